@@ -1,0 +1,29 @@
+"""What a network means: symbolic tensors, nodes, graphs, and backpropagation between graphs.
+
+This room knows neither which operations exist nor how anything is computed.
+"""
+
+from opsin.graph.backprop import backprop
+from opsin.graph.core import (
+    FLOAT,
+    INPUT,
+    INT,
+    VARIABLE,
+    Node,
+    Op,
+    Tensor,
+    Type,
+    apply,
+    current_scope,
+    input_tensor,
+    scope,
+    variable,
+)
+from opsin.graph.graph import Graph, topological
+from opsin.graph.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
+
+__all__ = [
+    "BATCH", "FLOAT", "INPUT", "INT", "VARIABLE", "Dim", "Graph", "Node", "Op", "Shape", "Size", "Tensor",
+    "Type", "apply", "backprop", "bind", "current_scope", "input_tensor", "product", "same_size", "scope",
+    "show", "topological", "variable",
+]  # fmt: skip

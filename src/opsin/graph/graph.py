@@ -1,0 +1,151 @@
+"""A whole computation: inputs, named outputs, and updates of variables, with its order and its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from opsin.errors import GraphError
+from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, apply
+from opsin.graph.size import Size, bind, show
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """`outputs` computed from `inputs` and variables; after a run, each variable in `updates` takes its new value."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: dict[str, Tensor]
+    updates: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> tuple[Tensor, ...]:
+        return (*self.outputs.values(), *self.updates.values())
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node that matters, operands before their users."""
+        return topological(self.roots)
+
+    @cached_property
+    def variables(self) -> dict[str, Tensor]:
+        """Every variable by name, in the order of first use."""
+        return {node.attrs["name"]: node.output for node in self.nodes if node.op is VARIABLE}
+
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """The trainable variables."""
+        return {name: t for name, t in self.variables.items() if t.node.attrs["trainable"]}
+
+    @cached_property
+    def users(self) -> dict[Tensor, list[Node]]:
+        """For each tensor, the nodes that read it."""
+        users: dict[Tensor, list[Node]] = {t: [] for node in self.nodes for t in node.outputs}
+        for node in self.nodes:
+            for operand in dict.fromkeys(node.inputs):
+                users[operand].append(node)
+        return users
+
+    def bind(self, batch: int) -> Graph:
+        """The same graph with the free batch dimension set to `batch`."""
+        if batch < 1:
+            raise GraphError(f"a batch holds at least one picture, not {batch}")
+
+        def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
+            attrs = bind(node.attrs, batch)
+            if node.op in (INPUT, VARIABLE):
+                attrs["type"] = Type(bind(node.attrs["type"].shape, batch), node.attrs["type"].dtype)
+            return apply(node.op, inputs, attrs, node.scope)
+
+        return self.rewrite(bound)
+
+    def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Node | tuple[Tensor, ...]]) -> Graph:
+        """A new graph in which `change(node, new_inputs)` stands for each node, operands first."""
+        new: dict[Tensor, Tensor] = {}
+        for node in (*(t.node for t in self.inputs), *self.nodes):
+            if node.outputs[0] in new:
+                continue
+            made = change(node, tuple(new[t] for t in node.inputs))
+            outputs = made.outputs if isinstance(made, Node) else made
+            new.update(zip(node.outputs, outputs, strict=True))
+        return Graph(
+            tuple(new[t] for t in self.inputs),
+            {name: new[t] for name, t in self.outputs.items()},
+            {name: new[t] for name, t in self.updates.items()},
+        )
+
+    def verify(self) -> Graph:
+        """Checks every rule of a graph and returns it; `GraphError` names the first node that breaks one."""
+        names: dict[str, Node] = {}
+        known: set[Tensor] = set()
+        inputs = set(self.inputs)
+        for node in self.nodes:
+            for operand in node.inputs:
+                if operand not in known:
+                    raise GraphError(f"{node} uses {operand} before it is made")
+            if node.op in (INPUT, VARIABLE):
+                name = node.attrs["name"]
+                if names.setdefault(name, node) is not node:
+                    raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
+            if node.op is INPUT and node.output not in inputs:
+                raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
+            types = apply(node.op, node.inputs, node.attrs, node.scope).outputs
+            for now, then in zip(types, node.outputs, strict=True):
+                if now.type != then.type:
+                    raise GraphError(f"{node} says {then.type}, its shape rule {now.type}")
+            known.update(node.outputs)
+        for name, value in self.updates.items():
+            if name not in self.variables:
+                raise GraphError(f"'{name}' is updated but never used as a variable")
+            if self.variables[name].type != value.type:
+                raise GraphError(f"'{name}' is {self.variables[name].type}, its new value {value.type}")
+        return self
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterable[str]:
+        """The graph as text, a node a line: `%3 = conv2d(%x, %conv1.weight) stride=(1, 1) : N × 6 × 28 × 28`."""
+        names: dict[Tensor, str] = {}
+        for node in self.nodes:
+            for tensor in node.outputs:
+                names[tensor] = f"%{node.attrs['name']}" if node.op in (INPUT, VARIABLE) else f"%{len(names)}"
+            left = ", ".join(names[t] for t in node.outputs)
+            args = ", ".join(names[t] for t in node.inputs)
+            kinds = ", ".join(str(t.type) for t in node.outputs)
+            attrs = "".join(f" {k}={_text(v)}" for k, v in node.attrs.items() if k not in ("type", "name", "init"))
+            where = f"   # {node.scope}" if node.scope else ""
+            yield f"{left} = {node.op.name}({args}){attrs} : {kinds}{where}"
+        for name, tensor in self.outputs.items():
+            yield f"output {name} = {names[tensor]}"
+        for name, tensor in self.updates.items():
+            yield f"update %{name} ← {names[tensor]}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple) and any(isinstance(item, Size) for item in value):
+        return f"({show(value)})"
+    return str(value)
+
+
+def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
+    """The nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
+    order: list[Node] = []
+    state: dict[Node, int] = {}
+    for root in roots:
+        stack = [(root.node, False)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                if state[node] != 2:
+                    state[node] = 2
+                    order.append(node)
+                continue
+            if state.get(node):
+                continue
+            state[node] = 1
+            stack.append((node, True))
+            stack.extend((t.node, False) for t in reversed(node.inputs) if not state.get(t.node))
+    return tuple(order)
