@@ -88,7 +88,7 @@ class Op:
 
     name: ClassVar[str]
 
-    def infer(self, *types: Type, **attrs: Any) -> Type | tuple[Type, ...]:
+    def infer(self, *types: Any, **attrs: Any) -> Type | tuple[Type, ...]:
         """The outputs' types. Raises `ShapeError` where the inputs do not fit."""
         raise NotImplementedError
 

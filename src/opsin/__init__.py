@@ -1,0 +1,42 @@
+"""Opsin: convolutional networks for the computer you have.
+
+    import opsin
+
+    digits = opsin.data.load("digits")
+    model = opsin.train("lenet5", digits)
+    print(model.evaluate(digits.test))
+    model.save("digits.opsin")
+
+The names below are imported when they are first used: `import opsin` alone loads nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opsin import data, engines, errors, graph, model, nn, ops, training, zoo
+    from opsin.errors import OpsinError
+    from opsin.model import Model, load
+    from opsin.training import train
+
+__version__ = "0.1.0"
+
+_ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "ops", "training", "zoo")
+_NAMES = {"Model": "model", "OpsinError": "errors", "load": "model", "train": "training"}
+
+__all__ = [
+    "Model", "OpsinError", "data", "engines", "errors", "graph", "load", "model", "nn", "ops", "train",
+    "training", "zoo",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"opsin.{name}")
+    if name in _NAMES:
+        return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'opsin' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""The command `opsin`. Each command is a module; `main` loads the one that is called, and no other."""

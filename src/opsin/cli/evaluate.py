@@ -1,0 +1,56 @@
+"""`opsin evaluate`: how a model does on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from opsin.cli.output import print_heading, print_table
+from opsin.data import Dataset, Pictures
+from opsin.data import load as load_data
+from opsin.model import Evaluation, Model, load
+
+
+def run(model: str, data: str, as_json: bool) -> int:
+    """Prints accuracy, loss, and each class with what it is mistaken for."""
+    loaded = load(model)
+    loaded.check()
+    dataset = load_data(data, like=loaded.preprocessing)
+    pictures, which = _unseen(loaded, dataset)
+    result = loaded.evaluate(pictures)
+    if as_json:
+        typer.echo(json.dumps({"model": model, "data": data, **_data(result)}, indent=2, ensure_ascii=False))
+        return 0
+    print_heading(f"{result.accuracy:.2%}", f" of the {result.pictures:,} {which} pictures of {dataset.name} right")
+    typer.echo(f"{result.pictures - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
+    print_table(("class", "pictures", "right", "", "taken for"), _rows(result), left=(0, 4))
+    return 0
+
+
+def _unseen(model: Model, data: Dataset) -> tuple[Pictures, str]:
+    """The held-out pictures; all of them, where Opsin divided data that the model was not trained on."""
+    if data.own_split or data.fingerprint == model.record.get("fingerprint"):
+        return data.test, "held-out"
+    return data.everything(), "unseen"
+
+
+def _rows(result: Evaluation) -> list[tuple[str, ...]]:
+    rows = []
+    for number, name in enumerate(result.classes):
+        count, right = int(result.confusion[number].sum()), int(result.confusion[number, number])
+        taken = ", ".join(f"{other} ({n:,})" for label, other, n in result.mistakes() if label == name)
+        rows.append((name, f"{count:,}", f"{right:,}", f"{right / count:.1%}" if count else "", taken))
+    return rows
+
+
+def _data(result: Evaluation) -> dict[str, Any]:
+    return {
+        "pictures": result.pictures,
+        "correct": result.correct,
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "classes": list(result.classes),
+        "confusion": result.confusion.tolist(),
+    }

@@ -1,0 +1,43 @@
+"""What the commands print, in one style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended before it had a result: 128 + the signal's number, as shells have it."""
+
+GAP = "   "
+
+
+def print_error(text: str) -> None:
+    """A message on standard error, its first word in red where that is a terminal."""
+    typer.secho("Error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+
+
+def print_heading(text: str, rest: str = "") -> None:
+    """A line that begins bold on a terminal."""
+    typer.secho(text, bold=True, nl=False)
+    typer.echo(rest)
+
+
+def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Lines of columns as wide as their widest cell: those numbered in `left` aligned left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        cells = zip(row, widths, strict=True)
+        return GAP.join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(cells)).rstrip()
+
+    return [line(row) for row in rows]
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> None:
+    """A table under its (dim) heads."""
+    first, *lines = table([heads, *rows], left)
+    typer.secho(first, dim=True)
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,73 @@
+"""`opsin predict`: what a model sees in pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from opsin.cli.output import print_error, table
+from opsin.data.folders import picture_files
+from opsin.errors import DataError
+from opsin.model import Model, Prediction, load
+
+RUNNERS_UP = 2
+
+Result = tuple[str, "Prediction | DataError"]
+
+
+def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
+    """Prints a line a picture. A file that cannot be read keeps no other from its answer; the exit code is then 1."""
+    loaded = load(model)
+    results = _predict(loaded, [item for picture in pictures for item in _read(loaded, picture)])
+    if as_json:
+        typer.echo(json.dumps([_data(name, result) for name, result in results], indent=2, ensure_ascii=False))
+    else:
+        rows = [_row(name, result) for name, result in results if isinstance(result, Prediction)]
+        for line in table(rows, left=(0, 1, 3)):
+            typer.echo(line)
+    failures = [result for _, result in results if isinstance(result, DataError)]
+    for failure in failures:
+        print_error(str(failure))
+    return 1 if failures else 0
+
+
+def _read(model: Model, picture: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
+    """The pixels of a file, of each file in a folder, or of standard input, or the reason why there are none."""
+    if picture == "-":
+        sources = [("standard input", sys.stdin.buffer.read())]
+    elif Path(picture).is_dir():
+        sources = [(str(path), path) for path in picture_files(Path(picture))]
+        if not sources:
+            yield picture, DataError(f"{picture}: there are no pictures in this folder")
+    else:
+        sources = [(picture, Path(picture))]
+    for name, source in sources:
+        try:
+            yield name, model.preprocessing.read(source, name)
+        except DataError as error:
+            yield name, error
+
+
+def _predict(model: Model, pictures: Sequence[tuple[str, NDArray[np.uint8] | DataError]]) -> list[Result]:
+    """The predictions in the pictures' places, all computed together."""
+    predictions = iter(model.predict([pixels for _, pixels in pictures if isinstance(pixels, np.ndarray)]))
+    return [(name, item if isinstance(item, DataError) else next(predictions)) for name, item in pictures]
+
+
+def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
+    runners_up = ", ".join(f"{label} ({share:.1%})" for label, share in prediction.ranked[1 : 1 + RUNNERS_UP])
+    return name, prediction.label, f"{prediction.probability:.1%}", f"then {runners_up}"
+
+
+def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
+    if isinstance(result, DataError):
+        return {"picture": name, "error": str(result)}
+    ranked = [{"label": label, "probability": share} for label, share in result.ranked]
+    return {"picture": name, "label": result.label, "probability": result.probability, "ranked": ranked}

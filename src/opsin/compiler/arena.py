@@ -1,0 +1,53 @@
+"""One allocation for everything temporary: offsets from lifetimes.
+
+A buffer lives from the first group that touches it to the last. Larger buffers are placed first,
+each at the lowest offset that no neighbour in time occupies (greedy by size, as in Pisarchyk &
+Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+"""
+
+from __future__ import annotations
+
+from opsin.compiler.schedule import Group
+from opsin.compiler.views import Buffer
+
+ALIGNMENT = 16
+"""Elements: a cache line of 64 bytes."""
+SLACK = 16
+"""Elements after each buffer, as kernels may read (never write) up to a vector beyond its end."""
+
+
+def lifetimes(groups: list[Group], kept: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
+    """(first group, last group) of each temporary; `kept` ones live to the end."""
+    spans: dict[Buffer, tuple[int, int]] = {}
+    for number, group in enumerate(groups):
+        for call in group.calls:
+            for buffer in (*call.reads, *call.writes):
+                if buffer.role == "temporary":
+                    first, _ = spans.get(buffer, (number, number))
+                    spans[buffer] = (first, number)
+    return {b: (first, len(groups) if b in kept else last) for b, (first, last) in spans.items()}
+
+
+def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
+    """Offsets in elements, and the arena's size."""
+    offsets: dict[Buffer, int] = {}
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    total = 0
+    for buffer, (first, last) in sorted(spans.items(), key=lambda item: (-item[0].size, item[1])):
+        size = room(buffer.size)
+        at = 0
+        for offset, end, others_first, others_last in sorted(placed):
+            if others_last < first or last < others_first or end <= at:
+                continue
+            if at + size <= offset:
+                break
+            at = end
+        offsets[buffer] = at
+        placed.append((at, at + size, first, last))
+        total = max(total, at + size)
+    return offsets, total
+
+
+def room(size: int) -> int:
+    """`size` elements with slack, rounded up to whole cache lines."""
+    return -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT

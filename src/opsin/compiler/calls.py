@@ -1,0 +1,53 @@
+"""What a compiled program consists of: calls of kernels on views, before they have addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from opsin.compiler.views import Buffer, View
+from opsin.kernels.spec import KernelSpec
+
+Argument: TypeAlias = "View | int"
+
+IMAGE, CHUNK, FREE = "image", "chunk", "free"
+"""How a call's blocks go with the batch: some for every picture; one for every chunk of pictures; not at all."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One kernel, its arguments, and how its blocks may be shared out.
+
+    `blocks`: for each picture where `split` is IMAGE, in all otherwise. `reads` and `writes` say for
+    each buffer whether the block of a picture (or a chunk) touches that picture's part alone, which
+    lets calls follow each other, picture by picture, without waiting for the other threads.
+    `scratch` counts float32 elements of memory of a thread's own.
+    """
+
+    spec: KernelSpec
+    arguments: tuple[Argument, ...]
+    split: str
+    blocks: int
+    reads: dict[Buffer, bool]
+    writes: dict[Buffer, bool]
+    scratch: int = 0
+    scope: str = ""
+    label: str = ""
+    macs: int = 0
+
+
+@dataclass
+class Trail:
+    """Collects which buffers a call touches, and whether picture by picture."""
+
+    batch: int
+    touched: dict[Buffer, bool] = field(default_factory=dict)
+
+    def note(self, view: View, whole: bool = False) -> None:
+        own = not whole and own_pictures(view, self.batch)
+        self.touched[view.buffer] = self.touched.get(view.buffer, True) and own
+
+
+def own_pictures(view: View, batch: int) -> bool:
+    """Whether dimension 0 of `view` is the batch, and picture n lies in the n-th part of the buffer."""
+    return bool(view.shape) and view.shape[0] == batch and view.strides[0] * batch == view.buffer.size

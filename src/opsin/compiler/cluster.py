@@ -1,0 +1,170 @@
+"""Pointwise fusion: which nodes are computed together, in registers.
+
+A `Cluster` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
+anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
+stored. Nodes join the cluster of an operand where no path leads out of the cluster and back into
+it; cheap derivatives that only the backward pass reads move there, so that their operands are
+kept and not they.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node, Tensor
+
+POINTWISE = frozenset(
+    "add subtract multiply divide maximum minimum greater equal where negate exp log sqrt tanh sigmoid erf absolute "
+    "sign relu power cast one_hot bernoulli".split()
+)
+ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
+"""Operations whose kernels take an epilogue."""
+
+
+@dataclass(eq=False)
+class Cluster:
+    """Nodes computed together, in order; `anchor` comes before them if there is one."""
+
+    nodes: list[Node] = field(default_factory=list)
+    anchor: Node | None = None
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(([self.anchor] if self.anchor else []) + self.nodes)
+
+
+class Clusters:
+    """The partition of a graph, as it grows."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.position = {node: i for i, node in enumerate(graph.nodes)}
+        self.of: dict[Node, Cluster] = {}
+        self.ancestors: dict[Node, int] = {}
+        for node in graph.nodes:
+            mask = 1 << self.position[node]
+            for operand in node.inputs:
+                mask |= self.ancestors[operand.node]
+            self.ancestors[node] = mask
+        self.roots = set(graph.roots)
+
+    def mask(self, cluster: Cluster) -> int:
+        return sum(1 << self.position[node] for node in cluster)
+
+    def closes(self, nodes: list[Node], mask: int) -> bool:
+        """Whether no path leaves the set `mask` and comes back into `nodes`."""
+        return all(
+            mask >> self.position[t.node] & 1 or not self.ancestors[t.node] & mask for node in nodes for t in node.inputs
+        )
+
+    def join(self, node: Node) -> None:
+        """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""
+        mine = Cluster([node])
+        self.of[node] = mine
+        near = {self.of[t.node] for t in node.inputs if t.node in self.of and t.shape == node.output.shape}
+        for other in sorted(near, key=lambda c: -self.position[c.nodes[-1]]):
+            mask = self.mask(mine) | self.mask(other)
+            if self.closes(mine.nodes + other.nodes, mask):
+                mine.nodes = sorted(mine.nodes + other.nodes, key=self.position.__getitem__)
+                for member in mine.nodes:
+                    self.of[member] = mine
+
+    def is_kept(self, tensor: Tensor) -> bool:
+        """Whether a tensor lies in memory whatever becomes of the node that asks."""
+        node = tensor.node
+        cluster = self.of.get(node)
+        if cluster is None or tensor in self.roots:
+            return True
+        return any(self.of.get(user) is not cluster for user in self.graph.users[tensor])
+
+    def sink(self, node: Node) -> None:
+        """Moves `node` to the one cluster that reads it, if nothing else has to be kept for that."""
+        tensor, home = node.output, self.of[node]
+        users = self.graph.users[tensor]
+        targets = {self.of.get(user) for user in users}
+        if tensor in self.roots or len(targets) != 1 or targets == {home} or None in targets:
+            return
+        (target,) = targets
+        assert target is not None
+        moved = self._movable(node, home, {node})
+        if moved is None or target.nodes[0].output.shape != tensor.shape:
+            return
+        home.nodes = [n for n in home.nodes if n not in moved]
+        target.nodes = sorted(target.nodes + list(moved), key=self.position.__getitem__)
+        for member in moved:
+            self.of[member] = target
+
+    def _movable(self, node: Node, home: Cluster, moved: set[Node]) -> set[Node] | None:
+        """`node` with the operands that only it needs, or None where some operand would have to be kept for it."""
+        for operand in node.inputs:
+            if operand.node not in self.of or self.of[operand.node] is not home or operand.node in moved:
+                continue
+            outside = [user for user in self.graph.users[operand] if user not in moved]
+            if any(self.of.get(user) is not home for user in outside) or operand in self.roots:
+                continue
+            if outside:
+                return None
+            moved.add(operand.node)
+            if self._movable(operand.node, home, moved) is None:
+                return None
+        return moved
+
+    def anchor(self, node: Node) -> None:
+        """Makes `node` the anchor of the cluster that finishes its sums, where one does."""
+        tensor = node.output
+        readers = {self.of.get(user) for user in self.graph.users[tensor]} - {None}
+        for cluster in sorted((c for c in readers if c), key=lambda c: self.position[c.nodes[0]]):
+            fits = (
+                cluster.anchor is None
+                and cluster.nodes[0].output.shape == tensor.shape
+                and all(t.dtype == FLOAT for n in cluster.nodes for t in (*n.inputs, *n.outputs))
+                and not any(n.op.name in ("one_hot", "bernoulli", "cast") for n in cluster.nodes)
+            )
+            if fits and self.closes(cluster.nodes, self.mask(cluster) | 1 << self.position[node]):
+                cluster.anchor = node
+                self.of[node] = cluster
+                return
+
+
+def clusters(graph: Graph) -> list[Cluster]:
+    """Every node but inputs, variables and constants, in clusters (most of them of one node), in an order to run."""
+    state = Clusters(graph)
+    for node in graph.nodes:
+        if node.op.name in POINTWISE:
+            state.join(node)
+    for node in reversed(graph.nodes):
+        if node in state.of:
+            state.sink(node)
+    for node in graph.nodes:
+        if node.op.name in ANCHORS:
+            state.anchor(node)
+    return _ordered(graph, state)
+
+
+def _ordered(graph: Graph, state: Clusters) -> list[Cluster]:
+    """Clusters after all whose results they read; near the place of their first node otherwise."""
+    done: set[Cluster] = set()
+    order: list[Cluster] = []
+    single: dict[Node, Cluster] = {}
+
+    def home(node: Node) -> Cluster | None:
+        if node.op in (INPUT, VARIABLE) or node.op.name == "constant":
+            return None
+        return state.of.get(node) or single.setdefault(node, Cluster([], node))
+
+    for root in graph.nodes:
+        cluster = home(root)
+        if cluster is None or cluster in done:
+            continue
+        stack = [cluster]
+        while stack:
+            top = stack[-1]
+            wanted = [home(t.node) for node in top for t in node.inputs]
+            missing = [c for c in dict.fromkeys(wanted) if c is not None and c is not top and c not in done]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            if top not in done:
+                done.add(top)
+                order.append(top)
+    return order

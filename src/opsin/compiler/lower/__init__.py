@@ -1,0 +1,33 @@
+"""From clusters of nodes to calls of kernels: a rule an operation."""
+
+from __future__ import annotations
+
+from opsin.compiler.cluster import ANCHORS, Cluster
+from opsin.compiler.lower import matmul, move, pool, reduce, windows
+from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.pointwise import lower_pointwise
+from opsin.compiler.views import View
+from opsin.errors import CompileError
+from opsin.graph import Tensor
+
+RULES = move.RULES | pool.RULES | reduce.RULES | windows.RULES
+ANCHORED = windows.ANCHORED | matmul.ANCHORED
+
+assert ANCHORED.keys() == ANCHORS
+
+
+def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: dict[Tensor, View]) -> None:
+    """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
+    node = cluster.anchor or cluster.nodes[-1]
+    lower.scope, lower.label = node.scope, node.op.name
+    if cluster.anchor is None:
+        lower_pointwise(lower, cluster, kept, places)
+    elif node.op.name in ANCHORED:
+        ANCHORED[node.op.name](lower, node, cluster, kept)
+    elif node.op.name in RULES:
+        RULES[node.op.name](lower, node)
+    else:
+        raise CompileError(f"there is no native kernel for '{node.op.name}'; run it on the reference engine")
+
+
+__all__ = ["Lowering", "lower_cluster"]

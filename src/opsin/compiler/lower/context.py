@@ -1,0 +1,210 @@
+"""What the lowering rules share: the views made so far, the calls made so far, and how to make more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from opsin.compiler.calls import CHUNK, FREE, IMAGE, Argument, Call, Trail, own_pictures
+from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
+from opsin.graph import INT, Tensor
+from opsin.kernels.expression import IDENTITY, Expression, Step
+from opsin.kernels.pointwise import Pointwise, Stream
+from opsin.kernels.spec import KernelSpec
+from opsin.loops import F32, I32, Target
+
+BLOCK = 4096
+"""Elements of a block of a pointwise kernel that does not go picture by picture."""
+
+
+class Lowering:
+    """The state of lowering one graph. Rules read operands with `view`, and give results with `bind`."""
+
+    def __init__(self, batch: int, chunk: int, target: Target) -> None:
+        self.batch, self.chunk, self.target = batch, chunk, target
+        self.views: dict[Tensor, View] = {}
+        self.calls: list[Call] = []
+        self.scope = ""
+        self.label = ""
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks of pictures the batch has."""
+        return -(-self.batch // self.chunk)
+
+    # -- views --------------------------------------------------------------------------------
+
+    def view(self, tensor: Tensor) -> View:
+        """Where `tensor` lies; constants get a table."""
+        if tensor not in self.views:
+            node = tensor.node
+            if node.op.name != "constant":
+                raise KeyError(f"{node} has not been computed")
+            dtype = np.int32 if tensor.dtype == INT else np.float32
+            self.views[tensor] = self.table(np.array(node.attrs["value"], dtype))
+        return self.views[tensor]
+
+    def bind(self, tensor: Tensor, view: View) -> None:
+        self.views[tensor] = view
+
+    def table(self, data: np.ndarray) -> View:
+        """Constant data, row-major."""
+        element = I32 if data.dtype == np.int32 else F32
+        buffer = Buffer(data.size, element, "table", data=np.ascontiguousarray(data))
+        return View(buffer, data.shape, dense_strides(data.shape, row_major(data.ndim)))
+
+    def new(self, shape: Sequence[int], order: Sequence[int] | None = None, element: str = F32) -> View:
+        """Fresh memory, dense in `order` (channels last for pictures)."""
+        shape = tuple(shape)
+        order = channels_last(len(shape)) if order is None else tuple(order)
+        return View(Buffer(prod(shape), element, "temporary"), shape, dense_strides(shape, order))
+
+    def dense(self, view: View, order: Sequence[int]) -> View:
+        """`view` itself if it lies gapless in `order`, otherwise a copy that does."""
+        return view if view.is_dense(tuple(order)) else self.copy(view, order)
+
+    def picture(self, tensor: Tensor) -> View:
+        """N C H W, channels innermost in memory."""
+        return self.dense(self.view(tensor), channels_last(4))
+
+    def copy(self, view: View, order: Sequence[int]) -> View:
+        result = self.new(view.shape, order, view.buffer.element)
+        self.pointwise(IDENTITY, [view], [result])
+        return result
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def call(
+        self,
+        spec: KernelSpec,
+        arguments: Sequence[Argument],
+        trail_in: Trail,
+        trail_out: Trail,
+        split: str,
+        blocks: int,
+        scratch: int = 0,
+        macs: int = 0,
+    ) -> None:
+        self.calls.append(
+            Call(
+                spec, tuple(arguments), split, blocks, trail_in.touched, trail_out.touched, scratch,
+                self.scope, self.label or type(spec).__name__, macs,
+            )
+        )  # fmt: skip
+
+    def trail(self, *views: View, whole: Sequence[View] = ()) -> Trail:
+        """What a call touches: `views` picture by picture where they allow it, `whole` ones all at once."""
+        trail = Trail(self.batch)
+        for view in views:
+            trail.note(view)
+        for view in whole:
+            trail.note(view, whole=True)
+        return trail
+
+    def per_image(
+        self,
+        spec: KernelSpec,
+        arguments: Sequence[Argument],
+        reads: Sequence[View],
+        writes: Sequence[View],
+        shared: Sequence[View] = (),
+        blocks: int = 1,
+        scratch: int = 0,
+        macs: int = 0,
+    ) -> None:
+        """A kernel with `blocks` blocks for each picture; `shared` operands are read whole by each."""
+        trail = self.trail(*reads, whole=shared)
+        self.call(spec, arguments, trail, self.trail(*writes), IMAGE, blocks, scratch, macs)
+
+    def per_chunk(
+        self,
+        spec: KernelSpec,
+        arguments: Sequence[Argument],
+        reads: Sequence[View],
+        writes: Sequence[View],
+        shared: Sequence[View] = (),
+        scratch: int = 0,
+        macs: int = 0,
+    ) -> None:
+        """A kernel whose block is a chunk of pictures. What it writes is either the pictures' own or partial."""
+        trail = self.trail(*reads, whole=shared)
+        self.call(spec, arguments, trail, self.trail(*writes), CHUNK, self.chunks, scratch, macs)
+
+    def free(
+        self,
+        spec: KernelSpec,
+        arguments: Sequence[Argument],
+        reads: Sequence[View],
+        writes: Sequence[View],
+        blocks: int = 1,
+        scratch: int = 0,
+        macs: int = 0,
+    ) -> None:
+        """A kernel whose blocks do not follow the batch."""
+        self.call(
+            spec, arguments, self.trail(whole=reads), self.trail(whole=writes), FREE, blocks, scratch, macs
+        )
+
+    # -- pointwise ----------------------------------------------------------------------------
+
+    def fill(self, view: View, value: float) -> None:
+        """Every element of `view` set to `value`."""
+        place = View(Buffer(0, "place", "place"), view.shape, (0,) * len(view.shape))
+        self.pointwise(Expression(1, (Step("constant", (0,), value),), (1,)), [place], [view])
+
+    def pointwise(self, expression: Expression, operands: Sequence[View], results: Sequence[View]) -> None:
+        """`results = expression(operands)`, all of the results' shape; operands of element `place` are indices."""
+        views = [*operands, *results]
+        loops = merged_loops(views, results[0])
+        memory = [view for view in views if view.buffer.element != "place"]
+        extents, strides = [n for n, _ in loops], [s for _, s in loops]
+        inner = strides[-1] if loops else (0,) * len(views)
+        streams = [
+            Stream(view.buffer.element, step if step in (0, 1) else None)
+            for view, step in zip(views, inner, strict=True)
+        ]
+        spec = Pointwise(
+            expression, tuple(streams[: len(operands)]), tuple(streams[len(operands) :]),
+            max(0, len(loops) - 1), extents[-1] if len(loops) > 1 else 0,
+        )  # fmt: skip
+        by_image = all(own_pictures(view, self.batch) for view in results)
+        arguments: list[Argument] = list(memory)
+        if spec.outer == 0:
+            count = extents[0] if loops else 1
+            block = count // self.batch if by_image else min(BLOCK, count)
+            blocks = 1 if by_image else -(-count // block)
+            arguments += [count, block]
+            arguments += [step for step, stream in zip(inner, streams, strict=True) if stream.inner is None]
+        else:
+            blocks = extents[0] // self.batch if by_image else extents[0]
+            arguments += extents[:-1]
+            for number, stream in enumerate(streams):
+                arguments += [stride[number] for stride in strides[:-1]]
+                if stream.inner is None:
+                    arguments.append(inner[number])
+        reads = [view for view in operands if view.buffer.element != "place"]
+        if by_image:
+            self.per_image(spec, arguments, reads, list(results), blocks=blocks)
+        else:
+            self.free(spec, arguments, reads, list(results), blocks=blocks)
+
+
+def merged_loops(views: Sequence[View], leader: View) -> list[tuple[int, tuple[int, ...]]]:
+    """(extent, stride in each view) from the outermost loop to the innermost.
+
+    Dimensions go in `leader`'s order in memory; neighbours that every view strides through evenly become
+    one loop.
+    """
+    loops: list[tuple[int, tuple[int, ...]]] = []
+    for d in leader.order:
+        n = leader.shape[d]
+        if n == 1:
+            continue
+        strides = tuple(view.strides[d] for view in views)
+        if loops and all(outer == n * step for outer, step in zip(loops[-1][1], strides, strict=True)):
+            loops[-1] = (loops[-1][0] * n, strides)
+        else:
+            loops.append((n, strides))
+    return loops

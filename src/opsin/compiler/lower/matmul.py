@@ -1,0 +1,40 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from opsin.compiler.cluster import Cluster
+from opsin.compiler.calls import own_pictures
+from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.pointwise import lower_epilogue
+from opsin.compiler.views import row_major
+from opsin.graph import Node, Tensor
+from opsin.kernels.matmul import MatMul
+from opsin.kernels.tile import most_rows
+
+
+def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+    a, b = (lower.view(t) for t in node.inputs)
+    if node.attrs["transpose_a"]:
+        a = a.transposed((1, 0))
+    if node.attrs["transpose_b"]:
+        b = b.transposed((1, 0))
+    if 1 not in a.strides:
+        a = lower.copy(a, row_major(2))
+    if b.strides[1] != 1 and b.shape[1] > 1:
+        b = lower.copy(b, row_major(2))
+    (m, depth), n = a.shape, b.shape[1]
+    tail = lower_epilogue(lower, cluster, kept, channel=1)
+    by_picture = own_pictures(a, lower.batch) and own_pictures(tail.results[0], lower.batch)
+    rows = lower.chunk if by_picture else min(m, 2 * most_rows(n, lower.target))
+    across = a.strides[1] == 1
+    spec = MatMul(n, rows, a.strides[0] if across else None, tail.epilogue)
+    arguments = [a, b, m, depth, a.strides[1], b.strides[0], *tail.arguments]
+    macs = m * depth * n
+    if by_picture:
+        lower.per_chunk(spec, arguments, [a, *tail.own], tail.results, [b, *tail.shared], macs=macs)
+    else:
+        reads = [a, b, *tail.own, *tail.shared]
+        lower.free(spec, arguments, reads, tail.results, -(-m // rows), macs=macs)
+
+
+ANCHORED = {"matmul": matmul}

@@ -1,0 +1,163 @@
+"""Clusters of pointwise nodes as expressions, in kernels of their own or as epilogues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsin.compiler.cluster import Cluster
+from opsin.compiler.lower.context import Lowering
+from opsin.compiler.simplify import constant_value
+from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
+from opsin.graph import INT, Node, Tensor
+from opsin.kernels.expression import Expression, Step
+from opsin.kernels.tile import Epilogue
+
+
+@dataclass
+class Draft:
+    """An expression being written: operands as views of the cluster's shape, steps, and what each tensor's number is.
+
+    Values are numbered in order of writing; `finish` renumbers them, operands first.
+    """
+
+    shape: tuple[int, ...]
+    operands: list[View] = field(default_factory=list)
+    values: list[tuple[str, Any]] = field(default_factory=list)
+    number: dict[Any, int] = field(default_factory=dict)
+
+    def operand(self, key: Any, view: View) -> int:
+        if key not in self.number:
+            self.number[key] = len(self.values)
+            self.values.append(("operand", len(self.operands)))
+            self.operands.append(view)
+        return self.number[key]
+
+    def step(self, function: str, arguments: tuple[int, ...], attribute: Any = None) -> int:
+        self.values.append(("step", Step(function, arguments, attribute)))
+        return len(self.values) - 1
+
+    def place(self, key: str, strides: tuple[int, ...]) -> int:
+        return self.operand((key, strides), View(Buffer(0, "place", "place"), self.shape, strides))
+
+    def constant(self, value: float | int, is_int: bool) -> int:
+        key = ("constant", value, is_int)
+        if key not in self.number:
+            if not self.operands:
+                self.place("any", (0,) * len(self.shape))
+            anchor = next(i for i, (kind, _) in enumerate(self.values) if kind == "operand")
+            self.number[key] = self.step("whole" if is_int else "constant", (anchor,), value)
+        return self.number[key]
+
+    def finish(self, results: list[int]) -> Expression:
+        operands = [i for i, (kind, _) in enumerate(self.values) if kind == "operand"]
+        steps = [i for i, (kind, _) in enumerate(self.values) if kind == "step"]
+        renumber = {old: new for new, old in enumerate(operands + steps)}
+        written = tuple(
+            Step(s.function, tuple(renumber[a] for a in s.arguments), s.attribute)
+            for s in (self.values[i][1] for i in steps)
+        )
+        return Expression(len(operands), written, tuple(renumber[r] for r in results))
+
+
+def draft(lower: Lowering, cluster: Cluster) -> Draft:
+    """The expression of `cluster`; operand 0 is the anchor's sum where there is one."""
+    shape = cluster.nodes[0].output.shape
+    made = Draft(shape)  # type: ignore[arg-type]
+    if cluster.anchor is not None:
+        made.operand(cluster.anchor.output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(shape)))
+    for node in cluster.nodes:
+        made.number[node.output] = _node(lower, made, node)
+    return made
+
+
+def _node(lower: Lowering, made: Draft, node: Node) -> int:
+    name, attrs = node.op.name, node.attrs
+    if name == "one_hot":
+        view = lower.view(node.inputs[0])
+        labels = View(view.buffer, made.shape, (*view.strides, 0), view.offset)
+        last = tuple(0 for _ in view.shape) + (1,)
+        return made.step("same_index", (made.operand((node, "labels"), labels), made.place("class", last)))
+    if name == "bernoulli":
+        seed, step = (_operand(lower, made, t) for t in node.inputs)
+        key = made.step("random_key", (seed, step), attrs["site"])
+        place = made.place("index", dense_strides(made.shape, row_major(len(made.shape))))
+        return made.step("bernoulli", (key, place), round(attrs["keep"] * 2**24))
+    arguments = tuple(_operand(lower, made, t) for t in node.inputs)
+    return made.step(name, arguments, attrs.get("exponent"))
+
+
+def _operand(lower: Lowering, made: Draft, tensor: Tensor) -> int:
+    if tensor in made.number:
+        return made.number[tensor]
+    value = constant_value(tensor)
+    if value is not None:
+        return made.constant(value, tensor.dtype == INT)
+    return made.operand(tensor, lower.view(tensor).broadcast(made.shape))
+
+
+def lower_pointwise(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: dict[Tensor, View]) -> None:
+    """A kernel for `cluster`; `kept` are the tensors to store, `places` where some of them must go."""
+    made = draft(lower, cluster)
+    expression = made.finish([made.number[t] for t in kept])
+    order = _order(made, [places[t] for t in kept if t in places])
+    results = []
+    for tensor in kept:
+        element = "i32" if tensor.dtype == INT else "f32"
+        results.append(places.get(tensor) or lower.new(made.shape, order, element))
+        lower.bind(tensor, results[-1])
+    lower.pointwise(expression, made.operands, results)
+
+
+def _order(made: Draft, fixed: list[View]) -> tuple[int, ...]:
+    """The results' order in memory: that of what is given, else of the first operand of full size."""
+    full = [
+        view
+        for view in made.operands
+        if view.buffer.element != "place"
+        and all(stride != 0 or n == 1 for stride, n in zip(view.strides, view.shape, strict=True))
+    ]
+    dense = [view for view in fixed + full if view.is_dense(view.order)]
+    return dense[0].order if dense else channels_last(len(made.shape))
+
+
+def lower_epilogue(lower: Lowering, cluster: Cluster, kept: list[Tensor], channel: int) -> BoundTail:
+    """`cluster` as what its anchor does with a finished sum; dimension `channel` is the output's column."""
+    made = draft(lower, cluster) if cluster.nodes else Draft(cluster.anchor.output.shape)  # type: ignore
+    if not cluster.nodes:
+        assert cluster.anchor is not None
+        made.operand(cluster.anchor.output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(made.shape)))
+    order = channels_last(len(made.shape))
+    kinds, views = [], []
+    for view in made.operands[1:]:
+        used = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
+        if not used:
+            kinds.append("scalar")
+        elif used == {channel} and view.strides[channel] == 1:
+            kinds.append("channel")
+        else:
+            kinds.append("same")
+            view = lower.dense(view, order)
+        views.append(view)
+    results = [lower.new(made.shape, order) for _ in kept]
+    for tensor, view in zip(kept, results, strict=True):
+        lower.bind(tensor, view)
+    expression = made.finish([made.number[t] for t in kept])
+    own = [view for view, kind in zip(views, kinds, strict=True) if kind == "same"]
+    shared = [view for view, kind in zip(views, kinds, strict=True) if kind != "same"]
+    return BoundTail(Epilogue(expression, tuple(kinds)), views, results, own, shared)
+
+
+@dataclass
+class BoundTail:
+    """An epilogue with its arguments: operand views, result views, and which operands go picture by picture."""
+
+    epilogue: Epilogue
+    operands: list[View]
+    results: list[View]
+    own: list[View]
+    shared: list[View]
+
+    @property
+    def arguments(self) -> list[View]:
+        return [*self.operands, *self.results]

@@ -1,0 +1,149 @@
+"""Convolutions: which kernel, on which views, in which blocks."""
+
+from __future__ import annotations
+
+from opsin.compiler.cluster import Cluster
+from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.pointwise import BoundTail, lower_epilogue
+from opsin.compiler.views import FILTERS, Buffer, View, dense_strides
+from opsin.graph import Node, Tensor
+from opsin.kernels.conv import Conv2d, Window
+from opsin.kernels.conv_weight import Conv2dWeight
+from opsin.kernels.expression import IDENTITY
+from opsin.kernels.reduce import Combine
+
+SCRATCH = 64 * 1024
+"""Elements of padded rows that a block should stay below: half a megabyte of second-level cache is common."""
+PARALLEL = 16
+"""Blocks there should be at least, so that threads share them evenly."""
+PARTIAL = 16 * 1024 * 1024
+"""Elements that all partial weight gradients of one convolution should stay below."""
+
+
+class Geometry:
+    """How one convolution slides: x (N C H W) → N K OH OW."""
+
+    def __init__(self, x: View, filters: int, kernel: tuple[int, int], out: tuple[int, int], attrs: dict) -> None:  # type: ignore[type-arg]
+        self.stride: tuple[int, int] = attrs["stride"]
+        self.dilation: tuple[int, int] = attrs["dilation"]
+        self.groups: int = attrs["groups"]
+        (self.top, _), (left, _) = attrs["padding"]
+        self.kernel, self.out = kernel, out
+        _, channels, self.height, self.width = x.shape
+        self.filters = filters // self.groups
+        self.window = Window(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
+        self.needed = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
+        self.padded = left != 0 or self.needed > self.width
+        before, skip = max(0, left), max(0, -left)
+        self.margin = (before, skip, min(self.width - skip, self.needed - before), self.needed)
+
+    @property
+    def down(self) -> tuple[int, ...]:
+        """The arguments kh, stride, dilation and top, and the margin's."""
+        return (self.kernel[0], self.stride[0], self.dilation[0], self.top, *self.margin)
+
+    def rows_read(self, rows: int) -> int:
+        return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
+
+    def block(self, batch: int) -> tuple[int, int, int]:
+        """(rows a block, blocks a picture, scratch elements a thread)."""
+        height = self.out[0]
+        rows = -(-height // max(1, -(-PARALLEL // batch)))
+        row = self.needed * self.window.pixel
+        while self.padded and rows > 1 and self.rows_read(rows) * row > SCRATCH:
+            rows = -(-rows // 2)
+        return rows, -(-height // rows), self.rows_read(rows) * row if self.padded else 0
+
+
+def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
+    """The call of `Conv2d` on dense views."""
+    rows, blocks, scratch = geometry.block(lower.batch)
+    spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
+    arguments = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
+    lower.per_image(
+        spec, arguments + tail.arguments, [x, *tail.own], tail.results, [w, *tail.shared], blocks, scratch, macs
+    )
+
+
+def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+    x = lower.picture(node.inputs[0])
+    w = lower.dense(lower.view(node.inputs[1]), FILTERS)
+    tail = lower_epilogue(lower, cluster, kept, channel=1)
+    filters, _, kh, kw = w.shape
+    _, _, *out = node.output.shape
+    geometry = Geometry(x, filters, (kh, kw), tuple(out), node.attrs)  # type: ignore[arg-type]
+    convolve(lower, x, w, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+
+
+def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+    """As a convolution of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
+    attrs = node.attrs
+    y = lower.picture(node.inputs[0])
+    w = lower.view(node.inputs[1])
+    _, _, kh, kw = w.shape
+    stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
+    (top, _), (left, _) = attrs["padding"]
+    if stride != (1, 1):
+        y = _spread(lower, y, stride)
+    turned = _turned(lower, w, groups)
+    margin = ((kh - 1) * dilation[0] - top, 0), ((kw - 1) * dilation[1] - left, 0)
+    inverse = {"stride": (1, 1), "dilation": dilation, "groups": groups, "padding": margin}
+    tail = lower_epilogue(lower, cluster, kept, channel=1)
+    geometry = Geometry(y, turned.shape[0], (kh, kw), attrs["size"], inverse)
+    convolve(lower, y, turned, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+
+
+def _spread(lower: Lowering, y: View, stride: tuple[int, int]) -> View:
+    """`y` with zeros between its pixels."""
+    n, c, h, w = y.shape
+    size = ((h - 1) * stride[0] + 1, (w - 1) * stride[1] + 1)
+    result = lower.new((n, c, *size))
+    lower.fill(result, 0.0)
+    lower.pointwise(IDENTITY, [y], [result.sliced((0, 0, 0, 0), (n, c, *size), (1, 1, *stride))])
+    return result
+
+
+def _turned(lower: Lowering, w: View, groups: int) -> View:
+    """K × C/g × kh × kw → C × K/g × kh × kw, turned by 180°, dense as weights are."""
+    filters, channels, kh, kw = w.shape
+    k, c, r, s = w.strides
+    split = View(w.buffer, (groups, filters // groups, channels, kh, kw), (k * (filters // groups), k, c, r, s), w.offset)
+    turned = split.flipped((3, 4)).transposed((0, 2, 1, 3, 4))
+    copy = lower.copy(turned, (3, 4, 2, 0, 1))
+    shape = (groups * channels, filters // groups, kh, kw)
+    return View(copy.buffer, shape, dense_strides(shape, FILTERS))
+
+
+def conv2d_weight(lower: Lowering, node: Node) -> None:
+    x, g = (lower.picture(t) for t in node.inputs)
+    kernel: tuple[int, int] = node.attrs["kernel"]
+    geometry = Geometry(x, g.shape[1], kernel, (g.shape[2], g.shape[3]), node.attrs)
+    result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
+    chunks = min(lower.chunks, max(4, PARTIAL // result.size))
+    pictures = -(-lower.batch // chunks)
+    chunks = -(-lower.batch // pictures)
+    partial = View(Buffer(chunks * result.size, "f32", "temporary"), (chunks, result.size), (result.size, 1))
+    spec = Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.padded)
+    scratch = geometry.height * geometry.needed * geometry.window.pixel if geometry.padded else 0
+    sizes = [lower.batch, geometry.height, geometry.width, geometry.out[0], *geometry.down, pictures]
+    macs = int(node.op.macs(node))  # type: ignore[arg-type]
+    target = partial if chunks > 1 else result
+    if pictures == lower.chunk:
+        lower.per_chunk(spec, [x, g, target, *sizes], [x, g], [target], scratch=scratch, macs=macs)
+    else:
+        lower.free(spec, [x, g, target, *sizes], [x, g], [target], chunks, scratch, macs)
+    if chunks > 1:
+        combine(lower, partial, result)
+    lower.bind(node.output, result)
+
+
+def combine(lower: Lowering, partial: View, result: View) -> None:
+    """Adds the rows of `partial` (parts × elements), in order."""
+    parts, count = partial.shape
+    block = min(1024, count)
+    lower.free(Combine(), [partial, result, count, parts, block], [partial], [result], -(-count // block))
+
+
+ANCHORED = {"conv2d": conv2d, "conv_transpose2d": conv_transpose2d}
+RULES = {"conv2d_weight": conv2d_weight}
+

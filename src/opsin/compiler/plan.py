@@ -1,0 +1,136 @@
+"""The whole way from a graph to a plan: everything a program needs but addresses and machine code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.compiler.arena import lifetimes, place, room
+from opsin.compiler.calls import Call
+from opsin.compiler.cluster import Cluster, clusters
+from opsin.compiler.lower import Lowering, lower_cluster
+from opsin.compiler.schedule import Group, schedule
+from opsin.compiler.simplify import simplify
+from opsin.compiler.variables import in_place, place_inputs
+from opsin.compiler.views import Buffer, View
+from opsin.graph import Graph, Tensor
+from opsin.kernels.expression import IDENTITY
+from opsin.loops import Target
+
+CHUNK = 4
+"""Most pictures of a chunk. Small enough that their activations stay in the second-level cache, and
+that a batch makes chunks for many threads; enough rows for a matrix product to reuse its weights."""
+CHUNKS = 16
+"""Chunks a batch should have at least, as long as a chunk has a picture."""
+
+
+@dataclass
+class Plan:
+    """Calls in groups, with every buffer's place; offsets and sizes count elements of four bytes."""
+
+    graph: Graph
+    batch: int
+    chunk: int
+    groups: list[Group]
+    inputs: dict[str, View]
+    variables: dict[str, View]
+    outputs: dict[str, View]
+    tables: dict[Buffer, int]
+    temporaries: dict[Buffer, int]
+    permanent: dict[Buffer, int]
+    permanent_size: int
+    table_size: int
+    arena_size: int
+    scratch_size: int
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for group in self.groups for call in group.calls]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the program, all threads' scratch apart."""
+        return 4 * (self.permanent_size + self.table_size + self.arena_size)
+
+
+def make_plan(graph: Graph, batch: int, target: Target) -> Plan:
+    """Plans `graph` (bound to `batch` or free) for processors like `target`."""
+    graph = simplify(graph.bind(batch))
+    views = place_inputs(graph)
+    order = clusters(graph)
+    places, order = in_place(graph, order, views)
+    chunk = max(1, min(CHUNK, batch // CHUNKS))
+    lower = Lowering(batch, chunk, target)
+    lower.views.update(views)
+    for cluster in order:
+        lower_cluster(lower, cluster, _kept(graph, cluster), places)
+    outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
+    _update(lower, graph, places)
+    groups = schedule(lower.calls, by_image=batch >= CHUNK)
+    return _placed(graph, lower, groups, views, outputs)
+
+
+def _kept(graph: Graph, cluster: Cluster) -> list[Tensor]:
+    """What of a cluster is read by others or asked for."""
+    members = set(cluster)
+    roots = set(graph.roots)
+    return [
+        tensor
+        for node in cluster
+        for tensor in node.outputs
+        if tensor in roots or any(user not in members for user in graph.users[tensor])
+    ]
+
+
+def _settled(lower: Lowering, tensor: Tensor) -> View:
+    """An output's own view: variables and inputs may change before it is read, so they are copied."""
+    view = lower.view(tensor)
+    return view if view.buffer.role == "temporary" else lower.copy(view, view.order)
+
+
+def _update(lower: Lowering, graph: Graph, places: dict[Tensor, View]) -> None:
+    """Copies new values that are not computed in place into their variables, all read before any is written."""
+    moves = []
+    for name, value in graph.updates.items():
+        view, goal = lower.view(value), lower.view(graph.variables[name])
+        if places.get(value) is goal:
+            continue
+        if view.buffer.role == "variable":
+            view = lower.copy(view, view.order)
+        moves.append((view, goal))
+    for view, goal in moves:
+        lower.pointwise(IDENTITY, [view], [goal])
+
+
+def _placed(
+    graph: Graph, lower: Lowering, groups: list[Group], views: dict[Tensor, View], outputs: dict[str, View]
+) -> Plan:
+    kept = {view.buffer for view in outputs.values()}
+    temporaries, arena_size = place(lifetimes(groups, kept))
+    permanent: dict[Buffer, int] = {}
+    tables: dict[Buffer, int] = {}
+    permanent_size = table_size = 0
+    for view in views.values():
+        permanent[view.buffer] = permanent_size
+        permanent_size += room(view.buffer.size)
+    for group in groups:
+        for call in group.calls:
+            for buffer in call.reads:
+                if buffer.role == "table" and buffer not in tables:
+                    tables[buffer] = table_size
+                    table_size += room(buffer.size)
+    return Plan(
+        graph=graph,
+        batch=lower.batch,
+        chunk=lower.chunk,
+        groups=groups,
+        inputs={t.node.attrs["name"]: views[t] for t in graph.inputs},
+        variables={name: views[t] for name, t in graph.variables.items()},
+        outputs=outputs,
+        tables=tables,
+        temporaries=temporaries,
+        permanent=permanent,
+        permanent_size=permanent_size,
+        table_size=table_size,
+        arena_size=arena_size,
+        scratch_size=max((call.scratch for group in groups for call in group.calls), default=0),
+    )

@@ -1,0 +1,136 @@
+"""Where tensors lie: buffers of memory, and views that give a logical shape strides in one.
+
+Mathematics says N C H W; memory holds N H W C. Only strides know of it: transposing, slicing,
+broadcasting and most reshaping move no data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+
+@dataclass(eq=False)
+class Buffer:
+    """`size` elements of memory. `role`: input, variable, table (constant data) or temporary."""
+
+    size: int
+    element: str
+    role: str
+    name: str = ""
+    data: object = None
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor of `shape` in `buffer`, element `offset + Σ strides · index`."""
+
+    buffer: Buffer
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def is_dense(self, order: tuple[int, ...]) -> bool:
+        """Whether the elements lie without gaps in `order`, the outermost dimension first."""
+        return all(
+            self.shape[d] == 1 or self.strides[d] == stride
+            for d, stride in enumerate(dense_strides(self.shape, order))
+        )
+
+    def transposed(self, axes: tuple[int, ...]) -> View:
+        return View(
+            self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset
+        )
+
+    def broadcast(self, shape: tuple[int, ...]) -> View:
+        """Dimensions of 1 stretched, and new ones in front, by a stride of 0."""
+        lead = len(shape) - len(self.shape)
+        strides = [0] * lead + [
+            0 if n == 1 and n != to else stride
+            for n, to, stride in zip(self.shape, shape[lead:], self.strides, strict=True)
+        ]
+        return View(self.buffer, shape, tuple(strides), self.offset)
+
+    def sliced(self, starts: tuple[int, ...], stops: tuple[int, ...], steps: tuple[int, ...]) -> View:
+        shape = tuple(max(0, -(-(stop - start) // step)) for start, stop, step in zip(starts, stops, steps, strict=True))
+        offset = self.offset + sum(start * stride for start, stride in zip(starts, self.strides, strict=True))
+        strides = tuple(stride * step for stride, step in zip(self.strides, steps, strict=True))
+        return View(self.buffer, shape, strides, offset)
+
+    def flipped(self, axes: tuple[int, ...]) -> View:
+        strides, offset = list(self.strides), self.offset
+        for axis in axes:
+            offset += (self.shape[axis] - 1) * strides[axis]
+            strides[axis] = -strides[axis]
+        return View(self.buffer, self.shape, tuple(strides), offset)
+
+    def reshaped(self, shape: tuple[int, ...]) -> View | None:
+        """The same elements in the same logical order under `shape`, or None where that needs a copy."""
+        strides = _reshaped_strides(self.shape, self.strides, shape)
+        return None if strides is None else View(self.buffer, shape, strides, self.offset)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Dimensions from the largest stride to the smallest."""
+        return tuple(sorted(range(len(self.shape)), key=lambda d: (-abs(self.strides[d]), d)))
+
+
+def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a gapless array whose dimensions lie in `order`, the outermost first."""
+    strides = [0] * len(shape)
+    step = 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= shape[d]
+    return tuple(strides)
+
+
+def row_major(rank: int) -> tuple[int, ...]:
+    return tuple(range(rank))
+
+
+def channels_last(rank: int) -> tuple[int, ...]:
+    """N H W C for pictures; the logical order for everything else."""
+    return (0, 2, 3, 1) if rank == 4 else row_major(rank)
+
+
+FILTERS = (2, 3, 1, 0)
+"""Convolution weights K C kh kw in memory: kh kw C K."""
+
+
+def _reshaped_strides(
+    shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    if prod(new) == 0:
+        return None
+    pairs = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
+    result: list[int] = []
+    i = 0
+    left, stride = 1, 1
+    # From the front: each old run of dimensions that lie in one stretch is cut into new ones.
+    stretches: list[tuple[int, int]] = []
+    for n, s in pairs:
+        if stretches and stretches[-1][1] == s * n:
+            stretches[-1] = (stretches[-1][0] * n, s)
+        else:
+            stretches.append((n, s))
+    for n in new:
+        if n == 1:
+            result.append(0)
+            continue
+        if left == 1:
+            if i == len(stretches):
+                return None
+            left, step = stretches[i]
+            stride = step * left
+            i += 1
+        if left % n:
+            return None
+        left //= n
+        stride //= n
+        result.append(stride)
+    return tuple(result) if left == 1 and i == len(stretches) else None

@@ -1,0 +1,9 @@
+"""Pictures and labels: from files to the batches that a network trains on."""
+
+from opsin.data.augment import Augmentation
+from opsin.data.batches import Batches
+from opsin.data.dataset import Dataset, Pictures
+from opsin.data.preprocessing import Preprocessing
+from opsin.data.sources import load
+
+__all__ = ["Augmentation", "Batches", "Dataset", "Pictures", "Preprocessing", "load"]

@@ -1,0 +1,91 @@
+"""The IDX format, in which MNIST and its relatives come: LeCun, Cortes & Burges, "The MNIST database".
+
+A big-endian header (two zero bytes, type, number of dimensions, then each dimension as 32 bits)
+is followed by the values; the files may be gzipped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.dataset import Dataset, Pictures, check_classes, split
+from opsin.errors import DataError
+
+UNSIGNED_BYTE = 8
+PARTS = {"train": ("train",), "test": ("t10k", "test")}
+
+
+def find(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """The pictures' and the labels' file of each part (train, test) that `folder` holds."""
+    found = {}
+    for part, names in PARTS.items():
+        images = [path for name in names for path in sorted(folder.glob(f"*{name}-images?idx3-ubyte*"))]
+        if images:
+            found[part] = (images[0], _labels_file(images[0]))
+    return found
+
+
+def _labels_file(images: Path) -> Path:
+    """The labels beside `images`, gzipped or not."""
+    stem = images.name.replace("-images", "-labels").replace("idx3", "idx1").removesuffix(".gz")
+    for name in (stem, stem + ".gz"):
+        if (images.parent / name).is_file():
+            return images.parent / name
+    raise DataError(f"{images.parent} holds {images.name} but not its labels, {stem}[.gz]; put both into the folder")
+
+
+def load_idx(folder: Path, parts: dict[str, tuple[Path, Path]]) -> Dataset:
+    """The dataset of an IDX folder; without a test part of its own a fifth is held out."""
+    if "train" not in parts:
+        raise DataError(f"{folder} holds no training pictures (train-images-idx3-ubyte[.gz]); put them into the folder")
+    read = {part: (_pictures(images), _labels(labels, images)) for part, (images, labels) in parts.items()}
+    for part, (pixels, labels) in read.items():
+        if len(pixels) != len(labels):
+            raise DataError(
+                f"{parts[part][1]} holds {len(labels):,} labels, {parts[part][0].name} {len(pixels):,} pictures; "
+                "use files that belong together"
+            )
+    classes = tuple(str(n) for n in range(1 + max(int(labels.max(initial=0)) for _, labels in read.values())))
+    train = Pictures(*read["train"], classes)
+    check_classes(train, str(folder))
+    if "test" not in read:
+        return split(train, folder.resolve().name)
+    if train.shape != read["test"][0].shape[1:]:
+        raise DataError(f"{folder}: the training and the test pictures differ in size; use files that belong together")
+    return Dataset(folder.resolve().name, train, Pictures(*read["test"], classes), own_split=True)
+
+
+def _pictures(path: Path) -> NDArray[np.uint8]:
+    return _read(path, rank=3)[:, None]
+
+
+def _labels(path: Path, images: Path) -> NDArray[np.int32]:
+    return _read(path, rank=1).astype(np.int32)
+
+
+def _read(path: Path, rank: int) -> NDArray[np.uint8]:
+    """The array of bytes in an IDX file of `rank` dimensions."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, zlib.error):
+        raise DataError(f"{path} is cut short or damaged; fetch the file again") from None
+    except gzip.BadGzipFile:
+        raise DataError(f"{path} is not a gzip file; fetch it again, or take '.gz' off its name") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) < 4 + 4 * rank or data[:4] != bytes((0, 0, UNSIGNED_BYTE, rank)):
+        raise DataError(f"{path} is not an IDX file of bytes in {rank} dimension{'s' * (rank > 1)}; fetch it again")
+    shape = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
+    values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
+    if len(values) != prod(shape):
+        raise DataError(
+            f"{path} holds {len(values):,} values where its header promises {prod(shape):,}; fetch it again"
+        )
+    return values.reshape(shape)

@@ -1,0 +1,93 @@
+"""What happens to a picture before the network sees it, as data that a model file carries along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.dataset import Pictures
+from opsin.data.pictures import Source, read_picture
+from opsin.errors import DataError
+
+DARK, LIGHT = 64, 160
+"""Mean values of a picture's border below which it counts as dark, and above which as light."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Pictures become `channels`×`height`×`width`, and each pixel value v (0…255) `(v/255 - mean) / std`.
+
+    `dark_background` is set where the network learnt from light strokes on black, such as MNIST's:
+    pictures read from files with a light border, such as ink on paper, are then inverted.
+    """
+
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dark_background: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.height, self.width
+
+    @classmethod
+    def of(cls, pictures: Pictures) -> Preprocessing:
+        """Mean and standard deviation of each channel of `pictures`."""
+        values = np.arange(256) / 255
+        mean, std = [], []
+        for channel in range(pictures.shape[0]):
+            share = (
+                np.bincount(pictures.pixels[:, channel].reshape(-1), minlength=256) / pictures.pixels[:, channel].size
+            )
+            center = float(share @ values)
+            mean.append(round(center, 4))
+            std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
+        dark = pictures.shape[0] == 1 and bool((_border(pictures.pixels) < DARK).mean() > 0.9)
+        return cls(*pictures.shape, tuple(mean), tuple(std), dark)
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 N×C×H×W → float32 N×C×H×W."""
+        scale = np.array([1 / (255 * s) for s in self.std], np.float32).reshape(-1, 1, 1)
+        shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32).reshape(-1, 1, 1)
+        values = pixels.astype(np.float32)
+        values *= scale
+        values += shift
+        return values
+
+    def read(self, source: Source, name: str) -> NDArray[np.uint8]:
+        """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
+        pixels = read_picture(source, name, self.shape)
+        if self.dark_background and _border(pixels[None])[0] > LIGHT:
+            return 255 - pixels
+        return pixels
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """What `to_data` wrote; `DataError` for anything else."""
+        try:
+            sizes = [int(data[key]) for key in ("channels", "height", "width")]
+            mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))
+            made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]))
+        except (KeyError, TypeError, ValueError):
+            raise DataError("the preprocessing is not described completely") from None
+        sound = len(mean) == len(std) == made.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
+        if not sound:
+            raise DataError("the preprocessing's numbers make no sense")
+        return made
+
+
+def _border(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The mean value of the outermost pixels of each picture."""
+    rows = pixels[..., [0, -1], :].mean(axis=(1, 2, 3))
+    columns = pixels[..., [0, -1]].mean(axis=(1, 2, 3))
+    result: NDArray[np.float64] = (rows + columns) / 2
+    return result

@@ -1,0 +1,104 @@
+"""From LLVM text to machine code in memory, and the cache between the two.
+
+The only file, with its neighbours in this room, that touches llvmlite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import llvmlite.binding as llvm
+
+from opsin.errors import CompileError
+from opsin.loops import Target, best_target, usable_targets
+
+
+@dataclass(frozen=True)
+class Host:
+    """This processor, as LLVM sees it."""
+
+    cpu: str
+    triple: str
+    features: str
+
+    @cached_property
+    def enabled(self) -> frozenset[str]:
+        return frozenset(name[1:] for name in self.features.split(",") if name.startswith("+"))
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every row of the target table that runs here, widest first."""
+        return usable_targets(self.enabled)
+
+    @property
+    def target(self) -> Target:
+        row = best_target(self.enabled)
+        if row is None:
+            raise CompileError(
+                f"this processor ({self.cpu}) has none of AVX-512, AVX2 with FMA, SSE4.1 or NEON, which native code "
+                "needs; use the reference engine"
+            )
+        return row
+
+
+@cache
+def host() -> Host:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return Host(llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features().flatten())
+
+
+@cache
+def _machine() -> llvm.TargetMachine:
+    this = host()
+    made = llvm.Target.from_triple(this.triple).create_target_machine(
+        cpu=this.cpu, features=this.features, opt=3, reloc="pic", codemodel="default", jit=True
+    )
+    return made
+
+
+def optimise(text: str) -> llvm.ModuleRef:
+    """The module of `text` after LLVM's passes."""
+    machine = _machine()
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = host().triple, str(machine.target_data)
+    # Kernels come vectorised and unrolled; LLVM's own attempts would only cost time.
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    options.loop_interleaving = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def object_code(text: str) -> bytes:
+    """`text` compiled to a relocatable object for this processor."""
+    return bytes(_machine().emit_object(optimise(text)))
+
+
+def assembly(text: str) -> str:
+    """`text` compiled to this processor's assembly language, to read."""
+    return str(_machine().emit_assembly(optimise(text)))
+
+
+@cache
+def _engine() -> llvm.ExecutionEngine:
+    host()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+
+
+def load(code: bytes, name: str) -> int:
+    """Links an object into this process; the address of its function `name`."""
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    address = engine.get_function_address(name)
+    if not address:
+        raise CompileError(f"the compiled object holds no function '{name}'")
+    return int(address)
+
+
+def version() -> str:
+    """LLVM's version, which decides the machine code too."""
+    return ".".join(str(part) for part in llvm.llvm_version_info)

@@ -1,0 +1,206 @@
+"""The few lines of machine code that run a whole program: one entry a step, for every thread.
+
+A program is a table, so this code is the same for all of them. Words of 64 bits:
+
+    groups:  kind (1: by image, 0: free), first call, past the last call
+    calls:   function, arguments, split (0: image, 1: chunk, 2: free), blocks, time stamps (or 0)
+    sizes:   number of groups, batch, chunk, chunks
+
+Every thread goes through all groups. In a group by image it takes an equal run of chunks, and each
+chunk through all calls; in a free group, an equal run of every call's blocks. Then it waits for the
+others: a barrier counted by generations, which spins for a while and then lets others run.
+
+Denormal numbers are flushed to zero while a program runs: they cost a hundred times as much as
+others, and trained weights are full of them.
+"""
+
+from __future__ import annotations
+
+SPINS = 4000
+"""Turns of the barrier's loop before a thread offers its processor to others."""
+
+FLUSH = {
+    "x86": (
+        "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)\n",
+        """  call void @llvm.x86.sse.stmxcsr(ptr %saved)
+  %mode = load i32, ptr %saved
+  %flush = or i32 %mode, 32832
+  store i32 %flush, ptr %set
+  call void @llvm.x86.sse.ldmxcsr(ptr %set)
+""",
+        "  call void @llvm.x86.sse.ldmxcsr(ptr %saved)\n",
+        "  call void @llvm.x86.sse2.pause()\n",
+        "declare void @llvm.x86.sse2.pause()\n",
+    ),
+    "aarch64": (
+        "declare i64 @llvm.aarch64.get.fpcr()\ndeclare void @llvm.aarch64.set.fpcr(i64)\n",
+        """  %mode = call i64 @llvm.aarch64.get.fpcr()
+  %flush = or i64 %mode, 16777216
+  call void @llvm.aarch64.set.fpcr(i64 %flush)
+""",
+        "  call void @llvm.aarch64.set.fpcr(i64 %mode)\n",
+        "  call void @llvm.aarch64.hint(i32 1)\n",
+        "declare void @llvm.aarch64.hint(i32)\n",
+    ),
+}
+"""By architecture: declarations, entering, leaving, a pause within a spin, its declaration."""
+
+TEMPLATE = """
+declare i64 @llvm.readcyclecounter()
+{declarations}{pause_declaration}
+define void @opsin_run(ptr %groups, ptr %calls, ptr %sizes, ptr %barrier, ptr %scratch, ptr %yield,
+                       i64 %thread, i64 %threads) nounwind {{
+entry:
+  %saved = alloca i32
+  %set = alloca i32
+{enter}  %group_count = load i64, ptr %sizes
+  %batch_at = getelementptr i64, ptr %sizes, i64 1
+  %batch = load i64, ptr %batch_at
+  %chunk_at = getelementptr i64, ptr %sizes, i64 2
+  %chunk = load i64, ptr %chunk_at
+  %chunks_at = getelementptr i64, ptr %sizes, i64 3
+  %chunks = load i64, ptr %chunks_at
+  %following = add i64 %thread, 1
+  %c0 = mul i64 %chunks, %thread
+  %first_chunk = udiv i64 %c0, %threads
+  %c1 = mul i64 %chunks, %following
+  %last_chunk = udiv i64 %c1, %threads
+  br label %group
+
+group:
+  %g = phi i64 [ 0, %entry ], [ %g_next, %group_end ]
+  %group_at = getelementptr [3 x i64], ptr %groups, i64 %g
+  %kind = load i64, ptr %group_at
+  %first_at = getelementptr i64, ptr %group_at, i64 1
+  %first = load i64, ptr %first_at
+  %last_at = getelementptr i64, ptr %group_at, i64 2
+  %last = load i64, ptr %last_at
+  %by_image = icmp eq i64 %kind, 1
+  %from = select i1 %by_image, i64 %first_chunk, i64 0
+  %to = select i1 %by_image, i64 %last_chunk, i64 1
+  %some = icmp ult i64 %from, %to
+  br i1 %some, label %unit, label %wait
+
+unit:
+  %u = phi i64 [ %from, %group ], [ %u_next, %unit_end ]
+  %image0 = mul i64 %u, %chunk
+  %image1_all = add i64 %image0, %chunk
+  %full = icmp ult i64 %image1_all, %batch
+  %image1 = select i1 %full, i64 %image1_all, i64 %batch
+  %u_next = add i64 %u, 1
+  br label %call
+
+call:
+  %c = phi i64 [ %first, %unit ], [ %c_next, %call_end ]
+  %call_at = getelementptr [5 x i64], ptr %calls, i64 %c
+  %function = load ptr, ptr %call_at
+  %arguments_at = getelementptr i64, ptr %call_at, i64 1
+  %arguments = load ptr, ptr %arguments_at
+  %split_at = getelementptr i64, ptr %call_at, i64 2
+  %split = load i64, ptr %split_at
+  %blocks_at = getelementptr i64, ptr %call_at, i64 3
+  %blocks = load i64, ptr %blocks_at
+  %stamps_at = getelementptr i64, ptr %call_at, i64 4
+  %stamps = load ptr, ptr %stamps_at
+  %is_image = icmp eq i64 %split, 0
+  %i0 = mul i64 %image0, %blocks
+  %i1 = mul i64 %image1, %blocks
+  %own0 = select i1 %is_image, i64 %i0, i64 %u
+  %own1 = select i1 %is_image, i64 %i1, i64 %u_next
+  %per = select i1 %is_image, i64 %batch, i64 1
+  %total = mul i64 %blocks, %per
+  %t0 = mul i64 %total, %thread
+  %share0 = udiv i64 %t0, %threads
+  %t1 = mul i64 %total, %following
+  %share1 = udiv i64 %t1, %threads
+  %begin = select i1 %by_image, i64 %own0, i64 %share0
+  %end = select i1 %by_image, i64 %own1, i64 %share1
+  %work = icmp ult i64 %begin, %end
+  br i1 %work, label %run, label %call_end
+
+run:
+  %timed = icmp ne ptr %stamps, null
+  br i1 %timed, label %run_timed, label %run_plain
+
+run_plain:
+  call void %function(ptr %arguments, i64 %begin, i64 %end, ptr %scratch)
+  br label %call_end
+
+run_timed:
+  %start = call i64 @llvm.readcyclecounter()
+  call void %function(ptr %arguments, i64 %begin, i64 %end, ptr %scratch)
+  %stop = call i64 @llvm.readcyclecounter()
+  %took = sub i64 %stop, %start
+  %stamp_at = getelementptr i64, ptr %stamps, i64 %thread
+  %before = load i64, ptr %stamp_at
+  %after = add i64 %before, %took
+  store i64 %after, ptr %stamp_at
+  br label %call_end
+
+call_end:
+  %c_next = add i64 %c, 1
+  %more_calls = icmp ult i64 %c_next, %last
+  br i1 %more_calls, label %call, label %unit_end
+
+unit_end:
+  %more_units = icmp ult i64 %u_next, %to
+  br i1 %more_units, label %unit, label %wait
+
+wait:
+  %alone = icmp eq i64 %threads, 1
+  br i1 %alone, label %group_end, label %meet
+
+meet:
+  %generation_at = getelementptr i64, ptr %barrier, i64 8
+  %generation = load atomic i64, ptr %generation_at acquire, align 8
+  %arrived = atomicrmw add ptr %barrier, i64 1 acq_rel
+  %others = sub i64 %threads, 1
+  %is_last = icmp eq i64 %arrived, %others
+  br i1 %is_last, label %release, label %spin
+
+release:
+  store atomic i64 0, ptr %barrier monotonic, align 8
+  %generation_next = add i64 %generation, 1
+  store atomic i64 %generation_next, ptr %generation_at release, align 8
+  br label %group_end
+
+spin:
+  %turn = phi i64 [ 0, %meet ], [ %turn_next, %spin_on ]
+  %now = load atomic i64, ptr %generation_at acquire, align 8
+  %passed = icmp ne i64 %now, %generation
+  br i1 %passed, label %group_end, label %spin_wait
+
+spin_wait:
+{pause}  %turn_up = add i64 %turn, 1
+  %tired = icmp ugt i64 %turn_up, {spins}
+  br i1 %tired, label %rest, label %spin_on
+
+rest:
+  %ignored = call i32 %yield()
+  br label %spin_on
+
+spin_on:
+  %turn_next = phi i64 [ %turn_up, %spin_wait ], [ 0, %rest ]
+  br label %spin
+
+group_end:
+  %g_next = add i64 %g, 1
+  %more_groups = icmp ult i64 %g_next, %group_count
+  br i1 %more_groups, label %group, label %leave
+
+leave:
+{leave}  ret void
+}}
+"""
+
+GROUP_WORDS, CALL_WORDS, SIZE_WORDS, BARRIER_WORDS = 3, 5, 4, 16
+"""Words of a row of each table; the barrier's two counters have a cache line each."""
+
+
+def driver(triple: str) -> str:
+    """The driver as LLVM text, for the architecture of `triple`."""
+    family = "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
+    declarations, enter, leave, pause, pause_declaration = FLUSH[family]
+    return TEMPLATE.format(
+        declarations=declarations, pause_declaration=pause_declaration, enter=enter, leave=leave, pause=pause, spins=SPINS
+    )

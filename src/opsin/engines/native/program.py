@@ -1,0 +1,158 @@
+"""A compiled program: a plan with addresses, and machine code to run it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from opsin.compiler.calls import CHUNK, FREE, IMAGE, Call
+from opsin.compiler.plan import Plan, make_plan
+from opsin.compiler.views import Buffer, View
+from opsin.engines.base import Array, checked_inputs, checked_state
+from opsin.engines.native import codegen
+from opsin.engines.native.driver import BARRIER_WORDS, CALL_WORDS, GROUP_WORDS
+from opsin.engines.native.kernels import driver_address, kernel_addresses
+from opsin.engines.native.pool import default_threads, pool, yield_address
+from opsin.errors import CompileError
+from opsin.graph import Graph
+from opsin.loops import Target
+
+SPLITS = {IMAGE: 0, CHUNK: 1, FREE: 2}
+ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64, ctypes.c_int64)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one call took in one run, in the processor's time-stamp ticks, summed over threads."""
+
+    call: Call
+    ticks: int
+
+
+class Native:
+    """A graph as machine code for this processor. Its variables are zero until `load_state`."""
+
+    def __init__(self, plan: Plan, threads: int, target: Target) -> None:
+        self.plan, self.graph, self.batch, self.threads = plan, plan.graph, plan.batch, threads
+        self._permanent = _aligned(plan.permanent_size)
+        self._arena = _aligned(plan.arena_size)
+        self._tables = _aligned(plan.table_size)
+        self._scratch = [_aligned(plan.scratch_size) for _ in range(threads)]
+        for buffer, offset in plan.tables.items():
+            data = np.asarray(buffer.data).reshape(-1)
+            self._tables[offset : offset + buffer.size] = data.view(np.float32)
+        self._ticks = np.zeros((len(plan.calls), threads), np.int64)
+        self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
+        self._entry = ENTRY(driver_address())
+        self._pool = pool(threads)
+        self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
+        self._variables = {name: self._array(view) for name, view in plan.variables.items()}
+        self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def _home(self, buffer: Buffer) -> tuple[Array, int]:
+        plan = self.plan
+        if buffer.role in ("input", "variable"):
+            return self._permanent, plan.permanent[buffer]
+        if buffer.role == "table":
+            return self._tables, plan.tables[buffer]
+        return self._arena, plan.temporaries[buffer]
+
+    def _array(self, view: View) -> Array:
+        """The memory of `view` as a NumPy array of its logical shape."""
+        array, offset = self._home(view.buffer)
+        flat = array[offset : offset + view.buffer.size]
+        if view.buffer.element == "i32":
+            flat = flat.view(np.int32)
+        strides = tuple(4 * stride for stride in view.strides)
+        return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
+
+    def _address(self, argument: View | int) -> int:
+        if isinstance(argument, int):
+            return argument
+        array, offset = self._home(argument.buffer)
+        return int(array.ctypes.data) + 4 * (offset + argument.offset)
+
+    def _write_tables(self, functions: Sequence[int]) -> dict[str, Any]:
+        plan = self.plan
+        arguments: list[int] = []
+        starts = []
+        for call in plan.calls:
+            starts.append(len(arguments))
+            arguments += [self._address(argument) for argument in call.arguments]
+        words = np.array(arguments or [0], np.int64)
+        calls = np.zeros((len(plan.calls), CALL_WORDS), np.int64)
+        for row, call, function, start in zip(calls, plan.calls, functions, starts, strict=True):
+            row[:] = (function, words.ctypes.data + 8 * start, SPLITS[call.split], call.blocks, 0)
+        groups = np.zeros((len(plan.groups), GROUP_WORDS), np.int64)
+        first = 0
+        for line, group in zip(groups, plan.groups, strict=True):
+            line[:] = (int(group.by_image), first, first + len(group.calls))
+            first += len(group.calls)
+        chunks = -(-plan.batch // plan.chunk)
+        sizes = np.array([len(groups), plan.batch, plan.chunk, chunks], np.int64)
+        barrier = np.zeros(BARRIER_WORDS, np.int64)
+        return {"arguments": words, "groups": groups, "calls": calls, "sizes": sizes, "barrier": barrier}
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, **inputs: ArrayLike) -> dict[str, Array]:
+        """One run: inputs by name in, outputs by name out, in new arrays; updates are applied to the variables."""
+        for name, array in checked_inputs(self.graph, inputs, np.float32).items():
+            self._inputs[name][...] = array
+        self._execute()
+        return {name: np.array(array) for name, array in self._outputs.items()}
+
+    def _execute(self) -> None:
+        words = self._words
+        if not self.plan.groups:
+            return
+        fixed = [words[name].ctypes.data for name in ("groups", "calls", "sizes", "barrier")]
+        scratch = [array.ctypes.data for array in self._scratch]
+        yields = yield_address()
+        self._pool.run(lambda thread, threads: self._entry(*fixed, scratch[thread], yields, thread, threads))
+
+    def profile(self, **inputs: ArrayLike) -> list[Timing]:
+        """As `run`, but timed call by call."""
+        calls = self._words["calls"]
+        self._ticks[:] = 0
+        calls[:, 4] = self._ticks.ctypes.data + 8 * self.threads * np.arange(len(calls))
+        try:
+            self.run(**inputs)
+        finally:
+            calls[:, 4] = 0
+        return [Timing(call, int(row.sum())) for call, row in zip(self.plan.calls, self._ticks, strict=True)]
+
+    def state(self) -> dict[str, Array]:
+        """A copy of every variable, by name, in the mathematics' order of axes."""
+        return {name: np.array(array, order="C") for name, array in self._variables.items()}
+
+    def load_state(self, values: Mapping[str, ArrayLike]) -> None:
+        """Sets the variables named in `values`; `ShapeError` where a name or a shape is not the graph's."""
+        for name, array in checked_state(self.graph, values, np.float32).items():
+            self._variables[name][...] = array
+
+
+def _aligned(size: int) -> Array:
+    """`size` zeros (at least one), on a cache line."""
+    raw = np.zeros(size + 32, np.float32)
+    skip = (-raw.ctypes.data % 64) // 4
+    return raw[skip : skip + max(1, size)]
+
+
+def compile(graph: Graph, batch: int, threads: int | None = None, target: Target | None = None) -> Native:
+    """`graph` as a program for `batch` pictures a run, on `threads` threads (all processors by default).
+
+    `target` overrides the row of the target table, for tests. The bits of all results are the same for
+    every number of threads. `CompileError` where this processor has no row, or a graph has no kernel.
+    """
+    row = target or codegen.host().target
+    if threads is not None and threads < 1:
+        raise CompileError(f"a program runs on at least one thread, not {threads}")
+    return Native(make_plan(graph, batch, row), threads or default_threads(), row)

@@ -1,0 +1,246 @@
+"""Convolution, direct: a matrix product whose left operand is the picture itself.
+
+In NHWC the numbers under one row of the kernel lie in one run of `kw · C` elements, so the sum
+over a window is `kh` runs of a register tile, with neighbouring output pixels `stride · C`
+elements apart. Nothing is unfolded. Rows outside the picture are skipped; columns outside it are
+supplied by copying the rows of a block into scratch memory between zeros.
+
+The input gradient of a convolution of stride 1 is the same computation on the output's gradient,
+with the kernel turned by 180° and its channels exchanged; for larger strides the gradient is first
+spread out with zeros between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.kernels.expression import IDENTITY
+from opsin.kernels.spec import KernelSpec
+from opsin.kernels.tile import (
+    BoundEpilogue,
+    Columns,
+    Epilogue,
+    Tile,
+    columns,
+    most_rows,
+    over_columns,
+    over_rows,
+    split,
+)
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+
+UNROLL = 8
+"""Runs up to this long are unrolled while building."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a convolution reads its input: `channels` a group, `groups`, kernel width, step and spacing along a row."""
+
+    channels: int
+    groups: int
+    width: int
+    stride: int
+    dilation: int
+
+    @property
+    def pixel(self) -> int:
+        """Elements of one input pixel."""
+        return self.channels * self.groups
+
+    @property
+    def runs(self) -> int:
+        """Runs of neighbouring numbers under one row of the kernel."""
+        return 1 if self.groups == 1 and self.dilation == 1 else self.width
+
+    @property
+    def run(self) -> int:
+        """Numbers in a run."""
+        return self.channels * self.width // self.runs
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How a padded row is made: `left` zeros, `held` pixels from pixel `skip` on, zeros up to `width` pixels."""
+
+    left: Value
+    skip: Value
+    held: Value
+    width: Value
+
+    @staticmethod
+    def bind(k: Builder) -> Margin:
+        """Declares the four arguments, in this order."""
+        return Margin(*(k.index(name) for name in ("left", "skip", "held", "padded_width")))
+
+
+class Picture:
+    """The rows of one input picture, padded left and right if need be, as seen by a block."""
+
+    def __init__(self, k: Builder, window: Window, source: Buffer, height: Value, width: Value) -> None:
+        self.k, self.window, self.source = k, window, source
+        self.height, self.width = height, width
+
+    def plain(self, number: Operand) -> tuple[Buffer, Operand]:
+        """Picture `number` as it lies: (buffer, elements a row)."""
+        row = self.width * self.window.pixel
+        return self.k.offset(self.source, number * self.height * row), row
+
+    def padded(
+        self, number: Operand, first: Operand, last: Operand, margin: Margin, lanes: int
+    ) -> tuple[Buffer, Operand]:
+        """Rows `first … last` of it in scratch, where row `first` comes first: (buffer shifted to row 0, row size)."""
+        k, pixel = self.k, self.window.pixel
+        source, row = self.plain(number)
+        padded_row = margin.width * pixel
+        before, held = margin.left * pixel, margin.held * pixel
+        with k.loop(first, last) as y:
+            target = k.offset(k.scratch, (y - first) * padded_row)
+            _fill(k, target, 0, before, lanes)
+            _copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), held, lanes)
+            _fill(k, target, before + held, padded_row, lanes)
+        return k.offset(k.scratch, 0 - first * padded_row), padded_row
+
+
+def _fill(k: Builder, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
+    whole = start + (stop - start) // lanes * lanes
+    with k.loop(start, whole, lanes) as i:
+        k.store(target, i, k.spread(0.0, lanes))
+    with k.loop(whole, stop) as i:
+        k.store(target, i, k.spread(0.0, 1))
+
+
+def _copy(k: Builder, source: Buffer, target: Buffer, count: Value, lanes: int) -> None:
+    whole = count // lanes * lanes
+    with k.loop(0, whole, lanes) as i:
+        k.store(target, i, k.load(source, i, lanes))
+    with k.loop(whole, count) as i:
+        k.store(target, i, k.load(source, i))
+
+
+def first_inside(k: Builder, start: Operand, step: Value) -> Value:
+    """The first whole `i ≥ 0` with `start + i · step ≥ 0`."""
+    return k.maximum(0, (0 - start + step - 1) // step)
+
+
+def first_outside(k: Builder, start: Operand, step: Value, limit: Operand, most: Operand) -> Value:
+    """The first whole `i` (at most `most`) with `start + i · step ≥ limit`."""
+    return k.maximum(0, k.minimum(most, (limit - start + step - 1) // step))
+
+
+@dataclass(frozen=True)
+class Conv2d(KernelSpec):
+    """`y = epilogue(x ∗ w)`, `filters` outputs a group, `out_width` pixels a row.
+
+    Arguments: x (N H W C), w (kh kw C/g K); H, W, OH, kh, stride and dilation down, top; the four of
+    `Margin` (unused where `padded` is not set); rows a block, blocks a picture; then the epilogue's, on arrays N OH OW K. A block is some rows of one picture.
+    Scratch, where `padded`: the rows a block reads × padded width × channels.
+    """
+
+    window: Window
+    filters: int
+    out_width: int
+    padded: bool
+    epilogue: Epilogue = Epilogue(IDENTITY)
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("conv2d")
+        x, w = k.buffer("x"), k.buffer("w")
+        height, width, out_height, kernel = (k.index(n) for n in ("H", "W", "OH", "kh"))
+        stride, dilation, top = (k.index(n) for n in ("sh", "dh", "top"))
+        margin = Margin.bind(k)
+        rows, blocks = k.index("rows"), k.index("blocks")
+        epilogue = self.epilogue.bind(k)
+        picture = Picture(k, self.window, x, height, width)
+        with k.loop(k.begin, k.end) as block:
+            number = block // blocks
+            first = (block % blocks) * rows
+            last = k.minimum(out_height, first + rows)
+            if self.padded:
+                low = k.maximum(0, first * stride - top)
+                high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
+                source, row = picture.padded(number, low, high, margin, target.lanes)
+            else:
+                source, row = picture.plain(number)
+            for_group = _Group(self, k, target, source, row, w, epilogue)
+            with k.loop(0, self.window.groups) as group:
+                base = group * self.filters
+
+                def across(column: Operand, run: Columns) -> None:
+                    with k.loop(first, last) as y:
+                        start = y * stride - top
+                        taps = (first_inside(k, start, dilation), first_outside(k, start, dilation, height, kernel))
+                        out = (number * out_height + y) * self.out_width
+                        for_group.row(group, base + column, run, start, dilation, taps, out)
+
+                over_columns(k, columns(self.filters, target), target.lanes, across)
+        return k.kernel()
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The inner part of `Conv2d`: one output row of one tile of filters."""
+
+    spec: Conv2d
+    k: Builder
+    target: Target
+    source: Buffer
+    row_size: Operand
+    weight: Buffer
+    epilogue: BoundEpilogue
+
+    def row(
+        self,
+        group: Value,
+        column: Operand,
+        run: Columns,
+        start: Operand,
+        dilation: Value,
+        taps: tuple[Value, Value],
+        out: Value,
+    ) -> None:
+        spec, k = self.spec, self.k
+        filters = spec.filters * spec.window.groups
+        most = most_rows(spec.filters, self.target)
+
+        def tile(pixel: Operand, pixels: int) -> None:
+            sums = Tile(k, self.target, pixels, run)
+            with k.loop(*taps) as r:
+                at = (start + r * dilation) * self.row_size + pixel * (spec.window.stride * spec.window.pixel)
+                left = k.offset(self.source, at + group * spec.window.channels)
+                right = k.offset(self.weight, r * (spec.window.width * spec.window.channels * filters) + column)
+                window_row(k, spec.window, sums, left, right, filters)
+            for i in range(pixels):
+                for j, count in enumerate(sums.counts()):
+                    channel = column + j * self.target.lanes
+                    self.epilogue.store(sums.value(i, j), (out + pixel + i) * filters + channel, channel, count)
+
+        over_rows(k, split(spec.out_width, most), tile)
+
+
+def window_row(k: Builder, window: Window, sums: Tile, left: Buffer, right: Buffer, filters: int) -> None:
+    """Adds one row of the kernel: `runs` runs of `run` numbers, against as many rows of the weight."""
+    step = window.stride * window.pixel
+
+    def turn(run: Operand, i: Operand) -> None:
+        at = run * (window.dilation * window.pixel) + i
+        sums.accumulate(lambda row: k.load(left, at + row * step), right, (run * window.run + i) * filters)
+
+    def over_run(run: Operand) -> None:
+        if window.run <= UNROLL:
+            for i in range(window.run):
+                turn(run, i)
+        else:
+            with k.loop(0, window.run) as i:
+                turn(run, i)
+
+    if window.runs == 1:
+        over_run(0)
+    elif window.runs * window.run <= UNROLL:
+        for run in range(window.runs):
+            over_run(run)
+    else:
+        with k.loop(0, window.runs) as each:
+            over_run(each)
+
+

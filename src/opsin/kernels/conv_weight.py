@@ -1,0 +1,119 @@
+"""The weight gradient of a convolution: `dw[r, s, c, k] = Σ x[n, y·sh + r, x·sw + s, c] · g[n, y, x, k]`.
+
+A matrix product again, reduced over output pixels: the tile's rows are neighbouring numbers under
+the window, spread one by one; its columns are the gradient's channels, read where they lie. Each
+block sums its own pictures into an array of its own; the arrays are added afterwards in order, so
+that the bits do not depend on who computed what.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.kernels.conv import Margin, Picture, Window, first_inside, first_outside
+from opsin.kernels.spec import KernelSpec
+from opsin.kernels.tile import Columns, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+
+INDEPENDENT = 8
+"""Sums that must be under way at once to keep two multiply-add units with a latency of four busy."""
+
+
+@dataclass(frozen=True)
+class Conv2dWeight(KernelSpec):
+    """Partial weight gradients, an array (kh kw C/g K) a block.
+
+    Arguments: x (N H W C), g (N OH OW K), partial (blocks × kh kw C/g K); N, H, W, OH, kh, stride and
+    dilation down, top; the four of `Margin`; pictures a block. Scratch, where `padded`: the picture × the
+    padded width.
+    """
+
+    window: Window
+    filters: int
+    out_width: int
+    padded: bool
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("conv2d_weight")
+        x, g, partial = k.buffer("x"), k.buffer("g"), k.buffer("partial")
+        count, height, width, out_height, kernel = (k.index(n) for n in ("N", "H", "W", "OH", "kh"))
+        stride, dilation, top = (k.index(n) for n in ("sh", "dh", "top"))
+        margin = Margin.bind(k)
+        pictures = k.index("pictures")
+        window = self.window
+        filters = self.filters * window.groups
+        row_of_kernel = window.width * window.channels * filters
+        size = kernel * row_of_kernel
+        picture = Picture(k, window, x, height, width)
+        with k.loop(k.begin, k.end) as block:
+            sums = k.offset(partial, block * size)
+            with k.loop(0, size) as i:
+                k.store(sums, i, k.spread(0.0, 1))
+            with k.loop(block * pictures, k.minimum(count, (block + 1) * pictures)) as number:
+                if self.padded:
+                    source, row = picture.padded(number, 0, height, margin, target.lanes)
+                else:
+                    source, row = picture.plain(number)
+                gradient = k.offset(g, number * out_height * self.out_width * filters)
+                with k.loop(0, kernel) as r:
+                    start = r * dilation - top
+                    first = first_inside(k, start, stride)
+                    last = first_outside(k, start, stride, height, out_height)
+                    shifted = k.offset(source, start * row)
+                    into = k.offset(sums, r * row_of_kernel)
+                    self._row(k, target, shifted, row * stride, gradient, (first, last), into)
+        return k.kernel()
+
+    def _row(
+        self,
+        k: Builder,
+        target: Target,
+        source: Buffer,
+        row: Operand,
+        gradient: Buffer,
+        rows: tuple[Value, Value],
+        into: Buffer,
+    ) -> None:
+        """One row of the kernel for one picture, added to `into`."""
+        window = self.window
+        filters = self.filters * window.groups
+
+        def tile(at: Operand, size: int, column: Operand, run: Columns, left: Operand) -> None:
+            ways = 1 if size * run.vectors >= INDEPENDENT or self.out_width < 2 else 2
+            sums = Tile(k, target, size, run, ways)
+
+            def pixel(y: Value, x: Operand, way: int) -> None:
+                place = y * row + x * (window.stride * window.pixel) + left
+                sums.accumulate(
+                    lambda i: k.load(source, place + i), gradient, (y * self.out_width + x) * filters + column, way
+                )
+
+            with k.loop(*rows) as y:
+                with k.loop(0, self.out_width // ways * ways, ways) as x:
+                    for way in range(ways):
+                        pixel(y, x + way, way)
+                for x in range(self.out_width // ways * ways, self.out_width):
+                    pixel(y, x, 0)
+            for i in range(size):
+                for j, count in enumerate(sums.counts()):
+                    place = (at + i) * filters + column + j * target.lanes
+                    k.store(into, place, k.load(into, place, target.lanes, count) + sums.value(i, j), count)
+
+        def each_run(group: Operand, run_number: Operand) -> None:
+            def across(column: Operand, run: Columns) -> None:
+                base = run_number * (window.dilation * window.pixel) + group * window.channels
+                over_rows(
+                    k,
+                    split(window.run, most_rows(self.filters, target)),
+                    lambda at, size: tile(
+                        run_number * window.run + at, size, group * self.filters + column, run, base + at
+                    ),
+                )
+
+            over_columns(k, columns(self.filters, target), target.lanes, across)
+
+        if window.groups == 1 and window.runs == 1:
+            each_run(0, 0)
+            return
+        with k.loop(0, window.groups) as group, k.loop(0, window.runs) as run_number:
+            each_run(group, run_number)

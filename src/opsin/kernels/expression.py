@@ -1,0 +1,118 @@
+"""Pointwise arithmetic as data, and how each function is computed on vectors.
+
+An `Expression` is what pointwise fusion makes of a group of nodes: a straight line of steps over
+operands, any of whose values may be a result. Kernels of their own (`pointwise`) and the last
+lines of convolutions and matrix products (their epilogues) compute it in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from opsin.loops import I32, Builder, Value, functions
+
+
+@dataclass(frozen=True)
+class Step:
+    """`function(values[i] for i in arguments)`; values are numbered operands first, then steps in order."""
+
+    function: str
+    arguments: tuple[int, ...]
+    attribute: float | int | None = None
+
+
+@dataclass(frozen=True)
+class Expression:
+    """`operands` inputs, then `steps`; `results` are the numbers of the values to keep."""
+
+    operands: int
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+
+    def emit(self, k: Builder, operands: list[Value]) -> list[Value]:
+        """Computes the expression on values of any (equal) lanes."""
+        values = list(operands)
+        for step in self.steps:
+            arguments = [values[i] for i in step.arguments]
+            values.append(FUNCTIONS[step.function](k, arguments, step.attribute))
+        return [values[i] for i in self.results]
+
+
+IDENTITY = Expression(1, (), (0,))
+"""A copy."""
+
+
+def _truth(k: Builder, mask: Value) -> Value:
+    return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
+
+
+def _power(k: Builder, x: Value, exponent: float) -> Value:
+    if exponent == int(exponent) and 0 < abs(exponent) <= 8:
+        result = x
+        for _ in range(abs(int(exponent)) - 1):
+            result = result * x
+        return result if exponent > 0 else 1.0 / result
+    if exponent in (0.5, -0.5):
+        root = k.unary("sqrt", x)
+        return root if exponent > 0 else 1.0 / root
+    if exponent in (0.75, -0.75):
+        root = k.unary("sqrt", x)
+        result = root * k.unary("sqrt", root)
+        return result if exponent > 0 else 1.0 / result
+    return functions.exp(k, functions.log(k, x) * exponent)
+
+
+def _mix(x: Value) -> Value:
+    """A 32-bit mixing function, lowbias32 of C. Wellons' "hash prospector"."""
+    x = x ^ (x >> 16)
+    x = x * 0x7FEB352D
+    x = x ^ (x >> 15)
+    x = x * _signed(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def _signed(bits: int) -> int:
+    return bits - (1 << 32) if bits >= 1 << 31 else bits
+
+
+def _bernoulli(k: Builder, key: Value, index: Value, threshold: int) -> Value:
+    bits = _mix(_mix(index + key) ^ key)
+    return _truth(k, (bits >> 8) < threshold)
+
+
+def _random_key(seed: Value, step: Value, site: int) -> Value:
+    return _mix(_mix(_mix(seed) + _signed(site & 0xFFFFFFFF)) + step)
+
+
+FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
+    "add": lambda k, v, _: v[0] + v[1],
+    "subtract": lambda k, v, _: v[0] - v[1],
+    "multiply": lambda k, v, _: v[0] * v[1],
+    "divide": lambda k, v, _: v[0] / v[1],
+    "maximum": lambda k, v, _: k.maximum(v[1], v[0]),
+    "minimum": lambda k, v, _: k.minimum(v[1], v[0]),
+    "greater": lambda k, v, _: _truth(k, v[0] > v[1]),
+    "equal": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
+    "where": lambda k, v, _: k.select(k.equal(v[0], 0.0), v[2], v[1]),
+    "constant": lambda k, v, a: k.spread(a, v[0].kind.lanes),
+    "whole": lambda k, v, a: k.spread(a, v[0].kind.lanes, I32),
+    "negate": lambda k, v, _: -v[0],
+    "exp": lambda k, v, _: functions.exp(k, v[0]),
+    "log": lambda k, v, _: functions.log(k, v[0]),
+    "sqrt": lambda k, v, _: k.unary("sqrt", v[0]),
+    "tanh": lambda k, v, _: functions.tanh(k, v[0]),
+    "sigmoid": lambda k, v, _: functions.sigmoid(k, v[0]),
+    "erf": lambda k, v, _: functions.erf(k, v[0]),
+    "absolute": lambda k, v, _: k.unary("abs", v[0]),
+    "sign": lambda k, v, _: _truth(k, v[0] > 0.0) - _truth(k, v[0] < 0.0),
+    # A NaN is not below zero, so it comes through and is noticed.
+    "relu": lambda k, v, _: k.maximum(0.0, v[0]),
+    "power": lambda k, v, a: _power(k, v[0], a),
+    "cast": lambda k, v, _: k.convert("float", v[0]),
+    "same_index": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
+    "random_key": lambda k, v, a: _random_key(v[0], v[1], a),
+    "bernoulli": lambda k, v, a: _bernoulli(k, v[0], v[1], a),
+}
+"""How each pointwise function is computed; the names are the graph's own where it has the operation."""

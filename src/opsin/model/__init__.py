@@ -1,0 +1,6 @@
+"""A trained network: asked what it sees, measured, and kept in one safe file."""
+
+from opsin.model.model import Engine, Model, load
+from opsin.model.results import Evaluation, Prediction
+
+__all__ = ["Engine", "Evaluation", "Model", "Prediction", "load"]

@@ -1,0 +1,137 @@
+"""The model file: one safetensors file whose metadata describes the network completely.
+
+Its metadata has one entry, "opsin": JSON with the format's number, the network's graph, the
+preprocessing, the labels and the training record, and a checksum over all of that and every
+tensor. Reading runs no code; a file that was cut short or changed is recognised.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from opsin import __version__
+from opsin.errors import ModelError
+
+FORMAT = 1
+"""Raised by every change that an older Opsin would misread."""
+
+KEY = "opsin"
+BEGINNING = b'{"__metadata__":{"opsin":'
+"""How the header of every model file begins, eight bytes into the file."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
+    """Writes the file, whole or not at all; `ModelError` where it cannot be written."""
+    described = {**description, "format": FORMAT, "opsin": __version__}
+    described["checksum"] = _checksum(described, tensors)
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = save(arrays, {KEY: json.dumps(described, sort_keys=True, separators=(",", ":"))})
+    with _aside(path, len(data)) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_writable(path: Path) -> None:
+    """`ModelError` where `write(path, …)` would fail now, or would replace a file that is no model."""
+    if path.is_file() and path.stat().st_size and not is_model(path):
+        raise ModelError(f"{path} exists and is not an Opsin model; give another name, or remove it first")
+    with _aside(path, 0, keep=False):
+        pass
+
+
+def is_model(path: Path) -> bool:
+    """Whether the file begins as model files do; the rest of it may be damaged."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8 + len(BEGINNING))[8:] == BEGINNING
+    except OSError:
+        return False
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Description and tensors of a model file, with the checksum found right; `ModelError` otherwise."""
+    try:
+        if not is_model(path) and path.stat().st_size:
+            path.open("rb").close()
+            raise ModelError(f"{path} is not an Opsin model file; give one that `opsin train` wrote")
+        with safe_open(path, framework="numpy") as file:
+            text = file.metadata()[KEY]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        description = json.loads(text)
+        written = description["format"]
+        if type(written) is int and written > FORMAT:
+            raise ModelError(
+                f"{path} has model format {written}, written by Opsin {description.get('opsin', '?')}; this Opsin "
+                f"{__version__} reads format {FORMAT}: upgrade with `pip install --upgrade opsin`"
+            )
+        intact = description.pop("checksum") == _checksum(description, tensors)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file; make a model with `opsin train`") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path} is a folder, not a model file") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ModelError(f"{path} is damaged or cut short; copy it again or train it anew") from None
+    if not intact:
+        raise ModelError(
+            f"{path} was changed after it was written (its checksum is wrong); copy it again or train it anew"
+        )
+    return description, tensors
+
+
+def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
+    digest = blake2b(json.dumps(description, sort_keys=True, separators=(",", ":")).encode(), digest_size=32)
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _aside(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
+    """A new file beside `path` that takes its place at the end, or vanishes."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.is_dir():
+            raise ModelError(
+                f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}"
+            )
+        with part.open("xb") as file:
+            yield file
+        if keep:
+            part.replace(path)
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path.parent}: there is no such folder for the model; make it first, or give another"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{path}: {_reason(error, path, size)}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _reason(error: OSError, path: Path, size: int) -> str:
+    if error.errno in NO_ROOM:
+        return f"there is no room on the disk for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
+    if error.errno == errno.ENOTDIR:
+        return f"{path.parent} is not a folder; give another place for the model"
+    return f"the model cannot be written here ({error.strerror}); give another place"

@@ -1,0 +1,185 @@
+"""`Model`: a trained network with everything it needs to be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data import Pictures, Preprocessing, counter
+from opsin.engines.base import Program
+from opsin.engines.native import compile as compile_native
+from opsin.errors import DataError, ModelError, OpsinError
+from opsin.graph import BATCH, FLOAT, Graph, show
+from opsin.graph.serial import from_data, to_data
+from opsin.model import file
+from opsin.model.results import Evaluation, Prediction
+from opsin.ops import OPS
+
+Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
+"""Compiles a graph for a batch and a number of threads (`None`: every core)."""
+
+MAX_BATCH = 64
+BATCH_ELEMENTS = 2**21
+"""A batch holds at most this many input values, so that large pictures need little memory."""
+
+GOLDENS = 4
+TOLERANCE = 1e-3
+"""Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
+
+Picture: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8]"
+
+
+@dataclass(eq=False)
+class Model:
+    """A network (`graph`: pictures → logits, the batch free), its parameters (`state`), and what belongs to it.
+
+    `record` tells how it was trained; `goldens` are pictures and the logits they had when the
+    file was written.
+    """
+
+    network: str
+    graph: Graph
+    state: dict[str, NDArray[Any]]
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    record: dict[str, Any] = field(default_factory=dict)
+    goldens: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
+    name: str = "the model"
+    engine: Engine = compile_native
+    threads: int | None = None
+    _programs: dict[int, Program] = field(default_factory=dict, repr=False)
+
+    def load_state(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over parameters and running statistics, by name; other names are ignored."""
+        self.state = {name: values[name] for name in self.graph.variables}
+        for program in self._programs.values():
+            program.load_state(self.state)
+
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's output for uint8 N×C×H×W: float32 N×classes."""
+        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
+            raise DataError(
+                f"{self.name} takes uint8 pictures of {show(self.preprocessing.shape)}, "
+                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape"
+            )
+        most = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        batch = most if len(pixels) > most // 4 else 1
+        parts = [self._run(pixels[first : first + batch], batch) for first in range(0, len(pixels), batch)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
+
+    def _run(self, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
+        """One batch; a short one is filled up with its last picture."""
+        if batch not in self._programs:
+            program = self.engine(self.graph, batch, self.threads)
+            program.load_state(self.state)
+            self._programs[batch] = program
+        full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
+        outputs = self._programs[batch].run(pictures=self.preprocessing.apply(full))
+        return outputs["logits"][: len(pixels)]
+
+    def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
+        """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""
+        several = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
+        if isinstance(several, np.ndarray) and several.ndim < 4:
+            several = several[None]
+        pixels = [
+            one if isinstance(one, np.ndarray) else self.preprocessing.read(Path(one), str(one)) for one in several
+        ]
+        if not pixels:
+            return []
+        return [Prediction.of(row, self.labels) for row in self.logits(np.stack(pixels))]
+
+    def evaluate(self, pictures: Pictures) -> Evaluation:
+        """Accuracy, loss and confusion on labelled pictures; their classes must be the model's."""
+        strangers = [name for name in pictures.classes if name not in self.labels]
+        if strangers:
+            raise DataError(
+                f"the data has a class '{strangers[0]}' that {self.name} does not know; "
+                f"it knows {', '.join(self.labels)}"
+            )
+        if not len(pictures):
+            raise DataError("there are no pictures to evaluate on")
+        number = np.array([self.labels.index(name) for name in pictures.classes], np.int32)
+        return Evaluation.of(self.logits(pictures.pixels), number[pictures.labels], self.labels)
+
+    def check(self) -> float:
+        """Runs the golden pictures; the largest deviation, or `ModelError` where it is more than rounding."""
+        if self.goldens is None:
+            self.goldens = self._make_goldens()
+        pixels, expected = self.goldens
+        deviation = float(np.abs(self.logits(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
+        if not deviation <= TOLERANCE:
+            raise ModelError(
+                f"{self.name} gives other results here than where it was made (by {deviation:.2g} of the largest); "
+                "do not trust its answers on this computer, and report it"
+            )
+        return deviation
+
+    def _make_goldens(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Random blocks of 4 × 4 pixels, not anybody's pictures: model files are passed on."""
+        channels, height, width = self.preprocessing.shape
+        rows, columns = -(-height // 4), -(-width // 4)
+        words = counter.words(GOLDENS * channels * rows * columns, 0, counter.GOLDEN)
+        blocks = (words >> np.uint64(56)).astype(np.uint8).reshape(GOLDENS, channels, rows, columns)
+        pixels = blocks.repeat(4, axis=2).repeat(4, axis=3)[:, :, :height, :width]
+        return np.ascontiguousarray(pixels), self.logits(pixels)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model file, whole or not at all."""
+        self.goldens = pixels, logits = self.goldens or self._make_goldens()
+        description = {
+            "network": self.network,
+            "graph": to_data(self.graph),
+            "preprocessing": self.preprocessing.to_data(),
+            "labels": list(self.labels),
+            "training": self.record,
+        }
+        tensors = {**self.state, "golden.pictures": pixels, "golden.logits": logits}
+        file.write(Path(path), description, tensors)
+
+
+def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
+    """The model in a file. Runs no code of the file's; `ModelError` names the file and what is wrong with it."""
+    description, tensors = file.read(Path(path))
+    try:
+        graph = from_data(description["graph"], OPS.get)
+        preprocessing = Preprocessing.from_data(description["preprocessing"])
+        labels = tuple(str(label) for label in description["labels"])
+        network, record = str(description["network"]), dict(description["training"])
+        goldens = tensors.pop("golden.pictures"), tensors.pop("golden.logits")
+        _check(graph, tensors, preprocessing, labels)
+        if goldens[1].shape != (len(goldens[0]), len(labels)):
+            raise ModelError("its golden pictures and logits do not fit")
+    except OpsinError as error:
+        raise ModelError(f"{path} describes no network that can run: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
+    return Model(network, graph, tensors, preprocessing, labels, record, goldens, str(path), engine, threads)
+
+
+def _check(
+    graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, labels: tuple[str, ...]
+) -> None:
+    """`ModelError` unless graph, tensors, preprocessing and labels belong together."""
+    inputs = {t.node.attrs["name"]: t.shape for t in graph.inputs}
+    if inputs != {"pictures": (BATCH, *preprocessing.shape)}:
+        raise ModelError("its network does not take the pictures that its preprocessing makes")
+    if "logits" not in graph.outputs or graph.outputs["logits"].shape != (BATCH, len(labels)):
+        raise ModelError(f"its network does not give one output for each of its {len(labels)} labels")
+    if graph.updates:
+        raise ModelError("its network changes while it runs")
+    if state.keys() != graph.variables.keys():
+        odd = sorted(state.keys() ^ graph.variables.keys())[0]
+        raise ModelError(f"the tensor '{odd}' is missing or one too many")
+    for name, tensor in graph.variables.items():
+        dtype = np.float32 if tensor.dtype == FLOAT else np.int32
+        if state[name].shape != tensor.shape or state[name].dtype != dtype:
+            raise ModelError(
+                f"the tensor '{name}' is {state[name].dtype} {show(state[name].shape)}, not {show(tensor.shape)}"
+            )

@@ -1,0 +1,200 @@
+"""What every layer is, and how a network is walked.
+
+A layer is a plain object. Its `forward` runs once, on symbolic tensors, while the network is traced;
+nothing of it runs when the graph does. A layer has no name of its own: the attributes that lead to it
+from the network's root are its path (`layer1.0.conv1`), and the path names its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from opsin import ops
+from opsin.errors import GraphError, OpsinError, ShapeError
+from opsin.graph import INT, Shape, Tensor, scope, show, variable
+
+Init = tuple[Any, ...]
+"""How a variable begins, as data: see `opsin.nn.init`."""
+
+
+class Layer:
+    """The base of all layers: subclasses write `forward`, and declare parameters in it where they use them.
+
+    Sub-layers are found in the attributes, through lists, tuples and dictionaries, whose items are numbered or
+    named: `self.blocks = [Block(), Block()]` gives `blocks.0` and `blocks.1`. A layer that is reached
+    twice keeps its first path and shares its parameters.
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the layer computes, written with `opsin.ops` and other layers."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        path = current_trace().paths.get(id(self))
+        if not path:
+            return _tensor(self, self.forward(*args, **kwargs))
+        with scope(path):
+            try:
+                return _tensor(self, self.forward(*args, **kwargs))
+            except OpsinError as error:
+                if str(error).startswith("layer "):
+                    raise
+                raise type(error)(f"layer {path}: {error}") from None
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """The layers directly below this one, with their names."""
+        for name, value in vars(self).items():
+            yield from _named(name, value)
+
+    def parameter(self, name: str, shape: Shape, init: Init, trainable: bool = True) -> Tensor:
+        """The variable `<path>.<name>`: the same one each time the layer is used.
+
+        Raises `GraphError` where the layer has no path, or the name is another layer's; `ShapeError` where a second use
+        of the layer needs another shape than the first.
+        """
+        return current_trace().parameter(self, name, shape, init, trainable)
+
+    @property
+    def training(self) -> bool:
+        """Whether the network is being traced for training."""
+        return current_trace().training
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Sequential(Layer):
+    """Layers one after the other, numbered from 0, or named where they are given as `("name", layer)`."""
+
+    def __init__(self, *layers: Layer | tuple[str, Layer]) -> None:
+        self.layers = [item if isinstance(item, tuple) else (str(number), item) for number, item in enumerate(layers)]
+        for _, layer in self.layers:
+            if not isinstance(layer, Layer):
+                raise GraphError(
+                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {layer!r}'
+                )
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        yield from self.layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _, layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        return f"Sequential of {len(self.layers)} layers"
+
+
+def named_layers(network: Layer) -> dict[str, Layer]:
+    """Every layer by its path, the root's being empty, in the order of the attributes.
+
+    Raises `GraphError` where two different layers have the same path.
+    """
+    found: dict[str, Layer] = {"": network}
+    seen = {id(network)}
+
+    def visit(prefix: str, parent: Layer) -> None:
+        for name, child in parent.children():
+            if id(child) in seen:
+                continue
+            path = f"{prefix}{name}"
+            if path in found:
+                raise GraphError(
+                    f"two different layers are called '{path}': {found[path]!r} and {child!r}; rename one of them"
+                )
+            seen.add(id(child))
+            found[path] = child
+            visit(f"{path}.", child)
+
+    visit("", network)
+    return found
+
+
+class Trace:
+    """What a network declares while its `forward` runs: variables, their updates, and uses of randomness."""
+
+    def __init__(self, network: Layer, training: bool) -> None:
+        self.layers = named_layers(network)
+        self.paths = {id(layer): path for path, layer in self.layers.items()}
+        self.training = training
+        self.updates: dict[str, Tensor] = {}
+        self._variables: dict[str, tuple[Layer, Tensor]] = {}
+        self._sites = 0
+
+    def parameter(self, layer: Layer, name: str, shape: Shape, init: Init, trainable: bool) -> Tensor:
+        """See `Layer.parameter`."""
+        path = self.paths.get(id(layer))
+        if path is None:
+            raise GraphError(
+                f"{layer!r} has parameters but no name: keep it in an attribute of the network, or in a list there"
+            )
+        full = f"{path}.{name}" if path else name
+        if full not in self._variables:
+            with scope(path):
+                self._variables[full] = layer, variable(full, shape, init=init, trainable=trainable)
+        owner, known = self._variables[full]
+        if owner is not layer:
+            raise GraphError(f"{owner!r} and {layer!r} both have a parameter called '{full}'; rename one of the layers")
+        if known.shape != shape:
+            raise ShapeError(
+                f"{full} is {show(known.shape)}, but this second use of the layer needs {show(shape)}; "
+                "feed it the same number of channels, or use two layers"
+            )
+        return known
+
+    def update(self, target: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
+        """After a run, `target` becomes `rule(target)`; the updates of several uses follow each other."""
+        name = target.node.attrs["name"]
+        self.updates[name] = rule(self.updates.get(name, target))
+
+    def randomness(self) -> tuple[Tensor, Tensor, int]:
+        """The run's seed, its number, and a place of its own for one more random layer."""
+        if not self._sites:
+            with scope(""):
+                self._seed = variable("random.seed", (), INT, init=("seed",))
+                self._step = variable("random.step", (), INT)
+                self.update(self._step, lambda step: ops.add(step, 1))
+        self._sites += 1
+        return self._seed, self._step, self._sites - 1
+
+
+_trace: ContextVar[Trace] = ContextVar("trace")
+
+
+def current_trace() -> Trace:
+    """The trace that is going on. Raises `GraphError` where there is none."""
+    try:
+        return _trace.get()
+    except LookupError:
+        raise GraphError("a layer computes nothing by itself: give the network to opsin.nn.trace") from None
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Layers called inside declare what they need to `trace`."""
+    token = _trace.set(trace)
+    try:
+        yield trace
+    finally:
+        _trace.reset(token)
+
+
+def _named(name: str, value: object) -> Iterator[tuple[str, Layer]]:
+    if isinstance(value, Layer):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _named(f"{name}.{number}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _named(f"{name}.{key}", item)
+
+
+def _tensor(layer: Layer, result: object) -> Tensor:
+    if not isinstance(result, Tensor):
+        raise GraphError(f"the forward of {layer!r} gave {type(result).__name__}, not a tensor; does it return?")
+    return result

@@ -1,0 +1,40 @@
+"""From a network to its graph: `forward` is run once, on symbolic tensors."""
+
+from __future__ import annotations
+
+from opsin.errors import UsageError
+from opsin.graph import BATCH, Graph, Tensor, input_tensor, show
+from opsin.nn.layer import Layer, Trace, named_layers, tracing
+
+PictureShape = tuple[int, int, int]
+"""Channels, rows, columns."""
+
+
+def trace(network: Layer, input_shape: PictureShape = (1, 28, 28), training: bool = False) -> Graph:
+    """The graph from the input "pictures", N × C × H × W, to the output "logits", whatever the network returns.
+
+    With `training`, batch normalisation uses the batch's statistics and its running ones are updated,
+    and dropout drops. Raises `ShapeError`, with the layer's path, where two layers do not fit.
+    """
+    pictures = picture_input(input_shape)
+    logits, updates = run_forward(network, pictures, training)
+    return Graph((pictures,), {"logits": logits}, updates).verify()
+
+
+def picture_input(shape: PictureShape) -> Tensor:
+    """The input "pictures", a batch of pictures of `shape`."""
+    if len(shape) != 3 or min(shape) < 1:
+        raise UsageError(f"an input shape is channels, rows and columns, such as (1, 28, 28), not {show(tuple(shape))}")
+    return input_tensor("pictures", (BATCH, *shape))
+
+
+def run_forward(network: Layer, pictures: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    """What `network` makes of `pictures`, and the updates of variables that go with it."""
+    with tracing(Trace(network, training)) as current:
+        logits = network(pictures)
+        return logits, current.updates
+
+
+def layer_kinds(network: Layer) -> dict[str, str]:
+    """The kind of each layer that has no layers below it, such as "Conv2d", by path."""
+    return {path: type(layer).__name__ for path, layer in named_layers(network).items() if not any(layer.children())}

@@ -1,0 +1,40 @@
+"""A whole training step as one graph: forward, loss, backpropagation, optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opsin import ops
+from opsin.errors import GraphError, ShapeError
+from opsin.graph import BATCH, INT, Graph, Tensor, input_tensor, scope
+from opsin.nn.layer import Layer
+from opsin.nn.losses import cross_entropy
+from opsin.nn.optimizers import Optimizer
+from opsin.nn.trace import PictureShape, picture_input, run_forward
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From logits N × classes and labels N to a scalar."""
+
+
+def training_graph(
+    network: Layer, input_shape: PictureShape, optimizer: Optimizer, loss: Loss = cross_entropy
+) -> Graph:
+    """One step: inputs "pictures", "labels" (N whole numbers) and "learning_rate" (a scalar).
+
+    Outputs "loss" (before the step) and "correct" (how many pictures of the batch were recognised, as a real
+    number). A run updates the parameters, the optimizer's memory, running statistics and "random.step".
+    """
+    pictures = picture_input(input_shape)
+    labels, rate = input_tensor("labels", (BATCH,), INT), input_tensor("learning_rate", ())
+    logits, updates = run_forward(network, pictures, training=True)
+    if logits.rank != 2:
+        raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
+    with scope("loss"):
+        outputs = {"loss": loss(logits, labels), "correct": ops.sum(ops.equal(ops.argmax(logits), labels))}
+    parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
+    gradients = ops.gradients(outputs["loss"], parameters)
+    learned = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+    if not learned:
+        raise GraphError("the loss depends on no parameter, so that there is nothing to train")
+    steps = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate)
+    return Graph((pictures, labels, rate), outputs, steps | updates).verify()

@@ -1,0 +1,45 @@
+"""The mathematics: every operation's shape rule, NumPy meaning, gradient and cost, one idea a file.
+
+The primitives, which engines know by name, are in `OPS`; the functions below apply them to
+tensors, or compose them. Nothing here knows layouts, threads or speed.
+"""
+
+from opsin.ops.activation import gelu, hard_swish, leaky_relu, relu6, silu
+from opsin.ops.argmax import argmax
+from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
+from opsin.ops.batch_norm import batch_norm, batch_norm_training
+from opsin.ops.broadcast import broadcast_to, sum
+from opsin.ops.cast import cast
+from opsin.ops.compare import equal, greater
+from opsin.ops.concat import concat
+from opsin.ops.constant import Operand, constant
+from opsin.ops.conv2d import conv2d, conv_transpose2d
+from opsin.ops.dropout import bernoulli, dropout
+from opsin.ops.extrema import clip, maximum, minimum
+from opsin.ops.gradients import gradients
+from opsin.ops.lrn import local_response_norm
+from opsin.ops.matmul import linear, matmul
+from opsin.ops.one_hot import one_hot
+from opsin.ops.pool_avg import adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, l2_pool2d
+from opsin.ops.pool_max import global_max_pool2d, max_pool2d
+from opsin.ops.reduce import max, mean, variance
+from opsin.ops.registry import OPS, Array, Primitive, Sample, register
+from opsin.ops.resample import axis_weights, resample2d, upsample
+from opsin.ops.reshape import flatten, reshape, squeeze
+from opsin.ops.slice_pad import narrow, pad, slice
+from opsin.ops.softmax import log_softmax, softmax
+from opsin.ops.stop_gradient import stop_gradient
+from opsin.ops.transpose import transpose
+from opsin.ops.unary import absolute, erf, exp, log, power, relu, rsqrt, sigmoid, sign, sqrt, tanh
+from opsin.ops.where import where
+
+__all__ = [
+    "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "argmax", "avg_pool2d",
+    "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to", "cast", "clip", "concat",
+    "constant", "conv2d", "conv_transpose2d", "divide", "dropout", "equal", "erf", "exp", "flatten", "gelu",
+    "global_avg_pool2d", "global_max_pool2d", "gradients", "greater", "hard_swish", "l2_pool2d", "leaky_relu",
+    "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean",
+    "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6", "resample2d",
+    "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
+    "subtract", "sum", "tanh", "transpose", "upsample", "variance", "where",
+]  # fmt: skip

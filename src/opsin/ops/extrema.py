@@ -1,0 +1,57 @@
+"""The larger and the smaller of two numbers. Where they are equal, the gradient goes to the first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from opsin.graph import Tensor
+from opsin.ops.compare import greater
+from opsin.ops.constant import Operand, as_tensors
+from opsin.ops.pointwise import Binary
+from opsin.ops.registry import Array, register
+from opsin.ops.where import where
+
+
+class Maximum(Binary):
+    """The larger of a and b; not a number where either is not one."""
+
+    name = "maximum"
+
+    def evaluate(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.maximum(a, b))
+
+    def slopes(self, a: Tensor, b: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        second = greater(b, a)
+        return where(second, 0.0, g), where(second, g, 0.0)
+
+
+class Minimum(Binary):
+    """The smaller of a and b; not a number where either is not one."""
+
+    name = "minimum"
+
+    def evaluate(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.minimum(a, b))
+
+    def slopes(self, a: Tensor, b: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        second = greater(a, b)
+        return where(second, 0.0, g), where(second, g, 0.0)
+
+
+_maximum = register(Maximum())
+_minimum = register(Minimum())
+
+
+def maximum(a: Operand, b: Operand) -> Tensor:
+    """The larger of a and b, element by element, broadcasting."""
+    return _maximum(*as_tensors(a, b)).output
+
+
+def minimum(a: Operand, b: Operand) -> Tensor:
+    """The smaller of a and b, element by element, broadcasting."""
+    return _minimum(*as_tensors(a, b)).output
+
+
+def clip(x: Tensor, low: float, high: float) -> Tensor:
+    """`x` held between `low` and `high`; at the bounds themselves the gradient passes."""
+    return minimum(maximum(x, low), high)

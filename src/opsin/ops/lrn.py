@@ -1,0 +1,23 @@
+"""Local response normalisation (Krizhevsky, Sutskever & Hinton 2012)."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from opsin.graph import Tensor
+from opsin.ops.arithmetic import add, multiply, square
+from opsin.ops.registry import misfit
+from opsin.ops.slice_pad import narrow, pad
+from opsin.ops.unary import power
+
+
+def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta, as PyTorch defines it; x N × C × …"""
+    if x.rank < 2 or size < 1:
+        raise misfit(
+            f"local_response_norm: expected N × channels × … and a size of at least 1, got {x.type} and {size}"
+        )
+    zeros = [0] * (x.rank - 2)
+    padded = pad(square(x), [0, size // 2, *zeros], [0, (size - 1) // 2, *zeros])
+    window = reduce(add, [narrow(padded, 1, first, x.shape[1]) for first in range(size)])
+    return multiply(x, power(add(multiply(window, alpha / size), k), -beta))

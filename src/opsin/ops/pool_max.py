@@ -1,0 +1,120 @@
+"""Max pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from opsin.errors import GraphError, ShapeError
+from opsin.graph import Node, Tensor, Type
+from opsin.ops import sampling
+from opsin.ops.registry import Array, Primitive, Sample, register
+from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair
+
+
+class MaxPool2d(Primitive):
+    """x N × C × H × W → N × C × OH × OW, the largest number in each window; padding never is.
+
+    `ceil_mode` adds a last window that reaches beyond the picture, by PyTorch's rule.
+    """
+
+    name = "max_pool2d"
+
+    def infer(self, x: Type, *, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Type:
+        batch, channels, size = picture(self.name, x)
+        slide = Sliding(size, window, stride, padding, ceil_mode=ceil_mode).check_pool(self.name)
+        return Type((batch, channels, *slide.out))
+
+    def evaluate(self, x: Array, **attrs: Any) -> Array:
+        slide = _slide(x, **attrs)
+        first, *rest = slide.taps(slide.spread(x, -np.inf))
+        y = first.copy()
+        for seen in rest:
+            np.maximum(y, seen, out=y)
+        return y
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        return (_max_pool2d_grad(node.inputs[0], g, **node.attrs).output,)
+
+    def window(self, node: Node) -> tuple[Pair, Pair]:
+        return _slide(node.inputs[0], **node.attrs).window
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        x, _, attrs = _sample(rng)
+        return Sample((x,), attrs, (0,))
+
+
+class MaxPool2dGrad(Primitive):
+    """x N × C × H × W, g N × C × OH × OW → like x: the gradient of `max_pool2d`.
+
+    Each g goes to the largest number of its window, the first of equals in row-major order. It cannot be
+    differentiated again.
+    """
+
+    name = "max_pool2d_grad"
+
+    def infer(self, x: Type, g: Type, **attrs: Any) -> Type:
+        y = _max_pool2d.infer(x, **attrs)
+        if g != y:
+            raise ShapeError(f"max_pool2d_grad: {x} pools to {y}, but the gradient is {g}")
+        return x
+
+    def evaluate(self, x: Array, g: Array, **attrs: Any) -> Array:
+        slide = _slide(x, **attrs)
+        y = _max_pool2d.evaluate(x, **attrs)
+        padded = slide.spread(x, -np.inf)
+        result = np.zeros_like(padded)
+        free = np.ones(g.shape, bool)
+        for seen, place in zip(slide.taps(padded), slide.taps(result), strict=True):
+            hit = free & (seen == y)
+            place += np.where(hit, g, 0)
+            free &= ~hit
+        return slide.crop(result)
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        raise GraphError("max_pool2d can be differentiated once, not twice")
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        x, slide, attrs = _sample(rng)
+        if sampling.flip(rng, 0.3):
+            x = np.round(x)  # ties
+        return Sample((x, sampling.normal(rng, (*x.shape[:2], *slide.out))), attrs)
+
+
+def _slide(x: Any, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Sliding:
+    return Sliding((x.shape[2], x.shape[3]), window, stride, padding, ceil_mode=ceil_mode)
+
+
+def _sample(rng: np.random.Generator) -> tuple[Array, Sliding, dict[str, Any]]:
+    slide = random_sliding(rng, pool=True)
+    x = sampling.distinct(rng, (sampling.between(rng, 1, 3), sampling.pick(rng, sampling.CHANNELS), *slide.size))
+    attrs = {
+        "window": slide.kernel, "stride": slide.stride, "padding": slide.padding, "ceil_mode": slide.ceil_mode,
+    }  # fmt: skip
+    return x, slide, attrs
+
+
+_max_pool2d = register(MaxPool2d())
+_max_pool2d_grad = register(MaxPool2dGrad())
+
+
+def max_pool2d(
+    x: Tensor,
+    window: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair | Padding = 0,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest number in each window of x N × C × H × W; the stride is the window's size by default."""
+    name = _max_pool2d.name
+    kernel = to_pair(name, window)
+    step = kernel if stride is None else to_pair(name, stride)
+    pads = to_padding(name, padding)
+    return _max_pool2d(x, window=kernel, stride=step, padding=pads, ceil_mode=ceil_mode).output
+
+
+def global_max_pool2d(x: Tensor) -> Tensor:
+    """The largest number of each channel: N × C × H × W → N × C × 1 × 1."""
+    return max_pool2d(x, picture("global_max_pool2d", x.type)[2])

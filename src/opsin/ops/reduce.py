@@ -1,0 +1,66 @@
+"""Largest numbers, means and variances over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from opsin.graph import Dim, Node, Size, Tensor, Type, product
+from opsin.ops import sampling
+from opsin.ops.arithmetic import divide, multiply, square, subtract
+from opsin.ops.broadcast import random_axes, reduce_with, reduced, sum
+from opsin.ops.compare import equal
+from opsin.ops.registry import Array, Primitive, Sample, need_float, register
+from opsin.ops.reshape import resolve_axes
+
+
+class Max(Primitive):
+    """x → the largest number over `axes` (sorted, counted from the front), which stay with size 1.
+
+    Equals share the gradient evenly.
+    """
+
+    name = "max"
+
+    def infer(self, x: Type, *, axes: tuple[int, ...]) -> Type:
+        need_float(self.name, x)
+        return Type(reduced(self.name, x.shape, axes), x.dtype)
+
+    def evaluate(self, x: Array, *, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.max(axis=axes, keepdims=True))
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        (x,) = node.inputs
+        hits = equal(x, node.output)
+        count = sum(hits, node.attrs["axes"], keepdims=True)
+        return (multiply(hits, divide(g, count)),)
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        x = sampling.distinct(rng, sampling.shape(rng, 1))
+        return Sample((x,), {"axes": random_axes(rng, x.ndim)}, (0,))
+
+
+_max = register(Max())
+
+
+def max(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
+    """The largest number over `axes` (all by default); they are dropped, or stay with size 1 if `keepdims`."""
+    return reduce_with(_max, x, axes, keepdims)
+
+
+def mean(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axes` (all by default); they are dropped, or stay with size 1 if `keepdims`."""
+    count = product(tuple(x.shape[axis] for axis in resolve_axes("mean", x, axes)))
+    total = sum(x, axes, keepdims)
+    return total if count == 1 else multiply(total, inverse(count))
+
+
+def variance(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
+    """The mean squared distance from the mean over `axes`, biased (divided by the full count)."""
+    return mean(square(subtract(x, mean(x, axes, keepdims=True))), axes, keepdims)
+
+
+def inverse(count: Dim) -> float | Size:
+    """1 / count."""
+    return count.inverse() if isinstance(count, Size) else 1.0 / count

@@ -1,0 +1,111 @@
+"""Pictures at another size: nearest, bilinear, and area (adaptive average) resampling.
+
+Each is linear and separable, y = A_h · x · A_wᵀ, with one weight matrix for the rows and one for
+the columns, whose rows are short contiguous runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from opsin.errors import ShapeError
+from opsin.graph import Node, Tensor, Type
+from opsin.ops import sampling
+from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+from opsin.ops.sliding import Pair, picture, times, to_pair
+
+
+def _nearest(source: int, size: int) -> Array:
+    return np.eye(source)[np.arange(size) * source // size]
+
+
+def _bilinear(source: int, size: int) -> Array:
+    centres = ((2 * np.arange(size) + 1) * source - size) / (2 * size)
+    return _hats(source, np.clip(centres, 0, source - 1))
+
+
+def _bilinear_corners(source: int, size: int) -> Array:
+    return _hats(source, np.arange(size) * (source - 1) / max(size - 1, 1))
+
+
+def _hats(source: int, at: Array) -> Array:
+    """Linear interpolation between whole numbers, at the coordinates `at`."""
+    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(source)))
+
+
+def _area(source: int, size: int) -> Array:
+    index, place = np.arange(source), np.arange(size)[:, None]
+    covered = (index >= place * source // size) & (index < -(-(place + 1) * source // size))
+    return np.asarray(covered / covered.sum(1, keepdims=True))
+
+
+MODES: dict[str, Callable[[int, int], Array]] = {
+    "nearest": _nearest,
+    "bilinear": _bilinear,
+    "bilinear_corners": _bilinear_corners,
+    "area": _area,
+}
+
+
+def axis_weights(mode: str, source: int, size: int) -> Array:
+    """`size` × `source`: what each new place takes of each old one; every row is a run that adds up to 1.
+
+    "nearest" takes the place that holds the new one's near edge, "bilinear" interpolates between the centres of
+    places, "bilinear_corners" aligns the outermost centres, "area" averages what the new place covers.
+    """
+    return MODES[mode](source, size)
+
+
+class Resample2d(Primitive):
+    """x N × C × `source` → N × C × `size`; with `adjoint` the transposed map, `size` → `source`."""
+
+    name = "resample2d"
+
+    def infer(self, x: Type, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Type:
+        batch, channels, given = picture(self.name, x)
+        if mode not in MODES:
+            raise ShapeError(f"resample2d: no mode '{mode}'; expected one of {', '.join(MODES)}")
+        if min(*size, *source) < 1:
+            raise ShapeError(f"resample2d: cannot turn {times(source)} into {times(size)}")
+        start, end = (size, source) if adjoint else (source, size)
+        if given != start:
+            raise ShapeError(f"resample2d: expected pictures of {times(start)}, got {x}")
+        return Type((batch, channels, *end))
+
+    def evaluate(self, x: Array, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Array:
+        rows, columns = (axis_weights(mode, *pair).astype(x.dtype) for pair in zip(source, size, strict=True))
+        return np.asarray(rows.T @ x @ columns if adjoint else rows @ x @ columns.T)
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        return (_resample2d(g, **node.attrs | {"adjoint": not node.attrs["adjoint"]}).output,)
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        source, size = ((sampling.between(rng, 1, 12), sampling.between(rng, 1, 12)) for _ in range(2))
+        mode, adjoint = tuple(MODES)[int(rng.integers(len(MODES)))], sampling.flip(rng)
+        shape = (sampling.between(rng, 1, 3), sampling.pick(rng, sampling.CHANNELS), *(size if adjoint else source))
+        attrs = {"size": size, "mode": mode, "source": source, "adjoint": adjoint}
+        return Sample((sampling.normal(rng, shape),), attrs, (0,))
+
+
+_resample2d = register(Resample2d())
+
+
+def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
+    """x N × C × H × W at the new `size`; see `axis_weights` for the modes. `x` itself where nothing changes."""
+    _, _, source = picture("resample2d", x.type)
+    return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
+
+
+def upsample(
+    x: Tensor, scale: int | Pair | None = None, size: int | Pair | None = None, mode: str = "nearest"
+) -> Tensor:
+    """x N × C × H × W, `scale` times larger or at the new `size`; `mode` is nearest, bilinear or bilinear_corners."""
+    if (scale is None) == (size is None):
+        raise misfit("upsample: expected either a scale or a size")
+    if size is not None:
+        return resample2d(x, to_pair("upsample", size), mode)
+    _, _, (rows, columns) = picture("upsample", x.type)
+    down, across = to_pair("upsample", scale or 1)
+    return resample2d(x, (rows * down, columns * across), mode)

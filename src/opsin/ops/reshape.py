@@ -1,0 +1,93 @@
+"""The same elements, in row-major order, under another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from opsin.errors import ShapeError
+from opsin.graph import Dim, Node, Shape, Tensor, Type, product, same_size, show
+from opsin.ops import sampling
+from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+
+
+class Reshape(Primitive):
+    """x, any shape → `shape` with as many elements. `shape` may hold the free batch."""
+
+    name = "reshape"
+
+    def infer(self, x: Type, *, shape: Shape) -> Type:
+        if not same_size(product(x.shape), product(shape)):
+            raise ShapeError(
+                f"reshape: {show(x.shape)} has {product(x.shape)} elements, {show(shape)} would have {product(shape)}"
+            )
+        return Type(shape, x.dtype)
+
+    def evaluate(self, x: Array, *, shape: tuple[int, ...]) -> Array:
+        return x.reshape(shape)
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        return (reshape(g, node.inputs[0].shape),)
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        sizes = sampling.shape(rng, 1)
+        cut = sampling.between(rng, 0, len(sizes) - 1)
+        merged = (*sizes[:cut], int(np.prod(sizes[cut:])), *([1] * sampling.between(rng, 0, 2)))
+        x = sampling.normal(rng, sizes)
+        if sampling.flip(rng):
+            return Sample((x.reshape(merged),), {"shape": sizes}, (0,))
+        return Sample((x,), {"shape": merged}, (0,))
+
+
+_reshape = register(Reshape())
+
+
+def reshape(x: Tensor, shape: Sequence[Dim]) -> Tensor:
+    """The elements of `x` in `shape`; one size may be -1 and is then worked out."""
+    target = tuple(shape)
+    unknown = [axis for axis, size in enumerate(target) if size == -1]
+    if len(unknown) > 1:
+        raise misfit(f"reshape: only one size of {show(target)} may be -1")
+    if unknown:
+        (axis,) = unknown
+        target = (*target[:axis], _missing(x, target, axis), *target[axis + 1 :])
+    return x if target == x.shape else _reshape(x, shape=target).output
+
+
+def _missing(x: Tensor, target: Shape, axis: int) -> Dim:
+    rest = product((*target[:axis], *target[axis + 1 :]))
+    try:
+        size = product(x.shape) // rest
+    except (ShapeError, ZeroDivisionError):
+        size = -1
+    if not same_size(size * rest, product(x.shape)):
+        raise misfit(f"reshape: {show(x.shape)} cannot take the shape {show(target)}")
+    return size
+
+
+def flatten(x: Tensor, start: int = 1) -> Tensor:
+    """Merges the axes from `start` on: N × C × H × W → N × C·H·W."""
+    if not 0 <= start < max(x.rank, 1):
+        raise misfit(f"flatten: {x.type} has no axis {start}")
+    return reshape(x, (*x.shape[:start], product(x.shape[start:])))
+
+
+def squeeze(x: Tensor, axes: int | Sequence[int] | None = None) -> Tensor:
+    """Drops `axes`, which must have size 1; by default every axis of size 1."""
+    ones = tuple(axis for axis, size in enumerate(x.shape) if size == 1)
+    drop = ones if axes is None else resolve_axes("squeeze", x, axes)
+    if not set(drop) <= set(ones):
+        raise misfit(f"squeeze: axes {drop} of {x.type} are not all of size 1")
+    return reshape(x, [size for axis, size in enumerate(x.shape) if axis not in drop])
+
+
+def resolve_axes(name: str, x: Tensor, axes: int | Sequence[int] | None) -> tuple[int, ...]:
+    """`axes` sorted and counted from the front; `None` means all of them."""
+    if axes is None:
+        return tuple(range(x.rank))
+    given = (axes,) if isinstance(axes, int) else tuple(axes)
+    found = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in given))
+    if len(set(found)) != len(found) or any(not 0 <= axis < x.rank for axis in found):
+        raise misfit(f"{name}: {x.type} has no such axes as {given}")
+    return found

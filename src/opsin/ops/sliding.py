@@ -1,0 +1,159 @@
+"""Windows that slide over pictures: the arithmetic of sizes that convolution and pooling share.
+
+A window of `kernel` taps, `dilation` apart, moves by `stride` over a picture with `padding`
+around it (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from opsin.errors import ShapeError
+from opsin.graph import Dim, Type
+from opsin.ops import sampling
+from opsin.ops.registry import Array, misfit, need_float
+
+Pair: TypeAlias = "tuple[int, int]"
+"""Rows and columns."""
+Padding: TypeAlias = "tuple[Pair, Pair]"
+"""((top, bottom), (left, right))."""
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """A window over a picture of `size`; the result has `out` places."""
+
+    size: Pair
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+    dilation: Pair = (1, 1)
+    ceil_mode: bool = False
+
+    @property
+    def extent(self) -> Pair:
+        """What the window covers, holes included."""
+        (kh, kw), (dh, dw) = self.kernel, self.dilation
+        return (kh - 1) * dh + 1, (kw - 1) * dw + 1
+
+    @property
+    def window(self) -> tuple[Pair, Pair]:
+        """(extent, stride) by rows and columns."""
+        return (self.extent[0], self.stride[0]), (self.extent[1], self.stride[1])
+
+    @property
+    def out(self) -> Pair:
+        """The places the window takes, by rows and columns."""
+        return self._places(0), self._places(1)
+
+    def _places(self, axis: int) -> int:
+        size, stride, (low, high) = self.size[axis], self.stride[axis], self.padding[axis]
+        steps = size + low + high - self.extent[axis]
+        if not self.ceil_mode:
+            return steps // stride + 1
+        places = -(-steps // stride) + 1
+        return places - 1 if (places - 1) * stride >= size + low else places  # no window begins in the far padding
+
+    @property
+    def need(self) -> Pair:
+        """The padded extent that the windows reach: less than the padded picture, or more in `ceil_mode`."""
+        (oh, ow), (sh, sw), (eh, ew) = self.out, self.stride, self.extent
+        return (oh - 1) * sh + eh, (ow - 1) * sw + ew
+
+    def check(self, name: str) -> Sliding:
+        """Itself, or a `ShapeError` that names what does not fit."""
+        if min(*self.size, *self.kernel, *self.stride, *self.dilation) < 1:
+            raise ShapeError(
+                f"{name}: picture {times(self.size)}, kernel {times(self.kernel)}, stride {times(self.stride)} "
+                f"and dilation {times(self.dilation)} must all be at least 1"
+            )
+        if min(*self.padding[0], *self.padding[1]) < 0:
+            raise ShapeError(f"{name}: padding {self.padding} must not be negative; use slice to crop")
+        if min(self.out) < 1:
+            (top, bottom), (left, right) = self.padding
+            padded = (self.size[0] + top + bottom, self.size[1] + left + right)
+            dilated = "" if self.extent == self.kernel else f" (dilated to {times(self.extent)})"
+            raise ShapeError(
+                f"{name}: kernel {times(self.kernel)}{dilated} is larger than the padded input {times(padded)}; "
+                "add padding or feed larger pictures"
+            )
+        return self
+
+    def check_pool(self, name: str) -> Sliding:
+        """As `check`, and every window must hold something of the picture."""
+        if any(max(pads) >= kernel for pads, kernel in zip(self.padding, self.kernel, strict=True)):
+            raise ShapeError(f"{name}: padding {self.padding} must be smaller than the window {times(self.kernel)}")
+        return self.check(name)
+
+    def spread(self, x: Array, fill: float = 0.0) -> Array:
+        """x, … × H × W, with `fill` around it as far as the windows reach."""
+        (h, w), ((top, _), (left, _)), (nh, nw) = self.size, self.padding, self.need
+        y = np.full((*x.shape[:-2], max(nh, top + h), max(nw, left + w)), fill, x.dtype)
+        y[..., top : top + h, left : left + w] = x
+        return y
+
+    def crop(self, padded: Array) -> Array:
+        """The picture inside of what `spread` made."""
+        (h, w), ((top, _), (left, _)) = self.size, self.padding
+        return padded[..., top : top + h, left : left + w]
+
+    def taps(self, padded: Array) -> Iterator[Array]:
+        """For each tap in row-major order, the view … × OH × OW of what it sees in the windows."""
+        (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
+        for top in range(0, kh * dh, dh):
+            for left in range(0, kw * dw, dw):
+                yield padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
+
+
+def picture(name: str, x: Type) -> tuple[Dim, int, Pair]:
+    """Batch, channels and size of x N × C × H × W; `ShapeError` if it is not of that form."""
+    need_float(name, x)
+    if len(x.shape) != 4:
+        raise ShapeError(f"{name}: expected N × channels × rows × columns, got {x}")
+    batch, channels, rows, columns = x.shape
+    if not (isinstance(channels, int) and isinstance(rows, int) and isinstance(columns, int)):
+        raise ShapeError(f"{name}: only the batch may be free, got {x}")
+    return batch, channels, (rows, columns)
+
+
+def times(pair: Pair) -> str:
+    return f"{pair[0]} × {pair[1]}"
+
+
+def to_pair(name: str, value: int | Pair) -> Pair:
+    """One number for rows and columns, or one for each."""
+    if isinstance(value, int):
+        return value, value
+    if len(value) != 2:
+        raise misfit(f"{name}: expected a number or (rows, columns), got {value}")
+    return value[0], value[1]
+
+
+def to_padding(name: str, value: int | Pair | Padding) -> Padding:
+    """One number for all sides, (rows, columns), or ((top, bottom), (left, right))."""
+    if isinstance(value, int):
+        value = (value, value)
+    if len(value) != 2:
+        raise misfit(f"{name}: expected padding as a number, (rows, columns) or ((top, bottom), (left, right))")
+    rows, columns = value
+    return to_pair(name, rows), to_pair(name, columns)
+
+
+def random_sliding(rng: np.random.Generator, *, pool: bool) -> Sliding:
+    """A small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
+    kernel = (sampling.between(rng, 1, 5), sampling.between(rng, 1, 5))
+    if sampling.flip(rng):
+        kernel = (kernel[0], kernel[0])
+    stride = (sampling.between(rng, 1, 3), sampling.between(rng, 1, 3))
+    most = [min(3, k - 1) if pool else 3 for k in kernel]
+    rows, columns = ((sampling.between(rng, 0, m), sampling.between(rng, 0, m)) for m in most)
+    far = 1 if pool or sampling.flip(rng, 0.7) else 3
+    dilation = (sampling.between(rng, 1, far), sampling.between(rng, 1, far))
+    shape = Sliding((1, 1), kernel, stride, (rows, columns), dilation)
+    least = [max(1, extent - sum(pads)) for extent, pads in zip(shape.extent, shape.padding, strict=True)]
+    size = (least[0] + sampling.between(rng, 0, 8), least[1] + sampling.between(rng, 0, 8))
+    return Sliding(size, kernel, stride, (rows, columns), dilation, pool and sampling.flip(rng, 0.3))

@@ -1,0 +1,26 @@
+"""Softmax and its logarithm, shifted by the largest number so that nothing overflows."""
+
+from __future__ import annotations
+
+from opsin.graph import Tensor
+from opsin.ops.arithmetic import divide, subtract
+from opsin.ops.broadcast import sum
+from opsin.ops.reduce import max
+from opsin.ops.stop_gradient import stop_gradient
+from opsin.ops.unary import exp, log
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """e^x / Σ e^x along `axis` (Bridle 1990)."""
+    powers = exp(_shifted(x, axis))
+    return divide(powers, sum(powers, axis, keepdims=True))
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """log softmax(x) along `axis`, without the logarithm of a number that vanished."""
+    shifted = _shifted(x, axis)
+    return subtract(shifted, log(sum(exp(shifted), axis, keepdims=True)))
+
+
+def _shifted(x: Tensor, axis: int) -> Tensor:
+    return subtract(x, stop_gradient(max(x, axis, keepdims=True)))

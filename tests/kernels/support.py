@@ -1,0 +1,73 @@
+"""Running one kernel on arrays: by the definition of the language, and as machine code."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import count
+
+import numpy as np
+
+from opsin.engines.native import codegen, render
+from opsin.kernels.spec import KernelSpec
+from opsin.loops import Kernel, Target, interpret
+
+TARGETS = codegen.host().targets
+"""Every row of the target table that runs here."""
+
+_numbers = count()
+_SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+
+
+def call_native(
+    kernel: Kernel, target: Target, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int = 0
+) -> None:
+    """Compiles `kernel` and runs it on blocks `begin … end`; arrays are changed in place."""
+    _call(_compile(kernel, target), args, begin, end, scratch)
+
+
+def run_native(
+    spec: KernelSpec,
+    args: Sequence[np.ndarray | int],
+    begin: int,
+    end: int,
+    scratch: int = 0,
+    target: Target | None = None,
+) -> None:
+    """The kernel of `spec` as machine code; `scratch` counts float32 elements."""
+    _call(_compile_spec(spec, target or codegen.host().target), args, begin, end, scratch)
+
+
+def run_meaning(
+    spec: KernelSpec,
+    args: Sequence[np.ndarray | int],
+    begin: int,
+    end: int,
+    scratch: int = 0,
+    target: Target | None = None,
+) -> None:
+    """The kernel of `spec` by the definition of the language."""
+    interpret(spec.build(target or codegen.host().target), args, begin, end, scratch)
+
+
+@cache
+def _compile_spec(spec: KernelSpec, target: Target) -> int:
+    return _compile(spec.build(target), target)
+
+
+def _compile(kernel: Kernel, target: Target) -> int:
+    # Every function of the process needs a name of its own.
+    kernel = replace(kernel, name=f"{kernel.name}_{next(_numbers)}")
+    return codegen.load(codegen.object_code(render.render(kernel, target)), kernel.name)
+
+
+def _call(address: int, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int) -> None:
+    for arg in args:
+        if not isinstance(arg, int):
+            assert arg.flags.c_contiguous
+            assert arg.dtype in (np.float32, np.int32)
+    words = np.array([arg if isinstance(arg, int) else arg.ctypes.data for arg in args], np.int64)
+    memory = np.zeros(max(scratch, 1), np.float32)
+    _SIGNATURE(address)(words.ctypes.data, begin, end, memory.ctypes.data)
