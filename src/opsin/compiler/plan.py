@@ -64,7 +64,7 @@ def make_plan(graph: Graph, batch: int, target: Target) -> Plan:
     for cluster in order:
         lower_cluster(lower, cluster, _kept(graph, cluster), places)
     outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
-    _update(lower, graph, places)
+    _update(lower, graph)
     groups = schedule(lower.calls, by_image=batch >= CHUNK)
     return _placed(graph, lower, groups, views, outputs)
 
@@ -87,12 +87,12 @@ def _settled(lower: Lowering, tensor: Tensor) -> View:
     return view if view.buffer.role == "temporary" else lower.copy(view, view.order)
 
 
-def _update(lower: Lowering, graph: Graph, places: dict[Tensor, View]) -> None:
+def _update(lower: Lowering, graph: Graph) -> None:
     """Copies new values that are not computed in place into their variables, all read before any is written."""
     moves = []
     for name, value in graph.updates.items():
         view, goal = lower.view(value), lower.view(graph.variables[name])
-        if places.get(value) is goal:
+        if view is goal:
             continue
         if view.buffer.role == "variable":
             view = lower.copy(view, view.order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsin.compiler.cluster import Cluster
-from opsin.compiler.views import FILTERS, Buffer, View, channels_last, dense_strides
+from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
 from opsin.graph import INPUT, INT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
@@ -42,7 +42,9 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     return None
 
 
-def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> tuple[dict[Tensor, View], list[Cluster]]:
+def in_place(
+    graph: Graph, order: list[Cluster], views: dict[Tensor, View]
+) -> tuple[Places, list[Cluster]]:
     """New values that may be written straight over their variables, and the clusters in an order that allows it.
 
     A cluster may overwrite a variable once everything else that reads the old value has run.
@@ -51,11 +53,11 @@ def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> t
     after: dict[Cluster, set[Cluster]] = {
         c: {home[t] for node in c for t in node.inputs if t in home} - {c} for c in order
     }
-    places: dict[Tensor, View] = {}
+    places: Places = {}
     for name, value in graph.updates.items():
         variable = graph.variables[name]
         writer = home.get(value)
-        if writer is None or writer.anchor is not None or value in places:
+        if writer is None or not writer.nodes or value in places:
             continue
         seen = _seen_through(graph, variable)
         readers = {home[user.outputs[0]] for tensor in seen for user in graph.users[tensor]} - {writer}

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import TypeAlias
+
+from opsin.graph import Tensor
 
 
 @dataclass(eq=False)
@@ -77,6 +80,10 @@ class View:
     def order(self) -> tuple[int, ...]:
         """Dimensions from the largest stride to the smallest."""
         return tuple(sorted(range(len(self.shape)), key=lambda d: (-abs(self.strides[d]), d)))
+
+
+Places: TypeAlias = "dict[Tensor, View]"
+"""Where some tensors must be written: the memory of the variables that they are the new values of."""
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:

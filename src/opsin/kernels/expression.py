@@ -48,12 +48,15 @@ def _truth(k: Builder, mask: Value) -> Value:
     return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
 
 
+def _extreme(k: Builder, choose: Callable[[Value, Value], Value], a: Value, b: Value) -> Value:
+    """`choose` is the builder's `maximum` or `minimum`, which let a NaN of `a` through; here one of `b` comes too."""
+    return k.select(k.equal(b, b), choose(b, a), b)
+
+
 def _power(k: Builder, x: Value, exponent: float) -> Value:
-    if exponent == int(exponent) and 0 < abs(exponent) <= 8:
-        result = x
-        for _ in range(abs(int(exponent)) - 1):
-            result = result * x
-        return result if exponent > 0 else 1.0 / result
+    if exponent == int(exponent):
+        result = _whole_power(k, x, abs(int(exponent)))
+        return result if exponent >= 0 else 1.0 / result
     if exponent in (0.5, -0.5):
         root = k.unary("sqrt", x)
         return root if exponent > 0 else 1.0 / root
@@ -62,6 +65,16 @@ def _power(k: Builder, x: Value, exponent: float) -> Value:
         result = root * k.unary("sqrt", root)
         return result if exponent > 0 else 1.0 / result
     return functions.exp(k, functions.log(k, x) * exponent)
+
+
+def _whole_power(k: Builder, x: Value, exponent: int) -> Value:
+    """By repeated squaring, so that negative numbers have their powers too."""
+    result = k.spread(1.0, x.kind.lanes)
+    while exponent:
+        if exponent % 2:
+            result = result * x
+        x, exponent = x * x, exponent // 2
+    return result
 
 
 def _mix(x: Value) -> Value:
@@ -91,8 +104,8 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "subtract": lambda k, v, _: v[0] - v[1],
     "multiply": lambda k, v, _: v[0] * v[1],
     "divide": lambda k, v, _: v[0] / v[1],
-    "maximum": lambda k, v, _: k.maximum(v[1], v[0]),
-    "minimum": lambda k, v, _: k.minimum(v[1], v[0]),
+    "maximum": lambda k, v, _: _extreme(k, k.maximum, v[0], v[1]),
+    "minimum": lambda k, v, _: _extreme(k, k.minimum, v[0], v[1]),
     "greater": lambda k, v, _: _truth(k, v[0] > v[1]),
     "equal": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
     "where": lambda k, v, _: k.select(k.equal(v[0], 0.0), v[2], v[1]),

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,7 +41,7 @@ def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
     described = {**description, "format": FORMAT, "opsin": __version__}
     described["checksum"] = _checksum(described, tensors)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = save(arrays, {KEY: json.dumps(described, sort_keys=True, separators=(",", ":"))})
+    data = save(arrays, {KEY: _dumps(described)})
     with _aside(path, len(data)) as file:
         file.write(data)
         file.flush()
@@ -97,8 +97,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return description, tensors
 
 
+def _dumps(description: Mapping[str, Any]) -> str:
+    return json.dumps(description, separators=(",", ":"))
+
+
 def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
-    digest = blake2b(json.dumps(description, sort_keys=True, separators=(",", ":")).encode(), digest_size=32)
+    digest = blake2b(_dumps(description).encode(), digest_size=32)
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
@@ -109,29 +113,24 @@ def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
 @contextmanager
 def _aside(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
     """A new file beside `path` that takes its place at the end, or vanishes."""
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
+    if not path.parent.is_dir():
+        raise ModelError(f"{path.parent} is no folder; make it first, or give another place for the model")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        if path.is_dir():
-            raise ModelError(
-                f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}"
-            )
         with part.open("xb") as file:
             yield file
         if keep:
             part.replace(path)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path.parent}: there is no such folder for the model; make it first, or give another"
-        ) from None
     except OSError as error:
-        raise ModelError(f"{path}: {_reason(error, path, size)}") from None
+        raise ModelError(f"{path}: {_reason(error, size)}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
-def _reason(error: OSError, path: Path, size: int) -> str:
+def _reason(error: OSError, size: int) -> str:
     if error.errno in NO_ROOM:
         return f"there is no room on the disk for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
-    if error.errno == errno.ENOTDIR:
-        return f"{path.parent} is not a folder; give another place for the model"
     return f"the model cannot be written here ({error.strerror}); give another place"

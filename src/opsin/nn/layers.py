@@ -245,7 +245,7 @@ class BatchNorm2d(Layer):
 
 @dataclass(eq=False)
 class Dropout(Layer):
-    """In training, sets each number to 0 with probability `p` and divides the rest by 1 - p (Srivastava et al. 2014)."""
+    """In training sets each number to 0 with probability `p` and divides the rest by 1 - p (Srivastava et al. 2014)."""
 
     p: float = 0.5
 

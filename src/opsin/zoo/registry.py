@@ -26,7 +26,7 @@ def names() -> list[str]:
 
 
 def create(name: str, classes: int = 10) -> Layer:
-    """The network called `name`, untrained. Raises `UsageError`, with the names that come close, where it is unknown."""
+    """The network called `name`, untrained. Raises `UsageError`, with names that come close, where it is unknown."""
     if name not in _constructors:
         close = get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"

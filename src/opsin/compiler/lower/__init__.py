@@ -6,7 +6,7 @@ from opsin.compiler.cluster import ANCHORS, Cluster
 from opsin.compiler.lower import matmul, move, pool, reduce, windows
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import lower_pointwise
-from opsin.compiler.views import View
+from opsin.compiler.views import Places
 from opsin.errors import CompileError
 from opsin.graph import Tensor
 
@@ -16,14 +16,14 @@ ANCHORED = windows.ANCHORED | matmul.ANCHORED
 assert ANCHORED.keys() == ANCHORS
 
 
-def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: dict[Tensor, View]) -> None:
+def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
     node = cluster.anchor or cluster.nodes[-1]
     lower.scope, lower.label = node.scope, node.op.name
     if cluster.anchor is None:
         lower_pointwise(lower, cluster, kept, places)
     elif node.op.name in ANCHORED:
-        ANCHORED[node.op.name](lower, node, cluster, kept)
+        ANCHORED[node.op.name](lower, node, cluster, kept, places)
     elif node.op.name in RULES:
         RULES[node.op.name](lower, node)
     else:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from opsin.compiler.cluster import Cluster
 from opsin.compiler.calls import own_pictures
+from opsin.compiler.cluster import Cluster
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.pointwise import lower_epilogue
-from opsin.compiler.views import row_major
+from opsin.compiler.lower.pointwise import Draft, bind_epilogue, draft_epilogue
+from opsin.compiler.views import Places, row_major
 from opsin.graph import Node, Tensor
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.tile import most_rows
 
 
-def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     a, b = (lower.view(t) for t in node.inputs)
     if node.attrs["transpose_a"]:
         a = a.transposed((1, 0))
     if node.attrs["transpose_b"]:
         b = b.transposed((1, 0))
-    if 1 not in a.strides:
+    made = draft_epilogue(lower, cluster)
+    turned = _wants_columns(made)
+    if turned:
+        # (a · b)ᵀ = bᵀ · aᵀ, so that the result lies as what it is combined with.
+        a, b = b.transposed((1, 0)), a.transposed((1, 0))
+    if 1 not in a.strides or 0 in a.strides:
         a = lower.copy(a, row_major(2))
-    if b.strides[1] != 1 and b.shape[1] > 1:
+    if b.strides[1] != 1:
         b = lower.copy(b, row_major(2))
+    order, channel = ((1, 0), 0) if turned else ((0, 1), 1)
+    tail = bind_epilogue(lower, made, kept, places, order, channel)
     (m, depth), n = a.shape, b.shape[1]
-    tail = lower_epilogue(lower, cluster, kept, channel=1)
     by_picture = own_pictures(a, lower.batch) and own_pictures(tail.results[0], lower.batch)
     rows = lower.chunk if by_picture else min(m, 2 * most_rows(n, lower.target))
     across = a.strides[1] == 1
@@ -35,6 +41,12 @@ def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) ->
     else:
         reads = [a, b, *tail.own, *tail.shared]
         lower.free(spec, arguments, reads, tail.results, -(-m // rows), macs=macs)
+
+
+def _wants_columns(made: Draft) -> bool:
+    """Whether full-size operands of the epilogue lie by columns and none by rows."""
+    full = [v for v in made.operands[1:] if all(s != 0 for s, n in zip(v.strides, v.shape, strict=True) if n > 1)]
+    return any(v.is_dense((1, 0)) for v in full) and not any(v.is_dense((0, 1)) for v in full)
 
 
 ANCHORED = {"matmul": matmul}

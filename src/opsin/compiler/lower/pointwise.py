@@ -121,13 +121,21 @@ def _order(made: Draft, fixed: list[View]) -> tuple[int, ...]:
     return dense[0].order if dense else channels_last(len(made.shape))
 
 
-def lower_epilogue(lower: Lowering, cluster: Cluster, kept: list[Tensor], channel: int) -> BoundTail:
-    """`cluster` as what its anchor does with a finished sum; dimension `channel` is the output's column."""
-    made = draft(lower, cluster) if cluster.nodes else Draft(cluster.anchor.output.shape)  # type: ignore
-    if not cluster.nodes:
-        assert cluster.anchor is not None
-        made.operand(cluster.anchor.output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(made.shape)))
-    order = channels_last(len(made.shape))
+def draft_epilogue(lower: Lowering, cluster: Cluster) -> Draft:
+    """The expression of what follows the anchor of `cluster`: nothing but its sum where nothing follows."""
+    if cluster.nodes:
+        return draft(lower, cluster)
+    assert cluster.anchor is not None
+    output = cluster.anchor.output
+    made = Draft(output.shape)  # type: ignore[arg-type]
+    made.operand(output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(made.shape)))
+    return made
+
+
+def bind_epilogue(
+    lower: Lowering, made: Draft, kept: list[Tensor], places: dict[Tensor, View], order: tuple[int, ...], channel: int
+) -> BoundTail:
+    """`made` for a kernel whose output lies in `order`, with dimension `channel` as its columns."""
     kinds, views = [], []
     for view in made.operands[1:]:
         used = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
@@ -139,9 +147,11 @@ def lower_epilogue(lower: Lowering, cluster: Cluster, kept: list[Tensor], channe
             kinds.append("same")
             view = lower.dense(view, order)
         views.append(view)
-    results = [lower.new(made.shape, order) for _ in kept]
-    for tensor, view in zip(kept, results, strict=True):
-        lower.bind(tensor, view)
+    results = []
+    for tensor in kept:
+        place = places.get(tensor)
+        results.append(place if place is not None and place.is_dense(order) else lower.new(made.shape, order))
+        lower.bind(tensor, results[-1])
     expression = made.finish([made.number[t] for t in kept])
     own = [view for view, kind in zip(views, kinds, strict=True) if kind == "same"]
     shared = [view for view, kind in zip(views, kinds, strict=True) if kind != "same"]

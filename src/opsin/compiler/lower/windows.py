@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from opsin.compiler.cluster import Cluster
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.pointwise import BoundTail, lower_epilogue
-from opsin.compiler.views import FILTERS, Buffer, View, dense_strides
+from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
+from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
 from opsin.graph import Node, Tensor
 from opsin.kernels.conv import Conv2d, Window
 from opsin.kernels.conv_weight import Conv2dWeight
@@ -65,17 +65,17 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     )
 
 
-def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     x = lower.picture(node.inputs[0])
     w = lower.dense(lower.view(node.inputs[1]), FILTERS)
-    tail = lower_epilogue(lower, cluster, kept, channel=1)
+    tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
     filters, _, kh, kw = w.shape
     _, _, *out = node.output.shape
     geometry = Geometry(x, filters, (kh, kw), tuple(out), node.attrs)  # type: ignore[arg-type]
     convolve(lower, x, w, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
 
 
-def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor]) -> None:
+def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     """As a convolution of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
     attrs = node.attrs
     y = lower.picture(node.inputs[0])
@@ -88,7 +88,7 @@ def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[T
     turned = _turned(lower, w, groups)
     margin = ((kh - 1) * dilation[0] - top, 0), ((kw - 1) * dilation[1] - left, 0)
     inverse = {"stride": (1, 1), "dilation": dilation, "groups": groups, "padding": margin}
-    tail = lower_epilogue(lower, cluster, kept, channel=1)
+    tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
     geometry = Geometry(y, turned.shape[0], (kh, kw), attrs["size"], inverse)
     convolve(lower, y, turned, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
 
