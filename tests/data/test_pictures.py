@@ -47,8 +47,6 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     upright = read_picture(tmp_path / "a.png", "a", (1, 6, 4))
     assert (upright[0, :2] == 255).all()
     assert not upright[0, 2:].any()
-    header = read_header(tmp_path / "a.png", "a")
-    assert (header.height, header.width) == (6, 4)
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
@@ -88,6 +86,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
         "empty.png": "empty.png is empty, not a picture; save it again or leave it out",
         "missing.png": "missing.png: there is no such file; give the path of a picture",
         ".": ". is a folder, not a picture",
+        "x" * 300: "x" * 300 + " cannot be read: File name too long",
     }.items():
         for read in (lambda path, name: read_picture(path, name, (1, 4, 4)), read_header):
             with pytest.raises(DataError) as caught:

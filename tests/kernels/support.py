@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import count
+from math import prod
+from typing import Any
 
 import numpy as np
 
+from opsin import loops
 from opsin.engines.native import codegen, render
 from opsin.kernels.spec import KernelSpec
 from opsin.loops import Kernel, Target, interpret
@@ -17,8 +20,26 @@ from opsin.loops import Kernel, Target, interpret
 TARGETS = codegen.host().targets
 """Every row of the target table that runs here."""
 
+WIDE = next(row for row in loops.TARGETS if row.lanes == 16)
+"""The widest row: narrower processors run its kernels too, only more slowly."""
+
+MARGIN, UNTOUCHED = 32, 77
 _numbers = count()
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+
+
+def guarded(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    """An array for results, full of `UNTOUCHED`, with a margin of the same before and after it."""
+    whole = np.full(prod(shape) + 2 * MARGIN, UNTOUCHED, dtype)
+    return whole[MARGIN:-MARGIN].reshape(shape)
+
+
+def margins_hold(array: np.ndarray) -> bool:
+    """Whether nothing was written around an array from `guarded`."""
+    whole = array.base
+    assert whole is not None
+    assert whole.size == array.size + 2 * MARGIN
+    return bool((whole[:MARGIN] == UNTOUCHED).all() and (whole[-MARGIN:] == UNTOUCHED).all())
 
 
 def call_native(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -63,7 +63,7 @@ def _find(what: str) -> Subject:
     if what in zoo.names():
         network = zoo.create(what)
         return Subject(what, nn.trace(network), nn.layer_kinds(network))
-    if not Path(what).exists():
+    if not os.path.exists(what):
         raise UsageError(f"{what} is no model file and no network; the networks are {', '.join(zoo.names())}")
     model = load(what)
     return Subject(f"{what} ({model.network})", model.graph, model=model)

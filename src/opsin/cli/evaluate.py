@@ -37,7 +37,7 @@ def _unseen(model: Model, data: Dataset) -> tuple[Pictures, str]:
 
 
 def _rows(result: Evaluation) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number, name in enumerate(result.classes):
         count, right = int(result.confusion[number].sum()), int(result.confusion[number, number])
         taken = ", ".join(f"{other} ({n:,})" for label, other, n in result.mistakes() if label == name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def _read(model: Model, picture: str) -> Iterator[tuple[str, NDArray[np.uint8] |
     """The pixels of a file, of each file in a folder, or of standard input, or the reason why there are none."""
     if picture == "-":
         sources = [("standard input", sys.stdin.buffer.read())]
-    elif Path(picture).is_dir():
+    elif os.path.isdir(picture):
         sources = [(str(path), path) for path in picture_files(Path(picture))]
         if not sources:
             yield picture, DataError(f"{picture}: there are no pictures in this folder")

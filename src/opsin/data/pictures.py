@@ -34,10 +34,7 @@ def read_header(source: Source, name: str) -> Header:
     try:
         with _open(source) as image:
             grey = image.mode in GREY_MODES or image.mode.startswith("I;16")
-            height, width = image.height, image.width
-            if image.getexif().get(0x0112, 1) >= 5:  # the orientations 5 to 8 lie on their side
-                height, width = width, height
-            return Header(height, width, grey)
+            return Header(image.height, image.width, grey)
     except Exception as error:
         raise _explain(error, source, name) from None
 
@@ -85,6 +82,8 @@ def _explain(error: Exception, source: Source, name: str) -> DataError:
         return DataError(f"{name}: reading this file is not permitted; change its permissions or leave it out")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{name} is a folder, not a picture")
+    if isinstance(error, OSError) and error.errno:
+        return DataError(f"{name} cannot be read: {error.strerror}")
     if isinstance(error, Image.DecompressionBombError):
         return DataError(f"{name}: the picture is too large to decode safely; make it smaller first")
     if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:

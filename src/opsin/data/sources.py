@@ -28,9 +28,9 @@ def load(source: str | os.PathLike[str], like: Preprocessing | None = None) -> D
     if source == DIGITS:
         return digits()
     path = Path(source)
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{path}: there is no such folder; give {WHAT}")
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise DataError(f"{path} is a file; give {WHAT}")
     try:
         parts = idx.find(path)

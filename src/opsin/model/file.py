@@ -50,7 +50,7 @@ def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
 
 def check_writable(path: Path) -> None:
     """`ModelError` where `write(path, …)` would fail now, or would replace a file that is no model."""
-    if path.is_file() and path.stat().st_size and not is_model(path):
+    if os.path.isfile(path) and path.stat().st_size and not is_model(path):
         raise ModelError(f"{path} exists and is not an Opsin model; give another name, or remove it first")
     with _aside(path, 0, keep=False):
         pass
@@ -113,9 +113,9 @@ def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
 @contextmanager
 def _aside(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
     """A new file beside `path` that takes its place at the end, or vanishes."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, content with names that no file can have
         raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ModelError(f"{path.parent} is no folder; make it first, or give another place for the model")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

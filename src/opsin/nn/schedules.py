@@ -39,6 +39,7 @@ def one_cycle(rate: float, steps: int, rise: float = 0.3, first: float = 1 / 25,
     top, end = rise * steps - 1, steps - 1
 
     def at(now: int) -> float:
+        now = min(now, end)
         if now <= top:
             return _between(first * rate, rate, now / top if top else 1.0)
         return _between(rate, last * rate, (now - top) / (end - top))

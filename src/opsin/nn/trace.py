@@ -30,6 +30,8 @@ def picture_input(shape: PictureShape) -> Tensor:
 
 def run_forward(network: Layer, pictures: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
     """What `network` makes of `pictures`, and the updates of variables that go with it."""
+    if not isinstance(network, Layer):
+        raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")
     with tracing(Trace(network, training)) as current:
         logits = network(pictures)
         return logits, current.updates

@@ -114,8 +114,12 @@ class Lowering:
         scratch: int = 0,
         macs: int = 0,
     ) -> None:
-        """A kernel with `blocks` blocks for each picture; `shared` operands are read whole by each."""
+        """A kernel with `blocks` blocks for each index of dimension 0, usually a picture; `shared` is read whole by each."""
         trail = self.trail(*reads, whole=shared)
+        count = writes[0].shape[0]
+        if count != self.batch:
+            self.free(spec, arguments, [*reads, *shared], writes, blocks * count, scratch, macs)
+            return
         self.call(spec, arguments, trail, self.trail(*writes), IMAGE, blocks, scratch, macs)
 
     def per_chunk(

@@ -76,7 +76,7 @@ def resample2d(lower: Lowering, node: Node) -> None:
         tables += [lower.table(starts), lower.table(counts), lower.table(weights)]
         longest.append(weights.shape[1])
     words = [*x.shape[2:], *y.shape[2:], *longest]
-    lower.per_image(Resample(x.shape[1]), [x, y, *tables, *words], [x], [y])
+    lower.per_image(Resample(x.shape[1]), [x, y, *tables, *words], [x], [y], shared=tables)
     lower.bind(node.output, y)
 
 

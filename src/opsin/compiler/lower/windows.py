@@ -45,10 +45,10 @@ class Geometry:
     def rows_read(self, rows: int) -> int:
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, batch: int) -> tuple[int, int, int]:
+    def block(self, pictures: int) -> tuple[int, int, int]:
         """(rows a block, blocks a picture, scratch elements a thread)."""
         height = self.out[0]
-        rows = -(-height // max(1, -(-PARALLEL // batch)))
+        rows = -(-height // max(1, -(-PARALLEL // pictures)))
         row = self.needed * self.window.pixel
         while self.padded and rows > 1 and self.rows_read(rows) * row > SCRATCH:
             rows = -(-rows // 2)
@@ -57,7 +57,7 @@ class Geometry:
 
 def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
     """The call of `Conv2d` on dense views."""
-    rows, blocks, scratch = geometry.block(lower.batch)
+    rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
     arguments = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
     lower.per_image(
@@ -119,16 +119,17 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     kernel: tuple[int, int] = node.attrs["kernel"]
     geometry = Geometry(x, g.shape[1], kernel, (g.shape[2], g.shape[3]), node.attrs)
     result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
-    chunks = min(lower.chunks, max(4, PARTIAL // result.size))
-    pictures = -(-lower.batch // chunks)
-    chunks = -(-lower.batch // pictures)
+    count = x.shape[0]
+    chunks = min(-(-count // lower.chunk), max(4, PARTIAL // result.size))
+    pictures = -(-count // chunks)
+    chunks = -(-count // pictures)
     partial = View(Buffer(chunks * result.size, "f32", "temporary"), (chunks, result.size), (result.size, 1))
     spec = Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.padded)
     scratch = geometry.height * geometry.needed * geometry.window.pixel if geometry.padded else 0
-    sizes = [lower.batch, geometry.height, geometry.width, geometry.out[0], *geometry.down, pictures]
+    sizes = [count, geometry.height, geometry.width, geometry.out[0], *geometry.down, pictures]
     macs = int(node.op.macs(node))  # type: ignore[arg-type]
     target = partial if chunks > 1 else result
-    if pictures == lower.chunk:
+    if pictures == lower.chunk and count == lower.batch:
         lower.per_chunk(spec, [x, g, target, *sizes], [x, g], [target], scratch=scratch, macs=macs)
     else:
         lower.free(spec, [x, g, target, *sizes], [x, g], [target], chunks, scratch, macs)

@@ -63,12 +63,14 @@ def optimise(text: str) -> llvm.ModuleRef:
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = host().triple, str(machine.target_data)
-    # Kernels come vectorised and unrolled; LLVM's own attempts would only cost time.
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    options.loop_interleaving = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    # Kernels come vectorised, unrolled and with their sums in registers; what is left to do is little.
+    # LLVM's standard pipeline takes six times as long for the same speed.
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
     return module
 
 

@@ -1,0 +1,261 @@
+"""Pooling against plain NumPy on random odd shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
+from opsin.loops import Target
+from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+
+Run = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pooling. `past`: what `ceil_mode` adds to the padding at the bottom and at the right."""
+
+    images: int
+    channels: int
+    size: tuple[int, int]
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    before: tuple[int, int]
+    after: tuple[int, int]
+    ceil: bool
+    seed: int
+
+    @property
+    def out(self) -> tuple[int, int]:
+        """PyTorch's rule: the last window must begin in the picture or in the padding before it."""
+        result = []
+        for n, k, s, low, high in zip(self.size, self.window, self.stride, self.before, self.after, strict=True):
+            count = (n + low + high - k + (s - 1 if self.ceil else 0)) // s + 1
+            result.append(count - 1 if (count - 1) * s >= n + low else count)
+        return result[0], result[1]
+
+    def spans(self, axis: int) -> Iterator[tuple[int, int, int]]:
+        """For each result: the first and past-last row (column) inside, and how many count with the padding."""
+        for i in range(self.out[axis]):
+            start = i * self.stride[axis] - self.before[axis]
+            stop = start + self.window[axis]
+            padded = min(stop, self.size[axis] + self.after[axis]) - start
+            yield max(start, 0), min(stop, self.size[axis]), padded
+
+    @property
+    def clamp(self) -> bool:
+        reach = [(o - 1) * s + k for o, s, k in zip(self.out, self.stride, self.window, strict=True)]
+        return any(self.before) or any(r > n for r, n in zip(reach, self.size, strict=True))
+
+    @property
+    def tiles(self) -> bool:
+        exact = all(o * k == n for o, k, n in zip(self.out, self.window, self.size, strict=True))
+        return exact and self.window == self.stride and not self.clamp
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """Few different numbers, so that maxima are often equal."""
+        rng = np.random.default_rng(self.seed)
+        shape = (self.images, *self.size, self.channels)
+        few = self.seed % 2 == 0
+        return (rng.integers(-2, 3, shape) if few else rng.standard_normal(shape)).astype(np.float32)
+
+    @property
+    def gradient(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seed + 1000)
+        return rng.standard_normal((self.images, *self.out, self.channels)).astype(np.float32)
+
+    @property
+    def statics(self) -> tuple[int, tuple[int, int], tuple[int, int], bool]:
+        return self.channels, self.window, self.stride, self.clamp
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return *self.size, *self.out, *self.before
+
+
+def random_case(seed: int) -> Case:
+    rng = np.random.default_rng(seed)
+    window, stride = rng.integers(1, 6, 2), rng.integers(1, 4, 2)
+    if seed % 5 == 0:  # windows that tile the picture
+        tiles = rng.integers(1, 4, 2)
+        zero = (0, 0)
+        return Case(
+            2, int(rng.integers(1, 36)), _pair(window * tiles), _pair(window), _pair(window), zero, zero, False, seed
+        )
+    if seed % 5 == 1:
+        window = np.minimum(window, 3)
+    before, after = rng.integers(0, window // 2 + 1), rng.integers(0, window // 2 + 1)
+    size = rng.integers(window, 13)
+    return Case(
+        int(rng.integers(1, 4)), int(rng.integers(1, 36)), _pair(size), _pair(window), _pair(stride), _pair(before),
+        _pair(after), bool(rng.integers(2)), seed,
+    )  # fmt: skip
+
+
+def _pair(numbers: np.ndarray) -> tuple[int, int]:
+    return int(numbers[0]), int(numbers[1])
+
+
+def _name(case: Case) -> str:
+    return f"case{case.seed}"
+
+
+CASES = [random_case(seed) for seed in range(30)]
+SMALL = [
+    Case(2, 3, (4, 5), (2, 3), (2, 1), (1, 1), (1, 0), True, 0),
+    Case(1, 9, (4, 6), (2, 2), (2, 2), (0, 0), (0, 0), False, 1),
+    Case(1, 1, (5, 5), (5, 4), (1, 1), (2, 0), (2, 0), False, 2),
+]
+
+
+def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The maxima, and the gradient by the pictures."""
+    x, g = case.pictures, case.gradient.astype(np.float64)
+    y, dx = np.zeros(g.shape), np.zeros(x.shape)
+    for r, (top, bottom, _) in enumerate(case.spans(0)):
+        for c, (left, right, _) in enumerate(case.spans(1)):
+            seen = x[:, top:bottom, left:right].reshape(case.images, -1, case.channels)
+            y[:, r, c] = seen.max(1)
+            for n, winners in enumerate(seen.argmax(1)):
+                for channel, place in enumerate(winners):
+                    i, j = divmod(int(place), right - left)
+                    dx[n, top + i, left + j, channel] += g[n, r, c, channel]
+    return y, dx
+
+
+def avg_pool(case: Case, count_include_pad: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The means, and the gradient by the pictures."""
+    x, g = case.pictures.astype(np.float64), case.gradient
+    y, dx = np.zeros(g.shape), np.zeros(x.shape)
+    for r, (top, bottom, rows) in enumerate(case.spans(0)):
+        for c, (left, right, columns) in enumerate(case.spans(1)):
+            divisor = rows * columns if count_include_pad else (bottom - top) * (right - left)
+            y[:, r, c] = x[:, top:bottom, left:right].sum((1, 2)) / divisor
+            dx[:, top:bottom, left:right] += g[:, r, c, None, None] / divisor
+    return y, dx
+
+
+def check_max(case: Case, run: Run, target: Target) -> None:
+    expected, gradient = max_pool(case)
+    y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
+    run(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.images, target=target)
+    np.testing.assert_array_equal(y, expected)
+    spec = MaxPoolGradient(*case.statics, case.tiles)
+    run(spec, [case.pictures, case.gradient, dx, *case.sizes], 0, case.images, target=target)
+    np.testing.assert_allclose(dx, gradient, atol=1e-5)
+    assert margins_hold(y)
+    assert margins_hold(dx)
+
+
+def check_avg(case: Case, run: Run, target: Target) -> None:
+    include = case.seed % 3 != 0
+    expected, gradient = avg_pool(case, include)
+    y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
+    words = (*case.sizes, *case.after)
+    run(AvgPool(*case.statics, include), [case.pictures, y, *words], 0, case.images, target=target)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    spec = AvgPoolGradient(*case.statics, include, case.tiles)
+    run(spec, [case.gradient, dx, *words], 0, case.images, target=target)
+    np.testing.assert_allclose(dx, gradient, atol=1e-5)
+    assert margins_hold(y)
+    assert margins_hold(dx)
+
+
+def test_the_cases_have_every_kind() -> None:
+    assert {(case.clamp, case.tiles) for case in CASES} == {(True, False), (False, False), (False, True)}
+    assert {case.window[0] * case.window[1] > 16 for case in CASES} == {True, False}
+    assert any(case.channels > 16 for case in CASES)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_max_pool_and_its_gradient(case: Case, target: Target) -> None:
+    check_max(case, run_native, target)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_avg_pool_and_its_gradient(case: Case, target: Target) -> None:
+    check_avg(case, run_native, target)
+
+
+@pytest.mark.parametrize("case", CASES[1:4], ids=_name)
+@pytest.mark.parametrize("check", [check_max, check_avg])
+def test_wide_vectors(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
+    check(case, run_native, WIDE)
+
+
+@pytest.mark.parametrize("case", SMALL, ids=_name)
+@pytest.mark.parametrize("check", [check_max, check_avg])
+def test_by_definition(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
+    check(case, run_meaning, TARGETS[0])
+    check(case, run_native, TARGETS[0])
+
+
+@pytest.mark.parametrize("window", [(3, 3), (5, 5)])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_a_nan_comes_through_max_pooling(window: tuple[int, int], pad: int) -> None:
+    case = Case(1, 9, (7, 7), window, (2, 2), (pad, pad), (pad, pad), False, 1)
+    for place in [(0, 0), (3, 3), (6, 6), (2, 5)]:
+        x = case.pictures
+        x[0, *place, 4] = np.nan
+        y, dx = guarded(case.gradient.shape), guarded(x.shape)
+        run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, 1)
+        g = np.ones_like(y)
+        run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, 1)
+        hit = 0
+        for r, (top, bottom, _) in enumerate(case.spans(0)):
+            for c, (left, right, _) in enumerate(case.spans(1)):
+                inside = top <= place[0] < bottom and left <= place[1] < right
+                hit += inside
+                assert np.isnan(y[0, r, c]).tolist() == [inside and channel == 4 for channel in range(9)]
+        assert dx[0, *place, 4] == hit
+
+
+def test_the_first_nan_wins_the_gradient() -> None:
+    x = np.zeros((1, 2, 2, 1), np.float32)
+    x[0, 0, 1] = x[0, 1, 0] = np.nan
+    x[0, 1, 1] = np.inf
+    dx = guarded(x.shape)
+    spec = MaxPoolGradient(1, (2, 2), (2, 2), False, True)
+    run_native(spec, [x, np.full((1, 1, 1, 1), 3, np.float32), dx, 2, 2, 1, 1, 0, 0], 0, 1)
+    assert dx.ravel().tolist() == [0, 3, 0, 0]
+
+
+@pytest.mark.parametrize("case", SMALL[:1], ids=_name)
+def test_windows_of_minus_infinity(case: Case) -> None:
+    x = np.full(case.pictures.shape, -np.inf, np.float32)
+    y, dx = guarded(case.gradient.shape), guarded(x.shape)
+    run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.images)
+    assert (y == -np.inf).all()
+    g = np.ones_like(y)
+    run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, case.images)
+    assert dx.sum() == g.sum()
+    first = [(span_r[0], span_c[0]) for span_r in case.spans(0) for span_c in case.spans(1)]
+    assert {(int(i), int(j)) for i, j in np.argwhere(dx[0, :, :, 0])} == set(first)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[3]], ids=_name)
+def test_blocks_are_independent(case: Case) -> None:
+    """A block writes its own image, and the same bits alone as among others."""
+    words = (*case.sizes, *case.after)
+    specs = [
+        (MaxPool(*case.statics), [case.pictures], case.gradient.shape, case.sizes),
+        (MaxPoolGradient(*case.statics, case.tiles), [case.pictures, case.gradient], case.pictures.shape, case.sizes),
+        (AvgPool(*case.statics, True), [case.pictures], case.gradient.shape, words),
+        (AvgPoolGradient(*case.statics, True, case.tiles), [case.gradient], case.pictures.shape, words),
+    ]
+    for spec, given, shape, numbers in specs:
+        together = guarded(shape)
+        run_native(spec, [*given, together, *numbers], 0, case.images)
+        for image in range(case.images):
+            alone = guarded(shape)
+            run_native(spec, [*given, alone, *numbers], image, image + 1)
+            np.testing.assert_array_equal(alone[image], together[image])
+            others = np.delete(alone, image, 0)
+            np.testing.assert_array_equal(others, np.full_like(others, 77))

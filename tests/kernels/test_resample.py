@@ -1,0 +1,95 @@
+"""Resampling against the two dense matrices that its tables come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opsin.kernels.resample import Resample, runs
+from opsin.loops import Target
+from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+
+
+def axis_matrix(rng: np.random.Generator, size: int, source: int) -> np.ndarray:
+    """Rows of random runs, some of them empty; often of one length, as bilinear and nearest have."""
+    matrix = np.zeros((size, source))
+    length = int(rng.integers(1, 5))
+    vary = rng.random() < 0.5
+    for row in matrix:
+        count = min(int(rng.integers(0, 5)) if vary else length, source)
+        start = int(rng.integers(0, source - count + 1))
+        row[start : start + count] = rng.uniform(0.1, 1, count) * rng.choice([-1, 1], count)
+    return matrix
+
+
+def bilinear(size: int, source: int) -> np.ndarray:
+    matrix = np.zeros((size, source))
+    for row, place in enumerate((np.arange(size) + 0.5) * source / size - 0.5):
+        low, part = divmod(max(place, 0.0), 1.0)
+        matrix[row, int(low)] += 1 - part
+        matrix[row, min(int(low) + 1, source - 1)] += part
+    return matrix
+
+
+def check(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray, channels: int, **how: object) -> None:
+    (out_height, height), (out_width, width) = rows.shape, columns.shape
+    images = int(rng.integers(1, 4))
+    x = rng.standard_normal((images, height, width, channels)).astype(np.float32)
+    y = guarded((images, out_height, out_width, channels))
+    tables = [runs(rows), runs(columns)]
+    longest = [weights.shape[1] for _, _, weights in tables]
+    args = [x, y, *tables[0], *tables[1], height, width, out_height, out_width, *longest]
+    meaning, target = how.get("meaning", False), how.get("target")
+    (run_meaning if meaning else run_native)(Resample(channels), args, 0, images, target=target)  # type: ignore[arg-type]
+    np.testing.assert_allclose(y, np.einsum("rh,nhwc,sw->nrsc", rows, x, columns), atol=2e-5)
+    assert margins_hold(y)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("seed", range(32))
+def test_random_maps(seed: int, target: Target) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 12, 4)
+    channels = int(rng.integers(1, 36))
+    for _ in range(3):
+        rows, columns = axis_matrix(rng, *sizes[:2]), axis_matrix(rng, *sizes[2:])
+        check(rng, rows, columns, channels, target=target)
+
+
+@pytest.mark.parametrize(("size", "source"), [(8, 4), (4, 8), (5, 7), (13, 6), (1, 5), (5, 1)])
+def test_bilinear_and_its_adjoint(size: int, source: int) -> None:
+    rng = np.random.default_rng(size)
+    matrix = bilinear(size, source)
+    check(rng, matrix, matrix[::-1], 9)
+    check(rng, matrix.T, matrix[::-1].T, 9)
+
+
+@pytest.mark.parametrize("channels", [1, 9])
+def test_by_definition(channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    for rows in (axis_matrix(rng, 3, 4), bilinear(6, 3), np.eye(4)[[0, 0, 1, 3]]):
+        check(rng, rows, rows, channels, meaning=True)
+        check(rng, rows, rows, channels, target=WIDE)
+
+
+def test_only_its_own_images() -> None:
+    x, y = np.ones((3, 2, 2, 5), np.float32), guarded((3, 4, 4, 5))
+    table = runs(np.repeat(np.eye(2), 2, 0))
+    run_native(Resample(5), [x, y, *table, *table, 2, 2, 4, 4, 1, 1], 1, 2)
+    assert (y[1] == 1).all()
+    assert (y[[0, 2]] == 77).all()
+
+
+def test_runs_of_a_matrix() -> None:
+    starts, counts, weights = runs(np.array([[0, 2, 3, 0], [0, 0, 0, 0], [0, 0, 0, 5], [1, 0, 4, 0]]))
+    assert starts.tolist() == [1, 0, 3, 0]
+    assert counts.tolist() == [2, 0, 1, 3]
+    assert weights.tolist() == [[2, 3, 0], [0, 0, 0], [5, 0, 0], [1, 0, 4]]
+    assert (starts.dtype, counts.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
+
+
+def test_runs_of_nothing() -> None:
+    starts, counts, weights = runs(np.zeros((2, 3)))
+    assert counts.tolist() == [0, 0]
+    assert starts.tolist() == [0, 0]
+    assert weights.tolist() == [[0], [0]]
