@@ -34,7 +34,7 @@ def test_a_run_uses_the_old_state_and_then_updates_it(precision: type) -> None:
     assert program.run(x=X)["y"].tolist() == [[0, 2, 6], [3, 8, 15]]
     state = program.state()
     assert (state["w"].tolist(), state["steps"].tolist()) == ([2.5, 4.5, 6.5], 1)
-    assert (state["w"].dtype, state["steps"].dtype) == (precision, np.int32)
+    assert (state["w"].dtype, state["steps"].dtype) == (np.dtype(precision), np.dtype(np.int32))
     assert program.run(x=X)["y"].dtype == precision
     assert program.state()["steps"] == 2
 

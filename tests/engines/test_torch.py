@@ -13,7 +13,7 @@ from opsin.ops import OPS
 from tests.support import cases, feed, forward_graph, generator, relative_error
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
-engine = pytest.importorskip("opsin.engines.torch", reason="PyTorch is not installed; it is an optional extra")
+engine = pytest.importorskip("opsin.engines.torch", reason="the engine needs PyTorch")
 torch.set_num_threads(1)
 
 COUNT = 60

@@ -26,7 +26,7 @@ def test_arithmetic_then_a_batch_is_a_batch_then_arithmetic(a: int | Size, b: in
 
 @given(counts, counts)
 def test_the_inverse_of_a_size_is_a_number_once_bound(factor: int, batch: int) -> None:
-    assert bind((factor * BATCH).inverse(), batch) == pytest.approx(1 / (factor * batch), rel=1e-15)
+    assert bind(Size(Fraction(factor), 1).inverse(), batch) == pytest.approx(1 / (factor * batch), rel=1e-15)
 
 
 def test_a_size_that_no_longer_depends_on_the_batch_is_a_number() -> None:
@@ -58,5 +58,5 @@ def test_sizes_are_shown_as_people_write_them() -> None:
 
 
 def test_binding_reaches_through_tuples_and_dictionaries() -> None:
-    attrs = {"shape": (BATCH, 3), "value": (2 * BATCH).inverse(), "mode": "area", "deep": ((BATCH,), 1)}
+    attrs = {"shape": (BATCH, 3), "value": Size(Fraction(2), 1).inverse(), "mode": "area", "deep": ((BATCH,), 1)}
     assert bind(attrs, 4) == {"shape": (4, 3), "value": 0.125, "mode": "area", "deep": ((4,), 1)}

@@ -81,7 +81,8 @@ def _compile_spec(spec: KernelSpec, target: Target) -> int:
 def _compile(kernel: Kernel, target: Target) -> int:
     # Every function of the process needs a name of its own.
     kernel = replace(kernel, name=f"{kernel.name}_{next(_numbers)}")
-    return codegen.load(codegen.object_code(render.render(kernel, target)), kernel.name)
+    (address,) = codegen.load(codegen.object_code(render.render(kernel, target)), kernel.name)
+    return address
 
 
 def _call(address: int, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int) -> None:

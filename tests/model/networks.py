@@ -27,10 +27,13 @@ def small_network(classes: int = 3) -> nn.Layer:
 
 def small_model(seed: int = 1) -> Model:
     """A model of 8×9 grey pictures and three labels."""
-    graph = nn.trace(small_network(), (1, 8, 9))
+    network = small_network()
+    graph = nn.trace(network, (1, 8, 9))
     state = nn.initial_state(graph, seed)
     preprocessing = Preprocessing(1, 8, 9, (0.4,), (0.3,))
-    return Model("small", graph, state, preprocessing, LABELS, {"data": "none"}, engine=reference)
+    return Model(
+        "small", graph, state, preprocessing, LABELS, nn.layer_kinds(network), {"data": "none"}, engine=reference
+    )
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

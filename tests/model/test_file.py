@@ -90,6 +90,7 @@ def test_a_newer_format(saved: Path) -> None:
     [
         (lambda d, t: d.pop("graph"), "lacks a part of a model file ('graph')"),
         (lambda d, t: t.pop("golden.logits"), "lacks a part of a model file ('golden.logits')"),
+        (lambda d, t: d.update(layers="conv"), "lacks a part of a model file"),
         (lambda d, t: d.update(graph={}), "describes no network that can run: the data describes no graph"),
         (lambda d, t: d["graph"]["nodes"][-1].update(op="system"), "there is no operation called 'system'"),
         (lambda d, t: d.update(preprocessing={}), "the preprocessing is not described completely"),

@@ -109,6 +109,7 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.state.keys() == model.state.keys()
     assert all(np.array_equal(again.state[name], model.state[name]) for name in model.state)
     assert (again.preprocessing, again.labels, again.network) == (model.preprocessing, LABELS, "small")
+    assert again.layers == {"conv": "Conv2d", "norm": "BatchNorm2d", "act": "ReLU", "flat": "Flatten", "head": "Linear"}
     assert again.record == {"data": "none"}
     assert again.predict(pictures(5)) == model.predict(pictures(5))
     assert again.check() == 0

@@ -163,7 +163,7 @@ def test_errors_name_the_layer_and_the_numbers() -> None:
         (nn.Conv2d(4, 3, groups=2), (3, 8, 8), "layer 0: conv2d: 3 input channels do not divide into 2 groups"),
         (nn.Conv2d(3, 3, groups=2), (4, 8, 8), "layer 0: conv2d: 3 filters do not divide into 2 groups"),
         (nn.Linear(4), (3, 8, 8), "layer 0: linear: expected N × features, got N × 3 × 8 × 8; put Flatten() before"),
-        (nn.MaxPool2d(3, padding=2), (1, 8, 8), "layer 0: max_pool2d: padding ((2, 2), (2, 2)) must be smaller than"),
+        (nn.MaxPool2d(3, padding=3), (1, 8, 8), "layer 0: max_pool2d: padding ((3, 3), (3, 3)) must be smaller than"),
         (nn.Upsample(), (1, 8, 8), "layer 0: upsample: expected either a scale or a size"),
     ):
         with pytest.raises(ShapeError, match=re.escape(message)):
@@ -193,5 +193,5 @@ def test_layers_need_a_trace_and_traces_a_network() -> None:
         nn.ReLU()(np.zeros(3))
     with pytest.raises(UsageError, match="a network is an object of a Layer class, such as zoo"):
         nn.trace(nn.ReLU)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="an input shape is channels, rows and columns, such as .*, not 28 × 28"):
+    with pytest.raises(UsageError, match="an input shape is channels, rows and columns, such as"):
         nn.trace(nn.ReLU(), (28, 28))  # type: ignore[arg-type]

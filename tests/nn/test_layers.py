@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opsin import nn
-from tests.nn.support import forward, loaded
-from tests.support import Array, relative_error
+from opsin import nn, ops
+from tests.nn.support import Of, forward, loaded
+from tests.support import relative_error
 
 try:
     import torch
+
+    torch.set_num_threads(1)
 except ImportError:
     torch = None
 
@@ -121,14 +123,32 @@ def test_batch_norm_has_updates_only_in_training() -> None:
     assert set(nn.trace(nn.BatchNorm2d(), training=True).updates) == {"running_mean", "running_var"}
 
 
-def two_dropouts(x: Array, seed: int = 0) -> list[Array]:
-    """What two runs give for two dropouts side by side."""
+def two_dropouts(p: float) -> nn.Layer:
+    """Two dropouts side by side, as two channels."""
+    return Of(lambda self, x: ops.concat([self.left(x), self.right(x)], 1), left=nn.Dropout(p), right=nn.Dropout(p))
 
-    class Two(nn.Layer):
-        def __init__(self) -> None:
-            self.left, self.right = nn.Dropout(0.25), nn.Dropout(0.25)
 
-        def forward(self, x: Any) -> Any:
-            return nn.ops_concat([self.left(x), self.right(x)], 1)
+def test_dropout_keeps_the_expected_share_and_its_sum() -> None:
+    program = loaded(nn.trace(two_dropouts(0.25), (1, 40, 50), training=True), 4)
+    y = program.run(pictures=np.ones((4, 1, 40, 50)))["logits"]
+    assert np.unique(y) == pytest.approx([0, 1 / 0.75])
+    assert y.mean() == pytest.approx(1, abs=0.03)
 
-    raise NotImplementedError
+
+def test_dropout_differs_by_place_and_step_and_repeats_by_seed() -> None:
+    graph, ones = nn.trace(two_dropouts(0.5), (1, 9, 9), training=True), np.ones((2, 1, 9, 9))
+    program, same, other = (loaded(graph, 2, seed=seed) for seed in (1, 1, 2))
+    first, second = (program.run(pictures=ones)["logits"] for _ in range(2))
+    assert not np.array_equal(first[:, 0], first[:, 1])
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, same.run(pictures=ones)["logits"])
+    assert not np.array_equal(first, other.run(pictures=ones)["logits"])
+    assert program.state()["random.step"] == 2
+    assert program.state()["random.seed"] == 1
+
+
+def test_dropout_does_nothing_outside_of_training() -> None:
+    graph = nn.trace(two_dropouts(0.5))
+    assert not graph.variables
+    assert not graph.updates
+    assert not nn.trace(nn.Dropout(0), training=True).variables

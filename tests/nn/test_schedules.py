@@ -13,6 +13,8 @@ from opsin.nn import schedules
 
 try:
     import torch
+
+    torch.set_num_threads(1)
 except ImportError:
     torch = None
 
@@ -31,9 +33,7 @@ PAIRS: dict[str, tuple[schedules.Schedule, Callable[[Any, Any], Any], int]] = {
     ),
     "warm-up": (
         schedules.warm_up(schedules.cosine(0.3, 8), 5, 0.1),
-        lambda t, o: t.SequentialLR(
-            o, [t.LinearLR(o, 0.1, total_iters=5), t.CosineAnnealingLR(o, 8)], milestones=[5]
-        ),
+        lambda t, o: t.SequentialLR(o, [t.LinearLR(o, 0.1, total_iters=5), t.CosineAnnealingLR(o, 8)], milestones=[5]),
         13,
     ),
 }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from opsin import ops
+from opsin.engines.base import sizes
 from opsin.engines.reference import Reference
 from opsin.graph import Graph, Tensor
 from tests.support import Array, backward_graph, feed, generator, relative_error, symbolic
@@ -118,7 +119,7 @@ def compare(ours: Callable[..., Tensor], theirs: Callable[..., Any], arrays: lis
     inputs = symbolic(arrays)
     wrt = range(len(arrays))
     graph = backward_graph(inputs, ours(*inputs), wrt).verify()
-    g = np.asarray(generator("g", g_seed).standard_normal(graph.outputs["y"].shape))
+    g = np.asarray(generator("g", g_seed).standard_normal(sizes(graph.outputs["y"].type)))
     found = Reference(graph, 1, np.float64).run(**feed(arrays), g=g)
     leaves = [torch.tensor(array, requires_grad=True) for array in arrays]
     y = theirs(*leaves)
@@ -156,7 +157,7 @@ def test_conv2d_is_pytorchs(case: int) -> None:
         for m, d, p in zip(kernel, dilation, padding, strict=True)
     ]
     shapes = [(n, c * groups, *size), (k * groups, c, *kernel), (k * groups,)]
-    move = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    move: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     compare(
         lambda x, w, b: ops.conv2d(x, w, b, **move),
         lambda x, w, b: F.conv2d(x, w, b, **move),
@@ -175,7 +176,13 @@ def test_conv_transpose2d_is_pytorchs(case: int) -> None:
     padding = tuple(int(rng.integers(0, min(3, high) + 1)) for high in most)
     extra = tuple(int(rng.integers(0, step)) for step in stride)
     shapes = [(n, c * groups, *size), (c * groups, k, *kernel), (k * groups,)]
-    move = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation, "groups": groups}
+    move: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "output_padding": extra,
+        "dilation": dilation,
+        "groups": groups,
+    }
     compare(
         lambda x, w, b: ops.conv_transpose2d(x, w, b, **move),
         lambda x, w, b: F.conv_transpose2d(x, w, b, **move),
@@ -189,19 +196,18 @@ def test_pools_are_pytorchs(case: int) -> None:
     """With PyTorch's own `padding` and `ceil_mode`, which the torch engine does not use."""
     rng = generator("pool", str(case))
     window, stride = small(rng, 1, 5), small(rng, 1, 4)
-    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in window)
+    padding = int(rng.integers(0, window[0] // 2 + 1)), int(rng.integers(0, window[1] // 2 + 1))
     ceil_mode, count_include_pad = bool(rng.random() < 0.5), bool(rng.random() < 0.5)
     size = [max(1, k - 2 * p) + int(rng.integers(0, 9)) for k, p in zip(window, padding, strict=True)]
     x = np.asarray(rng.standard_normal((*small(rng, 1, 3), *size)))
-    move = (window, stride, padding, ceil_mode)
     compare(
-        lambda x: ops.max_pool2d(x, *move),
+        lambda x: ops.max_pool2d(x, window, stride, padding, ceil_mode),
         lambda x: F.max_pool2d(x, window, stride, padding, ceil_mode=ceil_mode),
         [x],
         str(case),
     )
     compare(
-        lambda x: ops.avg_pool2d(x, *move, count_include_pad=count_include_pad),
+        lambda x: ops.avg_pool2d(x, window, stride, padding, ceil_mode, count_include_pad),
         lambda x: F.avg_pool2d(x, window, stride, padding, ceil_mode, count_include_pad),
         [x],
         str(case),
@@ -210,8 +216,8 @@ def test_pools_are_pytorchs(case: int) -> None:
 
 def test_statistics_of_batch_norm_are_the_batchs() -> None:
     x = generator("statistics").standard_normal((3, 5, 4, 2))
-    inputs = symbolic([x, np.ones(5), np.zeros(5)])
-    _, mean, var = ops.batch_norm_training(*inputs)
+    pictures, gamma, beta = inputs = symbolic([x, np.ones(5), np.zeros(5)])
+    _, mean, var = ops.batch_norm_training(pictures, gamma, beta)
     found = Reference(Graph(inputs, {"mean": mean, "var": var}), 1, np.float64).run(x0=x, x1=np.ones(5), x2=np.zeros(5))
     assert relative_error(found["mean"], x.mean((0, 2, 3))) < 1e-14
     assert relative_error(found["var"], x.var((0, 2, 3))) < 1e-14

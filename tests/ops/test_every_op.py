@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opsin.engines.base import sizes
 from opsin.engines.reference import Reference
 from opsin.errors import GraphError
 from opsin.graph import FLOAT, Type
@@ -54,7 +55,7 @@ def backward(name: str, sample: Sample, rng: np.random.Generator) -> tuple[dict[
     """The outputs of the backward graph in float64, and the gradient g that was fed."""
     inputs = symbolic(sample.inputs)
     graph = backward_graph(inputs, OPS[name](*inputs, **sample.attrs).output, sample.differentiable).verify()
-    g = np.asarray(rng.standard_normal(graph.outputs["y"].shape))
+    g = np.asarray(rng.standard_normal(sizes(graph.outputs["y"].type)))
     return Reference(graph, 1, np.float64).run(**feed(sample.inputs), g=g), g
 
 

@@ -58,9 +58,9 @@ def test_a_window_of_zeros_has_no_gradient_in_l2_pooling() -> None:
 
 def test_softmax_and_its_logarithm_survive_large_numbers() -> None:
     x = np.array([[1000.0, 0.0], [-1000.0, 1000.0]])
-    inputs = symbolic([x])
+    (logits,) = symbolic([x])
     for function, expected in ((ops.softmax, [[1, 0], [0, 1]]), (ops.log_softmax, [[0, -1000], [-2000, 0]])):
-        graph = backward_graph(inputs, function(*inputs), [0])
+        graph = backward_graph((logits,), function(logits), [0])
         found = Reference(graph, 1, np.float32).run(x0=x, g=np.ones((2, 2)))
         assert found["y"].tolist() == expected
         assert np.all(np.isfinite(found["d0"]))

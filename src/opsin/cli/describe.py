@@ -18,11 +18,11 @@ from opsin.model import Model, load
 
 @dataclass(frozen=True)
 class Subject:
-    """What is described: its graph, the layers' kinds where they are known, and what a model adds."""
+    """What is described: its graph, the layers' kinds, and what a model adds."""
 
     name: str
     graph: Graph
-    kinds: dict[str, str] | None = None
+    kinds: dict[str, str]
     model: Model | None = field(default=None, repr=False)
 
     @property
@@ -66,7 +66,7 @@ def _find(what: str) -> Subject:
     if not os.path.exists(what):
         raise UsageError(f"{what} is no model file and no network; the networks are {', '.join(zoo.names())}")
     model = load(what)
-    return Subject(f"{what} ({model.network})", model.graph, model=model)
+    return Subject(f"{what} ({model.network})", model.graph, model.layers, model)
 
 
 def _print_training(model: Model) -> None:

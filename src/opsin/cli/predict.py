@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from opsin.cli.output import print_error, table
+from opsin.cli.output import percent, print_error, table
 from opsin.data.folders import picture_files
 from opsin.errors import DataError
 from opsin.model import Model, Prediction, load
@@ -63,8 +63,8 @@ def _predict(model: Model, pictures: Sequence[tuple[str, NDArray[np.uint8] | Dat
 
 
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
-    runners_up = ", ".join(f"{label} ({share:.1%})" for label, share in prediction.ranked[1 : 1 + RUNNERS_UP])
-    return name, prediction.label, f"{prediction.probability:.1%}", f"then {runners_up}"
+    runners_up = ", ".join(f"{label} ({percent(share)})" for label, share in prediction.ranked[1 : 1 + RUNNERS_UP])
+    return name, prediction.label, percent(prediction.probability), f"then {runners_up}"
 
 
 def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:

@@ -39,8 +39,8 @@ Picture: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8]"
 class Model:
     """A network (`graph`: pictures → logits, the batch free), its parameters (`state`), and what belongs to it.
 
-    `record` tells how it was trained; `goldens` are pictures and the logits they had when the
-    file was written.
+    `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
+    and the logits they had when the file was written.
     """
 
     network: str
@@ -48,6 +48,7 @@ class Model:
     state: dict[str, NDArray[Any]]
     preprocessing: Preprocessing
     labels: tuple[str, ...]
+    layers: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     goldens: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
     name: str = "the model"
@@ -135,6 +136,7 @@ class Model:
         self.goldens = pixels, logits = self.goldens or self._make_goldens()
         description = {
             "network": self.network,
+            "layers": self.layers,
             "graph": to_data(self.graph),
             "preprocessing": self.preprocessing.to_data(),
             "labels": list(self.labels),
@@ -152,6 +154,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         preprocessing = Preprocessing.from_data(description["preprocessing"])
         labels = tuple(str(label) for label in description["labels"])
         network, record = str(description["network"]), dict(description["training"])
+        layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
         goldens = tensors.pop("golden.pictures"), tensors.pop("golden.logits")
         _check(graph, tensors, preprocessing, labels)
         if goldens[1].shape != (len(goldens[0]), len(labels)):
@@ -160,7 +163,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         raise ModelError(f"{path} describes no network that can run: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
-    return Model(network, graph, tensors, preprocessing, labels, record, goldens, str(path), engine, threads)
+    return Model(network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads)
 
 
 def _check(

@@ -205,4 +205,4 @@ def _towards(old: Tensor, value: Tensor | float, share: float) -> Tensor:
 
 def _need_share(name: str, value: float) -> None:
     if not 0 <= value < 1:
-        raise UsageError(f"a {name} is at least 0 and below 1, not {value}")
+        raise UsageError(f"an optimizer's {name} is at least 0 and below 1, not {value}")

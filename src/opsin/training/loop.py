@@ -84,8 +84,9 @@ class Training:
         layer = zoo.create(network, classes=len(self.data.classes)) if isinstance(network, str) else network
         preprocessing = Preprocessing.of(self.data.train)
         self.model = Model(
-            name, self._inference(layer), {}, preprocessing, self.data.classes, engine=engine, threads=threads
-        )
+            name, self._inference(layer), {}, preprocessing, self.data.classes, nn.layer_kinds(layer),
+            engine=engine, threads=threads,
+        )  # fmt: skip
         augmentation = Augmentation(*self.data.shape[1:], recipe.seed)
         self.batches = Batches(self.data.train, preprocessing, self.batch, recipe.seed, augmentation)
         self.steps = len(self.batches)

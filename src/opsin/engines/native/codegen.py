@@ -90,15 +90,15 @@ def _engine() -> llvm.ExecutionEngine:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
 
 
-def load(code: bytes, name: str) -> int:
-    """Links an object into this process; the address of its function `name`."""
+def load(code: bytes, *names: str) -> tuple[int, ...]:
+    """Links an object into this process; the addresses of its functions `names`."""
     engine = _engine()
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    address = engine.get_function_address(name)
-    if not address:
-        raise CompileError(f"the compiled object holds no function '{name}'")
-    return int(address)
+    addresses = tuple(int(engine.get_function_address(name)) for name in names)
+    if not all(addresses):
+        raise CompileError(f"the compiled object does not hold all of {', '.join(names)}")
+    return addresses
 
 
 def version() -> str:

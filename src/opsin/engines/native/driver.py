@@ -5,10 +5,15 @@ A program is a table, so this code is the same for all of them. Words of 64 bits
     groups:  kind (1: by image, 0: free), first call, past the last call
     calls:   function, arguments, split (0: image, 1: chunk, 2: free), blocks, time stamps (or 0)
     sizes:   number of groups, batch, chunk, chunks
+    control: groups, calls, sizes, barrier, yield, threads, scratch (an address a thread), wake (a
+             function a thread); then a cache line for each thread, whose first word is its state
 
 Every thread goes through all groups. In a group by image it takes an equal run of chunks, and each
 chunk through all calls; in a free group, an equal run of every call's blocks. Then it waits for the
 others: a barrier counted by generations, which spins for a while and then lets others run.
+
+Between two runs a helper thread waits here for about a millisecond, so that a training loop wakes it
+without asking the operating system or Python; then it parks (`opsin_serve` returns) until `wake`.
 
 Denormal numbers are flushed to zero while a program runs: they cost a hundred times as much as
 others, and trained weights are full of them.
@@ -18,6 +23,10 @@ from __future__ import annotations
 
 SPINS = 4000
 """Turns of the barrier's loop before a thread offers its processor to others."""
+PATIENCE = 60_000
+"""Turns that a helper waits for the next run before it parks."""
+WAITING, RUNNING, PARKED = 0, 1, 2
+"""States of a helper thread."""
 
 FLUSH = {
     "x86": (
@@ -48,12 +57,26 @@ FLUSH = {
 TEMPLATE = """
 declare i64 @llvm.readcyclecounter()
 {declarations}{pause_declaration}
-define void @opsin_run(ptr %groups, ptr %calls, ptr %sizes, ptr %barrier, ptr %scratch, ptr %yield,
-                       i64 %thread, i64 %threads) nounwind {{
+define internal void @work(ptr %control, i64 %thread) nounwind noinline {{
 entry:
   %saved = alloca i32
   %set = alloca i32
-{enter}  %group_count = load i64, ptr %sizes
+{enter}  %groups = load ptr, ptr %control
+  %calls_at = getelementptr i64, ptr %control, i64 1
+  %calls = load ptr, ptr %calls_at
+  %sizes_at = getelementptr i64, ptr %control, i64 2
+  %sizes = load ptr, ptr %sizes_at
+  %barrier_at = getelementptr i64, ptr %control, i64 3
+  %barrier = load ptr, ptr %barrier_at
+  %yield_at = getelementptr i64, ptr %control, i64 4
+  %yield = load ptr, ptr %yield_at
+  %threads_at = getelementptr i64, ptr %control, i64 5
+  %threads = load i64, ptr %threads_at
+  %scratch_table_at = getelementptr i64, ptr %control, i64 6
+  %scratch_table = load ptr, ptr %scratch_table_at
+  %scratch_at = getelementptr i64, ptr %scratch_table, i64 %thread
+  %scratch = load ptr, ptr %scratch_at
+  %group_count = load i64, ptr %sizes
   %batch_at = getelementptr i64, ptr %sizes, i64 1
   %batch = load i64, ptr %batch_at
   %chunk_at = getelementptr i64, ptr %sizes, i64 2
@@ -191,10 +214,90 @@ group_end:
 leave:
 {leave}  ret void
 }}
+
+define void @opsin_run(ptr %control) nounwind {{
+entry:
+  %threads_at = getelementptr i64, ptr %control, i64 5
+  %threads = load i64, ptr %threads_at
+  %wake_table_at = getelementptr i64, ptr %control, i64 7
+  %wake_table = load ptr, ptr %wake_table_at
+  br label %each
+
+each:
+  %thread = phi i64 [ 1, %entry ], [ %thread_next, %started ]
+  %some = icmp ult i64 %thread, %threads
+  br i1 %some, label %start, label %go
+
+start:
+  %line = mul i64 %thread, 8
+  %place = add i64 %line, 8
+  %state_at = getelementptr i64, ptr %control, i64 %place
+  %was = atomicrmw xchg ptr %state_at, i64 {running} acq_rel
+  %parked = icmp eq i64 %was, {parked}
+  br i1 %parked, label %wake, label %started
+
+wake:
+  %wake_at = getelementptr i64, ptr %wake_table, i64 %thread
+  %function = load ptr, ptr %wake_at
+  call void %function()
+  br label %started
+
+started:
+  %thread_next = add i64 %thread, 1
+  br label %each
+
+go:
+  call void @work(ptr %control, i64 0)
+  ret void
+}}
+
+define void @opsin_serve(ptr %control, i64 %thread) nounwind {{
+entry:
+  %line = mul i64 %thread, 8
+  %place = add i64 %line, 8
+  %state_at = getelementptr i64, ptr %control, i64 %place
+  %yield_at = getelementptr i64, ptr %control, i64 4
+  br label %run
+
+run:
+  ; Said before the work, whose last barrier lets the next run begin.
+  store atomic i64 {waiting}, ptr %state_at release, align 8
+  call void @work(ptr %control, i64 %thread)
+  br label %spin
+
+spin:
+  %turn = phi i64 [ 0, %run ], [ %turn_next, %spin_on ]
+  %state = load atomic i64, ptr %state_at acquire, align 8
+  %called = icmp eq i64 %state, {running}
+  br i1 %called, label %run, label %spin_wait
+
+spin_wait:
+{pause}  %turn_next = add i64 %turn, 1
+  %low = and i64 %turn_next, 63
+  %rests = icmp eq i64 %low, 0
+  br i1 %rests, label %rest, label %spin_on
+
+rest:
+  %yield = load ptr, ptr %yield_at
+  %ignored = call i32 %yield()
+  br label %spin_on
+
+spin_on:
+  %tired = icmp ugt i64 %turn_next, {patience}
+  br i1 %tired, label %park, label %spin
+
+park:
+  %exchange = cmpxchg ptr %state_at, i64 {waiting}, i64 {parked} acq_rel acquire
+  %success = extractvalue {{ i64, i1 }} %exchange, 1
+  br i1 %success, label %leave, label %run
+
+leave:
+  ret void
+}}
 """
 
-GROUP_WORDS, CALL_WORDS, SIZE_WORDS, BARRIER_WORDS = 3, 5, 4, 16
-"""Words of a row of each table; the barrier's two counters have a cache line each."""
+GROUP_WORDS, CALL_WORDS, BARRIER_WORDS, THREAD_WORDS = 3, 5, 16, 8
+"""Words of a row of each table; the barrier's two counters and every thread have a cache line each."""
 
 
 def driver(triple: str) -> str:
@@ -202,5 +305,14 @@ def driver(triple: str) -> str:
     family = "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
     declarations, enter, leave, pause, pause_declaration = FLUSH[family]
     return TEMPLATE.format(
-        declarations=declarations, pause_declaration=pause_declaration, enter=enter, leave=leave, pause=pause, spins=SPINS
+        declarations=declarations,
+        pause_declaration=pause_declaration,
+        enter=enter,
+        leave=leave,
+        pause=pause,
+        spins=SPINS,
+        patience=PATIENCE,
+        waiting=WAITING,
+        running=RUNNING,
+        parked=PARKED,
     )

@@ -11,7 +11,8 @@ from opsin.engines.native.render import render
 from opsin.kernels.spec import KernelSpec
 from opsin.loops import Target
 
-_addresses: dict[tuple[KernelSpec | str, str], int] = {}
+_addresses: dict[tuple[KernelSpec, str], int] = {}
+_driver: dict[str, int] = {}
 
 
 class Statistics:
@@ -27,18 +28,17 @@ def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     return [_address(spec, target) for spec in specs]
 
 
-def driver_address() -> int:
-    """The address of the driver."""
-    found = _addresses.get(("driver", ""))
-    if found is None:
+def driver_addresses() -> tuple[int, int]:
+    """The addresses of the driver's two functions: to run a program, and to help with it."""
+    if "run" not in _driver:
         this = codegen.host()
         name = cache.key("driver", this.triple, this.cpu, this.features, codegen.version())
         code = cache.read(name)
         if code is None:
             code = codegen.object_code(driver(this.triple))
             cache.write(name, code)
-        found = _addresses["driver", ""] = codegen.load(code, "opsin_run")
-    return found
+        _driver["run"], _driver["serve"] = codegen.load(code, "opsin_run", "opsin_serve")
+    return _driver["run"], _driver["serve"]
 
 
 def _address(spec: KernelSpec, target: Target) -> int:
@@ -58,6 +58,7 @@ def _address(spec: KernelSpec, target: Target) -> int:
         Statistics.compiled += 1
     else:
         Statistics.loaded += 1
-    found = _addresses[spec, target.name] = codegen.load(code, symbol)
+    (found,) = codegen.load(code, symbol)
+    _addresses[spec, target.name] = found
     Statistics.seconds += time.perf_counter() - start
     return found

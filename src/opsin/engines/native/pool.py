@@ -6,42 +6,64 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
-Entry = Callable[[int, int], None]
-"""What each thread runs: (thread number, number of threads)."""
+import numpy as np
+
+from opsin.engines.native.driver import PARKED, THREAD_WORDS
+from opsin.engines.native.kernels import driver_addresses
+
+RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+SERVE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+WAKE = ctypes.CFUNCTYPE(None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Addresses of what the driver runs: its tables, and each thread's scratch memory."""
+
+    groups: int
+    calls: int
+    sizes: int
+    barrier: int
+    scratch: Sequence[int]
 
 
 class Pool:
-    """`threads` - 1 helpers beside the calling thread; made when first needed in a process, never forked along."""
+    """`threads` - 1 helpers beside the calling thread."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._go = [threading.Semaphore(0) for _ in range(threads)]
-        self._done = threading.Semaphore(0)
-        self._entry: Entry | None = None
+        run, serve = driver_addresses()
+        self._run, self._serve = RUN(run), SERVE(serve)
         self._busy = threading.Lock()
+        self._control = np.zeros(8 + THREAD_WORDS * threads, np.int64)
+        self._scratch = np.zeros(threads, np.int64)
+        self._parked = [threading.Lock() for _ in range(threads)]
+        for lock in self._parked:
+            lock.acquire()
+        # A lock's own method runs no Python code, so that no signal handler can get in between.
+        self._wake = [WAKE(lock.release) for lock in self._parked]
+        wakes = [ctypes.cast(wake, ctypes.c_void_p).value or 0 for wake in self._wake]
+        self._wake_table = np.array(wakes, np.int64)
+        self._control[4:8] = (yield_address(), threads, self._scratch.ctypes.data, self._wake_table.ctypes.data)
+        self._control[8::THREAD_WORDS] = PARKED
         for number in range(1, threads):
             threading.Thread(target=self._help, args=(number,), name=f"opsin-{number}", daemon=True).start()
 
     def _help(self, number: int) -> None:
         while True:
-            self._go[number].acquire()
-            entry = self._entry
-            assert entry is not None
-            entry(number, self.threads)
-            self._done.release()
+            self._parked[number].acquire()
+            self._serve(self._control.ctypes.data, number)
 
-    def run(self, entry: Entry) -> None:
-        """Runs `entry` on every thread, and returns when all have."""
+    def run(self, job: Job) -> None:
+        """Runs `job` on every thread, and returns when all have finished."""
         with self._busy:
-            self._entry = entry
-            for number in range(1, self.threads):
-                self._go[number].release()
-            entry(0, self.threads)
-            for _ in range(1, self.threads):
-                self._done.acquire()
+            self._control[:4] = (job.groups, job.calls, job.sizes, job.barrier)
+            self._scratch[:] = job.scratch
+            self._run(self._control.ctypes.data)
 
 
 @cache
@@ -50,7 +72,7 @@ def _pool(threads: int, process: int) -> Pool:
 
 
 def pool(threads: int) -> Pool:
-    """The pool of `threads` threads of this process."""
+    """The pool of `threads` threads of this process; a forked process makes its own."""
     return _pool(threads, os.getpid())
 
 

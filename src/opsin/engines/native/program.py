@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +16,13 @@ from opsin.compiler.views import Buffer, View
 from opsin.engines.base import Array, checked_inputs, checked_state
 from opsin.engines.native import codegen
 from opsin.engines.native.driver import BARRIER_WORDS, CALL_WORDS, GROUP_WORDS
-from opsin.engines.native.kernels import driver_address, kernel_addresses
-from opsin.engines.native.pool import default_threads, pool, yield_address
+from opsin.engines.native.kernels import kernel_addresses
+from opsin.engines.native.pool import Job, default_threads, pool
 from opsin.errors import CompileError
 from opsin.graph import Graph
 from opsin.loops import Target
 
 SPLITS = {IMAGE: 0, CHUNK: 1, FREE: 2}
-ENTRY = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64, ctypes.c_int64)
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,11 @@ class Native:
             self._tables[offset : offset + buffer.size] = data.view(np.float32)
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
-        self._entry = ENTRY(driver_address())
-        self._pool = pool(threads)
+        self._lock = threading.Lock()
+        self._job = Job(
+            *(self._words[name].ctypes.data for name in ("groups", "calls", "sizes", "barrier")),
+            [array.ctypes.data for array in self._scratch],
+        )
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
@@ -104,19 +106,13 @@ class Native:
 
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
         """One run: inputs by name in, outputs by name out, in new arrays; updates are applied to the variables."""
-        for name, array in checked_inputs(self.graph, inputs, np.float32).items():
-            self._inputs[name][...] = array
-        self._execute()
-        return {name: np.array(array) for name, array in self._outputs.items()}
-
-    def _execute(self) -> None:
-        words = self._words
-        if not self.plan.groups:
-            return
-        fixed = [words[name].ctypes.data for name in ("groups", "calls", "sizes", "barrier")]
-        scratch = [array.ctypes.data for array in self._scratch]
-        yields = yield_address()
-        self._pool.run(lambda thread, threads: self._entry(*fixed, scratch[thread], yields, thread, threads))
+        given = checked_inputs(self.graph, inputs, np.float32)
+        with self._lock:
+            for name, array in given.items():
+                self._inputs[name][...] = array
+            if self.plan.groups:
+                pool(self.threads).run(self._job)
+            return {name: np.array(array) for name, array in self._outputs.items()}
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:
         """As `run`, but timed call by call."""

@@ -1,0 +1,102 @@
+"""A whole step: its interface, its outputs, its leanness, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+
+from opsin import nn, ops
+from opsin.errors import GraphError, ShapeError
+from opsin.graph import BATCH, INT, Graph, Type
+from opsin.nn.optimizers import SGD, AdamW
+from tests.nn.support import Of, loaded
+
+EVERYTHING = nn.Sequential(
+    nn.Conv2d(4, 3, padding=1), nn.BatchNorm2d(), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Dropout(0.2), nn.Flatten(), nn.Linear(3),
+)  # fmt: skip
+
+
+def test_the_interface() -> None:
+    graph = nn.training_graph(EVERYTHING, (2, 6, 6), SGD(0.9))
+    inputs = {t.node.attrs["name"]: t.type for t in graph.inputs}
+    assert inputs == {"pictures": Type((BATCH, 2, 6, 6)), "labels": Type((BATCH,), INT), "learning_rate": Type(())}
+    assert {name: t.type for name, t in graph.outputs.items()} == {"loss": Type(()), "correct": Type(())}
+    parameters = {"0.weight", "0.bias", "1.weight", "1.bias", "6.weight", "6.bias"}
+    assert set(graph.parameters) == parameters
+    memory = {f"optimizer.{name}.momentum" for name in parameters}
+    assert set(graph.updates) == parameters | memory | {"1.running_mean", "1.running_var", "random.step"}
+
+
+def test_correct_counts_the_pictures_that_are_recognised(rng: np.random.Generator) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, bias=False))
+    program = loaded(nn.training_graph(network, (1, 2, 2), SGD()), 6, {"1.weight": np.eye(4)})
+    x = np.eye(4)[[0, 1, 2, 3, 0, 1]].reshape(6, 1, 2, 2)
+    results = program.run(pictures=x, labels=[0, 1, 2, 0, 3, 1], learning_rate=0.0)
+    assert results["correct"] == 4
+    assert results["loss"] == pytest.approx(np.log(np.e + 3) - 4 / 6)
+
+
+def test_it_learns(rng: np.random.Generator) -> None:
+    program = loaded(nn.training_graph(EVERYTHING, (2, 6, 6), AdamW(clip_norm=5.0)), 30)
+    labels = np.arange(30) % 3
+    x = rng.standard_normal((30, 2, 6, 6))
+    x[:, 0] += labels[:, None, None]
+    runs = [program.run(pictures=x, labels=labels, learning_rate=0.02) for _ in range(25)]
+    assert runs[0]["correct"] < 20
+    assert runs[-1]["correct"] > 27
+    assert runs[-1]["loss"] < runs[0]["loss"] / 4
+    assert program.state()["random.step"] == 25
+
+
+def test_the_trained_state_fits_the_inference_graph(rng: np.random.Generator) -> None:
+    program = loaded(nn.training_graph(EVERYTHING, (2, 6, 6), SGD(0.9)), 5)
+    program.run(pictures=rng.standard_normal((5, 2, 6, 6)), labels=[0, 1, 2, 0, 1], learning_rate=0.1)
+    inference = nn.trace(EVERYTHING, (2, 6, 6))
+    state = program.state()
+    trained = {name: state[name] for name in inference.variables}
+    assert np.isfinite(loaded(inference, 1, trained).run(pictures=np.ones((1, 2, 6, 6)))["logits"]).all()
+
+
+def test_losses_are_chosen_with_their_settings() -> None:
+    loss = partial(nn.losses.cross_entropy, class_weights=(1.0, 2.0, 0.5), smoothing=0.1)
+    graph = nn.training_graph(EVERYTHING, (2, 6, 6), SGD(), loss=loss)
+    assert nn.initial_state(graph, 0)["loss.class_weights"].tolist() == [1.0, 2.0, 0.5]
+    assert "loss.class_weights" not in graph.updates
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(0.9, True), AdamW(clip_norm=1.0)])
+def test_no_node_does_nothing(optimizer: nn.optimizers.Optimizer) -> None:
+    graph = nn.training_graph(EVERYTHING, (2, 6, 6), optimizer)
+    for node in graph.nodes:
+        numbers = [t.node.attrs["value"] for t in node.inputs if t.node.op.name == "constant"]
+        assert not (node.op.name == "multiply" and 1.0 in numbers), node
+        assert not (node.op.name in ("add", "subtract") and 0.0 in numbers), node
+
+
+def test_a_step_of_plain_descent_is_small() -> None:
+    graph = nn.training_graph(nn.Sequential(nn.Flatten(), nn.Linear(3)), (1, 2, 2), SGD())
+    own = [node.op.name for node in graph.nodes if node.scope == "optimizer"]
+    assert sorted(own) == ["multiply", "multiply", "subtract", "subtract"]
+
+
+def test_what_cannot_be_trained_is_refused() -> None:
+    with pytest.raises(ShapeError, match=re.escape("gives N × classes, but this one gives N × 1 × 4 × 4; flatten it")):
+        nn.training_graph(nn.ReLU(), (1, 4, 4), SGD())
+    with pytest.raises(GraphError, match="the loss depends on no parameter, so that there is nothing to train"):
+        nn.training_graph(nn.Flatten(), (1, 2, 2), SGD())
+    frozen = Of(lambda self, x: ops.stop_gradient(self.fc(ops.flatten(x))), fc=nn.Linear(2))
+    with pytest.raises(GraphError, match="the loss depends on no parameter"):
+        nn.training_graph(frozen, (1, 2, 2), SGD())
+
+
+def test_parameters_behind_a_stopped_gradient_stay() -> None:
+    network = Of(
+        lambda self, x: self.head(ops.stop_gradient(self.body(ops.flatten(x)))), body=nn.Linear(3), head=nn.Linear(2)
+    )
+    graph: Graph = nn.training_graph(network, (1, 2, 2), SGD(0.9))
+    assert set(graph.parameters) == {"body.weight", "body.bias", "head.weight", "head.bias"}
+    assert not any("body" in name for name in graph.updates)
