@@ -48,7 +48,7 @@ def mix(x: Array) -> Array:
 def random_key(seed: Array, step: Array, site: int) -> Array:
     with np.errstate(over="ignore"):
         key = mix(mix(mix(seed.view(np.uint32)) + np.uint32(site)) + step.view(np.uint32))
-    return key.view(np.int32)
+    return np.asarray(key.view(np.int32))
 
 
 def bernoulli(key: Array, index: Array, threshold: int) -> Array:
@@ -69,7 +69,7 @@ EXACT: list[tuple[str, Callable[..., Array], list[Array], float | int | None]] =
     ("minimum", np.minimum, pairs(), None),
     ("greater", np.greater, pairs(), None),
     ("equal", np.equal, pairs(), None),
-    ("where", lambda c, a, b: np.where(c != 0, a, b), [*pairs(), pairs()[0][::-1].copy()], None),
+    ("where", lambda c, a, b: np.asarray(np.where(c != 0, a, b)), [*pairs(), pairs()[0][::-1].copy()], None),
     ("constant", lambda x, a: np.full_like(x, a), [floats()], 2.5),
     ("whole", lambda x, a: np.full_like(x, a), [whole()], -7),
     ("negate", np.negative, [floats()], None),

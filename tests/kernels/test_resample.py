@@ -85,7 +85,7 @@ def test_runs_of_a_matrix() -> None:
     assert starts.tolist() == [1, 0, 3, 0]
     assert counts.tolist() == [2, 0, 1, 3]
     assert weights.tolist() == [[2, 3, 0], [0, 0, 0], [5, 0, 0], [1, 0, 4]]
-    assert (starts.dtype, counts.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
+    assert [table.dtype.name for table in (starts, counts, weights)] == ["int32", "int32", "float32"]
 
 
 def test_runs_of_nothing() -> None:

@@ -30,5 +30,6 @@ def test_small_data_is_seen_more_often() -> None:
     assert [epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)] == sorted(
         (epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)), reverse=True
     )
-    assert epochs_for(2) == 60
+    assert epochs_for(2) == 200
+    assert epochs_for(5000) == 25
     assert epochs_for(60_000) == 15

@@ -12,6 +12,9 @@ from opsin.data import Dataset, Pictures
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model, load
 
+MISTAKES = 3
+"""So many of a class's mistakes are shown, the most frequent ones."""
+
 
 def run(model: str, data: str, as_json: bool) -> int:
     """Prints accuracy, loss, and each class with what it is mistaken for."""
@@ -40,8 +43,9 @@ def _rows(result: Evaluation) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for number, name in enumerate(result.classes):
         count, right = int(result.confusion[number].sum()), int(result.confusion[number, number])
-        taken = ", ".join(f"{other} ({n:,})" for label, other, n in result.mistakes() if label == name)
-        rows.append((name, f"{count:,}", f"{right:,}", f"{right / count:.1%}" if count else "", taken))
+        taken = [f"{other} ({n:,})" for label, other, n in result.mistakes() if label == name]
+        shown = ", ".join(taken[:MISTAKES]) + (", …" if len(taken) > MISTAKES else "")
+        rows.append((name, f"{count:,}", f"{right:,}", f"{right / count:.1%}" if count else "", shown))
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -49,8 +48,8 @@ def read_picture(source: Source, name: str, shape: tuple[int, int, int]) -> NDAr
     try:
         with _open(source) as image:
             image.draft(None, (2 * width, 2 * height))  # lets JPEG skip detail that the resizing would lose
-            upright = ImageOps.exif_transpose(image)
-            plain = _plain(upright, "L" if channels == 1 else "RGB")
+            ImageOps.exif_transpose(image, in_place=True)
+            plain = _plain(image, "L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BICUBIC)
             pixels = np.asarray(fitted, np.uint8).reshape(height, width, channels)
             return np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -59,10 +58,7 @@ def read_picture(source: Source, name: str, shape: tuple[int, int, int]) -> NDAr
 
 
 def _open(source: Source) -> Image.Image:
-    with warnings.catch_warnings():
-        # Pillow warns of pictures above 89 megapixels and refuses twice that; only the refusal matters here.
-        warnings.simplefilter("ignore")
-        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+    return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
 
 
 def _plain(image: Image.Image, mode: str) -> Image.Image:

@@ -1,109 +1,119 @@
-"""Receptive fields: how much of the picture one number of each tensor can see (Araujo, Norris & Sim 2019).
+"""Receptive fields: how much of the picture one number of each tensor can see.
 
-By rows and by columns a tensor has an extent, the pixels one of its places sees, and a jump, the pixels from
-one place to the next. A window of k places with stride s sees (k - 1) · jump more, and multiplies the jump by s.
+Followed place by place rather than by formula (Araujo, Norris & Sim 2019), so that padding, branches and layers that
+enlarge come out right: for every row of a tensor the first and the last row of the picture that it sees, and likewise
+for its columns.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any
+from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.graph import Dim, Graph, Node, Tensor
+from opsin.graph import Graph, Node, Shape, Tensor, bind
 
-Step = tuple[Fraction | int, Fraction | int]
-"""How many places of its operand one place of a result sees, and how many lie between neighbours."""
-STAY: Step = (1, 1)
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What one place sees along one axis, in pixels."""
+    """Along one axis, the first and the last pixel that each place sees. One entry stands for all places."""
 
-    extent: Fraction = Fraction(1)
-    jump: Fraction = Fraction(1)
+    first: Places
+    last: Places
 
-    def through(self, step: Step) -> Sight:
-        places, stride = step
-        return Sight(self.extent + (places - 1) * self.jump, self.jump * stride)
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def through(self, begin: Places, end: Places) -> Sight:
+        """What places see that see the places from `begin` to `end` here."""
+        top = len(self) - 1
+        return Sight(self.first[np.clip(begin, 0, top)], self.last[np.clip(end, 0, top)])
 
     def joined(self, other: Sight) -> Sight:
-        return Sight(max(self.extent, other.extent), max(self.jump, other.jump))
+        return Sight(np.minimum(self.first, other.first), np.maximum(self.last, other.last))
+
+    def whole(self) -> Sight:
+        """What all places see together."""
+        return Sight(self.first.min(keepdims=True), self.last.max(keepdims=True))
+
+    @property
+    def extent(self) -> int:
+        """The pixels that the place with the best view sees."""
+        return max(0, int(np.max(self.last - self.first)) + 1)
+
+
+NOTHING = Sight(np.array([2**40]), np.array([-1]))
 
 
 def receptive_fields(graph: Graph) -> dict[Tensor, tuple[int, int]]:
-    """Rows and columns that one place of each tensor sees of the first input, at most all of it.
+    """Rows and columns of the graph's first input that one place of each tensor sees.
 
-    Tensors that do not depend on the input are left out.
+    Numbers without a place, such as those of a linear layer, see what all of their operands see; statistics over the
+    batch count as seeing nothing. Tensors that do not depend on the input are left out.
     """
     (pictures, *_) = graph.inputs
-    height, width = pictures.shape[-2:]
-    seen: dict[Tensor, tuple[Sight, Sight]] = {pictures: (Sight(), Sight())}
+    seen = {pictures: [Sight(np.arange(size), np.arange(size)) for size in _places(pictures.shape)]}
     for node in graph.nodes:
         operands = [seen[t] for t in node.inputs if t in seen]
         if operands:
-            rows, columns = operands[0]
-            for more_rows, more_columns in operands[1:]:
-                rows, columns = rows.joined(more_rows), columns.joined(more_columns)
-            down, across = _steps(node)
-            seen.update({t: (rows.through(down), columns.through(across)) for t in node.outputs})
-    return {t: (_clip(rows, height), _clip(columns, width)) for t, (rows, columns) in seen.items()}
+            sights = [_sight(node, axis, [pair[axis] for pair in operands]) for axis in (0, 1)]
+            seen |= dict.fromkeys(node.outputs, sights)
+    return {tensor: (rows.extent, columns.extent) for tensor, (rows, columns) in seen.items()}
 
 
-def _clip(sight: Sight, size: Dim) -> int:
-    extent = math.ceil(sight.extent)
-    return min(extent, size) if isinstance(size, int) else extent
+def _places(shape: Shape) -> tuple[int, int]:
+    """Rows and columns; one of each where there are none."""
+    rows, columns = bind(shape[-2:], 1) if len(shape) >= 4 else (1, 1)
+    return rows, columns
 
 
-def _steps(node: Node) -> tuple[Step, Step]:
-    """How the places of `node`, by rows and by columns, see those of its first operand."""
-    window = node.op.window(node)
+def _sight(node: Node, axis: int, operands: list[Sight]) -> Sight:
+    """What `node` sees by rows (axis 0) or by columns (axis 1)."""
+    if node.op.name in ("sum", "max") and 0 in node.attrs["axes"]:
+        return NOTHING
+    count = _places(node.output.shape)[axis]
+    reach = _reach(node, axis, np.arange(count)) if node.inputs[0].rank >= 4 else None
+    if reach is not None:
+        return operands[0].through(*reach)
+    if any(len(sight) not in (1, count) for sight in operands):
+        operands = [sight.whole() for sight in operands]
+    return reduce(Sight.joined, operands)
+
+
+def _reach(node: Node, axis: int, place: Places) -> tuple[Places, Places] | None:
+    """The first and the last place of the first operand that each `place` sees; `None` if only itself."""
+    attrs, window, shape = node.attrs, node.op.window(node), _places(node.inputs[0].shape)
     if window is not None:
-        return window
-    x, attrs = node.inputs[0], node.attrs
-    if x.rank < 4:
-        return STAY, STAY
-    last = (x.rank - 2, x.rank - 1)
+        extent, stride = window[axis]
+        begin = place * stride - attrs["padding"][axis][0]
+        return begin, begin + extent - 1
     match node.op.name:
         case "conv_transpose2d":
-            return _enlarged(node, 0), _enlarged(node, 1)
+            kernel, dilation = _places(node.inputs[1].shape)[axis], attrs["dilation"][axis]
+            at, stride = place + attrs["padding"][axis][0], attrs["stride"][axis]
+            return -(((kernel - 1) * dilation - at) // stride), at // stride
         case "resample2d":
-            return _resampled(attrs, 0), _resampled(attrs, 1)
+            taken = ops.axis_weights(attrs["mode"], attrs["source"][axis], attrs["size"][axis]) != 0
+            return taken.argmax(1), shape[axis] - 1 - taken[:, ::-1].argmax(1)
         case "slice":
-            return (1, attrs["steps"][-2]), (1, attrs["steps"][-1])
-        case "sum" | "max" if 0 not in attrs["axes"]:  # over the batch too it is a statistic, not a view
-            down, across = (axis in attrs["axes"] for axis in last)
-            return _all(x.shape[-2]) if down else STAY, _all(x.shape[-1]) if across else STAY
-        case "reshape" if node.output.shape[-2:] != x.shape[-2:]:
-            return _all(x.shape[-2]), _all(x.shape[-1])
-        case "transpose" if attrs["axes"][-2:] != last:
-            return _all(x.shape[-2]), _all(x.shape[-1])
-    return STAY, STAY
+            at = attrs["starts"][axis - 2] + place * attrs["steps"][axis - 2]
+            return at, at
+        case "pad":
+            at = (place - attrs["low"][axis - 2]) // (attrs["interior"][axis - 2] + 1)
+            return at, at
+        case "reshape" | "transpose" if _moved(node):
+            return np.zeros_like(place), np.full_like(place, shape[axis] - 1)
+    return None
 
 
-def _all(size: Dim) -> Step:
-    return (size, 1) if isinstance(size, int) else STAY
-
-
-def _enlarged(node: Node, axis: int) -> Step:
-    """Of a transposed convolution: the places whose window covers a new one."""
-    kernel, dilation, stride = (
-        node.inputs[1].type.shape[2 + axis],
-        node.attrs["dilation"][axis],
-        node.attrs["stride"][axis],
-    )
-    extent = (kernel - 1) * dilation + 1 if isinstance(kernel, int) else 1
-    return math.ceil(Fraction(extent, stride)), Fraction(1, stride)
-
-
-def _resampled(attrs: Mapping[str, Any], axis: int) -> Step:
-    """Of a resampling: the most old places that a new one takes from."""
-    source, size = attrs["source"][axis], attrs["size"][axis]
-    taps = np.count_nonzero(ops.axis_weights(attrs["mode"], source, size), axis=1)
-    return int(taps.max()), Fraction(source, size)
+def _moved(node: Node) -> bool:
+    """Whether a reshape or a transposition takes elements to other rows and columns."""
+    rank = node.inputs[0].rank
+    if node.op.name == "transpose":
+        return bool(node.attrs["axes"][-2:] != (rank - 2, rank - 1))
+    return node.output.shape[-2:] != node.inputs[0].shape[-2:]

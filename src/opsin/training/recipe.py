@@ -7,8 +7,8 @@ from math import isfinite
 
 from opsin.errors import UsageError
 
-SEEN = 250_000
-FEWEST, MOST = 15, 60
+SEEN = 125_000
+FEWEST, MOST = 15, 200
 """Pictures to be seen in all, and the bounds of the number of epochs that this may lead to."""
 
 
@@ -40,5 +40,5 @@ class Recipe:
 
 
 def epochs_for(pictures: int) -> int:
-    """More for small data: 50 for 5,000 pictures, 15 from 17,000 on."""
+    """More for small data: 200 up to 625 pictures, 25 for 5,000, 15 from 8,334 on."""
     return max(FEWEST, min(MOST, SEEN // pictures))

@@ -5,8 +5,12 @@ A program is a table, so this code is the same for all of them. Words of 64 bits
     groups:  kind (1: by image, 0: free), first call, past the last call
     calls:   function, arguments, split (0: image, 1: chunk, 2: free), blocks, time stamps (or 0)
     sizes:   number of groups, batch, chunk, chunks
-    control: groups, calls, sizes, barrier, yield, threads, scratch (an address a thread), wake (a
-             function a thread); then a cache line for each thread, whose first word is its state
+    control: groups, calls, sizes, yield, threads, scratch (an address a thread), wake (a function a
+             thread), nothing; then cache lines of eight words: arrivals at the barrier, its generation,
+             and the state of each thread
+
+A helper may still be leaving a run's last barrier when the caller has gone on, so the barrier belongs
+to the pool of threads and not to the program, which may be gone.
 
 Every thread goes through all groups. In a group by image it takes an equal run of chunks, and each
 chunk through all calls; in a free group, an equal run of every call's blocks. Then it waits for the
@@ -66,13 +70,12 @@ entry:
   %calls = load ptr, ptr %calls_at
   %sizes_at = getelementptr i64, ptr %control, i64 2
   %sizes = load ptr, ptr %sizes_at
-  %barrier_at = getelementptr i64, ptr %control, i64 3
-  %barrier = load ptr, ptr %barrier_at
-  %yield_at = getelementptr i64, ptr %control, i64 4
+  %barrier = getelementptr i64, ptr %control, i64 8
+  %yield_at = getelementptr i64, ptr %control, i64 3
   %yield = load ptr, ptr %yield_at
-  %threads_at = getelementptr i64, ptr %control, i64 5
+  %threads_at = getelementptr i64, ptr %control, i64 4
   %threads = load i64, ptr %threads_at
-  %scratch_table_at = getelementptr i64, ptr %control, i64 6
+  %scratch_table_at = getelementptr i64, ptr %control, i64 5
   %scratch_table = load ptr, ptr %scratch_table_at
   %scratch_at = getelementptr i64, ptr %scratch_table, i64 %thread
   %scratch = load ptr, ptr %scratch_at
@@ -217,9 +220,9 @@ leave:
 
 define void @opsin_run(ptr %control) nounwind {{
 entry:
-  %threads_at = getelementptr i64, ptr %control, i64 5
+  %threads_at = getelementptr i64, ptr %control, i64 4
   %threads = load i64, ptr %threads_at
-  %wake_table_at = getelementptr i64, ptr %control, i64 7
+  %wake_table_at = getelementptr i64, ptr %control, i64 6
   %wake_table = load ptr, ptr %wake_table_at
   br label %each
 
@@ -230,7 +233,7 @@ each:
 
 start:
   %line = mul i64 %thread, 8
-  %place = add i64 %line, 8
+  %place = add i64 %line, 24
   %state_at = getelementptr i64, ptr %control, i64 %place
   %was = atomicrmw xchg ptr %state_at, i64 {running} acq_rel
   %parked = icmp eq i64 %was, {parked}
@@ -254,9 +257,9 @@ go:
 define void @opsin_serve(ptr %control, i64 %thread) nounwind {{
 entry:
   %line = mul i64 %thread, 8
-  %place = add i64 %line, 8
+  %place = add i64 %line, 24
   %state_at = getelementptr i64, ptr %control, i64 %place
-  %yield_at = getelementptr i64, ptr %control, i64 4
+  %yield_at = getelementptr i64, ptr %control, i64 3
   br label %run
 
 run:
@@ -296,8 +299,10 @@ leave:
 }}
 """
 
-GROUP_WORDS, CALL_WORDS, BARRIER_WORDS, THREAD_WORDS = 3, 5, 16, 8
-"""Words of a row of each table; the barrier's two counters and every thread have a cache line each."""
+GROUP_WORDS, CALL_WORDS = 3, 5
+"""Words of a row of each table."""
+STATES, LINE = 24, 8
+"""The word of the control block where the threads' states begin, and the words from one to the next."""
 
 
 def driver(triple: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from opsin.engines.native.driver import PARKED, THREAD_WORDS
+from opsin.engines.native.driver import LINE, PARKED, STATES
 from opsin.engines.native.kernels import driver_addresses
 
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -27,7 +27,6 @@ class Job:
     groups: int
     calls: int
     sizes: int
-    barrier: int
     scratch: Sequence[int]
 
 
@@ -39,7 +38,7 @@ class Pool:
         run, serve = driver_addresses()
         self._run, self._serve = RUN(run), SERVE(serve)
         self._busy = threading.Lock()
-        self._control = np.zeros(8 + THREAD_WORDS * threads, np.int64)
+        self._control = np.zeros(STATES + LINE * threads, np.int64)
         self._scratch = np.zeros(threads, np.int64)
         self._parked = [threading.Lock() for _ in range(threads)]
         for lock in self._parked:
@@ -48,8 +47,8 @@ class Pool:
         self._wake = [WAKE(lock.release) for lock in self._parked]
         wakes = [ctypes.cast(wake, ctypes.c_void_p).value or 0 for wake in self._wake]
         self._wake_table = np.array(wakes, np.int64)
-        self._control[4:8] = (yield_address(), threads, self._scratch.ctypes.data, self._wake_table.ctypes.data)
-        self._control[8::THREAD_WORDS] = PARKED
+        self._control[3:7] = (yield_address(), threads, self._scratch.ctypes.data, self._wake_table.ctypes.data)
+        self._control[STATES::LINE] = PARKED
         for number in range(1, threads):
             threading.Thread(target=self._help, args=(number,), name=f"opsin-{number}", daemon=True).start()
 
@@ -61,7 +60,7 @@ class Pool:
     def run(self, job: Job) -> None:
         """Runs `job` on every thread, and returns when all have finished."""
         with self._busy:
-            self._control[:4] = (job.groups, job.calls, job.sizes, job.barrier)
+            self._control[:3] = (job.groups, job.calls, job.sizes)
             self._scratch[:] = job.scratch
             self._run(self._control.ctypes.data)
 

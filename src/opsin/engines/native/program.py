@@ -15,7 +15,7 @@ from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.views import Buffer, View
 from opsin.engines.base import Array, checked_inputs, checked_state
 from opsin.engines.native import codegen
-from opsin.engines.native.driver import BARRIER_WORDS, CALL_WORDS, GROUP_WORDS
+from opsin.engines.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.engines.native.kernels import kernel_addresses
 from opsin.engines.native.pool import Job, default_threads, pool
 from opsin.errors import CompileError
@@ -49,7 +49,7 @@ class Native:
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
         self._lock = threading.Lock()
         self._job = Job(
-            *(self._words[name].ctypes.data for name in ("groups", "calls", "sizes", "barrier")),
+            *(self._words[name].ctypes.data for name in ("groups", "calls", "sizes")),
             [array.ctypes.data for array in self._scratch],
         )
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
@@ -99,8 +99,7 @@ class Native:
             first += len(group.calls)
         chunks = -(-plan.batch // plan.chunk)
         sizes = np.array([len(groups), plan.batch, plan.chunk, chunks], np.int64)
-        barrier = np.zeros(BARRIER_WORDS, np.int64)
-        return {"arguments": words, "groups": groups, "calls": calls, "sizes": sizes, "barrier": barrier}
+        return {"arguments": words, "groups": groups, "calls": calls, "sizes": sizes}
 
     # -- running ------------------------------------------------------------------------------
 

@@ -1,0 +1,270 @@
+"""The commands, called in this process: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import opsin
+from opsin.cli.main import run
+from opsin.data import Dataset, load
+from tests.data.files import noise, stripes, write_picture, write_stripes
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str]) -> Any:
+    """Calls `opsin` with arguments."""
+
+    def call(*arguments: object) -> Result:
+        code = run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return Result(code, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two classes of 28×28 pictures, 20 each."""
+    root = tmp_path_factory.mktemp("data") / "stripes"
+    for kind in ("lying", "standing"):
+        for number in range(20):
+            write_picture(root / kind / f"{number}.png", stripes(kind, number, side=28))
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Dataset:
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def model(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LeNet-5 that tells lying from standing stripes."""
+    path = tmp_path_factory.mktemp("models") / "stripes.opsin"
+    opsin.train("lenet5", data, epochs=6, batch=8, out=path)
+    return path
+
+
+def test_train_prints_an_epoch_a_line_and_saves_the_model(
+    cli: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli("train", folder, "--epochs", 2, "--batch", 8, "--seed", 1, "--threads", 1)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "stripes: 32 pictures in 2 classes, 8 more held out; 28 × 28, grey"
+    assert lines[1].startswith("lenet5: 61,026 parameters, compiled in ")
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    assert [line[:9] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
+    assert all(
+        "loss" in e and "accuracy" in e and "held out" in e and "pictures/s" in e and " left" in e for e in epochs
+    )
+    assert "of the 8 held-out pictures right." in out
+    assert lines[-2].startswith("stripes.opsin is the model, ")
+    assert opsin.load("stripes.opsin").record["seed"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["stripes.opsin"]
+
+
+def test_train_takes_another_network_rate_and_name(cli: Any, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "other"
+    assert (
+        cli("train", folder, "--network", "lenet5_1998", "--epochs", 1, "--out", out, "--learning-rate", 0.01).code == 0
+    )
+    loaded = opsin.load(out)
+    assert loaded.network == "lenet5_1998"
+    assert loaded.record["optimizer"]["learning_rate"] == 0.01
+
+
+def test_predict_prints_a_line_a_picture(cli: Any, model: Path, folder: Path) -> None:
+    code, out, err = cli("predict", model, folder / "lying" / "3.png", folder / "standing")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 21
+    assert lines[0].split()[:2] == [f"{folder}/lying/3.png", "lying"]
+    assert "%   then standing (" in lines[0]
+    assert all(line.split()[1] == "standing" for line in lines[1:])
+
+
+def test_predict_as_json(cli: Any, model: Path, folder: Path) -> None:
+    code, out, _ = cli("predict", model, folder / "lying" / "3.png", "--json")
+    assert code == 0
+    (result,) = json.loads(out)
+    assert result["picture"] == f"{folder}/lying/3.png"
+    assert result["label"] == "lying"
+    assert [each["label"] for each in result["ranked"]] == ["lying", "standing"]
+    assert sum(each["probability"] for each in result["ranked"]) == pytest.approx(1)
+    assert result["ranked"][0]["probability"] == result["probability"]
+
+
+def test_predict_reports_what_is_no_picture_and_answers_for_the_rest(
+    cli: Any, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "empty").mkdir()
+    whole = (folder / "lying" / "0.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    odd = [tmp_path / name for name in ("notes.txt", "half.png", "no.png", "empty")]
+    code, out, err = cli("predict", model, odd[0], folder / "lying" / "3.png", *odd[1:])
+    assert code == 1
+    assert [line.split()[1] for line in out.splitlines()] == ["lying"]
+    first, second, third, fourth = err.splitlines()
+    assert first == (
+        f"Error: {tmp_path}/notes.txt is not a picture that can be read; give a PNG, JPEG or other common picture file"
+    )
+    assert second.startswith(f"Error: {tmp_path}/half.png is damaged or cut short (")
+    assert third == f"Error: {tmp_path}/no.png: there is no such file; give the path of a picture"
+    assert fourth == f"Error: {tmp_path}/empty: there are no pictures in this folder"
+    code, out, _ = cli("predict", model, tmp_path / "no.png", "--json")
+    assert code == 1
+    assert json.loads(out) == [{"picture": f"{tmp_path}/no.png", "error": third.removeprefix("Error: ")}]
+
+
+def test_evaluate_measures_on_what_was_held_out(cli: Any, model: Path, folder: Path) -> None:
+    code, out, err = cli("evaluate", model, folder)
+    assert (code, err) == (0, "")
+    assert out.startswith("100.00% of the 8 held-out pictures of stripes right\n0 wrong, mean loss 0.")
+    assert out.splitlines()[-2].split() == ["lying", "4", "4", "100.0%"]
+
+
+def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_path: Path) -> None:
+    new = write_stripes(tmp_path / "new", count=6)
+    (new / "lying" / "0.png").rename(new / "standing" / "wrong.png")
+    code, out, _ = cli("evaluate", model, new, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["pictures"] == 12
+    assert result["classes"] == ["lying", "standing"]
+    assert np.sum(result["confusion"]) == 12
+    assert result["correct"] == np.trace(result["confusion"])
+    assert result["accuracy"] == result["correct"] / 12
+    assert {"model", "data", "loss"} < result.keys()
+    assert "of the 12 unseen pictures of new right" in cli("evaluate", model, new).out
+
+
+def test_describe_a_network(cli: Any) -> None:
+    code, out, err = cli("describe", "lenet5")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert out.startswith("lenet5: 1 × 28 × 28 pictures, 10 classes\n")
+    assert ["conv1", "Conv2d", "6", "×", "28", "×", "28", "156", "117,600", "5", "×", "5"] in [
+        line[:12] for line in lines
+    ]
+    assert ["in", "all", "61,706", "416,520"] in [line[:4] for line in lines]
+    data = json.loads(cli("describe", "lenet5", "--json").out)
+    assert (data["parameters"], data["macs"], data["input"], data["classes"]) == (61_706, 416_520, [1, 28, 28], 10)
+    assert data["layers"][0]["output"] == [6, 28, 28]
+    assert data["training_memory"] > 0
+
+
+def test_describe_a_model(cli: Any, model: Path) -> None:
+    code, out, _ = cli("describe", model)
+    assert code == 0
+    assert "(lenet5): 1 × 28 × 28 pictures, 2 classes" in out
+    assert "labels: lying, standing" in out
+    assert "trained on 32 pictures of stripes for 6 epochs: 100.00% of 8 held-out pictures right" in out
+    data = json.loads(cli("describe", model, "--json").out)
+    assert data["model"]["labels"] == ["lying", "standing"]
+    assert data["model"]["training"]["steps"] == 24
+    assert data["model"]["preprocessing"]["height"] == 28
+
+
+def test_help_and_version(cli: Any) -> None:
+    assert cli("--version") == (0, f"opsin {opsin.__version__}\n", "")
+    for command in ((), ("train",), ("predict",), ("evaluate",), ("describe",)):
+        code, out, _ = cli(*command, "--help")
+        assert code == 0
+        assert "Usage: opsin" in out
+    assert all(
+        option in cli("train", "-h").out
+        for option in ("--network", "--epochs", "--batch", "--seed", "--threads", "--out")
+    )
+
+
+TRY = "shows what it takes."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("trian",), f"No such command 'trian'. Did you mean 'train'?\n`opsin --help` {TRY}"),
+        (("train",), f"Missing argument 'DATA'.\n`opsin train --help` {TRY}"),
+        (("train", "digits", "--epoch", 3), "No such option: --epoch (Possible options: --epochs"),
+        (("train", "digits", "--epochs", 0), "Invalid value for '--epochs': 0 is not in the range x>=1."),
+        (("train", "digits", "--batch", "many"), "Invalid value for '--batch': 'many' is not a valid"),
+        (("train", "digits", "--learning-rate", "nan"), "the learning rate must be a positive number such as 0.004"),
+        (("train", "digits", "--network", "lenet6"), "there is no network called 'lenet6'; did you mean lenet5"),
+        (("predict", "digits.opsin"), f"Missing argument 'PICTURE...'.\n`opsin predict --help` {TRY}"),
+        (("describe", "lenet9"), "lenet9 is no model file and no network; the networks are lenet5, lenet5_1998"),
+    ],
+)  # fmt: skip
+def test_requests_that_make_no_sense(
+    cli: Any, arguments: tuple[object, ...], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: {text}")
+    assert err.count("\n") <= 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_things_that_fail(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("a letter")
+    write_picture(tmp_path / "one" / "cat" / "1.png", noise(0, 8, 8))
+    small = write_stripes(tmp_path / "small", 3)
+    other = tmp_path / "other"
+    for kind in ("lying", "slanted"):
+        for number in range(3):
+            write_picture(other / kind / f"{number}.png", noise(number, 28, 28))
+    cut = tmp_path / "cut.opsin"
+    cut.write_bytes(model.read_bytes()[:5000])
+    for arguments, text in {
+        ("train", tmp_path / "nowhere"): f"{tmp_path}/nowhere: there is no such folder; give 'digits' (built in)",
+        ("train", tmp_path / "one"): f"{tmp_path}/one holds pictures of one class only ('cat')",
+        ("train", small, "--out", tmp_path / "a" / "m"): f"{tmp_path}/a is no folder; make it first",
+        ("train", small, "--out", tmp_path / "letter"): f"{tmp_path}/letter exists and is not an Opsin model",
+        ("evaluate", tmp_path / "none.opsin", "digits"): f"{tmp_path}/none.opsin: there is no such file",
+        ("evaluate", tmp_path / "letter", "digits"): f"{tmp_path}/letter is not an Opsin model file",
+        ("evaluate", cut, "digits"): f"{cut} is damaged or cut short",
+        ("evaluate", model, "digits"): "the data has a class '0' that",
+        ("evaluate", model, other): "the data has a class 'slanted' that",
+        ("predict", cut, folder): f"{cut} is damaged or cut short",
+        ("describe", tmp_path / "letter"): f"{tmp_path}/letter is not an Opsin model file",
+    }.items():
+        code, out, err = cli(*arguments)
+        assert (code, out) == (1, ""), arguments
+        assert err.startswith(f"Error: {text}"), err
+        assert err.count("\n") <= 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_pictures_too_small_for_the_network(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in ("a", "b"):
+        for number in range(3):
+            write_picture(tmp_path / "tiny" / kind / f"{number}.png", noise(number, 4, 4))
+    code, _, err = cli("train", "tiny")
+    assert code == 1
+    assert err.startswith("Error: layer ")
+    assert err.count("\n") <= 2
+
+
+def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path) -> None:
+    code, _, err = cli("train", folder, "--learning-rate", 1e15, "--out", tmp_path / "m.opsin")
+    assert code == 1
+    assert err.startswith("Error: step 2 (epoch 2): the values of layer ")
+    assert err.splitlines()[0].endswith(" left the finite. The learning rate 1e+15 is too high; try 0.004.")
+    assert err.splitlines()[1] == "Nothing had been learnt yet, so no model was kept."
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,55 @@
+"""What the LLVM text of a kernel looks like where it matters."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from opsin.engines.native.render import literal, render
+from opsin.loops import F32, I32, INDEX, TARGETS, Builder, Kernel, Target
+
+FMA = {row.name: row for row in TARGETS}
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.0, 0.1, -3.4e38, 1e-45, float("inf"), float("nan")])
+def test_constants_are_the_bits_of_a_float32(value: float) -> None:
+    bits = int(literal(value, F32), 16)
+    (found,) = struct.unpack("d", struct.pack("Q", bits))
+    np.testing.assert_array_equal(found, float(np.float32(value)))
+    assert np.signbit(found) == np.signbit(value)
+
+
+def test_whole_constants_are_plain() -> None:
+    assert literal(-7, I32) == "-7"
+    assert literal(1 << 40, INDEX) == "1099511627776"
+
+
+def axpy(lanes: int) -> Kernel:
+    k = Builder("axpy")
+    x, y, n = k.buffer("x"), k.buffer("y"), k.index("n")
+    with k.loop(0, n, lanes) as i:
+        k.store(y, i, k.fma(k.load(x, i, lanes), k.spread(2.0, lanes), k.load(y, i, lanes)))
+    return k.kernel()
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+def test_every_row_renders(target: Target) -> None:
+    text = render(axpy(target.lanes), target)
+    assert "define void @axpy(ptr" in text
+    assert f"load <{target.lanes} x float>" in text
+    assert ("@llvm.fma" in text) == target.fma
+    assert ("fmul" in text) == (not target.fma)
+
+
+def test_the_same_kernel_is_the_same_text() -> None:
+    assert render(axpy(8), FMA["avx2"]) == render(axpy(8), FMA["avx2"])
+
+
+def test_intrinsics_are_declared_once() -> None:
+    k = Builder("roots")
+    x = k.buffer("x")
+    for i in range(3):
+        k.store(x, i, k.unary("sqrt", k.load(x, i)))
+    assert render(k.kernel(), FMA["avx2"]).count("declare float @llvm.sqrt.f32(float)") == 1
