@@ -182,6 +182,7 @@ def test_describe_a_model(cli: Any, model: Path) -> None:
 
 def test_help_and_version(cli: Any) -> None:
     assert cli("--version") == (0, f"opsin {opsin.__version__}\n", "")
+    assert "Usage: opsin" in cli().out
     for command in ((), ("train",), ("predict",), ("evaluate",), ("describe",)):
         code, out, _ = cli(*command, "--help")
         assert code == 0
@@ -205,7 +206,7 @@ TRY = "shows what it takes."
         (("train", "digits", "--batch", "many"), "Invalid value for '--batch': 'many' is not a valid"),
         (("train", "digits", "--learning-rate", "nan"), "the learning rate must be a positive number such as 0.004"),
         (("train", "digits", "--network", "lenet6"), "there is no network called 'lenet6'; did you mean lenet5"),
-        (("predict", "digits.opsin"), f"Missing argument 'PICTURE...'.\n`opsin predict --help` {TRY}"),
+        (("predict", "digits.opsin"), f"Missing argument 'PICTURE'.\n`opsin predict --help` {TRY}"),
         (("describe", "lenet9"), "lenet9 is no model file and no network; the networks are lenet5, lenet5_1998"),
     ],
 )  # fmt: skip

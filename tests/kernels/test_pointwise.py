@@ -42,7 +42,7 @@ def mix(x: Array) -> Array:
     x = x * np.uint32(0x7FEB352D)
     x = x ^ (x >> np.uint32(15))
     x = x * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
+    return np.asarray(x ^ (x >> np.uint32(16)))
 
 
 def random_key(seed: Array, step: Array, site: int) -> Array:
@@ -53,7 +53,8 @@ def random_key(seed: Array, step: Array, site: int) -> Array:
 
 def bernoulli(key: Array, index: Array, threshold: int) -> Array:
     bits = key.view(np.uint32)
-    return (mix(mix(index.view(np.uint32) + bits) ^ bits) >> np.uint32(8) < threshold).astype(np.float32)
+    drawn = mix(mix(index.view(np.uint32) + bits) ^ bits) >> np.uint32(8)
+    return np.asarray(drawn < threshold).astype(np.float32)
 
 
 def whole(low: int = -(2**31), high: int = 2**31) -> Array:

@@ -234,6 +234,25 @@ def test_windows_of_minus_infinity(case: Case) -> None:
     assert {(int(i), int(j)) for i, j in np.argwhere(dx[0, :, :, 0])} == set(first)
 
 
+def test_windows_with_nothing_inside() -> None:
+    """More padding than a window has rows: what lies in the padding alone is −∞ or 0, and gives nothing back."""
+    case = Case(True, False, 9, (2, 2), (1, 1), False, 2, (3, 3), (4, 0), (3, 0), False, 1)
+    empty = [top >= bottom for top, bottom, _ in case.spans(0)]
+    assert sum(empty) == 4
+    y, dx, g = guarded(case.gradient.shape), guarded(case.pictures.shape), np.ones_like(case.gradient)
+    run_native(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, 2)
+    assert (y == -np.inf).all((0, 2, 3)).tolist() == empty
+    run_native(AvgPool(*case.statics, False), [case.pictures, y, *case.sizes, *case.after], 0, 2)
+    assert (y == 0).all((0, 2, 3)).tolist() == empty
+    for spec, given, words in (
+        (MaxPoolGradient(*case.statics, False), [case.pictures, g], case.sizes),
+        (AvgPoolGradient(*case.statics, False, False), [g], (*case.sizes, *case.after)),
+    ):
+        run_native(spec, [*given, dx, *words], 0, 2)
+        assert margins_hold(dx)
+        np.testing.assert_allclose(dx.sum(), g[:, np.logical_not(empty)].sum(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("case", [replace(case, images=3) for case in CASES[::12]], ids=_name)
 def test_blocks_are_independent(case: Case) -> None:
     """A block writes its own image, and the same bits alone as among others."""

@@ -54,15 +54,18 @@ def train(
             help="'digits' (built in), a folder with MNIST's files, or a folder with one folder of pictures per class.",
         ),
     ],
-    network: Annotated[str, typer.Option(help="The network's name.")] = "lenet5",
+    network: Annotated[str, typer.Option(metavar="NAME", help="The network's name.")] = "lenet5",
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="by the data's size", help="How often every picture is seen.")
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="by the data's size", help="How often every picture is seen."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures in one training step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="The highest rate of the one-cycle schedule.")] = 0.004,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and data give the same model, bit by bit.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures in one training step.")] = 64,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="RATE", help="The highest rate of the one-cycle schedule.")
+    ] = 0.004,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and data give the same bits.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(min=1, show_default="every core", help="Threads to compute with.")
+        int | None, typer.Option(min=1, metavar="N", show_default="every core", help="Threads to compute with.")
     ] = None,
     out: Annotated[
         str | None, typer.Option(show_default="DATA.opsin", metavar="FILE", help="Where the model is saved.")
@@ -77,7 +80,7 @@ def predict(
     model: ModelFile,
     pictures: Annotated[
         list[str],
-        typer.Argument(metavar="PICTURE...", help="Picture files, folders of them, or - for one on standard input."),
+        typer.Argument(metavar="PICTURE", help="Picture files, folders of them, or - for one on standard input."),
     ],
     json: AsJson = False,
 ) -> int:
@@ -97,13 +100,13 @@ def evaluate(
 
 @app.command()
 def describe(
-    what: Annotated[
+    network_or_model: Annotated[
         str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, such as lenet5, or a model file.")
     ],
     json: AsJson = False,
 ) -> int:
     """Show the layers of a network: shapes, parameters, multiply-adds, receptive fields, memory."""
-    return _command("describe")(what, json)
+    return _command("describe")(network_or_model, json)
 
 
 def _command(name: str) -> Callable[..., int]:
@@ -116,6 +119,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(arguments, prog_name="opsin", standalone_mode=False)
     except typer.TyperException as error:
+        if not error.format_message():  # `opsin` alone, which has shown its help
+            return 0
         command = getattr(getattr(error, "ctx", None), "command_path", "opsin")
         print_error(f"{error.format_message()}\n`{command} --help` shows what it takes.")
         return error.exit_code

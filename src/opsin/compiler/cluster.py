@@ -52,9 +52,8 @@ class Clusters:
 
     def closes(self, nodes: list[Node], mask: int) -> bool:
         """Whether no path leaves the set `mask` and comes back into `nodes`."""
-        return all(
-            mask >> self.position[t.node] & 1 or not self.ancestors[t.node] & mask for node in nodes for t in node.inputs
-        )
+        operands = {t.node for node in nodes for t in node.inputs}
+        return all(mask >> self.position[node] & 1 or not self.ancestors[node] & mask for node in operands)
 
     def join(self, node: Node) -> None:
         """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""

@@ -63,9 +63,7 @@ def _follows(call: Call, earlier: Call) -> bool:
     shared: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
         (call.reads, earlier.writes), (call.writes, earlier.reads), (call.writes, earlier.writes),
     ]  # fmt: skip
-    return all(
-        mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys()
-    )
+    return all(mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys())
 
 
 def _dependencies(calls: list[Call]) -> dict[Call, set[Call]]:

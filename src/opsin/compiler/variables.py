@@ -42,9 +42,7 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     return None
 
 
-def in_place(
-    graph: Graph, order: list[Cluster], views: dict[Tensor, View]
-) -> tuple[Places, list[Cluster]]:
+def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> tuple[Places, list[Cluster]]:
     """New values that may be written straight over their variables, and the clusters in an order that allows it.
 
     A cluster may overwrite a variable once everything else that reads the old value has run.

@@ -40,14 +40,11 @@ class View:
     def is_dense(self, order: tuple[int, ...]) -> bool:
         """Whether the elements lie without gaps in `order`, the outermost dimension first."""
         return all(
-            self.shape[d] == 1 or self.strides[d] == stride
-            for d, stride in enumerate(dense_strides(self.shape, order))
+            self.shape[d] == 1 or self.strides[d] == stride for d, stride in enumerate(dense_strides(self.shape, order))
         )
 
     def transposed(self, axes: tuple[int, ...]) -> View:
-        return View(
-            self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset
-        )
+        return View(self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset)
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """Dimensions of 1 stretched, and new ones in front, by a stride of 0."""
@@ -59,7 +56,8 @@ class View:
         return View(self.buffer, shape, tuple(strides), self.offset)
 
     def sliced(self, starts: tuple[int, ...], stops: tuple[int, ...], steps: tuple[int, ...]) -> View:
-        shape = tuple(max(0, -(-(stop - start) // step)) for start, stop, step in zip(starts, stops, steps, strict=True))
+        ranges = zip(starts, stops, steps, strict=True)
+        shape = tuple(max(0, -(-(stop - start) // step)) for start, stop, step in ranges)
         offset = self.offset + sum(start * stride for start, stride in zip(starts, self.strides, strict=True))
         strides = tuple(stride * step for stride, step in zip(self.strides, steps, strict=True))
         return View(self.buffer, shape, strides, offset)
@@ -109,9 +107,7 @@ FILTERS = (2, 3, 1, 0)
 """Convolution weights K C kh kw in memory: kh kw C K."""
 
 
-def _reshaped_strides(
-    shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]
-) -> tuple[int, ...] | None:
+def _reshaped_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...] | None:
     if prod(new) == 0:
         return None
     pairs = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]

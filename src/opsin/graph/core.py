@@ -36,7 +36,7 @@ class Type:
 class Tensor:
     """A symbolic tensor: output number `index` of `node`."""
 
-    __slots__ = ("node", "index", "type")
+    __slots__ = ("index", "node", "type")
 
     def __init__(self, node: Node, index: int, type: Type) -> None:
         self.node, self.index, self.type = node, index, type
@@ -60,7 +60,7 @@ class Tensor:
 class Node:
     """One application of an operation, with the layer (`scope`) that it was written in."""
 
-    __slots__ = ("op", "inputs", "attrs", "outputs", "scope")
+    __slots__ = ("attrs", "inputs", "op", "outputs", "scope")
 
     def __init__(
         self, op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any], types: tuple[Type, ...], scope: str

@@ -12,6 +12,10 @@ from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, apply
 from opsin.graph.size import Size, bind, show
 
 
+HIDDEN = ("type", "name", "init")
+"""Attributes that the printed form shows elsewhere or not at all."""
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """`outputs` computed from `inputs` and variables; after a run, each variable in `updates` takes its new value."""
@@ -115,7 +119,7 @@ class Graph:
             left = ", ".join(names[t] for t in node.outputs)
             args = ", ".join(names[t] for t in node.inputs)
             kinds = ", ".join(str(t.type) for t in node.outputs)
-            attrs = "".join(f" {k}={_text(v)}" for k, v in node.attrs.items() if k not in ("type", "name", "init"))
+            attrs = "".join(f" {k}={_text(v)}" for k, v in node.attrs.items() if k not in HIDDEN and v != "")
             where = f"   # {node.scope}" if node.scope else ""
             yield f"{left} = {node.op.name}({args}){attrs} : {kinds}{where}"
         for name, tensor in self.outputs.items():

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.kernels.expression import IDENTITY
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.tile import (
+    PLAIN,
     BoundEpilogue,
     Columns,
     Epilogue,
@@ -133,15 +133,16 @@ class Conv2d(KernelSpec):
     """`y = epilogue(x ∗ w)`, `filters` outputs a group, `out_width` pixels a row.
 
     Arguments: x (N H W C), w (kh kw C/g K); H, W, OH, kh, stride and dilation down, top; the four of
-    `Margin` (unused where `padded` is not set); rows a block, blocks a picture; then the epilogue's, on arrays N OH OW K. A block is some rows of one picture.
-    Scratch, where `padded`: the rows a block reads × padded width × channels.
+    `Margin` (unused where `padded` is not set); rows a block, blocks a picture; then the epilogue's, on
+    arrays N OH OW K. A block is some rows of one picture. Scratch, where `padded`: the rows a block reads ×
+    padded width × channels.
     """
 
     window: Window
     filters: int
     out_width: int
     padded: bool
-    epilogue: Epilogue = Epilogue(IDENTITY)
+    epilogue: Epilogue = PLAIN
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")
@@ -228,8 +229,8 @@ def window_row(k: Builder, window: Window, sums: Tile, left: Buffer, right: Buff
 
     def over_run(run: Operand) -> None:
         if window.run <= UNROLL:
-            for i in range(window.run):
-                turn(run, i)
+            for number in range(window.run):
+                turn(run, number)
         else:
             with k.loop(0, window.run) as i:
                 turn(run, i)
@@ -237,10 +238,8 @@ def window_row(k: Builder, window: Window, sums: Tile, left: Buffer, right: Buff
     if window.runs == 1:
         over_run(0)
     elif window.runs * window.run <= UNROLL:
-        for run in range(window.runs):
-            over_run(run)
+        for number in range(window.runs):
+            over_run(number)
     else:
         with k.loop(0, window.runs) as each:
             over_run(each)
-
-

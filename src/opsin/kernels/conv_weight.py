@@ -92,8 +92,8 @@ class Conv2dWeight(KernelSpec):
                 with k.loop(0, self.out_width // ways * ways, ways) as x:
                     for way in range(ways):
                         pixel(y, x + way, way)
-                for x in range(self.out_width // ways * ways, self.out_width):
-                    pixel(y, x, 0)
+                for last in range(self.out_width // ways * ways, self.out_width):
+                    pixel(y, last, 0)
             for i in range(size):
                 for j, count in enumerate(sums.counts()):
                     place = (at + i) * filters + column + j * target.lanes

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.kernels.expression import IDENTITY
 from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import Columns, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.kernels.tile import PLAIN, Columns, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
 from opsin.loops import Builder, Kernel, Operand, Target
 
 
@@ -22,7 +21,7 @@ class MatMul(KernelSpec):
     n: int
     rows: int
     a_row: int | None
-    epilogue: Epilogue = Epilogue(IDENTITY)
+    epilogue: Epilogue = PLAIN
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul")
@@ -56,5 +55,3 @@ class MatMul(KernelSpec):
         with k.when(whole < k.end), k.loop(whole * self.rows, m) as row:
             over_columns(k, runs, target.lanes, lambda column, run: tile(row, 1, column, run))
         return k.kernel()
-
-

@@ -50,8 +50,7 @@ class Pointwise(KernelSpec):
         k = Builder("pointwise")
         streams = self.operands + self.results
         buffers = [
-            k.buffer(f"b{i}", stream.element) if stream.element != "place" else None
-            for i, stream in enumerate(streams)
+            k.buffer(f"b{i}", stream.element) if stream.element != "place" else None for i, stream in enumerate(streams)
         ]
         if self.outer == 0:
             self._flat(k, buffers, target.lanes)
@@ -62,7 +61,9 @@ class Pointwise(KernelSpec):
     def _flat(self, k: Builder, buffers: list[Buffer | None], lanes: int) -> None:
         count, block = k.index("count"), k.index("block")
         streams = self.operands + self.results
-        inner = [k.index(f"s{i}") if stream.inner is None else stream.inner for i, stream in enumerate(streams)]
+        inner: list[Operand] = [
+            k.index(f"s{i}") if stream.inner is None else stream.inner for i, stream in enumerate(streams)
+        ]
         start = k.begin * block
         stop = k.minimum(k.end * block, count)
         whole = start + (stop - start) // lanes * lanes

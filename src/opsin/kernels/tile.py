@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opsin.kernels.expression import Expression
+from opsin.kernels.expression import IDENTITY, Expression
 from opsin.loops import F32, Buffer, Builder, Operand, Register, Target, Value
 
 
@@ -104,6 +104,10 @@ class Epilogue:
         operands = [k.buffer(f"e{i}") for i in range(len(self.operands))]
         results = [k.buffer(f"y{i}") for i in range(len(self.expression.results))]
         return BoundEpilogue(self, k, operands, results)
+
+
+PLAIN = Epilogue(IDENTITY)
+"""The sum as it is."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Writing kernels: a builder whose values carry Python's operators.
 
-    k = Builder("scale")
-    x, y, n, factor = k.buffer("x"), k.buffer("y"), k.index("n"), 2.0
-    with k.loop(k.begin * 64, k.end * 64, 8) as i:
-        k.store(y, i, k.load(x, i, 8) * factor)
-    kernel = k.kernel()
+k = Builder("scale")
+x, y, n, factor = k.buffer("x"), k.buffer("y"), k.index("n"), 2.0
+with k.loop(k.begin * 64, k.end * 64, 8) as i:
+    k.store(y, i, k.load(x, i, 8) * factor)
+kernel = k.kernel()
 """
 
 from __future__ import annotations
@@ -147,9 +147,7 @@ class Builder:
 
     def _parameter(self) -> Value:
         result = Value(self, Kind(INDEX))
-        self.body.insert(
-            len(self.parameters) - 1, Instruction("parameter", result, (), len(self.parameters) - 1)
-        )
+        self.body.insert(len(self.parameters) - 1, Instruction("parameter", result, (), len(self.parameters) - 1))
         return result
 
     # -- instructions -------------------------------------------------------------------------
@@ -228,7 +226,9 @@ class Builder:
 
     # -- memory -------------------------------------------------------------------------------
 
-    def load(self, buffer: Buffer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1) -> Value:
+    def load(
+        self, buffer: Buffer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
+    ) -> Value:
         """`lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0."""
         count = lanes if count is None else count
         where = (buffer.address, self.constant(index, Kind(INDEX)))
@@ -236,7 +236,9 @@ class Builder:
             return self.emit("load", Kind(buffer.element, lanes), where, count)
         return self.emit("gather", Kind(buffer.element, lanes), (*where, self.constant(stride, Kind(INDEX))), count)
 
-    def store(self, buffer: Buffer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1) -> None:
+    def store(
+        self, buffer: Buffer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
+    ) -> None:
         """The first `count` lanes of `value` to `index` and on, `stride` apart."""
         lanes = value.kind.lanes
         count = lanes if count is None else count

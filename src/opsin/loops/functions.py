@@ -72,9 +72,7 @@ def tanh(k: Builder, x: Value) -> Value:
     """Near 0 an odd polynomial, elsewhere 1 − 2 / (e^{2|x|} + 1) with the sign of x."""
     size = k.unary("abs", x)
     z = x * x
-    p = polynomial(
-        k, z, (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-    )
+    p = polynomial(k, z, (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1))
     near = k.fma(p * z, x, x)
     far = 1.0 - 2.0 / (exp(k, size + size) + 1.0)
     return k.select(size < 0.625, near, k.select(x < 0.0, -far, far))
@@ -89,8 +87,8 @@ def erf(k: Builder, x: Value) -> Value:
     """The error function."""
     size = k.unary("abs", x)
     z = x * x
-    series = (-1.492565036e-05, 1.205533298e-04, -8.548327023e-04, 5.223977625e-03)
-    series += (-2.686617065e-02, 1.128379167e-01, -3.761263890e-01, 1.128379167e+00)
+    series: tuple[float, ...] = (-1.492565036e-05, 1.205533298e-04, -8.548327023e-04, 5.223977625e-03)
+    series += (-2.686617065e-02, 1.128379167e-01, -3.761263890e-01, 1.128379167e00)
     near = x * polynomial(k, z, series)
     t = 1.0 / k.fma(size, k.constant(0.3275911, x.kind), k.constant(1.0, x.kind))
     p = polynomial(k, t, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592))

@@ -137,9 +137,7 @@ class Interpreter:
 
     def _do_constant(self, item: Instruction) -> None:
         kind: Kind = item.result.kind
-        self.values[item.result] = np.full(kind.lanes, item.data, np.int64 if kind.element != F32 else np.float64).astype(
-            DTYPES[kind.element]
-        )
+        self.values[item.result] = np.full(kind.lanes, item.data).astype(DTYPES[kind.element])
 
     def _do_spread(self, item: Instruction) -> None:
         self.values[item.result] = np.repeat(self.values[item.operands[0]], item.result.kind.lanes)
@@ -173,7 +171,7 @@ class Interpreter:
     def _read(self, item: Instruction, stride: int) -> None:
         kind: Kind = item.result.kind
         address, index = (int(self.values[v][0]) for v in item.operands[:2])
-        value = np.zeros(kind.lanes, DTYPES[kind.element])
+        value: np.ndarray = np.zeros(kind.lanes, DTYPES[kind.element])
         for lane in range(item.data):
             array, place = self.memory.at(address, index + lane * stride, DTYPES[kind.element])
             value[lane] = array[place]

@@ -114,7 +114,7 @@ class Lowering:
         scratch: int = 0,
         macs: int = 0,
     ) -> None:
-        """A kernel with `blocks` blocks for each index of dimension 0, usually a picture; `shared` is read whole by each."""
+        """A kernel with `blocks` blocks for each index of dimension 0 (a picture); `shared` is read whole by each."""
         trail = self.trail(*reads, whole=shared)
         count = writes[0].shape[0]
         if count != self.batch:
@@ -147,9 +147,7 @@ class Lowering:
         macs: int = 0,
     ) -> None:
         """A kernel whose blocks do not follow the batch."""
-        self.call(
-            spec, arguments, self.trail(whole=reads), self.trail(whole=writes), FREE, blocks, scratch, macs
-        )
+        self.call(spec, arguments, self.trail(whole=reads), self.trail(whole=writes), FREE, blocks, scratch, macs)
 
     # -- pointwise ----------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsin.compiler.calls import own_pictures
+from opsin.compiler.calls import Argument, own_pictures
 from opsin.compiler.cluster import Cluster
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import Draft, bind_epilogue, draft_epilogue
@@ -34,7 +34,7 @@ def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], pl
     rows = lower.chunk if by_picture else min(m, 2 * most_rows(n, lower.target))
     across = a.strides[1] == 1
     spec = MatMul(n, rows, a.strides[0] if across else None, tail.epilogue)
-    arguments = [a, b, m, depth, a.strides[1], b.strides[0], *tail.arguments]
+    arguments: list[Argument] = [a, b, m, depth, a.strides[1], b.strides[0], *tail.arguments]
     macs = m * depth * n
     if by_picture:
         lower.per_chunk(spec, arguments, [a, *tail.own], tail.results, [b, *tail.shared], macs=macs)

@@ -8,7 +8,7 @@ from opsin.compiler.calls import own_pictures
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.windows import combine
 from opsin.compiler.views import View, row_major
-from opsin.graph import INT, Node
+from opsin.graph import Node
 from opsin.kernels.argmax import ArgMax
 from opsin.kernels.reduce import Reduce
 
@@ -43,8 +43,8 @@ def reduce(lower: Lowering, node: Node) -> None:
 
 def _readable(x: View) -> bool:
     """Whether the innermost dimension is contiguous and nothing is stretched."""
-    extents = [(abs(s), n) for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
-    return not extents or (min(extents)[0] == 1 and all(s > 0 for n, s in zip(x.shape, x.strides, strict=True) if n > 1))
+    strides = [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
+    return min(strides, default=1) == 1
 
 
 def _kept_order(x: View, axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -81,7 +81,8 @@ def argmax(lower: Lowering, node: Node) -> None:
         groups = _around(x, axis)
         assert groups is not None
     length, step = x.shape[axis], x.strides[axis]
-    result = lower.new(node.output.shape, row_major(len(node.output.shape)), "i32" if node.output.dtype == INT else "f32")  # type: ignore[arg-type]
+    rank = len(node.output.shape)
+    result = lower.new(node.output.shape, row_major(rank), "i32")  # type: ignore[arg-type]
     lower.bind(node.output, result)
     count = groups.size
     by_picture = own_pictures(x, lower.batch) and own_pictures(result, lower.batch)

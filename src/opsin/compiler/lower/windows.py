@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsin.compiler.calls import Argument
 from opsin.compiler.cluster import Cluster
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
@@ -59,9 +60,9 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     """The call of `Conv2d` on dense views."""
     rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
-    arguments = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
+    arguments: list[Argument] = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
     lower.per_image(
-        spec, arguments + tail.arguments, [x, *tail.own], tail.results, [w, *tail.shared], blocks, scratch, macs
+        spec, [*arguments, *tail.arguments], [x, *tail.own], tail.results, [w, *tail.shared], blocks, scratch, macs
     )
 
 
@@ -107,10 +108,11 @@ def _turned(lower: Lowering, w: View, groups: int) -> View:
     """K × C/g × kh × kw → C × K/g × kh × kw, turned by 180°, dense as weights are."""
     filters, channels, kh, kw = w.shape
     k, c, r, s = w.strides
-    split = View(w.buffer, (groups, filters // groups, channels, kh, kw), (k * (filters // groups), k, c, r, s), w.offset)
+    own = filters // groups
+    split = View(w.buffer, (groups, own, channels, kh, kw), (k * own, k, c, r, s), w.offset)
     turned = split.flipped((3, 4)).transposed((0, 2, 1, 3, 4))
     copy = lower.copy(turned, (3, 4, 2, 0, 1))
-    shape = (groups * channels, filters // groups, kh, kw)
+    shape = (groups * channels, own, kh, kw)
     return View(copy.buffer, shape, dense_strides(shape, FILTERS))
 
 
@@ -147,4 +149,3 @@ def combine(lower: Lowering, partial: View, result: View) -> None:
 
 ANCHORED = {"conv2d": conv2d, "conv_transpose2d": conv_transpose2d}
 RULES = {"conv2d_weight": conv2d_weight}
-

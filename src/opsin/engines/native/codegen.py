@@ -52,10 +52,9 @@ def host() -> Host:
 @cache
 def _machine() -> llvm.TargetMachine:
     this = host()
-    made = llvm.Target.from_triple(this.triple).create_target_machine(
+    return llvm.Target.from_triple(this.triple).create_target_machine(
         cpu=this.cpu, features=this.features, opt=3, reloc="pic", codemodel="default", jit=True
     )
-    return made
 
 
 def optimise(text: str) -> llvm.ModuleRef:

@@ -48,10 +48,8 @@ class Native:
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
         self._lock = threading.Lock()
-        self._job = Job(
-            *(self._words[name].ctypes.data for name in ("groups", "calls", "sizes")),
-            [array.ctypes.data for array in self._scratch],
-        )
+        groups, calls, sizes = (self._words[name].ctypes.data for name in ("groups", "calls", "sizes"))
+        self._job = Job(groups, calls, sizes, [array.ctypes.data for array in self._scratch])
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}

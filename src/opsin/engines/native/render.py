@@ -266,7 +266,8 @@ class Renderer:
         mask = f"<{kind.lanes} x i1>"
         self.intrinsics.add(f"{vector} {name}(ptr, {mask}, {vector})")
         bits = ", ".join(f"i1 {str(lane < item.data).lower()}" for lane in range(kind.lanes))
-        self.assign(item.result, f"call {vector} {name}(ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer)")
+        operands = f"ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
+        self.assign(item.result, f"call {vector} {name}({operands})")
 
     def do_gather(self, item: Instruction) -> None:
         kind: Kind = item.result.kind

@@ -1,0 +1,42 @@
+# make demo   train on handwritten digits, measure on held-out ones, predict a picture
+# make test   the whole test suite (with PyTorch as an oracle where it is installed: make oracle)
+# make check  style, types, import directions
+# Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
+
+PYTHON ?= python3
+TORCH ?= torch
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check oracle clean
+
+$(VENV)/.core: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Opsin needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/opsin train digits --out digits.opsin
+	$(BIN)/opsin evaluate digits.opsin digits
+	$(BIN)/opsin predict digits.opsin docs/seven.png
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_rooms.py
+
+oracle: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+
+clean:
+	rm -rf $(VENV) digits.opsin

@@ -1,0 +1,189 @@
+"""What the measuring scripts share: interleaved timing, the machine and its peak, tables and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import platform
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import opsin
+from opsin.engines.native import codegen, render
+from opsin.loops import F32, Builder, Kernel, Kind, Target
+
+Step = Callable[[], object]
+
+
+# -- timing -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What repeated measuring gave."""
+
+    min: float
+    median: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(min(values), median(values), max(values))
+
+    @classmethod
+    def of_ratios(cls, above: Sequence[float], below: Sequence[float]) -> Spread:
+        """Of the ratios round by round."""
+        return cls.of([a / b for a, b in zip(above, below, strict=True)])
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.min:.2f} to {self.max:.2f})"
+
+
+def interleaved(steps: Mapping[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Seconds a call of each of `steps`, in each of `rounds`.
+
+    In a round everyone has a turn of about `seconds`, so that what slows the machine down for a
+    while slows all alike; the order changes from round to round. A turn begins with calls that are
+    not counted, while the threads of the turn before go to sleep and the caches fill.
+    """
+    counts = {name: _calls_in(step, seconds) for name, step in steps.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    order = random.Random(0)
+    for _ in range(rounds):
+        for name in order.sample(list(steps), len(steps)):
+            step, count = steps[name], counts[name]
+            _repeat(step, seconds / 5)
+            begin = perf_counter()
+            for _ in range(count):
+                step()
+            times[name].append((perf_counter() - begin) / count)
+    return times
+
+
+def _calls_in(step: Step, seconds: float) -> int:
+    """How many calls take `seconds`, at least one, once everything is warm."""
+    _repeat(step, seconds / 2)
+    return max(1, round(seconds / _repeat(step, seconds / 2)))
+
+
+def _repeat(step: Step, seconds: float) -> float:
+    """Calls `step` for `seconds`, at least once; the seconds a call."""
+    begin, calls, passed = perf_counter(), 0, 0.0
+    while not calls or passed < seconds:
+        step()
+        calls += 1
+        passed = perf_counter() - begin
+    return passed / calls
+
+
+# -- the machine ------------------------------------------------------------------------------
+
+
+class Peak:
+    """A step of nothing but multiply-adds in registers, on every thread; `flops` counts two for each. Once a process.
+
+    There are enough independent sums to keep every pipeline busy, and few enough to stay in 16 registers.
+    """
+
+    SUMS, TURNS = 12, 2_000_000
+
+    def __init__(self, threads: int) -> None:
+        target = codegen.host().target
+        code = codegen.object_code(render.render(self._kernel(target), target))
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+        (address,) = codegen.load(code, "bench_peak")
+        self._function = signature(address)
+        self._results = np.zeros((threads, target.lanes), np.float32)
+        self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
+        self._threads = ThreadPoolExecutor(threads)
+        self.flops = 2 * self.SUMS * target.lanes * self.TURNS * threads
+
+    def __call__(self) -> None:
+        list(self._threads.map(lambda words: self._function(words.ctypes.data, 0, 1, None), self._arguments))
+
+    def _kernel(self, target: Target) -> Kernel:
+        k = Builder("bench_peak")
+        result, kind = k.buffer("result"), Kind(F32, target.lanes)
+        factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
+        sums = [k.register(k.constant(float(i), kind)) for i in range(self.SUMS)]
+        with k.loop(0, self.TURNS):
+            for value in sums:
+                value.set(k.fma(value.get(), factor, term))
+        total = sums[0].get()
+        for value in sums[1:]:
+            total = total + value.get()
+        k.store(result, 0, total)
+        return k.kernel()
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on besides the program."""
+    this = codegen.host()
+    packages = [name for name in ("numpy", "llvmlite", "torch") if name in sys.modules]
+    return {
+        "cpu": f"{_cpu_model()} ({this.cpu}, {this.target.name})",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "versions": {
+            "opsin": opsin.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }
+
+
+def _cpu_model() -> str:
+    """The processor as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def parser(text: str) -> argparse.ArgumentParser:
+    """A command line with `--json`, described by the docstring `text`."""
+    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--json", metavar="FILE", help="write the figures to FILE, too")
+    return made
+
+
+def begin(options: argparse.Namespace) -> dict[str, Any]:
+    """The head of the record of a run, after printing it."""
+    record = {"script": Path(sys.argv[0]).name, "options": vars(options), "machine": machine()}
+    this = record["machine"]
+    print(f"{this['cpu']}, {this['cores']} cores, load {this['load']}")
+    print(", ".join(f"{name} {number}" for name, number in this["versions"].items()))
+    return record
+
+
+def finish(options: argparse.Namespace, record: Mapping[str, Any]) -> None:
+    """Writes the record, where that was asked for."""
+    if options.json:
+        text = json.dumps(record, indent=2, default=lambda value: asdict(value))
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell, the first aligned left, the others right."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    print()
+    for row in [heads, ["-" * width for width in widths], *rows]:
+        first, *others = zip(row, widths, strict=True)
+        print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
+    sys.stdout.flush()

@@ -1,0 +1,149 @@
+"""One training step of LeNet-5, Opsin's native engine against PyTorch's best mode.
+
+    python bench/lenet_step.py [--batches 64 256] [--threads 2] [--rounds 15] [--seconds 0.25] [--json FILE]
+
+A step is forward, softmax cross-entropy, backward and SGD with momentum 0.9, on batches of the built-in digits that are
+ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with
+the same number of threads. PyTorch runs eagerly, with channels_last, and compiled, each with the foreach
+and the fused form of its SGD, compiled also with a compiled optimizer; the best is the one with
+the lowest median. GF/s count two operations for each multiply-add of the convolutions and matrix products that a step
+needs; their peak is what a loop of multiply-adds alone reaches on the same threads in the same rounds.
+Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+from common import Peak, Spread, Step, begin, finish, interleaved, parser, print_table
+
+from opsin import data, nn, zoo
+from opsin.engines.native import compile as compile_native
+
+try:
+    import torch
+except ImportError:
+    raise SystemExit("this compares with PyTorch; install it with: pip install 'opsin[torch]'") from None
+
+RATE, MOMENTUM = 0.01, 0.9
+BATCHES = 16
+"""Different batches that the steps go through."""
+
+
+def batches(size: int) -> list[tuple[Any, Any]]:
+    """Batches of the built-in digits, as for training."""
+    train = data.load("digits").train
+    source = data.Batches(train, data.Preprocessing.of(train), size, seed=0)
+    return list(islice(source.epoch(1), BATCHES))
+
+
+def opsin_step(size: int, threads: int) -> tuple[Step, int]:
+    """A step of Opsin, and its floating-point operations."""
+    optimizer = nn.optimizers.SGD(momentum=MOMENTUM)
+    graph = nn.training_graph(zoo.lenet5(), (1, 28, 28), optimizer=optimizer)
+    program = compile_native(graph, size, threads)
+    program.load_state(nn.initial_state(graph, 0))
+    source = cycle(batches(size))
+
+    def step() -> None:
+        pictures, labels = next(source)
+        program.run(pictures=pictures, labels=labels, learning_rate=RATE)
+
+    return step, 2 * sum(int(node.op.macs(node)) for node in program.graph.nodes)
+
+
+def torch_network() -> torch.nn.Sequential:
+    """LeNet-5, layer by layer as in `opsin.zoo.lenet5`."""
+    t = torch.nn
+    return t.Sequential(
+        t.Conv2d(1, 6, 5, padding=2), t.ReLU(), t.MaxPool2d(2),
+        t.Conv2d(6, 16, 5), t.ReLU(), t.MaxPool2d(2), t.Flatten(),
+        t.Linear(400, 120), t.ReLU(), t.Linear(120, 84), t.ReLU(), t.Linear(84, 10),
+    )  # fmt: skip
+
+
+def torch_step(size: int, mode: str, sgd: str) -> Step:
+    """A step of PyTorch in `mode` (eager, channels_last, compile), with the form `sgd` of its optimizer."""
+    torch.manual_seed(0)
+    layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
+    network = torch_network().to(memory_format=layout)
+    form: dict[str, bool] = {"fused": True} if sgd == "fused" else {"foreach": True}
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **form)
+    loss: Callable[..., Any] = lambda x, y: torch.nn.functional.cross_entropy(network(x), y)  # noqa: E731
+    update: Callable[[], Any] = optimizer.step
+    if mode == "compile":
+        loss = torch.compile(loss)
+        update = torch.compile(optimizer.step) if sgd == "compiled" else update
+    source = cycle(
+        [(torch.from_numpy(x).contiguous(memory_format=layout), torch.from_numpy(y).long()) for x, y in batches(size)]
+    )
+
+    def step() -> None:
+        pictures, labels = next(source)
+        optimizer.zero_grad(set_to_none=True)
+        loss(pictures, labels).backward()
+        update()
+
+    step()
+    return step
+
+
+def torch_steps(size: int) -> Iterator[tuple[str, Step]]:
+    """Every mode that works here, by name."""
+    for mode in ("eager", "channels_last", "compile"):
+        for sgd in ("foreach", "fused", *(["compiled"] if mode == "compile" else [])):
+            try:
+                yield f"PyTorch {mode}, {sgd} SGD", torch_step(size, mode, sgd)
+            except Exception as error:  # whatever a compiler may raise
+                reason = str(error).strip().partition("\n")[0]
+                print(f"PyTorch {mode}, {sgd} SGD: left out ({type(error).__name__}: {reason})")
+
+
+def measure(size: int, peak: Peak, options: Any) -> dict[str, Any]:
+    """Everyone's figures with batches of `size`, after printing them."""
+    step, flops = opsin_step(size, options.threads)
+    steps: dict[str, Step] = {"Opsin native": step, **dict(torch_steps(size)), "multiply-adds alone": peak}
+    times = interleaved(steps, options.rounds, options.seconds)
+    peaks = [peak.flops / seconds / 1e9 for seconds in times.pop("multiply-adds alone")]
+    median = {name: float(np.median(values)) for name, values in times.items()}
+    best = min((name for name in times if name != "Opsin native"), key=median.__getitem__)
+    figures = {}
+    for name, values in times.items():
+        rates = [flops / seconds / 1e9 for seconds in values]
+        figures[name] = {
+            "ms": Spread.of([1e3 * seconds for seconds in values]),
+            "pictures_per_second": size / median[name],
+            "gflops": flops / median[name] / 1e9,
+            "share_of_peak": Spread.of_ratios(rates, peaks).median,
+            "times_best_pytorch": Spread.of_ratios(times[best], values),
+        }
+    heads = ("", "ms a step", "pictures/s", "GF/s", "of peak", "speed against the best PyTorch")
+    rows = [
+        (n, str(f["ms"]), f"{f['pictures_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
+         str(f["times_best_pytorch"])) for n, f in figures.items()
+    ]  # fmt: skip
+    print(f"\nBatch {size}, {options.threads} threads, {flops / size / 1e6:.2f} MFLOP a picture, "
+          f"peak {Spread.of(peaks)} GF/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
+    print_table(heads, rows)
+    return {"best_pytorch": best, "flops_a_picture": flops / size, "peak_gflops": Spread.of(peaks), "figures": figures}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--batches", type=int, nargs="+", default=[64, 256])
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--seconds", type=float, default=0.25, help="of one turn")
+    chosen = options.parse_args()
+    torch.set_num_threads(chosen.threads)
+    record = begin(chosen)
+    peak = Peak(chosen.threads)
+    record["batches"] = {size: measure(size, peak, chosen) for size in chosen.batches}
+    finish(chosen, record)
+
+
+if __name__ == "__main__":
+    main()
