@@ -13,7 +13,7 @@ Compiling needs PyTorch to find a C++ compiler; without one those rows are left 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
 
@@ -70,13 +70,14 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
     torch.manual_seed(0)
     layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
     network = torch_network().to(memory_format=layout)
-    form: dict[str, bool] = {"fused": True} if sgd == "fused" else {"foreach": True}
+    form = {"fused": True} if sgd == "fused" else {"foreach": True}
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **form)
-    loss: Callable[..., Any] = lambda x, y: torch.nn.functional.cross_entropy(network(x), y)  # noqa: E731
-    update: Callable[[], Any] = optimizer.step
-    if mode == "compile":
-        loss = torch.compile(loss)
-        update = torch.compile(optimizer.step) if sgd == "compiled" else update
+
+    def loss_of(pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(network(pictures), labels)
+
+    loss = torch.compile(loss_of, dynamic=False) if mode == "compile" else loss_of
+    update = torch.compile(optimizer.step) if sgd == "compiled" else optimizer.step
     source = cycle(
         [(torch.from_numpy(x).contiguous(memory_format=layout), torch.from_numpy(y).long()) for x, y in batches(size)]
     )
@@ -93,6 +94,7 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
 
 def torch_steps(size: int) -> Iterator[tuple[str, Step]]:
     """Every mode that works here, by name."""
+    torch.compiler.reset()  # or it would compile for any batch, having seen another before
     for mode in ("eager", "channels_last", "compile"):
         for sgd in ("foreach", "fused", *(["compiled"] if mode == "compile" else [])):
             try:

@@ -36,7 +36,7 @@ def perceptron() -> Graph:
 
 PRINTED = """\
 %x = input() : N × 3
-%fc.weight = variable() trainable=True like= : 2 × 3   # fc
+%fc.weight = variable() trainable=True : 2 × 3   # fc
 %2 = matmul(%x, %fc.weight) transpose_a=False transpose_b=True : N × 2   # fc
 %3 = relu(%2) : N × 2   # fc
 %4 = multiply(%3, %3) : N × 2

@@ -11,7 +11,6 @@ from opsin.errors import GraphError
 from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, apply
 from opsin.graph.size import Size, bind, show
 
-
 HIDDEN = ("type", "name", "init")
 """Attributes that the printed form shows elsewhere or not at all."""
 
