@@ -4,9 +4,8 @@
 
 A step is forward, softmax cross-entropy, backward and SGD with momentum 0.9, on batches of the built-in digits that are
 ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with
-the same number of threads. PyTorch runs eagerly, with channels_last, and compiled, each with the foreach
-and the fused form of its SGD, compiled also with a compiled optimizer; the best is the one with
-the lowest median. GF/s count two operations for each multiply-add of the convolutions and matrix products that a step
+the same number of threads. PyTorch runs eagerly and compiled, each with both layouts of memory, and with the foreach and
+the fused form of its SGD; the best is the one with the lowest median. GF/s count two operations for each multiply-add of the convolutions and matrix products that a step
 needs; their peak is what a loop of multiply-adds alone reaches on the same threads in the same rounds.
 Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
 """
@@ -28,6 +27,7 @@ try:
 except ImportError:
     raise SystemExit("this compares with PyTorch; install it with: pip install 'opsin[torch]'") from None
 
+MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 RATE, MOMENTUM = 0.01, 0.9
 BATCHES = 16
 """Different batches that the steps go through."""
@@ -66,18 +66,16 @@ def torch_network() -> torch.nn.Sequential:
 
 
 def torch_step(size: int, mode: str, sgd: str) -> Step:
-    """A step of PyTorch in `mode` (eager, channels_last, compile), with the form `sgd` of its optimizer."""
+    """A step of PyTorch in one of `MODES`, with the form `sgd` of its optimizer: foreach or fused."""
     torch.manual_seed(0)
-    layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
+    layout = torch.channels_last if "channels_last" in mode else torch.contiguous_format
     network = torch_network().to(memory_format=layout)
-    form = {"fused": True} if sgd == "fused" else {"foreach": True}
-    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **form)
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **{sgd: True})
 
     def loss_of(pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(network(pictures), labels)
 
-    loss = torch.compile(loss_of, dynamic=False) if mode == "compile" else loss_of
-    update = torch.compile(optimizer.step) if sgd == "compiled" else optimizer.step
+    loss = torch.compile(loss_of, dynamic=False) if "compile" in mode else loss_of
     source = cycle(
         [(torch.from_numpy(x).contiguous(memory_format=layout), torch.from_numpy(y).long()) for x, y in batches(size)]
     )
@@ -86,7 +84,7 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
         pictures, labels = next(source)
         optimizer.zero_grad(set_to_none=True)
         loss(pictures, labels).backward()
-        update()
+        optimizer.step()
 
     step()
     return step
@@ -95,8 +93,8 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
 def torch_steps(size: int) -> Iterator[tuple[str, Step]]:
     """Every mode that works here, by name."""
     torch.compiler.reset()  # or it would compile for any batch, having seen another before
-    for mode in ("eager", "channels_last", "compile"):
-        for sgd in ("foreach", "fused", *(["compiled"] if mode == "compile" else [])):
+    for mode in MODES:
+        for sgd in ("foreach", "fused"):
             try:
                 yield f"PyTorch {mode}, {sgd} SGD", torch_step(size, mode, sgd)
             except Exception as error:  # whatever a compiler may raise
