@@ -57,8 +57,35 @@ def test_every_operation_agrees_with_the_reference(name: str) -> None:
         first = sample.inputs[0].shape[0] if sample.inputs and sample.inputs[0].ndim else 1
         batch = first if number % 2 else 1
         wanted = Reference(graph, batch, np.float64).run(**inputs)["y"]
-        got = compile(graph, batch, threads=1 + number % 3).run(**inputs)["y"]
+        got = compile(graph, batch, threads=1 + number % 3, exact=True).run(**inputs)["y"]
         assert worst(got, wanted) < TOLERANCE, (name, sample.attrs, [a.shape for a in sample.inputs])
+
+
+WINOGRAD = [  # pictures, channels, filters, height, width, padding
+    (1, 16, 16, 4, 4, (1, 1)), (3, 17, 33, 9, 13, (1, 1)), (2, 24, 16, 7, 8, (0, 0)), (5, 16, 40, 12, 5, (2, 0)),
+    (1, 64, 64, 30, 30, (1, 1)), (40, 16, 16, 13, 15, (1, 1)), (2, 48, 20, 28, 28, (1, 1)), (7, 130, 18, 8, 8, (0, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("case", WINOGRAD, ids=str)
+def test_winograd_convolutions_and_their_gradients(case: tuple[Any, ...], target: Any) -> None:
+    pictures, channels, filters, height, width, padding = case
+    x, w = input_tensor("x", (BATCH, channels, height, width)), input_tensor("w", (filters, channels, 3, 3))
+    b = input_tensor("b", (filters,))
+    y = F.relu(F.conv2d(x, w, b, padding=padding))
+    dx, dw = F.gradients(F.sum(F.multiply(y, y)), [x, w])
+    assert dx is not None and dw is not None
+    graph = Graph((x, w, b), {"y": y, "dx": dx, "dw": dw})
+    rng = np.random.default_rng(channels)
+    inputs = {"x": rng.standard_normal((pictures, channels, height, width)), "b": rng.standard_normal(filters)}
+    inputs["w"] = rng.standard_normal((filters, channels, 3, 3)) / channels
+    program = compile(graph, pictures, 2, target)
+    assert {"Winograd", "WinogradProducts"} & {type(call.spec).__name__ for call in program.plan.calls}
+    wanted = Reference(graph, pictures, np.float64).run(**inputs)
+    for key, got in program.run(**inputs).items():
+        assert worst(got, wanted[key]) < 1e-4, key
+    assert "Winograd" not in {type(c.spec).__name__[:8] for c in compile(graph, pictures, 1, exact=True).plan.calls}
 
 
 @pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "conv2d_weight", "matmul", "sum", "max_pool2d", "tanh"])
@@ -179,6 +206,21 @@ def test_state_is_a_copy_and_loads_back() -> None:
     program.load_state(before)
     for key, value in program.state().items():
         np.testing.assert_array_equal(value, before[key])
+
+
+def test_weights_are_prepared_once_and_again_when_they_change() -> None:
+    x, w = input_tensor("x", (BATCH, 16, 8, 8)), variable("w", (16, 16, 3, 3))
+    graph = Graph((x,), {"y": F.conv2d(x, w, padding=1)})
+    program, rng = compile(graph, 2, 2), np.random.default_rng(0)
+    assert program.plan.setup == 1
+    pictures = rng.standard_normal((2, 16, 8, 8))
+    for _ in range(2):
+        weights = rng.standard_normal((16, 16, 3, 3))
+        program.load_state({"w": weights})
+        reference = Reference(graph, 2, np.float64)
+        reference.load_state({"w": weights})
+        for _ in range(2):
+            assert worst(program.run(x=pictures)["y"], reference.run(x=pictures)["y"]) < 1e-4
 
 
 def test_wrong_inputs_are_named() -> None:

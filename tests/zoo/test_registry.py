@@ -17,8 +17,9 @@ def test_names_are_sorted_and_each_makes_a_network() -> None:
 @pytest.mark.parametrize("classes", [2, 10])
 def test_every_network_traces_trains_and_has_as_many_outputs_as_classes(name: str, classes: int) -> None:
     network = zoo.create(name, classes)
-    assert nn.trace(network).outputs["logits"].shape[1:] == (classes,)
-    graph = nn.training_graph(network, (1, 28, 28), nn.optimizers.SGD(0.9))
+    shape = zoo.find(name).input_shape
+    assert nn.trace(network, shape).outputs["logits"].shape[1:] == (classes,)
+    graph = nn.training_graph(network, shape, nn.optimizers.SGD(0.9))
     assert set(graph.parameters) <= set(graph.updates)
 
 

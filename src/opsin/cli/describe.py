@@ -61,8 +61,9 @@ def run(what: str, as_json: bool) -> int:
 def _find(what: str) -> Subject:
     """A network of the zoo, or a model file."""
     if what in zoo.names():
-        network = zoo.create(what)
-        return Subject(what, nn.trace(network), nn.layer_kinds(network))
+        entry = zoo.find(what)
+        network = entry()
+        return Subject(what, nn.trace(network, entry.input_shape), nn.layer_kinds(network))
     if not os.path.exists(what):
         raise UsageError(f"{what} is no model file and no network; the networks are {', '.join(zoo.names())}")
     model = load(what)

@@ -25,12 +25,17 @@ CHUNKS = 16
 
 @dataclass
 class Plan:
-    """Calls in groups, with every buffer's place; offsets and sizes count elements of four bytes."""
+    """Calls in groups, with every buffer's place; offsets and sizes count elements of four bytes.
+
+    The first `setup` groups depend on nothing but variables that no run changes, such as the weights of a
+    network that only predicts: they run once, and what they make stays.
+    """
 
     graph: Graph
     batch: int
     chunk: int
     groups: list[Group]
+    setup: int
     inputs: dict[str, View]
     variables: dict[str, View]
     outputs: dict[str, View]
@@ -52,21 +57,36 @@ class Plan:
         return 4 * (self.permanent_size + self.table_size + self.arena_size)
 
 
-def make_plan(graph: Graph, batch: int, target: Target) -> Plan:
-    """Plans `graph` (bound to `batch` or free) for processors like `target`."""
+def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
+    """Plans `graph` (bound to `batch` or free) for processors like `target`; `exact`: no Winograd."""
     graph = simplify(graph.bind(batch))
     views = place_inputs(graph)
     order = clusters(graph)
     places, order = in_place(graph, order, views)
     chunk = max(1, min(CHUNK, batch // CHUNKS))
-    lower = Lowering(batch, chunk, target)
+    lower = Lowering(batch, chunk, target, exact)
     lower.views.update(views)
     for cluster in order:
         lower_cluster(lower, cluster, _kept(graph, cluster), places)
     outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
     _update(lower, graph)
-    groups = schedule(lower.calls, by_image=batch >= CHUNK)
-    return _placed(graph, lower, groups, views, outputs)
+    once, always = _prepared(lower.calls)
+    setup = schedule(once, by_image=False)
+    groups = setup + schedule(always, by_image=batch >= CHUNK)
+    return _placed(graph, lower, groups, len(setup), views, outputs)
+
+
+def _prepared(calls: list[Call]) -> tuple[list[Call], list[Call]]:
+    """The calls whose results are the same in every run, and the others."""
+    changing = {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
+    while True:
+        always = [c for c in calls if any(b.role == "input" or b in changing for b in (*c.reads, *c.writes))]
+        found = {buffer for call in always for buffer in call.writes} - changing
+        if not found:
+            break
+        changing |= found
+    kept = set(always)
+    return [call for call in calls if call not in kept], always
 
 
 def _kept(graph: Graph, cluster: Cluster) -> list[Tensor]:
@@ -102,16 +122,23 @@ def _update(lower: Lowering, graph: Graph) -> None:
 
 
 def _placed(
-    graph: Graph, lower: Lowering, groups: list[Group], views: dict[Tensor, View], outputs: dict[str, View]
+    graph: Graph,
+    lower: Lowering,
+    groups: list[Group],
+    setup: int,
+    views: dict[Tensor, View],
+    outputs: dict[str, View],
 ) -> Plan:
     kept = {view.buffer for view in outputs.values()}
-    temporaries, arena_size = place(lifetimes(groups, kept))
+    lasting = {buffer for group in groups[:setup] for call in group.calls for buffer in call.writes}
+    spans = {b: span for b, span in lifetimes(groups, kept).items() if b not in lasting}
+    temporaries, arena_size = place(spans)
     permanent: dict[Buffer, int] = {}
     tables: dict[Buffer, int] = {}
     permanent_size = table_size = 0
-    for view in views.values():
-        permanent[view.buffer] = permanent_size
-        permanent_size += room(view.buffer.size)
+    for buffer in [*(view.buffer for view in views.values()), *sorted(lasting, key=lambda b: b.size)]:
+        permanent[buffer] = permanent_size
+        permanent_size += room(buffer.size)
     for group in groups:
         for call in group.calls:
             for buffer in call.reads:
@@ -123,6 +150,7 @@ def _placed(
         batch=lower.batch,
         chunk=lower.chunk,
         groups=groups,
+        setup=setup,
         inputs={t.node.attrs["name"]: views[t] for t in graph.inputs},
         variables={name: views[t] for name, t in graph.variables.items()},
         outputs=outputs,

@@ -16,6 +16,9 @@ from opsin.errors import DataError
 Source: TypeAlias = "Path | bytes"
 """A picture's file, or the bytes of one."""
 
+INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+"""Pillow's, which smooth where a picture becomes smaller."""
+
 GREY_MODES = ("1", "L", "LA", "I", "F")
 
 
@@ -28,6 +31,26 @@ class Header:
     grey: bool
 
 
+@dataclass(frozen=True)
+class Crop:
+    """The way of ImageNet's networks: the shorter side becomes `resize` pixels, then the middle is cut out.
+
+    Sizes and places are rounded as torchvision rounds them, so that the pixels are the same.
+    """
+
+    resize: int
+    interpolation: str
+    """A key of `INTERPOLATIONS`."""
+
+    def apply(self, image: Image.Image, height: int, width: int) -> Image.Image:
+        """The middle of the resized picture."""
+        shorter = min(image.size)
+        columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
+        resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
+        left, top = round((columns - width) / 2), round((rows - height) / 2)
+        return resized.crop((left, top, left + width, top + height))
+
+
 def read_header(source: Source, name: str) -> Header:
     """Size and kind of a picture; `DataError` where the file is none."""
     try:
@@ -38,19 +61,23 @@ def read_header(source: Source, name: str) -> Header:
         raise _explain(error, source, name) from None
 
 
-def read_picture(source: Source, name: str, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None) -> NDArray[np.uint8]:
     """The picture as uint8 C×H×W; a picture of other proportions loses what sticks out at two edges.
 
-    `name` is what messages call it. Raises `DataError` where the file is missing, no picture, or
-    truncated.
+    `name` is what messages call it. With a `crop`, more of all four edges goes. Raises `DataError` where the file is
+    missing, no picture, or truncated.
     """
     channels, height, width = shape
     try:
         with _open(source) as image:
-            image.draft(None, (2 * width, 2 * height))  # lets JPEG skip detail that the resizing would lose
+            if crop is None:
+                image.draft(None, (2 * width, 2 * height))  # lets JPEG skip detail that the resizing would lose
             ImageOps.exif_transpose(image, in_place=True)
             plain = _plain(image, "L" if channels == 1 else "RGB")
-            fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BICUBIC)
+            if crop is None:
+                fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BICUBIC)
+            else:
+                fitted = crop.apply(plain, height, width)
             pixels = np.asarray(fitted, np.uint8).reshape(height, width, channels)
             return np.ascontiguousarray(pixels.transpose(2, 0, 1))
     except Exception as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Pictures
-from opsin.data.pictures import Source, read_picture
+from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_picture
 from opsin.errors import DataError
 
 DARK, LIGHT = 64, 160
@@ -22,7 +22,8 @@ class Preprocessing:
     """Pictures become `channels`×`height`×`width`, and each pixel value v (0…255) `(v/255 - mean) / std`.
 
     `dark_background` is set where the network learnt from light strokes on black, such as MNIST's:
-    pictures read from files with a light border, such as ink on paper, are then inverted.
+    pictures read from files with a light border, such as ink on paper, are then inverted. `crop` says how a picture
+    file comes to that size; without it as much of the picture is kept as fits.
     """
 
     channels: int
@@ -31,6 +32,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dark_background: bool = False
+    crop: Crop | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -62,7 +64,7 @@ class Preprocessing:
 
     def read(self, source: Source, name: str) -> NDArray[np.uint8]:
         """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
-        pixels = read_picture(source, name, self.shape)
+        pixels = read_picture(source, name, self.shape, self.crop)
         if self.dark_background and _border(pixels[None])[0] > LIGHT:
             return 255 - pixels
         return pixels
@@ -76,11 +78,12 @@ class Preprocessing:
         try:
             sizes = [int(data[key]) for key in ("channels", "height", "width")]
             mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))
-            made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]))
+            crop = data.get("crop") and Crop(int(data["crop"]["resize"]), str(data["crop"]["interpolation"]))
+            made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop)
         except (KeyError, TypeError, ValueError):
             raise DataError("the preprocessing is not described completely") from None
         sound = len(mean) == len(std) == made.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
-        if not sound:
+        if not sound or (crop and (crop.resize < max(sizes[1:]) or crop.interpolation not in INTERPOLATIONS)):
             raise DataError("the preprocessing's numbers make no sense")
         return made
 

@@ -2,5 +2,6 @@
 
 from opsin.model.model import Engine, Model, load
 from opsin.model.results import Evaluation, Prediction
+from opsin.model.states import read_state
 
-__all__ = ["Engine", "Evaluation", "Model", "Prediction", "load"]
+__all__ = ["Engine", "Evaluation", "Model", "Prediction", "load", "read_state"]

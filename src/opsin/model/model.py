@@ -19,7 +19,10 @@ from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
 from opsin.model.results import Evaluation, Prediction
+from opsin.model.states import fit, opened
+from opsin.model.tensors import Stored
 from opsin.ops import OPS
+from opsin.zoo.weights import WEIGHTS
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
 """Compiles a graph for a batch and a number of threads (`None`: every core)."""
@@ -56,9 +59,20 @@ class Model:
     threads: int | None = None
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
-    def load_state(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """Takes over parameters and running statistics, by name; other names are ignored."""
-        self.state = {name: values[name] for name in self.graph.variables}
+    def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
+        """Takes over parameters and running statistics, by name, from a file (see `read_state`) or a mapping.
+
+        Names and shapes have to be the network's, all of them; what only training needs may be there, too. Otherwise
+        `ModelError` says what is missing, unexpected or of another shape, and the model stays as it is.
+        """
+        renames = WEIGHTS[self.network].renames if self.network in WEIGHTS else ()
+        if isinstance(values, str | os.PathLike):
+            with opened(Path(values)) as tensors:
+                self.state = fit(self.graph, self.layers, tensors, renames)
+        else:
+            tensors = {name: Stored.of(np.asarray(array)) for name, array in values.items()}
+            self.state = fit(self.graph, self.layers, tensors, renames)
+        self.goldens = None
         for program in self._programs.values():
             program.load_state(self.state)
 

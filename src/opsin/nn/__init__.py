@@ -1,8 +1,9 @@
 """Networks as people write them: layers, losses, optimizers and schedules, and how they become graphs."""
 
-from opsin.nn import losses, optimizers, schedules
+from opsin.nn import initializers, losses, optimizers, schedules
 from opsin.nn.describe import Description, Row, describe
 from opsin.nn.init import initial_state
+from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Init, Layer, Sequential, named_layers
 from opsin.nn.layers import (
     GELU,
@@ -28,17 +29,18 @@ from opsin.nn.layers import (
     Sigmoid,
     SiLU,
     Softmax,
+    StochasticDepth,
     Tanh,
     Upsample,
-    fan_in_uniform,
 )
 from opsin.nn.trace import PictureShape, layer_kinds, trace
 from opsin.nn.training_graph import Loss, training_graph
 
 __all__ = [
     "GELU", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "Description", "Dropout",
-    "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "L2Pool2d", "Layer", "LeakyReLU",
-    "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU", "ReLU6", "Row",
-    "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "Upsample", "describe", "fan_in_uniform", "initial_state",
-    "layer_kinds", "losses", "named_layers", "optimizers", "schedules", "trace", "training_graph",
+    "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "Initializer", "L2Pool2d",
+    "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
+    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "describe",
+    "fan_in_uniform", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers", "schedules",
+    "trace", "training_graph",
 ]  # fmt: skip

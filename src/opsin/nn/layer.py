@@ -28,6 +28,9 @@ class Layer:
     twice keeps its first path and shares its parameters.
     """
 
+    pretrained: str | None = None
+    """The network of the zoo with whose published weights this one begins, rather than with its layers' initial values."""
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the layer computes, written with `opsin.ops` and other layers."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
@@ -56,6 +59,14 @@ class Layer:
         of the layer needs another shape than the first.
         """
         return current_trace().parameter(self, name, shape, init, trainable)
+
+    def auxiliary(self, logits: Tensor, weight: float) -> None:
+        """In training the loss of `logits` counts, too, `weight` times. Otherwise they are ignored.
+
+        Classifiers in the middle of a network give its lower layers a shorter way to the loss (Szegedy et al. 2015).
+        """
+        if self.training:
+            current_trace().auxiliaries.append((logits, weight))
 
     @property
     def training(self) -> bool:
@@ -115,13 +126,14 @@ def named_layers(network: Layer) -> dict[str, Layer]:
 
 
 class Trace:
-    """What a network declares while its `forward` runs: variables, their updates, and uses of randomness."""
+    """What a network declares while its `forward` runs: variables and their updates, auxiliary logits, randomness."""
 
     def __init__(self, network: Layer, training: bool) -> None:
         self.layers = named_layers(network)
         self.paths = {id(layer): path for path, layer in self.layers.items()}
         self.training = training
         self.updates: dict[str, Tensor] = {}
+        self.auxiliaries: list[tuple[Tensor, float]] = []
         self._variables: dict[str, tuple[Layer, Tensor]] = {}
         self._sites = 0
 

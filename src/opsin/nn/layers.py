@@ -1,39 +1,39 @@
 """The layers of the field, under PyTorch's names and with its meanings and parameter names.
 
 Sizes given as one number hold for rows and columns alike. Input channels are never given: a layer sees
-them when it is traced.
+them when it is traced. `weight_init` and `bias_init` are functions of the weight's shape, see `opsin.nn.initializers`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from opsin import ops
 from opsin.errors import ShapeError, UsageError
-from opsin.graph import Shape, Tensor, product
-from opsin.nn.layer import Init, Layer, current_trace
-from opsin.ops.sliding import Padding, Pair, picture, to_pair
-
-
-def fan_in_uniform(shape: Shape) -> Init:
-    """Uniform within ±1/√(inputs of a unit), for a weight of `shape`: PyTorch's default."""
-    return ("uniform", 1 / math.sqrt(float(math.prod(_whole(shape[1:])))))
+from opsin.graph import Tensor, product
+from opsin.nn.initializers import Initializer, fan_in_uniform
+from opsin.nn.layer import Layer, current_trace
+from opsin.ops.sliding import Padding, Pair, picture, same_padding, to_pair
 
 
 @dataclass(eq=False)
 class Conv2d(Layer):
-    """Convolution, N × C × H × W → N × `out` × H' × W'. Parameters `weight` out × C/groups × kh × kw and `bias` out."""
+    """Convolution, N × C × H × W → N × `out` × H' × W'. Parameters `weight` out × C/groups × kh × kw and `bias` out.
+
+    The padding "same" gives H / stride rows, rounded up, and likewise columns, as TensorFlow's does.
+    """
 
     out: int
     kernel: int | Pair
     stride: int | Pair = 1
-    padding: int | Pair | Padding = 0
+    padding: int | Pair | Padding | Literal["same"] = 0
     dilation: int | Pair = 1
     groups: int = 1
     bias: bool = True
+    weight_init: Initializer = fan_in_uniform
+    bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
         _need_units("Conv2d", "channel", self.out)
@@ -41,9 +41,16 @@ class Conv2d(Layer):
     def forward(self, x: Tensor) -> Tensor:
         channels = _channels("conv2d", x, self.groups)
         shape = (self.out, channels // self.groups, *to_pair("conv2d", self.kernel))
-        weight = self.parameter("weight", shape, fan_in_uniform(shape))
-        bias = self.parameter("bias", (self.out,), fan_in_uniform(shape)) if self.bias else None
-        return ops.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        weight = self.parameter("weight", shape, self.weight_init(shape))
+        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
+        return ops.conv2d(x, weight, bias, self.stride, self._padding(x), self.dilation, self.groups)
+
+    def _padding(self, x: Tensor) -> int | Pair | Padding:
+        if self.padding != "same":
+            return self.padding
+        _, _, size = picture("conv2d", x.type)
+        kernel, stride, dilation = (to_pair("conv2d", pair) for pair in (self.kernel, self.stride, self.dilation))
+        return same_padding(size, kernel, stride, dilation)
 
 
 @dataclass(eq=False)
@@ -61,6 +68,8 @@ class ConvTranspose2d(Layer):
     groups: int = 1
     bias: bool = True
     dilation: int | Pair = 1
+    weight_init: Initializer = fan_in_uniform
+    bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
         _need_units("ConvTranspose2d", "channel", self.out)
@@ -70,8 +79,8 @@ class ConvTranspose2d(Layer):
     def forward(self, x: Tensor) -> Tensor:
         channels = _channels("conv_transpose2d", x, self.groups)
         shape = (channels, self.out // self.groups, *to_pair("conv_transpose2d", self.kernel))
-        weight = self.parameter("weight", shape, fan_in_uniform(shape))
-        bias = self.parameter("bias", (self.out,), fan_in_uniform(shape)) if self.bias else None
+        weight = self.parameter("weight", shape, self.weight_init(shape))
+        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
         return ops.conv_transpose2d(
             x, weight, bias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
@@ -83,6 +92,8 @@ class Linear(Layer):
 
     out: int
     bias: bool = True
+    weight_init: Initializer = fan_in_uniform
+    bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
         _need_units("Linear", "feature", self.out)
@@ -91,8 +102,8 @@ class Linear(Layer):
         if x.rank != 2:
             raise ShapeError(f"linear: expected N × features, got {x.type}; put Flatten() before this layer")
         shape = (self.out, *x.shape[1:])
-        weight = self.parameter("weight", shape, fan_in_uniform(shape))
-        bias = self.parameter("bias", (self.out,), fan_in_uniform(shape)) if self.bias else None
+        weight = self.parameter("weight", shape, self.weight_init(shape))
+        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
         return ops.linear(x, weight, bias)
 
 
@@ -250,13 +261,32 @@ class Dropout(Layer):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p < 1:
-            raise UsageError(f"Dropout: the probability to drop is at least 0 and below 1, not {self.p}")
+        _need_probability("Dropout", self.p)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
         return ops.dropout(x, 1 - self.p, *current_trace().randomness())
+
+
+@dataclass(eq=False)
+class StochasticDepth(Layer):
+    """In training sets whole pictures to 0 with probability `p` and divides the rest by 1 - p (Huang et al. 2016).
+
+    Before the sum of a residual block it leaves the shortcut alone.
+    """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        _need_probability("StochasticDepth", self.p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        seed, step, site = current_trace().randomness()
+        kept = ops.bernoulli(seed, step, (*x.shape[:1], *[1] * (x.rank - 1)), 1 - self.p, site)
+        return ops.multiply(x, ops.multiply(kept, 1 / (1 - self.p)))
 
 
 class Function(Layer):
@@ -337,10 +367,9 @@ def _channels(name: str, x: Tensor, groups: int) -> int:
     return channels
 
 
-def _whole(shape: Shape) -> tuple[int, ...]:
-    if not all(isinstance(size, int) for size in shape):
-        raise ShapeError(f"linear: only the batch may be free, not the {shape[0]} input features")
-    return tuple(size for size in shape if isinstance(size, int))
+def _need_probability(layer: str, p: float) -> None:
+    if not 0 <= p < 1:
+        raise UsageError(f"{layer}: the probability to drop is at least 0 and below 1, not {p}")
 
 
 def _need_units(layer: str, unit: str, count: int) -> None:

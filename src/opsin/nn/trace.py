@@ -13,12 +13,14 @@ PictureShape = tuple[int, int, int]
 def trace(network: Layer, input_shape: PictureShape = (1, 28, 28), training: bool = False) -> Graph:
     """The graph from the input "pictures", N × C × H × W, to the output "logits", whatever the network returns.
 
-    With `training`, batch normalisation uses the batch's statistics and its running ones are updated,
-    and dropout drops. Raises `ShapeError`, with the layer's path, where two layers do not fit.
+    With `training`, batch normalisation uses the batch's statistics and its running ones are updated, dropout drops,
+    and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … Raises `ShapeError`, with
+    the layer's path, where two layers do not fit.
     """
     pictures = picture_input(input_shape)
-    logits, updates = run_forward(network, pictures, training)
-    return Graph((pictures,), {"logits": logits}, updates).verify()
+    logits, found = run_forward(network, pictures, training)
+    more = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries, start=1)}
+    return Graph((pictures,), {"logits": logits} | more, found.updates).verify()
 
 
 def picture_input(shape: PictureShape) -> Tensor:
@@ -28,13 +30,12 @@ def picture_input(shape: PictureShape) -> Tensor:
     return input_tensor("pictures", (BATCH, *shape))
 
 
-def run_forward(network: Layer, pictures: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `network` makes of `pictures`, and the updates of variables that go with it."""
+def run_forward(network: Layer, pictures: Tensor, training: bool) -> tuple[Tensor, Trace]:
+    """What `network` makes of `pictures`, and what it declares on the way."""
     if not isinstance(network, Layer):
         raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")
     with tracing(Trace(network, training)) as current:
-        logits = network(pictures)
-        return logits, current.updates
+        return network(pictures), current
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:

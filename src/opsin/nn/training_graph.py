@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 from opsin import ops
 from opsin.errors import GraphError, ShapeError
@@ -21,20 +22,23 @@ def training_graph(
 ) -> Graph:
     """One step: inputs "pictures", "labels" (N whole numbers) and "learning_rate" (a scalar).
 
-    Outputs "loss" (before the step) and "correct" (how many pictures of the batch were recognised, as a real
-    number). A run updates the parameters, the optimizer's memory, running statistics and "random.step".
+    Outputs "loss" (before the step, with the shares of auxiliary classifiers) and "correct" (how many pictures of the
+    batch were recognised, as a real number). A run updates the parameters, the optimizer's memory, running statistics
+    and "random.step".
     """
     pictures = picture_input(input_shape)
     labels, rate = input_tensor("labels", (BATCH,), INT), input_tensor("learning_rate", ())
-    logits, updates = run_forward(network, pictures, training=True)
+    logits, found = run_forward(network, pictures, training=True)
     if logits.rank != 2:
         raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
     with scope("loss"):
-        outputs = {"loss": loss(logits, labels), "correct": ops.sum(ops.equal(ops.argmax(logits), labels))}
+        shares = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in found.auxiliaries]
+        total = reduce(ops.add, shares, loss(logits, labels))
+        outputs = {"loss": total, "correct": ops.sum(ops.equal(ops.argmax(logits), labels))}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
     gradients = ops.gradients(outputs["loss"], parameters)
     learned = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
     if not learned:
         raise GraphError("the loss depends on no parameter, so that there is nothing to train")
     steps = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate)
-    return Graph((pictures, labels, rate), outputs, steps | updates).verify()
+    return Graph((pictures, labels, rate), outputs, steps | found.updates).verify()

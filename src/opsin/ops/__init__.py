@@ -4,7 +4,7 @@ The primitives, which engines know by name, are in `OPS`; the functions below ap
 tensors, or compose them. Nothing here knows layouts, threads or speed.
 """
 
-from opsin.ops.activation import gelu, hard_swish, leaky_relu, relu6, silu
+from opsin.ops.activation import gelu, hard_sigmoid, hard_swish, leaky_relu, relu6, silu
 from opsin.ops.argmax import argmax
 from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
 from opsin.ops.batch_norm import batch_norm, batch_norm_training
@@ -37,8 +37,8 @@ __all__ = [
     "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "argmax", "avg_pool2d",
     "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to", "cast", "clip", "concat",
     "constant", "conv2d", "conv_transpose2d", "divide", "dropout", "equal", "erf", "exp", "flatten", "gelu",
-    "global_avg_pool2d", "global_max_pool2d", "gradients", "greater", "hard_swish", "l2_pool2d", "leaky_relu",
-    "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean",
+    "global_avg_pool2d", "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "l2_pool2d",
+    "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean",
     "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6", "resample2d",
     "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
     "subtract", "sum", "tanh", "transpose", "upsample", "variance", "where",

@@ -27,9 +27,14 @@ def silu(x: Tensor) -> Tensor:
     return multiply(x, sigmoid(x))
 
 
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """relu6(x + 3) / 6 (Howard et al. 2019)."""
+    return multiply(relu6(add(x, 3.0)), 1.0 / 6.0)
+
+
 def hard_swish(x: Tensor) -> Tensor:
-    """x · relu6(x + 3) / 6 (Howard et al. 2019)."""
-    return multiply(x, multiply(relu6(add(x, 3.0)), 1.0 / 6.0))
+    """x · hard_sigmoid(x) (Howard et al. 2019)."""
+    return multiply(x, hard_sigmoid(x))
 
 
 def gelu(x: Tensor) -> Tensor:

@@ -143,6 +143,20 @@ def to_padding(name: str, value: int | Pair | Padding) -> Padding:
     return to_pair(name, rows), to_pair(name, columns)
 
 
+def same_padding(size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
+    """The padding that gives size / stride places, rounded up; an odd one has its larger half below and on the right.
+
+    TensorFlow's "SAME", and PyTorch's "same" where the stride is 1.
+    """
+    extent = Sliding(size, kernel, stride, ((0, 0), (0, 0)), dilation).extent
+    rows, columns = ((-(-size[axis] // stride[axis]) - 1) * stride[axis] + extent[axis] - size[axis] for axis in (0, 1))
+    return _halves(rows), _halves(columns)
+
+
+def _halves(total: int) -> Pair:
+    return max(total, 0) // 2, (max(total, 0) + 1) // 2
+
+
 def random_sliding(rng: np.random.Generator, *, pool: bool) -> Sliding:
     """A small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
     kernel = (sampling.between(rng, 1, 5), sampling.between(rng, 1, 5))

@@ -12,8 +12,7 @@ from opsin.nn import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential
 from opsin.zoo.registry import register
 
 
-@register
-def lenet5(classes: int = 10) -> Layer:
+def network(classes: int) -> Layer:
     """Pictures N × C × H × W → N × `classes`; made for 28 × 28, and takes any size from 12 × 12."""
     return Sequential(
         ("conv1", Conv2d(6, 5, padding=2)),
@@ -29,3 +28,6 @@ def lenet5(classes: int = 10) -> Layer:
         ("relu4", ReLU()),
         ("fc3", Linear(classes)),
     )
+
+
+lenet5 = register("lenet5", network, (1, 28, 28), classes=10)

@@ -62,8 +62,7 @@ class TableConv2d(Layer):
         return ops.conv2d(x, ops.multiply(weight, table), bias)
 
 
-@register
-def lenet5_1998(classes: int = 10) -> Layer:
+def network(classes: int) -> Layer:
     """Pictures N × C × 28 × 28 → N × `classes`."""
     return Sequential(
         ("c1", Conv2d(6, 5, padding=2)),
@@ -81,3 +80,6 @@ def lenet5_1998(classes: int = 10) -> Layer:
         ("squash6", ScaledTanh()),
         ("output", Linear(classes)),
     )
+
+
+lenet5_1998 = register("lenet5_1998", network, (1, 28, 28), classes=10)

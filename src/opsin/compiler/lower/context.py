@@ -22,8 +22,8 @@ BLOCK = 4096
 class Lowering:
     """The state of lowering one graph. Rules read operands with `view`, and give results with `bind`."""
 
-    def __init__(self, batch: int, chunk: int, target: Target) -> None:
-        self.batch, self.chunk, self.target = batch, chunk, target
+    def __init__(self, batch: int, chunk: int, target: Target, exact: bool) -> None:
+        self.batch, self.chunk, self.target, self.exact = batch, chunk, target, exact
         self.views: dict[Tensor, View] = {}
         self.calls: list[Call] = []
         self.scope = ""

@@ -4,60 +4,26 @@ from __future__ import annotations
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.cluster import Cluster
+from opsin.compiler.lower import winograd
 from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
 from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
 from opsin.graph import Node, Tensor
-from opsin.kernels.conv import Conv2d, Window
+from opsin.kernels.conv import Conv2d
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.expression import IDENTITY
 from opsin.kernels.reduce import Combine
 
-SCRATCH = 64 * 1024
-"""Elements of padded rows that a block should stay below: half a megabyte of second-level cache is common."""
-PARALLEL = 16
-"""Blocks there should be at least, so that threads share them evenly."""
 PARTIAL = 16 * 1024 * 1024
 """Elements that all partial weight gradients of one convolution should stay below."""
 
 
-class Geometry:
-    """How one convolution slides: x (N C H W) → N K OH OW."""
-
-    def __init__(self, x: View, filters: int, kernel: tuple[int, int], out: tuple[int, int], attrs: dict) -> None:  # type: ignore[type-arg]
-        self.stride: tuple[int, int] = attrs["stride"]
-        self.dilation: tuple[int, int] = attrs["dilation"]
-        self.groups: int = attrs["groups"]
-        (self.top, _), (left, _) = attrs["padding"]
-        self.kernel, self.out = kernel, out
-        _, channels, self.height, self.width = x.shape
-        self.filters = filters // self.groups
-        self.window = Window(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
-        self.needed = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
-        self.padded = left != 0 or self.needed > self.width
-        before, skip = max(0, left), max(0, -left)
-        self.margin = (before, skip, min(self.width - skip, self.needed - before), self.needed)
-
-    @property
-    def down(self) -> tuple[int, ...]:
-        """The arguments kh, stride, dilation and top, and the margin's."""
-        return (self.kernel[0], self.stride[0], self.dilation[0], self.top, *self.margin)
-
-    def rows_read(self, rows: int) -> int:
-        return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
-
-    def block(self, pictures: int) -> tuple[int, int, int]:
-        """(rows a block, blocks a picture, scratch elements a thread)."""
-        height = self.out[0]
-        rows = -(-height // max(1, -(-PARALLEL // pictures)))
-        row = self.needed * self.window.pixel
-        while self.padded and rows > 1 and self.rows_read(rows) * row > SCRATCH:
-            rows = -(-rows // 2)
-        return rows, -(-height // rows), self.rows_read(rows) * row if self.padded else 0
-
-
 def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """The call of `Conv2d` on dense views."""
+    """The calls for one convolution of dense views."""
+    if not lower.exact and winograd.suits(geometry):
+        winograd.convolve(lower, x, w, geometry, tail, macs)
+        return
     rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
     arguments: list[Argument] = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
@@ -121,6 +87,11 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     kernel: tuple[int, int] = node.attrs["kernel"]
     geometry = Geometry(x, g.shape[1], kernel, (g.shape[2], g.shape[3]), node.attrs)
     result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
+    lower.bind(node.output, result)
+    macs = int(node.op.macs(node))  # type: ignore[arg-type]
+    if not lower.exact and winograd.suits(geometry):
+        winograd.weight_gradient(lower, x, g, geometry, result, macs)
+        return
     count = x.shape[0]
     chunks = min(-(-count // lower.chunk), max(4, PARTIAL // result.size))
     pictures = -(-count // chunks)
@@ -129,7 +100,6 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     spec = Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.padded)
     scratch = geometry.height * geometry.needed * geometry.window.pixel if geometry.padded else 0
     sizes = [count, geometry.height, geometry.width, geometry.out[0], *geometry.down, pictures]
-    macs = int(node.op.macs(node))  # type: ignore[arg-type]
     target = partial if chunks > 1 else result
     if pictures == lower.chunk and count == lower.batch:
         lower.per_chunk(spec, [x, g, target, *sizes], [x, g], [target], scratch=scratch, macs=macs)
@@ -137,7 +107,6 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
         lower.free(spec, [x, g, target, *sizes], [x, g], [target], chunks, scratch, macs)
     if chunks > 1:
         combine(lower, partial, result)
-    lower.bind(node.output, result)
 
 
 def combine(lower: Lowering, partial: View, result: View) -> None:

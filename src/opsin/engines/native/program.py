@@ -47,9 +47,10 @@ class Native:
             self._tables[offset : offset + buffer.size] = data.view(np.float32)
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
+        self._prepared = False
         self._lock = threading.Lock()
-        groups, calls, sizes = (self._words[name].ctypes.data for name in ("groups", "calls", "sizes"))
-        self._job = Job(groups, calls, sizes, [array.ctypes.data for array in self._scratch])
+        self._setup = self._job(0, plan.setup)
+        self._step = self._job(plan.setup, len(plan.groups) - plan.setup)
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
@@ -58,7 +59,7 @@ class Native:
 
     def _home(self, buffer: Buffer) -> tuple[Array, int]:
         plan = self.plan
-        if buffer.role in ("input", "variable"):
+        if buffer in plan.permanent:
             return self._permanent, plan.permanent[buffer]
         if buffer.role == "table":
             return self._tables, plan.tables[buffer]
@@ -95,9 +96,16 @@ class Native:
         for line, group in zip(groups, plan.groups, strict=True):
             line[:] = (int(group.by_image), first, first + len(group.calls))
             first += len(group.calls)
-        chunks = -(-plan.batch // plan.chunk)
-        sizes = np.array([len(groups), plan.batch, plan.chunk, chunks], np.int64)
-        return {"arguments": words, "groups": groups, "calls": calls, "sizes": sizes}
+        return {"arguments": words, "groups": groups, "calls": calls}
+
+    def _job(self, first: int, count: int) -> Job | None:
+        """What the driver needs to run `count` groups from number `first` on."""
+        plan, words = self.plan, self._words
+        sizes = np.array([count, plan.batch, plan.chunk, -(-plan.batch // plan.chunk)], np.int64)
+        words[f"sizes from {first}"] = sizes
+        groups = words["groups"].ctypes.data + 8 * GROUP_WORDS * first
+        scratch = [array.ctypes.data for array in self._scratch]
+        return Job(groups, words["calls"].ctypes.data, sizes.ctypes.data, scratch) if count else None
 
     # -- running ------------------------------------------------------------------------------
 
@@ -107,8 +115,11 @@ class Native:
         with self._lock:
             for name, array in given.items():
                 self._inputs[name][...] = array
-            if self.plan.groups:
-                pool(self.threads).run(self._job)
+            if self._setup and not self._prepared:
+                pool(self.threads).run(self._setup)
+            self._prepared = True
+            if self._step:
+                pool(self.threads).run(self._step)
             return {name: np.array(array) for name, array in self._outputs.items()}
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:
@@ -130,6 +141,7 @@ class Native:
         """Sets the variables named in `values`; `ShapeError` where a name or a shape is not the graph's."""
         for name, array in checked_state(self.graph, values, np.float32).items():
             self._variables[name][...] = array
+        self._prepared = False
 
 
 def _aligned(size: int) -> Array:
@@ -139,13 +151,16 @@ def _aligned(size: int) -> Array:
     return raw[skip : skip + max(1, size)]
 
 
-def compile(graph: Graph, batch: int, threads: int | None = None, target: Target | None = None) -> Native:
+def compile(
+    graph: Graph, batch: int, threads: int | None = None, target: Target | None = None, exact: bool = False
+) -> Native:
     """`graph` as a program for `batch` pictures a run, on `threads` threads (all processors by default).
 
-    `target` overrides the row of the target table, for tests. The bits of all results are the same for
-    every number of threads. `CompileError` where this processor has no row, or a graph has no kernel.
+    `exact` keeps to algorithms that round as direct summation does, without Winograd's.
+    `target` overrides the row of the target table, for tests. The bits of all results are the same for every
+    number of threads. `CompileError` where this processor has no row, or a graph has no kernel.
     """
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
-    return Native(make_plan(graph, batch, row), threads or default_threads(), row)
+    return Native(make_plan(graph, batch, row, exact), threads or default_threads(), row)

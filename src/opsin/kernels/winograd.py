@@ -1,0 +1,388 @@
+"""Winograd's minimal filtering F(4×4, 3×3): a 3×3 convolution with a quarter of the multiplications.
+
+A. Lavin & S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016): a tile of 4×4 outputs
+needs 6×6 inputs; Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, where ⊙, summed over channels, is 36 small matrix
+products. The transforms use halves up to 1/24 and factors up to 8, so the result is rounded about ten
+times as coarsely as by direct summation.
+
+Tiles are handled in blocks: inputs are transformed into scratch memory, multiplied there with the
+register tile, and the sums transformed back, all before the next block, so that they stay in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+
+STEP, SIDE = 4, 6
+"""Outputs and inputs of a tile along one axis."""
+POINTS = SIDE * SIDE
+"""Matrix products."""
+LINE = 16
+"""Elements of a cache line, left between the points: the 36 numbers of a transform are written far apart, and
+distances that are a power of two would all fall into the same few places of a cache."""
+
+
+def input_row(d: Sequence[Value]) -> list[Value]:
+    """Bᵀ times a column of six."""
+    k = d[0].builder
+    even, odd = k.fma(k.constant(-4.0, d[2].kind), d[2], d[4]), k.fma(k.constant(-4.0, d[1].kind), d[1], d[3])
+    far, near = d[4] - d[2], (d[3] - d[1]) * 2.0
+    return [
+        k.fma(k.constant(4.0, d[0].kind), d[0], k.fma(k.constant(-5.0, d[2].kind), d[2], d[4])),
+        even + odd,
+        even - odd,
+        far + near,
+        far - near,
+        k.fma(k.constant(4.0, d[1].kind), d[1], k.fma(k.constant(-5.0, d[3].kind), d[3], d[5])),
+    ]
+
+
+def output_row(m: Sequence[Value]) -> list[Value]:
+    """Aᵀ times a column of six: four outputs."""
+    k = m[0].builder
+    a, b, c, d = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
+
+    def scaled(factor: float, value: Value, rest: Value) -> Value:
+        return k.fma(k.constant(factor, value.kind), value, rest)
+
+    return [m[0] + a + c, scaled(2.0, d, b), scaled(4.0, c, a), scaled(8.0, d, b) + m[5]]
+
+
+def filter_row(g: Sequence[Value]) -> list[Value]:
+    """G times a column of three: six points."""
+    ends, sides = (g[0] + g[2]) * (-1 / 6), g[1] * (1 / 6)
+    outer, middle = g[0] * (1 / 24) + g[2] * (1 / 6), g[1] * (1 / 12)
+    return [g[0] * 0.25, ends - sides, ends + sides, outer + middle, outer - middle, g[2]]
+
+
+def gradient_row(y: Sequence[Value]) -> list[Value]:
+    """A times a column of four: six points, the transpose of `output_row`."""
+    a, b = y[0] + y[2], y[1] + y[3]
+    c, d = y[0] + y[2] * 4.0, (y[1] + y[3] * 4.0) * 2.0
+    return [y[0], a + b, a - b, c + d, c - d, y[3]]
+
+
+def filter_gradient_row(u: Sequence[Value]) -> list[Value]:
+    """Gᵀ times a column of six: three taps, the transpose of `filter_row`."""
+    inner, outer = u[1] + u[2], u[3] + u[4]
+    return [
+        u[0] * 0.25 - inner * (1 / 6) + outer * (1 / 24),
+        (u[2] - u[1]) * (1 / 6) + (u[3] - u[4]) * (1 / 12),
+        (outer - inner) * (1 / 6) + u[5],
+    ]
+
+
+def both_axes(
+    rows: int, columns: int, read: Callable[[int, int], Value], transform: Callable[[Sequence[Value]], list[Value]]
+) -> list[list[Value]]:
+    """`transform` applied to every column of a `rows` × `columns` tile, and then to every row."""
+    down = [transform([read(i, j) for i in range(rows)]) for j in range(columns)]
+    return [transform([down[j][i] for j in range(columns)]) for i in range(len(down[0]))]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """The arguments that say where tiles lie: of pictures H × W, `down` × `across` tiles for OH × OW outputs."""
+
+    height: Value
+    width: Value
+    out_height: Value
+    out_width: Value
+    top: Value
+    left: Value
+    down: Value
+    across: Value
+    count: Value
+
+    @staticmethod
+    def bind(k: Builder) -> Tiling:
+        """Declares the nine arguments: H, W, OH, OW, top, left, tiles down, across, and in all."""
+        names = ("H", "W", "OH", "OW", "top", "left", "down", "across", "count")
+        return Tiling(*(k.index(name) for name in names))
+
+    def place(self, number: Value) -> tuple[Value, Value, Value]:
+        """(picture, first output row, first output column) of tile `number`."""
+        own = self.down * self.across
+        inside = number % own
+        return number // own, inside // self.across * STEP, inside % self.across * STEP
+
+
+def read_tile(
+    k: Builder,
+    x: Buffer,
+    patch: Buffer,
+    size: tuple[Value, Value],
+    corner: tuple[Value, Value, Value],
+    side: int,
+    channels: int,
+    lanes: int,
+    use: Callable[[Buffer, Operand], None],
+) -> None:
+    """Runs `use(buffer, row)` on `side` × `side` pixels from `corner`: in place, or copied between zeros to `patch`."""
+    (height, width), (picture, y, x0) = size, corner
+    inside = (y >= 0) & (x0 >= 0) & (y + side <= height) & (x0 + side <= width)
+    with k.when(inside) as branch:
+        use(k.offset(x, ((picture * height + y) * width + x0) * channels), width * channels)
+    with k.otherwise(branch):
+        with k.loop(0, side) as i, k.loop(0, side) as j:
+            row, column = y + i, x0 + j
+            target = k.offset(patch, (i * side + j) * channels)
+            there = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            source = k.offset(x, ((picture * height + row) * width + column) * channels)
+            with k.when(there) as case:
+                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.load(source, c, lanes, n), n))
+            with k.otherwise(case):
+                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
+        use(patch, k.constant(side * channels, width.kind))
+
+
+def transform_tile(
+    k: Builder,
+    source: Buffer,
+    row: Operand,
+    target: Buffer,
+    point: Operand,
+    side: int,
+    channels: int,
+    lanes: int,
+    transform: Callable[[Sequence[Value]], list[Value]],
+) -> None:
+    """Transforms `side` × `side` pixels to 36 points, `point` elements apart."""
+
+    def vector(c: Operand, count: int) -> None:
+        read = lambda i, j: k.load(source, i * row + j * channels + c, lanes, count)  # noqa: E731
+        for i, values in enumerate(both_axes(side, side, read, transform)):
+            for j, value in enumerate(values):
+                k.store(target, (i * SIDE + j) * point + c, value, count)
+
+    over_lanes(k, channels, lanes, vector)
+
+
+def panels(filters: int, target: Target) -> int:
+    """Panels of two vectors that hold `filters` columns."""
+    return -(-filters // (2 * target.lanes))
+
+
+def filters_point(channels: int, filters: int, target: Target) -> int:
+    """Elements from one point of u to the next."""
+    return panels(filters, target) * channels * 2 * target.lanes + LINE
+
+
+@dataclass(frozen=True)
+class WinogradFilters(KernelSpec):
+    """u = G w Gᵀ for every pair of channels, in panels: 36 × (panels × C × two vectors), `filters_point` apart.
+
+    Arguments: w (3 3 C K), u. A block is one input channel.
+    """
+
+    channels: int
+    filters: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_filters")
+        w, u = k.buffer("w"), k.buffer("u")
+        lanes, wide = target.lanes, 2 * target.lanes
+        size = filters_point(self.channels, self.filters, target)
+        with k.loop(k.begin, k.end) as channel:
+
+            def vector(first: Operand, count: int) -> None:
+                at = channel * self.filters + first
+                read = lambda i, j: k.load(w, (i * 3 + j) * (self.channels * self.filters) + at, lanes, count)  # noqa: E731
+                place = first // wide * (self.channels * wide) + channel * wide + first % wide
+                for i, values in enumerate(both_axes(3, 3, read, filter_row)):
+                    for j, value in enumerate(values):
+                        k.store(u, place + (i * SIDE + j) * size, value)
+
+            over_lanes(k, self.filters, lanes, vector)
+        return k.kernel()
+
+
+def register_rows(tiles: int, target: Target) -> int:
+    """Rows of the register tile for `tiles` tiles: as even as possible."""
+    most = (target.registers - 3) // 2
+    return -(-tiles // -(-tiles // most))
+
+
+def whole_rows(tiles: int, target: Target) -> int:
+    """`tiles`, rounded up to whole register tiles."""
+    rows = register_rows(tiles, target)
+    return -(-tiles // rows) * rows
+
+
+@dataclass(frozen=True)
+class Products:
+    """One of the 36 matrix products for one panel: `count` rows of v (… × channels) times u, to m."""
+
+    channels: int
+    across: int
+    rows: int
+
+    def emit(self, k: Builder, target: Target, v: Buffer, u: Buffer, m: Buffer, count: Operand) -> None:
+        """`m` has rows of `across` panels; rows up to the next whole register tile are computed, too."""
+        pair = 2 * target.lanes
+        with k.loop(0, count, self.rows) as row:
+            left = k.offset(v, row * self.channels)
+            sums = Tile(k, target, self.rows, Columns(0, 1, 2, target.lanes))
+            with k.loop(0, self.channels) as c:
+                sums.accumulate(lambda i: k.load(left, c + i * self.channels), u, c * pair)
+            for i in range(self.rows):
+                for j in range(2):
+                    k.store(m, (row + i) * (self.across * pair) + j * target.lanes, sums.value(i, j))
+
+
+def finish_tile(
+    k: Builder,
+    lanes: int,
+    filters: int,
+    m: Buffer,
+    point: Operand,
+    patch: Buffer,
+    tiling: Tiling,
+    number: Value,
+    epilogue: BoundEpilogue,
+) -> None:
+    """Transforms the sums of tile `number` back (36 rows of `m`, `point` elements apart), and gives those inside the
+    picture to the epilogue."""
+    picture, row, column = tiling.place(number)
+    down = k.minimum(STEP, tiling.out_height - row)
+    across = k.minimum(STEP, tiling.out_width - column)
+    corner = (picture * tiling.out_height + row) * tiling.out_width + column
+
+    def vector(first: Operand, count: int) -> None:
+        read = lambda i, j: k.load(m, (i * SIDE + j) * point + first, lanes)  # noqa: E731
+        for i, values in enumerate(both_axes(SIDE, SIDE, read, output_row)):
+            for j, value in enumerate(values):
+                k.store(patch, (i * STEP + j) * lanes, value)
+        with k.loop(0, down) as y, k.loop(0, across) as x:
+            value = k.load(patch, (y * STEP + x) * lanes, lanes)
+            at = (corner + y * tiling.out_width + x) * filters + first
+            epilogue.store(value, at, first, count)
+
+    over_lanes(k, filters, lanes, vector)
+
+
+@dataclass(frozen=True)
+class Winograd(KernelSpec):
+    """`y = epilogue(x ∗ w)` for 3×3 kernels of stride 1, by F(4×4, 3×3), a block of tiles at a time.
+
+    For many tiles: a block's transformed inputs and sums stay in cache, and every block reads all of u.
+
+    Arguments: x (N H W C), u of `WinogradFilters`; those of `Tiling`; the epilogue's, on arrays N OH OW K.
+    A block is `tiles` tiles. Scratch: see `scratch`.
+    """
+
+    channels: int
+    filters: int
+    tiles: int
+    epilogue: Epilogue = PLAIN
+
+    def scratch(self, target: Target) -> int:
+        """Float32 elements of scratch memory a thread needs: transformed inputs, sums, and one tile."""
+        wide = panels(self.filters, target) * 2 * target.lanes
+        held = whole_rows(self.tiles, target)
+        return POINTS * (held * (self.channels + wide) + 2 * LINE + max(self.channels, wide))
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd")
+        x, u = k.buffer("x"), k.buffer("u")
+        tiling = Tiling.bind(k)
+        epilogue = self.epilogue.bind(k)
+        held, across = whole_rows(self.tiles, target), panels(self.filters, target)
+        pair = 2 * target.lanes
+        v_point, m_point = held * self.channels + LINE, held * across * pair + LINE
+        u_point = filters_point(self.channels, self.filters, target)
+        v = k.scratch
+        m = k.offset(v, POINTS * v_point)
+        patch = k.offset(m, POINTS * m_point)
+        products = Products(self.channels, across, register_rows(self.tiles, target))
+        with k.loop(k.begin, k.end) as block:
+            first = block * self.tiles
+            count = k.minimum(self.tiles, tiling.count - first)
+            with k.loop(0, count) as t:
+                into = k.offset(v, t * self.channels)
+                input_tile(k, x, patch, tiling, first + t, into, v_point, self.channels, target.lanes)
+            with k.loop(0, POINTS) as point, k.loop(0, across) as panel:
+                right = k.offset(u, point * u_point + panel * (self.channels * pair))
+                out = k.offset(m, point * m_point + panel * pair)
+                products.emit(k, target, k.offset(v, point * v_point), right, out, count)
+            with k.loop(0, count) as t:
+                sums = k.offset(m, t * (across * pair))
+                finish_tile(k, target.lanes, self.filters, sums, m_point, patch, tiling, first + t, epilogue)
+        return k.kernel()
+
+
+def input_tile(
+    k: Builder,
+    x: Buffer,
+    patch: Buffer,
+    tiling: Tiling,
+    number: Value,
+    into: Buffer,
+    point: Operand,
+    channels: int,
+    lanes: int,
+) -> None:
+    """Transforms the inputs of tile `number` to 36 points, `point` elements apart."""
+    picture, row, column = tiling.place(number)
+
+    def transform(source: Buffer, step: Operand) -> None:
+        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row)
+
+    corner = (picture, row - tiling.top, column - tiling.left)
+    read_tile(k, x, patch, (tiling.height, tiling.width), corner, SIDE, channels, lanes, transform)
+
+
+@dataclass(frozen=True)
+class WinogradProducts(KernelSpec):
+    """`m[f, t, k] = Σ_c v[f, t, c] · u[f, c, k]` over all tiles at once: for few tiles, u is read once.
+
+    Arguments: v (36 × held × C), u of `WinogradFilters`, m (36 × held × panels), the points of v and m `LINE`
+    further apart; count, held. A block is one panel of one point; `held` is `whole_rows(count)`.
+    """
+
+    channels: int
+    filters: int
+    rows: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_products")
+        v, u, m = k.buffer("v"), k.buffer("u"), k.buffer("m")
+        count, held = k.index("count"), k.index("held")
+        across, pair = panels(self.filters, target), 2 * target.lanes
+        products = Products(self.channels, across, self.rows)
+        with k.loop(k.begin, k.end) as block:
+            point, panel = block // across, block % across
+            left = k.offset(v, point * (held * self.channels + LINE))
+            right = k.offset(u, point * filters_point(self.channels, self.filters, target))
+            out = k.offset(m, point * (held * (across * pair) + LINE) + panel * pair)
+            products.emit(k, target, left, k.offset(right, panel * (self.channels * pair)), out, count)
+        return k.kernel()
+
+
+@dataclass(frozen=True)
+class WinogradOutputs(KernelSpec):
+    """`y = epilogue(Aᵀ m A)`, tile by tile.
+
+    Arguments: m of `WinogradProducts`; those of `Tiling`; held; the epilogue's. A block is one tile. Scratch: one
+    tile of vectors.
+    """
+
+    filters: int
+    epilogue: Epilogue = PLAIN
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_outputs")
+        m = k.buffer("m")
+        tiling = Tiling.bind(k)
+        held = k.index("held")
+        epilogue = self.epilogue.bind(k)
+        wide = panels(self.filters, target) * 2 * target.lanes
+        with k.loop(k.begin, k.end) as t:
+            sums = k.offset(m, t * wide)
+            finish_tile(k, target.lanes, self.filters, sums, held * wide + LINE, k.scratch, tiling, t, epilogue)
+        return k.kernel()

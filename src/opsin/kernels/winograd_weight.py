@@ -1,0 +1,144 @@
+"""The weight gradient of a 3×3 convolution by Winograd's algorithm.
+
+The forward pass is Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, linear in g; its transpose is
+dg = Gᵀ [Σ_tiles (Bᵀ d B) ⊙ (A dY Aᵀ)] G: both sides are transformed tile by tile, 36 matrix products
+reduce over all tiles, and the result is transformed back. Each product's reduction runs in the order
+of the tiles, in one thread, so that the bits never depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.tile import Columns, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.kernels.winograd import (
+    LINE,
+    SIDE,
+    STEP,
+    Tiling,
+    both_axes,
+    filter_gradient_row,
+    gradient_row,
+    input_tile,
+    read_tile,
+    transform_tile,
+)
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+
+TILES = 16
+"""Tiles that one block transforms."""
+DEPTH = 128
+"""Tiles that a register tile sums before it is put away: both operands' rows stay in the first-level cache."""
+
+
+@dataclass(frozen=True)
+class WinogradTiles(KernelSpec):
+    """Transformed tiles of the inputs (6×6 pixels), or of the output's gradient (4×4): 36 × held × channels, each point
+    `LINE` further.
+
+    Arguments: source (N H W C, or N OH OW C), result; those of `Tiling`; the number of the first tile; held.
+    `count` is the number of tiles from the first on. A block is `TILES` tiles. Scratch: 36 × channels.
+    """
+
+    channels: int
+    of_gradient: bool
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_tiles")
+        source, result = k.buffer("source"), k.buffer("result")
+        tiling = Tiling.bind(k)
+        start = k.index("start")
+        held = k.index("held")
+        lanes, point = target.lanes, held * self.channels + LINE
+        with k.loop(k.begin * TILES, k.minimum(tiling.count, k.end * TILES)) as t:
+            into = k.offset(result, t * self.channels)
+            if self.of_gradient:
+                self._gradient_tile(k, source, tiling, start + t, into, point, lanes)
+            else:
+                input_tile(k, source, k.scratch, tiling, start + t, into, point, self.channels, lanes)
+        return k.kernel()
+
+    def _gradient_tile(
+        self, k: Builder, g: Buffer, tiling: Tiling, number: Value, into: Buffer, point: Operand, lanes: int
+    ) -> None:
+        def transform(source: Buffer, step: Operand) -> None:
+            transform_tile(k, source, step, into, point, STEP, self.channels, lanes, gradient_row)
+
+        size = (tiling.out_height, tiling.out_width)
+        read_tile(k, g, k.scratch, size, tiling.place(number), STEP, self.channels, lanes, transform)
+
+
+@dataclass(frozen=True)
+class WinogradReduction(KernelSpec):
+    """`du[f, c, k] (+)= Σ_t v[f, t, c] · z[f, t, k]`, for the 36 points f.
+
+    Arguments: v (36 × count × C), z (36 × count × K), du (36 × C × K), count; `more`, 1 to add to what du
+    holds. A block is `rows` channels c of one point; there are `parts` of them a point.
+    """
+
+    channels: int
+    filters: int
+    rows: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_reduction")
+        v, z, du = k.buffer("v"), k.buffer("z"), k.buffer("du")
+        count, more, parts = k.index("count"), k.index("more"), k.index("parts")
+        with k.loop(k.begin, k.end) as block:
+            point, first = block // parts, block % parts * self.rows
+            left = k.offset(v, point * (count * self.channels + LINE) + first)
+            right = k.offset(z, point * (count * self.filters + LINE))
+            into = k.offset(du, point * (self.channels * self.filters + LINE) + first * self.filters)
+            with k.when(k.equal(more, 0)), k.loop(0, self.rows * self.filters) as i:
+                k.store(into, i, k.spread(0.0, 1))
+            with k.loop(0, count, DEPTH) as t:
+                stop = k.minimum(count, t + DEPTH)
+                self._block(k, target, left, right, into, t, stop)
+        return k.kernel()
+
+    def _block(
+        self, k: Builder, target: Target, left: Buffer, right: Buffer, into: Buffer, start: Value, stop: Value
+    ) -> None:
+        def across(column: Operand, run: Columns) -> None:
+            def tile(row: Operand, rows: int) -> None:
+                sums = Tile(k, target, rows, run)
+                with k.loop(start, stop) as t:
+                    at = t * self.channels + row
+                    sums.accumulate(lambda i: k.load(left, at + i), right, t * self.filters + column)
+                for i in range(rows):
+                    for j, count in enumerate(sums.counts()):
+                        place = (row + i) * self.filters + column + j * target.lanes
+                        k.store(into, place, k.load(into, place, target.lanes, count) + sums.value(i, j), count)
+
+            over_rows(k, split(self.rows, most_rows(self.filters, target)), tile)
+
+        over_columns(k, columns(self.filters, target), target.lanes, across)
+
+
+@dataclass(frozen=True)
+class WinogradWeight(KernelSpec):
+    """dw = Gᵀ du G for every pair of channels.
+
+    Arguments: du (36 × C × K), dw (3 3 C K). A block is one input channel.
+    """
+
+    channels: int
+    filters: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_weight")
+        du, dw = k.buffer("du"), k.buffer("dw")
+        size = self.channels * self.filters
+        point = size + LINE
+        with k.loop(k.begin, k.end) as channel:
+
+            def vector(first: Operand, count: int) -> None:
+                at = channel * self.filters + first
+                read = lambda i, j: k.load(du, (i * SIDE + j) * point + at, target.lanes, count)  # noqa: E731
+                for i, values in enumerate(both_axes(SIDE, SIDE, read, filter_gradient_row)):
+                    for j, value in enumerate(values):
+                        k.store(dw, (i * 3 + j) * size + at, value, count)
+
+            over_lanes(k, self.filters, target.lanes, vector)
+        return k.kernel()

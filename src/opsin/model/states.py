@@ -1,0 +1,174 @@
+"""Weights from the files that people keep them in, and whether they fit a network."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.errors import ModelError
+from opsin.graph import FLOAT, Graph, Tensor, show
+from opsin.model.archives import numpy_arrays, open_archive
+from opsin.model.checkpoints import LEGACY, archive_tensors, legacy_tensors
+from opsin.model.file import is_model
+from opsin.model.tensors import DAMAGED, Stored, quoted, read_numbers, size_of
+
+SAFETENSORS = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+    "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+"""The format's names of what numbers are."""
+
+MOST_HEADER = 4 * 2**20
+"""Bytes of a safetensors header: enough for 30,000 tensors."""
+
+GOLDENS = ("golden.pictures", "golden.logits")
+"""What model files hold besides the weights."""
+
+SHOWN = 3
+"""So many tensors are named where several do not fit."""
+
+NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?num_batches_tracked")
+"""What goes with training, and is no part of a network that is used."""
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The weights in a file, by name: PyTorch's checkpoints, safetensors, NPZ, or a model of Opsin's.
+
+    Nothing in the file is run: a checkpoint that holds more than tensors and plain data raises `ModelError`, which
+    names what it wanted. {"state_dict": …} and the like are looked into; "module." before every name goes. bfloat16
+    becomes float32. Tensors that share their numbers in the file share them here.
+    """
+    with opened(Path(path)) as tensors:
+        return {name: tensor.read() for name, tensor in tensors.items()}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[dict[str, Stored]]:
+    """The tensors of a file, described; they can be read until it closes. What goes wrong names the file."""
+    try:
+        with path.open("rb") as file:
+            yield _tensors(file, path)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file; give a .pth, .safetensors or .npz file") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path} is a folder, not a file of weights") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _tensors(file: IO[bytes], path: Path) -> dict[str, Stored]:
+    """By what the file begins with, whatever it is called."""
+    size, head = os.fstat(file.fileno()).st_size, file.read(len(LEGACY))
+    if head == LEGACY:
+        return legacy_tensors(file, size)
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        archive = open_archive(file, size)
+        names = archive.namelist()
+        npz = bool(names) and all(name.endswith(".npy") for name in names)
+        return numpy_arrays(archive, size) if npz else archive_tensors(archive, size)
+    if head[8:9] == b"{":
+        tensors = safetensors(file, size)
+        return {n: t for n, t in tensors.items() if n not in GOLDENS} if is_model(path) else tensors
+    raise ModelError("it holds no weights that Opsin reads; give PyTorch's (.pth, .pt), safetensors or NPZ")
+
+
+def safetensors(file: IO[bytes], size: int) -> dict[str, Stored]:
+    """The tensors of a safetensors file of `size` bytes: their places lie inside it, and none in another."""
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(MOST_HEADER, size - 8):
+        raise ModelError(f"its header says that it takes {length:,} bytes; it is damaged, or made to harm")
+    try:
+        header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        places = {str(name): _place(facts) for name, facts in header.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise ModelError(DAMAGED) from None
+    end = 0
+    for name, (begin, dtype, shape) in sorted(places.items(), key=lambda item: (item[1][0], math.prod(item[1][2]))):
+        if begin < end:
+            raise ModelError(f"its tensor {quoted(name)} lies over another one; it is damaged, or made to harm")
+        end = begin + math.prod(shape) * size_of(dtype)
+    if 8 + length + end > size:
+        raise ModelError("its tensors reach beyond its end; it is damaged or cut short; copy it again")
+
+    def stored(begin: int, dtype: str, shape: tuple[int, ...]) -> Stored:
+        def read() -> NDArray[Any]:
+            file.seek(8 + length + begin)
+            return read_numbers(file, dtype, math.prod(shape)).reshape(shape)
+
+        return Stored(shape, dtype, read)
+
+    return {name: stored(*place) for name, place in places.items()}
+
+
+def _place(facts: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
+    """Where a tensor begins behind the header, its type and its shape."""
+    if facts["dtype"] not in SAFETENSORS:
+        raise ModelError(f"it has numbers of type {quoted(str(facts['dtype']))}; Opsin reads {', '.join(SAFETENSORS)}")
+    dtype, shape, (begin, end) = SAFETENSORS[facts["dtype"]], tuple(facts["shape"]), facts["data_offsets"]
+    if any(type(number) is not int or not 0 <= number < 2**48 for number in (begin, end, *shape)) or len(shape) > 32:
+        raise ValueError
+    if end - begin != math.prod(shape) * size_of(dtype) or math.prod(size or 1 for size in shape) >= 2**48:
+        raise ValueError
+    return begin, dtype, shape
+
+
+def fit(
+    graph: Graph, layers: Mapping[str, str], tensors: Mapping[str, Stored], renames: Sequence[tuple[str, str]] = ()
+) -> dict[str, NDArray[Any]]:
+    """A value for each variable of `graph`, or `ModelError` with all that is missing, unexpected, or does not fit.
+
+    `renames` are regular expressions and replacements for names that are not the network's. Left aside is what goes
+    with training, and what belongs to those of its `layers` that only training uses, such as auxiliary classifiers.
+    """
+    needed = graph.variables
+    found = {name if name in needed else _renamed(name, renames): tensor for name, tensor in tensors.items()}
+    resting = layers.keys() - {_owner(name) for name in needed}
+    missing = [quoted(name) for name in needed if name not in found]
+    strange = [quoted(n) for n in found if n not in needed and not NAMES.fullmatch(n) and _owner(n) not in resting]
+    other = [
+        f"{quoted(name)} is {found[name].dtype} {show(found[name].shape)}, not {tensor.type}"
+        for name, tensor in needed.items()
+        if name in found and not _alike(found[name], tensor)
+    ]
+    faults = (
+        _listed(missing, f"of its {len(needed)} tensors are missing"),
+        _listed(strange, "tensors in the file are not the network's"),
+        _listed(other, "have another shape or type"),
+    )
+    if any(faults):
+        raise ModelError(f"the weights are not this network's: {'; '.join(filter(None, faults))}")
+    types = {name: np.float32 if tensor.dtype == FLOAT else np.int32 for name, tensor in needed.items()}
+    return {name: np.asarray(found[name].read(), types[name], order="C") for name in needed}
+
+
+def _renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _owner(name: str) -> str:
+    """The path of the layer that a variable belongs to."""
+    return name.rpartition(".")[0]
+
+
+def _alike(stored: Stored, tensor: Tensor) -> bool:
+    return stored.shape == tensor.shape and ("float" in stored.dtype) == (tensor.dtype == FLOAT)
+
+
+def _listed(items: Sequence[str], what: str) -> str:
+    """`12 <what> (a, b, c, …)`, or nothing where there are none."""
+    return f"{len(items)} {what} ({', '.join(items[:SHOWN])}{', …' if len(items) > SHOWN else ''})" if items else ""

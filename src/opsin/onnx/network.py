@@ -1,0 +1,307 @@
+"""From an ONNX file to a graph: the nodes in order, each by its rule."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import ops
+from opsin.errors import GraphError, ModelError, ShapeError
+from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
+from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
+from opsin.onnx.call import Array, Call, Known, Unsupported, Value
+from opsin.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
+from opsin.onnx.names import Names, layer_path, variable_name
+from opsin.onnx.order import needed, producers
+from opsin.onnx.problems import Problem, report
+from opsin.onnx.rules import FOLDS, RULES, tidy
+from opsin.onnx.tensors import Arrays, open_file
+from opsin.onnx.wire import shown
+
+OLDEST, NEWEST = 7, 28
+"""Versions of ONNX's operators ("opsets") whose meaning is known here."""
+
+MOST_FOLDED = 2**24
+"""So many elements may be calculated while reading, besides one for each byte of the file."""
+
+LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+"""Operators after which a weight is still that weight."""
+
+REAL = (1, 10, 11, 16)
+"""Element kinds of real numbers."""
+
+SENSELESS = (ValueError, TypeError, IndexError, KeyError, ArithmeticError)
+"""What NumPy and Python say of operands and attributes that do not fit."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What an ONNX file describes.
+
+    The graph's input is "pictures", N × C × H × W with any N; `state` holds its variables, float32, by the file's names
+    as far as these can be names; `layers` are the operators by layer path, which is the node's name.
+    """
+
+    graph: Graph
+    state: dict[str, NDArray[np.float32]]
+    layers: dict[str, str]
+    name: str
+    producer: str
+    opset: int
+
+
+def read(
+    path: str | os.PathLike[str], input_shape: tuple[int, int, int] | None = None, *, classifier: bool = False
+) -> Network:
+    """The network in an ONNX file, its outputs by their names in the file.
+
+    `input_shape` (channels, rows, columns) is needed where the file leaves sizes free. With `classifier` there is one
+    output, "logits", N × classes: the file's first, before the softmax that may end it. Runs no code, and reads no file
+    but this one and those in its folder that it keeps weights in. Raises `ModelError`: the file is damaged, is
+    no ONNX file, or asks for operators that Opsin has not, all of which are then named.
+    """
+    place = Path(path)
+    data = open_file(place)
+    try:
+        record = read_model(data)
+        graph, opset = _checked(record)
+        importer = Importer(graph, opset, Arrays(place.parent), MOST_FOLDED + len(data))
+        made = importer.network(input_shape, classifier)
+    except ModelError as error:
+        raise ModelError(str(error) if str(error).startswith(str(place)) else f"{path} {error}") from None
+    return Network(made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset)
+
+
+def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
+    """Graph and version of a file that can be read."""
+    opset = max(record.opsets.get("", 0), record.opsets.get("ai.onnx", 0))
+    if record.graph is None or not record.opsets:
+        raise ModelError("is not an ONNX file; give one that an exporter such as torch.onnx.export wrote")
+    if not OLDEST <= opset <= NEWEST:
+        raise ModelError(
+            f"uses version {opset} of ONNX's operators; Opsin knows {OLDEST} to {NEWEST}: "
+            "export it anew with such an opset version"
+        )
+    return record.graph, opset
+
+
+class Importer:
+    """Makes one graph; it is the `Reader` of all its calls."""
+
+    def __init__(self, record: GraphRecord, opset: int, arrays: Arrays, room: int) -> None:
+        self.record, self.opset, self.arrays, self.room = record, opset, arrays, room
+        self.batch: int | None = None
+        self.state: dict[str, NDArray[np.float32]] = {}
+        self.layers: dict[str, str] = {}
+        self.values: dict[str, Value] = {}
+        self.failed: set[str] = set()
+        self.problems: list[Problem] = []
+        self._variables: dict[Known, Tensor] = {}
+        self._names, self._paths = Names(), Names()
+
+    # -- what calls need ------------------------------------------------------------------------
+
+    def variable(self, known: Known, trainable: bool) -> Tensor:
+        if known not in self._variables:
+            if known.array.size == 0:
+                raise Unsupported("an operand without elements")
+            name = self._names.unique(variable_name(known.name))
+            with scope(""):
+                self._variables[known] = variable(name, known.array.shape, trainable=trainable)
+            self.state[name] = np.array(known.array, np.float32, order="C")
+        return self._variables[known]
+
+    def spend(self, elements: int) -> None:
+        self.room -= elements
+        if self.room < 0:
+            raise Unsupported(f"calculating {elements:,} elements in advance, out of proportion to the file")
+
+    def array(self, record: TensorRecord) -> Array:
+        return self.arrays.read(record)
+
+    # -- the graph ------------------------------------------------------------------------------
+
+    def network(self, input_shape: tuple[int, int, int] | None, classifier: bool) -> Graph:
+        """The whole graph; see `read`."""
+        made = producers(self.record)
+        outputs = {value.name: value.name for value in self.record.outputs}
+        if not outputs:
+            raise ModelError("has no output")
+        if classifier:
+            (name, *_) = outputs
+            outputs = {"logits": _before_softmax(name, made)}
+        inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
+        nodes = needed(made, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
+        used = {*outputs.values(), *(name for node in nodes for name in node.inputs)}
+        pictures = self._pictures([value for value in inputs if value.name in used], input_shape, classifier)
+        with np.errstate(all="ignore"):
+            for node in nodes:
+                self._convert(node, used)
+        if self.problems:
+            raise report(self.problems, self.batch)
+        results = {name: self._result(value) for name, value in outputs.items()}
+        if classifier:
+            results["logits"] = _by_class(results["logits"])
+        else:
+            self._compare(results)
+        return Graph((pictures,), results).verify()
+
+    def _pictures(
+        self, inputs: Sequence[ValueRecord], input_shape: tuple[int, int, int] | None, classifier: bool
+    ) -> Tensor:
+        """The graph's input. What the file sees of it is put among the values, channels last if it wants them so."""
+        if len(inputs) != 1:
+            names = ", ".join(shown(value.name) for value in inputs[:8]) or "none"
+            raise ModelError(
+                f"takes {len(inputs)} inputs ({names}); Opsin imports networks that take one, the pictures"
+            )
+        (record,) = inputs
+        if record.kind not in REAL:
+            raise ModelError(f"takes elements of kind {record.kind} in {shown(record.name)}, not real numbers")
+        dims = record.dims or (None, *[None] * 3)
+        if classifier and len(dims) != 4:
+            raise ModelError(f"takes {shown(record.name)} of {len(dims)} axes, not pictures, which have four")
+        self.batch = dims[0]
+        last = len(dims) == 4 and dims[3] in (1, 3, 4) and dims[1] not in (1, 3, 4)
+        sizes = (dims[3], *dims[1:3]) if last else dims[1:]
+        pictures = input_tensor("pictures", (BATCH, *_agreed(sizes, input_shape)))
+        self._bounded(pictures)
+        self.values[record.name] = ops.transpose(pictures, (0, 2, 3, 1)) if last else pictures
+        return pictures
+
+    def _value(self, name: str) -> Value | None:
+        if name and name not in self.values:
+            self.values[name] = Known(self.arrays.read(self.record.initializers[name]), name, weight=True)
+        return self.values[name] if name else None
+
+    def _convert(self, node: NodeRecord, used: set[str]) -> None:
+        """Puts the results of `node` among the values, or a problem among the problems."""
+        if not self.failed.isdisjoint(node.inputs):
+            self.failed.update(node.outputs)
+            return
+        path = self._paths.unique(layer_path(node.name or next(filter(None, node.outputs))))
+        try:
+            with scope(path):
+                results = self._results(node)
+                for name in node.outputs[len(results) :]:
+                    if name in used:
+                        raise Unsupported(f"its result {shown(name)}")
+                for result in results:
+                    self._bounded(result)
+        except (Unsupported, ShapeError, GraphError, *SENSELESS) as error:
+            reason = str(error).removeprefix(f"layer {path}: ")
+            if isinstance(error, SENSELESS):
+                reason = f"its operands or attributes make no sense ({reason[:200]})"
+            self.problems.append(Problem(_operator(node), node.name or node.outputs[0], reason))
+            self.failed.update(node.outputs)
+            return
+        self.layers[path] = node.op
+        self.values.update(zip(node.outputs, results, strict=False))
+
+    def _results(self, node: NodeRecord) -> Sequence[Value]:
+        rule, fold = (RULES.get(node.op), FOLDS.get(node.op)) if node.domain in ("", "ai.onnx") else (None, None)
+        if rule is None and fold is None:
+            raise Unsupported("")
+        call = Call(self, node, tuple(self._value(name) for name in node.inputs))
+        given = [value for value in call.inputs if value is not None]
+        known = [value for value in given if isinstance(value, Known)]
+        if fold and given and len(known) == len(given):
+            arrays = fold(call, [value.array for value in known])
+            results: Any = self._folded(node, known, arrays if isinstance(arrays, list) else [arrays])
+        elif rule:
+            results = rule(call)
+        else:
+            raise Unsupported("its operands depend on the pictures")
+        if unasked := node.attributes.keys() - call.asked:
+            raise Unsupported(f"the attribute {shown(min(unasked))}")
+        return results if isinstance(results, list) else [results]
+
+    def _folded(self, node: NodeRecord, known: Sequence[Known], arrays: Sequence[Array]) -> list[Known]:
+        self.spend(sum(array.size for array in arrays))
+        weight = any(value.weight for value in known)
+        kept = known[0].name if node.op in LAYOUT and known[0].weight else None
+        return [
+            Known(tidy(np.asarray(array)), kept or name, weight)
+            for array, name in zip(arrays, node.outputs, strict=False)
+        ]
+
+    def _bounded(self, value: Value) -> None:
+        """`Unsupported` for tensors larger than any network has."""
+        if isinstance(value, Tensor):
+            sizes: tuple[float, ...] = bind(value.shape, 1)
+            if value.rank > MAX_RANK or min(sizes, default=1) < 1 or math.prod(sizes) > MAX_ELEMENTS:
+                raise Unsupported(f"a tensor of {show(value.shape)}")
+
+    def _result(self, name: str) -> Tensor:
+        value = self._value(name)
+        if not isinstance(value, Tensor):
+            raise ModelError(f"has an output {shown(name)} that does not depend on the pictures")
+        return value
+
+    def _compare(self, results: dict[str, Tensor]) -> None:
+        """Raises `ModelError` unless the results have the shapes that the file says they have."""
+        for record in self.record.outputs:
+            said, found = record.dims, results[record.name].shape
+            if said is None:
+                continue
+            sizes: tuple[float, ...] = bind(found, self.batch or 1)
+            if len(said) != len(sizes) or any(
+                size not in (None, there)
+                for size, there in zip(said[self.batch is None :], sizes[self.batch is None :], strict=True)
+            ):
+                shape = " × ".join("?" if size is None else str(size) for size in said)
+                raise ModelError(f"says that its output {shown(record.name)} is {shape}, but calculates {show(found)}")
+
+
+def _operator(node: NodeRecord) -> str:
+    return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
+
+
+def _before_softmax(name: str, made: dict[str, NodeRecord]) -> str:
+    """The value that the softmax takes which makes `name`, or `name` if none does."""
+    found = name
+    for _ in range(len(made)):
+        node = made.get(found)
+        if node is None or node.op not in ("Identity", "Softmax") or not node.inputs or node.domain:
+            return name
+        found = node.inputs[0]
+        if node.op == "Softmax":
+            return found
+    return name
+
+
+def _by_class(logits: Tensor) -> Tensor:
+    """`logits` as N × classes."""
+    sizes = [size for size in logits.shape[1:] if size != 1]
+    if logits.rank < 2 or not logits.shape[:1] == (BATCH,) or len(sizes) > 1:
+        raise ModelError(
+            f"gives {logits.type}, not one number for each class of a picture; opsin.onnx.read gives such a network's graph"
+        )
+    return ops.reshape(logits, (BATCH, *(sizes or [1])))
+
+
+def _agreed(sizes: Sequence[int | None], wanted: tuple[int, int, int] | None) -> Shape:
+    """The sizes that the file and the caller agree on."""
+    if wanted is None:
+        known = [size for size in sizes if size is not None]
+        if len(known) < len(sizes):
+            given = " × ".join("?" if size is None else str(size) for size in sizes)
+            raise ModelError(
+                f"leaves the size of its pictures free ({given}); say which to take, such as input_shape=(3, 224, 224)"
+            )
+        return tuple(known)
+    if (
+        len(wanted) != len(sizes)
+        or any(a not in (None, b) for a, b in zip(sizes, wanted, strict=True))
+        or min(wanted) < 1
+    ):
+        given = " × ".join("?" if size is None else str(size) for size in sizes)
+        raise ModelError(f"takes pictures of {given}, not {show(wanted)}")
+    return wanted

@@ -1,0 +1,36 @@
+"""Operators that make one number of many, along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.onnx.call import Call
+from opsin.onnx.rules.table import rule
+
+Axes = tuple[int, ...]
+
+REDUCTIONS: dict[str, Callable[[Tensor, Axes, bool], Tensor]] = {
+    "ReduceL1": lambda x, axes, keep: ops.sum(ops.absolute(x), axes, keep),
+    "ReduceL2": lambda x, axes, keep: ops.sqrt(ops.sum(ops.square(x), axes, keep)),
+    "ReduceLogSum": lambda x, axes, keep: ops.log(ops.sum(x, axes, keep)),
+    "ReduceMax": ops.max,
+    "ReduceMean": ops.mean,
+    "ReduceMin": lambda x, axes, keep: ops.negate(ops.max(ops.negate(x), axes, keep)),
+    "ReduceSum": ops.sum,
+    "ReduceSumSquare": lambda x, axes, keep: ops.sum(ops.square(x), axes, keep),
+}
+
+
+@rule(*REDUCTIONS)
+def _reduce(call: Call) -> Tensor:
+    x = call.tensor(0)
+    axes, keep = call.axes(1), bool(call.whole("keepdims", 1))
+    if not axes:
+        if call.whole("noop_with_empty_axes", 0):
+            axes = ()
+        else:
+            axes = tuple(range(x.rank))
+    call.ignore("noop_with_empty_axes")
+    return REDUCTIONS[call.node.op](x, tuple(axes), keep)

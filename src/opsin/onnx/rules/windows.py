@@ -1,0 +1,207 @@
+"""Operators that slide a window over pictures: convolutions and pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.onnx.call import Call, Unsupported
+from opsin.onnx.rules.table import rule
+from opsin.ops.sliding import Padding, Pair, picture
+
+
+@dataclass(frozen=True)
+class Window:
+    """The geometry that all of these operators share."""
+
+    size: Pair
+    """Of the picture."""
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    auto: str
+    pads: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, call: Call, x: Tensor, kernel: Pair | None = None) -> Window:
+        """That of `call` on the pictures `x`, with the kernel of its weight or its attribute."""
+        if x.rank != 4:
+            raise Unsupported(f"it works on {x.rank - 2}-dimensional data, not on pictures; its operand is {x.type}")
+        _, _, size = picture(call.node.op, x.type)
+        given = call.wholes("kernel_shape")
+        if kernel is None or given is not None:
+            found = _pair(given, "kernel_shape")
+            if kernel not in (None, found):
+                raise Unsupported(f"its kernel_shape {found} is not that of its weight, {kernel}")
+            kernel = found
+        stride, dilation = (_pair(call.wholes(name, (1, 1)), name) for name in ("strides", "dilations"))
+        if min(*kernel, *stride, *dilation) < 1:
+            raise Unsupported("its kernel, strides and dilations are not all at least 1")
+        auto = call.text("auto_pad", "NOTSET")
+        if auto not in ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"):
+            raise Unsupported(f"auto_pad {auto}")
+        return cls(size, kernel, stride, dilation, auto, call.wholes("pads"))
+
+    @property
+    def extent(self) -> Pair:
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return rows, columns
+
+    def padding(self) -> Padding:
+        """Given, or such that every `stride`-th place has its window ("SAME": TensorFlow's rule)."""
+        if self.auto == "VALID":
+            return (0, 0), (0, 0)
+        if self.auto == "NOTSET":
+            return self.given_padding()
+        total = [
+            max(0, (-(-size // stride) - 1) * stride + extent - size)
+            for size, stride, extent in zip(self.size, self.stride, self.extent, strict=True)
+        ]
+        return shared(total, more_behind=self.auto == "SAME_UPPER")
+
+    def given_padding(self) -> Padding:
+        top, left, bottom, right = self.pads if self.pads and len(self.pads) == 4 else (0, 0, 0, 0)
+        if self.pads is not None and len(self.pads) != 4:
+            raise Unsupported(f"{len(self.pads)} pads for the four sides of a picture")
+        return (top, bottom), (left, right)
+
+
+def shared(total: list[int], more_behind: bool) -> Padding:
+    """Each total divided evenly between both ends, the odd one to the end or to the beginning."""
+    rows, columns = ((t // 2, t - t // 2) if more_behind else (t - t // 2, t // 2) for t in total)
+    return rows, columns
+
+
+def _pair(given: tuple[int, ...] | None, name: str) -> Pair:
+    if given is None or len(given) != 2:
+        raise Unsupported(f"its {name} are not two numbers, of rows and columns: {given}")
+    return given[0], given[1]
+
+
+def _kernel(w: Tensor) -> Pair:
+    if w.rank != 4:
+        raise Unsupported(f"it works on {w.rank - 2}-dimensional data, not on pictures; its weight is {w.type}")
+    rows, columns = (int(size) for size in w.shape[2:] if isinstance(size, int))
+    return rows, columns
+
+
+@rule("Conv")
+def _conv(call: Call) -> Tensor:
+    x, w = call.tensor(0), call.weight(1)
+    x, frame = _without_frame(x)
+    window = Window.of(call, x, _kernel(w))
+    if frame != NO_FRAME and window.auto.startswith("SAME"):  # whose padding depends on the padded size
+        x, frame = call.tensor(0), NO_FRAME
+        window = Window.of(call, x, _kernel(w))
+    (top, bottom), (left, right) = (
+        (low + more_low, high + more_high)
+        for (low, high), (more_low, more_high) in zip(window.padding(), frame, strict=True)
+    )
+    bias = call.weight(2) if call.has(2) else None
+    return ops.conv2d(
+        x, w, bias, window.stride, ((top, bottom), (left, right)), window.dilation, call.whole("group", 1)
+    )
+
+
+NO_FRAME: Padding = ((0, 0), (0, 0))
+
+
+def _without_frame(x: Tensor) -> tuple[Tensor, Padding]:
+    """The picture inside zeros that a node before has put around it, and how many: convolution adds them for nothing."""
+    attrs = x.node.attrs
+    if x.rank != 4 or x.node.op.name != "pad" or any(attrs["interior"]) or any((*attrs["low"][:2], *attrs["high"][:2])):
+        return x, NO_FRAME
+    rows, columns = zip(attrs["low"][2:], attrs["high"][2:], strict=True)
+    return x.node.inputs[0], (rows, columns)
+
+
+@rule("ConvTranspose")
+def _conv_transpose(call: Call) -> Tensor:
+    x, w = call.tensor(0), call.weight(1)
+    window = Window.of(call, x, _kernel(w))
+    output_padding = _pair(call.wholes("output_padding", (0, 0)), "output_padding")
+    given = call.wholes("output_shape")
+    if given is None and window.auto in ("NOTSET", "VALID"):
+        padding = window.padding()
+    else:
+        out = _pair(given[-2:], "output_shape") if given else _times(window.size, window.stride)
+        total = [
+            (size - 1) * stride + extra + extent - wanted
+            for size, stride, extra, extent, wanted in zip(
+                window.size, window.stride, output_padding, window.extent, out, strict=True
+            )
+        ]
+        rows, columns = (extra + max(0, -t) for extra, t in zip(output_padding, total, strict=True))
+        output_padding = (rows, columns)
+        padding = shared([max(0, t) for t in total], more_behind=window.auto == "SAME_UPPER")
+    bias = call.weight(2) if call.has(2) else None
+    groups = call.whole("group", 1)
+    return ops.conv_transpose2d(x, w, bias, window.stride, padding, output_padding, window.dilation, groups)
+
+
+def _times(a: Pair, b: Pair) -> Pair:
+    return a[0] * b[0], a[1] * b[1]
+
+
+def _pooling(call: Call) -> tuple[Tensor, Window, bool]:
+    """Operand, window and ceil_mode of a pooling operator."""
+    x = call.tensor(0)
+    window = Window.of(call, x)
+    if window.dilation != (1, 1):
+        raise Unsupported(f"a pooling window with dilations {window.dilation}")
+    ceil = bool(call.whole("ceil_mode", 0))
+    return x, window, ceil and not window.auto.startswith("SAME")
+
+
+@rule("MaxPool")
+def _max_pool(call: Call) -> Tensor:
+    call.ignore("storage_order")
+    x, window, ceil = _pooling(call)
+    return ops.max_pool2d(x, window.kernel, window.stride, window.padding(), ceil)
+
+
+@rule("AveragePool")
+def _average_pool(call: Call) -> Tensor:
+    x, window, ceil = _pooling(call)
+    count_padding = bool(call.whole("count_include_pad", 0))
+    return ops.avg_pool2d(x, window.kernel, window.stride, window.padding(), ceil, count_padding)
+
+
+@rule("LpPool")
+def _lp_pool(call: Call) -> Tensor:
+    x, window, ceil = _pooling(call)
+    rows, columns = window.kernel
+    if ceil:
+        raise Unsupported("a norm with ceil_mode")
+
+    def total(y: Tensor) -> Tensor:
+        return ops.multiply(ops.avg_pool2d(y, window.kernel, window.stride, window.padding()), float(rows * columns))
+
+    return _norm(call, x, total)
+
+
+@rule("GlobalLpPool")
+def _global_lp_pool(call: Call) -> Tensor:
+    return _norm(call, call.tensor(0), lambda y: ops.sum(y, tuple(range(2, y.rank)), keepdims=True))
+
+
+def _norm(call: Call, x: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+    """The p-norm of what `total` adds up."""
+    p = call.whole("p", 2)
+    if p == 1:
+        return total(ops.absolute(x))
+    if p != 2:
+        raise Unsupported(f"the norm of p = {p}; 1 and 2 are")
+    return ops.sqrt(total(ops.square(x)))
+
+
+@rule("GlobalAveragePool")
+def _global_average_pool(call: Call) -> Tensor:
+    return ops.global_avg_pool2d(call.tensor(0))
+
+
+@rule("GlobalMaxPool")
+def _global_max_pool(call: Call) -> Tensor:
+    return ops.global_max_pool2d(call.tensor(0))

@@ -1,0 +1,59 @@
+"""Blocks that several papers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opsin import ops
+from opsin.graph import Shape, Tensor
+from opsin.nn import BatchNorm2d, Conv2d, Init, Layer, ReLU, Sequential
+from opsin.nn.initializers import constant, kaiming_normal_fan_out
+
+Function = Callable[[Tensor], Tensor]
+
+
+def conv_norm(
+    out: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Callable[[], Layer] | None = ReLU,
+    norm: Callable[[], Layer] = BatchNorm2d,
+) -> Sequential:
+    """Convolution without bias (0), batch normalisation (1), activation (2); the padding keeps a stride of 1 in size."""
+    padding = (kernel - 1) // 2
+    conv = Conv2d(out, kernel, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out)
+    return Sequential(conv, norm(), *([] if activation is None else [activation()]))
+
+
+class SqueezeExcitation(Layer):
+    """Weighs each channel by what all channels are on average (Hu, Shen & Sun, "Squeeze-and-excitation networks", 2018).
+
+    The averages are squeezed to `squeezed` numbers, and from these a `gate` for each of the `channels` is computed.
+    """
+
+    def __init__(
+        self, channels: int, squeezed: int, activation: Function = ops.relu, gate: Function = ops.sigmoid
+    ) -> None:
+        self.fc1 = Conv2d(squeezed, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0.0))
+        self.fc2 = Conv2d(channels, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0.0))
+        self.activation, self.gate = activation, gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = self.activation(self.fc1(ops.global_avg_pool2d(x)))
+        return ops.multiply(x, self.gate(self.fc2(squeezed)))
+
+
+def logit_uniform(shape: Shape) -> Init:
+    """Uniform within ±1/√classes."""
+    (classes, *_) = shape
+    return ("uniform", int(classes) ** -0.5)
+
+
+def round_channels(channels: float, divisor: int = 8) -> int:
+    """The multiple of `divisor` nearest to `channels`, or the next one where that would lose more than a tenth.
+
+    The rule of the MobileNet and EfficientNet papers' code, for widths that are not powers of two.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor

@@ -1,0 +1,126 @@
+"""EfficientNet-Lite: Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020; after Tan &
+Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019.
+
+EfficientNet made for phones and boards by leaving out what fixed-point arithmetic and accelerators do badly: there is no
+squeeze-and-excitation, ReLU6 stands for swish, and stem, head, and the number of blocks in the first and last stage are
+the same in all sizes. Lite0 has 4,652,008 parameters, Lite4 13,006,568.
+
+Padding is TensorFlow's "SAME": where the stride is 2, an odd pixel is added below and on the right. Names are those of
+timm's `tf_efficientnet_lite0` … `4`. In training whole blocks are skipped at random, up to 20 % of the time towards the
+end, and the running statistics follow slowly, as TensorFlow's do.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.nn import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    ReLU6,
+    Sequential,
+    StochasticDepth,
+)
+from opsin.nn.initializers import constant, kaiming_normal_fan_out
+from opsin.zoo.blocks import logit_uniform, round_channels
+from opsin.zoo.efficientnet import SKIPPED, STAGES
+from opsin.zoo.registry import Entry, register
+
+SIZES = (
+    (1.0, 1.0, 224, 0.2),
+    (1.0, 1.1, 240, 0.2),
+    (1.1, 1.2, 260, 0.3),
+    (1.2, 1.4, 280, 0.3),
+    (1.4, 1.8, 300, 0.3),
+)
+"""For Lite0 … Lite4: how many times B0's channels and blocks, the rows and columns of pictures, and the dropout."""
+
+conv = partial(Conv2d, padding="same", bias=False, weight_init=kaiming_normal_fan_out)
+norm = partial(BatchNorm2d, eps=1e-3, momentum=0.01)
+
+
+class Block(Layer):
+    """A depthwise and a pointwise convolution that narrows to `out`; a shortcut where sizes agree."""
+
+    def __init__(self, channels: int, out: int, stride: int, skipped: float) -> None:
+        self.shortcut = stride == 1 and channels == out
+        self.drop_path = StochasticDepth(skipped)
+
+    def branch(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.branch(x)
+        return ops.add(x, self.drop_path(y)) if self.shortcut else y
+
+
+class DepthwiseSeparable(Block):
+    """The first stage's, which does not widen."""
+
+    def __init__(self, channels: int, kernel: int, out: int, stride: int, skipped: float) -> None:
+        super().__init__(channels, out, stride, skipped)
+        self.conv_dw, self.bn1, self.act1 = conv(channels, kernel, stride, groups=channels), norm(), ReLU6()
+        self.conv_pw, self.bn2 = conv(out, 1), norm()
+
+    def branch(self, x: Tensor) -> Tensor:
+        return self.bn2(self.conv_pw(self.act1(self.bn1(self.conv_dw(x)))))
+
+
+class InvertedResidual(Block):
+    """MobileNetV2's: a pointwise convolution widens to `wide` before."""
+
+    def __init__(self, channels: int, wide: int, kernel: int, out: int, stride: int, skipped: float) -> None:
+        super().__init__(channels, out, stride, skipped)
+        self.conv_pw, self.bn1, self.act1 = conv(wide, 1), norm(), ReLU6()
+        self.conv_dw, self.bn2, self.act2 = conv(wide, kernel, stride, groups=wide), norm(), ReLU6()
+        self.conv_pwl, self.bn3 = conv(out, 1), norm()
+
+    def branch(self, x: Tensor) -> Tensor:
+        x = self.act1(self.bn1(self.conv_pw(x)))
+        return self.bn3(self.conv_pwl(self.act2(self.bn2(self.conv_dw(x)))))
+
+
+def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
+    """Pictures N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
+    last = len(STAGES) - 1
+    counts = [row[3] if i in (0, last) else math.ceil(depth * row[3]) for i, row in enumerate(STAGES)]
+    channels, done, stages = 32, 0, []
+    for (expansion, kernel, base, _, first), count in zip(STAGES, counts, strict=True):
+        out, blocks = round_channels(width * base), []
+        for number in range(count):
+            stride, skipped = (first if number == 0 else 1), SKIPPED * done / sum(counts)
+            if expansion == 1:
+                blocks.append(DepthwiseSeparable(channels, kernel, out, stride, skipped))
+            else:
+                blocks.append(InvertedResidual(channels, expansion * channels, kernel, out, stride, skipped))
+            channels, done = out, done + 1
+        stages.append(Sequential(*blocks))
+    return Sequential(
+        ("conv_stem", conv(32, 3, 2)),
+        ("bn1", norm()),
+        ("act1", ReLU6()),
+        ("blocks", Sequential(*stages)),
+        ("conv_head", conv(1280, 1)),
+        ("bn2", norm()),
+        ("act2", ReLU6()),
+        ("global_pool", GlobalAvgPool2d()),
+        ("flatten", Flatten()),
+        ("dropout", Dropout(dropout)),
+        ("classifier", Linear(classes, weight_init=logit_uniform, bias_init=constant(0.0))),
+    )
+
+
+def _lite(number: int) -> Entry:
+    width, depth, size, dropout = SIZES[number]
+    return register(f"efficientnet_lite{number}", partial(network, width, depth, dropout), (3, size, size))
+
+
+efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite3, efficientnet_lite4 = map(_lite, range(5))

@@ -1,0 +1,76 @@
+"""MobileNetV2: Sandler, Howard, Zhu, Zhmoginov & Chen, "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
+
+The paper turns the residual block around: the shortcut joins narrow layers, between which a 1 × 1 convolution widens, a
+depthwise one filters, and a 1 × 1 convolution narrows again, the last without an activation, because a ReLU would lose
+information where there are few channels. Its table 2 is `STAGES` below; 3,504,872 parameters. Names, first values and
+symmetric padding are torchvision's.
+"""
+
+from __future__ import annotations
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.nn import (
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    ReLU6,
+    Sequential,
+)
+from opsin.nn.initializers import constant, kaiming_normal_fan_out, normal
+from opsin.zoo.blocks import conv_norm
+from opsin.zoo.registry import register
+
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""Expansion, output channels, number of blocks, and the stride of the first of them."""
+
+
+class InvertedResidual(Layer):
+    """Widens by `expansion`, filters each channel with 3 × 3 numbers, narrows to `out`; a shortcut where sizes agree."""
+
+    def __init__(self, channels: int, expansion: int, out: int, stride: int) -> None:
+        wide = expansion * channels
+        widen = [conv_norm(wide, activation=ReLU6)] if expansion > 1 else []
+        self.conv = Sequential(
+            *widen,
+            conv_norm(wide, 3, stride, groups=wide, activation=ReLU6),
+            Conv2d(out, 1, bias=False, weight_init=kaiming_normal_fan_out),
+            BatchNorm2d(),
+        )
+        self.shortcut = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return ops.add(x, y) if self.shortcut else y
+
+
+def network(classes: int) -> Layer:
+    """Pictures N × C × H × W → N × `classes`, of any size."""
+    channels, features = 32, [conv_norm(32, 3, stride=2, activation=ReLU6)]
+    for expansion, out, count, first in STAGES:
+        for number in range(count):
+            features.append(InvertedResidual(channels, expansion, out, first if number == 0 else 1))
+            channels = out
+    features.append(conv_norm(1280, activation=ReLU6))
+    scores = Linear(classes, weight_init=normal(0.01), bias_init=constant(0.0))
+    return Sequential(
+        ("features", Sequential(*features)),
+        ("pool", GlobalAvgPool2d()),
+        ("flatten", Flatten()),
+        ("classifier", Sequential(Dropout(0.2), scores)),
+    )
+
+
+mobilenet_v2 = register("mobilenet_v2", network)

@@ -1,0 +1,123 @@
+"""ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; and its wide and grouped kin.
+
+A block does not compute its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers
+begins as something that trains like a shallow one. The networks are those of the paper's table 1: one 7 × 7
+convolution, four stages of blocks that halve the picture and double the channels, the mean of each channel, one
+linear layer. Shortcuts that change the shape are 1 × 1 convolutions (the paper's option B).
+
+- Wide ResNet: Zagoruyko & Komodakis, "Wide residual networks", BMVC 2016: the inner channels of a block doubled.
+- ResNeXt: Xie, Girshick, Dollár, Tu & He, "Aggregated residual transformations for deep neural networks", CVPR 2017:
+  the 3 × 3 convolution in 32 groups of 4 channels ("32x4d") in the first stage, twice as many a group in each next one.
+
+Unlike the paper:
+- In a bottleneck the 3 × 3 convolution has the stride, not the first 1 × 1, which would skip three quarters of its
+  input. All libraries have it so, and ResNeXt's authors, too.
+- Names of parameters, and first values (He et al. 2015 by fan-out), are torchvision's, so that its weights fit.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
+from opsin.nn.initializers import kaiming_normal_fan_out
+from opsin.zoo.registry import register
+
+conv = partial(Conv2d, bias=False, weight_init=kaiming_normal_fan_out)
+
+
+class Block(Layer):
+    """y = relu(F(x) + x): `residual` is F; where it changes the shape, x takes a 1 × 1 convolution, too."""
+
+    expansion: int
+    """How many times more channels come out of a block than its stage is named after."""
+
+    def __init__(self, channels: int, stride: int, project: bool) -> None:
+        self.relu = ReLU()
+        self.downsample = None
+        if project:
+            self.downsample = Sequential(conv(channels * self.expansion, 1, stride), BatchNorm2d())
+
+    def residual(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(ops.add(self.residual(x), self.downsample(x) if self.downsample else x))
+
+
+class BasicBlock(Block):
+    """Two 3 × 3 convolutions: figure 5 of the paper, left."""
+
+    expansion = 1
+
+    def __init__(self, channels: int, stride: int, project: bool, groups: int = 1, width: int = 64) -> None:
+        super().__init__(channels, stride, project)
+        self.conv1, self.bn1 = conv(channels, 3, stride, padding=1), BatchNorm2d()
+        self.conv2, self.bn2 = conv(channels, 3, padding=1), BatchNorm2d()
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(x))
+
+
+class Bottleneck(Block):
+    """A 3 × 3 convolution between 1 × 1 ones that make it narrow and wide again: figure 5 of the paper, right.
+
+    Inside there are `groups` groups; each has `width` channels where the stage is named after 64.
+    """
+
+    expansion = 4
+
+    def __init__(self, channels: int, stride: int, project: bool, groups: int = 1, width: int = 64) -> None:
+        super().__init__(channels, stride, project)
+        inner = channels * width // 64 * groups
+        self.conv1, self.bn1 = conv(inner, 1), BatchNorm2d()
+        self.conv2, self.bn2 = conv(inner, 3, stride, padding=1, groups=groups), BatchNorm2d()
+        self.conv3, self.bn3 = conv(channels * self.expansion, 1), BatchNorm2d()
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
+
+
+class ResNet(Layer):
+    """Pictures N × C × H × W of any size → N × `classes`; `depths` are the blocks of the four stages."""
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: tuple[int, int, int, int],
+        classes: int,
+        groups: int = 1,
+        width: int = 64,
+    ) -> None:
+        def stage(channels: int, depth: int, stride: int) -> Sequential:
+            project = stride != 1 or block.expansion != 1
+            first = block(channels, stride, project, groups, width)
+            return Sequential(first, *(block(channels, 1, False, groups, width) for _ in range(1, depth)))
+
+        self.conv1, self.bn1, self.relu = conv(64, 7, stride=2, padding=3), BatchNorm2d(), ReLU()
+        self.maxpool = MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = stage(64, depths[0], stride=1)
+        self.layer2 = stage(128, depths[1], stride=2)
+        self.layer3 = stage(256, depths[2], stride=2)
+        self.layer4 = stage(512, depths[3], stride=2)
+        self.avgpool, self.flatten = GlobalAvgPool2d(), Flatten()
+        self.fc = Linear(classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(self.flatten(self.avgpool(x)))
+
+
+resnet18 = register("resnet18", partial(ResNet, BasicBlock, (2, 2, 2, 2)))
+resnet34 = register("resnet34", partial(ResNet, BasicBlock, (3, 4, 6, 3)))
+resnet50 = register("resnet50", partial(ResNet, Bottleneck, (3, 4, 6, 3)))
+resnet101 = register("resnet101", partial(ResNet, Bottleneck, (3, 4, 23, 3)))
+resnet152 = register("resnet152", partial(ResNet, Bottleneck, (3, 8, 36, 3)))
+wide_resnet50_2 = register("wide_resnet50_2", partial(ResNet, Bottleneck, (3, 4, 6, 3), width=128))
+resnext50_32x4d = register("resnext50_32x4d", partial(ResNet, Bottleneck, (3, 4, 6, 3), groups=32, width=4))

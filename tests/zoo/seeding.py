@@ -1,0 +1,74 @@
+"""Weights and pictures that two libraries make alike, from names and shapes, so that no file has to hold them.
+
+`RandomState` is NumPy's old generator, whose numbers are promised to stay the same.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+PICTURES = (2, 3, 65, 76)
+"""Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
+LEARNING_RATE = 0.1
+WEIGHT_DECAY = 1e-3
+PLACES = 8
+"""How many numbers of each updated variable are compared."""
+GAINS = {
+    "resnet34": 0.85, "resnet50": 0.85, "resnet101": 0.7, "resnet152": 0.7, "resnext50_32x4d": 0.85,
+    "wide_resnet50_2": 0.85,
+}  # fmt: skip
+"""The weights of batch normalisation, where not 1: smaller where many blocks add up."""
+PERIOD = 65_537
+"""Large weights repeat a block of this prime length: making a hundred million numbers takes too long."""
+
+
+def numbers(name: str, shape: tuple[int, ...]) -> Array:
+    """Normal numbers that single precision holds exactly, float64."""
+    size = prod(shape)
+    block = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(min(size, PERIOD))
+    return np.resize(block.astype(np.float32).astype(np.float64), shape)
+
+
+def weight(network: str, name: str, shape: tuple[int, ...]) -> Array:
+    """The variable `name` of `network`, as torchvision calls them: activations neither vanish nor explode."""
+    values = numbers(name, shape)
+    if name.endswith("running_var"):
+        return 0.75 + 0.5 * np.abs(np.tanh(values))
+    if len(shape) > 1:
+        return values * np.float64(np.float32(sqrt(2 / prod(shape[1:]))))
+    if name.endswith("weight"):  # of batch normalisation
+        return GAINS.get(network, 1.0) * (1 + 0.1 * np.tanh(values))
+    return 0.1 * values
+
+
+def weights(network: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    return {name: weight(network, name, shape) for name, shape in shapes.items()}
+
+
+def pictures(shape: tuple[int, ...] = PICTURES) -> Array:
+    """Noise over a colour of each picture's own: of noise alone, deep layers see only the mean."""
+    return numbers("pictures", shape) + 2 * numbers("colours", (*shape[:2], 1, 1))
+
+
+def labels(classes: int) -> NDArray[np.int64]:
+    """One for each picture."""
+    return np.array([3, classes // 2], np.int64)
+
+
+def coefficients(shape: tuple[int, ...]) -> Array:
+    """Σ coefficients · logits is the number whose gradient is compared."""
+    return numbers("coefficients", shape)
+
+
+def sample(name: str, values: Array, places: int) -> Array:
+    """The norm of `values`, and `places` of them that the name chooses."""
+    at = np.random.RandomState(zlib.crc32(name.encode())).randint(0, values.size, places)
+    return np.concatenate([[np.linalg.norm(values)], values.reshape(-1)[at]])
