@@ -17,15 +17,12 @@ from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
+import torch
 from common import Peak, Spread, Step, begin, finish, interleaved, parser, print_table
+from peers import LeNet5
 
 from opsin import data, nn, zoo
 from opsin.engines.native import compile as compile_native
-
-try:
-    import torch
-except ImportError:
-    raise SystemExit("this compares with PyTorch; install it with: pip install 'opsin[torch]'") from None
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 RATE, MOMENTUM = 0.01, 0.9
@@ -55,21 +52,11 @@ def opsin_step(size: int, threads: int) -> tuple[Step, int]:
     return step, 2 * sum(int(node.op.macs(node)) for node in program.graph.nodes)
 
 
-def torch_network() -> torch.nn.Sequential:
-    """LeNet-5, layer by layer as in `opsin.zoo.lenet5`."""
-    t = torch.nn
-    return t.Sequential(
-        t.Conv2d(1, 6, 5, padding=2), t.ReLU(), t.MaxPool2d(2),
-        t.Conv2d(6, 16, 5), t.ReLU(), t.MaxPool2d(2), t.Flatten(),
-        t.Linear(400, 120), t.ReLU(), t.Linear(120, 84), t.ReLU(), t.Linear(84, 10),
-    )  # fmt: skip
-
-
 def torch_step(size: int, mode: str, sgd: str) -> Step:
     """A step of PyTorch in one of `MODES`, with the form `sgd` of its optimizer: foreach or fused."""
     torch.manual_seed(0)
     layout = torch.channels_last if "channels_last" in mode else torch.contiguous_format
-    network = torch_network().to(memory_format=layout)
+    network = LeNet5().to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **{sgd: True})
 
     def loss_of(pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

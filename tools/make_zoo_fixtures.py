@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from torch.nn.functional import cross_entropy
-
 from tests.zoo import seeding
+from torch.nn.functional import cross_entropy
 
 FILE = Path(__file__).parent.parent / "tests/zoo/fixtures/torchvision.npz"
 GRADIENT_PLACES = 64
@@ -52,6 +51,11 @@ def build(name: str) -> tuple[torch.nn.Module, dict[str, tuple[int, ...]]]:
     settings = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
     with torch.device("meta"):
         module: torch.nn.Module = getattr(torchvision.models, name)(weights=None, **settings)
+    return module, fill(module, name)
+
+
+def fill(module: torch.nn.Module, name: str) -> dict[str, tuple[int, ...]]:
+    """Seeds the weights of `module`, the network `name`, in float64, and gives its variables' shapes."""
     state = module.state_dict()
     shapes = {key: tuple(value.shape) for key, value in state.items() if not key.endswith("num_batches_tracked")}
     counters = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in state.items() if key not in shapes}
@@ -61,7 +65,7 @@ def build(name: str) -> tuple[torch.nn.Module, dict[str, tuple[int, ...]]]:
         for key, child in layer.named_children():
             if isinstance(child, torch.nn.Hardsigmoid):
                 setattr(layer, key, HardSigmoid())
-    return module, shapes
+    return shapes
 
 
 def evaluate(module: torch.nn.Module) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def step(module: torch.nn.Module, names: list[str]) -> dict[str, Any]:
     for layer in module.modules():
         if isinstance(layer, torch.nn.Dropout | torchvision.ops.StochasticDepth):
             layer.eval()
-    result = module(torch.from_numpy(seeding.pictures()))
+    result = module(torch.from_numpy(seeding.noise()))
     labels = torch.from_numpy(seeding.labels(1000))
     loss = cross_entropy(getattr(result, "logits", result), labels)
     for auxiliary in ("aux_logits1", "aux_logits2"):

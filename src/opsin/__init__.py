@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opsin import data, engines, errors, graph, model, nn, ops, training, zoo
     from opsin.errors import OpsinError
-    from opsin.model import Model, load
+    from opsin.model import Model, load, pretrained
     from opsin.training import train
 
 __version__ = "0.1.0"
 
 _ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "ops", "training", "zoo")
-_NAMES = {"Model": "model", "OpsinError": "errors", "load": "model", "train": "training"}
+_NAMES = {"Model": "model", "OpsinError": "errors", "load": "model", "pretrained": "model", "train": "training"}
 
 __all__ = [
-    "Model", "OpsinError", "data", "engines", "errors", "graph", "load", "model", "nn", "ops", "train",
-    "training", "zoo",
+    "Model", "OpsinError", "data", "engines", "errors", "graph", "load", "model", "nn", "ops", "pretrained",
+    "train", "training", "zoo",
 ]  # fmt: skip
 
 

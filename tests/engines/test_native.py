@@ -148,6 +148,34 @@ def test_training_steps_agree_with_the_reference(name: str, batch: int) -> None:
             assert np.abs(after[key] - value).max() <= 5e-3 * scale, key
 
 
+WIDE = [  # pictures, channels, filters, height, width, kernel, stride, padding, dilation
+    (1, 16, 32, 5, 5, (1, 1), 1, 0, 1), (3, 17, 33, 9, 8, (1, 1), 1, 0, 1), (2, 20, 40, 9, 7, (1, 1), 2, 0, 1),
+    (2, 16, 50, 11, 9, (3, 3), 2, 1, 1), (5, 24, 32, 6, 13, (5, 2), (1, 3), (2, 1), 1),
+    (40, 16, 32, 3, 3, (2, 2), 1, 1, 1),
+    (2, 19, 35, 12, 12, (3, 3), 1, 2, 2), (3, 32, 48, 10, 7, (7, 7), 2, 3, 1),
+    (1, 48, 96, 8, 8, (3, 1), 1, (1, 0), (2, 3)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("case", WIDE, ids=str)
+def test_wide_convolutions_and_their_gradients(case: tuple[Any, ...], target: Any) -> None:
+    pictures, channels, filters, height, width, kernel, stride, padding, dilation = case
+    x, w = input_tensor("x", (BATCH, channels, height, width)), input_tensor("w", (filters, channels, *kernel))
+    y = F.tanh(F.conv2d(x, w, stride=stride, padding=padding, dilation=dilation))
+    dx, dw = F.gradients(F.sum(F.multiply(y, y)), [x, w])
+    assert dx is not None and dw is not None
+    graph = Graph((x, w), {"y": y, "dx": dx, "dw": dw})
+    rng = np.random.default_rng(channels)
+    inputs = {"x": rng.standard_normal((pictures, channels, height, width))}
+    inputs["w"] = rng.standard_normal((filters, channels, *kernel)) / channels
+    program = compile(graph, pictures, 2, target, exact=True)
+    assert {"ConvPacked", "ConvWeightTaps"} <= {type(call.spec).__name__ for call in program.plan.calls}
+    wanted = Reference(graph, pictures, np.float64).run(**inputs)
+    for key, got in program.run(**inputs).items():
+        assert worst(got, wanted[key]) < TOLERANCE, key
+
+
 def varied(x: Tensor, weights: list[Tensor], seed: Tensor, step: Tensor) -> Tensor:
     """A little of everything: branches, a skip connection, dropout, normalisation, transposed convolution."""
     first, grouped, skip, up = weights

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 PICTURES = (2, 3, 65, 76)
 """Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
-LEARNING_RATE = 0.1
+LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-3
 PLACES = 8
 """How many numbers of each updated variable are compared."""
@@ -53,9 +53,14 @@ def weights(network: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Ar
     return {name: weight(network, name, shape) for name, shape in shapes.items()}
 
 
-def pictures(shape: tuple[int, ...] = PICTURES) -> Array:
+def pictures() -> Array:
     """Noise over a colour of each picture's own: of noise alone, deep layers see only the mean."""
-    return numbers("pictures", shape) + 2 * numbers("colours", (*shape[:2], 1, 1))
+    return noise() + 2 * numbers("colours", (*PICTURES[:2], 1, 1))
+
+
+def noise() -> Array:
+    """For training, where the colours would make the batch's statistics those of two numbers."""
+    return numbers("pictures", PICTURES)
 
 
 def labels(classes: int) -> NDArray[np.int64]:

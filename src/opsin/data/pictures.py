@@ -19,6 +19,9 @@ Source: TypeAlias = "Path | bytes"
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's, which smooth where a picture becomes smaller."""
 
+MOST_LONG = 16
+"""A picture may be so many times as long as it is wide; the middle of a longer one is taken."""
+
 GREY_MODES = ("1", "L", "LA", "I", "F")
 
 
@@ -43,8 +46,11 @@ class Crop:
     """A key of `INTERPOLATIONS`."""
 
     def apply(self, image: Image.Image, height: int, width: int) -> Image.Image:
-        """The middle of the resized picture."""
+        """The middle of the resized picture, `height` × `width`."""
         shorter = min(image.size)
+        if max(image.size) > MOST_LONG * shorter:  # resized whole it could take any amount of memory
+            most = MOST_LONG * shorter
+            image = ImageOps.fit(image, (min(image.width, most), min(image.height, most)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
         resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)

@@ -78,12 +78,15 @@ class Preprocessing:
         try:
             sizes = [int(data[key]) for key in ("channels", "height", "width")]
             mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))
-            crop = data.get("crop") and Crop(int(data["crop"]["resize"]), str(data["crop"]["interpolation"]))
+            cut = data.get("crop")
+            crop = None if cut is None else Crop(int(cut["resize"]), str(cut["interpolation"]))
             made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop)
         except (KeyError, TypeError, ValueError):
             raise DataError("the preprocessing is not described completely") from None
         sound = len(mean) == len(std) == made.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
-        if not sound or (crop and (crop.resize < max(sizes[1:]) or crop.interpolation not in INTERPOLATIONS)):
+        if crop:
+            sound &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:]) and crop.interpolation in INTERPOLATIONS
+        if not sound:
             raise DataError("the preprocessing's numbers make no sense")
         return made
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from opsin.kernels.panels import panels
 from opsin.kernels.spec import KernelSpec, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
@@ -161,11 +162,6 @@ def transform_tile(
                 k.store(target, (i * SIDE + j) * point + c, value, count)
 
     over_lanes(k, channels, lanes, vector)
-
-
-def panels(filters: int, target: Target) -> int:
-    """Panels of two vectors that hold `filters` columns."""
-    return -(-filters // (2 * target.lanes))
 
 
 def filters_point(channels: int, filters: int, target: Target) -> int:

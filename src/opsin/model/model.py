@@ -19,7 +19,7 @@ from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
 from opsin.model.results import Evaluation, Prediction
-from opsin.model.states import fit, opened
+from opsin.model.states import fit, opened, rename
 from opsin.model.tensors import Stored
 from opsin.ops import OPS
 from opsin.zoo.weights import WEIGHTS
@@ -65,16 +65,20 @@ class Model:
         Names and shapes have to be the network's, all of them; what only training needs may be there, too. Otherwise
         `ModelError` says what is missing, unexpected or of another shape, and the model stays as it is.
         """
-        renames = WEIGHTS[self.network].renames if self.network in WEIGHTS else ()
         if isinstance(values, str | os.PathLike):
             with opened(Path(values)) as tensors:
-                self.state = fit(self.graph, self.layers, tensors, renames)
+                self.state = self._fitting(tensors)
         else:
-            tensors = {name: Stored.of(np.asarray(array)) for name, array in values.items()}
-            self.state = fit(self.graph, self.layers, tensors, renames)
+            self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
         self.goldens = None
         for program in self._programs.values():
             program.load_state(self.state)
+
+    def _fitting(self, tensors: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+        """The values of the network's variables, also from the names that they have in its published files."""
+        variables = self.graph.variables
+        renames = WEIGHTS[self.network].renames if self.network in WEIGHTS else ()
+        return fit(variables, self.layers, rename(tensors, variables, renames))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W: float32 N×classes."""

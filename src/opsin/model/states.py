@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.errors import ModelError
-from opsin.graph import FLOAT, Graph, Tensor, show
+from opsin.graph import FLOAT, Tensor, show
 from opsin.model.archives import numpy_arrays, open_archive
 from opsin.model.checkpoints import LEGACY, archive_tensors, legacy_tensors
 from opsin.model.file import is_model
@@ -38,6 +38,9 @@ SHOWN = 3
 
 NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?num_batches_tracked")
 """What goes with training, and is no part of a network that is used."""
+
+Renames = Sequence[tuple[str, str]]
+"""Regular expressions and what replaces them, one after the other."""
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -125,17 +128,18 @@ def _place(facts: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
     return begin, dtype, shape
 
 
-def fit(
-    graph: Graph, layers: Mapping[str, str], tensors: Mapping[str, Stored], renames: Sequence[tuple[str, str]] = ()
-) -> dict[str, NDArray[Any]]:
-    """A value for each variable of `graph`, or `ModelError` with all that is missing, unexpected, or does not fit.
+def rename(tensors: Mapping[str, Stored], known: Container[str], renames: Renames) -> dict[str, Stored]:
+    """The same tensors, those that are not `known` by their names renamed."""
+    return {name if name in known else _renamed(name, renames): tensor for name, tensor in tensors.items()}
 
-    `renames` are regular expressions and replacements for names that are not the network's. Left aside is what goes
-    with training, and what belongs to those of its `layers` that only training uses, such as auxiliary classifiers.
+
+def fit(needed: Mapping[str, Tensor], layers: Iterable[str], found: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+    """A value for each of the `needed` variables, or `ModelError` with all that is missing, unexpected, or different.
+
+    Left aside is what goes with training, and what belongs to those of the network's `layers`, given by their paths,
+    that have no variables among these: only training uses them, such as auxiliary classifiers.
     """
-    needed = graph.variables
-    found = {name if name in needed else _renamed(name, renames): tensor for name, tensor in tensors.items()}
-    resting = layers.keys() - {_owner(name) for name in needed}
+    resting = set(layers) - {_owner(name) for name in needed}
     missing = [quoted(name) for name in needed if name not in found]
     strange = [quoted(n) for n in found if n not in needed and not NAMES.fullmatch(n) and _owner(n) not in resting]
     other = [
@@ -154,7 +158,7 @@ def fit(
     return {name: np.asarray(found[name].read(), types[name], order="C") for name in needed}
 
 
-def _renamed(name: str, renames: Sequence[tuple[str, str]]) -> str:
+def _renamed(name: str, renames: Renames) -> str:
     for pattern, replacement in renames:
         name = re.sub(pattern, replacement, name)
     return name

@@ -41,6 +41,6 @@ __all__ = [
     "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "Initializer", "L2Pool2d",
     "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
     "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "describe",
-    "fan_in_uniform", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers", "schedules",
-    "trace", "training_graph",
+    "fan_in_uniform", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers",
+    "schedules", "trace", "training_graph",
 ]  # fmt: skip

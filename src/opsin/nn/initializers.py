@@ -34,6 +34,11 @@ def kaiming_normal_fan_out(shape: Shape) -> Init:
     return ("normal", math.sqrt(2 / _count((*shape[:1], *shape[2:]))))
 
 
+def fan_out_uniform(shape: Shape) -> Init:
+    """Uniform within ±1/√(units that an input reaches)."""
+    return ("uniform", 1 / math.sqrt(_count((*shape[:1], *shape[2:]))))
+
+
 def normal(std: float) -> Initializer:
     """Normal with mean 0, whatever the shape."""
     return lambda _: ("normal", std)

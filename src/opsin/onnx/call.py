@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
@@ -28,7 +27,7 @@ class Unsupported(ModelError):
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """An array known while the network is read, and its name in the file. A `weight` is one that training may change."""
+    """An array known while the network is read, with its name in the file. Training may change a `weight`."""
 
     array: Array
     name: str

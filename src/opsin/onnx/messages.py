@@ -1,6 +1,6 @@
 """The messages of an ONNX file, those parts of them that say what a network computes.
 
-Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). Arrays stay in the file until they are needed.
+Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). Arrays stay in the file until needed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from opsin.errors import ModelError
-from opsin.onnx.wire import Damaged, Value, Wire, octets, real, reals, text, whole, wholes
+from opsin.onnx.wire import Damaged, Value, Wire, octets, real, reals, shown, text, whole, wholes
 
 MOST_NODES = 100_000
 MOST_AXES = 16
@@ -187,7 +187,7 @@ def _tensor(wire: Wire, message: Value) -> TensorRecord:
             case 14:
                 elsewhere = whole(value) == 1
     if len(dims) > MOST_AXES or min(dims, default=0) < 0:
-        raise Damaged(f"a tensor '{tensor.name}' with impossible dimensions")
+        raise Damaged(f"a tensor {shown(tensor.name)} with impossible dimensions")
     tensor.dims = tuple(dims)
     tensor.external = external if elsewhere else None
     return tensor
@@ -208,7 +208,7 @@ def _value(wire: Wire, message: Value) -> ValueRecord:
                     elif inner == 2:
                         dims = tuple(_dim(wire, dim) for place, dim in wire.fields(part) if place == 1)
     if dims is not None and len(dims) > MOST_AXES:
-        raise Damaged(f"'{name}' with impossible dimensions")
+        raise Damaged(f"{shown(name)} with impossible dimensions")
     return ValueRecord(name, kind, dims)
 
 

@@ -235,7 +235,7 @@ class Importer:
     def _bounded(self, value: Value) -> None:
         """`Unsupported` for tensors larger than any network has."""
         if isinstance(value, Tensor):
-            sizes: tuple[float, ...] = bind(value.shape, 1)
+            sizes = bind(value.shape, 1)
             if value.rank > MAX_RANK or min(sizes, default=1) < 1 or math.prod(sizes) > MAX_ELEMENTS:
                 raise Unsupported(f"a tensor of {show(value.shape)}")
 
@@ -251,13 +251,12 @@ class Importer:
             said, found = record.dims, results[record.name].shape
             if said is None:
                 continue
-            sizes: tuple[float, ...] = bind(found, self.batch or 1)
-            if len(said) != len(sizes) or any(
-                size not in (None, there)
-                for size, there in zip(said[self.batch is None :], sizes[self.batch is None :], strict=True)
-            ):
-                shape = " × ".join("?" if size is None else str(size) for size in said)
-                raise ModelError(f"says that its output {shown(record.name)} is {shape}, but calculates {show(found)}")
+            sizes = bind(found, self.batch or 1)
+            first = 1 if self.batch is None else 0  # of a free batch nothing is known
+            if len(said) != len(sizes) or not _fit(said[first:], sizes[first:]):
+                raise ModelError(
+                    f"says that its output {shown(record.name)} is {_dims(said)}, but calculates {show(found)}"
+                )
 
 
 def _operator(node: NodeRecord) -> str:
@@ -280,9 +279,10 @@ def _before_softmax(name: str, made: dict[str, NodeRecord]) -> str:
 def _by_class(logits: Tensor) -> Tensor:
     """`logits` as N × classes."""
     sizes = [size for size in logits.shape[1:] if size != 1]
-    if logits.rank < 2 or not logits.shape[:1] == (BATCH,) or len(sizes) > 1:
+    if logits.rank < 2 or logits.shape[0] != BATCH or len(sizes) > 1:
         raise ModelError(
-            f"gives {logits.type}, not one number for each class of a picture; opsin.onnx.read gives such a network's graph"
+            f"gives {logits.type}, not one number for each class of a picture; "
+            "opsin.onnx.read gives the graph of such a network"
         )
     return ops.reshape(logits, (BATCH, *(sizes or [1])))
 
@@ -292,16 +292,20 @@ def _agreed(sizes: Sequence[int | None], wanted: tuple[int, int, int] | None) ->
     if wanted is None:
         known = [size for size in sizes if size is not None]
         if len(known) < len(sizes):
-            given = " × ".join("?" if size is None else str(size) for size in sizes)
             raise ModelError(
-                f"leaves the size of its pictures free ({given}); say which to take, such as input_shape=(3, 224, 224)"
+                f"leaves the size of its pictures free ({_dims(sizes)}); "
+                "say which to take, such as input_shape=(3, 224, 224)"
             )
         return tuple(known)
-    if (
-        len(wanted) != len(sizes)
-        or any(a not in (None, b) for a, b in zip(sizes, wanted, strict=True))
-        or min(wanted) < 1
-    ):
-        given = " × ".join("?" if size is None else str(size) for size in sizes)
-        raise ModelError(f"takes pictures of {given}, not {show(wanted)}")
+    if len(wanted) != len(sizes) or not _fit(sizes, wanted) or min(wanted) < 1:
+        raise ModelError(f"takes pictures of {_dims(sizes)}, not {show(wanted)}")
     return wanted
+
+
+def _fit(said: Sequence[int | None], found: Sequence[int]) -> bool:
+    """Whether the sizes `found` are those that were `said`, as far as these are known."""
+    return all(size in (None, there) for size, there in zip(said, found, strict=True))
+
+
+def _dims(sizes: Sequence[int | None]) -> str:
+    return " × ".join("?" if size is None else str(size) for size in sizes)

@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.errors import ModelError
+from opsin.graph import show
 from opsin.onnx.messages import TensorRecord
-from opsin.onnx.wire import Damaged
+from opsin.onnx.wire import Damaged, shown
 
 BOOL, FLOAT16, BFLOAT16 = 9, 10, 16
 
 KINDS: dict[int, str] = {
-    1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", BOOL: "u1", FLOAT16: "<f2", 11: "<f8", 12: "<u4",
-    13: "<u8", BFLOAT16: "<u2",
+    1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", BOOL: "u1", FLOAT16: "<f2", 11: "<f8",
+    12: "<u4", 13: "<u8", BFLOAT16: "<u2",
 }  # fmt: skip
 """TensorProto.DataType → how the elements lie in memory; bfloat16 as its bits."""
 
@@ -57,9 +58,11 @@ class Arrays:
         self._unread: dict[str, int] = {}
 
     def read(self, record: TensorRecord) -> NDArray[Any]:
-        """The array; float16 and bfloat16 become float32. `ModelError` unless the bytes are as many as its shape says."""
+        """The array, float16 and bfloat16 as float32. `ModelError` unless the bytes are as many as its shape says."""
         if record.kind not in KINDS:
-            raise ModelError(f"has a tensor '{record.name}' of element kind {record.kind}, which Opsin does not read")
+            raise ModelError(
+                f"has a tensor {shown(record.name)} of element kind {record.kind}, which Opsin does not read"
+            )
         count, kind = math.prod(record.dims), np.dtype(KINDS[record.kind])
         if record.external is not None:
             data: Any = self._external(record, count * kind.itemsize)
@@ -68,9 +71,9 @@ class Arrays:
         else:
             data, kind = self._packed(record)
         if len(data) != count * kind.itemsize:
-            shape = " × ".join(map(str, record.dims)) or "one number"
             raise Damaged(
-                f"the tensor '{record.name}', {shape}, has {len(data):,} bytes, not {count * kind.itemsize:,}"
+                f"the tensor {shown(record.name)}, {show(record.dims)}, has {len(data):,} bytes, "
+                f"not {count * kind.itemsize:,}"
             )
         return _values(np.frombuffer(data, kind), record.kind).reshape(record.dims)
 
@@ -85,19 +88,19 @@ class Arrays:
         try:
             offset, length = int(given.get("offset", 0)), int(given.get("length", size))
         except ValueError:
-            raise Damaged(f"the place of the tensor '{record.name}' in {location!r}") from None
+            raise Damaged(f"the place of the tensor {shown(record.name)} in {shown(location)}") from None
         if location not in self._files:
             self._files[location] = open_file(self._inside(location))
             self._unread[location] = len(self._files[location])
         file = self._files[location]
         if length != size or offset < 0 or offset + length > len(file):
             raise Damaged(
-                f"the tensor '{record.name}' needs {size:,} bytes; {length:,} from byte {offset:,} on were named of "
-                f"{location}, which has {len(file):,}"
+                f"the tensor {shown(record.name)} needs {size:,} bytes, and was given {length:,} from byte {offset:,} "
+                f"on of {shown(location)}, which has {len(file):,}"
             )
         self._unread[location] -= length
         if self._unread[location] < 0:  # otherwise a small file could describe any number of large tensors
-            raise ModelError(f"has tensors that overlap in {location}, which Opsin does not read")
+            raise ModelError(f"has tensors that overlap in {shown(location)}, which Opsin does not read")
         return file[offset : offset + length]
 
     def _inside(self, location: str) -> Path:
@@ -110,7 +113,7 @@ class Arrays:
                 path = (folder / location).resolve()
         if path == folder or not path.is_relative_to(folder):
             raise ModelError(
-                f"keeps weights in {location!r}, outside of its own folder, where Opsin reads nothing; "
+                f"keeps weights in {shown(location)}, outside of its own folder, where Opsin reads nothing; "
                 "put them beside the model, and name them so in it"
             )
         return path

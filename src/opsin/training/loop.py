@@ -17,7 +17,7 @@ from opsin.data import load as load_data
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ModelError, ShapeError, UsageError
 from opsin.graph import Graph
-from opsin.model import Engine, Model
+from opsin.model import Engine, Model, initial_state
 from opsin.model.file import check_writable
 from opsin.training.events import Epoch, Event, Finished, Interrupted, Started, Step, Warning
 from opsin.training.fault import Diverged, Snapshot, find_fault, finite
@@ -111,7 +111,7 @@ class Training:
         begin = perf_counter()
         self.program = engine(graph, self.batch, threads)
         self.compiling = perf_counter() - begin
-        self.program.load_state(nn.initial_state(graph, self.recipe.seed))
+        self.program.load_state(initial_state(layer, graph, self.recipe.seed))
         self.model.load_state(self.program.state())
         self.snapshot = Snapshot(0, self.program.state())
         self.good: Snapshot | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opsin import ops
-from opsin.graph import Shape, Tensor
-from opsin.nn import BatchNorm2d, Conv2d, Init, Layer, ReLU, Sequential
+from opsin.graph import Tensor
+from opsin.nn import BatchNorm2d, Conv2d, Layer, ReLU, Sequential
 from opsin.nn.initializers import constant, kaiming_normal_fan_out
 
 Function = Callable[[Tensor], Tensor]
@@ -20,34 +20,29 @@ def conv_norm(
     activation: Callable[[], Layer] | None = ReLU,
     norm: Callable[[], Layer] = BatchNorm2d,
 ) -> Sequential:
-    """Convolution without bias (0), batch normalisation (1), activation (2); the padding keeps a stride of 1 in size."""
+    """Convolution without bias, batch normalisation, activation; padded so that a stride of 1 keeps the size."""
     padding = (kernel - 1) // 2
     conv = Conv2d(out, kernel, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out)
     return Sequential(conv, norm(), *([] if activation is None else [activation()]))
 
 
 class SqueezeExcitation(Layer):
-    """Weighs each channel by what all channels are on average (Hu, Shen & Sun, "Squeeze-and-excitation networks", 2018).
+    """Weighs each channel by what all channels are on average.
 
-    The averages are squeezed to `squeezed` numbers, and from these a `gate` for each of the `channels` is computed.
+    Their means are squeezed to `squeezed` numbers, and from these a `gate` for each of the `channels` is computed.
+    Hu, Shen & Sun, "Squeeze-and-excitation networks", CVPR 2018.
     """
 
     def __init__(
         self, channels: int, squeezed: int, activation: Function = ops.relu, gate: Function = ops.sigmoid
     ) -> None:
-        self.fc1 = Conv2d(squeezed, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0.0))
-        self.fc2 = Conv2d(channels, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0.0))
+        self.fc1 = Conv2d(squeezed, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
+        self.fc2 = Conv2d(channels, 1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
         self.activation, self.gate = activation, gate
 
     def forward(self, x: Tensor) -> Tensor:
         squeezed = self.activation(self.fc1(ops.global_avg_pool2d(x)))
         return ops.multiply(x, self.gate(self.fc2(squeezed)))
-
-
-def logit_uniform(shape: Shape) -> Init:
-    """Uniform within ±1/√classes."""
-    (classes, *_) = shape
-    return ("uniform", int(classes) ** -0.5)
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

@@ -20,8 +20,8 @@ from opsin.nn import (
     SiLU,
     StochasticDepth,
 )
-from opsin.nn.initializers import constant
-from opsin.zoo.blocks import SqueezeExcitation, conv_norm, logit_uniform
+from opsin.nn.initializers import constant, fan_out_uniform
+from opsin.zoo.blocks import SqueezeExcitation, conv_norm
 from opsin.zoo.registry import register
 
 STAGES = (
@@ -40,7 +40,7 @@ SKIPPED = 0.2
 
 
 class MBConv(Layer):
-    """Widens by `expansion`, filters each channel, weighs the channels, narrows to `out`; a shortcut where sizes agree."""
+    """Widens by `expansion`, filters each channel, weighs them, narrows to `out`; a shortcut where sizes agree."""
 
     def __init__(self, channels: int, expansion: int, kernel: int, out: int, stride: int, skipped: float) -> None:
         wide = expansion * channels
@@ -76,7 +76,7 @@ def network(classes: int) -> Layer:
         ("features", Sequential(*features)),
         ("avgpool", GlobalAvgPool2d()),
         ("flatten", Flatten()),
-        ("classifier", Sequential(Dropout(0.2), Linear(classes, weight_init=logit_uniform, bias_init=constant(0.0)))),
+        ("classifier", Sequential(Dropout(0.2), Linear(classes, weight_init=fan_out_uniform, bias_init=constant(0)))),
     )
 
 

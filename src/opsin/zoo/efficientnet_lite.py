@@ -1,9 +1,9 @@
 """EfficientNet-Lite: Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020; after Tan &
 Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019.
 
-EfficientNet made for phones and boards by leaving out what fixed-point arithmetic and accelerators do badly: there is no
-squeeze-and-excitation, ReLU6 stands for swish, and stem, head, and the number of blocks in the first and last stage are
-the same in all sizes. Lite0 has 4,652,008 parameters, Lite4 13,006,568.
+EfficientNet made for phones and boards by leaving out what fixed-point arithmetic and accelerators do badly: there is
+no squeeze-and-excitation, ReLU6 stands for swish, and stem, head, and the number of blocks in the first and last stage
+are the same in all sizes. Lite0 has 4,652,008 parameters, Lite4 13,006,568.
 
 Padding is TensorFlow's "SAME": where the stride is 2, an odd pixel is added below and on the right. Names are those of
 timm's `tf_efficientnet_lite0` … `4`. In training whole blocks are skipped at random, up to 20 % of the time towards the
@@ -29,8 +29,8 @@ from opsin.nn import (
     Sequential,
     StochasticDepth,
 )
-from opsin.nn.initializers import constant, kaiming_normal_fan_out
-from opsin.zoo.blocks import logit_uniform, round_channels
+from opsin.nn.initializers import constant, fan_out_uniform, kaiming_normal_fan_out
+from opsin.zoo.blocks import round_channels
 from opsin.zoo.efficientnet import SKIPPED, STAGES
 from opsin.zoo.registry import Entry, register
 
@@ -94,7 +94,8 @@ def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
     counts = [row[3] if i in (0, last) else math.ceil(depth * row[3]) for i, row in enumerate(STAGES)]
     channels, done, stages = 32, 0, []
     for (expansion, kernel, base, _, first), count in zip(STAGES, counts, strict=True):
-        out, blocks = round_channels(width * base), []
+        out = round_channels(width * base)
+        blocks: list[Layer] = []
         for number in range(count):
             stride, skipped = (first if number == 0 else 1), SKIPPED * done / sum(counts)
             if expansion == 1:
@@ -114,7 +115,7 @@ def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
         ("global_pool", GlobalAvgPool2d()),
         ("flatten", Flatten()),
         ("dropout", Dropout(dropout)),
-        ("classifier", Linear(classes, weight_init=logit_uniform, bias_init=constant(0.0))),
+        ("classifier", Linear(classes, weight_init=fan_out_uniform, bias_init=constant(0))),
     )
 
 
@@ -123,4 +124,8 @@ def _lite(number: int) -> Entry:
     return register(f"efficientnet_lite{number}", partial(network, width, depth, dropout), (3, size, size))
 
 
-efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite3, efficientnet_lite4 = map(_lite, range(5))
+efficientnet_lite0 = _lite(0)
+efficientnet_lite1 = _lite(1)
+efficientnet_lite2 = _lite(2)
+efficientnet_lite3 = _lite(3)
+efficientnet_lite4 = _lite(4)

@@ -1,15 +1,16 @@
 """MLPerf Tiny: Banbury, Reddi, Torelli et al., "MLPerf Tiny benchmark", NeurIPS Datasets and Benchmarks, 2021.
 
 The benchmark's three convolutional networks, which microcontrollers are measured with, after its reference models
-(github.com/mlcommons/tiny, Keras): every convolution has a bias, padding is TensorFlow's "SAME", and batch normalisation has
-Keras's constants.
+(github.com/mlcommons/tiny, Keras): every convolution has a bias, padding is TensorFlow's "SAME", and batch
+normalisation has Keras's constants.
 
-- `mlperf_tiny_resnet8`: CIFAR-10; three residual blocks of 16, 32 and 64 channels. 78,666 parameters, as Keras counts:
-  with the running statistics; 78,186 trainable. The pictures' values go in as they are, 0 … 255.
-- `mlperf_tiny_ds_cnn`: spoken keywords; Zhang, Suda, Lai & Chandra, "Hello edge: keyword spotting on microcontrollers",
-  arXiv:1711.07128, 2017. Its "picture" has 49 moments by 10 cepstral coefficients. 24,908 and 23,756.
-- `mlperf_tiny_vww`: visual wake words, whether a person is to be seen; Chowdhery, Warden, Shlens, Howard & Rhodes, "Visual
-  wake words dataset", arXiv:1906.05721, 2019. MobileNetV1 with a quarter of the channels. 221,794 and 216,322.
+- `mlperf_tiny_resnet8`: CIFAR-10; three residual blocks of 16, 32 and 64 channels. 78,186 parameters, and 78,666 as
+  Keras counts, with the running statistics. The pictures' values go in as they are, 0 … 255.
+- `mlperf_tiny_ds_cnn`: twelve spoken words; Zhang, Suda, Lai & Chandra, "Hello edge: keyword spotting on
+  microcontrollers", arXiv:1711.07128, 2017. A "picture" is 49 moments by 10 cepstral coefficients. 23,756 and 24,908.
+- `mlperf_tiny_vww`: visual wake words, whether a person is to be seen; Chowdhery, Warden, Shlens, Howard & Rhodes,
+  "Visual wake words dataset", arXiv:1906.05721, 2019. MobileNetV1 with a quarter of the channels, and ReLU.
+  216,322 and 221,794.
 
 Unlike there, the softmax at the end is left to the loss, and all weights begin normal after He et al. 2015.
 """
@@ -26,9 +27,9 @@ from opsin.ops.sliding import Pair
 from opsin.zoo.mobilenet_v1 import BLOCKS
 from opsin.zoo.registry import register
 
-conv = partial(Conv2d, padding="same", weight_init=kaiming_normal, bias_init=constant(0.0))
+conv = partial(Conv2d, padding="same", weight_init=kaiming_normal, bias_init=constant(0))
 norm = partial(BatchNorm2d, eps=1e-3, momentum=0.01)
-dense = partial(Linear, weight_init=kaiming_normal, bias_init=constant(0.0))
+dense = partial(Linear, weight_init=kaiming_normal, bias_init=constant(0))
 
 
 def conv_norm(out: int, kernel: int | Pair = 1, stride: int | Pair = 1, groups: int = 1) -> list[Layer]:

@@ -5,8 +5,8 @@ The paper takes each convolution apart: a depthwise one filters every channel by
 pointwise (1 × 1) one mixes the channels. Together they cost eight to nine times less than a full 3 × 3 convolution.
 Its table 1 is `BLOCKS` below; 4,231,976 parameters.
 
-As in the authors' code, the activation is ReLU6; the paper says ReLU. Borders are padded alike on both sides, as in timm,
-whose `mobilenetv1_100` has these names for its parameters; TensorFlow pads only below and right where the stride is 2.
+As in the authors' code, the activation is ReLU6; the paper says ReLU. Borders are padded alike on both sides, as in
+timm, whose `mobilenetv1_100` has the same names; TensorFlow pads only below and on the right where the stride is 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""MobileNetV2: Sandler, Howard, Zhu, Zhmoginov & Chen, "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
+"""MobileNetV2: Sandler, Howard, Zhu, Zhmoginov & Chen, "MobileNetV2: inverted residuals and linear bottlenecks",
+CVPR 2018.
 
 The paper turns the residual block around: the shortcut joins narrow layers, between which a 1 × 1 convolution widens, a
 depthwise one filters, and a 1 × 1 convolution narrows again, the last without an activation, because a ReLU would lose
@@ -38,7 +39,7 @@ STAGES = (
 
 
 class InvertedResidual(Layer):
-    """Widens by `expansion`, filters each channel with 3 × 3 numbers, narrows to `out`; a shortcut where sizes agree."""
+    """Widens by `expansion`, filters each channel by itself, narrows to `out`; a shortcut where sizes agree."""
 
     def __init__(self, channels: int, expansion: int, out: int, stride: int) -> None:
         wide = expansion * channels
@@ -58,13 +59,14 @@ class InvertedResidual(Layer):
 
 def network(classes: int) -> Layer:
     """Pictures N × C × H × W → N × `classes`, of any size."""
-    channels, features = 32, [conv_norm(32, 3, stride=2, activation=ReLU6)]
+    channels = 32
+    features: list[Layer] = [conv_norm(32, 3, stride=2, activation=ReLU6)]
     for expansion, out, count, first in STAGES:
         for number in range(count):
             features.append(InvertedResidual(channels, expansion, out, first if number == 0 else 1))
             channels = out
     features.append(conv_norm(1280, activation=ReLU6))
-    scores = Linear(classes, weight_init=normal(0.01), bias_init=constant(0.0))
+    scores = Linear(classes, weight_init=normal(0.01), bias_init=constant(0))
     return Sequential(
         ("features", Sequential(*features)),
         ("pool", GlobalAvgPool2d()),

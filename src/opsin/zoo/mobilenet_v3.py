@@ -3,9 +3,9 @@ MobileNetV3", ICCV 2019.
 
 The blocks of MobileNetV2, found by search rather than by hand, some with squeeze-and-excitation; the swish activation
 where the maps are small, in a form made of straight lines (hard swish), and the last layers rearranged so that the
-widest of them works on single numbers. The paper's tables 1 and 2 are `LARGE` and `SMALL` below: 5,483,032 and 2,542,856
-parameters. Names, first values, the place of squeeze-and-excitation (after the depthwise convolution's activation) and
-its width (a quarter of the block's) are torchvision's.
+widest of them works on single numbers. The paper's tables 1 and 2 are `LARGE` and `SMALL` below: 5,483,032 and
+2,542,856 parameters. Names, first values, and the place and width of squeeze-and-excitation, after the depthwise
+convolution's activation and a quarter as wide, are torchvision's.
 """
 
 from __future__ import annotations
@@ -96,12 +96,13 @@ class InvertedResidual(Layer):
 
 def network(rows: tuple[Row, ...], last: int, classes: int) -> Layer:
     """Pictures N × C × H × W → N × `classes`, of any size; `last` features before the logits."""
-    channels, features = 16, [block(16, 3, stride=2, activation=HardSwish)]
+    channels = 16
+    features: list[Layer] = [block(16, 3, stride=2, activation=HardSwish)]
     for row in rows:
         features.append(InvertedResidual(channels, row))
         channels = row.out
     features.append(block(6 * channels, activation=HardSwish))
-    linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0.0))
+    linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0))
     return Sequential(
         ("features", Sequential(*features)),
         ("avgpool", GlobalAvgPool2d()),

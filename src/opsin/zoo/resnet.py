@@ -1,4 +1,4 @@
-"""ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; and its wide and grouped kin.
+"""ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; its wide and grouped kin.
 
 A block does not compute its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers
 begins as something that trains like a shallow one. The networks are those of the paper's table 1: one 7 × 7

@@ -1,10 +1,10 @@
 """ShuffleNetV2: Ma, Zhang, Zheng & Sun, "ShuffleNet V2: practical guidelines for efficient CNN architecture design",
 ECCV 2018.
 
-The paper measures that time depends on memory traffic as much as on multiply-adds, and draws a block from it: half of the
-channels pass untouched, the other half goes through three convolutions of equal width, and shuffling the channels
-afterwards lets the halves meet. Its table 5 at 1.0× is `STAGES` below; 2,278,604 parameters. Names are torchvision's, and
-so are first values, PyTorch's defaults.
+The paper measures that time depends on memory traffic as much as on multiply-adds, and draws a block from it: half of
+the channels pass untouched, the other half goes through three convolutions of equal width, and shuffling the channels
+afterwards lets the halves meet. Its table 5 at 1.0× is `STAGES` below; 2,278,604 parameters. Names are torchvision's,
+and first values are PyTorch's defaults, as there.
 """
 
 from __future__ import annotations

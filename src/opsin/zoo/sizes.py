@@ -11,7 +11,7 @@ from opsin.graph import Tensor, show
 
 @contextmanager
 def at_least(size: int, pictures: Tensor) -> Iterator[None]:
-    """A layer inside that does not fit says also that the network takes pictures from `size` × `size`, if it is that."""
+    """Where a layer inside does not fit and `pictures` are too small, the error says the size the network needs."""
     try:
         yield
     except ShapeError as error:

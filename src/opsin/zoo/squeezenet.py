@@ -2,14 +2,13 @@
 parameters and <0.5MB model size", arXiv:1602.07360, 2016.
 
 The paper's idea is the Fire module: a 1 × 1 convolution squeezes the channels to a few, and an expand layer reads these
-with as many 1 × 1 as 3 × 3 filters, side by side. There is no fully connected layer: a 1 × 1 convolution gives one map a
-class, and its mean is the logit. Pooling comes late, so that most layers see large maps.
+with as many 1 × 1 as 3 × 3 filters, side by side. There is no fully connected layer: a 1 × 1 convolution gives one map
+a class, and its mean is the logit. Pooling comes late, so that most layers see large maps.
 
-`squeezenet1_1` is the authors' own revision of the same year: a first convolution of 64 filters of 3 × 3 for the paper's
-96 of 7 × 7, and earlier pooling, for 2.4 times less computation at the same accuracy. 1,235,496 parameters.
+`squeezenet1_1` is the authors' own revision of the same year: a first convolution of 64 filters of 3 × 3 for the
+paper's 96 of 7 × 7, and earlier pooling, for 2.4 times less computation at the same accuracy. 1,235,496 parameters.
 
-As in torchvision, whose names the parameters have, the last convolution is followed by a ReLU, and weights begin
-uniform after He et al. 2015 rather than after Glorot & Bengio 2010.
+Names are torchvision's, and so are first values, uniform after He et al. 2015.
 """
 
 from __future__ import annotations
@@ -31,9 +30,13 @@ from opsin.nn import (
 )
 from opsin.nn.initializers import constant, fan_in_uniform, normal
 from opsin.zoo.registry import register
+from opsin.zoo.sizes import at_least
 
-FIRES = (16, 64), (16, 64), "pool", (32, 128), (32, 128), "pool", (48, 192), (48, 192), (64, 256), (64, 256)
-"""Channels of each Fire module: squeezed, and of each half of its expand layer."""
+ROWS = (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192), (64, 256), (64, 256)
+"""Channels of each Fire module: squeezed, and of each half of its expand layer. None is a pooling."""
+
+SMALLEST = 17
+"""Rows and columns of a picture that the last pooling still finds something of."""
 
 
 def kaiming_uniform(shape: Shape) -> Init:
@@ -43,7 +46,7 @@ def kaiming_uniform(shape: Shape) -> Init:
 
 
 def convolution(out: int, kernel: int, stride: int = 1, padding: int = 0) -> Conv2d:
-    return Conv2d(out, kernel, stride, padding, weight_init=kaiming_uniform, bias_init=constant(0.0))
+    return Conv2d(out, kernel, stride, padding, weight_init=kaiming_uniform, bias_init=constant(0))
 
 
 class Fire(Layer):
@@ -64,13 +67,20 @@ def pool() -> MaxPool2d:
     return MaxPool2d(3, 2, ceil_mode=True)
 
 
-def network(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`; any size from 17 × 17."""
-    modules = [Fire(*fire) if isinstance(fire, tuple) else pool() for fire in FIRES]
-    features = Sequential(convolution(64, 3, stride=2), ReLU(), pool(), *modules)
-    scores = Conv2d(classes, 1, weight_init=normal(0.01), bias_init=constant(0.0))
-    classifier = Sequential(Dropout(0.5), scores, ReLU(), GlobalAvgPool2d())
-    return Sequential(("features", features), ("classifier", classifier), ("flatten", Flatten()))
+class SqueezeNet(Layer):
+    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 17 × 17."""
+
+    def __init__(self, classes: int) -> None:
+        modules = [pool() if row is None else Fire(*row) for row in ROWS]
+        self.features = Sequential(convolution(64, 3, stride=2), ReLU(), pool(), *modules)
+        scores = Conv2d(classes, 1, weight_init=normal(0.01), bias_init=constant(0))
+        self.classifier = Sequential(Dropout(), scores, ReLU(), GlobalAvgPool2d())
+        self.flatten = Flatten()
+
+    def forward(self, x: Tensor) -> Tensor:
+        with at_least(SMALLEST, x):
+            x = self.features(x)
+        return self.flatten(self.classifier(x))
 
 
-squeezenet1_1 = register("squeezenet1_1", network)
+squeezenet1_1 = register("squeezenet1_1", SqueezeNet)

@@ -49,8 +49,8 @@ _HALVES = Preparation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # torchvision'
 _BICUBIC = Preparation(interpolation="bicubic")
 _DOTTED = ((r"(denselayer\d+\.(?:norm|conv))\.([12])", r"\1\2"),)  # `norm.1` in the file is called `norm1` today
 
-# The values go in as (x - 127) / 128. Pillow smooths where it makes pictures smaller and TensorFlow did not, so that the
-# sharper bicubic comes closest to the bilinear interpolation that the network was trained with.
+# The values go in as (x - 127) / 128. Pillow smooths where it makes pictures smaller and TensorFlow does not, so that
+# the sharper bicubic comes closest to the bilinear interpolation that the network was trained with.
 _LITE = Preparation(interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 _LITE0_BLOCKS = "0.0 1.0 1.1 2.0 2.1 3.0 3.1 3.2 4.0 4.1 4.2 5.0 5.1 5.2 5.3 6.0".split()
 _LITE0 = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.cluster import Cluster
-from opsin.compiler.lower import winograd
+from opsin.compiler.lower import packed, winograd
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
@@ -23,6 +23,9 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     """The calls for one convolution of dense views."""
     if not lower.exact and winograd.suits(geometry):
         winograd.convolve(lower, x, w, geometry, tail, macs)
+        return
+    if packed.suits(geometry):
+        packed.convolve(lower, x, w, geometry, tail, macs)
         return
     rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
@@ -91,6 +94,9 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     macs = int(node.op.macs(node))  # type: ignore[arg-type]
     if not lower.exact and winograd.suits(geometry):
         winograd.weight_gradient(lower, x, g, geometry, result, macs)
+        return
+    if packed.suits(geometry):
+        combine(lower, packed.weight_gradient(lower, x, g, geometry, macs), result)
         return
     count = x.shape[0]
     chunks = min(-(-count // lower.chunk), max(4, PARTIAL // result.size))

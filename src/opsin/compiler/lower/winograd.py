@@ -7,6 +7,7 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
+from opsin.kernels.panels import panels
 from opsin.kernels.winograd import (
     LINE,
     POINTS,
@@ -15,7 +16,6 @@ from opsin.kernels.winograd import (
     WinogradFilters,
     WinogradOutputs,
     WinogradProducts,
-    panels,
     register_rows,
     whole_rows,
 )

@@ -227,9 +227,9 @@ def _tile(call: Call, operands: list[Array]) -> Array:
 @fold("Range")
 def _range(call: Call, operands: list[Array]) -> Array:
     call.ignore("stash_type")
-    start, limit, delta = (x.reshape(()) for x in operands)
+    start, limit, delta = (x.reshape(()).item() for x in operands)
     _room(call, (max(0, math.ceil((limit - start) / delta)),))
-    return np.arange(start, limit, delta).astype(start.dtype)
+    return np.arange(float(start), limit, delta).astype(operands[0].dtype)
 
 
 @rule("ConstantOfShape")

@@ -26,11 +26,6 @@ REDUCTIONS: dict[str, Callable[[Tensor, Axes, bool], Tensor]] = {
 @rule(*REDUCTIONS)
 def _reduce(call: Call) -> Tensor:
     x = call.tensor(0)
-    axes, keep = call.axes(1), bool(call.whole("keepdims", 1))
-    if not axes:
-        if call.whole("noop_with_empty_axes", 0):
-            axes = ()
-        else:
-            axes = tuple(range(x.rank))
-    call.ignore("noop_with_empty_axes")
-    return REDUCTIONS[call.node.op](x, tuple(axes), keep)
+    axes, all_of_them = call.axes(1), not call.whole("noop_with_empty_axes", 0)
+    chosen = tuple(axes) if axes else tuple(range(x.rank)) if all_of_them else ()
+    return REDUCTIONS[call.node.op](x, chosen, bool(call.whole("keepdims", 1)))

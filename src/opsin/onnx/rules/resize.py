@@ -36,7 +36,8 @@ class Manner:
             raise Unsupported(f"resizing {source:,} places to {size:,}")
         at = self._centres(source, size, scale)
         if self.mode == "nearest":
-            return np.equal(self._rounded(at).clip(0, source - 1)[:, None], np.arange(source)).astype(np.float64)
+            nearest = self._rounded(at).clip(0, source - 1)
+            return np.asarray(nearest[:, None] == np.arange(source), np.float64)
         if self.mode == "linear":
             return np.maximum(0.0, 1.0 - np.abs(at.clip(0, source - 1)[:, None] - np.arange(source)))
         result = np.zeros((size, source))

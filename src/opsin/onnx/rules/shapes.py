@@ -251,10 +251,10 @@ def _pad(call: Call) -> Tensor:
         return _mirrored(x, mode, amounts)
     if not np.isfinite(value) or abs(value) > 1e30:
         raise Unsupported(f"padding with {value}")
-    low, high = ([amounts.get(axis, (0, 0))[end] for axis in range(x.rank)] for end in (0, 1))
     if not amounts:
         return x
-    return ops.add(ops.pad(ops.subtract(x, value), low, high), value) if value else ops.pad(x, low, high)
+    before, behind = ([amounts.get(axis, [0, 0])[end] for axis in range(x.rank)] for end in (0, 1))
+    return ops.add(ops.pad(ops.subtract(x, value), before, behind), value) if value else ops.pad(x, before, behind)
 
 
 def _mirrored(x: Tensor, mode: str, amounts: dict[int, list[int]]) -> Tensor:

@@ -109,7 +109,7 @@ NO_FRAME: Padding = ((0, 0), (0, 0))
 
 
 def _without_frame(x: Tensor) -> tuple[Tensor, Padding]:
-    """The picture inside zeros that a node before has put around it, and how many: convolution adds them for nothing."""
+    """The picture inside of zeros that a node before has put around it, and their number: convolution adds its own."""
     attrs = x.node.attrs
     if x.rank != 4 or x.node.op.name != "pad" or any(attrs["interior"]) or any((*attrs["low"][:2], *attrs["high"][:2])):
         return x, NO_FRAME

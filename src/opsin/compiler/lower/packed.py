@@ -1,0 +1,63 @@
+"""Wide convolutions as matrix products over packed pixels, and their weight gradients tap by tap."""
+
+from __future__ import annotations
+
+from opsin.compiler.calls import Argument
+from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.geometry import PARALLEL, Geometry
+from opsin.compiler.lower.pointwise import BoundTail
+from opsin.compiler.views import Buffer, View, row_major
+from opsin.kernels.conv_packed import ConvPacked
+from opsin.kernels.conv_weight_taps import ConvWeightTaps
+from opsin.kernels.panels import PackPanels, panels
+
+FILTERS = 32
+"""Filters from which on copying the pixels under a window costs little beside multiplying them."""
+CHANNELS = 16
+"""Input channels from which on one tap alone fills register tiles."""
+PIXELS = 24
+"""Output pixels of a block: each packed weight read is used for so many."""
+ROWS = 48
+"""Most channels that a block of a weight gradient owns."""
+
+
+def suits(geometry: Geometry) -> bool:
+    """Whether a convolution is wide enough, on both sides."""
+    return geometry.groups == 1 and geometry.filters >= FILTERS and geometry.window.channels >= CHANNELS
+
+
+def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
+    """Forward. `w` is dense in the order kh kw C K."""
+    kernel, window, out = geometry.kernel, geometry.window, geometry.out
+    depth = kernel[0] * kernel[1] * window.channels
+    pack = panels(geometry.filters, lower.target)
+    size = pack * depth * 2 * lower.target.lanes
+    u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
+    lower.free(PackPanels(geometry.filters), [w, u, depth], [w], [u], pack)
+    count = x.shape[0] * out[0] * out[1]
+    in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.padded and geometry.top == 0
+    in_place = in_place and out == (geometry.height, geometry.width)
+    pixels = max(1, min(PIXELS, -(-count // PARALLEL)))
+    spec = ConvPacked(window, kernel[0], geometry.filters, pixels, not in_place, tail.epilogue)
+    words = [geometry.height, geometry.width, *out, geometry.stride[0], geometry.dilation[0]]
+    arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count, *tail.arguments]
+    reads = [x, u, *tail.own, *tail.shared]
+    scratch = 0 if in_place else pixels * depth + lower.target.lanes
+    lower.free(spec, arguments, reads, tail.results, -(-count // pixels), scratch, macs)
+
+
+def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:
+    """Partial gradients, parts × elements: one part, or several where one would make too few blocks."""
+    kernel, channels, count = geometry.kernel, geometry.window.channels, x.shape[0]
+    rows = max(n for n in range(1, min(channels, ROWS) + 1) if channels % n == 0)
+    blocks = kernel[0] * kernel[1] * (channels // rows)
+    pictures = -(-count // min(count, max(1, PARALLEL // blocks)))
+    parts = -(-count // pictures)
+    size = kernel[0] * kernel[1] * channels * geometry.filters
+    shape = (parts, size)
+    partial = lower.new(shape, row_major(2))
+    words = [count, geometry.height, geometry.width, *geometry.out, kernel[0], geometry.stride[0]]
+    words += [geometry.dilation[0], geometry.top, geometry.left, pictures]
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows)
+    lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, macs=macs)
+    return partial

@@ -1,0 +1,141 @@
+"""Convolution as a matrix product over packed pixels: for wide layers, any kernel, stride and dilation.
+
+A block of output pixels, whatever rows and pictures they lie in, has the numbers under its windows copied
+into scratch memory, one row each (the implicit form of "im2col", Chellapilla et al. 2006); the rows are
+multiplied by the weights, packed in panels, which every register tile then reads in one stream. The
+copy pays where each number is used for many filters. 1×1 convolutions of stride 1 need no copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.kernels.conv import Window
+from opsin.kernels.panels import panels
+from opsin.kernels.spec import KernelSpec, each, over_lanes
+from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+
+
+def copy_run(k: Builder, source: Buffer, target: Buffer, count: int, lanes: int) -> None:
+    """Copies `count` numbers."""
+    over_lanes(k, count, lanes, lambda i, n: k.store(target, i, k.load(source, i, lanes, n), n))
+
+
+@dataclass(frozen=True)
+class ConvPacked(KernelSpec):
+    """`y = epilogue(x ∗ w)` for one group.
+
+    Arguments: x (N H W C), u (the weights kh kw C × K of `PackPanels`); H, W, OH, OW, stride and dilation down, top,
+    left, count (N · OH · OW); the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels. Scratch, where
+    `copies`: pixels × kh · kw · C.
+    """
+
+    window: Window
+    height: int
+    filters: int
+    pixels: int
+    copies: bool
+    epilogue: Epilogue = PLAIN
+
+    @property
+    def depth(self) -> int:
+        """Numbers under a window."""
+        return self.height * self.window.width * self.window.channels
+
+    def rows(self, target: Target) -> int:
+        """Rows of the register tile: as even as the block allows."""
+        most = (target.registers - 3) // 2
+        return -(-self.pixels // -(-self.pixels // most))
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("conv_packed")
+        x, u = k.buffer("x"), k.buffer("u")
+        sizes = [k.index(n) for n in ("H", "W", "OH", "OW", "sh", "dh", "top", "left")]
+        total = k.index("count")
+        epilogue = self.epilogue.bind(k)
+        with k.loop(k.begin, k.end) as block:
+            first = block * self.pixels
+            count = k.minimum(self.pixels, total - first)
+            if self.copies:
+                with k.loop(0, count) as p:
+                    self._copy(k, target.lanes, x, k.offset(k.scratch, p * self.depth), sizes, first + p)
+                left = k.scratch
+            else:
+                left = k.offset(x, first * self.depth)
+            self._multiply(k, target, left, u, first, count, epilogue)
+        return k.kernel()
+
+    def _copy(self, k: Builder, lanes: int, x: Buffer, into: Buffer, sizes: list[Value], pixel: Value) -> None:
+        """The numbers under the window of output pixel number `pixel`."""
+        height, width, out_height, out_width, stride, dilation, top, left = sizes
+        window = self.window
+        picture, place = pixel // (out_height * out_width), pixel % (out_height * out_width)
+        y, x0 = place // out_width * stride - top, place % out_width * window.stride - left
+        span = 1 if window.dilation > 1 else window.width
+        length = span * window.channels
+        for r in each(k, 0, k.constant(self.height, pixel.kind)):
+            row = y + r * dilation
+            for s in each(k, 0, k.constant(window.width // span, pixel.kind)):
+                column = x0 + s * window.dilation
+                source = k.offset(x, ((picture * height + row) * width + column) * window.channels)
+                target = k.offset(into, (r * (window.width // span) + s) * length)
+                inside = (row >= 0) & (row < height) & (column >= 0) & (column + span <= width)
+                with k.when(inside) as case:
+                    copy_run(k, source, target, length, lanes)
+                with k.otherwise(case):
+                    self._border(k, lanes, source, target, (row >= 0) & (row < height), column, width, span)
+
+    def _border(
+        self,
+        k: Builder,
+        lanes: int,
+        source: Buffer,
+        into: Buffer,
+        row_inside: Value,
+        column: Value,
+        width: Value,
+        span: int,
+    ) -> None:
+        """Pixel by pixel, zeros outside the picture."""
+        channels = self.window.channels
+        with k.loop(0, span) as i:
+            there = row_inside & (column + i >= 0) & (column + i < width)
+            pixel, target = k.offset(source, i * channels), k.offset(into, i * channels)
+            with k.when(there) as case:
+                copy_run(k, pixel, target, channels, lanes)
+            with k.otherwise(case):
+                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
+
+    def _multiply(
+        self, k: Builder, target: Target, left: Buffer, u: Buffer, first: Value, count: Value, epilogue: BoundEpilogue
+    ) -> None:
+        lanes, rows = target.lanes, self.rows(target)
+        pair, whole = 2 * lanes, self.filters // (2 * lanes)
+
+        def tile(row: Value, size: int, number: Operand, right: Buffer, run: Columns) -> None:
+            sums = Tile(k, target, size, run)
+            start = k.offset(left, row * self.depth)
+            with k.loop(0, self.depth) as i:
+                sums.accumulate(lambda r: k.load(start, i + r * self.depth), right, i * pair)
+            for r in range(size):
+                for j, width in enumerate(sums.counts()):
+                    column = number * pair + j * lanes
+                    epilogue.store(sums.value(r, j), (first + row + r) * self.filters + column, column, width)
+
+        def panel(number: Operand, run: Columns) -> None:
+            right = k.offset(u, number * (self.depth * pair))
+            done = count // rows * rows
+            with k.loop(0, done, rows) as row:
+                tile(row, rows, number, right, run)
+            with k.loop(done, count) as row:
+                tile(row, 1, number, right, run)
+
+        if whole:
+            with k.loop(0, whole) as number:
+                panel(number, Columns(0, 1, 2, lanes))
+        rest = self.filters - whole * pair
+        if rest:
+            vectors = -(-rest // lanes)
+            panel(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
+        assert whole + bool(rest) == panels(self.filters, target)

@@ -1,0 +1,42 @@
+"""Matrices cut into panels as wide as the register tile, so that a product reads them in one stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.kernels.spec import KernelSpec
+from opsin.loops import Builder, Kernel, Target, Value
+
+
+def panels(columns: int, target: Target) -> int:
+    """Panels of two vectors that hold `columns` columns."""
+    return -(-columns // (2 * target.lanes))
+
+
+@dataclass(frozen=True)
+class PackPanels(KernelSpec):
+    """u[p, i, j] = w[i, p · width + j], zeros beyond the last column.
+
+    Arguments: w (depth × columns, row-major), u (panels × depth × two vectors), depth. A block is one panel.
+    """
+
+    columns: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("pack_panels")
+        w, u, depth = k.buffer("w"), k.buffer("u"), k.index("depth")
+        lanes = target.lanes
+        pair, whole = 2 * lanes, self.columns // (2 * lanes)
+
+        def pack(counts: tuple[int, int], start: Value, stop: Value) -> None:
+            with k.loop(start, stop) as number, k.loop(0, depth) as i:
+                for j, count in enumerate(counts):
+                    at = i * self.columns + number * pair + j * lanes
+                    value = k.load(w, at, lanes, count) if count else k.spread(0.0, lanes)
+                    k.store(u, (number * depth + i) * pair + j * lanes, value)
+
+        pack((lanes, lanes), k.begin, k.minimum(k.end, whole))
+        left = self.columns - whole * pair
+        if left:
+            pack((min(left, lanes), max(0, left - lanes)), k.maximum(k.begin, whole), k.end)
+        return k.kernel()
