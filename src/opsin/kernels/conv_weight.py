@@ -94,10 +94,7 @@ class Conv2dWeight(KernelSpec):
                         pixel(y, x + way, way)
                 for last in range(self.out_width // ways * ways, self.out_width):
                     pixel(y, last, 0)
-            for i in range(size):
-                for j, count in enumerate(sums.counts()):
-                    place = (at + i) * filters + column + j * target.lanes
-                    k.store(into, place, k.load(into, place, target.lanes, count) + sums.value(i, j), count)
+            sums.put(into, at * filters + column, filters, add=True)
 
         def each_run(group: Operand, run_number: Operand) -> None:
             def across(column: Operand, run: Columns) -> None:

@@ -95,10 +95,7 @@ class ConvWeightTaps(KernelSpec):
                 with k.loop(*extent) as c:
                     pixel = c * (window.stride * window.channels)
                     sums.accumulate(lambda i: k.load(line, pixel + i), g, (under + c) * self.filters + column)
-            for i in range(size):
-                for j, count in enumerate(sums.counts()):
-                    spot = (at + i) * self.filters + column + j * target.lanes
-                    k.store(into, spot, k.load(into, spot, target.lanes, count) + sums.value(i, j), count)
+            sums.put(into, at * self.filters + column, self.filters, add=True)
 
         def across(column: Operand, run: Columns) -> None:
             over_rows(k, split(self.rows, most_rows(self.filters, target)), lambda at, n: tile(at, n, column, run))

@@ -87,6 +87,14 @@ class Tile:
             result = result + way[i][j].get()
         return result
 
+    def put(self, into: Buffer, place: Operand, step: int, add: bool) -> None:
+        """Writes the sums, rows `step` elements apart from `place` on, or adds them to what is there."""
+        k = self.k
+        for i in range(self.rows):
+            for j, count in enumerate(self.counts()):
+                at, value = place + i * step + j * self.lanes, self.value(i, j)
+                k.store(into, at, k.load(into, at, self.lanes, count) + value if add else value, count)
+
 
 @dataclass(frozen=True)
 class Epilogue:

@@ -90,26 +90,33 @@ class WinogradReduction(KernelSpec):
             left = k.offset(v, point * (count * self.channels + LINE) + first)
             right = k.offset(z, point * (count * self.filters + LINE))
             into = k.offset(du, point * (self.channels * self.filters + LINE) + first * self.filters)
-            with k.when(k.equal(more, 0)), k.loop(0, self.rows * self.filters) as i:
-                k.store(into, i, k.spread(0.0, 1))
             with k.loop(0, count, DEPTH) as t:
-                stop = k.minimum(count, t + DEPTH)
-                self._block(k, target, left, right, into, t, stop)
+                self._block(k, target, left, right, into, (t, k.minimum(count, t + DEPTH)), k.equal(more + t, 0))
         return k.kernel()
 
     def _block(
-        self, k: Builder, target: Target, left: Buffer, right: Buffer, into: Buffer, start: Value, stop: Value
+        self,
+        k: Builder,
+        target: Target,
+        left: Buffer,
+        right: Buffer,
+        into: Buffer,
+        tiles: tuple[Value, Value],
+        is_first: Value,
     ) -> None:
+        """The products over some tiles, written to `into` by the first block and added to it by the others."""
+
         def across(column: Operand, run: Columns) -> None:
             def tile(row: Operand, rows: int) -> None:
                 sums = Tile(k, target, rows, run)
-                with k.loop(start, stop) as t:
+                with k.loop(*tiles) as t:
                     at = t * self.channels + row
                     sums.accumulate(lambda i: k.load(left, at + i), right, t * self.filters + column)
-                for i in range(rows):
-                    for j, count in enumerate(sums.counts()):
-                        place = (row + i) * self.filters + column + j * target.lanes
-                        k.store(into, place, k.load(into, place, target.lanes, count) + sums.value(i, j), count)
+                place = row * self.filters + column
+                with k.when(is_first) as branch:
+                    sums.put(into, place, self.filters, add=False)
+                with k.otherwise(branch):
+                    sums.put(into, place, self.filters, add=True)
 
             over_rows(k, split(self.rows, most_rows(self.filters, target)), tile)
 
