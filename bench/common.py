@@ -47,8 +47,9 @@ class Spread:
         """Of the ratios round by round."""
         return cls.of([a / b for a, b in zip(above, below, strict=True)])
 
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.min:.2f} to {self.max:.2f})"
+    def __format__(self, spec: str) -> str:
+        """Each number by `spec`: `median (least to most)`."""
+        return f"{self.median:{spec}} ({self.min:{spec}} to {self.max:{spec}})"
 
 
 def interleaved(steps: Mapping[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:

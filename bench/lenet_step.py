@@ -3,11 +3,11 @@
     python bench/lenet_step.py [--batches 64 256] [--threads 2] [--rounds 15] [--seconds 0.25] [--json FILE]
 
 A step is forward, softmax cross-entropy, backward and SGD with momentum 0.9, on batches of the built-in digits that are
-ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with
-the same number of threads. PyTorch runs eagerly and compiled, each with both layouts of memory, and with the foreach and
-the fused form of its SGD; the best is the one with the lowest median. GF/s count two operations for each multiply-add of the convolutions and matrix products that a step
-needs; their peak is what a loop of multiply-adds alone reaches on the same threads in the same rounds.
-Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
+ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with the same number of
+threads. PyTorch runs eagerly and compiled, each with both layouts of memory, and with the foreach and the fused form of
+its SGD; the best is the one with the lowest median. GF/s count two operations for each multiply-add of the convolutions
+and matrix products that a step needs; the peak is what a loop of multiply-adds alone reaches on the same threads in the
+same rounds. Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
 """
 
 from __future__ import annotations
@@ -109,11 +109,11 @@ def measure(size: int, peak: Peak, options: Any) -> dict[str, Any]:
         }
     heads = ("", "ms a step", "pictures/s", "GF/s", "of peak", "speed against the best PyTorch")
     rows = [
-        (n, str(f["ms"]), f"{f['pictures_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
-         str(f["times_best_pytorch"])) for n, f in figures.items()
+        (n, f"{f['ms']:.2f}", f"{f['pictures_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
+         f"{f['times_best_pytorch']:.2f}") for n, f in figures.items()
     ]  # fmt: skip
     print(f"\nBatch {size}, {options.threads} threads, {flops / size / 1e6:.2f} MFLOP a picture, "
-          f"peak {Spread.of(peaks)} GF/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
+          f"peak {Spread.of(peaks):.1f} GF/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
     print_table(heads, rows)
     return {"best_pytorch": best, "flops_a_picture": flops / size, "peak_gflops": Spread.of(peaks), "figures": figures}
 

@@ -3,9 +3,9 @@
     pip install torch torchvision onnx onnxscript onnxruntime
     python bench/onnx_agreement.py [--networks alexnet resnet18 …] [--exporters script dynamo] [--size 224] [--fixed]
 
-Every network has seeded random weights and batch statistics, and sees the same two random pictures in both. The difference
-is the largest of all outputs, as a share of their range; at most 1e-3 is wanted. `--fixed` exports with a fixed batch
-of one picture, which Opsin is then given two of. Exit code 1 where a network differs more, or is not imported.
+Every network has seeded random weights and batch statistics, and sees the same two random pictures in both. The
+difference is the largest of all outputs, as a share of their range; at most 1e-3 is wanted. `--fixed` exports with a
+fixed batch of one picture, of which Opsin is then given two. Exit code 1 where a network differs more, or is not read.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ Worst relative errors, a row an operation:
 - native: machine code, in float32, against the reference engine in float64, on the same inputs rounded to float32; a
   third of the samples on one thread, on two and on three.
 - gradient: the slope along a random direction from backpropagation, in float64 on the reference engine, against
-  central differences there: the closest of four steps, as a long one may cross a kink and a short one drowns in rounding.
+  central differences there: the closest of four steps, as a long one may cross a kink, and a short one drown in
+  rounding.
 - PyTorch: PyTorch's own operators in float64 against the reference engine in float64 (without PyTorch: left out).
 
 Native and PyTorch: max |a - b| / max |b| of a sample; gradient: |a - b| / Σ |gᵢ vᵢ| for the slope Σ gᵢ vᵢ. A dash: the

@@ -149,3 +149,11 @@ def test_plans_are_the_same_every_time() -> None:
     assert [c.spec for c in first.calls] == [c.spec for c in second.calls]
     assert first.arena_size == second.arena_size
     assert np.all([len(a.calls) == len(b.calls) for a, b in zip(first.groups, second.groups, strict=True)])
+
+
+def test_a_plan_can_be_read() -> None:
+    lines = str(make_plan(lenet(), 64, AVX2)).splitlines()
+    assert any(line.split() == "Conv2d 1 block a picture conv2d 0".split() for line in lines)
+    assert any(line.startswith("  Conv2dWeight       16 blocks, 4 pictures each") for line in lines)
+    assert lines[0] == "group 0, by blocks"
+    assert "scratch a thread" in lines[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsin.compiler.arena import lifetimes, place, room
@@ -50,6 +51,21 @@ class Plan:
     @property
     def calls(self) -> list[Call]:
         return [call for group in self.groups for call in group.calls]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text: groups, and in each the calls with their blocks, layer and operation."""
+        for number, group in enumerate(self.groups):
+            how = "once" if number < self.setup else "picture by picture" if group.by_image else "by blocks"
+            yield f"group {number}, {how}"
+            for call in group.calls:
+                per = {"image": " a picture", "chunk": f", {self.chunk} pictures each"}.get(call.split, "")
+                blocks = f"{call.blocks} block{'s' if call.blocks > 1 else ''}{per}"
+                yield f"  {type(call.spec).__name__:18} {blocks:28} {call.label:18} {call.scope}".rstrip()
+        mega = 1e-6 * self.bytes
+        yield f"{len(self.calls)} calls, {mega:.1f} MB, and {4e-6 * self.scratch_size:.2f} MB of scratch a thread"
 
     @property
     def bytes(self) -> int:
