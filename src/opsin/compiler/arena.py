@@ -7,11 +7,15 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 
 from __future__ import annotations
 
+import numpy as np
+
 from opsin.compiler.schedule import Group
 from opsin.compiler.views import Buffer
 
 ALIGNMENT = 16
 """Elements: a cache line of 64 bytes."""
+NO_END = 1 << 62
+"""Beyond every arena."""
 SLACK = 16
 """Elements after each buffer, as kernels may read (never write) up to a vector beyond its end."""
 
@@ -31,19 +35,19 @@ def lifetimes(groups: list[Group], kept: set[Buffer]) -> dict[Buffer, tuple[int,
 def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
     """Offsets in elements, and the arena's size."""
     offsets: dict[Buffer, int] = {}
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    placed = np.zeros((len(spans), 4), np.int64)  # offset, end, first, last
     total = 0
-    for buffer, (first, last) in sorted(spans.items(), key=lambda item: (-item[0].size, item[1])):
+    for number, (buffer, (first, last)) in enumerate(sorted(spans.items(), key=lambda item: (-item[0].size, item[1]))):
+        others = placed[:number]
+        others = others[(others[:, 2] <= last) & (others[:, 3] >= first)]
+        others = others[np.argsort(others[:, 0], kind="stable")]
+        # A hole begins where all that starts before it has ended, and reaches to what starts next.
+        holes = np.concatenate(([0], np.maximum.accumulate(others[:, 1])))
+        reach = np.concatenate((others[:, 0], [NO_END]))
         size = room(buffer.size)
-        at = 0
-        for offset, end, others_first, others_last in sorted(placed):
-            if others_last < first or last < others_first or end <= at:
-                continue
-            if at + size <= offset:
-                break
-            at = end
+        at = int(holes[np.argmax(reach - holes >= size)])
         offsets[buffer] = at
-        placed.append((at, at + size, first, last))
+        placed[number] = (at, at + size, first, last)
         total = max(total, at + size)
     return offsets, total
 

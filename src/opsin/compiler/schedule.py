@@ -10,6 +10,7 @@ the number of threads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from opsin.compiler.calls import FREE, Call
 from opsin.compiler.views import Buffer
@@ -28,34 +29,62 @@ def schedule(calls: list[Call], by_image: bool) -> list[Group]:
 
     `by_image` set to False shares out every call by blocks: right for batches too small to go round.
     """
-    before = _dependencies(calls)
-    waiting = list(calls)
-    done: set[Call] = set()
+    queue = _Queue(calls)
     groups: list[Group] = []
-    while waiting:
-        ready = [call for call in waiting if before[call] <= done]
-        free = [call for call in ready if call.split == FREE or not by_image]
-        group = Group(not free)
+    while queue.ready:
+        free = [i for i in sorted(queue.ready) if calls[i].split == FREE or not by_image]
         if free:
-            group.calls = free
+            groups.append(Group(False, [calls[i] for i in free]))
+            taken = set(free)
+            queue.ready = [i for i in queue.ready if i not in taken]
+            for i in free:
+                queue.ready.extend(queue.finish(i))
         else:
-            _fill(group, waiting, before, done)
-        groups.append(group)
-        done.update(group.calls)
-        members = set(group.calls)
-        waiting = [call for call in waiting if call not in members]
+            groups.append(Group(True, _picture_by_picture(calls, queue)))
     return groups
 
 
-def _fill(group: Group, waiting: list[Call], before: dict[Call, set[Call]], done: set[Call]) -> None:
-    """Takes every call that can follow those of the group picture by picture, in order."""
-    members: set[Call] = set()
-    for call in waiting:
-        if call.split == FREE or not before[call] <= done | members:
-            continue
-        if all(_follows(call, earlier) for earlier in before[call] & members):
-            group.calls.append(call)
-            members.add(call)
+class _Queue:
+    """Which calls may run: those whose dependencies have finished. Calls go by their numbers."""
+
+    def __init__(self, calls: list[Call]) -> None:
+        number = {call: i for i, call in enumerate(calls)}
+        self.before = {number[call]: {number[b] for b in before} for call, before in _dependencies(calls).items()}
+        self._missing = {i: len(before) for i, before in self.before.items()}
+        self._users: dict[int, list[int]] = {i: [] for i in self.before}
+        for i, before in self.before.items():
+            for earlier in before:
+                self._users[earlier].append(i)
+        self.ready = [i for i, missing in self._missing.items() if not missing]
+
+    def finish(self, i: int) -> list[int]:
+        """Marks call `i` as run; the calls that only waited for it."""
+        found = []
+        for user in self._users[i]:
+            self._missing[user] -= 1
+            if not self._missing[user]:
+                found.append(user)
+        return found
+
+
+def _picture_by_picture(calls: list[Call], queue: _Queue) -> list[Call]:
+    """The calls of one group by image: every one that can follow those before it picture by picture, in order."""
+    members: list[int] = []
+    inside: set[int] = set()
+    open_ = sorted(queue.ready)
+    later: list[int] = []
+    while open_:
+        i = heappop(open_)
+        members.append(i)
+        inside.add(i)
+        for user in queue.finish(i):
+            follows = all(_follows(calls[user], calls[b]) for b in queue.before[user] & inside)
+            if calls[user].split != FREE and follows:
+                heappush(open_, user)
+            else:
+                later.append(user)
+    queue.ready = later
+    return [calls[i] for i in members]
 
 
 def _follows(call: Call, earlier: Call) -> bool:
