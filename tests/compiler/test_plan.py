@@ -18,6 +18,7 @@ from opsin.compiler.plan import make_plan
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.views import Buffer
+from opsin.engines.reference import Reference
 from opsin.graph import BATCH, Graph, input_tensor, variable
 from opsin.kernels.reduce import Combine
 from opsin.loops import TARGETS
@@ -47,6 +48,20 @@ def test_equal_nodes_become_one() -> None:
     x = input_tensor("x", (BATCH, 3))
     graph = simplify(Graph((x,), {"a": F.exp(F.tanh(x)), "b": F.log(F.tanh(x))}).bind(2))
     assert [node.op.name for node in graph.nodes].count("tanh") == 1
+
+
+def test_the_mask_of_relu_moves_behind_the_pooling() -> None:
+    x = input_tensor("x", (BATCH, 2, 6, 6))
+    y = F.max_pool2d(F.relu(x), 2)
+    (dx,) = F.gradients(F.sum(F.multiply(y, y)), [x])
+    assert dx is not None
+    graph = simplify(Graph((x,), {"dx": dx}).bind(3)).verify()
+    shapes = [node.output.shape for node in graph.nodes if node.op.name == "where"]
+    assert shapes == [(3, 2, 3, 3)]
+    pixels = {"x": np.random.default_rng(0).standard_normal((3, 2, 6, 6))}
+    wanted = Reference(Graph((x,), {"dx": dx}), 3).run(**pixels)["dx"]
+    np.testing.assert_array_equal(Reference(graph, 3).run(**pixels)["dx"], wanted)
+    assert (wanted == 0).any()
 
 
 def test_bias_and_activation_finish_the_convolution() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from opsin.graph import INPUT, INT, VARIABLE, Graph, Node, Tensor, apply
+from opsin.graph import INPUT, INT, VARIABLE, Graph, Node, Op, Tensor, apply
 from opsin.ops import OPS
 
 FOLDED = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
@@ -20,18 +20,41 @@ def simplify(graph: Graph) -> Graph:
     """`graph`, bound to a batch, without constant arithmetic, identities and repetitions."""
     known: dict[Any, Node] = {}
 
+    def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str) -> Node:
+        key = (op.name, operands, tuple(sorted(attrs.items(), key=lambda item: item[0])))
+        if key not in known:
+            known[key] = apply(op, operands, attrs, scope)
+        return known[key]
+
     def change(node: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
         identity = _identity(node, inputs)
         if identity is not None:
             return (identity,)
-        made = _folded(node, inputs) or (node.op, inputs, node.attrs)
-        op, operands, attrs = made
-        key = (op.name, operands, tuple(sorted(attrs.items(), key=lambda item: item[0])))
-        if key not in known:
-            known[key] = apply(op, operands, attrs, node.scope)
-        return known[key]
+        pooled = _masked_pooling(node, inputs)
+        if pooled is not None:
+            x, g = pooled.inputs
+            maxima = make(OPS["max_pool2d"], (x,), pooled.attrs, pooled.scope).output
+            mask = make(OPS["greater"], (maxima, inputs[0].node.inputs[1]), {}, node.scope).output
+            masked = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
+            return make(pooled.op, (x, masked), pooled.attrs, pooled.scope)
+        op, operands, attrs = _folded(node, inputs) or (node.op, inputs, node.attrs)
+        return make(op, operands, attrs, node.scope)
 
     return graph.rewrite(change)
+
+
+def _masked_pooling(node: Node, inputs: tuple[Tensor, ...]) -> Node | None:
+    """The gradient of a max pooling, if `node` only keeps it where the pooled tensor is above zero: ReLU's gradient.
+
+    It goes to the maxima alone, so that the mask may as well be applied to the pooled gradient, where the
+    maximum is above zero: a quarter of the elements, or less.
+    """
+    if node.op.name != "where" or constant_value(inputs[2]) != 0.0:
+        return None
+    mask, pooled = inputs[0].node, inputs[1].node
+    if mask.op.name != "greater" or constant_value(mask.inputs[1]) != 0.0 or pooled.op.name != "max_pool2d_grad":
+        return None
+    return pooled if mask.inputs[0] is pooled.inputs[0] and mask.inputs[1].shape == () else None
 
 
 def constant_value(tensor: Tensor) -> float | None:

@@ -83,7 +83,10 @@ def _node(lower: Lowering, made: Draft, node: Node) -> int:
         key = made.step("random_key", (seed, step), attrs["site"])
         place = made.place("index", dense_strides(made.shape, row_major(len(made.shape))))
         return made.step("bernoulli", (key, place), round(attrs["keep"] * 2**24))
-    arguments = tuple(_operand(lower, made, t) for t in node.inputs)
+    inputs = node.inputs
+    if name in ("maximum", "minimum") and constant_value(inputs[0]) is not None:
+        inputs = inputs[::-1]  # of a constant that comes second it is known that it is no NaN
+    arguments = tuple(_operand(lower, made, t) for t in inputs)
     return made.step(name, arguments, attrs.get("exponent"))
 
 

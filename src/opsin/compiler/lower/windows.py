@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.cluster import Cluster
-from opsin.compiler.lower import packed, winograd
+from opsin.compiler.lower import depthwise, packed, winograd
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
@@ -36,6 +36,9 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
 
 
 def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
+    if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
+        depthwise.convolve(lower, node, cluster, kept, places)
+        return
     x = lower.picture(node.inputs[0])
     w = lower.dense(lower.view(node.inputs[1]), FILTERS)
     tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
@@ -47,6 +50,9 @@ def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], pl
 
 def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     """As a convolution of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
+    if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
+        depthwise.convolve(lower, node, cluster, kept, places)
+        return
     attrs = node.attrs
     y = lower.picture(node.inputs[0])
     w = lower.view(node.inputs[1])
@@ -92,6 +98,9 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
     lower.bind(node.output, result)
     macs = int(node.op.macs(node))  # type: ignore[arg-type]
+    if depthwise.suits(result.shape, node.attrs["groups"]):
+        combine(lower, depthwise.weight_gradient(lower, x, g, node), result)
+        return
     if not lower.exact and winograd.suits(geometry):
         winograd.weight_gradient(lower, x, g, geometry, result, macs)
         return
