@@ -12,7 +12,7 @@ from `tests.zoo.seeding`; everything is float64. For each network the file holds
 and for one network or two of each family, after one step of SGD with weight decay in training mode without dropout,
 
 - `NAME/loss`: before the step, with GoogLeNet's auxiliary classifiers at 0.3 each;
-- `NAME/step`: a sample of each variable after it, in the order of `NAME/variables`.
+- `NAME/norms` and `NAME/sums` of each variable after it, in the order of `NAME/variables`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from tests.zoo import seeding
 from torch.nn.functional import cross_entropy
 
 FILE = Path(__file__).parent.parent / "tests/zoo/fixtures/torchvision.npz"
-GRADIENT_PLACES = 64
 STEPPED = (
     "alexnet", "vgg11_bn", "googlenet", "resnet18", "resnet50", "resnext50_32x4d", "densenet121", "squeezenet1_1",
     "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x1_0", "efficientnet_b0",
@@ -75,7 +74,7 @@ def evaluate(module: torch.nn.Module) -> dict[str, Any]:
     (gradient,) = torch.autograd.grad((logits * torch.from_numpy(seeding.coefficients(tuple(logits.shape)))).sum(), x)
     return {
         "logits": logits.detach().numpy(),
-        "gradient": seeding.sample("gradient", gradient.numpy(), GRADIENT_PLACES),
+        "gradient": seeding.sample("gradient", gradient.numpy()),
     }
 
 
@@ -92,9 +91,12 @@ def step(module: torch.nn.Module, names: list[str]) -> dict[str, Any]:
             loss = loss + 0.3 * cross_entropy(getattr(result, auxiliary), labels)
     loss.backward()
     torch.optim.SGD(module.parameters(), seeding.LEARNING_RATE, weight_decay=seeding.WEIGHT_DECAY).step()
-    state = module.state_dict()
-    samples = [seeding.sample(name, state[name].numpy(), seeding.PLACES) for name in names]
-    return {"loss": loss.item(), "step": np.stack(samples)}
+    state = {name: module.state_dict()[name].numpy() for name in names}
+    return {
+        "loss": loss.item(),
+        "norms": np.array([np.linalg.norm(values) for values in state.values()]),
+        "sums": np.stack([seeding.sums(values) for values in state.values()]),
+    }
 
 
 def main() -> None:

@@ -14,19 +14,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opsin import data, engines, errors, graph, model, nn, ops, training, zoo
+    from opsin import data, engines, errors, graph, model, nn, onnx, ops, seeing, training, zoo
     from opsin.errors import OpsinError
-    from opsin.model import Model, load, pretrained
+    from opsin.model import Model, load
+    from opsin.model.imported import import_onnx
+    from opsin.model.published import pretrained
     from opsin.training import train
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "ops", "training", "zoo")
-_NAMES = {"Model": "model", "OpsinError": "errors", "load": "model", "pretrained": "model", "train": "training"}
+_ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "onnx", "ops", "seeing", "training", "zoo")
+_NAMES = {
+    "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported", "load": "model",
+    "pretrained": "model.published", "train": "training",
+}  # fmt: skip
 
 __all__ = [
-    "Model", "OpsinError", "data", "engines", "errors", "graph", "load", "model", "nn", "ops", "pretrained",
-    "train", "training", "zoo",
+    "Model", "OpsinError", "data", "engines", "errors", "graph", "import_onnx", "load", "model", "nn", "onnx", "ops",
+    "pretrained", "seeing", "train", "training", "zoo",
 ]  # fmt: skip
 
 

@@ -207,7 +207,7 @@ TRY = "shows what it takes."
         (("train", "digits", "--learning-rate", "nan"), "the learning rate must be a positive number such as 0.004"),
         (("train", "digits", "--network", "lenet6"), "there is no network called 'lenet6'; did you mean lenet5"),
         (("predict", "digits.opsin"), f"Missing argument 'PICTURE'.\n`opsin predict --help` {TRY}"),
-        (("describe", "lenet9"), "lenet9 is no model file and no network; the networks are lenet5, lenet5_1998"),
+        (("describe", "lenet9"), "lenet9 is no model file, and there is no network called 'lenet9'; did you mean"),
     ],
 )  # fmt: skip
 def test_requests_that_make_no_sense(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from opsin.data import Preprocessing
-from opsin.data.pictures import read_header, read_picture
+from opsin.data.pictures import Crop, read_header, read_picture
 from opsin.errors import DataError
 from tests.data.files import noise, write_picture
 
@@ -111,3 +112,44 @@ def test_a_picture_too_large_to_decode() -> None:
     Image.new("1", (16000, 16000)).save(buffer, "png")
     with pytest.raises(DataError, match="too large to decode safely"):
         read_picture(buffer.getvalue(), "bomb.png", (1, 4, 4))
+
+
+@pytest.mark.parametrize("size", [(301, 500), (500, 301), (257, 256), (100, 333), (64, 64)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_middle_of_a_resized_picture(size: tuple[int, int], interpolation: str) -> None:
+    """As torchvision defines it: the longer side is rounded down, the place of the middle to the nearest (or even)."""
+    pixels = noise(3, *size, 3)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    found = read_picture(file.getvalue(), "a", (3, 48, 48), Crop(56, interpolation))
+    height, width = (56 if side == min(size) else 56 * side // min(size) for side in size)
+    resized = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling[interpolation.upper()]))
+    top, left = round((height - 48) / 2), round((width - 48) / 2)
+    assert np.array_equal(found, resized[top : top + 48, left : left + 48].transpose(2, 0, 1))
+
+
+def test_the_middle_of_a_very_long_picture_takes_little_memory() -> None:
+    pixels = np.zeros((2, 30_000), np.uint8)
+    pixels[:, 14_990:15_010] = 200
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    tracemalloc.start()
+    found = read_picture(file.getvalue(), "a", (1, 8, 8), Crop(10, "bilinear"))
+    assert (found == 200).all()
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_preprocessing_with_a_crop_is_kept_as_data() -> None:
+    made = Preprocessing(3, 8, 6, (0.0,) * 3, (1.0,) * 3, crop=Crop(10, "bicubic"))
+    data = made.to_data()
+    assert Preprocessing.from_data(data) == made
+    without = {key: value for key, value in data.items() if key != "crop"}
+    assert Preprocessing.from_data(without).crop is None
+    for crop in ({"resize": 7, "interpolation": "bicubic"}, {"resize": 10**9, "interpolation": "bicubic"},
+                 {"resize": 10, "interpolation": "magic"}):  # fmt: skip
+        with pytest.raises(DataError, match="the preprocessing's numbers make no sense"):
+            Preprocessing.from_data({**data, "crop": crop})
+    for crop in ({"resize": 10}, 7, {"resize": None, "interpolation": "bicubic"}):
+        with pytest.raises(DataError, match="the preprocessing is not described completely"):
+            Preprocessing.from_data({**data, "crop": crop})

@@ -177,6 +177,8 @@ def test_wrong_layers_are_refused_when_they_are_written() -> None:
         nn.Linear(-1)
     with pytest.raises(UsageError, match="ConvTranspose2d: 3 output channels do not divide into 2 groups"):
         nn.ConvTranspose2d(3, 3, groups=2)
+    with pytest.raises(UsageError, match="StochasticDepth: the probability to drop is at least 0 and below 1, not -0"):
+        nn.StochasticDepth(-0.1)
     with pytest.raises(UsageError, match=r"Dropout: the probability to drop is at least 0 and below 1, not 1"):
         nn.Dropout(1)
     with pytest.raises(GraphError, match=r'Sequential takes layers, such as ReLU\(\), or \("name", layer\) pairs; it'):

@@ -28,6 +28,15 @@ PAIRS: dict[str, tuple[nn.Layer, Theirs]] = {
         nn.Conv2d(6, (3, 2), (2, 1), padding=(2, 1), dilation=(1, 2), groups=2, bias=False),
         lambda t: t.Conv2d(4, 6, (3, 2), (2, 1), (2, 1), (1, 2), 2, False),
     ),
+    "conv, same size": (
+        nn.Conv2d(5, (5, 3), padding="same", dilation=(1, 2)),
+        lambda t: t.Conv2d(4, 5, (5, 3), padding="same", dilation=(1, 2)),
+    ),
+    "conv, half the size": (  # TensorFlow's "SAME": 9 × 7 → 5 × 4; more is padded below and on the right
+        nn.Sequential(nn.Identity(), nn.Conv2d(5, (4, 3), 2, padding="same")),
+        lambda t: t.Sequential(t.ZeroPad2d((1, 1, 1, 2)), t.Conv2d(4, 5, (4, 3), 2)),
+    ),
+    "conv, a kernel smaller than its stride": (nn.Conv2d(5, 1, 2, padding="same"), lambda t: t.Conv2d(4, 5, 1, 2)),
     "conv transposed": (nn.ConvTranspose2d(5, 3), lambda t: t.ConvTranspose2d(4, 5, 3)),
     "conv transposed, everything": (
         nn.ConvTranspose2d(6, 3, 2, padding=1, output_padding=1, groups=2, bias=False, dilation=2),
@@ -145,6 +154,20 @@ def test_dropout_differs_by_place_and_step_and_repeats_by_seed() -> None:
     assert not np.array_equal(first, other.run(pictures=ones)["logits"])
     assert program.state()["random.step"] == 2
     assert program.state()["random.seed"] == 1
+
+
+def test_stochastic_depth_drops_whole_pictures() -> None:
+    program = loaded(nn.trace(nn.StochasticDepth(0.25), (2, 3, 5), training=True), 400)
+    y = program.run(pictures=np.ones((400, 2, 3, 5)))["logits"].reshape(400, -1)
+    assert np.unique(y) == pytest.approx([0, 1 / 0.75])
+    assert np.array_equal(y.min(1), y.max(1))
+    assert y.mean() == pytest.approx(1, abs=0.1)
+    assert not np.array_equal(y[:, 0], program.run(pictures=np.ones((400, 2, 3, 5)))["logits"][:, 0, 0, 0])
+
+
+def test_stochastic_depth_does_nothing_outside_of_training() -> None:
+    assert not nn.trace(nn.StochasticDepth(0.5)).variables
+    assert not nn.trace(nn.StochasticDepth(0), training=True).variables
 
 
 def test_dropout_does_nothing_outside_of_training() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from opsin import nn, ops
 from opsin.errors import GraphError, ShapeError
-from opsin.graph import BATCH, INT, Graph, Type
+from opsin.graph import BATCH, INT, Graph, Tensor, Type
 from opsin.nn.optimizers import SGD, AdamW
 from tests.nn.support import Of, loaded
+from tests.support import Array
 
 EVERYTHING = nn.Sequential(
     nn.Conv2d(4, 3, padding=1), nn.BatchNorm2d(), nn.ReLU(), nn.MaxPool2d(2),
@@ -100,3 +101,41 @@ def test_parameters_behind_a_stopped_gradient_stay() -> None:
     graph: Graph = nn.training_graph(network, (1, 2, 2), SGD(0.9))
     assert set(graph.parameters) == {"body.weight", "body.bias", "head.weight", "head.bias"}
     assert not any("body" in name for name in graph.updates)
+
+
+class Helped(nn.Layer):
+    """A network with two classifiers on its way."""
+
+    def __init__(self) -> None:
+        self.flatten, self.body, self.fc = nn.Flatten(), nn.Linear(4), nn.Linear(3)
+        self.helpers = [nn.Linear(3), nn.Linear(3)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.flatten(x)
+        self.auxiliary(self.helpers[0](x), 0.25)
+        x = self.body(x)
+        self.auxiliary(self.helpers[1](x), 0.5)
+        return self.fc(x)
+
+
+def test_losses_of_auxiliary_classifiers_add_with_their_weights(rng: np.random.Generator) -> None:
+    x, labels = rng.standard_normal((5, 1, 2, 2)), np.array([0, 2, 1, 1, 0])
+    step = loaded(nn.training_graph(Helped(), (1, 2, 2), SGD()), 5)
+    logits = loaded(nn.trace(Helped(), (1, 2, 2), training=True), 5).run(pictures=x)
+    assert list(logits) == ["logits", "auxiliary1", "auxiliary2"]
+    results = step.run(pictures=x, labels=labels, learning_rate=0.1)
+
+    def loss(z: Array) -> float:
+        return float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(5), labels]))
+
+    expected = loss(logits["logits"]) + 0.25 * loss(logits["auxiliary1"]) + 0.5 * loss(logits["auxiliary2"])
+    assert results["loss"] == pytest.approx(expected, rel=1e-12)
+    assert results["correct"] == (logits["logits"].argmax(1) == labels).sum()
+
+
+def test_auxiliary_classifiers_are_trained_and_then_dropped() -> None:
+    inference, training = nn.trace(Helped(), (1, 2, 2)), nn.training_graph(Helped(), (1, 2, 2), SGD())
+    helpers = {f"helpers.{number}.{kind}" for number in (0, 1) for kind in ("weight", "bias")}
+    assert set(training.updates) == set(inference.variables) | helpers
+    assert list(inference.outputs) == ["logits"]
+    assert not helpers & set(inference.variables)

@@ -40,6 +40,7 @@ PAIRS: dict[str, Pair] = {
     "relu6": Pair(lambda x: ops.relu6(ops.multiply(x, 5.0)), lambda x: F.relu6(x * 5), ANY),
     "silu": Pair(ops.silu, F.silu, ANY),
     "hard_swish": Pair(lambda x: ops.hard_swish(ops.multiply(x, 3.0)), lambda x: F.hardswish(x * 3), ANY),
+    "hard_sigmoid": Pair(lambda x: ops.hard_sigmoid(ops.multiply(x, 3.0)), lambda x: F.relu6(x * 3 + 3) / 6, ANY),
     "gelu": Pair(ops.gelu, F.gelu, ANY),
     "clip": Pair(lambda x: ops.clip(x, -0.5, 0.7), lambda x: torch.clamp(x, -0.5, 0.7), ANY),
     "rsqrt": Pair(ops.rsqrt, torch.rsqrt, ANY, positive=0),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from math import prod, sqrt
 from typing import Any
 
@@ -17,12 +18,13 @@ Array = NDArray[Any]
 
 PICTURES = (2, 3, 65, 76)
 """Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-4
+"""So that a step changes no layer by much more than a tenth, and few by more than a thousandth."""
 WEIGHT_DECAY = 1e-3
-PLACES = 8
-"""How many numbers of each updated variable are compared."""
+SUMS = 8
+"""How many random sums of each updated variable are compared."""
 GAINS = {
-    "resnet34": 0.85, "resnet50": 0.85, "resnet101": 0.7, "resnet152": 0.7, "resnext50_32x4d": 0.85,
+    "resnet34": 0.7, "resnet50": 0.85, "resnet101": 0.7, "resnet152": 0.7, "resnext50_32x4d": 0.85,
     "wide_resnet50_2": 0.85,
 }  # fmt: skip
 """The weights of batch normalisation, where not 1: smaller where many blocks add up."""
@@ -30,20 +32,20 @@ PERIOD = 65_537
 """Large weights repeat a block of this prime length: making a hundred million numbers takes too long."""
 
 
-def numbers(name: str, shape: tuple[int, ...]) -> Array:
-    """Normal numbers that single precision holds exactly, float64."""
+def numbers(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
+    """Normal numbers, float64; with a `scale` of 1 single precision holds them exactly."""
     size = prod(shape)
     block = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(min(size, PERIOD))
-    return np.resize(block.astype(np.float32).astype(np.float64), shape)
+    return np.resize(scale * block.astype(np.float32).astype(np.float64), shape)
 
 
 def weight(network: str, name: str, shape: tuple[int, ...]) -> Array:
     """The variable `name` of `network`, as torchvision calls them: activations neither vanish nor explode."""
+    if len(shape) > 1:
+        return numbers(name, shape, float(np.float32(sqrt(2 / prod(shape[1:])))))
     values = numbers(name, shape)
     if name.endswith("running_var"):
         return 0.75 + 0.5 * np.abs(np.tanh(values))
-    if len(shape) > 1:
-        return values * np.float64(np.float32(sqrt(2 / prod(shape[1:]))))
     if name.endswith("weight"):  # of batch normalisation
         return GAINS.get(network, 1.0) * (1 + 0.1 * np.tanh(values))
     return 0.1 * values
@@ -73,7 +75,25 @@ def coefficients(shape: tuple[int, ...]) -> Array:
     return numbers("coefficients", shape)
 
 
-def sample(name: str, values: Array, places: int) -> Array:
+@cache
+def signs() -> Array:
+    return np.random.RandomState(0).randint(0, 2, (SUMS, PERIOD)) * 2.0 - 1
+
+
+def sums(values: Array) -> Array:
+    """`SUMS` sums of all `values`, each with random signs, which repeat with a period.
+
+    The mean square of such a sum is the squared norm (Johnson & Lindenstrauss 1984): a few of them tell how far two
+    large arrays are apart, and only they have to be kept.
+    """
+    flat = values.reshape(-1)
+    whole = flat.size // PERIOD * PERIOD
+    rest = flat[whole:]
+    folded = flat[:whole].reshape(-1, PERIOD).sum(0, dtype=np.float64)
+    return np.asarray(signs() @ folded + signs()[:, : rest.size] @ rest)
+
+
+def sample(name: str, values: Array, places: int = 64) -> Array:
     """The norm of `values`, and `places` of them that the name chooses."""
     at = np.random.RandomState(zlib.crc32(name.encode())).randint(0, values.size, places)
     return np.concatenate([[np.linalg.norm(values)], values.reshape(-1)[at]])

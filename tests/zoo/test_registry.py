@@ -14,12 +14,17 @@ def test_names_are_sorted_and_each_makes_a_network() -> None:
 
 
 @pytest.mark.parametrize("name", zoo.names())
-@pytest.mark.parametrize("classes", [2, 10])
-def test_every_network_traces_trains_and_has_as_many_outputs_as_classes(name: str, classes: int) -> None:
-    network = zoo.create(name, classes)
-    shape = zoo.find(name).input_shape
-    assert nn.trace(network, shape).outputs["logits"].shape[1:] == (classes,)
-    graph = nn.training_graph(network, shape, nn.optimizers.SGD(0.9))
+def test_every_network_has_as_many_outputs_as_classes(name: str) -> None:
+    entry = zoo.find(name)
+    for classes in (None, 2, 7):
+        outputs = nn.trace(entry(classes), entry.input_shape).outputs["logits"].shape[1:]
+        assert outputs == (classes or entry.classes,)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name != "resnet1202_cifar"])  # as the one of 110
+def test_every_network_can_be_trained(name: str) -> None:
+    entry = zoo.find(name)
+    graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD(0.9))
     assert set(graph.parameters) <= set(graph.updates)
 
 
@@ -28,9 +33,9 @@ def test_each_call_makes_a_new_network() -> None:
 
 
 def test_an_unknown_name_brings_those_that_come_close() -> None:
-    with pytest.raises(UsageError, match=r"there is no network called 'LeNet'; did you mean lenet5 or lenet5_1998\?"):
+    with pytest.raises(UsageError, match=r"there is no network called 'LeNet'; did you mean lenet5 or "):
         zoo.create("LeNet")
-    with pytest.raises(UsageError, match=r"there is no network called 'zzz'; there are lenet5, lenet5_1998"):
+    with pytest.raises(UsageError, match=r"there is no network called 'zzz'; there are alexnet, alexnet_2012, "):
         zoo.create("zzz")
 
 

@@ -1,19 +1,31 @@
-"""`opsin describe`: a network or a model, layer by layer."""
+"""`opsin describe`: a network or a model, layer by layer, as a table, as JSON, or as a picture of its architecture."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+import opsin
 from opsin import nn, zoo
-from opsin.cli.output import print_heading, print_table
-from opsin.errors import UsageError
+from opsin.cli.models import open_model
+from opsin.cli.outline import Entry, outline
+from opsin.cli.output import print_heading, print_table, write_aside
+from opsin.errors import ShapeError, UsageError
 from opsin.graph import Graph, show
-from opsin.model import Model, load
+from opsin.nn.describe import BYTES
+
+if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
+    from opsin.model import Model
+
+LARGEST = 2**16
+"""Channels, rows or columns of a picture."""
+COPIES = 4
+"""Of every parameter in training: itself, its gradient and AdamW's two moments."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +46,15 @@ class Subject:
         return self.graph.outputs["logits"].shape[-1]
 
 
-def run(what: str, as_json: bool) -> int:
-    """Prints the table of a network's layers, and for a model how it came about."""
-    subject = _find(what)
+def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
+    """Prints the table of a network's layers, and for a model how it came about; with `diagram` writes the picture."""
+    if diagram is not None and not diagram.lower().endswith(".svg"):
+        raise UsageError(f"the diagram is an SVG file: call it {os.path.splitext(diagram)[0]}.svg instead of {diagram}")
+    subject = _find(what, size, classes)
     description = nn.describe(subject.graph, subject.kinds)
+    if diagram is not None:
+        name = subject.model.network if subject.model else subject.name
+        write_aside(diagram, opsin.seeing.diagram(subject.graph, subject.kinds, name))
     if as_json:
         typer.echo(json.dumps(_data(subject, description), indent=2, ensure_ascii=False))
         return 0
@@ -45,29 +62,46 @@ def run(what: str, as_json: bool) -> int:
     if subject.model:
         _print_training(subject.model)
     typer.echo()
-    heads = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "memory", "to train")
-    rows = [_row(row) for row in description.rows]
-    total = (
-        "in all", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
-        _bytes(description.inference_memory), _bytes(description.training_memory),
-    )  # fmt: skip
-    print_table(heads, [*rows, total], left=(0, 1, 2))
-    typer.secho(
-        "\nMultiply-adds and memory are for one picture; 'sees' is the receptive field in its pixels.", dim=True
-    )
+    _print_layers(description)
+    if diagram is not None:
+        typer.echo(f"\n{diagram} shows the architecture.")
     return 0
 
 
-def _find(what: str) -> Subject:
-    """A network of the zoo, or a model file."""
+def _find(what: str, size: str | None, classes: int | None) -> Subject:
+    """A network of the zoo, for pictures of another size and so many classes if that is asked for; or a model file."""
     if what in zoo.names():
         entry = zoo.find(what)
-        network = entry()
-        return Subject(what, nn.trace(network, entry.input_shape), nn.layer_kinds(network))
+        network, shape = entry(classes), entry.input_shape if size is None else _shape(size)
+        try:
+            return Subject(what, nn.trace(network, shape), nn.layer_kinds(network))
+        except ShapeError as error:
+            raise ShapeError(
+                f"{what} does not take {show(shape)} pictures: {error} (it was made for {show(entry.input_shape)})"
+            ) from None
     if not os.path.exists(what):
-        raise UsageError(f"{what} is no model file and no network; the networks are {', '.join(zoo.names())}")
-    model = load(what)
+        try:
+            zoo.find(what)
+        except UsageError as error:
+            raise UsageError(f"{what} is no model file, and {error}") from None
+    if size is not None or classes is not None:
+        raise UsageError(
+            f"{what} is a model, whose size of pictures and classes are what it was trained with; "
+            "--input and --classes go with the name of a network"
+        )
+    model = open_model(what)
     return Subject(f"{what} ({model.network})", model.graph, model.layers, model)
+
+
+def _shape(text: str) -> nn.PictureShape:
+    """`3x224x224` as numbers."""
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST for part in parts):
+        raise UsageError(
+            f"--input takes channels, rows and columns, such as 3x224x224, each from 1 to {LARGEST:,}; not '{text}'"
+        )
+    channels, rows, columns = map(int, parts)
+    return channels, rows, columns
 
 
 def _print_training(model: Model) -> None:
@@ -84,18 +118,48 @@ def _shortened(labels: tuple[str, ...], most: int = 12) -> str:
     return ", ".join(labels[:most]) + (f", … ({len(labels)})" if len(labels) > most else "")
 
 
-def _row(row: nn.Row) -> tuple[str, ...]:
-    rows, columns = row.receptive_field
-    return (
-        row.path,
-        row.kind,
-        show(row.output[1:]),
-        f"{row.parameters:,}" if row.parameters else "",
-        f"{row.macs:,}" if row.macs else "",
-        f"{rows} × {columns}",
-        _bytes(row.inference_memory),
-        _bytes(row.training_memory) if row.training_memory else "",
+def _print_layers(description: nn.Description) -> None:
+    """The table, and below it what its figures mean."""
+    entries = list(outline(description.rows))
+    heads = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "memory", "to train")
+    total = (
+        "in all", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
+        _bytes(description.inference_memory), _bytes(description.training_memory),
+    )  # fmt: skip
+    print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
+    numbers = BYTES * description.parameters
+    typer.echo(
+        f"\nOne picture needs {_bytes(numbers + description.inference_memory)}: {_bytes(numbers)} for the parameters, "
+        f"{_bytes(description.inference_memory)} for activations.\n"
+        f"Training with AdamW needs {_bytes(COPIES * numbers)} for parameters, gradients and moments, "
+        f"and {_bytes(description.training_memory)} for each picture of the batch."
     )
+    note = "Multiply-adds and memory are for one picture; 'sees' is the receptive field in its pixels."
+    if any(entry.copies > 1 for entry in entries):
+        note += (
+            "\n×n: n blocks alike, with the sums of all; what the last makes and sees, and below it the first's layers."
+        )
+    typer.secho(note, dim=True)
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    """A line of the table: of one row, or of a block with its sums."""
+    rows = entry.rows
+    parameters, macs, kept = (sum(numbers) for numbers in zip(*map(_sums, rows), strict=True))
+    return (
+        "  " * entry.depth + entry.name + (f" ×{entry.copies}" if entry.copies > 1 else ""),
+        entry.kind,
+        show(rows[-1].output[1:]),
+        f"{parameters:,}" if parameters else "",
+        f"{macs:,}" if macs else "",
+        "{} × {}".format(*rows[-1].receptive_field),
+        _bytes(max(row.inference_memory for row in rows)),
+        _bytes(kept) if kept else "",
+    )
+
+
+def _sums(row: nn.Row) -> Sequence[int]:
+    return row.parameters, row.macs, row.training_memory
 
 
 def _bytes(count: float) -> str:
@@ -114,6 +178,7 @@ def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:
         "classes": subject.classes,
         "parameters": description.parameters,
         "macs": description.macs,
+        "parameter_memory": BYTES * description.parameters,
         "inference_memory": description.inference_memory,
         "training_memory": description.training_memory,
         "layers": [{**asdict(row), "output": list(row.output[1:])} for row in description.rows],

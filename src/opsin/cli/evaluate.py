@@ -7,10 +7,11 @@ from typing import Any
 
 import typer
 
+from opsin.cli.models import open_model
 from opsin.cli.output import print_heading, print_table
 from opsin.data import Dataset, Pictures
 from opsin.data import load as load_data
-from opsin.model import Evaluation, Model, load
+from opsin.model import Evaluation, Model
 
 MISTAKES = 3
 """So many of a class's mistakes are shown, the most frequent ones."""
@@ -18,7 +19,7 @@ MISTAKES = 3
 
 def run(model: str, data: str, as_json: bool) -> int:
     """Prints accuracy, loss, and each class with what it is mistaken for."""
-    loaded = load(model)
+    loaded = open_model(model)
     loaded.check()
     dataset = load_data(data, like=loaded.preprocessing)
     pictures, which = _unseen(loaded, dataset)

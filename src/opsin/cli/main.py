@@ -26,7 +26,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file that `opsin train` wrote.")]
+ModelFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, or the name of a network with published weights, such as efficientnet_lite0.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -103,10 +109,23 @@ def describe(
     network_or_model: Annotated[
         str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, such as lenet5, or a model file.")
     ],
+    input: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(metavar="N", show_default="what it was made for", help="How many classes it tells apart."),
+    ] = None,
     json: AsJson = False,
+    diagram: Annotated[
+        str | None, typer.Option(metavar="FILE.svg", help="Draw the architecture, too, as a picture in this file.")
+    ] = None,
 ) -> int:
     """Show the layers of a network: shapes, parameters, multiply-adds, receptive fields, memory."""
-    return _command("describe")(network_or_model, json)
+    return _command("describe")(network_or_model, input, classes, json, diagram)
 
 
 def _command(name: str) -> Callable[..., int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
+
+from opsin.errors import UsageError
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended before it had a result: 128 + the signal's number, as shells have it."""
@@ -50,3 +54,16 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Seque
     typer.secho(first, dim=True)
     for line in lines:
         typer.echo(line)
+
+
+def write_aside(path: str, text: str) -> None:
+    """Writes a file, whole or not at all; `UsageError` where it cannot be written."""
+    aside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(aside, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(aside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise UsageError(f"{path} cannot be written: {error.strerror}; name another file") from None

@@ -13,10 +13,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from opsin.cli.models import open_model
 from opsin.cli.output import percent, print_error, table
 from opsin.data.folders import picture_files
 from opsin.errors import DataError
-from opsin.model import Model, Prediction, load
+from opsin.model import Model, Prediction
 
 RUNNERS_UP = 2
 
@@ -25,7 +26,7 @@ Result = tuple[str, "Prediction | DataError"]
 
 def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
     """Prints a line a picture. A file that cannot be read keeps no other from its answer; the exit code is then 1."""
-    loaded = load(model)
+    loaded = open_model(model)
     results = _predict(loaded, [item for picture in pictures for item in _read(loaded, picture)])
     if as_json:
         typer.echo(json.dumps([_data(name, result) for name, result in results], indent=2, ensure_ascii=False))

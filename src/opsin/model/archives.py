@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,9 +43,11 @@ def careful() -> Iterator[None]:
     """On damaged files zipfile and NumPy raise anything at all: all of it is `ModelError`."""
     try:
         yield
-    except (ModelError, OSError, MemoryError):
+    except (ModelError, MemoryError):
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which comes of places before the beginning
+            raise
         raise ModelError(DAMAGED) from None
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+import opsin
 from opsin.data import Pictures, Preprocessing, counter
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
@@ -19,10 +20,9 @@ from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
 from opsin.model.results import Evaluation, Prediction
-from opsin.model.states import fit, opened, rename
+from opsin.model.states import fit, idle_layers, opened, rename
 from opsin.model.tensors import Stored
 from opsin.ops import OPS
-from opsin.zoo.weights import WEIGHTS
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
 """Compiles a graph for a batch and a number of threads (`None`: every core)."""
@@ -76,9 +76,9 @@ class Model:
 
     def _fitting(self, tensors: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
         """The values of the network's variables, also from the names that they have in its published files."""
-        variables = self.graph.variables
-        renames = WEIGHTS[self.network].renames if self.network in WEIGHTS else ()
-        return fit(variables, self.layers, rename(tensors, variables, renames))
+        published = opsin.zoo.weights.WEIGHTS.get(self.network)  # the zoo is loaded here, where it is needed
+        found = rename(tensors, self.graph.variables, published.renames if published else ())
+        return fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W: float32 N×classes."""

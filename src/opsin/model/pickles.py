@@ -80,7 +80,7 @@ def unpickle(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
     machine = _Machine()
     try:
         return machine.run(file), machine.storages
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError):
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning):  # a warning where it is an error
         raise ModelError(DAMAGED) from None
 
 

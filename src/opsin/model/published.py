@@ -19,7 +19,7 @@ from opsin.errors import ModelError, UsageError
 from opsin.graph import Graph, Tensor
 from opsin.model.download import Progress, has_hash, weights_file
 from opsin.model.model import Engine, Model
-from opsin.model.states import NAMES, fit, opened, rename
+from opsin.model.states import NAMES, fit, idle_layers, opened, rename
 from opsin.model.tensors import Stored
 from opsin.zoo.weights import Preparation, Weights, find_weights
 
@@ -71,7 +71,8 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
         found = rename(tensors, graph.variables, weights.renames)
         needed = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
         heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
-        return state | fit(_without(needed, heads), nn.layer_kinds(network), _without(found, heads))
+        idle = idle_layers(nn.layer_kinds(network), graph)
+        return state | fit(_without(needed, heads), idle, _without(found, heads))
 
 
 @cache

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.errors import ModelError
-from opsin.graph import FLOAT, Tensor, show
+from opsin.graph import FLOAT, Graph, Tensor, show
 from opsin.model.archives import numpy_arrays, open_archive
 from opsin.model.checkpoints import LEGACY, archive_tensors, legacy_tensors
 from opsin.model.file import is_model
@@ -133,23 +133,28 @@ def rename(tensors: Mapping[str, Stored], known: Container[str], renames: Rename
     return {name if name in known else _renamed(name, renames): tensor for name, tensor in tensors.items()}
 
 
-def fit(needed: Mapping[str, Tensor], layers: Iterable[str], found: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+def idle_layers(layers: Iterable[str], graph: Graph) -> set[str]:
+    """Those layers, by their paths, that do nothing in `graph`: auxiliary classifiers, where it is not for training."""
+    return set(layers) - {node.scope for node in graph.nodes}
+
+
+def fit(needed: Mapping[str, Tensor], idle: Container[str], found: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
     """A value for each of the `needed` variables, or `ModelError` with all that is missing, unexpected, or different.
 
-    Left aside is what goes with training, and what belongs to those of the network's `layers`, given by their paths,
-    that have no variables among these: only training uses them, such as auxiliary classifiers.
+    Left aside is what goes with training, and the variables of `idle` layers.
     """
-    resting = set(layers) - {_owner(name) for name in needed}
     missing = [quoted(name) for name in needed if name not in found]
-    strange = [quoted(n) for n in found if n not in needed and not NAMES.fullmatch(n) and _owner(n) not in resting]
+    strange = [
+        quoted(n) for n in found if n not in needed and not NAMES.fullmatch(n) and n.rpartition(".")[0] not in idle
+    ]
     other = [
-        f"{quoted(name)} is {found[name].dtype} {show(found[name].shape)}, not {tensor.type}"
+        f"{quoted(name)} is {found[name].dtype} {show(found[name].shape)}, not {tensor.dtype} {show(tensor.shape)}"
         for name, tensor in needed.items()
         if name in found and not _alike(found[name], tensor)
     ]
     faults = (
         _listed(missing, f"of its {len(needed)} tensors are missing"),
-        _listed(strange, "tensors in the file are not the network's"),
+        _listed(strange, "are none of the network's"),
         _listed(other, "have another shape or type"),
     )
     if any(faults):
@@ -162,11 +167,6 @@ def _renamed(name: str, renames: Renames) -> str:
     for pattern, replacement in renames:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def _owner(name: str) -> str:
-    """The path of the layer that a variable belongs to."""
-    return name.rpartition(".")[0]
 
 
 def _alike(stored: Stored, tensor: Tensor) -> bool:

@@ -34,7 +34,7 @@ from opsin.nn.layers import (
     Upsample,
 )
 from opsin.nn.trace import PictureShape, layer_kinds, trace
-from opsin.nn.training_graph import Loss, training_graph
+from opsin.nn.training_graph import Loss, training_graph, training_step
 
 __all__ = [
     "GELU", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "Description", "Dropout",
@@ -42,5 +42,5 @@ __all__ = [
     "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
     "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "describe",
     "fan_in_uniform", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers",
-    "schedules", "trace", "training_graph",
+    "schedules", "trace", "training_graph", "training_step",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 
 from opsin import ops
 from opsin.graph import FLOAT, INPUT, VARIABLE, Dim, Graph, Node, Shape, Size, Tensor, product, topological
@@ -178,4 +179,4 @@ def _count(amount: Dim) -> int:
 
 
 def _bytes(tensor: Tensor) -> int:
-    return BYTES * _count(product(tensor.shape))
+    return BYTES * int(prod(size.at(1) if isinstance(size, Size) else size for size in tensor.shape))

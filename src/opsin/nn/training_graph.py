@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 from opsin import ops
@@ -27,12 +27,24 @@ def training_graph(
     and "random.step".
     """
     pictures = picture_input(input_shape)
-    labels, rate = input_tensor("labels", (BATCH,), INT), input_tensor("learning_rate", ())
     logits, found = run_forward(network, pictures, training=True)
+    return training_step(Graph((pictures,), {"logits": logits}, found.updates), optimizer, loss, found.auxiliaries)
+
+
+def training_step(
+    network: Graph, optimizer: Optimizer, loss: Loss = cross_entropy, auxiliaries: Sequence[tuple[Tensor, float]] = ()
+) -> Graph:
+    """As `training_graph`, of a network that is a graph from "pictures" to "logits" already: that of a model, imported.
+
+    Only its trainable variables learn; batch normalisation by known statistics keeps these. `auxiliaries` are more
+    logits of the graph, with the weights of their losses.
+    """
+    (pictures,), logits = network.inputs, network.outputs["logits"]
+    labels, rate = input_tensor("labels", (BATCH,), INT), input_tensor("learning_rate", ())
     if logits.rank != 2:
         raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
     with scope("loss"):
-        shares = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in found.auxiliaries]
+        shares = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in auxiliaries]
         total = reduce(ops.add, shares, loss(logits, labels))
         outputs = {"loss": total, "correct": ops.sum(ops.equal(ops.argmax(logits), labels))}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
@@ -41,4 +53,4 @@ def training_graph(
     if not learned:
         raise GraphError("the loss depends on no parameter, so that there is nothing to train")
     steps = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate)
-    return Graph((pictures, labels, rate), outputs, steps | found.updates).verify()
+    return Graph((pictures, labels, rate), outputs, steps | network.updates).verify()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-RESERVED = ("golden.", "loss.", "optimizer.", "random.", "auxiliary")
+RESERVED = ("golden.", "loss.", "optimizer.", "random.")
 """Beginnings of names that training and model files use themselves."""
-TAKEN = ("pictures", "labels", "learning_rate", "logits")
+TAKEN = ("pictures", "labels", "learning_rate")
+"""Names of a training step's inputs."""
 LONGEST = 200
 
 

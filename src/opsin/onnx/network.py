@@ -22,7 +22,7 @@ from opsin.onnx.names import Names, layer_path, variable_name
 from opsin.onnx.order import needed, producers
 from opsin.onnx.problems import Problem, report
 from opsin.onnx.rules import FOLDS, RULES, tidy
-from opsin.onnx.tensors import Arrays, open_file
+from opsin.onnx.tensors import REAL, Arrays, open_file
 from opsin.onnx.wire import shown
 
 OLDEST, NEWEST = 7, 28
@@ -34,8 +34,8 @@ MOST_FOLDED = 2**24
 LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 """Operators after which a weight is still that weight."""
 
-REAL = (1, 10, 11, 16)
-"""Element kinds of real numbers."""
+CHANNELS = (1, 3, 4)
+"""Where so many come last in an input, and more than that before, these are rows and columns of pictures."""
 
 SENSELESS = (ValueError, TypeError, IndexError, KeyError, ArithmeticError)
 """What NumPy and Python say of operands and attributes that do not fit."""
@@ -169,7 +169,7 @@ class Importer:
         if classifier and len(dims) != 4:
             raise ModelError(f"takes {shown(record.name)} of {len(dims)} axes, not pictures, which have four")
         self.batch = dims[0]
-        last = len(dims) == 4 and dims[3] in (1, 3, 4) and dims[1] not in (1, 3, 4)
+        last = len(dims) == 4 and dims[3] in CHANNELS and all(d is None or d > max(CHANNELS) for d in dims[1:3])
         sizes = (dims[3], *dims[1:3]) if last else dims[1:]
         pictures = input_tensor("pictures", (BATCH, *_agreed(sizes, input_shape)))
         self._bounded(pictures)
@@ -183,10 +183,14 @@ class Importer:
 
     def _convert(self, node: NodeRecord, used: set[str]) -> None:
         """Puts the results of `node` among the values, or a problem among the problems."""
+        if node.domain not in ("", "ai.onnx") or node.op not in RULES.keys() | FOLDS.keys():
+            self.problems.append(Problem(_operator(node), _called(node)))
+            self.failed.update(node.outputs)
+            return
         if not self.failed.isdisjoint(node.inputs):
             self.failed.update(node.outputs)
             return
-        path = self._paths.unique(layer_path(node.name or next(filter(None, node.outputs))))
+        path = self._paths.unique(layer_path(_called(node)))
         try:
             with scope(path):
                 results = self._results(node)
@@ -199,16 +203,15 @@ class Importer:
             reason = str(error).removeprefix(f"layer {path}: ")
             if isinstance(error, SENSELESS):
                 reason = f"its operands or attributes make no sense ({reason[:200]})"
-            self.problems.append(Problem(_operator(node), node.name or node.outputs[0], reason))
+            self.problems.append(Problem(node.op, _called(node), reason))
             self.failed.update(node.outputs)
             return
-        self.layers[path] = node.op
+        if any(isinstance(result, Tensor) for result in results):
+            self.layers[path] = node.op
         self.values.update(zip(node.outputs, results, strict=False))
 
     def _results(self, node: NodeRecord) -> Sequence[Value]:
-        rule, fold = (RULES.get(node.op), FOLDS.get(node.op)) if node.domain in ("", "ai.onnx") else (None, None)
-        if rule is None and fold is None:
-            raise Unsupported("")
+        rule, fold = RULES.get(node.op), FOLDS.get(node.op)
         call = Call(self, node, tuple(self._value(name) for name in node.inputs))
         given = [value for value in call.inputs if value is not None]
         known = [value for value in given if isinstance(value, Known)]
@@ -259,6 +262,11 @@ class Importer:
                 )
 
 
+def _called(node: NodeRecord) -> str:
+    """A node's name; many have none, and are called as their first result."""
+    return node.name or next(filter(None, node.outputs))
+
+
 def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
 
@@ -294,7 +302,7 @@ def _agreed(sizes: Sequence[int | None], wanted: tuple[int, int, int] | None) ->
         if len(known) < len(sizes):
             raise ModelError(
                 f"leaves the size of its pictures free ({_dims(sizes)}); "
-                "say which to take, such as input_shape=(3, 224, 224)"
+                "choose one in Python, such as opsin.import_onnx(…, input_shape=(3, 224, 224))"
             )
         return tuple(known)
     if len(wanted) != len(sizes) or not _fit(sizes, wanted) or min(wanted) < 1:

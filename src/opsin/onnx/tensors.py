@@ -19,6 +19,9 @@ from opsin.onnx.wire import Damaged, shown
 
 BOOL, FLOAT16, BFLOAT16 = 9, 10, 16
 
+REAL = (1, FLOAT16, 11, BFLOAT16)
+"""Element kinds of real numbers."""
+
 KINDS: dict[int, str] = {
     1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", BOOL: "u1", FLOAT16: "<f2", 11: "<f8",
     12: "<u4", 13: "<u8", BFLOAT16: "<u2",

@@ -1,24 +1,22 @@
-"""Which parts of a network are framed together, and which of them are alike and so are drawn once.
+"""Which parts of a network are framed together, and which frames stand for several.
 
 A block is what one layer of layers holds around branches that meet again: a residual block, an inception module. What
-lies beside blocks in the same layer, or is built like its neighbour there, is a block, too. Blocks that follow each
-other and are equal, or whose channels grow evenly, are folded.
+lies beside blocks, or is built like its neighbours, is a block, too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from os.path import commonprefix
+from itertools import chain, groupby
 from typing import TypeAlias
 
-from opsin.seeing.flow import Parallel, Series, Tangle, members
+from opsin.nn.paths import common, lineage, parent
+from opsin.seeing.flow import Series, members
+from opsin.seeing.repeats import Look, repetition
 from opsin.seeing.units import Unit
-
-LONGEST_PERIOD = 8
 
 
 @dataclass(frozen=True)
@@ -48,24 +46,27 @@ Part: TypeAlias = "Unit | Block"
 def blocks(items: Series) -> list[Part]:
     """The network's series, with its blocks framed and folded."""
     elements = list(_elements(items))
-    paths = _Frames(elements).paths
-    parts: list[Block] = []
-    for path, group in groupby(zip(paths, elements, strict=True), key=lambda pair: pair[0]):
+    parts: list[tuple[str, Series]] = []
+    for path, group in groupby(zip(frames(elements), elements, strict=True), key=lambda pair: pair[0]):
         found = [element for _, element in group]
-        parts += [Block((path,), (sum(found, ()),))] if path else [Block(("",), (element,)) for element in found]
-    return [_plain(part) for part in _folded(parts)]
+        parts += [(path, tuple(chain(*found)))] if path else [("", element) for element in found]
+    return list(_folded(parts))
 
 
-def span(paths: Sequence[str]) -> str:
-    """One name for several: `layer3.1–35` for layer3.1, layer3.2, …, layer3.35."""
-    first, last = paths[0], paths[-1]
-    if first == last:
-        return first
-    begin = commonprefix([first, last])
-    begin = begin.rstrip("0123456789")
-    end = commonprefix([first[::-1], last[::-1]])[::-1].lstrip("0123456789")
-    end = end[max(0, len(begin) + len(end) - min(len(first), len(last))) :]
-    return f"{begin}{first[len(begin) : len(first) - len(end)]}–{last[len(begin) : len(last) - len(end)]}{end}"
+def _folded(parts: Sequence[tuple[str, Series]]) -> Iterator[Part]:
+    """The parts, each with the path of its frame, in order; repetitions put together."""
+    looks = [Look.of(items) for _, items in parts]
+    place = 0
+    while place < len(parts):
+        period, count = repetition(looks, place)
+        copies = [parts[begin : begin + period] for begin in range(place, place + period * count, period)]
+        place += period * count
+        block = Block(
+            tuple(copy[0][0] if period == 1 else "" for copy in copies),
+            tuple(tuple(chain(*(items for _, items in copy))) for copy in copies),
+        )
+        alone = len(block.units) == 1 and isinstance(block.items[0], Unit)
+        yield block.units[0] if alone else block
 
 
 def _elements(items: Series) -> Iterator[Series]:
@@ -78,11 +79,15 @@ def _elements(items: Series) -> Iterator[Series]:
             waiting = ()
 
 
+def frames(elements: Sequence[Series]) -> list[str]:
+    """For each element, the path of the block that it belongs to, or nothing."""
+    return _Frames(elements).paths
+
+
 class _Frames:
-    """For each element of a series, the path of the block that it belongs to, or nothing."""
+    """The paths of layers in a series of elements, while blocks are sought among them."""
 
     def __init__(self, elements: Sequence[Series]) -> None:
-        self.elements = elements
         self.units = [list(members(element)) for element in elements]
         self.sizes = Counter(path for units in self.units for unit in units for path in lineage(unit.path))
         self.homes = [self._home(units) for units in self.units]
@@ -119,9 +124,13 @@ class _Frames:
                 self.paths[number] = self._of_branches(number)
 
     def _of_branches(self, number: int) -> str:
-        """The layer that holds the branches alone, for blocks that meet in the layer around them."""
-        path = common([unit.path for unit in self.units[number][:-1]])
-        return path if path != self.homes[number] else ""
+        """The largest layer that holds the branches alone, where several blocks meet in the layer around them."""
+        home = self.homes[number]
+        if sum(core and home == other for core, other in zip(self.branching, self.homes, strict=True)) == 1:
+            return ""
+        inside = [unit.path for unit in self.units[number][:-1]]
+        inner = lineage(common(inside))[len(lineage(home)) :]
+        return next((path for path in inner if self.sizes[path] == len(inside)), "")
 
     def _frame_neighbours(self) -> None:
         """Layers of plain units, where they lie beside blocks, or where others beside them are built alike."""
@@ -133,108 +142,13 @@ class _Frames:
                 kinds[path] = (path.count("."), parent(parent(path)), words)
         alike = Counter(kinds.values())
         for path in sorted(kinds, key=lambda path: -path.count(".")):
-            if (kinds[path][:2] in beside or alike[kinds[path]] > 1) and not any(
-                self.paths[number] for number in self.within[path]
-            ):
-                self._frame(path)
+            same = [other for other in lineage(path) if self.within[other] == self.within[path]]
+            chosen = next(
+                (other for other in same if kinds[other][:2] in beside), path if alike[kinds[path]] > 1 else ""
+            )
+            if chosen and not any(self.paths[number] for number in self.within[path]):
+                self._frame(chosen)
 
     def _frame(self, path: str) -> None:
         for number in self.within[path]:
             self.paths[number] = self.paths[number] or path
-
-
-def lineage(path: str) -> list[str]:
-    """The path and those of the layers around it, outermost first; nothing for the network's own."""
-    names = path.split(".")
-    return [".".join(names[: count + 1]) for count in range(len(names))] if path else []
-
-
-def parent(path: str) -> str:
-    return path.rpartition(".")[0]
-
-
-def common(paths: Iterable[str]) -> str:
-    """The innermost layer that holds all `paths`, or is one of them."""
-    return ".".join(commonprefix([path.split(".") for path in paths]))
-
-
-def _plain(part: Block) -> Part:
-    """A unit where a block is no more than that."""
-    (first, *others), single = part.items, len(part.copies) == 1
-    return first if single and not others and isinstance(first, Unit) else part
-
-
-def _folded(parts: Sequence[Block]) -> Iterator[Block]:
-    """The parts in order, repetitions put together."""
-    looks = [Look.of(part.items) for part in parts]
-    place = 0
-    while place < len(parts):
-        period, count = _repetition(looks, place)
-        taken = [parts[place + copy * period : place + (copy + 1) * period] for copy in range(count)]
-        copies = tuple(tuple(item for part in copy for item in part.items) for copy in taken)
-        paths = tuple(copy[0].paths[0] if period == 1 else "" for copy in taken)
-        yield Block(paths, copies)
-        place += period * count
-
-
-def _repetition(looks: Sequence[Look], place: int) -> tuple[int, int]:
-    """The period and the count of the repetition that begins at `place` and saves most; (1, 1) where none is worth it."""
-    best, best_saved = (1, 1), 0
-    for period in range(1, min(LONGEST_PERIOD, (len(looks) - place) // 2) + 1):
-        first = looks[place : place + period]
-        count = 1
-        while looks[place + count * period : place + (count + 1) * period] == first:
-            count += 1
-        if period == 1:
-            count = max(count, _growing(looks, place))
-        saved = (count - 1) * sum(len(look.shapes) for look in first)
-        if saved > best_saved and saved >= (3 if any(look.branches for look in first) or period == 1 < len(first[0].shapes) else 5):
-            best, best_saved = (period, count), saved
-    return best
-
-
-def _growing(looks: Sequence[Look], place: int) -> int:
-    """How many from `place` on are built alike, with channels that grow by the same numbers from one to the next."""
-    first = looks[place]
-    count = 1
-    while place + count < len(looks) and first.branches and looks[place + count].words == first.words:
-        steps = looks[place + count].steps(looks[place + count - 1])
-        if steps is None or (count > 1 and steps != looks[place + 1].steps(first)):
-            break
-        count += 1
-    return count if count > 2 else 1
-
-
-@dataclass(frozen=True)
-class Look:
-    """What decides whether parts are drawn once: what their units do, how they hang together, their sizes."""
-
-    words: tuple[object, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    parameters: tuple[int, ...]
-    branches: bool
-
-    @classmethod
-    def of(cls, items: Series) -> Look:
-        units = list(members(items))
-        branches = any(not isinstance(item, Unit) for item in items)
-        return cls(_words(items), tuple(u.shape for u in units), tuple(u.parameters for u in units), branches)
-
-    def steps(self, other: Look) -> tuple[int, ...] | None:
-        """By how many channels each unit is larger than in `other`; nothing where places differ, too."""
-        if any(a[1:] != b[1:] for a, b in zip(self.shapes, other.shapes, strict=True)):
-            return None
-        return tuple(a[0] - b[0] for a, b in zip(self.shapes, other.shapes, strict=True))
-
-
-def _words(items: Series) -> tuple[object, ...]:
-    found: list[object] = []
-    for item in items:
-        if isinstance(item, Unit):
-            found.append((item.kind, item.caption, item.before, item.after))
-        elif isinstance(item, Tangle):
-            number = {unit: place for place, unit in enumerate(item.units)}
-            found.append(tuple((u.caption, *(number.get(s, -1) for s in u.sources)) for u in item.units))
-        else:
-            found.append(tuple(_words(branch) for branch in item.branches))
-    return tuple(found)

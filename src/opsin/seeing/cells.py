@@ -1,7 +1,7 @@
-"""Cells: parts of a network that know how much room they need around the line on which they stand, and how they are placed.
+"""Cells: parts of a network that know how much room they need around the line on which they stand.
 
-Every cell is entered on its left and left on its right, at the height of that line. `place` draws it and takes and gives
-the edges that are still without an end: the box they come from, and the corners behind them.
+Every cell is entered on its left and left on its right, at the height of that line. `place` draws it, and takes and
+gives the edges that are still without an end: the box they come from, and the corners behind them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Loose: TypeAlias = "tuple[tuple[Box, tuple[Point, ...]], ...]"
 
 LINE = 13.0
 """From one line of text to the next."""
-TALLEST, THICKEST, LONGEST = 110.0, 36.0, 104.0
+TALLEST, THICKEST, LONGEST = 110.0, 36.0, 80.0
 """Of boxes: for the most rows, the most channels and the most features of the network."""
 ACROSS, RISE = 0.32, 0.2
 """Shares of the length for which a cuboid's depth goes right and up."""
 MARGIN, GAP, TURN, EDGE = 9.0, 8.0, 11.0, 7.0
 """Beside a box, between lanes, where edges part or meet, and inside of a frame."""
 BAND = 3.0
-"""Width of the stripe that stands for a function."""
+"""Width of the stripe that stands for a function around a unit's work."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,27 @@ class Scale:
 
     @classmethod
     def of(cls, units: Sequence[Unit]) -> Scale:
-        maps = [unit.shape for unit in units if len(unit.shape) == 3]
+        maps = [unit.shape for unit in units if not _vector(unit)]
         return cls(
-            max((size for shape in maps for size in shape[1:]), default=1),
+            max((size for shape in maps for size in shape[1:3]), default=1),
             max((shape[0] for shape in maps), default=1),
-            max((unit.shape[0] for unit in units if len(unit.shape) == 1), default=1),
+            max((unit.shape[0] for unit in units if _vector(unit)), default=1),
         )
 
     def form(self, unit: Unit) -> Form:
-        """The form of the box that shows what `unit` makes."""
+        """The form of the box that shows what `unit` makes: a bar for numbers that have no places."""
         if unit.kind in (words.ADD, words.GATE):
             return CIRCLE
-        bands = BAND * sum(bool(text) for text in (unit.before, *unit.after.split(", ")))
-        if len(unit.shape) == 3:
-            channels, rows, columns = unit.shape
-            long, deep = (max(9.0, TALLEST * sqrt(size / self.places)) for size in (rows, columns))
-            return Form(bands + 3 + THICKEST * sqrt(channels / self.channels), long, ACROSS * deep, RISE * deep)
-        return Form(bands + 5, max(9.0, LONGEST * sqrt(unit.shape[0] / self.features)), 3.0, 2.0)
+        bands = BAND * len(words.stripes(unit.before) + words.stripes(unit.after))
+        if _vector(unit):
+            return Form(bands + 5, max(12.0, LONGEST * sqrt(unit.shape[0] / self.features)), 3.0, 2.0)
+        channels, rows, columns, *_ = (*unit.shape, 1, 1)
+        high, deep = (max(9.0, TALLEST * sqrt(size / self.places)) for size in (rows, columns))
+        return Form(bands + 3 + THICKEST * sqrt(channels / self.channels), high, ACROSS * deep, RISE * deep)
+
+
+def _vector(unit: Unit) -> bool:
+    return all(size == 1 for size in unit.shape[1:])
 
 
 class Cell(Protocol):
@@ -77,6 +81,16 @@ class Cell(Protocol):
         ...
 
 
+def finish(picture: Picture, loose: Loose, box: Box, end: Point | None = None) -> None:
+    """Ends edges at `box`: on its left, or at `end`."""
+    picture.edges += (Edge(source, box, (source.right, *corners, end or box.left)) for source, corners in loose)
+
+
+def turned(loose: Loose, *corners: Point) -> Loose:
+    """The same edges, continued by `corners`."""
+    return tuple((source, (*before, *corners)) for source, before in loose)
+
+
 @dataclass(frozen=True)
 class Station:
     """A box with its words below it, or, with `beside`, on the right of it, above and below the edge that leaves."""
@@ -85,6 +99,8 @@ class Station:
     name: str
     form: Form
     beside: bool = False
+    room: float = 0.0
+    """The least width."""
 
     @cached_property
     def lines(self) -> list[tuple[str, str]]:
@@ -107,7 +123,7 @@ class Station:
     def width(self) -> float:
         box = self.form.width + 2 * MARGIN
         label = max((text_width(text, *STYLES[style]) for text, style in self.lines), default=0.0)
-        return box + 4 + label if self.beside else max(box, label + 8)
+        return max(self.room, box + 4 + label if self.beside else max(box, label + 8))
 
     @property
     def up(self) -> float:
@@ -123,24 +139,27 @@ class Station:
         return MARGIN if self.beside else (self.width - self.form.width) / 2
 
     def place(self, picture: Picture, x: float, y: float, loose: Loose) -> Loose:
-        box = self.put(picture, x, y)
-        picture.edges += (Edge(source, box, (source.right, *corners, box.left)) for source, corners in loose)
+        box = self.box(x, y)
+        self.draw(picture, box)
+        finish(picture, loose, box)
         return ((box, ()),)
 
-    def put(self, picture: Picture, x: float, y: float) -> Box:
+    def box(self, x: float, y: float) -> Box:
+        """The station's box, where the cell begins at `x`."""
+        return Box(self.units, self.form, x + self.begin, y)
+
+    def draw(self, picture: Picture, box: Box) -> None:
         """Draws the box and its words."""
-        box = Box(self.units, self.form, x + self.begin, y)
         picture.boxes.append(box)
         if not self.beside:
-            first = y + self.form.reach + LINE
             for number, (text, style) in enumerate(self.lines):
-                picture.words.append(Words(x + self.width / 2, first + LINE * number, text, style))
-            return box
+                height = box.form.reach + LINE * (number + 1)
+                picture.words.append(Words(box.x + box.form.width / 2, box.y + height, text, style))
+            return
         above = (len(self.lines) + 1) // 2
         for number, (text, style) in enumerate(self.lines):
             height = 12 + LINE * (number - above) if number >= above else -5 - LINE * (above - 1 - number)
-            picture.words.append(Words(box.bounds[2] + 4, y + height, text, style, "start"))
-        return box
+            picture.words.append(Words(box.bounds[2] + 4, box.y + height, text, style, "start"))
 
 
 @dataclass(frozen=True)
@@ -215,8 +234,7 @@ class Meeting:
 
     def place(self, picture: Picture, x: float, y: float, loose: Loose) -> Loose:
         fork, meet = x + TURN / 2, x + TURN * 1.5 + self.length
-        join = self.join.put(picture, x + 2 * TURN + self.length, y)
-        picture.dots.append((fork, y))
+        join = self.join.box(x + 2 * TURN + self.length, y)
         for row, lane in zip(self.branches, self.lanes, strict=True):
             slack = self.length - row.width
             begin = x + TURN + (slack if self.trunk is None else slack / 2)
@@ -228,6 +246,7 @@ class Meeting:
                 finish(picture, turned(leaving, (meet, y + lane), (meet, y)), join)
             else:
                 finish(picture, turned(leaving, (join.top[0], y + lane)), join, join.top)
+        self.join.draw(picture, join)
         return ((join, ()),)
 
 
@@ -266,7 +285,8 @@ class Knot:
         made = {-1: (loose, x + TURN / 2)}
         place = x + TURN
         for number, station in enumerate(self.stations):
-            box = station.put(picture, place, y)
+            box = station.box(place, y)
+            station.draw(picture, box)
             for source in self.reads[number]:
                 before, fork = made[source]
                 if (level := self.arcs.get((source, number))) is None:
@@ -306,15 +326,22 @@ class Framed:
         """How far the frames of other copies look out."""
         return 6.0 if self.copies > 1 else 0.0
 
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The words above the row and their styles."""
+        found = [(text, style) for text, style in ((self.title, "title"), (self.note, "faint")) if text]
+        return found or [("", "faint")]
+
     @cached_property
     def width(self) -> float:
-        badge = text_width(f"×{self.copies}", *STYLES["badge"]) + 8 if self.copies > 1 else 0
-        words = max(text_width(self.title, *STYLES["title"]) + badge, text_width(self.note, *STYLES["faint"]))
-        return max(self.row.width + 2 * EDGE, words + 2 * EDGE) + self.pile
+        widths = [text_width(text, *STYLES[style]) for text, style in self.lines]
+        if self.copies > 1:
+            widths[0] += text_width(f"×{self.copies}", *STYLES["badge"]) + 8
+        return max(self.row.width, *widths) + 2 * EDGE + self.pile
 
     @property
     def up(self) -> float:
-        return self.row.up + EDGE + LINE * (bool(self.title) + bool(self.note)) + self.pile
+        return self.row.up + EDGE + LINE * len(self.lines) + self.pile
 
     @property
     def down(self) -> float:
@@ -323,9 +350,8 @@ class Framed:
     def place(self, picture: Picture, x: float, y: float, loose: Loose) -> Loose:
         top, right = y - self.up + self.pile, x + self.width - self.pile
         picture.frames.append(Frame((x, top, right, y + self.down), self.copies, self.path))
-        for number, (text, style) in enumerate(((self.title, "title"), (self.note, "faint"))):
-            if text:
-                picture.words.append(Words(x + EDGE, top + LINE * (1 + number), text, style, "start"))
+        for number, (text, style) in enumerate(self.lines, start=1):
+            picture.words.append(Words(x + EDGE, top + LINE * number, text, style, "start"))
         if self.copies > 1:
             picture.words.append(Words(right - EDGE, top + LINE + 1, f"×{self.copies}", "badge", "end"))
         slack = self.width - self.pile - self.row.width

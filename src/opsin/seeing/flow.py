@@ -24,9 +24,10 @@ class Parallel:
 
 @dataclass(frozen=True, eq=False)
 class Tangle:
-    """Units that read each other in no such order: all of them in a row, and whatever they read."""
+    """Units before `join` that read each other in no such order."""
 
     units: tuple[Unit, ...]
+    join: Unit
 
 
 Item: TypeAlias = "Unit | Parallel | Tangle"
@@ -93,7 +94,7 @@ def _meeting(fork: Unit, inner: Sequence[Unit], join: Unit, shortcut: bool) -> I
     """The branches from `fork` to `join`, of units that not everything passes through."""
     parts = _connected(inner)
     if len(parts) == 1 and not shortcut:
-        return Tangle(tuple(inner))
+        return Tangle(tuple(inner), join)
     branches = tuple(_between(fork, part, join) for part in parts)
     return Parallel(fork, ((), *branches) if shortcut else branches, join)
 

@@ -24,7 +24,10 @@ def count(number: int) -> str:
     """`9,408`, `36.9 k`, `2.36 M`, `102.8 M`: three digits or a little more."""
     if number < 10_000:
         return f"{number:,}"
-    scaled, unit = next(((number / size, unit) for size, unit in ((1e3, "k"), (1e6, "M")) if number < 999.95 * size), (number / 1e9, "G"))
+    scaled, unit = next(
+        ((number / size, unit) for size, unit in ((1e3, "k"), (1e6, "M")) if number < 999.95 * size),
+        (number / 1e9, "G"),
+    )
     return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
 
 

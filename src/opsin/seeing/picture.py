@@ -110,8 +110,23 @@ class Words:
     anchor: str = "middle"
 
 
-STYLES = {"name": (11, True), "plain": (11, False), "faint": (11, False), "title": (11, True), "badge": (13, True)}
+STYLES = {
+    "heading": (18.0, True), "name": (11.0, True), "plain": (11.0, False), "faint": (11.0, False),
+    "title": (11.0, True), "badge": (13.0, True),
+}  # fmt: skip
 """Size, and whether it is bold."""
+
+
+PILED = "pile"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A sample of how something is drawn: of a kind of unit, of a stripe, or of a pile of frames (`PILED`)."""
+
+    x: float
+    y: float
+    what: str
 
 
 @dataclass
@@ -124,6 +139,5 @@ class Picture:
     edges: list[Edge] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
-    dots: list[Point] = field(default_factory=list)
-    """Where edges part."""
     words: list[Words] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)

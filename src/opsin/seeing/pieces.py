@@ -118,7 +118,8 @@ def _operations(run: list[Node], fed: set[Node]) -> list[list[Node]]:
         root[node] = node if mixes else origins.pop()
         if not mixes and len(read) > 1:
             members = _between(root[node], node, root, fed)
-            group |= dict.fromkeys(members, [member for member in run if member in members])
+            together = [member for member in run if member in members]
+            group.update((member, together) for member in members)
     return list({id(nodes): nodes for nodes in group.values()}.values())
 
 
@@ -135,7 +136,7 @@ def _between(root: Node, end: Node, known: dict[Node, Node], fed: set[Node]) -> 
 
 
 def _chain_concats(pieces: list[Piece]) -> None:
-    """Lets a concatenation that begins with all that another one joins read that one, as densely connected layers do."""
+    """Lets a concatenation that begins with all that another joins read that one: densely connected layers do so."""
     known: dict[tuple[object, ...], Piece] = {}
     for piece in pieces:
         node = piece.nodes[0]

@@ -49,7 +49,7 @@ class Cluster:
 
 
 def units(graph: Graph, kinds: Mapping[str, str]) -> list[Unit]:
-    """The units from the graph's first input to its first output, operands first; `kinds` as `nn.layer_kinds` has it."""
+    """The units from the graph's first input to its first output, operands first; `kinds` as `nn.layer_kinds` gives."""
     pieces = cut(graph)
     clusters = _gather(pieces)
     home = {piece: cluster for cluster in clusters for piece in cluster.pieces}
@@ -127,7 +127,7 @@ def _unit(cluster: Cluster, sources: tuple[Unit, ...], kinds: Mapping[str, str],
         caption=words.functions(cluster.pieces, kinds) if soft else words.caption(main, kinds),
         before="" if soft else words.functions(cluster.before, kinds),
         after="" if soft else words.functions(cluster.after, kinds),
-        shape=bind(cluster.pieces[-1].output.shape[1:], 1),
+        shape=bind(cluster.pieces[-1].output.shape[1:], 1) or (1,),
         parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in dict.fromkeys(fresh)),
         macs=sum(int(bind((node.op.macs(node),), 1)[0]) for node in nodes),
         scopes=tuple(dict.fromkeys(piece.scope for piece in cluster.pieces)),

@@ -1,4 +1,4 @@
-"""What the pieces of a network are called in a picture: kinds, which have a colour each, and captions of a few words."""
+"""What the pieces of a network are called in a picture: kinds, which have a colour each, and short captions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from itertools import groupby
 
 from opsin.graph import INPUT, Node
 from opsin.ops.sliding import Pair, times
-from opsin.seeing.pieces import Piece, reduces
+from opsin.seeing.pieces import Piece
+
+NORM, ACTIVATION = "norm", "activation"
+MOVES = frozenset({"flatten", "reshape", "pad"})
+"""What rearranging operations are called that units may have around them."""
 
 INPUT_KIND, CONV, DEPTHWISE, LINEAR = "input", "convolution", "depthwise convolution", "fully connected"
 MAX_POOL, AVERAGE_POOL, RESAMPLE = "max pooling", "average pooling", "resampling"
@@ -28,10 +32,12 @@ FUNCTIONS = {
 """What the usual functions of one tensor are composed of, and whether they read it twice."""
 
 LAYERS = {
-    "BatchNorm2d": "batch norm", "LocalResponseNorm": "local response norm", "HardSwish": "hard swish",
-    "LeakyReLU": "leaky ReLU", "LogSoftmax": "log-softmax", "Flatten": "flatten",
+    "BatchNorm2d": "batch norm", "BatchNormalization": "batch norm", "LocalResponseNorm": "local response norm",
+    "LRN": "local response norm", "Relu": "ReLU", "LeakyReLU": "leaky ReLU", "LeakyRelu": "leaky ReLU",
+    "Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hard swish", "HardSigmoid": "hard sigmoid",
+    "LogSoftmax": "log-softmax", "Softmax": "softmax",
 }  # fmt: skip
-"""Layers whose class is not what they are called in a text."""
+"""Layers, and operators of ONNX, whose class is not what they are called in a text."""
 
 
 def kind_of(piece: Piece) -> str:
@@ -59,9 +65,10 @@ def kind_of(piece: Piece) -> str:
 
 def caption(piece: Piece, kinds: Mapping[str, str]) -> str:
     """What a piece does: "3×3 conv, /2", "global avg", "concat", "ReLU"."""
-    worker = piece.worker
-    if worker is not None:
-        return _work(worker)
+    if piece.nodes[0].op is INPUT:
+        return INPUT_KIND
+    if piece.worker is not None:
+        return _work(piece.worker)
     if piece.moves:
         return _move(piece.nodes)
     return functions([piece], kinds)
@@ -70,15 +77,19 @@ def caption(piece: Piece, kinds: Mapping[str, str]) -> str:
 def functions(pieces: Sequence[Piece], kinds: Mapping[str, str]) -> str:
     """The names of functions that follow each other: "batch norm, ReLU". What a layer does itself is one function."""
     names = []
-    for scope, group in groupby(pieces, key=lambda piece: piece.scope):
+    for scope, group in groupby(pieces, key=lambda piece: None if piece.moves else piece.scope):
         parts = list(group)
-        if all(part.moves for part in parts):
+        if scope is None:
             names.append(_move([node for part in parts for node in part.nodes]))
-        elif scope in kinds:
-            names.append(LAYERS.get(kinds[scope], kinds[scope]))
         else:
-            names.append(_function(parts))
+            names.append(_function(parts, kinds.get(scope, "")))
     return ", ".join(name for name in names if name)
+
+
+def stripes(text: str) -> list[str]:
+    """Of functions as `functions` names them, those that change numbers: `NORM` or `ACTIVATION` for each."""
+    names = [name for name in text.split(", ") if name and name not in MOVES]
+    return [NORM if "norm" in name or name == "scale and shift" else ACTIVATION for name in names]
 
 
 def _work(node: Node) -> str:
@@ -141,11 +152,15 @@ def _move(nodes: Sequence[Node]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def _function(pieces: Sequence[Piece]) -> str:
+def _function(pieces: Sequence[Piece], kind: str) -> str:
+    if kind in LAYERS:
+        return LAYERS[kind]
     nodes = [node for piece in pieces for node in piece.nodes]
     twice = any(len(piece.sources) > 1 for piece in pieces)  # as in x · hard_sigmoid(x)
-    names = frozenset(node.op.name for node in nodes)
-    return FUNCTIONS.get((names, twice), ", ".join(dict.fromkeys(node.op.name for node in nodes)))
+    known = FUNCTIONS.get((frozenset(node.op.name for node in nodes), twice))
+    if known is None:
+        return kind or ", ".join(dict.fromkeys(node.op.name for node in nodes))
+    return known or kind
 
 
 def _stride(stride: Pair) -> str:

@@ -17,8 +17,9 @@ from opsin.data import load as load_data
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ModelError, ShapeError, UsageError
 from opsin.graph import Graph
-from opsin.model import Engine, Model, initial_state
+from opsin.model import Engine, Model
 from opsin.model.file import check_writable
+from opsin.model.published import initial_state
 from opsin.training.events import Epoch, Event, Finished, Interrupted, Started, Step, Warning
 from opsin.training.fault import Diverged, Snapshot, find_fault, finite
 from opsin.training.interrupt import Interruption

@@ -48,10 +48,11 @@ class ResidualBlock(Layer):
         self.conv1, self.bn1 = conv(out, 3, stride), norm()
         self.conv2, self.bn2 = conv(out, 3), norm()
         self.shortcut = None if stride == 1 else conv(out, 1, stride)
+        self.relu = ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(ops.relu(self.bn1(self.conv1(x)))))
-        return ops.relu(ops.add(x if self.shortcut is None else self.shortcut(x), y))
+        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(ops.add(x if self.shortcut is None else self.shortcut(x), y))
 
 
 def resnet8(classes: int) -> Layer:

@@ -53,13 +53,14 @@ class Fire(Layer):
     """The paper's figure 1: `squeezed` channels, expanded to twice `expanded`."""
 
     def __init__(self, squeezed: int, expanded: int) -> None:
+        self.relu = ReLU()
         self.squeeze = convolution(squeezed, 1)
         self.expand1x1 = convolution(expanded, 1)
         self.expand3x3 = convolution(expanded, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = ops.relu(self.squeeze(x))
-        return ops.concat([ops.relu(self.expand1x1(x)), ops.relu(self.expand3x3(x))])
+        x = self.relu(self.squeeze(x))
+        return ops.concat([self.relu(self.expand1x1(x)), self.relu(self.expand3x3(x))])
 
 
 def pool() -> MaxPool2d:

@@ -80,7 +80,8 @@ def _lp_normalization(call: Call) -> Tensor:
     if p not in (1, 2):
         raise Unsupported(f"the norm of p = {p}; 1 and 2 are")
     parts = ops.sum(ops.absolute(x) if p == 1 else ops.square(x), axis, keepdims=True)
-    return ops.divide(x, parts if p == 1 else ops.sqrt(parts))
+    norm = parts if p == 1 else ops.sqrt(parts)
+    return ops.divide(x, ops.add(norm, ops.equal(norm, 0.0)))  # zeros stay zeros
 
 
 @rule("Softmax", "LogSoftmax")

@@ -10,8 +10,9 @@ import numpy as np
 
 from opsin import ops
 from opsin.graph import Tensor
-from opsin.onnx.call import Call, Unsupported
+from opsin.onnx.call import Call, Known, Unsupported, Value
 from opsin.onnx.rules.table import rule
+from opsin.onnx.tensors import REAL
 
 LARGEST = float(np.finfo(np.float32).max)
 """A limit at or beyond it is none."""
@@ -166,9 +167,19 @@ def _dropout(call: Call) -> Tensor:
     return call.tensor(0)
 
 
-@rule("Cast", "CastLike")
+@rule("Cast")
 def _cast(call: Call) -> Tensor:
     call.ignore("saturate", "round_mode")
-    if call.node.op == "Cast" and call.whole("to", 1) not in (1, 10, 11, 16):
+    if call.whole("to", 1) not in REAL:
         raise Unsupported("it turns values that depend on the pictures into whole numbers")
     return call.tensor(0)
+
+
+@rule("CastLike")
+def _cast_like(call: Call) -> Value:
+    """Values like those that depend on the pictures are real numbers."""
+    call.ignore("saturate", "round_mode")
+    value = call.value(0)
+    if isinstance(value, Tensor):
+        return value
+    return Known(value.array.astype(np.float32), value.name, value.weight)

@@ -1,0 +1,63 @@
+"""Models from networks that other programs wrote as ONNX files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from opsin import onnx
+from opsin.data import Preprocessing
+from opsin.data.pictures import Crop
+from opsin.engines.native import compile as compile_native
+from opsin.errors import UsageError
+from opsin.graph import show
+from opsin.model.model import Engine, Model
+from opsin.model.published import imagenet_labels
+from opsin.zoo.weights import Preparation
+
+MIDDLE = 0.875
+"""The side of the square that ImageNet's networks usually see, as a share of the picture's shorter side: 224 of 256."""
+
+
+def import_onnx(
+    path: str | os.PathLike[str],
+    *,
+    labels: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    engine: Engine = compile_native,
+    threads: int | None = None,
+) -> Model:
+    """A model of the classifier in an ONNX file, for any number of pictures at once. See `opsin.onnx.read`.
+
+    The file says neither how pictures were prepared nor what its classes are called. A network that tells 1,000 classes
+    of RGB pictures apart is taken for one of ImageNet's, with the preparation that is usual there; every other one
+    is given values from 0 to 1, and its classes are numbered from 0. Where that is wrong, give `preprocessing` and
+    `labels`. `input_shape` (channels, rows, columns) is needed where the file leaves sizes free.
+    """
+    shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
+    network = onnx.read(path, shape, classifier=True)
+    (_, channels, rows, columns), (_, classes) = network.graph.inputs[0].shape, network.graph.outputs["logits"].shape
+    shape = int(str(channels)), int(str(rows)), int(str(columns))
+    count = int(str(classes))
+    if preprocessing and preprocessing.shape != shape:
+        raise UsageError(f"{path} takes pictures of {show(shape)}, the preprocessing makes {show(preprocessing.shape)}")
+    imagenet = (shape[0], count) == (3, len(imagenet_labels()))
+    names = tuple(labels or (imagenet_labels() if imagenet else map(str, range(count))))
+    if len(names) != count:
+        raise UsageError(f"{path} tells {count} classes apart, but {len(names)} labels were given")
+    return Model(
+        Path(path).stem, network.graph, dict(network.state), preprocessing or _preparation(shape, imagenet), names,
+        network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
+        engine=engine, threads=threads,
+    )  # fmt: skip
+
+
+def _preparation(shape: tuple[int, int, int], imagenet: bool) -> Preprocessing:
+    """What is usual for ImageNet's networks, or the pixels' values as they are, from 0 to 1."""
+    if not imagenet:
+        return Preprocessing(*shape, (0.0,) * shape[0], (1.0,) * shape[0])
+    usual = Preparation()
+    crop = Crop(round(max(shape[1:]) / MIDDLE), usual.interpolation)
+    return Preprocessing(*shape, usual.mean, usual.std, crop=crop)

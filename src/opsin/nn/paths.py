@@ -1,0 +1,50 @@
+"""Paths of layers, such as `layer1.0.conv1`, and how they lie in each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+DIGITS = "0123456789"
+
+
+def lineage(path: str) -> list[str]:
+    """The path itself and those of the layers around it, outermost first; nothing for the network's own."""
+    names = path.split(".")
+    return [".".join(names[: count + 1]) for count in range(len(names))] if path else []
+
+
+def parent(path: str) -> str:
+    """The path of the layer around."""
+    return path.rpartition(".")[0]
+
+
+def last_name(path: str) -> str:
+    """What a layer is called in the one around it."""
+    return path.rpartition(".")[2]
+
+
+def common(paths: Iterable[str]) -> str:
+    """The innermost layer that holds all `paths`, or is one of them."""
+    names: Iterator[list[str]] = (path.split(".") for path in paths)
+    shared = next(names, [])
+    for other in names:
+        shared = shared[: _alike(shared, other)]
+    return ".".join(shared)
+
+
+def span(paths: Sequence[str]) -> str:
+    """One name for several that are counted on: `layer3.1–35` for layer3.1, layer3.2, …, layer3.35."""
+    first, last = paths[0], paths[-1]
+    if first == last:
+        return first
+    begin = first[: _alike(first, last)].rstrip(DIGITS)
+    ends = [name[len(begin) :] for name in (first, last)]
+    shared = _alike(ends[0][::-1], ends[1][::-1])
+    end = ends[0][len(ends[0]) - shared :].lstrip(DIGITS)
+    return begin + "–".join(name[: len(name) - len(end)] for name in ends) + end
+
+
+def _alike(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """With how many equal items both begin."""
+    return next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,0 +1,28 @@
+"""The tables of docs/networks: what `opsin describe` says in all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from opsin import nn, zoo
+
+PAGES = Path(__file__).parents[2] / "docs" / "networks"
+ROW = re.compile(r"^\| `(\w+)` \| ([\d ×]+) \| ([\d,]+) \| ([\d,.]+) M \| ([\d.]+) MB \|$", re.MULTILINE)
+ROWS = [row for page in sorted(PAGES.glob("*.md")) for row in ROW.findall(page.read_text())]
+
+
+def test_there_are_tables() -> None:
+    assert len(ROWS) >= 15
+
+
+@pytest.mark.parametrize(("name", "pictures", "parameters", "multiply_adds", "memory"), ROWS, ids=lambda part: part)
+def test_a_row_is_true(name: str, pictures: str, parameters: str, multiply_adds: str, memory: str) -> None:
+    entry = zoo.find(name)
+    table = nn.describe(nn.trace(entry(), entry.input_shape))
+    assert pictures == " × ".join(map(str, entry.input_shape))
+    assert parameters == f"{table.parameters:,}"
+    assert multiply_adds == f"{table.macs / 1e6:,.1f}"
+    assert memory == f"{table.training_memory / 1e6:.1f}"

@@ -1,0 +1,223 @@
+"""Downloads from a server on this computer: whole, broken, wrong, impossible."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opsin.errors import ModelError, UsageError
+from opsin.model import download
+from opsin.model.download import weights_file
+from tests.model.server import Site, serving
+
+CONTENT = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
+    with serving() as made:
+        monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("OPSIN_MIRROR", made.address + "/")
+        for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(proxy, raising=False)
+        yield made
+
+
+def folder() -> Path:
+    return Path(os.environ["OPSIN_CACHE"]) / "weights"
+
+
+def failure(name: str) -> str:
+    with pytest.raises(ModelError) as caught:
+        weights_file(name)
+    assert not (folder() / name).exists()
+    return str(caught.value)
+
+
+def test_a_file_is_downloaded_once(site: Site) -> None:
+    name = site.add(CONTENT)
+    seen: list[tuple[int, int]] = []
+    path = weights_file(name, lambda done, total: seen.append((done, total)))
+    assert path == folder() / name
+    assert path.read_bytes() == CONTENT
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert weights_file(name) == path
+    assert site.asked == [(name, None)]
+    assert [file.name for file in folder().iterdir()] == [name]
+
+
+def test_a_damaged_file_in_the_cache_is_downloaded_again(site: Site) -> None:
+    name = site.add(CONTENT)
+    weights_file(name).write_bytes(CONTENT[:-1])
+    assert weights_file(name).read_bytes() == CONTENT
+
+
+def test_a_broken_connection_is_made_again_where_it_broke(site: Site) -> None:
+    name = site.add(CONTENT)
+    site.breaks_after = 300_000
+    seen: list[tuple[int, int]] = []
+    assert weights_file(name, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+    assert [asked for _, asked in site.asked] == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
+    assert {total for _, total in seen} == {len(CONTENT)}
+
+
+def test_a_download_goes_on_in_a_later_process(site: Site) -> None:
+    name = site.add(CONTENT)
+    folder().mkdir(parents=True)
+    (folder() / f"{name}.part").write_bytes(CONTENT[:1000])
+    assert weights_file(name).read_bytes() == CONTENT
+    assert site.asked == [(name, "bytes=1000-")]
+
+
+def test_a_server_that_gives_up_each_time(site: Site) -> None:
+    name = site.add(CONTENT)
+    weights = folder() / f"{name}.part"
+    folder().mkdir(parents=True)
+    weights.write_bytes(CONTENT[:500_000])
+    site.breaks_after = 0
+    text = failure(name)
+    assert text.startswith(
+        f"{site.address}/{name} cannot be downloaded: the connection broke off. 0.5 MB are there, from"
+    )
+    assert len(site.asked) == download.TRIES
+    site.breaks_after = None
+    assert weights_file(name).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("begun", [0, 1000, len(CONTENT), len(CONTENT) + 5])
+def test_a_server_without_ranges(site: Site, begun: int) -> None:
+    name = site.add(CONTENT)
+    folder().mkdir(parents=True)
+    (folder() / f"{name}.part").write_bytes(bytes(begun))
+    site.ranges = False
+    assert weights_file(name).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("begun", [bytes(1000), CONTENT, bytes(len(CONTENT)), CONTENT + b"more"])
+def test_a_beginning_of_another_file_is_dropped(site: Site, begun: bytes) -> None:
+    name = site.add(CONTENT)
+    folder().mkdir(parents=True)
+    (folder() / f"{name}.part").write_bytes(begun)
+    assert weights_file(name).read_bytes() == CONTENT
+    assert [file.name for file in folder().iterdir()] == [name]
+
+
+def test_another_part_than_asked_for_is_not_taken(site: Site) -> None:
+    name = site.add(CONTENT)
+    folder().mkdir(parents=True)
+    (folder() / f"{name}.part").write_bytes(CONTENT[:1000])
+    site.shift = 10
+    assert "the server sends another part of the file than was asked for" in failure(name)
+
+
+def test_a_server_that_does_not_say_how_long_a_file_is(site: Site) -> None:
+    name = site.add(CONTENT)
+    site.length = False
+    seen: list[tuple[int, int]] = []
+    assert weights_file(name, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), 0)
+
+
+def test_another_content_than_was_published(site: Site) -> None:
+    name = site.add(CONTENT)
+    site.files[name] = CONTENT[::-1]
+    assert failure(name) == (
+        f"{site.address}/{name} is not the file that was published: its SHA-256 does not begin as its name says. "
+        "It was removed; try again, or take another server with OPSIN_MIRROR"
+    )
+    assert not list(folder().iterdir())
+
+
+def test_a_name_without_a_hash_is_never_trusted(site: Site) -> None:
+    site.files["tiny.pth"] = CONTENT
+    assert "is not the file that was published" in failure("tiny.pth")
+
+
+@pytest.mark.parametrize("status, words", [
+    (404, "the server has no such file (404)"), (403, "the server says 'Forbidden' (403)"),
+    (503, "the server says 'Service Unavailable' (503)"),
+])  # fmt: skip
+def test_a_server_that_refuses(site: Site, status: int, words: str) -> None:
+    site.status = status
+    assert failure("tiny-00000000.pth") == (
+        f"{site.address}/tiny-00000000.pth cannot be downloaded: {words}; check OPSIN_MIRROR, or try later"
+    )
+
+
+def test_a_file_that_never_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 300_000)
+    name = site.add(CONTENT)
+    assert "is larger than any file of weights" in failure(name)
+    assert (folder() / f"{name}.part").stat().st_size <= 300_000 + download.PIECE
+    site.length = False
+    assert "is larger than any file of weights" in failure(name)
+
+
+def test_no_network(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSIN_MIRROR", "http://127.0.0.1:9")
+    assert failure("tiny-00000000.pth") == (
+        "http://127.0.0.1:9/tiny-00000000.pth cannot be downloaded: Connection refused. Connect to the network, set "
+        f"OPSIN_MIRROR to a server in reach that has the file, or put it into {folder()} yourself"
+    )
+
+
+def test_a_file_put_into_the_cache_by_hand(site: Site) -> None:
+    name = site.add(CONTENT)
+    folder().mkdir(parents=True)
+    (folder() / name).write_bytes(CONTENT)
+    assert weights_file(name) == folder() / name
+    assert not site.asked
+
+
+def test_the_official_server_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPSIN_MIRROR", raising=False)
+    assert download._server() == "https://download.pytorch.org/models"
+
+
+@pytest.mark.parametrize("mirror", ["file:///etc", "ftp://host", "/a/folder"])
+def test_mirrors_are_web_servers(site: Site, monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
+    monkeypatch.setenv("OPSIN_MIRROR", mirror)
+    with pytest.raises(UsageError, match=f"OPSIN_MIRROR is '{mirror}', but has to begin with https:// or http://"):
+        weights_file("tiny-00000000.pth")
+
+
+def test_a_cache_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    name = site.add(CONTENT)
+    with pytest.raises(
+        ModelError, match=f"{name} cannot be kept in {folder()}: .*; make room there, or set OPSIN_CACHE"
+    ):
+        weights_file(name)
+
+
+FULL_DISK = """
+import resource, sys
+from opsin.errors import ModelError
+from opsin.model.download import weights_file
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    weights_file(sys.argv[1])
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_a_full_disk(site: Site) -> None:
+    name = site.add(CONTENT)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, name], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout == (
+        f"{name} cannot be kept in {folder()}: File too large; make room there, or set OPSIN_CACHE to another folder\n"
+    )
+    assert weights_file(name).read_bytes() == CONTENT  # when there is room again
+    assert hashlib.sha256(CONTENT).hexdigest().startswith(name[5:13])

@@ -1,0 +1,112 @@
+"""How far networks of the zoo are from the same networks elsewhere, by what the tools that make fixtures wrote down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from opsin import nn, ops, zoo
+from opsin.engines.base import Program
+from opsin.graph import Graph, Tensor, input_tensor
+from tests.support import Array, relative_error
+from tests.zoo import seeding
+
+FILES = [Path(__file__).parent / f"fixtures/{library}.npz" for library in ("torchvision", "timm")]
+FOUND: dict[str, Array] = {key: values for file in FILES for key, values in np.load(file).items()}
+NETWORKS = sorted({key.split("/")[0] for key in FOUND})
+COMPUTED = [name for name in NETWORKS if f"{name}/logits" in FOUND]
+STEPPED = [name for name in NETWORKS if f"{name}/sums" in FOUND]
+
+BATCH, *SIZES = seeding.PICTURES
+SHAPE = (SIZES[0], SIZES[1], SIZES[2])
+
+Engine = Callable[[Graph], Program]
+"""Makes a graph ready for `BATCH` pictures."""
+
+
+@cache
+def variables(name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the other library's parameters and running statistics, by name."""
+    shapes = json.loads(FOUND[f"{name}/variables"].tobytes())
+    return {key: tuple(shape) for key, shape in shapes.items()}
+
+
+def steady(name: str) -> nn.Layer:
+    """The network, with nothing left to chance in training."""
+    network = zoo.create(name)
+    for layer in nn.named_layers(network).values():
+        if isinstance(layer, nn.Dropout | nn.StochasticDepth):
+            layer.p = 0.0
+    return network
+
+
+def with_gradient(graph: Graph) -> Graph:
+    """`graph` with the gradient of Σ coefficients · logits by the pictures as one more output."""
+    ((pictures,), logits) = graph.inputs, graph.outputs["logits"]
+    coefficients = input_tensor("coefficients", logits.shape)
+    (gradient,) = ops.gradients(ops.sum(ops.multiply(logits, coefficients)), [pictures])
+    assert isinstance(gradient, Tensor)
+    return Graph((pictures, coefficients), {"logits": logits, "gradient": gradient})
+
+
+def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float, float]:
+    """The largest difference of logits, as a share of their range, and of the gradient by the pictures, as a share of
+    its norm (0 where it is not asked for).
+    """
+    graph = nn.trace(zoo.create(name), SHAPE)
+    program = engine(with_gradient(graph) if gradient else graph)
+    load(program, name)
+    expected = FOUND[f"{name}/logits"]
+    inputs = {"coefficients": seeding.coefficients(expected.shape)} if gradient else {}
+    found = program.run(pictures=seeding.pictures(), **inputs)
+    of_logits = float(np.abs(found["logits"] - expected).max() / np.ptp(expected))
+    if not gradient:
+        return of_logits, 0.0
+    return of_logits, relative_error(seeding.sample("gradient", found["gradient"]), FOUND[f"{name}/gradient"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a step of SGD ends from the other library's: for each variable, the norm of the difference."""
+
+    loss: float
+    """The relative difference of the loss before the step."""
+    of_variable: dict[str, float]
+    """As a share of the variable's norm."""
+    of_change: dict[str, float]
+    """As a share of the norm of the variable's change in that step."""
+
+
+def step(name: str, engine: Engine) -> Step:
+    graph = nn.training_graph(steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
+    program = engine(graph)
+    before = load(program, name)
+    results = program.run(pictures=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
+    loss = float(FOUND[f"{name}/loss"])
+    made = Step(abs(float(results["loss"]) - loss) / loss, {}, {})
+    state = program.state()
+    for key, norm, expected in zip(variables(name), FOUND[f"{name}/norms"], FOUND[f"{name}/sums"], strict=True):
+        difference = rms(seeding.sums(state.pop(key)) - expected)
+        made.of_variable[key] = difference / norm
+        made.of_change[key] = difference / rms(expected - before[key])
+    assert not state, f"variables that the other library has not: {sorted(state)}"
+    return made
+
+
+def load(program: Program, name: str) -> dict[str, Array]:
+    """Gives `program` the seeded weights, one after the other for the sake of memory; their sums by name."""
+    found = {}
+    for key, tensor in program.graph.variables.items():
+        values = seeding.weight(name, key, tuple(size for size in tensor.shape if isinstance(size, int)))
+        program.load_state({key: values})
+        found[key] = seeding.sums(values)
+    return found
+
+
+def rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
