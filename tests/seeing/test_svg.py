@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import opsin
 from opsin import nn, zoo
@@ -59,8 +62,34 @@ def test_names_are_escaped() -> None:
     assert {"<&> \ufffd", "<b>&", "bell\ufffd"} <= texts
 
 
-def test_every_kind_has_a_colour_of_its_own() -> None:
-    assert len(set(COLOURS.values())) == len(COLOURS)
+SIGHT = {
+    "all colours": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "no red": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "no green": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "no blue": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+"""What becomes of linear RGB for those who see no red, green or blue (Machado, Oliveira & Fernandes 2009)."""
+
+
+def lab(colour: str, sight: str) -> NDArray[np.float64]:
+    """CIE L*a*b* of an sRGB colour (IEC 61966-2-1), as it is seen."""
+    values = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(SIGHT[sight]) @ linear, 0, 1)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = np.array(to_xyz) @ seen / np.array([0.95047, 1.0, 1.08883])
+    x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_are_told_apart_by_the_colour_blind(sight: str) -> None:
+    for (kind, colour), (other, second) in combinations(COLOURS.items(), 2):
+        distance = float(np.linalg.norm(lab(colour, sight) - lab(second, sight)))
+        assert distance > 12, f"{kind} and {other}"  # a difference of 2.3 is just seen
+
+
+def test_every_kind_has_a_colour() -> None:
     text = diagram(*traced(NETWORKS["u-net"]()), "colours")
     for kind in COLOURS:
         assert f".{kind.replace(' ', '-')} .f {{" in text

@@ -16,7 +16,9 @@ KINDS = (
     words.FUNCTION, words.MOVE, words.CONCAT, words.ADD, words.GATE,
 )  # fmt: skip
 
-SCALE = "Height and depth of a box: √ of rows and columns; thickness: √ of channels; /2: stride."
+SCALE = (
+    "Height and depth of a box: √ of rows and columns; thickness: √ of channels. /2: stride. Grey numbers: parameters."
+)
 
 
 def add_heading(picture: Picture, title: str, subtitle: str) -> None:
@@ -52,4 +54,4 @@ def _entries(picture: Picture) -> Iterator[tuple[str, str]]:
         if found:
             yield stripe, " or ".join(found)
     if any(frame.copies > 1 for frame in picture.frames):
-        yield PILED, "×n: n equal ones in a row"
+        yield PILED, "×n: n alike in a row"

@@ -15,11 +15,11 @@ from opsin.seeing.lettering import between
 from opsin.seeing.picture import CIRCLE, PILED, Box, Edge, Form, Frame, Key, Picture, Point, Section, Words
 
 COLOURS = {
-    words.INPUT_KIND: "#f2ecdc", words.CONV: "#5b9bd1", words.DEPTHWISE: "#a9d8f2", words.LINEAR: "#2fa37c",
-    words.MAX_POOL: "#d9622b", words.AVERAGE_POOL: "#f0b13c", words.RESAMPLE: "#f3e37c", words.FUNCTION: "#cc79a7",
-    words.MOVE: "#d4d4d4", words.CONCAT: "#9d9d9d",
+    words.INPUT_KIND: "#f2ecdc", words.CONV: "#5b9bd8", words.DEPTHWISE: "#a9d8f2", words.LINEAR: "#1d8f6e",
+    words.MAX_POOL: "#d9622b", words.AVERAGE_POOL: "#f0b13c", words.RESAMPLE: "#f3e37c", words.FUNCTION: "#c878ad",
+    words.MOVE: "#c6c6c6", words.CONCAT: "#585858",
 }  # fmt: skip
-"""Colours that the colour-blind tell apart, after Okabe & Ito, "Color universal design", 2008, some made paler."""
+"""Told apart by the colour-blind, too: after Okabe & Ito, "Color universal design", 2008, some lighter or darker."""
 STRIPES = {words.NORM: "#ffffff", words.ACTIVATION: "#2b3a48"}
 CORNER, PILE = 6.0, 3.0
 HEAD = 56.0
@@ -114,7 +114,7 @@ def _after_parting(points: Sequence[Point], other: Sequence[Point]) -> Sequence[
     """What is left of a line that begins like another, from a little before the corner at which they part."""
     same = next((n for n, (a, b) in enumerate(zip(points, other, strict=False)) if a != b), 0)
     if same and _on(other[same], points[same - 1], points[same]):
-        return (other[same], *points[same:])
+        return (_towards(other[same], points[same - 1], CORNER), *points[same:])
     if same and not _on(points[same], other[same - 1], other[same]):
         same -= 1
     return (_towards(points[same], points[same - 1], 2 * CORNER), *points[same:]) if same else points
