@@ -10,11 +10,12 @@ that the process had in all. The time of a step is the median. The exit code is 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -74,8 +75,8 @@ def main() -> int:
     record = begin(options)
     results = record["results"] = []
     for name in options.networks:
-        with multiprocessing.get_context("spawn").Pool(1) as alone:
-            results.append(alone.apply(measure, (name, options.batch, options.steps, options.threads)))
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            results.append(alone.submit(measure, name, options.batch, options.steps, options.threads).result())
         print(
             f"{name}: {results[-1]['compiled']:.1f} s to compile, {results[-1]['step']:.2f} s a step", file=sys.stderr
         )

@@ -31,43 +31,59 @@ def chain(file: File, op: str, times: int) -> File:
     return file.add("Cast", f"k{times}", "f", to=1).add("Add", "x f", "y")
 
 
-def outer(times: int) -> File:
-    """A column plus a row, which are two lines long, and so on."""
-    wide = np.zeros((1, 40_000), np.int64)
-    file = File(weights={"row": wide, "column": wide.T})
+def squared(times: int) -> File:
+    """(N · 2)², squared again and again."""
+    file = File(weights={"two": np.array(2), "zero": np.array(0)})
+    file.add("Shape", "x", "s").add("Gather", "s zero", "n", axis=0).add("Mul", "n two", "k0")
     for number in range(times):
-        file.add("Add", "row column", f"k{number}")
-    return file.add("Cast", "k0", "f", to=1).add("Add", "x f", "y")
+        file.add("Mul", f"k{number} k{number}", f"k{number + 1}")
+    return file.add("Div", f"k{times} k{times}", "one").add("Cast", "one", "f", to=1).add("Add", "x f", "y")
 
+
+def known(op: str, *operands: object) -> File:
+    """`op` of known operands, and their result added to the pictures."""
+    weights = {f"k{number}": np.asarray(operand) for number, operand in enumerate(operands)}
+    return File(weights=weights).add(op, " ".join(weights), "k").add("Cast", "k", "f", to=1).add("Add", "x f", "y")
+
+
+def pictures(*sizes: int) -> File:
+    return File(inputs={"x": (1, *sizes)}).add("Relu", "x", "y")
+
+
+SHAPE = (4, 8, 8)
+FAR = 2**40
+ZEROS = ints(*[0] * 2**12)
 
 BOMBS: dict[str, Callable[[], File]] = {
-    "an array of any size": lambda: File(weights={"s": ints(2**31, 2**31)}).add("ConstantOfShape", "s", "k").add("Add", "x k", "y"),
-    "an array without a number": lambda: File(weights={"s": ints(-5, 3)}).add("ConstantOfShape", "s", "k").add("Add", "x k", "y"),
+    "an array of any size": lambda: known("ConstantOfShape", ints(2**31, 2**31)),
+    "an array of less than nothing": lambda: known("ConstantOfShape", ints(-5, 3)),
     "doubled again and again": lambda: chain(File(weights={"k0": ints(1)}), "Concat", 60),
-    "rows plus columns": lambda: outer(1),
-    "repeated": lambda: File(weights={"k": ints(1), "r": ints(2**40)}).add("Tile", "k r", "f").add("Add", "x f", "y"),
-    "spread": lambda: File(weights={"k": ints(1), "s": ints(2**20, 2**20)}).add("Expand", "k s", "f").add("Add", "x f", "y"),
-    "counted": lambda: File(weights={"a": ints(0)[0], "b": ints(2**60)[0], "c": ints(1)[0]}).add("Range", "a b c", "f").add("Add", "x f", "y"),
-    "counted by nothing": lambda: File(weights={"a": ints(0)[0], "b": ints(9)[0], "c": ints(0)[0]}).add("Range", "a b c", "f").add("Add", "x f", "y"),
-    "looked up": lambda: File(weights={"t": np.zeros(2**16, np.int64), "i": ints(*[0] * 2**12)}).add("Unsqueeze", "t i", "f").add("Add", "x f", "y"),
-    "gathered": lambda: File(weights={"t": np.zeros((1, 2**16), np.int64), "i": ints(*[0] * 2**12)}).add("Gather", "t i", "f").add("Add", "x f", "y"),
-    "padded without end": lambda: one("Pad", (3, 8, 8), ints(0, 0, 2**40, 0, 0, 0, 0, 0)),
-    "mirrored without end": lambda: one("Pad", (3, 8, 8), ints(0, 0, 2**40, 0, 0, 0, 0, 0), mode="reflect"),
+    "rows plus columns": lambda: known("Add", np.zeros((1, 40_000), np.int64), np.zeros((40_000, 1), np.int64)),
+    "repeated": lambda: known("Tile", ints(1), ints(FAR)),
+    "repeated and thrown away": lambda: known("Tile", ints(1)[None], ints(FAR, 0)),
+    "spread": lambda: known("Expand", ints(1), ints(2**20, 2**20)),
+    "counted": lambda: known("Range", 0, 2**60, 1),
+    "counted by nothing": lambda: known("Range", 0, 9, 0),
+    "counted to nowhere": lambda: known("Range", 0.0, np.nan, 1.0),
+    "with any number of axes": lambda: known("Unsqueeze", ints(1), ZEROS),
+    "gathered": lambda: known("Gather", np.zeros((1, 2**16), np.int64), ZEROS),
+    "sizes of any size": lambda: squared(40),
+    "padded without end": lambda: one("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0)),
+    "mirrored without end": lambda: one("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0), mode="reflect"),
     "cut to pieces": lambda: one("Gather", (3, 8, 60_000), ints(*[1, 0] * 30_000), axis=3),
-    "turned round": lambda: one("Slice", (3, 8, 2**28), ints(-1), ints(-(2**62)), ints(3), ints(-1)),
-    "many neighbours": lambda: one("LRN", (3, 8, 8), size=2**31 - 1),
-    "enlarged": lambda: one("Resize", (3, 8, 8), None, np.array([1, 1, 1e30, 1], np.float32)),
-    "not a number": lambda: one("Resize", (3, 8, 8), None, np.array([1, 1, np.nan, 1], np.float32)),
-    "pictures of any size": lambda: File(inputs={"x": (1, 3, 2**40, 2**40)}).add("Relu", "x", "y"),
-    "a window of any size": lambda: one("MaxPool", (3, 8, 8), kernel_shape=[2**40, 2**40], pads=[2**40] * 4),
-    "steps of any size": lambda: one("Conv", (3, 8, 8), random(1, 3, 1, 1), pads=[2**40] * 4),
-    "tiled pictures": lambda: one("Tile", (3, 8, 8), ints(1, 2**40, 1, 1)),
-    "blocks of any size": lambda: one("DepthToSpace", (4, 8, 8), blocksize=2**40),
-    "parts of any number": lambda: one("Split", (4, 8, 8), opset=18, num_outputs=2**40, axis=1),
-    "groups of any number": lambda: one("GroupNormalization", (4, 8, 8), random(4), random(4), opset=21, num_groups=2**40),
-    "axes of any number": lambda: one("Unsqueeze", (4, 8, 8), ints(*range(2**16))),
-    "a power of powers": lambda: File(weights={"a": ints(10**6)[0], "b": ints(10**6)[0]}).add("Pow", "a b", "f").add("Add", "x f", "y"),
-}  # fmt: skip
+    "turned round": lambda: one("Slice", (3, 8, 2**26), ints(-1), ints(-(2**62)), ints(3), ints(-1)),
+    "many neighbours": lambda: one("LRN", SHAPE, size=2**31 - 1),
+    "enlarged": lambda: one("Resize", SHAPE, None, np.array([1, 1, 1e30, 1], np.float32)),
+    "enlarged by no number": lambda: one("Resize", SHAPE, None, np.array([1, 1, np.nan, 1], np.float32)),
+    "pictures of any size": lambda: pictures(3, FAR, FAR),
+    "a window of any size": lambda: one("MaxPool", SHAPE, kernel_shape=[FAR, FAR], pads=[FAR - 1] * 4),
+    "a frame of any size": lambda: one("Conv", SHAPE, random(1, 4, 1, 1), pads=[FAR] * 4),
+    "tiled pictures": lambda: one("Tile", SHAPE, ints(1, FAR, 1, 1)),
+    "blocks of any size": lambda: one("DepthToSpace", SHAPE, blocksize=FAR),
+    "parts of any number": lambda: one("Split", SHAPE, opset=18, num_outputs=FAR, axis=1),
+    "groups of any number": lambda: one("GroupNormalization", SHAPE, random(4), random(4), opset=21, num_groups=FAR),
+    "axes of any number": lambda: one("Unsqueeze", SHAPE, ints(*range(2**16))),
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)

@@ -135,6 +135,8 @@ def test_two_transpositions_are_one_or_none(tmp_path: Path) -> None:
         (one("Concat", SHAPE, random(2, 4, 6, 5), axis=1), "concat: N × 4 × 6 × 5 and 2 × 4 × 6 × 5 may differ only"),
         (one("Transpose", SHAPE, perm=[0, 1]), "is not an order of the 4 axes"),
         (one("Squeeze", SHAPE, np.array([1])), "are not all of size 1"),
+        (one("Unsqueeze", SHAPE, np.array([1, 1])), "it inserts the axes [1, 1]"),
+        (one("Unsqueeze", SHAPE, np.array([6])), "it inserts the axes [6]"),
         (one("Split", SHAPE, np.array([3, 3]), axis=1), "it divides an axis of 4 into [3, 3]"),
         (one("Tile", SHAPE, np.array([1, 1, 1, 2000])), "it repeats its operand 2,000 times"),
         (one("Pad", SHAPE, np.array([1, 2])), "2 pads for 4 axes"),

@@ -29,7 +29,7 @@ class Layer:
     """
 
     pretrained: str | None = None
-    """The network of the zoo with whose published weights this one begins, rather than with its layers' initial values."""
+    """The network of the zoo with whose published weights this one begins, instead of its layers' initial values."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the layer computes, written with `opsin.ops` and other layers."""

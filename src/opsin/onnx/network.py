@@ -173,8 +173,14 @@ class Importer:
         sizes = (dims[3], *dims[1:3]) if last else dims[1:]
         pictures = input_tensor("pictures", (BATCH, *_agreed(sizes, input_shape)))
         self._bounded(pictures)
-        self.values[record.name] = ops.transpose(pictures, (0, 2, 3, 1)) if last else pictures
+        self.values[record.name] = self._channels_last(pictures, record.name) if last else pictures
         return pictures
+
+    def _channels_last(self, pictures: Tensor, name: str) -> Tensor:
+        path = self._paths.unique(layer_path(name))
+        self.layers[path] = "Transpose"
+        with scope(path):
+            return ops.transpose(pictures, (0, 2, 3, 1))
 
     def _value(self, name: str) -> Value | None:
         if name and name not in self.values:

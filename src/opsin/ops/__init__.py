@@ -38,8 +38,9 @@ __all__ = [
     "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to", "cast", "clip", "concat",
     "constant", "conv2d", "conv_transpose2d", "divide", "dropout", "equal", "erf", "exp", "flatten", "gelu",
     "global_avg_pool2d", "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "l2_pool2d",
-    "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean",
-    "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6", "resample2d",
+    "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum",
+    "mean", "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6",
+    "resample2d",
     "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
     "subtract", "sum", "tanh", "transpose", "upsample", "variance", "where",
 ]  # fmt: skip

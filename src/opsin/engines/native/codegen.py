@@ -86,7 +86,9 @@ def assembly(text: str) -> str:
 @cache
 def _engine() -> llvm.ExecutionEngine:
     host()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    # llvmlite's memory manager keeps the sections of an object together. LLVM's own looks for room for each, and beside
+    # gigabytes of data a kernel may come to lie further from its constants than its 32-bit offsets reach: LLVM aborts.
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(), use_lmm=True)
 
 
 def load(code: bytes, *names: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from opsin import ops
 from opsin.graph import Size
+from opsin.graph.serial import MAX_RANK
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.messages import TensorRecord
+from opsin.onnx.rules.shapes import shares
 from opsin.onnx.rules.table import fold, rule
 from opsin.onnx.tensors import KINDS
 from opsin.ops.slice_pad import minus
@@ -33,16 +36,27 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+LARGEST = 2**62
+
+
 def tidy(array: Array) -> Array:
-    """`array`, without objects where every one of them is a number."""
-    if array.dtype != object or any(isinstance(item, Size) for item in array.flat):
+    """`array`, without objects where every one of them is a number. `Unsupported` for sizes that only grow."""
+    if array.dtype != object:
         return array
-    return np.array(array.tolist())
+    sizes = [item for item in array.flat if isinstance(item, Size)]
+    numbers = [*(size.factor for size in sizes), *(Fraction(item) for item in array.flat if not isinstance(item, Size))]
+    if any(abs(size.power) > MAX_RANK for size in sizes) or any(
+        max(abs(number.numerator), number.denominator) >= LARGEST for number in numbers
+    ):
+        raise Unsupported("a size beyond all bounds")
+    return array if sizes else np.array(array.tolist())
 
 
 def _room(call: Call, shape: tuple[int, ...]) -> None:
-    """Refuses results that are too large before they are made."""
-    call.reader.spend(math.prod(shape))
+    """Refuses results that are too large before they are made, even where a size of 0 comes last."""
+    if min(shape, default=0) < 0:
+        raise Unsupported("an array of a negative size")
+    call.reader.spend(math.prod(max(size, 1) for size in shape))
 
 
 @fold(*UNARY)
@@ -174,10 +188,8 @@ def _concat(call: Call, operands: list[Array]) -> Array:
 @fold("Split")
 def _split(call: Call, operands: list[Array]) -> list[Array]:
     x, axis = operands[0], call.whole("axis", 0)
-    given = call.axes(1, "split")
-    count = call.whole("num_outputs", len(call.node.outputs))
-    share = -(-x.shape[axis] // count)
-    return np.split(x, np.cumsum(given)[:-1] if given else [share * part for part in range(1, count)], axis)
+    given, count = call.axes(1, "split"), call.whole("num_outputs", len(call.node.outputs))
+    return np.split(x, np.cumsum(given or shares(x.shape[axis], count))[:-1], axis)
 
 
 @fold("Reshape")

@@ -128,7 +128,9 @@ def _unsqueeze(call: Call) -> Tensor:
     x = call.tensor(0)
     axes = call.axes(1) or []
     rank = x.rank + len(axes)
-    new = {axis % rank for axis in axes}
+    new = {axis % rank for axis in axes if -rank <= axis < rank}
+    if len(new) < len(axes):
+        raise Unsupported(f"it inserts the axes {axes[:8]}")
     old = iter(x.shape)
     return ops.reshape(x, [1 if axis in new else next(old) for axis in range(rank)])
 
@@ -144,8 +146,7 @@ def _split(call: Call) -> list[Value]:
     size, count = size_of(x, axis), call.whole("num_outputs", len(call.node.outputs))
     given = call.axes(1, "split")
     if given is None:
-        share = -(-size // max(count, 1))
-        given = [min(share, size - share * part) for part in range(count)]
+        given = shares(size, count)
     if sum(given) != size or min(given, default=0) < 1 or len(given) < len(call.node.outputs):
         raise Unsupported(f"it divides an axis of {size} into {given[:8]}")
     ends = np.cumsum(given).tolist()
@@ -153,6 +154,14 @@ def _split(call: Call) -> list[Value]:
         _cut(x, axis % x.rank, end - length, end, 1)
         for end, length, _ in zip(ends, given, call.node.outputs, strict=False)
     ]
+
+
+def shares(size: int, count: int) -> list[int]:
+    """`size` in `count` equal parts, the last being what is left."""
+    if not 0 < count <= size:
+        raise Unsupported(f"it divides an axis of {size} into {count:,} parts")
+    share = -(-size // count)
+    return [min(share, size - share * part) for part in range(count)]
 
 
 @rule("Slice")
