@@ -82,6 +82,15 @@ def test_a_classifier_gives_logits(last: str, tmp_path: Path) -> None:
     assert np.array_equal(logits, raw)
 
 
+def test_a_softmax_over_pictures_of_one_place(tmp_path: Path) -> None:
+    w, x = random(7, 3, 8, 8), random(2, 3, 8, 8).astype(np.float64)
+    file = File(weights={"w": w}).add("Conv", "x w", "c").add("Softmax", "c", "s", axis=1).add("Flatten", "s", "y")
+    (logits,) = run(file, tmp_path, x, classifier=True)
+    assert np.allclose(logits, np.einsum("nchw,kchw->nk", x, w))
+    (probabilities,) = run(file, tmp_path, x)
+    assert np.allclose(probabilities.sum(1), 1)
+
+
 def test_logits_in_a_picture_of_one_place(tmp_path: Path) -> None:
     file = File(weights={"w": random(7, 3, 8, 8)}).add("Conv", "x w", "y")
     assert network(file, tmp_path, classifier=True).graph.outputs["logits"].shape == (BATCH, 7)

@@ -111,9 +111,10 @@ def test_nothing_outside_of_the_folder_is_read(location: str, tmp_path: Path) ->
     (home / "folder").symlink_to(tmp_path)
     (home / "loop").symlink_to(home / "loop")
     text = refused(outside(location), home)
-    assert text.startswith("keeps weights in ")
+    assert text.startswith("keeps weights elsewhere: '")
     assert text.endswith(
-        ", outside of its own folder, where Opsin reads nothing; put them beside the model, and name them so in it"
+        "' is outside of the model's own folder, where Opsin reads nothing; "
+        "put the file beside the model, and name it so in there"
     )
 
 
@@ -134,7 +135,7 @@ def test_places_that_do_not_fit(facts: dict[str, Any], text: str, tmp_path: Path
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     file = outside("w.bin")
-    assert refused(file, tmp_path).endswith("there is no such file")
+    assert refused(file, tmp_path) == f"keeps weights elsewhere: {tmp_path / 'w.bin'}: there is no such file"
     (tmp_path / "w.bin").mkdir()
     assert refused(file, tmp_path).endswith("is a folder, not a model file")
     (tmp_path / "w.bin").rmdir()
@@ -154,5 +155,5 @@ def test_a_small_file_cannot_describe_large_weights_many_times(tmp_path: Path) -
 
 def test_the_files_of_attributes_are_looked_at_like_those_of_weights(tmp_path: Path) -> None:
     record = TensorRecord("c", (6,), 1, external={"location": "../c.bin"})
-    with pytest.raises(ModelError, match="outside of its own folder"):
-        Arrays(tmp_path).read(record)
+    with pytest.raises(ModelError, match="outside of the model's own folder"):
+        Arrays(tmp_path, 0).read(record)

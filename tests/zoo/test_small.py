@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.base import Program
-from opsin.engines.native import compile as compile_native
-from opsin.engines.reference import Reference
 from opsin.errors import ShapeError
-from tests.support import Array, generator
+from tests.zoo.training import check_step
 
 SIZES = {  # parameters, and multiply-adds in millions where torchvision or, for MobileNetV1, the paper gives them
     "squeezenet1_1": (1_235_496, 349),
@@ -89,25 +85,4 @@ def test_weights_begin_as_torchvisions_do(name: str, variable: str, first: tuple
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_training_step_with_dropout_and_skipped_blocks_is_the_references(name: str) -> None:
-    graph = nn.training_graph(zoo.create(name, 5), TRAINED[name], nn.optimizers.SGD())
-    state, rng = nn.initial_state(graph, 2), generator("small", name)
-    pictures = (rng.normal(size=(4, *TRAINED[name])) + rng.normal(size=(4, 1, 1, 1))).astype(np.float32)
-    expected, exact = step(Reference(graph, 4, np.float64), state, pictures)
-    found, reached = step(compile_native(graph, 4, threads=1), state, pictures)
-    assert found == pytest.approx(expected, rel=1e-5)
-    for key in graph.updates:
-        assert not np.array_equal(reached[key], state[key]), f"{key} has not moved"
-        # Where rounding decides whether a ReLU lets a number through, all gradients before it differ a little.
-        allowed = 0.1 * norm(exact[key] - state[key]) + 1e-5 * (1 + norm(exact[key]))
-        assert norm(reached[key] - exact[key]) <= allowed, key
-
-
-def norm(values: Array) -> float:
-    return float(np.linalg.norm(values))
-
-
-def step(program: Program, state: dict[str, Array], pictures: Array) -> tuple[float, dict[str, Array]]:
-    """The loss, with dropout and skipped blocks, and all variables after it."""
-    program.load_state(state)
-    loss = program.run(pictures=pictures, labels=np.array([0, 3, 1, 4], np.int32), learning_rate=1e-2)["loss"]
-    return float(loss), program.state()
+    check_step(name, TRAINED[name])

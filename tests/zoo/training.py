@@ -31,7 +31,7 @@ def check_step(name: str, shape: nn.PictureShape) -> None:
 
 
 def _step(program: Program, state: dict[str, Array], pictures: Array) -> tuple[float, dict[str, Array]]:
-    """The loss, with dropout, and all variables after it."""
+    """The loss, with dropout and skipped blocks, and all variables after it."""
     program.load_state(state)
     loss = program.run(pictures=pictures, labels=np.array([0, 3, 1, 4], np.int32), learning_rate=1e-2)["loss"]
     return float(loss), program.state()

@@ -29,7 +29,7 @@ OLDEST, NEWEST = 7, 28
 """Versions of ONNX's operators ("opsets") whose meaning is known here."""
 
 MOST_FOLDED = 2**24
-"""So many elements may be calculated while reading, besides one for each byte of the file."""
+"""So many elements may be calculated while reading, besides one for each byte of the file's."""
 
 LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 """Operators after which a weight is still that weight."""
@@ -72,10 +72,10 @@ def read(
     try:
         record = read_model(data)
         graph, opset = _checked(record)
-        importer = Importer(graph, opset, Arrays(place.parent), MOST_FOLDED + len(data))
+        importer = Importer(graph, opset, Arrays(place.parent, len(data)))
         made = importer.network(input_shape, classifier)
     except ModelError as error:
-        raise ModelError(str(error) if str(error).startswith(str(place)) else f"{path} {error}") from None
+        raise ModelError(f"{path} {error}") from None
     return Network(made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset)
 
 
@@ -95,8 +95,9 @@ def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
 class Importer:
     """Makes one graph; it is the `Reader` of all its calls."""
 
-    def __init__(self, record: GraphRecord, opset: int, arrays: Arrays, room: int) -> None:
-        self.record, self.opset, self.arrays, self.room = record, opset, arrays, room
+    def __init__(self, record: GraphRecord, opset: int, arrays: Arrays) -> None:
+        self.record, self.opset, self.arrays = record, opset, arrays
+        self.folded = 0
         self.batch: int | None = None
         self.state: dict[str, NDArray[np.float32]] = {}
         self.layers: dict[str, str] = {}
@@ -119,8 +120,8 @@ class Importer:
         return self._variables[known]
 
     def spend(self, elements: int) -> None:
-        self.room -= elements
-        if self.room < 0:
+        self.folded += elements
+        if self.folded > MOST_FOLDED + self.arrays.size:
             raise Unsupported(f"calculating {elements:,} elements in advance, out of proportion to the file")
 
     def array(self, record: TensorRecord) -> Array:
@@ -136,7 +137,8 @@ class Importer:
             raise ModelError("has no output")
         if classifier:
             (name, *_) = outputs
-            outputs = {"logits": _before_softmax(name, made)}
+            outputs = {"logits": name}
+            _drop_softmax(name, made)
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
         nodes = needed(made, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
         used = {*outputs.values(), *(name for node in nodes for name in node.inputs)}
@@ -277,17 +279,16 @@ def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
 
 
-def _before_softmax(name: str, made: dict[str, NodeRecord]) -> str:
-    """The value that the softmax takes which makes `name`, or `name` if none does."""
-    found = name
-    for _ in range(len(made)):
-        node = made.get(found)
-        if node is None or node.op not in ("Identity", "Softmax") or not node.inputs or node.domain:
-            return name
-        found = node.inputs[0]
+def _drop_softmax(name: str, made: dict[str, NodeRecord]) -> None:
+    """Lets the softmax pass everything that makes the value `name`, if one does, but for its shape."""
+    node = made.get(name)
+    for _ in made:
+        if node is None or node.op not in (*LAYOUT, "Softmax") or not node.inputs:
+            return
         if node.op == "Softmax":
-            return found
-    return name
+            node.op, node.attributes = "Identity", {}
+            return
+        node = made.get(node.inputs[0])
 
 
 def _by_class(logits: Tensor) -> Tensor:

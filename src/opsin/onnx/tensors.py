@@ -55,8 +55,10 @@ def open_file(path: Path) -> memoryview:
 class Arrays:
     """Reads the arrays of one ONNX file; those kept outside of it only from files in its own folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
+        self.size = size
+        """Bytes of the model's file and of those that were opened since."""
         self._files: dict[str, memoryview] = {}
         self._unread: dict[str, int] = {}
 
@@ -93,8 +95,9 @@ class Arrays:
         except ValueError:
             raise Damaged(f"the place of the tensor {shown(record.name)} in {shown(location)}") from None
         if location not in self._files:
-            self._files[location] = open_file(self._inside(location))
+            self._files[location] = self._open(location)
             self._unread[location] = len(self._files[location])
+            self.size += len(self._files[location])
         file = self._files[location]
         if length != size or offset < 0 or offset + length > len(file):
             raise Damaged(
@@ -106,6 +109,12 @@ class Arrays:
             raise ModelError(f"has tensors that overlap in {shown(location)}, which Opsin does not read")
         return file[offset : offset + length]
 
+    def _open(self, location: str) -> memoryview:
+        try:
+            return open_file(self._inside(location))
+        except ModelError as error:
+            raise ModelError(f"keeps weights elsewhere: {error}") from None
+
     def _inside(self, location: str) -> Path:
         """The file called `location`, if it is in the model's folder or below it."""
         parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
@@ -116,8 +125,8 @@ class Arrays:
                 path = (folder / location).resolve()
         if path == folder or not path.is_relative_to(folder):
             raise ModelError(
-                f"keeps weights in {shown(location)}, outside of its own folder, where Opsin reads nothing; "
-                "put them beside the model, and name them so in it"
+                f"{shown(location)} is outside of the model's own folder, where Opsin reads nothing; "
+                "put the file beside the model, and name it so in there"
             )
         return path
 

@@ -10,10 +10,10 @@ each. 60,965,224 parameters, first values as in its section 5. Simplified:
 - The paper's k + α Σ a² is written as the library's k + α'/n Σ a², hence α' = 5α.
 - The training's other parts (crops, flips, colour shifts, momentum 0.9, weight decay 0.0005) are not the network's.
 
-`alexnet`: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014, which has the network in
-one tower, with fewer maps and no normalisation. 61,100,840 parameters, names and first values as in torchvision, which
-differs from the paper by 256 maps in the fourth convolution, and resamples the last maps to 6 × 6 by averages, so
-that the linear layers have the same weights for pictures of every size.
+`alexnet`: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, 2014, has the
+network in one tower of 64, 192, 384, 384 and 256 maps. 61,100,840 parameters, names and first values as in torchvision,
+which has 256 maps in the fourth convolution, too, leaves out normalisation, and resamples the last maps to 6 × 6 by
+averages, so that the linear layers have the same weights for pictures of every size.
 """
 
 from __future__ import annotations

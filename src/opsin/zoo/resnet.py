@@ -52,7 +52,7 @@ class BasicBlock(Block):
 
     expansion = 1
 
-    def __init__(self, channels: int, stride: int, project: bool, groups: int = 1, width: int = 64) -> None:
+    def __init__(self, channels: int, stride: int, project: bool) -> None:
         super().__init__(channels, stride, project)
         self.conv1, self.bn1 = conv(channels, 3, stride, padding=1), BatchNorm2d()
         self.conv2, self.bn2 = conv(channels, 3, padding=1), BatchNorm2d()
@@ -63,18 +63,17 @@ class BasicBlock(Block):
 
 
 class Bottleneck(Block):
-    """A 3 × 3 convolution between 1 × 1 ones that make it narrow and wide again: figure 5 of the paper, right.
-
-    Inside there are `groups` groups; each has `width` channels where the stage is named after 64.
-    """
+    """A 3 × 3 convolution between 1 × 1 ones that make it narrow and wide again: figure 5 of the paper, right."""
 
     expansion = 4
+    groups, width = 1, 64
+    """Groups of the 3 × 3 convolution, and the channels of each in the stage that is named after 64."""
 
-    def __init__(self, channels: int, stride: int, project: bool, groups: int = 1, width: int = 64) -> None:
+    def __init__(self, channels: int, stride: int, project: bool) -> None:
         super().__init__(channels, stride, project)
-        inner = channels * width // 64 * groups
+        inner = channels * self.width // 64 * self.groups
         self.conv1, self.bn1 = conv(inner, 1), BatchNorm2d()
-        self.conv2, self.bn2 = conv(inner, 3, stride, padding=1, groups=groups), BatchNorm2d()
+        self.conv2, self.bn2 = conv(inner, 3, stride, padding=1, groups=self.groups), BatchNorm2d()
         self.conv3, self.bn3 = conv(channels * self.expansion, 1), BatchNorm2d()
 
     def residual(self, x: Tensor) -> Tensor:
@@ -83,21 +82,25 @@ class Bottleneck(Block):
         return self.bn3(self.conv3(x))
 
 
+class WideBottleneck(Bottleneck):
+    """Wide ResNet's, "-2"."""
+
+    width = 128
+
+
+class GroupedBottleneck(Bottleneck):
+    """ResNeXt's, "32x4d"."""
+
+    groups, width = 32, 4
+
+
 class ResNet(Layer):
     """Pictures N × C × H × W of any size → N × `classes`; `depths` are the blocks of the four stages."""
 
-    def __init__(
-        self,
-        block: type[BasicBlock] | type[Bottleneck],
-        depths: tuple[int, int, int, int],
-        classes: int,
-        groups: int = 1,
-        width: int = 64,
-    ) -> None:
+    def __init__(self, block: type[Block], depths: tuple[int, int, int, int], classes: int) -> None:
         def stage(channels: int, depth: int, stride: int) -> Sequential:
-            project = stride != 1 or block.expansion != 1
-            first = block(channels, stride, project, groups, width)
-            return Sequential(first, *(block(channels, 1, False, groups, width) for _ in range(1, depth)))
+            first = block(channels, stride, project=stride != 1 or block.expansion != 1)
+            return Sequential(first, *(block(channels, stride=1, project=False) for _ in range(1, depth)))
 
         self.conv1, self.bn1, self.relu = conv(64, 7, stride=2, padding=3), BatchNorm2d(), ReLU()
         self.maxpool = MaxPool2d(3, stride=2, padding=1)
@@ -119,5 +122,5 @@ resnet34 = register("resnet34", partial(ResNet, BasicBlock, (3, 4, 6, 3)))
 resnet50 = register("resnet50", partial(ResNet, Bottleneck, (3, 4, 6, 3)))
 resnet101 = register("resnet101", partial(ResNet, Bottleneck, (3, 4, 23, 3)))
 resnet152 = register("resnet152", partial(ResNet, Bottleneck, (3, 8, 36, 3)))
-wide_resnet50_2 = register("wide_resnet50_2", partial(ResNet, Bottleneck, (3, 4, 6, 3), width=128))
-resnext50_32x4d = register("resnext50_32x4d", partial(ResNet, Bottleneck, (3, 4, 6, 3), groups=32, width=4))
+wide_resnet50_2 = register("wide_resnet50_2", partial(ResNet, WideBottleneck, (3, 4, 6, 3)))
+resnext50_32x4d = register("resnext50_32x4d", partial(ResNet, GroupedBottleneck, (3, 4, 6, 3)))

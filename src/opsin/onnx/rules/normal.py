@@ -15,14 +15,8 @@ def _batch_normalization(call: Call) -> Tensor:
         raise Unsupported("it normalises by the batch's own statistics; export the network in evaluation mode")
     if not call.whole("spatial", 1):
         raise Unsupported("it normalises every place for itself (spatial = 0)")
-    gamma, beta, mean, var = call.weight(1), call.weight(2), _statistic(call, 3), _statistic(call, 4)
+    gamma, beta, mean, var = call.weight(1), call.weight(2), call.tensor(3), call.tensor(4)  # which stay as they are
     return ops.batch_norm(call.tensor(0), gamma, beta, mean, var, call.real("epsilon", 1e-5))
-
-
-def _statistic(call: Call, index: int) -> Tensor:
-    """A mean or a variance: one number a channel, which training leaves alone."""
-    value = call.tensor(index)
-    return value if value.rank else ops.reshape(value, (1,))
 
 
 @rule("InstanceNormalization")

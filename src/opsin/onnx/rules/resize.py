@@ -86,7 +86,7 @@ class Manner:
 @rule("Resize")
 def _resize(call: Call) -> Tensor:
     x = call.tensor(0)
-    call.ignore("extrapolation_value", "cubic_coeff_a")
+    call.ignore("extrapolation_value")
     if call.whole("antialias", 0) or call.whole("exclude_outside", 0):
         raise Unsupported("antialias or exclude_outside")
     if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
