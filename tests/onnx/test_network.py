@@ -212,9 +212,9 @@ def test_values_without_a_name_in_between(tmp_path: Path) -> None:
     assert network(File(nodes=[data]), tmp_path).graph.outputs["y"].shape == (BATCH, 3, 8, 8)
 
 
-def test_a_network_a_hundred_times_as_deep_as_any(tmp_path: Path) -> None:
+def test_a_network_deeper_than_any(tmp_path: Path) -> None:
     file = File()
-    for number in range(20_000):
+    for number in range(5_000):
         file.add("Relu", f"v{number - 1}" if number else "x", f"v{number}")
-    read = network(file.add("Neg", "v19999", "y"), tmp_path)
-    assert len(read.graph.nodes) == 20_002
+    read = network(file.add("Neg", "v4999", "y"), tmp_path)
+    assert len(read.graph.nodes) == 5_002

@@ -30,7 +30,7 @@ ModelFile = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A model file, or the name of a network with published weights, such as efficientnet_lite0.",
+        help="A model file, an ONNX file, or the name of a network with published weights, such as efficientnet_lite0.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
