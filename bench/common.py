@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import platform
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +16,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 import opsin
-from opsin.engines.native import codegen, render
-from opsin.loops import F32, Builder, Kernel, Kind, Target
+from opsin.engines.native import codegen
+from opsin.engines.native.machine import cpu_model
 
 Step = Callable[[], object]
 
@@ -92,49 +88,12 @@ def _repeat(step: Step, seconds: float) -> float:
 # -- the machine ------------------------------------------------------------------------------
 
 
-class Peak:
-    """A step of nothing but multiply-adds in registers, on every thread; `flops` counts two for each. Once a process.
-
-    There are enough independent sums to keep every pipeline busy, and few enough to stay in 16 registers.
-    """
-
-    SUMS, TURNS = 12, 2_000_000
-
-    def __init__(self, threads: int) -> None:
-        target = codegen.host().target
-        code = codegen.object_code(render.render(self._kernel(target), target))
-        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-        (address,) = codegen.load(code, "bench_peak")
-        self._function = signature(address)
-        self._results = np.zeros((threads, target.lanes), np.float32)
-        self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
-        self._threads = ThreadPoolExecutor(threads)
-        self.flops = 2 * self.SUMS * target.lanes * self.TURNS * threads
-
-    def __call__(self) -> None:
-        list(self._threads.map(lambda words: self._function(words.ctypes.data, 0, 1, None), self._arguments))
-
-    def _kernel(self, target: Target) -> Kernel:
-        k = Builder("bench_peak")
-        result, kind = k.buffer("result"), Kind(F32, target.lanes)
-        factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
-        sums = [k.register(k.constant(float(i), kind)) for i in range(self.SUMS)]
-        with k.loop(0, self.TURNS):
-            for value in sums:
-                value.set(k.fma(value.get(), factor, term))
-        total = sums[0].get()
-        for value in sums[1:]:
-            total = total + value.get()
-        k.store(result, 0, total)
-        return k.kernel()
-
-
 def machine() -> dict[str, Any]:
     """What a figure depends on besides the program."""
     this = codegen.host()
     packages = [name for name in ("numpy", "llvmlite", "torch") if name in sys.modules]
     return {
-        "cpu": f"{_cpu_model()} ({this.cpu}, {this.target.name})",
+        "cpu": f"{cpu_model()} ({this.cpu}, {this.target.name})",
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": {
@@ -143,15 +102,6 @@ def machine() -> dict[str, Any]:
             **{name: version(name) for name in packages},
         },
     }
-
-
-def _cpu_model() -> str:
-    """The processor as the system calls it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 # -- what is shown ----------------------------------------------------------------------------

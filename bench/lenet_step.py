@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Peak, Spread, Step, begin, finish, interleaved, parser, print_table
+from common import Spread, Step, begin, finish, interleaved, parser, print_table
 from peers import LeNet5
 
 from opsin import data, nn, zoo
 from opsin.engines.native import compile as compile_native
+from opsin.engines.native.machine import Peak
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 RATE, MOMENTUM = 0.01, 0.9

@@ -15,7 +15,7 @@ from opsin.data import Dataset, load
 from opsin.engines.reference import Reference
 from opsin.graph import Graph, Tensor
 from opsin.model import Engine
-from opsin.training import Diverged, Recipe, train
+from opsin.training import Diverged, Stage, train
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 
@@ -54,7 +54,7 @@ class Poisoned(Reference):
 
 def poison(step: int, lost: str) -> Engine:
     """Loses a variable in a step of the 120 that `diverge` takes."""
-    rate = nn.schedules.one_cycle(0.01, 120, Recipe.rise)(step - 1)
+    rate = nn.schedules.one_cycle(0.01, 120, Stage(epochs=1).rise)(step - 1)
 
     def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
         return Poisoned(graph, batch, rate, lost) if "loss" in graph.outputs else Reference(graph, batch)

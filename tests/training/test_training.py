@@ -144,7 +144,7 @@ def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path:
     def press(event: Event) -> None:
         training.interruption.asked = True
 
-    training = Training(small_network(2), stripes, Recipe(2, 8), out=tmp_path / "m.opsin", engine=reference)
+    training = Training(Recipe(2, 8).plan("small", 32), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference)
     events = []
     for event in training:
         press(event)
@@ -209,4 +209,5 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
 
 
 def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
-    assert isinstance(Training(small_network(2), stripes, Recipe(1), engine=reference).program, Reference)
+    training = Training(Recipe(1).plan("small", 32), stripes, network=small_network(2), engine=reference)
+    assert isinstance(training.program, Reference)

@@ -6,13 +6,14 @@ Nothing heavy is imported here; a command's module is loaded when the command is
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Annotated, cast
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from opsin import __version__
+from opsin.cli import data as data_commands
+from opsin.cli.lazy import command
 from opsin.cli.output import INTERRUPTED, print_error
 from opsin.errors import OpsinError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(data_commands.app)
 
 ModelFile = Annotated[
     str,
@@ -78,7 +80,7 @@ def train(
     ] = None,
 ) -> int:
     """Train a network and save it as a model file. Ctrl-C ends the training early and keeps the model."""
-    return _command("train")(data, network, epochs, batch, learning_rate, seed, threads, out)
+    return command("train")(data, network, epochs, batch, learning_rate, seed, threads, out)
 
 
 @app.command()
@@ -91,7 +93,7 @@ def predict(
     json: AsJson = False,
 ) -> int:
     """Say what a model sees in pictures: the label, its probability, and the runners-up."""
-    return _command("predict")(model, pictures, json)
+    return command("predict")(model, pictures, json)
 
 
 @app.command()
@@ -101,7 +103,7 @@ def evaluate(
     json: AsJson = False,
 ) -> int:
     """Measure a model on labelled pictures that it was not trained on."""
-    return _command("evaluate")(model, data, json)
+    return command("evaluate")(model, data, json)
 
 
 @app.command()
@@ -125,12 +127,7 @@ def describe(
     ] = None,
 ) -> int:
     """Show the layers of a network: shapes, parameters, multiply-adds, receptive fields, memory."""
-    return _command("describe")(network_or_model, input, classes, json, diagram)
-
-
-def _command(name: str) -> Callable[..., int]:
-    """The `run` of a command's module, which gives the exit code."""
-    return cast("Callable[..., int]", import_module(f"opsin.cli.{name}").run)
+    return command("describe")(network_or_model, input, classes, json, diagram)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -27,7 +27,7 @@ def run(
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = load(data)
     target = Path(out) if out else Path(f"{dataset.name}.opsin")
-    training = Training(network, dataset, recipe, threads=threads, out=target)
+    training = Training(recipe.plan(network, len(dataset.train)), dataset, threads=threads, out=target)
     last: Event | None = None
     with (Bar if sys.stdout.isatty() else Lines)() as display:
         for last in training:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opsin.compiler.arena import lifetimes, place, room
 from opsin.compiler.calls import Call
 from opsin.compiler.cluster import Cluster, clusters
+from opsin.compiler.delay import delay
 from opsin.compiler.lower import Lowering, lower_cluster
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
@@ -75,7 +76,11 @@ class Plan:
 
 def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
     """Plans `graph` (bound to `batch` or free) for processors like `target`; `exact`: no Winograd."""
-    graph = simplify(graph.bind(batch))
+    return plan_simplified(simplify(graph.bind(batch)), batch, target, exact)
+
+
+def plan_simplified(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
+    """As `make_plan`, of a graph that is bound and simplified already."""
     views = place_inputs(graph)
     order = clusters(graph)
     places, order = in_place(graph, order, views)
@@ -88,7 +93,7 @@ def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False) -> 
     _update(lower, graph)
     once, always = _prepared(lower.calls)
     setup = schedule(once, by_image=False)
-    groups = setup + schedule(always, by_image=batch >= CHUNK)
+    groups = setup + delay(schedule(always, by_image=batch >= CHUNK))
     return _placed(graph, lower, groups, len(setup), views, outputs)
 
 

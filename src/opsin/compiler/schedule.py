@@ -49,7 +49,7 @@ class _Queue:
 
     def __init__(self, calls: list[Call]) -> None:
         number = {call: i for i, call in enumerate(calls)}
-        self.before = {number[call]: {number[b] for b in before} for call, before in _dependencies(calls).items()}
+        self.before = {number[call]: {number[b] for b in before} for call, before in dependencies(calls).items()}
         self._missing = {i: len(before) for i, before in self.before.items()}
         self._users: dict[int, list[int]] = {i: [] for i in self.before}
         for i, before in self.before.items():
@@ -78,8 +78,8 @@ def _picture_by_picture(calls: list[Call], queue: _Queue) -> list[Call]:
         members.append(i)
         inside.add(i)
         for user in queue.finish(i):
-            follows = all(_follows(calls[user], calls[b]) for b in queue.before[user] & inside)
-            if calls[user].split != FREE and follows:
+            trails = all(follows(calls[user], calls[b]) for b in queue.before[user] & inside)
+            if calls[user].split != FREE and trails:
                 heappush(open_, user)
             else:
                 later.append(user)
@@ -87,7 +87,7 @@ def _picture_by_picture(calls: list[Call], queue: _Queue) -> list[Call]:
     return [calls[i] for i in members]
 
 
-def _follows(call: Call, earlier: Call) -> bool:
+def follows(call: Call, earlier: Call) -> bool:
     """Whether `call` depends on `earlier` only through the pictures' own parts of buffers."""
     shared: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
         (call.reads, earlier.writes), (call.writes, earlier.reads), (call.writes, earlier.writes),
@@ -95,7 +95,7 @@ def _follows(call: Call, earlier: Call) -> bool:
     return all(mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys())
 
 
-def _dependencies(calls: list[Call]) -> dict[Call, set[Call]]:
+def dependencies(calls: list[Call]) -> dict[Call, set[Call]]:
     """For each call, the earlier ones it must come after: they write what it reads, or read what it writes."""
     writers: dict[Buffer, list[Call]] = {}
     readers: dict[Buffer, list[Call]] = {}

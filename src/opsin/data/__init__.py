@@ -3,7 +3,8 @@
 from opsin.data.augment import Augmentation
 from opsin.data.batches import Batches
 from opsin.data.dataset import Dataset, Pictures
+from opsin.data.intake.receipt import Receipt
 from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources import load
 
-__all__ = ["Augmentation", "Batches", "Dataset", "Pictures", "Preprocessing", "load"]
+__all__ = ["Augmentation", "Batches", "Dataset", "Pictures", "Preprocessing", "Receipt", "load"]

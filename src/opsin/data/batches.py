@@ -1,45 +1,85 @@
-"""The batches of an epoch, in an order that is a function of the seed and the epoch."""
+"""The batches of an epoch, in an order that is a function of the seed and the epoch, prepared ahead in the background."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data import counter
-from opsin.data.augment import Augmentation
+from opsin.data.augment.apply import Augmenter, Targets
+from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import Pictures
 from opsin.data.preprocessing import Preprocessing
 
+BLOCK = 2**22
+"""Bytes of float32 that a thread prepares at a time, at least a batch: small pictures cost little more than the call."""
 
-@dataclass(frozen=True)
+AHEAD = 2
+"""Blocks that are being prepared or wait, besides the one that is in use."""
+
+Batch = tuple[NDArray[np.float32], Targets]
+Block = tuple[NDArray[np.float32], Targets]
+
+
 class Batches:
     """Shuffled batches of `size` pictures, float32 N×C×H×W with labels int32 N.
 
     Every picture comes once an epoch; the last batch is filled up with the first pictures of the
-    epoch, since a compiled step works on full batches.
+    epoch, since a compiled step works on full batches. With an `augmentation` that mixes pictures,
+    shares of classes float32 N × classes come instead of labels. `waited` is how many seconds
+    consumers have waited for batches so far.
     """
 
-    pictures: Pictures
-    preprocessing: Preprocessing
-    size: int
-    seed: int
-    augmentation: Augmentation | None = None
+    def __init__(
+        self,
+        pictures: Pictures,
+        preprocessing: Preprocessing,
+        size: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.pictures, self.preprocessing, self.size, self.seed = pictures, preprocessing, size, seed
+        self.augmentation, self.threads = augmentation or Augmentation(), threads
+        self.waited = 0.0
+        source, classes = pictures.shape[1:], len(pictures.classes)
+        self._augment = Augmenter(self.augmentation, preprocessing, source, classes, seed)
+        self._block = max(1, BLOCK // (4 * size * int(np.prod(preprocessing.shape))))
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return -(-len(self.pictures) // self.size)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-        """The batches of epoch `number`, from batch `start` on."""
-        count = len(self) * self.size
-        order = np.resize(counter.order(len(self.pictures), self.seed, counter.SHUFFLE, number), count)
-        choice = self.augmentation.draw(count, number) if self.augmentation else None
-        for first in range(start * self.size, count, self.size):
-            chosen = order[first : first + self.size]
-            pixels = self.pictures.pixels[chosen]
-            if self.augmentation and choice is not None:
-                pixels = self.augmentation.apply(pixels, choice[first : first + self.size])
-            yield self.preprocessing.apply(pixels), self.pictures.labels[chosen]
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number`, from batch `start` on; what preparing them raises comes through.
+
+        Threads work until the iterator is exhausted or closed. Batches are the caller's to keep.
+        """
+        order = np.resize(counter.order(len(self.pictures), self.seed, counter.SHUFFLE, number), len(self) * self.size)
+        blocks = iter(range(start // self._block, -(-len(self) // self._block)))
+        pool = ThreadPoolExecutor(self.threads, "opsin-batches")
+        waiting: deque[Future[Block]] = deque()
+        skipped = start % self._block
+        try:
+            waiting.extend(pool.submit(self._prepare, order, number, block) for block, _ in zip(blocks, range(AHEAD)))
+            while waiting:
+                begin = perf_counter()
+                pixels, targets = waiting.popleft().result()
+                self.waited += perf_counter() - begin
+                waiting.extend(pool.submit(self._prepare, order, number, block) for block, _ in zip(blocks, range(1)))
+                for first in range(skipped * self.size, len(pixels), self.size):
+                    yield pixels[first : first + self.size], targets[first : first + self.size]
+                skipped = 0
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _prepare(self, order: NDArray[np.intp], epoch: int, block: int) -> Block:
+        """The batches of a block together. Blocks begin at fixed places: what is in one is the same from any start."""
+        first = block * self._block * self.size
+        chosen = order[first : first + self._block * self.size]
+        return self._augment(self.pictures.pixels[chosen], self.pictures.labels[chosen], self.size, epoch, first)

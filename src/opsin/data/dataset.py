@@ -1,4 +1,4 @@
-"""Labelled pictures in memory, and their division into a training and a held-out part."""
+"""Labelled pictures, divided into those to train on, to choose by, and to measure with."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data import counter
+from opsin.data import pixels as picture_pixels
+from opsin.data.intake.receipt import Receipt
+from opsin.data.pixels import Pixels
 from opsin.errors import DataError
-
-HELD_OUT = 0.2
-"""The share of each class that is held out where the data brings no division of its own."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """`pixels` uint8 N×C×H×W, `labels` int32 N: numbers of names in `classes`."""
+    """`pixels` uint8 N×C×H×W, `labels` int32 N: numbers of names in `classes`; `names` is what people call each one."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,7 +35,9 @@ class Pictures:
         return channels, height, width
 
     def take(self, indices: NDArray[np.intp]) -> Pictures:
-        return Pictures(self.pixels[indices], self.labels[indices], self.classes)
+        """Some of the pictures; nothing is read where the pixels are a view."""
+        names = None if self.names is None else tuple(self.names[index] for index in indices)
+        return Pictures(picture_pixels.take(self.pixels, indices), self.labels[indices], self.classes, names)
 
     def counts(self) -> list[int]:
         """The number of pictures of each class."""
@@ -43,16 +46,19 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures to train on and pictures held out to measure with.
+    """Pictures to train on, to measure with (`test`), and to choose and calibrate by (`validation`).
 
-    `own_split` says whether the data itself brought that division; otherwise Opsin made it, the
-    same way every time.
+    `own_split` says whether the data itself brought its test part; otherwise Opsin made it, the same way every time.
+    `receipt` is what was found when the data was read. `content` is a digest of the files that the pictures came from.
     """
 
     name: str
     train: Pictures
     test: Pictures
     own_split: bool
+    validation: Pictures | None = None
+    receipt: Receipt | None = None
+    content: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,16 +70,25 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the pictures and labels trained on, by which a model knows them again."""
+        """A digest of the files, or of the pictures and labels trained on, by which a model knows its data again."""
+        if self.content:
+            return self.content
         digest = blake2b(digest_size=16)
-        for array in (self.train.pixels, self.train.labels):
-            digest.update(array.tobytes())
+        for chunk in picture_pixels.chunks(self.train.pixels):
+            digest.update(chunk.tobytes())
+        digest.update(self.train.labels.tobytes())
         return digest.hexdigest()
 
     def everything(self) -> Pictures:
-        """Both parts together."""
-        pixels = np.concatenate([self.train.pixels, self.test.pixels])
-        return Pictures(pixels, np.concatenate([self.train.labels, self.test.labels]), self.classes)
+        """All parts together."""
+        parts = [part for part in (self.train, self.validation, self.test) if part is not None]
+        names = [part.names for part in parts if part.names is not None]
+        return Pictures(
+            picture_pixels.joined([part.pixels for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            self.classes,
+            tuple(name for part in names for name in part) if len(names) == len(parts) else None,
+        )
 
 
 def check_classes(pictures: Pictures, source: str) -> None:
@@ -82,6 +97,10 @@ def check_classes(pictures: Pictures, source: str) -> None:
     if len(present) < 2:
         what = f"pictures of one class only ('{present[0]}')" if present else "no pictures"
         raise DataError(f"{source} holds {what}; training needs pictures of at least two classes")
+
+
+HELD_OUT = 0.2
+"""The share of each class that is held out where the data brings no division of its own."""
 
 
 def split(pictures: Pictures, name: str) -> Dataset:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from opsin.data.dataset import Pictures
 from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_picture
+from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
+
+SAMPLE = 4096
+"""Pictures of a data set on disk that mean and standard deviation are taken of."""
 
 DARK, LIGHT = 64, 160
 """Mean values of a picture's border below which it counts as dark, and above which as light."""
@@ -40,32 +44,40 @@ class Preprocessing:
 
     @classmethod
     def of(cls, pictures: Pictures) -> Preprocessing:
-        """Mean and standard deviation of each channel of `pictures`."""
+        """Mean and standard deviation of each channel of `pictures`; of `SAMPLE` spread evenly, if they lie on disk."""
+        pixels, channels = _sample(pictures.pixels), pictures.shape[0]
+        counts, dark_borders = np.zeros((channels, 256), np.int64), 0
+        for chunk in chunks(pixels):
+            counts += [np.bincount(chunk[:, channel].reshape(-1), minlength=256) for channel in range(channels)]
+            dark_borders += int((border(chunk) < DARK).sum())
         values = np.arange(256) / 255
         mean, std = [], []
-        for channel in range(pictures.shape[0]):
-            share = (
-                np.bincount(pictures.pixels[:, channel].reshape(-1), minlength=256) / pictures.pixels[:, channel].size
-            )
+        for share in counts / counts.sum(axis=1, keepdims=True):
             center = float(share @ values)
             mean.append(round(center, 4))
             std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
-        dark = pictures.shape[0] == 1 and bool((_border(pictures.pixels) < DARK).mean() > 0.9)
+        dark = channels == 1 and dark_borders / len(pixels) > 0.9
         return cls(*pictures.shape, tuple(mean), tuple(std), dark)
+
+    @property
+    def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What a pixel value (0…255) of each channel is multiplied by, and what is then added."""
+        scale = np.array([1 / (255 * s) for s in self.std], np.float32)
+        shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32)
+        return scale, shift
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 N×C×H×W → float32 N×C×H×W."""
-        scale = np.array([1 / (255 * s) for s in self.std], np.float32).reshape(-1, 1, 1)
-        shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32).reshape(-1, 1, 1)
+        scale, shift = self.factors
         values = pixels.astype(np.float32)
-        values *= scale
-        values += shift
+        values *= scale.reshape(-1, 1, 1)
+        values += shift.reshape(-1, 1, 1)
         return values
 
     def read(self, source: Source, name: str) -> NDArray[np.uint8]:
         """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
         pixels = read_picture(source, name, self.shape, self.crop)
-        if self.dark_background and _border(pixels[None])[0] > LIGHT:
+        if self.dark_background and border(pixels[None])[0] > LIGHT:
             return 255 - pixels
         return pixels
 
@@ -91,7 +103,14 @@ class Preprocessing:
         return made
 
 
-def _border(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _sample(pixels: Pixels) -> Pixels:
+    """Everything, or `SAMPLE` evenly spread pictures of a longer view."""
+    if not isinstance(pixels, View) or len(pixels) <= SAMPLE:
+        return pixels
+    return pixels.take(np.linspace(0, len(pixels) - 1, SAMPLE).astype(np.intp))
+
+
+def border(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The mean value of the outermost pixels of each picture."""
     rows = pixels[..., [0, -1], :].mean(axis=(1, 2, 3))
     columns = pixels[..., [0, -1]].mean(axis=(1, 2, 3))

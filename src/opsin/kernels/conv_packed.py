@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opsin.kernels.conv import Window
-from opsin.kernels.panels import panels
+from opsin.kernels.panels import over_panels
 from opsin.kernels.spec import KernelSpec, each, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
@@ -111,7 +111,7 @@ class ConvPacked(KernelSpec):
         self, k: Builder, target: Target, left: Buffer, u: Buffer, first: Value, count: Value, epilogue: BoundEpilogue
     ) -> None:
         lanes, rows = target.lanes, self.rows(target)
-        pair, whole = 2 * lanes, self.filters // (2 * lanes)
+        pair = 2 * lanes
 
         def tile(row: Value, size: int, number: Operand, right: Buffer, run: Columns) -> None:
             sums = Tile(k, target, size, run)
@@ -131,11 +131,4 @@ class ConvPacked(KernelSpec):
             with k.loop(done, count) as row:
                 tile(row, 1, number, right, run)
 
-        if whole:
-            with k.loop(0, whole) as number:
-                panel(number, Columns(0, 1, 2, lanes))
-        rest = self.filters - whole * pair
-        if rest:
-            vectors = -(-rest // lanes)
-            panel(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
-        assert whole + bool(rest) == panels(self.filters, target)
+        over_panels(k, self.filters, lanes, panel)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.kernels.spec import KernelSpec
-from opsin.loops import Builder, Kernel, Target, Value
+from opsin.kernels.tile import Columns
+from opsin.loops import Builder, Kernel, Operand, Target, Value
 
 
 def panels(columns: int, target: Target) -> int:
     """Panels of two vectors that hold `columns` columns."""
     return -(-columns // (2 * target.lanes))
+
+
+def padded(columns: int, width: int) -> int:
+    """`columns`, rounded up to whole panels of `width`."""
+    return -(-columns // width) * width
+
+
+def over_panels(k: Builder, columns: int, lanes: int, body: Callable[[Operand, Columns], None]) -> None:
+    """Runs `body(number, columns of the panel)` for every panel of two vectors."""
+    whole, rest = divmod(columns, 2 * lanes)
+    if whole == 1:
+        body(0, Columns(0, 1, 2, lanes))
+    elif whole:
+        with k.loop(0, whole) as number:
+            body(number, Columns(0, 1, 2, lanes))
+    if rest:
+        vectors = -(-rest // lanes)
+        body(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
 
 
 @dataclass(frozen=True)

@@ -152,14 +152,15 @@ def transform_tile(
     channels: int,
     lanes: int,
     transform: Callable[[Sequence[Value]], list[Value]],
+    place: Callable[[Operand], Operand] = lambda c: c,
 ) -> None:
-    """Transforms `side` × `side` pixels to 36 points, `point` elements apart."""
+    """Transforms `side` × `side` pixels to 36 points, `point` elements apart; channel c goes to `place(c)` of each."""
 
     def vector(c: Operand, count: int) -> None:
         read = lambda i, j: k.load(source, i * row + j * channels + c, lanes, count)  # noqa: E731
         for i, values in enumerate(both_axes(side, side, read, transform)):
             for j, value in enumerate(values):
-                k.store(target, (i * SIDE + j) * point + c, value, count)
+                k.store(target, (i * SIDE + j) * point + place(c), value, count)
 
     over_lanes(k, channels, lanes, vector)
 
@@ -322,12 +323,13 @@ def input_tile(
     point: Operand,
     channels: int,
     lanes: int,
+    place: Callable[[Operand], Operand] = lambda c: c,
 ) -> None:
     """Transforms the inputs of tile `number` to 36 points, `point` elements apart."""
     picture, row, column = tiling.place(number)
 
     def transform(source: Buffer, step: Operand) -> None:
-        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row)
+        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row, place)
 
     corner = (picture, row - tiling.top, column - tiling.left)
     read_tile(k, x, patch, (tiling.height, tiling.width), corner, SIDE, channels, lanes, transform)

@@ -8,10 +8,12 @@ of the tiles, in one thread, so that the bits never depend on the number of thre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import KernelSpec, over_lanes
-from opsin.kernels.tile import Columns, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.kernels.tile import Columns, Tile, over_rows, split
 from opsin.kernels.winograd import (
     LINE,
     SIDE,
@@ -28,14 +30,14 @@ from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16
 """Tiles that one block transforms."""
-DEPTH = 128
+DEPTH = 96
 """Tiles that a register tile sums before it is put away: both operands' rows stay in the first-level cache."""
 
 
 @dataclass(frozen=True)
 class WinogradTiles(KernelSpec):
-    """Transformed tiles of the inputs (6×6 pixels), or of the output's gradient (4×4): 36 × held × channels, each point
-    `LINE` further.
+    """Transformed tiles of the inputs (6×6 pixels), or of the output's gradient (4×4), each of the 36 points `LINE`
+    further than it must: 36 × panels × held × `panel` channels.
 
     Arguments: source (N H W C, or N OH OW C), result; those of `Tiling`; the number of the first tile; held.
     `count` is the number of tiles from the first on. A block is `TILES` tiles. Scratch: 36 × channels.
@@ -43,6 +45,7 @@ class WinogradTiles(KernelSpec):
 
     channels: int
     of_gradient: bool
+    panel: int
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_tiles")
@@ -50,20 +53,32 @@ class WinogradTiles(KernelSpec):
         tiling = Tiling.bind(k)
         start = k.index("start")
         held = k.index("held")
-        lanes, point = target.lanes, held * self.channels + LINE
+        lanes, point = target.lanes, held * padded(self.channels, self.panel) + LINE
+
+        def place(c: Operand) -> Operand:
+            return c // self.panel * (held * self.panel) + c % self.panel
+
         with k.loop(k.begin * TILES, k.minimum(tiling.count, k.end * TILES)) as t:
-            into = k.offset(result, t * self.channels)
+            into = k.offset(result, t * self.panel)
             if self.of_gradient:
-                self._gradient_tile(k, source, tiling, start + t, into, point, lanes)
+                self._gradient_tile(k, source, tiling, start + t, into, point, lanes, place)
             else:
-                input_tile(k, source, k.scratch, tiling, start + t, into, point, self.channels, lanes)
+                input_tile(k, source, k.scratch, tiling, start + t, into, point, self.channels, lanes, place)
         return k.kernel()
 
     def _gradient_tile(
-        self, k: Builder, g: Buffer, tiling: Tiling, number: Value, into: Buffer, point: Operand, lanes: int
+        self,
+        k: Builder,
+        g: Buffer,
+        tiling: Tiling,
+        number: Value,
+        into: Buffer,
+        point: Operand,
+        lanes: int,
+        place: Callable[[Operand], Operand],
     ) -> None:
         def transform(source: Buffer, step: Operand) -> None:
-            transform_tile(k, source, step, into, point, STEP, self.channels, lanes, gradient_row)
+            transform_tile(k, source, step, into, point, STEP, self.channels, lanes, gradient_row, place)
 
         size = (tiling.out_height, tiling.out_width)
         read_tile(k, g, k.scratch, size, tiling.place(number), STEP, self.channels, lanes, transform)
@@ -73,25 +88,29 @@ class WinogradTiles(KernelSpec):
 class WinogradReduction(KernelSpec):
     """`du[f, c, k] (+)= Σ_t v[f, t, c] · z[f, t, k]`, for the 36 points f.
 
-    Arguments: v (36 × count × C), z (36 × count × K), du (36 × C × K), count; `more`, 1 to add to what du
-    holds. A block is `rows` channels c of one point; there are `parts` of them a point.
+    Arguments: v of `WinogradTiles` in panels of `panel` channels, z in panels of two vectors, du (36 × C × K), count;
+    `more`, 1 to add to what du holds. A block is `rows` channels c of one point; `rows` divides `panel`.
     """
 
     channels: int
     filters: int
+    panel: int
     rows: int
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_reduction")
         v, z, du = k.buffer("v"), k.buffer("z"), k.buffer("du")
-        count, more, parts = k.index("count"), k.index("more"), k.index("parts")
+        count, more = k.index("count"), k.index("more")
+        parts, pair = self.channels // self.rows, 2 * target.lanes
         with k.loop(k.begin, k.end) as block:
             point, first = block // parts, block % parts * self.rows
-            left = k.offset(v, point * (count * self.channels + LINE) + first)
-            right = k.offset(z, point * (count * self.filters + LINE))
+            left = k.offset(v, point * (count * padded(self.channels, self.panel) + LINE))
+            left = k.offset(left, first // self.panel * (count * self.panel) + first % self.panel)
+            right = k.offset(z, point * (count * padded(self.filters, pair) + LINE))
             into = k.offset(du, point * (self.channels * self.filters + LINE) + first * self.filters)
             with k.loop(0, count, DEPTH) as t:
-                self._block(k, target, left, right, into, (t, k.minimum(count, t + DEPTH)), k.equal(more + t, 0))
+                tiles = (t, k.minimum(count, t + DEPTH))
+                self._block(k, target, left, right, into, count * pair, tiles, k.equal(more + t, 0))
         return k.kernel()
 
     def _block(
@@ -101,26 +120,30 @@ class WinogradReduction(KernelSpec):
         left: Buffer,
         right: Buffer,
         into: Buffer,
+        step: Value,
         tiles: tuple[Value, Value],
         is_first: Value,
     ) -> None:
         """The products over some tiles, written to `into` by the first block and added to it by the others."""
+        pair = 2 * target.lanes
 
-        def across(column: Operand, run: Columns) -> None:
+        def across(number: Operand, run: Columns) -> None:
+            panel = k.offset(right, number * step)
+
             def tile(row: Operand, rows: int) -> None:
                 sums = Tile(k, target, rows, run)
                 with k.loop(*tiles) as t:
-                    at = t * self.channels + row
-                    sums.accumulate(lambda i: k.load(left, at + i), right, t * self.filters + column)
-                place = row * self.filters + column
+                    at = t * self.panel + row
+                    sums.accumulate(lambda i: k.load(left, at + i), panel, t * pair)
+                place = row * self.filters + number * pair
                 with k.when(is_first) as branch:
                     sums.put(into, place, self.filters, add=False)
                 with k.otherwise(branch):
                     sums.put(into, place, self.filters, add=True)
 
-            over_rows(k, split(self.rows, most_rows(self.filters, target)), tile)
+            over_rows(k, split(self.rows, (target.registers - 3) // 2), tile)
 
-        over_columns(k, columns(self.filters, target), target.lanes, across)
+        over_panels(k, self.filters, target.lanes, across)
 
 
 @dataclass(frozen=True)

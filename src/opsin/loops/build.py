@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from opsin.loops.ir import BOOL, F32, I32, INDEX, Branch, Instruction, Kernel, Kind, Loop, Parameter
+from opsin.loops.ir import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Kind, Loop, Parameter
 
 
 class Value:
@@ -235,6 +235,12 @@ class Builder:
         if lanes == 1 or (isinstance(stride, int) and stride == 1):
             return self.emit("load", Kind(buffer.element, lanes), where, count)
         return self.emit("gather", Kind(buffer.element, lanes), (*where, self.constant(stride, Kind(INDEX))), count)
+
+    def load_bytes(self, buffer: Buffer, places: Value) -> Value:
+        """The bytes at `places` (i32, any lanes), as i32 from 0 to 255."""
+        if buffer.element != U8 or places.kind.element != I32:
+            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} places")
+        return self.emit("load_bytes", places.kind, (buffer.address, places))
 
     def store(
         self, buffer: Buffer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1

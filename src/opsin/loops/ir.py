@@ -2,8 +2,9 @@
 
 A `Kernel` is a list of instructions in nested blocks, built by ordinary Python (`build.Builder`):
 Python's own `for` unrolls while building, `Builder.loop` runs at run time. Values are scalars or
-short vectors of float32 or int32, whole numbers for addresses (64 bits), and truth values. There
-is one meaning of each instruction (`meaning.py`, in NumPy), and any number of renderings.
+short vectors of float32 or int32, whole numbers for addresses (64 bits), and truth values; memory
+may hold unsigned bytes, too, which are int32 once loaded. There is one meaning of each instruction
+(`meaning.py`, in NumPy), and any number of renderings.
 
 Every kernel has the same calling convention, so that a compiled program is a table of calls:
 `kernel(args, begin, end, scratch)`, where `args` holds one 64-bit word per parameter (an address
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-F32, I32, INDEX, BOOL = "f32", "i32", "index", "bool"
+F32, I32, U8, INDEX, BOOL = "f32", "i32", "u8", "index", "bool"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from opsin.loops.ir import BOOL, F32, I32, INDEX, Branch, Instruction, Kernel, Kind, Loop
+from opsin.loops.ir import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Kind, Loop
 
-DTYPES = {F32: np.float32, I32: np.int32, INDEX: np.int64, BOOL: np.bool_}
+DTYPES = {F32: np.float32, I32: np.int32, U8: np.uint8, INDEX: np.int64, BOOL: np.bool_}
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
@@ -83,9 +83,10 @@ class Memory:
 
     def at(self, address: int, index: int, dtype: Any) -> tuple[np.ndarray, int]:
         """The array that holds element `index` counted from `address`, and its place in it."""
-        number = bisect_right(self._bases, address + index * 4) - 1
+        size = np.dtype(dtype).itemsize
+        number = bisect_right(self._bases, address + index * size) - 1
         array = self._arrays[number]
-        place = (address - self._bases[number]) // 4 + index
+        place = (address - self._bases[number]) // size + index
         if not 0 <= place < array.size:
             raise IndexError(f"element {place} of an array of {array.size}")
         if array.dtype != dtype:
@@ -160,10 +161,15 @@ class Interpreter:
 
     def _do_address(self, item: Instruction) -> None:
         address, index = (self.values[v] for v in item.operands)
-        self.values[item.result] = address + 4 * index
+        self.values[item.result] = address + np.dtype(DTYPES[item.data]).itemsize * index
 
     def _do_load(self, item: Instruction) -> None:
         self._read(item, 1)
+
+    def _do_load_bytes(self, item: Instruction) -> None:
+        address, places = (self.values[v] for v in item.operands)
+        found = [self.memory.at(int(address[0]), int(place), np.uint8) for place in places]
+        self.values[item.result] = np.array([array[place] for array, place in found], np.int32)
 
     def _do_gather(self, item: Instruction) -> None:
         self._read(item, int(self.values[item.operands[2]][0]))

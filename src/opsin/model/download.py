@@ -17,7 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from opsin import __version__
-from opsin.engines.native.cache import cache_folder
+from opsin.cache import cache_folder
 from opsin.errors import ModelError, UsageError
 
 SERVER = "https://download.pytorch.org/models"

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin.data import Pictures, Preprocessing, counter
+from opsin.data.pixels import Pixels
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
 from opsin.errors import DataError, ModelError, OpsinError
 from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
+from opsin.model.calibration import Calibration, calibrate, softmax
 from opsin.model.results import Evaluation, Prediction
 from opsin.model.states import fit, idle_layers, opened, rename
 from opsin.model.tensors import Stored
@@ -43,7 +45,7 @@ class Model:
     """A network (`graph`: pictures → logits, the batch free), its parameters (`state`), and what belongs to it.
 
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
-    and the logits they had when the file was written.
+    and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
     """
 
     network: str
@@ -57,6 +59,7 @@ class Model:
     name: str = "the model"
     engine: Engine = compile_native
     threads: int | None = None
+    calibration: Calibration | None = None
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
@@ -70,7 +73,7 @@ class Model:
                 self.state = self._fitting(tensors)
         else:
             self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
-        self.goldens = None
+        self.goldens = self.calibration = None
         for program in self._programs.values():
             program.load_state(self.state)
 
@@ -80,7 +83,7 @@ class Model:
         found = rename(tensors, self.graph.variables, published.renames if published else ())
         return fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
 
-    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W: float32 N×classes."""
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
             raise DataError(
@@ -112,20 +115,34 @@ class Model:
         ]
         if not pixels:
             return []
-        return [Prediction.of(row, self.labels) for row in self.logits(np.stack(pixels))]
+        return [Prediction.of(row, self.labels, self.calibration) for row in self.logits(np.stack(pixels))]
 
-    def evaluate(self, pictures: Pictures) -> Evaluation:
-        """Accuracy, loss and confusion on labelled pictures; their classes must be the model's."""
+    def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
+        """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is."""
+        return softmax(self.logits(pixels), self.calibration.temperature if self.calibration else 1.0)
+
+    def calibrate(self, pictures: Pictures) -> Calibration:
+        """Fits temperature and threshold to labelled pictures that the network did not learn from, and keeps them."""
+        self.calibration = calibrate(self.logits(pictures.pixels), self.numbers(pictures))
+        return self.calibration
+
+    def numbers(self, pictures: Pictures) -> NDArray[np.int32]:
+        """The labels of `pictures` as numbers of the model's own; `DataError` where it does not know a class."""
         strangers = [name for name in pictures.classes if name not in self.labels]
         if strangers:
             raise DataError(
                 f"the data has a class '{strangers[0]}' that {self.name} does not know; "
                 f"it knows {', '.join(self.labels)}"
             )
+        number = np.array([self.labels.index(name) for name in pictures.classes], np.int32)
+        return number[pictures.labels]
+
+    def evaluate(self, pictures: Pictures) -> Evaluation:
+        """Accuracy, loss and confusion on labelled pictures; their classes must be the model's."""
+        numbers = self.numbers(pictures)
         if not len(pictures):
             raise DataError("there are no pictures to evaluate on")
-        number = np.array([self.labels.index(name) for name in pictures.classes], np.int32)
-        return Evaluation.of(self.logits(pictures.pixels), number[pictures.labels], self.labels)
+        return Evaluation.of(self.probabilities(pictures.pixels), numbers, self.labels)
 
     def check(self) -> float:
         """Runs the golden pictures; the largest deviation, or `ModelError` where it is more than rounding."""
@@ -152,7 +169,7 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model file, whole or not at all."""
         self.goldens = pixels, logits = self.goldens or self._make_goldens()
-        description = {
+        description: dict[str, Any] = {
             "network": self.network,
             "layers": self.layers,
             "graph": to_data(self.graph),
@@ -160,6 +177,8 @@ class Model:
             "labels": list(self.labels),
             "training": self.record,
         }
+        if self.calibration:
+            description["calibration"] = self.calibration.to_data()
         tensors = {**self.state, "golden.pictures": pixels, "golden.logits": logits}
         file.write(Path(path), description, tensors)
 
@@ -172,6 +191,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         preprocessing = Preprocessing.from_data(description["preprocessing"])
         labels = tuple(str(label) for label in description["labels"])
         network, record = str(description["network"]), dict(description["training"])
+        calibration = Calibration.from_data(description["calibration"]) if "calibration" in description else None
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
         goldens = tensors.pop("golden.pictures"), tensors.pop("golden.logits")
         _check(graph, tensors, preprocessing, labels)
@@ -181,7 +201,9 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         raise ModelError(f"{path} describes no network that can run: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
-    return Model(network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads)
+    return Model(
+        network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads, calibration
+    )
 
 
 def _check(

@@ -7,23 +7,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.model.calibration import Calibration, softmax
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of a picture, its probability (0 to 1), and all labels, likeliest first."""
+    """The likeliest label of a picture, its probability (0 to 1), and all labels, likeliest first.
+
+    `known` is whether the model is sure enough for an answer that can be relied on, where it is calibrated for that.
+    """
 
     label: str
     probability: float
     ranked: tuple[tuple[str, float], ...]
+    known: bool = True
 
     @classmethod
-    def of(cls, logits: NDArray[np.float32], labels: tuple[str, ...]) -> Prediction:
-        """Softmax of one picture's logits, in float64."""
-        shifted = np.exp(logits.astype(np.float64) - logits.max())
-        probabilities = shifted / shifted.sum()
+    def of(
+        cls, logits: NDArray[np.float32], labels: tuple[str, ...], calibration: Calibration | None = None
+    ) -> Prediction:
+        """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold."""
+        probabilities = softmax(logits, calibration.temperature if calibration else 1.0)
         order = np.argsort(-probabilities, kind="stable")
         ranked = tuple((labels[i], float(probabilities[i])) for i in order)
-        return cls(*ranked[0], ranked)
+        threshold = calibration.threshold if calibration else None
+        return cls(*ranked[0], ranked, threshold is None or ranked[0][1] >= threshold)
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.1%})"
@@ -42,13 +50,13 @@ class Evaluation:
     loss: float
 
     @classmethod
-    def of(cls, logits: NDArray[np.float32], labels: NDArray[np.int32], classes: tuple[str, ...]) -> Evaluation:
+    def of(cls, probabilities: NDArray[np.float64], labels: NDArray[np.int32], classes: tuple[str, ...]) -> Evaluation:
+        """From the probabilities N × classes that were given to pictures with these `labels` N."""
         count = len(classes)
-        pairs = labels.astype(np.int64) * count + logits.argmax(axis=1)
+        pairs = labels.astype(np.int64) * count + probabilities.argmax(axis=1)
         confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
-        exact = logits.astype(np.float64)
-        exact -= exact.max(axis=1, keepdims=True)
-        losses = np.log(np.exp(exact).sum(axis=1)) - exact[np.arange(len(labels)), labels]
+        chosen = probabilities[np.arange(len(labels)), labels]
+        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
         return cls(classes, confusion.astype(np.int64), float(losses.mean()))
 
     @property

@@ -1,6 +1,7 @@
 """Networks as people write them: layers, losses, optimizers and schedules, and how they become graphs."""
 
 from opsin.nn import initializers, losses, optimizers, schedules
+from opsin.nn.averages import averaged
 from opsin.nn.describe import Description, Row, describe
 from opsin.nn.init import initial_state
 from opsin.nn.initializers import Initializer, fan_in_uniform
@@ -40,7 +41,7 @@ __all__ = [
     "GELU", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "Description", "Dropout",
     "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "Initializer", "L2Pool2d",
     "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
-    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "describe",
+    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "averaged", "describe",
     "fan_in_uniform", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers",
     "schedules", "trace", "training_graph", "training_step",
 ]  # fmt: skip

@@ -8,31 +8,46 @@ from functools import reduce
 from opsin import ops
 from opsin.errors import GraphError, ShapeError
 from opsin.graph import BATCH, INT, Graph, Tensor, input_tensor, scope
+from opsin.nn.averages import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
 from opsin.nn.optimizers import Optimizer
 from opsin.nn.trace import PictureShape, picture_input, run_forward
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits N × classes and labels N to a scalar."""
+"""From logits N × classes and labels N (soft ones: N × classes) to a scalar."""
 
 
 def training_graph(
-    network: Layer, input_shape: PictureShape, optimizer: Optimizer, loss: Loss = cross_entropy
+    network: Layer,
+    input_shape: PictureShape,
+    optimizer: Optimizer,
+    loss: Loss = cross_entropy,
+    *,
+    ema: float = 0.0,
+    soft: bool = False,
 ) -> Graph:
     """One step: inputs "pictures", "labels" (N whole numbers) and "learning_rate" (a scalar).
 
     Outputs "loss" (before the step, with the shares of auxiliary classifiers) and "correct" (how many pictures of the
     batch were recognised, as a real number). A run updates the parameters, the optimizer's memory, running statistics
-    and "random.step".
+    and "random.step", and with the decay `ema` their moving averages (see `averages`). With `soft` the labels are
+    shares of all classes, "labels" N × classes, of which the largest is the one to be recognised.
     """
     pictures = picture_input(input_shape)
     logits, found = run_forward(network, pictures, training=True)
-    return training_step(Graph((pictures,), {"logits": logits}, found.updates), optimizer, loss, found.auxiliaries)
+    graph = Graph((pictures,), {"logits": logits}, found.updates)
+    return training_step(graph, optimizer, loss, found.auxiliaries, ema=ema, soft=soft)
 
 
 def training_step(
-    network: Graph, optimizer: Optimizer, loss: Loss = cross_entropy, auxiliaries: Sequence[tuple[Tensor, float]] = ()
+    network: Graph,
+    optimizer: Optimizer,
+    loss: Loss = cross_entropy,
+    auxiliaries: Sequence[tuple[Tensor, float]] = (),
+    *,
+    ema: float = 0.0,
+    soft: bool = False,
 ) -> Graph:
     """As `training_graph`, of a network that is a graph from "pictures" to "logits" already: that of a model, imported.
 
@@ -40,17 +55,22 @@ def training_step(
     logits of the graph, with the weights of their losses.
     """
     (pictures,), logits = network.inputs, network.outputs["logits"]
-    labels, rate = input_tensor("labels", (BATCH,), INT), input_tensor("learning_rate", ())
     if logits.rank != 2:
         raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
+    labels = input_tensor("labels", logits.shape) if soft else input_tensor("labels", (BATCH,), INT)
+    rate = input_tensor("learning_rate", ())
     with scope("loss"):
         shares = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in auxiliaries]
         total = reduce(ops.add, shares, loss(logits, labels))
-        outputs = {"loss": total, "correct": ops.sum(ops.equal(ops.argmax(logits), labels))}
+        right = ops.equal(ops.argmax(logits), ops.argmax(labels) if soft else labels)
+        outputs = {"loss": total, "correct": ops.sum(right)}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
     gradients = ops.gradients(outputs["loss"], parameters)
     learned = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
     if not learned:
         raise GraphError("the loss depends on no parameter, so that there is nothing to train")
-    steps = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate)
-    return Graph((pictures, labels, rate), outputs, steps | network.updates).verify()
+    new = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate) | network.updates
+    if ema:
+        mine = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
+        new |= average_updates(mine, ema)
+    return Graph((pictures, labels, rate), outputs, new).verify()

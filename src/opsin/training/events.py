@@ -8,28 +8,67 @@ from opsin.model import Evaluation
 
 
 @dataclass(frozen=True)
+class Score:
+    """How a model did: `correct` of `pictures` right, with this mean loss (nats)."""
+
+    pictures: int
+    correct: int
+    loss: float
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Score:
+        return cls(evaluation.pictures, evaluation.correct, evaluation.loss)
+
+    @property
+    def accuracy(self) -> float:
+        """0 to 1."""
+        return self.correct / self.pictures
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened."""
 
 
 @dataclass(frozen=True)
 class Started(Event):
-    """The network is compiled. `steps` are those of an epoch; `compiling` is in seconds."""
+    """The run begins, or goes on after `done` steps of earlier sittings. `epochs` are those of all `stages`.
+
+    `held_out` pictures say how well it does after each epoch: the validation part, or the test part where there is
+    no other; `test` pictures are kept for the end.
+    """
 
     network: str
     parameters: int
     pictures: int
     held_out: int
+    test: int
     classes: int
+    epochs: int
+    stages: int
+    done: int
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    """A stage is compiled, in `compiling` seconds, and begins after `epoch` of its epochs of `steps` steps each.
+
+    `number` counts from 1; `parameters` are those that learn.
+    """
+
+    stage: str
+    number: int
     epochs: int
     steps: int
     batch: int
+    parameters: int
+    epoch: int
     compiling: float
 
 
 @dataclass(frozen=True)
 class Step(Event):
-    """One batch was learnt from; `step` counts from 1 through all epochs, `correct` of `pictures` were right before."""
+    """One batch was learnt from; `step` counts from 1 through all stages, `correct` of `pictures` were right before."""
 
     epoch: int
     step: int
@@ -40,13 +79,21 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class Epoch(Event):
-    """Every picture came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out pictures did."""
+    """Every picture came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out pictures did.
 
+    `epoch` counts from 1 in its stage, `steps` through all stages; `waited` is the part of the `seconds` in which the
+    network waited for pictures. `better`: no epoch before did as well on the held-out pictures.
+    """
+
+    stage: str
     epoch: int
+    steps: int
     loss: float
     accuracy: float
-    held_out: Evaluation
+    held_out: Score
+    better: bool
     seconds: float
+    waited: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +101,30 @@ class Warning(Event):
     """Something that the person should know, and what to do."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Rewound(Event):
+    """Numbers left the finite, or the loss rose beyond reason, in `step`: training goes on from step `to`, with the
+    learning rate times `factor` from there on.
+    """
+
+    stage: str
+    epoch: int
+    step: int
+    to: int
+    reason: str
+    factor: float
+
+
+@dataclass(frozen=True)
+class StoppedEarly(Event):
+    """A stage ended before its last epoch, since validation had not improved for `patience` epochs."""
+
+    stage: str
+    epoch: int
+    best: int
+    patience: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +137,11 @@ class Interrupted(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The last event of a complete run. `seconds` is the time since the first step."""
+    """The last event of a complete run. `seconds` is the time since the first step, earlier sittings included.
+
+    `test` is how the model did on the test part; the last epoch's result where there is no validation part.
+    """
 
     seconds: float
     pictures: int
+    test: Score

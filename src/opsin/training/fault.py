@@ -7,35 +7,28 @@ again, watching closely, and the guilty one once more in the reference engine, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from opsin.engines.base import Program
 from opsin.engines.reference import Reference
 from opsin.errors import TrainingError
 from opsin.model import Model
-
-State = Mapping[str, NDArray[Any]]
+from opsin.training.memory import State
 
 
 class Diverged(TrainingError):
-    """The loss or a parameter is no longer a number. `model` is the last good one, if there was any."""
+    """Training cannot go on: numbers left the finite, or the loss rose beyond reason, for the second time.
+
+    `model` is the last good one, if there was any.
+    """
 
     def __init__(self, text: str, model: Model | None) -> None:
         super().__init__(text)
         self.model = model
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state after `step` steps."""
-
-    step: int
-    state: State
 
 
 @dataclass(frozen=True)
@@ -51,18 +44,16 @@ def finite(values: State) -> bool:
     return all(np.isfinite(array).all() for array in values.values())
 
 
-def find_fault(
-    program: Program, snapshot: Snapshot, last: int, inputs: Callable[[int], Mapping[str, ArrayLike]]
-) -> Fault:
-    """Repeats the steps after `snapshot` up to step `last` (counted from 1); `inputs(step)` are those of a step."""
-    program.load_state(snapshot.state)
-    for step in range(snapshot.step + 1, last + 1):
+def find_fault(program: Program, state: State, inputs: Iterable[Mapping[str, ArrayLike]]) -> Fault | None:
+    """Repeats steps with `inputs` from `state` on, and finds the first that goes wrong, counted from 1; None: none."""
+    program.load_state(state)
+    for step, given in enumerate(inputs, start=1):
         before = program.state()
-        outputs = program.run(**inputs(step))
+        outputs = program.run(**given)
         after = program.state()
         if not finite(outputs) or not finite(after):
-            return Fault(step, _layer(program, before, inputs(step)) or _first_variable(program, after))
-    return Fault(last, "")
+            return Fault(step, _layer(program, before, given) or _first_variable(program, after))
+    return None
 
 
 def _layer(program: Program, state: State, inputs: Mapping[str, ArrayLike]) -> str:

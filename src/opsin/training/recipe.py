@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
-from opsin.errors import UsageError
+from opsin.training.plan import Plan, Stage, check_batch, check_epochs, check_rate, check_seed
 
 SEEN = 125_000
 FEWEST, MOST = 15, 200
@@ -14,29 +13,32 @@ FEWEST, MOST = 15, 200
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW (Loshchilov & Hutter 2019) on a one-cycle schedule (Smith & Topin 2018).
+    """AdamW (Loshchilov & Hutter 2019) on a one-cycle schedule (Smith & Topin 2018), from scratch.
 
-    `learning_rate` is the highest of the cycle, reached after the share `rise` of all steps;
-    without `epochs` their number follows from the size of the data. Raises `UsageError` for a
-    value that makes no sense.
+    `learning_rate` is the highest of the cycle; without `epochs` their number follows from the size of the data.
+    Raises `UsageError` for a value that makes no sense.
     """
 
     epochs: int | None = None
     batch: int = 64
     learning_rate: float = 0.004
     seed: int = 0
-    weight_decay: float = 0.01
-    rise: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"the number of epochs must be at least 1, not {self.epochs}")
-        if self.batch < 1:
-            raise UsageError(f"the batch must hold at least 1 picture, not {self.batch}")
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
-        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise UsageError(f"the learning rate must be a positive number such as 0.004, not {self.learning_rate:g}")
+        if self.epochs is not None:
+            check_epochs(self.epochs)
+        check_batch(self.batch)
+        check_seed(self.seed)
+        check_rate(self.learning_rate)
+
+    def plan(self, network: str, pictures: int) -> Plan:
+        """The plan for `network` and so many pictures to train on."""
+        stage = Stage(
+            epochs=self.epochs or epochs_for(pictures),
+            batch=min(self.batch, pictures),
+            learning_rate=self.learning_rate,
+        )
+        return Plan(network=network, stages=(stage,), seed=self.seed)
 
 
 def epochs_for(pictures: int) -> int:

@@ -7,7 +7,7 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
-from opsin.kernels.panels import panels
+from opsin.kernels.panels import padded, panels
 from opsin.kernels.winograd import (
     LINE,
     POINTS,
@@ -31,8 +31,12 @@ and each transformed weight read is used for so many tiles."""
 BLOCKS = 16
 """Blocks there should be at least, so that threads share them evenly; for fewer tiles each of the 36 products is
 taken over all of them, and its panels are shared out."""
-ROUND = 16 * 1024 * 1024
-"""Elements of transformed tiles that one round of a weight gradient holds at once."""
+ROUND = 2 * 1024 * 1024
+"""Elements of transformed tiles that one round of a weight gradient holds at once, so that they are read from a cache,
+or twice as many as the sums that each round adds to, where those are more."""
+
+ROWS = 48
+"""Most input channels that a block of a weight gradient owns."""
 
 
 def tiles(geometry: Geometry) -> tuple[int, int]:
@@ -76,7 +80,7 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
         return
     held = whole_rows(count, lower.target)
     v, m = _points(held * channels), _points(held * wide)
-    _transform(lower, x, v, channels, False, [*words, 0, held], count)
+    _transform(lower, x, v, WinogradTiles(channels, False, channels), [*words, 0, held], count)
     products = WinogradProducts(channels, filters, register_rows(count, lower.target))
     points = POINTS * panels(filters, lower.target)
     lower.free(products, [v, u, m, count, held], [v, u], [m], points, macs=macs)
@@ -86,31 +90,34 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
 
 
 def _transform(
-    lower: Lowering, source: View, into: View, channels: int, of_gradient: bool, words: list[Argument], count: int
+    lower: Lowering, source: View, into: View, spec: WinogradTiles, words: list[Argument], count: int
 ) -> None:
-    spec = WinogradTiles(channels, of_gradient)
-    lower.free(spec, [source, into, *words], [source], [into], -(-count // TILES), POINTS * channels)
+    lower.free(spec, [source, into, *words], [source], [into], -(-count // TILES), POINTS * spec.channels)
 
 
 def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int) -> None:
     """As many rounds of pictures as their transformed tiles need memory for, added up in order."""
     filters, channels = result.shape[:2]
     down, across = tiles(geometry)
-    pictures = max(1, min(x.shape[0], ROUND // (POINTS * down * across * (channels + filters))))
-    v = _points(pictures * down * across * channels)
-    z = _points(pictures * down * across * filters)
+    lanes = lower.target.lanes
+    whole = channels % lanes == 0
+    rows = max(n for n in range(1, min(channels, ROWS) + 1) if channels % n == 0 and (not whole or n % lanes == 0))
+    inputs = WinogradTiles(channels, False, rows if whole else channels)
+    gradients = WinogradTiles(filters, True, 2 * lanes)
+    held = padded(channels, inputs.panel), padded(filters, gradients.panel)
+    most = max(ROUND, 2 * POINTS * channels * filters)
+    pictures = max(1, min(x.shape[0], most // (POINTS * down * across * sum(held))))
+    v, z = (_points(pictures * down * across * size) for size in held)
     du = _points(channels * filters)
-    rows = max(n for n in range(1, min(channels, 48) + 1) if channels % n == 0)
-    parts = channels // rows
     for first in range(0, x.shape[0], pictures):
         here = min(pictures, x.shape[0] - first)
         count, start = here * down * across, first * down * across
         words: list[Argument] = [*_words(geometry, count), start, count]
-        _transform(lower, x, v, channels, False, words, count)
-        _transform(lower, g, z, filters, True, words, count)
-        products = WinogradReduction(channels, filters, rows)
-        share = macs * here // x.shape[0]
-        lower.free(products, [v, z, du, count, int(first > 0), parts], [v, z, du], [du], POINTS * parts, macs=share)
+        _transform(lower, x, v, inputs, words, count)
+        _transform(lower, g, z, gradients, words, count)
+        products = WinogradReduction(channels, filters, inputs.panel, rows)
+        blocks, share = POINTS * (channels // rows), macs * here // x.shape[0]
+        lower.free(products, [v, z, du, count, int(first > 0)], [v, z, du], [du], blocks, macs=share)
     lower.free(WinogradWeight(channels, filters), [du, result], [du], [result], channels)
     assert result.is_dense(FILTERS)
 

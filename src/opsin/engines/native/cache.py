@@ -10,25 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
 
+from opsin.cache import cache_folder
+
 MAGIC = b"opsin object 1\n"
-
-
-def cache_folder() -> Path:
-    """`$OPSIN_CACHE`, or the user's cache folder as the operating system has it."""
-    given = os.environ.get("OPSIN_CACHE")
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "opsin" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "opsin"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "opsin"
 
 
 @cache

@@ -9,9 +9,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from opsin.loops import BOOL, F32, I32, INDEX, Branch, Instruction, Kernel, Kind, Loop, Target, Value
+from opsin.loops import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Kind, Loop, Target, Value
 
-ELEMENTS = {F32: "float", I32: "i32", INDEX: "i64", BOOL: "i1"}
+ELEMENTS = {F32: "float", I32: "i32", U8: "i8", INDEX: "i64", BOOL: "i1"}
 
 FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 INT_BINARY = {
@@ -268,6 +268,20 @@ class Renderer:
         bits = ", ".join(f"i1 {str(lane < item.data).lower()}" for lane in range(kind.lanes))
         operands = f"ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
         self.assign(item.result, f"call {vector} {name}({operands})")
+
+    def do_load_bytes(self, item: Instruction) -> None:
+        address, places = item.operands
+        kind: Kind = places.kind
+        name = self.byte(address, self.name(places)) if kind.lanes == 1 else "poison"
+        vector = "i8" if kind.lanes == 1 else f"<{kind.lanes} x i8>"
+        for lane in range(kind.lanes if kind.lanes > 1 else 0):
+            place = self.assign(None, f"extractelement {self.typed(places)}, i32 {lane}")
+            name = self.assign(None, f"insertelement {vector} {name}, i8 {self.byte(address, place)}, i32 {lane}")
+        self.assign(item.result, f"zext {vector} {name} to {llvm_type(kind)}")
+
+    def byte(self, address: Value, place: str) -> str:
+        wide = self.assign(None, f"sext i32 {place} to i64")
+        return self.assign(None, f"load i8, ptr {self.pointer(address, wide, U8)}")
 
     def do_gather(self, item: Instruction) -> None:
         kind: Kind = item.result.kind

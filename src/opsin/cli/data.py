@@ -1,0 +1,45 @@
+"""`opsin data …`: what the commands about pictures are called and what they take. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from opsin.cli.lazy import command
+
+app = typer.Typer(
+    name="data",
+    help="Look at pictures before training on them.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="Labelled pictures, as `opsin train` takes them.", show_default=False)
+]
+
+
+@app.callback()
+def data() -> None:
+    pass
+
+
+@app.command()
+def check(
+    data: Data,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="by the pictures", help="Read the pictures as squares of N × N."),
+    ] = None,
+    cache_size: Annotated[
+        str,
+        typer.Option(metavar="SIZE", help="What decoded pictures may take on disk, of all data sets: 500MB, 5GB, 0."),
+    ] = "5GB",
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the whole receipt, every file by its name, to FILE.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole receipt as JSON.")] = False,
+) -> int:
+    """Read every picture once and say what is wrong: unreadable files, duplicates, leaks, classes too small."""
+    return command("check")(data, size, cache_size, out, json)

@@ -1,0 +1,169 @@
+"""Activations computed again in the backward pass instead of kept for it (checkpointing).
+
+Backpropagation reads what the forward pass made, so that at its turning point nearly all of that is in memory. A graph in
+which the backward pass reads a second computation of some tensors, from others that are kept, needs less (Griewank &
+Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). The
+second computation is made of the same operations on the same values, and so has the same bits; what is updated once a
+step, such as running statistics, still comes from the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor, apply, topological
+from opsin.ops import OPS
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor that the forward pass leaves for the backward pass, and what computing it again takes."""
+
+    tensor: Tensor
+    macs: int
+    """Multiply-adds from `sources`."""
+    sources: frozenset[Tensor]
+    """Other stored tensors that it is computed from, with nothing stored between."""
+
+    @property
+    def elements(self) -> int:
+        return prod(map(int, self.tensor.shape))  # type: ignore[arg-type]
+
+
+def forward_nodes(graph: Graph) -> frozenset[Node]:
+    """What the outputs depend on: of a training step, all but gradients and updates."""
+    return frozenset(topological(graph.outputs.values()))
+
+
+def stored(graph: Graph, batch: int) -> list[Stored]:
+    """What the backward pass reads of a bound `graph`'s activations, in the order they are made."""
+    forward = topological(graph.outputs.values())
+    inside = set(forward)
+    fed = _fed(forward)
+    late = [node for node in graph.nodes if node not in inside]
+    read = {t for node in late for t in node.inputs}
+    found = [
+        t for node in forward for t in node.outputs
+        if t in read and node in fed and node.op is not INPUT and _per_picture(t, batch)
+    ]  # fmt: skip
+    known = set(found)
+    return [_priced(t, known, fed, batch) for t in found]
+
+
+def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> Graph:
+    """`graph` with the backward pass reading a second computation of the tensors `dropped`, all of them `stored`."""
+    inside = forward_nodes(graph)
+    fed = _fed([node for node in graph.nodes if node in inside])
+    kept = {s.tensor for s in stored(graph, batch)} - set(dropped)
+    again: dict[Tensor, Tensor] = {}
+
+    def operand(t: Tensor) -> Tensor:
+        """What a second computation reads in place of `t`."""
+        if t in again:
+            return again[t]
+        if t.node.op in (INPUT, VARIABLE) or t.node not in fed or not _per_picture(t, batch):
+            return t
+        # Fusion must not compute both in one sweep, which would keep the second as it did the first; it does not
+        # look through a change of shape, even one to the same shape.
+        again[t] = apply(OPS["reshape"], (t,), {"shape": t.shape}, t.node.scope).output
+        return again[t]
+
+    wanted = {t for t in dropped if t not in kept}
+    for node in _between(wanted, kept, fed, batch):
+        copy = apply(node.op, tuple(operand(t) for t in node.inputs), node.attrs, node.scope)
+        again.update(zip(node.outputs, copy.outputs, strict=True))
+    new: dict[Tensor, Tensor] = {t: again[t] for t in wanted}
+    for node in graph.nodes:
+        if node not in inside and any(t in new for t in node.inputs):
+            made = apply(node.op, tuple(new.get(t, t) for t in node.inputs), node.attrs, node.scope)
+            new.update(zip(node.outputs, made.outputs, strict=True))
+    updates = {name: t if t.node in inside else new.get(t, t) for name, t in graph.updates.items()}
+    return Graph(graph.inputs, graph.outputs, updates)
+
+
+def macs(graph: Graph) -> int:
+    """Multiply-adds of a bound graph."""
+    return sum(int(node.op.macs(node)) for node in graph.nodes)  # type: ignore[arg-type]
+
+
+def cheap(items: Sequence[Stored]) -> list[Stored]:
+    """Those that take no multiply-add: activations, normalisations, pooling. The largest come first."""
+    return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
+
+
+def segments(items: Sequence[Stored], count: int) -> list[list[Stored]]:
+    """What may be dropped in about `count` stretches of the forward pass, that which frees most per multiply-add first.
+
+    Each stretch keeps what later ones are computed from, so that it is computed again by itself when the backward pass
+    comes to it. The last stretch, which the backward pass needs at once, is not among them.
+    """
+    number = {s.tensor: place for place, s in enumerate(items)}
+    last = list(range(len(items)))
+    """The last item that reads each."""
+    for place, s in enumerate(items):
+        for source in s.sources:
+            last[number[source]] = place
+    ends = _ends(items, last, count)
+    found = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        inner = [items[place] for place in range(start, end) if last[place] < end]
+        if inner:
+            found.append(inner)
+    return sorted(found, key=lambda part: -sum(s.elements for s in part) / (1 + sum(s.macs for s in part)))
+
+
+def _ends(items: Sequence[Stored], last: Sequence[int], count: int) -> list[int]:
+    """Where stretches end: near equal shares of the elements, and there where least is read across."""
+    sizes = [s.elements for s in items]
+    sums = [0]
+    for size in sizes:
+        sums.append(sums[-1] + size)
+    across = [sum(sizes[i] for i in range(end) if last[i] >= end) for end in range(len(items) + 1)]
+    ends: list[int] = []
+    for part in range(1, count):
+        low, high = (sums[-1] * (2 * part + side) / (2 * count) for side in (-1, 1))
+        places = [end for end in range(1, len(items)) if low <= sums[end] < high]
+        if places:
+            ends.append(min(places, key=lambda end: (across[end], -end)))
+    return ends
+
+
+def _fed(forward: Sequence[Node]) -> set[Node]:
+    """The nodes that depend on an input."""
+    fed: set[Node] = set()
+    for node in forward:
+        if node.op is INPUT or any(t.node in fed for t in node.inputs):
+            fed.add(node)
+    return fed
+
+
+def _per_picture(tensor: Tensor, batch: int) -> bool:
+    """Whether a tensor grows with the batch; statistics and other sums over it are small, and always kept."""
+    return bool(tensor.shape) and tensor.shape[0] == batch
+
+
+def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> Stored:
+    between = _between({tensor}, known - {tensor}, fed, batch)
+    sources = {t for node in between for t in node.inputs if t in known and t is not tensor}
+    return Stored(tensor, sum(int(n.op.macs(n)) for n in between), frozenset(sources))  # type: ignore[arg-type]
+
+
+def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node], batch: int) -> list[Node]:
+    """The nodes that compute `wanted` from `kept`, inputs, variables and what is small, operands first."""
+    order: dict[Node, None] = {}
+    for goal in wanted:
+        stack = [goal.node]
+        while stack:
+            node = stack[-1]
+            missing = [
+                t.node for t in node.inputs
+                if t not in kept and t.node in fed and t.node.op is not INPUT
+                and _per_picture(t, batch) and t.node not in order
+            ]  # fmt: skip
+            if missing:
+                stack.extend(missing)
+            else:
+                order.setdefault(stack.pop())
+    return list(order)

@@ -1,0 +1,47 @@
+"""The limits within which pictures are changed at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Limits of what happens to each picture; as it stands, nothing.
+
+    Geometry is one affine map a picture. `flip`: half of the pictures are mirrored left to right. `shift` is a share
+    of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both sides. `area` below 1 takes a
+    random part of at least that share of the picture's area, its proportions changed by up to the factor `aspect`
+    (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth` interpolates between pixels
+    (bilinearly) rather than take the nearest.
+
+    Colour: `brightness`, `contrast` and `saturation` are multiplied by 1 ± so much.
+
+    Parts: `cutout` is the side of a box without content, as a share of the shorter side (DeVries & Taylor 2017).
+    `mixup` and `cutmix` are the shares of the pictures that are blended with another (Zhang et al. 2018), or have a
+    box replaced by another's (Yun et al. 2019); where either is above 0, targets become shares of classes.
+    """
+
+    flip: bool = False
+    shift: float = 0.0
+    turn: float = 0.0
+    zoom: float = 0.0
+    area: float = 1.0
+    aspect: float = 1.0
+    smooth: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    cutout: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    @property
+    def coloured(self) -> bool:
+        """Whether colours change."""
+        return bool(self.brightness or self.contrast or self.saturation)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pictures come with shares of several classes, float32 N × classes, instead of labels."""
+        return bool(self.mixup or self.cutmix)

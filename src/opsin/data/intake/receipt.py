@@ -1,0 +1,119 @@
+"""The receipt of an intake: what was found in the data, in words for people and as data for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from opsin.data.items import PARTS, Problem
+
+EXACT, NEAR = "exact", "near"
+
+CLASSES_SHOWN = 10
+"""So many classes have a line of their own on the terminal, the largest and the smallest; the file has all."""
+NAMES_SHOWN = 3
+
+UNEVEN = 3.0
+"""From this ratio of the largest to the smallest class on, the imbalance is pointed out."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture in a group of duplicates."""
+
+    name: str
+    label: str
+    part: str
+    """The part that it ended up in."""
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pictures that are the same: byte for byte or pixel for pixel (`EXACT`), or to the eye (`NEAR`)."""
+
+    kind: str
+    members: tuple[Member, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part for part in PARTS if any(member.part == part for member in self.members))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(sorted({member.label for member in self.members}))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Heights and widths in pixels, by area."""
+
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    different: int
+    """How many sizes there are."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an intake found.
+
+    `counts` are the usable pictures of each class by part, `division` says in a sentence where the parts come from,
+    `shape` is what the pictures became (channels, height, width). A group of `duplicates` is a leak where it lies in
+    several parts, and a conflict where it has several labels. `lost` are classes without a single usable picture,
+    `single` those with one, which cannot be measured. `cached` of the pictures were not read again.
+    """
+
+    source: str
+    counts: Mapping[str, Mapping[str, int]]
+    division: str
+    shape: tuple[int, int, int]
+    sizes: Sizes | None = None
+    problems: tuple[Problem, ...] = ()
+    duplicates: tuple[Duplicates, ...] = ()
+    lost: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
+    seconds: float = 0.0
+    cached: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def pictures(self) -> int:
+        return sum(sum(counts.values()) for counts in self.counts.values())
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Usable pictures of each class, the largest first."""
+        total: Counter[str] = Counter()
+        for counts in self.counts.values():
+            total.update(counts)
+        return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def imbalance(self) -> float:
+        """Pictures of the largest class for one of the smallest."""
+        totals = [count for count in self.totals.values() if count]
+        return max(totals) / min(totals) if totals else 1.0
+
+    @property
+    def leaks(self) -> tuple[Duplicates, ...]:
+        """Duplicates in several parts: what is measured on them has been seen."""
+        return tuple(group for group in self.duplicates if len(group.parts) > 1)
+
+    @property
+    def conflicts(self) -> tuple[Duplicates, ...]:
+        """Duplicates with several labels, of which at most one can be right."""
+        return tuple(group for group in self.duplicates if len(group.labels) > 1)
+
+    def to_data(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            **asdict(self),
+            "pictures": self.pictures,
+            "pictures_per_second": self.pictures / self.seconds if self.seconds else None,
+            "imbalance": self.imbalance,
+            "leaks": [asdict(group) for group in self.leaks],
+            "conflicts": [asdict(group) for group in self.conflicts],
+        }

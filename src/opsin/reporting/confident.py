@@ -1,0 +1,65 @@
+"""Which labels are probably wrong: confident learning (Northcutt, Jiang & Chuang, "Confident learning", JAIR 2021).
+
+Every picture is judged by a model that was not fitted on it: logistic regression on the features of a network, fitted
+on four fifths of the pictures for the other fifth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.reporting.logistic import Floats, choose_penalty, fit, folds
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Suspicion:
+    """Pictures in the order in which to look at them, the most suspicious first.
+
+    `order` are their numbers, sorted by the probability that the given label has, `given`; `suggested` is the likeliest
+    label and `probability` its probability; all in the order of the pictures. Of the first `flagged` in the
+    order the sure opinion differs from the label (the off-diagonal of the confident joint).
+    """
+
+    order: NDArray[np.intp]
+    given: NDArray[np.float64]
+    suggested: NDArray[np.intp]
+    probability: NDArray[np.float64]
+    flagged: int
+
+
+def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """For N pictures (features N × F) the probability of each class, by heads that were not fitted on them."""
+    fold = folds(labels, FOLDS)
+    penalty = choose_penalty(features, labels, classes)
+    shares = np.empty((len(labels), classes))
+    for number in range(FOLDS):
+        inside = fold != number
+        head = fit(features[inside], labels[inside], classes, penalty)
+        shares[~inside] = head.probabilities(features[~inside])
+    return shares
+
+
+def suspicion(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Suspicion:
+    """From out-of-sample `probabilities` N × classes and the given `labels` N.
+
+    A class is sure of a picture when it is at least as probable as, on average, for the pictures with its label. A
+    picture is flagged when the likeliest of the classes that are sure of it is not its label, and its label is not the
+    likeliest of all either.
+    """
+    numbers = np.arange(len(labels))
+    given = probabilities[numbers, labels]
+    classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    usual = np.bincount(labels, weights=given, minlength=classes) / np.maximum(counts, 1)
+    sure = (probabilities >= usual) & (counts > 0)
+    opinion = np.where(sure, probabilities, -1.0).argmax(axis=1)
+    suggested = probabilities.argmax(axis=1)
+    flagged = sure.any(axis=1) & (opinion != labels) & (suggested != labels)
+    order = np.lexsort((numbers, given, ~flagged))
+    return Suspicion(order, given, suggested, probabilities[numbers, suggested], int(flagged.sum()))

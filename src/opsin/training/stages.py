@@ -1,0 +1,128 @@
+"""From a stage of a plan to what runs it: the compiled step, its batches, its learning rates, its measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import nn
+from opsin.data import Augmentation, Batches, Dataset, Pictures, counter
+from opsin.engines.base import Program
+from opsin.graph import Graph
+from opsin.model import Engine, Model
+from opsin.model.published import initial_state
+from opsin.nn.optimizers import SGD, AdamW, Optimizer
+from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
+from opsin.training.events import Score
+from opsin.training.memory import State
+from opsin.training.plan import Plan, Stage
+
+
+class Feed(Protocol):
+    """Where a stage's batches come from: what the step takes as "pictures" and "labels"."""
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """The batches of epoch `number`, from batch `start` on: the same ones, whatever was asked for before."""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A stage ready to run. `network` makes the network's state of the program's; `score` measures such a state on the
+    held-out pictures; `outside` is what of the network's state the program does not hold.
+    """
+
+    stage: Stage
+    program: Program
+    feed: Feed
+    rate: Schedule
+    network: Callable[[State], dict[str, NDArray[Any]]]
+    score: Callable[[State], Score]
+    outside: State
+    compiling: float
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all stages of a run share."""
+
+    plan: Plan
+    data: Dataset
+    layer: nn.Layer
+    model: Model
+    engine: Engine
+    threads: int | None
+
+
+def prepare(setting: Setting, stage: Stage, state: State) -> Work:
+    """Compiles `stage`, which begins with the network's `state`."""
+    plan, data, model = setting.plan, setting.data, setting.model
+    loss = partial(nn.losses.cross_entropy, smoothing=plan.smoothing, class_weights=plan.class_weights)
+    graph = nn.training_graph(setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema)
+    batch = min(stage.batch, len(data.train))
+    begin = perf_counter()
+    program = setting.engine(graph, batch, setting.threads)
+    compiling = perf_counter() - begin
+    program.load_state(_beginning(graph, plan.seed, state))
+    augmentation = None if stage.augment == "none" else Augmentation(*data.shape[1:], plan.seed)
+    feed = Batches(data.train, model.preprocessing, batch, plan.seed, augmentation)
+    outside = {name: value for name, value in state.items() if name not in graph.variables}
+
+    def network(values: State) -> dict[str, NDArray[Any]]:
+        now = nn.averaged(values)
+        return {name: now.get(name, state[name]) for name in state}
+
+    def score(values: State) -> Score:
+        model.load_state(values)
+        return Score.of(model.evaluate(held_out(data)))
+
+    rate = schedule_of(stage, stage.epochs * len(feed))
+    return Work(stage, program, feed, rate, network, score, outside, compiling)
+
+
+def first_state(layer: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
+    """How the network of a run begins: every variable of its inference `graph`."""
+    return initial_state(layer, graph, seed)
+
+
+def held_out(data: Dataset) -> Pictures:
+    """The pictures by which a run measures itself: the validation part, or the test part where there is no other."""
+    return data.validation if data.validation is not None else data.test
+
+
+def optimizer_of(plan: Plan) -> Optimizer:
+    if plan.optimizer == "sgd":
+        return SGD(momentum=plan.momentum, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
+    return AdamW(weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
+
+
+def schedule_of(stage: Stage, steps: int) -> Schedule:
+    """The learning rates of a stage of so many steps."""
+    rise = round(stage.rise * steps)
+    if stage.schedule == "one_cycle":
+        return one_cycle(stage.learning_rate, steps, stage.rise)
+    if stage.schedule == "cosine":
+        return warm_up(cosine(stage.learning_rate, max(1, steps - rise)), rise)
+    return warm_up(constant(stage.learning_rate), rise)
+
+
+def pictures_of(data: Dataset, seed: int, batch: int, epoch: int, step: int) -> list[str]:
+    """The names of the pictures in step `step` (from 0) of an epoch; their numbers where they have no names."""
+    count = -(-len(data.train) // batch) * batch
+    order = np.resize(counter.order(len(data.train), seed, counter.SHUFFLE, epoch), count)
+    chosen = order[step * batch : (step + 1) * batch]
+    names = data.train.names
+    return [names[number] if names else f"picture {number}" for number in chosen]
+
+
+def _beginning(graph: Graph, seed: int, state: State) -> dict[str, NDArray[Any]]:
+    """The first values of a step's variables: the network's, and what the optimizer begins with."""
+    return nn.initial_state(graph, seed) | {name: state[name] for name in graph.variables if name in state}
