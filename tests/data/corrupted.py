@@ -256,6 +256,6 @@ NAMES: tuple[str | bytes, ...] = (
     "\U0001f468\u200d\U0001f469\u200d\U0001f467.png", "caf\u00e9.png", "cafe\u0301.png", "line\nend.png",
     "tab\tstop.png", "\x1b[31mred.png", "\x07bell.png", "back\\slash.png", "back\\nslash.png", "it's.png",
     '"quoted".png', "-rf.png", " leading.png", "trailing .png", "%s{0}.png", "[bold]red[/].png", "*?.png",
-    "$(reboot).png", "a;b|c&d.png", "~.png", "100%.png", "gnp\u202egpj.png", "null%00.png", "a" * 251 + ".png", "é" * 125 + ".png",
-    b"\xff\xfe.png", b"latin-\xe9.png", b"cut-\xf0\x9f\x90.png",
+    "$(reboot).png", "a;b|c&d.png", "~.png", "100%.png", "gnp\u202egpj.png", "null%00.png", "a" * 251 + ".png",
+    "é" * 125 + ".png", b"\xff\xfe.png", b"latin-\xe9.png", b"cut-\xf0\x9f\x90.png",
 )  # fmt: skip

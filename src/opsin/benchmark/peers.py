@@ -127,11 +127,7 @@ class Worker:
         self.contender, self.log = contender, log
         module, more = contender.peer.module, dict(contender.peer.environment)
         more |= {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
-        if contender.peer is OPSIN:
-            more["PYTHONPATH"] = str(FOLDER.parents[2])
-            default = [contender.python, "-m", f"opsin.benchmark.workers.{module}"]
-        else:
-            default = [contender.python, str(FOLDER / "start.py"), module]
+        default = [contender.python, str(FOLDER / "start.py"), module]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 command or default, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env=_environment(more),

@@ -1,10 +1,11 @@
-"""The batches of an epoch, in an order that is a function of the seed and the epoch, prepared ahead in the background."""
+"""The batches of an epoch, prepared ahead in the background; all in them is a function of the seed and the epoch."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -17,7 +18,7 @@ from opsin.data.dataset import Pictures
 from opsin.data.preprocessing import Preprocessing
 
 BLOCK = 2**22
-"""Bytes of float32 that a thread prepares at a time, at least a batch: small pictures cost little more than the call."""
+"""Bytes of float32 that a thread prepares at a time, but at least a batch: a call costs more than a small picture."""
 
 AHEAD = 2
 """Blocks that are being prepared or wait, besides the one that is in use."""
@@ -66,12 +67,12 @@ class Batches:
         waiting: deque[Future[Block]] = deque()
         skipped = start % self._block
         try:
-            waiting.extend(pool.submit(self._prepare, order, number, block) for block, _ in zip(blocks, range(AHEAD)))
+            waiting.extend(pool.submit(self._prepare, order, number, block) for block in islice(blocks, AHEAD))
             while waiting:
                 begin = perf_counter()
                 pixels, targets = waiting.popleft().result()
                 self.waited += perf_counter() - begin
-                waiting.extend(pool.submit(self._prepare, order, number, block) for block, _ in zip(blocks, range(1)))
+                waiting.extend(pool.submit(self._prepare, order, number, block) for block in islice(blocks, 1))
                 for first in range(skipped * self.size, len(pixels), self.size):
                     yield pixels[first : first + self.size], targets[first : first + self.size]
                 skipped = 0

@@ -1,8 +1,9 @@
 """The weight gradient of a convolution, tap by tap: for wide layers, any kernel, stride and dilation.
 
 For one tap of the kernel, `dw[c, k] = Σ x[pixel under the tap, c] · g[pixel, k]` is a matrix product whose
-operands lie in memory as they are needed. A block owns some channels of one tap, so that blocks need no
-partial sums unless there are too few of them.
+operands are packed some pixels at a time: rows of one pixel after the other would lie so far apart that they would
+share a few places of the cache. A block owns some channels of one tap, so that blocks need no partial sums unless
+there are too few of them.
 """
 
 from __future__ import annotations
@@ -10,39 +11,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opsin.kernels.conv import Window, first_inside, first_outside
-from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import Columns, Tile, columns, most_rows, over_columns, over_rows, split
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.panels import over_panels, padded
+from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.tile import Columns, Tile, over_rows, split
+from opsin.loops import INDEX, Buffer, Builder, Kernel, Kind, Operand, Target, Value
 
 DEPTH = 96
-"""Pixels that a register tile sums before it is put away."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a tap reads: picture, shift, and the sizes to find a pixel's place by."""
-
-    picture: Value
-    y: Value
-    x: Value
-    height: Value
-    width: Value
-    out_height: Value
-    out_width: Value
-    stride: Value
+"""Pixels that are packed at a time: a panel of each operand stays in the first-level cache."""
 
 
 @dataclass(frozen=True)
 class ConvWeightTaps(KernelSpec):
     """Blocks of `rows` channels of one tap, for one part of the pictures.
 
-    Arguments: x (N H W C), g (N OH OW K), result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
-    down, top, left, pictures a part. Blocks: parts × kh × kw × C / rows.
+    `panel`, which divides `rows`, is how many of them are packed together. Arguments: x (N H W C), g (N OH OW K),
+    result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
+    down, top, left, pictures a part. Blocks: parts × kh × kw × C / rows. Scratch: see `scratch`.
     """
 
     window: Window
     filters: int
     rows: int
+    panel: int
+
+    def scratch(self, target: Target) -> int:
+        """Float32 elements of scratch memory: `DEPTH` pixels of both operands."""
+        return DEPTH * (self.rows + padded(self.filters, 2 * target.lanes)) + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_weight_taps")
@@ -58,49 +52,85 @@ class ConvWeightTaps(KernelSpec):
             s, r = tap % window.width, tap // window.width % kernel
             part = tap // (window.width * kernel)
             into = k.offset(result, (tap * window.channels + share * self.rows) * self.filters)
-            with k.loop(0, self.rows * self.filters) as i:
-                k.store(into, i, k.spread(0.0, 1))
+            zero = k.spread(0.0, target.lanes)
+            over_lanes(k, self.rows * self.filters, target.lanes, lambda i, n: k.store(into, i, zero, n))
             y, x0 = r * dilation - top, s * window.dilation - left
             rows = _range(k, y, stride, height, out_height)
-            extent = _range(k, x0, k.constant(window.stride, s.kind), width, out_width)
-            source = k.offset(x, share * self.rows)
-            high = k.maximum(1, k.constant(DEPTH, s.kind) // k.maximum(1, extent[1] - extent[0]))
+            columns = _range(k, x0, k.constant(window.stride, s.kind), width, out_width)
+            packed = _Packed(k, self, target, k.offset(x, share * self.rows), g, into)
             with (
                 k.loop(part * pictures, k.minimum(number, (part + 1) * pictures)) as n,
-                k.loop(rows[0], rows[1], high) as row,
+                k.loop(*rows) as row,
             ):
-                place = _Place(n, y, x0, height, width, out_height, out_width, stride)
-                self._sum(k, target, source, g, into, place, (row, k.minimum(rows[1], row + high)), extent)
+                over = ((n * height + row * stride + y) * width + x0) * window.channels
+                under = (n * out_height + row) * out_width
+                packed.take(over, under, columns)
+            packed.finish()
         return k.kernel()
 
-    def _sum(
-        self,
-        k: Builder,
-        target: Target,
-        x: Buffer,
-        g: Buffer,
-        into: Buffer,
-        place: _Place,
-        rows: tuple[Value, Value],
-        extent: tuple[Value, Value],
-    ) -> None:
-        window = self.window
 
-        def tile(at: Operand, size: int, column: Operand, run: Columns) -> None:
-            sums = Tile(k, target, size, run)
-            with k.loop(*rows) as row:
-                over = (place.picture * place.height + row * place.stride + place.y) * place.width + place.x
-                under = (place.picture * place.out_height + row) * place.out_width
-                line = k.offset(x, over * window.channels + at)
-                with k.loop(*extent) as c:
-                    pixel = c * (window.stride * window.channels)
-                    sums.accumulate(lambda i: k.load(line, pixel + i), g, (under + c) * self.filters + column)
-            sums.put(into, at * self.filters + column, self.filters, add=True)
+class _Packed:
+    """Pixels of both operands in scratch memory, multiplied and added to the result whenever there are `DEPTH`."""
 
-        def across(column: Operand, run: Columns) -> None:
-            over_rows(k, split(self.rows, most_rows(self.filters, target)), lambda at, n: tile(at, n, column, run))
+    def __init__(self, k: Builder, spec: ConvWeightTaps, target: Target, x: Buffer, g: Buffer, into: Buffer) -> None:
+        self.k, self.spec, self.target, self.x, self.g, self.into = k, spec, target, x, g, into
+        self.count = k.register(k.constant(0, Kind(INDEX)))
+        self.left, self.right = k.scratch, k.offset(k.scratch, DEPTH * spec.rows)
 
-        over_columns(k, columns(self.filters, target), target.lanes, across)
+    def take(self, over: Value, under: Value, columns: tuple[Value, Value]) -> None:
+        """The pixels of one row: of x from element `over` on, of g from pixel `under` on."""
+        k, spec, lanes = self.k, self.spec, self.target.lanes
+        pair = 2 * lanes
+        with k.loop(*columns) as c:
+            p = self.count.get()
+            pixel = k.offset(self.x, over + c * (spec.window.stride * spec.window.channels))
+            left = k.offset(self.left, p * spec.panel)
+            for number in range(spec.rows // spec.panel):
+                share, into = k.offset(pixel, number * spec.panel), k.offset(left, number * (DEPTH * spec.panel))
+                run(k, spec.panel, lanes, share, into)
+            gradient, right = k.offset(self.g, (under + c) * spec.filters), k.offset(self.right, p * pair)
+
+            def spread(number: Operand, columns: Columns) -> None:
+                share, into = k.offset(gradient, number * pair), k.offset(right, number * (DEPTH * pair))
+                run(k, columns.width(lanes), lanes, share, into)
+
+            over_panels(k, spec.filters, lanes, spread)
+            self.count.set(p + 1)
+            with k.when(p + 1 >= DEPTH):
+                self._multiply(k.constant(DEPTH, p.kind))
+                self.count.set(0)
+
+    def finish(self) -> None:
+        """Multiplies what is left."""
+        count = self.count.get()
+        with self.k.when(count > 0):
+            self._multiply(count)
+
+    def _multiply(self, count: Value) -> None:
+        k, spec, target = self.k, self.spec, self.target
+        pair = 2 * target.lanes
+
+        def across(number: Operand, run: Columns) -> None:
+            right = k.offset(self.right, number * (DEPTH * pair))
+            with k.loop(0, spec.rows, spec.panel) as first:
+                left = k.offset(self.left, first * DEPTH)
+
+                def tile(at: Operand, size: int) -> None:
+                    sums = Tile(k, target, size, run)
+                    with k.loop(0, count) as p:
+                        sums.accumulate(lambda i: k.load(left, p * spec.panel + at + i), right, p * pair)
+                    sums.put(self.into, (first + at) * spec.filters + number * pair, spec.filters, add=True)
+
+                over_rows(k, split(spec.panel, (target.registers - 3) // 2), tile)
+
+        over_panels(k, spec.filters, target.lanes, across)
+
+
+def run(k: Builder, count: int, lanes: int, source: Buffer, into: Buffer) -> None:
+    """Copies `count` numbers, without a loop."""
+    for first in range(0, count, lanes):
+        n = min(lanes, count - first)
+        k.store(into, first, k.load(source, first, lanes, n), n)
 
 
 def _range(k: Builder, shift: Value, stride: Value, limit: Value, count: Value) -> tuple[Value, Value]:

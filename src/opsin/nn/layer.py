@@ -7,7 +7,7 @@ from the network's root are its path (`layer1.0.conv1`), and the path names its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from opsin import ops
 from opsin.errors import GraphError, OpsinError, ShapeError
 from opsin.graph import INT, Shape, Tensor, scope, show, variable
+from opsin.nn.paths import inside
 
 Init = tuple[Any, ...]
 """How a variable begins, as data: see `opsin.nn.init`."""
@@ -70,8 +71,8 @@ class Layer:
 
     @property
     def training(self) -> bool:
-        """Whether the network is being traced for training."""
-        return current_trace().training
+        """Whether the network is being traced for training, and this layer is not frozen."""
+        return current_trace().learns(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -128,10 +129,11 @@ def named_layers(network: Layer) -> dict[str, Layer]:
 class Trace:
     """What a network declares while its `forward` runs: variables and their updates, auxiliary logits, randomness."""
 
-    def __init__(self, network: Layer, training: bool) -> None:
+    def __init__(self, network: Layer, training: bool, frozen: Sequence[str] = ()) -> None:
         self.layers = named_layers(network)
         self.paths = {id(layer): path for path, layer in self.layers.items()}
         self.training = training
+        self.frozen = inside(self.layers, frozen)
         self.updates: dict[str, Tensor] = {}
         self.auxiliaries: list[tuple[Tensor, float]] = []
         self._variables: dict[str, tuple[Layer, Tensor]] = {}
@@ -146,8 +148,9 @@ class Trace:
             )
         full = f"{path}.{name}" if path else name
         if full not in self._variables:
+            learns = trainable and path not in self.frozen
             with scope(path):
-                self._variables[full] = layer, variable(full, shape, init=init, trainable=trainable)
+                self._variables[full] = layer, variable(full, shape, init=init, trainable=learns)
         owner, known = self._variables[full]
         if owner is not layer:
             raise GraphError(f"{owner!r} and {layer!r} both have a parameter called '{full}'; rename one of the layers")
@@ -157,6 +160,10 @@ class Trace:
                 "feed it the same number of channels, or use two layers"
             )
         return known
+
+    def learns(self, layer: Layer) -> bool:
+        """See `Layer.training`; what is no layer of the network's belongs to the network itself."""
+        return self.training and self.paths.get(id(layer), "") not in self.frozen
 
     def update(self, target: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
         """After a run, `target` becomes `rule(target)`; the updates of several uses follow each other."""

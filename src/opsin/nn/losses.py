@@ -21,10 +21,28 @@ def cross_entropy(
         raise ShapeError(
             f"cross_entropy: expected logits N × classes and N labels, got {logits.type} and {labels.type}"
         )
+    classes = logits.shape[1]
+    if not isinstance(classes, int):
+        raise ShapeError(f"cross_entropy: the number of classes must be known, but the logits are {logits.type}")
+    return _cross_entropy(logits, ops.one_hot(labels, classes), smoothing, class_weights)
+
+
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+) -> Tensor:
+    """As `cross_entropy`, where each picture's targets are shares of all classes, N × classes, that sum to 1."""
+    if logits.rank != 2 or logits.type != targets.type:
+        raise ShapeError(
+            f"soft_cross_entropy: expected logits N × classes and targets of the same shape, got {logits.type} and "
+            f"{targets.type}"
+        )
+    return _cross_entropy(logits, targets, smoothing, class_weights)
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float, class_weights: Sequence[float] | None) -> Tensor:
     batch, classes = logits.shape
     if not isinstance(classes, int) or not 0 <= smoothing < 1:
         raise UsageError(f"cross_entropy: smoothing is a share of at least 0 and below 1, not {smoothing}")
-    target = ops.one_hot(labels, classes)
     total = ops.constant(batch)
     spread = target
     if smoothing:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
+
+from opsin.errors import UsageError
 
 DIGITS = "0123456789"
 
@@ -12,6 +15,19 @@ def lineage(path: str) -> list[str]:
     """The path itself and those of the layers around it, outermost first; nothing for the network's own."""
     names = path.split(".")
     return [".".join(names[: count + 1]) for count in range(len(names))] if path else []
+
+
+def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
+    """Those of `paths` that are among `layers` or lie in them. `UsageError` for a layer that is none of `paths`."""
+    known = list(paths)
+    for layer in layers:
+        if layer not in known:
+            near = get_close_matches(layer, known, 3)
+            raise UsageError(
+                f"the network has no layer '{layer}'" + (f"; did you mean {' or '.join(near)}?" if near else "")
+            )
+    chosen = set(layers)
+    return {path for path in known if not chosen.isdisjoint(lineage(path))}
 
 
 def parent(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opsin.errors import UsageError
 from opsin.graph import BATCH, Graph, Tensor, input_tensor, show
 from opsin.nn.layer import Layer, Trace, named_layers, tracing
@@ -30,11 +32,13 @@ def picture_input(shape: PictureShape) -> Tensor:
     return input_tensor("pictures", (BATCH, *shape))
 
 
-def run_forward(network: Layer, pictures: Tensor, training: bool) -> tuple[Tensor, Trace]:
-    """What `network` makes of `pictures`, and what it declares on the way."""
+def run_forward(
+    network: Layer, pictures: Tensor, training: bool, frozen: Sequence[str] = ()
+) -> tuple[Tensor, Trace]:
+    """What `network` makes of `pictures`, and what it declares on the way; `frozen` as in `training_graph`."""
     if not isinstance(network, Layer):
         raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")
-    with tracing(Trace(network, training)) as current:
+    with tracing(Trace(network, training, frozen)) as current:
         return network(pictures), current
 
 

@@ -26,6 +26,7 @@ def training_graph(
     *,
     ema: float = 0.0,
     soft: bool = False,
+    frozen: Sequence[str] = (),
 ) -> Graph:
     """One step: inputs "pictures", "labels" (N whole numbers) and "learning_rate" (a scalar).
 
@@ -33,9 +34,12 @@ def training_graph(
     batch were recognised, as a real number). A run updates the parameters, the optimizer's memory, running statistics
     and "random.step", and with the decay `ema` their moving averages (see `averages`). With `soft` the labels are
     shares of all classes, "labels" N × classes, of which the largest is the one to be recognised.
+
+    `frozen` are paths of layers that only predict, with all layers in them: their parameters do not learn, their batch
+    normalisation keeps its statistics, nothing of them is dropped. No gradient is computed that none needs.
     """
     pictures = picture_input(input_shape)
-    logits, found = run_forward(network, pictures, training=True)
+    logits, found = run_forward(network, pictures, training=True, frozen=frozen)
     graph = Graph((pictures,), {"logits": logits}, found.updates)
     return training_step(graph, optimizer, loss, found.auxiliaries, ema=ema, soft=soft)
 

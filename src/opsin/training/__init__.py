@@ -1,12 +1,26 @@
 """Training: from a network and labelled pictures to a model, as a stream of events."""
 
-from opsin.training.events import Epoch, Event, Finished, Interrupted, Started, Step, Warning
+from opsin.training.events import (
+    Epoch,
+    Event,
+    Finished,
+    Interrupted,
+    Rewound,
+    Score,
+    StageStarted,
+    Started,
+    Step,
+    StoppedEarly,
+    Warning,
+)
 from opsin.training.fault import Diverged
-from opsin.training.loop import Training, train
+from opsin.training.functions import train
+from opsin.training.loop import Training
 from opsin.training.plan import Plan, Stage
 from opsin.training.recipe import Recipe
+from opsin.training.run import Run
 
 __all__ = [
-    "Diverged", "Epoch", "Event", "Finished", "Interrupted", "Plan", "Recipe", "Stage", "Started", "Step", "Training",
-    "Warning", "train",
+    "Diverged", "Epoch", "Event", "Finished", "Interrupted", "Plan", "Recipe", "Rewound", "Run", "Score", "Stage",
+    "StageStarted", "Started", "Step", "StoppedEarly", "Training", "Warning", "train",
 ]  # fmt: skip

@@ -104,7 +104,9 @@ def sync_folder(folder: Path) -> None:
 def _pack(snapshot: Snapshot, log_size: int) -> bytes:
     good, best = snapshot.good, snapshot.best
     tensors = dict(_prefixed("program/", snapshot.state)) | dict(_prefixed("outside/", snapshot.outside))
-    tensors |= dict(_prefixed("good/", good.state if good else {})) | dict(_prefixed("best/", best.state if best else {}))
+    tensors |= dict(_prefixed("good/", good.state if good else {})) | dict(
+        _prefixed("best/", best.state if best else {})
+    )
     described = {
         "format": FORMAT,
         "memory": snapshot.memory.to_data(),

@@ -81,8 +81,8 @@ class Step(Event):
 class Epoch(Event):
     """Every picture came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out pictures did.
 
-    `epoch` counts from 1 in its stage, `steps` through all stages; `waited` is the part of the `seconds` in which the
-    network waited for pictures. `better`: no epoch before did as well on the held-out pictures.
+    `epoch` counts from 1 in its stage, `steps` through all stages. `better`: no epoch before did as well on the
+    held-out pictures.
     """
 
     stage: str
@@ -93,7 +93,6 @@ class Epoch(Event):
     held_out: Score
     better: bool
     seconds: float
-    waited: float
 
 
 @dataclass(frozen=True)

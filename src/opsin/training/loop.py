@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -31,14 +32,14 @@ from opsin.training.events import (
     StoppedEarly,
     Warning,
 )
-from opsin.training.fault import Diverged, finite
+from opsin.training.fault import Diverged, find_fault, finite
 from opsin.training.interrupt import Interruption
 from opsin.training.memory import Kept, Memory, Snapshot
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
-from opsin.training.stages import Setting, Work, first_state, held_out, prepare
-from opsin.training.words import diverged, doubts, record
+from opsin.training.stages import Setting, Work, first_state, held_out, pictures_of, prepare
+from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
 WATCH = 50
 """Steps between two looks at every parameter; from the last of them training can go on."""
@@ -84,6 +85,8 @@ class Training:
             nn.layer_kinds(layer), engine=engine, threads=threads,
         )  # fmt: skip
         self.setting = Setting(plan, data, layer, self.model, engine, threads)
+        self.warnings: list[str] = []
+        self.saved: Path | None = None
         self.guess = float(np.log(len(data.classes)))  # the loss of one who guesses
         self.interruption = Interruption()
         self._begin(run.resume() if run else None, first_state(layer, graph, plan.seed))
@@ -152,9 +155,7 @@ class Training:
         self.work = prepare(self.setting, self.plan.stages[self.memory.stage], self.state)
         if self.resumed:
             self.work.program.load_state(self.resumed.state)
-        self.snapshot = Snapshot(
-            self.memory.copy(), self.work.program.state(), self.work.outside, self.good, self.best
-        )
+        self.snapshot = Snapshot(self.memory.copy(), self.work.program.state(), self.work.outside, self.good, self.best)
         self.resumed, self.losses = None, list[float]()
         return self.work
 
@@ -162,7 +163,7 @@ class Training:
         """The rest of a stage; an interruption ends it early."""
         work, memory = self.work or self._prepare(), self.memory
         stage, batch = work.stage, work.program.batch
-        parameters = sum(t.type.size(batch) for t in work.program.graph.parameters.values())
+        parameters = sum(work.program.state()[name].size for name in work.program.graph.parameters)
         yield StageStarted(
             stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling
         )
@@ -173,3 +174,178 @@ class Training:
         self.state = dict(self._result().state)
         self.memory.stage, self.memory.epoch, self.memory.stopped = self.memory.stage + 1, 0, False
         self.work = None
+
+    # -- epochs -----------------------------------------------------------------------------------
+
+    def _epoch(self, work: Work) -> Iterator[Event]:
+        """The rest of an epoch and its result; an interruption or a rewind ends it early."""
+        memory, first = self.memory, self._epochs_before(self.memory.stage)
+        self.clock = perf_counter()
+        with closing(work.feed.epoch(first + memory.epoch + 1, memory.step)) as batches:
+            for pictures, labels in batches:
+                if self.interruption.asked:
+                    return
+                rate = work.rate(memory.epoch * len(work.feed) + memory.step) * memory.factor
+                outputs = work.program.run(pictures=pictures, labels=labels, learning_rate=rate)
+                loss, correct = float(outputs["loss"]), int(outputs["correct"])
+                memory.losses, memory.correct = memory.losses + loss, memory.correct + correct
+                memory.step, memory.steps = memory.step + 1, memory.steps + 1
+                memory.pictures += len(pictures)
+                self.losses.append(loss)
+                trouble = "" if np.isfinite(loss) else NO_NUMBER
+                if not trouble and (memory.step % WATCH == 0 or memory.step == len(work.feed)):
+                    trouble = self._watch(work)
+                if trouble:
+                    yield self._rewind(work, trouble)
+                    return
+                yield Step(memory.epoch + 1, memory.steps, loss, correct, work.program.batch)
+        yield from self._end_epoch(work)
+
+    def _watch(self, work: Work) -> str:
+        """Takes a snapshot, if the run is sound; otherwise says what is wrong."""
+        memory, state = self.memory, work.program.state()
+        if not finite(state):
+            return NO_NUMBER
+        mean = float(np.mean(self.losses))
+        if mean > BEYOND * self.guess:
+            return f"the loss rose to {mean:.3g}, where guessing has {self.guess:.3g}"
+        self._tick()
+        if mean <= memory.lowest:
+            memory.lowest, self.good = mean, Kept(memory.steps, work.network(state))
+        self.snapshot = Snapshot(memory.copy(), state, work.outside, self.good, self.best)
+        self.losses = []
+        if self.run:
+            rate = work.rate(memory.epoch * len(work.feed) + memory.step - 1) * memory.factor
+            self.run.log({"event": "steps", "step": memory.steps, "loss": mean, "learning_rate": rate})
+            if self.run.due and memory.step < len(work.feed):
+                self._checkpoint(self.run)
+        return ""
+
+    def _tick(self) -> None:
+        """Adds the time since the last tick to that of the run."""
+        now = perf_counter()
+        self.memory.seconds, self.clock = self.memory.seconds + now - self.clock, now
+
+    def _end_epoch(self, work: Work) -> Iterator[Event]:
+        """Measures, remembers what is best, and makes a checkpoint."""
+        memory, stage = self.memory, work.stage
+        state = work.network(self.snapshot.state)
+        score = work.score(state)
+        better = all((score.accuracy, -score.loss) > (e.held_out.accuracy, -e.held_out.loss) for e in memory.history)
+        self._tick()
+        epoch = Epoch(
+            stage.name, memory.epoch + 1, memory.steps, memory.losses / memory.step,
+            memory.correct / (memory.step * work.program.batch), score, better,
+            memory.seconds - sum(e.seconds for e in memory.history),
+        )  # fmt: skip
+        memory.history = (*memory.history, epoch)
+        memory.epoch, memory.step, memory.losses, memory.correct = memory.epoch + 1, 0, 0.0, 0
+        if self.plan.patience is not None:
+            if better:
+                self.best = Kept(memory.steps, state)
+            memory.stopped = self._waiting(stage.name) >= self.plan.patience and memory.epoch < stage.epochs
+        self.snapshot = Snapshot(memory.copy(), self.snapshot.state, work.outside, self.good, self.best)
+        yield epoch
+        if self.run:
+            self._checkpoint(self.run)
+        yield from (Warning(text) for text in self.warnings)
+        self.warnings.clear()
+        if memory.stopped:
+            waited = self._waiting(stage.name)
+            yield StoppedEarly(stage.name, memory.epoch, memory.epoch - waited, waited)
+
+    def _waiting(self, stage: str) -> int:
+        """Epochs of the stage since the last that was better than all before."""
+        mine = [epoch.better for epoch in self.memory.history if epoch.stage == stage]
+        return mine[::-1].index(True) if any(mine) else len(mine)
+
+    def _epochs_before(self, stage: int) -> int:
+        """Those planned for the stages before."""
+        return sum(each.epochs for each in self.plan.stages[:stage])
+
+    def _checkpoint(self, run: Run) -> None:
+        """Writes one; that the disk is full is no reason to stop."""
+        try:
+            run.save(self.snapshot)
+        except TrainingError as error:
+            self.warnings = [f"{error}; training goes on without it"]
+
+    # -- when numbers leave the finite ------------------------------------------------------------
+
+    def _rewind(self, work: Work, trouble: str) -> Rewound:
+        """Goes back to the last snapshot and lowers the learning rates; `Diverged` where that was done before."""
+        at, snapshot = self.memory, self.snapshot
+        if at.rewinds:
+            raise self._diverged(work, trouble)
+        self._tick()
+        memory = self.memory = snapshot.memory.copy()
+        memory.rewinds, memory.factor, memory.seconds = 1, memory.factor * LOWER, at.seconds
+        work.program.load_state(snapshot.state)
+        self.snapshot = Snapshot(memory.copy(), snapshot.state, snapshot.outside, snapshot.good, snapshot.best)
+        self.losses = []
+        return Rewound(work.stage.name, at.epoch + 1, at.steps, memory.steps, trouble, memory.factor)
+
+    def _diverged(self, work: Work, trouble: str) -> Diverged:
+        """The error that ends the run: it names step, layer and pictures; the last good model is saved."""
+        before, passed = self.snapshot.memory, self.memory.steps - self.snapshot.memory.steps
+        fault = find_fault(work.program, self.snapshot.state, islice(self._inputs(work), passed))
+        step = fault.step if fault else passed
+        number = 1 + self._epochs_before(before.stage) + before.epoch
+        names = pictures_of(self.data, self.plan.seed, work.program.batch, number, before.step + step - 1)
+        kept = self.best or self.good
+        if kept:
+            self._save(kept, "diverged")
+        text = diverged(work.stage, before, step, fault, trouble, names)
+        if kept is None:
+            return Diverged(f"{text}\nNothing had been learnt yet, so no model was kept.", None)
+        place = f"is in {self.saved}" if self.saved else "is kept"
+        return Diverged(f"{text}\nThe last good model, after step {kept.steps:,}, {place}.", self.model)
+
+    def _inputs(self, work: Work) -> Iterator[Mapping[str, Any]]:
+        """What the program was given since the snapshot."""
+        memory, first = self.snapshot.memory, self._epochs_before(self.snapshot.memory.stage)
+        with closing(work.feed.epoch(first + memory.epoch + 1, memory.step)) as batches:
+            for step, (pictures, labels) in enumerate(batches, start=memory.epoch * len(work.feed) + memory.step):
+                rate = work.rate(step) * memory.factor
+                yield {"pictures": pictures, "labels": labels, "learning_rate": rate}
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _result(self) -> Kept:
+        """The state of the network that is the model, if training ends now."""
+        if self.best:
+            return self.best
+        state = self.work.network(self.work.program.state()) if self.work else self.state
+        return Kept(self.memory.steps, state)
+
+    def _finished(self) -> Iterator[Event]:
+        kept = self._result()
+        self.model.load_state(kept.state)
+        if self.data.validation is None:
+            test = next(epoch.held_out for epoch in self.memory.history if epoch.steps == kept.steps)
+        else:
+            test = Score.of(self.model.evaluate(self.data.test))
+        self._save(kept, "finished", test)
+        counts = self.data.test.counts()
+        if test.accuracy <= max(counts) / sum(counts):
+            yield Warning(DOUBTS)
+        yield Finished(self.memory.seconds, self.memory.pictures, test)
+
+    def _interrupted(self) -> Interrupted:
+        memory = self.memory
+        if memory.steps:
+            kept = self._result()
+            if not finite(kept.state) and self.work:
+                kept = Kept(self.snapshot.memory.steps, self.work.network(self.snapshot.state))
+            if self.run:
+                self._checkpoint(self.run)
+            self._save(kept, "interrupted")
+        return Interrupted(memory.epoch + (memory.step > 0), memory.steps)
+
+    def _save(self, kept: Kept, ended: str, test: Score | None = None) -> None:
+        """Makes `kept` the model, and saves it where it is wanted."""
+        self.model.load_state(kept.state)
+        self.model.record = record(self.plan, self.data, self.memory.history, kept.steps, ended, test)
+        for path in ([self.run.model] if self.run else []) + ([self.out] if self.out else []):
+            save_model(self.model, path)
+            self.saved = path

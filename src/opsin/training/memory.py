@@ -20,7 +20,8 @@ State = Mapping[str, NDArray[Any]]
 
 @dataclass
 class Memory:
-    """`epoch` epochs of stage number `stage` are done, then `step` steps; `steps` in all. Both numbers count from 0.
+    """`epoch` epochs of stage number `stage` are done, then `step` steps; in all, `steps` steps with
+    `pictures` pictures.
 
     `losses` and `correct` are sums over the steps of this epoch; `lowest` is the lowest mean loss between two looks at
     the parameters; `factor` is what the learning rates are multiplied by since a rewind; `seconds` is the time
@@ -31,6 +32,7 @@ class Memory:
     epoch: int = 0
     step: int = 0
     steps: int = 0
+    pictures: int = 0
     losses: float = 0.0
     correct: int = 0
     lowest: float = float("inf")

@@ -19,6 +19,7 @@ import platform
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,11 @@ class Run:
         return snapshot
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Adds to the log, with the time in seconds since 1970."""
-        if self._log is None:
-            self._log = Log(self.folder / LOG)
-        self._log.write({"time": round(time.time(), 3), **record})
+        """Adds to the log, with the time in seconds since 1970; a full disk only leaves a gap."""
+        with suppress(OSError):
+            if self._log is None:
+                self._log = Log(self.folder / LOG)
+            self._log.write({"time": round(time.time(), 3), **record})
 
     @property
     def due(self) -> bool:
@@ -119,7 +121,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         if isinstance(config, dict) and isinstance(config["plan"], dict) and isinstance(config["data"], dict):
             return config
     except FileNotFoundError:
-        raise UsageError(f"{folder} holds no run (there is no {CONFIG}); `opsin runs` lists the runs there are") from None
+        raise UsageError(
+            f"{folder} holds no run (there is no {CONFIG}); `opsin runs` lists the runs there are"
+        ) from None
     except OSError as error:
         raise UsageError(f"{folder / CONFIG} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.data import Augmentation, Batches, Dataset, Pictures, counter
+from opsin.data import Batches, Dataset, Pictures, augment, counter
 from opsin.engines.base import Program
 from opsin.graph import Graph
 from opsin.model import Engine, Model
@@ -65,14 +65,17 @@ class Setting:
 def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
-    loss = partial(nn.losses.cross_entropy, smoothing=plan.smoothing, class_weights=plan.class_weights)
-    graph = nn.training_graph(setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema)
+    augmentation = augment.plan_for(stage.augment, data.train, model.preprocessing)
+    entropy = nn.losses.soft_cross_entropy if augmentation.mixes else nn.losses.cross_entropy
+    loss = partial(entropy, smoothing=plan.smoothing, class_weights=plan.class_weights)
+    graph = nn.training_graph(
+        setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=augmentation.mixes
+    )
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     program = setting.engine(graph, batch, setting.threads)
     compiling = perf_counter() - begin
     program.load_state(_beginning(graph, plan.seed, state))
-    augmentation = None if stage.augment == "none" else Augmentation(*data.shape[1:], plan.seed)
     feed = Batches(data.train, model.preprocessing, batch, plan.seed, augmentation)
     outside = {name: value for name, value in state.items() if name not in graph.variables}
 

@@ -70,7 +70,7 @@ class Session(Protocol):
 
 def serve(opened: Callable[[Job], Session]) -> None:
     """Answers requests until the other side goes away."""
-    channel = _private_output()
+    channel = _answers()
     session: Session | None = None
     used = time.process_time()
     for line in sys.stdin:
@@ -132,8 +132,6 @@ def _peak_memory() -> float | None:
     return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
 
 
-def _private_output() -> TextIO:
-    """Standard output for answers alone; what anybody prints there goes to standard error."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return channel
+def _answers() -> TextIO:
+    """Where answers go: see `start`, which sends what anybody prints to standard error before a library is loaded."""
+    return os.fdopen(int(os.environ["OPSIN_ANSWERS"]), "w", encoding="utf-8")

@@ -17,8 +17,10 @@ CHANNELS = 16
 """Input channels from which on one tap alone fills register tiles."""
 PIXELS = 24
 """Output pixels of a block: each packed weight read is used for so many."""
-ROWS = 48
-"""Most channels that a block of a weight gradient owns."""
+ROWS, PANEL = 128, 48
+"""Most channels that a block of a weight gradient owns, and that it packs together."""
+SUMS = 64 * 1024
+"""Elements that such a block sums up: half a second-level cache."""
 
 
 def suits(geometry: Geometry) -> bool:
@@ -46,10 +48,15 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     lower.free(spec, arguments, reads, tail.results, -(-count // pixels), scratch, macs)
 
 
+def divisor(count: int, most: int) -> int:
+    """The largest divisor of `count` that is not above `most`."""
+    return max(n for n in range(1, min(count, most) + 1) if count % n == 0)
+
+
 def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:
     """Partial gradients, parts × elements: one part, or several where one would make too few blocks."""
     kernel, channels, count = geometry.kernel, geometry.window.channels, x.shape[0]
-    rows = max(n for n in range(1, min(channels, ROWS) + 1) if channels % n == 0)
+    rows = divisor(channels, max(1, min(ROWS, SUMS // geometry.filters)))
     blocks = kernel[0] * kernel[1] * (channels // rows)
     pictures = -(-count // min(count, max(1, PARALLEL // blocks)))
     parts = -(-count // pictures)
@@ -58,6 +65,6 @@ def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs:
     partial = lower.new(shape, row_major(2))
     words = [count, geometry.height, geometry.width, *geometry.out, kernel[0], geometry.stride[0]]
     words += [geometry.dilation[0], geometry.top, geometry.left, pictures]
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows)
-    lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, macs=macs)
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, PANEL))
+    lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, spec.scratch(lower.target), macs)
     return partial

@@ -1,7 +1,7 @@
 """What training changes about pictures, so that a network learns what does not matter: place, size, light, parts."""
 
-from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.apply import Augmenter
+from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.plan import LEVELS, plan, plan_for
 
 __all__ = ["LEVELS", "Augmentation", "Augmenter", "plan", "plan_for"]

@@ -43,14 +43,15 @@ class Augmenter:
         """
         random = draw.draw(len(pixels), self.seed, epoch, first)
         limits, goal = self.limits, self.frame.goal
-        maps, colours = draw.maps(limits, self.frame, random), draw.colours(limits, pixels.shape[1], self.middle, random)
-        shown = self.warp(pixels, goal, maps, colours, draw.cutouts(limits, goal, random))
+        colours = draw.colours(limits, pixels.shape[1], self.middle, random)
+        boxes = draw.cutouts(limits, goal, random)
+        shown = self.warp(pixels, goal, draw.maps(limits, self.frame, random), colours, boxes)
         if not limits.mixes:
             return shown, labels
-        shares, boxes = draw.mixtures(limits, goal, random)
+        shares, replaced = draw.mixtures(limits, goal, random)
         targets = np.empty((len(labels), self.classes), np.float32)
         for start in range(0, len(pixels), batch):
             part = slice(start, start + batch)
-            left = mixing.mix(shown[part], shares[part], boxes[part])
+            left = mixing.mix(shown[part], shares[part], replaced[part])
             targets[part] = mixing.targets(labels[part], left, self.classes)
         return shown, targets

@@ -17,7 +17,8 @@ from opsin.data.augment.augmentation import Augmentation
 WORDS = 20
 """Random words of a picture; whole counts of the counter."""
 
-FLIP, TURN, ZOOM, DOWN, ALONG, AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION, BOX_Y, BOX_X, KIND, SHARE, MIX_Y, MIX_X = range(16)  # fmt: skip
+FLIP, TURN, ZOOM, DOWN, ALONG, AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
+BOX_Y, BOX_X, KIND, SHARE, MIX_Y, MIX_X = range(10, 16)
 """What each word is for."""
 
 LUMA = (0.299, 0.587, 0.114)

@@ -20,9 +20,7 @@ class Warper:
     Calls leave Python's lock to others, and may come from several threads.
     """
 
-    def __init__(
-        self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, smooth: bool, coloured: bool
-    ) -> None:
+    def __init__(self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, smooth: bool, coloured: bool) -> None:
         self.factors = scale, shift
         spec = Warp(len(scale), smooth, coloured)
         self._function = FUNCTION(kernel_addresses([spec], codegen.host().target)[0])

@@ -1,0 +1,112 @@
+"""What is known of each picture file, remembered by its name and stamp so that no file is opened twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, Problem, Source
+from opsin.data.store import DIGEST, root
+
+LOOK_HEIGHT, LOOK_WIDTH = 16, 18
+LOOK = LOOK_HEIGHT * LOOK_WIDTH + 3
+"""Bytes of a picture's look: a grey thumbnail, then the mean of red, green and blue."""
+
+UNKNOWN, READ, SEEN, FAILED = range(4)
+"""How much is known: nothing; digest and header; all; that it cannot be used."""
+
+LASTING = (EMPTY, DAMAGED, NO_PICTURE, TOO_LARGE)
+"""Kinds of problems that stay as long as the file does."""
+
+
+@dataclass
+class Facts:
+    """Of each of N items: its `state`, the digest of its file, height and width as its header says, whether it is
+    grey by its header, whether its decoded channels were equal (1, 0; -1: not known) and its look."""
+
+    state: NDArray[np.int8]
+    digests: NDArray[np.uint8]
+    sizes: NDArray[np.int32]
+    grey: NDArray[np.bool_]
+    colourless: NDArray[np.int8]
+    looks: NDArray[np.uint8]
+    problems: dict[int, Problem] = field(default_factory=dict)
+
+    @classmethod
+    def unknown(cls, count: int) -> Facts:
+        return cls(
+            np.zeros(count, np.int8), np.zeros((count, DIGEST), np.uint8), np.zeros((count, 2), np.int32),
+            np.zeros(count, np.bool_), np.full(count, -1, np.int8), np.zeros((count, LOOK), np.uint8),
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def fail(self, index: int, problem: Problem) -> None:
+        self.problems[index] = problem
+        self.state[index] = FAILED
+
+    @property
+    def good(self) -> NDArray[np.intp]:
+        """The numbers of the items that can be used, as far as is known."""
+        return np.flatnonzero(self.state != FAILED)
+
+
+ARRAYS = ("state", "digests", "sizes", "grey", "colourless", "looks")
+
+
+def recall(path: Path, source: Source) -> tuple[Facts, list[str]]:
+    """What `remember` wrote of those items that have not changed since, and the stamp of each item."""
+    names = [item.name for item in source.items]
+    stamps = [source.stamp(index) for index in range(len(names))]
+    facts = Facts.unknown(len(names))
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            kept = {name: stored[name] for name in ARRAYS}
+            index = json.loads(stored["index"].tobytes())
+        rows = {(name, stamp): row for row, (name, stamp) in enumerate(zip(index["names"], index["stamps"], strict=True))}
+        pairs = [(new, rows.get((name, stamp), -1)) for new, (name, stamp) in enumerate(zip(names, stamps, strict=True))]
+        pairs = [(new, old) for new, old in pairs if old >= 0 and stamps[new]]
+        new, old = np.array(pairs, np.intp).reshape(-1, 2).T
+        for name in ARRAYS:
+            getattr(facts, name)[new] = kept[name][old]
+        problems = {int(row): Problem(*problem) for row, problem in index["problems"].items()}
+        facts.problems = {int(n): problems[int(o)] for n, o in zip(new, old, strict=True) if facts.state[n] == FAILED}
+    except Exception:  # a damaged file may raise anything; it is read anew
+        return Facts.unknown(len(names)), stamps
+    return facts, stamps
+
+
+def remember(path: Path, facts: Facts, source: Source, stamps: list[str]) -> None:
+    """Writes what is known, aside and renamed; a disk that refuses only makes the next run slower."""
+    state = facts.state.copy()
+    lasting = {index: problem for index, problem in facts.problems.items() if problem.kind in LASTING}
+    state[[index for index in facts.problems if index not in lasting]] = UNKNOWN
+    index = {
+        "names": [item.name for item in source.items],
+        "stamps": stamps,
+        "problems": {index: (problem.name, problem.reason, problem.kind) for index, problem in lasting.items()},
+    }
+    arrays = {name: getattr(facts, name) for name in ARRAYS} | {"state": state}
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
+            os.replace(aside, path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+
+def place(key: str) -> Path:
+    """Where the facts of the source with this key are."""
+    return root() / "facts" / f"{key}.npz"

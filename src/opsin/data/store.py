@@ -1,0 +1,228 @@
+"""Decoded pictures on disk, so that a picture is decoded once on a machine, and data may be larger than memory.
+
+A file holds rows of pixels, then the digest of the picture file that each row was decoded from, and at its end a seal
+over those. It is written aside and renamed, and never changed afterwards: several processes may read, write and remove
+files at once. Rows are read, not mapped, so that they count for nobody's resident memory. A row is found by its digest
+alone, whatever folder or archive the picture came from.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.cache import cache_folder
+from opsin.data.pixels import View
+
+CACHE_SIZE = 5 * 10**9
+"""Bytes that decoded pictures may take on disk, when nobody says otherwise."""
+
+DIGEST = 16
+MAGIC = b"opsin pictures 1"
+FOOT = struct.Struct("<16sqq16s")
+ASIDE, SUFFIX = ".new-", ".pixels"
+LITTER_AGE = 24 * 3600
+"""Seconds after which a file that was never finished is nobody's any more."""
+
+RESERVE = 0.02
+"""The share of a disk that is never filled."""
+
+
+class StoreFile:
+    """A finished file, open for reading; `ValueError` or `OSError` where it is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._lock = path.open("rb", buffering=0), Lock()
+        try:
+            size = self._file.seek(0, os.SEEK_END)
+            self._file.seek(max(0, size - FOOT.size))
+            magic, count, self.stride, seal = FOOT.unpack(self._next(FOOT.size))
+            table = count * DIGEST
+            if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOT.size:
+                raise ValueError(f"{path} is no whole store of pictures")
+            self._file.seek(count * self.stride)
+            content = self._next(table)
+            if _seal(count, self.stride, content) != seal:
+                raise ValueError(f"{path} is damaged")
+        except BaseException:
+            self._file.close()
+            raise
+        self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST)
+
+    def _next(self, count: int) -> bytes:
+        content = bytearray(count)
+        self._fill(memoryview(content))
+        return bytes(content)
+
+    def _fill(self, target: memoryview) -> None:
+        """Fills `target` from where the file stands."""
+        while target:
+            got = self._file.readinto(target)
+            if not got:
+                raise OSError("the store of decoded pictures was cut short")
+            target = target[got:]
+
+    def read(self, row: int, into: NDArray[np.uint8]) -> None:
+        """Fills contiguous `into` with the first bytes of a row."""
+        with self._lock:
+            self._file.seek(row * self.stride)
+            self._fill(memoryview(into).cast("B"))
+
+
+class StoreWriter:
+    """A file in the making, with a row for each of `count` pictures, written in any order from any thread."""
+
+    def __init__(self, path: Path, count: int, stride: int) -> None:
+        self.path, self.stride = path, stride
+        self.digests = np.zeros((count, DIGEST), np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=ASIDE)
+        self._file, self._aside, self._lock = os.fdopen(handle, "wb", buffering=0), Path(aside), Lock()
+
+    def put(self, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+        content = memoryview(np.ascontiguousarray(pixels)).cast("B")
+        with self._lock:
+            self._file.seek(row * self.stride)
+            _write(self._file.write, content)
+        self.digests[row] = digest
+
+    def finish(self) -> StoreFile:
+        """The finished file under its name."""
+        count, table = len(self.digests), self.digests.tobytes()
+        self._file.seek(count * self.stride)
+        foot = FOOT.pack(MAGIC, count, self.stride, _seal(count, self.stride, table))
+        _write(self._file.write, memoryview(table + foot))
+        self._file.close()
+        if os.name == "nt":  # which renames no open file
+            os.replace(self._aside, self.path)
+            return StoreFile(self.path)
+        finished = StoreFile(self._aside)
+        os.replace(self._aside, self.path)
+        return finished
+
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._aside.unlink()
+
+
+def _write(write: Callable[[memoryview], int], content: memoryview) -> None:
+    """Writes everything, however little the system takes at a time."""
+    while content:
+        content = content[write(content) :]
+
+
+def _seal(count: int, stride: int, table: bytes) -> bytes:
+    return blake2b(MAGIC + struct.pack("<qq", count, stride) + table, digest_size=16).digest()
+
+
+class Stored(View):
+    """Pictures of `shape` in rows of a finished file; of each row the first channels, if it holds more."""
+
+    def __init__(self, file: StoreFile, rows: NDArray[np.intp], shape: tuple[int, int, int]) -> None:
+        super().__init__(len(rows), shape)
+        self.file, self.rows = file, rows
+
+    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
+        pixels = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        for picture, row in zip(pixels, self.rows[numbers].tolist(), strict=True):
+            self.file.read(row, picture)
+        return pixels
+
+    def take(self, numbers: NDArray[np.intp]) -> View:
+        return Stored(self.file, self.rows[numbers], (self.shape[1], self.shape[2], self.shape[3]))
+
+
+class Shelf:
+    """The stores of pictures decoded in one way (`key`), that of the data set called `name` first."""
+
+    def __init__(self, key: str, name: str) -> None:
+        self.path = root() / key / f"{name}{SUFFIX}"
+        others = sorted(path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path)
+        self.files = [file for path in (self.path, *others) for file in _opened(path)]
+        tables = [file.digests for file in self.files]
+        self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST), np.uint8)
+        self._starts = np.cumsum([0] + [len(table) for table in tables])
+        keys = _key(self._digests)
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+
+    def find(self, digests: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """The place of each digest (N×16) on the shelf, -1 where it is not."""
+        if not len(self._keys):
+            return np.full(len(digests), -1, np.intp)
+        at = np.minimum(np.searchsorted(self._keys, _key(digests)), len(self._keys) - 1)
+        places = self._order[at]
+        same = (self._digests[places] == digests).all(axis=1) & digests.any(axis=1)
+        found: NDArray[np.intp] = np.where(same, places, -1)
+        return found
+
+    def read(self, place: int, into: NDArray[np.uint8]) -> None:
+        file = int(np.searchsorted(self._starts, place, side="right")) - 1
+        self.files[file].read(place - int(self._starts[file]), into)
+
+    def view(self, places: NDArray[np.intp], shape: tuple[int, int, int]) -> Stored | None:
+        """The pictures of these places, if one file has them all."""
+        for number, file in enumerate(self.files):
+            rows = places - self._starts[number]
+            if ((rows >= 0) & (rows < len(file.digests))).all():
+                return Stored(file, rows, shape)
+        return None
+
+
+def _key(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(digests[:, :8]).view(np.uint64).reshape(-1)
+
+
+def _opened(path: Path) -> Iterator[StoreFile]:
+    """The file, unless there is none that can be trusted."""
+    with suppress(OSError, ValueError, struct.error):
+        yield StoreFile(path)
+
+
+def root() -> Path:
+    """The folder of all decoded pictures, within the cache folder."""
+    return cache_folder() / "pictures"
+
+
+def touch(path: Path) -> None:
+    """Notes that a file was used."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def make_room(needed: int, most: int) -> bool:
+    """Removes what was not used for longest, until `needed` bytes fit below `most` and on the disk; whether they do."""
+    if needed > most:
+        return False
+    files = []
+    for path in root().glob("*/*"):
+        with suppress(OSError):
+            state = path.stat()
+            if path.name.startswith(ASIDE) and time.time() - state.st_mtime > LITTER_AGE:
+                path.unlink()
+            else:
+                files.append((state.st_mtime_ns, state.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total + needed <= most:
+            break
+        if not path.name.startswith(ASIDE):
+            with suppress(OSError):
+                path.unlink()
+                total -= size
+    root().mkdir(parents=True, exist_ok=True)
+    disk = shutil.disk_usage(root())
+    return total + needed <= most and needed + RESERVE * disk.total <= disk.free

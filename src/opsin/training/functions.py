@@ -1,0 +1,49 @@
+"""Training as a function call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from opsin import nn
+from opsin.data import Dataset
+from opsin.data import load as load_data
+from opsin.engines.native import compile as compile_native
+from opsin.model import Engine, Model
+from opsin.training.events import Event
+from opsin.training.loop import Training
+from opsin.training.recipe import Recipe
+
+
+def train(
+    network: str | nn.Layer,
+    data: Dataset | str | os.PathLike[str],
+    *,
+    epochs: int | None = None,
+    batch: int = Recipe.batch,
+    seed: int = Recipe.seed,
+    learning_rate: float = Recipe.learning_rate,
+    threads: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    engine: Engine = compile_native,
+    on_event: Callable[[Event], None] | None = None,
+) -> Model:
+    """A model of `data`, trained by Opsin's recipe; the same seed and data give the same bits.
+
+    `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load`
+    takes; without `epochs` their number follows from the data's size, without `threads` every core
+    works. Ctrl-C ends the training after the step it is in. Where numbers leave the finite, training goes
+    back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then the last good one,
+    is saved there.
+    """
+    recipe = Recipe(epochs, batch, learning_rate, seed)
+    dataset = data if isinstance(data, Dataset) else load_data(data)
+    name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
+    plan = recipe.plan(name, len(dataset.train))
+    target = None if out is None else Path(out)
+    training = Training(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
+    for event in training:
+        if on_event:
+            on_event(event)
+    return training.model

@@ -1,0 +1,64 @@
+"""What a run says about itself: in its model's file, and where it went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opsin.data import Dataset
+from opsin.training.events import Epoch, Score
+from opsin.training.fault import Fault
+from opsin.training.memory import Memory
+from opsin.training.plan import Plan, Stage
+from opsin.training.stages import held_out
+
+NO_NUMBER = "its values left the finite"
+DOUBTS = (
+    "the model is no better than one that always gives the same answer; "
+    "try another learning rate, more epochs or more pictures"
+)
+SHOWN = 8
+"""At most so many pictures are named."""
+
+
+def record(
+    plan: Plan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
+) -> dict[str, Any]:
+    """How a model of so many `steps` came about, for its file; nothing in it depends on the clock."""
+    made: dict[str, Any] = {
+        "data": data.name,
+        "fingerprint": data.fingerprint,
+        "pictures": len(data.train),
+        "held_out": len(held_out(data)),
+        "plan": plan.to_data(),
+        "steps": steps,
+        "ended": ended,
+        "history": [
+            {
+                "stage": epoch.stage,
+                "loss": epoch.loss,
+                "accuracy": epoch.accuracy,
+                "held_out_loss": epoch.held_out.loss,
+                "held_out_accuracy": epoch.held_out.accuracy,
+            }
+            for epoch in history
+            if epoch.steps <= steps or ended == "finished"
+        ],
+    }
+    if test:
+        made["test"] = {"pictures": test.pictures, "accuracy": test.accuracy, "loss": test.loss}
+    return made
+
+
+def diverged(stage: Stage, before: Memory, step: int, fault: Fault | None, trouble: str, names: Sequence[str]) -> str:
+    """Why a run ends in the step `step` after the memory `before`, in one line that says what to do."""
+    where = f"step {before.steps + step:,} ({stage.name}, epoch {before.epoch + 1})"
+    lowered = f"though the learning rate had been lowered from {stage.learning_rate:g} to " + (
+        f"{stage.learning_rate * before.factor:g}"
+    )
+    advice = f"try {min(stage.learning_rate * before.factor / 10, 0.004):g}"
+    if fault is None:
+        return f"{where}: {trouble}, {lowered}; {advice}."
+    layer = f"layer {fault.layer}" if fault.layer else "the loss"
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return f"{where}: the values of {layer} left the finite again, {lowered}; {advice}, or look at the pictures of that step: {shown}."
