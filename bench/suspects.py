@@ -77,10 +77,10 @@ def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
             seconds = perf_counter() - start
             first = result.order[: round(LOOKED_AT * len(labels))]
             share = Share(int(np.isin(chosen, first).sum()), len(chosen))
-            flagged = int(np.isin(chosen, result.order[: result.flagged]).sum())
-            rows.append([kind, f"{seed}", f"{share.value:.1%}", f"{result.flagged}", f"{flagged}", f"{seconds:.1f} s"])
-            found.append({"kind": kind, "seed": seed, "found": share.value, "flagged": result.flagged, "s": seconds})
-    heads = ["flipped to", "seed", f"found in the first {LOOKED_AT:.0%}", "flagged", "of them flipped", "time"]
+            among = int(np.isin(chosen, result.order[: result.doubtful]).sum())
+            rows.append([kind, f"{seed}", f"{share.value:.1%}", f"{result.doubtful}", f"{among}", f"{seconds:.1f} s"])
+            found.append({"kind": kind, "seed": seed, "found": share.value, "doubtful": result.doubtful, "s": seconds})
+    heads = ["flipped to", "seed", f"found in the first {LOOKED_AT:.0%}", "doubtful", "flipped among them", "time"]
     print_table(heads, rows)
     return found
 

@@ -126,7 +126,7 @@ class Worker:
     def __init__(self, contender: Contender, threads: int, log: Path, command: Sequence[str] | None = None) -> None:
         self.contender, self.log = contender, log
         module, more = contender.peer.module, dict(contender.peer.environment)
-        more |= {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+        more |= {"OMP_NUM_THREADS": str(threads), "NPROC": str(threads), "CUDA_VISIBLE_DEVICES": ""}
         default = [contender.python, str(FOLDER / "start.py"), module]
         with log.open("wb") as file:
             self.process = subprocess.Popen(

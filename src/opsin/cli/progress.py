@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from opsin.training import Epoch, Event, Started, Step, Warning
+from opsin.training import Epoch, Event, Rewound, StageStarted, Started, Step, StoppedEarly, Warning
 
 REDRAW = 0.1
 """Seconds between two looks of the bar."""
 
 LINES = 12
-"""At most so many epochs leave a line above the bar."""
+"""At most so many epochs of a stage leave a line above the bar."""
 
 
 class Lines:
@@ -35,38 +35,58 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Shows what there is to show of an event."""
         if isinstance(event, Started):
-            self.start, self.begin = event, perf_counter()
+            self.start = event
+        elif isinstance(event, StageStarted):
+            self.stage(event)
         elif isinstance(event, Step):
             self._count(event)
         elif isinstance(event, Epoch):
             self.epoch(event)
         elif isinstance(event, Warning):
-            typer.secho("Warning: ", fg="yellow", bold=True, err=True, nl=False)
-            typer.echo(event.text, err=True)
+            self._warn("Warning: ", event.text)
+        elif isinstance(event, Rewound):
+            self._warn("Step back: ", _rewound(event))
+        elif isinstance(event, StoppedEarly):
+            self.say(f"stopped after epoch {event.epoch}: no better than epoch {event.best} for {event.patience} epochs")
+
+    def stage(self, stage: StageStarted) -> None:
+        self.now, self.begin, self.done = stage, perf_counter(), 0
+        if self.start.stages > 1:
+            self.say(f"{stage.stage}: {stage.parameters:,} parameters learn, compiled in {stage.compiling:.1f} s")
 
     def epoch(self, epoch: Epoch) -> None:
-        typer.echo(f"{self._line(epoch)}   {self._left()} left")
+        self.say(f"{self._line(epoch)}   {self._left()} left")
+
+    def say(self, text: str) -> None:
+        typer.echo(text)
+
+    def _warn(self, head: str, text: str) -> None:
+        typer.secho(head, fg="yellow", bold=True, err=True, nl=False)
+        typer.echo(text, err=True)
 
     def _count(self, step: Step) -> None:
         """Loss and accuracy are means over about the last 50 steps."""
-        weight = max(1 / 50, 1 / step.step)
+        self.done += 1
+        weight = max(1 / 50, 1 / self.done)
         self.loss += weight * (step.loss - self.loss)
         self.accuracy += weight * (step.correct / step.pictures - self.accuracy)
-        self.done = step.step
+
+    def _title(self, epoch: int) -> str:
+        name = "epoch" if self.start.stages == 1 else self.now.stage
+        return f"{name} {epoch:{len(str(self.now.epochs))}}/{self.now.epochs}"
 
     def _line(self, epoch: Epoch) -> str:
-        number = f"{epoch.epoch:{len(str(self.start.epochs))}}/{self.start.epochs}"
-        measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   held out {epoch.held_out.accuracy:6.2%}"
-        return f"epoch {number}   {measures}   {self._speed()}"
+        measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {epoch.held_out.accuracy:6.2%}"
+        return f"{self._title(epoch.epoch)}   {measures}   {self._speed()}"
 
     def _speed(self) -> str:
-        """Over the whole run, the evaluations included."""
-        return f"{self.done * self.start.batch / max(perf_counter() - self.begin, 1e-9):,.0f} pictures/s"
+        """Over the whole stage, the evaluations included."""
+        return f"{self.done * self.now.batch / max(perf_counter() - self.begin, 1e-9):,.0f} pictures/s"
 
     def _left(self) -> str:
-        """The time that the rest will take, going by the past."""
-        rest = self.start.epochs * self.start.steps / max(self.done, 1) - 1
-        return clock((perf_counter() - self.begin) * rest)
+        """The time that the rest of the stage will take, going by the past."""
+        rest = (self.now.epochs - self.now.epoch) * self.now.steps / max(self.done, 1) - 1
+        return clock(max(0.0, (perf_counter() - self.begin) * rest))
 
 
 class Bar(Lines):
@@ -79,6 +99,7 @@ class Bar(Lines):
         self.progress = Progress(
             *columns, console=Console(highlight=False), auto_refresh=False, transient=True, expand=True
         )
+        self.task = self.progress.add_task("", total=None, numbers="")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -87,23 +108,28 @@ class Bar(Lines):
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        if isinstance(event, Started):
-            self.task = self.progress.add_task("", total=event.epochs * event.steps, numbers="")
-            self.progress.start()
-        elif isinstance(event, Step) and perf_counter() - self.drawn > REDRAW:
+        if isinstance(event, Step) and perf_counter() - self.drawn > REDRAW:
             self.drawn = perf_counter()
             self.progress.update(
                 self.task,
-                completed=event.step,
-                description=f"epoch {event.epoch}/{self.start.epochs}",
+                completed=self.now.epoch * self.now.steps + self.done,
+                description=self._title(event.epoch),
                 numbers=f"loss {self.loss:.4f} · accuracy {self.accuracy:.1%} · {self._speed()} · {self._left()} left",
                 refresh=True,
             )
 
+    def stage(self, stage: StageStarted) -> None:
+        super().stage(stage)
+        self.progress.update(self.task, total=stage.epochs * stage.steps, completed=stage.epoch * stage.steps)
+        self.progress.start()
+
     def epoch(self, epoch: Epoch) -> None:
-        last = self.start.epochs
+        last = self.now.epochs
         if epoch.epoch % -(-last // LINES) == 0 or epoch.epoch == last:
-            self.progress.console.print(self._line(epoch))
+            self.say(self._line(epoch))
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text)
 
 
 def clock(seconds: float) -> str:
@@ -111,3 +137,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _rewound(event: Rewound) -> str:
+    return (
+        f"by step {event.step:,} {event.reason}; training goes on from step {event.to:,} "
+        f"with the learning rate times {event.factor:g}"
+    )

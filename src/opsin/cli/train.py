@@ -47,7 +47,7 @@ def _introduce(data: Dataset, start: Started) -> None:
         f": {start.pictures:,} pictures in {start.classes} classes, {start.held_out:,} more held out; "
         f"{height} × {width}, {'grey' if channels == 1 else 'colour'}",
     )
-    print_heading(start.network, f": {start.parameters:,} parameters, compiled in {start.compiling:.1f} s\n")
+    print_heading(start.network, f": {start.parameters:,} parameters\n")
 
 
 def _conclude(training: Training, last: Event | None, target: Path) -> None:
@@ -56,7 +56,6 @@ def _conclude(training: Training, last: Event | None, target: Path) -> None:
         typer.echo(f"Stopped in epoch {last.epoch}, after step {last.step:,}.")
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.pictures / last.seconds:,.0f} pictures/s.")
-        held_out = training.history[-1].held_out
-        print_heading(f"{held_out.accuracy:.2%}", f" of the {held_out.pictures:,} held-out pictures right.")
+        print_heading(f"{last.test.accuracy:.2%}", f" of the {last.test.pictures:,} held-out pictures right.")
     print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
     typer.secho(f"  opsin predict {target} PICTURE", dim=True)

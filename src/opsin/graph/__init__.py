@@ -19,11 +19,12 @@ from opsin.graph.core import (
     scope,
     variable,
 )
+from opsin.graph.cut import after, before, gates, settled_gate
 from opsin.graph.graph import Graph, topological
 from opsin.graph.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
 __all__ = [
     "BATCH", "FLOAT", "INPUT", "INT", "VARIABLE", "Dim", "Graph", "Node", "Op", "Shape", "Size", "Tensor",
-    "Type", "apply", "backprop", "bind", "current_scope", "input_tensor", "product", "same_size", "scope",
-    "show", "topological", "variable",
+    "Type", "after", "apply", "backprop", "before", "bind", "current_scope", "gates", "input_tensor", "product",
+    "same_size", "scope", "settled_gate", "show", "topological", "variable",
 ]  # fmt: skip

@@ -8,13 +8,14 @@ copy pays where each number is used for many filters. 1×1 convolutions of strid
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.kernels.conv import Window
 from opsin.kernels.panels import over_panels
 from opsin.kernels.spec import KernelSpec, each, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 
 def copy_run(k: Builder, source: Buffer, target: Buffer, count: int, lanes: int) -> None:
@@ -27,8 +28,9 @@ class ConvPacked(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group.
 
     Arguments: x (N H W C), u (the weights kh kw C × K of `PackPanels`); H, W, OH, OW, stride and dilation down, top,
-    left, count (N · OH · OW); the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels. Scratch, where
-    `copies`: pixels × kh · kw · C.
+    left, count (N · OH · OW); where `spread`, the distances in the epilogue's arrays between pictures, rows and
+    columns of the output; the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels. Scratch: see
+    `scratch`.
     """
 
     window: Window
@@ -36,12 +38,17 @@ class ConvPacked(KernelSpec):
     filters: int
     pixels: int
     copies: bool
+    spread: bool = False
     epilogue: Epilogue = PLAIN
 
     @property
     def depth(self) -> int:
         """Numbers under a window."""
         return self.height * self.window.width * self.window.channels
+
+    def scratch(self, target: Target) -> int:
+        """Elements of scratch memory: the numbers under each window, and where each output goes."""
+        return self.pixels * (self.depth * self.copies + self.spread) + target.lanes
 
     def rows(self, target: Target) -> int:
         """Rows of the register tile: as even as the block allows."""
@@ -53,7 +60,9 @@ class ConvPacked(KernelSpec):
         x, u = k.buffer("x"), k.buffer("u")
         sizes = [k.index(n) for n in ("H", "W", "OH", "OW", "sh", "dh", "top", "left")]
         total = k.index("count")
+        steps = [k.index(n) for n in ("picture_step", "row_step", "column_step")] if self.spread else []
         epilogue = self.epilogue.bind(k)
+        places = Buffer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
         with k.loop(k.begin, k.end) as block:
             first = block * self.pixels
             count = k.minimum(self.pixels, total - first)
@@ -63,15 +72,23 @@ class ConvPacked(KernelSpec):
                 left = k.scratch
             else:
                 left = k.offset(x, first * self.depth)
-            self._multiply(k, target, left, u, first, count, epilogue)
+            if self.spread:
+                with k.loop(0, count) as p:
+                    picture, row, column = (i * n for i, n in zip(_indices(first + p, sizes), steps, strict=True))
+                    k.store(places, p, k.convert("i32", picture + row + column))
+
+            def at(p: Value, first: Value = first) -> Value:
+                return k.convert("index", k.load(places, p)) if self.spread else (first + p) * self.filters
+
+            self._multiply(k, target, left, u, count, at, epilogue)
         return k.kernel()
 
     def _copy(self, k: Builder, lanes: int, x: Buffer, into: Buffer, sizes: list[Value], pixel: Value) -> None:
         """The numbers under the window of output pixel number `pixel`."""
-        height, width, out_height, out_width, stride, dilation, top, left = sizes
+        height, width, _, _, stride, dilation, top, left = sizes
         window = self.window
-        picture, place = pixel // (out_height * out_width), pixel % (out_height * out_width)
-        y, x0 = place // out_width * stride - top, place % out_width * window.stride - left
+        picture, row, column = _indices(pixel, sizes)
+        y, x0 = row * stride - top, column * window.stride - left
         span = 1 if window.dilation > 1 else window.width
         length = span * window.channels
         for r in each(k, 0, k.constant(self.height, pixel.kind)):
@@ -108,8 +125,16 @@ class ConvPacked(KernelSpec):
                 over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
 
     def _multiply(
-        self, k: Builder, target: Target, left: Buffer, u: Buffer, first: Value, count: Value, epilogue: BoundEpilogue
+        self,
+        k: Builder,
+        target: Target,
+        left: Buffer,
+        u: Buffer,
+        count: Value,
+        at: Callable[[Value], Value],
+        epilogue: BoundEpilogue,
     ) -> None:
+        """`at` gives the element where the output of a pixel of the block begins."""
         lanes, rows = target.lanes, self.rows(target)
         pair = 2 * lanes
 
@@ -119,9 +144,10 @@ class ConvPacked(KernelSpec):
             with k.loop(0, self.depth) as i:
                 sums.accumulate(lambda r: k.load(start, i + r * self.depth), right, i * pair)
             for r in range(size):
+                place = at(row + r)
                 for j, width in enumerate(sums.counts()):
                     column = number * pair + j * lanes
-                    epilogue.store(sums.value(r, j), (first + row + r) * self.filters + column, column, width)
+                    epilogue.store(sums.value(r, j), place + column, column, width)
 
         def panel(number: Operand, run: Columns) -> None:
             right = k.offset(u, number * (self.depth * pair))
@@ -132,3 +158,10 @@ class ConvPacked(KernelSpec):
                 tile(row, 1, number, right, run)
 
         over_panels(k, self.filters, lanes, panel)
+
+
+def _indices(pixel: Value, sizes: list[Value]) -> tuple[Value, Value, Value]:
+    """(picture, row, column) of output pixel number `pixel`."""
+    _, _, out_height, out_width, *_ = sizes
+    place = pixel % (out_height * out_width)
+    return pixel // (out_height * out_width), place // out_width, place % out_width

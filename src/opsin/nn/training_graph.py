@@ -7,7 +7,7 @@ from functools import reduce
 
 from opsin import ops
 from opsin.errors import GraphError, ShapeError
-from opsin.graph import BATCH, INT, Graph, Tensor, input_tensor, scope
+from opsin.graph import BATCH, INT, Graph, Tensor, after, before, input_tensor, scope, settled_gate
 from opsin.nn.averages import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
@@ -42,6 +42,34 @@ def training_graph(
     logits, found = run_forward(network, pictures, training=True, frozen=frozen)
     graph = Graph((pictures,), {"logits": logits}, found.updates)
     return training_step(graph, optimizer, loss, found.auxiliaries, ema=ema, soft=soft)
+
+
+def features_graphs(
+    network: Layer,
+    input_shape: PictureShape,
+    optimizer: Optimizer,
+    loss: Loss = cross_entropy,
+    *,
+    ema: float = 0.0,
+    soft: bool = False,
+    frozen: Sequence[str],
+) -> tuple[Graph, Graph]:
+    """The step of `training_graph` in two parts: what never changes, from "pictures" to "features", and a step that
+    takes these as its "pictures". The cut is the last tensor of the `frozen` layers that everything passes through.
+
+    Raises `GraphError` where there is none.
+    """
+    pictures = picture_input(input_shape)
+    logits, found = run_forward(network, pictures, training=True, frozen=frozen)
+    extra = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries)}
+    graph = Graph((pictures,), {"logits": logits} | extra, found.updates)
+    gate = settled_gate(graph, "logits")
+    if gate is None:
+        raise GraphError("no part of the network gives features that stay as they are; freeze its first layers")
+    rest = after(graph, gate)
+    weights = [weight for _, weight in found.auxiliaries]
+    auxiliaries = list(zip([rest.outputs[name] for name in extra], weights, strict=True))
+    return before(graph, gate, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 
 def training_step(

@@ -21,16 +21,16 @@ FOLDS = 5
 class Suspicion:
     """Pictures in the order in which to look at them, the most suspicious first.
 
-    `order` are their numbers, sorted by the probability that the given label has, `given`; `suggested` is the likeliest
-    label and `probability` its probability; all in the order of the pictures. Of the first `flagged` in the
-    order the sure opinion differs from the label (the off-diagonal of the confident joint).
+    `order` are their numbers, sorted by the probability of the label that they have, `given`; `suggested` is the
+    likeliest label and `probability` its probability; the last three in the order of the pictures. `doubtful` is the
+    estimated number of wrong labels, which is how far down the list it is worth looking.
     """
 
     order: NDArray[np.intp]
     given: NDArray[np.float64]
     suggested: NDArray[np.intp]
     probability: NDArray[np.float64]
-    flagged: int
+    doubtful: int
 
 
 def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
@@ -48,9 +48,9 @@ def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int)
 def suspicion(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Suspicion:
     """From out-of-sample `probabilities` N × classes and the given `labels` N.
 
-    A class is sure of a picture when it is at least as probable as, on average, for the pictures with its label. A
-    picture is flagged when the likeliest of the classes that are sure of it is not its label, and its label is not the
-    likeliest of all either.
+    A class is sure of a picture when it is at least as probable as, on average, for the pictures with its label. The
+    pictures whose likeliest sure class is not their label (outside the diagonal of the confident joint) are counted;
+    ranked is by the label's own probability ("self-confidence").
     """
     numbers = np.arange(len(labels))
     given = probabilities[numbers, labels]
@@ -60,6 +60,6 @@ def suspicion(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Suspi
     sure = (probabilities >= usual) & (counts > 0)
     opinion = np.where(sure, probabilities, -1.0).argmax(axis=1)
     suggested = probabilities.argmax(axis=1)
-    flagged = sure.any(axis=1) & (opinion != labels) & (suggested != labels)
-    order = np.lexsort((numbers, given, ~flagged))
-    return Suspicion(order, given, suggested, probabilities[numbers, suggested], int(flagged.sum()))
+    doubtful = sure.any(axis=1) & (opinion != labels) & (suggested != labels)
+    order = np.argsort(given, kind="stable")
+    return Suspicion(order, given, suggested, probabilities[numbers, suggested], int(doubtful.sum()))

@@ -152,5 +152,5 @@ def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
     digest = blake2b(json.dumps(description).encode(), digest_size=32)
     for name in sorted(tensors):
         digest.update(f"\n{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
-        digest.update(tensors[name].reshape(-1).view(np.uint8))
+        digest.update(tensors[name].reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A file that one process holds as long as it lives: the system lets go of it when the process ends, however it does."""
+"""A file that one process holds as long as it lives: however it ends, the system then lets go of the file."""
 
 from __future__ import annotations
 

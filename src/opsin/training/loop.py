@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -38,7 +37,7 @@ from opsin.training.memory import Kept, Memory, Snapshot
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
-from opsin.training.stages import Setting, Work, first_state, held_out, pictures_of, prepare
+from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, pictures_of, prepare
 from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
 WATCH = 50
@@ -181,7 +180,7 @@ class Training:
         """The rest of an epoch and its result; an interruption or a rewind ends it early."""
         memory, first = self.memory, self._epochs_before(self.memory.stage)
         self.clock = perf_counter()
-        with closing(work.feed.epoch(first + memory.epoch + 1, memory.step)) as batches:
+        with epoch_of(work.feed, first + memory.epoch + 1, memory.step) as batches:
             for pictures, labels in batches:
                 if self.interruption.asked:
                     return
@@ -304,7 +303,7 @@ class Training:
     def _inputs(self, work: Work) -> Iterator[Mapping[str, Any]]:
         """What the program was given since the snapshot."""
         memory, first = self.snapshot.memory, self._epochs_before(self.snapshot.memory.stage)
-        with closing(work.feed.epoch(first + memory.epoch + 1, memory.step)) as batches:
+        with epoch_of(work.feed, first + memory.epoch + 1, memory.step) as batches:
             for step, (pictures, labels) in enumerate(batches, start=memory.epoch * len(work.feed) + memory.step):
                 rate = work.rate(step) * memory.factor
                 yield {"pictures": pictures, "labels": labels, "learning_rate": rate}

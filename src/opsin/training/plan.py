@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
+from opsin.data.augment import LEVELS
 from opsin.errors import UsageError
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
@@ -18,7 +19,6 @@ SCHEDULES = ("one_cycle", "cosine", "constant")
 along half a cosine (Loshchilov & Hutter 2017); constant stays after that climb."""
 
 OPTIMIZERS = ("adamw", "sgd")
-AUGMENTATIONS = ("none", "light", "strong")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Stage:
         check_batch(self.batch)
         check_rate(self.learning_rate)
         _check_one_of("schedule", self.schedule, SCHEDULES)
-        _check_one_of("augmentation", self.augment, AUGMENTATIONS)
+        _check_one_of("augmentation", self.augment, LEVELS)
         _check_share("the share of the steps in which the learning rate rises", self.rise, most=1.0)
         if self.features and not self.frozen:
             raise UsageError(f"the stage '{self.name}' learns from features, so it needs the layers that give them")

@@ -176,7 +176,8 @@ def _numbered_folder(name: str) -> Path:
             return folder
     except OSError as error:
         raise UsageError(
-            f"a folder for the run cannot be made in {Path(FOLDER).resolve()} ({error.strerror}); name one: --run FOLDER"
+            f"{Path(FOLDER).resolve()}: the run's folder cannot be made there ({error.strerror}); "
+            "name another with --run FOLDER"
         ) from None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -23,14 +24,17 @@ from opsin.training.events import Score
 from opsin.training.memory import State
 from opsin.training.plan import Plan, Stage
 
+Batch = tuple[NDArray[Any], NDArray[Any]]
+"""What a step takes as "pictures" and "labels"."""
+
 
 class Feed(Protocol):
-    """Where a stage's batches come from: what the step takes as "pictures" and "labels"."""
+    """Where a stage's batches come from."""
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `start` on: the same ones, whatever was asked for before."""
 
 
@@ -67,10 +71,9 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     plan, data, model = setting.plan, setting.data, setting.model
     augmentation = augment.plan_for(stage.augment, data.train, model.preprocessing)
     entropy = nn.losses.soft_cross_entropy if augmentation.mixes else nn.losses.cross_entropy
-    loss = partial(entropy, smoothing=plan.smoothing, class_weights=plan.class_weights)
-    graph = nn.training_graph(
-        setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=augmentation.mixes
-    )
+    augmentation = plan_for(stage.augment, data.train, model.preprocessing)
+    loss, soft = loss_of(plan, augmentation.mixes), augmentation.mixes
+    graph = nn.training_graph(setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=soft)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     program = setting.engine(graph, batch, setting.threads)
@@ -91,6 +94,17 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     return Work(stage, program, feed, rate, network, score, outside, compiling)
 
 
+@contextmanager
+def epoch_of(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batch]]:
+    """The batches of an epoch; whatever prepares them stops at the end."""
+    batches = feed.epoch(number, start)
+    try:
+        yield batches
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()
+
+
 def first_state(layer: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     """How the network of a run begins: every variable of its inference `graph`."""
     return initial_state(layer, graph, seed)
@@ -99,6 +113,12 @@ def first_state(layer: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[A
 def held_out(data: Dataset) -> Pictures:
     """The pictures by which a run measures itself: the validation part, or the test part where there is no other."""
     return data.validation if data.validation is not None else data.test
+
+
+def loss_of(plan: Plan, soft: bool) -> nn.Loss:
+    """Cross-entropy as the plan wants it, of labels or, where they are `soft`, of shares of classes."""
+    loss = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
+    return partial(loss, smoothing=plan.smoothing, class_weights=plan.class_weights)
 
 
 def optimizer_of(plan: Plan) -> Optimizer:

@@ -10,9 +10,10 @@ from opsin.training.events import Epoch, Score
 from opsin.training.fault import Fault
 from opsin.training.memory import Memory
 from opsin.training.plan import Plan, Stage
+from opsin.training.recipe import Recipe
 from opsin.training.stages import held_out
 
-NO_NUMBER = "its values left the finite"
+NO_NUMBER = "values left the finite"
 DOUBTS = (
     "the model is no better than one that always gives the same answer; "
     "try another learning rate, more epochs or more pictures"
@@ -51,14 +52,17 @@ def record(
 
 
 def diverged(stage: Stage, before: Memory, step: int, fault: Fault | None, trouble: str, names: Sequence[str]) -> str:
-    """Why a run ends in the step `step` after the memory `before`, in one line that says what to do."""
-    where = f"step {before.steps + step:,} ({stage.name}, epoch {before.epoch + 1})"
-    lowered = f"though the learning rate had been lowered from {stage.learning_rate:g} to " + (
-        f"{stage.learning_rate * before.factor:g}"
+    """Why a run ends in the step `step` after the memory `before`, and what to do: a line, and one of pictures."""
+    place = f"epoch {before.epoch + 1}" if stage.name == "training" else f"{stage.name}, epoch {before.epoch + 1}"
+    rate = stage.learning_rate * before.factor
+    what = trouble
+    if fault:
+        what = f"the values of {f'layer {fault.layer}' if fault.layer else 'the loss'} left the finite"
+    text = (
+        f"step {before.steps + step:,} ({place}): {what}, though the learning rate had been lowered from "
+        f"{stage.learning_rate:g} to {rate:g}; try {min(rate / 10, Recipe.learning_rate):g}."
     )
-    advice = f"try {min(stage.learning_rate * before.factor / 10, 0.004):g}"
     if fault is None:
-        return f"{where}: {trouble}, {lowered}; {advice}."
-    layer = f"layer {fault.layer}" if fault.layer else "the loss"
-    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    return f"{where}: the values of {layer} left the finite again, {lowered}; {advice}, or look at the pictures of that step: {shown}."
+        return text
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{text}\nThe pictures of that step: {', '.join(names[:SHOWN])}{more}."

@@ -29,7 +29,7 @@ class Mnn:
         _, inputs = job.arrays()
         pictures = np.ascontiguousarray(inputs["pictures"])
         self.pictures = expr.placeholder(list(pictures.shape), expr.NCHW, expr.float)
-        self.pictures.write(pictures.ravel().tolist() if False else pictures)
+        self.pictures.write(pictures)
 
     def step(self) -> Any:
         return self.module.forward(self.pictures).read()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import Any
+
 from opsin.compiler.calls import Argument
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import PARALLEL, Geometry
@@ -30,22 +33,71 @@ def suits(geometry: Geometry) -> bool:
 
 def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
     """Forward. `w` is dense in the order kh kw C K."""
+    _convolve(lower, x, w, geometry, tail, macs)
+
+
+def spread(
+    lower: Lowering, y: View, w: View, size: tuple[int, int], attrs: dict[str, Any], tail: BoundTail, macs: int
+) -> None:
+    """The input gradient of a convolution of any stride, dilation 1: w (K C kh kw), result N C × `size`.
+
+    Inputs that lie at the same place between the strides see the same taps of the kernel: each of these phases is a
+    convolution of stride 1 of its own.
+    """
+    (top, _), (left, _) = attrs["padding"]
+    down, across = attrs["stride"]
+    taps = w.shape[2] * w.shape[3]
+    for row in range(min(down, size[0])):
+        for column in range(min(across, size[1])):
+            first = (row + top) % down, (column + left) % across
+            own = w.sliced((0, 0, *first), w.shape, (1, 1, down, across))
+            kernel = own.shape[2], own.shape[3]
+            out = -(-(size[0] - row) // down), -(-(size[1] - column) // across)
+            shift = (row + top) // down, (column + left) // across
+            margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
+            inverse = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
+            geometry = Geometry(y, w.shape[1], kernel, out, inverse)
+            turned = lower.copy(own.flipped((2, 3)).transposed((2, 3, 0, 1)), row_major(4)) if prod(kernel) else None
+            place = (0, 0, row, column), (1, 1, down, across)
+            share = macs * prod(kernel) // taps
+            _convolve(lower, y, turned, geometry, tail, share, place)
+
+
+def _convolve(
+    lower: Lowering,
+    x: View,
+    w: View | None,
+    geometry: Geometry,
+    tail: BoundTail,
+    macs: int,
+    place: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
+) -> None:
+    """`place` says where in the tail's arrays the outputs go: starts and steps; no `w` is a kernel without taps."""
     kernel, window, out = geometry.kernel, geometry.window, geometry.out
     depth = kernel[0] * kernel[1] * window.channels
-    pack = panels(geometry.filters, lower.target)
-    size = pack * depth * 2 * lower.target.lanes
-    u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
-    lower.free(PackPanels(geometry.filters), [w, u, depth], [w], [u], pack)
+    u = x
+    if w is not None:
+        pack = panels(geometry.filters, lower.target)
+        size = pack * depth * 2 * lower.target.lanes
+        u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
+        lower.free(PackPanels(geometry.filters), [w, u, depth], [w], [u], pack)
     count = x.shape[0] * out[0] * out[1]
     in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.padded and geometry.top == 0
-    in_place = in_place and out == (geometry.height, geometry.width)
+    in_place = (in_place and out == (geometry.height, geometry.width)) or not depth
     pixels = max(1, min(PIXELS, -(-count // PARALLEL)))
-    spec = ConvPacked(window, kernel[0], geometry.filters, pixels, not in_place, tail.epilogue)
+    spec = ConvPacked(window, kernel[0], geometry.filters, pixels, not in_place, place is not None, tail.epilogue)
     words = [geometry.height, geometry.width, *out, geometry.stride[0], geometry.dilation[0]]
-    arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count, *tail.arguments]
+    arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count]
+    if place is None:
+        arguments += tail.arguments
+    else:
+        starts, steps = place
+        strides = tail.results[0].sliced(starts, tail.results[0].shape, steps).strides
+        arguments += [strides[0], strides[2], strides[3]]
+        for view, kind in zip(tail.arguments, [*tail.epilogue.operands, *("same" for _ in tail.results)], strict=True):
+            arguments.append(view.sliced(starts, view.shape, steps) if kind == "same" else view)
     reads = [x, u, *tail.own, *tail.shared]
-    scratch = 0 if in_place else pixels * depth + lower.target.lanes
-    lower.free(spec, arguments, reads, tail.results, -(-count // pixels), scratch, macs)
+    lower.free(spec, arguments, reads, tail.results, -(-count // pixels), spec.scratch(lower.target), macs)
 
 
 def divisor(count: int, most: int) -> int:

@@ -59,6 +59,14 @@ def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[T
     _, _, kh, kw = w.shape
     stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
     (top, _), (left, _) = attrs["padding"]
+    if (
+        stride != (1, 1)
+        and dilation == (1, 1)
+        and packed.suits(Geometry(y, w.shape[1] * groups, (kh, kw), (1, 1), attrs))
+    ):
+        tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
+        packed.spread(lower, y, w, attrs["size"], attrs, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+        return
     if stride != (1, 1):
         y = _spread(lower, y, stride)
     turned = _turned(lower, w, groups)
