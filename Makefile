@@ -39,4 +39,4 @@ oracle: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime
 
 clean:
-	rm -rf $(VENV) digits.opsin
+	rm -rf $(VENV) digits.opsin runs

@@ -66,3 +66,39 @@ class LeNet5Of1998(nn.Module):
     @staticmethod
     def squash(x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(x * (2 / 3))
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 (with the stride) and 1×1 convolutions, and a shortcut."""
+
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(before, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3, self.bn3 = nn.Conv2d(channels, 4 * channels, 1, bias=False), nn.BatchNorm2d(4 * channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = None
+        if stride > 1 or before != 4 * channels:
+            shortcut = nn.Conv2d(before, 4 * channels, 1, stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(4 * channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y += self.downsample(x) if self.downsample else x
+        return self.relu(y)
+
+
+def resnet50() -> nn.Module:
+    """`opsin.zoo.resnet50`, in the way of torchvision's: activations and additions in place."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+    ]  # fmt: skip
+    before = 64
+    for channels, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        for number in range(blocks):
+            layers.append(Bottleneck(before, channels, stride if number == 0 else 1))
+            before = 4 * channels
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 1000))

@@ -11,7 +11,7 @@ import opsin
 
 ROOT = Path(opsin.__file__).parent
 ROOMS = (
-    "errors cache graph ops nn zoo loops kernels compiler engines onnx data model training seeing reporting estimator cli"
+    "errors cache graph ops nn zoo loops kernels compiler engines onnx data model training seeing reporting estimator benchmark cli"
 ).split()
 FRONT_DOORS = {"__init__.py", "__main__.py"}
 KEPT_TO = {"llvmlite": "engines/native/codegen.py", "torch": "engines/torch.py"}

@@ -1,13 +1,20 @@
-"""Batches: order, preprocessing, distortions."""
+"""Batches: order, preprocessing, and how they are prepared ahead."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Generator
 from itertools import chain
+from time import sleep
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from opsin.data import Augmentation, Batches, Pictures, Preprocessing, counter
+from opsin.data import Batches, Pictures, Preprocessing, augment, counter
+from opsin.data import batches as batches_module
+from opsin.data.pixels import View
 from opsin.errors import DataError
 from tests.data.files import noise
 
@@ -55,7 +62,11 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_random_words_are_the_same_everywhere() -> None:
     assert counter.words(2, 1, counter.SHUFFLE, 3).tolist() == [6181737525795396537, 2752523124933609999]
-    draws = counter.uniform(10_000, 0, counter.TABLE)
+    assert (
+        counter.words(1, 1, counter.SHUFFLE, 3, first=4).tolist()
+        == counter.words(5, 1, counter.SHUFFLE, 3)[4:].tolist()
+    )
+    draws = counter.uniform(10_000, 0, counter.AUGMENT)
     assert -1 <= draws.min() < -0.99
     assert 0.99 < draws.max() < 1
 
@@ -93,23 +104,115 @@ def test_constant_pictures_have_a_standard_deviation_all_the_same() -> None:
     assert np.isfinite(values.apply(np.zeros((1, 1, 2, 2), np.uint8))).all()
 
 
-def test_no_distortion_changes_nothing() -> None:
-    pixels = noise(5, 6, 3, 9, 8)
-    still = Augmentation(9, 8, shift=0, turn=0, zoom=0)
-    assert np.array_equal(still.apply(pixels, still.draw(6, 0)), pixels)
+def test_the_layout_in_memory_is_that_of_compiled_programs() -> None:
+    pictures = Pictures(noise(0, 8, 3, 6, 5), np.arange(8, dtype=np.int32) % 2, ("cat", "dog"))
+    for pixels, _ in Batches(pictures, Preprocessing.of(pictures), 4, seed=0).epoch(1):
+        assert pixels.shape == (4, 3, 6, 5)
+        assert pixels.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
-def test_distortions_are_small_and_a_function_of_seed_and_epoch() -> None:
-    pixels = np.zeros((200, 2, 28, 28), np.uint8)
-    pixels[:, 1, 14, 14] = 255
-    pixels[:, 1, 13:16, 13:16] = 255
-    augmentation = Augmentation(28, 28, seed=1)
-    moved = augmentation.apply(pixels, augmentation.draw(200, 1))
-    assert not moved[:, 0].any(), "channels do not mix"
-    rows, columns = (np.nonzero(moved[:, 1])[axis] for axis in (1, 2))
-    assert rows.min() >= 10 and columns.min() >= 10 and rows.max() <= 18 and columns.max() <= 18
-    assert len({picture.tobytes() for picture in moved}) > 20
-    assert np.array_equal(moved, augmentation.apply(pixels, augmentation.draw(200, 1)))
-    assert not np.array_equal(moved, augmentation.apply(pixels, augmentation.draw(200, 2)))
-    other = Augmentation(28, 28, seed=2)
-    assert not np.array_equal(moved, other.apply(pixels, other.draw(200, 1)))
+def photographs(count: int = 150, side: int = 16) -> Pictures:
+    return Pictures(noise(1, count, 3, side, side), np.arange(count, dtype=np.int32) % 3, ("cat", "dog", "mouse"))
+
+
+@pytest.mark.parametrize("level", augment.LEVELS)
+def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the blocks begin in which batches are prepared, and however many threads do."""
+    pictures = photographs()
+    preprocessing = Preprocessing.of(pictures)
+    limits = augment.plan_for(level, pictures, preprocessing)
+    batch = 8 * 3 * 16 * 16 * 4
+    monkeypatch.setattr(batches_module, "BLOCK", 3 * batch)
+    whole = list(Batches(pictures, preprocessing, 8, 5, limits).epoch(2))
+    assert len(whole) == 19
+    for start in (0, 1, 2, 3, 7, 18, 19):
+        rest = list(Batches(pictures, preprocessing, 8, 5, limits, threads=3).epoch(2, start))
+        assert len(rest) == 19 - start
+        for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
+            assert pixels.tobytes() == again.tobytes()
+            assert targets.tobytes() == same.tobytes()
+
+
+def test_batches_are_the_consumers_to_keep() -> None:
+    pictures = photographs()
+    batches = Batches(pictures, Preprocessing.of(pictures), 8, seed=5)
+    kept = list(batches.epoch(1))
+    copies = [pixels.copy() for pixels, _ in batches.epoch(1)]
+    for (pixels, _), copy in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(pixels, copy)
+        pixels[:] = 0
+    for (pixels, _), copy in zip(batches.epoch(1), copies, strict=True):
+        np.testing.assert_array_equal(pixels, copy)
+
+
+class Slow(View):
+    """Pictures whose reading takes a while, and fails from number `broken` on."""
+
+    def __init__(self, count: int, seconds: float, broken: int | None = None) -> None:
+        super().__init__(count, (1, 4, 4))
+        self.seconds, self.broken, self.reads = seconds, broken, 0
+
+    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
+        self.reads += 1
+        sleep(self.seconds)
+        if self.broken is not None and (numbers >= self.broken).any():
+            raise DataError("photo.jpg is cut short")
+        return np.zeros((len(numbers), 1, 4, 4), np.uint8)
+
+    def take(self, numbers: NDArray[np.intp]) -> View:
+        raise NotImplementedError
+
+
+def slow_batches(monkeypatch: pytest.MonkeyPatch, view: Slow) -> Batches:
+    """Batches of four, one at a time."""
+    monkeypatch.setattr(batches_module, "BLOCK", 1)
+    return Batches(Pictures(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("opsin-batches")]
+
+
+def test_waiting_is_measured_and_preparing_goes_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = slow_batches(monkeypatch, Slow(40, 0.02))
+    for _ in batches.epoch(0):
+        pass
+    assert 0.15 < batches.waited < 2
+    batches = slow_batches(monkeypatch, Slow(40, 0.005))
+    iterator = batches.epoch(0)
+    next(iterator)
+    first = batches.waited
+    for _ in iterator:
+        sleep(0.03)
+    assert batches.waited - first < 0.1
+
+
+def test_what_goes_wrong_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = slow_batches(monkeypatch, Slow(40, 0, broken=39))
+    with pytest.raises(DataError, match=r"photo\.jpg is cut short"):
+        list(batches.epoch(0))
+    assert not threads()
+
+
+def test_closing_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = Slow(4000, 0.001)
+    iterator = slow_batches(monkeypatch, view).epoch(0)
+    next(iterator)
+    assert threads()
+    assert isinstance(iterator, Generator)
+    iterator.close()
+    assert not threads()
+    assert view.reads < 10
+
+
+def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = Slow(4000, 0.05)
+    batches = slow_batches(monkeypatch, view)
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.12, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in batches.epoch(0):
+            pass
+    assert not threads()
+    assert view.reads < 20

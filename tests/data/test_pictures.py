@@ -83,7 +83,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("not a picture at all")
     (tmp_path / "empty.png").touch()
     for name, text in {
-        "notes.jpg": "notes.jpg is not a picture that can be read; give a PNG, JPEG or other common picture file",
+        "notes.jpg": "notes.jpg is not a picture but text; give a PNG, JPEG or other common picture file",
         "empty.png": "empty.png is empty, not a picture; save it again or leave it out",
         "missing.png": "missing.png: there is no such file; give the path of a picture",
         ".": ". is a folder, not a picture",

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from opsin.loops import F32, I32, Builder, Kernel, Target
+from opsin.loops import F32, I32, U8, Builder, Kernel, Target
 from tests.kernels.support import TARGETS, call_native, guarded, margins_hold
 from tests.loops.support import ROWS, agree
 
@@ -126,3 +126,26 @@ def test_blocks_are_what_begin_and_end_say(target: Target) -> None:
         k.store(y, i, k.convert("i32", i * 10))
     (found,) = agree(k.kernel(), [np.full(6, 77, np.int32)], target, begin=2, end=5)
     assert found.tolist() == [77, 77, 20, 30, 40, 77]
+
+
+@each_row
+@pytest.mark.parametrize("wide", [False, True], ids=["scalar", "vector"])
+def test_bytes_from_anywhere(wide: bool, target: Target) -> None:
+    """Every value from 0 to 255 comes as itself, from places in any order, counted from an offset."""
+    lanes = target.lanes if wide else 1
+    k = Builder("bytes")
+    x, places, y = k.buffer("x", U8), k.buffer("places", I32), k.buffer("y", I32)
+    with k.loop(0, 256, lanes) as i:
+        k.store(y, i, k.load_bytes(k.offset(x, 3), k.load(places, i, lanes)))
+    data = np.random.default_rng(0).permutation(259).astype(np.uint8)
+    order = np.random.default_rng(1).permutation(256).astype(np.int32)
+    found = agree(k.kernel(), [data, order, np.zeros(256, np.int32)], target)[-1]
+    np.testing.assert_array_equal(found, data[3:][order])
+
+
+def test_bytes_are_loaded_from_bytes() -> None:
+    k = Builder("wrong")
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
+        k.load_bytes(k.buffer("x"), k.spread(0, 4, I32))
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
+        k.load_bytes(k.buffer("b", U8), k.spread(0.0, 4))

@@ -54,6 +54,35 @@ def test_cross_entropy(
     compare(ours, theirs, scale * rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32))
 
 
+def shares(rng: np.random.Generator, *shape: int) -> Array:
+    """Positive numbers whose rows sum to 1."""
+    numbers = rng.random(shape)
+    return numbers / numbers.sum(1, keepdims=True)
+
+
+@needs_torch
+@pytest.mark.parametrize("smoothing", [0.0, 0.15])
+def test_soft_cross_entropy(smoothing: float, rng: np.random.Generator) -> None:
+    theirs = partial(torch.nn.functional.cross_entropy, label_smoothing=smoothing)
+    compare(
+        partial(losses.soft_cross_entropy, smoothing=smoothing), theirs, rng.standard_normal((9, 5)), shares(rng, 9, 5)
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_whole_labels_are_shares_too(
+    smoothing: float, weights: tuple[float, ...] | None, rng: np.random.Generator
+) -> None:
+    logits, labels = rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32)
+    hard = partial(losses.cross_entropy, smoothing=smoothing, class_weights=weights)
+    soft = partial(losses.soft_cross_entropy, smoothing=smoothing, class_weights=weights)
+    value, (slope,) = value_and_gradients(hard, logits, labels)
+    other, (other_slope, _) = value_and_gradients(soft, logits, np.eye(5)[labels])
+    np.testing.assert_allclose(other, value, rtol=1e-14)
+    np.testing.assert_allclose(other_slope, slope, rtol=1e-13, atol=1e-15)
+
+
 @needs_torch
 @pytest.mark.parametrize("scale", [0.0, 1.0, 500.0])
 def test_binary_cross_entropy(scale: float, rng: np.random.Generator) -> None:
@@ -92,6 +121,9 @@ def test_what_does_not_fit_is_refused() -> None:
     message = "cross_entropy: expected logits N × classes and N labels, got N × 5 and N × 5"
     with pytest.raises(ShapeError, match=re.escape(message)):
         losses.cross_entropy(logits, logits)
+    message = "soft_cross_entropy: expected logits N × classes and targets of the same shape, got N × 5 and N int"
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        losses.soft_cross_entropy(logits, labels)
     with pytest.raises(ShapeError, match="cross_entropy: 2 class weights for 5 classes; give one a class"):
         losses.cross_entropy(logits, labels, class_weights=(1, 2))
     with pytest.raises(UsageError, match="cross_entropy: smoothing is a share of at least 0 and below 1, not 1"):

@@ -29,7 +29,7 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def diverge(data: Dataset, network: nn.Layer, **options: Any) -> Diverged:
     with pytest.raises(Diverged) as caught:
         train(network, data, **{"epochs": 30, "batch": 8, "learning_rate": 0.01, "engine": reference, **options})
-    assert str(caught.value).count("\n") == 1
+    assert str(caught.value).count("\n") == 2
     return caught.value
 
 

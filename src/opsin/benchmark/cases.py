@@ -14,7 +14,7 @@ from opsin import nn, zoo
 from opsin.benchmark.layered import Layered, layered, steady
 from opsin.benchmark.onnx_file import write_onnx
 from opsin.errors import ShapeError, UsageError
-from opsin.graph import show
+from opsin.graph import bind, show
 
 TRAIN, INFER = "train", "infer"
 RATE, MOMENTUM = 0.01, 0.9
@@ -50,7 +50,9 @@ class Case:
         return f"{self.network}, {doing}, batch {self.batch}, {show(self.shape)}, {threads}"
 
 
-def cases(given: Sequence[str], tasks: Sequence[str], batches: Sequence[int], size: int | None, threads: int) -> list[Case]:
+def cases(
+    given: Sequence[str], tasks: Sequence[str], batches: Sequence[int], size: int | None, threads: int
+) -> list[Case]:
     """A case for each task, network and batch: `given` as NAME or NAME:BATCH,BATCH, or the standard ones."""
     found = []
     for task in tasks:
@@ -59,7 +61,11 @@ def cases(given: Sequence[str], tasks: Sequence[str], batches: Sequence[int], si
             entry = zoo.find(name)
             channels, rows, columns = entry.input_shape
             shape = (channels, rows, columns) if size is None else (channels, size, size)
-            wanted = whole_numbers(own, text) if colon and (given or not batches) else batches or [1 if task == INFER else 16]
+            wanted = (
+                whole_numbers(own, text)
+                if colon and (given or not batches)
+                else batches or [1 if task == INFER else 16]
+            )
             found += [Case(name, task, batch, shape, threads) for batch in wanted]
     return found
 
@@ -98,7 +104,11 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> Material:
     try:
         description = layered(case.network, network, case.shape, case.task == TRAIN)
         graph = nn.trace(network, case.shape)
-        whole = nn.training_graph(network, case.shape, nn.optimizers.SGD(momentum=MOMENTUM)) if case.task == TRAIN else graph
+        whole = (
+            nn.training_graph(network, case.shape, nn.optimizers.SGD(momentum=MOMENTUM))
+            if case.task == TRAIN
+            else graph
+        )
     except ShapeError as error:
         raise UsageError(f"{case.network} does not take {show(case.shape)} pictures: {error}") from None
     rng = np.random.default_rng(seed)
@@ -114,7 +124,7 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> Material:
     np.savez(paths[1], pictures=pictures, labels=labels)
     if case.task == INFER:
         write_onnx(paths[2], description, weights, case.batch)
-    macs = sum(int(node.op.macs(node)) for node in whole.bind(case.batch).nodes)
+    macs = sum(bind(node.op.macs(node), case.batch) for node in whole.nodes)
     return Material(description, paths[0], paths[1], paths[2] if case.task == INFER else None, macs)
 
 

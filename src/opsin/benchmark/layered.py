@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Layered:
-    """A network; `outputs` are the logits and, in training, those of auxiliary classifiers, with their losses' weights."""
+    """A network; `outputs` are the logits and those of auxiliary classifiers, with their losses' weights."""
 
     name: str
     input: nn.PictureShape
@@ -106,9 +106,8 @@ class _Lifting:
         """`first` and what follows from it inside the same layer."""
         group = {first: None}
         for node in moving:
-            if node.scope == first.scope and any(t.node in group for t in node.inputs):
-                group[node] = None
-            elif node.scope == first.scope and set(node.inputs) & set(first.inputs) & self.numbers.keys():
+            shared = set(node.inputs) & set(first.inputs) & self.numbers.keys()
+            if node.scope == first.scope and (shared or any(t.node in group for t in node.inputs)):
                 group[node] = None
         return list(group)
 
@@ -169,7 +168,9 @@ class _Lifting:
 
     def _unknown(self, node: Node) -> UsageError:
         where = f"layer {node.scope} of {self.name}" if node.scope else self.name
-        return UsageError(f"{where} applies '{node.op.name}' in a way that `opsin bench` cannot write for other libraries")
+        return UsageError(
+            f"{where} applies '{node.op.name}' in a way that `opsin bench` cannot write for other libraries"
+        )
 
 
 def _moving(graph: Graph) -> list[Node]:

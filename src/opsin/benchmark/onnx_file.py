@@ -1,4 +1,4 @@
-"""Writes a list of layers as an ONNX file, for libraries that only predict. Operators of opset 17, weights in raw bytes.
+"""Writes a list of layers as an ONNX file, for libraries that only predict: operators of opset 17, weights as they are.
 
 Protocol Buffers' wire format is written here: a field is its number and kind in a varint, then a varint, four bytes, or
 a length and so many bytes (protobuf.dev/programming-guides/encoding). Field numbers are those of `onnx.proto`.
@@ -109,7 +109,8 @@ OPERATORS: dict[str, Callable[[Step], bytes]] = {
 
 def _constants(step: Step) -> dict[str, NDArray[Any]]:
     """What ONNX takes as further operands, by name."""
-    attrs, made = step.attrs, {}
+    attrs = step.attrs
+    made: dict[str, Any] = {}
     if step.op == "relu6":
         made = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
     elif step.op == "slice":  # the batch's axis stays whole
@@ -117,7 +118,9 @@ def _constants(step: Step) -> dict[str, NDArray[Any]]:
         made = {"starts": attrs["starts"][1:], "stops": attrs["stops"][1:], "axes": axes, "steps": attrs["steps"][1:]}
     elif step.op == "pad":
         made = {"pads": [*attrs["low"], *attrs["high"]]}
-    return {f"c{step.output}.{key}": np.asarray(value, getattr(value, "dtype", np.int64)) for key, value in made.items()}
+    return {
+        f"c{step.output}.{key}": np.asarray(value, getattr(value, "dtype", np.int64)) for key, value in made.items()
+    }
 
 
 def _pads(attrs: Mapping[str, Any]) -> list[int]:

@@ -43,3 +43,22 @@ def check(
 ) -> int:
     """Read every picture once and say what is wrong: unreadable files, duplicates, leaks, classes too small."""
     return command("check")(data, size, cache_size, out, json)
+
+
+@app.command()
+def show(
+    data: Data,
+    augment: Annotated[
+        str, typer.Option(metavar="LEVEL", help="How much is changed in training: none, light or strong.")
+    ] = "light",
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="by the pictures", help="Read the pictures as squares of N × N."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", show_default="DATA-contact-sheet.png", help="Where the sheet is saved."),
+    ] = None,
+) -> int:
+    """Draw a contact sheet: a picture of each class, and what training makes of it for the network."""
+    return command("show")(data, augment, size, out)

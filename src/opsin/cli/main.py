@@ -13,6 +13,7 @@ import typer
 
 from opsin import __version__
 from opsin.cli import data as data_commands
+from opsin.cli import training
 from opsin.cli.lazy import command
 from opsin.cli.output import INTERRUPTED, print_error
 from opsin.errors import OpsinError
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(training.train)
+app.command()(training.runs)
 app.add_typer(data_commands.app)
 
 ModelFile = Annotated[
@@ -51,36 +54,6 @@ def opsin(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def train(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="'digits' (built in), a folder with MNIST's files, or a folder with one folder of pictures per class.",
-        ),
-    ],
-    network: Annotated[str, typer.Option(metavar="NAME", help="The network's name.")] = "lenet5",
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", show_default="by the data's size", help="How often every picture is seen."),
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures in one training step.")] = 64,
-    learning_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="The highest rate of the one-cycle schedule.")
-    ] = 0.004,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and data give the same bits.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", show_default="every core", help="Threads to compute with.")
-    ] = None,
-    out: Annotated[
-        str | None, typer.Option(show_default="DATA.opsin", metavar="FILE", help="Where the model is saved.")
-    ] = None,
-) -> int:
-    """Train a network and save it as a model file. Ctrl-C ends the training early and keeps the model."""
-    return command("train")(data, network, epochs, batch, learning_rate, seed, threads, out)
 
 
 @app.command()
@@ -128,6 +101,59 @@ def describe(
 ) -> int:
     """Show the layers of a network: shapes, parameters, multiply-adds, receptive fields, memory."""
     return command("describe")(network_or_model, input, classes, json, diagram)
+
+
+@app.command()
+def bench(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK[:BATCH]]…",
+            show_default="the usual ones, with usual batches",
+            help="Names of networks, each with its own batches where --batch does not suit: resnet18 lenet5:1,64.",
+        ),
+    ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Training steps only.")] = False,
+    infer: Annotated[bool, typer.Option("--infer", help="Inference only.")] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", show_default="16 in training, 1 in inference", help="Pictures at once."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default="what each was made for", help="Rows and columns of a picture."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", show_default="every core", help="Threads, the same for all.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="How many turns everybody has.")] = 9,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long a turn takes, at least a call.")
+    ] = 0.5,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PYTHON",
+            show_default=False,
+            help="The interpreter that has pytorch, onnxruntime, openvino, mnn, tensorflow or jax. May be repeated. "
+            "Others are compared if they are installed here.",
+        ),
+    ] = None,
+    scaling: Annotated[
+        bool,
+        typer.Option(
+            "--scaling", help="Instead: how Opsin's time grows with batch, size of pictures, depth, and fewer threads."
+        ),
+    ] = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures, too.")] = None,
+    markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write tables in Markdown, too.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE.svg", help="Draw the results, too.")] = None,
+) -> int:
+    """Measure Opsin's speed against PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow and JAX, in turns."""
+    tasks = [task for task, wanted in (("train", train), ("infer", infer)) if wanted]
+    return command("bench")(
+        networks or [], tasks, batch, size, threads, rounds, seconds, peer or [], scaling, (json, markdown, plot)
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -56,12 +56,12 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Seque
         typer.echo(line)
 
 
-def write_aside(path: str, text: str) -> None:
-    """Writes a file, whole or not at all; `UsageError` where it cannot be written."""
+def write_aside(path: str, content: str | bytes) -> None:
+    """Writes a file, whole or not at all, text as UTF-8; `UsageError` where it cannot be written."""
     aside = f"{path}.{os.getpid()}.part"
     try:
-        with open(aside, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(aside, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.replace(aside, path)
     except OSError as error:
         with suppress(OSError):

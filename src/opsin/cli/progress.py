@@ -47,7 +47,7 @@ class Lines:
         elif isinstance(event, Rewound):
             self._warn("Step back: ", _rewound(event))
         elif isinstance(event, StoppedEarly):
-            self.say(f"stopped after epoch {event.epoch}: no better than epoch {event.best} for {event.patience} epochs")
+            self.say(f"stopped: {event.patience} epochs after epoch {event.best} none was better")
 
     def stage(self, stage: StageStarted) -> None:
         self.now, self.begin, self.done = stage, perf_counter(), 0

@@ -21,7 +21,8 @@ class Call:
     `blocks`: for each picture where `split` is IMAGE, in all otherwise. `reads` and `writes` say for
     each buffer whether the block of a picture (or a chunk) touches that picture's part alone, which
     lets calls follow each other, picture by picture, without waiting for the other threads.
-    `scratch` counts float32 elements of memory of a thread's own.
+    `scratch` counts float32 elements of memory of a thread's own. `scope` is the layer, `label` the operation,
+    `direction` its part of the step (see `roles`), and `fused` the operations computed along with it.
     """
 
     spec: KernelSpec
@@ -34,6 +35,8 @@ class Call:
     scope: str = ""
     label: str = ""
     macs: int = 0
+    direction: str = ""
+    fused: tuple[str, ...] = ()
 
 
 @dataclass

@@ -2,16 +2,18 @@
 
 A `Cluster` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
 anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
-stored. Nodes join the cluster of an operand where no path leads out of the cluster and back into
+stored. Sums by channel of what a cluster computes, or reads, are taken in the same sweep. Nodes join the cluster of an operand where no path leads out of the cluster and back into
 it; cheap derivatives that only the backward pass reads move there, so that their operands are
 kept and not they.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node, Tensor
+from opsin.compiler.simplify import by_channel
+from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
 
 POINTWISE = frozenset(
     "add subtract multiply divide maximum minimum greater equal where negate exp log sqrt tanh sigmoid erf absolute "
@@ -20,16 +22,32 @@ POINTWISE = frozenset(
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
 """Operations whose kernels take an epilogue."""
 
+ENOUGH, CHANNELS = 64 * 1024, 16
+"""Numbers that a sum by channel should add up to be worth a sweep of its own, and channels it should have."""
+
+
+def sweeps(node: Node) -> bool:
+    """Whether `node`, a sum, leaves only the channels of something large."""
+    (x,) = node.inputs
+    size = math.prod(x.shape)  # type: ignore[arg-type]
+    return by_channel(x, node.attrs["axes"]) and size >= ENOUGH and x.shape[1] >= CHANNELS  # type: ignore[operator]
+
 
 @dataclass(eq=False)
 class Cluster:
-    """Nodes computed together, in order; `anchor` comes before them if there is one."""
+    """Nodes computed together, in order; `anchor` comes before them if there is one, `sums` by channel after them."""
 
     nodes: list[Node] = field(default_factory=list)
     anchor: Node | None = None
+    sums: list[Node] = field(default_factory=list)
 
     def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(([self.anchor] if self.anchor else []) + self.nodes)
+        return iter(([self.anchor] if self.anchor else []) + self.nodes + self.sums)
+
+    @property
+    def shape(self) -> Shape:
+        """Of what is computed, before it is summed."""
+        return self.nodes[0].output.shape if self.nodes else self.sums[0].inputs[0].shape
 
 
 class Clusters:
@@ -111,17 +129,56 @@ class Clusters:
         """Makes `node` the anchor of the cluster that finishes its sums, where one does."""
         tensor = node.output
         readers = {self.of.get(user) for user in self.graph.users[tensor]} - {None}
-        for cluster in sorted((c for c in readers if c), key=lambda c: self.position[c.nodes[0]]):
-            fits = (
-                cluster.anchor is None
-                and cluster.nodes[0].output.shape == tensor.shape
-                and all(t.dtype == FLOAT for n in cluster.nodes for t in (*n.inputs, *n.outputs))
-                and not any(n.op.name in ("one_hot", "bernoulli", "cast") for n in cluster.nodes)
-            )
-            if fits and self.closes(cluster.nodes, self.mask(cluster) | 1 << self.position[node]):
+        for cluster in sorted((c for c in readers if c and c.nodes), key=lambda c: self.position[c.nodes[0]]):
+            fits = cluster.anchor is None and cluster.nodes[0].output.shape == tensor.shape and _plain(cluster)
+            mask = self.mask(cluster) | 1 << self.position[node]
+            if fits and self.closes(cluster.nodes, mask) and self._without_sums(cluster):
                 cluster.anchor = node
                 self.of[node] = cluster
                 return
+
+    def _without_sums(self, cluster: Cluster) -> bool:
+        """Gives a cluster's sums, with what only they need, to one of their own, if that stores nothing more."""
+        tail = set(cluster.sums)
+        for node in reversed(cluster.nodes):
+            if node.output not in self.roots and tail.issuperset(self.graph.users[node.output]):
+                tail.add(node)
+        rest = [node for node in cluster.nodes if node not in tail]
+        read = {t for node in tail for t in node.inputs if t.node in rest}
+        if not rest or any(not self.is_kept(t) for t in read):
+            return False
+        if cluster.sums:
+            own = Cluster([node for node in cluster.nodes if node in tail], sums=cluster.sums)
+            cluster.nodes, cluster.sums = rest, []
+            self.of.update(dict.fromkeys(own, own))
+        return True
+
+    def sum(self, node: Node) -> None:
+        """Has the sum `node` taken by a cluster that computes its operand or reads it, or by one of its own."""
+        (tensor,) = node.inputs
+        twin = next((u for u in self.graph.users[tensor] if u.op.name == "variance" and u.attrs == node.attrs), None)
+        if twin is not None:  # the two are found in one pass
+            cluster = self.of.setdefault(twin, Cluster(anchor=twin))
+            cluster.sums.append(node)
+            self.of[node] = cluster
+            return
+        home = self.of.get(tensor.node)
+        users = [self.of[user] for user in self.graph.users[tensor] if user in self.of]
+        for cluster in dict.fromkeys([*([home] if home else []), *users]):
+            fits = cluster.anchor is None and cluster.shape == tensor.shape and _plain(cluster)
+            nodes, mask = [*cluster.nodes, *cluster.sums, node], self.mask(cluster) | 1 << self.position[node]
+            if fits and self.closes(nodes, mask):
+                cluster.sums.append(node)
+                self.of[node] = cluster
+                return
+        self.of[node] = Cluster(sums=[node])
+
+
+def _plain(cluster: Cluster) -> bool:
+    """Whether a cluster reads and makes nothing but real numbers that lie in memory."""
+    return all(t.dtype == FLOAT for n in cluster.nodes for t in (*n.inputs, *n.outputs)) and not any(
+        n.op.name in ("one_hot", "bernoulli", "cast") for n in cluster.nodes
+    )
 
 
 def clusters(graph: Graph) -> list[Cluster]:
@@ -133,6 +190,9 @@ def clusters(graph: Graph) -> list[Cluster]:
     for node in reversed(graph.nodes):
         if node in state.of:
             state.sink(node)
+    for node in graph.nodes:
+        if node.op.name == "sum" and sweeps(node):
+            state.sum(node)
     for node in graph.nodes:
         if node.op.name in ANCHORS:
             state.anchor(node)

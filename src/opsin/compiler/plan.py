@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from opsin.compiler.arena import lifetimes, place, room
@@ -10,11 +10,12 @@ from opsin.compiler.calls import Call
 from opsin.compiler.cluster import Cluster, clusters
 from opsin.compiler.delay import delay
 from opsin.compiler.lower import Lowering, lower_cluster
+from opsin.compiler.roles import UPDATE, directions
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.variables import in_place, place_inputs
 from opsin.compiler.views import Buffer, View
-from opsin.graph import Graph, Tensor
+from opsin.graph import Graph, Node, Tensor
 from opsin.kernels.expression import IDENTITY
 from opsin.loops import Target
 
@@ -48,6 +49,8 @@ class Plan:
     table_size: int
     arena_size: int
     scratch_size: int
+    recomputed: int = 0
+    """Multiply-adds of the backward pass that the forward pass has done already, to save memory."""
 
     @property
     def calls(self) -> list[Call]:
@@ -73,14 +76,21 @@ class Plan:
         """Memory of the program, all threads' scratch apart."""
         return 4 * (self.permanent_size + self.table_size + self.arena_size)
 
+    def bytes_with(self, threads: int) -> int:
+        """Memory of the program on so many threads."""
+        return self.bytes + 4 * self.scratch_size * threads
+
 
 def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
     """Plans `graph` (bound to `batch` or free) for processors like `target`; `exact`: no Winograd."""
     return plan_simplified(simplify(graph.bind(batch)), batch, target, exact)
 
 
-def plan_simplified(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
-    """As `make_plan`, of a graph that is bound and simplified already."""
+def plan_simplified(
+    graph: Graph, batch: int, target: Target, exact: bool = False, again: Collection[Node] = ()
+) -> Plan:
+    """As `make_plan`, of a graph that is bound and simplified already; `again` computes for a second time."""
+    roles = directions(graph, again)
     views = place_inputs(graph)
     order = clusters(graph)
     places, order = in_place(graph, order, views)
@@ -88,13 +98,28 @@ def plan_simplified(graph: Graph, batch: int, target: Target, exact: bool = Fals
     lower = Lowering(batch, chunk, target, exact)
     lower.views.update(views)
     for cluster in order:
+        start = len(lower.calls)
         lower_cluster(lower, cluster, _kept(graph, cluster), places)
+        _explain(lower.calls[start:], cluster, roles)
+    start = len(lower.calls)
+    lower.scope, lower.label = "", "copy"
     outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
     _update(lower, graph)
+    for call in lower.calls[start:]:
+        call.direction = UPDATE
     once, always = _prepared(lower.calls)
     setup = schedule(once, by_image=False)
     groups = setup + delay(schedule(always, by_image=batch >= CHUNK))
     return _placed(graph, lower, groups, len(setup), views, outputs)
+
+
+def _explain(calls: list[Call], cluster: Cluster, roles: Mapping[Node, str]) -> None:
+    """Notes which part of the step the calls of one cluster are; the last computes what is fused."""
+    leader = cluster.anchor or [*cluster][-1]
+    for call in calls:
+        call.direction = roles[leader]
+    if calls:
+        calls[-1].fused = tuple(dict.fromkeys(node.op.name for node in cluster.nodes if node is not leader))
 
 
 def _prepared(calls: list[Call]) -> tuple[list[Call], list[Call]]:

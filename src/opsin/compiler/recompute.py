@@ -1,10 +1,10 @@
 """Activations computed again in the backward pass instead of kept for it (checkpointing).
 
-Backpropagation reads what the forward pass made, so that at its turning point nearly all of that is in memory. A graph in
-which the backward pass reads a second computation of some tensors, from others that are kept, needs less (Griewank &
-Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). The
-second computation is made of the same operations on the same values, and so has the same bits; what is updated once a
-step, such as running statistics, still comes from the first.
+Backpropagation reads what the forward pass made, so that at its turning point nearly all of that is in memory. A
+graph in which the backward pass reads a second computation of some tensors, from others that are kept, needs less
+(Griewank & Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost",
+2016). The second computation is made of the same operations on the same values, and so has the same bits; what is
+updated once a step, such as running statistics, still comes from the first.
 """
 
 from __future__ import annotations
@@ -52,8 +52,11 @@ def stored(graph: Graph, batch: int) -> list[Stored]:
     return [_priced(t, known, fed, batch) for t in found]
 
 
-def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> Graph:
-    """`graph` with the backward pass reading a second computation of the tensors `dropped`, all of them `stored`."""
+def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Graph, frozenset[Node]]:
+    """`graph` with the backward pass reading a second computation of the tensors `dropped`, all of them `stored`.
+
+    The nodes of the second computation come with it.
+    """
     inside = forward_nodes(graph)
     fed = _fed([node for node in graph.nodes if node in inside])
     kept = {s.tensor for s in stored(graph, batch)} - set(dropped)
@@ -65,22 +68,31 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> Graph:
             return again[t]
         if t.node.op in (INPUT, VARIABLE) or t.node not in fed or not _per_picture(t, batch):
             return t
-        # Fusion must not compute both in one sweep, which would keep the second as it did the first; it does not
-        # look through a change of shape, even one to the same shape.
-        again[t] = apply(OPS["reshape"], (t,), {"shape": t.shape}, t.node.scope).output
+        again[t] = _apart(t)
         return again[t]
 
     wanted = {t for t in dropped if t not in kept}
+    copies = []
     for node in _between(wanted, kept, fed, batch):
         copy = apply(node.op, tuple(operand(t) for t in node.inputs), node.attrs, node.scope)
+        copies.append(copy)
         again.update(zip(node.outputs, copy.outputs, strict=True))
-    new: dict[Tensor, Tensor] = {t: again[t] for t in wanted}
+    new: dict[Tensor, Tensor] = {t: _apart(again[t]) for t in wanted}
     for node in graph.nodes:
         if node not in inside and any(t in new for t in node.inputs):
             made = apply(node.op, tuple(new.get(t, t) for t in node.inputs), node.attrs, node.scope)
             new.update(zip(node.outputs, made.outputs, strict=True))
     updates = {name: t if t.node in inside else new.get(t, t) for name, t in graph.updates.items()}
-    return Graph(graph.inputs, graph.outputs, updates)
+    return Graph(graph.inputs, graph.outputs, updates), frozenset(copies)
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """`tensor` for readers that are not to be fused with what makes it.
+
+    The second computation must neither happen in one sweep with the first, which would keep it as long, nor wait for
+    the gradients. Fusion does not look through a change of shape, even one to the same shape.
+    """
+    return apply(OPS["reshape"], (tensor,), {"shape": tensor.shape}, tensor.node.scope).output
 
 
 def macs(graph: Graph) -> int:

@@ -1,17 +1,20 @@
 """A graph with the same meaning and fewer nodes.
 
 Arithmetic on constants is done here once; adding zero, multiplying by one and reshaping to the same
-shape go away; equal nodes become one.
+shape go away; equal nodes become one; factors that do not change along the axes of a sum are taken out of it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from opsin.graph import INPUT, INT, VARIABLE, Graph, Node, Op, Tensor, apply
 from opsin.ops import OPS
+
+Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]"
 
 FOLDED = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
 
@@ -30,6 +33,10 @@ def simplify(graph: Graph) -> Graph:
         identity = _identity(node, inputs)
         if identity is not None:
             return (identity,)
+        if node.op.name == "sum":
+            return _factored(make, node, inputs[0])
+        if node.op.name == "variance" and not by_channel(inputs[0], node.attrs["axes"]):
+            return _variance(make, node, inputs[0])
         pooled = _masked_pooling(node, inputs)
         if pooled is not None:
             x, g = pooled.inputs
@@ -41,6 +48,77 @@ def simplify(graph: Graph) -> Graph:
         return make(op, operands, attrs, node.scope)
 
     return graph.rewrite(change)
+
+
+def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether a reduction of `x` leaves its channels, axis 1, alone."""
+    long = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
+    return len(x.shape) >= 2 and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
+
+
+def _factored(make: Make, node: Node, x: Tensor) -> Node:
+    """The sum of a product, with the factors that do not change along the summed axes taken out of it.
+
+    The gradients of a batch normalisation's parts are sums that differ in nothing else: then they become one.
+    """
+    axes = node.attrs["axes"]
+    factors = _factors(x)
+    outside = [f for f in factors if _constant_along(f, len(x.shape), axes)]
+    inside = [f for f in factors if f not in outside]
+    negative = x.node.op.name == "negate"
+    if not (outside or negative) or not any(f.shape == x.shape for f in inside):
+        return make(node.op, (x,), node.attrs, node.scope)
+
+    def product(of: list[Tensor]) -> Tensor:
+        result = of[0]
+        for factor in of[1:]:
+            result = make(OPS["multiply"], (result, factor), {}, node.scope).output
+        return result
+
+    total = make(node.op, (product(inside),), node.attrs, node.scope)
+    if outside:
+        total = make(OPS["multiply"], (total.output, product(outside)), {}, node.scope)
+    return make(OPS["negate"], (total.output,), {}, node.scope) if _sign(x) < 0 else total
+
+
+def _factors(x: Tensor) -> list[Tensor]:
+    """The factors of a product of any depth, signs left out."""
+    name = x.node.op.name
+    if name == "negate":
+        return _factors(x.node.inputs[0])
+    if name == "multiply":
+        return [f for operand in x.node.inputs for f in _factors(operand)]
+    return [x]
+
+
+def _sign(x: Tensor) -> int:
+    """-1 where the factors' product has to be negated to be `x`."""
+    name = x.node.op.name
+    if name == "negate":
+        return -_sign(x.node.inputs[0])
+    if name == "multiply":
+        return _sign(x.node.inputs[0]) * _sign(x.node.inputs[1])
+    return 1
+
+
+def _constant_along(factor: Tensor, rank: int, axes: tuple[int, ...]) -> bool:
+    """Whether `factor`, broadcast to `rank` dimensions, is the same all along `axes`."""
+    lead = rank - len(factor.shape)
+    return all(axis < lead or factor.shape[axis - lead] == 1 for axis in axes)
+
+
+def _variance(make: Make, node: Node, x: Tensor) -> Node:
+    """A variance as its parts, for axes that no kernel takes in one pass."""
+    axes, scope = node.attrs["axes"], node.scope
+    count = np.prod([x.shape[axis] for axis in axes], dtype=np.int64)
+    share = make(OPS["constant"], (), {"value": float(1 / count)}, scope).output
+
+    def mean(of: Tensor) -> Node:
+        total = make(OPS["sum"], (of,), {"axes": axes}, scope).output
+        return make(OPS["multiply"], (total, share), {}, scope)
+
+    centred = make(OPS["subtract"], (x, mean(x).output), {}, scope).output
+    return mean(make(OPS["multiply"], (centred, centred), {}, scope).output)
 
 
 def _masked_pooling(node: Node, inputs: tuple[Tensor, ...]) -> Node | None:

@@ -66,10 +66,10 @@ class Problem:
 
 
 class ItemError(DataError):
-    """One item cannot be used. The text names it and says what to do; `problem` is the same for a receipt."""
+    """One item cannot be used. The text names it and says what to do; `problem` says it to a receipt."""
 
-    def __init__(self, problem: Problem, advice: str) -> None:
-        super().__init__(f"{problem.name} {advice}")
+    def __init__(self, text: str, problem: Problem) -> None:
+        super().__init__(text)
         self.problem = problem
 
 

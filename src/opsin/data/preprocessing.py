@@ -77,9 +77,7 @@ class Preprocessing:
     def read(self, source: Source, name: str) -> NDArray[np.uint8]:
         """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
         pixels = read_picture(source, name, self.shape, self.crop)
-        if self.dark_background and border(pixels[None])[0] > LIGHT:
-            return 255 - pixels
-        return pixels
+        return _dark(pixels[None])[0] if self.dark_background else pixels
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -101,6 +99,31 @@ class Preprocessing:
         if not sound:
             raise DataError("the preprocessing's numbers make no sense")
         return made
+
+
+class Inverted(View):
+    """Pictures as `Preprocessing.read` gives them to a network that knows light on dark."""
+
+    def __init__(self, pixels: View) -> None:
+        super().__init__(len(pixels), (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
+        self.pixels = pixels
+
+    @staticmethod
+    def where(pixels: Pixels) -> Pixels:
+        """Inverts the pictures with a light border; an array at once, a view when it is read."""
+        return Inverted(pixels) if isinstance(pixels, View) else _dark(pixels)
+
+    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
+        return _dark(self.pixels.read(numbers))
+
+    def take(self, numbers: NDArray[np.intp]) -> View:
+        return Inverted(self.pixels.take(numbers))
+
+
+def _dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 N×C×H×W, inverted where the border is light."""
+    light = border(pixels) > LIGHT
+    return np.where(light[:, None, None, None], 255 - pixels, pixels) if light.any() else pixels
 
 
 def _sample(pixels: Pixels) -> Pixels:

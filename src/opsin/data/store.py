@@ -77,7 +77,7 @@ class StoreFile:
         """Fills contiguous `into` with the first bytes of a row."""
         with self._lock:
             self._file.seek(row * self.stride)
-            self._fill(memoryview(into).cast("B"))
+            self._fill(into.data.cast("B"))
 
 
 class StoreWriter:
@@ -91,7 +91,7 @@ class StoreWriter:
         self._file, self._aside, self._lock = os.fdopen(handle, "wb", buffering=0), Path(aside), Lock()
 
     def put(self, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-        content = memoryview(np.ascontiguousarray(pixels)).cast("B")
+        content = np.ascontiguousarray(pixels).data.cast("B")
         with self._lock:
             self._file.seek(row * self.stride)
             _write(self._file.write, content)

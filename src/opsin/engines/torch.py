@@ -224,6 +224,7 @@ MEANING: dict[str, Callable[..., Tensor]] = {
     "log": torch.log,
     "matmul": _matmul,
     "max": lambda x, axes: torch.amax(x, axes, keepdim=True),
+    "variance": lambda x, axes: torch.var(x, axes, correction=0, keepdim=True),
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,
     "maximum": torch.maximum,

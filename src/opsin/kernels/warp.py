@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opsin.kernels.spec import KernelSpec
-from opsin.loops import F32, I32, U8, Buffer, Builder, Kernel, Kind, Target, Value
+from opsin.loops import F32, I32, U8, Buffer, Builder, Kernel, Kind, Operand, Target, Value
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Warp(KernelSpec):
         height, width, rows, columns = (k.index(name) for name in ("height", "width", "out_height", "out_width"))
         scales, shifts = ([k.load(buffer, channel) for channel in range(self.channels)] for buffer in (scale, shift))
         last_row, last_column = (_both(k, k.convert("i32", size - 1)) for size in (height, width))
-        size, whole = self.channels * (self.channels + 1), columns // target.lanes * target.lanes
+        size, parts = self.channels * (self.channels + 1), _parts(columns, target.lanes)
         with k.loop(k.begin, k.end) as image:
             planes = [k.offset(x, (image * self.channels + c) * height * width) for c in range(self.channels)]
             goal = k.offset(y, image * rows * columns * self.channels)
@@ -59,10 +59,9 @@ class Warp(KernelSpec):
             with k.loop(0, rows) as row:
                 r = k.convert("float", k.convert("i32", row))
                 start, line = (a[0] + a[1] * r, a[3] + a[4] * r), k.offset(goal, row * columns * self.channels)
-                with k.loop(0, whole, target.lanes) as column:
-                    self._pixels(k, picture, start, column, line, target.lanes)
-                with k.loop(whole, columns) as column:
-                    self._pixels(k, picture, start, column, line, 1)
+                for lanes, first, stop in parts:
+                    with k.loop(first, stop, lanes) as column:
+                        self._pixels(k, picture, start, column, line, lanes)
             self._clear(k, goal, columns, [k.convert("index", k.load(boxes, image * 4 + i)) for i in range(4)])
         return k.kernel()
 
@@ -120,6 +119,17 @@ class Warp(KernelSpec):
         top, bottom, left, right = box
         with k.loop(top, bottom) as row, k.loop(left * self.channels, right * self.channels) as place:
             k.store(goal, row * columns * self.channels + place, k.constant(0.0, Kind(F32)))
+
+
+def _parts(count: Value, lanes: int) -> list[tuple[int, Operand, Value]]:
+    """The places from 0 to `count`, so many lanes at a time: whole vectors, fours, and what is left one by one."""
+    parts: list[tuple[int, Operand, Value]] = []
+    done: Operand = 0
+    for size in sorted({lanes, 4}, reverse=True):
+        stop = count // size * size
+        parts.append((size, done, stop))
+        done = stop
+    return [*parts, (1, done, count)]
 
 
 def _both(k: Builder, value: Value) -> tuple[Value, Value]:

@@ -7,7 +7,7 @@ from functools import reduce
 
 from opsin import ops
 from opsin.errors import GraphError, ShapeError
-from opsin.graph import BATCH, INT, Graph, Tensor, after, before, input_tensor, scope, settled_gate
+from opsin.graph import BATCH, INT, Graph, Tensor, after, before, gates, input_tensor, scope, settled_gate
 from opsin.nn.averages import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
@@ -61,14 +61,16 @@ def features_graphs(
     """
     pictures = picture_input(input_shape)
     logits, found = run_forward(network, pictures, training=True, frozen=frozen)
-    extra = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries)}
-    graph = Graph((pictures,), {"logits": logits} | extra, found.updates)
-    gate = settled_gate(graph, "logits")
+    gate = settled_gate(Graph((pictures,), {"logits": logits}, found.updates), "logits")
     if gate is None:
         raise GraphError("no part of the network gives features that stay as they are; freeze its first layers")
+    # Auxiliary classifiers of frozen layers have nothing to teach these, and are left out with all that they update.
+    kept = [(tensor, weight) for tensor, weight in found.auxiliaries if gate in gates(pictures, tensor)]
+    updates = {name: value for name, value in found.updates.items() if gate in (gates(pictures, value) or [gate])}
+    extra = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(kept)}
+    graph = Graph((pictures,), {"logits": logits} | extra, updates)
     rest = after(graph, gate)
-    weights = [weight for _, weight in found.auxiliaries]
-    auxiliaries = list(zip([rest.outputs[name] for name in extra], weights, strict=True))
+    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(extra, kept, strict=True)]
     return before(graph, gate, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from opsin.graph import Tensor
-from opsin.ops.arithmetic import add, multiply, square, subtract
-from opsin.ops.reduce import mean
+from opsin.ops.arithmetic import add, multiply, subtract
+from opsin.ops.reduce import mean, variance
 from opsin.ops.registry import misfit
 from opsin.ops.reshape import reshape
 from opsin.ops.unary import rsqrt
@@ -22,7 +22,7 @@ def batch_norm_training(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-
     axes = [axis for axis in range(x.rank) if axis != 1]
     centre = mean(x, axes, keepdims=True)
     centred = subtract(x, centre)
-    spread = mean(square(centred), axes, keepdims=True)
+    spread = variance(x, axes, keepdims=True)
     scale = multiply(_by_channel(x, gamma), rsqrt(add(spread, eps)))
     y = add(multiply(centred, scale), _by_channel(x, beta))
     return y, reshape(centre, gamma.shape), reshape(spread, gamma.shape)

@@ -41,7 +41,32 @@ class Max(Primitive):
         return Sample((x,), {"axes": random_axes(rng, x.ndim)}, (0,))
 
 
-_max = register(Max())
+class Variance(Primitive):
+    """x → the mean squared distance from the mean over `axes` (sorted, counted from the front), which stay with size 1.
+
+    A primitive, since its gradient is simpler than that of its parts: what flows through the mean adds up to nothing.
+    """
+
+    name = "variance"
+
+    def infer(self, x: Type, *, axes: tuple[int, ...]) -> Type:
+        need_float(self.name, x)
+        return Type(reduced(self.name, x.shape, axes), x.dtype)
+
+    def evaluate(self, x: Array, *, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.var(axis=axes, keepdims=True))
+
+    def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
+        (x,), axes = node.inputs, node.attrs["axes"]
+        count = product(tuple(x.shape[axis] for axis in axes))
+        return (multiply(subtract(x, mean(x, axes, keepdims=True)), multiply(multiply(g, inverse(count)), 2.0)),)
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        x = sampling.normal(rng, sampling.shape(rng, 1))
+        return Sample((x,), {"axes": random_axes(rng, x.ndim)}, (0,))
+
+
+_max, _variance = register(Max()), register(Variance())
 
 
 def max(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
@@ -58,7 +83,7 @@ def mean(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = Fa
 
 def variance(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The mean squared distance from the mean over `axes`, biased (divided by the full count)."""
-    return mean(square(subtract(x, mean(x, axes, keepdims=True))), axes, keepdims)
+    return reduce_with(_variance, x, axes, keepdims)
 
 
 def inverse(count: Dim) -> float | Size:

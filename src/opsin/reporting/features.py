@@ -77,12 +77,17 @@ def _is_weight(tensor: Tensor) -> bool:
 def find_trunk(model: Model) -> Trunk:
     """The published trunk of the model's network, where its weights are at hand without a download; else its own."""
     weights = WEIGHTS.get(model.network)
-    if model.record.get("pretrained") and weights is not None and weights.package is not None:
+    if _was_pretrained(model) and weights is not None and weights.package is not None:
         try:
             return _published(model)
         except OpsinError:  # the package is gone, or the network was changed
             pass
     return _trunk(model, cut(model.graph), model, published=False)
+
+
+def _was_pretrained(model: Model) -> bool:
+    plan = model.record.get("plan")
+    return isinstance(plan, dict) and plan.get("pretrained") is True
 
 
 def _published(model: Model) -> Trunk:

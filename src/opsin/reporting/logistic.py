@@ -20,7 +20,7 @@ PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)
 
 MEMORY = 10
 ITERATIONS = 200
-ENOUGH = 1e-5
+ENOUGH = 1e-4
 """The share of the objective that an iteration has to take off, or it was the last one."""
 
 Floats = NDArray[np.float32]

@@ -67,7 +67,8 @@ class ClassFigures:
         return 2 * self.recall.count / both if both else 0.0
 
     def to_data(self) -> dict[str, Any]:
-        return {"name": self.name, "recall": self.recall.to_data(), "precision": self.precision.to_data(), "f1": self.f1}
+        shares = {"recall": self.recall.to_data(), "precision": self.precision.to_data()}
+        return {"name": self.name, **shares, "f1": self.f1}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from opsin.training.memory import Kept, Memory, Snapshot
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
-from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, pictures_of, prepare
+from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, names_of, prepare
 from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
 WATCH = 50
@@ -51,11 +51,11 @@ LOWER = 0.1
 
 
 class Training:
-    """One run: iterating over it trains and yields events; then `model` is the result.
+    """One run: iterating over it trains and yields events; then `model` is the result, saved as `saved`.
 
-    With a `run` everything is written to its folder, and a run that was begun before goes on from its last checkpoint.
-    `network` is a layer of one's own, where the plan's is none of the zoo. What cannot work is refused here, before
-    anything is trained.
+    With a `run` everything is written to its folder, and a run that was begun before goes on from its last checkpoint;
+    a new one may be set afterwards, so that what is refused leaves no folder. `network` is a layer of one's own, where
+    the plan's is none of the zoo. What cannot work is refused here, before anything is trained.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Training:
         out: Path | None = None,
         threads: int | None = None,
         engine: Engine = compile_native,
+        warnings: Sequence[str] = (),
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
@@ -84,7 +85,7 @@ class Training:
             nn.layer_kinds(layer), engine=engine, threads=threads,
         )  # fmt: skip
         self.setting = Setting(plan, data, layer, self.model, engine, threads)
-        self.warnings: list[str] = []
+        self.warnings = list(warnings)
         self.saved: Path | None = None
         self.guess = float(np.log(len(data.classes)))  # the loss of one who guesses
         self.interruption = Interruption()
@@ -128,6 +129,10 @@ class Training:
                 if self.run and not isinstance(event, Step):
                     self.run.log({"event": type(event).__name__.lower(), **asdict(event)})
                 yield event
+        except Diverged as error:
+            if self.run:
+                self.run.log({"event": "diverged", "text": str(error)})
+            raise
         finally:
             if self.run:
                 self.run.close()
@@ -141,6 +146,7 @@ class Training:
         )  # fmt: skip
         for path in self.run.damaged if self.run else ():
             yield Warning(f"{path} is damaged; training goes on from the checkpoint before it")
+        yield from self._warnings()
         with self.interruption:
             while self.memory.stage < len(plan.stages) and not self.interruption.asked:
                 yield from self._stage()
@@ -247,8 +253,7 @@ class Training:
         yield epoch
         if self.run:
             self._checkpoint(self.run)
-        yield from (Warning(text) for text in self.warnings)
-        self.warnings.clear()
+        yield from self._warnings()
         if memory.stopped:
             waited = self._waiting(stage.name)
             yield StoppedEarly(stage.name, memory.epoch, memory.epoch - waited, waited)
@@ -267,7 +272,12 @@ class Training:
         try:
             run.save(self.snapshot)
         except TrainingError as error:
-            self.warnings = [f"{error}; training goes on without it"]
+            self.warnings.append(f"{error}; training goes on without it")
+
+    def _warnings(self) -> Iterator[Event]:
+        """Those that have gathered since."""
+        yield from (Warning(text) for text in self.warnings)
+        self.warnings.clear()
 
     # -- when numbers leave the finite ------------------------------------------------------------
 
@@ -290,7 +300,7 @@ class Training:
         fault = find_fault(work.program, self.snapshot.state, islice(self._inputs(work), passed))
         step = fault.step if fault else passed
         number = 1 + self._epochs_before(before.stage) + before.epoch
-        names = pictures_of(self.data, self.plan.seed, work.program.batch, number, before.step + step - 1)
+        names = names_of(self.data, work.chosen(number, before.step + step - 1))
         kept = self.best or self.good
         if kept:
             self._save(kept, "diverged")

@@ -78,8 +78,9 @@ class Plan:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.stages:
-            raise UsageError("a plan has at least one stage; give Stage(epochs=…)")
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) < len(names):
+            raise UsageError(f"a plan has stages with different names, at least one, not {names}")
         if self.size is not None and self.size < 1:
             raise UsageError(f"the side of the pictures must be at least 1 pixel, not {self.size}")
         check_seed(self.seed)
@@ -104,7 +105,10 @@ class Plan:
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON has it."""
-        return asdict(self)
+        data = asdict(self)
+        data["stages"] = [{**stage, "frozen": list(stage["frozen"])} for stage in data["stages"]]
+        data["class_weights"] = None if self.class_weights is None else list(self.class_weights)
+        return data
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Plan:

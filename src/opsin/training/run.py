@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin import __version__
+from opsin.engines.native import codegen
 from opsin.errors import TrainingError, UsageError
 from opsin.training.checkpoint import Checkpoints, sync_folder
 from opsin.training.lock import Held, Lock
@@ -134,7 +135,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def made_with() -> dict[str, str]:
     """What the bits of a result may depend on besides plan and data."""
     packages = {name: version(name) for name in ("numpy", "llvmlite", "pillow")}
-    return {"opsin": __version__, "python": platform.python_version(), "machine": platform.machine(), **packages}
+    target = codegen.host().target.name
+    return {"opsin": __version__, "python": platform.python_version(), "target": target, **packages}
 
 
 def _locked(folder: Path) -> Lock:

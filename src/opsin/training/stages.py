@@ -41,7 +41,8 @@ class Feed(Protocol):
 @dataclass(frozen=True, eq=False)
 class Work:
     """A stage ready to run. `network` makes the network's state of the program's; `score` measures such a state on the
-    held-out pictures; `outside` is what of the network's state the program does not hold.
+    held-out pictures; `outside` is what of the network's state the program does not hold; `chosen` are the numbers of
+    the pictures in a step (from 0) of an epoch.
     """
 
     stage: Stage
@@ -50,6 +51,7 @@ class Work:
     rate: Schedule
     network: Callable[[State], dict[str, NDArray[Any]]]
     score: Callable[[State], Score]
+    chosen: Callable[[int, int], NDArray[np.intp]]
     outside: State
     compiling: float
 
@@ -70,10 +72,10 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
     augmentation = augment.plan_for(stage.augment, data.train, model.preprocessing)
-    entropy = nn.losses.soft_cross_entropy if augmentation.mixes else nn.losses.cross_entropy
-    augmentation = plan_for(stage.augment, data.train, model.preprocessing)
     loss, soft = loss_of(plan, augmentation.mixes), augmentation.mixes
-    graph = nn.training_graph(setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=soft)
+    graph = nn.training_graph(
+        setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=soft, frozen=stage.frozen
+    )
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     program = setting.engine(graph, batch, setting.threads)
@@ -90,8 +92,12 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
         model.load_state(values)
         return Score.of(model.evaluate(held_out(data)))
 
+    def chosen(epoch: int, step: int) -> NDArray[np.intp]:
+        order = counter.order(len(data.train), plan.seed, counter.SHUFFLE, epoch)
+        return np.resize(order, len(feed) * batch)[step * batch : (step + 1) * batch]
+
     rate = schedule_of(stage, stage.epochs * len(feed))
-    return Work(stage, program, feed, rate, network, score, outside, compiling)
+    return Work(stage, program, feed, rate, network, score, chosen, outside, compiling)
 
 
 @contextmanager
@@ -137,11 +143,8 @@ def schedule_of(stage: Stage, steps: int) -> Schedule:
     return warm_up(constant(stage.learning_rate), rise)
 
 
-def pictures_of(data: Dataset, seed: int, batch: int, epoch: int, step: int) -> list[str]:
-    """The names of the pictures in step `step` (from 0) of an epoch; their numbers where they have no names."""
-    count = -(-len(data.train) // batch) * batch
-    order = np.resize(counter.order(len(data.train), seed, counter.SHUFFLE, epoch), count)
-    chosen = order[step * batch : (step + 1) * batch]
+def names_of(data: Dataset, chosen: NDArray[np.intp]) -> list[str]:
+    """The names of these pictures of the training part; their numbers where they have none."""
     names = data.train.names
     return [names[number] if names else f"picture {number}" for number in chosen]
 

@@ -19,7 +19,9 @@ from opsin.benchmark.workers.worker import Arrays, Job, serve
 class Mnn:
     def __init__(self, job: Job) -> None:
         path = f"{job.folder}/{os.getpid()}.mnn"
-        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", job.onnx, "--MNNModel", path, "--bizCode", "bench"])
+        _tools.mnnconvert(
+            ["mnnconvert", "-f", "ONNX", "--modelFile", job.onnx, "--MNNModel", path, "--bizCode", "bench"]
+        )
         settings = {"backend": "CPU", "numThread": job.threads, "precision": "high", "power": "high"}
         manager = nn.create_runtime_manager((settings,))
         *_, logits = job.network["outputs"]

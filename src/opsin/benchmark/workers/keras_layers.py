@@ -1,6 +1,6 @@
 """Keras on TensorFlow or on JAX, with channels last, which is all that both have on processors.
 
-TensorFlow runs the step as a graph, or compiled by XLA; JAX compiles it by XLA and reuses the memory of what it updates.
+TensorFlow runs the step as a graph, or compiled by XLA; JAX compiles it by XLA, and what it updates keeps its memory.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class Network:
 
     def _slice(self, step: dict[str, Any], x: Any) -> Any:
         attrs = step["attrs"]
-        channels, rows, columns = (slice(*c) for c in zip(*(attrs[k][1:] for k in ("starts", "stops", "steps")), strict=True))
+        channels, rows, columns = (
+            slice(*c) for c in zip(*(attrs[k][1:] for k in ("starts", "stops", "steps")), strict=True)
+        )
         return x[:, rows, columns, channels]
 
     def _pad(self, step: dict[str, Any], x: Any) -> Any:
@@ -154,7 +156,7 @@ class Session:
     def loss(self, outputs: Any, labels: Any) -> Any:
         """Cross-entropy, with the shares of auxiliary classifiers."""
         measure = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        terms = [share * measure(labels, logits) for share, logits in zip(self.shares, outputs, strict=True)]
+        terms = [share * measure(labels, logits) for share, logits in zip(self.shares, _all(outputs), strict=True)]
         return sum(terms[1:], terms[0])
 
     def results(self) -> Arrays:
@@ -185,7 +187,7 @@ class TensorFlow(Session):
         return loss
 
     def _infer(self, pictures: Any, _: Any) -> Any:
-        return self.model(pictures, training=False)[0]
+        return _all(self.model(pictures, training=False))[0]
 
 
 class Jax(Session):
@@ -193,9 +195,8 @@ class Jax(Session):
         """The number of threads comes with the environment (NPROC)."""
 
     def ready(self) -> None:
-        self.state = [
-            [v.value for v in variables] for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
-        ]  # fmt: skip
+        model = self.model
+        self.state = [[v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)]
         if self.job.task == "train":
             self.state.append([v.value for v in self.optimizer.variables])
             self.run = self.backend.jit(self._train, donate_argnums=0)
@@ -219,7 +220,12 @@ class Jax(Session):
         return loss, [trainable, others, memory]
 
     def _infer(self, state: Any, pictures: Any) -> Any:
-        return self.model.stateless_call(*state, pictures, training=False)[0][0]
+        return _all(self.model.stateless_call(*state, pictures, training=False)[0])[0]
+
+
+def _all(outputs: Any) -> Any:
+    """The outputs as a list: Keras leaves the list out where there is one."""
+    return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
 if __name__ == "__main__":

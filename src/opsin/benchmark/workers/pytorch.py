@@ -62,24 +62,31 @@ class Network:
             assert not any(attrs["interior"])
             widths = [w for pair in zip(attrs["low"][::-1], attrs["high"][::-1], strict=True) for w in pair]
             return self.graph.call_function(functional.pad, (x[0], widths))
-        padding = attrs.get("padding", ((0, 0), (0, 0)))
+        padding = attrs.get("padding", ((0, 0), (0, 0)))  # ((top, bottom), (left, right))
         if any(low != high for low, high in padding):
             assert op == "conv2d"
             x[0] = self.graph.call_function(functional.pad, (x[0], [*padding[1], *padding[0]]))
             padding = ((0, 0), (0, 0))
         name = f"{op}{step['output']}"
-        self.modules.add_module(name, self._module(step, tuple(low for low, _ in padding)))
+        self.modules.add_module(name, self._module(step, (padding[0][0], padding[1][0])))
         self.names |= {f"{name}.{role}": full for role, full in step["parameters"].items()}
         return self.graph.call_module(name, (x[0],))
 
-    def _module(self, step: dict[str, Any], padding: tuple[int, ...]) -> nn.Module:
+    def _module(self, step: dict[str, Any], padding: tuple[int, int]) -> nn.Module:
         op, attrs, bias = step["op"], step["attrs"], "bias" in step["parameters"]
         channels = self.shapes[step["inputs"][0]][0]
         match op:
             case "conv2d":
                 kernel = attrs["kernel"]
                 return nn.Conv2d(
-                    channels, step["shape"][0], kernel, attrs["stride"], padding, attrs["dilation"], attrs["groups"], bias
+                    channels,
+                    step["shape"][0],
+                    kernel,
+                    attrs["stride"],
+                    padding,
+                    attrs["dilation"],
+                    attrs["groups"],
+                    bias,
                 )
             case "linear":
                 return nn.Linear(channels, step["shape"][0], bias)
@@ -110,7 +117,8 @@ class PyTorch:
         layout = torch.channels_last if "channels_last" in job.mode else torch.contiguous_format
         network = Network(job.network)
         network.load(weights)
-        self.module: Any = network.module.to(memory_format=layout)
+        module: Any = network.module  # PyTorch's types know no `memory_format` here
+        self.module = module.to(memory_format=layout)
         self.pictures = torch.from_numpy(inputs["pictures"]).contiguous(memory_format=layout)
         if job.task == "train":
             self.labels = torch.from_numpy(inputs["labels"]).long()
@@ -128,7 +136,7 @@ class PyTorch:
         self.module.eval()
         if "frozen" in mode:
             with torch.inference_mode():
-                traced = torch.jit.trace(self.module, self.pictures)
+                traced = torch.jit.trace(self.module, self.pictures)  # type: ignore[no-untyped-call]
                 self.module = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
         elif "compile" in mode:
             torch._inductor.config.freezing = True  # what TORCHINDUCTOR_FREEZING=1 sets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsin.compiler.cluster import ANCHORS, Cluster
-from opsin.compiler.lower import matmul, move, pool, reduce, windows
+from opsin.compiler.lower import matmul, move, pool, reduce, sweep, windows
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import lower_pointwise
 from opsin.compiler.views import Places
@@ -18,9 +18,13 @@ assert ANCHORED.keys() == ANCHORS
 
 def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
-    node = cluster.anchor or cluster.nodes[-1]
+    node = cluster.anchor or (cluster.nodes or cluster.sums)[-1]
     lower.scope, lower.label = node.scope, node.op.name
-    if cluster.anchor is None:
+    if node.op.name == "variance":
+        sweep.variance(lower, node, cluster)
+    elif cluster.sums:
+        sweep.lower_sums(lower, cluster, kept)
+    elif cluster.anchor is None:
         lower_pointwise(lower, cluster, kept, places)
     elif node.op.name in ANCHORED:
         ANCHORED[node.op.name](lower, node, cluster, kept, places)

@@ -62,10 +62,14 @@ class Draft:
 
 def draft(lower: Lowering, cluster: Cluster) -> Draft:
     """The expression of `cluster`; operand 0 is the anchor's sum where there is one."""
-    shape = cluster.nodes[0].output.shape
+    shape = cluster.shape
     made = Draft(shape)  # type: ignore[arg-type]
     if cluster.anchor is not None:
         made.operand(cluster.anchor.output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(shape)))
+    elif cluster.sums:  # constants take their lanes from an operand that lies in memory
+        inside = set(cluster.nodes)
+        outer = (t for node in (*cluster.nodes, *cluster.sums) for t in node.inputs if t.node not in inside)
+        _operand(lower, made, next(t for t in outer if constant_value(t) is None))
     for node in cluster.nodes:
         made.number[node.output] = _node(lower, made, node)
     return made
@@ -135,21 +139,23 @@ def draft_epilogue(lower: Lowering, cluster: Cluster) -> Draft:
     return made
 
 
+def stream_kind(view: View, channel: int) -> str:
+    """How an operand goes along with an array: `scalar`, `channel` (a value for each index of that axis), `same`."""
+    used = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
+    if not used:
+        return "scalar"
+    return "channel" if used == {channel} and view.strides[channel] == 1 else "same"
+
+
 def bind_epilogue(
     lower: Lowering, made: Draft, kept: list[Tensor], places: dict[Tensor, View], order: tuple[int, ...], channel: int
 ) -> BoundTail:
     """`made` for a kernel whose output lies in `order`, with dimension `channel` as its columns."""
     kinds, views = [], []
     for view in made.operands[1:]:
-        used = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
-        if not used:
-            kinds.append("scalar")
-        elif used == {channel} and view.strides[channel] == 1:
-            kinds.append("channel")
-        else:
-            kinds.append("same")
-            view = lower.dense(view, order)
-        views.append(view)
+        kind = stream_kind(view, channel)
+        kinds.append(kind)
+        views.append(lower.dense(view, order) if kind == "same" else view)
     results = []
     for tensor in kept:
         place = places.get(tensor)

@@ -12,12 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.data.intake.looks import LOOK
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, Problem, Source
 from opsin.data.store import DIGEST, root
-
-LOOK_HEIGHT, LOOK_WIDTH = 16, 18
-LOOK = LOOK_HEIGHT * LOOK_WIDTH + 3
-"""Bytes of a picture's look: a grey thumbnail, then the mean of red, green and blue."""
 
 UNKNOWN, READ, SEEN, FAILED = range(4)
 """How much is known: nothing; digest and header; all; that it cannot be used."""
@@ -62,26 +59,34 @@ class Facts:
 ARRAYS = ("state", "digests", "sizes", "grey", "colourless", "looks")
 
 
-def recall(path: Path, source: Source) -> tuple[Facts, list[str]]:
-    """What `remember` wrote of those items that have not changed since, and the stamp of each item."""
+def recall(path: Path, source: Source, stamps: list[str]) -> Facts:
+    """What `remember` wrote of those items whose name and stamp are still the same."""
     names = [item.name for item in source.items]
-    stamps = [source.stamp(index) for index in range(len(names))]
     facts = Facts.unknown(len(names))
     try:
         with np.load(path, allow_pickle=False) as stored:
             kept = {name: stored[name] for name in ARRAYS}
             index = json.loads(stored["index"].tobytes())
-        rows = {(name, stamp): row for row, (name, stamp) in enumerate(zip(index["names"], index["stamps"], strict=True))}
-        pairs = [(new, rows.get((name, stamp), -1)) for new, (name, stamp) in enumerate(zip(names, stamps, strict=True))]
-        pairs = [(new, old) for new, old in pairs if old >= 0 and stamps[new]]
-        new, old = np.array(pairs, np.intp).reshape(-1, 2).T
+        new, old = _pairs(names, stamps, index["names"], index["stamps"])
         for name in ARRAYS:
             getattr(facts, name)[new] = kept[name][old]
         problems = {int(row): Problem(*problem) for row, problem in index["problems"].items()}
         facts.problems = {int(n): problems[int(o)] for n, o in zip(new, old, strict=True) if facts.state[n] == FAILED}
-    except Exception:  # a damaged file may raise anything; it is read anew
-        return Facts.unknown(len(names)), stamps
-    return facts, stamps
+    except Exception:  # a damaged file may raise anything; everything is then read anew
+        return Facts.unknown(len(names))
+    return facts
+
+
+def _pairs(
+    names: list[str], stamps: list[str], old_names: list[str], old_stamps: list[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The numbers of what is the same, in the new list and in the old one."""
+    if names == old_names and stamps == old_stamps and all(stamps):
+        return np.arange(len(names)), np.arange(len(names))
+    rows = {pair: row for row, pair in enumerate(zip(old_names, old_stamps, strict=True)) if pair[1]}
+    pairs = [(new, rows[pair]) for new, pair in enumerate(zip(names, stamps, strict=True)) if pair in rows]
+    new, old = np.array(pairs, np.intp).reshape(-1, 2).T
+    return new, old
 
 
 def remember(path: Path, facts: Facts, source: Source, stamps: list[str]) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from opsin.data.intake import words
 from opsin.data.items import PARTS, Problem
 
 EXACT, NEAR = "exact", "near"
-
-CLASSES_SHOWN = 10
-"""So many classes have a line of their own on the terminal, the largest and the smallest; the file has all."""
-NAMES_SHOWN = 3
-
-UNEVEN = 3.0
-"""From this ratio of the largest to the smallest class on, the imbalance is pointed out."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,8 @@ class Receipt:
 
     `counts` are the usable pictures of each class by part, `division` says in a sentence where the parts come from,
     `shape` is what the pictures became (channels, height, width). A group of `duplicates` is a leak where it lies in
-    several parts, and a conflict where it has several labels. `lost` are classes without a single usable picture,
+    several parts, and a conflict where it has several labels; without `compared` only those that are equal were looked
+    for. `lost` are classes without a single usable picture,
     `single` those with one, which cannot be measured. `cached` of the pictures were not read again.
     """
 
@@ -73,11 +68,11 @@ class Receipt:
     sizes: Sizes | None = None
     problems: tuple[Problem, ...] = ()
     duplicates: tuple[Duplicates, ...] = ()
+    compared: bool = True
     lost: tuple[str, ...] = ()
     single: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: int = 0
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def pictures(self) -> int:
@@ -117,3 +112,7 @@ class Receipt:
             "leaks": [asdict(group) for group in self.leaks],
             "conflicts": [asdict(group) for group in self.conflicts],
         }
+
+    def text(self, full: bool = False) -> str:
+        """The receipt for people: a screenful, or `full`, with every file by its name."""
+        return words.text(self, full)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from opsin.compiler.calls import CHUNK, FREE, IMAGE, Call
+from opsin.compiler.fit import fitted_plan
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.views import Buffer, View
 from opsin.engines.base import Array, checked_inputs, checked_state
@@ -152,15 +153,25 @@ def _aligned(size: int) -> Array:
 
 
 def compile(
-    graph: Graph, batch: int, threads: int | None = None, target: Target | None = None, exact: bool = False
+    graph: Graph,
+    batch: int,
+    threads: int | None = None,
+    target: Target | None = None,
+    exact: bool = False,
+    memory: int | None = None,
 ) -> Native:
     """`graph` as a program for `batch` pictures a run, on `threads` threads (all processors by default).
 
-    `exact` keeps to algorithms that round as direct summation does, without Winograd's.
+    `exact` keeps to algorithms that round as direct summation does, without Winograd's. `memory` is the most bytes
+    that the program may take: activations are computed again in the backward pass as far as that needs, with the same
+    bits as results.
     `target` overrides the row of the target table, for tests. The bits of all results are the same for every
-    number of threads. `CompileError` where this processor has no row, or a graph has no kernel.
+    number of threads. `CompileError` where this processor has no row, a graph no kernel, or `memory` is too small.
     """
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
-    return Native(make_plan(graph, batch, row, exact), threads or default_threads(), row)
+    count = threads or default_threads()
+    if memory is None:
+        return Native(make_plan(graph, batch, row, exact), count, row)
+    return Native(fitted_plan(graph, batch, row, count, memory, exact), count, row)

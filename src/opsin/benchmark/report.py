@@ -1,0 +1,161 @@
+"""What was measured, as lines for the terminal, as a Markdown table, and as data."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+import opsin
+from opsin.benchmark.cases import TRAIN
+from opsin.benchmark.measure import LIMIT, Figures, Result, Spread
+from opsin.benchmark.scaling import Sweep
+from opsin.benchmark.scaling import rows as rows_of
+from opsin.engines.native import codegen
+from opsin.engines.native.machine import cpu_model, load
+
+Row = tuple[str, ...]
+
+HEADS: Row = ("", "ms a call", "pictures/s", "× best peer", "difference", "memory")
+SUMMARY: Row = ("network", "batch", "Opsin, pictures/s", "best peer", "pictures/s", "ratio (least to most)", "of peak")
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on besides the programs."""
+    this = codegen.host()
+    return {
+        "cpu": cpu_model(), "kind": f"{this.cpu}, {this.target.name}", "cores": os.cpu_count(), "load": load(),
+        "system": platform.system(), "python": platform.python_version(), "opsin": opsin.__version__,
+    }  # fmt: skip
+
+
+def machine_line(facts: dict[str, Any]) -> str:
+    busy = "" if facts["load"] is None else f", load {facts['load']}"
+    return (
+        f"{facts['cpu']} ({facts['kind']}), {facts['cores']} cores{busy}; "
+        f"Opsin {facts['opsin']}, Python {facts['python']}"
+    )
+
+
+def limits_line(result: Result) -> str:
+    """The machine's own limits in the same rounds."""
+    peak, bandwidth = Spread.of(result.peaks), Spread.of(result.bandwidths)
+    return (
+        f"multiply-adds alone {peak.median / 1e9:.0f} GF/s ({peak.least / 1e9:.0f} to {peak.most / 1e9:.0f}), "
+        f"memory {bandwidth.median / 1e9:.1f} GB/s ({bandwidth.least / 1e9:.1f} to {bandwidth.most / 1e9:.1f})"
+    )
+
+
+def rows(result: Result) -> list[Row]:
+    """Everybody's figures in a case, under `HEADS`."""
+    made: list[Row] = []
+    for figures in result.figures:
+        if figures.problem is not None:
+            made.append((figures.title, "", "", "", "", figures.problem))
+            continue
+        spread = Spread.of([1e3 * s for s in figures.seconds])
+        times = f"{spread.median:.3g}" + ("" if figures.dropped else f" ({spread.least:.3g} to {spread.most:.3g})")
+        memory = f"{figures.memory / 1e6:,.0f} MB" if figures.memory else ""
+        ratio = "dropped" if figures.dropped else against_best(result, figures)
+        first = "" if figures is result.opsin else _difference(figures)
+        made.append((figures.title, times, f"{rate(result, figures):,.0f}", ratio, first, memory))
+    return made
+
+
+def against_best(result: Result, figures: Figures) -> str:
+    """The median ratio of speeds round by round, and its spread."""
+    if result.best is None:
+        return ""
+    pairs = zip(result.best.seconds, figures.seconds, strict=True)
+    return ratio(Spread.of([theirs / ours for theirs, ours in pairs]))
+
+
+def ratio(spread: Spread) -> str:
+    return f"{spread.median:.2f} ({spread.least:.2f} to {spread.most:.2f})"
+
+
+def rate(result: Result, figures: Figures) -> float:
+    """Pictures a second."""
+    return result.case.batch / median(figures.seconds)
+
+
+def summary(results: Sequence[Result]) -> list[Row]:
+    """A line a case, under `SUMMARY`."""
+    made: list[Row] = []
+    for result in results:
+        best, spread, share = result.best, result.ratios, result.share_of_peak
+        made.append((
+            result.case.network, str(result.case.batch), f"{rate(result, result.opsin):,.0f}",
+            best.title if best else "none", f"{rate(result, best):,.0f}" if best else "",
+            ratio(spread) if spread else "", f"{share:.0%}" if share else "",
+        ))  # fmt: skip
+    return made
+
+
+def markdown(results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """The tables of training and of inference, and what they were measured on."""
+    parts = [f"{machine_line(facts)}. {versions(results)}."]
+    for training in (True, False):
+        chosen = [result for result in results if (result.case.task == TRAIN) == training]
+        if chosen:
+            parts.append("Training steps" if training else "Inference")
+            lines = [_line(SUMMARY), _line(("---", "---:", "---:", "---", "---:", "---:", "---:"))]
+            parts.append("\n".join([*lines, *map(_line, summary(chosen))]))
+    parts.append(
+        f"{results[0].case.threads} threads each, in turns; medians, and ratios round by round. Results agree within "
+        f"{LIMIT:g}. 'Of peak' compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def scaling_markdown(sweeps: Sequence[Sweep], facts: dict[str, Any]) -> str:
+    """A table a sweep."""
+    parts = [machine_line(facts) + "."]
+    for sweep in sweeps:
+        parts.append(f"{sweep.title}: {'linear or better' if sweep.linear else 'grows faster than the work'}")
+        heads = [_line((sweep.axis, "ms a call", "time a unit of work")), _line(("---:", "---:", "---:"))]
+        parts.append("\n".join([*heads, *map(_line, rows_of(sweep))]))
+    return "\n\n".join(parts) + "\n"
+
+
+def versions(results: Sequence[Result]) -> str:
+    """Each peer's version."""
+    found = {f.peer: f"{f.title.split(' ')[0]} {f.version}" for r in results for f in r.figures[1:] if f.version}
+    return "Against " + ", ".join(found.values()) if found else "No other library was there to compare with"
+
+
+def to_data(results: Sequence[Result], facts: dict[str, Any]) -> dict[str, Any]:
+    """Everything, for JSON."""
+    return {
+        "machine": facts,
+        "results": [
+            {
+                **asdict(result.case),
+                "macs": result.macs,
+                "peak_flops": result.peaks,
+                "bytes_a_second": result.bandwidths,
+                "share_of_peak": result.share_of_peak,
+                "best_peer": result.best.title if result.best else None,
+                "ratio": asdict(result.ratios) if result.ratios else None,
+                "figures": [_finite(asdict(figures)) for figures in result.figures],
+            }
+            for result in results
+        ],
+    }
+
+
+def _finite(data: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: a difference that has no measure is none."""
+    return data | {"difference": None} if data["difference"] == float("inf") else data
+
+
+def _difference(figures: Figures) -> str:
+    text = f"{figures.difference:.0e}"
+    return text if figures.agrees else f"{text}: differs"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

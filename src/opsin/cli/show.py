@@ -1,0 +1,38 @@
+"""`opsin data show`: a contact sheet of what a network will see."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+
+import typer
+
+from opsin.cli.check import Line
+from opsin.cli.output import print_heading, write_aside
+from opsin.data import Preprocessing, load
+from opsin.data.augment import in_words, plan, plan_for
+from opsin.errors import UsageError
+from opsin.seeing.contact_sheet import MOST_ROWS, VERSIONS, contact_sheet
+
+
+def run(data: str, augment: str, size: int | None, out: str | None) -> int:
+    """Draws the sheet and says what is on it."""
+    plan(augment, (3, 64, 64))  # refuses an unknown level before anything is read
+    if out is not None and not out.lower().endswith(".png"):
+        raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
+    shown = Line() if sys.stderr.isatty() else None
+    dataset = load(data, size=size, on_progress=shown)
+    if shown:
+        shown.clear()
+    pictures, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
+    preprocessing = Preprocessing.of(pictures)
+    limits = plan_for(augment, pictures, preprocessing)
+    versions = VERSIONS if augment != "none" else 1
+    image = BytesIO()
+    contact_sheet(pictures, preprocessing, limits, versions).save(image, "PNG")
+    write_aside(path, image.getvalue())
+    count, (channels, height, width) = len(pictures.classes), pictures.shape
+    rows = f"{count} classes" if count <= MOST_ROWS else f"{MOST_ROWS} of {count} classes"
+    print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
+    typer.echo(f"Each picture is, at random: {in_words(limits)}.")
+    return 0

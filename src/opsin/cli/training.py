@@ -1,0 +1,182 @@
+"""What `opsin train` and `opsin runs` take. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from opsin.cli.lazy import command
+from opsin.errors import UsageError
+
+PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
+KEPT = {"resume", "threads"}
+"""The options that a run takes when it goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says; None: nothing."""
+
+    data: str | None = None
+    network: str | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    augment: str | None = None
+    ema: float | None = None
+    smoothing: float | None = None
+    class_weights: bool | None = None
+    patience: int | None = None
+    run: str | None = None
+    resume: str | None = None
+    checkpoint_minutes: float = 5.0
+    out: str | None = None
+    report: bool = True
+    tensorboard: bool = False
+    threads: int | None = None
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help="'digits' (built in), a folder with MNIST's files, or a folder with one folder of pictures per class.",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default="lenet5"),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="How often every picture is seen.",
+            rich_help_panel=PLAN,
+            show_default="by the data's size",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default="64"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default="0.004"
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Same seed and data: same bits.", rich_help_panel=PLAN)
+    ] = 0,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="Random changes of the pictures: none, light or strong.",
+            rich_help_panel=PLAN,
+            show_default="light",
+        ),
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DECAY", help="Keep the moving average of the parameters, such as 0.999.", rich_help_panel=PLAN
+        ),
+    ] = None,
+    smoothing: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=PLAN),
+    ] = None,
+    class_weights: Annotated[
+        bool | None,
+        typer.Option(
+            "--class-weights/--no-class-weights",
+            help="Let every class count alike, however few its pictures.",
+            rich_help_panel=PLAN,
+            show_default=False,
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=PLAN,
+            help="Stop after N epochs without a better result on validation, and keep the best model.",
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="A new folder for the run.", rich_help_panel=SURVIVE, show_default="runs/DATA-NUMBER"
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with the run in this folder, however it ended.", rich_help_panel=SURVIVE
+        ),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="MINUTES",
+            help="Between two checkpoints; each epoch makes one, too.",
+            rich_help_panel=SURVIVE,
+        ),
+    ] = 5.0,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Save the model here, too.", rich_help_panel=OUT, show_default="in the run"),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write an account of the model.", rich_help_panel=OUT)
+    ] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.", rich_help_panel=OUT)
+    ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Threads to compute with.", rich_help_panel=MACHINE, show_default="every core"
+        ),
+    ] = None,
+) -> int:
+    """Train a network and save it as a model file. Ctrl-C ends the training early and keeps the model."""
+    options = Options(**context.params)
+    if resume:
+        _check_resuming(context)
+    elif data is None:
+        raise typer.TyperException("Missing argument 'DATA'.")
+    return command("train")(options)
+
+
+def runs(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER] | RUN RUN", help="A folder of runs, or two runs to compare.", show_default="runs"
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    """List what has been trained here, or compare two runs."""
+    return command("runs")(folders or [], json)
+
+
+def _check_resuming(context: typer.Context) -> None:
+    """`UsageError` where a run that goes on is asked for something else than it began with."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in KEPT and source is not None and source.name == "COMMANDLINE":
+            what = "DATA" if name == "data" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"a run goes on as it began; leave out {what}, or start a new run with it")

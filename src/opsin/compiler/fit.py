@@ -1,0 +1,103 @@
+"""A plan that fits into a given memory, by computing again as little as that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from opsin.compiler.plan import Plan, plan_simplified
+from opsin.compiler.recompute import Stored, cheap, macs, recompute, segments, stored
+from opsin.compiler.simplify import simplify
+from opsin.errors import CompileError
+from opsin.graph import Graph, Tensor
+from opsin.loops import Target
+
+COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
+"""Into how many stretches the forward pass is cut, in turn."""
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans one graph, with any of its activations computed twice."""
+
+    graph: Graph
+    batch: int
+    target: Target
+    exact: bool
+
+    def __call__(self, dropped: Sequence[Tensor]) -> Plan:
+        changed, copies = recompute(self.graph, dropped, self.batch)
+        plan = plan_simplified(changed, self.batch, self.target, self.exact, copies)
+        return replace(plan, recomputed=macs(changed) - macs(self.graph))
+
+
+def fitted_plan(graph: Graph, batch: int, target: Target, threads: int, memory: int, exact: bool = False) -> Plan:
+    """As `make_plan`, for programs of at most `memory` bytes on `threads` threads.
+
+    First whatever takes no multiply-add is computed again, the largest tensors before others, as far as needed; then
+    whole stretches of the forward pass. Every choice is measured by a whole plan. `CompileError` with the least
+    memory found where none fits.
+    """
+    make = Planner(simplify(graph.bind(batch)), batch, target, exact)
+    items = stored(make.graph, batch)
+    light = [s.tensor for s in cheap(items)]
+
+    def size(plan: Plan) -> int:
+        return plan.bytes_with(threads)
+
+    tried = [make([]), make(light)]
+    if size(tried[0]) <= memory:
+        return tried[0]
+    if size(tried[1]) <= memory:
+        return _shortest([light[:n] for n in range(1, len(light) + 1)], make, lambda plan: size(plan) <= memory)
+    found: list[Plan] = []
+    for choices in _choices(items, light):
+        tried.append(make(choices[-1]))
+        if size(tried[-1]) <= memory:
+            found.append(_shortest(choices, make, lambda plan: size(plan) <= memory))
+    if found:
+        return min(found, key=lambda plan: plan.recomputed)
+    least = size(min(tried, key=size))
+    raise CompileError(
+        f"this takes at least {_megabytes(least)} with a batch of {batch}, even when activations are computed again "
+        f"instead of kept; {_megabytes(memory)} were allowed: allow more, or take a smaller batch"
+    )
+
+
+def _choices(items: Sequence[Stored], light: Sequence[Tensor]) -> list[list[list[Tensor]]]:
+    """For each way to cut the forward pass: what to drop, from the first stretch alone to all of them.
+
+    What is cheap goes, too, unless a stretch is computed from it.
+    """
+    found = []
+    seen = set()
+    for count in COUNTS:
+        parts = segments(items, count)
+        inner = {s.tensor for part in parts for s in part}
+        if not inner or frozenset(inner) in seen:
+            continue
+        seen.add(frozenset(inner))
+        needed = {t for s in items if s.tensor in inner for t in s.sources}
+        others = [t for t in light if t not in inner and t not in needed]
+        prefixes = accumulate(([s.tensor for s in part] for part in parts), lambda a, b: a + b)
+        found.append([[*dict.fromkeys(others + prefix)] for prefix in prefixes])
+    return found
+
+
+def _shortest(choices: Sequence[Sequence[Tensor]], make: Planner, fits: Callable[[Plan], bool]) -> Plan:
+    """The plan of the first of `choices`, each more than the one before, that fits; the last is known to."""
+    low, high = 0, len(choices) - 1
+    plan = None
+    while low < high:
+        middle = (low + high) // 2
+        made = make(choices[middle])
+        if fits(made):
+            high, plan = middle, made
+        else:
+            low = middle + 1
+    return plan or make(choices[high])
+
+
+def _megabytes(count: int) -> str:
+    return f"{-(-count // 10**6):,} MB"

@@ -1,0 +1,208 @@
+"""Every picture's pixels, from the cache or decoded, kept in memory or on disk; what cannot be read is set aside."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.intake.decoding import Decoded, Decoding
+from opsin.data.intake.facts import FAILED, READ, SEEN, UNKNOWN, Facts
+from opsin.data.intake.looks import look
+from opsin.data.items import DAMAGED, UNREADABLE, ItemError, Problem, Source
+from opsin.data.parallel import Progress, each
+from opsin.data.pictures import read_header
+from opsin.data.pixels import Pixels
+from opsin.data.store import DIGEST, Shelf, Stored, StoreFile, StoreWriter, make_room, touch
+from opsin.errors import DataError
+
+IN_MEMORY = 2**28
+"""Bytes of pixels up to which they are simply kept in memory."""
+
+
+class Reading:
+    """One pass over the items; with `collapse`, pictures that are all colourless end up with one channel.
+
+    Without a `shelf` nothing is kept on disk.
+    """
+
+    def __init__(self, source: Source, facts: Facts, decoding: Decoding, shelf: Shelf | None, collapse: bool) -> None:
+        self.source, self.facts, self.decoding, self.shelf, self.collapse = source, facts, decoding, shelf, collapse
+        self.places = shelf.find(facts.digests) if shelf else np.full(len(facts), -1, np.intp)
+        self.sink: Sink | None = None
+
+    def pending(self) -> NDArray[np.intp]:
+        """The items about which something is still to be learnt."""
+        facts = self.facts
+        done = (facts.state == SEEN) & (self.places >= 0)
+        if self.decoding.shape[0] == 3:
+            done &= facts.colourless >= 0
+        return np.flatnonzero((facts.state != FAILED) & ~done)
+
+    def run(self, pending: NDArray[np.intp], cache_size: int, on_progress: Progress | None = None) -> Pixels:
+        """The pixels of all good items; `pending` are those that have to be read."""
+        facts = self.facts
+        small = len(facts.good) * self.decoding.stride <= IN_MEMORY
+        if self.shelf and not len(pending):
+            stored = self.shelf.view(self.places[facts.good], self._shape())
+            if stored:
+                touch(self.shelf.path)
+                return stored[:] if small else stored
+        if small:
+            return self._in_memory(cache_size, on_progress)
+        with self._writing(cache_size) as writer:
+            each(self._take, (facts.good if writer else pending).tolist(), on_progress)
+            file = self._finished(writer)
+        if file:
+            return Stored(file, facts.good, self._shape())
+        return Decoded(self.source, facts.good, self.decoding, self._shape()[0])
+
+    def _shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of all pictures, once they are known."""
+        channels, height, width = self.decoding.shape
+        good = self.facts.good
+        grey = self.collapse and len(good) > 0 and bool((self.facts.colourless[good] == 1).all())
+        return 1 if grey else channels, height, width
+
+    def _in_memory(self, cache_size: int, on_progress: Progress | None) -> NDArray[np.uint8]:
+        """An array, of which a copy goes to the shelf."""
+        self.sink = memory = Memory(np.empty((len(self.facts), *self.decoding.shape), np.uint8))
+        each(self._take, self.facts.good.tolist(), on_progress)
+        good = self.facts.good
+        with self._writing(cache_size if len(good) else 0) as writer:
+            for index in good.tolist() if writer else ():
+                self._keep(index, memory.pixels[index])
+            self._finished(writer)
+        channels = self._shape()[0]
+        return np.ascontiguousarray(
+            (memory.pixels if len(good) == len(self.facts) else memory.pixels[good])[:, :channels]
+        )
+
+    # -- one picture ----------------------------------------------------------------------------
+
+    def _take(self, index: int) -> None:
+        """Learns what is to be known of an item, and keeps its pixels."""
+        facts, name = self.facts, self.source.items[index].name
+        with set_aside(facts, index, name):
+            pixels = self._pixels(index, name)
+            if facts.state[index] != SEEN or facts.colourless[index] < 0:
+                facts.looks[index], colourless = look(pixels)
+                facts.colourless[index] = colourless if len(pixels) == 3 else -1
+                facts.state[index] = SEEN
+            self._keep(index, pixels)
+
+    def _pixels(self, index: int, name: str) -> NDArray[np.uint8]:
+        facts = self.facts
+        kept = self._kept(int(self.places[index])) if facts.state[index] != UNKNOWN else None
+        if kept is None:
+            data = self.source.read(index)
+            if facts.state[index] == UNKNOWN:
+                learn(facts, index, data, name)
+                kept = self._kept(int(self.shelf.find(facts.digests[index : index + 1])[0])) if self.shelf else None
+        return self.decoding.read(data, name) if kept is None else kept
+
+    def _kept(self, place: int) -> NDArray[np.uint8] | None:
+        """The pixels at a place of the shelf, if they are there."""
+        if self.shelf is None or place < 0:
+            return None
+        pixels = np.empty(self.decoding.shape, np.uint8)
+        try:
+            self.shelf.read(place, pixels)
+        except OSError:
+            return None
+        return pixels
+
+    # -- keeping --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self, cache_size: int) -> Iterator[StoreWriter | None]:
+        """A new file for the shelf, if there is room for it; nothing is left of it where something goes wrong."""
+        writer = self._writer(cache_size) if self.shelf and cache_size else None
+        self.sink = writer
+        try:
+            yield writer
+        except BaseException:
+            if writer:
+                writer.abandon()
+            raise
+
+    def _writer(self, cache_size: int) -> StoreWriter | None:
+        count, stride = len(self.facts), self.decoding.stride
+        needed = count * (stride + DIGEST)
+        assert self.shelf is not None
+        try:
+            if make_room(needed, cache_size):
+                return StoreWriter(self.shelf.path, count, stride)
+        except OSError as error:
+            warn(f"{error.strerror or error}; set OPSIN_CACHE to a folder with room")
+        else:
+            warn(f"they take {needed / 1e9:.2g} GB; allow them more, or make room on the disk")
+        return None
+
+    def _keep(self, index: int, pixels: NDArray[np.uint8]) -> None:
+        sink = self.sink
+        try:
+            if sink:
+                sink.put(index, self.facts.digests[index], pixels)
+        except (OSError, ValueError) as error:  # ValueError: another thread has closed the file
+            self._give_up(error)
+
+    def _finished(self, writer: StoreWriter | None) -> StoreFile | None:
+        """The file that `writer` wrote; None where the disk refused."""
+        try:
+            return writer.finish() if writer and self.sink else None
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+            return None
+
+    def _give_up(self, error: Exception) -> None:
+        """The disk is full, or worse: goes on without it."""
+        writer, self.sink = self.sink, None
+        if isinstance(writer, StoreWriter):
+            writer.abandon()
+            warn(f"{getattr(error, 'strerror', None) or error}; set OPSIN_CACHE to a folder with room")
+
+
+@dataclass
+class Memory:
+    """Keeps pixels in an array."""
+
+    pixels: NDArray[np.uint8]
+
+    def put(self, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+        self.pixels[row] = pixels
+
+
+Sink: TypeAlias = Memory | StoreWriter
+
+
+def learn(facts: Facts, index: int, data: bytes, name: str) -> None:
+    """Notes the digest and the header of a file."""
+    header = read_header(data, name)
+    facts.digests[index] = np.frombuffer(blake2b(data, digest_size=DIGEST).digest(), np.uint8)
+    facts.sizes[index] = header.height, header.width
+    facts.grey[index] = header.grey
+    facts.state[index] = READ
+
+
+@contextmanager
+def set_aside(facts: Facts, index: int, name: str) -> Iterator[None]:
+    """What fails inside is the item's problem, and nobody else's."""
+    try:
+        yield
+    except ItemError as error:
+        facts.fail(index, error.problem)
+    except DataError as error:
+        facts.fail(index, Problem(name, str(error).removeprefix(name).strip(": "), DAMAGED))
+    except OSError as error:
+        facts.fail(index, Problem(name, error.strerror or str(error), UNREADABLE))
+
+
+def warn(reason: str) -> None:
+    warnings.warn(f"decoded pictures are not kept for the next run: {reason}", RuntimeWarning, stacklevel=2)

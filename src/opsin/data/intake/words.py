@@ -1,0 +1,118 @@
+"""A receipt as lines of text: what matters first, on a screenful; or everything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from opsin.data.items import PARTS, Problem
+
+if TYPE_CHECKING:
+    from opsin.data.intake.receipt import Duplicates, Receipt
+
+CLASSES_SHOWN = 10
+"""So many classes have a line of their own on a screen: the largest and the smallest; the whole text has all."""
+
+NAMES_SHOWN = 3
+"""So many files of each kind of finding are named on a screen."""
+
+UNEVEN = 3.0
+"""From this ratio of the largest class to the smallest on, imbalance is pointed out."""
+
+
+def text(receipt: Receipt, full: bool) -> str:
+    """Lines with line ends between them, and none at the end."""
+    return "\n".join([*_head(receipt), "", *_counts(receipt, full), *_findings(receipt, full)])
+
+
+def _head(receipt: Receipt) -> Iterator[str]:
+    classes, seconds = len(receipt.totals), receipt.seconds
+    speed = f", {receipt.pictures / seconds:,.0f} a second" if seconds and not receipt.cached else ""
+    kept = f", {_number(receipt.cached, 'of them', 'of them')} known from before" if receipt.cached else ""
+    yield f"{receipt.source}: {receipt.pictures:,} pictures of {classes} classes, in {seconds:.{1 if seconds >= 1 else 2}f} s{speed}{kept}"
+    channels, height, width = receipt.shape
+    yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
+    yield f"Parts: {receipt.division}."
+
+
+def _sizes(receipt: Receipt) -> str:
+    if receipt.sizes is None or receipt.sizes.different == 1:
+        return ""
+    small, median, large = (
+        f"{h} × {w}" for h, w in (receipt.sizes.smallest, receipt.sizes.median, receipt.sizes.largest)
+    )
+    return f" The files have {small} to {large} pixels (height × width), half of them {median} at most."
+
+
+def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
+    """A table: a row a class, a column a part."""
+    totals = receipt.totals
+    names = list(totals)
+    shown = names if full or len(names) <= CLASSES_SHOWN + 1 else [*names[: CLASSES_SHOWN - 3], "", *names[-3:]]
+    table = receipt.counts
+    rows = [["", *PARTS]]
+    rows += [
+        [name, *(f"{table[part].get(name, 0):,}" for part in PARTS)] if name else ["…", "", "", ""] for name in shown
+    ]
+    rows.append(["in all", *(f"{sum(table[part].values()):,}" for part in PARTS)])
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        yield ("  " + "   ".join(cells)).rstrip()
+
+
+def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
+    """What is wrong, or may be."""
+    totals = receipt.totals
+    if receipt.imbalance >= UNEVEN:
+        large, small = next(iter(totals)), list(totals)[-1]
+        yield f"\nUneven: {large} has {receipt.imbalance:.1f} times as many pictures as {small}."
+    yield from _listed("without a usable picture, left out", "class", "classes", receipt.lost, full)
+    yield from _listed(
+        "with one picture, which is trained on but not measured", "class", "classes", receipt.single, full
+    )
+    problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
+    yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
+    leaks = [_group(group, "part") for group in receipt.leaks]
+    yield from _listed(
+        "of the same picture across parts (leaks: measuring on it flatters)", "group", "groups", leaks, full
+    )
+    conflicts = [_group(group, "label") for group in receipt.conflicts]
+    yield from _listed("of the same picture with different labels", "group", "groups", conflicts, full)
+    others = [_group(g, "") for g in receipt.duplicates if len(g.parts) == 1 and len(g.labels) == 1]
+    yield from _listed("of the same picture, of one class and part", "group", "groups", others, full)
+    if not receipt.compared:
+        yield "\nToo many pictures look too alike to compare them all; only files that are equal were looked for."
+    if not (problems or receipt.duplicates or receipt.lost):
+        yield "\nEvery file can be read, and no picture is there twice."
+
+
+def _kinds(problems: Sequence[Problem]) -> str:
+    """`: 20 × damaged, 3 × empty`, where there are several kinds."""
+    kinds = Counter(problem.kind for problem in problems)
+    return ": " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common()) if len(kinds) > 1 else ""
+
+
+def _group(group: Duplicates, key: str) -> str:
+    """The names of a group, each with its part or label; equal files are `=`, others `≈`."""
+    sign = " = " if group.kind == "exact" else " ≈ "
+    names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in group.members]
+    return sign.join(names)
+
+
+def _listed(what: str, one: str, several: str, names: Iterable[str], full: bool) -> Iterator[str]:
+    """A line that counts them, and their names below it."""
+    found = list(names)
+    if not found:
+        return
+    yield f"\n{_number(len(found), one, several)} {what}"
+    shown = found if full or len(found) <= NAMES_SHOWN + 1 else found[:NAMES_SHOWN]
+    for name in shown:
+        yield f"  {name}"
+    if len(shown) < len(found):
+        yield f"  … and {len(found) - len(shown):,} more"
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

@@ -1,0 +1,165 @@
+"""`load`: one door for everything that can be trained on."""
+
+from __future__ import annotations
+
+import os
+from hashlib import blake2b
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.dataset import Dataset, Pictures
+from opsin.data.intake.account import Likeness, assign, counts_of, sizes_of
+from opsin.data.intake.arrays import complete
+from opsin.data.intake.decoding import Decoding
+from opsin.data.intake.divide import ranks
+from opsin.data.intake.receipt import Receipt
+from opsin.data.intake.scan import Scan, scan
+from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
+from opsin.data.parallel import Progress
+from opsin.data.pixels import take
+from opsin.data.preprocessing import Inverted, Preprocessing
+from opsin.data.sources import open_source
+from opsin.data.store import CACHE_SIZE
+from opsin.errors import DataError, UsageError
+
+
+def load(
+    source: str | os.PathLike[str],
+    like: Preprocessing | None = None,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    cache_size: int = CACHE_SIZE,
+    on_progress: Progress | None = None,
+) -> Dataset:
+    """The labelled pictures of `source`, read once, and divided: to train on, to choose by, and to measure with.
+
+    `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, … Picture
+    files take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`; without
+    both they are grey or RGB, of a size up to 64 × 64, by what they are. Files that cannot be used are left out; the
+    dataset's `receipt` names them, and duplicates, leaks and what else was found.
+
+    Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
+    rest, at most 5,000; by `seed` and the files' contents, with alike pictures on one side. A validation part of the
+    data's own is used as that, and never to measure with. Decoded pictures are kept on disk, up to `cache_size` bytes
+    for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
+    """
+    if size is not None and size < 1:
+        raise UsageError(f"the size must be at least 1 pixel, not {size}")
+    begin = perf_counter()
+    opened = open_source(source)
+    if not isinstance(opened, Dataset):
+        return take_in(opened, os.path.realpath(source), like, size, seed, cache_size, on_progress)
+    if size is not None and opened.shape[1:] != (size, size):
+        height, width = opened.shape[1:]
+        raise UsageError(f"{opened.name} is an array of {height} × {width}, which is used as it is; leave the size out")
+    return complete(opened, seed, begin)
+
+
+def take_in(
+    source: Source,
+    key: str,
+    like: Preprocessing | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    cache_size: int = CACHE_SIZE,
+    on_progress: Progress | None = None,
+) -> Dataset:
+    """`load` of a source that is open; `key` is what the cache knows it by, such as its path."""
+    begin = perf_counter()
+    decoding = Decoding((3, size, size)) if size else None
+    if like is not None:
+        decoding = Decoding(like.shape, like.crop)
+    scanned = scan(source, key, decoding, like is None, cache_size, on_progress)
+    return _Intake(source, scanned, seed, like).dataset(begin)
+
+
+class _Intake:
+    """What a scan found, made into a dataset."""
+
+    def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None) -> None:
+        self.source, self.seed, self.like = source, seed, like
+        self.facts, self.cached = scanned.facts, scanned.cached
+        self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
+        self.classes, self.kept, strangers = self._classes(scanned.good)
+        self.problems += strangers
+        self.good = scanned.good[self.kept]
+        self.pixels = take(scanned.pixels, self.kept) if len(self.kept) < len(scanned.good) else scanned.pixels
+        self.items = [source.items[index] for index in self.good.tolist()]
+
+    def _classes(self, good: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[Problem]]:
+        """The classes, the places in `good` of the pictures that have one of them, and the others as problems."""
+        items = self.source.items
+        trained = {items[index].label for index in good.tolist() if items[index].part not in (TEST, VALIDATION)}
+        listed = {item.label for item in items if item.part not in (TEST, VALIDATION)}
+        for item in items:
+            if listed and item.label not in listed:
+                raise DataError(
+                    f"the {item.part} part of {self.source.name} has a class '{item.label}' that its training part "
+                    f"has not ({item.name}); name the classes alike"
+                )
+        kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
+        left = sorted(set(range(len(good))) - set(kept))
+        reason = "no training picture of its class can be read"
+        strangers = [Problem(items[int(good[place])].name, reason, UNLABELLED) for place in left]
+        return tuple(sorted(trained)), np.array(kept, np.intp), strangers
+
+    def dataset(self, begin: float) -> Dataset:
+        """The dataset with its receipt; `DataError` where too little is left."""
+        self._check_enough()
+        facts, good, classes = self.facts, self.good, self.classes
+        number = {name: label for label, name in enumerate(classes)}
+        labels = np.array([number[item.label] for item in self.items], np.int32)
+        digests = facts.digests[good]
+        likeness = Likeness.of(digests, facts.looks[good], facts.sizes[good])
+        given = [item.part for item in self.items]
+        parts, division = assign(given, labels, likeness.groups, ranks(digests, self.seed))
+        names = [item.name for item in self.items]
+        pixels = Inverted.where(self.pixels) if self.like and self.like.dark_background else self.pixels
+
+        def pictures(part: str) -> Pictures:
+            numbers = np.flatnonzero(parts == part)
+            return Pictures(take(pixels, numbers), labels[numbers], classes, tuple(names[n] for n in numbers))
+
+        train, validation, test = (pictures(part) for part in (TRAIN, VALIDATION, TEST))
+        if not len(test):
+            raise DataError(
+                f"{self.source.name} has one picture of each class; at least two are needed, one to measure with"
+            )
+        counts = counts_of(parts, labels, classes)
+        total = np.bincount(labels, minlength=len(classes))
+        receipt = Receipt(
+            self.source.name, counts, division, train.shape, sizes_of(facts.sizes[good]), tuple(self.problems),
+            likeness.found(names, [item.label for item in self.items], parts.tolist()), likeness.compared,
+            tuple(sorted({item.label for item in self.source.items} - set(classes))),
+            tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
+            perf_counter() - begin, self.cached,
+        )  # fmt: skip
+        return Dataset(
+            self.source.name, train, test, TEST in given, validation if len(validation) else None, receipt,
+            self._content(given),
+        )  # fmt: skip
+
+    def _content(self, given: list[str]) -> str:
+        """A digest of the files, their classes and their parts, whatever they are called and how they are read."""
+        rows = [
+            self.facts.digests[index].tobytes() + f"{item.label}\0{part}".encode("utf-8", "surrogateescape")
+            for index, item, part in zip(self.good.tolist(), self.items, given, strict=True)
+        ]
+        return blake2b(
+            b"".join(blake2b(row, digest_size=16).digest() for row in sorted(rows)), digest_size=16
+        ).hexdigest()
+
+    def _check_enough(self) -> None:
+        """`DataError` unless there are usable training pictures of two classes."""
+        if len(self.classes) > 1:
+            return
+        name = self.source.name
+        what = f"pictures of one class only ('{self.classes[0]}')" if self.classes else "no pictures that can be used"
+        text = f"{name} holds {what}; training needs pictures of at least two classes"
+        if self.problems:
+            first = self.problems[0]
+            text += f".\n{len(self.problems):,} of its files cannot be used, such as {first.name}: {first.reason}"
+        raise DataError(text)

@@ -1,0 +1,64 @@
+"""The same work for many items, on every core. What it calls must leave Python's lock, as decoding does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Event, Lock
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many items of how many are done."""
+
+TICK = 0.1
+"""Seconds between two reports of progress."""
+
+
+def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
+    """`work` for every index, in any order; its first error ends all, and Ctrl-C does after the items under way."""
+    workers = min(cores(), len(indices))
+    if workers <= 1 and on_progress is None:
+        for index in indices:
+            work(index)
+        return
+    queue = Queue(indices)
+    with ThreadPoolExecutor(workers or 1, "opsin") as pool:
+        futures = [pool.submit(queue.drain, work) for _ in range(workers)]
+        try:
+            while wait(futures, TICK, FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
+                if on_progress:
+                    on_progress(queue.done, len(indices))
+        finally:
+            queue.stopped.set()
+    for future in futures:
+        future.result()
+    if on_progress:
+        on_progress(len(indices), len(indices))
+
+
+class Queue:
+    """Indices that several threads take from."""
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.rest, self.lock, self.stopped, self.done = iter(indices), Lock(), Event(), 0
+
+    def drain(self, work: Callable[[int], None]) -> None:
+        """Works until there is nothing left, or something went wrong."""
+        try:
+            while not self.stopped.is_set() and (index := self.next()) is not None:
+                work(index)
+                with self.lock:
+                    self.done += 1
+        except BaseException:
+            self.stopped.set()
+            raise
+
+    def next(self) -> int | None:
+        with self.lock:
+            return next(self.rest, None)
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,41 @@
+"""From a picture of any size to the size that a network takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+"""Pillow's, which smooth where a picture becomes smaller."""
+
+MOST_LONG = 16
+"""A picture may be so many times as long as it is wide; the middle of a longer one is taken."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The way of ImageNet's networks: the shorter side becomes `resize` pixels, then the middle is cut out.
+
+    Sizes and places are rounded as torchvision rounds them, so that the pixels are the same.
+    """
+
+    resize: int
+    interpolation: str
+    """A key of `INTERPOLATIONS`."""
+
+    def apply(self, image: Image.Image, height: int, width: int) -> Image.Image:
+        """The middle of the resized picture, `height` × `width`."""
+        shorter = min(image.size)
+        if max(image.size) > MOST_LONG * shorter:  # resized whole it could take any amount of memory
+            most = MOST_LONG * shorter
+            image = ImageOps.fit(image, (min(image.width, most), min(image.height, most)))
+        columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
+        resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
+        left, top = round((columns - width) / 2), round((rows - height) / 2)
+        return resized.crop((left, top, left + width, top + height))
+
+
+def fit(image: Image.Image, height: int, width: int) -> Image.Image:
+    """As much of the picture as has these proportions, from its middle, `height` × `width`."""
+    return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)

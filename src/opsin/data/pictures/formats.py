@@ -1,0 +1,141 @@
+"""What a file is, by its first bytes and never by its name, and how large it says it is.
+
+Only the six formats below are decoded, whatever else the decoding library could open. Sizes are read here where
+opening the picture would already take memory in proportion to them: JPEG (ITU-T T.81, annex B) and WebP (RFC 9649).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+DECODERS: dict[str, type[ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "WebP": WebPImageFile,
+    "TIFF": TiffImageFile,
+}
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+
+STRANGERS = (
+    (0, b"%PDF", "a PDF"),
+    (0, b"%!PS", "PostScript"),
+    (0, b"PK\3\4", "a zip archive"),
+    (0, b"\x1f\x8b", "compressed data"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"8BPS", "a Photoshop file"),
+    (8, b"WAVE", "a sound"),
+    (8, b"AVI ", "a film"),
+    (4, b"ftyphei", "a HEIC picture, which is not read: save it as JPEG"),
+    (4, b"ftyphev", "a HEIC picture, which is not read: save it as JPEG"),
+    (4, b"ftypmif1", "a HEIC picture, which is not read: save it as JPEG"),
+    (4, b"ftypavi", "an AVIF picture, which is not read: save it as JPEG"),
+    (4, b"ftyp", "a film"),
+)
+"""What often is where a picture should be: where in the file it begins with what."""
+
+TEXT = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
+LEAST_BMP = 26
+
+
+def recognise(data: bytes) -> str | None:
+    """The key of `DECODERS` for a file that begins like this."""
+    for signature, format in SIGNATURES:
+        if data.startswith(signature):
+            return format
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[:2] == b"BM" and len(data) >= LEAST_BMP and data[14:18] in (b"\x0c\0\0\0", *BMP_HEADS):
+        return "BMP"
+    return None
+
+
+BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
+"""The lengths of a BMP's second header, one for each version of the format."""
+
+
+def describe(data: bytes) -> str | None:
+    """What a file that is no picture seems to be."""
+    for place, signature, what in STRANGERS:
+        if data[place : place + len(signature)] == signature:
+            return what
+    head = data[:512]
+    lowered = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if lowered.startswith((b"<!doctype html", b"<html")):
+        return "a page of the web"
+    if b"<svg" in lowered:
+        return "an SVG drawing, which is not read: save it as PNG"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head.translate(None, TEXT):
+        return "text"
+    return None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A picture's size before anything is decoded. `whole`: decoding takes memory for all of it at once."""
+
+    width: int
+    height: int
+    whole: bool
+
+
+def claim(data: bytes, format: str) -> Claim | None:
+    """What a JPEG or WebP says of itself; None for others, and where the header is damaged."""
+    try:
+        if format == "JPEG":
+            return _jpeg(data)
+        return _webp(data) if format == "WebP" else None
+    except IndexError:
+        return None
+
+
+def _jpeg(data: bytes) -> Claim | None:
+    """From the frame header and the first scan header: several scans are collected in memory before any pixel."""
+    place, found = 2, None
+    while data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+            continue
+        length = data[place + 2] << 8 | data[place + 3]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
+            height, width = (data[place + at] << 8 | data[place + at + 1] for at in (5, 7))
+            found = Claim(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
+        elif marker == 0xDA and found:  # the first scan
+            size, components = found
+            return Claim(size.width, size.height, size.whole or data[place + 4] < components)
+        place += 2 + length
+    return None
+
+
+def _webp(data: bytes) -> Claim | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        sides = [int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27)]
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        sides = [(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1]
+    elif kind == b"VP8 ":
+        sides = [int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28)]
+    else:
+        return None
+    return Claim(sides[0], sides[1], whole=True)

@@ -1,0 +1,77 @@
+"""Any kind of decoded picture as grey or RGB, eight bits a channel, upright."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+GREY_MODES = ("1", "L", "LA", "I", "F")
+
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by EXIF's orientation (CIPA DC-008, section 4.6.4)."""
+
+LYING = (5, 6, 7, 8)
+"""Orientations that swap height and width."""
+
+
+def is_grey(mode: str) -> bool:
+    return mode in GREY_MODES or mode.startswith("I;16")
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's number from 1 to 8; 1 where the metadata is absent or makes no sense."""
+    try:
+        value = image.getexif().get(ORIENTATION)
+    except Exception:  # whatever is wrong with the metadata, nothing is wrong with the picture
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1
+
+
+def upright(image: Image.Image) -> Image.Image:
+    turn = TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def plain(image: Image.Image, mode: str) -> Image.Image:
+    """The image in `mode` L or RGB: deep pictures become 8 bits, what is transparent becomes white."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _shallow(image)
+    elif image.mode == "LAB":
+        image = ImageCms.applyTransform(image, _from_lab()) or image
+    if image.has_transparency_data:
+        with_alpha = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", image.size, "white")
+        image.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, whole numbers of 32, or fractions as 8 bits.
+
+    Where the type does not tell what is white, the largest value does: 1, 255, or else 65,535.
+    """
+    values = np.asarray(image)
+    if values.dtype.kind == "u":
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    values = np.nan_to_num(values.astype(np.float32), copy=False)
+    most = values.max(initial=0)
+    white = 1 if most <= 1 and image.mode == "F" else 255 if most <= 255 else 65535
+    values *= 255 / white
+    return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
+
+
+@cache
+def _from_lab() -> ImageCms.ImageCmsTransform:
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(*profiles, "LAB", "RGB")

@@ -1,0 +1,139 @@
+"""A picture file's header, and its pixels: safely, whatever is in the file.
+
+Nothing is decoded before its size is known to be bearable, and large pictures are decoded one at a time, so that
+memory stays below a gigabyte for any number of threads that read camera pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.ImageFile import ImageFile
+
+from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
+from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
+from opsin.data.pictures.fit import Crop, fit
+from opsin.data.pictures.formats import DECODERS, claim, describe, recognise
+from opsin.data.pictures.plain import LYING, is_grey, orientation, plain, upright
+from opsin.data.pictures.quiet import quiet
+
+Source: TypeAlias = "Path | bytes"
+"""A picture's file, or the bytes of one."""
+
+MOST_PIXELS = 2**26
+"""Pixels that are decoded of one picture: 67 million, such as 8,192 × 8,192."""
+
+MOST_REDUCED = 2**28
+"""Pixels of a JPEG that is never whole in memory, as it is reduced while it is decoded: 268 million."""
+
+LARGE = 2**24
+"""Pixels from which on pictures are decoded one at a time."""
+
+DRAFT = 2
+"""JPEGs are reduced while they are decoded, in the frequency domain, to no less than so many times the size wanted."""
+
+_large = Lock()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says of itself before it is decoded; height and width as it is seen upright."""
+
+    height: int
+    width: int
+    grey: bool
+
+
+def read_header(source: Source, name: str) -> Header:
+    """Size and kind of a picture; `ItemError` where the file is none, or too large to decode."""
+    data = _bytes(source, name)
+    with _explained(data, name), _opened(data, name, None) as image:
+        known = image.format != "PNG" or "exif" in image.info  # or Pillow looks for it behind the pixels
+        width, height = image.size[::-1] if known and orientation(image) in LYING else image.size
+        return Header(height, width, is_grey(image.mode))
+
+
+def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None) -> NDArray[np.uint8]:
+    """The picture as uint8 C×H×W; a picture of other proportions loses what sticks out at two edges.
+
+    `name` is what messages call it. With a `crop`, more of all four edges goes. Raises `ItemError` where the file is
+    missing, no picture, truncated, or too large to decode.
+    """
+    channels, height, width = shape
+    least = crop.resize if crop else max(height, width)
+    data = _bytes(source, name)
+    with _explained(data, name), _opened(data, name, DRAFT * least) as image:
+        image.load()
+        decoded = plain(upright(image), "L" if channels == 1 else "RGB")
+        fitted = crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
+        pixels = np.asarray(fitted, np.uint8).reshape(height, width, channels)
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _bytes(source: Source, name: str) -> bytes:
+    data = source if isinstance(source, bytes) else read_file(source, name)
+    if len(data) > MOST_BYTES:
+        raise too_many_bytes(name, len(data))
+    return data
+
+
+@contextmanager
+def _opened(data: bytes, name: str, least: int | None) -> Iterator[ImageFile]:
+    """The picture, not decoded yet; a JPEG is to be decoded with sides of at least `least`, everything for None."""
+    format = recognise(data)
+    if not data or format is None:
+        raise _no_picture(data, name)
+    said = claim(data, format)
+    if said and said.width * said.height > (MOST_PIXELS if said.whole else MOST_REDUCED):
+        raise _too_large(name, said.width, said.height)
+    with quiet(), DECODERS[format](BytesIO(data)) as image:
+        width, height = image.size
+        if format == "JPEG" and least:
+            image.draft(None, (least, least))
+        reducible = format == "JPEG" and least is None
+        if image.width * image.height > (MOST_REDUCED if reducible else MOST_PIXELS):
+            raise _too_large(name, width, height)
+        at_once = width * height if said and said.whole else image.width * image.height
+        with _large if least and at_once >= LARGE else nullcontext():
+            yield image
+
+
+@contextmanager
+def _explained(data: bytes, name: str) -> Iterator[None]:
+    """Decoders raise anything at all on damaged files, so everything becomes an `ItemError`."""
+    try:
+        yield
+    except ItemError:
+        raise
+    except MemoryError:
+        text = f"{name}: there is not enough memory to decode this picture; make it smaller first"
+        raise ItemError(text, Problem(name, "more memory than there is", TOO_LARGE)) from None
+    except Exception as error:
+        detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        text = f"{name} is damaged or cut short ({detail}); save the picture again or leave it out"
+        cut = isinstance(error, EOFError) or "truncated" in detail.lower()
+        raise ItemError(text, Problem(name, "cut short" if cut else f"damaged ({detail})", DAMAGED)) from None
+
+
+def _no_picture(data: bytes, name: str) -> ItemError:
+    if not data:
+        text = f"{name} is empty, not a picture; save it again or leave it out"
+        return ItemError(text, Problem(name, "empty", EMPTY))
+    what = describe(data)
+    seems = f" but {what}" if what else " that can be read"
+    text = f"{name} is not a picture{seems}; give a PNG, JPEG or other common picture file"
+    return ItemError(text, Problem(name, f"not a picture ({what})" if what else "not a picture", NO_PICTURE))
+
+
+def _too_large(name: str, width: int, height: int) -> ItemError:
+    size = f"{width:,} × {height:,} pixels"
+    text = f"{name} has {size}, too large to decode safely; make it smaller first"
+    return ItemError(text, Problem(name, f"{size}, too large to decode safely", TOO_LARGE))

@@ -1,0 +1,136 @@
+"""Where the time of a program goes, call by call, beside what the machine can do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+from numpy.typing import ArrayLike
+
+from opsin.compiler.calls import Call
+from opsin.compiler.names import algorithm
+from opsin.compiler.views import View
+from opsin.engines.native.clock import ticks_per_second
+from opsin.engines.native.machine import fma_peak, memory_bandwidth
+from opsin.engines.native.program import Native
+
+BYTES = 4
+"""Of a number."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call of a kernel in a run, or several added up."""
+
+    layer: str
+    direction: str
+    algorithm: str
+    operation: str
+    fused: tuple[str, ...]
+    """Operations of the network that are computed along with `operation`."""
+    seconds: float
+    """Of the run: what all threads spent together, divided by their number."""
+    macs: int
+    """Multiply-adds as direct summation needs them; Winograd's algorithm does fewer."""
+    bytes: int
+    """Of the operands and results, each counted once; a kernel that reads one several times moves more."""
+    calls: int = 1
+
+    @property
+    def flops(self) -> float:
+        """Effective floating-point operations a second of all threads, two for each multiply-add."""
+        return 2 * self.macs / self.seconds if self.seconds else 0.0
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The calls of one run, and the time in which threads only waited: all together make up `seconds`."""
+
+    lines: tuple[Line, ...]
+    seconds: float
+    """Of a run, from outside."""
+    runs: int
+    threads: int
+    peak: float
+    """Floating-point operations a second that the machine does at most, measured."""
+    bandwidth: float
+    """Bytes a second from and to memory, measured."""
+
+    @property
+    def waiting(self) -> float:
+        """Seconds in which threads waited for each other, or for the inputs to be copied."""
+        return max(0.0, self.seconds - sum(line.seconds for line in self.lines))
+
+    def share(self, seconds: float) -> float:
+        """Of the whole run."""
+        return seconds / self.total
+
+    @property
+    def total(self) -> float:
+        """What all lines and the waiting add up to."""
+        return self.waiting + sum(line.seconds for line in self.lines)
+
+
+def profile(program: Native, inputs: Mapping[str, ArrayLike], seconds: float = 2.0, least: int = 3) -> Profile:
+    """Runs `program` for about `seconds`, at least `least` times after one that warms up; medians of all runs.
+
+    The runs are real ones: they update the variables.
+    """
+    program.run(**inputs)
+    walls: list[float] = []
+    ticks: list[list[int]] = []
+    while len(walls) < least or sum(walls) < seconds:
+        begin = perf_counter()
+        timings = program.profile(**inputs)
+        walls.append(perf_counter() - begin)
+        ticks.append([timing.ticks for timing in timings])
+    rate = ticks_per_second() * program.threads
+    once = sum(len(group.calls) for group in program.plan.groups[: program.plan.setup])
+    spent = [median(column) / rate for column in zip(*ticks, strict=True)]
+    lines = [_line(call, time) for call, time in zip(program.plan.calls, spent, strict=True)]
+    peak, bandwidth = fma_peak(program.threads), memory_bandwidth(program.threads)
+    return Profile(tuple(lines[once:]), median(walls), len(walls), program.threads, peak, bandwidth)
+
+
+def moved(call: Call) -> int:
+    """Bytes of all that a call reads and writes, each element once."""
+    views = {
+        (arg.buffer, arg.offset, arg.shape, arg.strides): arg
+        for arg in call.arguments
+        if isinstance(arg, View) and arg.buffer.element != "place"
+    }
+    return sum(
+        _own_bytes(view) * ((view.buffer in call.reads) + (view.buffer in call.writes)) for view in views.values()
+    )
+
+
+def added(lines: Sequence[Line]) -> Line:
+    """Several lines as one, which is called as the one that takes longest."""
+    first = max(lines, key=lambda line: line.seconds)
+    return Line(
+        first.layer, first.direction, first.algorithm, first.operation,
+        tuple(dict.fromkeys(name for line in lines for name in line.fused)),
+        sum(line.seconds for line in lines), sum(line.macs for line in lines), sum(line.bytes for line in lines),
+        sum(line.calls for line in lines),
+    )  # fmt: skip
+
+
+def _line(call: Call, seconds: float) -> Line:
+    return Line(
+        call.scope, call.direction, algorithm(call.spec), call.label, call.fused, seconds, call.macs, moved(call)
+    )
+
+
+def _own_bytes(view: View) -> int:
+    """Of the elements that a view has of its own: broadcasting repeats none."""
+    count = 1
+    for n, stride in zip(view.shape, view.strides, strict=True):
+        count *= n if stride else 1
+    return BYTES * min(count, view.buffer.size)

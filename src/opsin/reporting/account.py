@@ -1,0 +1,165 @@
+"""The account: everything that a report says about a model, measured once, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from opsin import __version__
+from opsin.data import Dataset, Pictures, counter
+from opsin.data.intake.receipt import Receipt
+from opsin.errors import GraphError
+from opsin.model import Evaluation, Model
+from opsin.model.calibration import Calibration
+from opsin.reporting.confident import held_out_probabilities
+from opsin.reporting.features import Trunk, find_trunk
+from opsin.reporting.findings import Known, Look, Seen, Suspects, cells, confident_mistakes, known, suspects
+from opsin.reporting.gallery import Album
+from opsin.reporting.history import Moment, moments
+from opsin.reporting.learning_curve import LearningCurve, learning_curve
+from opsin.reporting.robustness import KINDS, Robustness, robustness
+from opsin.reporting.speed import Speed, measure
+from opsin.reporting.statistics import ClassFigures, Reliability, Share, class_figures, reliability
+
+SECONDS = 60.0
+"""What an account may take where nothing else is said, apart from compiling and the evaluation itself."""
+
+FEATURES, SPOILING, TIMING = 0.6, 0.25, 0.05
+"""Shares of that time."""
+
+ORDERING = 105
+"""What random numbers are for (see `opsin.data.counter`)."""
+
+FEWEST = 50
+"""With fewer pictures than this there is nothing to learn about labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """What was found about the model called `model`, on pictures of `data` that it has not learnt from.
+
+    What could not be measured is None. `trained_here`: it learnt from other pictures of the same data. `baseline` is
+    the label that is right most often if it is always said. `cells` are pictures of the confusion matrix by (class,
+    answer), `example` small copies of a picture spoilt in each of `robustness.KINDS`' ways, at each strength,
+    `thumbnails` small copies by key.
+    """
+
+    model: str
+    network: str
+    data: str
+    record: dict[str, Any]
+    trained_here: bool
+    shape: tuple[int, int, int]
+    evaluation: Evaluation
+    accuracy: Share
+    baseline: tuple[str, Share]
+    classes: tuple[ClassFigures, ...]
+    reliability: Reliability
+    calibration: Calibration | None
+    known: Known | None
+    history: tuple[Moment, ...]
+    mistakes: tuple[Seen, ...]
+    cells: dict[tuple[int, int], tuple[Seen, ...]]
+    suspects: Suspects | None
+    learning_curve: LearningCurve | None
+    robustness: Robustness | None
+    example: tuple[str, ...]
+    speed: Speed
+    receipt: Receipt | None
+    seconds: float
+    thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def to_data(self) -> dict[str, Any]:
+        """Everything but the small copies, for JSON."""
+        label, share = self.baseline
+        parts: dict[str, Any] = {
+            "accuracy": self.accuracy, "reliability": self.reliability, "calibration": self.calibration,
+            "known": self.known, "suspects": self.suspects, "learning_curve": self.learning_curve,
+            "robustness": self.robustness, "speed": self.speed, "receipt": self.receipt,
+        }  # fmt: skip
+        return {
+            "opsin": __version__, "model": self.model, "network": self.network, "data": self.data,
+            "pictures": self.evaluation.pictures, "correct": self.evaluation.correct, "loss": self.evaluation.loss,
+            "confusion": {
+                "classes": list(self.evaluation.classes), "counts": self.evaluation.confusion.tolist()
+            },
+            "baseline": {"label": label, **share.to_data()}, "classes": [each.to_data() for each in self.classes],
+            **{name: part.to_data() if part else None for name, part in parts.items()},
+            "history": [moment.to_data() for moment in self.history],
+            "mistakes": [seen.to_data() for seen in self.mistakes], "training": self.record, "seconds": self.seconds,
+        }  # fmt: skip
+
+
+def account(
+    model: Model, data: Dataset, *, receipt: Receipt | None = None, seconds: float = SECONDS, name: str | None = None
+) -> Account:
+    """Measures `model` on the test part of `data`; on all of it, where the model was trained on other data.
+
+    Takes about `seconds` and the time of the evaluation itself; costly parts look at fewer pictures where there is no
+    time for all of them, and say so. `DataError` where the data has classes that the model does not know.
+    """
+    begin, album = perf_counter(), Album()
+    trained_here = data.fingerprint == model.record.get("fingerprint")
+    held_out = data.test if trained_here or data.own_split else data.everything()
+    look = Look("test", held_out, model.numbers(held_out), model.probabilities(held_out.pixels), model.labels)
+    evaluation = Evaluation.of(look.probabilities, look.labels, model.labels)
+    mistakes = confident_mistakes(look, album)
+    doubts, curve = _of_features(model, data, look, FEATURES * seconds, album) if trained_here else (None, None)
+    if not trained_here and len(held_out) >= FEWEST:  # the model itself has not seen these labels
+        doubts = suspects(look, len(held_out), True, album)
+    result = robustness(model, held_out, SPOILING * seconds)
+    return Account(
+        name or Path(model.name).name, model.network, data.name, model.record, trained_here, model.preprocessing.shape,
+        evaluation, Share(evaluation.correct, evaluation.pictures), _baseline(evaluation), class_figures(evaluation),
+        reliability(look.probabilities, look.labels), model.calibration, known(look, model.calibration),
+        moments(model.record) if trained_here else (), mistakes, cells(look, album), doubts, curve, result,
+        _example(held_out, album) if result else (), measure(model, TIMING * seconds), receipt or data.receipt,
+        perf_counter() - begin, album.copies,
+    )  # fmt: skip
+
+
+def _baseline(evaluation: Evaluation) -> tuple[str, Share]:
+    counts = evaluation.confusion.sum(axis=1)
+    most = int(counts.argmax())
+    return evaluation.classes[most], Share(int(counts[most]), int(counts.sum()))
+
+
+def _of_features(
+    model: Model, data: Dataset, look: Look, seconds: float, album: Album
+) -> tuple[Suspects | None, LearningCurve | None]:
+    """What the features of the training pictures say about their labels, and about how many of them are needed."""
+    trunk = _trunk(model)
+    if trunk is None or len(data.train) < FEWEST:
+        return None, None
+    order = counter.order(len(data.train), 0, ORDERING)
+    share = len(order) / (len(order) + len(look.labels))
+    features = trunk.features(data.train.pixels, order, seconds * share)
+    seen = data.train.take(order[: len(features)])
+    labels = model.numbers(seen)
+    if len(labels) < FEWEST or (np.bincount(labels) > 1).sum() < 2:
+        return None, None
+    shares = held_out_probabilities(features, labels, len(model.labels))
+    train = Look("train", seen, labels, shares, model.labels)
+    doubts = suspects(train, len(data.train), trunk.published, album)
+    asked_order = counter.order(len(look.labels), 0, ORDERING)
+    asked = trunk.features(look.pictures.pixels, asked_order, seconds * (1 - share))
+    truth = look.labels[asked_order[: len(asked)]]
+    return doubts, learning_curve((features, labels), (asked, truth), model.labels)
+
+
+def _trunk(model: Model) -> Trunk | None:
+    try:
+        return find_trunk(model)
+    except GraphError:  # the network has no layer with weights
+        return None
+
+
+def _example(pictures: Pictures, album: Album) -> tuple[str, ...]:
+    """The first picture, spoilt in every way."""
+    pixels = pictures.pixels[0]
+    spoilt = [spoil(pixels, 1) for _, strengths in KINDS for _, spoil in strengths]
+    return tuple(album.show(f"spoilt-{number}", each) for number, each in enumerate(spoilt))

@@ -1,0 +1,93 @@
+"""How the training went, epoch by epoch, as the model's file remembers it, and what that says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from opsin.reporting.phrases import percent
+
+RISEN = 1.1
+"""The held-out loss has risen where it ends so many times above its least."""
+
+GAP = 0.08
+"""From this difference on, the training pictures are known better than others by heart."""
+
+STILL = 0.03
+"""The held-out loss was still falling where the last fifth of the epochs took off this share."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An epoch: mean loss (nats) and accuracy (0 to 1) while it learnt, and afterwards on the held-out pictures."""
+
+    stage: str
+    loss: float
+    accuracy: float
+    held_out_accuracy: float
+    held_out_loss: float | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def moments(record: Mapping[str, Any]) -> tuple[Moment, ...]:
+    """The epochs in a model's training record; none where it has none, or tells them otherwise."""
+    try:
+        return tuple(
+            Moment(
+                str(each.get("stage", "training")),
+                float(each["loss"]),
+                float(each["accuracy"]),
+                float(each["held_out_accuracy"]),
+                None if each.get("held_out_loss") is None else float(each["held_out_loss"]),
+            )
+            for each in record.get("history", ())
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ()
+
+
+def reading(history: Sequence[Moment]) -> str:
+    """What the curves of the last stage say: learning too little, enough, or by heart. Empty for too few epochs."""
+    part = [moment for moment in history if moment.stage == history[-1].stage] if history else []
+    if len(part) < 2:
+        return ""
+    last = part[-1]
+    losses = [moment.held_out_loss for moment in part if moment.held_out_loss is not None]
+    gap = last.accuracy - last.held_out_accuracy
+    if len(losses) == len(part):
+        best = min(range(len(losses)), key=losses.__getitem__)
+        if losses[-1] > RISEN * losses[best] and part[-1].loss < part[best].loss:
+            return (
+                f"It overfits: after epoch {best + 1} of {len(part)} the loss on held-out pictures rose again, from "
+                f"{losses[best]:.2f} to {losses[-1]:.2f}, while that on the training pictures went on falling, from "
+                f"{part[best].loss:.2f} to {last.loss:.2f}. Fewer epochs, stronger augmentation or more pictures help."
+            )
+    if gap > GAP:
+        return (
+            f"It knows its training pictures better than others: {percent(last.accuracy)} of them were right in the last "
+            f"epoch, of the held-out pictures {percent(last.held_out_accuracy)}. More pictures or stronger augmentation "
+            "would close that gap."
+        )
+    tail = max(1, len(losses) // 5)
+    if len(losses) == len(part) > 4 and losses[-1] < (1 - STILL) * losses[-1 - tail]:
+        return (
+            f"It was still learning when the training ended: in the last {_epochs(tail)} the loss on held-out pictures "
+            f"fell from {losses[-1 - tail]:.2f} to {losses[-1]:.2f}. More epochs would help."
+        )
+    if last.accuracy < last.held_out_accuracy - GAP:
+        return (
+            f"No overfitting: with {percent(last.accuracy)} of the training pictures, which are distorted to make them "
+            f"harder, it does less well than with held-out ones ({percent(last.held_out_accuracy)}). A larger network or "
+            "more epochs could learn more from them."
+        )
+    return (
+        f"No overfitting to speak of: {percent(last.accuracy)} of the training pictures were right in the last epoch, and "
+        f"{percent(last.held_out_accuracy)} of the held-out ones."
+    )
+
+
+def _epochs(count: int) -> str:
+    return "epoch" if count == 1 else f"{count} epochs"

@@ -1,0 +1,147 @@
+"""How a model does on worse pictures: blurred, noisy, darker, brighter, compressed, turned; three strengths of each.
+
+After Hendrycks & Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations", ICLR
+2019, with milder strengths, as amateurs' cameras have them, and relative to the size of the picture.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from opsin.data import Pictures, counter
+from opsin.model import Model
+from opsin.reporting.statistics import Share
+
+SPOILING, SAMPLING = 103, 104
+"""What random numbers are for (see `opsin.data.counter`)."""
+
+MOST = 1000
+"""More pictures would tell little more."""
+LEAST = 30
+"""With fewer pictures than this, what they say is mostly chance, and is left out."""
+
+Picture = NDArray[np.uint8]
+Spoil = Callable[[Picture, int], Picture]
+
+
+def blur(share: float, picture: Picture, number: int) -> Picture:
+    """Gaussian blur with a standard deviation of `share` of the shorter side."""
+    radius = share * min(picture.shape[1:])
+    return _array(_image(picture).filter(ImageFilter.GaussianBlur(radius)), picture)
+
+
+def noise(deviation: float, picture: Picture, number: int) -> Picture:
+    """Independent normal noise of this standard deviation on the values 0…255, the same for each run."""
+    random = np.random.Generator(np.random.Philox(key=[number, SPOILING]))
+    return _rounded(picture + random.normal(0, deviation, picture.shape))
+
+
+def light(factor: float, picture: Picture, number: int) -> Picture:
+    """Values times `factor`."""
+    return _rounded(picture * factor)
+
+
+def jpeg(quality: int, picture: Picture, number: int) -> Picture:
+    """Saved as JPEG of this quality, and read again."""
+    file = BytesIO()
+    _image(picture).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        return _array(image, picture)
+
+
+def turn(degrees: float, picture: Picture, number: int) -> Picture:
+    """Turned, every other one the other way; beyond the border the picture goes on as its mirror image."""
+    rows, columns = (min(side // 2, side - 1) for side in picture.shape[1:])
+    wide = np.pad(picture, ((0, 0), (rows, rows), (columns, columns)), "symmetric")
+    angle = degrees if number % 2 else -degrees
+    turned = _array(_image(wide).rotate(angle, Image.Resampling.BILINEAR), wide)
+    return turned[:, rows : rows + picture.shape[1], columns : columns + picture.shape[2]]
+
+
+KINDS: tuple[tuple[str, tuple[tuple[str, Spoil], ...]], ...] = (
+    ("blurred", tuple((f"{share:.1%} of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
+    ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
+    ("darker", tuple((f"× {factor}", partial(light, factor)) for factor in (0.7, 0.5, 0.3))),
+    ("brighter", tuple((f"× {factor}", partial(light, factor)) for factor in (1.3, 1.6, 2.0))),
+    ("JPEG", tuple((f"quality {quality}", partial(jpeg, quality)) for quality in (50, 25, 10))),
+    ("turned", tuple((f"{degrees}°", partial(turn, degrees)) for degrees in (5, 15, 30))),
+)
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """Accuracy on pictures spoilt in a way, at each strength (a text such as "quality 25")."""
+
+    kind: str
+    strengths: tuple[tuple[str, Share], ...]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy on the same pictures `clean` and spoilt; `of` so many held-out ones, of which they are a sample."""
+
+    clean: Share
+    of: int
+    kinds: tuple[Spoilt, ...]
+
+    def to_data(self) -> dict[str, Any]:
+        kinds = [
+            {"kind": each.kind, "strengths": [{"strength": s, **share.to_data()} for s, share in each.strengths]}
+            for each in self.kinds
+        ]
+        return {"clean": self.clean.to_data(), "of": self.of, "kinds": kinds}
+
+
+def robustness(model: Model, pictures: Pictures, seconds: float) -> Robustness | None:
+    """How `model` does on a sample of `pictures`, as large as fits into `seconds`; None where that is too small."""
+    order = counter.order(len(pictures), 0, SAMPLING)[:MOST]
+    runs = 1 + sum(len(strengths) for _, strengths in KINDS)
+    if len(order) < LEAST:
+        return None
+    model.logits(pictures.pixels[order[:LEAST]])  # compiles what is not compiled yet
+    begin = perf_counter()
+    _right(model, pictures.take(order[:LEAST]), partial(blur, 0.01))
+    each = (perf_counter() - begin) / LEAST
+    count = min(len(order), int(seconds / (runs * each)))
+    if count < LEAST:
+        return None
+    sample = pictures.take(np.sort(order[:count]))
+    kinds = tuple(
+        Spoilt(kind, tuple((name, _right(model, sample, spoil)) for name, spoil in strengths))
+        for kind, strengths in KINDS
+    )
+    return Robustness(_right(model, sample, None), len(pictures), kinds)
+
+
+def _right(model: Model, pictures: Pictures, spoil: Spoil | None) -> Share:
+    pixels = pictures.pixels[:]
+    if spoil is not None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pixels = np.stack(list(pool.map(spoil, pixels, range(len(pixels)))))
+    answers = model.logits(pixels).argmax(axis=1)
+    return Share(int((answers == model.numbers(pictures)).sum()), len(pixels))
+
+
+def _rounded(values: NDArray[Any]) -> Picture:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _image(picture: Picture) -> Image.Image:
+    """uint8 C×H×W as Pillow has it; one channel is grey, three are RGB."""
+    return Image.fromarray(picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0)))
+
+
+def _array(image: Image.Image, like: Picture) -> Picture:
+    values = np.asarray(image, np.uint8)
+    return values[None] if len(like) == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))

@@ -1,0 +1,106 @@
+"""Going on with a run that was begun before, from nothing but its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from opsin import nn
+from opsin.data import Dataset
+from opsin.engines.native import compile as compile_native
+from opsin.errors import DataError, UsageError
+from opsin.model import Engine
+from opsin.training.log import read_log
+from opsin.training.loop import Training
+from opsin.training.plan import Plan
+from opsin.training.run import LOG, MODEL, Run, made_with
+
+Load = Callable[[Plan, str], Dataset]
+"""Loads the data of a plan from where it was: a path, or "digits"."""
+
+
+def reopen(
+    folder: Path,
+    load: Load,
+    *,
+    network: nn.Layer | None = None,
+    threads: int | None = None,
+    engine: Engine = compile_native,
+) -> Training:
+    """The training of the run in `folder`, at its last checkpoint. Raises `UsageError` where there is nothing to go on
+    with, and `DataError` where the pictures are not those that the run began with.
+    """
+    run = Run.reopen(folder)
+    try:
+        _check_unfinished(folder)
+        plan, began = Plan.from_data(run.config["plan"]), run.config["data"]
+        if not began.get("source"):
+            raise UsageError(f"the run in {folder} was given its pictures by a program; only that can go on with it")
+        data = load(plan, began["source"])
+        check_same(data, began)
+        out = run.config.get("out")
+        return Training(
+            plan, data, network=network, run=run, out=Path(out) if out else None, threads=threads, engine=engine,
+            warnings=changes(run),
+        )  # fmt: skip
+    except BaseException:
+        run.close()
+        raise
+
+
+def described(data: Dataset, source: str) -> dict[str, object]:
+    """What a run's folder says about its data, by which they are known again."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {
+        "source": source,
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "classes": list(data.classes),
+        "pictures": {name: len(part) for name, part in parts.items() if part is not None},
+        "shape": list(data.shape),
+    }
+
+
+def check_same(data: Dataset, began: dict[str, object]) -> None:
+    """`DataError` unless `data` is what the run began with, as `described` then."""
+    now = described(data, str(began["source"]))
+    for key, text in {
+        "classes": "its classes",
+        "pictures": "the numbers of its pictures",
+        "shape": "their size",
+    }.items():
+        if now[key] != began.get(key):
+            raise DataError(
+                f"{began['source']} has changed since the run began: {text} were {began.get(key)} and are {now[key]}; "
+                "bring the old data back, or start a new run"
+            )
+    if now["fingerprint"] != began.get("fingerprint"):
+        raise DataError(
+            f"{began['source']} has changed since the run began: it has as many pictures, but not the same ones; "
+            "bring the old data back, or start a new run"
+        )
+
+
+def changes(run: Run) -> list[str]:
+    """A warning where what computes has changed since the run began, so that bits may differ."""
+    before, now = run.config.get("made", {}), made_with()
+    found = [
+        f"{name} was {before.get(name, 'unknown')} and is {value}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+    if not found:
+        return []
+    return [f"{', '.join(found)} since the run began: the result may differ in its last digits from an unbroken run's"]
+
+
+def _check_unfinished(folder: Path) -> None:
+    last = ""
+    for record in read_log(folder / LOG):
+        last = str(record.get("event"))
+    if last == "finished":
+        raise UsageError(
+            f"the run in {folder} is finished: its model is {folder / MODEL}; start a new run to train more"
+        )
+    if last == "diverged":
+        raise UsageError(f"the run in {folder} diverged and would again; start a new one with a lower --learning-rate")

@@ -1,0 +1,110 @@
+"""From stored pictures to what the network sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from opsin.data import Preprocessing
+from opsin.data.augment import Augmentation, Augmenter
+from opsin.data.pictures import Crop
+from tests.data.files import noise
+
+PLAIN = Preprocessing(3, 24, 20, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
+"""Keeps pixel values as they are."""
+
+LABELS = np.arange(12, dtype=np.int32) % 3
+
+
+def seen(limits: Augmentation, pixels: np.ndarray, preprocessing: Preprocessing = PLAIN, **place: int) -> np.ndarray:
+    augmenter = Augmenter(limits, preprocessing, pixels.shape[2:], 3, place.pop("seed", 0))
+    return augmenter(pixels, LABELS[: len(pixels)], 4, place.get("epoch", 1), place.get("first", 0))[0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_without_limits_the_bits_are_those_of_testing(channels: int) -> None:
+    pixels = noise(0, 12, channels, 24, 20)
+    preprocessing = Preprocessing(channels, 24, 20, (0.48, 0.46, 0.41)[:channels], (0.23, 0.22, 0.26)[:channels])
+    found = seen(Augmentation(), pixels, preprocessing)
+    assert found.shape == pixels.shape and found.dtype == np.float32
+    np.testing.assert_array_equal(found, preprocessing.apply(pixels))
+
+
+def test_a_margin_is_cut_as_testing_cuts_it() -> None:
+    pixels = noise(0, 3, 3, 32, 32)
+    square = replace(PLAIN, height=28, width=28, crop=Crop(32, "bicubic"))
+    np.testing.assert_array_equal(seen(Augmentation(), pixels, square), pixels[:, :, 2:30, 2:30])
+    double = np.repeat(np.repeat(noise(1, 3, 3, 24, 20), 2, axis=2), 2, axis=3)
+    np.testing.assert_array_equal(seen(Augmentation(), double), double[:, :, ::2, ::2], "all is shown without a crop")
+
+
+def test_mirrored_pictures_are_mirrored_exactly() -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    found = seen(Augmentation(flip=True), pixels)
+    kinds = [(picture == kept).all() for picture, kept in zip(found, pixels, strict=True)]
+    mirrored = [(picture == kept[:, :, ::-1]).all() for picture, kept in zip(found, pixels, strict=True)]
+    assert all(a != b for a, b in zip(kinds, mirrored, strict=True))
+    assert any(kinds) and any(mirrored)
+
+
+def test_shifts_are_whole_pixels_and_repeat_the_edge() -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    padded = np.pad(pixels, ((0, 0), (0, 0), (3, 3), (2, 2)), mode="edge")
+    found = seen(Augmentation(shift=0.12), pixels)
+    places = set()
+    for picture, wide in zip(found, padded, strict=True):
+        matches = [(y, x) for y in range(7) for x in range(5) if (picture == wide[:, y : y + 24, x : x + 20]).all()]
+        assert len(matches) == 1
+        places.update(matches)
+    assert len(places) > 5
+
+
+@pytest.mark.parametrize("limits", [Augmentation(turn=10, smooth=True), Augmentation(area=0.5, aspect=4 / 3)])
+def test_changes_are_functions_of_seed_epoch_and_place(limits: Augmentation) -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    whole = seen(limits, pixels)
+    np.testing.assert_array_equal(whole, seen(limits, pixels))
+    np.testing.assert_array_equal(whole[4:8], seen(limits, pixels[4:8], first=4))
+    for other in ({"epoch": 2}, {"seed": 1}, {"first": 12}):
+        assert all((a != b).any() for a, b in zip(whole, seen(limits, pixels, **other), strict=True))
+
+
+def test_boxes_hold_the_mean() -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    found = seen(Augmentation(cutout=0.5), np.maximum(pixels, 1))
+    holes = (found == 0).all(axis=1)
+    np.testing.assert_array_equal(found * ~holes[:, None], np.maximum(pixels, 1) * ~holes[:, None])
+    assert 0.08 < holes.mean() < 0.25
+
+
+def test_colours_stay_within_what_pictures_have() -> None:
+    found = seen(Augmentation(brightness=0.5, contrast=0.5, saturation=0.5), noise(0, 12, 3, 24, 20))
+    assert found.min() >= 0 and found.max() <= 255
+    assert (found == 255).any()
+
+
+def test_mixed_pictures_come_with_shares_of_classes() -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    augmenter = Augmenter(Augmentation(mixup=0.4, cutmix=0.4), PLAIN, (24, 20), 3, 0)
+    shown, targets = augmenter(pixels, LABELS, 3, 1, 0)  # the labels of a batch of three differ
+    assert targets.dtype == np.float32 and targets.shape == (12, 3)
+    np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
+    kinds = set()
+    for i, (picture, target) in enumerate(zip(shown, targets, strict=True)):
+        own, other = pixels[i].astype(np.float64), pixels[i // 3 * 3 + (i + 1) % 3].astype(np.float64)
+        share, changed = target[LABELS[i]], (picture != own).any(axis=0)
+        if not changed.any():
+            assert share == 1
+            kinds.add("as it was")
+        elif (picture[:, changed] == other[:, changed]).all():
+            np.testing.assert_allclose(changed.mean(), 1 - share, atol=0.01)
+            kinds.add("with a box of another")
+        else:
+            np.testing.assert_allclose(picture, share * own + (1 - share) * other, atol=1e-3)
+            kinds.add("blended")
+    assert len(kinds) == 3
+    again, same = augmenter(pixels[3:6], LABELS[3:6], 3, 1, 3)
+    np.testing.assert_array_equal(again, shown[3:6])
+    np.testing.assert_array_equal(same, targets[3:6])

@@ -1,0 +1,35 @@
+"""SIGKILL at random moments: a run that goes on ends with the bits of one that was never broken."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from opsin.training.runs import summary
+from tests.training.kills import broken_run, finish, result, start
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+
+OPTIONS: list[object] = [
+    "digits", "--epochs", 3, "--batch", 48, "--ema", 0.98, "--patience", 2, "--checkpoint-minutes", 0, "--threads", 1,
+    "--no-report",
+]  # fmt: skip
+
+
+def test_five_kills(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    finish(start(*OPTIONS, "--run", whole))
+    expected = result(whole)
+    seconds = summary(whole).seconds
+    assert expected.epochs[-1]["epoch"] == 3
+    moments, kills = random.Random(20), 0
+    for number in range(9):
+        if kills >= 5:
+            break
+        run = tmp_path / f"broken{number}"
+        kills += broken_run(run, OPTIONS, min(3, 5 - kills), seconds, moments)
+        assert result(run) == expected
+    assert kills == 5
