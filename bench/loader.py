@@ -4,9 +4,9 @@
 
 Pictures are generated noise; those for 224² are stored as 256². `alone` is what the step does when it is given the same
 batch again and again, `fed` when it goes through epochs of augmented batches: pictures a second, the median of rounds
-that take turns. `waits` is the share of the fed time in which the step had no batch, the worst of the rounds. `a picture`
-is the processor time that the loader takes to prepare one, with nothing else running, and `loader` how many that makes
-a second on one core.
+that take turns. `waits` is the share of the fed time in which the step had no batch, the worst of the rounds.
+`a picture` is the processor time that the loader takes to prepare one, with nothing else running, and `loader` how many
+that makes a second on one core.
 """
 
 from __future__ import annotations

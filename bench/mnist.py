@@ -19,9 +19,16 @@ from common import begin, finish, parser, print_table
 
 import opsin
 from opsin.data import Dataset
-from opsin.training import Epoch, Event, Interrupted, Started
+from opsin.training import Epoch, Event, Interrupted, StageStarted
 
 GOAL = 0.989
+
+
+def undivided(data: Dataset) -> Dataset:
+    """All of MNIST's training pictures to train on; its test pictures are what each epoch is measured with."""
+    assert data.validation is not None  # `load` always gives one
+    pictures = Dataset(data.name, data.train, data.validation, own_split=True).everything()
+    return Dataset(data.name, pictures, data.test, own_split=True)
 
 
 def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:
@@ -31,7 +38,7 @@ def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:
     start = perf_counter()
 
     def watch(event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, StageStarted):
             figures["compiling"] = event.compiling
         if isinstance(event, Epoch):
             epochs.append(event)
@@ -69,7 +76,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, help="the recipe's where none are given")
     options.add_argument("--threads", type=int, help="every core where none are given")
     chosen = options.parse_args()
-    record, data = begin(chosen), opsin.data.load(chosen.folder)
+    record, data = begin(chosen), undivided(opsin.data.load(chosen.folder))
     print(f"{chosen.network}: {len(data.train):,} pictures to learn from, {len(data.test):,} to test with")
     runs = [train(data, seed, chosen) for seed in range(chosen.seeds)]
     heads = ("seed", "test accuracy", "best epoch's", "epochs", "s an epoch", "s in all", f"s to {GOAL:.1%}")

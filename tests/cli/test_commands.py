@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,27 +65,27 @@ def test_train_prints_an_epoch_a_line_and_saves_the_model(
     code, out, err = cli("train", folder, "--epochs", 2, "--batch", 8, "--seed", 1, "--threads", 1)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "stripes: 32 pictures in 2 classes, 8 more held out; 28 × 28, grey"
-    assert lines[1].startswith("lenet5: 61,026 parameters, compiled in ")
+    assert re.fullmatch(r"stripes: \d+ pictures in 2 classes to learn from, .*; 28 × 28, grey", lines[0])
+    assert lines[1] == "lenet5: 61,026 parameters"
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line[:9] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
     assert all(
-        "loss" in e and "accuracy" in e and "held out" in e and "pictures/s" in e and " left" in e for e in epochs
+        "loss" in e and "accuracy" in e and "validation" in e and "pictures/s" in e and " left" in e for e in epochs
     )
-    assert "of the 8 held-out pictures right." in out
-    assert lines[-2].startswith("stripes.opsin is the model, ")
-    assert opsin.load("stripes.opsin").record["seed"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["stripes.opsin"]
+    assert "of the 8 test pictures right." in out
+    assert lines[-2].startswith("runs/stripes-1/model.opsin is the model, ")
+    assert opsin.load("runs/stripes-1/model.opsin").record["plan"]["seed"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_train_takes_another_network_rate_and_name(cli: Any, folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "other"
-    assert (
-        cli("train", folder, "--network", "lenet5_1998", "--epochs", 1, "--out", out, "--learning-rate", 0.01).code == 0
-    )
+    out, run = tmp_path / "other", tmp_path / "run"
+    arguments = ("train", folder, "--network", "lenet5_1998", "--epochs", 1, "--learning-rate", 0.01, "--no-report")
+    assert cli(*arguments, "--out", out, "--run", run).code == 0
     loaded = opsin.load(out)
     assert loaded.network == "lenet5_1998"
-    assert loaded.record["optimizer"]["learning_rate"] == 0.01
+    assert loaded.record["plan"]["stages"][0]["learning_rate"] == 0.01
+    assert out.read_bytes() == (run / "model.opsin").read_bytes()
 
 
 def test_predict_prints_a_line_a_picture(cli: Any, model: Path, folder: Path) -> None:
@@ -183,7 +184,7 @@ def test_describe_a_model(cli: Any, model: Path) -> None:
 def test_help_and_version(cli: Any) -> None:
     assert cli("--version") == (0, f"opsin {opsin.__version__}\n", "")
     assert "Usage: opsin" in cli().out
-    for command in ((), ("train",), ("predict",), ("evaluate",), ("describe",)):
+    for command in ((), ("train",), ("runs",), ("predict",), ("evaluate",), ("describe",)):
         code, out, _ = cli(*command, "--help")
         assert code == 0
         assert "Usage: opsin" in out
@@ -263,9 +264,16 @@ def test_pictures_too_small_for_the_network(cli: Any, tmp_path: Path, monkeypatc
 
 
 def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path) -> None:
-    code, _, err = cli("train", folder, "--learning-rate", 1e15, "--out", tmp_path / "m.opsin")
+    run = tmp_path / "run"
+    arguments = ("train", folder, "--network", "lenet5", "--learning-rate", 1e15, "--epochs", 9)
+    code, _, err = cli(*arguments, "--out", tmp_path / "m.opsin", "--run", run)
     assert code == 1
-    assert err.startswith("Error: step 2 (epoch 2): the values of layer ")
-    assert err.splitlines()[0].endswith(" left the finite. The learning rate 1e+15 is too high; try 0.004.")
-    assert err.splitlines()[1] == "Nothing had been learnt yet, so no model was kept."
-    assert not list(tmp_path.iterdir())
+    first, second, *_, last = err.splitlines()
+    assert first.startswith("Step back: by step 2 values left the finite; training goes on from step 1 with the learn")
+    assert second.startswith("Error: step 2 (epoch 2): the values of layer ")
+    assert second.endswith(", though the learning rate had been lowered from 1e+15 to 1e+14; try 0.004.")
+    assert last == "Nothing had been learnt yet, so no model was kept."
+    assert not (tmp_path / "m.opsin").exists()
+    code, _, err = cli("train", "--resume", run)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"Error: the run in {run} diverged and would again; start a new one with a lower --learn")

@@ -51,7 +51,7 @@ def test_a_picture_on_standard_input(model: Path, folder: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_ends_training_with_a_usable_model(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "train", "digits", "--epochs", "1000", "--out", str(tmp_path / "m.opsin")],
+        [*COMMAND, "train", "digits", "--epochs", "1000", "--run", str(tmp_path / "run")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True,
     )  # fmt: skip
     assert process.stdout
@@ -62,8 +62,8 @@ def test_ctrl_c_ends_training_with_a_usable_model(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "Stopped in epoch" in out
-    assert [path.name for path in tmp_path.iterdir()] == ["m.opsin"]
-    model = opsin.load(tmp_path / "m.opsin")
+    assert f"opsin train --resume {tmp_path / 'run'}" in out
+    model = opsin.load(tmp_path / "run" / "model.opsin")
     assert model.record["ended"] == "interrupted"
     assert model.evaluate(opsin.data.load("digits").test).accuracy > 0.3
 
@@ -105,7 +105,10 @@ def test_a_terminal_has_a_bar(folder: Path, tmp_path: Path) -> None:
 
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "train", str(folder), "--epochs", "40", "--batch", "4", "--out", str(tmp_path / "m.opsin")],
+        [
+            *COMMAND, "train", str(folder), "--network", "lenet5", "--epochs", "40", "--batch", "4",
+            "--run", str(tmp_path / "run"), "--no-report",
+        ],
         stdout=child, stderr=child, env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
     os.close(child)
@@ -124,7 +127,7 @@ def test_a_terminal_has_a_bar(folder: Path, tmp_path: Path) -> None:
     assert "━" in text
     assert "pictures/s" in text
     assert " left" in text
-    assert text.count("held out ") <= 14 + 2
+    assert text.count("validation ") <= 14 + 2
     assert "\x1b[1m" in text
 
 

@@ -170,5 +170,6 @@ def test_a_plan_can_be_read() -> None:
     lines = str(make_plan(lenet(), 64, AVX2)).splitlines()
     assert any(line.split() == "Conv2d 1 block a picture conv2d 0".split() for line in lines)
     assert any(line.startswith("  Conv2dWeight       16 blocks, 4 pictures each") for line in lines)
-    assert lines[0] == "group 0, by blocks"
+    assert lines[0] == "group 0, picture by picture"
+    assert "group 1, by blocks" in lines
     assert "scratch a thread" in lines[-1]

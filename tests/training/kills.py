@@ -53,19 +53,25 @@ def killed(process: subprocess.Popen[bytes], run: Path, after: float) -> bool:
 
 def started(run: Path) -> float:
     """When the last sitting began to train, by the log."""
-    return max((float(record["time"]) for record in read_log(run / "log.jsonl") if record["event"] == "started"), default=0)
+    return max(
+        (float(record["time"]) for record in read_log(run / "log.jsonl") if record["event"] == "started"), default=0
+    )
 
 
 def broken_run(run: Path, options: list[object], kills: int, seconds: float, moments: random.Random) -> int:
-    """A run that is killed up to `kills` times within about `seconds` of training, and then ends; how often it was."""
+    """A run of about `seconds` that is killed up to `kills` times, and then ends; how often it was."""
     done = 0
     while done < kills:
-        process = start("--resume", run) if (run / "config.json").exists() else start(*options, "--run", run)
-        if not killed(process, run, moments.uniform(0, 2 * seconds / (kills + 1))):
+        if not killed(_sitting(run, options), run, moments.uniform(0, 1.5 * seconds / (kills + 1))):
             return done  # it came to its end before its time
         done += 1
-    finish(start("--resume", run) if (run / "config.json").exists() else start(*options, "--run", run))
+    finish(_sitting(run, options))
     return done
+
+
+def _sitting(run: Path, options: list[object]) -> subprocess.Popen[bytes]:
+    """The run begins, or goes on."""
+    return start("--resume", run) if (run / "config.json").exists() else start(*options, "--run", run)
 
 
 def result(run: Path) -> Result:

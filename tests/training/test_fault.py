@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,29 @@ from opsin import nn, ops
 from opsin.data import Dataset, load
 from opsin.engines.reference import Reference
 from opsin.graph import Graph, Tensor
-from opsin.model import Engine
-from opsin.training import Diverged, Stage, train
+from opsin.model import Engine, Model
+from opsin.training import Diverged, Event, Rewound, Stage, Step, train
+from opsin.training.loop import LOWER
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """32 pictures to train on: 4 steps an epoch with a batch of 8."""
+    """28 pictures to train on: 4 steps an epoch with a batch of 8."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
 
 
 def diverge(data: Dataset, network: nn.Layer, **options: Any) -> Diverged:
     with pytest.raises(Diverged) as caught:
-        train(network, data, **{"epochs": 30, "batch": 8, "learning_rate": 0.01, "engine": reference, **options})
+        run(data, network, **options)
     assert str(caught.value).count("\n") == 2
     return caught.value
+
+
+def run(data: Dataset, network: nn.Layer, **options: Any) -> Model:
+    settings = {"epochs": 30, "batch": 8, "learning_rate": 0.01, "engine": reference, **options}
+    return train(network, data, **settings)
 
 
 class Exponential(nn.Layer):
@@ -39,25 +46,26 @@ class Exponential(nn.Layer):
 
 
 class Poisoned(Reference):
-    """Computes as it should, but loses a variable at the end of the step with a certain learning rate."""
+    """Computes as it should, but loses a variable at the end of the steps with certain learning rates."""
 
-    def __init__(self, graph: Graph, batch: int, rate: float, lost: str) -> None:
+    def __init__(self, graph: Graph, batch: int, rates: set[float], lost: str) -> None:
         super().__init__(graph, batch)
-        self.rate, self.lost = rate, lost
+        self.rates, self.lost = rates, lost
 
     def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
         outputs = super().run(**inputs)
-        if inputs["learning_rate"] == self.rate:
+        if inputs["learning_rate"] in self.rates:
             self.load_state({self.lost: np.full_like(self.state()[self.lost], np.nan)})
         return outputs
 
 
-def poison(step: int, lost: str) -> Engine:
-    """Loses a variable in a step of the 120 that `diverge` takes."""
-    rate = nn.schedules.one_cycle(0.01, 120, Stage(epochs=1).rise)(step - 1)
+def poison(step: int, lost: str, again: int | None = None) -> Engine:
+    """Loses a variable in a step of the 120 that `run` takes, and one with the lowered rate: the same, or `again`."""
+    rate = nn.schedules.one_cycle(0.01, 120, Stage(epochs=1).rise)
+    rates = {rate(step - 1), rate((again or step) - 1) * LOWER}
 
     def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
-        return Poisoned(graph, batch, rate, lost) if "loss" in graph.outputs else Reference(graph, batch)
+        return Poisoned(graph, batch, rates, lost) if "loss" in graph.outputs else Reference(graph, batch)
 
     return engine
 
@@ -69,7 +77,10 @@ def test_the_layer_whose_values_left_the_finite_is_named(stripes: Dataset, tmp_p
     )
     error = diverge(stripes, network, learning_rate=1e6, out=tmp_path / "m.opsin", engine=engine)
     assert str(error) == (
-        "step 2 (epoch 1): the values of layer boom left the finite. The learning rate 1e+06 is too high; try 0.004.\n"
+        "step 2 (epoch 1): the values of layer boom left the finite, though the learning rate had been lowered from "
+        "1e+06 to 100000; try 0.004.\n"
+        "The pictures of that step: lying/5.png, standing/19.png, standing/10.png, lying/9.png, lying/0.png, "
+        "standing/7.png, standing/16.png, lying/16.png.\n"
         "Nothing had been learnt yet, so no model was kept."
     )
     assert error.model is None
@@ -82,10 +93,13 @@ def test_the_last_good_model_is_kept(stripes: Dataset, tmp_path: Path) -> None:
     assert error.model is not None
     step = error.model.record["steps"]
     assert 40 <= step < 70
-    assert str(error) == (
-        "step 70 (epoch 18): the values of layer conv left the finite. The learning rate 0.01 is too high; try 0.001.\n"
-        f"The last good model, after step {step}, is in {out}."
+    first, second, third = str(error).splitlines()
+    assert first == (
+        "step 70 (epoch 18): the values of layer conv left the finite, though the learning rate had been lowered from "
+        "0.01 to 0.001; try 0.0001."
     )
+    assert second.startswith("The pictures of that step: ")
+    assert third == f"The last good model, after step {step}, is in {out}."
     model = opsin.load(out, engine=reference)
     assert model.record == error.model.record
     assert model.record["ended"] == "diverged"
@@ -115,7 +129,54 @@ def test_memory_of_the_optimizer_counts_for_its_parameter(stripes: Dataset) -> N
 
 def test_an_older_model_survives_a_run_that_learnt_nothing(stripes: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "m.opsin"
-    train(small_network(2), stripes, epochs=1, batch=8, out=out, engine=reference)
+    run(stripes, small_network(2), epochs=1, out=out)
     before = out.read_bytes()
     diverge(stripes, small_network(2), out=out, engine=poison(1, "head.bias"))
     assert out.read_bytes() == before
+
+
+def test_one_fault_costs_a_step_back_and_a_lower_rate(stripes: Dataset) -> None:
+    events: list[Event] = []
+    first = nn.schedules.one_cycle(0.01, 120, Stage(epochs=1).rise)(69)
+
+    def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
+        return Poisoned(graph, batch, {first}, "conv.weight") if "loss" in graph.outputs else Reference(graph, batch)
+
+    model = run(stripes, small_network(2), engine=engine, on_event=events.append)
+    (rewound,) = (event for event in events if isinstance(event, Rewound))
+    # The values are lost in step 70 and the loss shows it in step 71, or the look at the end of an epoch does before.
+    assert rewound == Rewound("training", 18, 71, 68, "values left the finite", LOWER)
+    steps = [event.step for event in events if isinstance(event, Step)]
+    assert steps == [*range(1, 71), *range(69, 121)]
+    assert model.record["ended"] == "finished"
+    assert model.record["steps"] == 120
+    assert model.evaluate(stripes.test).accuracy == 1
+
+
+def test_a_second_fault_in_another_place_ends_the_run(stripes: Dataset) -> None:
+    error = diverge(stripes, small_network(2), engine=poison(30, "conv.weight", again=90))
+    assert str(error).startswith("step 90 (epoch 23): the values of layer conv left the finite, though")
+
+
+def test_a_loss_beyond_reason_is_divergence(stripes: Dataset) -> None:
+    class Rising(Reference):
+        """Says that the loss is enormous, as it is where parameters are, though finite."""
+
+        def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
+            outputs = super().run(**inputs)
+            return {**outputs, "loss": outputs["loss"] * 0 + 50.0} if "loss" in outputs else outputs
+
+    with pytest.raises(Diverged) as caught:
+        run(stripes, small_network(2), engine=lambda graph, batch, threads: Rising(graph, batch))
+    assert str(caught.value) == (
+        "step 4 (epoch 1): the loss rose to 50, where guessing has 0.693, though the learning rate had been lowered "
+        "from 0.01 to 0.001; try 0.0001.\nNothing had been learnt yet, so no model was kept."
+    )
+
+
+def test_pictures_without_names_are_numbered(stripes: Dataset) -> None:
+    unnamed = replace(stripes, train=replace(stripes.train, names=None))
+    error = diverge(unnamed, small_network(2), engine=poison(3, "head.bias"))
+    names = str(error).splitlines()[1].removeprefix("The pictures of that step: ").removesuffix(".").split(", ")
+    assert len(set(names)) == 8
+    assert {name.split()[0] for name in names} == {"picture"}

@@ -26,10 +26,7 @@ def test_five_kills(tmp_path: Path) -> None:
     seconds = summary(whole).seconds
     assert expected.epochs[-1]["epoch"] == 3
     moments, kills = random.Random(20), 0
-    for number in range(9):
-        if kills >= 5:
-            break
-        run = tmp_path / f"broken{number}"
-        kills += broken_run(run, OPTIONS, min(3, 5 - kills), seconds, moments)
+    while kills < 5:  # a run may come to its end before it is killed
+        run = tmp_path / f"broken{kills}"
+        kills += broken_run(run, OPTIONS, 5 - kills, seconds, moments)
         assert result(run) == expected
-    assert kills == 5

@@ -16,15 +16,32 @@ from opsin.data import Dataset, load
 from opsin.engines.reference import Reference
 from opsin.errors import DataError, ModelError, OpsinError, ShapeError, UsageError
 from opsin.model import Model
-from opsin.training import Epoch, Event, Finished, Interrupted, Recipe, Started, Step, Training, Warning, train
+from opsin.training import (
+    Epoch,
+    Event,
+    Finished,
+    Interrupted,
+    Plan,
+    Recipe,
+    Stage,
+    StageStarted,
+    Started,
+    Step,
+    Training,
+    Warning,
+    train,
+)
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """32 pictures to train on and 8 held out, two classes, 12×12 grey."""
+    """28 pictures to train on, 4 for validation and 8 to test, two classes, 12×12 grey."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
+
+
+STAGE = Stage(epochs=12, batch=8, learning_rate=0.01)
 
 
 def small(data: Dataset, on_event: Any = None, **options: Any) -> Model:
@@ -35,21 +52,27 @@ def small(data: Dataset, on_event: Any = None, **options: Any) -> Model:
 def test_events_tell_the_whole_story(stripes: Dataset) -> None:
     events: list[Event] = []
     model = small(stripes, events.append, epochs=2)
-    start, *middle, end = events
+    start, stage, *middle, end = events
     assert isinstance(start, Started)
-    assert (start.network, start.pictures, start.held_out, start.classes) == ("Sequential", 32, 8, 2)
-    assert (start.epochs, start.steps, start.batch) == (2, 4, 8)
+    assert (start.network, start.pictures, start.held_out, start.classes) == ("Sequential", 28, 4, 2)
+    assert (start.epochs, start.stages, start.done) == (2, 1, 0)
     assert start.parameters == sum(model.state[name].size for name in model.graph.parameters)
+    assert isinstance(stage, StageStarted)
+    assert (stage.stage, stage.number, stage.epochs, stage.steps, stage.batch) == ("training", 1, 2, 4, 8)
+    assert stage.parameters == start.parameters
     assert isinstance(end, Finished)
     assert end.pictures == 64
-    kinds = [type(event) for event in middle if not isinstance(event, Warning)]
+    middle = [event for event in middle if not isinstance(event, Warning)]
+    kinds = [type(event) for event in middle]
     assert kinds == [Step] * 4 + [Epoch] + [Step] * 4 + [Epoch]
     steps = [event for event in middle if isinstance(event, Step)]
     assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6, 7, 8]
     epoch = next(event for event in middle if isinstance(event, Epoch))
     assert epoch.loss == pytest.approx(np.mean([step.loss for step in steps[:4]]))
-    assert epoch.accuracy == sum(step.correct for step in steps[:4]) / 32
-    assert epoch.held_out.pictures == 8
+    assert epoch.accuracy == sum(step.correct for step in steps[:4]) / 32  # the last batch is filled up
+    assert epoch.held_out.pictures == 4
+    assert end.test.pictures == 8
+    assert end.test.accuracy == model.evaluate(stripes.test).accuracy
 
 
 def test_a_network_learns_and_its_record_says_how(stripes: Dataset) -> None:
@@ -57,8 +80,10 @@ def test_a_network_learns_and_its_record_says_how(stripes: Dataset) -> None:
     assert model.evaluate(stripes.test).accuracy == 1
     record = model.record
     assert record["ended"] == "finished"
-    assert (record["data"], record["pictures"], record["held_out"]) == (stripes.name, 32, 8)
-    assert (record["epochs"], record["steps"], record["batch"], record["seed"]) == (12, 48, 8, 0)
+    assert (record["data"], record["pictures"], record["held_out"]) == (stripes.name, 28, 4)
+    assert Plan.from_data(record["plan"]) == Plan(network="Sequential", stages=(STAGE,))
+    assert record["steps"] == 48
+    assert record["test"]["accuracy"] == 1
     assert record["history"][-1]["held_out_accuracy"] == 1
     assert record["fingerprint"] == stripes.fingerprint
     assert model.layers["conv"] == "Conv2d"
@@ -100,7 +125,7 @@ def test_the_model_is_saved_where_it_is_wanted(stripes: Dataset, tmp_path: Path)
 def test_a_batch_is_no_larger_than_the_data(stripes: Dataset) -> None:
     events: list[Event] = []
     small(stripes, events.append, epochs=1, batch=1000)
-    assert events[0].batch == 32  # type: ignore[attr-defined]
+    assert events[1].batch == 28  # type: ignore[attr-defined]
 
 
 def interrupt_at(step: int) -> Any:
@@ -144,7 +169,9 @@ def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path:
     def press(event: Event) -> None:
         training.interruption.asked = True
 
-    training = Training(Recipe(2, 8).plan("small", 32), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference)
+    training = Training(
+        Recipe(2, 8).plan("small", 28), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference
+    )
     events = []
     for event in training:
         press(event)
@@ -209,5 +236,6 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
 
 
 def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
-    training = Training(Recipe(1).plan("small", 32), stripes, network=small_network(2), engine=reference)
-    assert isinstance(training.program, Reference)
+    training = Training(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
+    assert training.work is not None
+    assert isinstance(training.work.program, Reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,8 @@ def cases(
             entry = zoo.find(name)
             channels, rows, columns = entry.input_shape
             shape = (channels, rows, columns) if size is None else (channels, size, size)
-            wanted = (
-                whole_numbers(own, text)
-                if colon and (given or not batches)
-                else batches or [1 if task == INFER else 16]
-            )
+            usual = batches or [1 if task == INFER else 16]
+            wanted = whole_numbers(own, text) if colon and (given or not batches) else usual
             found += [Case(name, task, batch, shape, threads) for batch in wanted]
     return found
 
@@ -98,19 +95,20 @@ class Material:
         }  # fmt: skip
 
 
-def prepare(case: Case, folder: Path, seed: int = 0) -> Material:
-    """Writes a case's weights, pictures and labels to `folder`; they depend on `seed` and the case alone."""
-    network = steady(zoo.create(case.network))
+def describe(case: Case) -> Layered:
+    """The network, layer by layer. `UsageError` where it does not take the pictures, or has no list of layers."""
     try:
-        description = layered(case.network, network, case.shape, case.task == TRAIN)
-        graph = nn.trace(network, case.shape)
-        whole = (
-            nn.training_graph(network, case.shape, nn.optimizers.SGD(momentum=MOMENTUM))
-            if case.task == TRAIN
-            else graph
-        )
+        return layered(case.network, steady(zoo.create(case.network)), case.shape, case.task == TRAIN)
     except ShapeError as error:
         raise UsageError(f"{case.network} does not take {show(case.shape)} pictures: {error}") from None
+
+
+def prepare(case: Case, folder: Path, seed: int = 0) -> Material:
+    """Writes a case's weights, pictures and labels to `folder`; they depend on `seed` and the case alone."""
+    description, network = describe(case), steady(zoo.create(case.network))
+    graph = whole = nn.trace(network, case.shape)
+    if case.task == TRAIN:
+        whole = nn.training_graph(network, case.shape, nn.optimizers.SGD(momentum=MOMENTUM))
     rng = np.random.default_rng(seed)
     state = nn.initial_state(whole, seed)
     names = {name for step in description.steps for name in step.parameters.values()}
@@ -126,10 +124,6 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> Material:
         write_onnx(paths[2], description, weights, case.batch)
     macs = sum(bind(node.op.macs(node), case.batch) for node in whole.nodes)
     return Material(description, paths[0], paths[1], paths[2] if case.task == INFER else None, macs)
-
-
-def with_threads(case: Case, threads: int) -> Case:
-    return replace(case, threads=threads)
 
 
 def _used(name: str, values: NDArray[Any], rng: np.random.Generator, task: str) -> NDArray[Any]:

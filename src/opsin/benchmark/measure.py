@@ -21,7 +21,7 @@ from opsin.engines.native.machine import Peak, Stream
 
 LIMIT = 1e-3
 """Of differences: of logits as a share of their range, of losses as a share of the loss."""
-BEHIND = 1.6
+BEHIND = 2.0
 """A peer's mode that needs so many times as long as the best is tried once, and gets no more turns."""
 PAUSE = 0.05
 """Seconds before a turn, in which the threads of the turn before go to sleep."""
@@ -47,7 +47,7 @@ class Figures:
     """What one contender gave in one case; `seconds` a call, round by round."""
 
     title: str
-    peer: str
+    library: str
     version: str = ""
     opened: float = 0.0
     """Seconds to build or compile the network, and for the first results."""
@@ -150,7 +150,7 @@ def measure(case: Case, contenders: Sequence[Contender], rounds: int, seconds: f
         expected: NDArray[Any] | None = None
         for contender in contenders:
             say(f"{case}: {contender.title} gets ready")
-            found.append(Figures(contender.title, contender.peer.name))
+            found.append(Figures(contender.title, contender.peer.title))
             runner = Runner(found[-1], Worker(contender, case.threads, folder / f"{len(found)}.log"))
             runners.append(runner)
             try:

@@ -33,7 +33,8 @@ PANEL, PANEL_HEIGHT, LEFT = 250.0, 200.0, 62.0
 def bars(results: Sequence[Result]) -> str:
     """For each case everybody's speed as a multiple of the best peer's, with the spread over the rounds."""
     labels = [figures.title for result in results for figures in result.figures]
-    begin = MARGIN + max(text_width(label, 11, bold=True) for label in labels) + 10
+    labels += [_name(result) for result in results]
+    begin = MARGIN + max(text_width(label, 11, bold=True) for label in labels) + 16
     reach = max(_relative(result, figures)[2] for result in results for figures in _drawn(result))
     scale = WIDTH / max(1.0, reach)
     parts: list[str] = []
@@ -51,7 +52,7 @@ def bars(results: Sequence[Result]) -> str:
 def _case(parts: list[str], result: Result, y: float, begin: float, scale: float) -> float:
     """The bars of a case, from `y` on; where they end."""
     case = result.case
-    parts.append(_text(MARGIN, y, f"{case.network}, batch {case.batch}", "name"))
+    parts.append(_text(MARGIN, y, _name(result), "name"))
     parts.append(_text(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
     y += 7
     for figures in _drawn(result):
@@ -67,6 +68,10 @@ def _case(parts: list[str], result: Result, y: float, begin: float, scale: float
         parts.append(_text(begin + max(middle, most) * scale + 6, centre + 4, words, "faint"))
         y += ROW
     return y
+
+
+def _name(result: Result) -> str:
+    return f"{result.case.network}, batch {result.case.batch}"
 
 
 def _drawn(result: Result) -> list[Figures]:

@@ -123,7 +123,7 @@ def scaling_markdown(sweeps: Sequence[Sweep], facts: dict[str, Any]) -> str:
 
 def versions(results: Sequence[Result]) -> str:
     """Each peer's version."""
-    found = {f.peer: f"{f.title.split(' ')[0]} {f.version}" for r in results for f in r.figures[1:] if f.version}
+    found = {f.library: f"{f.library} {f.version}" for r in results for f in r.figures[1:] if f.version}
     return "Against " + ", ".join(found.values()) if found else "No other library was there to compare with"
 
 

@@ -94,7 +94,7 @@ def measure_sweep(sweep: Sweep, opsin: Contender, rounds: int, seconds: float, s
             say(f"{case} gets ready")
             folder = Path(name) / str(number)
             folder.mkdir()
-            runner = Runner(Figures(opsin.title, opsin.peer.name), Worker(opsin, case.threads, folder / "log"))
+            runner = Runner(Figures(opsin.title, opsin.peer.title), Worker(opsin, case.threads, folder / "log"))
             runners.append(runner)
             runner.open(prepare(case, folder).request(case, opsin.mode))
         for number in range(rounds):

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from opsin.benchmark import report
-from opsin.benchmark.cases import INFER, TRAIN, Case, cases, whole_numbers
+from opsin.benchmark.cases import INFER, TRAIN, Case, cases, describe, whole_numbers
 from opsin.benchmark.measure import Result, measure
 from opsin.benchmark.peers import OPSIN, PEERS, Contender, interpreters
 from opsin.benchmark.plot import bars, lines
@@ -61,6 +61,8 @@ def run(
     wanted = cases(
         networks, tasks or (TRAIN, INFER), whole_numbers(batch, f"--batch {batch}") if batch else [], size, count
     )
+    for case in {(case.network, case.task): case for case in wanted}.values():
+        describe(case)  # what cannot be measured is said before anything is
     found = interpreters(peers)
     typer.echo(report.machine_line(facts))
     if missing := [peer.title for name, peer in PEERS.items() if name not in found]:

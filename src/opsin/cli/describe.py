@@ -5,52 +5,32 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 import opsin
-from opsin import nn, zoo
-from opsin.cli.models import open_model
+from opsin import nn
 from opsin.cli.outline import Entry, outline
 from opsin.cli.output import print_heading, print_table, write_aside
-from opsin.errors import ShapeError, UsageError
-from opsin.graph import Graph, show
+from opsin.cli.subject import Subject, find_subject
+from opsin.errors import UsageError
+from opsin.graph import show
 from opsin.nn.describe import BYTES
 
 if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
     from opsin.model import Model
 
-LARGEST = 2**16
-"""Channels, rows or columns of a picture."""
 COPIES = 4
 """Of every parameter in training: itself, its gradient and AdamW's two moments."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is described: its graph, the layers' kinds, and what a model adds."""
-
-    name: str
-    graph: Graph
-    kinds: dict[str, str]
-    model: Model | None = field(default=None, repr=False)
-
-    @property
-    def input_shape(self) -> tuple[Any, ...]:
-        return self.graph.inputs[0].shape[1:]
-
-    @property
-    def classes(self) -> Any:
-        return self.graph.outputs["logits"].shape[-1]
 
 
 def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
     """Prints the table of a network's layers, and for a model how it came about; with `diagram` writes the picture."""
     if diagram is not None and not diagram.lower().endswith(".svg"):
         raise UsageError(f"the diagram is an SVG file: call it {os.path.splitext(diagram)[0]}.svg instead of {diagram}")
-    subject = _find(what, size, classes)
+    subject = find_subject(what, size, classes)
     description = nn.describe(subject.graph, subject.kinds)
     if diagram is not None:
         name = subject.model.network if subject.model else subject.name
@@ -66,42 +46,6 @@ def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram
     if diagram is not None:
         typer.echo(f"\n{diagram} shows the architecture.")
     return 0
-
-
-def _find(what: str, size: str | None, classes: int | None) -> Subject:
-    """A network of the zoo, for pictures of another size and so many classes if that is asked for; or a model file."""
-    if what in zoo.names():
-        entry = zoo.find(what)
-        network, shape = entry(classes), entry.input_shape if size is None else _shape(size)
-        try:
-            return Subject(what, nn.trace(network, shape), nn.layer_kinds(network))
-        except ShapeError as error:
-            raise ShapeError(
-                f"{what} does not take {show(shape)} pictures: {error} (it was made for {show(entry.input_shape)})"
-            ) from None
-    if not os.path.exists(what):
-        try:
-            zoo.find(what)
-        except UsageError as error:
-            raise UsageError(f"{what} is no model file, and {error}") from None
-    if size is not None or classes is not None:
-        raise UsageError(
-            f"{what} is a model, whose size of pictures and classes are what it was trained with; "
-            "--input and --classes go with the name of a network"
-        )
-    model = open_model(what)
-    return Subject(f"{what} ({model.network})", model.graph, model.layers, model)
-
-
-def _shape(text: str) -> nn.PictureShape:
-    """`3x224x224` as numbers."""
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST for part in parts):
-        raise UsageError(
-            f"--input takes channels, rows and columns, such as 3x224x224, each from 1 to {LARGEST:,}; not '{text}'"
-        )
-    channels, rows, columns = map(int, parts)
-    return channels, rows, columns
 
 
 def _print_training(model: Model) -> None:

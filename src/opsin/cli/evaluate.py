@@ -1,27 +1,35 @@
-"""`opsin evaluate`: how a model does on labelled pictures."""
+"""`opsin evaluate`: how a model does on labelled pictures, in a line a class or as a whole report."""
 
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from opsin import reporting
 from opsin.cli.models import open_model
 from opsin.cli.output import print_heading, print_table
 from opsin.data import Dataset, Pictures
 from opsin.data import load as load_data
+from opsin.errors import UsageError
 from opsin.model import Evaluation, Model
 
 MISTAKES = 3
 """So many of a class's mistakes are shown, the most frequent ones."""
 
 
-def run(model: str, data: str, as_json: bool) -> int:
-    """Prints accuracy, loss, and each class with what it is mistaken for."""
+def run(model: str, data: str, as_json: bool, report: str | None) -> int:
+    """Prints accuracy, loss, and each class with what it is mistaken for; with `report` writes the page, too."""
+    if report is not None:
+        _check_report(report)
     loaded = open_model(model)
     loaded.check()
     dataset = load_data(data, like=loaded.preprocessing)
+    if report is not None:
+        return _report(loaded, model, dataset, report, as_json)
     pictures, which = _unseen(loaded, dataset)
     result = loaded.evaluate(pictures)
     if as_json:
@@ -30,6 +38,33 @@ def run(model: str, data: str, as_json: bool) -> int:
     print_heading(f"{result.accuracy:.2%}", f" of the {result.pictures:,} {which} pictures of {dataset.name} right")
     typer.echo(f"{result.pictures - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "pictures", "right", "", "taken for"), _rows(result), left=(0, 4))
+    return 0
+
+
+def _check_report(report: str) -> None:
+    """`UsageError` where the report could not be written at the end, or would replace something else."""
+    path = Path(report)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is an HTML file: call it {path.with_suffix('.html')} instead of {report}")
+    if not os.path.isdir(path.parent):
+        raise UsageError(f"{path.parent} is no folder; make it first, or name another place for the report")
+    if os.path.isdir(path):
+        raise UsageError(f"{report} is a folder; give the name of a file for the report")
+
+
+def _report(model: Model, name: str, data: Dataset, report: str, as_json: bool) -> int:
+    """The whole account: the page into a file, its core onto the terminal."""
+    account = reporting.account(model, data, name=Path(name).name)
+    reporting.write_text(Path(report), reporting.page(account))
+    if as_json:
+        typer.echo(json.dumps(account.to_data(), indent=2, ensure_ascii=False))
+        return 0
+    first, *lines = reporting.text(account)
+    print_heading(first)
+    for line in lines:
+        typer.echo(line)
+    typer.echo()
+    print_heading(report, " is the whole report, for a browser.")
     return 0
 
 

@@ -13,7 +13,7 @@ import typer
 
 from opsin import __version__
 from opsin.cli import data as data_commands
-from opsin.cli import training
+from opsin.cli import inspection, training
 from opsin.cli.lazy import command
 from opsin.cli.output import INTERRUPTED, print_error
 from opsin.errors import OpsinError
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.command()(training.train)
 app.command()(training.runs)
+app.command()(inspection.describe)
+app.command()(inspection.profile)
 app.add_typer(data_commands.app)
 
 ModelFile = Annotated[
@@ -74,33 +76,13 @@ def evaluate(
     model: ModelFile,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled pictures, as `opsin train` takes them.")],
     json: AsJson = False,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.html", help="Make the whole report, too: a page with pictures, in about a minute."),
+    ] = None,
 ) -> int:
     """Measure a model on labelled pictures that it was not trained on."""
-    return command("evaluate")(model, data, json)
-
-
-@app.command()
-def describe(
-    network_or_model: Annotated[
-        str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, such as lenet5, or a model file.")
-    ],
-    input: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None,
-        typer.Option(metavar="N", show_default="what it was made for", help="How many classes it tells apart."),
-    ] = None,
-    json: AsJson = False,
-    diagram: Annotated[
-        str | None, typer.Option(metavar="FILE.svg", help="Draw the architecture, too, as a picture in this file.")
-    ] = None,
-) -> int:
-    """Show the layers of a network: shapes, parameters, multiply-adds, receptive fields, memory."""
-    return command("describe")(network_or_model, input, classes, json, diagram)
+    return command("evaluate")(model, data, json, report)
 
 
 @app.command()

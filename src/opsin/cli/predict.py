@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 
 from opsin.cli.models import open_model
 from opsin.cli.output import percent, print_error, table
-from opsin.data.folders import picture_files
+from opsin.data.sources import picture_files
 from opsin.errors import DataError
 from opsin.model import Model, Prediction
 
 RUNNERS_UP = 2
+DONT_KNOW = "don't know"
 
 Result = tuple[str, "Prediction | DataError"]
 
 
 def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
-    """Prints a line a picture. A file that cannot be read keeps no other from its answer; the exit code is then 1."""
+    """Prints a line a picture, "don't know" where the model is not sure enough for an answer.
+
+    A file that cannot be read keeps no other from its answer; the exit code is then 1.
+    """
     loaded = open_model(model)
     results = _predict(loaded, [item for picture in pictures for item in _read(loaded, picture)])
     if as_json:
@@ -64,6 +68,9 @@ def _predict(model: Model, pictures: Sequence[tuple[str, NDArray[np.uint8] | Dat
 
 
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
+    if not prediction.known:
+        guesses = ", ".join(f"{label} ({percent(share)})" for label, share in prediction.ranked[: 1 + RUNNERS_UP])
+        return name, DONT_KNOW, "", f"perhaps {guesses}"
     runners_up = ", ".join(f"{label} ({percent(share)})" for label, share in prediction.ranked[1 : 1 + RUNNERS_UP])
     return name, prediction.label, percent(prediction.probability), f"then {runners_up}"
 
@@ -72,4 +79,10 @@ def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
     if isinstance(result, DataError):
         return {"picture": name, "error": str(result)}
     ranked = [{"label": label, "probability": share} for label, share in result.ranked]
-    return {"picture": name, "label": result.label, "probability": result.probability, "ranked": ranked}
+    return {
+        "picture": name,
+        "label": result.label,
+        "probability": result.probability,
+        "known": result.known,
+        "ranked": ranked,
+    }

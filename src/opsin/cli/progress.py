@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from opsin.training import Epoch, Event, Rewound, StageStarted, Started, Step, StoppedEarly, Warning
+from opsin.training import Epoch, Event, Rewound, Shortened, StageStarted, Started, Step, StoppedEarly, Warning
 
 REDRAW = 0.1
 """Seconds between two looks of the bar."""
@@ -46,6 +46,8 @@ class Lines:
             self._warn("Warning: ", event.text)
         elif isinstance(event, Rewound):
             self._warn("Step back: ", _rewound(event))
+        elif isinstance(event, Shortened):
+            self.say(f"the time is enough for {event.epochs} of {event.planned} epochs")
         elif isinstance(event, StoppedEarly):
             self.say(f"stopped: {event.patience} epochs after epoch {event.best} none was better")
 

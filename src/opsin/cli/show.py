@@ -10,7 +10,7 @@ import typer
 from opsin.cli.check import Line
 from opsin.cli.output import print_heading, write_aside
 from opsin.data import Preprocessing, load
-from opsin.data.augment import in_words, plan, plan_for
+from opsin.data.augment import Augmentation, in_words, plan, plan_for
 from opsin.errors import UsageError
 from opsin.seeing.contact_sheet import MOST_ROWS, VERSIONS, contact_sheet
 
@@ -34,5 +34,6 @@ def run(data: str, augment: str, size: int | None, out: str | None) -> int:
     count, (channels, height, width) = len(pictures.classes), pictures.shape
     rows = f"{count} classes" if count <= MOST_ROWS else f"{MOST_ROWS} of {count} classes"
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
-    typer.echo(f"Each picture is, at random: {in_words(limits)}.")
+    changed = limits != Augmentation()
+    typer.echo(f"Each picture is, at random: {in_words(limits)}." if changed else "Nothing is changed.")
     return 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shlex
 import sys
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -13,20 +13,24 @@ from typing import Any
 
 import typer
 
+from opsin.cli.check import Line
 from opsin.cli.output import INTERRUPTED, print_heading
 from opsin.cli.progress import Bar, Lines, clock
+from opsin.cli.sizes import parse_bytes
 from opsin.cli.training import Options
 from opsin.data import Dataset, load
 from opsin.training import Event, Finished, Interrupted, Plan, Recipe, Run, Started, Training
 from opsin.training.plan import balanced_weights
-from opsin.training.resume import described, reopen
+from opsin.training.resume import configuration, reopen
+from opsin.training.run import RECEIPT
 
 NETWORK = "lenet5"
+BOARD = "opsin.training.tensorboard"
 
 
 def run(options: Options) -> int:
     """Trains, shows how it goes, and says where the model is."""
-    training = _resumed(options) if options.resume else _begun(options)
+    training = reopen(Path(options.resume), threads=options.threads) if options.resume else _begun(options)
     folder = training.run.folder if training.run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
@@ -45,24 +49,31 @@ def run(options: Options) -> int:
 
 def _begun(options: Options) -> Training:
     """A new run. What cannot work is refused before there is a folder."""
+    if options.tensorboard:
+        import_module(BOARD)
     source = str(options.data)
-    data = load(source)
+    data = _load(source, options)
     plan = _plan(options, data)
     out = Path(options.out) if options.out else None
     training = Training(plan, data, out=out, threads=options.threads)
-    config = {
-        "command": shlex.join(["opsin", *sys.argv[1:]]),
-        "data": described(data, os.path.abspath(source) if os.path.exists(source) else source),
-        "plan": plan.to_data(),
-        "out": str(out.resolve()) if out else None,
-        "checkpoint_minutes": options.checkpoint_minutes,
-    }
-    training.run = Run.create(config, data.name, Path(options.run) if options.run else None)
+    config = configuration(plan, data, source, out) | {"checkpoint_minutes": options.checkpoint_minutes}
+    made = training.run = Run.create(config, data.name, Path(options.run) if options.run else None)
+    if data.receipt:
+        made.write(f"{RECEIPT}.json", json.dumps(data.receipt.to_data(), indent=2, ensure_ascii=False) + "\n")
+        made.write(f"{RECEIPT}.txt", data.receipt.text(full=True) + "\n")
     return training
 
 
-def _resumed(options: Options) -> Training:
-    return reopen(Path(str(options.resume)), lambda plan, source: load(source), threads=options.threads)
+def _load(source: str, options: Options) -> Dataset:
+    """The data, with what was found in them where they are anybody's files."""
+    shown = Line() if sys.stderr.isatty() else None
+    data = load(source, cache_size=parse_bytes(options.cache_size), on_progress=shown)
+    if shown:
+        shown.clear()
+    if data.receipt and os.path.exists(source):
+        first, _, rest = data.receipt.text().partition(":")
+        print_heading(first, f":{rest}\n")
+    return data
 
 
 def _plan(options: Options, data: Dataset) -> Plan:
@@ -85,7 +96,7 @@ def _or(given: float | None, default: float) -> float:
 
 def _tensorboard(folder: Path) -> Any:
     """A context that gives what takes events; the package for it is loaded only here."""
-    return closing(import_module("opsin.training.tensorboard").TensorBoard(folder / "tensorboard"))
+    return closing(import_module(BOARD).TensorBoard(folder / "tensorboard"))
 
 
 def _introduce(data: Dataset, start: Started) -> None:

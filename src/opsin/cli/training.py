@@ -11,7 +11,8 @@ from opsin.cli.lazy import command
 from opsin.errors import UsageError
 
 PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
-KEPT = {"resume", "threads"}
+CHOSEN = "chosen by the data"
+KEPT = {"resume", "threads", "report"}
 """The options that a run takes when it goes on."""
 
 
@@ -21,6 +22,10 @@ class Options:
 
     data: str | None = None
     network: str | None = None
+    pretrained: bool | None = None
+    size: int | None = None
+    budget: str | None = None
+    memory: str | None = None
     epochs: int | None = None
     batch: int | None = None
     learning_rate: float | None = None
@@ -37,6 +42,8 @@ class Options:
     report: bool = True
     tensorboard: bool = False
     threads: int | None = None
+    cache_size: str = "5GB"
+    plan_only: bool = False
 
 
 def train(
@@ -46,31 +53,54 @@ def train(
         typer.Argument(
             metavar="DATA",
             show_default=False,
-            help="'digits' (built in), a folder with MNIST's files, or a folder with one folder of pictures per class.",
+            help="Labelled pictures: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
         ),
     ] = None,
     network: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default="lenet5"),
+        str | None, typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default=CHOSEN)
     ] = None,
+    pretrained: Annotated[
+        bool | None,
+        typer.Option(
+            "--pretrained/--from-scratch",
+            help="Begin with published weights, or with none.",
+            rich_help_panel=PLAN,
+            show_default=CHOSEN,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=CHOSEN),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long all of it may take, such as 3min or 1h.",
+            rich_help_panel=PLAN,
+            show_default="10min",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The memory it may need, such as 2GB.", rich_help_panel=PLAN)
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Say what would be done, and end.", rich_help_panel=PLAN)
+    ] = False,
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            metavar="N",
-            help="How often every picture is seen.",
-            rich_help_panel=PLAN,
-            show_default="by the data's size",
+            min=1, metavar="N", help="How often every picture is seen.", rich_help_panel=PLAN, show_default=CHOSEN
         ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default="64"),
+        typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default=CHOSEN),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default="0.004"
+            metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default=CHOSEN
         ),
     ] = None,
     seed: Annotated[
@@ -82,7 +112,7 @@ def train(
             metavar="LEVEL",
             help="Random changes of the pictures: none, light or strong.",
             rich_help_panel=PLAN,
-            show_default="light",
+            show_default=CHOSEN,
         ),
     ] = None,
     ema: Annotated[
@@ -150,13 +180,19 @@ def train(
             min=1, metavar="N", help="Threads to compute with.", rich_help_panel=MACHINE, show_default="every core"
         ),
     ] = None,
+    cache_size: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="What decoded pictures may take on disk, of all data sets.", rich_help_panel=MACHINE
+        ),
+    ] = "5GB",
 ) -> int:
     """Train a network and save it as a model file. Ctrl-C ends the training early and keeps the model."""
     options = Options(**context.params)
     if resume:
         _check_resuming(context)
     elif data is None:
-        raise typer.TyperException("Missing argument 'DATA'.")
+        raise UsageError("Missing argument 'DATA'.\n`opsin train --help` shows what it takes.")
     return command("train")(options)
 
 

@@ -17,7 +17,7 @@ from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
 
 POINTWISE = frozenset(
     "add subtract multiply divide maximum minimum greater equal where negate exp log sqrt tanh sigmoid erf absolute "
-    "sign relu power cast one_hot bernoulli".split()
+    "sign relu relu6 power cast one_hot bernoulli".split()
 )
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
 """Operations whose kernels take an epilogue."""

@@ -10,7 +10,7 @@ from opsin.compiler.calls import Call
 from opsin.compiler.cluster import Cluster, clusters
 from opsin.compiler.delay import delay
 from opsin.compiler.lower import Lowering, lower_cluster
-from opsin.compiler.roles import UPDATE, directions
+from opsin.compiler.roles import AGAIN, UPDATE, directions
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.variables import in_place, place_inputs
@@ -51,6 +51,11 @@ class Plan:
     scratch_size: int
     recomputed: int = 0
     """Multiply-adds of the backward pass that the forward pass has done already, to save memory."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the backward pass finds all it needs in memory, and nothing is computed for a second time."""
+        return not any(call.direction == AGAIN for call in self.calls)
 
     @property
     def calls(self) -> list[Call]:

@@ -97,7 +97,13 @@ def _apart(tensor: Tensor) -> Tensor:
 
 def macs(graph: Graph) -> int:
     """Multiply-adds of a bound graph."""
-    return sum(int(node.op.macs(node)) for node in graph.nodes)  # type: ignore[arg-type]
+    return sum(map(_macs, graph.nodes))
+
+
+def _macs(node: Node) -> int:
+    amount = node.op.macs(node)
+    assert isinstance(amount, int), f"{node} is not bound to a batch"
+    return amount
 
 
 def cheap(items: Sequence[Stored]) -> list[Stored]:
@@ -159,7 +165,7 @@ def _per_picture(tensor: Tensor, batch: int) -> bool:
 def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> Stored:
     between = _between({tensor}, known - {tensor}, fed, batch)
     sources = {t for node in between for t in node.inputs if t in known and t is not tensor}
-    return Stored(tensor, sum(int(n.op.macs(n)) for n in between), frozenset(sources))  # type: ignore[arg-type]
+    return Stored(tensor, sum(map(_macs, between)), frozenset(sources))
 
 
 def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node], batch: int) -> list[Node]:

@@ -51,9 +51,9 @@ def simplify(graph: Graph) -> Graph:
 
 
 def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
-    """Whether a reduction of `x` leaves its channels, axis 1, alone."""
+    """Whether a reduction of `x`, rows or pictures, leaves its channels, axis 1, alone."""
     long = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
-    return len(x.shape) >= 2 and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
+    return len(x.shape) in (2, 4) and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
 
 
 def _factored(make: Make, node: Node, x: Tensor) -> Node:

@@ -18,7 +18,7 @@ from opsin.data.dataset import Pictures
 from opsin.data.preprocessing import Preprocessing
 
 BLOCK = 2**22
-"""Bytes of float32 that a thread prepares at a time, but at least a batch: a call costs more than a small picture."""
+"""Bytes of float32 that are prepared at a time, but at least a batch: a call costs more than a small picture."""
 
 AHEAD = 2
 """Blocks that are being prepared or wait, besides the one that is in use."""
@@ -43,10 +43,9 @@ class Batches:
         size: int,
         seed: int,
         augmentation: Augmentation | None = None,
-        threads: int = 1,
     ) -> None:
         self.pictures, self.preprocessing, self.size, self.seed = pictures, preprocessing, size, seed
-        self.augmentation, self.threads = augmentation or Augmentation(), threads
+        self.augmentation = augmentation or Augmentation()
         self.waited = 0.0
         source, classes = pictures.shape[1:], len(pictures.classes)
         self._augment = Augmenter(self.augmentation, preprocessing, source, classes, seed)
@@ -56,14 +55,19 @@ class Batches:
         """The number of batches in an epoch."""
         return -(-len(self.pictures) // self.size)
 
+    def order(self, number: int) -> NDArray[np.intp]:
+        """The number of the picture at each place of epoch `number`, the filled places at the end included."""
+        shuffled = counter.order(len(self.pictures), self.seed, counter.SHUFFLE, number)
+        return np.resize(shuffled, len(self) * self.size)
+
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `start` on; what preparing them raises comes through.
 
-        Threads work until the iterator is exhausted or closed. Batches are the caller's to keep.
+        A thread prepares them until the iterator is exhausted or closed. Batches are the caller's to keep.
         """
-        order = np.resize(counter.order(len(self.pictures), self.seed, counter.SHUFFLE, number), len(self) * self.size)
+        order = self.order(number)
         blocks = iter(range(start // self._block, -(-len(self) // self._block)))
-        pool = ThreadPoolExecutor(self.threads, "opsin-batches")
+        pool = ThreadPoolExecutor(1, "opsin-batches")
         waiting: deque[Future[Block]] = deque()
         skipped = start % self._block
         try:

@@ -9,7 +9,6 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data import counter
 from opsin.data import pixels as picture_pixels
 from opsin.data.intake.receipt import Receipt
 from opsin.data.pixels import Pixels
@@ -60,6 +59,11 @@ class Dataset:
     receipt: Receipt | None = None
     content: str = ""
 
+    @classmethod
+    def undivided(cls, name: str, pictures: Pictures, validation: Pictures | None = None) -> Dataset:
+        """A dataset whose test part is still to be held out."""
+        return cls(name, pictures, pictures.take(np.arange(0)), own_split=False, validation=validation)
+
     @property
     def classes(self) -> tuple[str, ...]:
         return self.train.classes
@@ -97,22 +101,3 @@ def check_classes(pictures: Pictures, source: str) -> None:
     if len(present) < 2:
         what = f"pictures of one class only ('{present[0]}')" if present else "no pictures"
         raise DataError(f"{source} holds {what}; training needs pictures of at least two classes")
-
-
-HELD_OUT = 0.2
-"""The share of each class that is held out where the data brings no division of its own."""
-
-
-def split(pictures: Pictures, name: str) -> Dataset:
-    """A dataset that holds out a fifth of each class (at least one picture where there are two)."""
-    rank = counter.words(len(pictures), 0, counter.SPLIT)
-    held_out = np.zeros(len(pictures), bool)
-    for label in range(len(pictures.classes)):
-        members = np.flatnonzero(pictures.labels == label)
-        count = min(max(1, round(HELD_OUT * len(members))), len(members) - 1)
-        if count > 0:
-            held_out[members[np.argsort(rank[members], kind="stable")[:count]]] = True
-    train, test = pictures.take(np.flatnonzero(~held_out)), pictures.take(np.flatnonzero(held_out))
-    if not len(test):
-        raise DataError(f"{name} has one picture of each class; at least two are needed, one to measure with")
-    return Dataset(name, train, test, own_split=False)

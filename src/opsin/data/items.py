@@ -102,6 +102,8 @@ def shown(path: str | PurePath) -> str:
     a backslash as two.
     """
     text = path if isinstance(path, str) else path.as_posix()
+    if text.isascii() and text.isprintable() and "\\" not in text:  # nearly always
+        return text
     if all(unicodedata.category(c) not in ("Cc", "Cs") and c not in SPOOFING and c != "\\" for c in text):
         return text
     return "".join(map(_escaped, text))

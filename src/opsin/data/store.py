@@ -18,6 +18,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ ASIDE, SUFFIX = ".new-", ".pixels"
 LITTER_AGE = 24 * 3600
 """Seconds after which a file that was never finished is nobody's any more."""
 
+OTHERS = 8
+"""So many other data sets are searched for pictures that were decoded before."""
+
 RESERVE = 0.02
 """The share of a disk that is never filled."""
 
@@ -44,6 +48,7 @@ class StoreFile:
 
     def __init__(self, path: Path) -> None:
         self._file, self._lock = path.open("rb", buffering=0), Lock()
+        finalize(self, self._file.close)
         try:
             size = self._file.seek(0, os.SEEK_END)
             self._file.seek(max(0, size - FOOT.size))
@@ -146,12 +151,13 @@ class Stored(View):
 
 
 class Shelf:
-    """The stores of pictures decoded in one way (`key`), that of the data set called `name` first."""
+    """The stores of pictures decoded in one way (`key`): that of the data set called `name`, and the latest others."""
 
     def __init__(self, key: str, name: str) -> None:
         self.path = root() / key / f"{name}{SUFFIX}"
-        others = sorted(path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path)
-        self.files = [file for path in (self.path, *others) for file in _opened(path)]
+        others = [path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path]
+        latest = sorted(others, key=_time, reverse=True)[:OTHERS]
+        self.files = [file for path in (self.path, *latest) for file in _opened(path)]
         tables = [file.digests for file in self.files]
         self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST), np.uint8)
         self._starts = np.cumsum([0] + [len(table) for table in tables])
@@ -180,6 +186,14 @@ class Shelf:
             if ((rows >= 0) & (rows < len(file.digests))).all():
                 return Stored(file, rows, shape)
         return None
+
+
+def _time(path: Path) -> float:
+    """When a file was used last."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _key(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:

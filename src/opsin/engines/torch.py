@@ -235,6 +235,7 @@ MEANING: dict[str, Callable[..., Tensor]] = {
     "pad": _pad,
     "power": torch.pow,
     "relu": torch.relu,
+    "relu6": functional.relu6,
     "resample2d": _resample2d,
     "reshape": lambda x, shape: x.reshape(shape),
     "sigmoid": torch.sigmoid,

@@ -122,6 +122,7 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "sign": lambda k, v, _: _truth(k, v[0] > 0.0) - _truth(k, v[0] < 0.0),
     # A NaN is not below zero, so it comes through and is noticed.
     "relu": lambda k, v, _: k.maximum(0.0, v[0]),
+    "relu6": lambda k, v, _: k.minimum(6.0, k.maximum(0.0, v[0])),
     "power": lambda k, v, a: _power(k, v[0], a),
     "cast": lambda k, v, _: k.convert("float", v[0]),
     "same_index": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),

@@ -27,8 +27,8 @@ ANSWERED = 0.5
 LEAST = 0.5
 """What is less likely than not is never an answer that the model knows."""
 
-ONE_SIDED = 1.2816
-"""Standard deviations of the normal distribution below which 90 % of it lies."""
+ONE_SIDED = 1.645
+"""Standard deviations of the normal distribution below which 95 % of it lies."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def find_threshold(temperature: float, confidence: NDArray[np.float64], correct:
     """The least probability from which on answers are right often enough, for the first of `TARGETS` that can be had.
 
     "Often enough" means that the share of right answers among those at least as probable lies above the target even at
-    the lower end of its one-sided 90 % interval (Wilson 1927).
+    the lower end of its one-sided 95 % interval (Wilson 1927).
     """
     order = np.argsort(-confidence, kind="stable")
     sure, right = confidence[order], np.cumsum(correct[order])

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from opsin import nn, zoo
+from opsin.cache import cache_folder
 from opsin.data import Preprocessing
 from opsin.data.pictures import Crop
 from opsin.engines.native import compile as compile_native
@@ -21,7 +22,7 @@ from opsin.model.download import Progress, has_hash, weights_file
 from opsin.model.model import Engine, Model
 from opsin.model.states import NAMES, fit, idle_layers, opened, rename
 from opsin.model.tensors import Stored
-from opsin.zoo.weights import Preparation, Weights, find_weights
+from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
 T = TypeVar("T")
 
@@ -73,6 +74,26 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
         heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
         return state | fit(_without(needed, heads), idle, _without(found, heads))
+
+
+def at_hand(name: str) -> bool:
+    """Whether the published weights of the network are on this computer, so that nothing has to be downloaded."""
+    weights = WEIGHTS.get(name)
+    if weights is None:
+        return False
+    if weights.package is None:
+        return (cache_folder() / "weights" / weights.file).is_file()
+    return find_spec(weights.package) is not None
+
+
+def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
+    """How the network's published weights want pictures, as whole as fits into a square of `side`.
+
+    They were measured on a square from the middle; where it is not known what is in the middle, the edges count, too.
+    """
+    preparation = find_weights(name).preparation
+    size = side or preparation.size
+    return Preprocessing(3, size, size, preparation.mean, preparation.std)
 
 
 @cache

@@ -41,7 +41,7 @@ __all__ = [
     "GELU", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "Description", "Dropout",
     "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "Initializer", "L2Pool2d",
     "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
-    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "averaged", "describe",
-    "fan_in_uniform", "features_graphs", "initial_state", "initializers", "layer_kinds", "losses", "named_layers", "optimizers",
-    "schedules", "trace", "training_graph", "training_step",
+    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "averaged",
+    "describe", "fan_in_uniform", "features_graphs", "initial_state", "initializers", "layer_kinds", "losses",
+    "named_layers", "optimizers", "schedules", "trace", "training_graph", "training_step",
 ]  # fmt: skip

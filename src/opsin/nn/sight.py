@@ -74,7 +74,7 @@ def _places(shape: Shape) -> tuple[int, int]:
 
 def _sight(node: Node, axis: int, operands: list[Sight]) -> Sight:
     """What `node` sees by rows (axis 0) or by columns (axis 1)."""
-    if node.op.name in ("sum", "max") and 0 in node.attrs["axes"]:
+    if node.op.name in ("sum", "max", "variance") and 0 in node.attrs["axes"]:
         return NOTHING
     count = _places(node.output.shape)[axis]
     reach = _reach(node, axis, np.arange(count)) if node.inputs[0].rank >= 4 else None

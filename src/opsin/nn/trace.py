@@ -12,7 +12,9 @@ PictureShape = tuple[int, int, int]
 """Channels, rows, columns."""
 
 
-def trace(network: Layer, input_shape: PictureShape = (1, 28, 28), training: bool = False) -> Graph:
+def trace(
+    network: Layer, input_shape: PictureShape = (1, 28, 28), training: bool = False, frozen: Sequence[str] = ()
+) -> Graph:
     """The graph from the input "pictures", N × C × H × W, to the output "logits", whatever the network returns.
 
     With `training`, batch normalisation uses the batch's statistics and its running ones are updated, dropout drops,
@@ -20,7 +22,7 @@ def trace(network: Layer, input_shape: PictureShape = (1, 28, 28), training: boo
     the layer's path, where two layers do not fit.
     """
     pictures = picture_input(input_shape)
-    logits, found = run_forward(network, pictures, training)
+    logits, found = run_forward(network, pictures, training, frozen)
     more = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries, start=1)}
     return Graph((pictures,), {"logits": logits} | more, found.updates).verify()
 
@@ -32,9 +34,7 @@ def picture_input(shape: PictureShape) -> Tensor:
     return input_tensor("pictures", (BATCH, *shape))
 
 
-def run_forward(
-    network: Layer, pictures: Tensor, training: bool, frozen: Sequence[str] = ()
-) -> tuple[Tensor, Trace]:
+def run_forward(network: Layer, pictures: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
     """What `network` makes of `pictures`, and what it declares on the way; `frozen` as in `training_graph`."""
     if not isinstance(network, Layer):
         raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")

@@ -4,7 +4,7 @@ The primitives, which engines know by name, are in `OPS`; the functions below ap
 tensors, or compose them. Nothing here knows layouts, threads or speed.
 """
 
-from opsin.ops.activation import gelu, hard_sigmoid, hard_swish, leaky_relu, relu6, silu
+from opsin.ops.activation import gelu, hard_sigmoid, hard_swish, leaky_relu, silu
 from opsin.ops.argmax import argmax
 from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
 from opsin.ops.batch_norm import batch_norm, batch_norm_training
@@ -30,7 +30,7 @@ from opsin.ops.slice_pad import narrow, pad, slice
 from opsin.ops.softmax import log_softmax, softmax
 from opsin.ops.stop_gradient import stop_gradient
 from opsin.ops.transpose import transpose
-from opsin.ops.unary import absolute, erf, exp, log, power, relu, rsqrt, sigmoid, sign, sqrt, tanh
+from opsin.ops.unary import absolute, erf, exp, log, power, relu, relu6, rsqrt, sigmoid, sign, sqrt, tanh
 from opsin.ops.where import where
 
 __all__ = [

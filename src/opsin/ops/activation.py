@@ -7,19 +7,13 @@ import math
 from opsin.graph import Tensor
 from opsin.ops.arithmetic import add, multiply
 from opsin.ops.compare import greater
-from opsin.ops.extrema import minimum
-from opsin.ops.unary import erf, relu, sigmoid
+from opsin.ops.unary import erf, relu6, sigmoid
 from opsin.ops.where import where
 
 
 def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
     """x where positive, else slope · x (Maas, Hannun & Ng 2013)."""
     return multiply(x, where(greater(x, 0.0), 1.0, slope))
-
-
-def relu6(x: Tensor) -> Tensor:
-    """min(max(x, 0), 6) (Krizhevsky 2010); the gradient at 0 and at 6 is 0."""
-    return minimum(6.0, relu(x))
 
 
 def silu(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from opsin.graph import Dim, Node, Size, Tensor, Type, product
 from opsin.ops import sampling
-from opsin.ops.arithmetic import divide, multiply, square, subtract
+from opsin.ops.arithmetic import divide, multiply, subtract
 from opsin.ops.broadcast import random_axes, reduce_with, reduced, sum
 from opsin.ops.compare import equal
 from opsin.ops.registry import Array, Primitive, Sample, need_float, register
@@ -83,7 +83,8 @@ def mean(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = Fa
 
 def variance(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The mean squared distance from the mean over `axes`, biased (divided by the full count)."""
-    return reduce_with(_variance, x, axes, keepdims)
+    single = all(x.shape[axis] == 1 for axis in resolve_axes("variance", x, axes))
+    return reduce_with(_variance, multiply(x, 0.0) if single else x, axes, keepdims)
 
 
 def inverse(count: Dim) -> float | Size:

@@ -141,6 +141,18 @@ class Relu(Smooth):
         return where(greater(y, 0.0), g, 0.0)  # y and not x, which then need not be kept
 
 
+class Relu6(Smooth):
+    """min(max(x, 0), 6) (Krizhevsky 2010); its gradient at 0 and at 6 is 0."""
+
+    name = "relu6"
+
+    def evaluate(self, x: Array) -> Array:
+        return np.asarray(np.minimum(np.maximum(x, 0), 6))
+
+    def slope(self, x: Tensor, y: Tensor, g: Tensor) -> Tensor:
+        return where(greater(y, 0.0), where(greater(6.0, y), g, 0.0), 0.0)
+
+
 class Power(Unary):
     """x to the constant power `exponent`."""
 
@@ -167,6 +179,7 @@ _erf = register(Erf())
 _absolute = register(Absolute())
 _sign = register(Sign())
 _relu = register(Relu())
+_relu6 = register(Relu6())
 _power = register(Power())
 
 
@@ -218,6 +231,11 @@ def sign(x: Tensor) -> Tensor:
 def relu(x: Tensor) -> Tensor:
     """max(x, 0), element by element; the gradient at 0 is 0."""
     return _relu(x).output
+
+
+def relu6(x: Tensor) -> Tensor:
+    """min(max(x, 0), 6) (Krizhevsky 2010); the gradient at 0 and at 6 is 0."""
+    return _relu6(x).output
 
 
 def power(x: Tensor, exponent: float) -> Tensor:

@@ -44,13 +44,17 @@ class Seen:
 @dataclass(frozen=True, eq=False)
 class Look:
     """`pictures` with their `labels` (N, numbers of `classes`) and the `probabilities` (N × classes) that somebody who
-    has not learnt from them gives each class. `part` tells pictures of different parts apart in an album."""
+    has not learnt from them gives each class.
+
+    They are a sample of the `part` ("train", "test") of the data; `numbers` are theirs in it, from 0.
+    """
 
     part: str
     pictures: Pictures
     labels: NDArray[np.int32]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
+    numbers: NDArray[np.intp]
 
     @property
     def answers(self) -> NDArray[np.intp]:
@@ -62,7 +66,7 @@ class Look:
         answer, label = int(self.probabilities[number].argmax()), int(self.labels[number])
         names = self.pictures.names
         return Seen(
-            names[number] if names else f"picture {number + 1:,}",
+            names[number] if names else f"{self.part} picture {self.numbers[number] + 1:,}",
             self.classes[label],
             self.classes[answer],
             float(self.probabilities[number, answer]),

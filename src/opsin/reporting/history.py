@@ -57,6 +57,7 @@ def reading(history: Sequence[Moment]) -> str:
     last = part[-1]
     losses = [moment.held_out_loss for moment in part if moment.held_out_loss is not None]
     gap = last.accuracy - last.held_out_accuracy
+    learnt, held_out = percent(last.accuracy), percent(last.held_out_accuracy)
     if len(losses) == len(part):
         best = min(range(len(losses)), key=losses.__getitem__)
         if losses[-1] > RISEN * losses[best] and part[-1].loss < part[best].loss:
@@ -67,8 +68,8 @@ def reading(history: Sequence[Moment]) -> str:
             )
     if gap > GAP:
         return (
-            f"It knows its training pictures better than others: {percent(last.accuracy)} of them were right in the last "
-            f"epoch, of the held-out pictures {percent(last.held_out_accuracy)}. More pictures or stronger augmentation "
+            f"It knows its training pictures better than others: {learnt} of them were right in the last "
+            f"epoch, of the held-out pictures {held_out}. More pictures or stronger augmentation "
             "would close that gap."
         )
     tail = max(1, len(losses) // 5)
@@ -79,13 +80,13 @@ def reading(history: Sequence[Moment]) -> str:
         )
     if last.accuracy < last.held_out_accuracy - GAP:
         return (
-            f"No overfitting: with {percent(last.accuracy)} of the training pictures, which are distorted to make them "
-            f"harder, it does less well than with held-out ones ({percent(last.held_out_accuracy)}). A larger network or "
+            f"No overfitting: with {learnt} of the training pictures, which are distorted to make them "
+            f"harder, it does less well than with held-out ones ({held_out}). A larger network or "
             "more epochs could learn more from them."
         )
     return (
-        f"No overfitting to speak of: {percent(last.accuracy)} of the training pictures were right in the last epoch, and "
-        f"{percent(last.held_out_accuracy)} of the held-out ones."
+        f"No overfitting to speak of: {learnt} of the training pictures were right in the last epoch, and "
+        f"{held_out} of the held-out ones."
     )
 
 

@@ -21,6 +21,7 @@ from PIL import Image, ImageFilter
 
 from opsin.data import Pictures, counter
 from opsin.model import Model
+from opsin.reporting.phrases import SPACE
 from opsin.reporting.statistics import Share
 
 SPOILING, SAMPLING = 103, 104
@@ -31,13 +32,16 @@ MOST = 1000
 LEAST = 30
 """With fewer pictures than this, what they say is mostly chance, and is left out."""
 
+SMALL = 64
+"""On smaller pictures a blur relative to their size would move nothing."""
+
 Picture = NDArray[np.uint8]
 Spoil = Callable[[Picture, int], Picture]
 
 
 def blur(share: float, picture: Picture, number: int) -> Picture:
-    """Gaussian blur with a standard deviation of `share` of the shorter side."""
-    radius = share * min(picture.shape[1:])
+    """Gaussian blur with a standard deviation of `share` of the shorter side, or of `SMALL` pixels if that is less."""
+    radius = share * max(SMALL, min(picture.shape[1:]))
     return _array(_image(picture).filter(ImageFilter.GaussianBlur(radius)), picture)
 
 
@@ -70,18 +74,18 @@ def turn(degrees: float, picture: Picture, number: int) -> Picture:
 
 
 KINDS: tuple[tuple[str, tuple[tuple[str, Spoil], ...]], ...] = (
-    ("blurred", tuple((f"{share:.1%} of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
+    ("blurred", tuple((f"{100 * share:g}{SPACE}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
     ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
     ("darker", tuple((f"× {factor}", partial(light, factor)) for factor in (0.7, 0.5, 0.3))),
     ("brighter", tuple((f"× {factor}", partial(light, factor)) for factor in (1.3, 1.6, 2.0))),
-    ("JPEG", tuple((f"quality {quality}", partial(jpeg, quality)) for quality in (50, 25, 10))),
+    ("compressed", tuple((f"JPEG quality {quality}", partial(jpeg, quality)) for quality in (50, 25, 10))),
     ("turned", tuple((f"{degrees}°", partial(turn, degrees)) for degrees in (5, 15, 30))),
 )
 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """Accuracy on pictures spoilt in a way, at each strength (a text such as "quality 25")."""
+    """Accuracy on pictures spoilt in a way, at each strength (a text such as "× 0.5")."""
 
     kind: str
     strengths: tuple[tuple[str, Share], ...]
@@ -134,7 +138,8 @@ def _right(model: Model, pictures: Pictures, spoil: Spoil | None) -> Share:
 
 
 def _rounded(values: NDArray[Any]) -> Picture:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    rounded: Picture = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _image(picture: Picture) -> Image.Image:

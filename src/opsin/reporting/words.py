@@ -85,9 +85,10 @@ def not_knowing(account: Account) -> str:
     if not known.answered.count:
         return f"It would answer none of these pictures: its probabilities all lie below {percent(known.threshold)}."
     return (
-        f"Below a probability of {percent(known.threshold)} it says that it does not know, so that {percent(fitted.target)} "
-        f"of its answers are right. Here it answered {percent(known.answered.value or 0)} of the pictures; "
-        f"{percent(known.right.value or 0)} of these answers were right ({between(known.right)})."
+        f"Below a probability of {percent(known.threshold)} it says that it does not know, so that "
+        f"{percent(fitted.target)} of its answers are right. Here it answered "
+        f"{percent(known.answered.value or 0)} of the pictures; {percent(known.right.value or 0)} of these answers "
+        f"were right ({between(known.right)})."
     )
 
 

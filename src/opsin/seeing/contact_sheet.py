@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def contact_sheet(
     """The first picture of each class: as it is kept, and in `versions` epochs as the network sees it.
 
     Mixed pictures are mixed with that of the next row, and say what they count as. Of more than `MOST_ROWS` classes
-    some are shown. A name that no font here can write becomes the class's number, counted from 1.
+    some are shown. A name that no font here can write loses its accents, or becomes the class's number, from 1.
     """
     rows = _rows(pictures, preprocessing, limits, versions, seed)
     caption = CAPTION.size + GAP if limits.mixes else 0
@@ -146,10 +147,11 @@ def _write(pen: ImageDraw.ImageDraw, text: str, place: tuple[int, int], width: i
 
 
 def _name(classes: tuple[str, ...], number: int) -> str:
-    """The class's name as one line, or its number where no font here can write that."""
+    """The class's name as one line; without its accents, or its number, where no font here can write it."""
     whole = classes[number].encode("utf-8", "replace").decode()  # names of files may hold halves of characters
     name = " ".join(whole.split())
-    return name if _font(name, NAME.size) else f"class {number + 1}"
+    plain = "".join(c for c in normalize("NFKD", name) if not combining(c))
+    return next((text for text in (name, plain) if text and _font(text, NAME.size)), f"class {number + 1}")
 
 
 def _font(text: str, size: int) -> AnyFont | None:

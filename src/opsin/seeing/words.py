@@ -19,12 +19,12 @@ CONCAT, ADD, GATE, MOVE, FUNCTION = "concatenation", "addition", "multiplication
 
 FUNCTIONS = {
     (frozenset({"relu"}), False): "ReLU",
-    (frozenset({"relu", "minimum"}), False): "ReLU6",
+    (frozenset({"relu6"}), False): "ReLU6",
     (frozenset({"greater", "where", "multiply"}), True): "leaky ReLU",
     (frozenset({"sigmoid", "multiply"}), True): "SiLU",
     (frozenset({"erf", "multiply", "add"}), True): "GELU",
-    (frozenset({"add", "relu", "minimum", "multiply"}), False): "hard sigmoid",
-    (frozenset({"add", "relu", "minimum", "multiply"}), True): "hard swish",
+    (frozenset({"add", "relu6", "multiply"}), False): "hard sigmoid",
+    (frozenset({"add", "relu6", "multiply"}), True): "hard swish",
     (frozenset({"add"}), False): "",  # a bias
     (frozenset({"multiply"}), False): "",  # what makes a mean of a sum
     (frozenset({"multiply", "add"}), False): "scale and shift",

@@ -7,6 +7,7 @@ from opsin.training.events import (
     Interrupted,
     Rewound,
     Score,
+    Shortened,
     StageStarted,
     Started,
     Step,
@@ -14,13 +15,13 @@ from opsin.training.events import (
     Warning,
 )
 from opsin.training.fault import Diverged
-from opsin.training.functions import train
+from opsin.training.functions import resume, train
 from opsin.training.loop import Training
 from opsin.training.plan import Plan, Stage
 from opsin.training.recipe import Recipe
 from opsin.training.run import Run
 
 __all__ = [
-    "Diverged", "Epoch", "Event", "Finished", "Interrupted", "Plan", "Recipe", "Rewound", "Run", "Score", "Stage",
-    "StageStarted", "Started", "Step", "StoppedEarly", "Training", "Warning", "train",
+    "Diverged", "Epoch", "Event", "Finished", "Interrupted", "Plan", "Recipe", "Rewound", "Run", "Score", "Shortened",
+    "Stage", "StageStarted", "Started", "Step", "StoppedEarly", "Training", "Warning", "resume", "train",
 ]  # fmt: skip

@@ -117,6 +117,16 @@ class Rewound(Event):
 
 
 @dataclass(frozen=True)
+class Shortened(Event):
+    """After `epoch` epochs of a stage, the time is enough for `epochs` of the `planned`."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    planned: int
+
+
+@dataclass(frozen=True)
 class StoppedEarly(Event):
     """A stage ended before its last epoch, since validation had not improved for `patience` epochs."""
 

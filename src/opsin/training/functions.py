@@ -14,6 +14,8 @@ from opsin.model import Engine, Model
 from opsin.training.events import Event
 from opsin.training.loop import Training
 from opsin.training.recipe import Recipe
+from opsin.training.resume import configuration, reopen
+from opsin.training.run import Run
 
 
 def train(
@@ -26,6 +28,7 @@ def train(
     learning_rate: float = Recipe.learning_rate,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
+    run: str | os.PathLike[str] | None = None,
     engine: Engine = compile_native,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
@@ -35,7 +38,7 @@ def train(
     takes; without `epochs` their number follows from the data's size, without `threads` every core
     works. Ctrl-C ends the training after the step it is in. Where numbers leave the finite, training goes
     back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then the last good one,
-    is saved there.
+    is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume` can go on with it.
     """
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
@@ -43,6 +46,30 @@ def train(
     plan = recipe.plan(name, len(dataset.train))
     target = None if out is None else Path(out)
     training = Training(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
+    if run is not None:
+        source = "" if isinstance(data, Dataset) else os.fspath(data)
+        training.run = Run.create(configuration(plan, dataset, source, target), dataset.name, Path(run))
+    return _model(training, on_event)
+
+
+def resume(
+    run: str | os.PathLike[str],
+    *,
+    data: Dataset | None = None,
+    network: nn.Layer | None = None,
+    threads: int | None = None,
+    engine: Engine = compile_native,
+    on_event: Callable[[Event], None] | None = None,
+) -> Model:
+    """Goes on with the run in the folder `run`, however it ended, to the bits of one that was never broken.
+
+    `data` and `network` are needed where the run was given its own. Raises `UsageError` where there is nothing to go on
+    with, and `DataError` where the pictures have changed.
+    """
+    return _model(reopen(Path(run), data=data, network=network, threads=threads, engine=engine), on_event)
+
+
+def _model(training: Training, on_event: Callable[[Event], None] | None) -> Model:
     for event in training:
         if on_event:
             on_event(event)

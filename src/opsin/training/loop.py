@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opsin import nn, zoo
-from opsin.data import Dataset, Preprocessing
+from opsin.data import Dataset
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ShapeError, TrainingError, UsageError
 from opsin.graph import Graph
@@ -25,6 +25,7 @@ from opsin.training.events import (
     Interrupted,
     Rewound,
     Score,
+    Shortened,
     StageStarted,
     Started,
     Step,
@@ -34,10 +35,11 @@ from opsin.training.events import (
 from opsin.training.fault import Diverged, find_fault, finite
 from opsin.training.interrupt import Interruption
 from opsin.training.memory import Kept, Memory, Snapshot
+from opsin.training.pace import epochs_of, fewer_epochs, planned_step
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
-from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, names_of, prepare
+from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, names_of, preparation, prepare
 from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
 WATCH = 50
@@ -55,7 +57,8 @@ class Training:
 
     With a `run` everything is written to its folder, and a run that was begun before goes on from its last checkpoint;
     a new one may be set afterwards, so that what is refused leaves no folder. `network` is a layer of one's own, where
-    the plan's is none of the zoo. What cannot work is refused here, before anything is trained.
+    the plan's is none of the zoo. `deadline` is how many seconds training may last: where it takes longer than planned,
+    the last stage gets fewer epochs. What cannot work is refused here, before anything is trained.
     """
 
     def __init__(
@@ -64,9 +67,9 @@ class Training:
         data: Dataset,
         *,
         network: nn.Layer | None = None,
-        preprocessing: Preprocessing | None = None,
         run: Run | None = None,
         out: Path | None = None,
+        deadline: float | None = None,
         threads: int | None = None,
         engine: Engine = compile_native,
         warnings: Sequence[str] = (),
@@ -77,11 +80,11 @@ class Training:
             check_writable(out)
         if plan.class_weights is not None and len(plan.class_weights) != len(data.classes):
             raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(data.classes)} classes")
-        self.plan, self.data, self.run, self.out = plan, data, run, out
+        self.plan, self.data, self.run, self.out, self.deadline = plan, data, run, out, deadline
         layer = network or zoo.find(plan.network)(len(data.classes), pretrained=plan.pretrained)
         graph = self._inference(layer)
         self.model = Model(
-            plan.network, graph, {}, preprocessing or Preprocessing.of(data.train), data.classes,
+            plan.network, graph, {}, preparation(plan, data), data.classes,
             nn.layer_kinds(layer), engine=engine, threads=threads,
         )  # fmt: skip
         self.setting = Setting(plan, data, layer, self.model, engine, threads)
@@ -124,6 +127,7 @@ class Training:
     # -- stages -----------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
+        self.clock = perf_counter()
         try:
             for event in self._events():
                 if self.run and not isinstance(event, Step):
@@ -172,12 +176,13 @@ class Training:
         yield StageStarted(
             stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling
         )
-        while self.memory.epoch < stage.epochs and not self.memory.stopped:
+        while self.memory.epoch < epochs_of(stage.epochs, self.memory.cuts) and not self.memory.stopped:
             if self.interruption.asked:
                 return
             yield from self._epoch(work)
         self.state = dict(self._result().state)
         self.memory.stage, self.memory.epoch, self.memory.stopped = self.memory.stage + 1, 0, False
+        self.memory.cuts = ()
         self.work = None
 
     # -- epochs -----------------------------------------------------------------------------------
@@ -185,12 +190,12 @@ class Training:
     def _epoch(self, work: Work) -> Iterator[Event]:
         """The rest of an epoch and its result; an interruption or a rewind ends it early."""
         memory, first = self.memory, self._epochs_before(self.memory.stage)
-        self.clock = perf_counter()
+        self.began = perf_counter(), memory.step
         with epoch_of(work.feed, first + memory.epoch + 1, memory.step) as batches:
             for pictures, labels in batches:
                 if self.interruption.asked:
                     return
-                rate = work.rate(memory.epoch * len(work.feed) + memory.step) * memory.factor
+                rate = self._rate(work, memory, memory.step)
                 outputs = work.program.run(pictures=pictures, labels=labels, learning_rate=rate)
                 loss, correct = float(outputs["loss"]), int(outputs["correct"])
                 memory.losses, memory.correct = memory.losses + loss, memory.correct + correct
@@ -220,7 +225,7 @@ class Training:
         self.snapshot = Snapshot(memory.copy(), state, work.outside, self.good, self.best)
         self.losses = []
         if self.run:
-            rate = work.rate(memory.epoch * len(work.feed) + memory.step - 1) * memory.factor
+            rate = self._rate(work, memory, memory.step - 1)
             self.run.log({"event": "steps", "step": memory.steps, "loss": mean, "learning_rate": rate})
             if self.run.due and memory.step < len(work.feed):
                 self._checkpoint(self.run)
@@ -249,14 +254,42 @@ class Training:
             if better:
                 self.best = Kept(memory.steps, state)
             memory.stopped = self._waiting(stage.name) >= self.plan.patience and memory.epoch < stage.epochs
+        shortened = self._shortened(work)
         self.snapshot = Snapshot(memory.copy(), self.snapshot.state, work.outside, self.good, self.best)
         yield epoch
+        if shortened:
+            yield shortened
         if self.run:
             self._checkpoint(self.run)
         yield from self._warnings()
         if memory.stopped:
             waited = self._waiting(stage.name)
             yield StoppedEarly(stage.name, memory.epoch, memory.epoch - waited, waited)
+
+    def _rate(self, work: Work, memory: Memory, step: int) -> float:
+        """The learning rate of step `step` of the memory's epoch."""
+        steps = len(work.feed)
+        return (
+            work.rate(planned_step(memory.epoch * steps + step, steps, work.stage.epochs, memory.cuts)) * memory.factor
+        )
+
+    def _shortened(self, work: Work) -> Shortened | None:
+        """Cuts the last stage to the epochs for which there is time, going by the epoch that has just passed.
+
+        Not while features are still computed: these epochs say nothing of later ones.
+        """
+        memory, stage = self.memory, work.stage
+        computing = stage.features and memory.epoch <= stage.views
+        if self.deadline is None or stage is not self.plan.stages[-1] or computing:
+            return None
+        began, step = self.began
+        an_epoch = (perf_counter() - began) * len(work.feed) / max(1, len(work.feed) - step)
+        epochs = epochs_of(stage.epochs, memory.cuts)
+        fewer = fewer_epochs(memory.epoch, epochs, an_epoch, self.deadline - memory.seconds)
+        if fewer is None:
+            return None
+        memory.cuts = (*memory.cuts, (memory.epoch, fewer))
+        return Shortened(stage.name, memory.epoch, fewer, stage.epochs)
 
     def _waiting(self, stage: str) -> int:
         """Epochs of the stage since the last that was better than all before."""
@@ -314,8 +347,8 @@ class Training:
         """What the program was given since the snapshot."""
         memory, first = self.snapshot.memory, self._epochs_before(self.snapshot.memory.stage)
         with epoch_of(work.feed, first + memory.epoch + 1, memory.step) as batches:
-            for step, (pictures, labels) in enumerate(batches, start=memory.epoch * len(work.feed) + memory.step):
-                rate = work.rate(step) * memory.factor
+            for step, (pictures, labels) in enumerate(batches, start=memory.step):
+                rate = self._rate(work, memory, step)
                 yield {"pictures": pictures, "labels": labels, "learning_rate": rate}
 
     # -- the end ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import TrainingError
 from opsin.training.events import Epoch, Score
+from opsin.training.pace import Cut
 
 State = Mapping[str, NDArray[Any]]
 
@@ -25,7 +26,7 @@ class Memory:
 
     `losses` and `correct` are sums over the steps of this epoch; `lowest` is the lowest mean loss between two looks at
     the parameters; `factor` is what the learning rates are multiplied by since a rewind; `seconds` is the time
-    trained. `stopped` says that the stage is over before its last epoch.
+    trained. `stopped` says that the stage is over before its last epoch, `cuts` that it has fewer epochs than planned.
     """
 
     stage: int = 0
@@ -39,6 +40,7 @@ class Memory:
     factor: float = 1.0
     rewinds: int = 0
     stopped: bool = False
+    cuts: tuple[Cut, ...] = ()
     seconds: float = 0.0
     history: tuple[Epoch, ...] = ()
 
@@ -50,7 +52,8 @@ class Memory:
         """What `to_data` wrote, through JSON; `TrainingError` for anything else."""
         try:
             history = tuple(Epoch(**{**epoch, "held_out": Score(**epoch["held_out"])}) for epoch in data["history"])
-            return cls(**{**data, "history": history})
+            cuts = tuple((int(done), int(epochs)) for done, epochs in data["cuts"])
+            return cls(**{**data, "history": history, "cuts": cuts})
         except (KeyError, TypeError):
             raise TrainingError("the run's memory is not described completely") from None
 

@@ -27,8 +27,8 @@ class Stage:
 
     `learning_rate` is the highest of its `schedule`, reached after the share `rise` of all its steps. `frozen` are the
     paths of layers whose parameters do not learn and whose batch normalisation keeps its statistics; with `features`,
-    what these layers give is computed once, and only what comes after them is run. Raises `UsageError` for a value
-    that makes no sense.
+    what these layers give is computed once for each of `views` views of every picture, which the epochs see in turn,
+    and only what comes after them is run. Raises `UsageError` for a value that makes no sense.
     """
 
     name: str = "training"
@@ -40,6 +40,7 @@ class Stage:
     augment: str = "light"
     frozen: tuple[str, ...] = ()
     features: bool = False
+    views: int = 1
 
     def __post_init__(self) -> None:
         check_epochs(self.epochs)
@@ -50,6 +51,8 @@ class Stage:
         _check_share("the share of the steps in which the learning rate rises", self.rise, most=1.0)
         if self.features and not self.frozen:
             raise UsageError(f"the stage '{self.name}' learns from features, so it needs the layers that give them")
+        if self.views < 1:
+            raise UsageError(f"the stage '{self.name}' needs at least one view of each picture, not {self.views}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 from opsin import nn
 from opsin.data import Dataset
+from opsin.data import load as load_data
 from opsin.engines.native import compile as compile_native
 from opsin.errors import DataError, UsageError
 from opsin.model import Engine
+from opsin.model.published import preprocessing_of
 from opsin.training.log import read_log
 from opsin.training.loop import Training
 from opsin.training.plan import Plan
 from opsin.training.run import LOG, MODEL, Run, made_with
 
-Load = Callable[[Plan, str], Dataset]
-"""Loads the data of a plan from where it was: a path, or "digits"."""
-
 
 def reopen(
     folder: Path,
-    load: Load,
     *,
+    data: Dataset | None = None,
     network: nn.Layer | None = None,
     threads: int | None = None,
     engine: Engine = compile_native,
@@ -34,18 +36,28 @@ def reopen(
     try:
         _check_unfinished(folder)
         plan, began = Plan.from_data(run.config["plan"]), run.config["data"]
-        if not began.get("source"):
-            raise UsageError(f"the run in {folder} was given its pictures by a program; only that can go on with it")
-        data = load(plan, began["source"])
+        if data is None:
+            data = _load(plan, began["source"], folder)
         check_same(data, began)
-        out = run.config.get("out")
+        out, deadline = run.config.get("out"), run.config.get("deadline")
         return Training(
-            plan, data, network=network, run=run, out=Path(out) if out else None, threads=threads, engine=engine,
+            plan, data, network=network, run=run, out=Path(out) if out else None, deadline=deadline,
+            threads=threads, engine=engine,
             warnings=changes(run),
         )  # fmt: skip
     except BaseException:
         run.close()
         raise
+
+
+def configuration(plan: Plan, data: Dataset, source: str, out: Path | None) -> dict[str, Any]:
+    """What a new run's folder says: all that is needed to go on. `source` is where the data came from."""
+    return {
+        "command": shlex.join(sys.argv),
+        "data": described(data, os.path.abspath(source) if os.path.exists(source) else source),
+        "plan": plan.to_data(),
+        "out": str(out.resolve()) if out else None,
+    }
 
 
 def described(data: Dataset, source: str) -> dict[str, object]:
@@ -92,6 +104,14 @@ def changes(run: Run) -> list[str]:
     if not found:
         return []
     return [f"{', '.join(found)} since the run began: the result may differ in its last digits from an unbroken run's"]
+
+
+def _load(plan: Plan, source: str, folder: Path) -> Dataset:
+    if not source:
+        raise UsageError(f"the run in {folder} was given its pictures by a program; only that can go on with it")
+    if plan.pretrained:
+        return load_data(source, like=preprocessing_of(plan.network, plan.size))
+    return load_data(source, size=plan.size)
 
 
 def _check_unfinished(folder: Path) -> None:

@@ -58,7 +58,11 @@ class Run:
         """
         place = _new_folder(folder) if folder else _numbered_folder(name)
         run = cls(place, {**config, "made": made_with(), "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")}, _locked(place))
-        run.write(CONFIG, json.dumps(run.config, indent=2, ensure_ascii=False) + "\n")
+        try:
+            run.write(CONFIG, json.dumps(run.config, indent=2, ensure_ascii=False) + "\n")
+        except BaseException:
+            run.close()
+            raise
         return run
 
     @classmethod

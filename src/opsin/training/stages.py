@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -13,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.data import Batches, Dataset, Pictures, augment, counter
+from opsin.data import Batches, Dataset, Pictures, Preprocessing, augment, counter
 from opsin.engines.base import Program
 from opsin.graph import Graph
-from opsin.model import Engine, Model
-from opsin.model.published import initial_state
+from opsin.model import Engine, Evaluation, Model
+from opsin.model.published import initial_state, preprocessing_of
 from opsin.nn.optimizers import SGD, AdamW, Optimizer
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.training.events import Score
+from opsin.training.features import FeatureFeed, FeatureScore, Trunk
 from opsin.training.memory import State
 from opsin.training.plan import Plan, Stage
 
@@ -72,16 +74,20 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
     augmentation = augment.plan_for(stage.augment, data.train, model.preprocessing)
-    loss, soft = loss_of(plan, augmentation.mixes), augmentation.mixes
-    graph = nn.training_graph(
-        setting.layer, data.shape, optimizer_of(plan), loss, ema=plan.ema, soft=soft, frozen=stage.frozen
-    )
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
+    trunk, graph = _step(setting, stage, augmentation.mixes)
     program = setting.engine(graph, batch, setting.threads)
-    compiling = perf_counter() - begin
     program.load_state(_beginning(graph, plan.seed, state))
-    feed = Batches(data.train, model.preprocessing, batch, plan.seed, augmentation)
+    batches = Batches(data.train, model.preprocessing, batch, plan.seed, augmentation)
+    feed: Feed = batches
+    measure: Callable[[State], Evaluation] | None = None
+    if trunk:
+        before = sum(earlier.epochs for earlier in takewhile(lambda other: other is not stage, plan.stages))
+        feed = FeatureFeed(Trunk(trunk, state, setting.engine, setting.threads), batches, stage.views, before)
+        whole = nn.trace(setting.layer, data.shape, frozen=stage.frozen)
+        measure = FeatureScore(whole, model, held_out(data), state)
+    compiling = perf_counter() - begin
     outside = {name: value for name, value in state.items() if name not in graph.variables}
 
     def network(values: State) -> dict[str, NDArray[Any]]:
@@ -90,14 +96,25 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
 
     def score(values: State) -> Score:
         model.load_state(values)
-        return Score.of(model.evaluate(held_out(data)))
+        return Score.of(measure(values) if measure else model.evaluate(held_out(data)))
 
     def chosen(epoch: int, step: int) -> NDArray[np.intp]:
+        if isinstance(feed, FeatureFeed):
+            return feed.pictures(epoch, step)
         order = counter.order(len(data.train), plan.seed, counter.SHUFFLE, epoch)
         return np.resize(order, len(feed) * batch)[step * batch : (step + 1) * batch]
 
     rate = schedule_of(stage, stage.epochs * len(feed))
     return Work(stage, program, feed, rate, network, score, chosen, outside, compiling)
+
+
+def _step(setting: Setting, stage: Stage, soft: bool) -> tuple[Graph | None, Graph]:
+    """The step of a stage; where it learns from features, before it what gives them."""
+    plan, layer, shape = setting.plan, setting.layer, setting.data.shape
+    optimizer, loss = optimizer_of(plan), loss_of(plan, soft)
+    if stage.features:
+        return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
+    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
 
 
 @contextmanager
@@ -109,6 +126,13 @@ def epoch_of(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batch]]:
     finally:
         if isinstance(batches, Generator):
             batches.close()
+
+
+def preparation(plan: Plan, data: Dataset) -> Preprocessing:
+    """How pictures come to the network: as its published weights want them, or by the statistics of `data`."""
+    if plan.pretrained:
+        return preprocessing_of(plan.network, max(data.shape[1:]))
+    return Preprocessing.of(data.train)
 
 
 def first_state(layer: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:

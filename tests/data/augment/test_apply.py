@@ -10,6 +10,7 @@ import pytest
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.data.pictures import Crop
+from opsin.errors import ShapeError, UsageError
 from tests.data.files import noise
 
 PLAIN = Preprocessing(3, 24, 20, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
@@ -108,3 +109,24 @@ def test_mixed_pictures_come_with_shares_of_classes() -> None:
     again, same = augmenter(pixels[3:6], LABELS[3:6], 3, 1, 3)
     np.testing.assert_array_equal(again, shown[3:6])
     np.testing.assert_array_equal(same, targets[3:6])
+
+
+def test_pictures_of_another_kind_are_refused() -> None:
+    for pixels, got in (
+        (noise(0, 2, 1, 24, 20), "uint8 1 × 24 × 20"),
+        (np.zeros((2, 3, 24, 20)), "float64 3 × 24 × 20"),
+    ):
+        message = f"pictures of 3 channels of bytes were expected, not {got}"
+        with pytest.raises(ShapeError, match=message):
+            seen(Augmentation(), pixels)
+
+
+def test_limits_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"augmentation: shift must be a number from 0 to 1, not -0\.1"):
+        Augmentation(shift=-0.1)
+    with pytest.raises(UsageError, match="augmentation: turn must be a number from 0 to 180, not 200"):
+        Augmentation(turn=200)
+    with pytest.raises(UsageError, match="augmentation: aspect must be a number from 1 to 10, not nan"):
+        Augmentation(aspect=float("nan"))
+    with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix are 1\.2 together, above 1"):
+        Augmentation(mixup=0.6, cutmix=0.6)

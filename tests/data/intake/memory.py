@@ -31,7 +31,7 @@ class Files:
         name = self.items[index].name
         self.reads.append(name)
         if name not in self.content:
-            raise ItemError(Problem(name, "gone", MISSING), "is gone; leave it out")
+            raise ItemError(f"{name} is gone; leave it out", Problem(name, "gone", MISSING))
         return self.content[name]
 
     def stamp(self, index: int) -> str:

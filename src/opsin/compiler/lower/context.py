@@ -13,10 +13,13 @@ from opsin.graph import INT, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
 from opsin.kernels.pointwise import Pointwise, Stream
 from opsin.kernels.spec import KernelSpec
+from opsin.kernels.transpose import Transpose
 from opsin.loops import F32, I32, Target
 
 BLOCK = 4096
 """Elements of a block of a pointwise kernel that does not go picture by picture."""
+TRANSPOSED = 2**14
+"""Elements from which on a copy that turns an array goes square by square."""
 
 
 class Lowering:
@@ -71,8 +74,24 @@ class Lowering:
 
     def copy(self, view: View, order: Sequence[int]) -> View:
         result = self.new(view.shape, order, view.buffer.element)
-        self.pointwise(IDENTITY, [view], [result])
+        if not self._transpose(view, result):
+            self.pointwise(IDENTITY, [view], [result])
         return result
+
+    def _transpose(self, view: View, result: View) -> bool:
+        """Copies `view` if it is large and contiguous along another dimension than `result`; whether it did."""
+        loops = merged_loops([view, result], result)
+        lying = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
+        if view.size < TRANSPOSED or view.buffer.element != F32 or not lying or lying[0] == len(loops) - 1:
+            return False
+        along, (columns, (x_step, _)) = lying[0], loops[-1]
+        rows, (_, y_step) = loops[along]
+        outer = [loop for d, loop in enumerate(loops[:-1]) if d != along]
+        words = [n for n, _ in outer] + [x for _, (x, _) in outer] + [y for _, (_, y) in outer]
+        blocks = prod(n for n, _ in outer) * -(-rows // Transpose.ROWS)
+        spec = Transpose(len(outer))
+        self.free(spec, [view, result, *words, rows, columns, x_step, y_step], [view], [result], blocks)
+        return True
 
     # -- calls --------------------------------------------------------------------------------
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from opsin.errors import UsageError
+
+LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
+"""From where to where the limits go that are no shares."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,8 @@ class Augmentation:
 
     Parts: `cutout` is the side of a box without content, as a share of the shorter side (DeVries & Taylor 2017).
     `mixup` and `cutmix` are the shares of the pictures that are blended with another (Zhang et al. 2018), or have a
-    box replaced by another's (Yun et al. 2019); where either is above 0, targets become shares of classes.
+    box replaced by another's (Yun et al. 2019); where either is above 0, targets become shares of classes. Raises
+    `UsageError` for a limit that makes no sense.
     """
 
     flip: bool = False
@@ -35,6 +41,14 @@ class Augmentation:
     cutout: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, least, most = getattr(self, field.name), *LIMITS.get(field.name, (0, 1))
+            if not least <= value <= most:
+                raise UsageError(f"augmentation: {field.name} must be a number from {least} to {most}, not {value:g}")
+        if self.mixup + self.cutmix > 1:
+            raise UsageError(f"augmentation: mixup and cutmix are {self.mixup + self.cutmix:g} together, above 1")
 
     @property
     def coloured(self) -> bool:

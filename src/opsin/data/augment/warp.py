@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from opsin.engines.native import codegen
 from opsin.engines.native.kernels import kernel_addresses
+from opsin.errors import ShapeError
 from opsin.kernels.warp import Warp
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
@@ -35,6 +36,11 @@ class Warper:
     ) -> NDArray[np.float32]:
         """uint8 N×C×H×W → float32 N×C×height×width of `goal`, which lie in memory as N×height×width×C."""
         count, channels, height, width = pixels.shape
+        if channels != len(self.factors[0]) or pixels.dtype != np.uint8:  # machine code would read beyond them
+            raise ShapeError(
+                f"pictures of {len(self.factors[0])} channels of bytes were expected, not {pixels.dtype} "
+                f"{channels} × {height} × {width}"
+            )
         shown = np.empty((count, *goal, channels), np.float32)
         arrays = [pixels, shown, maps, colours, boxes, *self.factors]
         given = [np.ascontiguousarray(array) for array in arrays]

@@ -69,7 +69,7 @@ def assign(
 def _sentence(own: list[str]) -> str:
     test, validation = f"a {_share(divide.TEST_SHARE)} of each class", f"a {_share(divide.VALIDATION_SHARE)}"
     if TEST in own and VALIDATION in own:
-        return "the data's own parts"
+        return "the data's own"
     if TEST in own:
         return f"the data's own; validation is {validation} of each class of train, {divide.MOST_VALIDATION:,} at most"
     if VALIDATION in own:

@@ -47,8 +47,9 @@ def held_out(
     Pictures of one of `groups` stay together: of the class that most of them have, they are held out all or none.
     Every class keeps one picture at least, and gives one where it has two that may be parted.
     """
-    if most is not None:
-        share = min(share, most / max(1, len(candidates)))
+    round_up = 0.5
+    if most is not None and share * len(candidates) > most:
+        share, round_up = most / len(candidates), 0.0
     _, group = np.unique(groups[candidates], return_inverse=True)
     sizes = np.bincount(group)
     order = np.lexsort((rank[candidates], group))
@@ -58,14 +59,14 @@ def held_out(
     for number in np.unique(label):
         members = np.flatnonzero(label == number)
         members = members[np.argsort(rank[first[members]], kind="stable")]
-        chosen[_fill(members, sizes, share)] = True
+        chosen[_fill(members, sizes, share, round_up)] = True
     return candidates[chosen[group]]
 
 
-def _fill(members: NDArray[np.intp], sizes: NDArray[np.intp], share: float) -> list[int]:
+def _fill(members: NDArray[np.intp], sizes: NDArray[np.intp], share: float, round_up: float) -> list[int]:
     """Groups in order, as long as they fit into the share of their pictures."""
     total = int(sizes[members].sum())
-    wanted = min(max(1, round(share * total)), total - 1)
+    wanted = min(max(1, int(share * total + round_up)), total - 1)
     taken, room = [], wanted
     for member in members.tolist():
         if sizes[member] <= room:

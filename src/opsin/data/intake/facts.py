@@ -64,7 +64,7 @@ def recall(path: Path, source: Source, stamps: list[str]) -> Facts:
     names = [item.name for item in source.items]
     facts = Facts.unknown(len(names))
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             kept = {name: stored[name] for name in ARRAYS}
             index = json.loads(stored["index"].tobytes())
         new, old = _pairs(names, stamps, index["names"], index["stamps"])

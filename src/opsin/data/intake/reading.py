@@ -22,6 +22,9 @@ from opsin.data.pixels import Pixels
 from opsin.data.store import DIGEST, Shelf, Stored, StoreFile, StoreWriter, make_room, touch
 from opsin.errors import DataError
 
+WORTH_KEEPING = 2**20
+"""Bytes of pixels below which reading them anew takes no time worth speaking of."""
+
 IN_MEMORY = 2**28
 """Bytes of pixels up to which they are simply kept in memory."""
 
@@ -44,6 +47,10 @@ class Reading:
         if self.decoding.shape[0] == 3:
             done &= facts.colourless >= 0
         return np.flatnonzero((facts.state != FAILED) & ~done)
+
+    def worth_keeping(self) -> bool:
+        """Whether there is enough for the next run to gain something."""
+        return len(self.facts.good) * self.decoding.stride >= WORTH_KEEPING
 
     def run(self, pending: NDArray[np.intp], cache_size: int, on_progress: Progress | None = None) -> Pixels:
         """The pixels of all good items; `pending` are those that have to be read."""
@@ -75,7 +82,7 @@ class Reading:
         self.sink = memory = Memory(np.empty((len(self.facts), *self.decoding.shape), np.uint8))
         each(self._take, self.facts.good.tolist(), on_progress)
         good = self.facts.good
-        with self._writing(cache_size if len(good) else 0) as writer:
+        with self._writing(cache_size) as writer:
             for index in good.tolist() if writer else ():
                 self._keep(index, memory.pixels[index])
             self._finished(writer)
@@ -123,7 +130,7 @@ class Reading:
     @contextmanager
     def _writing(self, cache_size: int) -> Iterator[StoreWriter | None]:
         """A new file for the shelf, if there is room for it; nothing is left of it where something goes wrong."""
-        writer = self._writer(cache_size) if self.shelf and cache_size else None
+        writer = self._writer(cache_size) if self.shelf and cache_size and self.worth_keeping() else None
         self.sink = writer
         try:
             yield writer

@@ -51,7 +51,7 @@ def scan(
     pending = reading.pending()
     cached = len(facts.good) - len(pending)
     pixels = reading.run(pending, cache_size, on_progress)
-    if cache_size and len(pending):
+    if cache_size and len(pending) and reading.worth_keeping():
         memory.remember(path, facts, source, stamps)
     elif cache_size:
         touch(path)

@@ -11,11 +11,13 @@ from opsin.data.items import PARTS, Problem
 if TYPE_CHECKING:
     from opsin.data.intake.receipt import Duplicates, Receipt
 
-CLASSES_SHOWN = 10
+CLASSES_SHOWN = 9
 """So many classes have a line of their own on a screen: the largest and the smallest; the whole text has all."""
 
-NAMES_SHOWN = 3
+NAMES_SHOWN = 2
 """So many files of each kind of finding are named on a screen."""
+
+SIGNS = " (= the same file, ≈ alike)"
 
 UNEVEN = 3.0
 """From this ratio of the largest class to the smallest on, imbalance is pointed out."""
@@ -30,7 +32,8 @@ def _head(receipt: Receipt) -> Iterator[str]:
     classes, seconds = len(receipt.totals), receipt.seconds
     speed = f", {receipt.pictures / seconds:,.0f} a second" if seconds and not receipt.cached else ""
     kept = f", {_number(receipt.cached, 'of them', 'of them')} known from before" if receipt.cached else ""
-    yield f"{receipt.source}: {receipt.pictures:,} pictures of {classes} classes, in {seconds:.{1 if seconds >= 1 else 2}f} s{speed}{kept}"
+    time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    yield f"{receipt.source}: {receipt.pictures:,} pictures of {classes} classes, in {time}{speed}{kept}"
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield f"Parts: {receipt.division}."
@@ -42,7 +45,7 @@ def _sizes(receipt: Receipt) -> str:
     small, median, large = (
         f"{h} × {w}" for h, w in (receipt.sizes.smallest, receipt.sizes.median, receipt.sizes.largest)
     )
-    return f" The files have {small} to {large} pixels (height × width), half of them {median} at most."
+    return f" The files have {small} to {large} pixels (rows × columns), half of them {median} at most."
 
 
 def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
@@ -68,20 +71,16 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
     if receipt.imbalance >= UNEVEN:
         large, small = next(iter(totals)), list(totals)[-1]
         yield f"\nUneven: {large} has {receipt.imbalance:.1f} times as many pictures as {small}."
-    yield from _listed("without a usable picture, left out", "class", "classes", receipt.lost, full)
-    yield from _listed(
-        "with one picture, which is trained on but not measured", "class", "classes", receipt.single, full
-    )
+    yield from _classes("without a usable picture, left out", receipt.lost, full)
+    yield from _classes("with one picture, trained on but not measured", receipt.single, full)
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
     yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
     leaks = [_group(group, "part") for group in receipt.leaks]
-    yield from _listed(
-        "of the same picture across parts (leaks: measuring on it flatters)", "group", "groups", leaks, full
-    )
+    yield from _listed(f"of the same picture in several parts, a leak{SIGNS}", "group", "groups", leaks, full)
     conflicts = [_group(group, "label") for group in receipt.conflicts]
-    yield from _listed("of the same picture with different labels", "group", "groups", conflicts, full)
+    yield from _listed(f"of the same picture with several labels{SIGNS}", "group", "groups", conflicts, full)
     others = [_group(g, "") for g in receipt.duplicates if len(g.parts) == 1 and len(g.labels) == 1]
-    yield from _listed("of the same picture, of one class and part", "group", "groups", others, full)
+    yield from _listed(f"of the same picture, of one class and part{SIGNS}", "group", "groups", others, full)
     if not receipt.compared:
         yield "\nToo many pictures look too alike to compare them all; only files that are equal were looked for."
     if not (problems or receipt.duplicates or receipt.lost):
@@ -99,6 +98,14 @@ def _group(group: Duplicates, key: str) -> str:
     sign = " = " if group.kind == "exact" else " ≈ "
     names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in group.members]
     return sign.join(names)
+
+
+def _classes(what: str, names: Sequence[str], full: bool) -> Iterator[str]:
+    """A line that counts classes and names them."""
+    if names:
+        shown = names if full else names[:CLASSES_SHOWN]
+        more = ", …" if len(shown) < len(names) else ""
+        yield f"\n{_number(len(names), 'class', 'classes')} {what}: {', '.join(shown)}{more}"
 
 
 def _listed(what: str, one: str, several: str, names: Iterable[str], full: bool) -> Iterator[str]:

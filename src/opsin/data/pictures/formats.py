@@ -6,6 +6,7 @@ opening the picture would already take memory in proportion to them: JPEG (ITU-T
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from PIL.BmpImagePlugin import BmpImageFile
@@ -53,7 +54,6 @@ STRANGERS = (
 )
 """What often is where a picture should be: where in the file it begins with what."""
 
-TEXT = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)))
 LEAST_BMP = 26
 
 
@@ -84,9 +84,13 @@ def describe(data: bytes) -> str | None:
         return "a page of the web"
     if b"<svg" in lowered:
         return "an SVG drawing, which is not read: save it as PNG"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or not head.translate(None, TEXT):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16's mark
         return "text"
-    return None
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+    except UnicodeDecodeError:
+        return None
+    return "text" if text and all(character.isprintable() or character.isspace() for character in text) else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
@@ -56,8 +58,7 @@ def read_header(source: Source, name: str) -> Header:
     """Size and kind of a picture; `ItemError` where the file is none, or too large to decode."""
     data = _bytes(source, name)
     with _explained(data, name), _opened(data, name, None) as image:
-        known = image.format != "PNG" or "exif" in image.info  # or Pillow looks for it behind the pixels
-        width, height = image.size[::-1] if known and orientation(image) in LYING else image.size
+        width, height = _size(image)
         return Header(height, width, is_grey(image.mode))
 
 
@@ -76,6 +77,16 @@ def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: C
         fitted = crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
         pixels = np.asarray(fitted, np.uint8).reshape(height, width, channels)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _size(image: ImageFile) -> tuple[int, int]:
+    """Width and height when upright, without decoding."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return image.size  # Pillow would decode everything to look for metadata behind it
+    size = image.size
+    if isinstance(image, TiffImageFile):  # some versions of Pillow have turned this size already
+        size = int(image.tag_v2[IMAGEWIDTH]), int(image.tag_v2[IMAGELENGTH])
+    return size[::-1] if orientation(image) in LYING else size
 
 
 def _bytes(source: Source, name: str) -> bytes:
@@ -116,6 +127,9 @@ def _explained(data: bytes, name: str) -> Iterator[None]:
     except MemoryError:
         text = f"{name}: there is not enough memory to decode this picture; make it smaller first"
         raise ItemError(text, Problem(name, "more memory than there is", TOO_LARGE)) from None
+    except Image.DecompressionBombError:  # a GIF's frame may be larger than its screen
+        text = f"{name} has more pixels than it says, too many to decode safely; make it smaller first"
+        raise ItemError(text, Problem(name, "more pixels than it says, too many", TOO_LARGE)) from None
     except Exception as error:
         detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
         text = f"{name} is damaged or cut short ({detail}); save the picture again or leave it out"

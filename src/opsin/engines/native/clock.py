@@ -25,7 +25,7 @@ PAUSE = 0.02
 def ticks_per_second() -> float:
     """How fast the counter that times kernels runs, measured against the system's clock: the median of three tries."""
     function = ctypes.CFUNCTYPE(ctypes.c_int64)(*codegen.load(codegen.object_code(TEXT), SYMBOL))
-    rates = []
+    rates: list[float] = []
     for _ in range(3):
         start, begin = perf_counter(), function()
         sleep(PAUSE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 
 from numpy.typing import ArrayLike
@@ -14,7 +13,7 @@ from opsin.compiler.names import algorithm
 from opsin.compiler.views import View
 from opsin.engines.native.clock import ticks_per_second
 from opsin.engines.native.machine import fma_peak, memory_bandwidth
-from opsin.engines.native.program import Native
+from opsin.engines.native.program import Native, Timing
 
 BYTES = 4
 """Of a number."""
@@ -55,8 +54,9 @@ class Profile:
 
     lines: tuple[Line, ...]
     seconds: float
-    """Of a run, from outside."""
+    """Of the fastest run, from outside."""
     runs: int
+    """How many there were."""
     threads: int
     peak: float
     """Floating-point operations a second that the machine does at most, measured."""
@@ -79,24 +79,24 @@ class Profile:
 
 
 def profile(program: Native, inputs: Mapping[str, ArrayLike], seconds: float = 2.0, least: int = 3) -> Profile:
-    """Runs `program` for about `seconds`, at least `least` times after one that warms up; medians of all runs.
+    """Runs `program` for about `seconds`, at least `least` times after one that warms up: what the fastest run took.
 
-    The runs are real ones: they update the variables.
+    The runs are real ones: they update the variables. The machine's limits are measured before and after.
     """
     program.run(**inputs)
-    walls: list[float] = []
-    ticks: list[list[int]] = []
-    while len(walls) < least or sum(walls) < seconds:
+    peaks = [(fma_peak(program.threads), memory_bandwidth(program.threads))]
+    runs: list[tuple[float, list[Timing]]] = []
+    while len(runs) < least or sum(wall for wall, _ in runs) < seconds:
         begin = perf_counter()
         timings = program.profile(**inputs)
-        walls.append(perf_counter() - begin)
-        ticks.append([timing.ticks for timing in timings])
+        runs.append((perf_counter() - begin, timings))
+    peaks.append((fma_peak(program.threads), memory_bandwidth(program.threads)))
+    wall, timings = min(runs, key=lambda run: run[0])
     rate = ticks_per_second() * program.threads
     once = sum(len(group.calls) for group in program.plan.groups[: program.plan.setup])
-    spent = [median(column) / rate for column in zip(*ticks, strict=True)]
-    lines = [_line(call, time) for call, time in zip(program.plan.calls, spent, strict=True)]
-    peak, bandwidth = fma_peak(program.threads), memory_bandwidth(program.threads)
-    return Profile(tuple(lines[once:]), median(walls), len(walls), program.threads, peak, bandwidth)
+    lines = [_line(timing.call, timing.ticks / rate) for timing in timings[once:]]
+    peak, bandwidth = map(max, zip(*peaks, strict=True))
+    return Profile(tuple(lines), wall, len(runs), program.threads, peak, bandwidth)
 
 
 def moved(call: Call) -> int:
@@ -112,8 +112,8 @@ def moved(call: Call) -> int:
 
 
 def added(lines: Sequence[Line]) -> Line:
-    """Several lines as one, which is called as the one that takes longest."""
-    first = max(lines, key=lambda line: line.seconds)
+    """Several lines as one, which is called as the one that multiplies most, or takes longest."""
+    first = max(lines, key=lambda line: (line.macs, line.seconds))
     return Line(
         first.layer, first.direction, first.algorithm, first.operation,
         tuple(dict.fromkeys(name for line in lines for name in line.fused)),

@@ -101,6 +101,8 @@ def _clip(call: Call) -> Tensor:
     x = call.tensor(0)
     low = call.scalar(1) if call.has(1) else call.real("min", -math.inf)
     high = call.scalar(2) if call.has(2) else call.real("max", math.inf)
+    if (low, high) == (0, 6):
+        return ops.relu6(x)
     if low > -LARGEST:
         x = ops.relu(x) if low == 0 else ops.maximum(x, low)
     return ops.minimum(x, high) if high < LARGEST else x

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.dataset import Dataset, Pictures, check_classes, split
+from opsin.data.dataset import Dataset, Pictures, check_classes
 from opsin.errors import DataError
 
 UNSIGNED_BYTE = 8
@@ -56,7 +56,7 @@ def load_idx(folder: Path, parts: dict[str, tuple[Path, Path]]) -> Dataset:
     train = Pictures(*read["train"], classes)
     check_classes(train, str(folder))
     if "test" not in read:
-        return split(train, folder.resolve().name)
+        return Dataset.undivided(folder.resolve().name, train)
     if train.shape != read["test"][0].shape[1:]:
         raise DataError(f"{folder}: the training and the test pictures differ in size; use files that belong together")
     return Dataset(folder.resolve().name, train, Pictures(*read["test"], classes), own_split=True)

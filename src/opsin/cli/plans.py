@@ -1,0 +1,147 @@
+"""`opsin describe --memory` and `--plan`: what a training step and a prediction take, before either runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from opsin.cli.output import percent, print_heading, print_table
+from opsin.cli.sizes import parse_bytes
+from opsin.cli.subject import Subject, find_subject
+from opsin.compiler.fit import fitted_plan
+from opsin.compiler.memory import Memory, account
+from opsin.compiler.names import algorithm
+from opsin.compiler.plan import Plan, make_plan
+from opsin.compiler.recompute import macs
+from opsin.engines.native.codegen import host
+from opsin.engines.native.pool import default_threads
+from opsin.errors import UsageError
+from opsin.graph import show
+
+
+def run(
+    what: str,
+    limit: str | None,
+    size: str | None,
+    classes: int | None,
+    batch: int,
+    threads: int | None,
+    exact: bool,
+    infer: bool,
+    wanted: tuple[bool, bool, bool],
+) -> int:
+    """Prints the memory, the plan, or both; `wanted` are --memory, --plan and --json."""
+    memory, plan, as_json = wanted
+    if limit is not None and not memory:
+        raise UsageError(f"'{limit}' says how much memory training may take, and goes with --memory")
+    most = None if limit is None else parse_bytes(limit)
+    subject, count = find_subject(what, size, classes), threads or default_threads()
+    train = _plan(subject, batch, count, exact, most)
+    predict = make_plan(subject.graph, batch, host().target, exact)
+    if as_json:
+        typer.echo(json.dumps(_data(subject, batch, count, train, predict, plan), indent=2, ensure_ascii=False))
+        return 0
+    print_heading(subject.name, f": {batch} pictures of {show(subject.input_shape)} at once, {count} threads")
+    if memory:
+        _print_memory(account(train, count), account(predict, count))
+        _print_limit(train, count, most)
+    if plan:
+        _print_plan(predict if infer else train, count)
+    return 0
+
+
+def _plan(subject: Subject, batch: int, threads: int, exact: bool, most: int | None) -> Plan:
+    """Of the training step, within `most` bytes if that is given."""
+    step = subject.step()
+    if most is None:
+        return make_plan(step, batch, host().target, exact)
+    return fitted_plan(step, batch, host().target, threads, most, exact)
+
+
+def _print_memory(train: Memory, predict: Memory) -> None:
+    """A line a purpose, and for the training step one a stage."""
+    purposes = {
+        "parameters": "parameters", "optimizer": "AdamW's two moments of each", "statistics": "running statistics",
+        "inputs": "pictures and labels", "prepared": "weights prepared once, constants",
+        "activations": "activations kept for the backward pass", "others": "other results, gradients, working memory",
+        "scratch": "the threads' own",
+    }  # fmt: skip
+    rows = [
+        (words, _megabytes(getattr(train, name)), _megabytes(getattr(predict, name)))
+        for name, words in purposes.items()
+    ]
+    typer.echo()
+    print_table(("memory", "to train", "to predict"), [*rows, _cells("in all", train.total, predict.total)], left=(0,))
+    typer.echo()
+    stages = [_cells(s.name, s.forward, s.backward, s.kept) for s in train.stages]
+    print_table(("in training, at most", "forward", "backward", "kept"), stages, left=(0,))
+    typer.secho(
+        "\nForward and backward: results, gradients and working memory in use when the layer has its turn.\n"
+        "kept: what it makes for the backward pass. The process itself takes about 60 MB more.",
+        dim=True,
+    )
+
+
+def _print_limit(plan: Plan, threads: int, most: int | None) -> None:
+    if most is None:
+        return
+    extra = plan.recomputed / (macs(plan.graph) - plan.recomputed)
+    taken = f"{_megabytes(plan.bytes_with(threads))} of the {_megabytes(most)} allowed"
+    if plan.is_complete:
+        typer.echo(f"\n{taken}: nothing has to be computed again.")
+    else:
+        typer.echo(
+            f"\n{taken}: activations of the forward pass are computed again in the backward pass,\n"
+            f"{plan.recomputed / 1e9:,.2f} billion multiply-adds more in a step ({percent(extra)}). "
+            "The results are the same bits."
+        )
+
+
+def _print_plan(plan: Plan, threads: int) -> None:
+    """The groups, and a line for each call in them."""
+    rows = []
+    for number, group in enumerate(plan.groups):
+        how = "once" if number < plan.setup else "picture by picture" if group.by_image else "by blocks"
+        for place, call in enumerate(group.calls):
+            fused = f" with {', '.join(call.fused)}" if call.fused else ""
+            head = f"{number} {how}" if place == 0 else ""
+            rows.append((head, call.scope or "(network)", call.direction, algorithm(call.spec), call.label + fused))
+    typer.echo()
+    print_table(("group", "layer", "direction", "algorithm", "computes"), rows, left=(0, 1, 2, 3, 4))
+    typer.echo(
+        f"\n{len(rows)} calls in {len(plan.groups)} groups, of {len({call.spec for call in plan.calls})} different "
+        f"kernels; {_megabytes(plan.bytes_with(threads))}"
+    )
+
+
+def _data(subject: Subject, batch: int, threads: int, train: Plan, predict: Plan, calls: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": subject.name, "batch": batch, "threads": threads}
+    for name, plan in (("training", train), ("prediction", predict)):
+        memory = account(plan, threads)
+        found[name] = {
+            "memory": {**asdict(memory), "total": memory.total},
+            "macs": macs(plan.graph) - plan.recomputed,
+            "recomputed_macs": plan.recomputed,
+        }
+        if calls:
+            found[name]["calls"] = [
+                {
+                    "group": number, "once": number < plan.setup, "layer": call.scope, "direction": call.direction,
+                    "algorithm": algorithm(call.spec), "operation": call.label, "fused": list(call.fused),
+                    "macs": call.macs,
+                }
+                for number, group in enumerate(plan.groups) for call in group.calls
+            ]  # fmt: skip
+    return found
+
+
+def _cells(name: str, *counts: int) -> tuple[str, ...]:
+    return name, *map(_megabytes, counts)
+
+
+def _megabytes(count: int) -> str:
+    """`3.14 MB`, `750 MB`: all in one unit, so that they can be compared."""
+    return f"{count / 1e6:,.2f} MB" if count < 1e7 else f"{count / 1e6:,.0f} MB"

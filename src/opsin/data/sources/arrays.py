@@ -1,0 +1,162 @@
+"""Pictures and labels as arrays in an NPZ file, under the names that people give them.
+
+Nothing in the file is executed: arrays of Python objects are refused.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.dataset import Dataset, Pictures, check_classes
+from opsin.data.items import TEST, TRAIN, VALIDATION, shown
+from opsin.data.sources.names import listed
+from opsin.errors import DataError
+
+PIXEL_NAMES = ("x", "images", "image", "pixels", "data", "pictures", "features", "arr_0")
+LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes", "arr_1")
+PART_NAMES = {TRAIN: ("train", ""), VALIDATION: ("val", "valid", "validation"), TEST: ("test",)}
+CLASS_NAMES = ("class_names", "label_names", "names")
+
+CHANNELS = (1, 3)
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def load_npz(path: Path) -> Dataset:
+    """The dataset of an NPZ file: x and y, or x_train, y_train, x_test, y_test, and the like.
+
+    Pictures are uint8 N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes.
+    """
+    arrays = _read(path)
+    parts = _parts(arrays, path)
+    if TRAIN not in parts:
+        raise DataError(f"{path} holds no training pictures; name the arrays x_train and y_train, or x and y")
+    pixels = {part: _pixels(x, path) for part, (x, _) in parts.items()}
+    labels, classes = _numbers({part: y for part, (_, y) in parts.items()}, path)
+    names = tuple(shown(name) for name in _names(arrays, classes))
+    made = {part: Pictures(pixels[part], labels[part].astype(np.int32), names) for part in parts}
+    if len({pictures.shape for pictures in made.values()}) > 1:
+        raise DataError(f"{path}: the parts' pictures differ in size; make them of one size")
+    check_classes(made[TRAIN], str(path))
+    if TEST in made:
+        return Dataset(path.stem, made[TRAIN], made[TEST], own_split=True, validation=made.get(VALIDATION))
+    return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION))
+
+
+def _read(path: Path) -> Arrays:
+    """Every array of the file, by lower-case names."""
+    try:
+        with open(path, "rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise DataError(
+                    f"{path} is an array without labels; save both: numpy.savez(file, x=pictures, y=labels)"
+                )
+            return {name.lower(): file[name] for name in file.files}
+    except ValueError as error:
+        if "pickle" in str(error).lower():
+            raise DataError(
+                f"{path} holds Python objects, which are not read as they could run anything; save the pictures as one "
+                "array of uint8 and the labels as one of numbers or text"
+            ) from None
+        raise DataError(f"{path} is damaged ({error}); save it again") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+        raise DataError(f"{path} is damaged or cut short ({error}); save it again") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """Pixels and labels of each part; those of no part in particular are to train on."""
+    found = {}
+    for part, words in PART_NAMES.items():
+        x, y = (_named(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
+        if x is None or y is None:
+            continue
+        pixels, labels = arrays[x], arrays[y]
+        if not pixels.shape or not labels.shape or len(pixels) != len(labels):
+            raise DataError(
+                f"{path}: '{x}' is {_shape(pixels)} and '{y}' {_shape(labels)}; give a label for each picture"
+            )
+        found[part] = pixels, labels
+    if not found:
+        raise DataError(
+            f"{path} holds {listed(arrays) or 'no arrays'}; name the pictures x and their labels y, or x_train, "
+            "y_train, x_test and y_test"
+        )
+    return found
+
+
+def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
+    """The array called by one of `names` and one of the part's `words`, in either order; "" is no word."""
+    wanted = [joined for name in names for word in words for joined in (f"{name}_{word}", f"{word}_{name}")]
+    return next((name for name in (joined.strip("_") for joined in wanted) if name in arrays), None)
+
+
+def _pixels(array: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+    """uint8 N×C×H×W."""
+    if array.dtype != np.uint8:
+        raise DataError(
+            f"{path}: the pictures are {array.dtype}; give uint8 from 0 to 255, such as (255 * x).astype('uint8') for "
+            "fractions from 0 to 1"
+        )
+    first, last = (array.ndim == 4 and array.shape[axis] in CHANNELS for axis in (1, 3))
+    if array.size and array.ndim == 3:
+        made = array[:, None]
+    elif array.size and first != last:
+        made = array if first else array.transpose(0, 3, 1, 2)
+    else:
+        what = ", in which the channels could be first or last" if first and last else ""
+        raise DataError(
+            f"{path}: the pictures are {_shape(array)}{what}; give N×height×width, N×height×width×channels or "
+            "N×channels×height×width, with 1 or 3 channels"
+        )
+    return np.ascontiguousarray(made).view(np.uint8)
+
+
+def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
+    """The labels as numbers of classes, and the classes: text in order, whole numbers, or places of a one-hot row."""
+    flat = {part: _one_each(array, path) for part, array in labels.items()}
+    kinds = {"text" if array.dtype.kind in "US" else array.dtype.kind for array in flat.values()}
+    if not (kinds == {"text"} or kinds <= set("biu")):
+        types = ", ".join(sorted({str(array.dtype) for array in labels.values()}))
+        raise DataError(f"{path}: the labels are {types}; give whole numbers or text, of the same kind in all parts")
+    values, places = np.unique(np.concatenate([*flat.values()]), return_inverse=True)
+    if kinds == {"text"}:
+        classes = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+    else:
+        least, most = int(values[0]), int(values[-1])
+        dense = least >= 0 and most < 2 * len(values)  # a class of which there is no picture keeps its number
+        classes = [str(number) for number in (range(most + 1) if dense else values)]
+        places = values[places].astype(np.int64) if dense else places
+    ends = np.cumsum([len(array) for array in flat.values()])[:-1]
+    return dict(zip(flat, np.split(places, ends), strict=True)), classes
+
+
+def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """N labels from N, N×1, or one-hot N×classes."""
+    if array.size == len(array):
+        return array.reshape(-1)
+    one_hot = array.ndim == 2 and array.dtype.kind in "biuf"
+    if not one_hot or not (np.isin(array, (0, 1)).all() and (np.count_nonzero(array, axis=1) == 1).all()):
+        raise DataError(f"{path}: the labels are {_shape(array)}, and not one-hot; give a label for each picture")
+    places: NDArray[np.intp] = array.argmax(axis=1)
+    return places
+
+
+def _names(arrays: Arrays, classes: list[str]) -> list[str]:
+    """The names of numbered classes, where the file has them."""
+    given = next((arrays[name] for name in CLASS_NAMES if name in arrays and arrays[name].dtype.kind == "U"), None)
+    numbered = classes == [str(number) for number in range(len(classes))]
+    if given is None or not numbered or given.size < len(classes):
+        return classes
+    return [str(name) for name in given.reshape(-1)]
+
+
+def _shape(array: NDArray[np.generic]) -> str:
+    return "×".join(map(str, array.shape)) or "one number"

@@ -1,0 +1,113 @@
+"""Files on the disk: a folder walked safely, and the source that reads what was found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opsin.data.files import no_file, read_file, stamp, thing, unreadable
+from opsin.data.items import LOOP, REPEATED, SPECIAL, Item, Problem, shown
+from opsin.data.sources.layout import by_folders
+from opsin.data.sources.names import is_litter, like_picture
+
+Identity = tuple[int, int]
+"""A folder's device and number, the same by whatever path one comes to it."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """A `Source` of files: `paths` are relative to `folder` or absolute, one for each item."""
+
+    name: str
+    folder: Path
+    items: Sequence[Item]
+    problems: Sequence[Problem]
+    paths: Sequence[str]
+
+    def read(self, index: int) -> bytes:
+        return read_file(self.folder / self.paths[index], self.items[index].name)
+
+    def stamp(self, index: int) -> str:
+        return stamp(self.folder / self.paths[index])
+
+
+@dataclass
+class Walk:
+    """Every regular file in a folder, hidden files and litter left out; links are followed, each folder's but once.
+
+    A link to a folder that it lies in leads in a circle and is not followed.
+    """
+
+    folder: Path
+    files: list[str] = field(default_factory=list)
+    """Relative to the folder, by "/", in order."""
+    problems: list[Problem] = field(default_factory=list)
+    _followed: set[Identity] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        home = self.folder.resolve()
+        around = tuple(_identity(os.stat(path)) for path in (home, *home.parents))
+        todo = [("", around)]
+        while todo:
+            relative, chain = todo.pop()
+            todo += reversed(self._enter(relative, chain))
+        self.files.sort(key=lambda path: path.split("/"))
+
+    def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
+        """Notes a folder's files; returns the folders in it that are to be entered."""
+        try:
+            with os.scandir(self.folder / relative) as found:
+                entries = sorted((entry for entry in found if not is_litter(entry.name)), key=lambda e: e.name)
+        except OSError as error:
+            if not relative:
+                raise
+            self.problems.append(unreadable(shown(relative) + "/", error).problem)
+            return []
+        if not entries and like_picture(relative):
+            self.problems.append(no_file(shown(relative), "a folder").problem)
+        inner = []
+        for entry in entries:
+            path = f"{relative}/{entry.name}" if relative else entry.name
+            try:
+                if entry.is_file():
+                    self.files.append(path)
+                elif entry.is_dir():
+                    identity = _identity(entry.stat())
+                    if self._allowed(entry, path, identity, chain):
+                        inner.append((path, (*chain, identity)))
+                else:
+                    special = thing(os.stat(self.folder / path).st_mode) or "no regular file"
+                    self.problems.append(Problem(shown(path), f"{special}, not a picture", SPECIAL))
+            except OSError as error:
+                self.problems.append(unreadable(shown(path), error).problem)
+        return inner
+
+    def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
+        """Whether a folder is to be entered; otherwise it is a problem."""
+        if identity in chain:
+            self.problems.append(Problem(shown(path), "a link that leads in a circle", LOOP))
+            return False
+        if entry.is_symlink():
+            if identity in self._followed:
+                self.problems.append(Problem(shown(path), "a second link to the same folder", REPEATED))
+                return False
+            self._followed.add(identity)
+        return True
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
+    return [folder / path for path in Walk(folder).files]
+
+
+def class_folders(folder: Path, walk: Walk) -> Files:
+    """The pictures of a folder of class folders."""
+    made = by_folders(walk.files)
+    paths = [walk.files[place] for place in made.places]
+    return Files(folder.resolve().name, folder, made.items, [*walk.problems, *made.problems], paths)

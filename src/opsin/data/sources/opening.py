@@ -1,0 +1,174 @@
+"""`open_source`: what is at a path, by its content, and who lists it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+
+from opsin.data.dataset import Dataset
+from opsin.data.items import Source
+from opsin.data.pictures.formats import recognise
+from opsin.data.sources import idx
+from opsin.data.sources.archive import open_members
+from opsin.data.sources.arrays import load_npz
+from opsin.data.sources.digits import DIGITS, digits
+from opsin.data.sources.folder import Walk, class_folders
+from opsin.data.sources.layout import by_folders
+from opsin.data.sources.listing import open_tables, tables_in
+from opsin.data.sources.shards import Shards, is_shard, open_shards
+from opsin.data.sources.table import TABLE_ENDINGS
+from opsin.data.sources.tars import COMPRESSED, Tar
+from opsin.data.sources.zips import Zip
+from opsin.errors import DataError
+
+WHAT = (
+    "'digits' (built in), a folder with one folder of pictures for each class, a CSV or TSV table of paths and labels, "
+    "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
+)
+NPY = b"\x93NUMPY"
+PARQUET = b"PAR1"
+IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
+TAR_MARK = slice(257, 262)
+"""Where a tar says "ustar"."""
+
+
+def open_source(source: str | os.PathLike[str]) -> Source | Dataset:
+    """What there is to train on at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
+
+    Only names and, where labels are in files, those are read. `DataError` where it is nothing that can be used.
+    """
+    if source == DIGITS:
+        return digits()
+    path = Path(source)
+    try:
+        if os.path.isdir(path):
+            return _open_folder(path)
+        if os.path.isfile(path):
+            return _open_file(path)
+        if os.path.exists(path):
+            raise DataError(f"{path} is neither a file nor a folder; give {WHAT}")
+        if matches := _matches(str(source)):
+            return _open_many(matches, f"{source}")
+    except PermissionError as error:
+        raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
+    if re.search(r"[*?\[{]", str(source)):
+        raise DataError(f"{path}: there is no such file, nor any that this pattern fits; give {WHAT}")
+    raise DataError(f"{path}: there is no such folder or file; give {WHAT}")
+
+
+def _open_folder(folder: Path) -> Source | Dataset:
+    parts = idx.find(folder)
+    if parts:
+        return idx.load_idx(folder, parts)
+    walk = Walk(folder)
+    for ending in (".parquet", ".tar"):
+        paths = [folder / path for path in walk.files if path.endswith(ending)]
+        if paths and all(path.endswith((ending, *BESIDE)) for path in walk.files):
+            return _open_many(paths, folder.resolve().name, folder)
+    outermost = [path for path in walk.files if "/" not in path]
+    tables = tables_in(outermost)
+    if tables and not by_folders(walk.files).has_classes:
+        return open_tables([folder / table for table in tables], folder.resolve().name)
+    made = class_folders(folder, walk)
+    if not made.items:
+        raise DataError(_nothing(folder, outermost, walk))
+    return made
+
+
+BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "LICENSE")
+"""Endings of files that come with Parquet files and shards."""
+
+
+def _nothing(folder: Path, outermost: Sequence[str], walk: Walk) -> str:
+    tables = [name for name in outermost if name.endswith(TABLE_ENDINGS)]
+    if len(tables) > 1:
+        return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
+    text = (
+        f"{folder} holds no pictures in class folders; put each class's pictures into a folder "
+        f"of its own: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
+    )
+    problems = [problem for problem in walk.problems if problem.name]
+    return f"{text}\n{problems[0].name}: {problems[0].reason}" if problems else text
+
+
+def _open_file(path: Path) -> Source | Dataset:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if head.startswith(PARQUET):
+        return _open_parquet([path], path.parent, path.stem)
+    if head.startswith(NPY) or path.suffix.lower() == ".npz":
+        return load_npz(path)
+    if head.startswith(b"PK"):
+        members = Zip(path)
+        arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
+        return load_npz(path) if arrays else open_members(members)
+    if head[TAR_MARK] == b"ustar" or head.startswith(tuple(COMPRESSED)) or path.suffix.lower() == ".tar":
+        if head.startswith(IDX) or "ubyte" in path.name:
+            raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
+        tar = Tar(path)
+        return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
+    if path.suffix.lower() in TABLE_ENDINGS:
+        return open_tables([path], path.stem)
+    raise DataError(f"{path} {_what_else(path, head)}; give {WHAT}")
+
+
+def _what_else(path: Path, head: bytes) -> str:
+    if not head:
+        return "is an empty file"
+    if head.startswith(IDX):
+        return "is one of MNIST's files, not their folder"
+    if recognise(head):
+        return "is one picture; to train on, there must be many, of at least two classes"
+    return "is no file that can be trained on"
+
+
+def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
+    """Shards, or Parquet files: all of one kind."""
+    endings = {path.suffix.lower() for path in paths}
+    above = folder or Path(os.path.commonpath([path.parent for path in paths]))
+    if endings == {".parquet"}:
+        return _open_parquet(paths, above, name)
+    if endings == {".tar"}:
+        return open_shards(paths, above, name)
+    raise DataError(
+        f"{name} stands for {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
+    )
+
+
+def _open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Source:
+    """Imports what reads Parquet only now, as its package is an extra and takes long to load."""
+    source: Source = import_module("opsin.data.sources.parquet").open_parquet(paths, folder, name)
+    return source
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The files of a pattern, with braces as WebDataset writes them: a-{000..127}.tar, {train,val}-*.tar."""
+    found = {match for plain in _braces(pattern) for match in (glob.glob(plain) if glob.has_magic(plain) else [plain])}
+    return sorted(Path(match) for match in found if os.path.isfile(match))
+
+
+MOST_NUMBERS = 10**6
+
+
+def _braces(pattern: str) -> list[str]:
+    pieces = re.split(r"\{([^{}]*)\}", pattern)
+    choices = [[piece] if number % 2 == 0 else _choices(piece) for number, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+def _choices(text: str) -> list[str]:
+    run = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if not run:
+        return text.split(",")
+    first, last = int(run[1]), int(run[2])
+    if last - first > MOST_NUMBERS:
+        raise DataError(f"{{{text}}} stands for {last - first + 1:,} names; give at most {MOST_NUMBERS:,}")
+    return [f"{number:0{len(run[1])}}" for number in range(first, last + 1)]

@@ -1,0 +1,170 @@
+"""Parquet files with pictures in them, as `datasets` of Hugging Face keeps them on disk. Needs pyarrow, an extra.
+
+A picture is a column of bytes, or of structures with a field "bytes"; the names of the classes are in the metadata
+of the file's schema (https://huggingface.co/docs/datasets/about_dataset_features). Importing this module without
+pyarrow is a `DataError` that says what to install.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from opsin.data.files import MOST_BYTES, stamp, too_many_bytes
+from opsin.data.items import DAMAGED, MISSING, UNDIVIDED, UNLABELLED, Item, ItemError, Problem, shown
+from opsin.data.sources.names import listed, part_within
+from opsin.errors import DataError
+
+try:
+    import pyarrow
+    from pyarrow import parquet
+except ImportError:
+    raise DataError("Parquet files need pyarrow; install it with: pip install 'opsin[parquet]'") from None
+
+IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
+
+KEPT = 2
+"""Row groups of pictures that are kept in memory, so that neighbours are read once."""
+
+
+class Table:
+    """One Parquet file: where its pictures and labels are."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.file = parquet.ParquetFile(path)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"{path} is not Parquet, damaged or cut short ({_first(error)}); fetch it again") from None
+        schema = self.file.schema_arrow
+        self.features = _features(schema)
+        self.image = self._column(schema, IMAGE_NAMES, _holds_pictures, "pictures (bytes)")
+        self.label = self._column(schema, LABEL_NAMES, lambda kind: _is_label(kind), "classes (numbers or text)")
+        self.groups = [self.file.metadata.row_group(number).num_rows for number in range(self.file.num_row_groups)]
+
+    def _column(self, schema: Any, names: Sequence[str], fits: Any, what: str) -> str:
+        columns = [field.name for field in schema if fits(field.type)]
+        named = [name for name in names if name in columns]
+        classes = [name for name in columns if self.features.get(name, {}).get("_type") in ("ClassLabel", "Image")]
+        best = classes[:1] or named[:1] or (columns if len(columns) == 1 else [])
+        if not best:
+            raise DataError(
+                f"{self.path} has the columns {listed(schema.names)}; call the one with the {what} '{names[0]}'"
+            )
+        return str(best[0])
+
+    def labels(self) -> list[str]:
+        """The label of each row, "" where there is none."""
+        names = self.features.get(self.label, {}).get("names") or []
+        values = self.file.read(columns=[self.label]).column(0).to_pylist()
+        named = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
+        return ["" if v is None or v == -1 else shown(str(v)).strip() for v in named]
+
+    def group(self, number: int) -> Any:
+        """The pictures of one row group, an array of bytes or null."""
+        kind = self.file.schema_arrow.field(self.image).type
+        structure = pyarrow.types.is_struct(kind)
+        name = f"{self.image}.bytes" if structure else self.image
+        column = self.file.read_row_group(number, columns=[name]).column(0).combine_chunks()
+        return column.field("bytes") if structure else column
+
+
+class Parquet:
+    """A `Source` of the rows of Parquet files. Holds up to `KEPT` row groups of pictures in memory."""
+
+    def __init__(self, name: str, paths: Sequence[Path], folder: Path) -> None:
+        self.name = name
+        self.items: list[Item] = []
+        self.problems: list[Problem] = []
+        self._tables = [Table(path) for path in paths]
+        self._stamps = [stamp(path) for path in paths]
+        self._places: list[tuple[int, int, int]] = []
+        self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._lock = Lock()
+        for number, table in enumerate(self._tables):
+            self._add(number, table, shown(table.path.relative_to(folder)))
+
+    def _add(self, number: int, table: Table, file: str) -> None:
+        part = part_within(file) or UNDIVIDED
+        labels = iter(table.labels())
+        row = 0
+        for group, rows in enumerate(table.groups):
+            for within in range(rows):
+                name, label = f"{file}/{row}", next(labels)
+                row += 1
+                if label:
+                    self.items.append(Item(name, label, part))
+                    self._places.append((number, group, within))
+                else:
+                    self.problems.append(Problem(name, "no label", UNLABELLED))
+
+    def read(self, index: int) -> bytes:
+        number, group, within = self._places[index]
+        name = self.items[index].name
+        try:
+            with self._lock:
+                value = self._group(number, group)[within]
+                data = value.as_py() if value.is_valid else None
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            text = f"{name} cannot be read, as the Parquet file is damaged ({_first(error)}); fetch it again"
+            raise ItemError(text, Problem(name, "damaged in the Parquet file", DAMAGED)) from None
+        if data is None:
+            text = f"{name} holds no picture's bytes; save the data set with its pictures embedded"
+            raise ItemError(text, Problem(name, "no picture in this row", MISSING))
+        if len(data) > MOST_BYTES:
+            raise too_many_bytes(name, len(data))
+        return bytes(data)
+
+    def _group(self, number: int, group: int) -> Any:
+        key = number, group
+        if key not in self._groups:
+            while len(self._groups) >= KEPT:
+                self._groups.popitem(last=False)
+            self._groups[key] = self._tables[number].group(group)
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+    def stamp(self, index: int) -> str:
+        number, group, within = self._places[index]
+        found = self._stamps[number]
+        return f"{found}.{group:x}.{within:x}" if found else ""
+
+
+def open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Parquet:
+    """The pictures of these files, named relative to `folder`."""
+    return Parquet(name, sorted(paths), folder)
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    """Hugging Face's description of the columns; empty where there is none that makes sense."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: value for name, value in features.items() if isinstance(value, dict)}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _holds_pictures(kind: Any) -> bool:
+    if pyarrow.types.is_struct(kind):
+        return any(field.name == "bytes" and _is_bytes(field.type) for field in kind)
+    return _is_bytes(kind)
+
+
+def _is_bytes(kind: Any) -> bool:
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+
+def _is_label(kind: Any) -> bool:
+    types = pyarrow.types
+    return bool(
+        types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
+    )
+
+
+def _first(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

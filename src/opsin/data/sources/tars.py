@@ -1,0 +1,155 @@
+"""The files in a tar: indexed once, then read by their offsets, from any thread.
+
+A compressed tar has no offsets to go to. It is unpacked as a whole into a nameless temporary file, up to a limit.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import posixpath
+import shutil
+import tarfile
+import tempfile
+import weakref
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any
+
+import numpy as np
+
+from opsin.data.files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
+from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, ItemError, Problem, shown
+from opsin.data.sources.names import wanted
+from opsin.errors import DataError
+
+COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""How files begin that one of Python's modules decompresses."""
+
+MOST_UNPACKED = 2**34
+"""Bytes that a compressed tar may have unpacked, 16 GiB, if the temporary folder has room for twice as many."""
+
+PIECE = 2**20
+
+
+class Tar:
+    """`archive.Members` of a tar; 16 bytes and a path for each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+        self._spool: int | None = None
+        self._lock = Lock()
+        self._stamp = stamp(path)
+        try:
+            with open(path, "rb") as file:
+                head = file.read(8)
+            unpack = next((way for magic, way in COMPRESSED.items() if head.startswith(magic)), None)
+            if unpack:
+                self._spool = _unpacked(path, unpack)
+                weakref.finalize(self, os.close, self._spool)
+            self._index()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+    def _index(self) -> None:
+        files: dict[str, tuple[int, int]] = {}
+        links: dict[str, str] = {}
+        with self._open() as file:
+            whole = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            for member in self._members(file):
+                path = posixpath.normpath(member.name).lstrip("/")
+                if member.isdir() or not wanted(path):
+                    continue
+                if member.issparse() or not (member.isreg() or member.issym() or member.islnk()):
+                    self._add(path, f"{thing(member.mode) or 'no regular file'}, not a picture", SPECIAL)
+                elif member.issym():
+                    links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
+                elif member.islnk():
+                    links[path] = posixpath.normpath(member.linkname).lstrip("/")
+                elif member.offset_data + member.size > whole:
+                    self._add(path, "cut short, as the archive ends before it does", DAMAGED)
+                else:
+                    files[path] = member.offset_data, member.size
+        files |= {path: files[found] for path in links if (found := self._target(path, links, files)) is not None}
+        self.paths = list(files)
+        self._places = np.array(list(files.values()), np.int64).reshape(-1, 2)
+
+    def _members(self, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+        """Every member; the archive's end, if it comes too early, is a problem of the archive's."""
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                while (member := tar.next()) is not None:
+                    tar.members = []  # type: ignore[attr-defined]  # or it would keep them all
+                    yield member
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            if not isinstance(error, tarfile.ReadError) or file.tell() <= tarfile.BLOCKSIZE:
+                raise DataError(f"{self.path} is not a tar, or damaged ({error}); fetch it again") from None
+            self.problems.append(Problem(self.path.name, f"cut short or damaged ({error})", DAMAGED))
+
+    def _target(self, path: str, links: Mapping[str, str], files: Mapping[str, object]) -> str | None:
+        """The file at the end of a chain of links."""
+        seen, at = {path}, links[path]
+        while at in links and at not in seen:
+            seen.add(at)
+            at = links[at]
+        if at in files:
+            return at
+        self._add(path, *(("a link that leads in a circle", LOOP) if at in seen else ("a link to no file", MISSING)))
+        return None
+
+    def _add(self, path: str, reason: str, kind: str) -> None:
+        self.problems.append(Problem(f"{self.path.name}/{shown(path)}", reason, kind))
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        """The tar's bytes, for one reader at a time."""
+        if self._spool is None:
+            with open(self.path, "rb") as file:
+                yield file
+        else:
+            with self._lock, open(self._spool, "rb", closefd=False) as file:
+                yield file
+
+    def read(self, place: int, name: str) -> bytes:
+        offset, size = (int(number) for number in self._places[place])
+        if size > MOST_BYTES:
+            raise too_many_bytes(name, size)
+        try:
+            with self._open() as file:
+                file.seek(offset)
+                data = file.read(size)
+        except OSError as error:
+            raise unreadable(name, error) from None
+        if len(data) < size:
+            text = f"{name} is cut short, as {self.path} has become shorter; fetch the archive again"
+            raise ItemError(text, Problem(name, "cut short, as the archive ends before it does", DAMAGED))
+        return data
+
+    def stamp(self, place: int) -> str:
+        offset, size = self._places[place]
+        return f"{self._stamp}.{offset:x}.{size:x}" if self._stamp else ""
+
+
+def _unpacked(path: Path, unpack: Callable[..., Any]) -> int:
+    """A handle of the tar in a temporary file that has no name and goes when it is closed."""
+    most = min(MOST_UNPACKED, shutil.disk_usage(tempfile.gettempdir()).free // 2)
+    try:
+        with tempfile.TemporaryFile() as spool, unpack(path, "rb") as packed:
+            while piece := packed.read(PIECE):
+                if spool.tell() + len(piece) > most:
+                    raise DataError(
+                        f"{path} has more than {most / 2**30:,.1f} GiB unpacked, too many for a temporary file; unpack "
+                        "it, or make a zip or a plain tar of it, which are read where they are"
+                    )
+                spool.write(piece)
+            spool.flush()
+            return os.dup(spool.fileno())
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
+        raise DataError(f"{path} is damaged or cut short ({error}); fetch the archive again") from None

@@ -1,0 +1,76 @@
+"""The files in a zip, by random access (PKWARE's APPNOTE; read by Python's own `zipfile`)."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+from opsin.data.files import MOST_BYTES, too_many_bytes, unreadable
+from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, ItemError, Problem, shown
+from opsin.data.sources.names import wanted
+from opsin.errors import DataError
+
+LOCKED, UNICODE = 0x1, 0x800
+"""Flags of a member: encrypted; its name is UTF-8."""
+
+
+class Zip:
+    """`archive.Members` of a zip. Of several members with the same path the last counts, as when unpacking."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+            raise DataError(f"{path} is damaged or cut short ({error}); fetch the zip again") from None
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        self.problems: list[Problem] = []
+        files: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            name, mode = _name(info), info.external_attr >> 16
+            if info.is_dir() or not wanted(name):
+                continue
+            if stat.S_ISLNK(mode):
+                self.problems.append(self._problem(name, "a link inside an archive, not a picture", SPECIAL))
+            else:
+                files[name] = info
+        self.paths = list(files)
+        self._infos = list(files.values())
+
+    def read(self, place: int, name: str) -> bytes:
+        info = self._infos[place]
+        if info.file_size > MOST_BYTES:
+            raise too_many_bytes(name, info.file_size)
+        if info.flag_bits & LOCKED:
+            text = f"{name} is locked by a password; make the archive again without one"
+            raise ItemError(text, Problem(name, "locked by a password", FORBIDDEN))
+        try:
+            return self._zip.read(info)
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+            text = f"{name} is damaged in the archive ({error}); fetch the zip again"
+            raise ItemError(text, Problem(name, f"damaged in the archive ({error})", DAMAGED)) from None
+        except (NotImplementedError, RuntimeError) as error:
+            text = f"{name} cannot be unpacked ({error}); make the archive again with plain compression"
+            raise ItemError(text, Problem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
+        except OSError as error:
+            raise unreadable(name, error) from None
+
+    def stamp(self, place: int) -> str:
+        info = self._infos[place]
+        return f"{info.CRC:08x}.{info.file_size:x}"
+
+    def _problem(self, path: str, reason: str, kind: str) -> Problem:
+        return Problem(f"{self.path.name}/{shown(path)}", reason, kind)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The member's path. Many programs write UTF-8 without saying so, which then reads as cp437."""
+    if not info.flag_bits & UNICODE and not info.filename.isascii():
+        try:
+            return info.filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return info.filename

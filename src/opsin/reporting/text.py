@@ -1,0 +1,73 @@
+"""The core of a report as lines for a terminal: a screenful."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from opsin.reporting import words
+from opsin.reporting.account import Account
+from opsin.reporting.phrases import SPACE, percent
+from opsin.reporting.statistics import ClassFigures, Share
+
+WIDTH = 96
+CLASSES = 12
+"""Of more classes only the worst are shown, so many of them."""
+NAME = 24
+"""Characters of a class's name."""
+
+
+def text(account: Account) -> list[str]:
+    """Verdict, classes, confusions, and what to do; lines of at most `WIDTH` characters."""
+    lines = [words.verdict(account), *_wrapped(f"{words.certainty(account)} {words.confusions(account)}"), ""]
+    lines += _classes(account)
+    told = (
+        words.trust(account),
+        words.not_knowing(account),
+        words.overfitting(account),
+        words.more_pictures(account),
+        words.fragility(account),
+        words.doubts(account),
+    )
+    for each in told:
+        if each:
+            lines += _wrapped(each, "· ", "  ")
+    steps = list(words.next_steps(account))
+    lines += ["", "What to do next:"]
+    for number, step in enumerate(steps, start=1):
+        lines += _wrapped(step, f"{number}. ", "   ")
+    return [line.replace(SPACE, " ") for line in lines]
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(text.strip(), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+
+
+def _classes(account: Account) -> Iterator[str]:
+    """A table; classes that did worst come first where there are too many for all."""
+    rows = [each for each in account.classes if each.recall.total or each.precision.total]
+    shown = rows
+    if len(rows) > CLASSES:
+        shown = sorted(rows, key=lambda each: each.f1)[:CLASSES]
+    width = max([len("class"), *(min(NAME, len(each.name)) for each in shown)])
+    yield f"{'class':<{width}}  pictures   found            right when named"
+    for each in shown:
+        yield f"{_short(each.name):<{width}}  {each.recall.total:>8,}   {_figures(each)}"
+    if len(rows) > len(shown):
+        yield f"… and {len(rows) - len(shown):,} classes that did better"
+    yield ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
+
+
+def _figures(each: ClassFigures) -> str:
+    return f"{_share(each.recall):<15}  {_share(each.precision)}".rstrip()
+
+
+def _share(share: Share) -> str:
+    """`87 % (62–96)`."""
+    if share.value is None:
+        return "–"
+    return f"{percent(share.value):>6} ({100 * share.low:.0f}–{100 * share.high:.0f})"

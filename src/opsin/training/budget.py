@@ -1,0 +1,85 @@
+"""Time and memory that a plan may take, and what is left of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from opsin.data import Dataset
+from opsin.errors import UsageError
+from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
+from opsin.training.amounts import duration, size
+from opsin.training.machine import Cost, process_bytes
+from opsin.training.stages import held_out
+from opsin.training.wishes import Wishes
+
+REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 3.0
+"""The share of the time that is kept for the report, and its bounds in seconds."""
+
+MARGIN = 0.04
+"""The share of the time that is kept for what nobody foresees."""
+
+PYTHON = 120e6
+"""Bytes that a report and the rest of the program take besides what is counted."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`left` seconds for training, after `spent` ones and before a report of `report` ones; `asked`: somebody did."""
+
+    left: float
+    report: float
+    total: float
+    spent: float
+    asked: bool
+
+    @classmethod
+    def of(cls, wishes: Wishes, spent: float) -> Budget:
+        total = wishes.seconds
+        report = min(LONGEST_REPORT, max(SHORTEST_REPORT, REPORT * total))
+        return cls(total * (1 - MARGIN) - report - spent, report, total, spent, wishes.budget is not None)
+
+    def refuse(self, needed: float, what: str) -> UsageError:
+        """The error that says what does not fit, and which budget would do."""
+        total = (needed + self.spent + self.report) / (1 - MARGIN)
+        minutes = -(-total // 60)
+        return UsageError(
+            f"{what} takes {duration(needed)} on this machine, but of {duration(self.total)} only "
+            f"{duration(max(0.0, self.left))} are left for training (reading the pictures took {duration(self.spent)}, "
+            f"the report needs {duration(self.report)}); try --budget {minutes:.0f}min"
+        )
+
+
+def batch_that_fits(
+    batches: Sequence[int], cost: Callable[[int], Cost], wishes: Wishes, data: Dataset, extra: float = 0.0
+) -> tuple[int, Cost, float]:
+    """The first of `batches` whose step fits into the memory, its cost, and all that the process will need.
+
+    `UsageError` where none fits.
+    """
+    before, needed = process_bytes(), 0.0
+    for batch in batches:
+        found = cost(batch)
+        needed = before + found.bytes + predicting(data) + extra + PYTHON
+        if wishes.memory is None or needed <= wishes.memory:
+            return batch, found, needed
+    raise UsageError(
+        f"this needs {size(needed)} of memory even with {batches[-1]} pictures a step, more than "
+        f"{size(wishes.memory or 0)}; allow more, or take a smaller --network or --size"
+    )
+
+
+def predicting(data: Dataset) -> float:
+    """Bytes that measuring takes besides: a batch of pictures and what small networks make of them."""
+    batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, _numbers(data))))
+    return 4.0 * batch * _numbers(data) * 12
+
+
+def evaluating(data: Dataset, look: float) -> float:
+    """Seconds to measure a model on the held-out pictures, with `look` seconds a picture."""
+    return len(held_out(data)) * look
+
+
+def _numbers(data: Dataset) -> int:
+    channels, height, width = data.shape
+    return channels * height * width

@@ -1,0 +1,153 @@
+"""Plans that begin with published weights: first a new last layer on features, then the last layers with it.
+
+What others learnt from a million photos is kept (Yosinski et al. 2014): the last layer is trained on what the one
+before gives for a few views of each picture, which is computed once. From there the last layers are tuned gently, with
+the published statistics of their batch normalisation, which few pictures could only spoil.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, floor
+
+from opsin import nn, zoo
+from opsin.data import Dataset
+from opsin.training import features, freezing
+from opsin.training.budget import Budget, batch_that_fits, evaluating
+from opsin.training.facts import Facts
+from opsin.training.freezing import Cut
+from opsin.training.machine import Cost, measure
+from opsin.training.plan import Plan, Stage
+from opsin.training.wishes import Outline, Wishes
+
+LOOK = 0.25
+"""The share of the time that one look at all pictures may take."""
+
+VIEWS, VIEWING = 4, 0.35
+"""At most so many views of a picture for the last layer, and the share of the time that they may take."""
+
+HEAD_BATCH, HEAD_RATE, HEAD_STEPS = 64, 0.004, 1200
+HEAD_EPOCHS = (12, 60)
+"""The last layer learns fast: so many steps, in epochs between these bounds."""
+
+TUNED = 0.35
+"""At most this share of the multiply-adds is in the layers that are tuned."""
+
+TUNING_BATCH, TUNING_RATE = 32, 2e-4
+FEWEST, MOST = 2, 8
+"""Epochs of tuning: fewer are not worth it, more only learn by heart."""
+
+WEIGHT_DECAY, SMOOTHING, EMA, PATIENCE = 0.1, 0.1, 0.98, 20
+
+
+def looking(network: str, side: int, facts: Facts, wishes: Wishes) -> float:
+    """Seconds that this machine takes to look at every picture once, at `side` × `side`."""
+    graph = nn.trace(zoo.find(network)(facts.classes), (3, side, side))
+    cost = measure(graph, features.BATCH, wishes.threads)
+    return cost.seconds * (facts.pictures + facts.held_out)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage, and the seconds and bytes it takes."""
+
+    stage: Stage
+    seconds: float
+    bytes: float
+
+
+def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tuple[Plan, list[str], float, float]:
+    """The plan, reasons, seconds and bytes. Raises `UsageError` where time or memory do not suffice."""
+    fitting = _Fitting(outline, data, wishes, budget)
+    head = fitting.head()
+    parts, reasons = [head], [f"first the last layer alone, on {_views(head.stage.views)}, computed once"]
+    tuned = fitting.tuning(budget.left - head.seconds)
+    if tuned:
+        parts.append(tuned)
+        count = tuned.stage.epochs
+        reasons.append(
+            f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning the last layers; the first ones, with "
+            f"{1 - fitting.cut.work:.0%} of the work, stay as they are"
+        )
+    else:
+        reasons.append("no fine-tuning: there is no time for it")
+    plan = Plan(
+        network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
+        seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA, patience=PATIENCE,
+    )  # fmt: skip
+    return plan, reasons, sum(part.seconds for part in parts), max(part.bytes for part in parts)
+
+
+class _Fitting:
+    """Stages for a network and data, by what their steps cost here."""
+
+    def __init__(self, outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> None:
+        self.outline, self.data, self.wishes, self.budget = outline, data, wishes, budget
+        self.layer = zoo.find(outline.network)(len(data.classes))
+        self.cuts = freezing.cuts(self.layer, data.shape)
+        self.last = freezing.head(self.layer, data.shape)
+        self.optimizer = nn.optimizers.AdamW(weight_decay=WEIGHT_DECAY)
+        trunk, self.step = nn.features_graphs(self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.last.frozen)
+        self.look = measure(trunk, features.BATCH, wishes.threads)
+        self.cut = self._cut()
+
+    def head(self) -> Part:
+        """The last layer on its own. Raises `UsageError` where there is no time for a look at every picture."""
+        pictures, look, left = len(self.data.train), self.look.seconds, self.budget.left
+        fixed = evaluating(self.data, look) + len(self.data.test) * look
+        if pictures * look + fixed > left:
+            raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
+        views = 1 if self.wishes.augment == "none" else max(1, min(VIEWS, int(VIEWING * left / (pictures * look))))
+        batch = min(HEAD_BATCH, pictures)
+        steps = ceil(pictures / batch)
+        epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
+        step = measure(self.step, batch, self.wishes.threads)
+        room = features.bytes_of(pictures, self.last.features, views)
+        kept = room if room <= features.IN_MEMORY else 0
+        _, _, memory = batch_that_fits([batch], lambda _: _both(step, self.look), self.wishes, self.data, kept)
+        stage = Stage(
+            name="head", epochs=epochs, batch=batch, learning_rate=HEAD_RATE, frozen=self.last.frozen, features=True,
+            views=views, augment=self.wishes.augment or "light",
+        )  # fmt: skip
+        return Part(stage, views * pictures * look + fixed + epochs * steps * batch * step.seconds, memory)
+
+    def tuning(self, left: float) -> Part | None:
+        """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
+        data, wishes, asked = self.data, self.wishes, self.wishes.epochs
+        if asked is None and left < FEWEST * len(data.train) * self.look.seconds:
+            return None
+        frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
+        graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)
+        batch, step, memory = batch_that_fits(
+            self._batches(), lambda size: measure(graph, size, wishes.threads), wishes, data
+        )
+        epoch = len(data.train) * step.seconds + evaluating(data, self.look.seconds)
+        affordable = floor((left - step.compiling) / epoch)
+        if asked is not None and self.budget.asked and affordable < asked:
+            raise self.budget.refuse(
+                asked * epoch + self.budget.left - left, f"training with {asked} epochs of fine-tuning"
+            )
+        epochs = asked or min(MOST, affordable)
+        if epochs < (asked or FEWEST):
+            return None
+        stage = Stage(
+            name="fine-tuning", epochs=epochs, batch=batch, learning_rate=wishes.learning_rate or TUNING_RATE,
+            frozen=frozen, augment=wishes.augment or "light",
+        )  # fmt: skip
+        return Part(stage, epochs * epoch + step.compiling, memory)
+
+    def _cut(self) -> Cut:
+        """Where the layers begin that are tuned."""
+        return next((cut for cut in self.cuts if cut.work <= TUNED), self.cuts[-1])
+
+    def _batches(self) -> list[int]:
+        most = min(self.wishes.batch or TUNING_BATCH, len(self.data.train))
+        return [most] if self.wishes.batch else [size for size in (most, most // 2, most // 4) if size]
+
+
+def _both(step: Cost, look: Cost) -> Cost:
+    return replace(step, bytes=step.bytes + look.bytes)
+
+
+def _views(count: int) -> str:
+    return "one view of every picture" if count == 1 else f"{count} views of every picture"

@@ -1,0 +1,75 @@
+"""What is asked of a plan, and what comes of it: wishes, outlines and choices, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin.data import Preprocessing
+from opsin.training.facts import Facts
+from opsin.training.plan import Plan
+
+BUDGET = 600.0
+"""Seconds for everything, from the command to the report, where nobody says how long it may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What somebody asks for; None: Opsin chooses. `budget` is in seconds for the whole command, `memory` in bytes."""
+
+    network: str | None = None
+    pretrained: bool | None = None
+    size: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    augment: str | None = None
+    ema: float | None = None
+    smoothing: float | None = None
+    class_weights: bool | None = None
+    patience: int | None = None
+    seed: int = 0
+    budget: float | None = None
+    memory: float | None = None
+    threads: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long everything may take."""
+        return self.budget or BUDGET
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A network, and how pictures are read for it: as squares of `size` and as `preprocessing` says, where they do."""
+
+    network: str
+    pretrained: bool
+    size: int | None
+    preprocessing: Preprocessing | None
+    reasons: tuple[str, ...]
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a plan will take on this machine, by measurement: `seconds` from now to the end of the training, `report`
+    those after it, `bytes` of memory at most.
+    """
+
+    seconds: float
+    report: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan, the `reasons` for it in sentences, and what it will take.
+
+    `deadline` is how many seconds from now training may last; None: as long as it wants.
+    """
+
+    plan: Plan
+    reasons: tuple[str, ...]
+    expected: Expected
+    deadline: float | None
+    preprocessing: Preprocessing | None

@@ -1,0 +1,130 @@
+"""`opsin train` with its run folder, `--resume`, and `opsin runs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import opsin
+from opsin.cli.main import run
+from opsin.training import Run
+from tests.data.files import stripes, write_picture
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Calls `opsin` with arguments in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Result:
+        code = run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return Result(code, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "stripes"
+    for kind in ("lying", "standing"):
+        for number in range(20):
+            write_picture(root / kind / f"{number}.png", stripes(kind, number, side=28))
+    return root
+
+
+SHORT = ("--network", "lenet5", "--batch", 8, "--no-report")
+
+
+def test_a_run_has_all_that_belongs_to_it(cli: Any, folder: Path) -> None:
+    code, _, err = cli("train", folder, *SHORT, "--epochs", 2, "--ema", 0.9, "--class-weights", "--smoothing", 0.1)
+    assert (code, err) == (0, "")
+    place = Path("runs/stripes-1")
+    assert {"config.json", "log.jsonl", "checkpoints", "model.opsin", "lock"} <= {path.name for path in place.iterdir()}
+    config = json.loads((place / "config.json").read_text())
+    assert config["data"]["source"] == str(folder)
+    assert config["plan"]["ema"] == 0.9
+    assert config["plan"]["class_weights"] == [1.0, 1.0]
+    assert config["made"]["opsin"] == opsin.__version__
+    events = [json.loads(line)["event"] for line in (place / "log.jsonl").read_text().splitlines()]
+    assert [event for event in events if event != "steps"] == ["started", "stagestarted", "epoch", "epoch", "finished"]
+    assert len(list((place / "checkpoints").iterdir())) == 2
+
+
+def test_runs_are_listed_and_compared(cli: Any, folder: Path) -> None:
+    assert cli("runs") == (0, "There are no runs in runs/; `opsin train DATA` makes one.\n", "")
+    for rate in (0.004, 0.001):
+        assert cli("train", folder, *SHORT, "--epochs", 1, "--learning-rate", rate).code == 0
+    code, out, _ = cli("runs")
+    lines = out.splitlines()
+    assert (code, len(lines)) == (0, 3)
+    assert lines[0].split() == ["run", "data", "network", "state", "epochs", "validation", "test", "minutes"]
+    assert lines[1].split()[:5] == ["runs/stripes-1", "stripes", "lenet5", "finished", "1/1"]
+    code, out, _ = cli("runs", "runs/stripes-1", "runs/stripes-2")
+    assert code == 0
+    assert ["training", "learning", "rate", "0.004", "0.001"] in [line.split() for line in out.splitlines()]
+    assert ["network", "lenet5", "lenet5"] in [line.split() for line in out.splitlines()]
+    listed = json.loads(cli("runs", "runs", "--json").out)
+    assert [each["folder"] for each in listed] == ["runs/stripes-1", "runs/stripes-2"]
+    compared = json.loads(cli("runs", "runs/stripes-1", "runs/stripes-2", "--json").out)
+    assert compared["differences"] == [["training learning rate", "0.004", "0.001"]]
+    assert cli("runs", "runs/stripes-1").out.splitlines()[1].startswith("runs/stripes-1")
+    assert cli("runs", "a", "b", "c").err == "Error: `opsin runs` compares two runs, not 3; give two of their folders\n"
+
+
+def test_a_finished_run_does_not_go_on(cli: Any, folder: Path) -> None:
+    assert cli("train", folder, *SHORT, "--epochs", 1, "--run", "mine").code == 0
+    code, _, err = cli("train", "--resume", "mine")
+    assert code == 2
+    assert err.startswith("Error: the run in mine is finished: its model is mine/model.opsin; start a new run")
+    code, _, err = cli("train", folder, *SHORT, "--run", "mine")
+    assert code == 2
+    assert err.startswith(
+        "Error: mine is not empty; give a new folder for the run, or go on with the one in it: opsin t"
+    )
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def test_a_run_goes_on_as_it_began(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(run: Run, snapshot: Any) -> None:
+        save(run, snapshot)
+        if snapshot.memory.epoch == 2:
+            raise Crash
+
+    save = Run.save
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", broken)
+        with pytest.raises(Crash):
+            cli("train", folder, *SHORT, "--epochs", 4, "--out", "m.opsin")
+    code, out, _ = cli("runs")
+    (row,) = (line.split() for line in out.splitlines() if line.startswith("runs/stripes-1 "))
+    assert row[3:5] == ["interrupted", "2/4"]
+    assert out.splitlines()[-1] == "Go on with one that was interrupted: opsin train --resume runs/stripes-1"
+    code, out, err = cli("train", "--resume", "runs/stripes-1", "--threads", 1)
+    assert (code, err) == (0, "")
+    assert "Going on after step " in out
+    assert [line[:9] for line in out.splitlines() if line.startswith("epoch")] == ["epoch 3/4", "epoch 4/4"]
+    cli("train", folder, *SHORT, "--epochs", 4)
+    assert Path("m.opsin").read_bytes() == Path("runs/stripes-2/model.opsin").read_bytes()
+
+
+def test_options_that_a_run_does_not_take_when_it_goes_on(cli: Any) -> None:
+    for option, name in {("digits",): "DATA", ("--epochs", 3): "--epochs", ("--ema", 0.9): "--ema"}.items():
+        code, _, err = cli("train", *option, "--resume", "mine")
+        assert code == 2
+        assert err == f"Error: a run goes on as it began; leave out {name}, or start a new run with it\n"
+    code, _, err = cli("train", "--resume", "mine")
+    assert err == "Error: mine: there is no such folder; `opsin runs` lists the runs there are\n"

@@ -1,0 +1,76 @@
+"""Calls that run later, so that less lies in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from opsin import nn, zoo
+from opsin.compiler import plan as plans
+from opsin.compiler.arena import lifetimes, place
+from opsin.compiler.calls import FREE, IMAGE, Call
+from opsin.compiler.delay import delay
+from opsin.compiler.plan import Plan, make_plan
+from opsin.compiler.schedule import Group, dependencies, follows, schedule
+from opsin.compiler.views import Buffer
+from opsin.kernels.reduce import Combine
+from opsin.loops import TARGETS
+
+AVX2 = next(target for target in TARGETS if target.name == "avx2")
+
+
+def planned(batch: int) -> Plan:
+    """A ResNet-20's training step: Winograd's transformed weights, strides, batch normalisation."""
+    network = zoo.find("resnet20_cifar")
+    graph = nn.training_graph(network(), network.input_shape, nn.optimizers.SGD(momentum=0.9))
+    return make_plan(graph, batch, AVX2)
+
+
+@pytest.mark.parametrize("batch", [2, 16])
+def test_every_call_still_runs_after_what_it_needs(batch: int) -> None:
+    plan = planned(batch)
+    order = {call: place for place, call in enumerate(plan.calls)}
+    home = {call: number for number, group in enumerate(plan.groups) for call in group.calls}
+    for call, before in dependencies(sorted(plan.calls, key=order.__getitem__)).items():
+        for earlier in before:
+            together = home[call] == home[earlier]
+            assert order[earlier] < order[call]
+            assert not together or (plan.groups[home[call]].by_image and follows(call, earlier))
+    for group in plan.groups:
+        assert group.calls
+        assert not group.by_image or all(call.split != FREE for call in group.calls)
+
+
+def test_less_memory_and_no_more_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
+    less = planned(16)
+    monkeypatch.setattr(plans, "delay", lambda groups: groups)
+    whole = planned(16)
+    assert less.arena_size < 0.9 * whole.arena_size
+    assert len(less.groups) <= len(whole.groups)
+    assert sorted(str(call.spec) for call in less.calls) == sorted(str(call.spec) for call in whole.calls)
+
+
+def call(reads: list[Buffer], writes: list[Buffer], split: str = FREE) -> Call:
+    own = split == IMAGE
+    return Call(Combine(), (), split, 1, dict.fromkeys(reads, own), dict.fromkeys(writes, own))
+
+
+def test_a_call_moves_to_its_reader_where_that_frees_memory_and_stays_where_it_would_not() -> None:
+    weights = Buffer(10, "f32", "variable")
+    large, small, packed = (Buffer(size, "f32", "temporary") for size in (1000, 10, 500))
+    first = call([weights], [large])
+    pack, shrink = call([weights], [packed]), call([large], [small])
+    last = call([packed, small], [Buffer(1, "f32", "temporary")])
+    groups = schedule([first, pack, shrink, last], by_image=False)
+    assert [group.calls for group in groups] == [[first, pack], [shrink], [last]]
+    moved = delay(groups)
+    # The packed weights wait for their reader; what makes a small result of a large one does not.
+    assert [group.calls for group in moved] == [[first], [pack, shrink], [last]]
+    assert place(lifetimes(moved, set()))[1] <= place(lifetimes(groups, set()))[1]
+
+
+def test_a_call_joins_readers_that_follow_it_picture_by_picture() -> None:
+    weights, x, y = Buffer(10, "f32", "input"), Buffer(64, "f32", "temporary"), Buffer(64, "f32", "temporary")
+    other = Buffer(64, "f32", "temporary")
+    fill, step, user = call([weights], [x], IMAGE), call([weights], [other], IMAGE), call([x, other], [y], IMAGE)
+    moved = delay([Group(True, [fill, step]), Group(True, [user])])
+    assert [group.calls for group in moved] == [[fill, step, user]]

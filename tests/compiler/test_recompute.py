@@ -1,0 +1,166 @@
+"""Activations computed again: the same bits from less memory, at a price that is told."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from opsin import nn
+from opsin.compiler.fit import Planner, fitted_plan
+from opsin.compiler.plan import Plan
+from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
+from opsin.compiler.roles import AGAIN
+from opsin.compiler.simplify import simplify
+from opsin.engines.native import codegen
+from opsin.engines.native.program import Native, compile
+from opsin.errors import CompileError
+from opsin.graph import Graph, Tensor
+from opsin.ops import add, relu
+
+TARGET = codegen.host().target
+BATCH = 6
+
+
+class Block(nn.Layer):
+    """Two convolutions with batch normalisation, and a shortcut."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        self.conv1 = nn.Conv2d(channels, 3, stride, padding=1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(), nn.BatchNorm2d()
+        self.conv2 = nn.Conv2d(channels, 3, padding=1, bias=False)
+        self.shortcut = nn.Conv2d(channels, 1, stride, bias=False) if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
+        return relu(add(y, self.shortcut(x) if self.shortcut else x))
+
+
+def residual() -> nn.Layer:
+    return nn.Sequential(
+        nn.Conv2d(8, 3, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU(), nn.MaxPool2d(2),
+        Block(8, 1), Block(8, 1), Block(16, 2), Block(16, 1), nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(5),
+    )  # fmt: skip
+
+
+def plain() -> nn.Layer:
+    return nn.Sequential(
+        nn.Conv2d(16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(24, 3, padding=1), nn.GELU(), nn.Dropout(0.5), nn.Conv2d(24, 3, padding=1), nn.ReLU6(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(20), nn.ReLU(), nn.Dropout(0.3), nn.Linear(5),
+    )  # fmt: skip
+
+
+@cache
+def step(kind: str) -> Graph:
+    """A training step, bound and simplified."""
+    network = residual() if kind == "residual" else plain()
+    graph = nn.training_graph(network, (3, 20, 20), nn.optimizers.SGD(momentum=0.9))
+    return simplify(graph.bind(BATCH))
+
+
+def trained(plan: Plan) -> dict[str, bytes]:
+    """The bits of everything after three steps."""
+    program = Native(plan, 2, TARGET)
+    program.load_state(nn.initial_state(plan.graph, seed=3))
+    rng = np.random.default_rng(5)
+    outputs = {}
+    for _ in range(3):
+        pictures = rng.normal(size=(BATCH, 3, 20, 20)).astype(np.float32)
+        outputs = program.run(pictures=pictures, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
+    return {name: array.tobytes() for name, array in {**program.state(), **outputs}.items()}
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_the_results_are_the_same_bits(kind: str) -> None:
+    graph = step(kind)
+    make = Planner(graph, BATCH, TARGET, exact=False)
+    items = stored(graph, BATCH)
+    kept = make([])
+    expected = trained(kept)
+    assert len({value for name, value in expected.items() if name.endswith("running_mean")}) in (0, 9)
+    everything = [s.tensor for s in items]
+    choices = [[s.tensor for s in cheap(items)], everything]
+    choices += [[s.tensor for part in segments(items, count) for s in part] for count in (2, 4)]
+    for dropped in choices:
+        plan = make(dropped)
+        assert any(call.direction == AGAIN for call in plan.calls)
+        assert trained(plan) == expected
+
+
+def test_what_is_cheap_frees_memory_for_nothing() -> None:
+    graph = step("residual")
+    make = Planner(graph, BATCH, TARGET, exact=False)
+    whole, less = make([]), make([s.tensor for s in cheap(stored(graph, BATCH))])
+    assert whole.is_complete
+    assert not less.is_complete
+    assert (whole.recomputed, less.recomputed) == (0, 0)
+    assert less.arena_size < 0.95 * whole.arena_size
+
+
+def test_a_tensor_is_priced_by_what_lies_between_it_and_others() -> None:
+    graph = step("plain")
+    items = {s.tensor.node.scope + "/" + s.tensor.node.op.name: s for s in stored(graph, BATCH)}
+    first, second = items["1/relu"], items["3/relu"]
+    assert first.macs == BATCH * 20 * 20 * 16 * 3 * 9
+    assert second.macs == BATCH * 20 * 20 * 16 * 16 * 9
+    assert second.sources == {first.tensor}
+    assert items["4/max_pool2d"].macs == 0
+    again, copies = recompute(graph, [second.tensor], BATCH)
+    assert macs(again) - macs(graph) == second.macs
+    assert sorted(node.op.name for node in copies) == ["add", "broadcast_to", "conv2d", "relu"] or {
+        "conv2d",
+        "relu",
+    } <= {node.op.name for node in copies}
+    again.verify()
+
+
+def test_stretches_keep_what_later_ones_are_computed_from() -> None:
+    items = stored(step("residual"), BATCH)
+    parts = segments(items, 4)
+    dropped = {s.tensor for part in parts for s in part}
+    assert 1 < len(parts) < 4
+    for part in parts:
+        own = {s.tensor for s in part}
+        for s in part:
+            assert not (s.sources & dropped) - own
+    assert items[-1].tensor not in dropped
+
+
+def test_a_plan_fits_the_memory_that_is_allowed() -> None:
+    graph = step("residual")
+    whole = Planner(graph, BATCH, TARGET, exact=False)([]).bytes_with(2)
+    assert fitted_plan(graph, BATCH, TARGET, 2, whole).is_complete
+    extras = []
+    for share in (0.99, 0.9, 0.82):
+        plan = fitted_plan(graph, BATCH, TARGET, 2, int(share * whole))
+        assert plan.bytes_with(2) <= share * whole
+        assert not plan.is_complete
+        extras.append(plan.recomputed)
+    assert extras == sorted(extras)
+    assert extras[-1] > 0
+    program = compile(graph, BATCH, 2, memory=int(0.82 * whole))
+    assert program.plan.bytes_with(2) <= 0.82 * whole
+    assert trained(program.plan) == trained(Planner(graph, BATCH, TARGET, exact=False)([]))
+
+
+def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:
+    graph = step("residual")
+    with pytest.raises(CompileError) as caught:
+        compile(graph, BATCH, 2, memory=300_000)
+    text = str(caught.value)
+    least = int(text.split("at least ")[1].split(" MB")[0])
+    assert text == (
+        f"this takes at least {least} MB with a batch of 6, even when activations are computed again instead of kept; "
+        "1 MB were allowed: allow more, or take a smaller batch"
+    )
+    assert fitted_plan(graph, BATCH, TARGET, 2, 10**6 * least).bytes_with(2) <= 10**6 * least
+
+
+def test_a_prediction_has_nothing_to_compute_again() -> None:
+    graph = nn.trace(residual(), (3, 20, 20))
+    bound = simplify(graph.bind(BATCH))
+    assert stored(bound, BATCH) == []
+    with pytest.raises(CompileError, match="this takes at least 1 MB with a batch of 6"):
+        compile(graph, BATCH, 1, memory=1000)

@@ -1,0 +1,125 @@
+"""NPZ files: names and shapes that are understood, and those that are refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from opsin.data import Dataset
+from opsin.data.sources import open_source
+from opsin.errors import DataError
+from tests.data.files import noise
+
+GREY, LABELS = noise(0, 12, 5, 6), np.arange(12) % 3
+
+
+def loaded(path: Path, **arrays: object) -> Dataset:
+    np.savez(path / "a.npz", **arrays)
+    data = open_source(path / "a.npz")
+    assert isinstance(data, Dataset)
+    return data
+
+
+def everything(data: Dataset) -> NDArray[np.uint8]:
+    return np.sort(data.everything().pixels[:].reshape(-1))
+
+
+@pytest.mark.parametrize(("x", "y"), [("x", "y"), ("images", "labels"), ("X", "Y"), ("data", "target"),
+                                      ("x_train", "y_train"), ("train_images", "train_labels")])  # fmt: skip
+def test_names(tmp_path: Path, x: str, y: str) -> None:
+    data = loaded(tmp_path, **{x: GREY, y: LABELS})
+    assert (data.name, data.shape, data.classes, data.own_split) == ("a", (1, 5, 6), ("0", "1", "2"), False)
+    assert np.array_equal(everything(data), np.sort(GREY.reshape(-1)))
+
+
+def test_arrays_without_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", GREY, LABELS)
+    assert len(open_source(tmp_path / "a.npz").everything()) == 12
+
+
+def test_parts(tmp_path: Path) -> None:
+    data = loaded(
+        tmp_path, x_train=GREY, y_train=LABELS, x_test=GREY[:6], y_test=LABELS[:6], x_val=GREY[6:9], y_val=LABELS[6:9]
+    )
+    assert data.own_split
+    assert np.array_equal(data.train.pixels[:, 0], GREY)
+    assert np.array_equal(data.test.pixels[:, 0], GREY[:6])
+    assert np.array_equal(data.validation.pixels[:, 0], GREY[6:9])
+    assert data.validation.labels.tolist() == LABELS[6:9].tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_first_or_last(tmp_path: Path, channels: int) -> None:
+    first = noise(1, 12, channels, 5, 6)
+    test = {"x_test": first, "y_test": LABELS}
+    for arrays in ({"x_train": first, **test}, {"x_train": first.transpose(0, 2, 3, 1), **test}):
+        data = loaded(tmp_path, y_train=LABELS, **arrays)
+        assert np.array_equal(data.train.pixels, first)
+
+
+@pytest.mark.parametrize(("labels", "classes", "numbers"), [
+    (LABELS[:, None], ("0", "1", "2"), LABELS),
+    (np.eye(3)[LABELS], ("0", "1", "2"), LABELS),
+    (np.array(["b", "a", "ü"])[LABELS], ("a", "b", "ü"), np.array([1, 0, 2])[LABELS]),
+    (np.array([b"b", b"a", b"c"])[LABELS], ("a", "b", "c"), np.array([1, 0, 2])[LABELS]),
+    (LABELS.astype(np.uint8) + 1, ("0", "1", "2", "3"), LABELS + 1),
+    (LABELS * 1000 - 1, ("-1", "999", "1999"), LABELS),
+    (LABELS == 1, ("0", "1"), LABELS == 1),
+])  # fmt: skip
+def test_labels(tmp_path: Path, labels: object, classes: tuple[str, ...], numbers: NDArray[np.int64]) -> None:
+    data = loaded(tmp_path, x_train=GREY, y_train=labels, x_test=GREY, y_test=labels)
+    assert data.classes == classes
+    assert data.train.labels.dtype == np.int32
+    assert data.test.labels.tolist() == numbers.tolist()
+
+
+def test_names_of_numbered_classes(tmp_path: Path) -> None:
+    assert loaded(tmp_path, x=GREY, y=LABELS, class_names=np.array(["cat", "dog", "hat"])).classes == (
+        "cat",
+        "dog",
+        "hat",
+    )
+
+
+@pytest.mark.parametrize(("arrays", "text"), [
+    ({"x": GREY / 255.0, "y": LABELS}, "the pictures are float64; give uint8 from 0 to 255, such as (255 * x)"),
+    ({"x": noise(0, 12, 30), "y": LABELS}, "the pictures are 12×30; give N×height×width, N×height×width×channels or"),
+    ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the pictures are 12×4×5×6; give"),
+    ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
+    ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each picture"),
+    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all parts"),
+    ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each picture"),
+    ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the pictures x and their labels y, or x_train, y_train, x_test"),
+    ({"x_test": GREY, "y_test": LABELS}, "holds no training pictures; name the arrays x_train and y_train, or x and y"),
+    ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the parts' pictures differ in size"),
+    ({"x": GREY, "y": LABELS * 0}, "holds pictures of one class only ('0')"),
+    ({"x": GREY[:0], "y": LABELS[:0]}, "the pictures are 0×5×6; give"),
+    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read as they could run"),
+    ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each picture"),
+])  # fmt: skip
+def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        loaded(tmp_path, **arrays)
+    assert str(caught.value).startswith(str(tmp_path / "a.npz"))
+    assert text in str(caught.value)
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=GREY, y=LABELS)
+    whole = (tmp_path / "a.npz").read_bytes()
+    for data in (whole[:-40], whole[:100] + b"?" * 50 + whole[150:]):
+        (tmp_path / "a.npz").write_bytes(data)
+        with pytest.raises(DataError, match=r"a\.npz is damaged( or cut short)? \(.*\); save it again"):
+            open_source(tmp_path / "a.npz")
+    np.save(tmp_path / "b.npy", GREY)
+    with pytest.raises(DataError, match="is an array without labels; save both: numpy"):
+        open_source(tmp_path / "b.npy")
+
+
+def test_an_npz_by_any_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=GREY, y=LABELS)
+    (tmp_path / "a.npz").rename(tmp_path / "a.zip")
+    assert isinstance(open_source(tmp_path / "a.zip"), Dataset)

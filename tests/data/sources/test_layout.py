@@ -1,0 +1,70 @@
+"""Which class and part a path means."""
+
+from __future__ import annotations
+
+import pytest
+
+from opsin.data.items import UNLABELLED, Problem
+from opsin.data.sources.layout import by_folders
+from opsin.data.sources.names import like_picture, part_of, part_within, wanted
+
+
+def arranged(*paths: str) -> dict[str, tuple[str, str]]:
+    made = by_folders(paths)
+    assert [paths[place] for place in made.places] == [item.name for item in made.items]
+    return {item.name: (item.label, item.part) for item in made.items}
+
+
+def test_the_folder_is_the_class_however_deep_the_file() -> None:
+    assert arranged("cat/1.jpg", "dog/a/b/2.jpg") == {"cat/1.jpg": ("cat", ""), "dog/a/b/2.jpg": ("dog", "")}
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "VALIDATION", "test_set"), ("train2017", "val2017", "eval")]
+)
+def test_parts_around_class_folders(names: tuple[str, str, str]) -> None:
+    paths = [f"{name}/{kind}/1.jpg" for name in names for kind in ("cat", "dog")]
+    parts = ["train", "train", "validation", "validation", "test", "test"]
+    assert [part for _, part in arranged(*paths).values()] == parts
+    assert {label for label, _ in arranged(*paths).values()} == {"cat", "dog"}
+
+
+def test_train_may_be_a_class_of_vehicles() -> None:
+    assert arranged("plane/1.jpg", "train/1.jpg")["train/1.jpg"] == ("train", "")
+    assert arranged("train/plane/1.jpg", "train/train/1.jpg")["train/train/1.jpg"] == ("train", "train")
+
+
+def test_a_folder_around_everything_is_looked_through() -> None:
+    assert arranged("a/b/cat/1.jpg", "a/b/dog/1.jpg")["a/b/cat/1.jpg"] == ("cat", "")
+    assert arranged("photos/train/cat/1.jpg", "photos/test/cat/1.jpg")["photos/test/cat/1.jpg"] == ("cat", "test")
+    assert arranged("train/cat/1.jpg", "train/dog/1.jpg")["train/cat/1.jpg"] == ("cat", "train"), "a part alone"
+
+
+def test_pictures_without_a_class_are_named() -> None:
+    made = by_folders(["1.jpg", "cat/2.jpg", "dog/3.jpg", "readme.txt"], "photos.zip/")
+    assert [item.name for item in made.items] == ["photos.zip/cat/2.jpg", "photos.zip/dog/3.jpg"]
+    assert made.problems == [Problem("photos.zip/1.jpg", "in no class folder", UNLABELLED)]
+    made = by_folders(["train/cat/1.jpg", "train/2.jpg", "extra/cat/3.jpg", "extra/dog/4.jpg"])
+    assert [(problem.name, problem.kind) for problem in made.problems] == [
+        ("train/2.jpg", UNLABELLED),
+        ("extra/", UNLABELLED),
+    ]
+    assert made.problems[1].reason.endswith("files in it: 2")
+
+
+def test_names_of_parts() -> None:
+    assert [part_of(name) for name in ("train", "Dev", "val_set", "tests", "valley", "trainer", "contest", "")] == [
+        "train", "validation", "validation", "test", None, None, None, None]  # fmt: skip
+    assert part_within("data/train-00000-of-00002.parquet") == "train"
+    assert part_within("shards/imagenet_val_000017.tar") == "validation"
+    assert part_within("test/0001.tar") == "test"
+    assert part_within("contest-0001.tar") is None
+
+
+def test_litter_and_pictures_by_name() -> None:
+    assert wanted("./cat/1.jpg")
+    assert not any(
+        map(wanted, (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"))
+    )
+    assert like_picture("A.JPEG")
+    assert not like_picture("a.txt")

@@ -1,0 +1,151 @@
+"""Calibration: the temperature is the best one, the threshold keeps its promise, both come back from the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opsin.data import Pictures
+from opsin.errors import ModelError
+from opsin.model import Calibration, Model, file, load
+from opsin.model.calibration import COLDEST, HOTTEST, TARGETS, calibrate, find_threshold, fit_temperature, softmax
+from tests.model.networks import LABELS, pictures, small_model
+
+
+def honest(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
+    """Logits whose softmax is the truth, and labels drawn from it."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, spread, (count, classes))
+    draws = random.random((count, 1))
+    return logits, (softmax(logits).cumsum(axis=1) < draws).sum(axis=1).clip(max=classes - 1)
+
+
+def loss(logits: Any, labels: Any, temperature: float) -> float:
+    return float(-np.log(softmax(logits, temperature)[np.arange(len(labels)), labels]).mean())
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+def test_the_temperature_undoes_a_scale(scale: float) -> None:
+    logits, labels = honest(4000, 5)
+    assert fit_temperature(scale * logits, labels) == pytest.approx(scale, rel=0.06)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.floats(0.5, 5))
+def test_no_other_temperature_is_better(seed: int, scale: float) -> None:
+    logits, labels = honest(300, 4, seed)
+    best = fit_temperature(scale * logits, labels)
+    for other in (0.9 * best, 1.1 * best):
+        assert loss(scale * logits, labels, best) < loss(scale * logits, labels, other)
+
+
+def test_the_temperature_stays_finite() -> None:
+    sure = np.eye(3)[np.arange(30) % 3] * 5.0
+    labels = np.arange(30) % 3
+    assert COLDEST <= fit_temperature(sure, labels) < 1
+    assert 1 < fit_temperature(sure, (labels + 1) % 3) <= HOTTEST
+    assert 0.9 < fit_temperature(sure[:1], labels[:1]) < 1.1, "one picture must not turn the model's head"
+    assert calibrate(np.empty((0, 3)), np.empty(0, np.int32)) == Calibration(1.0, 0)
+
+
+def test_the_threshold_parts_sure_answers_from_others() -> None:
+    confidence = np.concatenate([np.linspace(0.99, 0.9, 300), np.linspace(0.7, 0.51, 100)])
+    correct = np.concatenate([np.arange(300) % 50 != 0, np.arange(100) % 2 == 0])
+    found = find_threshold(1.0, confidence, correct)
+    assert found.target == 0.95
+    assert found.threshold is not None and 0.6 < found.threshold < 0.72
+    accepted = confidence >= found.threshold
+    assert found.answered == accepted.mean()
+    assert found.right == correct[accepted].mean() >= 0.95
+
+
+def test_pictures_of_one_probability_are_not_parted() -> None:
+    found = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
+    assert (found.threshold, found.answered, found.right) == (0.9, 0.5, 1.0)
+    assert find_threshold(1.0, np.full(200, 0.9), np.arange(200) % 2 == 0).threshold is None
+
+
+def test_a_model_that_is_never_wrong_still_does_not_guess() -> None:
+    assert find_threshold(1.0, np.linspace(0.3, 1, 200), np.ones(200, bool)).threshold == 0.5 == min(TARGETS) - 0.3
+
+
+def test_too_few_pictures_promise_nothing() -> None:
+    few = find_threshold(1.0, np.linspace(0.8, 1, 6), np.ones(6, bool))
+    assert (few.threshold, few.target, few.pictures) == (None, None, 6)
+    assert find_threshold(1.0, np.linspace(0.8, 1, 12), np.ones(12, bool)).target == 0.8
+
+
+def test_the_promise_holds_on_new_pictures() -> None:
+    margins = []
+    for seed in range(40):
+        logits, labels = honest(3000, 5, seed, spread=4)
+        fitted = calibrate(2 * logits[:600], labels[:600])
+        assert fitted.threshold is not None and fitted.target is not None
+        shares = softmax(2 * logits[600:], fitted.temperature)
+        known = shares.max(axis=1) >= fitted.threshold
+        margins.append((shares.argmax(axis=1) == labels[600:])[known].mean() - fitted.target)
+    assert np.mean(margins) > 0
+    assert np.mean(np.array(margins) > -0.01) > 0.85
+    assert min(margins) > -0.05
+
+
+def calibrated(threshold: float | None = 0.9) -> Model:
+    model = small_model()
+    model.calibration = Calibration(2.0, 40, threshold, 0.95, 0.8, 0.97)
+    return model
+
+
+def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
+    model = calibrated()
+    model.save(tmp_path / "m.opsin")
+    again = load(tmp_path / "m.opsin")
+    assert again.calibration == model.calibration
+    small_model().save(tmp_path / "old.opsin")
+    assert load(tmp_path / "old.opsin").calibration is None
+    assert "calibration" not in file.read(tmp_path / "old.opsin")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"temperature": 0}, "its calibration's numbers make no sense"),
+        ({"temperature": float("nan")}, "its calibration's numbers make no sense"),
+        ({"threshold": 1.5}, "its calibration's numbers make no sense"),
+        ({"threshold": "high"}, "its calibration is not described completely"),
+        ({"pictures": None}, "its calibration is not described completely"),
+    ],
+)
+def test_a_calibration_that_makes_no_sense(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ModelError, match=text):
+        Calibration.from_data(calibrated().calibration.to_data() | change)  # type: ignore[union-attr]
+    with pytest.raises(ModelError, match="not described completely"):
+        Calibration.from_data({})
+
+
+def test_predictions_are_calibrated() -> None:
+    model, plain = calibrated(), small_model()
+    pixels = pictures(40)
+    np.testing.assert_allclose(model.probabilities(pixels), softmax(plain.logits(pixels) / 2), atol=1e-6)
+    predictions = model.predict(pixels)
+    assert [p.label for p in predictions] == [p.label for p in plain.predict(pixels)]
+    assert [p.known for p in predictions] == [p.probability >= 0.9 for p in predictions]
+    assert {True, False} == {
+        p.known for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
+    }
+    assert all(p.known for p in calibrated(None).predict(pixels))
+    assert all(p.known for p in plain.predict(pixels))
+
+
+def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:
+    model = small_model()
+    labels = (np.arange(60) % 2).astype(np.int32)
+    logits = model.logits(pictures(60))
+    fitted = model.calibrate(Pictures(pictures(60), labels, ("eel", "cat")))
+    assert fitted == model.calibration == calibrate(logits, np.where(labels == 0, LABELS.index("eel"), 0))
+    model.load_state(model.state)
+    assert model.calibration is None

@@ -1,0 +1,133 @@
+"""Checkpoints: exact, the last two, whole or passed over."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin.errors import TrainingError
+from opsin.training.checkpoint import Checkpoints
+from opsin.training.events import Epoch, Score
+from opsin.training.memory import Kept, Memory, Snapshot
+
+
+def snapshot(steps: int) -> Snapshot:
+    random = np.random.default_rng(steps)
+    history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
+    memory = Memory(1, 2, 3, steps, 8 * steps, 1e-7 / 3, 5, float("inf"), 0.1, 1, False, 77.7, history)
+    state = {
+        "conv.weight": random.standard_normal((4, 3, 3, 3)).astype(np.float32).transpose(0, 2, 3, 1),
+        "ema.step": np.array(steps, np.float32),
+        "random.step": np.array(7, np.int32),
+        "odd": np.array([np.nan, -0.0, np.inf, 1e-42], np.float32),
+    }
+    kept = Kept(steps - 1, {"conv.weight": state["conv.weight"] + 1})
+    return Snapshot(memory, state, {"stem.weight": np.ones(3, np.float32)}, kept, None)
+
+
+def same(a: Any, b: Any) -> bool:
+    return a.keys() == b.keys() and all(
+        a[name].dtype == b[name].dtype and a[name].shape == b[name].shape and a[name].tobytes() == b[name].tobytes()
+        for name in a
+    )
+
+
+def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    checkpoints, before = Checkpoints(tmp_path / "checkpoints"), snapshot(40)
+    checkpoints.write(before, 1234)
+    found = checkpoints.read()
+    assert found is not None
+    after, size, damaged = found
+    assert (size, damaged) == (1234, [])
+    assert after.memory == before.memory
+    assert same(after.state, before.state)
+    assert same(after.outside, before.outside)
+    assert after.best is None
+    assert after.good is not None and before.good is not None
+    assert after.good.steps == 39
+    assert same(after.good.state, before.good.state)
+
+
+def test_the_last_two_are_kept(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.read() is None
+    for steps in (10, 20, 30, 40):
+        checkpoints.write(snapshot(steps), 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000003.checkpoint", "000004.checkpoint"]
+
+
+def damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "empty":
+        data.clear()
+    elif how == "torn":
+        del data[len(data) // 2 :]
+    elif how == "a bit":
+        data[-1] ^= 1
+    elif how == "the memory":
+        place = data.index(b'\\"factor\\": 0.1')
+        data[place : place + 15] = b'\\"factor\\": 0.9'
+    elif how == "zeros":  # what some file systems leave after a loss of power
+        data[:] = bytes(len(data))
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["empty", "torn", "a bit", "the memory", "zeros"])
+def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(snapshot(10), 1)
+    last = checkpoints.write(snapshot(20), 2)
+    damage(last, how)
+    found = checkpoints.read()
+    assert found is not None
+    assert (found[0].memory.steps, found[1], found[2]) == (10, 1, [last])
+    for path in tmp_path.iterdir():
+        damage(path, "torn")
+    with pytest.raises(TrainingError) as caught:
+        checkpoints.read()
+    assert str(caught.value) == f"{last} and all checkpoints before it are damaged; start a new run"
+
+
+def test_one_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.training.checkpoint.FORMAT", 9)
+    path = Checkpoints(tmp_path).write(snapshot(10), 1)
+    monkeypatch.undo()
+    with pytest.raises(TrainingError) as caught:
+        Checkpoints(tmp_path).read()
+    assert str(caught.value) == f"{path} was written by another Opsin (format 9); go on with that one"
+
+
+def test_a_full_disk_leaves_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(snapshot(10), 1)
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError) as caught:
+        checkpoints.write(snapshot(20), 2)
+    assert str(caught.value) == (
+        f"{tmp_path / '000002.checkpoint'}: the checkpoint cannot be written (No space left on device)"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["000001.checkpoint"]
+
+
+def test_what_was_half_written_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "000002.part").write_bytes(b"half")
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.write(snapshot(10), 1)
+    checkpoints.clean()
+    assert [path.name for path in tmp_path.iterdir()] == ["000001.checkpoint"]
+
+
+def test_numbers_survive_json_exactly() -> None:
+    memory = snapshot(10).memory
+    assert Memory.from_data(json.loads(json.dumps(memory.to_data()))) == memory
+    with pytest.raises(TrainingError, match="the run's memory is not described completely"):
+        Memory.from_data({"stage": 1})

@@ -1,0 +1,44 @@
+"""The lock: one holder, and none after its death."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opsin.training.lock import Held, Lock, is_held
+
+HOLD = """
+import sys
+from pathlib import Path
+from opsin.training.lock import Lock
+lock = Lock(Path(sys.argv[1]))
+print("held", flush=True)
+input()
+"""
+
+
+def test_another_process_cannot_have_it_until_the_first_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    assert is_held(path)
+    with pytest.raises(Held):
+        Lock(path)
+    holder.kill()
+    holder.communicate()
+    assert not is_held(path)
+    with Lock(path):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+def test_no_lock_is_not_held(tmp_path: Path) -> None:
+    assert not is_held(tmp_path / "lock")
+    assert not list(tmp_path.iterdir())

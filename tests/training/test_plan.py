@@ -1,0 +1,114 @@
+"""Plans: to JSON and back, and values that make no sense."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opsin.errors import UsageError
+from opsin.training import Plan, Stage
+from opsin.training.plan import balanced_weights
+
+FULL = Plan(
+    network="efficientnet_lite0",
+    pretrained=True,
+    size=224,
+    seed=2**62,
+    optimizer="sgd",
+    weight_decay=1e-5,
+    momentum=0.8,
+    clip_norm=1.0,
+    smoothing=0.1,
+    ema=0.999,
+    class_weights=(0.5, 1.5),
+    patience=3,
+    stages=(
+        Stage(
+            name="head",
+            epochs=5,
+            batch=128,
+            learning_rate=0.1,
+            schedule="cosine",
+            frozen=("stem", "blocks"),
+            features=True,
+        ),
+        Stage(name="fine-tuning", epochs=2, rise=0.0, schedule="constant", augment="strong"),
+    ),
+)
+
+
+def test_a_plan_survives_json() -> None:
+    assert Plan.from_data(json.loads(json.dumps(FULL.to_data()))) == FULL
+    assert json.loads(json.dumps(FULL.to_data())) == FULL.to_data()
+    assert FULL.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
+        ({"epochs": 1, "batch": 0}, "the batch must hold at least 1 picture, not 0"),
+        ({"epochs": 1, "learning_rate": -1.0}, "the learning rate must be a positive number such as 0.004, not -1"),
+        (
+            {"epochs": 1, "rise": 1.5},
+            "the share of the steps in which the learning rate rises must be a number from 0 to 1, not 1.5",
+        ),
+        ({"epochs": 1, "schedule": "steep"}, "the schedule must be one of one_cycle, cosine, constant, not 'steep'"),
+        ({"epochs": 1, "augment": "wild"}, "the augmentation must be one of none, light, strong, not 'wild'"),
+        (
+            {"epochs": 1, "features": True},
+            "the stage 'training' learns from features, so it needs the layers that give them",
+        ),
+    ],
+)
+def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Stage(**wrong)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"stages": ()}, "a plan has stages with different names, at least one, not []"),
+        ({"stages": (Stage(epochs=1),) * 2}, "a plan has stages with different names, at least one, not ["),
+        ({"size": 0}, "the side of the pictures must be at least 1 pixel, not 0"),
+        ({"seed": -1}, "the seed must be a whole number from 0 to 2^63 - 1, not -1"),
+        ({"optimizer": "adam"}, "the optimizer must be one of adamw, sgd, not 'adam'"),
+        ({"weight_decay": -0.1}, "the weight decay must be a number of at least 0, not -0.1"),
+        ({"momentum": 1.0}, "the momentum must be a number from 0 to below 1, not 1"),
+        ({"clip_norm": 0.0}, "the norm that gradients are clipped to must be above 0, not 0"),
+        ({"smoothing": 1.0}, "the label smoothing must be a number from 0 to below 1, not 1"),
+        ({"ema": float("nan")}, "the decay of the moving average (ema) must be a number from 0 to below 1, not nan"),
+        ({"class_weights": (1.0, 0.0)}, "a class weight must be a number above 0, not 0"),
+        ({"patience": 0}, "the patience must be at least 1 epoch, not 0"),
+    ],
+)
+def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Plan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **wrong})
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"stages": None}, "the plan is not described completely"),
+        ({"stages": [{"name": "training"}]}, "the plan is not described completely"),
+        ({"stages": [{"epochs": 1, "steps": 9}]}, "the plan has 'steps', which this Opsin does not know"),
+        ({"colour": "blue"}, "the plan has 'colour', which this Opsin does not know; it was written by another one"),
+    ],
+)
+def test_descriptions_that_are_none(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        Plan.from_data({**FULL.to_data(), **change})
+
+
+def test_balanced_weights() -> None:
+    counts = (10, 30, 0, 5)
+    weights = balanced_weights(counts)
+    assert weights[2] == 1
+    assert {round(w * n, 9) for w, n in zip(weights, counts, strict=True) if n} == {15.0}
+    assert sum(w * n for w, n in zip(weights, counts, strict=True)) == pytest.approx(sum(counts))

@@ -1,0 +1,312 @@
+"""Runs that are cut off, at every place where they write, and go on to the bits of an unbroken one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin.data import Dataset, load
+from opsin.engines.reference import Reference
+from opsin.errors import DataError, OpsinError, UsageError
+from opsin.graph import Graph
+from opsin.training import Interrupted, Plan, Rewound, Run, Stage, Started, Step, StoppedEarly, Training, Warning
+from opsin.training.resume import configuration, reopen
+from opsin.training.runs import summary
+from tests.data.files import write_stripes
+from tests.model.networks import reference, small_network
+from tests.training.kills import result
+from tests.training.test_fault import Poisoned
+
+PLAN = Plan(
+    network="small",
+    stages=(
+        Stage(name="head", epochs=2, batch=8, learning_rate=0.01, frozen=("conv", "norm")),
+        Stage(name="fine-tuning", epochs=2, batch=6, learning_rate=0.02, augment="strong"),
+    ),
+    ema=0.9,
+    patience=3,
+    smoothing=0.1,
+    class_weights=(0.7, 1.3),
+)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return load(write_stripes(tmp_path_factory.mktemp("stripes")))
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot every three steps, and each of them a checkpoint."""
+    monkeypatch.setattr("opsin.training.loop.WATCH", 3)
+    monkeypatch.setattr(Run, "due", True)
+
+
+def begin(data: Dataset, folder: Path, plan: Plan = PLAN, engine: Any = reference) -> Training:
+    training = Training(plan, data, network=small_network(2), engine=engine)
+    training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
+    return training
+
+
+def go_on(data: Dataset, folder: Path, engine: Any = reference) -> Training:
+    return reopen(folder, data=data, network=small_network(2), engine=engine)
+
+
+@pytest.fixture(scope="module")
+def whole(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unbroken run."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("opsin.training.loop.WATCH", 3)
+        patch.setattr(Run, "due", True)
+        list(begin(stripes, folder))
+    return folder
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def crash_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, but its call of that number (from 1) ends everything."""
+    calls: list[int] = []
+
+    def crashing(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call:
+            raise Crash
+        return function(*arguments)
+
+    return crashing
+
+
+@pytest.mark.parametrize(("module", "name"), [(os, "fsync"), (Path, "replace")])
+def test_a_crash_at_any_write(
+    stripes: Dataset, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    expected, original, crashes = result(whole), getattr(module, name), 0
+    for call in range(1, 99):
+        folder = tmp_path / str(call)
+        crashing = crash_at(call, original)
+        monkeypatch.setattr(module, name, crashing)
+        try:
+            list(begin(stripes, folder))
+            break
+        except Crash:
+            crashes += 1
+        finally:
+            monkeypatch.setattr(module, name, original)
+        if not (folder / "config.json").exists():
+            continue  # it never began
+        if summary(folder).state != "finished":
+            list(go_on(stripes, folder))
+        assert result(folder) == expected, f"{name} number {call}"
+    assert crashes >= 10
+
+
+def test_a_crash_after_any_step(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+    """And again after each later one: a run that crashes at every second step of a sitting still comes to its end."""
+    expected, folder, sittings = result(whole), tmp_path / "run", 0
+    training = begin(stripes, folder)
+    while summary(folder).state != "finished":
+        sittings += 1
+        try:
+            for number, event in enumerate(training):
+                if isinstance(event, Step) and number >= 5 + sittings % 3:
+                    raise Crash
+        except Crash:
+            training = go_on(stripes, folder)
+    assert sittings > 3
+    assert result(folder) == expected
+
+
+def test_what_ctrl_c_ended_goes_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    training = begin(stripes, folder)
+    for event in training:
+        if isinstance(event, Step) and event.step == 5:
+            training.interruption.asked = True
+    assert event == Interrupted(epoch=2, step=5)
+    assert summary(folder).state == "interrupted"
+    training = go_on(stripes, folder)
+    events = list(training)
+    assert isinstance(events[0], Started)
+    assert events[0].done == 4
+    assert result(folder) == result(whole)
+
+
+def test_a_torn_checkpoint_is_told_and_passed_over(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        for event in begin(stripes, folder):
+            if isinstance(event, Step) and event.step == 10:
+                raise Crash
+    last = max((folder / "checkpoints").iterdir())
+    last.write_bytes(last.read_bytes()[:-100])
+    events = list(go_on(stripes, folder))
+    assert Warning(f"{last} is damaged; training goes on from the checkpoint before it") in events
+    assert result(folder) == result(whole)
+
+
+def test_a_rewind_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
+    """Also where the run was cut off between the snapshot that it goes back to and the fault."""
+    plan = Plan(network="small", stages=(Stage(epochs=6, batch=4, learning_rate=0.01),))
+    rate = 0.0
+
+    def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
+        return Poisoned(graph, batch, {rate}, "conv.weight") if "loss" in graph.outputs else Reference(graph, batch)
+
+    training = begin(stripes, tmp_path / "whole", plan, engine)
+    assert training.work is not None
+    rate = training.work.rate(28)
+    training = begin(stripes, tmp_path / "poisoned", plan, engine)
+    events = list(training)
+    (rewound,) = (event for event in events if isinstance(event, Rewound))
+    assert (rewound.step, rewound.to) == (30, 28)
+    for at in (28, 33):
+        folder = tmp_path / f"broken{at}"
+        with pytest.raises(Crash):
+            for event in begin(stripes, folder, plan, engine):
+                if isinstance(event, Step) and event.step == at:
+                    raise Crash
+        list(go_on(stripes, folder, engine))
+        assert result(folder) == result(tmp_path / "poisoned")
+
+
+def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None:
+    plan = Plan(network="small", stages=(Stage(epochs=30, batch=8, learning_rate=0.02),), patience=2)
+    training = begin(stripes, tmp_path / "run", plan)
+    events = list(training)
+    (stopped,) = (event for event in events if isinstance(event, StoppedEarly))
+    results = [(epoch.held_out.accuracy, -epoch.held_out.loss) for epoch in training.history]
+    assert stopped.patience == 2
+    assert stopped.epoch == len(results) == stopped.best + 2 < 30
+    assert results.index(max(results)) + 1 == stopped.best
+    assert training.model.record["steps"] == 4 * stopped.best
+    found = training.model.evaluate(stripes.validation or stripes.test)
+    assert (found.accuracy, -found.loss) == max(results)
+
+
+def test_the_moving_average_is_the_model(stripes: Dataset, tmp_path: Path) -> None:
+    plan = Plan(network="small", stages=(Stage(epochs=3, batch=8, learning_rate=0.02),), ema=0.9)
+    training = begin(stripes, tmp_path / "run", plan)
+    values: list[np.ndarray[Any, Any]] = []
+    for event in training:
+        if isinstance(event, Step):
+            assert training.work is not None
+            values.append(training.work.program.state()["head.weight"])
+    average = values[0]
+    for step, value in enumerate(values[1:], start=1):
+        kept = min(0.9, step / (step + 9))
+        average = kept * average + (1 - kept) * value
+    np.testing.assert_allclose(training.model.state["head.weight"], average, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(training.model.state["head.weight"], values[-1], rtol=1e-3)
+
+
+def test_frozen_layers_stay(stripes: Dataset, tmp_path: Path) -> None:
+    plan = replace(PLAN, stages=PLAN.stages[:1])
+    training = begin(stripes, tmp_path / "run", plan)
+    before = dict(training.model.state)
+    list(training)
+    after = training.model.state
+    assert all(np.array_equal(before[name], after[name]) == (not name.startswith("head")) for name in before)
+
+
+def test_a_disk_that_is_full_does_not_end_training(
+    stripes: Dataset, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.fsync
+
+    def full(handle: int) -> None:
+        if ".part" in os.readlink(f"/proc/self/fd/{handle}") and "checkpoints" in os.readlink(
+            f"/proc/self/fd/{handle}"
+        ):
+            raise OSError(28, "No space left on device")
+        original(handle)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("needs Linux to know which file is written")
+    training = begin(stripes, tmp_path / "run")
+    monkeypatch.setattr(os, "fsync", full)
+    warnings = [event.text for event in training if isinstance(event, Warning)]
+    assert warnings[0].endswith(
+        "the checkpoint cannot be written (No space left on device); training goes on without it"
+    )
+    assert (tmp_path / "run" / "model.opsin").read_bytes() == (whole / "model.opsin").read_bytes()
+
+
+def changed_config(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def test_other_versions_are_told(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        for event in begin(stripes, folder):
+            if isinstance(event, Step):
+                raise Crash
+    changed_config(folder, lambda config: config["made"].update(opsin="0.0.9"))
+    warnings = [event.text for event in go_on(stripes, folder) if isinstance(event, Warning)]
+    assert warnings[0].startswith("opsin was 0.0.9 and is ")
+    assert warnings[0].endswith(" since the run began: the result may differ in its last digits from an unbroken run's")
+
+
+def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    training = begin(stripes, folder)
+    cases: list[tuple[Path, Dataset | None, type[OpsinError], str]] = [
+        (folder, stripes, UsageError, f"another process is training in {folder}; wait for it, or stop it first"),
+        (
+            whole,
+            stripes,
+            UsageError,
+            f"the run in {whole} is finished: its model is {whole / 'model.opsin'}; start a n",
+        ),
+        (
+            tmp_path / "no",
+            stripes,
+            UsageError,
+            f"{tmp_path / 'no'}: there is no such folder; `opsin runs` lists the ru",
+        ),
+        (tmp_path, stripes, UsageError, f"{tmp_path} holds no run (there is no config.json); `opsin runs` lists the r"),
+    ]
+    for place, data, kind, text in cases:
+        with pytest.raises(kind) as caught:
+            reopen(place, data=data, network=small_network(2), engine=reference)
+        assert str(caught.value).startswith(text)
+    assert training.run is not None
+    training.run.close()
+    with pytest.raises(UsageError, match="was given its pictures by a program; only that can go on with it"):
+        reopen(folder, network=small_network(2), engine=reference)
+    for change, text in data_changes(stripes):
+        with pytest.raises(DataError) as caught:
+            go_on(change, folder)
+        assert text in str(caught.value)
+    (folder / "config.json").write_text('{"plan": ')
+    with pytest.raises(UsageError, match="was changed and describes no run any more; start a new one"):
+        go_on(stripes, folder)
+
+
+def data_changes(data: Dataset) -> list[tuple[Dataset, str]]:
+    pixels = np.array(data.train.pixels[np.arange(len(data.train))])
+    pixels[3, 0, 4, 4] ^= 1
+    fewer = data.train.take(np.arange(len(data.train) - 1))
+    renamed = replace(data.train, classes=("lying", "upright"))
+    return [
+        (
+            replace(data, train=replace(data.train, pixels=pixels), content=""),
+            "it has as many pictures, but not the same",
+        ),
+        (replace(data, train=fewer), "has changed since the run began: the numbers of its pictures were {'train': "),
+        (replace(data, train=renamed), "its classes were ['lying', 'standing'] and are ['lying', 'upright']"),
+    ]

@@ -1,0 +1,108 @@
+"""The list of runs, and how two differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsin.errors import UsageError
+from opsin.training import Plan, Run, Stage
+from opsin.training.log import Log
+from opsin.training.runs import Summary, differences, summaries, summary
+
+PLAN = Plan(network="lenet5", stages=(Stage(epochs=3),))
+DATA = {
+    "source": "digits",
+    "name": "digits",
+    "fingerprint": "ab",
+    "pictures": {"train": 40, "test": 10},
+    "shape": [1, 28, 28],
+}
+EPOCH = {"event": "epoch", "seconds": 30.0, "held_out": {"pictures": 10, "correct": 8, "loss": 0.5}}
+FINISHED = {"event": "finished", "seconds": 100.0, "test": {"pictures": 10, "correct": 9, "loss": 0.4}}
+
+
+def made(folder: Path, *records: dict[str, Any], plan: Plan = PLAN, data: dict[str, Any] = DATA) -> Path:
+    """A run with such a log."""
+    Run.create({"plan": plan.to_data(), "data": data}, "digits", folder).close()
+    log = Log(folder / "log.jsonl")
+    for record in records:
+        log.write(record)
+    log.close()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([], ("interrupted", 0, None, None, 0.0)),
+        ([EPOCH, EPOCH], ("interrupted", 2, 0.8, None, 60.0)),
+        ([EPOCH, EPOCH, EPOCH, FINISHED], ("finished", 3, 0.8, 0.9, 100.0)),
+        ([EPOCH, {"event": "diverged", "text": "…"}], ("diverged", 1, 0.8, None, 30.0)),
+    ],
+)
+def test_a_run_at_a_glance(tmp_path: Path, records: list[dict[str, Any]], expected: tuple[object, ...]) -> None:
+    found = summary(made(tmp_path / "run", *records))
+    assert isinstance(found, Summary)
+    assert (found.data, found.network, found.planned) == ("digits", "lenet5", 3)
+    assert (found.state, found.epochs, found.validation, found.test, found.seconds) == expected
+
+
+def test_a_run_that_is_held_is_running(tmp_path: Path) -> None:
+    run = Run.reopen(made(tmp_path / "run", EPOCH))
+    assert summary(run.folder).state == "running"
+    run.close()
+    assert summary(run.folder).state == "interrupted"
+
+
+def test_the_folder_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert summaries() == []
+    for name in ("digits", "digits", "my photos/ü", "…"):
+        Run.create({"plan": PLAN.to_data(), "data": DATA}, name).close()
+    assert [str(each.folder) for each in summaries()] == [
+        "runs/digits-1",
+        "runs/digits-2",
+        "runs/my-photos-ü-1",
+        "runs/run-1",
+    ]
+    assert summaries(Path("runs")) == summaries()
+    with pytest.raises(UsageError, match="none: there is no such folder; give one that holds runs, such as runs"):
+        summaries(Path("none"))
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("a letter")
+    with pytest.raises(UsageError) as caught:
+        Run.create({}, "digits", tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is not empty; give a new folder for the run, or go on with the one in it: "
+        f"opsin train --resume {tmp_path}"
+    )
+    with pytest.raises(UsageError, match="letter: the run's folder cannot be made"):
+        Run.create({}, "digits", tmp_path / "letter")
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+def test_what_two_were_asked_for_differently(tmp_path: Path) -> None:
+    other = Plan(network="lenet5", stages=(Stage(epochs=3, learning_rate=0.01),), ema=0.99, class_weights=(1.0, 0.25))
+    first = made(tmp_path / "first", plan=PLAN)
+    second = made(tmp_path / "second", plan=other, data=DATA | {"fingerprint": "cd"})
+    assert differences(first, second) == [
+        ("ema", "0", "0.99"),
+        ("class weights", "none", "1, 0.25"),
+        ("training learning rate", "0.004", "0.01"),
+        ("data fingerprint", "ab", "cd"),
+    ]
+    assert differences(first, first) == []
+
+
+def test_a_run_whose_configuration_was_changed(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run")
+    (folder / "config.json").write_text(json.dumps({"plan": 3}))
+    with pytest.raises(UsageError) as caught:
+        summary(folder)
+    assert str(caught.value) == f"{folder / 'config.json'} was changed and describes no run any more; start a new one"

@@ -1,0 +1,56 @@
+"""Curves for TensorBoard: what its event files hold, and what is said without the package."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opsin.errors import UsageError
+from opsin.training import Epoch, Score, Started, Step
+
+STARTED = Started("lenet5", 9, 10, 2, 2, 2, 3, 1, 40)
+
+
+def points(folder: Path) -> Iterator[tuple[str, int, float]]:
+    """(curve, step, value) of all event files: records of a length, its checksum, data, and their checksum."""
+    event_pb2 = importlib.import_module("tensorboardX.proto.event_pb2")
+    for path in sorted(folder.iterdir()):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            event = event_pb2.Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            for value in event.summary.value:
+                yield value.tag, event.step, value.simple_value
+
+
+def test_the_curves(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed; it is an optional extra")
+    module = importlib.import_module("opsin.training.tensorboard")
+    board = module.TensorBoard(tmp_path)
+    board(STARTED)
+    for step in range(41, 41 + 2 * module.EVERY + 3):
+        board(Step(2, step, float(step), 1, 2))
+    board(Epoch("training", 2, 83, 0.5, 0.75, Score(8, 7, 0.25), True, 1.0))
+    board.close()
+    board.close()
+    found = list(points(tmp_path))
+    assert [point for point in found if point[0] == "training/loss"] == [
+        ("training/loss", 60, 50.5), ("training/loss", 80, 70.5),
+    ]  # fmt: skip
+    assert found[2:] == [
+        ("training/accuracy", 83, 0.75), ("validation/accuracy", 83, 0.875), ("validation/loss", 83, 0.25),
+    ]  # fmt: skip
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.delitem(sys.modules, "opsin.training.tensorboard", raising=False)
+    with pytest.raises(UsageError) as caught:
+        importlib.import_module("opsin.training.tensorboard")
+    assert str(caught.value) == "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"
