@@ -7,7 +7,7 @@ DATA is a folder or a zip of class folders; so many pictures of it, evenly chose
 decoded pictures to disk. `again` is the same with what that left behind. The others only decode and resize, as many
 threads at a time as the intake has: Pillow (bicubic), torchvision (`decode_jpeg`, antialiased bilinear) and OpenCV
 (`imdecode`, area), the last two also letting JPEG leave out detail where they can. Who is not installed is left out.
-Rounds take turns; pictures a second, median (least to most).
+Rounds take turns; pictures a second, median (least to most), and milliseconds of processor time a picture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -82,9 +82,9 @@ def peers(size: int) -> Iterator[tuple[str, Decode]]:
     yield "OpenCV", opencv(cv2.IMREAD_COLOR)
 
 
-def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each, round by round."""
-    times: dict[str, list[float]] = {}
+def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: int) -> dict[str, list[list[float]]]:
+    """Seconds, and seconds of the processors, of each, round by round."""
+    times: dict[str, list[list[float]]] = {}
     others = dict(peers(size))
     for turn in range(rounds):
         cache = tempfile.mkdtemp()
@@ -103,9 +103,9 @@ def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: in
 
         steps = [("intake", intake), ("again", intake), *((name, loop(decode)) for name, decode in others.items())]
         for name, step in steps if turn % 2 == 0 else [*steps[2:], *steps[:2]]:
-            start = perf_counter()
+            start, work = perf_counter(), process_time()
             step()
-            times.setdefault(name, []).append(perf_counter() - start)
+            times.setdefault(name, []).append([perf_counter() - start, process_time() - work])
         shutil.rmtree(cache)
     return times
 
@@ -125,11 +125,13 @@ def main() -> None:
         times = measure(paths, Path(folder), options.size, options.threads, options.rounds)
     record |= {"pictures": len(paths), "seconds": times}
     rows = []
-    for name, seconds in times.items():
+    intake = [second for second, _ in times["intake"]]
+    for name, pairs in times.items():
+        seconds, work = zip(*pairs, strict=True)
         speeds = Spread.of([len(paths) / second for second in seconds])
-        faster = Spread.of_ratios(times["intake"], seconds)
-        rows.append([name, f"{speeds:,.0f}", "" if name == "intake" else f"{faster:.2f}"])
-    print_table(["", "pictures a second", "× the intake"], rows)
+        cost = Spread.of([1e3 * second / len(paths) for second in work])
+        rows.append([name, f"{speeds:,.0f}", f"{Spread.of_ratios(intake, seconds):.2f}", f"{cost:.2f}"])
+    print_table(["", "pictures a second", "× the intake", "ms of processor time"], rows)
     finish(options, record)
 
 

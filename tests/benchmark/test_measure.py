@@ -93,4 +93,4 @@ def test_differences() -> None:
     logits = np.array([[0.0, 4.0], [2.0, 3.0]])
     assert difference(logits, logits + [[0, 0], [0.4, 0]]) == pytest.approx(0.1)
     assert difference(logits, logits[:1]) == difference(logits, logits * np.nan) == float("inf")
-    assert difference(np.array([2.0, 0.5]), np.array([2.0, 0.6])) == pytest.approx(0.2)
+    assert difference(np.array([2.0, 1.5]), np.array([2.0, 1.6])) == pytest.approx(0.2)

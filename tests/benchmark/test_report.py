@@ -23,7 +23,9 @@ FACTS: dict[str, Any] = {
 
 
 def figures(title: str, *seconds: float, **more: Any) -> Figures:
-    return Figures(title, title.split()[0], **{"version": "1", "difference": 1e-6, "seconds": list(seconds), **more})
+    return Figures(
+        title, title.split()[0], 1e-3, **{"version": "1", "difference": 1e-6, "seconds": list(seconds), **more}
+    )
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def result() -> Result:
             figures("Torch late", 0.090, dropped=True),
             figures("Wrong", 0.001, difference=0.5, dropped=True),
             figures("Odd", 0.001, difference=float("inf"), dropped=True),
-            Figures("Broken", "Broken", problem="Broken ended with signal 9"),
+            Figures("Broken", "Broken", 1e-3, problem="Broken ended with signal 9"),
         ],
         peaks=[1e10, 1e10, 1e10],
         bandwidths=[2e10, 2.1e10, 1.9e10],

@@ -93,7 +93,7 @@ def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tup
 def test_pytorch(task: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     found, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
-    assert difference(right, found) < 1e-5
+    assert difference(right, found) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

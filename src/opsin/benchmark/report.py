@@ -10,8 +10,8 @@ from statistics import median
 from typing import Any
 
 import opsin
-from opsin.benchmark.cases import TRAIN
-from opsin.benchmark.measure import LIMIT, Figures, Result, Spread
+from opsin.benchmark.cases import INFER, TRAIN
+from opsin.benchmark.measure import LIMITS, Figures, Result, Spread
 from opsin.benchmark.scaling import Sweep
 from opsin.benchmark.scaling import rows as rows_of
 from opsin.engines.native import codegen
@@ -105,8 +105,8 @@ def markdown(results: Sequence[Result], facts: dict[str, Any]) -> str:
             lines = [_line(SUMMARY), _line(("---", "---:", "---:", "---", "---:", "---:", "---:"))]
             parts.append("\n".join([*lines, *map(_line, summary(chosen))]))
     parts.append(
-        f"{results[0].case.threads} threads each, in turns; medians, and ratios round by round. Results agree within "
-        f"{LIMIT:g}. 'Of peak' compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
+        f"{results[0].case.threads} threads each, in turns; medians, and ratios round by round. Logits agree within "
+        f"{LIMITS[INFER]:.1%} of their range, losses within {LIMITS[TRAIN]:.0%} of what a step changes. 'Of peak' compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from opsin import zoo
 from opsin.benchmark.cases import INFER, TRAIN, Case, prepare
-from opsin.benchmark.measure import Figures, Runner, Say, closing, take_turns
+from opsin.benchmark.measure import LIMITS, Figures, Runner, Say, closing, take_turns
 from opsin.benchmark.peers import Contender, Worker
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -94,7 +94,9 @@ def measure_sweep(sweep: Sweep, opsin: Contender, rounds: int, seconds: float, s
             say(f"{case} gets ready")
             folder = Path(name) / str(number)
             folder.mkdir()
-            runner = Runner(Figures(opsin.title, opsin.peer.title), Worker(opsin, case.threads, folder / "log"))
+            runner = Runner(
+                Figures(opsin.title, opsin.peer.title, LIMITS[case.task]), Worker(opsin, case.threads, folder / "log")
+            )
             runners.append(runner)
             runner.open(prepare(case, folder).request(case, opsin.mode))
         for number in range(rounds):

@@ -22,8 +22,8 @@ from opsin.nn.describe import BYTES
 if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
     from opsin.model import Model
 
-COPIES = 4
-"""Of every parameter in training: itself, its gradient and AdamW's two moments."""
+COPIES = 3
+"""Of every parameter in training: itself and AdamW's two moments."""
 
 
 def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
@@ -75,8 +75,8 @@ def _print_layers(description: nn.Description) -> None:
     typer.echo(
         f"\nOne picture needs {_bytes(numbers + description.inference_memory)}: {_bytes(numbers)} for the parameters, "
         f"{_bytes(description.inference_memory)} for activations.\n"
-        f"Training with AdamW needs {_bytes(COPIES * numbers)} for parameters, gradients and moments, "
-        f"and {_bytes(description.training_memory)} for each picture of the batch."
+        f"Training with AdamW keeps {_bytes(COPIES * numbers)} of parameters and moments; "
+        "--memory plans what a batch takes beside them."
     )
     note = "Multiply-adds and memory are for one picture; 'sees' is the receptive field in its pixels."
     if any(entry.copies > 1 for entry in entries):

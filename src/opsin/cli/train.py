@@ -6,31 +6,39 @@ import json
 import os
 import sys
 from contextlib import closing, nullcontext
-from dataclasses import replace
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import typer
 
+from opsin import reporting
 from opsin.cli.check import Line
-from opsin.cli.output import INTERRUPTED, print_heading
+from opsin.cli.output import INTERRUPTED, print_error, print_heading
 from opsin.cli.progress import Bar, Lines, clock
-from opsin.cli.sizes import parse_bytes
+from opsin.cli.sizes import parse_bytes, parse_seconds
 from opsin.cli.training import Options
 from opsin.data import Dataset, load
-from opsin.training import Event, Finished, Interrupted, Plan, Recipe, Run, Started, Training
-from opsin.training.plan import balanced_weights
+from opsin.data.sources import open_source
+from opsin.errors import OpsinError
+from opsin.model.file import check_writable
+from opsin.training import Event, Finished, Interrupted, Run, Started, Training, choose
+from opsin.training.amounts import duration, size
+from opsin.training.facts import Facts
 from opsin.training.resume import configuration, reopen
-from opsin.training.run import RECEIPT
+from opsin.training.run import RECEIPT, REPORT
+from opsin.training.wishes import Choice, Outline, Wishes
 
-NETWORK = "lenet5"
 BOARD = "opsin.training.tensorboard"
 
 
 def run(options: Options) -> int:
     """Trains, shows how it goes, and says where the model is."""
     training = reopen(Path(options.resume), threads=options.threads) if options.resume else _begun(options)
+    if training is None:
+        return 0
     folder = training.run.folder if training.run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
@@ -44,19 +52,46 @@ def run(options: Options) -> int:
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
     _conclude(training, last, folder)
+    if isinstance(last, Finished) and training.run and options.report:
+        _report(training, training.run)
     return 0
 
 
-def _begun(options: Options) -> Training:
-    """A new run. What cannot work is refused before there is a folder."""
+def _report(training: Training, made: Run) -> None:
+    """The account of the model. Whatever happens to it, the model is safe already."""
+    typer.echo()
+    try:
+        seconds = float(made.config.get("report_seconds", reporting.SECONDS))
+        account = reporting.write(made.folder, training.model, training.data, seconds=seconds)
+        for line in reporting.text(account):
+            typer.echo(line)
+        print_heading(f"\n{made.folder / REPORT}", " says more, with pictures.")
+    except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
+        print_error(f"the report could not be made ({error}); the model is complete without it")
+
+
+def _begun(options: Options) -> Training | None:
+    """A new run; None where only its plan was asked for. What cannot work is refused before there is a folder."""
+    begin = perf_counter()
     if options.tensorboard:
         import_module(BOARD)
-    source = str(options.data)
-    data = _load(source, options)
-    plan = _plan(options, data)
     out = Path(options.out) if options.out else None
-    training = Training(plan, data, out=out, threads=options.threads)
-    config = configuration(plan, data, source, out) | {"checkpoint_minutes": options.checkpoint_minutes}
+    if out:
+        check_writable(out)
+    source, wishes = str(options.data), _wishes(options)
+    outline = choose.outline(Facts.of(open_source(source)), wishes)
+    data = _load(source, outline, options)
+    choice = choose.choose(outline, data, wishes, perf_counter() - begin)
+    _explain(choice)
+    if options.plan_only:
+        return None
+    training = Training(choice.plan, data, out=out, deadline=choice.deadline, threads=options.threads)
+    config = configuration(choice.plan, data, source, out) | {
+        "reasons": list(choice.reasons),
+        "deadline": choice.deadline,
+        "report_seconds": choice.expected.report,
+        "checkpoint_minutes": options.checkpoint_minutes,
+    }
     made = training.run = Run.create(config, data.name, Path(options.run) if options.run else None)
     if data.receipt:
         made.write(f"{RECEIPT}.json", json.dumps(data.receipt.to_data(), indent=2, ensure_ascii=False) + "\n")
@@ -64,10 +99,22 @@ def _begun(options: Options) -> Training:
     return training
 
 
-def _load(source: str, options: Options) -> Dataset:
+def _wishes(options: Options) -> Wishes:
+    names = {field.name for field in fields(Wishes)} - {"budget", "memory"}
+    return Wishes(
+        **{name: getattr(options, name) for name in names},
+        budget=parse_seconds(options.budget) if options.budget else None,
+        memory=parse_bytes(options.memory) if options.memory else None,
+    )
+
+
+def _load(source: str, outline: Outline, options: Options) -> Dataset:
     """The data, with what was found in them where they are anybody's files."""
     shown = Line() if sys.stderr.isatty() else None
-    data = load(source, cache_size=parse_bytes(options.cache_size), on_progress=shown)
+    like = outline.preprocessing
+    data = load(
+        source, like, size=None if like else outline.size, cache_size=parse_bytes(options.cache_size), on_progress=shown
+    )
     if shown:
         shown.clear()
     if data.receipt and os.path.exists(source):
@@ -76,22 +123,14 @@ def _load(source: str, options: Options) -> Dataset:
     return data
 
 
-def _plan(options: Options, data: Dataset) -> Plan:
-    """The recipe, with what the options say."""
-    recipe = Recipe(
-        options.epochs, options.batch or Recipe.batch, _or(options.learning_rate, Recipe.learning_rate), options.seed
-    )
-    plan = recipe.plan(options.network or NETWORK, len(data.train))
-    stages = tuple(replace(stage, augment=options.augment or stage.augment) for stage in plan.stages)
-    weights = balanced_weights(data.train.counts()) if options.class_weights else plan.class_weights
-    return replace(
-        plan, stages=stages, ema=_or(options.ema, plan.ema), smoothing=_or(options.smoothing, plan.smoothing),
-        class_weights=weights, patience=options.patience or plan.patience,
-    )  # fmt: skip
-
-
-def _or(given: float | None, default: float) -> float:
-    return default if given is None else given
+def _explain(choice: Choice) -> None:
+    """What was chosen, and why, and what it will take."""
+    print_heading("Plan")
+    for reason in choice.reasons:
+        typer.echo(f"  - {reason}")
+    expected = choice.expected
+    took = f"{duration(expected.seconds)} of training, then {duration(expected.report)} at most for the report"
+    typer.echo(f"  Expected on this machine, by measurement: {took}; {size(expected.bytes)} of memory.\n")
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -250,17 +250,29 @@ def finish_tile(
     across = k.minimum(STEP, tiling.out_width - column)
     corner = (picture * tiling.out_height + row) * tiling.out_width + column
 
-    def vector(first: Operand, count: int) -> None:
+    def sums(first: Operand) -> list[list[Value]]:
         read = lambda i, j: k.load(m, (i * SIDE + j) * point + first, lanes)  # noqa: E731
-        for i, values in enumerate(both_axes(SIDE, SIDE, read, output_row)):
-            for j, value in enumerate(values):
-                k.store(patch, (i * STEP + j) * lanes, value)
+        return both_axes(SIDE, SIDE, read, output_row)
+
+    def whole(first: Operand, count: int) -> None:
+        for y, values in enumerate(sums(first)):
+            for x, value in enumerate(values):
+                at = (corner + y * tiling.out_width + x) * filters + first
+                epilogue.store(value, at, first, count)
+
+    def part(first: Operand, count: int) -> None:
+        for y, values in enumerate(sums(first)):
+            for x, value in enumerate(values):
+                k.store(patch, (y * STEP + x) * lanes, value)
         with k.loop(0, down) as y, k.loop(0, across) as x:
             value = k.load(patch, (y * STEP + x) * lanes, lanes)
             at = (corner + y * tiling.out_width + x) * filters + first
             epilogue.store(value, at, first, count)
 
-    over_lanes(k, filters, lanes, vector)
+    with k.when((down >= STEP) & (across >= STEP)) as inside:
+        over_lanes(k, filters, lanes, whole)
+    with k.otherwise(inside):
+        over_lanes(k, filters, lanes, part)
 
 
 @dataclass(frozen=True)

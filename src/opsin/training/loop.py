@@ -336,6 +336,7 @@ class Training:
         names = names_of(self.data, work.chosen(number, before.step + step - 1))
         kept = self.best or self.good
         if kept:
+            self._take(kept)
             self._save(kept, "diverged")
         text = diverged(work.stage, before, step, fault, trouble, names)
         if kept is None:
@@ -362,7 +363,7 @@ class Training:
 
     def _finished(self) -> Iterator[Event]:
         kept = self._result()
-        self.model.load_state(kept.state)
+        self._take(kept)
         if self.data.validation is None:
             test = next(epoch.held_out for epoch in self.memory.history if epoch.steps == kept.steps)
         else:
@@ -381,13 +382,21 @@ class Training:
                 kept = Kept(self.snapshot.memory.steps, self.work.network(self.snapshot.state))
             if self.run:
                 self._checkpoint(self.run)
+            self._take(kept)
             self._save(kept, "interrupted")
         return Interrupted(memory.epoch + (memory.step > 0), memory.steps)
 
-    def _save(self, kept: Kept, ended: str, test: Score | None = None) -> None:
-        """Makes `kept` the model, and saves it where it is wanted."""
+    def _take(self, kept: Kept) -> None:
+        """Makes `kept` the model, and has it say how sure it is by what validation shows."""
         self.model.load_state(kept.state)
+        if self.data.validation is not None:
+            self.model.calibrate(self.data.validation)
+
+    def _save(self, kept: Kept, ended: str, test: Score | None = None) -> None:
+        """Saves the model, which is `kept`, where it is wanted."""
         self.model.record = record(self.plan, self.data, self.memory.history, kept.steps, ended, test)
+        if self.data.validation is not None and len(self.data.validation):
+            self.model.calibrate(self.data.validation)
         for path in ([self.run.model] if self.run else []) + ([self.out] if self.out else []):
             save_model(self.model, path)
             self.saved = path

@@ -38,4 +38,4 @@ def planned_step(step: int, steps: int, epochs: int, cuts: tuple[Cut, ...]) -> i
             break
         place, begin = place + speed * (first - begin), first
         speed = (epochs * steps - place) / max(1, fewer * steps - first)
-    return min(round(place + speed * (step - begin)), max(step, epochs * steps - 1))
+    return min(round(place + speed * (step - begin)), epochs * steps - 1)
