@@ -106,7 +106,8 @@ def markdown(results: Sequence[Result], facts: dict[str, Any]) -> str:
             parts.append("\n".join([*lines, *map(_line, summary(chosen))]))
     parts.append(
         f"{results[0].case.threads} threads each, in turns; medians, and ratios round by round. Logits agree within "
-        f"{LIMITS[INFER]:.1%} of their range, losses within {LIMITS[TRAIN]:.0%} of what a step changes. 'Of peak' compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
+        f"{LIMITS[INFER]:.1%} of their range, losses within {LIMITS[TRAIN]:.0%} of what a step changes. 'Of peak' "
+        f"compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -51,9 +51,12 @@ def run(options: Options) -> int:
                 curves(last)
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
-    _conclude(training, last, folder)
+    _conclude(last, folder)
     if isinstance(last, Finished) and training.run and options.report:
         _report(training, training.run)
+    target = training.saved or folder
+    print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
+    typer.secho(f"  opsin predict {target} PICTURE", dim=True)
     return 0
 
 
@@ -65,7 +68,7 @@ def _report(training: Training, made: Run) -> None:
         account = reporting.write(made.folder, training.model, training.data, seconds=seconds)
         for line in reporting.text(account):
             typer.echo(line)
-        print_heading(f"\n{made.folder / REPORT}", " says more, with pictures.")
+        print_heading(f"\n{made.folder / REPORT}", " says more, with pictures.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be made ({error}); the model is complete without it")
 
@@ -154,14 +157,11 @@ def _introduce(data: Dataset, start: Started) -> None:
     typer.echo()
 
 
-def _conclude(training: Training, last: Event | None, folder: Path) -> None:
+def _conclude(last: Event | None, folder: Path) -> None:
     typer.echo()
-    target = training.saved or folder
     if isinstance(last, Interrupted):
         typer.echo(f"Stopped in epoch {last.epoch}, after step {last.step:,}. To go on:")
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.pictures / max(last.seconds, 1e-9):,.0f} pictures/s.")
         print_heading(f"{last.test.accuracy:.2%}", f" of the {last.test.pictures:,} test pictures right.")
-    print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
-    typer.secho(f"  opsin predict {target} PICTURE", dim=True)

@@ -10,7 +10,7 @@ import typer
 from opsin.cli.lazy import command
 from opsin.errors import UsageError
 
-TIME, PLAN, SURVIVE, OUT, MACHINE = "What it may take", "What to train", "Going on", "What comes out", "The machine"
+PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
 CHOSEN = "chosen by the data"
 KEPT = {"resume", "threads", "report"}
 """The options that a run takes when it goes on."""
@@ -44,7 +44,6 @@ class Options:
     threads: int | None = None
     cache_size: str = "5GB"
     plan_only: bool = False
-    plan_only: bool = False
 
 
 def train(
@@ -57,27 +56,6 @@ def train(
             help="Labelled pictures: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
         ),
     ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="How long everything may take, report and all: 90s, 10min, 2h.",
-            rich_help_panel=TIME,
-            show_default="10min",
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="How much memory it may take, such as 2GB.",
-            rich_help_panel=TIME,
-            show_default="what it needs",
-        ),
-    ] = None,
-    plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Say what would be done, and why, and stop.", rich_help_panel=TIME)
-    ] = False,
     network: Annotated[
         str | None, typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default=CHOSEN)
     ] = None,

@@ -10,7 +10,7 @@ from opsin.compiler.calls import Call
 from opsin.compiler.cluster import Cluster, clusters
 from opsin.compiler.delay import delay
 from opsin.compiler.lower import Lowering, lower_cluster
-from opsin.compiler.roles import AGAIN, UPDATE, directions
+from opsin.compiler.roles import AGAIN, FORWARD, UPDATE, directions
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.variables import in_place, place_inputs
@@ -109,9 +109,10 @@ def plan_simplified(
     start = len(lower.calls)
     lower.scope, lower.label = "", "copy"
     outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
+    copies = len(lower.calls)
     _update(lower, graph)
-    for call in lower.calls[start:]:
-        call.direction = UPDATE
+    for number, call in enumerate(lower.calls[start:], start):
+        call.direction = FORWARD if number < copies else UPDATE
     once, always = _prepared(lower.calls)
     setup = schedule(once, by_image=False)
     groups = setup + delay(schedule(always, by_image=batch >= CHUNK))

@@ -19,6 +19,10 @@ INDEPENDENT = 8
 """Sums that must be under way at once to keep two multiply-add units with a latency of four busy."""
 
 
+NEAR = 16 * 1024
+"""Numbers of the output's gradient that are used for every tap before the next ones: they stay in a near cache."""
+
+
 @dataclass(frozen=True)
 class Conv2dWeight(KernelSpec):
     """Partial weight gradients, an array (kh kw C/g K) a block.
@@ -55,10 +59,11 @@ class Conv2dWeight(KernelSpec):
                 else:
                     source, row = picture.plain(number)
                 gradient = k.offset(g, number * out_height * self.out_width * filters)
-                with k.loop(0, kernel) as r:
+                few = max(1, NEAR // (self.out_width * filters))
+                with k.loop(0, out_height, few) as y, k.loop(0, kernel) as r:
                     start = r * dilation - top
-                    first = first_inside(k, start, stride)
-                    last = first_outside(k, start, stride, height, out_height)
+                    first = k.maximum(y, first_inside(k, start, stride))
+                    last = k.minimum(y + few, first_outside(k, start, stride, height, out_height))
                     shifted = k.offset(source, start * row)
                     into = k.offset(sums, r * row_of_kernel)
                     self._row(k, target, shifted, row * stride, gradient, (first, last), into)
