@@ -107,7 +107,7 @@ def main() -> int:
     command.add_argument("--batch", type=int, default=8, metavar="N")
     command.add_argument("--steps", type=int, default=3, metavar="N")
     command.add_argument("--threads", type=int, default=2, metavar="N")
-    command.add_argument("--limits", type=int, nargs="*", default=[700, 550], metavar="MB", help="limits for Opsin")
+    command.add_argument("--limits", type=int, nargs="*", default=[700, 600], metavar="MB", help="limits for Opsin")
     options = command.parse_args()
     record = begin(options)
     runs = [("opsin", None), *(("opsin", 10**6 * limit) for limit in options.limits)]

@@ -60,7 +60,7 @@ def features(program: Any, preprocessing: Any, pixels: Any) -> Any:
 def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
     rows, found = [], []
     inputs, labels = train
-    honest = held_out_probabilities(inputs, labels, classes)
+    honest = held_out_probabilities(inputs, labels, classes, choose_penalty(inputs, labels, classes))
     for seed in range(draws):
         for kind in ("any class", "the likeliest"):
             random = np.random.default_rng(seed)
@@ -73,7 +73,8 @@ def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
                 others[np.arange(len(chosen)), labels[chosen]] = -1
                 noisy[chosen] = others.argmax(axis=1)
             start = perf_counter()
-            result = suspicion(held_out_probabilities(inputs, noisy, classes), noisy)
+            penalty = choose_penalty(inputs, noisy, classes)
+            result = suspicion(held_out_probabilities(inputs, noisy, classes, penalty), noisy)
             seconds = perf_counter() - start
             first = result.order[: round(LOOKED_AT * len(labels))]
             share = Share(int(np.isin(chosen, first).sum()), len(chosen))

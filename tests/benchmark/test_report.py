@@ -75,6 +75,11 @@ def test_without_peers_there_is_no_ratio(result: Result) -> None:
     ET.fromstring(bars([alone]))
 
 
+def test_slow_ones_have_digits_enough(result: Result) -> None:
+    result.opsin.seconds = [1.3, 1.3, 1.3]
+    assert report.rows(result)[0][2] == "12.3"
+
+
 def test_everything_is_in_the_data(result: Result) -> None:
     data = json.loads(json.dumps(report.to_data([result], FACTS), allow_nan=False))
     (found,) = data["results"]

@@ -237,7 +237,7 @@ def test_too_little_is_refused(tmp_path: Path) -> None:
         load(one)
     assert (
         str(caught.value)
-        == "one holds pictures of one class only ('cat'); training needs pictures of at least two classes"
+        == f"{one} holds pictures of one class only ('cat'); training needs pictures of at least two classes"
     )
     (one / "dog").mkdir()
     (one / "dog" / "1.png").write_text("no picture")

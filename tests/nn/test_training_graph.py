@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.errors import GraphError, ShapeError
+from opsin.errors import GraphError, ShapeError, UsageError
 from opsin.graph import BATCH, INT, Graph, Tensor, Type
 from opsin.nn.optimizers import SGD, AdamW
 from tests.nn.support import Of, loaded
@@ -139,3 +139,61 @@ def test_auxiliary_classifiers_are_trained_and_then_dropped() -> None:
     assert set(training.updates) == set(inference.variables) | helpers
     assert list(inference.outputs) == ["logits"]
     assert not helpers & set(inference.variables)
+
+
+TWO = nn.Sequential(
+    ("early", nn.Sequential(nn.Conv2d(4, 3, padding=1), nn.BatchNorm2d(), nn.ReLU(), nn.Dropout(0.5))),
+    ("late", nn.Sequential(nn.Conv2d(4, 3, padding=1), nn.BatchNorm2d(), nn.ReLU())),
+    ("head", nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(3))),
+)
+
+
+def test_frozen_layers_keep_everything() -> None:
+    graph = nn.training_graph(TWO, (2, 6, 6), SGD(momentum=0.9), frozen=("early",))
+    assert set(graph.parameters) == {"late.0.weight", "late.0.bias", "late.1.weight", "late.1.bias"} | {
+        "head.2.weight",
+        "head.2.bias",
+    }
+    assert not [name for name in graph.updates if "early" in name]
+    drawn = [node.scope for node in graph.nodes if node.op.name == "bernoulli"]
+    assert drawn == ["head.1"]
+    trained = [node for node in graph.nodes if node.op.name == "conv2d_weight"]
+    assert [node.scope for node in trained] == ["late.0"]
+    assert not [node for node in graph.nodes if node.op.name == "conv_transpose2d"], "nothing frozen needs a gradient"
+
+
+def test_a_frozen_norm_lets_gradients_through() -> None:
+    graph = nn.training_graph(TWO, (2, 6, 6), SGD(), frozen=("late.1",))
+    assert {"early.0.weight", "late.0.weight"} <= set(graph.updates)
+    assert not [name for name in graph.updates if name.startswith("late.1")]
+
+
+def test_an_unknown_frozen_layer_is_named() -> None:
+    with pytest.raises(UsageError, match=re.escape("the network has no layer 'earl'; did you mean 'early'?")):
+        nn.training_graph(TWO, (2, 6, 6), SGD(), frozen=("earl",))
+
+
+def test_features_and_their_step_do_what_the_whole_step_does(rng: np.random.Generator) -> None:
+    frozen = ("early", "late.0", "late.1")
+    network = nn.Sequential(*[(name, layer) for name, layer in TWO.layers if name != "head"], ("head", plain_head()))
+    whole = nn.training_graph(network, (2, 6, 6), SGD(momentum=0.9), frozen=frozen)
+    trunk, rest = nn.features_graphs(network, (2, 6, 6), SGD(momentum=0.9), frozen=frozen)
+    state = {name: rng.uniform(0.5, 1, t.shape) for name, t in whole.variables.items()}
+    pictures, labels = rng.normal(size=(5, 2, 6, 6)), rng.integers(0, 3, 5)
+    programs = [loaded(graph, 5, {n: state[n] for n in graph.variables}) for graph in (whole, trunk, rest)]
+    features = programs[1].run(pictures=pictures)["features"]
+    a = programs[0].run(pictures=pictures, labels=labels, learning_rate=0.1)
+    b = programs[2].run(pictures=features, labels=labels, learning_rate=0.1)
+    assert np.allclose(a["loss"], b["loss"]) and a["correct"] == b["correct"]
+    changed = programs[2].state()
+    assert all(np.allclose(value, programs[0].state()[name]) for name, value in changed.items())
+    assert set(changed) == set(rest.variables) < set(whole.variables)
+
+
+def plain_head() -> nn.Layer:
+    return nn.Sequential(nn.Flatten(), nn.Linear(3))
+
+
+def test_without_frozen_first_layers_there_are_no_features() -> None:
+    with pytest.raises(GraphError, match="freeze its first layers"):
+        nn.features_graphs(TWO, (2, 6, 6), SGD(), frozen=("head",))

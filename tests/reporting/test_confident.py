@@ -50,7 +50,7 @@ def test_flipped_labels_come_first() -> None:
     flipped = random.choice(800, 40, replace=False)
     labels = truth.copy()
     labels[flipped] = (truth[flipped] + random.integers(1, 5, 40)) % 5
-    shares = held_out_probabilities(features, labels, 5)
+    shares = held_out_probabilities(features, labels, 5, 3.0)
     found = suspicion(shares, labels)
     assert np.isin(flipped, found.order[:64]).mean() > 0.9
     assert 20 <= found.doubtful <= 50
@@ -60,7 +60,7 @@ def test_flipped_labels_come_first() -> None:
 def test_what_judges_a_picture_has_not_seen_it() -> None:
     random = np.random.default_rng(0)
     noise, labels = random.normal(size=(200, 300)).astype(np.float32), random.integers(0, 2, 200)
-    shares = held_out_probabilities(noise, labels, 2)
+    shares = held_out_probabilities(noise, labels, 2, 100.0)
     assert (shares.argmax(axis=1) == labels).mean() < 0.65, "noise cannot tell classes apart, unless labels leak"
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
@@ -75,8 +75,8 @@ def test_suspicion_by_hand() -> None:
 def test_more_pictures_help_until_they_do_not() -> None:
     classes = tuple("abcd")
     asked = blobs(800, 4, seed=9, apart=1.8)
-    few = learning_curve(blobs(40, 4, apart=1.8), asked, classes)
-    many = learning_curve(blobs(4000, 4, apart=1.8), asked, classes)
+    few = learning_curve(blobs(40, 4, apart=1.8), asked, classes, 3.0)
+    many = learning_curve(blobs(4000, 4, apart=1.8), asked, classes, 3.0)
     assert few is not None and many is not None
     assert [point.pictures for point in few.points] == [10, 20, 30, 40]
     assert few.points[-1].accuracy > few.points[0].accuracy + 0.03
@@ -88,7 +88,7 @@ def test_the_class_with_few_pictures_needs_more() -> None:
     features, labels = blobs(900, 3, apart=1.5)
     kept = (labels != 1) | (np.arange(900) < 60)
     asked = blobs(900, 3, seed=4, apart=1.5)
-    curve = learning_curve((features[kept], labels[kept]), asked, ("a", "b", "c"))
+    curve = learning_curve((features[kept], labels[kept]), asked, ("a", "b", "c"), 3.0)
     assert curve is not None
     assert curve.needy()[0] == 1
     assert curve.to_data()["need_pictures"][0] == "b"
@@ -96,4 +96,4 @@ def test_the_class_with_few_pictures_needs_more() -> None:
 
 def test_too_few_pictures_have_no_curve() -> None:
     features, labels = blobs(9, 3)
-    assert learning_curve((features, labels), blobs(30, 3), ("a", "b", "c")) is None
+    assert learning_curve((features, labels), blobs(30, 3), ("a", "b", "c"), 3.0) is None

@@ -19,7 +19,10 @@ from opsin.training.memory import Kept, Memory, Snapshot
 def snapshot(steps: int) -> Snapshot:
     random = np.random.default_rng(steps)
     history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
-    memory = Memory(1, 2, 3, steps, 8 * steps, 1e-7 / 3, 5, float("inf"), 0.1, 1, False, 77.7, history)
+    memory = Memory(
+        stage=1, epoch=2, step=3, steps=steps, pictures=8 * steps, losses=1e-7 / 3, correct=5, lowest=float("inf"),
+        factor=0.1, rewinds=1, stopped=True, cuts=((1, 4), (2, 3)), seconds=77.7, history=history,
+    )  # fmt: skip
     state = {
         "conv.weight": random.standard_normal((4, 3, 3, 3)).astype(np.float32).transpose(0, 2, 3, 1),
         "ema.step": np.array(steps, np.float32),

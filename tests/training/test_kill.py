@@ -14,8 +14,8 @@ from tests.training.kills import broken_run, finish, result, start
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
 OPTIONS: list[object] = [
-    "digits", "--epochs", 3, "--batch", 48, "--ema", 0.98, "--patience", 2, "--checkpoint-minutes", 0, "--threads", 1,
-    "--no-report",
+    "digits", "--network", "lenet5", "--epochs", 3, "--batch", 48, "--ema", 0.98, "--patience", 2,
+    "--checkpoint-minutes", 0, "--threads", 1, "--no-report",
 ]  # fmt: skip
 
 

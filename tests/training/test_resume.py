@@ -11,12 +11,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
+from opsin import nn
 from opsin.data import Dataset, load
 from opsin.engines.reference import Reference
 from opsin.errors import DataError, OpsinError, UsageError
 from opsin.graph import Graph
-from opsin.training import Interrupted, Plan, Rewound, Run, Stage, Started, Step, StoppedEarly, Training, Warning
+from opsin.training import (
+    Finished,
+    Interrupted,
+    Plan,
+    Rewound,
+    Run,
+    Shortened,
+    Stage,
+    Started,
+    Step,
+    StoppedEarly,
+    Training,
+    Warning,
+)
 from opsin.training.resume import configuration, reopen
 from opsin.training.runs import summary
 from tests.data.files import write_stripes
@@ -190,8 +205,47 @@ def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None
     assert stopped.epoch == len(results) == stopped.best + 2 < 30
     assert results.index(max(results)) + 1 == stopped.best
     assert training.model.record["steps"] == 4 * stopped.best
-    found = training.model.evaluate(stripes.validation or stripes.test)
-    assert (found.accuracy, -found.loss) == max(results)
+    assert stripes.validation is not None
+    assert training.model.evaluate(stripes.validation).accuracy == max(results)[0]
+
+
+def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(stripes: Dataset, tmp_path: Path) -> None:
+    plan = Plan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
+    rates: list[float] = []
+
+    class Watched(Reference):
+        def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
+            if "learning_rate" in inputs:
+                rates.append(float(np.asarray(inputs["learning_rate"])))
+            return super().run(**inputs)
+
+    def cut(done: int, epochs: int, an_epoch: float, left: float) -> int | None:
+        assert (an_epoch > 0, left <= 0) == (True, True)
+        return 4 if (done, epochs) == (2, 9) else None
+
+    training = Training(
+        plan,
+        stripes,
+        network=small_network(2),
+        deadline=0.0,
+        engine=lambda graph, batch, threads: Watched(graph, batch),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("opsin.training.loop.fewer_epochs", cut)
+        events = list(training)
+    assert [event for event in events if isinstance(event, Shortened)] == [Shortened("training", 2, 4, 9)]
+    schedule = nn.schedules.one_cycle(0.02, 36, 0.25)
+    assert len(rates) == 16
+    assert rates[:8] == [schedule(step) for step in range(8)]
+    assert rates[8] == schedule(8)
+    assert rates[-1] == schedule(32) < schedule(29)
+
+
+def test_without_time_one_epoch_remains(stripes: Dataset) -> None:
+    plan = Plan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
+    training = Training(plan, stripes, network=small_network(2), deadline=0.0, engine=reference)
+    assert isinstance(list(training)[-1], Finished)
+    assert len(training.history) == 1
 
 
 def test_the_moving_average_is_the_model(stripes: Dataset, tmp_path: Path) -> None:

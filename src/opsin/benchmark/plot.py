@@ -64,7 +64,7 @@ def _case(parts: list[str], result: Result, y: float, begin: float, scale: float
             f'<rect class="{kind}" x="{px(begin)}" y="{px(y)}" width="{px(middle * scale)}" height="{px(ROW - 3)}"/>'
             f'<path class="spread" d="M{px(begin + least * scale)} {px(centre)}H{px(begin + most * scale)}"/>'
         )
-        words = f"{rate(result, figures):,.0f} pictures/s"
+        words = f"{rate(result, figures)} pictures/s"
         parts.append(_text(begin + max(middle, most) * scale + 6, centre + 4, words, "faint"))
         y += ROW
     return y

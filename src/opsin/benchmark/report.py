@@ -61,7 +61,7 @@ def rows(result: Result) -> list[Row]:
         memory = f"{figures.memory / 1e6:,.0f} MB" if figures.memory else ""
         ratio = "dropped" if figures.dropped else against_best(result, figures)
         first = "" if figures is result.opsin else _difference(figures)
-        made.append((figures.title, times, f"{rate(result, figures):,.0f}", ratio, first, memory))
+        made.append((figures.title, times, rate(result, figures), ratio, first, memory))
     return made
 
 
@@ -77,9 +77,10 @@ def ratio(spread: Spread) -> str:
     return f"{spread.median:.2f} ({spread.least:.2f} to {spread.most:.2f})"
 
 
-def rate(result: Result, figures: Figures) -> float:
-    """Pictures a second."""
-    return result.case.batch / median(figures.seconds)
+def rate(result: Result, figures: Figures) -> str:
+    """Pictures a second, in three digits or more."""
+    number = result.case.batch / median(figures.seconds)
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def summary(results: Sequence[Result]) -> list[Row]:
@@ -88,8 +89,8 @@ def summary(results: Sequence[Result]) -> list[Row]:
     for result in results:
         best, spread, share = result.best, result.ratios, result.share_of_peak
         made.append((
-            result.case.network, str(result.case.batch), f"{rate(result, result.opsin):,.0f}",
-            best.title if best else "none", f"{rate(result, best):,.0f}" if best else "",
+            result.case.network, str(result.case.batch), rate(result, result.opsin),
+            best.title if best else "none", rate(result, best) if best else "",
             ratio(spread) if spread else "", f"{share:.0%}" if share else "",
         ))  # fmt: skip
     return made

@@ -67,7 +67,7 @@ def predict(
     ],
     json: AsJson = False,
 ) -> int:
-    """Say what a model sees in pictures: the label, its probability, and the runners-up."""
+    """Say what a model sees in pictures: the label, its probability and the runners-up, or that it does not know."""
     return command("predict")(model, pictures, json)
 
 

@@ -93,10 +93,10 @@ def _print_limit(plan: Plan, threads: int, most: int | None) -> None:
     if plan.is_complete:
         typer.echo(f"\n{taken}: nothing has to be computed again.")
     else:
+        price = f"{plan.recomputed / 1e6:,.1f} million multiply-adds more in a step ({percent(extra)})"
         typer.echo(
             f"\n{taken}: activations of the forward pass are computed again in the backward pass,\n"
-            f"{plan.recomputed / 1e9:,.2f} billion multiply-adds more in a step ({percent(extra)}). "
-            "The results are the same bits."
+            f"{price if plan.recomputed else 'which takes no multiply-add more'}. The results are the same bits."
         )
 
 

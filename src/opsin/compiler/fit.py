@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -27,6 +28,8 @@ class Planner:
     exact: bool
 
     def __call__(self, dropped: Sequence[Tensor]) -> Plan:
+        # Nodes and tensors refer to each other, so that plans tried before would stay in memory for long.
+        gc.collect()
         changed, copies = recompute(self.graph, dropped, self.batch)
         plan = plan_simplified(changed, self.batch, self.target, self.exact, copies)
         return replace(plan, recomputed=macs(changed) - macs(self.graph))
@@ -46,19 +49,20 @@ def fitted_plan(graph: Graph, batch: int, target: Target, threads: int, memory: 
     def size(plan: Plan) -> int:
         return plan.bytes_with(threads)
 
-    tried = [make([]), make(light)]
-    if size(tried[0]) <= memory:
-        return tried[0]
-    if size(tried[1]) <= memory:
+    plan = make([])
+    if size(plan) <= memory:
+        return plan
+    sizes = [size(plan), size(make(light))]
+    if sizes[1] <= memory:
         return _shortest([light[:n] for n in range(1, len(light) + 1)], make, lambda plan: size(plan) <= memory)
     found: list[Plan] = []
     for choices in _choices(items, light):
-        tried.append(make(choices[-1]))
-        if size(tried[-1]) <= memory:
+        sizes.append(size(make(choices[-1])))
+        if sizes[-1] <= memory:
             found.append(_shortest(choices, make, lambda plan: size(plan) <= memory))
     if found:
         return min(found, key=lambda plan: plan.recomputed)
-    least = size(min(tried, key=size))
+    least = min(sizes)
     raise CompileError(
         f"this takes at least {_megabytes(least)} with a batch of {batch}, even when activations are computed again "
         f"instead of kept; {_megabytes(memory)} were allowed: allow more, or take a smaller batch"

@@ -51,7 +51,7 @@ def load(
     begin = perf_counter()
     opened = open_source(source)
     if not isinstance(opened, Dataset):
-        return take_in(opened, os.path.realpath(source), like, size, seed, cache_size, on_progress)
+        return take_in(opened, os.path.realpath(source), like, size, seed, cache_size, on_progress, str(source))
     if size is not None and opened.shape[1:] != (size, size):
         height, width = opened.shape[1:]
         raise UsageError(f"{opened.name} is an array of {height} × {width}, which is used as it is; leave the size out")
@@ -66,21 +66,22 @@ def take_in(
     seed: int = 0,
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
+    path: str | None = None,
 ) -> Dataset:
-    """`load` of a source that is open; `key` is what the cache knows it by, such as its path."""
+    """`load` of a source that is open; `key` is what the cache knows it by, `path` what messages call it."""
     begin = perf_counter()
     decoding = Decoding((3, size, size)) if size else None
     if like is not None:
         decoding = Decoding(like.shape, like.crop)
     scanned = scan(source, key, decoding, like is None, cache_size, on_progress)
-    return _Intake(source, scanned, seed, like).dataset(begin)
+    return _Intake(source, scanned, seed, like, path or source.name).dataset(begin)
 
 
 class _Intake:
     """What a scan found, made into a dataset."""
 
-    def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None) -> None:
-        self.source, self.seed, self.like = source, seed, like
+    def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None, path: str) -> None:
+        self.source, self.seed, self.like, self.path = source, seed, like, path
         self.facts, self.cached = scanned.facts, scanned.cached
         self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
         self.classes, self.kept, strangers = self._classes(scanned.good)
@@ -97,7 +98,7 @@ class _Intake:
         for item in items:
             if listed and item.label not in listed:
                 raise DataError(
-                    f"the {item.part} part of {self.source.name} has a class '{item.label}' that its training part "
+                    f"the {item.part} part of {self.path} has a class '{item.label}' that its training part "
                     f"has not ({item.name}); name the classes alike"
                 )
         kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
@@ -125,9 +126,7 @@ class _Intake:
 
         train, validation, test = (pictures(part) for part in (TRAIN, VALIDATION, TEST))
         if not len(test):
-            raise DataError(
-                f"{self.source.name} has one picture of each class; at least two are needed, one to measure with"
-            )
+            raise DataError(f"{self.path} has one picture of each class; at least two are needed, one to measure with")
         counts = counts_of(parts, labels, classes)
         total = np.bincount(labels, minlength=len(classes))
         receipt = Receipt(
@@ -156,9 +155,8 @@ class _Intake:
         """`DataError` unless there are usable training pictures of two classes."""
         if len(self.classes) > 1:
             return
-        name = self.source.name
         what = f"pictures of one class only ('{self.classes[0]}')" if self.classes else "no pictures that can be used"
-        text = f"{name} holds {what}; training needs pictures of at least two classes"
+        text = f"{self.path} holds {what}; training needs pictures of at least two classes"
         if self.problems:
             first = self.problems[0]
             text += f".\n{len(self.problems):,} of its files cannot be used, such as {first.name}: {first.reason}"

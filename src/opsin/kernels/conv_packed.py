@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.kernels.conv import Window
-from opsin.kernels.panels import over_panels
+from opsin.kernels.panels import over_panels, panels
 from opsin.kernels.spec import KernelSpec, each, over_lanes
-from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
+from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile, over_rows, split
 from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 
@@ -29,8 +29,8 @@ class ConvPacked(KernelSpec):
 
     Arguments: x (N H W C), u (the weights kh kw C × K of `PackPanels`); H, W, OH, OW, stride and dilation down, top,
     left, count (N · OH · OW); where `spread`, the distances in the epilogue's arrays between pictures, rows and
-    columns of the output; the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels. Scratch: see
-    `scratch`.
+    columns of the output; the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels, for one of
+    `shares` shares of the panels, which go fastest. Scratch: see `scratch`.
     """
 
     window: Window
@@ -39,6 +39,7 @@ class ConvPacked(KernelSpec):
     pixels: int
     copies: bool
     spread: bool = False
+    shares: int = 1
     epilogue: Epilogue = PLAIN
 
     @property
@@ -50,11 +51,6 @@ class ConvPacked(KernelSpec):
         """Elements of scratch memory: the numbers under each window, and where each output goes."""
         return self.pixels * (self.depth * self.copies + self.spread) + target.lanes
 
-    def rows(self, target: Target) -> int:
-        """Rows of the register tile: as even as the block allows."""
-        most = (target.registers - 3) // 2
-        return -(-self.pixels // -(-self.pixels // most))
-
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_packed")
         x, u = k.buffer("x"), k.buffer("u")
@@ -64,7 +60,7 @@ class ConvPacked(KernelSpec):
         epilogue = self.epilogue.bind(k)
         places = Buffer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
         with k.loop(k.begin, k.end) as block:
-            first = block * self.pixels
+            first = block // self.shares * self.pixels
             count = k.minimum(self.pixels, total - first)
             if self.copies:
                 with k.loop(0, count) as p:
@@ -77,10 +73,10 @@ class ConvPacked(KernelSpec):
                     picture, row, column = (i * n for i, n in zip(_indices(first + p, sizes), steps, strict=True))
                     k.store(places, p, k.convert("i32", picture + row + column))
 
-            def at(p: Value, first: Value = first) -> Value:
+            def at(p: Operand, first: Value = first) -> Value:
                 return k.convert("index", k.load(places, p)) if self.spread else (first + p) * self.filters
 
-            self._multiply(k, target, left, u, count, at, epilogue)
+            self._multiply(k, target, left, u, count, at, epilogue, block % self.shares)
         return k.kernel()
 
     def _copy(self, k: Builder, lanes: int, x: Buffer, into: Buffer, sizes: list[Value], pixel: Value) -> None:
@@ -131,14 +127,15 @@ class ConvPacked(KernelSpec):
         left: Buffer,
         u: Buffer,
         count: Value,
-        at: Callable[[Value], Value],
+        at: Callable[[Operand], Value],
         epilogue: BoundEpilogue,
+        share: Value,
     ) -> None:
         """`at` gives the element where the output of a pixel of the block begins."""
-        lanes, rows = target.lanes, self.rows(target)
+        lanes, most = target.lanes, (target.registers - 3) // 2
         pair = 2 * lanes
 
-        def tile(row: Value, size: int, number: Operand, right: Buffer, run: Columns) -> None:
+        def tile(row: Operand, size: int, number: Operand, right: Buffer, run: Columns) -> None:
             sums = Tile(k, target, size, run)
             start = k.offset(left, row * self.depth)
             with k.loop(0, self.depth) as i:
@@ -151,13 +148,18 @@ class ConvPacked(KernelSpec):
 
         def panel(number: Operand, run: Columns) -> None:
             right = k.offset(u, number * (self.depth * pair))
-            done = count // rows * rows
-            with k.loop(0, done, rows) as row:
-                tile(row, rows, number, right, run)
-            with k.loop(done, count) as row:
-                tile(row, 1, number, right, run)
+            with k.when(count >= self.pixels) as full:
+                over_rows(k, split(self.pixels, most), lambda row, size: tile(row, size, number, right, run))
+            with k.otherwise(full):
+                done = count // most * most
+                with k.loop(0, done, most) as row:
+                    tile(row, most, number, right, run)
+                with k.loop(done, count) as row:
+                    tile(row, 1, number, right, run)
 
-        over_panels(k, self.filters, lanes, panel)
+        own = -(-panels(self.filters, target) // self.shares)
+        between = None if self.shares == 1 else (share * own, share * own + own)
+        over_panels(k, self.filters, lanes, panel, between)
 
 
 def _indices(pixel: Value, sizes: list[Value]) -> tuple[Value, Value, Value]:

@@ -17,6 +17,9 @@ from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 DEPTH = 128
 """Rows of the right operand that are packed at a time."""
 
+LONE, TURNS = 3, 8
+"""Rows of the left operand up to which the right one is not worth packing, and its rows that then go at a time."""
+
 
 @dataclass(frozen=True)
 class MatMulWide(KernelSpec):
@@ -36,6 +39,11 @@ class MatMulWide(KernelSpec):
         """Float32 elements of scratch memory: panels and sums."""
         return (DEPTH + self.rows) * self.width
 
+    @property
+    def packs(self) -> bool:
+        """Whether enough rows use what would be packed."""
+        return self.turned or self.rows > LONE
+
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")
         a, b = k.buffer("a"), k.buffer("b")
@@ -52,12 +60,13 @@ class MatMulWide(KernelSpec):
                 k.store(sums, i, k.spread(0.0, target.lanes))
             with k.loop(0, depth, DEPTH) as done:
                 length = k.minimum(DEPTH, depth - done)
-                if self.turned:
-                    self._pack_turned(k, target, k.offset(stripe, done), b_step, packed, length, across)
-                else:
-                    self._pack(k, target, k.offset(stripe, done * b_step), b_step, packed, length, across)
                 left = k.offset(a, first * a_row + done)
-                self._multiply(k, target, left, a_row, packed, sums, length, across, count)
+                if not self.packs:
+                    self._stream(k, target, left, a_row, k.offset(stripe, done * b_step), b_step, sums, length, across)
+                else:
+                    pack, source = (self._pack_turned, done) if self.turned else (self._pack, done * b_step)
+                    pack(k, target, k.offset(stripe, source), b_step, packed, length, across)
+                    self._multiply(k, target, left, a_row, packed, sums, length, across, count)
             with k.loop(0, count) as row:
                 at = (first + row) * self.n + column
 
@@ -67,6 +76,42 @@ class MatMulWide(KernelSpec):
 
                 _over(k, across, target.lanes, self.n % target.lanes, finish)
         return k.kernel()
+
+    def _stream(
+        self,
+        k: Builder,
+        target: Target,
+        left: Buffer,
+        a_row: Value,
+        source: Buffer,
+        b_step: Value,
+        sums: Buffer,
+        length: Value,
+        across: Value,
+    ) -> None:
+        """Adds the product of some rows of the stripe to the sums of the block, read where they lie."""
+        lanes = target.lanes
+
+        def turns(first: Value, count: int) -> None:
+            factors = [
+                [k.spread(k.load(left, r * a_row + first + i), lanes) for i in range(count)] for r in range(self.rows)
+            ]
+
+            def vector(j: Operand, n: int) -> None:
+                totals = [k.load(sums, r * self.width + j, lanes) for r in range(self.rows)]
+                for i in range(count):
+                    value = k.load(source, (first + i) * b_step + j, lanes, n)
+                    totals = [k.fma(f[i], value, total) for f, total in zip(factors, totals, strict=True)]
+                for r, total in enumerate(totals):
+                    k.store(sums, r * self.width + j, total)
+
+            _over(k, across, lanes, self.n % lanes, vector)
+
+        whole = length // TURNS * TURNS
+        with k.loop(0, whole, TURNS) as first:
+            turns(first, TURNS)
+        with k.loop(whole, length) as first:
+            turns(first, 1)
 
     def _pack(
         self, k: Builder, target: Target, source: Buffer, step: Value, into: Buffer, length: Value, across: Value

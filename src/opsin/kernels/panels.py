@@ -20,9 +20,24 @@ def padded(columns: int, width: int) -> int:
     return -(-columns // width) * width
 
 
-def over_panels(k: Builder, columns: int, lanes: int, body: Callable[[Operand, Columns], None]) -> None:
-    """Runs `body(number, columns of the panel)` for every panel of two vectors."""
+def over_panels(
+    k: Builder,
+    columns: int,
+    lanes: int,
+    body: Callable[[Operand, Columns], None],
+    between: tuple[Value, Value] | None = None,
+) -> None:
+    """Runs `body(number, columns of the panel)` for every panel of two vectors, or for those `between` two numbers."""
     whole, rest = divmod(columns, 2 * lanes)
+    if between is not None:
+        if whole:
+            with k.loop(between[0], k.minimum(between[1], whole)) as number:
+                body(number, Columns(0, 1, 2, lanes))
+        if rest:
+            vectors = -(-rest // lanes)
+            with k.when((between[0] <= whole) & (between[1] > whole)):
+                body(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
+        return
     if whole == 1:
         body(0, Columns(0, 1, 2, lanes))
     elif whole:

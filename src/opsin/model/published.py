@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn, zoo
@@ -62,7 +63,8 @@ def pretrained(
 def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     """How the variables of a network's `graph` begin: as its layers say, or with the published weights it asks for.
 
-    Where it tells other than ImageNet's classes apart, the layer that gives the logits begins as it says itself.
+    Where it tells other than ImageNet's classes apart, the layer that gives the logits begins as zeros: what it is given
+    means something already, and random answers would only have to be unlearnt.
     """
     state = nn.initial_state(graph, seed)
     if network.pretrained is None:
@@ -73,7 +75,8 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
         needed = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
         heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
-        return state | fit(_without(needed, heads), idle, _without(found, heads))
+        blank = {name: np.zeros_like(state[name]) for name in heads}
+        return state | blank | fit(_without(needed, heads), idle, _without(found, heads))
 
 
 def at_hand(name: str) -> bool:

@@ -22,10 +22,8 @@ def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
     known = list(paths)
     for layer in layers:
         if layer not in known:
-            near = get_close_matches(layer, known, 3)
-            raise UsageError(
-                f"the network has no layer '{layer}'" + (f"; did you mean {' or '.join(near)}?" if near else "")
-            )
+            near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(layer, known, 1))
+            raise UsageError(f"the network has no layer '{layer}'{near}")
     chosen = set(layers)
     return {path for path in known if not chosen.isdisjoint(lineage(path))}
 

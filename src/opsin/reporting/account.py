@@ -21,6 +21,7 @@ from opsin.reporting.findings import Known, Look, Seen, Suspects, cells, confide
 from opsin.reporting.gallery import Album
 from opsin.reporting.history import Moment, moments
 from opsin.reporting.learning_curve import LearningCurve, learning_curve
+from opsin.reporting.logistic import choose_penalty
 from opsin.reporting.robustness import KINDS, Robustness, robustness
 from opsin.reporting.speed import Speed, measure
 from opsin.reporting.statistics import ClassFigures, Reliability, Share, class_figures, reliability
@@ -151,10 +152,11 @@ def _of_features(
     labels, truth = model.numbers(seen), look.labels[asked_order[: len(asked)]]
     if len(labels) < FEWEST or (np.bincount(labels) > 1).sum() < 2:
         return None, None
-    shares = held_out_probabilities(features, labels, len(model.labels))
+    penalty = choose_penalty(features, labels, len(model.labels))
+    shares = held_out_probabilities(features, labels, len(model.labels), penalty)
     train = Look("train", seen, labels, shares, model.labels, order[: len(features)])
     doubts = suspects(train, len(data.train), trunk.published, album)
-    return doubts, learning_curve((features, labels), (asked, truth), model.labels)
+    return doubts, learning_curve((features, labels), (asked, truth), model.labels, penalty)
 
 
 def _trunk(model: Model) -> Trunk | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.reporting.logistic import Floats, choose_penalty, fit, folds
+from opsin.reporting.logistic import Floats, fit, folds, side_by_side
 
 FOLDS = 5
 
@@ -33,15 +33,17 @@ class Suspicion:
     doubtful: int
 
 
-def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
+def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int, penalty: float) -> NDArray[np.float64]:
     """For N pictures (features N × F) the probability of each class, by heads that were not fitted on them."""
     fold = folds(labels, FOLDS)
-    penalty = choose_penalty(features, labels, classes)
     shares = np.empty((len(labels), classes))
-    for number in range(FOLDS):
+
+    def judge(number: int) -> None:
         inside = fold != number
         head = fit(features[inside], labels[inside], classes, penalty)
         shares[~inside] = head.probabilities(features[~inside])
+
+    side_by_side(judge, FOLDS)
     return shares
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.reporting.logistic import Floats, choose_penalty, fit, folds
+from opsin.reporting.logistic import Floats, fit, folds, side_by_side
 from opsin.reporting.statistics import Share
 
 QUARTERS = 4
@@ -75,7 +75,10 @@ class LearningCurve:
 
 
 def learning_curve(
-    train: tuple[Floats, NDArray[Any]], held_out: tuple[Floats, NDArray[Any]], classes: tuple[str, ...]
+    train: tuple[Floats, NDArray[Any]],
+    held_out: tuple[Floats, NDArray[Any]],
+    classes: tuple[str, ...],
+    penalty: float,
 ) -> LearningCurve | None:
     """From features N × F and labels N of the training and the held-out pictures; None where they are too few.
 
@@ -85,25 +88,30 @@ def learning_curve(
     counts = np.bincount(labels, minlength=len(classes))
     if counts[counts > 0].min(initial=QUARTERS) < QUARTERS or not len(held_out[1]) or (counts > 0).sum() < 2:
         return None
-    penalty = choose_penalty(features, labels, len(classes))
     part = folds(labels, QUARTERS)
-    points, right = [], np.zeros(0, bool)
+    runs = [(quarters, draw) for quarters in range(1, QUARTERS) for draw in range(DRAWS)] + [(QUARTERS, 0)]
+
+    def right(number: int) -> NDArray[np.bool_]:
+        """Which of the held-out pictures are right after learning from the quarters of this run."""
+        quarters, draw = runs[number]
+        inside = np.isin(part, (draw + np.arange(quarters)) % QUARTERS)
+        # The penalty is relative to the number of pictures, or small parts would be held back more.
+        head = fit(features[inside], labels[inside], len(classes), penalty * quarters / QUARTERS)
+        found: NDArray[np.bool_] = head.logits(held_out[0]).argmax(axis=1) == held_out[1]
+        return found
+
+    results = side_by_side(right, len(runs))
+    points = []
     for quarters in range(1, QUARTERS + 1):
-        rows = []
-        for draw in range(DRAWS if quarters < QUARTERS else 1):
-            inside = np.isin(part, (draw + np.arange(quarters)) % QUARTERS)
-            # The penalty is relative to the number of pictures, or small parts would be held back more.
-            head = fit(features[inside], labels[inside], len(classes), penalty * quarters / QUARTERS)
-            right = head.logits(held_out[0]).argmax(axis=1) == held_out[1]
-            rows.append([right.mean(), *_recalls(right, held_out[1], len(classes))])
-        accuracy, *recalls = np.mean(rows, axis=0)
-        points.append(Point(int((part < quarters).sum()), float(accuracy), tuple(float(each) for each in recalls)))
-    found = np.bincount(held_out[1], weights=right, minlength=len(classes))
+        mine = [result for result, run in zip(results, runs, strict=True) if run[0] == quarters]
+        recalls = np.mean([_recalls(result, held_out[1], len(classes)) for result in mine], axis=0)
+        points.append(Point(int((part < quarters).sum()), float(np.mean(mine)), tuple(map(float, recalls))))
+    last = results[-1]
+    found = np.bincount(held_out[1], weights=last, minlength=len(classes))
     asked = np.bincount(held_out[1], minlength=len(classes))
     shares = tuple(Share(int(a), int(b)) for a, b in zip(found, asked, strict=True))
-    return LearningCurve(
-        classes, tuple(points), tuple(int(n) for n in counts), shares, Share(int(right.sum()), len(right))
-    )
+    accuracy = Share(int(last.sum()), len(last))
+    return LearningCurve(classes, tuple(points), tuple(int(n) for n in counts), shares, accuracy)
 
 
 def _recalls(right: NDArray[np.bool_], labels: NDArray[Any], classes: int) -> NDArray[np.float64]:

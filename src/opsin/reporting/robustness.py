@@ -27,7 +27,7 @@ from opsin.reporting.statistics import Share
 SPOILING, SAMPLING = 103, 104
 """What random numbers are for (see `opsin.data.counter`)."""
 
-MOST = 1000
+MOST = 400
 """More pictures would tell little more."""
 LEAST = 30
 """With fewer pictures than this, what they say is mostly chance, and is left out."""

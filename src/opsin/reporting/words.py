@@ -131,7 +131,7 @@ def more_pictures(account: Account) -> str:
     if abs(curve.gain) < noise / 4:
         text += f", but {curve.accuracy.total:,} held-out pictures are too few to be sure"
     needy = [f"{curve.classes[n]} ({curve.counts[n]:,})" for n in curve.needy()[:CONFUSED]]
-    return f"{text}. Most in need of more: {listed(needy)}." if needy else f"{text}."
+    return f"{text}. Most in need of more: {listed(needy)}." if needy and curve.gain >= WORTH else f"{text}."
 
 
 def fragility(account: Account) -> str:

@@ -10,7 +10,7 @@ from opsin.compiler.lower.pointwise import BoundTail, Draft, bind_epilogue, draf
 from opsin.compiler.views import Places, View, row_major
 from opsin.graph import Node, Tensor
 from opsin.kernels.matmul import MatMul
-from opsin.kernels.matmul_wide import MatMulWide
+from opsin.kernels.matmul_wide import LONE, MatMulWide
 from opsin.kernels.tile import most_rows
 
 LARGE = 2**17
@@ -62,7 +62,8 @@ def _wide(lower: Lowering, a: View, b: View, tail: BoundTail, macs: int) -> None
     """A product whose right operand is read once, in stripes."""
     (m, depth), n = a.shape, b.shape[1]
     pair = 2 * lower.target.lanes
-    width = min(STRIPE, -(-n // (PARALLEL * pair)) * pair)
+    stripes, most = (PARALLEL, STRIPE) if m > LONE else (PARALLEL // 2, 2 * STRIPE)  # longer runs for what is just read
+    width = min(most, -(-n // (stripes * pair)) * pair)
     groups = -(-m // ROWS)
     rows = -(-m // groups)
     turned = b.strides[1] != 1

@@ -84,8 +84,12 @@ def _convolve(
     count = x.shape[0] * out[0] * out[1]
     in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.padded and geometry.top == 0
     in_place = (in_place and out == (geometry.height, geometry.width)) or not depth
-    pixels = max(1, min(PIXELS, -(-count // PARALLEL)))
-    spec = ConvPacked(window, kernel[0], geometry.filters, pixels, not in_place, place is not None, tail.epilogue)
+    pixels = -(-count // -(-count // PIXELS))
+    blocks = -(-count // pixels)
+    shares = min(panels(geometry.filters, lower.target), -(-PARALLEL // blocks))
+    spec = ConvPacked(
+        window, kernel[0], geometry.filters, pixels, not in_place, place is not None, shares, tail.epilogue
+    )
     words = [geometry.height, geometry.width, *out, geometry.stride[0], geometry.dilation[0]]
     arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count]
     if place is None:
@@ -97,7 +101,7 @@ def _convolve(
         for view, kind in zip(tail.arguments, [*tail.epilogue.operands, *("same" for _ in tail.results)], strict=True):
             arguments.append(view.sliced(starts, view.shape, steps) if kind == "same" else view)
     reads = [x, u, *tail.own, *tail.shared]
-    lower.free(spec, arguments, reads, tail.results, -(-count // pixels), spec.scratch(lower.target), macs)
+    lower.free(spec, arguments, reads, tail.results, blocks * shares, spec.scratch(lower.target), macs)
 
 
 def divisor(count: int, most: int) -> int:

@@ -37,7 +37,7 @@ HUE = 12.0
 MOST_PAIRS = 2**30
 """So many pairs of hashes are compared at most, which takes about half a minute."""
 
-BLOCK = 2**16
+BLOCK = 2**14
 """Pairs of thumbnails that are compared at a time."""
 
 
@@ -154,9 +154,9 @@ def _close(
 
 
 def _spread(begin: NDArray[np.intp], count: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The numbers i, each `count[i]` times, and beside them begin[i], begin[i] + 1, …; about a million at a time."""
+    """The numbers i, each `count[i]` times, and beside them begin[i], begin[i] + 1, …; about 262,144 at a time."""
     ends = np.cumsum(count)
-    blocks = np.searchsorted(ends, np.arange(0, count.sum(), 2**20), side="right")
+    blocks = np.searchsorted(ends, np.arange(0, count.sum(), 2**18), side="right")
     for low, high in zip(blocks, [*blocks[1:], len(begin)], strict=False):
         some = count[low:high]
         first = np.repeat(np.arange(low, high), some)

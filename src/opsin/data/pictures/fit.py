@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from opsin.data.pictures.shrink import shrink
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's, which smooth where a picture becomes smaller."""
@@ -24,8 +28,8 @@ class Crop:
     interpolation: str
     """A key of `INTERPOLATIONS`."""
 
-    def apply(self, image: Image.Image, height: int, width: int) -> Image.Image:
-        """The middle of the resized picture, `height` × `width`."""
+    def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+        """The middle of the resized picture, uint8 C×`height`×`width`."""
         shorter = min(image.size)
         if max(image.size) > MOST_LONG * shorter:  # resized whole it could take any amount of memory
             most = MOST_LONG * shorter
@@ -33,9 +37,23 @@ class Crop:
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
         resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)
-        return resized.crop((left, top, left + width, top + height))
+        return planes(resized.crop((left, top, left + width, top + height)))
 
 
-def fit(image: Image.Image, height: int, width: int) -> Image.Image:
-    """As much of the picture as has these proportions, from its middle, `height` × `width`."""
-    return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """As much of the picture as has these proportions, from its middle, uint8 C×`height`×`width`; bicubic."""
+    wide = min(image.width, image.height * width / height)
+    high = min(image.height, image.width * height / width)
+    left, top = (image.width - wide) / 2, (image.height - high) / 2
+    box = (left, top, left + wide, top + high)
+    if (image.height, image.width) != (height, width):
+        made = shrink(image, box, height, width)
+        if made is not None:
+            return made
+    return planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
+
+
+def planes(image: Image.Image) -> NDArray[np.uint8]:
+    """A grey or RGB image as uint8 C×H×W."""
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -74,9 +74,7 @@ def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: C
     with _explained(data, name), _opened(data, name, DRAFT * least) as image:
         image.load()
         decoded = plain(upright(image), "L" if channels == 1 else "RGB")
-        fitted = crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
-        pixels = np.asarray(fitted, np.uint8).reshape(height, width, channels)
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
 
 
 def _size(image: ImageFile) -> tuple[int, int]:

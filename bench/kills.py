@@ -1,0 +1,58 @@
+"""SIGKILL at random moments: whether runs that go on end with the bits of one that was never broken.
+
+    PYTHONPATH=src:. python bench/kills.py [--kills 50] [--each 7] [--epochs 4] [--seed 0] [--json FILE]
+
+LeNet-5 learns the built-in digits in processes of its own, with a checkpoint at every look at the parameters, a moving
+average and early stopping. Each run is killed up to `--each` times, at moments drawn from the seed, and goes on with
+`opsin train --resume`; then the whole model file, everything in the last checkpoint (parameters, optimizer, average)
+and the history in the log are compared with those of an unbroken run. The exit code is 1 unless all are the same.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+from common import begin, finish, parser, print_table
+from tests.training.kills import broken_run, result, start
+from tests.training.kills import finish as wait_for
+
+from opsin.training.runs import summary
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--each", type=int, default=7, help="kills of one run, at most")
+    options.add_argument("--epochs", type=int, default=4)
+    options.add_argument("--seed", type=int, default=0)
+    chosen = options.parse_args()
+    record, moments, rows, done = begin(chosen), random.Random(chosen.seed), [], 0
+    arguments: list[object] = [
+        "digits", "--network", "lenet5", "--epochs", chosen.epochs, "--batch", 48, "--ema", 0.98, "--patience", 3,
+        "--checkpoint-minutes", 0, "--no-report",
+    ]  # fmt: skip
+    started = perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wait_for(start(*arguments, "--run", folder / "whole"))
+        expected, seconds = result(folder / "whole"), summary(folder / "whole").seconds
+        while done < chosen.kills:
+            run = folder / f"run{len(rows)}"
+            kills = broken_run(run, arguments, min(chosen.each, chosen.kills - done), seconds, moments)
+            done += kills
+            rows.append((kills, result(run) == expected))
+    print_table(("run", "kills", "the same bits"), [(str(n), str(k), str(same)) for n, (k, same) in enumerate(rows)])
+    same = all(same for _, same in rows)
+    print(
+        f"\n{done} kills in {len(rows)} runs, {perf_counter() - started:.0f} s: {'all' if same else 'NOT all'} the same"
+    )
+    finish(chosen, {**record, "runs": [{"kills": k, "same": same} for k, same in rows], "same": same})
+    sys.exit(0 if same else 1)
+
+
+if __name__ == "__main__":
+    main()

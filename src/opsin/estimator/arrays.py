@@ -1,0 +1,191 @@
+"""From arrays as people have them to pictures of bytes.
+
+| X | holds |
+|---|---|
+| N×H×W | grey pictures |
+| N×H×W×C, N×C×H×W | with 1 or 3 channels, last or first |
+| N×F | flattened pictures of `image_shape`, or square grey ones; other features fill a square row by row |
+
+Bytes (uint8) are used as they are. Of all other numbers the least and the largest in the training pictures become 0 and
+255, those between are rounded to whole steps, and what lies outside later is taken for the nearest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, isqrt, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.estimator.problems import InputError, KindError
+from opsin.graph import show
+
+CHANNELS = (1, 3)
+LEAST = 12
+"""Smaller pictures are enlarged to this side or a little more, as networks of the zoo need room to pool."""
+
+COLOUR_FROM = 8
+"""From this side on, rows of 3 · side² numbers may be flattened colour pictures, and nobody knows in which order."""
+
+ROWS = 1024
+"""Pictures that are scaled at a time, so that the working copy stays small."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one of the arrays of shape `sample` becomes a picture.
+
+    `laid` is how its numbers are laid out in order (H×W, H×W×C or C×H×W), `axis` where its channels are then (None:
+    there is but one). `low` and `high` become 0 and 255 (None: bytes stay). `factor`: each pixel becomes so many by so
+    many. `picture`: the numbers are pixels, not features laid out in a square.
+    """
+
+    sample: Shape
+    laid: Shape
+    axis: int | None
+    low: float | None
+    high: float | None
+    factor: int
+    picture: bool
+
+    @classmethod
+    def of(cls, x: NDArray[Any], image_shape: Shape | None, enlarge: bool) -> Form:
+        """For training pictures `x`; `enlarge` small ones. `InputError` where it cannot be told what they show."""
+        laid, picture = _laid(x.shape[1:], image_shape)
+        axis = _channel_axis(laid)
+        sides = [side for place, side in enumerate(laid) if place != axis]
+        factor = ceil(LEAST / min(sides)) if enlarge else 1
+        low = high = None
+        if x.dtype != np.uint8:
+            low, high = float(np.min(x)), float(np.max(x))
+            if not np.isfinite(high - low):
+                raise _unfinite(np.array([low, high]))
+        return cls(x.shape[1:], laid, axis, low, high, factor, picture)
+
+    def pixels(self, x: NDArray[Any], name: str) -> NDArray[np.uint8]:
+        """uint8 N×C×H×W of `x`, which `checked` gave; `InputError` where it does not fit what `name` learnt from."""
+        if x.shape[1:] != self.sample:
+            if x.ndim == 2 and len(self.sample) == 1:
+                raise InputError(
+                    f"X has {x.shape[1]} features, but {name} is expecting {self.sample[0]} features as input"
+                )
+            raise InputError(f"X holds arrays of {show(x.shape[1:])}, but {name} learnt from {show(self.sample)}")
+        rows = np.zeros((len(x), prod(self.laid)), np.uint8)  # features may be fewer than there is room for
+        for first in range(0, len(x), ROWS):
+            part = x[first : first + ROWS].reshape(len(x[first : first + ROWS]), -1)
+            rows[first : first + ROWS, : part.shape[1]] = self._bytes(part)
+        made = rows.reshape(len(x), *self.laid)
+        made = made[:, None] if self.axis is None else np.moveaxis(made, self.axis + 1, 1)
+        if self.factor > 1:
+            made = made.repeat(self.factor, axis=2).repeat(self.factor, axis=3)
+        return np.ascontiguousarray(made)
+
+    def _bytes(self, part: NDArray[Any]) -> NDArray[np.uint8]:
+        if self.low is None or self.high is None:
+            if part.dtype != np.uint8:
+                raise InputError(f"X is {part.dtype}, but training was on bytes; give uint8 from 0 to 255 again")
+            return part
+        exact = part.astype(np.float64)
+        if not np.isfinite(exact).all():
+            raise _unfinite(exact)
+        scaled = (exact - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
+        made: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+        return made
+
+
+def checked(x: Any) -> NDArray[Any]:
+    """`x` as an array of real numbers with a row for each picture; `InputError` says what is wrong with it."""
+    if hasattr(x, "toarray"):
+        raise InputError("X is a sparse matrix, which is not supported; give X.toarray()")
+    array = _numbers(x)
+    if array.ndim < 2:
+        raise InputError(
+            f"X is {'one number' if array.ndim == 0 else f'a row of {len(array)} numbers'}. Reshape your data: "
+            "X.reshape(1, -1) if it is one flattened picture, X[None] if it is one picture"
+        )
+    if not len(array):
+        raise InputError("Found array with 0 sample(s): X holds no pictures, while a minimum of 1 is required.")
+    if not array.size:
+        raise InputError(
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required: "
+            "the pictures in X have no pixels"
+        )
+    return array
+
+
+def _numbers(x: Any) -> NDArray[Any]:
+    """`x` as an array of bool, whole or real numbers."""
+    try:
+        array = np.asarray(x)
+        if array.dtype.kind in "buif":
+            return array
+        if array.dtype.kind != "c":
+            return array.astype(np.float64)
+    except TypeError as error:
+        raise KindError(f"X holds something that is no number ({error})") from None
+    except ValueError as error:
+        raise InputError(f"X is not an array of numbers, all pictures of one size ({error})") from None
+    raise InputError("Complex data not supported: pixels are real numbers")
+
+
+def _laid(sample: Shape, image_shape: Shape | None) -> tuple[Shape, bool]:
+    """How a sample's numbers are laid out, and whether they are a picture's."""
+    if image_shape is not None:
+        laid = _given(image_shape)
+        if sample != laid and (len(sample) != 1 or sample[0] != prod(laid)):
+            numbers = f"{sample[0]} features" if len(sample) == 1 else f"arrays of {show(sample)}"
+            raise InputError(f"X has {numbers}, but image_shape={laid} needs {prod(laid)}; give the shape of a picture")
+        return laid, True
+    if len(sample) > 1:
+        return sample, True
+    count = sample[0]
+    side = isqrt(count)
+    third = isqrt(count // 3)
+    if third >= COLOUR_FROM and 3 * third**2 == count:
+        raise InputError(
+            f"X has {count} features, which may be colour pictures of {third} × {third}; say how they lie: "
+            f"image_shape=({third}, {third}, 3) where red, green and blue of a pixel follow each other, "
+            f"image_shape=(3, {third}, {third}) where all of red comes first"
+        )
+    return ((side, side), True) if side**2 == count else ((side + 1, side + 1), False)
+
+
+def _given(image_shape: Any) -> Shape:
+    try:
+        laid = tuple(int(side) for side in image_shape)
+    except (TypeError, ValueError):
+        laid = ()
+    if len(laid) not in (2, 3) or min(laid) < 1:
+        raise InputError(
+            f"image_shape must be (height, width), (height, width, channels) or (channels, height, width), "
+            f"not {image_shape!r}"
+        )
+    return laid
+
+
+def _channel_axis(laid: Shape) -> int | None:
+    """Where the channels are; `InputError` where that cannot be."""
+    if len(laid) == 2:
+        return None
+    if len(laid) == 3:
+        first, last = (laid[axis] in CHANNELS for axis in (0, 2))
+        if first != last:
+            return 0 if first else 2
+        if first:
+            raise InputError(
+                f"the pictures are {show(laid)}, in which the channels could be first or last; "
+                "give grey ones without channels, and others larger"
+            )
+    raise InputError(
+        f"X holds arrays of {show(laid)}; give pictures of height × width, with 1 or 3 channels before or after, "
+        "or flattened ones"
+    )
+
+
+def _unfinite(numbers: NDArray[np.float64]) -> InputError:
+    what = "NaN" if np.isnan(numbers).any() else "infinity (inf)"
+    return InputError(f"X contains {what}; pixels are finite numbers: replace the others, or leave those pictures out")

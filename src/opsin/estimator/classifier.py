@@ -1,0 +1,227 @@
+"""`ImageClassifier`: training and prediction in the manner of scikit-learn, for its pipelines, searches and scores."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from numbers import Integral, Real
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import nn
+from opsin.data import load as load_data
+from opsin.errors import UsageError
+from opsin.estimator import arrays, files, labels
+from opsin.estimator.arrays import Shape
+from opsin.estimator.material import Material, material, plan_for
+from opsin.estimator.parameters import Parameters
+from opsin.estimator.problems import InputError, not_fitted
+from opsin.model import Model, load
+from opsin.training import Epoch, Event, Interrupted, Plan, Shortened, StoppedEarly, Training, Warning
+from opsin.training.wishes import Wishes
+
+
+class ImageClassifier(Parameters):
+    """Learns to tell pictures apart.
+
+    `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
+    parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
+    weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
+    "light", "strong"), `ema`, `smoothing`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
+    bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width,
+    channels) or (channels, height, width). `verbose` prints a line an epoch.
+
+    The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt
+    then follows from the speed of the machine.
+
+    After `fit`: `classes_`, the labels, sorted; `n_features_in_`, the numbers in an array's picture; `model_`, an
+    `opsin.Model`, to be saved or asked for more; `plan_`, what was done; `history_`, the result of each epoch;
+    `receipt_`, what was found in files (None for arrays).
+    """
+
+    classes_: NDArray[Any]
+    n_features_in_: int
+    model_: Model
+    plan_: Plan
+    history_: list[Epoch]
+
+    def __init__(
+        self,
+        network: str | nn.Layer | None = None,
+        *,
+        pretrained: bool | None = None,
+        size: int | None = None,
+        epochs: int | None = None,
+        batch: int | None = None,
+        learning_rate: float | None = None,
+        augment: str | None = None,
+        ema: float | None = None,
+        smoothing: float | None = None,
+        class_weights: bool | None = None,
+        patience: int | None = None,
+        budget: float | None = None,
+        memory: float | None = None,
+        image_shape: Shape | None = None,
+        random_state: int | None = 0,
+        threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.network = network
+        self.pretrained = pretrained
+        self.size = size
+        self.epochs = epochs
+        self.batch = batch
+        self.learning_rate = learning_rate
+        self.augment = augment
+        self.ema = ema
+        self.smoothing = smoothing
+        self.class_weights = class_weights
+        self.patience = patience
+        self.budget = budget
+        self.memory = memory
+        self.image_shape = image_shape
+        self.random_state = random_state
+        self.threads = threads
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learns from pictures X with labels y.
+
+        X: arrays N×H×W, N×H×W×C or N×C×H×W (C 1 or 3), flattened ones N×F, or N paths of picture files. y: N labels,
+        of any kind that can be sorted. X may also be one path alone, of whatever `opsin train` takes ("photos/"):
+        labels and division are then its own, and a test part stays unseen, for `score`. Of other data, about a tenth
+        of each class is not learnt from either, but used to choose and to calibrate by. Numbers other than bytes are
+        scaled: the least in X becomes black, the largest white.
+
+        Raises `InputError`, a ValueError, for X and y that cannot be used, and Opsin's other errors. Ctrl-C is a
+        KeyboardInterrupt; whatever was learnt before the call stays.
+        """
+        begin = perf_counter()
+        wishes, layer = self._wishes(), self.network if isinstance(self.network, nn.Layer) else None
+        made = material(X, y, wishes, layer is not None, self.image_shape)
+        plan, deadline = plan_for(made, layer, wishes, perf_counter() - begin)
+        training = Training(plan, made.data, network=layer, deadline=deadline, threads=wishes.threads)
+        _warn_of_files(made)
+        for event in training:
+            self._heed(event)
+        self._keep(training, made)
+        return self
+
+    def _wishes(self) -> Wishes:
+        """The parameters as training wants them. `UsageError` where they are nothing of the kind."""
+        seed = 0 if self.random_state is None else self.random_state
+        if not isinstance(seed, Integral):
+            raise UsageError(f"random_state must be a whole number or None, not {seed!r}")
+        return Wishes(
+            network=self.network if isinstance(self.network, str) else None, pretrained=self.pretrained,
+            size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
+            augment=self.augment, ema=self.ema, smoothing=self.smoothing, class_weights=self.class_weights,
+            patience=self.patience, seed=int(seed), threads=self.threads,
+            budget=_amount("budget", self.budget, "seconds"), memory=_amount("memory", self.memory, "bytes"),
+        )  # fmt: skip
+
+    def _heed(self, event: Event) -> None:
+        """What is told of a training while it runs."""
+        if isinstance(event, Interrupted):
+            raise KeyboardInterrupt
+        if isinstance(event, Warning):
+            warnings.warn(event.text, UserWarning, stacklevel=3)
+        if self.verbose and isinstance(event, Epoch):
+            told = f"loss {event.loss:.4f}, {event.held_out.accuracy:.2%} of {event.held_out.pictures:,} pictures right"
+            print(f"{event.stage}, epoch {event.epoch}: {told}")
+        if self.verbose and isinstance(event, Shortened | StoppedEarly):
+            print(f"{event.stage} ends after epoch {event.epoch if isinstance(event, StoppedEarly) else event.epochs}")
+
+    def _keep(self, training: Training, made: Material) -> None:
+        self.model_, self.plan_, self.history_ = training.model, training.plan, training.history
+        self.classes_, self.receipt_, self._form = made.classes, made.data.receipt, made.form
+        self._columns = np.array([self.model_.labels.index(name) for name in made.names])
+        if made.form:
+            self.n_features_in_ = int(np.prod(made.form.sample))
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """The probability of each of `classes_` for arrays or paths as `fit` took them: N × classes, calibrated where
+        there were pictures enough for that.
+        """
+        model = self._fitted()
+        if files.is_source(X):
+            raise InputError(f"'{X}' is one path; give a list of paths, of the pictures")
+        if files.is_paths(X):
+            parts = [model.probabilities(pixels) for pixels in files.read(files.paths_of(X), model.preprocessing)]
+            return np.concatenate(parts)[:, self._columns]
+        if self._form is None:
+            raise InputError(f"this {type(self).__name__} has learnt from files; give a list of paths")
+        pixels = self._form.pixels(arrays.checked(X), type(self).__name__)
+        return model.probabilities(pixels)[:, self._columns]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest label of each picture: N of `classes_`."""
+        shares = self.predict_proba(X)
+        chosen: NDArray[Any] = self.classes_[shares.argmax(axis=1)]
+        return chosen
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The share of pictures that are given their label y, 0 to 1.
+
+        For a path alone ("photos/"), of its test part; of all its pictures, where it brings none and is not what was
+        learnt from.
+        """
+        if files.is_source(X):
+            return self._score_of(X, y)
+        predicted = self.predict(X)
+        return float((predicted == labels.checked(y, len(predicted))).mean())
+
+    def _score_of(self, source: str | os.PathLike[str], y: Any) -> float:
+        model = self._fitted()
+        if y is not None:
+            raise UsageError(f"{source} says itself what its pictures show; leave y out")
+        data = load_data(source, model.preprocessing)
+        mine = data.own_split or data.fingerprint == model.record["fingerprint"]
+        return model.evaluate(data.test if mine else data.everything()).accuracy
+
+    def _fitted(self) -> Model:
+        if not hasattr(self, "model_"):
+            raise not_fitted(type(self).__name__)
+        return self.model_
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and joblib: the model is its file."""
+        state = self.__dict__.copy()
+        if "model_" in state:
+            with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
+                path = Path(folder) / "model.opsin"
+                self.model_.save(path)
+                state["model_"] = path.read_bytes()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "model_" in state:
+            with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
+                path = Path(folder) / "model.opsin"
+                path.write_bytes(state["model_"])
+                self.model_ = load(path, threads=self.threads)
+            self.model_.name = "the model"
+
+
+def _amount(name: str, value: float | None, unit: str) -> float | None:
+    if value is not None and not (isinstance(value, Real) and 0 < value < np.inf):
+        raise UsageError(f"{name} is a number of {unit} above 0, or None, not {value!r}")
+    return None if value is None else float(value)
+
+
+def _warn_of_files(made: Material) -> None:
+    """Says which files could not be used; training goes on without them."""
+    problems = made.data.receipt.problems if made.data.receipt else ()
+    if problems:
+        first = problems[0]
+        warnings.warn(
+            f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; receipt_ has all",
+            UserWarning,
+            stacklevel=3,
+        )

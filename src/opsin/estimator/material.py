@@ -1,0 +1,139 @@
+"""What an estimator's `fit` was given, as a dataset, with the plan for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import nn
+from opsin.data import Dataset, Pictures, load
+from opsin.data.intake.divide import MOST_VALIDATION, VALIDATION_SHARE, held_out, numbered_ranks
+from opsin.data.intake.duplicates import exact
+from opsin.data.load import take_in
+from opsin.data.sources import open_source
+from opsin.data.store import DIGEST
+from opsin.errors import UsageError
+from opsin.estimator import files, labels
+from opsin.estimator.arrays import Form, Shape
+from opsin.estimator.arrays import checked as checked_arrays
+from opsin.training import Plan, Recipe, choose
+from opsin.training.facts import Facts
+from opsin.training.wishes import Outline, Wishes
+
+FOREVER = 365 * 86400.0
+"""Seconds of a budget that never binds: the plan then depends on data and options alone, not on the machine's speed."""
+
+OWN = ("epochs", "batch", "learning_rate", "augment", "seed", "threads")
+"""What can be asked for a network of one's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """`data` to learn from, and `outline` of the network for it (None: one's own).
+
+    `classes` are the labels as they were given, `names` what the model calls them; `form` is how arrays become
+    pictures.
+    """
+
+    data: Dataset
+    outline: Outline | None
+    classes: NDArray[Any]
+    names: tuple[str, ...]
+    form: Form | None = None
+
+
+def material(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape | None) -> Material:
+    """From what `fit` takes; `own` says that the network is a layer of one's own. `InputError` where it is no data."""
+    if files.is_source(x):
+        return _from_source(x, y, wishes, own)
+    if files.is_paths(x):
+        return _from_paths(files.paths_of(x), y, wishes, own)
+    if wishes.size is not None:
+        raise UsageError(f"size={wishes.size} is for files; arrays are used as they are: resize them, or leave it out")
+    return _from_arrays(x, y, wishes, own, image_shape)
+
+
+def _from_source(source: str | os.PathLike[str], y: Any, wishes: Wishes, own: bool) -> Material:
+    if y is not None:
+        raise UsageError(f"{source} says itself what its pictures show; leave y out, or give a list of paths")
+    outline = None if own else choose.outline(Facts.of(open_source(source)), wishes)
+    data = load(source, outline.preprocessing if outline else None, size=_size(outline, wishes))
+    return Material(data, outline, np.array(data.classes), data.classes)
+
+
+def _from_paths(paths: list[str], y: Any, wishes: Wishes, own: bool) -> Material:
+    given = labels.checked(y, len(paths))
+    labels.classes_of(given)
+    names = [labels.name_of(label) for label in given.tolist()]
+    source, key = files.listed(paths, names)
+    outline = None if own else choose.outline(Facts.of(source), wishes)
+    data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
+    known = np.isin(names, data.classes)  # of some classes, no picture may be readable
+    classes, _ = labels.classes_of(given[known])
+    return Material(files.without_test(data), outline, classes, _names(classes))
+
+
+def _size(outline: Outline | None, wishes: Wishes) -> int | None:
+    """The side of squares that files are to become; None where a published network says more, or the files do."""
+    if outline is None:
+        return wishes.size
+    return None if outline.preprocessing else outline.size
+
+
+def _from_arrays(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape | None) -> Material:
+    array = checked_arrays(x)
+    classes, numbers = labels.classes_of(labels.checked(y, len(array)))
+    form = Form.of(array, image_shape, enlarge=not own)
+    names = _names(classes)
+    data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
+    wishes = wishes if form.picture or wishes.augment else replace(wishes, augment="none")
+    outline = None if own else choose.outline(Facts.of(data), wishes)
+    return Material(data, outline, classes, names, form)
+
+
+def _names(classes: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(labels.name_of(label) for label in classes.tolist())
+
+
+def _divided(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
+    """About a tenth of each class apart, to choose and calibrate by, with equal pictures on one side.
+
+    Where there are too few pictures for that, how well training goes is measured on those that are learnt from.
+    """
+    pictures, count = Pictures(pixels, numbers, names), len(numbers)
+    if VALIDATION_SHARE * count >= len(pictures.classes):
+        digests = b"".join(blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pixels)
+        groups = exact(np.frombuffer(digests, np.uint8).reshape(count, DIGEST))
+        everything, rank = np.arange(count), numbered_ranks(count, seed)
+        apart = held_out(pictures.labels, groups, rank, everything, VALIDATION_SHARE, MOST_VALIDATION)
+        rest = np.setdiff1d(everything, apart)
+        if len(apart) and len(np.unique(pictures.labels[rest])) == len(pictures.classes):
+            validation = pictures.take(apart)
+            return Dataset("the arrays", pictures.take(rest), validation, True, validation)
+    return Dataset("the arrays", pictures, pictures, True)
+
+
+def plan_for(made: Material, network: nn.Layer | None, wishes: Wishes, spent: float) -> tuple[Plan, float | None]:
+    """The plan, `spent` seconds after `fit` was called, and how many seconds it may take from now (None: as many as it
+    does). `UsageError` where wishes do not fit.
+    """
+    if network is None and made.outline is not None:
+        limited = wishes if wishes.budget else replace(wishes, budget=FOREVER)
+        if made.form and not made.form.picture and not wishes.augment:
+            limited = replace(limited, augment="none")
+        choice = choose.choose(made.outline, made.data, limited, spent)
+        return choice.plan, choice.deadline if wishes.budget else None
+    for name, value in vars(wishes).items():
+        if name not in (*OWN, "budget", "size") and value is not None:
+            raise UsageError(f"{name}={value!r} is for networks of the zoo; leave it out with a network of your own")
+    recipe = Recipe(
+        wishes.epochs, wishes.batch or Recipe.batch, wishes.learning_rate or Recipe.learning_rate, wishes.seed
+    )
+    plan = recipe.plan(type(network).__name__, len(made.data.train))
+    stage = replace(plan.stages[0], augment=wishes.augment or plan.stages[0].augment)
+    return replace(plan, stages=(stage,)), wishes.budget - spent if wishes.budget else None

@@ -1,0 +1,144 @@
+"""Stages on features: each epoch the same batches whatever was known before, and the results of the whole network."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from opsin import nn
+from opsin.data import Batches, Dataset, Pictures, Preprocessing
+from opsin.data.augment import Augmentation
+from opsin.engines.native import compile
+from opsin.errors import TrainingError
+from opsin.training import Epoch, Plan, Stage, Training, features
+from opsin.training.features import BATCH, FeatureFeed, Trunk
+
+
+def network() -> nn.Layer:
+    return nn.Sequential(
+        ("conv", nn.Conv2d(4, 3, padding=1)),
+        ("relu", nn.ReLU()),
+        ("pool", nn.GlobalAvgPool2d()),
+        ("flat", nn.Flatten()),
+        ("head", nn.Linear(3)),
+    )
+
+
+def dataset(count: int = 53) -> Dataset:
+    rng = np.random.default_rng(0)
+
+    def pictures(count: int) -> Pictures:
+        labels = np.arange(count, dtype=np.int32) % 3
+        pixels = rng.integers(0, 60, (count, 3, 8, 8)).astype(np.uint8)
+        pixels[np.arange(count), labels] += 120
+        return Pictures(pixels, labels, ("a", "b", "c"))
+
+    return Dataset("small", pictures(count), pictures(15), own_split=True, validation=pictures(17))
+
+
+def feed(views: int, first: int = 0) -> FeatureFeed:
+    data = dataset()
+    source = Batches(data.train, Preprocessing.of(data.train), 10, 1, Augmentation(flip=True))
+    trunk, _ = nn.features_graphs(network(), (3, 8, 8), nn.optimizers.SGD(), frozen=("conv",))
+    state = nn.initial_state(trunk, 0)
+    return FeatureFeed(Trunk(trunk, state, compile, 1), source, views, first)
+
+
+def epoch(of: FeatureFeed, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    return list(of.epoch(number, start))
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 6])
+@pytest.mark.parametrize("start", [0, 2])
+def test_an_epoch_is_the_same_whatever_was_known(number: int, start: int) -> None:
+    fresh, used = feed(2, first=2), feed(2, first=2)
+    for earlier in range(3, number):
+        epoch(used, earlier)
+    found, again = epoch(fresh, number, start), epoch(used, number)[start:]
+    assert len(found) == len(again) == 6 - start
+    for (features_a, labels_a), (features_b, labels_b) in zip(found, again, strict=True):
+        assert np.array_equal(features_a, features_b) and np.array_equal(labels_a, labels_b)
+
+
+def test_an_epoch_that_was_left_half_way_is_completed_when_it_is_needed() -> None:
+    left, whole = feed(1), feed(1)
+    list(islice(left.epoch(1), 2))
+    for a, b in zip(epoch(left, 2), epoch(whole, 2), strict=True):
+        assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+
+
+def test_features_and_labels_belong_to_the_pictures_that_are_named() -> None:
+    made = feed(2)
+    for number in (1, 2, 3, 4):
+        for step, (_, labels) in enumerate(epoch(made, number)):
+            chosen = made.pictures(number, step)
+            assert np.array_equal(made.source.pictures.labels[chosen], labels)
+
+
+def test_every_picture_comes_in_every_epoch() -> None:
+    made = feed(2)
+    for number in (1, 2, 3, 4):
+        assert set(np.concatenate([made.pictures(number, step) for step in range(len(made))]).tolist()) == set(range(53))
+
+
+def test_features_of_a_picture_do_not_depend_on_the_others() -> None:
+    made = feed(1)
+    pictures = np.random.default_rng(0).normal(size=(BATCH + 3, 3, 8, 8)).astype(np.float32)
+    together = made.trunk(pictures)
+    assert np.array_equal(made.trunk(pictures[BATCH + 1 :]), together[BATCH + 1 :])
+
+
+def test_large_features_lie_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = epoch(feed(1), 2)
+    monkeypatch.setattr(features, "IN_MEMORY", 1)
+    monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
+    made = feed(1)
+    assert isinstance(made.views[0].shelf.base, np.memmap)
+    for a, b in zip(epoch(made, 2), kept, strict=True):
+        assert np.array_equal(a[0], b[0])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "the file has no name"
+
+
+def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(file: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(features, "IN_MEMORY", 1)
+    monkeypatch.setattr(features, "_reserve", full)
+    monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
+    with pytest.raises(TrainingError, match=r"has no room for the features .* \(No space left on device\); free some"):
+        feed(1)
+
+
+def stages(as_features: bool) -> Plan:
+    stage = Stage(name="head", epochs=4, batch=16, learning_rate=0.05, frozen=("conv",), features=as_features)
+    return Plan(network="own", stages=(stage,), ema=0.9)
+
+
+def test_scores_are_those_of_the_whole_network() -> None:
+    data, epochs = dataset(), []
+    training = Training(stages(True), data, network=network(), threads=1)
+    for event in training:
+        if isinstance(event, Epoch):
+            epochs.append(event)
+    assert data.validation is not None
+    whole = training.model.evaluate(data.validation)
+    assert epochs[-1].held_out.correct == whole.correct
+    assert epochs[-1].held_out.loss == pytest.approx(whole.loss, rel=1e-3)
+    assert whole.accuracy > 0.9
+
+
+def test_what_is_frozen_stays() -> None:
+    for as_features in (True, False):
+        training = Training(stages(as_features), dataset(), network=network(), threads=1)
+        before = training.model.state["conv.weight"].copy()
+        learnt = training.model.state["head.weight"].copy()
+        for _ in training:
+            pass
+        assert np.array_equal(training.model.state["conv.weight"], before)
+        assert not np.array_equal(training.model.state["head.weight"], learnt)

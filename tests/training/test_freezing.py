@@ -1,0 +1,73 @@
+"""Where networks can be frozen: what lies before and after each place, and what is left to learn."""
+
+from __future__ import annotations
+
+import pytest
+
+from opsin import nn, ops, zoo
+from opsin.errors import UsageError
+from opsin.graph import Tensor
+from opsin.nn.optimizers import SGD
+from opsin.training import freezing
+
+NETWORKS = ("lenet5", "resnet20_cifar", "efficientnet_lite0", "googlenet", "squeezenet1_1", "densenet121")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_head_is_the_last_layer_with_parameters(name: str) -> None:
+    entry = zoo.find(name)
+    network = entry(7)
+    head = freezing.head(network, entry.input_shape)
+    trunk, step = nn.features_graphs(network, entry.input_shape, SGD(), frozen=head.frozen)
+    last = list(nn.trace(network, entry.input_shape).parameters)[-2:]
+    assert list(step.parameters) == last
+    assert sum(int(str(ops_size(t))) for t in step.parameters.values()) == head.parameters
+    features = step.inputs[0].shape[1:]
+    assert trunk.outputs["features"].shape[1:] == features
+    assert ops_size(step.inputs[0], skip=1) == head.features
+
+
+def ops_size(tensor: Tensor, skip: int = 0) -> int:
+    size = 1
+    for side in tensor.shape[skip:]:
+        size *= int(str(side))
+    return size
+
+
+def test_cuts_leave_less_and_less_work() -> None:
+    cuts = freezing.cuts(zoo.find("resnet20_cifar")(10), (3, 32, 32))
+    assert [cut.work for cut in cuts] == sorted((cut.work for cut in cuts), reverse=True)
+    assert [cut.parameters for cut in cuts] == sorted((cut.parameters for cut in cuts), reverse=True)
+    assert cuts[-1].frozen == ("conv1", "bn1", "layer1", "layer2", "layer3")
+    assert any(cut.frozen == ("conv1", "bn1", "layer1", "layer2") for cut in cuts)
+
+
+def test_no_cut_goes_through_a_shortcut() -> None:
+    cuts = freezing.cuts(zoo.find("resnet20_cifar")(10), (3, 32, 32))
+    inside = [path for cut in cuts for path in cut.frozen if path.endswith((".conv1", ".bn1"))]
+    assert not inside
+
+
+def test_norms_are_named_unless_they_are_frozen_anyway() -> None:
+    network = zoo.find("resnet20_cifar")(10)
+    left = freezing.without(freezing.norms(network), ("conv1", "bn1", "layer1", "layer2"))
+    assert left == tuple(f"layer3.{block}.bn{number}" for block in range(3) for number in (1, 2))
+
+
+def test_a_network_of_one_layer_has_no_head() -> None:
+    with pytest.raises(UsageError, match="no layers that could be frozen"):
+        freezing.head(nn.Sequential(nn.Flatten(), nn.Linear(3)), (1, 4, 4))
+
+
+class Twice(nn.Layer):
+    """Uses one layer at both ends, so that there is nowhere to cut but at the last layer."""
+
+    def __init__(self) -> None:
+        self.shared, self.middle, self.last = nn.Conv2d(2, 1), nn.Conv2d(2, 1), nn.Linear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(ops.flatten(self.shared(self.middle(self.shared(x)))))
+
+
+def test_a_layer_that_is_used_on_both_sides_is_no_place_to_cut() -> None:
+    assert [cut.frozen for cut in freezing.cuts(Twice(), (2, 3, 3))] == [("shared", "middle")]
