@@ -32,7 +32,8 @@ def not_fitted(name: str) -> NotFitted:
 def column() -> Warning:
     """The warning that labels are a column where a row is meant; of scikit-learn's own kind, where that is loaded."""
     kind = (*_theirs("DataConversionWarning"), UserWarning)[0]
-    return kind("A column-vector y was passed when a 1d array was expected; give y.ravel()")
+    found: Warning = kind("A column-vector y was passed when a 1d array was expected; give y.ravel()")
+    return found
 
 
 def _theirs(name: str) -> tuple[type, ...]:

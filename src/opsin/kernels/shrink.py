@@ -19,10 +19,10 @@ class Shrink(KernelSpec):
 
     Arguments: x (i32, height × stride: red, green, blue and nothing, a byte each, from the lowest), y (bytes,
     3 × out_height × out_width, counted as i32, four neighbours in each), row starts (i32, out_height), row weights
-    (out_height × row taps), column starts, column weights, stride, width, out_height, out_width, row taps, column taps.
-    Every run lies inside the first `width` columns. `width` and `out_height` are at least the number of lanes, `out_width` is a multiple of
-    four. A block is a panel of as many rows as there are lanes; the last one lies where it just fits. Scratch: 3 × lanes
-    × width.
+    (out_height × row taps), column starts, column weights, stride, width, out_height, out_width, row taps, column
+    taps. Every run lies inside the first `width` columns. `width` and `out_height` are at least the number of lanes,
+    `out_width` is a multiple of four. A block is a panel of as many rows as there are lanes; the last one lies where it
+    just fits. Scratch: 3 × lanes × width.
     """
 
     def build(self, target: Target) -> Kernel:

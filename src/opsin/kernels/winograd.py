@@ -130,16 +130,36 @@ def read_tile(
     with k.when(inside) as branch:
         use(k.offset(x, ((picture * height + y) * width + x0) * channels), width * channels)
     with k.otherwise(branch):
-        with k.loop(0, side) as i, k.loop(0, side) as j:
-            row, column = y + i, x0 + j
-            target = k.offset(patch, (i * side + j) * channels)
-            there = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            source = k.offset(x, ((picture * height + row) * width + column) * channels)
-            with k.when(there) as case:
-                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.load(source, c, lanes, n), n))
+        first, last = k.maximum(0, -x0), k.minimum(side, width - x0)
+        with k.loop(0, side) as i:
+            row = y + i
+            line = k.offset(patch, i * (side * channels))
+            source = k.offset(x, ((picture * height + row) * width + x0) * channels)
+            with k.when((row >= 0) & (row < height)) as case:
+                _zeros(k, line, k.constant(0, row.kind), first * channels, lanes)
+                _copy(k, source, line, first * channels, last * channels, lanes)
+                _zeros(k, line, last * channels, k.constant(side * channels, row.kind), lanes)
             with k.otherwise(case):
-                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
+                over_lanes(k, side * channels, lanes, lambda c, n: k.store(line, c, k.spread(0.0, lanes), n))
         use(patch, k.constant(side * channels, width.kind))
+
+
+def _copy(k: Builder, source: Buffer, target: Buffer, start: Value, stop: Value, lanes: int) -> None:
+    """Copies the elements from `start` up to `stop`."""
+    whole = start + (stop - start) // lanes * lanes
+    with k.loop(start, whole, lanes) as c:
+        k.store(target, c, k.load(source, c, lanes))
+    with k.loop(whole, stop) as c:
+        k.store(target, c, k.load(source, c))
+
+
+def _zeros(k: Builder, target: Buffer, start: Value, stop: Value, lanes: int) -> None:
+    """Zeros from `start` up to `stop`."""
+    whole = start + (stop - start) // lanes * lanes
+    with k.loop(start, whole, lanes) as c:
+        k.store(target, c, k.spread(0.0, lanes))
+    with k.loop(whole, stop) as c:
+        k.store(target, c, k.spread(0.0, 1))
 
 
 def transform_tile(

@@ -16,16 +16,20 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def look(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     """The look of uint8 C×H×W with one channel or three, and whether its channels are all the same."""
-    channels, height, width = pixels.shape
-    planes = Image.frombuffer("L", (width, channels * height), np.ascontiguousarray(pixels), "raw", "L", 0, 1)
-    # first by whole factors, which is quick
-    small = np.asarray(planes.resize((WIDTH, channels * HEIGHT), Image.Resampling.BOX, reducing_gap=1.0))
+    channels = len(pixels)
+    small = np.stack([_shrunk(plane) for plane in np.ascontiguousarray(pixels)])
     thumbnails = np.broadcast_to(small.reshape(channels, HEIGHT * WIDTH), (3, HEIGHT * WIDTH))
     found = np.empty(LOOK, np.uint8)
     found[:-3] = np.rint(LUMA @ thumbnails)
     found[-3:] = np.rint(thumbnails.mean(axis=1))
     colourless = channels == 1 or bool((thumbnails == thumbnails[0]).all() and (pixels == pixels[:1]).all())
     return found, colourless
+
+
+def _shrunk(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Uint8 H×W as a thumbnail: first by whole factors, which is quick, then the rest."""
+    image = Image.frombuffer("L", plane.shape[::-1], plane, "raw", "L", 0, 1)
+    return np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.BOX, reducing_gap=1.0))
 
 
 def looks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

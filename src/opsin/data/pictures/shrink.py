@@ -24,6 +24,9 @@ from opsin.kernels.shrink import CHANNELS, Shrink
 SUPPORT = 2.0
 """Source pixels on each side that the filter looks at, times the scale where the picture becomes smaller."""
 
+MOST_COPIED = 2**26
+"""Bytes of a picture's pixels up to which they are copied where they do not lie in one piece."""
+
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of the part that is taken, in pixels and fractions of them."""
 
@@ -36,15 +39,15 @@ def shrink(image: Image.Image, box: Box, height: int, width: int) -> NDArray[np.
     left, right = int(column_starts[0]), int(column_starts[-1]) + column_weights.shape[1]
     if not kernel or image.mode != "RGB" or width % 4 or height < lanes or right - left < lanes:
         return None
+    if 4 * image.width * image.height > MOST_COPIED:
+        return None
     pixels, keep = _words(image)
     column_starts = column_starts - np.int32(left)
     result = np.empty((CHANNELS, height, width), np.uint8)
     scratch = np.empty(CHANNELS * lanes * (right - left), np.float32)
-    words = np.array(
-        [pixels + 4 * left, result.ctypes.data, row_starts.ctypes.data, row_weights.ctypes.data, column_starts.ctypes.data,
-         column_weights.ctypes.data, image.width, right - left, height, width, row_weights.shape[1],
-         column_weights.shape[1]], np.int64,
-    )  # fmt: skip
+    arrays = (result, row_starts, row_weights, column_starts, column_weights)
+    sizes = (image.width, right - left, height, width, row_weights.shape[1], column_weights.shape[1])
+    words = np.array([pixels + 4 * left, *(array.ctypes.data for array in arrays), *sizes], np.int64)
     kernel(words.ctypes.data, 0, -(-height // lanes), scratch.ctypes.data)
     del keep
     return result
