@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opsin import data, engines, errors, graph, model, nn, onnx, ops, seeing, training, zoo
     from opsin.errors import OpsinError
+    from opsin.estimator import ImageClassifier
     from opsin.model import Model, load
     from opsin.model.imported import import_onnx
     from opsin.model.published import pretrained
@@ -25,13 +26,13 @@ __version__ = "0.1.0"
 
 _ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "onnx", "ops", "seeing", "training", "zoo")
 _NAMES = {
-    "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported", "load": "model",
+    "ImageClassifier": "estimator", "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported", "load": "model",
     "pretrained": "model.published", "train": "training",
 }  # fmt: skip
 
 __all__ = [
-    "Model", "OpsinError", "data", "engines", "errors", "graph", "import_onnx", "load", "model", "nn", "onnx", "ops",
-    "pretrained", "seeing", "train", "training", "zoo",
+    "ImageClassifier", "Model", "OpsinError", "data", "engines", "errors", "graph", "import_onnx", "load", "model",
+    "nn", "onnx", "ops", "pretrained", "seeing", "train", "training", "zoo",
 ]  # fmt: skip
 
 

@@ -33,7 +33,8 @@ def test_any_runs_and_weights(seed: int, run: object, target: Target) -> None:
     y = np.full((3 * out_height * out_width + 64) // 4, -1, np.int32)
     args = [x.view(np.int32)[..., 0].copy(), y, starts[0], weights[0], starts[1], weights[1], stride, width, out_height,
             out_width, *taps]  # fmt: skip
-    run(Shrink(), args, 0, -(-out_height // target.lanes), target=target)  # type: ignore[operator]
+    scratch = 3 * target.lanes * width
+    run(Shrink(), args, 0, -(-out_height // target.lanes), scratch, target=target)  # type: ignore[operator]
     rows, columns = matrix(starts[0], weights[0], height), matrix(starts[1], weights[1], width)
     exact = np.einsum("rh,hwc,qw->crq", rows, x[:, :width, :3].astype(np.float64), columns)
     found = y.view(np.uint8)

@@ -120,17 +120,16 @@ def stages(as_features: bool) -> Plan:
     return Plan(network="own", stages=(stage,), ema=0.9)
 
 
-def test_scores_are_those_of_the_whole_network() -> None:
-    data, epochs = dataset(), []
-    training = Training(stages(True), data, network=network(), threads=1)
-    for event in training:
-        if isinstance(event, Epoch):
-            epochs.append(event)
-    assert data.validation is not None
-    whole = training.model.evaluate(data.validation)
-    assert epochs[-1].held_out.correct == whole.correct
-    assert epochs[-1].held_out.loss == pytest.approx(whole.loss, rel=1e-3)
-    assert whole.accuracy > 0.9
+def test_training_on_features_is_training_with_frozen_layers() -> None:
+    found = []
+    for as_features in (True, False):
+        training = Training(stages(as_features), dataset(), network=network(), threads=1)
+        found.append([event for event in training if isinstance(event, Epoch)])
+    for short, whole in zip(*found, strict=True):
+        assert short.held_out.loss == pytest.approx(whole.held_out.loss, rel=1e-2)
+    # In later epochs the order of the pictures is another one, but in the first there is no difference but rounding.
+    assert found[0][0].loss == pytest.approx(found[1][0].loss, rel=1e-3)
+    assert found[0][-1].held_out.loss < found[0][0].held_out.loss
 
 
 def test_what_is_frozen_stays() -> None:

@@ -2,9 +2,9 @@
 
 A `Cluster` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
 anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
-stored. Sums by channel of what a cluster computes, or reads, are taken in the same sweep. Nodes join the cluster of an operand where no path leads out of the cluster and back into
-it; cheap derivatives that only the backward pass reads move there, so that their operands are
-kept and not they.
+stored. Sums by channel of what a cluster computes, or reads, are taken in the same sweep. Nodes join
+the cluster of an operand where no path leads out of the cluster and back into it; cheap derivatives
+that only the backward pass reads move there, so that their operands are kept and not they.
 """
 
 from __future__ import annotations
@@ -153,6 +153,14 @@ class Clusters:
             self.of.update(dict.fromkeys(own, own))
         return True
 
+    def dissolve(self, cluster: Cluster) -> None:
+        """Makes every node of a cluster one of its own."""
+        for node in cluster:
+            if node is cluster.anchor:
+                del self.of[node]
+            else:
+                self.of[node] = Cluster(sums=[node]) if node in cluster.sums else Cluster([node])
+
     def sum(self, node: Node) -> None:
         """Has the sum `node` taken by a cluster that computes its operand or reads it, or by one of its own."""
         (tensor,) = node.inputs
@@ -201,24 +209,19 @@ def clusters(graph: Graph) -> list[Cluster]:
 
 def _ordered(graph: Graph, state: Clusters) -> list[Cluster]:
     """Clusters after all whose results they read; near the place of their first node otherwise."""
+    while knot := _knot(graph, state):
+        state.dissolve(max(knot, key=lambda c: (len(c.nodes), -min(state.position[n] for n in c))))
     done: set[Cluster] = set()
     order: list[Cluster] = []
-    single: dict[Node, Cluster] = {}
-
-    def home(node: Node) -> Cluster | None:
-        if node.op in (INPUT, VARIABLE) or node.op.name == "constant":
-            return None
-        return state.of.get(node) or single.setdefault(node, Cluster([], node))
-
+    home = _homes(graph, state)
     for root in graph.nodes:
-        cluster = home(root)
+        cluster = home.get(root)
         if cluster is None or cluster in done:
             continue
         stack = [cluster]
         while stack:
             top = stack[-1]
-            wanted = [home(t.node) for node in top for t in node.inputs]
-            missing = [c for c in dict.fromkeys(wanted) if c is not None and c is not top and c not in done]
+            missing = [c for c in _needed(home, top) if c not in done]
             if missing:
                 stack.extend(reversed(missing))
                 continue
@@ -227,3 +230,40 @@ def _ordered(graph: Graph, state: Clusters) -> list[Cluster]:
                 done.add(top)
                 order.append(top)
     return order
+
+
+def _homes(graph: Graph, state: Clusters) -> dict[Node, Cluster]:
+    """Every computed node's cluster."""
+    home = dict(state.of)
+    for node in graph.nodes:
+        if node.op not in (INPUT, VARIABLE) and node.op.name != "constant":
+            home.setdefault(node, Cluster([], node))
+    return home
+
+
+def _needed(home: dict[Node, Cluster], cluster: Cluster) -> list[Cluster]:
+    """The clusters whose results `cluster` reads."""
+    found = (home.get(t.node) for node in cluster for t in node.inputs)
+    return [c for c in dict.fromkeys(found) if c is not None and c is not cluster]
+
+
+def _knot(graph: Graph, state: Clusters) -> list[Cluster]:
+    """Clusters that wait for each other: two can, though no path of nodes leads from either back into it."""
+    home = _homes(graph, state)
+    needs = {c: set(_needed(home, c)) for c in dict.fromkeys(home.values())}
+    for _ in range(2):  # once from the beginning, once from the end: what is left lies between knots, or in one
+        users: dict[Cluster, list[Cluster]] = {c: [] for c in needs}
+        for cluster, others in needs.items():
+            for other in others:
+                users[other].append(cluster)
+        missing = {c: len(others) for c, others in needs.items()}
+        ready = [c for c, count in missing.items() if not count]
+        while ready:
+            top = ready.pop()
+            del missing[top]
+            for user in users[top]:
+                missing[user] -= 1
+                if not missing[user]:
+                    ready.append(user)
+        needs = {c: {u for u in users[c] if u in missing} for c in missing}
+    return [cluster for cluster in needs if len(cluster.nodes) + len(cluster.sums) + bool(cluster.anchor) > 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from opsin import nn
 from opsin.data import load as load_data
 from opsin.errors import UsageError
-from opsin.estimator import arrays, files, labels
+from opsin.estimator import arrays, columns, files, labels
 from opsin.estimator.arrays import Shape
 from opsin.estimator.material import Material, material, plan_for
 from opsin.estimator.parameters import Parameters
@@ -32,20 +32,21 @@ class ImageClassifier(Parameters):
     `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
     parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
     weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
-    "light", "strong"), `ema`, `smoothing`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
-    bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width,
-    channels) or (channels, height, width). `verbose` prints a line an epoch.
+    "light", "strong"), `ema`, `smoothing`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in bytes),
+    `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or (channels,
+    height, width). `verbose` prints a line an epoch.
 
     The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt
     then follows from the speed of the machine.
 
-    After `fit`: `classes_`, the labels, sorted; `n_features_in_`, the numbers in an array's picture; `model_`, an
-    `opsin.Model`, to be saved or asked for more; `plan_`, what was done; `history_`, the result of each epoch;
-    `receipt_`, what was found in files (None for arrays).
+    After `fit`: `classes_`, the labels, sorted; `model_`, an `opsin.Model`, to be saved or asked for more; `plan_`, what
+    was done; `history_`, the result of each epoch; `receipt_`, what was found in files (None for arrays); of arrays
+    `n_features_in_`, the numbers in a picture, and of tables `feature_names_in_`, where their columns have names.
     """
 
     classes_: NDArray[Any]
     n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
     model_: Model
     plan_: Plan
     history_: list[Epoch]
@@ -109,7 +110,7 @@ class ImageClassifier(Parameters):
         _warn_of_files(made)
         for event in training:
             self._heed(event)
-        self._keep(training, made)
+        self._keep(training, made, columns.names_of(X))
         return self
 
     def _wishes(self) -> Wishes:
@@ -137,12 +138,16 @@ class ImageClassifier(Parameters):
         if self.verbose and isinstance(event, Shortened | StoppedEarly):
             print(f"{event.stage} ends after epoch {event.epoch if isinstance(event, StoppedEarly) else event.epochs}")
 
-    def _keep(self, training: Training, made: Material) -> None:
+    def _keep(self, training: Training, made: Material, names: NDArray[np.object_] | None) -> None:
+        for each in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, to something else
+            self.__dict__.pop(each, None)
         self.model_, self.plan_, self.history_ = training.model, training.plan, training.history
         self.classes_, self.receipt_, self._form = made.classes, made.data.receipt, made.form
         self._columns = np.array([self.model_.labels.index(name) for name in made.names])
         if made.form:
             self.n_features_in_ = int(np.prod(made.form.sample))
+        if made.form and names is not None:
+            self.feature_names_in_ = names
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each of `classes_` for arrays or paths as `fit` took them: N × classes, calibrated where
@@ -156,6 +161,7 @@ class ImageClassifier(Parameters):
             return np.concatenate(parts)[:, self._columns]
         if self._form is None:
             raise InputError(f"this {type(self).__name__} has learnt from files; give a list of paths")
+        columns.check(X, getattr(self, "feature_names_in_", None))
         pixels = self._form.pixels(arrays.checked(X), type(self).__name__)
         return model.probabilities(pixels)[:, self._columns]
 

