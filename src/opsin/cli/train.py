@@ -71,6 +71,8 @@ def _report(training: Training, made: Run) -> None:
         print_heading(f"\n{made.folder / REPORT}", " says more, with pictures.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be made ({error}); the model is complete without it")
+    except KeyboardInterrupt:
+        print_error("the report was interrupted; the model is complete without it")
 
 
 def _begun(options: Options) -> Training | None:

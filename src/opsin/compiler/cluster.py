@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import cast
 
 from opsin.compiler.simplify import by_channel
 from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
@@ -29,8 +30,8 @@ ENOUGH, CHANNELS = 64 * 1024, 16
 def sweeps(node: Node) -> bool:
     """Whether `node`, a sum, leaves only the channels of something large."""
     (x,) = node.inputs
-    size = math.prod(x.shape)  # type: ignore[arg-type]
-    return by_channel(x, node.attrs["axes"]) and size >= ENOUGH and x.shape[1] >= CHANNELS  # type: ignore[operator]
+    shape = cast("tuple[int, ...]", x.shape)  # of a bound graph
+    return by_channel(x, node.attrs["axes"]) and math.prod(shape) >= ENOUGH and shape[1] >= CHANNELS
 
 
 @dataclass(eq=False)
@@ -156,9 +157,8 @@ class Clusters:
     def dissolve(self, cluster: Cluster) -> None:
         """Makes every node of a cluster one of its own."""
         for node in cluster:
-            if node is cluster.anchor:
-                del self.of[node]
-            else:
+            self.of.pop(node, None)
+            if node is not cluster.anchor:
                 self.of[node] = Cluster(sums=[node]) if node in cluster.sums else Cluster([node])
 
     def sum(self, node: Node) -> None:

@@ -277,17 +277,15 @@ def finish_tile(
     def whole(first: Operand, count: int) -> None:
         for y, values in enumerate(sums(first)):
             for x, value in enumerate(values):
-                at = (corner + y * tiling.out_width + x) * filters + first
-                epilogue.store(value, at, first, count)
+                epilogue.store(value, (corner + y * tiling.out_width + x) * filters + first, first, count)
 
     def part(first: Operand, count: int) -> None:
         for y, values in enumerate(sums(first)):
             for x, value in enumerate(values):
                 k.store(patch, (y * STEP + x) * lanes, value)
-        with k.loop(0, down) as y, k.loop(0, across) as x:
-            value = k.load(patch, (y * STEP + x) * lanes, lanes)
-            at = (corner + y * tiling.out_width + x) * filters + first
-            epilogue.store(value, at, first, count)
+        with k.loop(0, down) as i, k.loop(0, across) as j:
+            value = k.load(patch, (i * STEP + j) * lanes, lanes)
+            epilogue.store(value, (corner + i * tiling.out_width + j) * filters + first, first, count)
 
     with k.when((down >= STEP) & (across >= STEP)) as inside:
         over_lanes(k, filters, lanes, whole)
