@@ -99,7 +99,9 @@ def test_pictures_are_smaller_where_one_look_would_take_too_long(machine: Machin
 
 def test_what_is_asked_for_is_done(machine: Machine) -> None:
     assert choose.outline(PHOTOS, Wishes(network="resnet18")).pretrained is False
-    wishes = Wishes(network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5)
+    wishes = Wishes(
+        network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5
+    )
     plan = chosen(replace(wishes, ema=0.5, smoothing=0.0, patience=7, class_weights=True)).plan
     assert (plan.network, plan.size, plan.pretrained, plan.seed) == ("efficientnet_lite0", 128, True, 5)
     assert (plan.ema, plan.smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
@@ -152,8 +154,10 @@ def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine
 
 
 def test_epochs_that_do_not_fit_are_refused_only_where_a_time_was_asked_for(machine: Machine) -> None:
-    with pytest.raises(UsageError, match="50 epochs of fine-tuning takes"):
+    with pytest.raises(UsageError, match="50 epochs of fine-tuning takes") as refused:
         chosen(Wishes(epochs=50, budget=300))
+    minutes = int(str(refused.value).rpartition("--budget ")[2].removesuffix("min"))
+    assert chosen(Wishes(epochs=50, budget=60 * minutes)).plan.stages[-1].epochs == 50
     free = chosen(Wishes(epochs=50))
     assert free.plan.stages[-1].epochs == 50 and free.deadline is None
     small = replace(PHOTOS, side=32, files=False)
@@ -181,7 +185,9 @@ def test_batches_shrink_until_the_memory_suffices(machine: Machine) -> None:
 
 
 def test_too_little_memory_is_refused_with_the_reason(machine: Machine) -> None:
-    with pytest.raises(UsageError, match=r"this needs \d+ MB of memory even with \d+ pictures a step, more than 100 MB"):
+    with pytest.raises(
+        UsageError, match=r"this needs \d+ MB of memory even with \d+ pictures a step, more than 100 MB"
+    ):
         chosen(Wishes(memory=100e6))
 
 

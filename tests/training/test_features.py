@@ -83,7 +83,9 @@ def test_features_and_labels_belong_to_the_pictures_that_are_named() -> None:
 def test_every_picture_comes_in_every_epoch() -> None:
     made = feed(2)
     for number in (1, 2, 3, 4):
-        assert set(np.concatenate([made.pictures(number, step) for step in range(len(made))]).tolist()) == set(range(53))
+        assert set(np.concatenate([made.pictures(number, step) for step in range(len(made))]).tolist()) == set(
+            range(53)
+        )
 
 
 def test_features_of_a_picture_do_not_depend_on_the_others() -> None:

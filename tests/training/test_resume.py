@@ -126,10 +126,14 @@ def test_a_crash_at_any_write(
     assert crashes >= 10
 
 
-def test_a_crash_after_any_step(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
-    """And again after each later one: a run that crashes at every second step of a sitting still comes to its end."""
-    expected, folder, sittings = result(whole), tmp_path / "run", 0
-    training = begin(stripes, folder)
+FEATURES = replace(PLAN, stages=(replace(PLAN.stages[0], epochs=4, features=True, views=2), PLAN.stages[1]))
+
+
+@pytest.mark.parametrize("plan", [PLAN, FEATURES], ids=["frozen", "features"])
+def test_a_run_that_crashes_every_few_steps_comes_to_its_end(stripes: Dataset, tmp_path: Path, plan: Plan) -> None:
+    list(begin(stripes, tmp_path / "whole", plan))
+    folder, sittings = tmp_path / "run", 0
+    training = begin(stripes, folder, plan)
     while summary(folder).state != "finished":
         sittings += 1
         try:
@@ -139,7 +143,7 @@ def test_a_crash_after_any_step(stripes: Dataset, whole: Path, tmp_path: Path) -
         except Crash:
             training = go_on(stripes, folder)
     assert sittings > 3
-    assert result(folder) == expected
+    assert result(folder) == result(tmp_path / "whole")
 
 
 def test_what_ctrl_c_ended_goes_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:

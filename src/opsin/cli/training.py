@@ -11,7 +11,6 @@ from opsin.cli.lazy import command
 from opsin.errors import UsageError
 
 PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
-CHOSEN = "chosen by the data"
 KEPT = {"resume", "threads", "report"}
 """The options that a run takes when it goes on."""
 
@@ -46,148 +45,167 @@ class Options:
     plan_only: bool = False
 
 
+Data = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="Labelled pictures: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
+    ),
+]
+Network = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default=False)
+]
+Pretrained = Annotated[
+    bool | None,
+    typer.Option(
+        "--pretrained/--from-scratch",
+        help="Begin with published weights, or with none.",
+        rich_help_panel=PLAN,
+        show_default=False,
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=False),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="How long all of it may take, such as 3min or 1h.",
+        rich_help_panel=PLAN,
+        show_default="10min",
+    ),
+]
+Memory = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="The memory it may need, such as 2GB.", rich_help_panel=PLAN)
+]
+PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Say what would be done, and end.", rich_help_panel=PLAN)]
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="How often every picture is seen.", rich_help_panel=PLAN, show_default=False),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default=False),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default=False),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Same seed and data: same bits.", rich_help_panel=PLAN)]
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LEVEL",
+        help="Random changes of the pictures: none, light or strong.",
+        rich_help_panel=PLAN,
+        show_default=False,
+    ),
+]
+Ema = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DECAY", help="Keep the moving average of the parameters, such as 0.999.", rich_help_panel=PLAN
+    ),
+]
+Smoothing = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=PLAN),
+]
+ClassWeights = Annotated[
+    bool | None,
+    typer.Option(
+        "--class-weights/--no-class-weights",
+        help="Let every class count alike, however few its pictures.",
+        rich_help_panel=PLAN,
+        show_default=False,
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel=PLAN,
+        help="Stop after N epochs without a better result on validation, and keep the best model.",
+    ),
+]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", help="A new folder for the run.", rich_help_panel=SURVIVE, show_default="runs/DATA-NUMBER"
+    ),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Go on with the run in this folder, however it ended.", rich_help_panel=SURVIVE),
+]
+CheckpointMinutes = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="MINUTES",
+        help="Between two checkpoints; each epoch makes one, too.",
+        rich_help_panel=SURVIVE,
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Save the model here, too.", rich_help_panel=OUT, show_default="in the run"),
+]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Write an account of the model.", rich_help_panel=OUT)
+]
+Tensorboard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.", rich_help_panel=OUT)
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Threads to compute with.", rich_help_panel=MACHINE, show_default="every core"
+    ),
+]
+CacheSize = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE", help="What decoded pictures may take on disk, of all data sets.", rich_help_panel=MACHINE
+    ),
+]
+
+
 def train(
     context: typer.Context,
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA",
-            show_default=False,
-            help="Labelled pictures: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
-        ),
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The network's name.", rich_help_panel=PLAN, show_default=CHOSEN)
-    ] = None,
-    pretrained: Annotated[
-        bool | None,
-        typer.Option(
-            "--pretrained/--from-scratch",
-            help="Begin with published weights, or with none.",
-            rich_help_panel=PLAN,
-            show_default=CHOSEN,
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=CHOSEN),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="How long all of it may take, such as 3min or 1h.",
-            rich_help_panel=PLAN,
-            show_default="10min",
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="The memory it may need, such as 2GB.", rich_help_panel=PLAN)
-    ] = None,
-    plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Say what would be done, and end.", rich_help_panel=PLAN)
-    ] = False,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="How often every picture is seen.", rich_help_panel=PLAN, show_default=CHOSEN
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default=CHOSEN),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default=CHOSEN
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Same seed and data: same bits.", rich_help_panel=PLAN)
-    ] = 0,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LEVEL",
-            help="Random changes of the pictures: none, light or strong.",
-            rich_help_panel=PLAN,
-            show_default=CHOSEN,
-        ),
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(
-            metavar="DECAY", help="Keep the moving average of the parameters, such as 0.999.", rich_help_panel=PLAN
-        ),
-    ] = None,
-    smoothing: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=PLAN),
-    ] = None,
-    class_weights: Annotated[
-        bool | None,
-        typer.Option(
-            "--class-weights/--no-class-weights",
-            help="Let every class count alike, however few its pictures.",
-            rich_help_panel=PLAN,
-            show_default=False,
-        ),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=PLAN,
-            help="Stop after N epochs without a better result on validation, and keep the best model.",
-        ),
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER", help="A new folder for the run.", rich_help_panel=SURVIVE, show_default="runs/DATA-NUMBER"
-        ),
-    ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN", help="Go on with the run in this folder, however it ended.", rich_help_panel=SURVIVE
-        ),
-    ] = None,
-    checkpoint_minutes: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="MINUTES",
-            help="Between two checkpoints; each epoch makes one, too.",
-            rich_help_panel=SURVIVE,
-        ),
-    ] = 5.0,
-    out: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Save the model here, too.", rich_help_panel=OUT, show_default="in the run"),
-    ] = None,
-    report: Annotated[
-        bool, typer.Option("--report/--no-report", help="Write an account of the model.", rich_help_panel=OUT)
-    ] = True,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.", rich_help_panel=OUT)
-    ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Threads to compute with.", rich_help_panel=MACHINE, show_default="every core"
-        ),
-    ] = None,
-    cache_size: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZE", help="What decoded pictures may take on disk, of all data sets.", rich_help_panel=MACHINE
-        ),
-    ] = "5GB",
+    data: Data = None,
+    network: Network = None,
+    pretrained: Pretrained = None,
+    size: Size = None,
+    budget: Budget = None,
+    memory: Memory = None,
+    plan_only: PlanOnly = False,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = 0,
+    augment: Augment = None,
+    ema: Ema = None,
+    smoothing: Smoothing = None,
+    class_weights: ClassWeights = None,
+    patience: Patience = None,
+    run: Run = None,
+    resume: Resume = None,
+    checkpoint_minutes: CheckpointMinutes = 5.0,
+    out: Out = None,
+    report: Report = True,
+    tensorboard: Tensorboard = False,
+    threads: Threads = None,
+    cache_size: CacheSize = "5GB",
 ) -> int:
-    """Train a network and save it as a model file. Ctrl-C ends the training early and keeps the model."""
+    """Train a network and save it as a model file. What is not asked for is chosen by the pictures and this machine.
+
+    Ctrl-C ends the training early and keeps a model; --resume goes on.
+    """
     options = Options(**context.params)
     if resume:
         _check_resuming(context)

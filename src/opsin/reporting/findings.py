@@ -79,13 +79,15 @@ class Look:
 class Suspects:
     """Labels that are probably wrong, the most suspicious first; about `doubtful` of `looked_at` of `pictures`.
 
-    `unseen`: they were judged by a network that has not learnt from them.
+    `unseen`: they were judged by a network that has not learnt from them. `agreement` is the share of the labels with
+    which the judge agrees: one who often errs finds fault with good labels, too.
     """
 
     pictures: int
     looked_at: int
     doubtful: int
     unseen: bool
+    agreement: float
     ranked: tuple[Seen, ...]
 
     def to_data(self) -> dict[str, Any]:
@@ -136,7 +138,8 @@ def suspects(look: Look, pictures: int, unseen: bool, album: Album) -> Suspects:
     chosen = [int(number) for number in found.order[:count] if look.answers[number] != look.labels[number]]
     shown = min(SUSPECTS, found.doubtful)
     ranked = tuple(look.seen(number, album if place < shown else None) for place, number in enumerate(chosen))
-    return Suspects(pictures, len(look.labels), found.doubtful, unseen, ranked)
+    agreement = float((look.answers == look.labels).mean())
+    return Suspects(pictures, len(look.labels), found.doubtful, unseen, agreement, ranked)
 
 
 def known(look: Look, calibration: Calibration | None) -> Known | None:

@@ -50,8 +50,9 @@ def moments(record: Mapping[str, Any]) -> tuple[Moment, ...]:
 
 
 def reading(history: Sequence[Moment]) -> str:
-    """What the curves of the last stage say: learning too little, enough, or by heart. Empty for too few epochs."""
+    """What the curves of the last stage say, or of all, if that has one epoch. Empty where there is but one in all."""
     part = [moment for moment in history if moment.stage == history[-1].stage] if history else []
+    part = part if len(part) > 1 else list(history)
     if len(part) < 2:
         return ""
     last = part[-1]

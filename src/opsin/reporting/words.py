@@ -20,6 +20,12 @@ DROP = 0.1
 WORTH = 0.01
 """A doubling of the pictures that brings less accuracy than this is not worth it."""
 
+UNTOLD = 0.08
+"""Where chance alone makes a calibration error of this size, a measured one says nothing."""
+
+JUDGE = 0.75
+"""Doubts of one who agrees with fewer labels than this are weak."""
+
 ERRONEOUS = 0.01
 """From this share of doubtful labels on, looking at them comes first."""
 
@@ -61,6 +67,8 @@ def trust(account: Account) -> str:
     size = f"Its probabilities are off by {100 * found.error:.1f} points on average"
     chance = f"with {account.accuracy.total:,} pictures, chance alone makes that {100 * found.by_chance:.1f}"
     believed = "they can be believed" if found.error < max(0.05, 1.5 * found.by_chance) else "do not rely on them"
+    if found.by_chance > UNTOLD:
+        believed = "there are too few to tell whether to believe them"
     fitted = account.calibration
     how = ""
     if fitted and fitted.pictures:
@@ -108,6 +116,9 @@ def doubts(account: Account) -> str:
         return f"None {among} has a label that looks wrong."
     verb = "label looks" if found.doubtful == 1 else "labels look"
     text = f"{found.doubtful:,} {verb} wrong, or at least strange, {among}; the most suspicious come first."
+    if found.agreement < JUDGE:
+        agreed = percent(found.agreement)
+        text += f" What judges them agrees with only {agreed} of the labels, so that many of these doubts are wrong."
     if not found.unseen:
         text += " The network has learnt these labels itself, so it will have missed some."
     return text
@@ -162,7 +173,7 @@ def next_steps(account: Account) -> Iterator[str]:
             "measured on it may have seen."
         )
     found = account.suspects
-    if found is not None and found.doubtful and found.doubtful >= ERRONEOUS * found.looked_at:
+    if found is not None and found.doubtful >= max(1, ERRONEOUS * found.looked_at) and found.agreement >= JUDGE:
         yield f"Look through the {found.doubtful:,} labels below that look wrong, correct them, and train again."
     curve = account.learning_curve
     if curve is not None and curve.needy() and (curve.gain >= WORTH or account.accuracy.total < FEW):

@@ -41,7 +41,9 @@ class Budget:
 
     def refuse(self, needed: float, what: str) -> UsageError:
         """The error that says what does not fit, and which budget would do."""
-        total = (needed + self.spent + self.report) / (1 - MARGIN)
+        before = needed + self.spent
+        short, long = before / (1 - MARGIN - REPORT), (before + LONGEST_REPORT) / (1 - MARGIN)
+        total = max(min(short, long), (before + SHORTEST_REPORT) / (1 - MARGIN))
         minutes = -(-total // 60)
         return UsageError(
             f"{what} takes {duration(needed)} on this machine, but of {duration(self.total)} only "

@@ -124,8 +124,9 @@ class _Fitting:
         epoch = len(data.train) * step.seconds + evaluating(data, self.look.seconds)
         affordable = floor((left - step.compiling) / epoch)
         if asked is not None and self.budget.asked and affordable < asked:
+            most = VIEWS * len(data.train) * self.look.seconds  # with more time there are more views, too
             raise self.budget.refuse(
-                asked * epoch + self.budget.left - left, f"training with {asked} epochs of fine-tuning"
+                asked * epoch + self.budget.left - left + most, f"training with {asked} epochs of fine-tuning"
             )
         epochs = asked or min(MOST, affordable)
         if epochs < (asked or FEWEST):

@@ -17,7 +17,7 @@ from opsin.data.intake.facts import FAILED, READ, SEEN, UNKNOWN, Facts
 from opsin.data.intake.looks import look
 from opsin.data.items import DAMAGED, UNREADABLE, ItemError, Problem, Source
 from opsin.data.parallel import Progress, each
-from opsin.data.pictures import read_header
+from opsin.data.pictures import Header, read_header
 from opsin.data.pixels import Pixels
 from opsin.data.store import DIGEST, Shelf, Stored, StoreFile, StoreWriter, make_room, touch
 from opsin.errors import DataError
@@ -105,14 +105,21 @@ class Reading:
             self._keep(index, pixels)
 
     def _pixels(self, index: int, name: str) -> NDArray[np.uint8]:
+        """The item's pixels, from the shelf or decoded; digest and header are noted on the way."""
         facts = self.facts
         kept = self._kept(int(self.places[index])) if facts.state[index] != UNKNOWN else None
-        if kept is None:
-            data = self.source.read(index)
-            if facts.state[index] == UNKNOWN:
-                learn(facts, index, data, name)
-                kept = self._kept(int(self.shelf.find(facts.digests[index : index + 1])[0])) if self.shelf else None
-        return self.decoding.read(data, name) if kept is None else kept
+        if kept is not None:
+            return kept
+        data = self.source.read(index)
+        if facts.state[index] == UNKNOWN:
+            note_digest(facts, index, data)
+            kept = self._kept(int(self.shelf.find(facts.digests[index : index + 1])[0])) if self.shelf else None
+            if kept is not None:
+                note_header(facts, index, read_header(data, name))
+                return kept
+        header, pixels = self.decoding.read(data, name)
+        note_header(facts, index, header)
+        return pixels
 
     def _kept(self, place: int) -> NDArray[np.uint8] | None:
         """The pixels at a place of the shelf, if they are there."""
@@ -189,13 +196,15 @@ class Memory:
 Sink: TypeAlias = Memory | StoreWriter
 
 
-def learn(facts: Facts, index: int, data: bytes, name: str) -> None:
-    """Notes the digest and the header of a file."""
-    header = read_header(data, name)
+def note_digest(facts: Facts, index: int, data: bytes) -> None:
     facts.digests[index] = np.frombuffer(blake2b(data, digest_size=DIGEST).digest(), np.uint8)
+
+
+def note_header(facts: Facts, index: int, header: Header) -> None:
     facts.sizes[index] = header.height, header.width
     facts.grey[index] = header.grey
-    facts.state[index] = READ
+    if facts.state[index] == UNKNOWN:
+        facts.state[index] = READ
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from opsin.data.intake import facts as memory
 from opsin.data.intake.decoding import Decoding, short_digest
 from opsin.data.intake.facts import UNKNOWN, Facts
-from opsin.data.intake.reading import Reading, learn, set_aside
+from opsin.data.intake.reading import Reading, note_digest, note_header, set_aside
 from opsin.data.items import Source
 from opsin.data.parallel import Progress, each
+from opsin.data.pictures import read_header
 from opsin.data.pixels import Pixels
 from opsin.data.store import Shelf, touch
 
@@ -64,7 +65,9 @@ def _survey(source: Source, facts: Facts, on_progress: Progress | None) -> None:
     def take(index: int) -> None:
         name = source.items[index].name
         with set_aside(facts, index, name):
-            learn(facts, index, source.read(index), name)
+            data = source.read(index)
+            note_digest(facts, index, data)
+            note_header(facts, index, read_header(data, name))
 
     each(take, np.flatnonzero(facts.state == UNKNOWN).tolist(), on_progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its errors go t
 
 _lock = Lock()
 _users = 0
-_filters: list[Any] = []
+
+FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
+"""As `warnings.filterwarnings` would make it, but for every picture anew."""
 
 
 @contextmanager
@@ -23,8 +26,7 @@ def quiet() -> Iterator[None]:
     with _lock:
         _users += 1
         if _users == 1:
-            warnings.filterwarnings("ignore", module=r"PIL(\..*)?$")
-            _filters.append(warnings.filters[0])
+            warnings.filters.insert(0, FILTER)  # type: ignore[attr-defined]
     try:
         yield
     finally:
@@ -32,4 +34,4 @@ def quiet() -> Iterator[None]:
             _users -= 1
             if not _users:
                 with suppress(ValueError):  # somebody else has restored the list meanwhile
-                    warnings.filters.remove(_filters.pop())  # type: ignore[attr-defined]
+                    warnings.filters.remove(FILTER)  # type: ignore[attr-defined]

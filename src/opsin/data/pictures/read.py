@@ -57,9 +57,8 @@ class Header:
 def read_header(source: Source, name: str) -> Header:
     """Size and kind of a picture; `ItemError` where the file is none, or too large to decode."""
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, None) as image:
-        width, height = _size(image)
-        return Header(height, width, is_grey(image.mode))
+    with _explained(data, name), _opened(data, name, None) as (_, header):
+        return header
 
 
 def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None) -> NDArray[np.uint8]:
@@ -68,13 +67,20 @@ def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: C
     `name` is what messages call it. With a `crop`, more of all four edges goes. Raises `ItemError` where the file is
     missing, no picture, truncated, or too large to decode.
     """
+    return read_both(source, name, shape, crop)[1]
+
+
+def read_both(
+    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None
+) -> tuple[Header, NDArray[np.uint8]]:
+    """What `read_header` and `read_picture` give, opening the picture once."""
     channels, height, width = shape
     least = crop.resize if crop else max(height, width)
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, DRAFT * least) as image:
+    with _explained(data, name), _opened(data, name, DRAFT * least) as (image, header):
         image.load()
         decoded = plain(upright(image), "L" if channels == 1 else "RGB")
-        return crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
+        return header, crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
 
 
 def _size(image: ImageFile) -> tuple[int, int]:
@@ -95,8 +101,8 @@ def _bytes(source: Source, name: str) -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, name: str, least: int | None) -> Iterator[ImageFile]:
-    """The picture, not decoded yet; a JPEG is to be decoded with sides of at least `least`, everything for None."""
+def _opened(data: bytes, name: str, least: int | None) -> Iterator[tuple[ImageFile, Header]]:
+    """The picture, not decoded yet, and its header; a JPEG will have sides of at least `least`, for None all it has."""
     format = recognise(data)
     if not data or format is None:
         raise _no_picture(data, name)
@@ -104,7 +110,8 @@ def _opened(data: bytes, name: str, least: int | None) -> Iterator[ImageFile]:
     if said and said.width * said.height > (MOST_PIXELS if said.whole else MOST_REDUCED):
         raise _too_large(name, said.width, said.height)
     with quiet(), DECODERS[format](BytesIO(data)) as image:
-        width, height = image.size
+        (width, height), (wide, high) = image.size, _size(image)
+        header = Header(high, wide, is_grey(image.mode))
         if format == "JPEG" and least:
             image.draft(None, (least, least))
         reducible = format == "JPEG" and least is None
@@ -112,7 +119,7 @@ def _opened(data: bytes, name: str, least: int | None) -> Iterator[ImageFile]:
             raise _too_large(name, width, height)
         at_once = width * height if said and said.whole else image.width * image.height
         with _large if least and at_once >= LARGE else nullcontext():
-            yield image
+            yield image, header
 
 
 @contextmanager
