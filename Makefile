@@ -1,5 +1,5 @@
 # make demo   train on handwritten digits, measure on held-out ones, predict a picture
-# make test   the whole test suite (PyTorch and ONNX Runtime are oracles where they are installed: make oracle)
+# make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle)
 # make check  style, types, import directions
 # Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
 
@@ -36,7 +36,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/test_rooms.py
 
 oracle: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime
+	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime scikit-learn
 
 clean:
 	rm -rf $(VENV) digits.opsin runs

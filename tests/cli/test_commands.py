@@ -122,7 +122,7 @@ def test_predict_reports_what_is_no_picture_and_answers_for_the_rest(
     assert [line.split()[1] for line in out.splitlines()] == ["lying"]
     first, second, third, fourth = err.splitlines()
     assert first == (
-        f"Error: {tmp_path}/notes.txt is not a picture that can be read; give a PNG, JPEG or other common picture file"
+        f"Error: {tmp_path}/notes.txt is not a picture but text; give a PNG, JPEG or other common picture file"
     )
     assert second.startswith(f"Error: {tmp_path}/half.png is damaged or cut short (")
     assert third == f"Error: {tmp_path}/no.png: there is no such file; give the path of a picture"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
+from opsin import nn
 from opsin.estimator import ImageClassifier
 from tests.estimator.support import quick, striped
 
@@ -16,15 +18,19 @@ selection = pytest.importorskip("sklearn.model_selection", reason="needs scikit-
 pipeline = pytest.importorskip("sklearn.pipeline", reason="needs scikit-learn")
 preprocessing = pytest.importorskip("sklearn.preprocessing", reason="needs scikit-learn")
 
-EXPECTED_TO_FAIL: dict[str, str] = {}
-"""Checks by name, with the reason why they do not apply."""
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # that it does not inherit from BaseEstimator
+    CHECKS = list(checks.estimator_checks_generator(ImageClassifier(epochs=15, threads=1)))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*:sklearn.exceptions.SkipTestWarning")
-@checks.parametrize_with_checks(
-    [ImageClassifier(epochs=15, threads=1)], expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL
-)
+def called(check: Any) -> str:
+    return str(getattr(check, "func", check).__name__)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[called(check) for _, check in CHECKS])
 def test_scikit_learns_checks(estimator: ImageClassifier, check: Any) -> None:
+    """All of them: none is expected to fail."""
     check(estimator)
 
 
@@ -42,7 +48,7 @@ def test_cross_validation_a_pipeline_and_a_search() -> None:
 
 
 def test_clone_copies_a_layer() -> None:
-    network = pytest.importorskip("opsin").nn.Linear(2)
+    network = nn.Linear(2)
     copy = sklearn.base.clone(quick(network=network))
     assert type(copy.network) is type(network) and copy.epochs == quick().epochs
     assert sklearn.base.is_classifier(copy)

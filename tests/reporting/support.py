@@ -51,7 +51,7 @@ def subject() -> tuple[Model, Dataset]:
     """The small model, its last layer fitted to the training part of the dataset, and calibrated."""
     data = Dataset("<data>", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
     model = small_model()
-    model.labels = NASTY
+    model.labels, model.name = NASTY, "<model>"
     program = model.engine(cut(model.graph), BATCH, None)
     program.load_state({name: model.state[name] for name in program.graph.variables})
     inputs = model.preprocessing.apply(np.asarray(data.train.pixels))
@@ -76,4 +76,4 @@ def subject() -> tuple[Model, Dataset]:
 def measured() -> Account:
     """The account of `subject`."""
     model, data = subject()
-    return account(model, data, seconds=8, name="<model>")
+    return account(model, data, seconds=8)

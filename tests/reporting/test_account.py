@@ -35,9 +35,9 @@ def test_mistakes_are_named_the_surest_first() -> None:
     (model, data), made = subject(), measured()
     shares = model.probabilities(data.test.pixels)
     wrong = np.flatnonzero(shares.argmax(axis=1) != data.test.labels)
-    assert [seen.name for seen in made.mistakes] == [
-        f"<i>{number}</i>.jpg" for number in wrong[np.argsort(-shares[wrong].max(axis=1))]
-    ]
+    order = wrong[np.argsort(-shares[wrong].max(axis=1))]
+    sure = max(6, int((shares[wrong].max(axis=1) >= 0.5).sum()))
+    assert [seen.name for seen in made.mistakes] == [f"<i>{number}</i>.jpg" for number in order[:sure]]
     for seen in made.mistakes:
         number = int(seen.name.removeprefix("<i>").partition("<")[0])
         assert (seen.label, seen.answer) == (NASTY[number % 3], NASTY[int(shares[number].argmax())])

@@ -1,4 +1,4 @@
-"""What is chosen for which data and machine, and what is refused, in words. The machine is pretended, but for one test."""
+"""What is chosen for which data and machine, and what is refused, in words. The machine is mostly pretended."""
 
 from __future__ import annotations
 

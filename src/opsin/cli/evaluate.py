@@ -29,7 +29,7 @@ def run(model: str, data: str, as_json: bool, report: str | None) -> int:
     loaded.check()
     dataset = load_data(data, like=loaded.preprocessing)
     if report is not None:
-        return _report(loaded, model, dataset, report, as_json)
+        return _report(loaded, dataset, report, as_json)
     pictures, which = _unseen(loaded, dataset)
     result = loaded.evaluate(pictures)
     if as_json:
@@ -52,9 +52,9 @@ def _check_report(report: str) -> None:
         raise UsageError(f"{report} is a folder; give the name of a file for the report")
 
 
-def _report(model: Model, name: str, data: Dataset, report: str, as_json: bool) -> int:
+def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
     """The whole account: the page into a file, its core onto the terminal."""
-    account = reporting.account(model, data, name=Path(name).name)
+    account = reporting.account(model, data)
     reporting.write_text(Path(report), reporting.page(account))
     if as_json:
         typer.echo(json.dumps(account.to_data(), indent=2, ensure_ascii=False))

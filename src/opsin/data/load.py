@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Dataset, Pictures
+from opsin.data.intake import reading
 from opsin.data.intake.account import Likeness, assign, counts_of, sizes_of
 from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoding
@@ -18,7 +19,7 @@ from opsin.data.intake.receipt import Receipt
 from opsin.data.intake.scan import Scan, scan
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
 from opsin.data.parallel import Progress
-from opsin.data.pixels import take
+from opsin.data.pixels import View, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
@@ -122,7 +123,9 @@ class _Intake:
 
         def pictures(part: str) -> Pictures:
             numbers = np.flatnonzero(parts == part)
-            return Pictures(take(pixels, numbers), labels[numbers], classes, tuple(names[n] for n in numbers))
+            own = take(pixels, numbers)
+            kept = own[:] if isinstance(own, View) and reading.fits(pixels) else own
+            return Pictures(kept, labels[numbers], classes, tuple(names[n] for n in numbers))
 
         train, validation, test = (pictures(part) for part in (TRAIN, VALIDATION, TEST))
         if not len(test):

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -79,7 +81,7 @@ class StoreFile:
             target = target[got:]
 
     def read(self, row: int, into: NDArray[np.uint8]) -> None:
-        """Fills contiguous `into` with the first bytes of a row."""
+        """Fills contiguous `into` with the first bytes of a row, and if it holds more than that, with the next rows."""
         with self._lock:
             self._file.seek(row * self.stride)
             self._fill(into.data.cast("B"))
@@ -141,9 +143,12 @@ class Stored(View):
         self.file, self.rows = file, rows
 
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        pixels = np.empty((len(numbers), *self.shape[1:]), np.uint8)
-        for picture, row in zip(pixels, self.rows[numbers].tolist(), strict=True):
-            self.file.read(row, picture)
+        pixels, rows = np.empty((len(numbers), *self.shape[1:]), np.uint8), self.rows[numbers]
+        whole = self.file.stride == prod(self.shape[1:])
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1 if whole else np.arange(1, len(rows))  # rows in a row at once
+        for first, last in pairwise([0, *ends.tolist(), len(rows)]):
+            if last > first:
+                self.file.read(int(rows[first]), pixels[first:last])
         return pixels
 
     def take(self, numbers: NDArray[np.intp]) -> View:

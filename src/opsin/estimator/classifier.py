@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
 from numbers import Integral, Real
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +24,7 @@ from opsin.estimator.parameters import Parameters
 from opsin.estimator.problems import InputError, not_fitted
 from opsin.model import Model, load
 from opsin.training import Epoch, Event, Interrupted, Plan, Shortened, StoppedEarly, Training, Warning
+from opsin.training.plan import check_seed
 from opsin.training.wishes import Wishes
 
 
@@ -39,9 +41,9 @@ class ImageClassifier(Parameters):
     The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt
     then follows from the speed of the machine.
 
-    After `fit`: `classes_`, the labels, sorted; `model_`, an `opsin.Model`, to be saved or asked for more; `plan_`, what
-    was done; `history_`, the result of each epoch; `receipt_`, what was found in files (None for arrays); of arrays
-    `n_features_in_`, the numbers in a picture, and of tables `feature_names_in_`, where their columns have names.
+    After `fit`: `classes_`, the labels, sorted; `model_`, an `opsin.Model`, to be saved and asked for more; `plan_`,
+    what was done; `history_`, the result of each epoch; `receipt_`, what was found in files (None for arrays); of
+    arrays `n_features_in_`, the numbers in a picture, and of tables `feature_names_in_`, the columns' names.
     """
 
     classes_: NDArray[Any]
@@ -107,10 +109,10 @@ class ImageClassifier(Parameters):
         made = material(X, y, wishes, layer is not None, self.image_shape)
         plan, deadline = plan_for(made, layer, wishes, perf_counter() - begin)
         training = Training(plan, made.data, network=layer, deadline=deadline, threads=wishes.threads)
-        _warn_of_files(made)
-        for event in training:
-            self._heed(event)
+        told = [text for event in training for text in self._heed(event)]
         self._keep(training, made, columns.names_of(X))
+        for text in (*_unusable(made), *told):
+            warnings.warn(text, UserWarning, stacklevel=2)
         return self
 
     def _wishes(self) -> Wishes:
@@ -118,6 +120,7 @@ class ImageClassifier(Parameters):
         seed = 0 if self.random_state is None else self.random_state
         if not isinstance(seed, Integral):
             raise UsageError(f"random_state must be a whole number or None, not {seed!r}")
+        check_seed(int(seed))
         return Wishes(
             network=self.network if isinstance(self.network, str) else None, pretrained=self.pretrained,
             size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
@@ -126,12 +129,12 @@ class ImageClassifier(Parameters):
             budget=_amount("budget", self.budget, "seconds"), memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 
-    def _heed(self, event: Event) -> None:
-        """What is told of a training while it runs."""
+    def _heed(self, event: Event) -> Iterator[str]:
+        """Tells how training goes, and gives what is to be warned of."""
         if isinstance(event, Interrupted):
             raise KeyboardInterrupt
         if isinstance(event, Warning):
-            warnings.warn(event.text, UserWarning, stacklevel=3)
+            yield event.text
         if self.verbose and isinstance(event, Epoch):
             told = f"loss {event.loss:.4f}, {event.held_out.accuracy:.2%} of {event.held_out.pictures:,} pictures right"
             print(f"{event.stage}, epoch {event.epoch}: {told}")
@@ -221,13 +224,9 @@ def _amount(name: str, value: float | None, unit: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _warn_of_files(made: Material) -> None:
-    """Says which files could not be used; training goes on without them."""
+def _unusable(made: Material) -> Iterator[str]:
+    """Says which files training did without."""
     problems = made.data.receipt.problems if made.data.receipt else ()
     if problems:
         first = problems[0]
-        warnings.warn(
-            f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; receipt_ has all",
-            UserWarning,
-            stacklevel=3,
-        )
+        yield f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; receipt_ has all"

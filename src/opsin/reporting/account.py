@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -95,9 +94,7 @@ class Account:
         }  # fmt: skip
 
 
-def account(
-    model: Model, data: Dataset, *, receipt: Receipt | None = None, seconds: float = SECONDS, name: str | None = None
-) -> Account:
+def account(model: Model, data: Dataset, *, seconds: float = SECONDS) -> Account:
     """Measures `model` on the test part of `data`; on all of it, where the model was trained on other data.
 
     Takes about `seconds` and the time of the evaluation itself; costly parts look at fewer pictures where there is no
@@ -121,11 +118,11 @@ def account(
         doubts = suspects(look, len(held_out), True, album)
     result = robustness(model, held_out, SPOILING * seconds)
     return Account(
-        name or Path(model.name).name, model.network, data.name, model.record, trained_here, model.preprocessing.shape,
+        model.name, model.network, data.name, model.record, trained_here, model.preprocessing.shape,
         evaluation, Share(evaluation.correct, evaluation.pictures), _baseline(evaluation), class_figures(evaluation),
         reliability(look.probabilities, look.labels), model.calibration, known(look, model.calibration),
         moments(model.record) if trained_here else (), mistakes, cells(look, album), doubts, curve, result,
-        _example(held_out, album) if result else (), measure(model, TIMING * seconds), receipt or data.receipt,
+        _example(held_out, album) if result else (), measure(model, TIMING * seconds), data.receipt,
         perf_counter() - begin, album.copies,
     )  # fmt: skip
 

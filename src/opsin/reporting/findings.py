@@ -17,6 +17,9 @@ from opsin.reporting.statistics import Share
 MISTAKES, SUSPECTS, CELL, RIGHT = 24, 48, 12, 4
 """Pictures shown: confident mistakes, suspects, in a cell of the confusion matrix and in one of its diagonal."""
 
+CONFIDENT, FEW = 0.5, 6
+"""Mistakes of a smaller probability are not called confident, and only so many of them are shown."""
+
 LARGEST = 30
 """The pictures in its cells are shown for a confusion matrix of at most so many classes."""
 
@@ -110,7 +113,8 @@ def confident_mistakes(look: Look, album: Album) -> tuple[Seen, ...]:
     """The wrong answers that were given with the highest probability."""
     wrong = np.flatnonzero(look.answers != look.labels)
     sure = look.probabilities[wrong].max(axis=1)
-    order = wrong[np.argsort(-sure, kind="stable")][:MISTAKES]
+    count = min(MISTAKES, max(FEW, int((sure >= CONFIDENT).sum())))
+    order = wrong[np.argsort(-sure, kind="stable")][:count]
     return tuple(look.seen(int(number), album) for number in order)
 
 

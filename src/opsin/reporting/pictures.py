@@ -28,6 +28,6 @@ def pictures(account: Account, items: Iterable[Seen], tell: Callable[[Seen], str
     return f'<ul class="pictures">{rows}</ul>'
 
 
-def short(name: str, most: int = 40) -> str:
+def short(name: str, most: int = 28) -> str:
     """A name of at most so many characters: its end, which tells files apart."""
     return name if len(name) <= most else f"…{name[-(most - 1) :]}"

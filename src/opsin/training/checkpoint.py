@@ -59,7 +59,8 @@ class Checkpoints:
                 part.unlink()
             raise TrainingError(f"{path}: the checkpoint cannot be written ({error.strerror})") from None
         for old in self._paths()[KEEP:]:
-            old.unlink()
+            with suppress(OSError):  # the new one is there, and that is what counts
+                old.unlink()
         return path
 
     def read(self) -> tuple[Snapshot, int, list[Path]] | None:

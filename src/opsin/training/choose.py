@@ -99,13 +99,10 @@ def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0) 
     fit = transfer.fit if outline.pretrained else scratch.fit
     plan, reasons, seconds, memory = fit(outline, data, wishes, budget)
     counts = [count for count in data.train.counts() if count]
-    weights = wishes.class_weights
-    if weights is None and max(counts) > IMBALANCE * min(counts):
-        weights, why = (
-            True,
-            f"classes count alike, though one has {max(counts) / min(counts):.0f} times another's pictures",
-        )
-        reasons.append(why)
+    weights, uneven = wishes.class_weights, max(counts) / min(counts)
+    if weights is None and uneven > IMBALANCE:
+        weights = True
+        reasons.append(f"classes count alike, though one has {uneven:.0f} times another's pictures")
     plan = replace(
         plan,
         stages=tuple(replace(stage, augment=wishes.augment or stage.augment) for stage in plan.stages),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,7 @@ from opsin.training.events import (
 from opsin.training.fault import Diverged, find_fault, finite
 from opsin.training.interrupt import Interruption
 from opsin.training.memory import Kept, Memory, Snapshot
-from opsin.training.pace import epochs_of, fewer_epochs, planned_step
+from opsin.training.pace import epochs_of, fewer_epochs
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
@@ -195,7 +195,7 @@ class Training:
             for pictures, labels in batches:
                 if self.interruption.asked:
                     return
-                rate = self._rate(work, memory, memory.step)
+                rate = work.rate_of(memory, memory.step)
                 outputs = work.program.run(pictures=pictures, labels=labels, learning_rate=rate)
                 loss, correct = float(outputs["loss"]), int(outputs["correct"])
                 memory.losses, memory.correct = memory.losses + loss, memory.correct + correct
@@ -225,7 +225,7 @@ class Training:
         self.snapshot = Snapshot(memory.copy(), state, work.outside, self.good, self.best)
         self.losses = []
         if self.run:
-            rate = self._rate(work, memory, memory.step - 1)
+            rate = work.rate_of(memory, memory.step - 1)
             self.run.log({"event": "steps", "step": memory.steps, "loss": mean, "learning_rate": rate})
             if self.run.due and memory.step < len(work.feed):
                 self._checkpoint(self.run)
@@ -265,13 +265,6 @@ class Training:
         if memory.stopped:
             waited = self._waiting(stage.name)
             yield StoppedEarly(stage.name, memory.epoch, memory.epoch - waited, waited)
-
-    def _rate(self, work: Work, memory: Memory, step: int) -> float:
-        """The learning rate of step `step` of the memory's epoch."""
-        steps = len(work.feed)
-        return (
-            work.rate(planned_step(memory.epoch * steps + step, steps, work.stage.epochs, memory.cuts)) * memory.factor
-        )
 
     def _shortened(self, work: Work) -> Shortened | None:
         """Cuts the last stage to the epochs for which there is time, going by the epoch that has just passed.
@@ -330,9 +323,9 @@ class Training:
     def _diverged(self, work: Work, trouble: str) -> Diverged:
         """The error that ends the run: it names step, layer and pictures; the last good model is saved."""
         before, passed = self.snapshot.memory, self.memory.steps - self.snapshot.memory.steps
-        fault = find_fault(work.program, self.snapshot.state, islice(self._inputs(work), passed))
-        step = fault.step if fault else passed
         number = 1 + self._epochs_before(before.stage) + before.epoch
+        fault = find_fault(work.program, self.snapshot.state, islice(work.inputs(number, before), passed))
+        step = fault.step if fault else passed
         names = names_of(self.data, work.chosen(number, before.step + step - 1))
         kept = self.best or self.good
         if kept:
@@ -343,14 +336,6 @@ class Training:
             return Diverged(f"{text}\nNothing had been learnt yet, so no model was kept.", None)
         place = f"is in {self.saved}" if self.saved else "is kept"
         return Diverged(f"{text}\nThe last good model, after step {kept.steps:,}, {place}.", self.model)
-
-    def _inputs(self, work: Work) -> Iterator[Mapping[str, Any]]:
-        """What the program was given since the snapshot."""
-        memory, first = self.snapshot.memory, self._epochs_before(self.snapshot.memory.stage)
-        with epoch_of(work.feed, first + memory.epoch + 1, memory.step) as batches:
-            for step, (pictures, labels) in enumerate(batches, start=memory.step):
-                rate = self._rate(work, memory, step)
-                yield {"pictures": pictures, "labels": labels, "learning_rate": rate}
 
     # -- the end ----------------------------------------------------------------------------------
 

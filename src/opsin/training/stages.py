@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,8 @@ from opsin.nn.optimizers import SGD, AdamW, Optimizer
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.training.events import Score
 from opsin.training.features import FeatureFeed, FeatureScore, Trunk
-from opsin.training.memory import State
+from opsin.training.memory import Memory, State
+from opsin.training.pace import planned_step
 from opsin.training.plan import Plan, Stage
 
 Batch = tuple[NDArray[Any], NDArray[Any]]
@@ -56,6 +57,18 @@ class Work:
     chosen: Callable[[int, int], NDArray[np.intp]]
     outside: State
     compiling: float
+
+    def rate_of(self, memory: Memory, step: int) -> float:
+        """The learning rate of step `step` (from 0) of the memory's epoch."""
+        steps = len(self.feed)
+        number = planned_step(memory.epoch * steps + step, steps, self.stage.epochs, memory.cuts)
+        return self.rate(number) * memory.factor
+
+    def inputs(self, number: int, memory: Memory) -> Iterator[Mapping[str, Any]]:
+        """What the program is given from `memory` on, to the end of its epoch, which is the run's `number`th."""
+        with epoch_of(self.feed, number, memory.step) as batches:
+            for step, (pictures, labels) in enumerate(batches, start=memory.step):
+                yield {"pictures": pictures, "labels": labels, "learning_rate": self.rate_of(memory, step)}
 
 
 @dataclass(frozen=True, eq=False)

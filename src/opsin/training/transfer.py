@@ -23,12 +23,13 @@ from opsin.training.wishes import Outline, Wishes
 LOOK = 0.25
 """The share of the time that one look at all pictures may take."""
 
-VIEWS, VIEWING = 4, 0.35
-"""At most so many views of a picture for the last layer, and the share of the time that they may take."""
+VIEWS, VIEWED, VIEWING = 16, 12_000, 0.35
+"""At most so many views of a picture for the last layer, so many of all pictures together, and the share of the time
+that they may take."""
 
 HEAD_BATCH, HEAD_RATE, HEAD_STEPS = 64, 0.004, 1200
-HEAD_EPOCHS = (12, 60)
-"""The last layer learns fast: so many steps, in epochs between these bounds."""
+HEAD_EPOCHS = (6, 24)
+"""The last layer learns fast: so many steps, in epochs between these bounds. With few pictures, more would be by heart."""
 
 TUNED = 0.35
 """At most this share of the multiply-adds is in the layers that are tuned."""
@@ -97,7 +98,7 @@ class _Fitting:
         fixed = evaluating(self.data, look) + len(self.data.test) * look
         if pictures * look + fixed > left:
             raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
-        views = 1 if self.wishes.augment == "none" else max(1, min(VIEWS, int(VIEWING * left / (pictures * look))))
+        views = max(1, min(self._most_views(), int(VIEWING * left / (pictures * look))))
         batch = min(HEAD_BATCH, pictures)
         steps = ceil(pictures / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
@@ -124,7 +125,7 @@ class _Fitting:
         epoch = len(data.train) * step.seconds + evaluating(data, self.look.seconds)
         affordable = floor((left - step.compiling) / epoch)
         if asked is not None and self.budget.asked and affordable < asked:
-            most = VIEWS * len(data.train) * self.look.seconds  # with more time there are more views, too
+            most = self._most_views() * len(data.train) * self.look.seconds  # with more time there are more views
             raise self.budget.refuse(
                 asked * epoch + self.budget.left - left + most, f"training with {asked} epochs of fine-tuning"
             )
@@ -136,6 +137,10 @@ class _Fitting:
             frozen=frozen, augment=wishes.augment or "light",
         )  # fmt: skip
         return Part(stage, epochs * epoch + step.compiling, memory)
+
+    def _most_views(self) -> int:
+        """The views for which there is a use."""
+        return 1 if self.wishes.augment == "none" else max(1, min(VIEWS, VIEWED // len(self.data.train)))
 
     def _cut(self) -> Cut:
         """Where the layers begin that are tuned."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -60,7 +61,7 @@ class Reading:
             stored = self.shelf.view(self.places[facts.good], self._shape())
             if stored:
                 touch(self.shelf.path)
-                return stored[:] if small else stored
+                return stored
         if small:
             return self._in_memory(cache_size, on_progress)
         with self._writing(cache_size) as writer:
@@ -194,6 +195,11 @@ class Memory:
 
 
 Sink: TypeAlias = Memory | StoreWriter
+
+
+def fits(pixels: Pixels) -> bool:
+    """Whether these pictures are simply kept in memory."""
+    return prod(pixels.shape) <= IN_MEMORY
 
 
 def note_digest(facts: Facts, index: int, data: bytes) -> None:

@@ -1,0 +1,49 @@
+"""Work on every core: everything once, the first error ends it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from opsin.data import parallel
+from opsin.data.parallel import each
+
+
+@pytest.fixture(params=[1, 4])
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(parallel, "cores", lambda: request.param)
+    return int(request.param)
+
+
+def test_everything_once(cores: int) -> None:
+    done: list[int] = []
+    told: list[tuple[int, int]] = []
+    each(done.append, range(100))
+    assert sorted(done) == list(range(100))
+    each(done.append, range(100, 200), lambda *counts: told.append(counts))
+    assert sorted(done) == list(range(200))
+    assert told[-1] == (100, 100)
+    each(done.append, [], lambda *counts: told.append(counts))
+    assert told[-1] == (0, 0)
+
+
+def test_the_first_error_ends_all(cores: int) -> None:
+    done: list[int] = []
+
+    def work(index: int) -> None:
+        if index == 5:
+            raise ValueError("five")
+        time.sleep(0.001)
+        done.append(index)
+
+    with pytest.raises(ValueError, match="five"):
+        each(work, range(1000))
+    assert len(done) < 50
+
+
+def test_no_thread_is_left(cores: int) -> None:
+    before = threading.active_count()
+    each(lambda index: None, range(50), lambda done, total: None)
+    assert threading.active_count() == before
