@@ -45,7 +45,7 @@ def test_a_picture_on_standard_input(model: Path, folder: Path) -> None:
     assert (result["picture"], result["label"]) == ("standard input", "standing")
     done = call("predict", model, "-", stdin=b"no picture")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.startswith(b"Error: standard input is not a picture that can be read")
+    assert done.stderr.startswith(b"Error: standard input is not a picture but text")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")

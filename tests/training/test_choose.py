@@ -144,6 +144,14 @@ def test_more_time_is_used(machine: Machine) -> None:
     assert "blocks.0" in frozen and "blocks" not in frozen and "blocks.6.0.bn1" in frozen
 
 
+def test_few_pictures_are_seen_in_more_views_and_not_tuned_on(machine: Machine) -> None:
+    few = chosen(Wishes(), replace(PHOTOS, pictures=200))
+    assert [stage.name for stage in few.plan.stages] == ["head"]
+    assert few.plan.stages[0].views == 16
+    assert "no fine-tuning: 200 pictures are too few for it" in few.reasons
+    assert [stage.epochs for stage in chosen(Wishes(epochs=3), replace(PHOTOS, pictures=200)).plan.stages][1:] == [3]
+
+
 def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
     machine(look=0.1)
     wishes = Wishes(budget=60, size=224)

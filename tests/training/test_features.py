@@ -15,8 +15,9 @@ from opsin.data import Batches, Dataset, Pictures, Preprocessing
 from opsin.data.augment import Augmentation
 from opsin.engines.native import compile
 from opsin.errors import TrainingError
-from opsin.training import Epoch, Plan, Stage, Training, features
+from opsin.training import Epoch, Plan, Run, Stage, Step, Training, features
 from opsin.training.features import BATCH, FeatureFeed, Trunk
+from opsin.training.resume import configuration, reopen
 
 
 def network() -> nn.Layer:
@@ -143,3 +144,40 @@ def test_what_is_frozen_stays() -> None:
             pass
         assert np.array_equal(training.model.state["conv.weight"], before)
         assert not np.array_equal(training.model.state["head.weight"], learnt)
+
+
+TWO_STAGES = Plan(
+    network="own",
+    stages=(
+        Stage(name="head", epochs=4, batch=16, learning_rate=0.05, frozen=("conv",), features=True, views=2),
+        Stage(name="fine-tuning", epochs=1, batch=16, learning_rate=0.01),
+    ),
+    ema=0.9,
+    patience=9,
+)
+
+
+def begin(folder: Path) -> Training:
+    training = Training(TWO_STAGES, dataset(), network=network(), threads=1)
+    training.run = Run.create(configuration(TWO_STAGES, training.data, "", None), "small", folder)
+    return training
+
+
+@pytest.mark.parametrize("steps", [2, 6, 9, 14, 17])
+def test_a_run_that_is_cut_off_goes_on_to_the_same_bits(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsin.training.loop.WATCH", 2)
+    monkeypatch.setattr(Run, "due", True)
+    whole = begin(tmp_path / "whole")
+    for _ in whole:
+        pass
+    cut_off = iter(begin(tmp_path / "cut"))
+    for event in cut_off:
+        if isinstance(event, Step) and event.step == steps:
+            break
+    cut_off.close()  # type: ignore[attr-defined]
+    rest = reopen(tmp_path / "cut", data=dataset(), network=network(), threads=1)
+    for _ in rest:
+        pass
+    assert all(np.array_equal(value, rest.model.state[name]) for name, value in whole.model.state.items())

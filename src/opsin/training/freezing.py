@@ -46,8 +46,12 @@ def cuts(network: nn.Layer, shape: nn.PictureShape) -> list[Cut]:
 
 
 def head(network: nn.Layer, shape: nn.PictureShape) -> Cut:
-    """The last cut: all but the last layer with parameters is frozen. `UsageError` where there is only one."""
-    found = cuts(network, shape)
+    """The cut before the last layer with parameters. `UsageError` where there are none before it."""
+    return last(cuts(network, shape))
+
+
+def last(found: Sequence[Cut]) -> Cut:
+    """The last of `cuts`. `UsageError` where there is none."""
     if not found:
         raise UsageError("the network has no layers that could be frozen before its last one; train all of it")
     return found[-1]

@@ -29,7 +29,7 @@ that they may take."""
 
 HEAD_BATCH, HEAD_RATE, HEAD_STEPS = 64, 0.004, 1200
 HEAD_EPOCHS = (6, 24)
-"""The last layer learns fast: so many steps, in epochs between these bounds. With few pictures, more would be by heart."""
+"""The last layer learns fast: so many steps, in epochs between these bounds. Few pictures it soon knows by heart."""
 
 TUNED = 0.35
 """At most this share of the multiply-adds is in the layers that are tuned."""
@@ -37,6 +37,9 @@ TUNED = 0.35
 TUNING_BATCH, TUNING_RATE = 32, 2e-4
 FEWEST, MOST = 2, 8
 """Epochs of tuning: fewer are not worth it, more only learn by heart."""
+
+FEW = 600
+"""Fewer pictures than these say too little of so many parameters: only the last layer learns."""
 
 WEIGHT_DECAY, SMOOTHING, EMA, PATIENCE = 0.1, 0.1, 0.98, 20
 
@@ -70,6 +73,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
             f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning the last layers; the first ones, with "
             f"{1 - fitting.cut.work:.0%} of the work, stay as they are"
         )
+    elif len(data.train) < FEW:
+        reasons.append(f"no fine-tuning: {len(data.train):,} pictures are too few for it")
     else:
         reasons.append("no fine-tuning: there is no time for it")
     plan = Plan(
@@ -86,7 +91,7 @@ class _Fitting:
         self.outline, self.data, self.wishes, self.budget = outline, data, wishes, budget
         self.layer = zoo.find(outline.network)(len(data.classes))
         self.cuts = freezing.cuts(self.layer, data.shape)
-        self.last = freezing.head(self.layer, data.shape)
+        self.last = freezing.last(self.cuts)
         self.optimizer = nn.optimizers.AdamW(weight_decay=WEIGHT_DECAY)
         trunk, self.step = nn.features_graphs(self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.last.frozen)
         self.look = measure(trunk, features.BATCH, wishes.threads)
@@ -115,7 +120,8 @@ class _Fitting:
     def tuning(self, left: float) -> Part | None:
         """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
         data, wishes, asked = self.data, self.wishes, self.wishes.epochs
-        if asked is None and left < FEWEST * len(data.train) * self.look.seconds:
+        least = FEWEST * len(data.train) * self.look.seconds
+        if asked is None and (len(data.train) < FEW or left < least):
             return None
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
         graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from opsin.engines.native import cache, codegen
 from opsin.engines.native.driver import driver
-from opsin.engines.native.render import render
+from opsin.engines.native.workshop import compile_all, compile_kernel
 from opsin.kernels.spec import KernelSpec
 from opsin.loops import Target
 
@@ -25,7 +25,40 @@ class Statistics:
 
 def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     """The address of each kernel's machine code; equal specifications share one."""
-    return [_address(spec, target) for spec in specs]
+    start = time.perf_counter()
+    missing: dict[str, KernelSpec] = {}
+    for spec in dict.fromkeys(specs):
+        if (spec, target.name) not in _addresses:
+            name = _name(spec, target)
+            code = cache.read(name)
+            if code is None:
+                missing[name] = spec
+            else:
+                Statistics.loaded += 1
+                _link(spec, target, name, code)
+    if missing:
+        made = compile_all([(_symbol(name), spec) for name, spec in missing.items()], target)
+        for name, spec in missing.items():
+            code = made.get(_symbol(name)) or compile_kernel(_symbol(name), spec, target)
+            cache.write(name, code)
+            Statistics.compiled += 1
+            _link(spec, target, name, code)
+    Statistics.seconds += time.perf_counter() - start
+    return [_addresses[spec, target.name] for spec in specs]
+
+
+def _name(spec: KernelSpec, target: Target) -> str:
+    """Of its entry in the cache."""
+    this = codegen.host()
+    return cache.key(repr(spec), repr(target), this.triple, this.cpu, this.features, codegen.version())
+
+
+def _symbol(name: str) -> str:
+    return f"k_{name[:32]}"
+
+
+def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
+    (_addresses[spec, target.name],) = codegen.load(code, _symbol(name))
 
 
 def driver_addresses() -> tuple[int, int]:
@@ -39,26 +72,3 @@ def driver_addresses() -> tuple[int, int]:
             cache.write(name, code)
         _driver["run"], _driver["serve"] = codegen.load(code, "opsin_run", "opsin_serve")
     return _driver["run"], _driver["serve"]
-
-
-def _address(spec: KernelSpec, target: Target) -> int:
-    found = _addresses.get((spec, target.name))
-    if found is not None:
-        return found
-    start = time.perf_counter()
-    this = codegen.host()
-    name = cache.key(repr(spec), repr(target), this.triple, this.cpu, this.features, codegen.version())
-    symbol = f"k_{name[:32]}"
-    code = cache.read(name)
-    if code is None:
-        kernel = spec.build(target)
-        kernel.name = symbol
-        code = codegen.object_code(render(kernel, target))
-        cache.write(name, code)
-        Statistics.compiled += 1
-    else:
-        Statistics.loaded += 1
-    (found,) = codegen.load(code, symbol)
-    _addresses[spec, target.name] = found
-    Statistics.seconds += time.perf_counter() - start
-    return found
