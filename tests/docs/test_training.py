@@ -1,36 +1,48 @@
-"""docs/training.md: its example runs, and what it says of options and files is so."""
+"""docs/training.md: its commands, one after the other as a reader types them, and the options it names."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-import opsin
-from opsin.errors import UsageError
+from opsin.cli.main import run
+from tests.data.files import stripes, write_picture, write_stripes
 
-PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
+LOCAL = {"train photos"}
+"""What the page begins with, and says again with fewer epochs."""
 
 
-def test_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    write_stripes(tmp_path / "photos")
+    write_stripes(tmp_path / "others", 6)
+    write_picture(tmp_path / "new" / "one.png", stripes("lying", 3))
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(code, "training.md", "exec"), {"__name__": "example"})
-    files = {path.name for path in (tmp_path / "my-run").iterdir()}
-    named = {
-        name.strip("/")
-        for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-        for name in re.findall("`(.*?)`", row)
-    }
-    assert files <= named
-    with pytest.raises(UsageError, match="the run in my-run is finished"):
-        opsin.training.resume("my-run")
+    printed = {}
+    for command in COMMANDS:
+        if command in LOCAL:
+            continue
+        code = run(shlex.split(command))
+        printed[command.split(" photos")[0]] = out = "".join(capfd.readouterr())
+        finished = command.startswith("train --resume")
+        assert code == (2 if finished else 0), f"{command}\n{out}"
+        assert ("is finished: its model is" in out) == finished
+    folder = tmp_path / "runs" / "photos-1"
+    told = re.findall(r"`([a-z.]+)`", TEXT.partition("| file | holds |")[2].partition("A checkpoint")[0])
+    for name in told:
+        assert (folder / name.rstrip("/")).exists() or name == "checkpoints", name
+    assert (folder / "checkpoints").is_dir() and (tmp_path / "others.html").is_file()
+    assert (tmp_path / "photos-contact-sheet.png").is_file()
 
 
-def test_the_options_are_there() -> None:
-    declared = (Path(opsin.__file__).parent / "cli" / "training.py").read_text(encoding="utf-8")
-    for option in set(re.findall(r"--[a-z][a-z-]*", PAGE.read_text(encoding="utf-8"))):
-        name = option.strip("-").replace("-", "_")
-        assert f'"{option}' in declared or f"    {name}: " in declared, option
+def test_the_options_exist(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"]):
+        run([*command, "--help"])
+    known = set(re.findall(r"--[a-z-]+", capfd.readouterr().out))
+    named = set(re.findall(r"(?<![\w-])--[a-z-]+", TEXT))
+    assert named and named <= known, named - known

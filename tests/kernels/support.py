@@ -91,5 +91,6 @@ def _call(address: int, args: Sequence[np.ndarray | int], begin: int, end: int, 
             assert arg.flags.c_contiguous
             assert arg.dtype in (np.float32, np.int32, np.uint8)
     words = np.array([arg if isinstance(arg, int) else arg.ctypes.data for arg in args], np.int64)
-    memory = np.zeros(max(scratch, 1), np.float32)
+    memory = guarded((max(scratch, 1),))
     _SIGNATURE(address)(words.ctypes.data, begin, end, memory.ctypes.data)
+    assert margins_hold(memory), "wrote beyond its scratch memory"

@@ -78,6 +78,7 @@ EXACT: list[tuple[str, Callable[..., Array], list[Array], float | int | None]] =
     ("absolute", np.abs, [floats()], None),
     ("sign", np.sign, [floats(special=False)], None),
     ("relu", lambda x: np.maximum(x, 0), [floats()], None),
+    ("relu6", lambda x: np.minimum(np.maximum(x, 0), 6), [floats()], None),
     ("cast", lambda x: x.astype(np.float32), [whole()], None),
     ("same_index", np.equal, [whole(0, 3), whole(0, 3)[::-1].copy()], None),
     ("random_key", random_key, [whole(), whole()[::-1].copy()], 5),

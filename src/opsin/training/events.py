@@ -53,7 +53,8 @@ class Started(Event):
 class StageStarted(Event):
     """A stage is compiled, in `compiling` seconds, and begins after `epoch` of its epochs of `steps` steps each.
 
-    `number` counts from 1; `parameters` are those that learn.
+    `number` counts from 1; `parameters` are those that learn. Features are computed in the first
+    `views` epochs, if any; later ones are much shorter.
     """
 
     stage: str
@@ -64,6 +65,7 @@ class StageStarted(Event):
     parameters: int
     epoch: int
     compiling: float
+    views: int
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,9 @@ class Training:
         stage, batch = work.stage, work.program.batch
         parameters = sum(work.program.state()[name].size for name in work.program.graph.parameters)
         yield StageStarted(
-            stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling
-        )
+            stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling,
+            stage.views if stage.features else 0,
+        )  # fmt: skip
         while self.memory.epoch < epochs_of(stage.epochs, self.memory.cuts) and not self.memory.stopped:
             if self.interruption.asked:
                 return
