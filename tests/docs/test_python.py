@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from opsin.data.intake.scan import MAX_SIDE
 from opsin.estimator.arrays import LEAST
-from tests.data.files import noise, write_picture, write_stripes
+from tests.data.files import write_stripes
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -22,9 +21,7 @@ EXAMPLES = [
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_stripes(tmp_path / "photos")
-    (tmp_path / "photos" / "lying" / "broken.png").write_bytes(b"no picture")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos" / "lying" / "broken.png").rename("broken.png")
     names: dict[str, object] = {"__name__": "example"}
     printed = []
     for line, code in EXAMPLES:
@@ -36,8 +33,10 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "of 1,000 pictures right" in printed[0]
     assert printed[1].startswith("photos: 40 pictures of 2 classes")
     assert len(printed[2].splitlines()) == 4 and "(1000, 10)" in printed[2]
-    assert (tmp_path / "digits.html").stat().st_size > 100_000 and (tmp_path / "runs" / "mine" / "model.opsin").is_file()
-    assert "['lying' 'lying']\n1.0\n" in printed[9 - 1]
+    assert (tmp_path / "digits.html").stat().st_size > 100_000 and (
+        tmp_path / "runs" / "mine" / "model.opsin"
+    ).is_file()
+    assert "['lying' 'lying']\n1.0\n" in printed[8]
 
 
 def test_the_figures_are_the_codes() -> None:

@@ -15,6 +15,7 @@ from opsin import nn
 from opsin.errors import OpsinError, UsageError
 from opsin.estimator import ImageClassifier, InputError, NotFitted, ParameterError
 from opsin.training import Step, Training
+from opsin.training.machine import Cost
 from tests.estimator.support import QUICK, quick, striped
 from tests.model.networks import small_network
 
@@ -133,6 +134,14 @@ def test_a_budget_is_kept_or_refused() -> None:
     with pytest.raises(UsageError, match=r"one epoch of lenet5 takes .* only .* are left for training"):
         quick(budget=0.001, epochs=None).fit(X, Y)
     assert quick(budget=60).fit(X, Y).plan_.epochs == 8
+
+
+@barely
+def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.training.scratch.measure", lambda *args: Cost(seconds=2.0, bytes=1, compiling=0))
+    assert quick(epochs=None, batch=None, augment="none").fit(X[:20], Y[:20]).plan_.epochs == 200
+    with pytest.raises(UsageError, match="try --budget"):
+        quick(epochs=None, budget=30).fit(X, Y)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from opsin.errors import DataError, UsageError
 from opsin.estimator import ImageClassifier, InputError
 from opsin.estimator.files import is_paths, listed, paths_of
+from opsin.model import Model
 from tests.data.files import write_stripes
 from tests.estimator.support import quick
 
@@ -37,6 +38,16 @@ def test_a_list_of_paths_is_learnt_from(fitted: ImageClassifier, paths: list[Pat
     # A tenth of what intake would train on is kept apart, and no part to test with.
     assert fitted.model_.record["pictures"] == 36 and fitted.model_.record["held_out"] == 4
     assert fitted.receipt_ is not None and not hasattr(fitted, "n_features_in_")
+
+
+def test_the_same_files_as_a_folder_have_no_test_part_that_was_not_learnt_from(
+    fitted: ImageClassifier, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    evaluate = Model.evaluate
+    monkeypatch.setattr(Model, "evaluate", lambda self, part: measured.append(len(part)) or evaluate(self, part))
+    fitted.score(folder)
+    assert measured == [40]
 
 
 def test_labels_keep_their_order(paths: list[Path]) -> None:
@@ -67,11 +78,14 @@ def test_files_that_cannot_be_used_are_told_of(folder: Path, paths: list[Path], 
         model.predict(["nowhere.png"])
 
 
-def test_a_folder_alone(folder: Path) -> None:
+def test_a_folder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = quick().fit(folder)
+    measured = []
+    evaluate = Model.evaluate
+    monkeypatch.setattr(Model, "evaluate", lambda self, part: measured.append(len(part)) or evaluate(self, part))
     assert model.classes_.tolist() == ["lying", "standing"]
     assert model.model_.record["pictures"] == 28  # the rest is for validation and test
-    assert model.score(folder) == 1
+    assert model.score(folder) == 1 and measured == [8]
     assert model.predict([folder / "lying" / "3.png"]).tolist() == ["lying"]
 
 

@@ -22,6 +22,8 @@ LINES = 12
 class Lines:
     """A line an epoch, for files and pipes."""
 
+    now: StageStarted
+
     def __init__(self) -> None:
         self.begin, self.done, self.loss, self.accuracy = 0.0, 0, 0.0, 0.0
 

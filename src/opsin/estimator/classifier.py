@@ -27,6 +27,9 @@ from opsin.training import Epoch, Event, Interrupted, Plan, Shortened, StoppedEa
 from opsin.training.plan import check_seed
 from opsin.training.wishes import Wishes
 
+FOREVER = 365 * 86400.0
+"""Seconds of a budget that never binds: the plan then depends on data and options alone, not on the machine's speed."""
+
 
 class ImageClassifier(Parameters):
     """Learns to tell pictures apart.
@@ -107,7 +110,7 @@ class ImageClassifier(Parameters):
         begin = perf_counter()
         wishes, layer = self._wishes(), self.network if isinstance(self.network, nn.Layer) else None
         made = material(X, y, wishes, layer is not None, self.image_shape)
-        plan, deadline = plan_for(made, layer, wishes, perf_counter() - begin)
+        plan, deadline = plan_for(made, layer, perf_counter() - begin)
         training = Training(plan, made.data, network=layer, deadline=deadline, threads=wishes.threads)
         told = [text for event in training for text in self._heed(event)]
         self._keep(training, made, columns.names_of(X))
@@ -126,7 +129,7 @@ class ImageClassifier(Parameters):
             size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
             augment=self.augment, ema=self.ema, smoothing=self.smoothing, class_weights=self.class_weights,
             patience=self.patience, seed=int(seed), threads=self.threads,
-            budget=_amount("budget", self.budget, "seconds"), memory=_amount("memory", self.memory, "bytes"),
+            budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 
     def _heed(self, event: Event) -> Iterator[str]:

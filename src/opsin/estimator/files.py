@@ -68,16 +68,20 @@ def listed(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
 
 
 def without_test(data: Dataset) -> Dataset:
-    """All of it to learn from, but the validation part: who gives labels one by one keeps a test part of his own."""
+    """All of it to learn from, but the validation part: who gives labels one by one keeps a test part of his own.
+
+    Its fingerprint is not that of the same files with a test part, on which a model could then still be measured.
+    """
+    content = f"{data.content} without test"
     if data.validation is None:
         everything = data.everything()
-        return Dataset(data.name, everything, everything, True, None, data.receipt, data.content)
+        return Dataset(data.name, everything, everything, True, None, data.receipt, content)
     parts = (data.train, data.test)
     names = tuple(name for part in parts for name in part.names or ())
     train = Pictures(
         joined([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]), data.classes, names
     )
-    return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, data.content)
+    return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content)
 
 
 def read(paths: Sequence[str], like: Preprocessing) -> Iterator[NDArray[np.uint8]]:

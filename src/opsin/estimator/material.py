@@ -25,22 +25,20 @@ from opsin.training import Plan, Recipe, choose
 from opsin.training.facts import Facts
 from opsin.training.wishes import Outline, Wishes
 
-FOREVER = 365 * 86400.0
-"""Seconds of a budget that never binds: the plan then depends on data and options alone, not on the machine's speed."""
-
-OWN = ("epochs", "batch", "learning_rate", "augment", "seed", "threads")
+OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads")
 """What can be asked for a network of one's own."""
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """`data` to learn from, and `outline` of the network for it (None: one's own).
+    """`data` to learn from, what is asked for (`wishes`), and `outline` of the network for it (None: one's own).
 
     `classes` are the labels as they were given, `names` what the model calls them; `form` is how arrays become
     pictures.
     """
 
     data: Dataset
+    wishes: Wishes
     outline: Outline | None
     classes: NDArray[Any]
     names: tuple[str, ...]
@@ -63,7 +61,7 @@ def _from_source(source: str | os.PathLike[str], y: Any, wishes: Wishes, own: bo
         raise UsageError(f"{source} says itself what its pictures show; leave y out, or give a list of paths")
     outline = None if own else choose.outline(Facts.of(open_source(source)), wishes)
     data = load(source, outline.preprocessing if outline else None, size=_size(outline, wishes))
-    return Material(data, outline, np.array(data.classes), data.classes)
+    return Material(data, wishes, outline, np.array(data.classes), data.classes)
 
 
 def _from_paths(paths: list[str], y: Any, wishes: Wishes, own: bool) -> Material:
@@ -75,7 +73,7 @@ def _from_paths(paths: list[str], y: Any, wishes: Wishes, own: bool) -> Material
     data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
     known = np.isin(names, data.classes)  # of some classes, no picture may be readable
     classes, _ = labels.classes_of(given[known])
-    return Material(files.without_test(data), outline, classes, _names(classes))
+    return Material(files.without_test(data), wishes, outline, classes, _names(classes))
 
 
 def _size(outline: Outline | None, wishes: Wishes) -> int | None:
@@ -91,9 +89,10 @@ def _from_arrays(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape |
     form = Form.of(array, image_shape, enlarge=not own)
     names = _names(classes)
     data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
-    wishes = wishes if form.picture or wishes.augment else replace(wishes, augment="none")
+    if not form.picture and wishes.augment is None:
+        wishes = replace(wishes, augment="none")
     outline = None if own else choose.outline(Facts.of(data), wishes)
-    return Material(data, outline, classes, names, form)
+    return Material(data, wishes, outline, classes, names, form)
 
 
 def _names(classes: NDArray[Any]) -> tuple[str, ...]:
@@ -118,22 +117,19 @@ def _divided(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple
     return Dataset("the arrays", pictures, pictures, True)
 
 
-def plan_for(made: Material, network: nn.Layer | None, wishes: Wishes, spent: float) -> tuple[Plan, float | None]:
+def plan_for(made: Material, network: nn.Layer | None, spent: float) -> tuple[Plan, float | None]:
     """The plan, `spent` seconds after `fit` was called, and how many seconds it may take from now (None: as many as it
-    does). `UsageError` where wishes do not fit.
+    does). `UsageError` where what is asked for does not fit.
     """
-    if network is None and made.outline is not None:
-        limited = wishes if wishes.budget else replace(wishes, budget=FOREVER)
-        if made.form and not made.form.picture and not wishes.augment:
-            limited = replace(limited, augment="none")
-        choice = choose.choose(made.outline, made.data, limited, spent)
-        return choice.plan, choice.deadline if wishes.budget else None
+    wishes, outline = made.wishes, made.outline
+    if outline is not None:
+        choice = choose.choose(outline, made.data, wishes, spent)
+        return choice.plan, choice.deadline
     for name, value in vars(wishes).items():
-        if name not in (*OWN, "budget", "size") and value is not None:
+        if name not in OWN and value is not None:
             raise UsageError(f"{name}={value!r} is for networks of the zoo; leave it out with a network of your own")
-    recipe = Recipe(
-        wishes.epochs, wishes.batch or Recipe.batch, wishes.learning_rate or Recipe.learning_rate, wishes.seed
-    )
+    rate = wishes.learning_rate or Recipe.learning_rate
+    recipe = Recipe(wishes.epochs, wishes.batch or Recipe.batch, rate, wishes.seed)
     plan = recipe.plan(type(network).__name__, len(made.data.train))
     stage = replace(plan.stages[0], augment=wishes.augment or plan.stages[0].augment)
     return replace(plan, stages=(stage,)), wishes.budget - spent if wishes.budget else None

@@ -90,6 +90,7 @@ class Training:
         self.setting = Setting(plan, data, layer, self.model, engine, threads)
         self.warnings = list(warnings)
         self.saved: Path | None = None
+        self.unsaved = False
         self.guess = float(np.log(len(data.classes)))  # the loss of one who guesses
         self.interruption = Interruption()
         self._begin(run.resume() if run else None, first_state(layer, graph, plan.seed))
@@ -171,7 +172,7 @@ class Training:
     def _stage(self) -> Iterator[Event]:
         """The rest of a stage; an interruption ends it early."""
         work, memory = self.work or self._prepare(), self.memory
-        stage, batch = work.stage, work.program.batch
+        stage, batch, self.entered = work.stage, work.program.batch, memory.epoch
         parameters = sum(work.program.state()[name].size for name in work.program.graph.parameters)
         yield StageStarted(
             stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling,
@@ -270,10 +271,11 @@ class Training:
     def _shortened(self, work: Work) -> Shortened | None:
         """Cuts the last stage to the epochs for which there is time, going by the epoch that has just passed.
 
-        Not while features are still computed: these epochs say nothing of later ones.
+        Not while features are still computed, which begins anew where a run is resumed: these epochs say nothing of
+        later ones.
         """
         memory, stage = self.memory, work.stage
-        computing = stage.features and memory.epoch <= stage.views
+        computing = stage.features and memory.epoch - self.entered <= stage.views
         if self.deadline is None or stage is not self.plan.stages[-1] or computing:
             return None
         began, step = self.began
@@ -295,11 +297,14 @@ class Training:
         return sum(each.epochs for each in self.plan.stages[:stage])
 
     def _checkpoint(self, run: Run) -> None:
-        """Writes one; that the disk is full is no reason to stop."""
+        """Writes one; that the disk is full is no reason to stop, and is said once."""
         try:
             run.save(self.snapshot)
+            self.unsaved = False
         except TrainingError as error:
-            self.warnings.append(f"{error}; training goes on without it")
+            if not self.unsaved:
+                self.warnings.append(f"{error}; training goes on without it, and tries again later")
+            self.unsaved = True
 
     def _warnings(self) -> Iterator[Event]:
         """Those that have gathered since."""
@@ -375,14 +380,12 @@ class Training:
     def _take(self, kept: Kept) -> None:
         """Makes `kept` the model, and has it say how sure it is by what validation shows."""
         self.model.load_state(kept.state)
-        if self.data.validation is not None:
+        if self.data.validation is not None and len(self.data.validation):
             self.model.calibrate(self.data.validation)
 
     def _save(self, kept: Kept, ended: str, test: Score | None = None) -> None:
         """Saves the model, which is `kept`, where it is wanted."""
         self.model.record = record(self.plan, self.data, self.memory.history, kept.steps, ended, test)
-        if self.data.validation is not None and len(self.data.validation):
-            self.model.calibrate(self.data.validation)
         for path in ([self.run.model] if self.run else []) + ([self.out] if self.out else []):
             save_model(self.model, path)
             self.saved = path
