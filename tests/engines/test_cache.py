@@ -81,8 +81,15 @@ def test_a_cache_that_cannot_be_written_only_warns(
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("OPSIN_CACHE", str(blocked / "cache"))
-    with pytest.warns(RuntimeWarning, match=r"compiled code cannot be kept in .*set OPSIN_CACHE to a folder with room"):
+    with pytest.warns(RuntimeWarning) as warned:
         run()
+        cache.write("ab" * 32, b"code")
+        cache.write("cd" * 32, b"code")
+    (said,) = warned
+    assert str(said.message) == (
+        f"compiled code cannot be kept in {blocked}/cache/kernels: Not a directory; "
+        "set OPSIN_CACHE to a folder with room, or the next start compiles again"
+    )
 
 
 def test_nothing_half_written_stays_when_the_disk_is_full(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

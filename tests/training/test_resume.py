@@ -245,6 +245,25 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
     assert rates[-1] == schedule(32) < schedule(29)
 
 
+def test_epochs_that_compute_features_again_after_a_resumption_cut_nothing(stripes: Dataset, tmp_path: Path) -> None:
+    folder, asked = tmp_path / "run", list[int]()
+    plan = replace(FEATURES, stages=(replace(FEATURES.stages[0], epochs=7),), patience=None)
+    with pytest.raises(Crash):
+        for event in begin(stripes, folder, plan):
+            if isinstance(event, Step) and event.epoch == 4:
+                raise Crash
+
+    def note(done: int, epochs: int, an_epoch: float, left: float) -> None:
+        asked.append(done)
+
+    training = go_on(stripes, folder)
+    training.deadline = 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("opsin.training.loop.fewer_epochs", note)
+        list(training)
+    assert asked == [6, 7]  # not 4 and 5, in which both views are computed anew
+
+
 def test_without_time_one_epoch_remains(stripes: Dataset) -> None:
     plan = Plan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
     training = Training(plan, stripes, network=small_network(2), deadline=0.0, engine=reference)
@@ -294,8 +313,9 @@ def test_a_disk_that_is_full_does_not_end_training(
     training = begin(stripes, tmp_path / "run")
     monkeypatch.setattr(os, "fsync", full)
     warnings = [event.text for event in training if isinstance(event, Warning)]
-    assert warnings[0].endswith(
-        "the checkpoint cannot be written (No space left on device); training goes on without it"
+    (said,) = warnings
+    assert said.endswith(
+        "the checkpoint cannot be written (No space left on device); training goes on without it, and tries again later"
     )
     assert (tmp_path / "run" / "model.opsin").read_bytes() == (whole / "model.opsin").read_bytes()
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here; a command's module is loaded when the command is
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from opsin import __version__
 from opsin.cli import data as data_commands
 from opsin.cli import inspection, training
 from opsin.cli.lazy import command
-from opsin.cli.output import INTERRUPTED, print_error
+from opsin.cli.output import INTERRUPTED, print_error, print_warning
 from opsin.errors import OpsinError
 
 app = typer.Typer(
@@ -163,4 +164,5 @@ def main() -> None:
     """The console script."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name that cannot be shown ends no run
+    warnings.showwarning = lambda message, *_: print_warning(str(message))  # what it says, without lines of the program
     sys.exit(run(sys.argv[1:]))

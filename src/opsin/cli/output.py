@@ -22,6 +22,12 @@ def print_error(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def print_warning(text: str) -> None:
+    """A message on standard error about what does not stop the command."""
+    typer.secho("Warning: ", fg="yellow", bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+
+
 def print_heading(text: str, rest: str = "") -> None:
     """A line that begins bold on a terminal."""
     typer.secho(text, bold=True, nl=False)
