@@ -26,8 +26,8 @@ __version__ = "0.1.0"
 
 _ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "onnx", "ops", "seeing", "training", "zoo")
 _NAMES = {
-    "ImageClassifier": "estimator", "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported", "load": "model",
-    "pretrained": "model.published", "train": "training",
+    "ImageClassifier": "estimator", "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported",
+    "load": "model", "pretrained": "model.published", "train": "training",
 }  # fmt: skip
 
 __all__ = [

@@ -233,7 +233,7 @@ def test_things_that_fail(cli: Any, model: Path, folder: Path, tmp_path: Path) -
     cut = tmp_path / "cut.opsin"
     cut.write_bytes(model.read_bytes()[:5000])
     for arguments, text in {
-        ("train", tmp_path / "nowhere"): f"{tmp_path}/nowhere: there is no such folder or file; give 'digits' (built in)",
+        ("train", tmp_path / "nowhere"): f"{tmp_path}/nowhere: there is no such folder or file; give 'digits'",
         ("train", tmp_path / "one"): f"{tmp_path}/one holds pictures of one class only ('cat')",
         ("train", small, "--out", tmp_path / "a" / "m"): f"{tmp_path}/a is no folder; make it first",
         ("train", small, "--out", tmp_path / "letter"): f"{tmp_path}/letter exists and is not an Opsin model",

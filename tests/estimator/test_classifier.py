@@ -131,7 +131,7 @@ def test_small_pictures_are_not_enlarged_for_a_layer_of_ones_own() -> None:
 
 
 def test_a_budget_is_kept_or_refused() -> None:
-    with pytest.raises(UsageError, match=r"one epoch of lenet5 takes .* only .* are left for training"):
+    with pytest.raises(UsageError, match=r"one epoch of lenet5 takes .* but .* is left for training"):
         quick(budget=0.001, epochs=None).fit(X, Y)
     assert quick(budget=60).fit(X, Y).plan_.epochs == 8
 

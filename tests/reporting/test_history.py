@@ -42,6 +42,14 @@ def test_readings(history: list[Moment], text: str) -> None:
     assert bool(reading(history)) == bool(text)
 
 
+def test_few_pictures_prove_no_gap() -> None:
+    history = run(FALLING, [1.0, 0.8, 0.7, 0.7, 0.7, 0.7], (1.0, 10 / 12))
+    assert reading(history, 12).endswith(
+        "of the 12 held-out ones: too few to tell whether it knows the first ones by heart."
+    )
+    assert reading(history, 1200).startswith("It knows its training pictures better than others")
+
+
 def test_only_the_last_stage_is_read() -> None:
     head = [Moment("head", 1.0, 0.5, 0.5, 0.1)] * 3
     tuned = [Moment("fine-tuning", 1 - 0.1 * n, 0.8, 0.8, 0.6) for n in range(3)]

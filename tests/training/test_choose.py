@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,12 +153,32 @@ def test_few_pictures_are_seen_in_more_views_and_not_tuned_on(machine: Machine) 
     assert [stage.epochs for stage in chosen(Wishes(epochs=3), replace(PHOTOS, pictures=200)).plan.stages][1:] == [3]
 
 
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ({"learning_rate": -1.0}, "the learning rate must be a positive number such as 0.004, not -1"),
+        ({"augment": "wild"}, "the augmentation must be one of none, light, strong, not 'wild'"),
+        ({"ema": 3.0}, "the decay of the moving average (ema) must be a number from 0 to below 1, not 3"),
+        ({"patience": 0}, "the patience must be at least 1 epoch, not 0"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused_at_once(wish: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Wishes(**wish)
+    assert str(refused.value) == text
+
+
+def test_published_weights_are_not_silently_left_out_for_arrays() -> None:
+    with pytest.raises(UsageError, match=r"published weights see pictures of 224 × 224, and these are arrays"):
+        choose.outline(replace(PHOTOS, files=False, side=16), Wishes(pretrained=True))
+
+
 def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
     machine(look=0.1)
     wishes = Wishes(budget=60, size=224)
     with pytest.raises(UsageError, match=r"one look at 2,000 pictures takes 4.2 min .* try --budget 6min") as refused:
         chosen(wishes)
-    assert "of 60 s only 29 s are left for training (reading the pictures took 20 s" in str(refused.value)
+    assert "but 29 s of 60 s is left for training (reading the pictures took 20 s" in str(refused.value)
     chosen(replace(wishes, budget=360))
 
 

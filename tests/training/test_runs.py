@@ -78,13 +78,24 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("a letter")
     with pytest.raises(UsageError) as caught:
         Run.create({}, "digits", tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path} is not empty; give a new folder for the run, or go on with the one in it: "
-        f"opsin train --resume {tmp_path}"
-    )
+    assert str(caught.value) == f"{tmp_path} is not empty; give a new folder for the run"
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match=f"or go on with the one in it: opsin train --resume {tmp_path}$"):
+        Run.check_place(tmp_path)
     with pytest.raises(UsageError, match="letter: the run's folder cannot be made"):
         Run.create({}, "digits", tmp_path / "letter")
-    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "letter"]
+
+
+def test_a_place_is_looked_at_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Run.check_place(tmp_path / "new" / "run")
+    monkeypatch.chdir(tmp_path)
+    Run.check_place()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").write_text("a list of runs")
+    with pytest.raises(UsageError) as caught:
+        Run.check_place()
+    assert str(caught.value) == f"{tmp_path}/runs: no run can be written there; name another folder with --run FOLDER"
 
 
 def test_what_two_were_asked_for_differently(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def _report(training: Training, made: Run) -> None:
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be made ({error}); the model is complete without it")
     except KeyboardInterrupt:
-        print_error("the report was interrupted; the model is complete without it")
+        source = made.config["data"]["source"] or "DATA"
+        print_error("the report was interrupted; the model is complete without it. To make it:")
+        typer.secho(f"  opsin evaluate {made.model} {source} --report {made.report}", dim=True, err=True)
 
 
 def _begun(options: Options) -> Training | None:
@@ -83,6 +85,9 @@ def _begun(options: Options) -> Training | None:
     out = Path(options.out) if options.out else None
     if out:
         check_writable(out)
+    place = Path(options.run) if options.run else None
+    if not options.plan_only:
+        Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
     outline = choose.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
@@ -97,7 +102,7 @@ def _begun(options: Options) -> Training | None:
         "report_seconds": choice.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
     }
-    made = training.run = Run.create(config, data.name, Path(options.run) if options.run else None)
+    made = training.run = Run.create(config, data.name, place)
     if data.receipt:
         made.write(f"{RECEIPT}.json", json.dumps(data.receipt.to_data(), indent=2, ensure_ascii=False) + "\n")
         made.write(f"{RECEIPT}.txt", data.receipt.text(full=True) + "\n")

@@ -11,6 +11,8 @@ from opsin.cli.lazy import command
 from opsin.errors import UsageError
 
 PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
+LARGEST = 4096
+"""The side of the largest pictures that are asked for on purpose."""
 KEPT = {"resume", "threads", "report"}
 """The options that a run takes when it goes on."""
 
@@ -67,7 +69,9 @@ Pretrained = Annotated[
 ]
 Size = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=False),
+    typer.Option(
+        min=1, max=LARGEST, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=False
+    ),
 ]
 Budget = Annotated[
     str | None,

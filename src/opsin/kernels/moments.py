@@ -45,9 +45,7 @@ class Moments(KernelSpec):
                 over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(means, c, zero, n))
                 self._add(k, lanes, x, means, group, stop, None)
                 share = k.spread(1.0 / count, lanes)
-                over_lanes(
-                    k, channels, lanes, lambda c, n: k.store(means, c, k.load(means, c, lanes, n) * share, n)
-                )
+                over_lanes(k, channels, lanes, lambda c, n: k.store(means, c, k.load(means, c, lanes, n) * share, n))
                 self._add(k, lanes, x, squares, group, stop, means)
                 before = _real(k, group - first)
                 merge(k, lanes, channels, out, means, squares, before, count)

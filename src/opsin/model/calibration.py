@@ -74,7 +74,7 @@ def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float6
 
 
 def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:
-    """Temperature and threshold from the `logits` N × classes of pictures with known `labels` N (numbers of columns)."""
+    """Temperature and threshold, from the `logits` N × classes of pictures and their `labels` N (column numbers)."""
     if not len(labels):
         return Calibration(1.0, 0)
     temperature = fit_temperature(logits, labels)

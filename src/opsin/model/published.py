@@ -63,8 +63,8 @@ def pretrained(
 def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     """How the variables of a network's `graph` begin: as its layers say, or with the published weights it asks for.
 
-    Where it tells other than ImageNet's classes apart, the layer that gives the logits begins as zeros: what it is given
-    means something already, and random answers would only have to be unlearnt.
+    Where it tells other than ImageNet's classes apart, the layer that gives the logits begins as zeros: what it
+    is given means something already, and random answers would only have to be unlearnt.
     """
     state = nn.initial_state(graph, seed)
     if network.pretrained is None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from opsin.reporting.phrases import percent
+from opsin.reporting.statistics import Share
 
 RISEN = 1.1
 """The held-out loss has risen where it ends so many times above its least."""
@@ -49,8 +50,11 @@ def moments(record: Mapping[str, Any]) -> tuple[Moment, ...]:
         return ()
 
 
-def reading(history: Sequence[Moment]) -> str:
-    """What the curves of the last stage say, or of all, if that has one epoch. Empty where there is but one in all."""
+def reading(history: Sequence[Moment], held_out_pictures: int | None = None) -> str:
+    """What the curves of the last stage say, or of all, if that has one epoch. Empty where there is but one in all.
+
+    `held_out_pictures` is how many there were, where that is known: few of them prove no gap.
+    """
     part = [moment for moment in history if moment.stage == history[-1].stage] if history else []
     part = part if len(part) > 1 else list(history)
     if len(part) < 2:
@@ -68,6 +72,11 @@ def reading(history: Sequence[Moment]) -> str:
                 f"{part[best].loss:.2f} to {last.loss:.2f}. Fewer epochs, stronger augmentation or more pictures help."
             )
     if gap > GAP:
+        if held_out_pictures and _share(last, held_out_pictures).high >= last.accuracy - GAP:
+            return (
+                f"In the last epoch {learnt} of its training pictures were right, and {held_out} of the "
+                f"{held_out_pictures:,} held-out ones: too few to tell whether it knows the first ones by heart."
+            )
         return (
             f"It knows its training pictures better than others: {learnt} of them were right in the last "
             f"epoch, of the held-out pictures {held_out}. More pictures or stronger augmentation "
@@ -89,6 +98,10 @@ def reading(history: Sequence[Moment]) -> str:
         f"No overfitting to speak of: {learnt} of the training pictures were right in the last epoch, and "
         f"{held_out} of the held-out ones."
     )
+
+
+def _share(moment: Moment, pictures: int) -> Share:
+    return Share(round(moment.held_out_accuracy * pictures), pictures)
 
 
 def _epochs(count: int) -> str:

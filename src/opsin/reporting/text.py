@@ -13,12 +13,14 @@ from opsin.reporting.statistics import ClassFigures, Share
 WIDTH = 96
 CLASSES = 12
 """Of more classes only the worst are shown, so many of them."""
+SUSPECTS = 5
+"""So many doubtful labels are named."""
 NAME = 24
 """Characters of a class's name."""
 
 
 def text(account: Account) -> list[str]:
-    """Verdict, classes, confusions, and what to do; lines of at most `WIDTH` characters."""
+    """Verdict, classes, confusions, and what to do; lines of at most `WIDTH` characters, but for long names."""
     lines = [words.verdict(account), *_wrapped(f"{words.certainty(account)} {words.confusions(account)}"), ""]
     lines += _classes(account)
     told = (
@@ -32,6 +34,7 @@ def text(account: Account) -> list[str]:
     for each in told:
         if each:
             lines += _wrapped(each, "· ", "  ")
+    lines += _suspects(account)
     steps = list(words.next_steps(account))
     lines += ["", "What to do next:"]
     for number, step in enumerate(steps, start=1):
@@ -56,6 +59,13 @@ def _classes(account: Account) -> Iterator[str]:
     if len(rows) > len(shown):
         yield f"… and {len(rows) - len(shown):,} classes that did better"
     yield ""
+
+
+def _suspects(account: Account) -> Iterator[str]:
+    """The labels that are most likely wrong, by the pictures' names; the page has all of them."""
+    found = account.suspects
+    for seen in found.ranked[: min(found.doubtful, SUSPECTS)] if found else ():
+        yield f"    {seen.name}: labelled {seen.label}, looks like {seen.answer} ({percent(seen.probability)})"
 
 
 def _short(name: str) -> str:

@@ -102,7 +102,7 @@ def not_knowing(account: Account) -> str:
 
 def overfitting(account: Account) -> str:
     """What the curves say."""
-    return reading(account.history)
+    return reading(account.history, account.record.get("held_out"))
 
 
 def doubts(account: Account) -> str:
@@ -174,13 +174,14 @@ def next_steps(account: Account) -> Iterator[str]:
         )
     found = account.suspects
     if found is not None and found.doubtful >= max(1, ERRONEOUS * found.looked_at) and found.agreement >= JUDGE:
-        yield f"Look through the {found.doubtful:,} labels below that look wrong, correct them, and train again."
+        what = "label that looks" if found.doubtful == 1 else f"{found.doubtful:,} labels that look"
+        yield f"Look through the {what} wrong, correct what is, and train again."
     curve = account.learning_curve
     if curve is not None and curve.needy() and (curve.gain >= WORTH or account.accuracy.total < FEW):
         yield f"Collect more pictures of {listed([curve.classes[n] for n in curve.needy()[:CONFUSED]])}."
     if account.accuracy.total < FEW:
         yield f"Set more pictures aside for measuring: {account.accuracy.total:,} leave a wide margin."
-    text = reading(account.history)
+    text = overfitting(account)
     if text.startswith("It was still learning"):
         yield "Train for more epochs: it was still getting better."
     elif text.startswith("It overfits"):

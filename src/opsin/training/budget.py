@@ -46,8 +46,8 @@ class Budget:
         total = max(min(short, long), (before + SHORTEST_REPORT) / (1 - MARGIN))
         minutes = -(-total // 60)
         return UsageError(
-            f"{what} takes {duration(needed)} on this machine, but of {duration(self.total)} only "
-            f"{duration(max(0.0, self.left))} are left for training (reading the pictures took {duration(self.spent)}, "
+            f"{what} takes {duration(needed)} on this machine, but {duration(max(0.0, self.left))} of "
+            f"{duration(self.total)} is left for training (reading the pictures took {duration(self.spent)}, "
             f"the report needs {duration(self.report)}); try --budget {minutes:.0f}min"
         )
 

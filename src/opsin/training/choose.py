@@ -33,7 +33,12 @@ IMBALANCE = 10
 
 def outline(facts: Facts, wishes: Wishes) -> Outline:
     """Which network, and for files the size they are to be read at. Raises `UsageError` where wishes do not fit."""
-    if not facts.pictures:
+    if wishes.pretrained and not facts.files:
+        raise UsageError(
+            f"published weights see pictures of {LARGEST} × {LARGEST}, and these are arrays of another size; "
+            "leave --pretrained out, or give the pictures as files"
+        )
+    if not facts.pictures or facts.classes < 2:  # reading them says what is wrong
         return Outline(wishes.network or SMALL_GREY, False, wishes.size, None, (), facts)
     if wishes.network:
         return _given(wishes.network, facts, wishes)
@@ -54,11 +59,6 @@ def _given(network: str, facts: Facts, wishes: Wishes) -> Outline:
     entry = zoo.find(network)
     wanted = wishes.pretrained if wishes.pretrained is not None else facts.files and at_hand(network)
     if wanted:
-        if not facts.files:
-            raise UsageError(
-                f"published weights see pictures of {LARGEST} × {LARGEST}, and these are arrays of another size; "
-                "leave --pretrained out, or give the pictures as files"
-            )
         return _transferred(network, facts, wishes, "as asked")
     side = wishes.size
     if side is None and facts.files and max(entry.input_shape[1:]) > SMALL:

@@ -65,6 +65,16 @@ class Run:
             raise
         return run
 
+    @staticmethod
+    def check_place(folder: Path | None = None) -> None:
+        """`UsageError` where `create` could make no run in `folder`, or in the current folder. Makes nothing."""
+        place = folder or Path(FOLDER)
+        if folder and folder.is_dir() and any(folder.iterdir()):
+            raise _taken(folder)
+        existing = next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise UsageError(f"{place.absolute()}: no run can be written there; name another folder with --run FOLDER")
+
     @classmethod
     def reopen(cls, folder: Path) -> Run:
         """A run that was begun before; `UsageError` where there is none, or another process is at it."""
@@ -156,13 +166,17 @@ def _new_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise UsageError(
-                f"{folder} is not empty; give a new folder for the run, or go on with the one in it: "
-                f"opsin train --resume {folder}"
-            )
+            raise _taken(folder)
     except OSError as error:
         raise UsageError(f"{folder}: the run's folder cannot be made ({error.strerror})") from None
     return folder
+
+
+def _taken(folder: Path) -> UsageError:
+    text = f"{folder} is not empty; give a new folder for the run"
+    if (folder / CONFIG).is_file():
+        text += f", or go on with the one in it: opsin train --resume {folder}"
+    return UsageError(text)
 
 
 def _numbered_folder(name: str) -> Path:

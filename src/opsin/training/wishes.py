@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from opsin.data import Preprocessing
 from opsin.training.facts import Facts
-from opsin.training.plan import Plan
+from opsin.training.plan import Plan, Stage
 
 BUDGET = 600.0
 """Seconds for everything, from the command to the report, where nobody says how long it may take."""
@@ -31,6 +32,15 @@ class Wishes:
     budget: float | None = None
     memory: float | None = None
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """`UsageError` for what no plan can have, before any picture is read."""
+        stage = self._given("epochs", "batch", "learning_rate", "augment")
+        whole = self._given("size", "seed", "smoothing", "ema", "patience")
+        Plan(network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),), **whole)
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
     def seconds(self) -> float:

@@ -202,8 +202,16 @@ def test_decoders_do_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]
     assert logging.getLogger("PIL").handlers
 
 
+def test_pictures_of_other_formats_are_called_pictures() -> None:
+    data = b"\0\0\0\x18ftypheic"
+    problem = problem_of(lambda: read_header(data, "a.jpg"))
+    assert problem == items.Problem("a.jpg", "a HEIC picture, which is not read: save it as JPEG", items.NO_PICTURE)
+    with pytest.raises(ItemError, match=r"^a.jpg is a HEIC picture, which is not read; save it as JPEG$"):
+        read_header(data, "a.jpg")
+
+
 @pytest.mark.parametrize(("data", "what"), [
-    (b"%PDF-1.4", "a PDF"), (b"\0\0\0\x18ftypheic", "a HEIC picture, which is not read: save it as JPEG"),
+    (b"%PDF-1.4", "a PDF"),
     ("Текст".encode(), "text"), (b" <HTML>", "a page of the web"), (b"\xff\xd8\x01\x80", None), (bytes(90), None),
     (b"BM is the beginning of a text", "text"),
 ])  # fmt: skip

@@ -147,6 +147,9 @@ def _no_picture(data: bytes, name: str) -> ItemError:
         text = f"{name} is empty, not a picture; save it again or leave it out"
         return ItemError(text, Problem(name, "empty", EMPTY))
     what = describe(data)
+    if what and " picture, which" in what:  # one of a format that is not read
+        text = f"{name} is {what.replace(': ', '; ')}"
+        return ItemError(text, Problem(name, what, NO_PICTURE))
     seems = f" but {what}" if what else " that can be read"
     text = f"{name} is not a picture{seems}; give a PNG, JPEG or other common picture file"
     return ItemError(text, Problem(name, f"not a picture ({what})" if what else "not a picture", NO_PICTURE))

@@ -62,8 +62,8 @@ def write(name: str, code: bytes) -> None:
             Path(aside).unlink(missing_ok=True)
             raise
     except OSError as error:
-        _warn(f"compiled code cannot be kept in {path.parents[1]}: {error.strerror or error}; set OPSIN_CACHE to a folder "
-              "with room, or the next start compiles again")  # fmt: skip
+        _warn(f"compiled code cannot be kept in {path.parents[1]}: {error.strerror or error}; set OPSIN_CACHE to a "
+              "folder with room, or the next start compiles again")  # fmt: skip
 
 
 @cache
