@@ -38,6 +38,21 @@ def call(*arguments: object, stdin: bytes | None = None) -> subprocess.Completed
     return subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, env=ENVIRONMENT)
 
 
+def test_warnings_are_sentences_without_lines_of_the_program(model: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = subprocess.run(
+        [*COMMAND, "predict", str(model), str(folder / "standing" / "4.png")],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONWARNINGS": "default", "OPSIN_CACHE": str(tmp_path / "file" / "cache")},
+    )
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"Warning: compiled code cannot be kept in {tmp_path}/file/cache/kernels: Not a directory; "
+        "set OPSIN_CACHE to a folder with room, or the next start compiles again\n"
+    )
+
+
 def test_a_picture_on_standard_input(model: Path, folder: Path) -> None:
     done = call("predict", model, "-", "--json", stdin=(folder / "standing" / "4.png").read_bytes())
     assert (done.returncode, done.stderr) == (0, b"")

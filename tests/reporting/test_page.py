@@ -16,6 +16,7 @@ from opsin.errors import UsageError
 from opsin.model import Evaluation
 from opsin.reporting import charts, page, text, write, write_text
 from opsin.reporting.account import account
+from opsin.reporting.findings import Seen, Suspects
 from opsin.reporting.statistics import Bin, Share
 from tests.reporting.support import NASTY, measured, subject
 
@@ -146,6 +147,15 @@ def test_the_text_fits_a_terminal() -> None:
     assert any(line.startswith("<b>cat</b>") for line in lines)
     assert any(line.startswith("1. ") for line in lines)
     assert "\N{NO-BREAK SPACE}" not in "".join(lines)
+
+
+def test_the_text_names_doubtful_labels() -> None:
+    seen = tuple(Seen(f"cat/{n}.jpg", "cat", "dog", 0.9, 0.05) for n in range(9))
+    lines = text(replace(measured(), suspects=Suspects(60, 60, 7, True, 0.9, seen)))
+    start = lines.index("    cat/0.jpg: labelled cat, looks like dog (90 %)")
+    assert [line.split(":")[0].strip() for line in lines[start : start + 5]] == [f"cat/{n}.jpg" for n in range(5)]
+    assert "cat/5.jpg" not in "".join(lines)
+    assert "Look through the 7 labels that look wrong, correct what is, and train again." in "\n".join(lines)
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from opsin.training.runs import INTERRUPTED, Summary, differences, summaries, su
 
 HEADS = ("data", "network", "state", "epochs", "validation", "test", "minutes")
 
+CELL = 32
+"""Characters of a value that is shown beside another; --json has all of it."""
+
 
 def run(folders: Sequence[str], as_json: bool) -> int:
     """Lists the runs in a folder, or compares two."""
@@ -55,7 +58,8 @@ def _compare(first: Path, second: Path, as_json: bool) -> int:
     print_table(("", str(first), str(second)), results, left=(0, 1, 2))
     typer.echo()
     if rows:
-        print_table(("asked for differently", "", ""), rows, left=(0, 1, 2))
+        short = [(what, _short(ours), _short(theirs)) for what, ours, theirs in rows]
+        print_table(("asked for differently", "", ""), short, left=(0, 1, 2))
     else:
         typer.echo("Both were asked for the same.")
     return 0
@@ -67,6 +71,10 @@ def _print_json(found: Sequence[Summary]) -> None:
 
 def _data(each: Summary) -> dict[str, object]:
     return {**asdict(each), "folder": str(each.folder)}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
 
 def _percent(share: float | None) -> str:

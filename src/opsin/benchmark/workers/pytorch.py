@@ -136,7 +136,7 @@ class PyTorch:
         self.module.eval()
         if "frozen" in mode:
             with torch.inference_mode():
-                traced = torch.jit.trace(self.module, self.pictures)  # type: ignore[no-untyped-call]
+                traced = torch.jit.trace(self.module, self.pictures)
                 self.module = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
         elif "compile" in mode:
             torch._inductor.config.freezing = True  # what TORCHINDUCTOR_FREEZING=1 sets
@@ -150,7 +150,7 @@ class PyTorch:
     def _training_step(self) -> torch.Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss: torch.Tensor = self.loss(self.pictures, self.labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss
 
