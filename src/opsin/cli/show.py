@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from io import BytesIO
 
 import typer
 
-from opsin.cli.check import Line
 from opsin.cli.output import print_heading, write_aside
-from opsin.data import Preprocessing, load
+from opsin.cli.reading import read_to_see
+from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, in_words, plan, plan_for
 from opsin.errors import UsageError
 from opsin.seeing.contact_sheet import MOST_ROWS, VERSIONS, contact_sheet
@@ -20,10 +19,7 @@ def run(data: str, augment: str, size: int | None, out: str | None) -> int:
     plan(augment, (3, 64, 64))  # refuses an unknown level before anything is read
     if out is not None and not out.lower().endswith(".png"):
         raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
-    shown = Line() if sys.stderr.isatty() else None
-    dataset = load(data, size=size, on_progress=shown)
-    if shown:
-        shown.clear()
+    dataset = read_to_see(data, size)
     pictures, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(pictures)
     limits = plan_for(augment, pictures, preprocessing)

@@ -15,12 +15,12 @@ from typing import Any
 import typer
 
 from opsin import reporting
-from opsin.cli.check import Line
 from opsin.cli.output import INTERRUPTED, print_error, print_heading
 from opsin.cli.progress import Bar, Lines, clock
+from opsin.cli.reading import read
 from opsin.cli.sizes import parse_bytes, parse_seconds
 from opsin.cli.training import Options
-from opsin.data import Dataset, load
+from opsin.data import Dataset
 from opsin.data.sources import open_source
 from opsin.errors import OpsinError
 from opsin.model.file import check_writable
@@ -120,13 +120,7 @@ def _wishes(options: Options) -> Wishes:
 
 def _load(source: str, outline: Outline, options: Options) -> Dataset:
     """The data, with what was found in them where they are anybody's files."""
-    shown = Line() if sys.stderr.isatty() else None
-    like = outline.preprocessing
-    data = load(
-        source, like, size=None if like else outline.size, cache_size=parse_bytes(options.cache_size), on_progress=shown
-    )
-    if shown:
-        shown.clear()
+    data = read(source, outline, options.cache_size)
     if data.receipt and os.path.exists(source):
         first, _, rest = data.receipt.text().partition(":")
         print_heading(first, f":{rest}\n")

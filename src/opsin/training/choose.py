@@ -54,6 +54,13 @@ def outline(facts: Facts, wishes: Wishes) -> Outline:
     return _transferred(TRANSFER, facts, wishes, "which knows ImageNet's 1.3 million photos")
 
 
+def seen(facts: Facts, size: int | None = None) -> Outline:
+    """How pictures are read where there is time enough, without measuring; `size`, if somebody asks for one."""
+    if size is None and facts.files and facts.side > SMALL and at_hand(TRANSFER):
+        size = LARGEST
+    return outline(facts, Wishes(size=size))
+
+
 def _given(network: str, facts: Facts, wishes: Wishes) -> Outline:
     """The network that was asked for; with its published weights where they are wanted, or at hand."""
     entry = zoo.find(network)
