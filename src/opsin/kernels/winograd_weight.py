@@ -14,18 +14,8 @@ from dataclasses import dataclass
 from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import KernelSpec, over_lanes
 from opsin.kernels.tile import Columns, Tile, over_rows, split
-from opsin.kernels.winograd import (
-    LINE,
-    SIDE,
-    STEP,
-    Tiling,
-    both_axes,
-    filter_gradient_row,
-    gradient_row,
-    input_tile,
-    read_tile,
-    transform_tile,
-)
+from opsin.kernels.transforms import SIDE, STEP, both_axes, filter_gradient_row, gradient_row
+from opsin.kernels.winograd import LINE, Tiling, input_tile, read_tile, transform_tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16

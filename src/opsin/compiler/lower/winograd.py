@@ -8,10 +8,9 @@ from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import padded, panels
+from opsin.kernels.transforms import POINTS, STEP
 from opsin.kernels.winograd import (
     LINE,
-    POINTS,
-    STEP,
     Winograd,
     WinogradFilters,
     WinogradOutputs,
