@@ -92,7 +92,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     assert "holds no pictures in class folders; put each class's pictures into a folder" in message(tmp_path)
     assert "there is no such folder" in message(tmp_path / ("x" * 300))
     (tmp_path / "photos.zip").touch()
-    assert message(tmp_path / "photos.zip").startswith(f"{tmp_path}/photos.zip is a file; give 'digits'")
+    assert message(tmp_path / "photos.zip").startswith(f"{tmp_path}/photos.zip is an empty file; give 'digits'")
 
     one = tmp_path / "one"
     write_picture(one / "cat" / "1.png", noise(0, 4, 4))
@@ -108,4 +108,4 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     strange = tmp_path / "strange"
     write_stripes(strange / "train", 2)
     write_picture(strange / "test" / "slanted" / "1.png", noise(0, 12, 12))
-    assert f"{strange}/test has a class 'slanted' that {strange}/train has not" in message(strange)
+    assert f"the test part of {strange} has a class 'slanted' that its training part has not" in message(strange)
