@@ -88,7 +88,8 @@ def test_hidden_files_and_litter_are_no_pictures(tmp_path: Path) -> None:
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
-    assert message(tmp_path / "nowhere").startswith(f"{tmp_path}/nowhere: there is no such folder or file; give 'digits'")
+    nowhere = tmp_path / "nowhere"
+    assert message(nowhere).startswith(f"{nowhere}: there is no such folder or file; give 'digits'")
     assert "holds no pictures in class folders; put each class's pictures into a folder" in message(tmp_path)
     assert "there is no such folder" in message(tmp_path / ("x" * 300))
     (tmp_path / "photos.zip").touch()
