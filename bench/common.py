@@ -9,10 +9,9 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -24,28 +23,6 @@ Step = Callable[[], object]
 
 
 # -- timing -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What repeated measuring gave."""
-
-    min: float
-    median: float
-    max: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        return cls(min(values), median(values), max(values))
-
-    @classmethod
-    def of_ratios(cls, above: Sequence[float], below: Sequence[float]) -> Spread:
-        """Of the ratios round by round."""
-        return cls.of([a / b for a, b in zip(above, below, strict=True)])
-
-    def __format__(self, spec: str) -> str:
-        """Each number by `spec`: `median (least to most)`."""
-        return f"{self.median:{spec}} ({self.min:{spec}} to {self.max:{spec}})"
 
 
 def interleaved(steps: Mapping[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:

@@ -18,10 +18,11 @@ from io import BytesIO
 from time import process_time
 
 import numpy as np
-from common import Spread, begin, finish, interleaved, parser, print_table
+from common import begin, finish, interleaved, parser, print_table
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from opsin.benchmark.spread import Spread
 from opsin.data import Dataset
 from opsin.data.pictures import read_picture
 from opsin.data.sources import open_source

@@ -25,9 +25,10 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from common import Spread, begin, finish, parser, print_table
+from common import begin, finish, parser, print_table
 from PIL import Image
 
+from opsin.benchmark.spread import Spread
 from opsin.data import load, parallel
 from opsin.data.pictures import read_picture
 

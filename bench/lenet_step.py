@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Spread, Step, begin, finish, interleaved, parser, print_table
+from common import Step, begin, finish, interleaved, parser, print_table
 from peers import LeNet5
 
 from opsin import data, nn, zoo
+from opsin.benchmark.spread import Spread
 from opsin.engines.native import compile as compile_native
 from opsin.engines.native.machine import Peak
 

@@ -24,10 +24,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from common import Spread, begin, finish, parser, print_table
+from common import begin, finish, parser, print_table
 from PIL import Image
 
 from opsin import data
+from opsin.benchmark.spread import Spread
 
 ROOT = Path(__file__).parents[1]
 COMPILE = """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from opsin.benchmark.cases import INFER, TRAIN, Case, prepare
 from opsin.benchmark.peers import OPEN_LIMIT, TURN_LIMIT, Contender, PeerError, Worker
+from opsin.benchmark.spread import Spread
 from opsin.engines.native.machine import Peak, Stream
 
 LIMITS = {TRAIN: 1e-2, INFER: 1e-3}
@@ -27,19 +28,6 @@ PAUSE = 0.05
 """Seconds before a turn, in which the threads of the turn before go to sleep."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What repeated measuring gave."""
-
-    least: float
-    median: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        return cls(min(values), median(values), max(values))
 
 
 @dataclass
@@ -97,8 +85,7 @@ class Result:
         """How many times Opsin's speed is the best peer's, round by round."""
         if not self.best or not self.opsin.seconds:
             return None
-        pairs = zip(self.best.seconds, self.opsin.seconds, strict=True)
-        return Spread.of([theirs / ours for theirs, ours in pairs])
+        return Spread.of_ratios(self.best.seconds, self.opsin.seconds)
 
     @property
     def share_of_peak(self) -> float | None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import opsin
 from opsin.benchmark.cases import INFER, TRAIN
-from opsin.benchmark.measure import LIMITS, Figures, Result, Spread
+from opsin.benchmark.measure import LIMITS, Figures, Result
 from opsin.benchmark.scaling import Sweep
 from opsin.benchmark.scaling import rows as rows_of
+from opsin.benchmark.spread import Spread
 from opsin.engines.native import codegen
 from opsin.engines.native.machine import cpu_model, load
 
@@ -57,7 +58,7 @@ def rows(result: Result) -> list[Row]:
             made.append((figures.title, "", "", "", "", figures.problem))
             continue
         spread = Spread.of([1e3 * s for s in figures.seconds])
-        times = f"{spread.median:.3g}" + ("" if figures.dropped else f" ({spread.least:.3g} to {spread.most:.3g})")
+        times = f"{spread.median:.3g}" if figures.dropped else f"{spread:.3g}"
         memory = f"{figures.memory / 1e6:,.0f} MB" if figures.memory else ""
         ratio = "dropped" if figures.dropped else against_best(result, figures)
         first = "" if figures is result.opsin else _difference(figures)
@@ -69,12 +70,7 @@ def against_best(result: Result, figures: Figures) -> str:
     """The median ratio of speeds round by round, and its spread."""
     if result.best is None:
         return ""
-    pairs = zip(result.best.seconds, figures.seconds, strict=True)
-    return ratio(Spread.of([theirs / ours for theirs, ours in pairs]))
-
-
-def ratio(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.least:.2f} to {spread.most:.2f})"
+    return f"{Spread.of_ratios(result.best.seconds, figures.seconds):.2f}"
 
 
 def rate(result: Result, figures: Figures) -> str:
@@ -91,7 +87,7 @@ def summary(results: Sequence[Result]) -> list[Row]:
         made.append((
             result.case.network, str(result.case.batch), rate(result, result.opsin),
             best.title if best else "none", rate(result, best) if best else "",
-            ratio(spread) if spread else "", f"{share:.0%}" if share else "",
+            f"{spread:.2f}" if spread else "", f"{share:.0%}" if share else "",
         ))  # fmt: skip
     return made
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, clear, copy
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -96,26 +96,10 @@ class Picture:
         before, held = margin.left * pixel, margin.held * pixel
         with k.loop(first, last) as y:
             target = k.offset(k.scratch, (y - first) * padded_row)
-            _fill(k, target, 0, before, lanes)
-            _copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), held, lanes)
-            _fill(k, target, before + held, padded_row, lanes)
+            clear(k, target, 0, before, lanes)
+            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, held, lanes)
+            clear(k, target, before + held, padded_row, lanes)
         return k.offset(k.scratch, 0 - first * padded_row), padded_row
-
-
-def _fill(k: Builder, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
-    whole = start + (stop - start) // lanes * lanes
-    with k.loop(start, whole, lanes) as i:
-        k.store(target, i, k.spread(0.0, lanes))
-    with k.loop(whole, stop) as i:
-        k.store(target, i, k.spread(0.0, 1))
-
-
-def _copy(k: Builder, source: Buffer, target: Buffer, count: Value, lanes: int) -> None:
-    whole = count // lanes * lanes
-    with k.loop(0, whole, lanes) as i:
-        k.store(target, i, k.load(source, i, lanes))
-    with k.loop(whole, count) as i:
-        k.store(target, i, k.load(source, i))
 
 
 def first_inside(k: Builder, start: Operand, step: Value) -> Value:

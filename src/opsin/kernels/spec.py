@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from opsin.loops import Builder, Kernel, Operand, Target
+from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,22 @@ def over_lanes(k: Builder, count: int, lanes: int, body: Callable[[Operand, int]
             body(first, lanes)
     if count > whole:
         body(whole, count - whole)
+
+
+def over_range(k: Builder, start: Operand, stop: Value, lanes: int, body: Callable[[Operand, int], None]) -> None:
+    """Runs `body(first, n)` from `start` up to `stop`, known at run time: `lanes` at a time, and then one by one."""
+    whole = start + (stop - start) // lanes * lanes
+    with k.loop(start, whole, lanes) as first:
+        body(first, lanes)
+    with k.loop(whole, stop) as first:
+        body(first, 1)
+
+
+def copy(k: Builder, source: Buffer, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
+    """Copies the elements from `start` up to `stop`."""
+    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.load(source, i, n)))
+
+
+def clear(k: Builder, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
+    """Zeros from `start` up to `stop`."""
+    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.spread(0.0, n)))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from opsin.kernels.panels import panels
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, clear, copy, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
 from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, input_row, output_row
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
@@ -75,30 +75,12 @@ def read_tile(
             line = k.offset(patch, i * (side * channels))
             source = k.offset(x, ((picture * height + row) * width + x0) * channels)
             with k.when((row >= 0) & (row < height)) as case:
-                _zeros(k, line, k.constant(0, row.kind), first * channels, lanes)
-                _copy(k, source, line, first * channels, last * channels, lanes)
-                _zeros(k, line, last * channels, k.constant(side * channels, row.kind), lanes)
+                clear(k, line, k.constant(0, row.kind), first * channels, lanes)
+                copy(k, source, line, first * channels, last * channels, lanes)
+                clear(k, line, last * channels, k.constant(side * channels, row.kind), lanes)
             with k.otherwise(case):
                 over_lanes(k, side * channels, lanes, lambda c, n: k.store(line, c, k.spread(0.0, lanes), n))
         use(patch, k.constant(side * channels, width.kind))
-
-
-def _copy(k: Builder, source: Buffer, target: Buffer, start: Value, stop: Value, lanes: int) -> None:
-    """Copies the elements from `start` up to `stop`."""
-    whole = start + (stop - start) // lanes * lanes
-    with k.loop(start, whole, lanes) as c:
-        k.store(target, c, k.load(source, c, lanes))
-    with k.loop(whole, stop) as c:
-        k.store(target, c, k.load(source, c))
-
-
-def _zeros(k: Builder, target: Buffer, start: Value, stop: Value, lanes: int) -> None:
-    """Zeros from `start` up to `stop`."""
-    whole = start + (stop - start) // lanes * lanes
-    with k.loop(start, whole, lanes) as c:
-        k.store(target, c, k.spread(0.0, lanes))
-    with k.loop(whole, stop) as c:
-        k.store(target, c, k.spread(0.0, 1))
 
 
 def transform_tile(

@@ -13,6 +13,11 @@ PARALLEL = 16
 """Blocks there should be at least, so that threads share them evenly."""
 
 
+def divisor(count: int, most: int) -> int:
+    """The largest divisor of `count` that is not above `most`."""
+    return max(n for n in range(1, min(count, most) + 1) if count % n == 0)
+
+
 class Geometry:
     """How one convolution slides: x (N C H W) → N K OH OW."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import PARALLEL, Geometry
+from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
@@ -102,11 +102,6 @@ def _convolve(
             arguments.append(view.sliced(starts, view.shape, steps) if kind == "same" else view)
     reads = [x, u, *tail.own, *tail.shared]
     lower.free(spec, arguments, reads, tail.results, blocks * shares, spec.scratch(lower.target), macs)
-
-
-def divisor(count: int, most: int) -> int:
-    """The largest divisor of `count` that is not above `most`."""
-    return max(n for n in range(1, min(count, most) + 1) if count % n == 0)
 
 
 def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:

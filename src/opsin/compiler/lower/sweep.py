@@ -22,7 +22,8 @@ def lower_sums(lower: Lowering, cluster: Cluster, kept: list[Tensor]) -> None:
     order = channels_last(len(made.shape))
     ends = {node.output for node in cluster.sums}
     stored = [tensor for tensor in kept if tensor not in ends]
-    summed = [made.number.get(t) or made.operand(t, lower.view(t)) for t in (n.inputs[0] for n in cluster.sums)]
+    taken = [node.inputs[0] for node in cluster.sums]
+    summed = [made.number[t] if t in made.number else made.operand(t, lower.view(t)) for t in taken]
     expression = made.finish([*(made.number[t] for t in stored), *summed])
     kinds = [stream_kind(view, 1) for view in made.operands]
     operands = [lower.dense(v, order) if k == "same" else v for v, k in zip(made.operands, kinds, strict=True)]
@@ -32,11 +33,11 @@ def lower_sums(lower: Lowering, cluster: Cluster, kept: list[Tensor]) -> None:
     channels, pixels = made.shape[1], prod(made.shape) // made.shape[1]
     own = [view for view, kind in zip(operands, kinds, strict=True) if kind == "same"]
     shared = [view for view, kind in zip(operands, kinds, strict=True) if kind != "same"]
-    parts, block = _parts(lower, [*own, *results], pixels)
+    by_chunk, parts, block = _parts(lower, [*own, *results], pixels)
     partials = [lower.new((parts, channels), row_major(2)) for _ in cluster.sums]
     spec = Sweep(expression, tuple(kinds), len(stored), channels)
     arguments: list[Argument] = [*operands, *results, *partials, pixels, block]
-    if parts == lower.chunks and block * parts == pixels:
+    if by_chunk:
         lower.per_chunk(spec, arguments, own, [*results, *partials], shared)
     else:
         lower.free(spec, arguments, [*own, *shared], [*results, *partials], parts)
@@ -46,12 +47,12 @@ def lower_sums(lower: Lowering, cluster: Cluster, kept: list[Tensor]) -> None:
         lower.bind(node.output, result)
 
 
-def _parts(lower: Lowering, views: list[View], pixels: int) -> tuple[int, int]:
-    """(parts, pixels of a part): the batch's chunks where that is enough of them."""
+def _parts(lower: Lowering, views: list[View], pixels: int) -> tuple[bool, int, int]:
+    """(whether the parts are the batch's chunks, parts, pixels of a part)."""
     if lower.batch % lower.chunk == 0 and lower.chunks > 1 and all(own_pictures(v, lower.batch) for v in views):
-        return lower.chunks, pixels // lower.chunks
+        return True, lower.chunks, pixels // lower.chunks
     block = -(-pixels // PARALLEL)
-    return -(-pixels // block), block
+    return False, -(-pixels // block), block
 
 
 def variance(lower: Lowering, node: Node, cluster: Cluster) -> None:
@@ -59,10 +60,10 @@ def variance(lower: Lowering, node: Node, cluster: Cluster) -> None:
     (tensor,) = node.inputs
     x = lower.dense(lower.view(tensor), channels_last(len(tensor.shape)))
     channels, pixels = x.shape[1], x.size // x.shape[1]
-    parts, block = _parts(lower, [x], pixels)
+    by_chunk, parts, block = _parts(lower, [x], pixels)
     partial = lower.new((parts, 2 * channels), row_major(2))
     spec, scratch = Moments(channels), 2 * channels
-    if parts == lower.chunks and block * parts == pixels:
+    if by_chunk:
         lower.per_chunk(spec, [x, partial, pixels, block], [x], [partial], scratch=scratch)
     else:
         lower.free(spec, [x, partial, pixels, block], [x], [partial], parts, scratch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import Geometry
+from opsin.compiler.lower.geometry import Geometry, divisor
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import padded, panels
@@ -100,7 +100,7 @@ def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, resul
     down, across = tiles(geometry)
     lanes = lower.target.lanes
     whole = channels % lanes == 0
-    rows = max(n for n in range(1, min(channels, ROWS) + 1) if channels % n == 0 and (not whole or n % lanes == 0))
+    rows = divisor(channels // lanes, ROWS // lanes) * lanes if whole else divisor(channels, ROWS)
     inputs = WinogradTiles(channels, False, rows if whole else channels)
     gradients = WinogradTiles(filters, True, 2 * lanes)
     held = padded(channels, inputs.panel), padded(filters, gradients.panel)
