@@ -4,44 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 import opsin
-from opsin.cli.main import run
 from opsin.data import Dataset, load
-from tests.data.files import noise, stripes, write_picture, write_stripes
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str]) -> Any:
-    """Calls `opsin` with arguments."""
-
-    def call(*arguments: object) -> Result:
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Result(code, out, err)
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two classes of 28×28 pictures, 20 each."""
-    root = tmp_path_factory.mktemp("data") / "stripes"
-    for kind in ("lying", "standing"):
-        for number in range(20):
-            write_picture(root / kind / f"{number}.png", stripes(kind, number, side=28))
-    return root
+from tests.data.files import noise, write_picture, write_stripes
 
 
 @pytest.fixture(scope="module")

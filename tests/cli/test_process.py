@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import opsin
-from tests.data.files import stripes, write_picture
+from tests.data.files import write_stripes
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "error"}
 COMMAND = (sys.executable, "-m", "opsin")
@@ -21,11 +21,7 @@ COMMAND = (sys.executable, "-m", "opsin")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "stripes"
-    for kind in ("lying", "standing"):
-        for number in range(10):
-            write_picture(root / kind / f"{number}.png", stripes(kind, number, side=28))
-    return root
+    return write_stripes(tmp_path_factory.mktemp("data") / "stripes", 10, side=28)
 
 
 @pytest.fixture(scope="module")

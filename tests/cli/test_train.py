@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import opsin
-from opsin.cli.main import run
 from opsin.training import Run
-from tests.data.files import stripes, write_picture
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def cli(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Calls `opsin` with arguments in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Result:
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Result(code, out, err)
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "stripes"
-    for kind in ("lying", "standing"):
-        for number in range(20):
-            write_picture(root / kind / f"{number}.png", stripes(kind, number, side=28))
-    return root
+    return cli
 
 
 SHORT = ("--network", "lenet5", "--batch", 8, "--no-report")

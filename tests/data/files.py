@@ -29,11 +29,11 @@ def stripes(kind: str, number: int, side: int = 12) -> NDArray[np.uint8]:
     return (rows if kind == "lying" else rows.T) + noise(number, side, side) // 10
 
 
-def write_stripes(folder: Path, count: int = 20) -> Path:
+def write_stripes(folder: Path, count: int = 20, side: int = 12) -> Path:
     """A folder with two class folders of `count` grey pictures each."""
     for kind in ("lying", "standing"):
         for number in range(count):
-            write_picture(folder / kind / f"{number}.png", stripes(kind, number))
+            write_picture(folder / kind / f"{number}.png", stripes(kind, number, side=side))
     return folder
 
 
