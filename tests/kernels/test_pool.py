@@ -63,6 +63,11 @@ class Case:
         return rng.standard_normal((self.images, *self.out, self.channels)).astype(np.float32)
 
     @property
+    def rows(self) -> int:
+        """Of results, of all pictures."""
+        return self.images * self.out[0]
+
+    @property
     def statics(self) -> tuple[int, tuple[int, int], tuple[int, int], bool]:
         return self.channels, self.window, self.stride, self.clamp
 
@@ -135,7 +140,7 @@ def avg_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
 def check_max(case: Case, run: Run, target: Target) -> None:
     expected, gradient = max_pool(case)
     y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
-    run(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.images, target=target)
+    run(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.rows, target=target)
     np.testing.assert_array_equal(y, expected)
     spec = MaxPoolGradient(*case.statics, case.tiles)
     run(spec, [case.pictures, case.gradient, dx, *case.sizes], 0, case.images, target=target)
@@ -148,7 +153,7 @@ def check_avg(case: Case, run: Run, target: Target) -> None:
     expected, gradient = avg_pool(case)
     y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
     words = (*case.sizes, *case.after)
-    run(AvgPool(*case.statics, case.include), [case.pictures, y, *words], 0, case.images, target=target)
+    run(AvgPool(*case.statics, case.include), [case.pictures, y, *words], 0, case.rows, target=target)
     np.testing.assert_allclose(y, expected, atol=1e-5)
     spec = AvgPoolGradient(*case.statics, case.include, case.tiles)
     run(spec, [case.gradient, dx, *words], 0, case.images, target=target)
@@ -199,7 +204,7 @@ def test_a_nan_comes_through_max_pooling(window: tuple[int, int], pad: int) -> N
         x = case.pictures
         x[0, *place, 4] = np.nan
         y, dx = guarded(case.gradient.shape), guarded(x.shape)
-        run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, 1)
+        run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
         g = np.ones_like(y)
         run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, 1)
         hit = 0
@@ -225,7 +230,7 @@ def test_the_first_nan_wins_the_gradient() -> None:
 def test_windows_of_minus_infinity(case: Case) -> None:
     x = np.full(case.pictures.shape, -np.inf, np.float32)
     y, dx = guarded(case.gradient.shape), guarded(x.shape)
-    run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.images)
+    run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
     assert (y == -np.inf).all()
     g = np.ones_like(y)
     run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, case.images)
@@ -240,9 +245,9 @@ def test_windows_with_nothing_inside() -> None:
     empty = [top >= bottom for top, bottom, _ in case.spans(0)]
     assert sum(empty) == 4
     y, dx, g = guarded(case.gradient.shape), guarded(case.pictures.shape), np.ones_like(case.gradient)
-    run_native(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, 2)
+    run_native(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.rows)
     assert (y == -np.inf).all((0, 2, 3)).tolist() == empty
-    run_native(AvgPool(*case.statics, False), [case.pictures, y, *case.sizes, *case.after], 0, 2)
+    run_native(AvgPool(*case.statics, False), [case.pictures, y, *case.sizes, *case.after], 0, case.rows)
     assert (y == 0).all((0, 2, 3)).tolist() == empty
     for spec, given, words in (
         (MaxPoolGradient(*case.statics, False), [case.pictures, g], case.sizes),
@@ -255,7 +260,7 @@ def test_windows_with_nothing_inside() -> None:
 
 @pytest.mark.parametrize("case", [replace(case, images=3) for case in CASES[::12]], ids=_name)
 def test_blocks_are_independent(case: Case) -> None:
-    """A block writes its own image, and the same bits alone as among others."""
+    """A block writes its own image, or row of results, and the same bits alone as among others."""
     words = (*case.sizes, *case.after)
     specs = [
         (MaxPool(*case.statics), [case.pictures], case.gradient.shape, case.sizes),
@@ -264,11 +269,14 @@ def test_blocks_are_independent(case: Case) -> None:
         (AvgPoolGradient(*case.statics, True, case.tiles), [case.gradient], case.pictures.shape, words),
     ]
     for spec, given, shape, numbers in specs:
+        by_row = shape == case.gradient.shape
+        blocks = case.rows if by_row else case.images
         together = guarded(shape)
-        run_native(spec, [*given, together, *numbers], 0, case.images)
-        for image in range(case.images):
+        run_native(spec, [*given, together, *numbers], 0, blocks)
+        for block in range(blocks):
             alone = guarded(shape)
-            run_native(spec, [*given, alone, *numbers], image, image + 1)
-            np.testing.assert_array_equal(alone[image], together[image])
-            others = np.delete(alone, image, 0)
+            run_native(spec, [*given, alone, *numbers], block, block + 1)
+            own = [array.reshape(blocks, -1) for array in (alone, together)]
+            np.testing.assert_array_equal(own[0][block], own[1][block])
+            others = np.delete(own[0], block, 0)
             np.testing.assert_array_equal(others, np.full_like(others, 77))

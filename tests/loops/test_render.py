@@ -7,8 +7,10 @@ import struct
 import numpy as np
 import pytest
 
-from opsin.engines.native.render import literal, render
+from opsin.engines.native.render import MANY, literal, render
 from opsin.loops import F32, I32, INDEX, TARGETS, Builder, Kernel, Target
+from tests.kernels.support import TARGETS as ROWS_HERE
+from tests.loops.support import agree
 
 ROWS = {row.name: row for row in TARGETS}
 
@@ -58,3 +60,33 @@ def test_intrinsics_are_declared_once() -> None:
     for i in range(3):
         k.store(x, i, k.unary("sqrt", k.load(x, i)))
     assert render(k.kernel(), ROWS["avx2"]).count("declare float @llvm.sqrt.f32(float)") == 1
+
+
+def strided_sums(reads: int) -> Kernel:
+    """y[i] = Σ_j x[j · step + i], for eight numbers of as many `reads`."""
+    k = Builder("strided_sums")
+    x, y, step = k.buffer("x"), k.buffer("y"), k.index("step")
+    with k.loop(0, 8) as i:
+        total = k.load(x, i)
+        for j in range(1, reads):
+            total = total + k.load(x, j * step + i)
+        k.store(y, i, total)
+    return k.kernel()
+
+
+@pytest.mark.parametrize("target", ROWS_HERE, ids=lambda row: row.name)
+def test_the_index_of_many_addresses_is_hidden_and_means_the_same(target: Target) -> None:
+    few, many = strided_sums(MANY - 2), strided_sums(MANY - 1)
+    assert 'asm ""' not in render(few, target)
+    assert render(many, target).count('asm ""') == 1
+    x = np.random.default_rng(0).standard_normal(9 * MANY).astype(np.float32)
+    agree(many, [x, np.zeros(8, np.float32), 9], target)
+
+
+def test_what_an_inner_loop_reads_counts_for_that_loop_alone() -> None:
+    k = Builder("nested")
+    x = k.buffer("x")
+    with k.loop(0, 4) as i, k.loop(0, 4) as j:
+        for n in range(MANY):
+            k.store(x, j + n * i, 0.0 * k.load(x, j))
+    assert render(k.kernel(), ROWS["avx2"]).count('asm ""') == 1

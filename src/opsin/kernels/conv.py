@@ -112,6 +112,15 @@ def first_outside(k: Builder, start: Operand, step: Value, limit: Operand, most:
     return k.maximum(0, k.minimum(most, (limit - start + step - 1) // step))
 
 
+def taps_inside(k: Builder, start: Value, step: Value, limit: Value, taps: Value) -> tuple[Value, Value]:
+    """The first tap `i` with `start + i · step` from 0 up to `limit`, and past the last; dividing at borders only."""
+    first, last = k.register(k.constant(0, step.kind)), k.register(taps)
+    with k.when((start < 0) | (start + (taps - 1) * step >= limit)):
+        first.set(first_inside(k, start, step))
+        last.set(first_outside(k, start, step, limit, taps))
+    return first.get(), last.get()
+
+
 @dataclass(frozen=True)
 class Conv2d(KernelSpec):
     """`y = epilogue(x ∗ w)`, `filters` outputs a group, `out_width` pixels a row.
@@ -154,7 +163,7 @@ class Conv2d(KernelSpec):
                 def across(column: Operand, run: Columns) -> None:
                     with k.loop(first, last) as y:
                         start = y * stride - top
-                        taps = (first_inside(k, start, dilation), first_outside(k, start, dilation, height, kernel))
+                        taps = taps_inside(k, start, dilation, height, kernel)
                         out = (number * out_height + y) * self.out_width
                         for_group.row(group, base + column, run, start, dilation, taps, out)
 
@@ -179,7 +188,7 @@ class _Group:
         group: Value,
         column: Operand,
         run: Columns,
-        start: Operand,
+        start: Value,
         dilation: Value,
         taps: tuple[Value, Value],
         out: Value,

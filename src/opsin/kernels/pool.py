@@ -2,8 +2,8 @@
 
 A window that lies inside the picture is unrolled when it is small; one that reaches over the
 border, or a large one, is walked by loops at run time over the part of it that is inside. Padding
-is never materialised. Every kernel works on whole pictures, so that a gradient adds only to the
-picture of its own block.
+is never materialised. Gradients work on whole pictures, so that each adds only to the picture of its
+own block.
 """
 
 from __future__ import annotations
@@ -125,6 +125,13 @@ class _Pool(KernelSpec):
             from_small = image * (sizes.out_height * sizes.out_width * self.channels)
             yield [k.offset(buffer, from_large) for buffer in large] + [k.offset(b, from_small) for b in small]
 
+    def _rows(self, k: Builder, sizes: Sizes, x: Buffer, y: Buffer) -> Iterator[tuple[Buffer, Buffer, Value]]:
+        """For every row of results of the kernel's blocks, its picture, the picture's results, and its number."""
+        with k.loop(k.begin, k.end) as block:
+            image, row = block // sizes.out_height, block % sizes.out_height
+            source = k.offset(x, image * (sizes.height * sizes.width * self.channels))
+            yield source, k.offset(y, image * (sizes.out_height * sizes.out_width * self.channels)), row
+
 
 @dataclass(frozen=True)
 class MaxPool(_Pool):
@@ -132,17 +139,16 @@ class MaxPool(_Pool):
 
     Arguments: x, y, height, width, out_height, out_width, top, left (the last two: rows and columns
     of padding). x is N × height × width × channels, y is N × out_height × out_width × channels.
-    A block is one image.
+    A block is one row of y.
     """
 
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
         x, y = k.buffer("x"), k.buffer("y")
         sizes = Sizes.of(k)
-        for source, result in self._images(k, sizes, [x], [y]):
-            with k.loop(0, sizes.out_height) as row:
-                for window in self._windows(k, sizes, row):
-                    self._one(k, source, result, window, target.lanes)
+        for source, result, row in self._rows(k, sizes, x, y):
+            for window in self._windows(k, sizes, row):
+                self._one(k, source, result, window, target.lanes)
         return k.kernel()
 
     def _one(self, k: Builder, x: Buffer, y: Buffer, window: Window, lanes: int) -> None:
@@ -165,7 +171,7 @@ class AvgPool(_Pool):
     otherwise those in the picture alone; pixels beyond the padding (`ceil_mode`) never count.
 
     Arguments: x, y, height, width, out_height, out_width, top, left, bottom, right (the last four:
-    rows and columns of padding). Shapes as for `MaxPool`. A block is one image.
+    rows and columns of padding). Shapes as for `MaxPool`. A block is one row of y.
     """
 
     count_include_pad: bool
@@ -175,11 +181,10 @@ class AvgPool(_Pool):
         x, y = k.buffer("x"), k.buffer("y")
         sizes = Sizes.of(k)
         past = k.index("bottom"), k.index("right")
-        for source, result in self._images(k, sizes, [x], [y]):
-            with k.loop(0, sizes.out_height) as row:
-                for window in self._windows(k, sizes, row):
-                    scale = _reciprocal(k, window, sizes, past, self)
-                    self._one(k, source, result, window, scale, target.lanes)
+        for source, result, row in self._rows(k, sizes, x, y):
+            for window in self._windows(k, sizes, row):
+                scale = _reciprocal(k, window, sizes, past, self)
+                self._one(k, source, result, window, scale, target.lanes)
         return k.kernel()
 
     def _one(self, k: Builder, x: Buffer, y: Buffer, window: Window, scale: Operand, lanes: int) -> None:

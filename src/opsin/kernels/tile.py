@@ -125,6 +125,14 @@ class BoundEpilogue:
     operands: list[Buffer]
     results: list[Buffer]
 
+    def prefetch(self, at: Operand) -> None:
+        """Brings near what `store` will read and write at element `at` of the output."""
+        for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
+            if kind == "same":
+                self.k.prefetch(buffer, at)
+        for buffer in self.results:
+            self.k.prefetch(buffer, at, to_write=True)
+
     def store(self, sum: Value, at: Operand, column: Operand, count: int) -> None:
         """Finishes `count` lanes of `sum`, element `at` of the output, column `column`."""
         k, lanes = self.k, sum.kind.lanes

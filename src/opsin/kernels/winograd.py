@@ -11,8 +11,10 @@ register tile, and the sums transformed back, all before the next block, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from opsin.kernels.panels import panels
 from opsin.kernels.spec import KernelSpec, clear, copy, over_lanes
@@ -23,6 +25,11 @@ from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 LINE = 16
 """Elements of a cache line, left between the points: the 36 numbers of a transform are written far apart, and
 distances that are a power of two would all fall into the same few places of a cache."""
+Place: TypeAlias = "tuple[Value, Value, Value]"
+"""Picture, first output row, first output column of a tile."""
+
+NARROW = 48
+"""Channels up to which memory has to be asked ahead; with more, a tile takes long enough for it to answer."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,33 @@ class Tiling:
         names = ("H", "W", "OH", "OW", "top", "left", "down", "across", "count")
         return Tiling(*(k.index(name) for name in names))
 
-    def place(self, number: Value) -> tuple[Value, Value, Value]:
-        """(picture, first output row, first output column) of tile `number`."""
+    def place(self, number: Value) -> Place:
+        """Where tile `number` lies."""
         own = self.down * self.across
         inside = number % own
         return number // own, inside // self.across * STEP, inside % self.across * STEP
+
+    @contextmanager
+    def each(self, first: Value, count: Operand) -> Iterator[tuple[Value, Place]]:
+        """A loop over `count` tiles from number `first` on: yields which of them it is, from 0, and its place.
+
+        One place is found from the one before, as dividing takes a tenth of a narrow layer's time.
+        """
+        k = first.builder
+        picture, row, column = (k.register(value) for value in self.place(first))
+        with k.loop(0, count) as t:
+            yield t, (picture.get(), row.get(), column.get())
+            right, below = column.get() + STEP, row.get() + STEP
+            turns = right >= self.across * STEP
+            ends = turns & (below >= self.down * STEP)
+            column.set(k.select(turns, 0, right))
+            row.set(k.select(ends, 0, k.select(turns, below, row.get())))
+            picture.set(k.select(ends, picture.get() + 1, picture.get()))
+
+    def corner(self, place: Place) -> Value:
+        """The number of the output pixel in the first corner of a tile."""
+        picture, row, column = place
+        return (picture * self.out_height + row) * self.out_width + column
 
 
 def read_tile(
@@ -57,7 +86,7 @@ def read_tile(
     x: Buffer,
     patch: Buffer,
     size: tuple[Value, Value],
-    corner: tuple[Value, Value, Value],
+    corner: Place,
     side: int,
     channels: int,
     lanes: int,
@@ -83,6 +112,18 @@ def read_tile(
         use(patch, k.constant(side * channels, width.kind))
 
 
+def prefetch_below(k: Builder, source: Buffer, first: Value, column: Value, channels: int) -> None:
+    """Brings near what the tiles below will read, from pixel `first` on, an equal share with every tile of a row.
+
+    Processors foresee reading along one line, not in six lines at once: narrow layers, whose tiles are computed
+    faster than memory answers, become a third faster.
+    """
+    if channels > NARROW:
+        return
+    for line in range(0, STEP * STEP * channels, LINE):
+        k.prefetch(source, (first + column * STEP) * channels + line)
+
+
 def transform_tile(
     k: Builder,
     source: Buffer,
@@ -93,15 +134,15 @@ def transform_tile(
     channels: int,
     lanes: int,
     transform: Callable[[Sequence[Value]], list[Value]],
-    place: Callable[[Operand], Operand] = lambda c: c,
+    channel_place: Callable[[Operand], Operand] = lambda c: c,
 ) -> None:
-    """Transforms `side` × `side` pixels to 36 points, `point` elements apart; channel c goes to `place(c)` of each."""
+    """Transforms `side` × `side` pixels to 36 points, `point` elements apart; channel c goes to `channel_place(c)`."""
 
     def vector(c: Operand, count: int) -> None:
         read = lambda i, j: k.load(source, i * row + j * channels + c, lanes, count)  # noqa: E731
         for i, values in enumerate(both_axes(side, side, read, transform)):
             for j, value in enumerate(values):
-                k.store(target, (i * SIDE + j) * point + place(c), value, count)
+                k.store(target, (i * SIDE + j) * point + channel_place(c), value, count)
 
     over_lanes(k, channels, lanes, vector)
 
@@ -181,15 +222,15 @@ def finish_tile(
     point: Operand,
     patch: Buffer,
     tiling: Tiling,
-    number: Value,
+    place: Place,
     epilogue: BoundEpilogue,
 ) -> None:
-    """Transforms the sums of tile `number` back (36 rows of `m`, `point` elements apart), and gives those inside the
-    picture to the epilogue."""
-    picture, row, column = tiling.place(number)
+    """Transforms the sums of the tile at `place` back (36 rows of `m`, `point` elements apart), and gives those inside
+    the picture to the epilogue."""
+    _, row, column = place
     down = k.minimum(STEP, tiling.out_height - row)
     across = k.minimum(STEP, tiling.out_width - column)
-    corner = (picture * tiling.out_height + row) * tiling.out_width + column
+    corner = tiling.corner(place)
 
     def sums(first: Operand) -> list[list[Value]]:
         read = lambda i, j: k.load(m, (i * SIDE + j) * point + first, lanes)  # noqa: E731
@@ -251,17 +292,27 @@ class Winograd(KernelSpec):
         with k.loop(k.begin, k.end) as block:
             first = block * self.tiles
             count = k.minimum(self.tiles, tiling.count - first)
-            with k.loop(0, count) as t:
+            with tiling.each(first, count) as (t, place):
                 into = k.offset(v, t * self.channels)
-                input_tile(k, x, patch, tiling, first + t, into, v_point, self.channels, target.lanes)
+                input_tile(k, x, patch, tiling, place, into, v_point, self.channels, target.lanes)
+                self._prefetch(tiling, place, epilogue)
             with k.loop(0, POINTS) as point, k.loop(0, across) as panel:
                 right = k.offset(u, point * u_point + panel * (self.channels * pair))
                 out = k.offset(m, point * m_point + panel * pair)
                 products.emit(k, target, k.offset(v, point * v_point), right, out, count)
-            with k.loop(0, count) as t:
+            with tiling.each(first, count) as (t, place):
                 sums = k.offset(m, t * (across * pair))
-                finish_tile(k, target.lanes, self.filters, sums, m_point, patch, tiling, first + t, epilogue)
+                finish_tile(k, target.lanes, self.filters, sums, m_point, patch, tiling, place, epilogue)
         return k.kernel()
+
+    def _prefetch(self, tiling: Tiling, place: Place, epilogue: BoundEpilogue) -> None:
+        """What the tile's end will write and read is brought near while its products are computed."""
+        if self.filters > NARROW:
+            return
+        corner = tiling.corner(place)
+        for row in range(STEP):
+            for line in range(0, STEP * self.filters, LINE):
+                epilogue.prefetch((corner + row * tiling.out_width) * self.filters + line)
 
 
 def input_tile(
@@ -269,18 +320,20 @@ def input_tile(
     x: Buffer,
     patch: Buffer,
     tiling: Tiling,
-    number: Value,
+    place: Place,
     into: Buffer,
     point: Operand,
     channels: int,
     lanes: int,
-    place: Callable[[Operand], Operand] = lambda c: c,
+    channel_place: Callable[[Operand], Operand] = lambda c: c,
 ) -> None:
-    """Transforms the inputs of tile `number` to 36 points, `point` elements apart."""
-    picture, row, column = tiling.place(number)
+    """Transforms the inputs of the tile at `place` to 36 points, `point` elements apart."""
+    picture, row, column = place
+    below = (picture * tiling.height + row - tiling.top + SIDE) * tiling.width
+    prefetch_below(k, x, below, column, channels)
 
     def transform(source: Buffer, step: Operand) -> None:
-        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row, place)
+        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row, channel_place)
 
     corner = (picture, row - tiling.top, column - tiling.left)
     read_tile(k, x, patch, (tiling.height, tiling.width), corner, SIDE, channels, lanes, transform)
@@ -331,7 +384,8 @@ class WinogradOutputs(KernelSpec):
         held = k.index("held")
         epilogue = self.epilogue.bind(k)
         wide = panels(self.filters, target) * 2 * target.lanes
-        with k.loop(k.begin, k.end) as t:
-            sums = k.offset(m, t * wide)
-            finish_tile(k, target.lanes, self.filters, sums, held * wide + LINE, k.scratch, tiling, t, epilogue)
+        first = k.offset(m, k.begin * wide)
+        with tiling.each(k.begin, k.end - k.begin) as (t, place):
+            sums = k.offset(first, t * wide)
+            finish_tile(k, target.lanes, self.filters, sums, held * wide + LINE, k.scratch, tiling, place, epilogue)
         return k.kernel()

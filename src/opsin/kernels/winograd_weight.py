@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import KernelSpec, over_lanes
 from opsin.kernels.tile import Columns, Tile, over_rows, split
-from opsin.kernels.transforms import SIDE, STEP, both_axes, filter_gradient_row, gradient_row
-from opsin.kernels.winograd import LINE, Tiling, input_tile, read_tile, transform_tile
+from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_gradient_row, gradient_row
+from opsin.kernels.winograd import LINE, Place, Tiling, input_tile, prefetch_below, read_tile, transform_tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16
@@ -45,33 +45,81 @@ class WinogradTiles(KernelSpec):
         held = k.index("held")
         lanes, point = target.lanes, held * padded(self.channels, self.panel) + LINE
 
-        def place(c: Operand) -> Operand:
+        def panel(c: Operand) -> Operand:
             return c // self.panel * (held * self.panel) + c % self.panel
 
-        with k.loop(k.begin * TILES, k.minimum(tiling.count, k.end * TILES)) as t:
-            into = k.offset(result, t * self.panel)
-            if self.of_gradient:
-                self._gradient_tile(k, source, tiling, start + t, into, point, lanes, place)
-            else:
-                input_tile(k, source, k.scratch, tiling, start + t, into, point, self.channels, lanes, place)
+        begin = k.begin * TILES
+        first = k.offset(result, begin * self.panel)
+        transform = gradient_tile if self.of_gradient else input_tile
+        with tiling.each(start + begin, k.minimum(tiling.count, k.end * TILES) - begin) as (t, place):
+            into = k.offset(first, t * self.panel)
+            transform(k, source, k.scratch, tiling, place, into, point, self.channels, lanes, panel)
         return k.kernel()
 
-    def _gradient_tile(
+
+def gradient_tile(
+    k: Builder,
+    g: Buffer,
+    patch: Buffer,
+    tiling: Tiling,
+    place: Place,
+    into: Buffer,
+    point: Operand,
+    channels: int,
+    lanes: int,
+    channel_place: Callable[[Operand], Operand] = lambda c: c,
+) -> None:
+    """Transforms the output's gradient at the tile at `place` to 36 points, `point` elements apart."""
+    picture, row, column = place
+    prefetch_below(k, g, (picture * tiling.out_height + row + STEP) * tiling.out_width, column, channels)
+
+    def transform(source: Buffer, step: Operand) -> None:
+        transform_tile(k, source, step, into, point, STEP, channels, lanes, gradient_row, channel_place)
+
+    size = (tiling.out_height, tiling.out_width)
+    read_tile(k, g, patch, size, place, STEP, channels, lanes, transform)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The products of one point over some tiles: `rows` × `filters` sums, the left operand in rows of `panel`, the
+    right one in panels of two vectors, `step` elements apart."""
+
+    rows: int
+    filters: int
+    panel: int
+    step: Operand
+
+    def emit(
         self,
         k: Builder,
-        g: Buffer,
-        tiling: Tiling,
-        number: Value,
+        target: Target,
+        left: Buffer,
+        right: Buffer,
         into: Buffer,
-        point: Operand,
-        lanes: int,
-        place: Callable[[Operand], Operand],
+        tiles: tuple[Operand, Operand],
+        is_first: Value,
     ) -> None:
-        def transform(source: Buffer, step: Operand) -> None:
-            transform_tile(k, source, step, into, point, STEP, self.channels, lanes, gradient_row, place)
+        """`into` (rows × filters) gets the sums over the tiles between two numbers, or has them added to it."""
+        pair = 2 * target.lanes
 
-        size = (tiling.out_height, tiling.out_width)
-        read_tile(k, g, k.scratch, size, tiling.place(number), STEP, self.channels, lanes, transform)
+        def across(number: Operand, run: Columns) -> None:
+            panel = k.offset(right, number * self.step)
+
+            def tile(row: Operand, rows: int) -> None:
+                sums = Tile(k, target, rows, run)
+                with k.loop(*tiles) as t:
+                    at = t * self.panel + row
+                    sums.accumulate(lambda i: k.load(left, at + i), panel, t * pair)
+                place = row * self.filters + number * pair
+                with k.when(is_first) as branch:
+                    sums.put(into, place, self.filters, add=False)
+                with k.otherwise(branch):
+                    sums.put(into, place, self.filters, add=True)
+
+            over_rows(k, split(self.rows, (target.registers - 3) // 2), tile)
+
+        over_panels(k, self.filters, target.lanes, across)
 
 
 @dataclass(frozen=True)
@@ -100,40 +148,61 @@ class WinogradReduction(KernelSpec):
             into = k.offset(du, point * (self.channels * self.filters + LINE) + first * self.filters)
             with k.loop(0, count, DEPTH) as t:
                 tiles = (t, k.minimum(count, t + DEPTH))
-                self._block(k, target, left, right, into, count * pair, tiles, k.equal(more + t, 0))
+                sums = Sums(self.rows, self.filters, self.panel, count * pair)
+                sums.emit(k, target, left, right, into, tiles, k.equal(more + t, 0))
         return k.kernel()
 
-    def _block(
-        self,
-        k: Builder,
-        target: Target,
-        left: Buffer,
-        right: Buffer,
-        into: Buffer,
-        step: Value,
-        tiles: tuple[Value, Value],
-        is_first: Value,
-    ) -> None:
-        """The products over some tiles, written to `into` by the first block and added to it by the others."""
-        pair = 2 * target.lanes
 
-        def across(number: Operand, run: Columns) -> None:
-            panel = k.offset(right, number * step)
+@dataclass(frozen=True)
+class WinogradParts(KernelSpec):
+    """`du[p, f, c, k] = Σ_t v[f, t, c] · z[f, t, k]` over the tiles of part p, which are transformed on the way.
 
-            def tile(row: Operand, rows: int) -> None:
-                sums = Tile(k, target, rows, run)
-                with k.loop(*tiles) as t:
-                    at = t * self.panel + row
-                    sums.accumulate(lambda i: k.load(left, at + i), panel, t * pair)
-                place = row * self.filters + number * pair
-                with k.when(is_first) as branch:
-                    sums.put(into, place, self.filters, add=False)
-                with k.otherwise(branch):
-                    sums.put(into, place, self.filters, add=True)
+    For few channels, whose sums at all points stay in cache: no transformed tile is ever in memory.
 
-            over_rows(k, split(self.rows, (target.registers - 3) // 2), tile)
+    Arguments: x (N H W C), g (N OH OW K), du (parts × 36 × C × K, each of the 36 points `LINE` further than it must);
+    those of `Tiling`; the tiles of a part. A block is one part. Scratch: see `scratch`.
+    """
 
-        over_panels(k, self.filters, target.lanes, across)
+    channels: int
+    filters: int
+
+    def scratch(self, target: Target) -> int:
+        """Float32 elements of scratch memory a thread needs: both sides' transformed tiles, and one tile."""
+        widths = self.channels + padded(self.filters, 2 * target.lanes)
+        return POINTS * (TILES * widths + 2 * LINE + max(self.channels, self.filters))
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("winograd_parts")
+        x, g, du = k.buffer("x"), k.buffer("g"), k.buffer("du")
+        tiling = Tiling.bind(k)
+        per = k.index("per")
+        lanes, pair = target.lanes, 2 * target.lanes
+        v_point = TILES * self.channels + LINE
+        z_point = TILES * padded(self.filters, pair) + LINE
+        du_point = self.channels * self.filters + LINE
+        v = k.scratch
+        z = k.offset(v, POINTS * v_point)
+        patch = k.offset(z, POINTS * z_point)
+        sums = Sums(self.channels, self.filters, self.channels, TILES * pair)
+
+        def panel(c: Operand) -> Operand:
+            return c // pair * (TILES * pair) + c % pair
+
+        with k.loop(k.begin, k.end) as part:
+            begin = part * per
+            with k.loop(begin, k.minimum(tiling.count, begin + per), TILES) as first:
+                count = k.minimum(k.minimum(tiling.count, begin + per) - first, TILES)
+                with tiling.each(first, count) as (t, place):
+                    into = k.offset(v, t * self.channels)
+                    input_tile(k, x, patch, tiling, place, into, v_point, self.channels, lanes)
+                with tiling.each(first, count) as (t, place):
+                    into = k.offset(z, t * pair)
+                    gradient_tile(k, g, patch, tiling, place, into, z_point, self.filters, lanes, panel)
+                with k.loop(0, POINTS) as point:
+                    into = k.offset(du, (part * POINTS + point) * du_point)
+                    left, right = k.offset(v, point * v_point), k.offset(z, point * z_point)
+                    sums.emit(k, target, left, right, into, (0, count), k.equal(first, begin))
+        return k.kernel()
 
 
 @dataclass(frozen=True)

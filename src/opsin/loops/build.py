@@ -254,6 +254,10 @@ class Builder:
         else:
             self.emit_void("scatter", (*where, value, self.constant(stride, Kind(INDEX))), count)
 
+    def prefetch(self, buffer: Buffer, index: Operand, to_write: bool = False) -> None:
+        """Brings the cache line of element `index` near; it need not lie within the array."""
+        self.emit_void("prefetch", (buffer.address, self.constant(index, Kind(INDEX))), (buffer.element, to_write))
+
     def offset(self, buffer: Buffer, index: Operand) -> Buffer:
         """The same array from element `index` on."""
         address = self.emit("address", Kind(INDEX), (buffer.address, self.constant(index, Kind(INDEX))), buffer.element)

@@ -174,6 +174,9 @@ class Interpreter:
     def _do_gather(self, item: Instruction) -> None:
         self._read(item, int(self.values[item.operands[2]][0]))
 
+    def _do_prefetch(self, item: Instruction) -> None:
+        """Nothing: it changes when memory is fetched, never what is in it."""
+
     def _read(self, item: Instruction, stride: int) -> None:
         kind: Kind = item.result.kind
         address, index = (int(self.values[v][0]) for v in item.operands[:2])

@@ -38,6 +38,11 @@ def literal(value: float, element: str) -> str:
     return f"0x{struct.unpack('Q', struct.pack('d', single))[0]:016X}"
 
 
+MANY = 64
+"""Accesses of memory from which on the index of a loop is hidden from LLVM: reducing the strength of so many addresses
+takes most of the time of compiling, and a pointer kept for each is slower than computing them."""
+
+
 class Renderer:
     """Renders one kernel as one function."""
 
@@ -105,13 +110,17 @@ class Renderer:
         self.place(body)
         phi = len(self.lines)
         self.lines.append("")
-        self.names[loop.index] = index
+        self.names[loop.index] = self.opaque(index) if accesses(loop.body) >= MANY else index
         self.block(loop.body)
         self.line(f"{following} = add nsw i64 {index}, {step}")
         again = self.assign(None, f"icmp slt i64 {following}, {stop}")
         self.line(f"br i1 {again}, label {body}, label {exit}")
         self.lines[phi] = f"  {index} = phi i64 [ {start}, {before} ], [ {following}, {self.label} ]"
         self.place(exit)
+
+    def opaque(self, index: str) -> str:
+        """The same number, of which LLVM cannot know how it grows."""
+        return self.assign(None, f'call i64 asm "", "=r,0"(i64 {index})')
 
     def branch(self, branch: Branch) -> None:
         yes, no, after = self.fresh("then"), self.fresh("else"), self.fresh("after")
@@ -269,6 +278,13 @@ class Renderer:
         operands = f"ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
         self.assign(item.result, f"call {vector} {name}({operands})")
 
+    def do_prefetch(self, item: Instruction) -> None:
+        address, index = item.operands
+        element, to_write = item.data
+        self.intrinsics.add("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        pointer = self.pointer(address, self.name(index), element)
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(to_write)}, i32 3, i32 1)")
+
     def do_load_bytes(self, item: Instruction) -> None:
         address, places = item.operands
         kind: Kind = places.kind
@@ -325,6 +341,17 @@ class Renderer:
             self.line(f"store {element} {scalar}, ptr {pointer}, align 4")
             if lane + 1 < item.data:
                 place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
+
+
+def accesses(body: list[Any]) -> int:
+    """Reads and writes of memory in `body`, those of loops inside it apart."""
+    count = 0
+    for item in body:
+        if isinstance(item, Branch):
+            count += accesses(item.body) + accesses(item.otherwise)
+        elif isinstance(item, Instruction):
+            count += item.name in ("load", "load_bytes", "gather", "store", "scatter")
+    return count
 
 
 def render(kernel: Kernel, target: Target) -> str:
