@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from opsin import nn
+from opsin.compiler import recompute as recomputing
 from opsin.compiler.fit import Planner, fitted_plan
-from opsin.compiler.plan import Plan
+from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
 from opsin.compiler.roles import AGAIN
 from opsin.compiler.simplify import simplify
@@ -99,6 +100,17 @@ def test_what_is_cheap_frees_memory_for_nothing() -> None:
     assert less.arena_size < 0.95 * whole.arena_size
 
 
+def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = step("residual")
+    whole = make_plan(graph, BATCH, TARGET)
+    monkeypatch.setattr(recomputing, "MUCH", 10_000)
+    less = make_plan(graph, BATCH, TARGET)
+    assert whole.is_complete
+    assert less.arena_size < 0.95 * whole.arena_size
+    assert {call.label for call in less.calls if call.direction == AGAIN} == {"relu"}  # no pooling, no convolution
+    assert trained(less) == trained(whole)
+
+
 def test_a_tensor_is_priced_by_what_lies_between_it_and_others() -> None:
     graph = step("plain")
     items = {s.tensor.node.scope + "/" + s.tensor.node.op.name: s for s in stored(graph, BATCH)}
@@ -133,15 +145,15 @@ def test_a_plan_fits_the_memory_that_is_allowed() -> None:
     whole = Planner(graph, BATCH, TARGET, exact=False)([]).bytes_with(2)
     assert fitted_plan(graph, BATCH, TARGET, 2, whole).is_complete
     extras = []
-    for share in (0.99, 0.9, 0.82):
+    for share in (0.99, 0.9, 0.85):
         plan = fitted_plan(graph, BATCH, TARGET, 2, int(share * whole))
         assert plan.bytes_with(2) <= share * whole
         assert not plan.is_complete
         extras.append(plan.recomputed)
     assert extras == sorted(extras)
     assert extras[-1] > 0
-    program = compile(graph, BATCH, 2, memory=int(0.82 * whole))
-    assert program.plan.bytes_with(2) <= 0.82 * whole
+    program = compile(graph, BATCH, 2, memory=int(0.85 * whole))
+    assert program.plan.bytes_with(2) <= 0.85 * whole
     assert trained(program.plan) == trained(Planner(graph, BATCH, TARGET, exact=False)([]))
 
 

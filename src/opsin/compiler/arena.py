@@ -35,19 +35,22 @@ def lifetimes(groups: list[Group], kept: set[Buffer]) -> dict[Buffer, tuple[int,
 def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
     """Offsets in elements, and the arena's size."""
     offsets: dict[Buffer, int] = {}
-    placed = np.zeros((len(spans), 4), np.int64)  # offset, end, first, last
+    placed = np.zeros((4, len(spans)), np.int64)
+    """Offset, end, first and last group of what is placed, by offset."""
     total = 0
     for number, (buffer, (first, last)) in enumerate(sorted(spans.items(), key=lambda item: (-item[0].size, item[1]))):
-        others = placed[:number]
-        others = others[(others[:, 2] <= last) & (others[:, 3] >= first)]
-        others = others[np.argsort(others[:, 0], kind="stable")]
+        known = placed[:, :number]
+        together = (known[2] <= last) & (known[3] >= first)
+        starts, ends = known[0][together], known[1][together]
         # A hole begins where all that starts before it has ended, and reaches to what starts next.
-        holes = np.concatenate(([0], np.maximum.accumulate(others[:, 1])))
-        reach = np.concatenate((others[:, 0], [NO_END]))
+        holes = np.concatenate(([0], np.maximum.accumulate(ends)))
+        reach = np.concatenate((starts, [NO_END]))
         size = room(buffer.size)
-        at = int(holes[np.argmax(reach - holes >= size)])
+        at = int(holes[(reach - holes >= size).argmax()])
         offsets[buffer] = at
-        placed[number] = (at, at + size, first, last)
+        rank = int(known[0].searchsorted(at, "right"))
+        placed[:, rank + 1 : number + 1] = known[:, rank:]
+        placed[:, rank] = (at, at + size, first, last)
         total = max(total, at + size)
     return offsets, total
 

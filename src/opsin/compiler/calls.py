@@ -22,7 +22,8 @@ class Call:
     each buffer whether the block of a picture (or a chunk) touches that picture's part alone, which
     lets calls follow each other, picture by picture, without waiting for the other threads.
     `scratch` counts float32 elements of memory of a thread's own. `scope` is the layer, `label` the operation,
-    `direction` its part of the step (see `roles`), and `fused` the operations computed along with it.
+    `direction` its part of the step (see `roles`), and `fused` the operations computed along with it. `timed` says that
+    its algorithm was chosen by timing.
     """
 
     spec: KernelSpec
@@ -37,6 +38,7 @@ class Call:
     macs: int = 0
     direction: str = ""
     fused: tuple[str, ...] = ()
+    timed: bool = False
 
 
 @dataclass

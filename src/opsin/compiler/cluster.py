@@ -10,6 +10,7 @@ that only the backward pass reads move there, so that their operands are kept an
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -66,13 +67,14 @@ class Clusters:
             self.ancestors[node] = mask
         self.roots = set(graph.roots)
 
-    def mask(self, cluster: Cluster) -> int:
-        return sum(1 << self.position[node] for node in cluster)
-
-    def closes(self, nodes: list[Node], mask: int) -> bool:
-        """Whether no path leaves the set `mask` and comes back into `nodes`."""
-        operands = {t.node for node in nodes for t in node.inputs}
-        return all(mask >> self.position[node] & 1 or not self.ancestors[node] & mask for node in operands)
+    def closes(self, nodes: list[Node], more: Sequence[Node] = ()) -> bool:
+        """Whether no path leaves the set of `nodes` and `more` and comes back into `nodes`."""
+        inside = {node: self.position[node] for node in (*nodes, *more)}
+        first = min(inside.values())
+        operands = {t.node for node in nodes for t in node.inputs if t.node not in inside}
+        late = [node for node in operands if self.position[node] > first]
+        mask = sum(1 << place for place in inside.values()) if late else 0
+        return not any(self.ancestors[node] & mask for node in late)
 
     def join(self, node: Node) -> None:
         """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""
@@ -80,8 +82,7 @@ class Clusters:
         self.of[node] = mine
         near = {self.of[t.node] for t in node.inputs if t.node in self.of and t.shape == node.output.shape}
         for other in sorted(near, key=lambda c: -self.position[c.nodes[-1]]):
-            mask = self.mask(mine) | self.mask(other)
-            if self.closes(mine.nodes + other.nodes, mask):
+            if self.closes(mine.nodes + other.nodes):
                 mine.nodes = sorted(mine.nodes + other.nodes, key=self.position.__getitem__)
                 for member in mine.nodes:
                     self.of[member] = mine
@@ -132,8 +133,7 @@ class Clusters:
         readers = {self.of.get(user) for user in self.graph.users[tensor]} - {None}
         for cluster in sorted((c for c in readers if c and c.nodes), key=lambda c: self.position[c.nodes[0]]):
             fits = cluster.anchor is None and cluster.nodes[0].output.shape == tensor.shape and _plain(cluster)
-            mask = self.mask(cluster) | 1 << self.position[node]
-            if fits and self.closes(cluster.nodes, mask) and self._without_sums(cluster):
+            if fits and self.closes(cluster.nodes, [node, *cluster.sums]) and self._without_sums(cluster):
                 cluster.anchor = node
                 self.of[node] = cluster
                 return
@@ -174,8 +174,7 @@ class Clusters:
         users = [self.of[user] for user in self.graph.users[tensor] if user in self.of]
         for cluster in dict.fromkeys([*([home] if home else []), *users]):
             fits = cluster.anchor is None and cluster.shape == tensor.shape and _plain(cluster)
-            nodes, mask = [*cluster.nodes, *cluster.sums, node], self.mask(cluster) | 1 << self.position[node]
-            if fits and self.closes(nodes, mask):
+            if fits and self.closes([*cluster.nodes, *cluster.sums, node]):
                 cluster.sums.append(node)
                 self.of[node] = cluster
                 return

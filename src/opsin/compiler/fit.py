@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from opsin.compiler.plan import Plan, plan_simplified
+from opsin.compiler.lower import Choices
+from opsin.compiler.plan import NONE, Plan, plan_simplified
 from opsin.compiler.recompute import Stored, cheap, macs, recompute, segments, stored
+from opsin.compiler.repeat import repeat
 from opsin.compiler.simplify import simplify
 from opsin.errors import CompileError
 from opsin.graph import Graph, Tensor
@@ -26,23 +28,26 @@ class Planner:
     batch: int
     target: Target
     exact: bool
+    choices: Choices = field(default_factory=lambda: NONE)
 
     def __call__(self, dropped: Sequence[Tensor]) -> Plan:
         # Nodes and tensors refer to each other, so that plans tried before would stay in memory for long.
         gc.collect()
         changed, copies = recompute(self.graph, dropped, self.batch)
-        plan = plan_simplified(changed, self.batch, self.target, self.exact, copies)
+        plan = plan_simplified(changed, self.batch, self.target, self.exact, self.choices, copies)
         return replace(plan, recomputed=macs(changed) - macs(self.graph))
 
 
-def fitted_plan(graph: Graph, batch: int, target: Target, threads: int, memory: int, exact: bool = False) -> Plan:
+def fitted_plan(
+    graph: Graph, batch: int, target: Target, threads: int, memory: int, exact: bool = False, choices: Choices = NONE
+) -> Plan:
     """As `make_plan`, for programs of at most `memory` bytes on `threads` threads.
 
     First whatever takes no multiply-add is computed again, the largest tensors before others, as far as needed; then
     whole stretches of the forward pass. Every choice is measured by a whole plan. `CompileError` with the least
     memory found where none fits.
     """
-    make = Planner(simplify(graph.bind(batch)), batch, target, exact)
+    make = Planner(repeat(simplify(graph.bind(batch))), batch, target, exact, choices)
     items = stored(make.graph, batch)
     light = [s.tensor for s in cheap(items)]
 
@@ -56,10 +61,10 @@ def fitted_plan(graph: Graph, batch: int, target: Target, threads: int, memory: 
     if sizes[1] <= memory:
         return _shortest([light[:n] for n in range(1, len(light) + 1)], make, lambda plan: size(plan) <= memory)
     found: list[Plan] = []
-    for choices in _choices(items, light):
-        sizes.append(size(make(choices[-1])))
+    for drops in _choices(items, light):
+        sizes.append(size(make(drops[-1])))
         if sizes[-1] <= memory:
-            found.append(_shortest(choices, make, lambda plan: size(plan) <= memory))
+            found.append(_shortest(drops, make, lambda plan: size(plan) <= memory))
     if found:
         return min(found, key=lambda plan: plan.recomputed)
     least = min(sizes)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from opsin.compiler.arena import lifetimes, place, room
 from opsin.compiler.calls import Call
 from opsin.compiler.cluster import Cluster, clusters
 from opsin.compiler.delay import delay
-from opsin.compiler.lower import Lowering, lower_cluster
+from opsin.compiler.lower import Choices, Lowering, fixed, lower_cluster
+from opsin.compiler.part import part
+from opsin.compiler.recompute import pointwise, recompute
+from opsin.compiler.repeat import repeat
 from opsin.compiler.roles import AGAIN, FORWARD, UPDATE, directions
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
@@ -24,6 +28,8 @@ CHUNK = 4
 that a batch makes chunks for many threads; enough rows for a matrix product to reuse its weights."""
 CHUNKS = 16
 """Chunks a batch should have at least, as long as a chunk has a picture."""
+NONE: Choices = MappingProxyType({})
+"""Everything is left to the model."""
 
 
 @dataclass
@@ -86,13 +92,23 @@ class Plan:
         return self.bytes + 4 * self.scratch_size * threads
 
 
-def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False) -> Plan:
-    """Plans `graph` (bound to `batch` or free) for processors like `target`; `exact`: no Winograd."""
-    return plan_simplified(simplify(graph.bind(batch)), batch, target, exact)
+def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False, choices: Choices = NONE) -> Plan:
+    """Plans `graph` (bound to `batch` or free) for processors like `target`; `exact`: no Winograd.
+
+    `choices` are the ways of convolutions that are not left to the model, by problem (see `lower.ways`).
+    """
+    whole = repeat(simplify(graph.bind(batch)))
+    changed, again = recompute(whole, pointwise(whole, batch), batch)
+    return plan_simplified(changed, batch, target, exact, choices, again)
 
 
 def plan_simplified(
-    graph: Graph, batch: int, target: Target, exact: bool = False, again: Collection[Node] = ()
+    graph: Graph,
+    batch: int,
+    target: Target,
+    exact: bool = False,
+    choices: Choices = NONE,
+    again: Collection[Node] = (),
 ) -> Plan:
     """As `make_plan`, of a graph that is bound and simplified already; `again` computes for a second time."""
     roles = directions(graph, again)
@@ -100,14 +116,15 @@ def plan_simplified(
     order = clusters(graph)
     places, order = in_place(graph, order, views)
     chunk = max(1, min(CHUNK, batch // CHUNKS))
-    lower = Lowering(batch, chunk, target, exact)
+    lower = Lowering(batch, chunk, target, exact, choices, fixed(graph))
     lower.views.update(views)
+    roots = frozenset(graph.roots)
     for cluster in order:
         start = len(lower.calls)
-        lower_cluster(lower, cluster, _kept(graph, cluster), places)
+        lower_cluster(lower, cluster, _kept(graph, cluster, roots), places)
         _explain(lower.calls[start:], cluster, roles)
     start = len(lower.calls)
-    lower.scope, lower.label = "", "copy"
+    lower.scope, lower.label, lower.timed = "", "copy", False
     outputs = {name: _settled(lower, tensor) for name, tensor in graph.outputs.items()}
     copies = len(lower.calls)
     _update(lower, graph)
@@ -115,7 +132,7 @@ def plan_simplified(
         call.direction = FORWARD if number < copies else UPDATE
     once, always = _prepared(lower.calls)
     setup = schedule(once, by_image=False)
-    groups = setup + delay(schedule(always, by_image=batch >= CHUNK))
+    groups = setup + part(delay(schedule(always, by_image=batch >= CHUNK)))
     return _placed(graph, lower, groups, len(setup), views, outputs)
 
 
@@ -130,21 +147,24 @@ def _explain(calls: list[Call], cluster: Cluster, roles: Mapping[Node, str]) -> 
 
 def _prepared(calls: list[Call]) -> tuple[list[Call], list[Call]]:
     """The calls whose results are the same in every run, and the others."""
-    changing = {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
-    while True:
-        always = [c for c in calls if any(b.role == "input" or b in changing for b in (*c.reads, *c.writes))]
-        found = {buffer for call in always for buffer in call.writes} - changing
-        if not found:
-            break
-        changing |= found
-    kept = set(always)
-    return [call for call in calls if call not in kept], always
+    changing = {buffer for call in calls for buffer in call.reads if buffer.role == "input"}
+    changing |= {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
+
+    def changes(call: Call) -> bool:
+        return not (changing.isdisjoint(call.reads) and changing.isdisjoint(call.writes))
+
+    known = 0
+    while len(changing) > known:  # once more where a buffer that was read before is found to change
+        known = len(changing)
+        for call in calls:
+            if changes(call):
+                changing.update(call.writes)
+    return [call for call in calls if not changes(call)], [call for call in calls if changes(call)]
 
 
-def _kept(graph: Graph, cluster: Cluster) -> list[Tensor]:
+def _kept(graph: Graph, cluster: Cluster, roots: frozenset[Tensor]) -> list[Tensor]:
     """What of a cluster is read by others or asked for."""
     members = set(cluster)
-    roots = set(graph.roots)
     return [
         tensor
         for node in cluster
@@ -182,7 +202,7 @@ def _placed(
     outputs: dict[str, View],
 ) -> Plan:
     kept = {view.buffer for view in outputs.values()}
-    lasting = {buffer for group in groups[:setup] for call in group.calls for buffer in call.writes}
+    lasting = dict.fromkeys(buffer for group in groups[:setup] for call in group.calls for buffer in call.writes)
     spans = {b: span for b, span in lifetimes(groups, kept).items() if b not in lasting}
     temporaries, arena_size = place(spans)
     permanent: dict[Buffer, int] = {}

@@ -16,6 +16,11 @@ from math import prod
 from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor, apply, topological
 from opsin.ops import OPS
 
+SWEPT = frozenset("add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split())
+"""Operations that take no longer than reading their operands."""
+MUCH = 2**26
+"""Numbers: a quarter of a gigabyte."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -26,6 +31,8 @@ class Stored:
     """Multiply-adds from `sources`."""
     sources: frozenset[Tensor]
     """Other stored tensors that it is computed from, with nothing stored between."""
+    pointwise: bool
+    """Whether one sweep over the sources computes it, as it does activations and normalisations."""
 
     @property
     def elements(self) -> int:
@@ -57,6 +64,8 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
 
     The nodes of the second computation come with it.
     """
+    if not dropped:
+        return graph, frozenset()
     inside = forward_nodes(graph)
     fed = _fed([node for node in graph.nodes if node in inside])
     kept = {s.tensor for s in stored(graph, batch)} - set(dropped)
@@ -74,13 +83,13 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
     wanted = {t for t in dropped if t not in kept}
     copies = []
     for node in _between(wanted, kept, fed, batch):
-        copy = apply(node.op, tuple(operand(t) for t in node.inputs), node.attrs, node.scope)
+        copy = node.on(tuple([operand(t) for t in node.inputs]))
         copies.append(copy)
         again.update(zip(node.outputs, copy.outputs, strict=True))
     new: dict[Tensor, Tensor] = {t: _apart(again[t]) for t in wanted}
     for node in graph.nodes:
         if node not in inside and any(t in new for t in node.inputs):
-            made = apply(node.op, tuple(new.get(t, t) for t in node.inputs), node.attrs, node.scope)
+            made = node.on(tuple([new.get(t, t) for t in node.inputs]))
             new.update(zip(node.outputs, made.outputs, strict=True))
     updates = {name: t if t.node in inside else new.get(t, t) for name, t in graph.updates.items()}
     return Graph(graph.inputs, graph.outputs, updates), frozenset(copies)
@@ -109,6 +118,15 @@ def _macs(node: Node) -> int:
 def cheap(items: Sequence[Stored]) -> list[Stored]:
     """Those that take no multiply-add: activations, normalisations, pooling. The largest come first."""
     return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
+
+
+def pointwise(graph: Graph, batch: int) -> list[Tensor]:
+    """What is computed again even where memory has no limit: what a sweep computes, if there is much of it.
+
+    Then it lies in no cache, so that reading it takes nearly as long as computing it from what is read there anyway.
+    """
+    found = [s for s in stored(graph, batch) if s.pointwise]
+    return [s.tensor for s in found] if sum(s.elements for s in found) >= MUCH else []
 
 
 def segments(items: Sequence[Stored], count: int) -> list[list[Stored]]:
@@ -165,7 +183,7 @@ def _per_picture(tensor: Tensor, batch: int) -> bool:
 def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> Stored:
     between = _between({tensor}, known - {tensor}, fed, batch)
     sources = {t for node in between for t in node.inputs if t in known and t is not tensor}
-    return Stored(tensor, sum(map(_macs, between)), frozenset(sources))
+    return Stored(tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in SWEPT for n in between))
 
 
 def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node], batch: int) -> list[Node]:

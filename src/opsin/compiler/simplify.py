@@ -18,15 +18,18 @@ Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]
 
 FOLDED = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
 
+NEUTRAL = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False), "divide": (1.0, False)}
+"""Numbers that change nothing, and whether they may come first as well as second."""
+
 
 def simplify(graph: Graph) -> Graph:
     """`graph`, bound to a batch, without constant arithmetic, identities and repetitions."""
     known: dict[Any, Node] = {}
 
-    def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str) -> Node:
-        key = (op.name, operands, tuple(sorted(attrs.items(), key=lambda item: item[0])))
+    def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str, like: Node | None = None) -> Node:
+        key = (op.name, operands, tuple(sorted(attrs.items())))
         if key not in known:
-            known[key] = apply(op, operands, attrs, scope)
+            known[key] = like.on(operands) if like else apply(op, operands, attrs, scope)
         return known[key]
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
@@ -44,8 +47,8 @@ def simplify(graph: Graph) -> Graph:
             mask = make(OPS["greater"], (maxima, inputs[0].node.inputs[1]), {}, node.scope).output
             masked = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
             return make(pooled.op, (x, masked), pooled.attrs, pooled.scope)
-        op, operands, attrs = _folded(node, inputs) or (node.op, inputs, node.attrs)
-        return make(op, operands, attrs, node.scope)
+        folded = _folded(node, inputs)
+        return make(*folded, node.scope) if folded else make(node.op, inputs, node.attrs, node.scope, like=node)
 
     return graph.rewrite(change)
 
@@ -152,9 +155,8 @@ def _identity(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
         return inputs[0]
     if name == "transpose" and node.attrs["axes"] == tuple(range(len(node.output.shape))):
         return inputs[0]
-    neutral = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False), "divide": (1.0, False)}.get(name)
-    if neutral is not None:
-        value, either = neutral
+    if name in NEUTRAL:
+        value, either = NEUTRAL[name]
         for kept, other in ((0, 1), (1, 0)) if either else ((0, 1),):
             if inputs[kept].type == node.output.type and constant_value(inputs[other]) == value:
                 return inputs[kept]

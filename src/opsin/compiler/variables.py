@@ -51,6 +51,7 @@ def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> t
     after: dict[Cluster, set[Cluster]] = {
         c: {home[t] for node in c for t in node.inputs if t in home} - {c} for c in order
     }
+    rank = {cluster: number for number, cluster in enumerate(order)}
     places: Places = {}
     for name, value in graph.updates.items():
         variable = graph.variables[name]
@@ -59,10 +60,13 @@ def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> t
             continue
         seen = _seen_through(graph, variable)
         readers = {home[user.outputs[0]] for tensor in seen for user in graph.users[tensor]} - {writer}
-        if not seen.isdisjoint(graph.outputs.values()) or _reaches(after, readers, writer):
+        late = {reader for reader in readers if rank[reader] > rank[writer]}
+        if not seen.isdisjoint(graph.outputs.values()) or _reaches(after, late, writer, rank):
             continue
         after[writer] |= readers
         places[value] = views[variable]
+        if late:
+            rank = {cluster: number for number, cluster in enumerate(_sorted(order, after))}
     return places, _sorted(order, after)
 
 
@@ -77,27 +81,28 @@ def _seen_through(graph: Graph, tensor: Tensor) -> set[Tensor]:
     return found
 
 
-def _reaches(after: dict[Cluster, set[Cluster]], starts: set[Cluster], goal: Cluster) -> bool:
-    """Whether any of `starts` must run after `goal`."""
+def _reaches(after: dict[Cluster, set[Cluster]], starts: set[Cluster], goal: Cluster, rank: dict[Cluster, int]) -> bool:
+    """Whether any of `starts` must run after `goal`; `rank` grows along every chain of what must."""
     seen, stack = set(starts), list(starts)
     while stack:
         top = stack.pop()
         if top is goal:
             return True
-        new = after[top] - seen
+        new = {cluster for cluster in after[top] if rank[cluster] >= rank[goal]} - seen
         seen |= new
         stack.extend(new)
     return False
 
 
 def _sorted(order: list[Cluster], after: dict[Cluster, set[Cluster]]) -> list[Cluster]:
+    number = {cluster: i for i, cluster in enumerate(order)}
     done: dict[Cluster, None] = {}
     for cluster in order:
         stack = [cluster]
         while stack:
             missing = [c for c in after[stack[-1]] if c not in done]
             if missing:
-                stack.extend(sorted(missing, key=order.index))
+                stack.extend(sorted(missing, key=number.__getitem__))
             else:
                 done.setdefault(stack.pop())
     return list(done)

@@ -20,11 +20,13 @@ from opsin.graph.core import (
     variable,
 )
 from opsin.graph.cut import after, before, gates, settled_gate
+from opsin.graph.garbage import uncollected
 from opsin.graph.graph import Graph, topological
 from opsin.graph.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
 __all__ = [
     "BATCH", "FLOAT", "INPUT", "INT", "VARIABLE", "Dim", "Graph", "Node", "Op", "Shape", "Size", "Tensor",
     "Type", "after", "apply", "backprop", "before", "bind", "current_scope", "gates", "input_tensor", "product",
-    "same_size", "scope", "settled_gate", "show", "topological", "variable",
+    "same_size", "scope", "settled_gate", "show", "topological", "uncollected",
+    "variable",
 ]  # fmt: skip

@@ -66,7 +66,11 @@ class Node:
         self, op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any], types: tuple[Type, ...], scope: str
     ) -> None:
         self.op, self.inputs, self.attrs, self.scope = op, inputs, attrs, scope
-        self.outputs = tuple(Tensor(self, index, type) for index, type in enumerate(types))
+        self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
+
+    def on(self, inputs: tuple[Tensor, ...]) -> Node:
+        """The same operation on other tensors of the same types."""
+        return Node(self.op, inputs, self.attrs, tuple([t.type for t in self.outputs]), self.scope)
 
     @property
     def output(self) -> Tensor:
@@ -132,13 +136,18 @@ def current_scope() -> str:
 def apply(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str | None = None) -> Node:
     """A node that applies `op`; a misfit is reported with the layer it happened in."""
     where = _scope.get() if scope is None else scope
+    return Node(op, tuple(inputs), attrs, inferred(op, inputs, attrs, where), where)
+
+
+def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str) -> tuple[Type, ...]:
+    """The types that the shape rule of `op` gives; a misfit is reported with the layer `scope`."""
     try:
-        types = op.infer(*(tensor.type for tensor in inputs), **attrs)
+        types = op.infer(*[tensor.type for tensor in inputs], **attrs)
     except OpsinError as error:
-        if where and not str(error).startswith("layer "):
-            raise type(error)(f"layer {where}: {error}") from None
+        if scope and not str(error).startswith("layer "):
+            raise type(error)(f"layer {scope}: {error}") from None
         raise
-    return Node(op, tuple(inputs), attrs, types if isinstance(types, tuple) else (types,), where)
+    return types if isinstance(types, tuple) else (types,)
 
 
 class Input(Op):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from opsin.errors import GraphError
-from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, apply
+from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
 from opsin.graph.size import Size, bind, show
 
 HIDDEN = ("type", "name", "init")
@@ -56,11 +56,15 @@ class Graph:
         if batch < 1:
             raise GraphError(f"a batch holds at least one picture, not {batch}")
 
+        @cache
+        def with_batch(type: Type) -> Type:
+            return Type(bind(type.shape, batch), type.dtype)
+
         def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
             attrs = bind(node.attrs, batch)
             if node.op in (INPUT, VARIABLE):
-                attrs["type"] = Type(bind(node.attrs["type"].shape, batch), node.attrs["type"].dtype)
-            return apply(node.op, inputs, attrs, node.scope)
+                attrs["type"] = with_batch(node.attrs["type"])
+            return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
 
         return self.rewrite(bound)
 
@@ -70,7 +74,7 @@ class Graph:
         for node in (*(t.node for t in self.inputs), *self.nodes):
             if node.outputs[0] in new:
                 continue
-            made = change(node, tuple(new[t] for t in node.inputs))
+            made = change(node, tuple([new[t] for t in node.inputs]))
             outputs = made.outputs if isinstance(made, Node) else made
             new.update(zip(node.outputs, outputs, strict=True))
         return Graph(
@@ -94,10 +98,9 @@ class Graph:
                     raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
             if node.op is INPUT and node.output not in inputs:
                 raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
-            types = apply(node.op, node.inputs, node.attrs, node.scope).outputs
-            for now, then in zip(types, node.outputs, strict=True):
-                if now.type != then.type:
-                    raise GraphError(f"{node} says {then.type}, its shape rule {now.type}")
+            for now, then in zip(inferred(node.op, node.inputs, node.attrs, node.scope), node.outputs, strict=True):
+                if now != then.type:
+                    raise GraphError(f"{node} says {then.type}, its shape rule {now}")
             known.update(node.outputs)
         for name, value in self.updates.items():
             if name not in self.variables:
@@ -136,19 +139,15 @@ def _text(value: Any) -> str:
 def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
     """The nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
     order: list[Node] = []
-    state: dict[Node, int] = {}
+    seen: set[Node] = set()
     for root in roots:
         stack = [(root.node, False)]
         while stack:
             node, ready = stack.pop()
             if ready:
-                if state[node] != 2:
-                    state[node] = 2
-                    order.append(node)
-                continue
-            if state.get(node):
-                continue
-            state[node] = 1
-            stack.append((node, True))
-            stack.extend((t.node, False) for t in reversed(node.inputs) if not state.get(t.node))
+                order.append(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend([(t.node, False) for t in reversed(node.inputs) if t.node not in seen])
     return tuple(order)

@@ -7,7 +7,7 @@ from functools import reduce
 
 from opsin import ops
 from opsin.errors import GraphError, ShapeError
-from opsin.graph import BATCH, INT, Graph, Tensor, after, before, gates, input_tensor, scope, settled_gate
+from opsin.graph import BATCH, INT, Graph, Tensor, after, before, gates, input_tensor, scope, settled_gate, uncollected
 from opsin.nn.averages import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
@@ -18,6 +18,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits N × classes and labels N (soft ones: N × classes) to a scalar."""
 
 
+@uncollected()
 def training_graph(
     network: Layer,
     input_shape: PictureShape,

@@ -19,7 +19,10 @@ from opsin.ops.reshape import reshape, resolve_axes
 
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     """The shape that all `shapes` are repeated to; `ShapeError` where two sizes clash."""
-    rank = max(len(shape) for shape in shapes)
+    full = max(shapes, key=len)
+    if all(shape == full or not shape for shape in shapes):
+        return full
+    rank = len(full)
     result: list[Dim] = [1] * rank
     for shape in shapes:
         for axis, size in enumerate(shape, rank - len(shape)):

@@ -34,7 +34,8 @@ class Binary(Primitive):
     def infer(self, a: Type, b: Type) -> Type:
         if a.dtype != b.dtype:
             raise ShapeError(f"{self.name}: {a} and {b} differ in dtype; cast the whole numbers first")
-        return Type(broadcast_shapes(self.name, a.shape, b.shape), a.dtype)
+        shape = broadcast_shapes(self.name, a.shape, b.shape)
+        return a if shape is a.shape else Type(shape, a.dtype)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs

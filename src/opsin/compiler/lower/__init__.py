@@ -6,6 +6,7 @@ from opsin.compiler.cluster import ANCHORS, Cluster
 from opsin.compiler.lower import matmul, move, pool, reduce, sweep, windows
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import lower_pointwise
+from opsin.compiler.lower.ways import Choices, fixed
 from opsin.compiler.views import Places
 from opsin.errors import CompileError
 from opsin.graph import Tensor
@@ -19,7 +20,7 @@ assert ANCHORED.keys() == ANCHORS
 def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
     node = cluster.anchor or (cluster.nodes or cluster.sums)[-1]
-    lower.scope, lower.label = node.scope, node.op.name
+    lower.scope, lower.label, lower.timed = node.scope, node.op.name, False
     if node.op.name == "variance":
         sweep.variance(lower, node, cluster)
     elif cluster.sums:
@@ -34,4 +35,4 @@ def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places:
         raise CompileError(f"there is no native kernel for '{node.op.name}'; run it on the reference engine")
 
 
-__all__ = ["Lowering", "lower_cluster"]
+__all__ = ["Choices", "Lowering", "fixed", "lower_cluster"]

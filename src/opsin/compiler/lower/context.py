@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -12,6 +12,7 @@ from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row
 from opsin.graph import INT, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
 from opsin.kernels.pointwise import Pointwise, Stream
+from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.transpose import Transpose
 from opsin.loops import F32, I32, Target
@@ -25,12 +26,23 @@ TRANSPOSED = 2**14
 class Lowering:
     """The state of lowering one graph. Rules read operands with `view`, and give results with `bind`."""
 
-    def __init__(self, batch: int, chunk: int, target: Target, exact: bool) -> None:
+    def __init__(
+        self,
+        batch: int,
+        chunk: int,
+        target: Target,
+        exact: bool,
+        choices: Mapping[str, str],
+        fixed: Collection[Tensor],
+    ) -> None:
+        """`choices` are ways of convolutions, by problem; `fixed` are tensors that are the same in every run."""
         self.batch, self.chunk, self.target, self.exact = batch, chunk, target, exact
+        self.choices, self.fixed = choices, fixed
         self.views: dict[Tensor, View] = {}
         self.calls: list[Call] = []
         self.scope = ""
         self.label = ""
+        self.timed = False
 
     @property
     def chunks(self) -> int:
@@ -109,7 +121,7 @@ class Lowering:
         self.calls.append(
             Call(
                 spec, tuple(arguments), split, blocks, trail_in.touched, trail_out.touched, scratch,
-                self.scope, self.label or type(spec).__name__, macs,
+                self.scope, self.label or type(spec).__name__, macs, timed=self.timed,
             )
         )  # fmt: skip
 
@@ -167,6 +179,12 @@ class Lowering:
     ) -> None:
         """A kernel whose blocks do not follow the batch."""
         self.call(spec, arguments, self.trail(whole=reads), self.trail(whole=writes), FREE, blocks, scratch, macs)
+
+    def combine(self, partial: View, result: View) -> None:
+        """Adds the rows of `partial` (parts × elements), in order."""
+        parts, count = partial.shape
+        block = min(1024, count)
+        self.free(Combine(), [partial, result, count, parts, block], [partial], [result], -(-count // block))
 
     # -- pointwise ----------------------------------------------------------------------------
 

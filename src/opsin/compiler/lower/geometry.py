@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from opsin.compiler.views import View
 from opsin.kernels.conv import Window
 
 SCRATCH = 64 * 1024
@@ -19,10 +18,10 @@ def divisor(count: int, most: int) -> int:
 
 
 class Geometry:
-    """How one convolution slides: x (N C H W) → N K OH OW."""
+    """How one convolution slides: over pictures of `shape` N C H W, to N K OH OW."""
 
     def __init__(
-        self, x: View, filters: int, kernel: tuple[int, int], out: tuple[int, int], attrs: dict[str, Any]
+        self, shape: tuple[int, ...], filters: int, kernel: tuple[int, int], out: tuple[int, int], attrs: dict[str, Any]
     ) -> None:
         self.stride: tuple[int, int] = attrs["stride"]
         self.dilation: tuple[int, int] = attrs["dilation"]
@@ -30,8 +29,8 @@ class Geometry:
         (self.top, _), (left, _) = attrs["padding"]
         self.left: int = left
         self.kernel, self.out = kernel, out
-        _, channels, self.height, self.width = x.shape
-        self.filters = filters // self.groups
+        _, channels, self.height, self.width = shape
+        self.filters: int = filters // self.groups
         self.window = Window(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
         self.needed = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
         self.padded = left != 0 or self.needed > self.width

@@ -16,9 +16,12 @@ from opsin.kernels.panels import PackPanels, panels
 
 FILTERS = 32
 """Filters from which on copying the pixels under a window costs little beside multiplying them."""
-CHANNELS = 16
-"""Input channels from which on one tap alone fills register tiles."""
-PIXELS = 24
+CHANNELS, FEWEST = 24, 16
+"""Input channels from which on packing is faster than going picture by picture, and from which on it is where the other
+way multiplies by zeros mostly, or the pixels have to be packed once only."""
+TAPS = 48
+"""Input channels from which on a weight gradient of several taps, which all pack the same pixels, goes tap by tap."""
+PIXELS = 48
 """Output pixels of a block: each packed weight read is used for so many."""
 ROWS, PANEL = 128, 48
 """Most channels that a block of a weight gradient owns, and that it packs together."""
@@ -29,6 +32,17 @@ SUMS = 64 * 1024
 def suits(geometry: Geometry) -> bool:
     """Whether a convolution is wide enough, on both sides."""
     return geometry.groups == 1 and geometry.filters >= FILTERS and geometry.window.channels >= CHANNELS
+
+
+def suits_spread(geometry: Geometry) -> bool:
+    """The same for the input gradient of a strided convolution, whose other way multiplies by zeros mostly."""
+    return geometry.groups == 1 and min(geometry.filters, geometry.window.channels) >= FEWEST
+
+
+def suits_taps(geometry: Geometry) -> bool:
+    """The same for a weight gradient."""
+    least = FEWEST if geometry.kernel == (1, 1) else TAPS
+    return geometry.groups == 1 and geometry.filters >= FILTERS and geometry.window.channels >= least
 
 
 def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
@@ -56,7 +70,7 @@ def spread(
             shift = (row + top) // down, (column + left) // across
             margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
             inverse = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
-            geometry = Geometry(y, w.shape[1], kernel, out, inverse)
+            geometry = Geometry(y.shape, w.shape[1], kernel, out, inverse)
             turned = lower.copy(own.flipped((2, 3)).transposed((2, 3, 0, 1)), row_major(4)) if prod(kernel) else None
             place = (0, 0, row, column), (1, 1, down, across)
             share = macs * prod(kernel) // taps

@@ -1,4 +1,4 @@
-"""Pooling and resampling: one block a picture."""
+"""Pooling, row by row of results, and its gradient and resampling, picture by picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def max_pool2d(lower: Lowering, node: Node) -> None:
     x = lower.picture(node.inputs[0])
     y = lower.new(node.output.shape)  # type: ignore[arg-type]
     slide = Slide(x.shape, y.shape, node.attrs)
-    lower.per_image(MaxPool(*slide.statics), [x, y, *slide.words], [x], [y])
+    lower.per_image(MaxPool(*slide.statics), [x, y, *slide.words], [x], [y], blocks=y.shape[2])
     lower.bind(node.output, y)
 
 
@@ -52,7 +52,7 @@ def avg_pool2d(lower: Lowering, node: Node) -> None:
     y = lower.new(node.output.shape)  # type: ignore[arg-type]
     slide = Slide(x.shape, y.shape, node.attrs)
     spec = AvgPool(*slide.statics, node.attrs["count_include_pad"])
-    lower.per_image(spec, [x, y, *slide.words, *slide.after], [x], [y])
+    lower.per_image(spec, [x, y, *slide.words, *slide.after], [x], [y], blocks=y.shape[2])
     lower.bind(node.output, y)
 
 

@@ -6,7 +6,6 @@ from math import prod
 
 from opsin.compiler.calls import own_pictures
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.windows import combine
 from opsin.compiler.views import View, row_major
 from opsin.graph import Node
 from opsin.kernels.argmax import ArgMax
@@ -29,7 +28,7 @@ def reduce(lower: Lowering, node: Node) -> None:
         partial = lower.new((lower.chunks, result.size), row_major(2))
         per_picture = loops.reduced[0][0] // lower.batch
         lower.per_chunk(spec, [x, partial, *sizes, 1, lower.chunk * per_picture], [x], [partial])
-        combine(lower, partial, result)
+        lower.combine(partial, result)
     elif loops.kept:
         by_picture = own_pictures(x, lower.batch) and own_pictures(result, lower.batch)
         if by_picture:

@@ -9,7 +9,6 @@ from opsin.compiler.cluster import Cluster
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import PARALLEL
 from opsin.compiler.lower.pointwise import draft, stream_kind
-from opsin.compiler.lower.windows import combine
 from opsin.compiler.views import View, channels_last, row_major
 from opsin.graph import Node, Tensor
 from opsin.kernels.moments import MergeMoments, Moments
@@ -43,7 +42,7 @@ def lower_sums(lower: Lowering, cluster: Cluster, kept: list[Tensor]) -> None:
         lower.free(spec, arguments, [*own, *shared], [*results, *partials], parts)
     for node, partial in zip(cluster.sums, partials, strict=True):
         result = lower.new(node.output.shape)  # type: ignore[arg-type]
-        combine(lower, partial, result)
+        lower.combine(partial, result)
         lower.bind(node.output, result)
 
 

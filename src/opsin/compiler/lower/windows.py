@@ -1,4 +1,4 @@
-"""Convolutions: which kernel, on which views, in which blocks."""
+"""Convolutions: from a problem and the way that is taken to kernels, on which views, in which blocks."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ from opsin.compiler.lower import depthwise, packed, winograd
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
+from opsin.compiler.lower.ways import WINOGRAD, Way, decide
 from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
 from opsin.graph import Node, Tensor
 from opsin.kernels.conv import Conv2d
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.expression import IDENTITY
-from opsin.kernels.reduce import Combine
 
 PARTIAL = 16 * 1024 * 1024
 """Elements that all partial weight gradients of one convolution should stay below."""
 
 
-def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """The calls for one convolution of dense views."""
-    if not lower.exact and winograd.suits(geometry):
-        winograd.convolve(lower, x, w, geometry, tail, macs)
-        return
-    if packed.suits(geometry):
-        packed.convolve(lower, x, w, geometry, tail, macs)
-        return
+def direct(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
+    """Forward, or the input gradient with a turned kernel, picture by picture. `w` is dense in `FILTERS`."""
     rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
     arguments: list[Argument] = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
@@ -35,46 +29,42 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     )
 
 
+CONVOLVE = {
+    Way.DIRECT: direct,
+    Way.PACKED: packed.convolve,
+    Way.BLOCKS: winograd.by_blocks,
+    Way.POINTS: winograd.by_points,
+}
+
+
 def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
     if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
         depthwise.convolve(lower, node, cluster, kept, places)
         return
+    problem, way = decide(lower, node)
     x = lower.picture(node.inputs[0])
     w = lower.dense(lower.view(node.inputs[1]), FILTERS)
     tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-    filters, _, kh, kw = w.shape
-    _, _, *out = node.output.shape
-    geometry = Geometry(x, filters, (kh, kw), tuple(out), node.attrs)  # type: ignore[arg-type]
-    convolve(lower, x, w, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+    CONVOLVE[way](lower, x, w, problem.geometry, tail, problem.macs)
 
 
 def conv_transpose2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
-    """As a convolution of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
+    """By phases, or as one of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
     if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
         depthwise.convolve(lower, node, cluster, kept, places)
         return
-    attrs = node.attrs
+    problem, way = decide(lower, node)
     y = lower.picture(node.inputs[0])
     w = lower.view(node.inputs[1])
-    _, _, kh, kw = w.shape
-    stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
-    (top, _), (left, _) = attrs["padding"]
-    if (
-        stride != (1, 1)
-        and dilation == (1, 1)
-        and packed.suits(Geometry(y, w.shape[1] * groups, (kh, kw), (1, 1), attrs))
-    ):
+    if way is Way.PHASES:
         tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-        packed.spread(lower, y, w, attrs["size"], attrs, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+        packed.spread(lower, y, w, problem.size, node.attrs, tail, problem.macs)
         return
-    if stride != (1, 1):
-        y = _spread(lower, y, stride)
-    turned = _turned(lower, w, groups)
-    margin = ((kh - 1) * dilation[0] - top, 0), ((kw - 1) * dilation[1] - left, 0)
-    inverse = {"stride": (1, 1), "dilation": dilation, "groups": groups, "padding": margin}
+    if problem.stride != (1, 1):
+        y = _spread(lower, y, problem.stride)
+    turned = _turned(lower, w, problem.groups)
     tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-    geometry = Geometry(y, turned.shape[0], (kh, kw), attrs["size"], inverse)
-    convolve(lower, y, turned, geometry, tail, int(node.op.macs(node)))  # type: ignore[arg-type]
+    CONVOLVE[way](lower, y, turned, problem.geometry, tail, problem.macs)
 
 
 def _spread(lower: Lowering, y: View, stride: tuple[int, int]) -> View:
@@ -101,20 +91,23 @@ def _turned(lower: Lowering, w: View, groups: int) -> View:
 
 def conv2d_weight(lower: Lowering, node: Node) -> None:
     x, g = (lower.picture(t) for t in node.inputs)
-    kernel: tuple[int, int] = node.attrs["kernel"]
-    geometry = Geometry(x, g.shape[1], kernel, (g.shape[2], g.shape[3]), node.attrs)
     result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
     lower.bind(node.output, result)
-    macs = int(node.op.macs(node))  # type: ignore[arg-type]
     if depthwise.suits(result.shape, node.attrs["groups"]):
-        combine(lower, depthwise.weight_gradient(lower, x, g, node), result)
+        lower.combine(depthwise.weight_gradient(lower, x, g, node), result)
         return
-    if not lower.exact and winograd.suits(geometry):
-        winograd.weight_gradient(lower, x, g, geometry, result, macs)
-        return
-    if packed.suits(geometry):
-        combine(lower, packed.weight_gradient(lower, x, g, geometry, macs), result)
-        return
+    problem, way = decide(lower, node)
+    if way in WINOGRAD:
+        in_parts = way is Way.BLOCKS
+        winograd.weight_gradient(lower, x, g, problem.geometry, result, in_parts, problem.macs)
+    elif way is Way.PACKED:
+        lower.combine(packed.weight_gradient(lower, x, g, problem.geometry, problem.macs), result)
+    else:
+        _direct_weight(lower, x, g, problem.geometry, result, problem.macs)
+
+
+def _direct_weight(lower: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int) -> None:
+    """Some pictures at a time, each with a partial sum of its own where that takes little memory."""
     count = x.shape[0]
     chunks = min(-(-count // lower.chunk), max(4, PARTIAL // result.size))
     pictures = -(-count // chunks)
@@ -129,14 +122,7 @@ def conv2d_weight(lower: Lowering, node: Node) -> None:
     else:
         lower.free(spec, [x, g, target, *sizes], [x, g], [target], chunks, scratch, macs)
     if chunks > 1:
-        combine(lower, partial, result)
-
-
-def combine(lower: Lowering, partial: View, result: View) -> None:
-    """Adds the rows of `partial` (parts × elements), in order."""
-    parts, count = partial.shape
-    block = min(1024, count)
-    lower.free(Combine(), [partial, result, count, parts, block], [partial], [result], -(-count // block))
+        lower.combine(partial, result)
 
 
 ANCHORED = {"conv2d": conv2d, "conv_transpose2d": conv_transpose2d}

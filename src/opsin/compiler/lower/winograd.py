@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import Argument
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import Geometry, divisor
+from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import padded, panels
@@ -18,10 +18,10 @@ from opsin.kernels.winograd import (
     register_rows,
     whole_rows,
 )
-from opsin.kernels.winograd_weight import TILES, WinogradReduction, WinogradTiles, WinogradWeight
+from opsin.kernels.winograd_weight import TILES, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
-CHANNELS = 16
-"""Channels on either side from which on the transforms cost less than they save."""
+CHANNELS, FEWEST = 16, 8
+"""Channels on either side from which on the transforms cost less than they save, and by blocks, which stay in cache."""
 GAIN = 1.5
 """Multiplications saved, as a ratio, from which on the algorithm is taken."""
 BLOCK = 24
@@ -30,10 +30,12 @@ and each transformed weight read is used for so many tiles."""
 BLOCKS = 16
 """Blocks there should be at least, so that threads share them evenly; for fewer tiles each of the 36 products is
 taken over all of them, and its panels are shared out."""
-ROUND = 2 * 1024 * 1024
+ROUND = 1024 * 1024
 """Elements of transformed tiles that one round of a weight gradient holds at once, so that they are read from a cache,
 or twice as many as the sums that each round adds to, where those are more."""
 
+NARROW = 32 * 32
+"""Most pairs of channels whose sums at all 36 points stay in the second-level cache beside a block's tiles."""
 ROWS = 48
 """Most input channels that a block of a weight gradient owns."""
 
@@ -43,16 +45,30 @@ def tiles(geometry: Geometry) -> tuple[int, int]:
     return -(-geometry.out[0] // STEP), -(-geometry.out[1] // STEP)
 
 
-def suits(geometry: Geometry) -> bool:
-    """Whether a convolution is of the kind, and large enough, for Winograd's algorithm to be faster."""
+def works(geometry: Geometry) -> bool:
+    """Whether a convolution is of the kind that Winograd's algorithm computes."""
+    moves = geometry.stride == geometry.dilation == (1, 1)
+    return geometry.kernel == (3, 3) and moves and geometry.groups == 1
+
+
+def suits(geometry: Geometry, by_blocks: bool) -> bool:
+    """Whether a convolution for which the algorithm works is large enough for it to be faster."""
     down, across = tiles(geometry)
     return (
-        geometry.kernel == (3, 3)
-        and geometry.stride == geometry.dilation == (1, 1)
-        and geometry.groups == 1
-        and min(geometry.window.channels, geometry.filters) >= CHANNELS
+        min(geometry.window.channels, geometry.filters) >= (FEWEST if by_blocks else CHANNELS)
         and 9 * geometry.out[0] * geometry.out[1] >= GAIN * POINTS * down * across
     )
+
+
+def fills_blocks(geometry: Geometry, pictures: int) -> bool:
+    """Whether so many pictures have tiles enough to go block by block."""
+    down, across = tiles(geometry)
+    return pictures * down * across >= BLOCK * BLOCKS
+
+
+def is_narrow(geometry: Geometry) -> bool:
+    """Whether the sums of a weight gradient at all points stay in cache, so that it goes part by part."""
+    return geometry.window.channels * geometry.filters <= NARROW
 
 
 def _words(geometry: Geometry, count: int) -> list[int]:
@@ -61,22 +77,26 @@ def _words(geometry: Geometry, count: int) -> list[int]:
     return [*size, *tiles(geometry), count]
 
 
-def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, or the input gradient with a turned kernel. `w` is dense in `FILTERS`."""
+def by_blocks(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
+    """Forward, or the input gradient with a turned kernel, some tiles at a time. `w` is dense in `FILTERS`."""
     filters, channels = w.shape[:2]
+    u = _filters(lower, w)
+    down, across = tiles(geometry)
+    count = x.shape[0] * down * across
+    spec = Winograd(channels, filters, BLOCK, tail.epilogue)
+    arguments: list[Argument] = [x, u, *_words(geometry, count), *tail.arguments]
+    blocks, scratch = -(-count // BLOCK), spec.scratch(lower.target)
+    lower.free(spec, arguments, [x, u, *tail.own, *tail.shared], tail.results, blocks, scratch, macs)
+
+
+def by_points(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
+    """As `by_blocks`, with all tiles at once, one point of the transform after the other."""
+    filters, channels = w.shape[:2]
+    u = _filters(lower, w)
     wide = panels(filters, lower.target) * 2 * lower.target.lanes
-    u = _points(wide * channels)
-    lower.free(WinogradFilters(channels, filters), [w, u], [w], [u], channels)
     down, across = tiles(geometry)
     count = x.shape[0] * down * across
     words: list[Argument] = [*_words(geometry, count)]
-    finished = [*tail.own, *tail.shared]
-    if count >= BLOCK * BLOCKS:
-        spec = Winograd(channels, filters, BLOCK, tail.epilogue)
-        arguments = [x, u, *words, *tail.arguments]
-        blocks, scratch = -(-count // BLOCK), spec.scratch(lower.target)
-        lower.free(spec, arguments, [x, u, *finished], tail.results, blocks, scratch, macs)
-        return
     held = whole_rows(count, lower.target)
     v, m = _points(held * channels), _points(held * wide)
     _transform(lower, x, v, WinogradTiles(channels, False, channels), [*words, 0, held], count)
@@ -85,7 +105,16 @@ def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundT
     lower.free(products, [v, u, m, count, held], [v, u], [m], points, macs=macs)
     outputs = WinogradOutputs(filters, tail.epilogue)
     patch = STEP * STEP * lower.target.lanes
+    finished = [*tail.own, *tail.shared]
     lower.free(outputs, [m, *words, held, *tail.arguments], [m, *finished], tail.results, count, patch)
+
+
+def _filters(lower: Lowering, w: View) -> View:
+    """The transformed weights, in panels."""
+    filters, channels = w.shape[:2]
+    u = _points(panels(filters, lower.target) * 2 * lower.target.lanes * channels)
+    lower.free(WinogradFilters(channels, filters), [w, u], [w], [u], channels)
+    return u
 
 
 def _transform(
@@ -94,9 +123,33 @@ def _transform(
     lower.free(spec, [source, into, *words], [source], [into], -(-count // TILES), POINTS * spec.channels)
 
 
-def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int) -> None:
-    """As many rounds of pictures as their transformed tiles need memory for, added up in order."""
+def weight_gradient(
+    lower: Lowering, x: View, g: View, geometry: Geometry, result: View, in_parts: bool, macs: int
+) -> None:
+    """Part by part in cache, or by matrix products over transformed tiles in memory."""
     filters, channels = result.shape[:2]
+    du = _points(channels * filters)
+    (_in_parts if in_parts else _in_rounds)(lower, x, g, geometry, du, macs)
+    lower.free(WinogradWeight(channels, filters), [du, result], [du], [result], channels)
+    assert result.is_dense(FILTERS)
+
+
+def _in_parts(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> None:
+    """Each part transforms its tiles and sums up their products, block by block in cache; then the parts are added."""
+    spec = WinogradParts(geometry.window.channels, geometry.filters)
+    down, across = tiles(geometry)
+    count = x.shape[0] * down * across
+    per = max(TILES, -(-count // PARALLEL))
+    parts = -(-count // per)
+    partial = View(Buffer(parts * du.size, "f32", "temporary"), (parts, du.size), (du.size, 1))
+    arguments: list[Argument] = [x, g, partial, *_words(geometry, count), per]
+    lower.free(spec, arguments, [x, g], [partial], parts, spec.scratch(lower.target), macs)
+    lower.combine(partial, du)
+
+
+def _in_rounds(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> None:
+    """As many rounds of tiles as the transformed ones need memory for, added up in order."""
+    channels, filters = geometry.window.channels, geometry.filters
     down, across = tiles(geometry)
     lanes = lower.target.lanes
     whole = channels % lanes == 0
@@ -104,21 +157,19 @@ def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, resul
     inputs = WinogradTiles(channels, False, rows if whole else channels)
     gradients = WinogradTiles(filters, True, 2 * lanes)
     held = padded(channels, inputs.panel), padded(filters, gradients.panel)
-    most = max(ROUND, 2 * POINTS * channels * filters)
-    pictures = max(1, min(x.shape[0], most // (POINTS * down * across * sum(held))))
-    v, z = (_points(pictures * down * across * size) for size in held)
-    du = _points(channels * filters)
-    for first in range(0, x.shape[0], pictures):
-        here = min(pictures, x.shape[0] - first)
-        count, start = here * down * across, first * down * across
+    most = max(ROUND, 2 * POINTS * channels * filters) // (POINTS * sum(held))
+    total = x.shape[0] * down * across
+    rounds = -(-total // most)
+    whole_round = -(-total // rounds)
+    v, z = (_points(whole_round * size) for size in held)
+    products = WinogradReduction(channels, filters, inputs.panel, rows)
+    for start in range(0, total, whole_round):
+        count = min(whole_round, total - start)
         words: list[Argument] = [*_words(geometry, count), start, count]
         _transform(lower, x, v, inputs, words, count)
         _transform(lower, g, z, gradients, words, count)
-        products = WinogradReduction(channels, filters, inputs.panel, rows)
-        blocks, share = POINTS * (channels // rows), macs * here // x.shape[0]
-        lower.free(products, [v, z, du, count, int(first > 0)], [v, z, du], [du], blocks, macs=share)
-    lower.free(WinogradWeight(channels, filters), [du, result], [du], [result], channels)
-    assert result.is_dense(FILTERS)
+        blocks, share = POINTS * (channels // rows), macs * count // total
+        lower.free(products, [v, z, du, count, int(start > 0)], [v, z, du], [du], blocks, macs=share)
 
 
 def _points(size: int) -> View:

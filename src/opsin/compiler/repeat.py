@@ -1,0 +1,46 @@
+"""Cheap results computed again wherever they are read, instead of being stored for that.
+
+Batch normalisation subtracts the mean from what its statistics were taken of, and so do both sweeps of its gradient.
+What is subtracted from lies in memory anyway, as statistics are taken of numbers that are there: then the difference
+need not, and the forward pass writes one array less for each normalisation.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from opsin.compiler.cluster import ENOUGH, POINTWISE
+from opsin.graph import Graph, Node, Tensor
+
+CHEAP = ("add", "subtract", "multiply")
+
+
+def repeat(graph: Graph) -> Graph:
+    """A bound `graph` in which every reader of a cheap result has a node of its own for it, to be fused with."""
+    roots = set(graph.roots)
+    chosen = {
+        node.output
+        for node in graph.nodes
+        if node.op.name in CHEAP and node.output not in roots and _is_at_hand(graph, node)
+    }
+
+    def change(node: Node, inputs: tuple[Tensor, ...]) -> Node:
+        return node.on(tuple([_again(t) if old in chosen else t for old, t in zip(node.inputs, inputs, strict=True)]))
+
+    return graph.rewrite(change) if chosen else graph
+
+
+def _again(tensor: Tensor) -> Tensor:
+    node = tensor.node
+    return node.on(node.inputs).output
+
+
+def _is_at_hand(graph: Graph, node: Node) -> bool:
+    """Whether a node with several readers, all pointwise, needs but one large operand, which others have in memory."""
+    shape = node.output.shape
+    large = [t for t in node.inputs if t.shape == shape]
+    readers = graph.users[node.output]
+    if len(large) != 1 or prod(map(int, shape)) < ENOUGH or len(readers) < 2:  # type: ignore[arg-type]
+        return False
+    in_registers = all(reader.op.name in POINTWISE for reader in readers)
+    return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[large[0]])
