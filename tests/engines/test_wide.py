@@ -21,6 +21,18 @@ CONVOLUTIONS = {
     "5x5": (2, 48, 13, 12, 96, (5, 5), (1, 1), ((2, 2), (2, 2)), (1, 1)),
     "3x3 by Winograd's algorithm": (3, 40, 14, 13, 50, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
     "3x3 by Winograd's algorithm, odd channels": (2, 51, 9, 10, 19, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    "3x3 by Winograd's algorithm, parts of several blocks": (
+        5,
+        17,
+        32,
+        31,
+        18,
+        (3, 3),
+        (1, 1),
+        ((1, 1), (1, 1)),
+        (1, 1),
+    ),
+    "3x3 by Winograd's algorithm, several rounds": (6, 40, 30, 31, 40, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
 }
 
 

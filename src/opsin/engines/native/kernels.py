@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from opsin.engines.native import cache, codegen
 from opsin.engines.native.driver import driver
-from opsin.engines.native.workshop import compile_all, compile_kernel
+from opsin.engines.native.workshop import compile_all
 from opsin.kernels.spec import KernelSpec
 from opsin.loops import Target
 
@@ -39,7 +39,7 @@ def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     if missing:
         made = compile_all([(_symbol(name), spec) for name, spec in missing.items()], target)
         for name, spec in missing.items():
-            code = made.get(_symbol(name)) or compile_kernel(_symbol(name), spec, target)
+            code = made[_symbol(name)]
             cache.write(name, code)
             Statistics.compiled += 1
             _link(spec, target, name, code)

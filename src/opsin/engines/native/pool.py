@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,14 +19,12 @@ SERVE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 WAKE = ctypes.CFUNCTYPE(None)
 
 
-@dataclass(frozen=True)
 class Job:
-    """Addresses of what the driver runs: its tables, and each thread's scratch memory."""
+    """Addresses of what the driver runs, as it reads them: its tables, and each thread's scratch memory."""
 
-    groups: int
-    calls: int
-    sizes: int
-    scratch: Sequence[int]
+    def __init__(self, groups: int, calls: int, sizes: int, scratch: Sequence[int]) -> None:
+        self.tables = np.array((groups, calls, sizes), np.int64)
+        self.scratch = np.array(scratch, np.int64)
 
 
 class Pool:
@@ -39,6 +36,7 @@ class Pool:
         self._run, self._serve = RUN(run), SERVE(serve)
         self._busy = threading.Lock()
         self._control = np.zeros(STATES + LINE * threads, np.int64)
+        self._tables, self._address = self._control[:3], self._control.ctypes.data
         self._scratch = np.zeros(threads, np.int64)
         self._parked = [threading.Lock() for _ in range(threads)]
         for lock in self._parked:
@@ -49,20 +47,26 @@ class Pool:
         self._wake_table = np.array(wakes, np.int64)
         self._control[3:7] = (yield_address(), threads, self._scratch.ctypes.data, self._wake_table.ctypes.data)
         self._control[STATES::LINE] = PARKED
+        self._meeting = np.array([1, 0, 0]), np.array([1, 0, 0, 0])  # a group by image, of no pictures
         for number in range(1, threads):
             threading.Thread(target=self._help, args=(number,), name=f"opsin-{number}", daemon=True).start()
 
     def _help(self, number: int) -> None:
         while True:
             self._parked[number].acquire()
-            self._serve(self._control.ctypes.data, number)
+            self._serve(self._address, number)
 
     def run(self, job: Job) -> None:
         """Runs `job` on every thread, and returns when all have finished."""
         with self._busy:
-            self._control[:3] = (job.groups, job.calls, job.sizes)
+            self._tables[:] = job.tables
             self._scratch[:] = job.scratch
-            self._run(self._control.ctypes.data)
+            self._run(self._address)
+
+    def meet(self) -> None:
+        """Wakes every thread and has them meet, so that what runs next waits for none."""
+        groups, sizes = (words.ctypes.data for words in self._meeting)
+        self.run(Job(groups, 0, sizes, self._scratch.tolist()))
 
 
 @cache

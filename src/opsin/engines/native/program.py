@@ -5,24 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from opsin.compiler.calls import CHUNK, FREE, IMAGE, Call
 from opsin.compiler.fit import fitted_plan
+from opsin.compiler.lower import Choices
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.views import Buffer, View
 from opsin.engines.base import Array, checked_inputs, checked_state
+from opsin.engines.native import choices as timed
 from opsin.engines.native import codegen
 from opsin.engines.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.engines.native.kernels import kernel_addresses
 from opsin.engines.native.pool import Job, default_threads, pool
 from opsin.errors import CompileError
-from opsin.graph import Graph
+from opsin.graph import Graph, uncollected
 from opsin.loops import Target
 
+FEW = 16
+"""Channels up to which a picture is copied channel by channel."""
 SPLITS = {IMAGE: 0, CHUNK: 1, FREE: 2}
 
 
@@ -75,23 +80,26 @@ class Native:
         strides = tuple(4 * stride for stride in view.strides)
         return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
 
-    def _address(self, argument: View | int) -> int:
-        if isinstance(argument, int):
-            return argument
-        array, offset = self._home(argument.buffer)
-        return int(array.ctypes.data) + 4 * (offset + argument.offset)
+    def _addresses(self) -> dict[Buffer, int]:
+        plan = self.plan
+        arrays = ((self._permanent, plan.permanent), (self._tables, plan.tables), (self._arena, plan.temporaries))
+        return {
+            buffer: start + 4 * offset
+            for start, offsets in ((int(array.ctypes.data), offsets) for array, offsets in arrays)
+            for buffer, offset in offsets.items()
+        }
 
     def _write_tables(self, functions: Sequence[int]) -> dict[str, Any]:
-        plan = self.plan
+        plan, address = self.plan, self._addresses()
         arguments: list[int] = []
         starts = []
         for call in plan.calls:
             starts.append(len(arguments))
-            arguments += [self._address(argument) for argument in call.arguments]
+            arguments += [a if isinstance(a, int) else address[a.buffer] + 4 * a.offset for a in call.arguments]
         words = np.array(arguments or [0], np.int64)
         calls = np.zeros((len(plan.calls), CALL_WORDS), np.int64)
-        for row, call, function, start in zip(calls, plan.calls, functions, starts, strict=True):
-            row[:] = (function, words.ctypes.data + 8 * start, SPLITS[call.split], call.blocks, 0)
+        calls[:, 0], calls[:, 1] = functions, words.ctypes.data + 8 * np.array(starts, np.int64)
+        calls[:, 2:4] = np.reshape([(SPLITS[call.split], call.blocks) for call in plan.calls], (-1, 2))
         groups = np.zeros((len(plan.groups), GROUP_WORDS), np.int64)
         first = 0
         for line, group in zip(groups, plan.groups, strict=True):
@@ -112,16 +120,36 @@ class Native:
 
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
         """One run: inputs by name in, outputs by name out, in new arrays; updates are applied to the variables."""
-        given = checked_inputs(self.graph, inputs, np.float32)
+        given = inputs if self._fit(inputs) else checked_inputs(self.graph, inputs, np.float32)
         with self._lock:
             for name, array in given.items():
-                self._inputs[name][...] = array
+                _put(self._inputs[name], array)
             if self._setup and not self._prepared:
                 pool(self.threads).run(self._setup)
             self._prepared = True
             if self._step:
                 pool(self.threads).run(self._step)
             return {name: np.array(array) for name, array in self._outputs.items()}
+
+    def _fit(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
+        """Whether all inputs are arrays just as they should be, which is quickly seen, and common."""
+        return len(inputs) == len(self._inputs) and all(
+            type(array) is np.ndarray and own is not None and array.shape == own.shape and array.dtype == own.dtype
+            for own, array in ((self._inputs.get(name), array) for name, array in inputs.items())
+        )
+
+    def again(self, prepare: bool = False) -> float:
+        """Seconds of one more run, with the inputs of the last and all threads awake.
+
+        With `prepare` what is prepared once is made anew, too.
+        """
+        jobs = [job for job in (self._setup if prepare else None, self._step) if job]
+        with self._lock:
+            pool(self.threads).meet()
+            begin = perf_counter()
+            for job in jobs:
+                pool(self.threads).run(job)
+            return perf_counter() - begin
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:
         """As `run`, but timed call by call."""
@@ -145,6 +173,16 @@ class Native:
         self._prepared = False
 
 
+def _put(target: Array, source: Array) -> None:
+    """`target[...] = source`. Where a few channels lie together in the one and apart in the other, channel by channel:
+    otherwise NumPy would go through memory in runs as short as there are channels."""
+    if target.ndim == 4 and target.shape[1] <= FEW and source.flags.c_contiguous:
+        for channel in range(target.shape[1]):
+            target[:, channel] = source[:, channel]
+    else:
+        target[...] = source
+
+
 def _aligned(size: int) -> Array:
     """`size` zeros (at least one), on a cache line."""
     raw = np.zeros(size + 32, np.float32)
@@ -152,6 +190,7 @@ def _aligned(size: int) -> Array:
     return raw[skip : skip + max(1, size)]
 
 
+@uncollected()
 def compile(
     graph: Graph,
     batch: int,
@@ -159,19 +198,24 @@ def compile(
     target: Target | None = None,
     exact: bool = False,
     memory: int | None = None,
+    choices: Choices | None = None,
 ) -> Native:
     """`graph` as a program for `batch` pictures a run, on `threads` threads (all processors by default).
 
     `exact` keeps to algorithms that round as direct summation does, without Winograd's. `memory` is the most bytes
     that the program may take: activations are computed again in the backward pass as far as that needs, with the same
-    bits as results.
-    `target` overrides the row of the target table, for tests. The bits of all results are the same for every
-    number of threads. `CompileError` where this processor has no row, a graph no kernel, or `memory` is too small.
+    bits as results. `choices` are the ways of convolutions by problem (see `compiler.lower.ways`): unless they are
+    given, or `exact`, those that were timed on this machine (see `engines.tuning`); all others are the model's.
+    `target` overrides the row of the target table, for tests. With the same choices, the bits of all results are the
+    same for every number of threads. `CompileError` where this processor has no row, a graph no kernel, or `memory` is
+    too small.
     """
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
     count = threads or default_threads()
+    if choices is None:
+        choices = {} if exact else timed.choices(row)
     if memory is None:
-        return Native(make_plan(graph, batch, row, exact), count, row)
-    return Native(fitted_plan(graph, batch, row, count, memory, exact), count, row)
+        return Native(make_plan(graph, batch, row, exact, choices), count, row)
+    return Native(fitted_plan(graph, batch, row, count, memory, exact, choices), count, row)

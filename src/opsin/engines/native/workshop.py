@@ -1,7 +1,7 @@
 """Compiling many kernels at once, in processes of their own: LLVM's Python binding works on one at a time.
 
-A process gets specifications on its standard input and gives machine code on its standard output. What a process
-fails to give, for whatever reason, is compiled by the one that asked, so that nothing depends on it.
+A process gets specifications on its standard input and gives machine code on its standard output, again and again.
+What a process fails to give, for whatever reason, is compiled by the one that asked, so that nothing depends on it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TypeAlias
 
 from opsin.engines.native import codegen
@@ -27,6 +28,8 @@ ENOUGH = 24
 """Kernels from which on it pays to start processes, which takes a third of a second each."""
 MOST = 8
 """Most processes."""
+SHARES = 4
+"""Of what is left, a worker takes as much as if all were to come again so many times."""
 
 
 def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
@@ -37,37 +40,59 @@ def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
 
 
 def compile_all(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
-    """Objects by symbol, from as many processes as there are cores; fewer where some of them fail."""
-    count = min(os.cpu_count() or 1, MOST, len(jobs))
-    if len(jobs) < ENOUGH or count < 2 or not sys.executable:
-        return {symbol: compile_kernel(symbol, spec, target) for symbol, spec in jobs}
-    helpers = [_Helper(jobs[number::count], target) for number in range(1, count)]
-    done = {symbol: compile_kernel(symbol, spec, target) for symbol, spec in jobs[::count]}
+    """Objects by symbol, made by as many processes as there are cores, of which this is one."""
+    count = min(os.cpu_count() or 1, MOST) if len(jobs) >= ENOUGH and sys.executable else 1
+    queue = _Queue(jobs, count)
+    helpers = [_Helper(queue, target) for _ in range(1, count)]
+    done: dict[str, bytes] = {}
+    while taken := queue.take():
+        done |= _compiled(taken, target)
     for helper in helpers:
         done |= helper.results()
-    return done
+    return done | _compiled([job for job in jobs if job[0] not in done], target)
+
+
+def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
+    return {symbol: compile_kernel(symbol, spec, target) for symbol, spec in jobs}
+
+
+class _Queue:
+    """Jobs that several workers take: many at a time at first, one by one in the end, so that all end together."""
+
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
+        self._jobs, self._workers = list(jobs), workers
+        self._lock = Lock()
+
+    def take(self) -> list[Job]:
+        """Some jobs that nobody has taken; none where none is left."""
+        with self._lock:
+            count = -(-len(self._jobs) // (SHARES * self._workers))
+            taken, self._jobs = self._jobs[:count], self._jobs[count:]
+            return taken
 
 
 class _Helper:
-    """A process that compiles some kernels, and the thread that talks with it."""
+    """A process that compiles kernels, and the thread that talks with it."""
 
-    def __init__(self, jobs: Sequence[Job], target: Target) -> None:
+    def __init__(self, queue: _Queue, target: Target) -> None:
         self._found: dict[str, bytes] = {}
-        self._thread = Thread(target=self._work, args=(pickle.dumps((jobs, target)),), daemon=True)
+        self._thread = Thread(target=self._work, args=(queue, target), daemon=True)
         self._thread.start()
 
-    def _work(self, request: bytes) -> None:
+    def _work(self, queue: _Queue, target: Target) -> None:
         paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-c", "from opsin.engines.native.workshop import serve; serve()"]
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
         try:
-            answer = subprocess.run(
-                command, input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-            )
-            if answer.returncode == 0:
-                self._found = pickle.loads(answer.stdout)
-        except OSError:
-            pass  # no process can be started here
+            with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing) as process:
+                assert process.stdin and process.stdout
+                while jobs := queue.take():
+                    pickle.dump((jobs, target), process.stdin)
+                    process.stdin.flush()
+                    self._found |= pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            pass  # no process can be started here, or it has ended: what it took is left to others
 
     def results(self) -> dict[str, bytes]:
         """What it has compiled, once it has ended."""
@@ -76,6 +101,9 @@ class _Helper:
 
 
 def serve() -> None:
-    """What a helper process does."""
-    jobs, target = pickle.loads(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(pickle.dumps({symbol: compile_kernel(symbol, spec, target) for symbol, spec in jobs}))
+    """What a helper process does, until nobody asks any more."""
+    with suppress(EOFError):
+        while True:
+            jobs, target = pickle.load(sys.stdin.buffer)
+            pickle.dump(_compiled(jobs, target), sys.stdout.buffer)
+            sys.stdout.buffer.flush()
