@@ -95,7 +95,7 @@ def run_scaling(threads: int, rounds: int, seconds: float, facts: dict[str, Any]
             progress("")
         done.append(sweep)
         typer.echo()
-        print_heading(sweep.title, ": " + ("linear or better" if sweep.linear else "grows faster than the work"))
+        print_heading(sweep.title, f": {sweep.verdict}")
         print_table((sweep.axis, "ms a call", "time a unit of work"), scaling_rows(sweep), left=())
         data = {"machine": facts, "sweeps": [each.to_data() for each in done]}
         outputs.write(data, partial(report.scaling_markdown, done, facts), partial(lines, done))

@@ -1,4 +1,4 @@
-"""`opsin describe` and `opsin profile`: what they take. Nothing heavy is imported here."""
+"""`opsin describe`, `opsin profile` and `opsin tune`: what they take. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -76,3 +76,26 @@ def profile(
 ) -> int:
     """Show where the time of a training step goes: layer by layer, forward and backward, against the machine's peak."""
     return command("profile")(network_or_model, batch, size, infer, threads, exact, by, top, seconds, svg, json)
+
+
+def tune(
+    network_or_model: Subject,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once.")] = 16,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
+        ),
+    ] = None,
+    infer: Annotated[bool, typer.Option("--infer", help="A prediction instead of a training step.")] = False,
+    threads: Threads = None,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="How long it may take, about.")] = "60s",
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Instead: forget what was timed of it, and leave it to the model.")
+    ] = False,
+) -> int:
+    """Time the ways to compute each convolution on this machine, and use the fastest from now on.
+
+    Other ways round differently: the last digits of results may change.
+    """
+    return command("tune")(network_or_model, batch, size, infer, threads, budget, forget)

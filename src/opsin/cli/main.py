@@ -32,6 +32,7 @@ app.command()(training.train)
 app.command()(training.runs)
 app.command()(inspection.describe)
 app.command()(inspection.profile)
+app.command()(inspection.tune)
 app.add_typer(data_commands.app)
 
 ModelFile = Annotated[

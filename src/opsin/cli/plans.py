@@ -16,6 +16,7 @@ from opsin.compiler.memory import Memory, account
 from opsin.compiler.names import algorithm
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.recompute import macs
+from opsin.engines.native.choices import choices
 from opsin.engines.native.codegen import host
 from opsin.engines.native.pool import default_threads
 from opsin.errors import UsageError
@@ -39,8 +40,9 @@ def run(
         raise UsageError(f"'{limit}' says how much memory training may take, and goes with --memory")
     most = None if limit is None else parse_bytes(limit)
     subject, count = find_subject(what, size, classes), threads or default_threads()
-    train = _plan(subject, batch, count, exact, most)
-    predict = make_plan(subject.graph, batch, host().target, exact)
+    timed = {} if exact else choices(host().target)
+    train = _plan(subject, batch, count, exact, timed, most)
+    predict = make_plan(subject.graph, batch, host().target, exact, timed)
     if as_json:
         typer.echo(json.dumps(_data(subject, batch, count, train, predict, plan), indent=2, ensure_ascii=False))
         return 0
@@ -53,12 +55,12 @@ def run(
     return 0
 
 
-def _plan(subject: Subject, batch: int, threads: int, exact: bool, most: int | None) -> Plan:
+def _plan(subject: Subject, batch: int, threads: int, exact: bool, timed: dict[str, str], most: int | None) -> Plan:
     """Of the training step, within `most` bytes if that is given."""
     step = subject.step()
     if most is None:
-        return make_plan(step, batch, host().target, exact)
-    return fitted_plan(step, batch, host().target, threads, most, exact)
+        return make_plan(step, batch, host().target, exact, timed)
+    return fitted_plan(step, batch, host().target, threads, most, exact, timed)
 
 
 def _print_memory(train: Memory, predict: Memory) -> None:
@@ -87,6 +89,11 @@ def _print_memory(train: Memory, predict: Memory) -> None:
 
 def _print_limit(plan: Plan, threads: int, most: int | None) -> None:
     if most is None:
+        if not plan.is_complete:
+            typer.echo(
+                "\nActivations and normalisations are computed again in the backward pass, as they would take much\n"
+                "memory; with --memory 16GB, or as much as you have, they are kept."
+            )
         return
     extra = plan.recomputed / (macs(plan.graph) - plan.recomputed)
     taken = f"{_megabytes(plan.bytes_with(threads))} of the {_megabytes(most)} allowed"
@@ -108,13 +115,16 @@ def _print_plan(plan: Plan, threads: int) -> None:
         for place, call in enumerate(group.calls):
             fused = f" with {', '.join(call.fused)}" if call.fused else ""
             head = f"{number} {how}" if place == 0 else ""
-            rows.append((head, call.scope or "(network)", call.direction, algorithm(call.spec), call.label + fused))
+            name = algorithm(call.spec) + (", timed" if call.timed and call.macs else "")
+            rows.append((head, call.scope or "(network)", call.direction, name, call.label + fused))
     typer.echo()
     print_table(("group", "layer", "direction", "algorithm", "computes"), rows, left=(0, 1, 2, 3, 4))
     typer.echo(
         f"\n{len(rows)} calls in {len(plan.groups)} groups, of {len({call.spec for call in plan.calls})} different "
         f"kernels; {_megabytes(plan.bytes_with(threads))}"
     )
+    if any(call.timed for call in plan.calls):
+        typer.secho("timed: chosen by timing on this machine (opsin tune); the others by the model", dim=True)
 
 
 def _data(subject: Subject, batch: int, threads: int, train: Plan, predict: Plan, calls: bool) -> dict[str, Any]:
@@ -130,8 +140,8 @@ def _data(subject: Subject, batch: int, threads: int, train: Plan, predict: Plan
             found[name]["calls"] = [
                 {
                     "group": number, "once": number < plan.setup, "layer": call.scope, "direction": call.direction,
-                    "algorithm": algorithm(call.spec), "operation": call.label, "fused": list(call.fused),
-                    "macs": call.macs,
+                    "algorithm": algorithm(call.spec), "timed": call.timed, "operation": call.label,
+                    "fused": list(call.fused), "macs": call.macs,
                 }
                 for number, group in enumerate(plan.groups) for call in group.calls
             ]  # fmt: skip

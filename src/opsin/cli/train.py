@@ -91,7 +91,7 @@ def _begun(options: Options) -> Training | None:
     source, wishes = str(options.data), _wishes(options)
     outline = choose.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
-    choice = choose.choose(outline, data, wishes, perf_counter() - begin)
+    choice = choose.choose(outline, data, wishes, perf_counter() - begin, timed=True)
     _explain(choice)
     if options.plan_only:
         return None

@@ -43,6 +43,7 @@ class Options:
     report: bool = True
     tensorboard: bool = False
     threads: int | None = None
+    exact: bool = False
     cache_size: str = "5GB"
     plan_only: bool = False
 
@@ -171,6 +172,10 @@ Threads = Annotated[
         min=1, metavar="N", help="Threads to compute with.", rich_help_panel=MACHINE, show_default="every core"
     ),
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Keep to algorithms without Winograd's rounding.", rich_help_panel=MACHINE),
+]
 CacheSize = Annotated[
     str,
     typer.Option(
@@ -204,6 +209,7 @@ def train(
     report: Report = True,
     tensorboard: Tensorboard = False,
     threads: Threads = None,
+    exact: Exact = False,
     cache_size: CacheSize = "5GB",
 ) -> int:
     """Train a network and save it as a model file. What is not asked for is chosen by the pictures and this machine.
