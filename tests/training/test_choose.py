@@ -19,7 +19,7 @@ from opsin.errors import UsageError
 from opsin.graph import Graph, bind, product
 from opsin.training import budget, choose, scratch, transfer
 from opsin.training.facts import Facts
-from opsin.training.machine import Cost, measure
+from opsin.training.machine import Cost, Ways, measure
 from opsin.training.wishes import Choice, Wishes
 
 PHOTOS = Facts(pictures=2000, held_out=500, classes=2, smallest=900, side=400, grey=False, files=True)
@@ -34,7 +34,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """
 
     def pretend(look: float = 0.008, megabytes: float = 20.0) -> None:
-        def cost(graph: Graph, batch: int, threads: int | None = None) -> Cost:
+        def cost(graph: Graph, batch: int, threads: int | None = None, ways: Ways | None = None) -> Cost:
             shape = bind(graph.inputs[0].shape, 1)
             share = int(str(product(shape))) / (3 * 224 * 224) if len(shape) == 4 else 1e-4
             steps = 3 if "learning_rate" in {t.node.attrs["name"] for t in graph.inputs} else 1
@@ -75,9 +75,10 @@ def chosen(wishes: Wishes, facts: Facts = PHOTOS, spent: float = 20.0) -> Choice
     ("facts", "network", "size", "pretrained"),
     [
         (replace(PHOTOS, side=28, grey=True, files=False), "lenet5", None, False),
-        (replace(PHOTOS, side=32, files=False), "resnet20_cifar", None, False),
-        (replace(PHOTOS, side=48), "resnet20_cifar", None, False),
-        (replace(PHOTOS, side=64, grey=True), "resnet20_cifar", None, False),
+        (replace(PHOTOS, side=32, files=False), "resnet9_half", None, False),
+        (replace(PHOTOS, side=48), "resnet9_half", None, False),
+        (replace(PHOTOS, side=64, grey=True), "resnet9_half", None, False),
+        (replace(PHOTOS, side=7, files=False), "resnet20_cifar", None, False),
         (PHOTOS, "efficientnet_lite0", 224, True),
         (replace(PHOTOS, grey=True), "efficientnet_lite0", 224, True),
     ],
@@ -190,18 +191,18 @@ def test_epochs_that_do_not_fit_are_refused_only_where_a_time_was_asked_for(mach
     free = chosen(Wishes(epochs=50))
     assert free.plan.stages[-1].epochs == 50 and free.deadline is None
     small = replace(PHOTOS, side=32, files=False)
-    with pytest.raises(UsageError, match="1000 epochs of resnet20_cifar takes"):
+    with pytest.raises(UsageError, match="1000 epochs of resnet9_half takes"):
         chosen(Wishes(epochs=1000, budget=60), small)
 
 
 def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
     small = replace(PHOTOS, side=32, files=False)
     usual = chosen(Wishes(), small)
-    assert usual.plan.stages[0].epochs == 62
+    assert usual.plan.stages[0].epochs == 200
     machine(look=0.1)
     short = chosen(Wishes(budget=90), small)
-    assert 1 <= short.plan.stages[0].epochs < 62
-    assert any("where 62 would be usual" in reason for reason in short.reasons)
+    assert 1 <= short.plan.stages[0].epochs < 200
+    assert any("where 200 would be usual" in reason for reason in short.reasons)
 
 
 # -- memory -----------------------------------------------------------------------------------

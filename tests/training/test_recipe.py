@@ -6,7 +6,7 @@ import pytest
 
 from opsin.errors import UsageError
 from opsin.training import Recipe
-from opsin.training.recipe import epochs_for
+from opsin.training.recipe import FAST, USUAL
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,23 @@ def test_values_that_make_no_sense(wrong: dict[str, float], text: str) -> None:
 
 
 def test_small_data_is_seen_more_often() -> None:
-    assert [epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)] == sorted(
-        (epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)), reverse=True
-    )
-    assert epochs_for(2) == 200
-    assert epochs_for(5000) == 25
-    assert epochs_for(60_000) == 15
+    for manner in (USUAL, FAST):
+        epochs = [manner.epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)]
+        assert epochs == sorted(epochs, reverse=True) and epochs[0] == 200 and epochs[-1] == 15
+    assert USUAL.epochs_for(5000) == 25
+
+
+def test_small_data_is_learnt_in_smaller_steps() -> None:
+    found = [(FAST.batch_for(count), FAST.rate_for(FAST.batch_for(count))) for count in (45_000, 3000, 600, 9)]
+    assert found == [(128, 0.2), (64, 0.1), (16, 0.025), (9, pytest.approx(0.2 * 9 / 128))]
+    assert FAST.rate_for(512) == 0.4
+    assert [(USUAL.batch_for(count), USUAL.rate_for(count)) for count in (9, 600)] == [(9, 0.004), (64, 0.004)]
+
+
+def test_the_network_says_how_it_is_trained() -> None:
+    plain, fast = Recipe().plan("lenet5", 5000), Recipe(seed=3).plan("resnet9_half", 45_000)
+    assert (plain.optimizer, plain.stages[0].batch, plain.stages[0].epochs, plain.ema) == ("adamw", 64, 25, 0.0)
+    assert (fast.optimizer, fast.nesterov, fast.weight_decay, fast.smoothing, fast.seed) == ("sgd", True, 5e-4, 0.1, 3)
+    asked = Recipe(7, 32, 0.01).plan("resnet9_half", 45_000).stages[0]
+    assert (asked.epochs, asked.batch, asked.learning_rate) == (7, 32, 0.01)
+    assert Recipe(batch=32).plan("resnet9_half", 45_000).stages[0].learning_rate == 0.05

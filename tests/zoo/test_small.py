@@ -49,7 +49,7 @@ def test_squeezenet_says_which_pictures_are_too_small() -> None:
         nn.trace(zoo.squeezenet1_1(), (3, 16, 40))
 
 
-@pytest.mark.parametrize("name", set(SIZES) - {"squeezenet1_1"})
+@pytest.mark.parametrize("name", sorted(set(SIZES) - {"squeezenet1_1"}))
 def test_the_others_take_pictures_of_any_size(name: str) -> None:
     assert nn.trace(zoo.create(name, 7), (1, 1, 3)).outputs["logits"].shape[1:] == (7,)
 

@@ -25,7 +25,7 @@ from opsin.training import Plan, Recipe, choose
 from opsin.training.facts import Facts
 from opsin.training.wishes import Outline, Wishes
 
-OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads")
+OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads", "exact")
 """What can be asked for a network of one's own."""
 
 
@@ -128,8 +128,8 @@ def plan_for(made: Material, network: nn.Layer | None, spent: float) -> tuple[Pl
     for name, value in vars(wishes).items():
         if name not in OWN and value is not None:
             raise UsageError(f"{name}={value!r} is for networks of the zoo; leave it out with a network of your own")
-    rate = wishes.learning_rate or Recipe.learning_rate
-    recipe = Recipe(wishes.epochs, wishes.batch or Recipe.batch, rate, wishes.seed)
+    recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
     plan = recipe.plan(type(network).__name__, len(made.data.train))
     stage = replace(plan.stages[0], augment=wishes.augment or plan.stages[0].augment)
-    return replace(plan, stages=(stage,)), wishes.budget - spent if wishes.budget else None
+    plan = replace(plan, stages=(stage,), exact=wishes.exact)
+    return plan, wishes.budget - spent if wishes.budget else None

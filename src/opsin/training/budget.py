@@ -9,7 +9,7 @@ from opsin.data import Dataset
 from opsin.errors import UsageError
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
 from opsin.training.amounts import duration, size
-from opsin.training.machine import Cost, process_bytes
+from opsin.training.machine import Cost, Ways, process_bytes
 from opsin.training.stages import held_out
 from opsin.training.wishes import Wishes
 
@@ -19,25 +19,36 @@ REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 3.0
 MARGIN = 0.04
 """The share of the time that is kept for what nobody foresees."""
 
+TUNING, LONGEST_TUNING, SHORTEST = 0.01, 10.0, 60.0
+"""The share of the time for timing ways of convolutions, its bound in seconds, and the time from which on it pays."""
+
 PYTHON = 120e6
 """Bytes that a report and the rest of the program take besides what is counted."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`left` seconds for training, after `spent` ones and before a report of `report` ones; `asked`: somebody did."""
+    """`left` seconds for training, after `spent` ones and before a report of `report` ones; `asked`: somebody did.
+
+    `ways` are those of convolutions, with the time there is to find the fastest.
+    """
 
     left: float
     report: float
     total: float
     spent: float
     asked: bool
+    ways: Ways
 
     @classmethod
-    def of(cls, wishes: Wishes, spent: float) -> Budget:
+    def of(cls, wishes: Wishes, spent: float, timed: bool) -> Budget:
+        """`timed`: ways of convolutions are chosen by timing them here."""
         total = wishes.seconds
+        spare = timed and total >= SHORTEST and wishes.memory is None  # timing takes memory of its own
+        seconds = min(LONGEST_TUNING, TUNING * total) if spare else 0.0
         report = min(LONGEST_REPORT, max(SHORTEST_REPORT, REPORT * total))
-        return cls(total * (1 - MARGIN) - report - spent, report, total, spent, wishes.budget is not None)
+        ways = Ways(wishes.exact, timed, seconds)
+        return cls(total * (1 - MARGIN) - report - spent, report, total, spent, wishes.budget is not None, ways)
 
     def refuse(self, needed: float, what: str) -> UsageError:
         """The error that says what does not fit, and which budget would do."""

@@ -19,10 +19,12 @@ from opsin.training.plan import balanced_weights
 from opsin.training.wishes import Choice, Expected, Outline, Wishes
 
 TRANSFER = "efficientnet_lite0"
-SMALL_GREY, SMALL_COLOUR = "lenet5", "resnet20_cifar"
+SMALL_GREY, SMALL_COLOUR, TINY_COLOUR = "lenet5", "resnet9_half", "resnet20_cifar"
 
-TINY, SMALL = 32, 64
-"""Sides up to which LeNet-5 and the small residual networks are made for the pictures as they are."""
+TINY, SMALL, FEWEST_PIXELS = 32, 64, 8
+"""Sides up to which LeNet-5 and the small residual networks are made for the pictures as they are, and the side that
+the network for small colour pictures needs at least.
+"""
 
 LARGEST, STEP, LEAST = 224, 32, 96
 """Published networks know pictures of this side; smaller ones are tried in steps where time is short."""
@@ -77,7 +79,8 @@ def _small(facts: Facts, wishes: Wishes) -> Outline:
     """Pictures that are small by nature: from scratch, at their own size."""
     side = wishes.size or facts.side
     grey = facts.grey and side <= TINY
-    network, kind = (SMALL_GREY, "grey") if grey else (SMALL_COLOUR, "grey" if facts.grey else "colour")
+    coloured = SMALL_COLOUR if side >= FEWEST_PIXELS else TINY_COLOUR
+    network, kind = (SMALL_GREY, "grey") if grey else (coloured, "grey" if facts.grey else "colour")
     why = f"{network} from scratch: it is made for {kind} pictures as small as these ({side} pixels)"
     return Outline(network, False, wishes.size, None, (why,), facts)
 
@@ -97,12 +100,15 @@ def _transferred(network: str, facts: Facts, wishes: Wishes, why: str) -> Outlin
     return Outline(network, True, side, preprocessing_of(network, side), tuple(reasons), facts)
 
 
-def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0) -> Choice:
+def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0, timed: bool = False) -> Choice:
     """The plan for `data`, read as `outline` says, `spent` seconds after the command was given.
 
+    `timed`: ways of convolutions, and thereby the last digits of results, are chosen by timing them on this machine,
+    unless the number of epochs is given and no time: what is learnt then depends on data and wishes alone.
     Raises `UsageError`, with the reason and what would do, where time or memory do not suffice.
     """
-    budget = Budget.of(wishes, spent)
+    unlimited = wishes.epochs is not None and wishes.budget is None
+    budget = Budget.of(wishes, spent, timed and not unlimited)
     fit = transfer.fit if outline.pretrained else scratch.fit
     plan, reasons, seconds, memory = fit(outline, data, wishes, budget)
     counts = [count for count in data.train.counts() if count]
@@ -110,6 +116,9 @@ def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0) 
     if weights is None and uneven > IMBALANCE:
         weights = True
         reasons.append(f"classes count alike, though one has {uneven:.0f} times another's pictures")
+    if others := budget.ways.others:
+        kind = "one convolution is" if others == 1 else f"{others} convolutions are"
+        reasons.append(f"{kind} computed in another way than usual: it was faster when timed here")
     plan = replace(
         plan,
         stages=tuple(replace(stage, augment=wishes.augment or stage.augment) for stage in plan.stages),
@@ -117,8 +126,9 @@ def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0) 
         smoothing=plan.smoothing if wishes.smoothing is None else wishes.smoothing,
         class_weights=balanced_weights(data.train.counts()) if weights else None,
         patience=wishes.patience or plan.patience,
+        exact=wishes.exact,
+        choices=budget.ways.choices,
     )
-    unlimited = wishes.epochs is not None and wishes.budget is None
     return Choice(
         plan, (*outline.reasons, *reasons), Expected(seconds, budget.report, memory),
         None if unlimited else budget.left, outline.preprocessing,

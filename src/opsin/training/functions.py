@@ -23,9 +23,9 @@ def train(
     data: Dataset | str | os.PathLike[str],
     *,
     epochs: int | None = None,
-    batch: int = Recipe.batch,
+    batch: int | None = None,
     seed: int = Recipe.seed,
-    learning_rate: float = Recipe.learning_rate,
+    learning_rate: float | None = None,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
@@ -35,10 +35,11 @@ def train(
     """A model of `data`, trained by Opsin's recipe; the same seed and data give the same bits.
 
     `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load`
-    takes; without `epochs` their number follows from the data's size, without `threads` every core
-    works. Ctrl-C ends the training after the step it is in. Where numbers leave the finite, training goes
-    back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then the last good one,
-    is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume` can go on with it.
+    takes; `epochs`, `batch` and `learning_rate` that are not given follow from the network and the data's size,
+    without `threads` every core works. Ctrl-C ends the training after the step it is in. Where numbers leave the
+    finite, training goes back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then
+    the last good one, is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
+    can go on with it.
     """
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)

@@ -34,6 +34,7 @@ from opsin.training.events import (
 )
 from opsin.training.fault import Diverged, find_fault, finite
 from opsin.training.interrupt import Interruption
+from opsin.training.machine import engine_of
 from opsin.training.memory import Kept, Memory, Snapshot
 from opsin.training.pace import epochs_of, fewer_epochs
 from opsin.training.plan import Plan
@@ -83,6 +84,7 @@ class Training:
         self.plan, self.data, self.run, self.out, self.deadline = plan, data, run, out, deadline
         layer = network or zoo.find(plan.network)(len(data.classes), pretrained=plan.pretrained)
         graph = self._inference(layer)
+        engine = engine_of(plan, engine)
         self.model = Model(
             plan.network, graph, {}, preparation(plan, data), data.classes,
             nn.layer_kinds(layer), engine=engine, threads=threads,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.engines.base import sizes
 from opsin.engines.native import compile as compile_native
-from opsin.graph import FLOAT, Graph
+from opsin.engines.tuning import noise, tune
+from opsin.graph import Graph
+from opsin.model import Engine
+from opsin.training.plan import Plan
 
 with suppress(ImportError):  # there is none on Windows
     import resource
@@ -32,13 +34,50 @@ class Cost:
     compiling: float
 
 
-def measure(graph: Graph, batch: int, threads: int | None = None) -> Cost:
-    """Compiles `graph` for this processor and runs it on noise."""
+@dataclass
+class Ways:
+    """How convolutions are to be computed: `exact`, or by `choices` (see `compiler.lower.ways`), the model's apart.
+
+    Where `timed`, choices come from timing on this machine, now or before; there are `seconds` left for it now, and so
+    many `others` than the model's were found.
+    """
+
+    exact: bool = False
+    timed: bool = False
+    seconds: float = 0.0
+    choices: dict[str, str] = field(default_factory=dict)
+    others: int = 0
+
+
+def measure(graph: Graph, batch: int, threads: int | None = None, ways: Ways | None = None) -> Cost:
+    """Compiles `graph` for this processor and runs it on noise.
+
+    Ways that were timed are added to `ways` where the whole graph is faster by them.
+    """
+    ways = ways or Ways()
+    usual = _measured(graph, batch, threads, ways.exact, ways.choices)
+    if ways.exact or not ways.timed:
+        return usual
     begin = perf_counter()
-    program = compile_native(graph, batch, threads)
+    found = tune(graph, batch, threads, ways.seconds)
+    if found.others:
+        choices = ways.choices | found.choices
+        tuned = _measured(graph, batch, threads, False, choices)
+        if tuned.seconds < usual.seconds:
+            ways.choices, ways.others, usual = choices, ways.others + len(found.others), tuned
+        else:
+            found = found.withdrawn()
+    found.remember(threads)
+    ways.seconds -= perf_counter() - begin
+    return usual
+
+
+def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
+    begin = perf_counter()
+    program = compile_native(graph, batch, threads, exact=exact, choices=choices)
     compiling = perf_counter() - begin
     program.load_state(nn.initial_state(program.graph, seed=0))
-    inputs = _noise(program.graph)
+    inputs = noise(program.graph)
     times = []
     for _ in range(1 + RUNS):
         begin = perf_counter()
@@ -47,6 +86,13 @@ def measure(graph: Graph, batch: int, threads: int | None = None) -> Cost:
     plan = program.plan
     used = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
     return Cost(float(np.median(times[1:])) / batch, used, compiling)
+
+
+def engine_of(plan: Plan, engine: Engine) -> Engine:
+    """`engine`; the native one takes the plan's ways of convolutions, and not what was timed on this machine since."""
+    if engine is compile_native:
+        return partial(compile_native, exact=plan.exact, choices=plan.choices)
+    return engine
 
 
 def process_bytes() -> int:
@@ -59,16 +105,3 @@ def process_bytes() -> int:
         return 0
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
-
-
-def _noise(graph: Graph) -> dict[str, NDArray[np.float32] | NDArray[np.int32]]:
-    """An input of each of the graph's: labels are 0, everything else is around it."""
-    random = np.random.default_rng(0)
-    found: dict[str, NDArray[np.float32] | NDArray[np.int32]] = {}
-    for tensor in graph.inputs:
-        shape = sizes(tensor.type)
-        real = tensor.dtype == FLOAT
-        found[tensor.node.attrs["name"]] = (
-            random.normal(0, 1e-3, shape).astype(np.float32) if real else np.zeros(shape, np.int32)
-        )
-    return found

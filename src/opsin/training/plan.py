@@ -7,7 +7,7 @@ same parameters, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
@@ -60,10 +60,12 @@ class Plan:
     """A run: `network` (of the zoo, or the class of one's own), trained stage after stage.
 
     `pretrained`: it begins with published weights. `size`: the side to which pictures of any size are brought; None
-    keeps the data's own. `smoothing` is the share of each label that is spread over all classes, `ema` the decay of the
-    exponential moving average of the parameters that becomes the model (0: the parameters themselves do),
-    `class_weights` one weight a class. `patience`: training ends after so many epochs of a stage without a better
-    result on validation, and the best model is kept. Raises `UsageError` for a value that makes no sense.
+    keeps the data's own. `momentum` and `nesterov` (Nesterov's rule for it) are for SGD alone. `smoothing` is the share
+    of each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
+    that becomes the model (0: the parameters themselves do), `class_weights` one weight a class. `patience`: training
+    ends after so many epochs of a stage without a better result on validation, and the best model is kept. `exact`: no
+    algorithm with Winograd's rounding; `choices`: convolutions that go another way than the model's (see
+    `compiler.lower.ways`), as was timed when the plan was made. Raises `UsageError` for a value that makes no sense.
     """
 
     network: str
@@ -74,11 +76,14 @@ class Plan:
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     momentum: float = 0.9
+    nesterov: bool = False
     clip_norm: float | None = None
     smoothing: float = 0.0
     ema: float = 0.0
     class_weights: tuple[float, ...] | None = None
     patience: int | None = None
+    exact: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -93,6 +98,8 @@ class Plan:
         if self.clip_norm is not None and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise UsageError(f"the norm that gradients are clipped to must be above 0, not {self.clip_norm:g}")
         _check_share("the momentum", self.momentum)
+        if self.nesterov and not self.momentum:
+            raise UsageError("Nesterov's rule needs a momentum above 0, such as 0.9")
         _check_share("the label smoothing", self.smoothing)
         _check_share("the decay of the moving average (ema)", self.ema)
         for weight in self.class_weights or ():

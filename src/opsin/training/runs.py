@@ -83,6 +83,7 @@ def _asked(config: Mapping[str, Any]) -> dict[str, Any]:
     data = {
         key: value for key, value in config["data"].items() if key in ("source", "fingerprint", "pictures", "shape")
     }
+    plan["choices"] = [f"{problem}: {way}" for problem, way in plan.get("choices", {}).items()]
     return {**plan, **stages, "data": data, "made with": config.get("made", {})}
 
 

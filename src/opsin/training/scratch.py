@@ -12,6 +12,7 @@ from opsin.training.budget import Budget, batch_that_fits, evaluating
 from opsin.training.machine import Cost, measure
 from opsin.training.plan import Plan
 from opsin.training.recipe import Recipe
+from opsin.training.stages import optimizer_of
 from opsin.training.wishes import Outline, Wishes
 
 SMALLEST_BATCH = 4
@@ -23,14 +24,12 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
     Raises `UsageError` where not even one epoch fits, or not those that were asked for.
     """
     layer = zoo.find(outline.network)(len(data.classes))
-    recipe = Recipe(
-        wishes.epochs, wishes.batch or Recipe.batch, wishes.learning_rate or Recipe.learning_rate, wishes.seed
-    )
+    recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
     plan = recipe.plan(outline.network, len(data.train))
-    optimizer = nn.optimizers.AdamW(weight_decay=plan.weight_decay)
+    graph = nn.training_graph(layer, data.shape, optimizer_of(plan), ema=plan.ema if wishes.ema is None else wishes.ema)
 
     def cost(batch: int) -> Cost:
-        return measure(nn.training_graph(layer, data.shape, optimizer), batch, wishes.threads)
+        return measure(graph, batch, wishes.threads, budget.ways)
 
     batches, batch = [plan.stages[0].batch], plan.stages[0].batch
     while wishes.batch is None and batch // 2 >= SMALLEST_BATCH:
@@ -47,6 +46,7 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
     if affordable < epochs:
         reasons.append(f"{affordable} epochs, where {epochs} would be usual: one takes {duration(epoch)}")
     if batch < batches[0]:
+        plan = replace(recipe, batch=batch).plan(outline.network, len(data.train))  # with the rate that goes with it
         reasons.append(f"{batch} pictures a step, so that the memory suffices")
-    stage = replace(plan.stages[0], epochs=min(epochs, affordable), batch=batch)
+    stage = replace(plan.stages[0], epochs=min(epochs, affordable))
     return replace(plan, stages=(stage,), size=outline.size), reasons, stage.epochs * epoch + step.compiling, memory

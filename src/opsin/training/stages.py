@@ -166,7 +166,9 @@ def loss_of(plan: Plan, soft: bool) -> nn.Loss:
 
 def optimizer_of(plan: Plan) -> Optimizer:
     if plan.optimizer == "sgd":
-        return SGD(momentum=plan.momentum, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
+        return SGD(
+            momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm
+        )
     return AdamW(weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
 
 

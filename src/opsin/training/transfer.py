@@ -94,7 +94,7 @@ class _Fitting:
         self.last = freezing.last(self.cuts)
         self.optimizer = nn.optimizers.AdamW(weight_decay=WEIGHT_DECAY)
         trunk, self.step = nn.features_graphs(self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.last.frozen)
-        self.look = measure(trunk, features.BATCH, wishes.threads)
+        self.look = measure(trunk, features.BATCH, wishes.threads, budget.ways)
         self.cut = self._cut()
 
     def head(self) -> Part:
@@ -107,7 +107,7 @@ class _Fitting:
         batch = min(HEAD_BATCH, pictures)
         steps = ceil(pictures / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
-        step = measure(self.step, batch, self.wishes.threads)
+        step = measure(self.step, batch, self.wishes.threads, self.budget.ways)
         room = features.bytes_of(pictures, self.last.features, views)
         kept = room if room <= features.IN_MEMORY else 0
         _, _, memory = batch_that_fits([batch], lambda _: _both(step, self.look), self.wishes, self.data, kept)
@@ -126,7 +126,7 @@ class _Fitting:
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
         graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)
         batch, step, memory = batch_that_fits(
-            self._batches(), lambda size: measure(graph, size, wishes.threads), wishes, data
+            self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
         )
         epoch = len(data.train) * step.seconds + evaluating(data, self.look.seconds)
         affordable = floor((left - step.compiling) / epoch)

@@ -32,6 +32,7 @@ class Wishes:
     budget: float | None = None
     memory: float | None = None
     threads: int | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         """`UsageError` for what no plan can have, before any picture is read."""
