@@ -35,7 +35,7 @@ def test_batches_are_whole_numbers(text: str) -> None:
 
 
 def test_an_unknown_network_is_named() -> None:
-    with pytest.raises(UsageError, match="there is no network called 'resnet19'; did you mean resnet1"):
+    with pytest.raises(UsageError, match="there is no network called 'resnet19'; did you mean resnet"):
         cases(["resnet19:4"], ["train"], [], None, 1)
 
 

@@ -19,7 +19,7 @@ from tests.support import relative_error
 
 SIZES = {
     "lenet5": 28, "resnet20_cifar": 32, "efficientnet_lite0": 33, "googlenet": 33,
-    "googlenet_2014": 33,
+    "googlenet_2014": 33, "resnet9_half": 17,
 }  # fmt: skip
 """Networks with most kinds of layers, at odd sizes, too."""
 

@@ -109,9 +109,20 @@ def test_growth_is_time_a_unit_of_work() -> None:
     worse = sweep(0.01, 0.015, 0.05)
     assert worse.growth[-1] == pytest.approx(1.25) and not worse.linear
     assert rows(worse)[1] == ("2", "15 (15 to 15)", "0.75")
-    assert "grows faster than the work" in report.scaling_markdown([worse], FACTS)
+    text = report.scaling_markdown([worse, better], FACTS)
+    assert "LeNet-5: time grows as the work to the power 1.16, and somewhere faster than the work" in text
+    assert "LeNet-5: time grows as the work to the power 0.79, linear or better" in text
     root = ET.fromstring(lines([better, worse]))
     assert sum(element.attrib.get("class") == "line" for element in root.iter()) == 2
+
+
+def test_threads_should_share_the_work() -> None:
+    cases = [Case("lenet5", "infer", 1, (1, 28, 28), threads) for threads in (1, 2)]
+    found = Sweep("LeNet-5", "threads", [1, 2], [1.0, 0.5], cases, [[0.019, 0.02], [0.01, 0.01]])
+    assert found.verdict == "2 threads are 1.95 (1.90 to 2.00) times as fast as 1"
+    found.seconds[1] = [0.012, 0.012]
+    assert found.verdict == "2 threads are 1.62 (1.58 to 1.67) times as fast as 1, less than 1.85"
+    assert not found.good
 
 
 def test_a_sweep_is_measured() -> None:
@@ -123,6 +134,6 @@ def test_a_sweep_is_measured() -> None:
 
 def test_the_standard_sweeps() -> None:
     found = sweeps(2)
-    assert [s.axis for s in found].count("threads") == 2
+    assert [s.axis for s in found].count("threads") == 4
     assert found[0].values[-1] == 256 and found[2].values == [32, 64, 112, 224, 448] and found[3].values[-1] == 110
     assert found[-1].works == [1.0, 0.5] and [case.threads for case in found[-1].cases] == [1, 2]

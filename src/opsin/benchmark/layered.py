@@ -141,6 +141,8 @@ class _Lifting:
             self._add("flatten", node, known, node.output, {})
         elif op == "resample2d" and attrs["mode"] == "area" and not attrs["adjoint"]:
             self._add("adaptive_avg_pool2d", node, known, node.output, {"size": attrs["size"]})
+        elif op == "multiply" and len(known) == 1 and (factors := _numbers(node)):
+            self._add("scale", node, known, node.output, {"factor": factors[0]})
         elif op in PLAIN and len(known) == len(node.inputs):
             self._add(op, node, known, node.output, attrs)
         else:
@@ -180,6 +182,12 @@ def _moving(graph: Graph) -> list[Node]:
         if any(t.node.op is INPUT or t.node in found for t in node.inputs):
             found[node] = None
     return list(found)
+
+
+def _numbers(node: Node) -> list[float]:
+    """The operands that are numbers known beforehand."""
+    made = [t.node for t in node.inputs if t.node.op.name == "constant"]
+    return [each.attrs["value"] for each in made if isinstance(each.attrs["value"], float)]
 
 
 def _parameter(tensor: Tensor) -> str | None:

@@ -20,8 +20,9 @@ from opsin.benchmark.peers import OPEN_LIMIT, TURN_LIMIT, Contender, PeerError, 
 from opsin.benchmark.spread import Spread
 from opsin.engines.native.machine import Peak, Stream
 
-LIMITS = {TRAIN: 1e-2, INFER: 1e-3}
-"""Of differences: of losses as a share of what a step changes them by, of logits as a share of their range."""
+LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
+"""Of differences: of losses as a share of what a step changes them by, of logits as a share of their range. Modes of
+one and the same library differ by 2 % in losses where a deep network begins with many normalisations."""
 BEHIND = 2.0
 """A peer's mode that needs so many times as long as the best is tried once, and gets no more turns."""
 PAUSE = 0.05

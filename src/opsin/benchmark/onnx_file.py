@@ -102,6 +102,7 @@ OPERATORS: dict[str, Callable[[Step], bytes]] = {
     "avg_pool2d": _pool("AveragePool"),
     "concat": lambda step: _plain_node("Concat", step, {"axis": step.attrs["axis"]}),
     "relu6": lambda step: _plain_node("Clip", step, {}),
+    "scale": lambda step: _plain_node("Mul", step, {}),
     "slice": lambda step: _plain_node("Slice", step, {}),
     "pad": lambda step: _plain_node("Pad", step, {}),
 }
@@ -113,6 +114,8 @@ def _constants(step: Step) -> dict[str, NDArray[Any]]:
     made: dict[str, Any] = {}
     if step.op == "relu6":
         made = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+    elif step.op == "scale":
+        made = {"factor": np.array(attrs["factor"], np.float32)}
     elif step.op == "slice":  # the batch's axis stays whole
         axes = range(1, len(attrs["starts"]))
         made = {"starts": attrs["starts"][1:], "stops": attrs["stops"][1:], "axes": axes, "steps": attrs["steps"][1:]}

@@ -86,7 +86,7 @@ def _relative(result: Result, figures: Figures) -> tuple[float, float, float]:
 
 def lines(sweeps: Sequence[Sweep]) -> str:
     """Time against size for each sweep, both axes in powers; dashed is what grows exactly as the work does."""
-    parts: list[str] = []
+    parts = [_text(MARGIN + LEFT, 32, "Dashed: time that grows exactly as the work does.", "faint")]
     for number, sweep in enumerate(sweeps):
         _panel(parts, sweep, MARGIN + LEFT + number % 2 * (PANEL + LEFT + 40), 70 + number // 2 * (PANEL_HEIGHT + 90))
     rows = ceil(len(sweeps) / 2)

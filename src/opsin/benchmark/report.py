@@ -113,7 +113,7 @@ def scaling_markdown(sweeps: Sequence[Sweep], facts: dict[str, Any]) -> str:
     """A table a sweep."""
     parts = [machine_line(facts) + "."]
     for sweep in sweeps:
-        parts.append(f"{sweep.title}: {'linear or better' if sweep.linear else 'grows faster than the work'}")
+        parts.append(f"{sweep.title}: {sweep.verdict}")
         heads = [_line((sweep.axis, "ms a call", "time a unit of work")), _line(("---:", "---:", "---:"))]
         parts.append("\n".join([*heads, *map(_line, rows_of(sweep))]))
     return "\n\n".join(parts) + "\n"

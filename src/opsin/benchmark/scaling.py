@@ -10,16 +10,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from opsin import zoo
 from opsin.benchmark.cases import INFER, TRAIN, Case, prepare
 from opsin.benchmark.measure import LIMITS, Figures, Runner, Say, closing, take_turns
 from opsin.benchmark.peers import Contender, Worker
+from opsin.benchmark.spread import Spread
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SIDES = (32, 64, 112, 224, 448)
 DEPTHS = (20, 32, 44, 56, 110)
 TOLERANCE = 1.1
 """Time may grow by a tenth more than the work and still counts as growing like it: what measuring is good for."""
+SHARE = 0.925
+"""Of the threads' number, the times as fast that they should be: 1.85 times for two."""
+THREADS = "threads"
 
 
 @dataclass
@@ -42,6 +48,31 @@ class Sweep:
         return [unit / units[0] for unit in units]
 
     @property
+    def exponent(self) -> float:
+        """Time grows as the work to this power: the slope of a line through both logarithms."""
+        times = [median(seconds) for seconds in self.seconds]
+        return float(np.polyfit(np.log(self.works), np.log(times), 1)[0])
+
+    @property
+    def speedup(self) -> Spread:
+        """How many times as fast the last case is as the first, round by round."""
+        return Spread.of_ratios(self.seconds[0], self.seconds[-1])
+
+    @property
+    def good(self) -> bool:
+        """Whether more threads help as they should, or time grows no faster than the work."""
+        return self.speedup.median >= SHARE * self.values[-1] if self.axis == THREADS else self.linear
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.axis == THREADS:
+            times = f"{self.values[-1]} threads are {self.speedup:.2f} times as fast as 1"
+            return times if self.good else f"{times}, less than {SHARE * self.values[-1]:.2f}"
+        grows = f"time grows as the work to the power {self.exponent:.2f}"
+        return f"{grows}, linear or better" if self.good else f"{grows}, and somewhere faster than the work"
+
+    @property
     def linear(self) -> bool:
         """Whether time grows as the work does or more slowly, from any size to the next."""
         units = self.growth
@@ -50,7 +81,7 @@ class Sweep:
     def to_data(self) -> dict[str, Any]:
         return {
             "title": self.title, "axis": self.axis, "values": self.values, "seconds": self.seconds,
-            "growth": self.growth, "linear": self.linear,
+            "growth": self.growth, "exponent": self.exponent, "good": self.good, "verdict": self.verdict,
         }  # fmt: skip
 
 
@@ -78,11 +109,12 @@ def sweeps(threads: int) -> list[Sweep]:
         )
     )  # fmt: skip
     counts = list(range(1, threads + 1))
-    for name, task, batch in ((small, TRAIN, 128), ("resnet18", INFER, 1)):
+    shared = ((small, TRAIN, 128), ("lenet5", TRAIN, 64), ("resnet18", TRAIN, 16), ("resnet18", INFER, 1))
+    for name, task, batch in shared if threads > 1 else ():
         what = f"{name}, {'training step' if task == TRAIN else 'inference'} of {batch}"
         shape = zoo.find(name).input_shape
         found.append(
-            Sweep(what, "threads", counts, [1 / n for n in counts], [Case(name, task, batch, shape, n) for n in counts])
+            Sweep(what, THREADS, counts, [1 / n for n in counts], [Case(name, task, batch, shape, n) for n in counts])
         )
     return found
 

@@ -90,6 +90,9 @@ class Network:
     def _adaptive_avg_pool2d(self, step: dict[str, Any], x: Any) -> Any:
         return layers.AdaptiveAveragePooling2D(tuple(step["attrs"]["size"]))(x)
 
+    def _scale(self, step: dict[str, Any], x: Any) -> Any:
+        return layers.Rescaling(step["attrs"]["factor"])(x)
+
     def _slice(self, step: dict[str, Any], x: Any) -> Any:
         attrs = step["attrs"]
         channels, rows, columns = (

@@ -14,6 +14,11 @@ from opsin.benchmark.workers.worker import Arrays, Job, serve
 from opsin.engines.native import compile
 
 
+def channels_last(pictures: Any) -> Any:
+    """N C H W, in memory N H W C: as Opsin's own pictures come."""
+    return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
 class Native:
     """A compiled program; pictures and results are NumPy arrays."""
 
@@ -29,7 +34,7 @@ class Native:
         weights, inputs = job.arrays()
         names = self.program.graph.variables
         self.program.load_state({name: values for name, values in weights.items() if name in names})
-        self.inputs: dict[str, Any] = {"pictures": inputs["pictures"]}
+        self.inputs: dict[str, Any] = {"pictures": channels_last(inputs["pictures"])}
         if job.task == "train":
             self.inputs |= {"labels": inputs["labels"].astype(np.int32), "learning_rate": job.rate}
 

@@ -53,6 +53,8 @@ class Network:
         op, attrs = step["op"], step["attrs"]
         if op in FUNCTIONS:
             return self.graph.call_function(FUNCTIONS[op], tuple(x))
+        if op == "scale":
+            return self.graph.call_function(operator.mul, (x[0], attrs["factor"]))
         if op == "concat":
             return self.graph.call_function(torch.cat, (x, attrs["axis"]))
         if op == "slice":
