@@ -15,11 +15,10 @@ from statistics import mean, median, stdev
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from common import begin, finish, parser, print_table
 
 import opsin
-from opsin.data import Dataset, Pictures
+from opsin.data import Dataset
 from opsin.training import Epoch, Event, Interrupted, StageStarted
 
 GOAL = 0.989
@@ -53,16 +52,6 @@ def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:
     figures["test_accuracy"] = [epoch.held_out.accuracy for epoch in epochs]
     figures["epoch_seconds"] = [epoch.seconds for epoch in epochs]
     return figures
-
-
-def without_validation(data: Dataset) -> Dataset:
-    """All 60,000 pictures to learn from, as published results have it; nothing is chosen by what is held out."""
-    if data.validation is None:
-        return data
-    parts = data.train, data.validation
-    pixels = np.concatenate([part.pixels[np.arange(len(part))] for part in parts])
-    train = Pictures(pixels, np.concatenate([part.labels for part in parts]), data.classes)
-    return Dataset(data.name, train, data.test, data.own_split)
 
 
 def row(figures: dict[str, Any]) -> tuple[str, ...]:
