@@ -7,35 +7,22 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from opsin import nn, zoo
-from opsin.cli.main import run
 from opsin.cli.outline import outline
 from tests.seeing.networks import NETWORKS, traced
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def describe(capfd: pytest.CaptureFixture[str]) -> Any:
+def describe(cli: Any) -> Any:
     """Calls `opsin describe` with arguments."""
-
-    def call(*arguments: object) -> Result:
-        code = run(["describe", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Result(code, out, err)
-
-    return call
+    return partial(cli, "describe")
 
 
 def test_pictures_and_classes_of_another_kind(describe: Any) -> None:

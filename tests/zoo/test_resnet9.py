@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.reference import Reference
 from opsin.errors import ShapeError
-from tests.support import generator, relative_error
-from tests.zoo.test_resnet_cifar import drawn
+from tests.support import relative_error
+from tests.zoo.drawn import drawn_run
 from tests.zoo.training import check_step
 
 SIZES = {"resnet9": 6_573_120, "resnet9_half": 1_646_112}
@@ -26,12 +25,7 @@ def test_they_have_the_sources_size(name: str) -> None:
 def test_the_logits_are_pytorchs() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
-    graph, rng = nn.trace(zoo.resnet9_half(), (3, 32, 32)), generator("resnet9")
-    state = {name: drawn(rng, name, value) for name, value in nn.initial_state(graph, 1).items()}
-    x = rng.normal(size=(2, 3, 32, 32))
-    program = Reference(graph, 2, np.float64)
-    program.load_state(state)
-
+    state, x, logits = drawn_run(zoo.resnet9_half(), "resnet9")
     f, w = torch.nn.functional, {name: torch.from_numpy(value) for name, value in state.items()}
 
     def conv(a, path):  # type: ignore[no-untyped-def]
@@ -47,7 +41,7 @@ def test_the_logits_are_pytorchs() -> None:
     a = f.max_pool2d(conv(a, "layer2"), 2)
     a = residual(f.max_pool2d(conv(a, "layer3"), 2), "layer3.residual")
     expected = f.linear(f.max_pool2d(a, 4).flatten(1), w["fc.weight"]) * 0.125
-    assert relative_error(program.run(pictures=x)["logits"], expected.numpy()) < 1e-12
+    assert relative_error(logits, expected.numpy()) < 1e-12
 
 
 def test_pictures_may_have_any_size_from_8_on() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.reference import Reference
-from tests.support import Array, generator, relative_error
+from tests.support import relative_error
+from tests.zoo.drawn import drawn_run
 from tests.zoo.training import check_step
 
 SIZES = {  # parameters; the paper's table 6 gives 0.27, 0.46, 0.66, 0.85, 1.7 and 19.4 million
@@ -30,12 +30,7 @@ def test_they_have_the_papers_size(depth: int) -> None:
 def test_the_logits_are_pytorchs() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
-    graph, rng = nn.trace(zoo.resnet20_cifar(), (3, 32, 32)), generator("resnet20_cifar")
-    state = {name: drawn(rng, name, value) for name, value in nn.initial_state(graph, 1).items()}
-    x = rng.normal(size=(2, 3, 32, 32))
-    program = Reference(graph, 2, np.float64)
-    program.load_state(state)
-
+    state, x, logits = drawn_run(zoo.resnet20_cifar(), "resnet20_cifar")
     f, w = torch.nn.functional, {name: torch.from_numpy(value) for name, value in state.items()}
 
     def conv_bn(a, path, conv, bn, stride=1):  # type: ignore[no-untyped-def]
@@ -53,12 +48,7 @@ def test_the_logits_are_pytorchs() -> None:
             shortcut[:, : a.shape[1]] = a[:, :, ::stride, ::stride]
             a = torch.relu(y + shortcut)
     expected = f.linear(a.mean((2, 3)), w["fc.weight"], w["fc.bias"])
-    assert relative_error(program.run(pictures=x)["logits"], expected.numpy()) < 1e-12
-
-
-def drawn(rng: np.random.Generator, name: str, value: Array) -> Array:
-    """The first value of a weight, and anything but 0 and 1 for the rest."""
-    return value.astype(np.float64) if value.ndim > 1 else rng.uniform(0.5, 1.5, value.shape)
+    assert relative_error(logits, expected.numpy()) < 1e-12
 
 
 def test_pictures_may_have_any_size() -> None:

@@ -11,6 +11,11 @@ from opsin.cli.lazy import command
 Subject = Annotated[
     str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, such as lenet5, or a model file.")
 ]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."),
+]
+Infer = Annotated[bool, typer.Option("--infer", help="A prediction instead of a training step.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Keep to algorithms without Winograd's rounding.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, metavar="N", show_default="every core", help="Threads to compute with.")
@@ -23,12 +28,7 @@ def describe(
         str | None,
         typer.Argument(metavar="[SIZE]", help="With --memory: the most that training may take, such as 2GB."),
     ] = None,
-    input: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
-        ),
-    ] = None,
+    input: Size = None,
     classes: Annotated[
         int | None,
         typer.Option(metavar="N", show_default="what it was made for", help="How many classes it tells apart."),
@@ -59,13 +59,8 @@ def describe(
 def profile(
     network_or_model: Subject,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures in one step.")] = 16,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
-        ),
-    ] = None,
-    infer: Annotated[bool, typer.Option("--infer", help="A prediction instead of a training step.")] = False,
+    size: Size = None,
+    infer: Infer = False,
     threads: Threads = None,
     exact: Exact = False,
     by: Annotated[str, typer.Option(metavar="layer|kernel", help="What makes a line of the table.")] = "layer",
@@ -81,13 +76,8 @@ def profile(
 def tune(
     network_or_model: Subject,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once.")] = 16,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", show_default="what it was made for", help="Channels, rows and columns: 3x224x224."
-        ),
-    ] = None,
-    infer: Annotated[bool, typer.Option("--infer", help="A prediction instead of a training step.")] = False,
+    size: Size = None,
+    infer: Infer = False,
     threads: Threads = None,
     budget: Annotated[str, typer.Option(metavar="TIME", help="How long it may take, about.")] = "60s",
     forget: Annotated[

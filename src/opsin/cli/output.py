@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -60,6 +61,27 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Seque
     typer.secho(first, dim=True)
     for line in lines:
         typer.echo(line)
+
+
+class PassingLine:
+    """A line on standard error about how far something is, written over itself; it vanishes at the end.
+
+    Only a terminal gets to see it.
+    """
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def __enter__(self) -> PassingLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.show("")
+
+    def show(self, text: str) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{' ' * self._width}\r{text}", nl=False, err=True)
+            self._width = len(text)
 
 
 def write_aside(path: str, content: str | bytes) -> None:

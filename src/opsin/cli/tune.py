@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from opsin.cli.output import print_heading, print_table
+from opsin.cli.output import PassingLine, print_heading, print_table
 from opsin.cli.sizes import parse_seconds
 from opsin.cli.subject import find_subject
 from opsin.compiler.lower.ways import Problem
@@ -33,8 +31,12 @@ def run(
         print_heading(title, f": forgot what was timed of {_convolutions(gone)}; the model decides again")
         return 0
     print_heading(title)
-    with _Progress() as progress:
-        found = tune(graph, batch, count, SINGLE * seconds, progress)
+    with PassingLine() as line:
+
+        def tell(number: int, total: int, problem: Problem) -> None:
+            line.show(f"timing {number} of {total}: {problem.direction}, {shape(problem)}")
+
+        found = tune(graph, batch, count, SINGLE * seconds, tell)
     if not found.trials and not found.skipped:
         typer.echo("There is nothing to choose: no convolution of it can be computed in more than one way.")
         return 0
@@ -45,27 +47,6 @@ def run(
     _print(found)
     _conclude(found, step, kind)
     return 0
-
-
-class _Progress:
-    """A line on a terminal about how it goes, written over itself; it vanishes at the end."""
-
-    def __init__(self) -> None:
-        self.line = ""
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._show("")
-
-    def __call__(self, number: int, total: int, problem: Problem) -> None:
-        self._show(f"timing {number} of {total}: {problem.direction}, {shape(problem)}")
-
-    def _show(self, line: str) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{' ' * len(self.line)}\r{line}", nl=False, err=True)
-            self.line = line
 
 
 def shape(problem: Problem) -> str:

@@ -224,6 +224,7 @@ class _Contest:
         self.problem, self.threads, self.target = problem, threads, host().target
         self.others = others
         self.graph = operation(problem)
+        self._plans: dict[Way, Plan] = {}
 
     @cached_property
     def inputs(self) -> dict[str, NDArray[np.float32]]:
@@ -236,8 +237,10 @@ class _Contest:
         return {name: _uniform(random, sizes(t.type)) for name, t in self.graph.variables.items()}
 
     def plan(self, way: Way) -> Plan:
-        asked = {str(problem): str(way) for problem in problems(self.graph, self.problem.pictures)}
-        return make_plan(self.graph, self.problem.pictures, self.target, choices=asked)
+        if way not in self._plans:
+            asked = {str(problem): str(way) for problem in problems(self.graph, self.problem.pictures)}
+            self._plans[way] = make_plan(self.graph, self.problem.pictures, self.target, choices=asked)
+        return self._plans[way]
 
     def fits(self, way: Way) -> bool:
         """Whether a program for that takes little memory enough."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsin.kernels.argmax import is_better
-from opsin.kernels.spec import KernelSpec, each, over_lanes
+from opsin.kernels.spec import KernelSpec, clear, each, over_lanes
 from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 UNROLLED = 16
@@ -301,19 +301,11 @@ def _rows_to_add(k: Builder, pool: _Pool, sizes: Sizes, dx: Buffer, tiles: bool,
         if not tiles:
             reached = k.minimum(row * pool.stride[0] - sizes.top + pool.window[0], sizes.height)
             reached = k.maximum(reached, ready.get())
-            _zero(k, dx, ready.get() * row_stride, reached * row_stride, lanes)
+            clear(k, dx, ready.get() * row_stride, reached * row_stride, lanes)
             ready.set(reached)
         yield row
     if not tiles:
-        _zero(k, dx, ready.get() * row_stride, sizes.height * row_stride, lanes)
-
-
-def _zero(k: Builder, buffer: Buffer, start: Value, stop: Value, lanes: int) -> None:
-    whole = start + (stop - start) // lanes * lanes
-    with k.loop(start, whole, lanes) as i:
-        k.store(buffer, i, k.spread(0.0, lanes))
-    with k.loop(whole, stop) as i:
-        k.store(buffer, i, k.spread(0.0, 1))
+        clear(k, dx, ready.get() * row_stride, sizes.height * row_stride, lanes)
 
 
 def _put(k: Builder, buffer: Buffer, place: Value, value: Value, count: int, alone: bool) -> None:

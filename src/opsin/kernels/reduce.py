@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, over_lanes, over_range
 from opsin.loops import Buffer, Builder, Kernel, Operand, Register, Target, Value
 
 START = {"sum": 0.0, "max": float("-inf")}
@@ -133,7 +133,6 @@ class Combine(KernelSpec):
         count, parts, block = k.index("count"), k.index("parts"), k.index("block")
         start = k.begin * block
         stop = k.minimum(count, k.end * block)
-        whole = start + (stop - start) // target.lanes * target.lanes
 
         def add(i: Operand, lanes: int) -> None:
             sum = k.register(k.load(partial, i, lanes))
@@ -141,8 +140,5 @@ class Combine(KernelSpec):
                 sum.set(sum.get() + k.load(partial, s * count + i, lanes))
             k.store(y, i, sum.get())
 
-        with k.loop(start, whole, target.lanes) as i:
-            add(i, target.lanes)
-        with k.loop(whole, stop) as i:
-            add(i, 1)
+        over_range(k, start, stop, target.lanes, add)
         return k.kernel()

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from opsin.kernels.panels import panels
 from opsin.kernels.spec import KernelSpec, clear, copy, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
-from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, input_row, output_row
+from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, gradient_row, input_row, output_row
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 LINE = 16
@@ -75,25 +75,86 @@ class Tiling:
             row.set(k.select(ends, 0, k.select(turns, below, row.get())))
             picture.set(k.select(ends, picture.get() + 1, picture.get()))
 
+    def inputs(self, place: Place) -> Sight:
+        """The inputs of a tile."""
+        picture, row, column = place
+        corner = picture, row - self.top, column - self.left
+        return Sight((self.height, self.width), corner, SIDE, input_row)
+
+    def gradients(self, place: Place) -> Sight:
+        """The output's gradient at a tile."""
+        return Sight((self.out_height, self.out_width), place, STEP, gradient_row)
+
     def corner(self, place: Place) -> Value:
         """The number of the output pixel in the first corner of a tile."""
         picture, row, column = place
         return (picture * self.out_height + row) * self.out_width + column
 
 
-def read_tile(
+@dataclass(frozen=True)
+class Sight:
+    """What is transformed at one tile: `side` × `side` pixels from `corner` on, of pictures of `size`, by `rule`."""
+
+    size: tuple[Value, Value]
+    corner: Place
+    side: int
+    rule: Callable[[Sequence[Value]], list[Value]]
+
+
+def transform_tile(
+    k: Builder,
+    source: Buffer,
+    patch: Buffer,
+    sight: Sight,
+    into: Buffer,
+    point: Operand,
+    channels: int,
+    lanes: int,
+    place: Callable[[Operand], Operand] = lambda c: c,
+) -> None:
+    """Transforms one tile's pixels to 36 points, `point` elements apart; channel c goes to `place(c)`.
+
+    Pixels beyond the border are zeros: `patch` holds what lies there.
+    """
+    _prefetch_below(k, source, sight, channels)
+
+    def transform(pixels: Buffer, row: Operand) -> None:
+        def vector(c: Operand, count: int) -> None:
+            read = lambda i, j: k.load(pixels, i * row + j * channels + c, lanes, count)  # noqa: E731
+            for i, values in enumerate(both_axes(sight.side, sight.side, read, sight.rule)):
+                for j, value in enumerate(values):
+                    k.store(into, (i * SIDE + j) * point + place(c), value, count)
+
+        over_lanes(k, channels, lanes, vector)
+
+    _read(k, source, patch, sight, channels, lanes, transform)
+
+
+def _prefetch_below(k: Builder, source: Buffer, sight: Sight, channels: int) -> None:
+    """Brings near what the tiles below will read, an equal share with every tile of a row.
+
+    Processors foresee reading along one line, not in six lines at once: narrow layers, whose tiles are computed
+    faster than memory answers, become a third faster.
+    """
+    if channels > NARROW:
+        return
+    (height, width), (picture, row, column) = sight.size, sight.corner
+    first = (picture * height + row + sight.side) * width + column * STEP
+    for line in range(0, STEP * STEP * channels, LINE):
+        k.prefetch(source, first * channels + line)
+
+
+def _read(
     k: Builder,
     x: Buffer,
     patch: Buffer,
-    size: tuple[Value, Value],
-    corner: Place,
-    side: int,
+    sight: Sight,
     channels: int,
     lanes: int,
     use: Callable[[Buffer, Operand], None],
 ) -> None:
-    """Runs `use(buffer, row)` on `side` × `side` pixels from `corner`: in place, or copied between zeros to `patch`."""
-    (height, width), (picture, y, x0) = size, corner
+    """Runs `use(buffer, row)` on the pixels that are seen: in place, or copied between zeros to `patch`."""
+    (height, width), (picture, y, x0), side = sight.size, sight.corner, sight.side
     inside = (y >= 0) & (x0 >= 0) & (y + side <= height) & (x0 + side <= width)
     with k.when(inside) as branch:
         use(k.offset(x, ((picture * height + y) * width + x0) * channels), width * channels)
@@ -110,41 +171,6 @@ def read_tile(
             with k.otherwise(case):
                 over_lanes(k, side * channels, lanes, lambda c, n: k.store(line, c, k.spread(0.0, lanes), n))
         use(patch, k.constant(side * channels, width.kind))
-
-
-def prefetch_below(k: Builder, source: Buffer, first: Value, column: Value, channels: int) -> None:
-    """Brings near what the tiles below will read, from pixel `first` on, an equal share with every tile of a row.
-
-    Processors foresee reading along one line, not in six lines at once: narrow layers, whose tiles are computed
-    faster than memory answers, become a third faster.
-    """
-    if channels > NARROW:
-        return
-    for line in range(0, STEP * STEP * channels, LINE):
-        k.prefetch(source, (first + column * STEP) * channels + line)
-
-
-def transform_tile(
-    k: Builder,
-    source: Buffer,
-    row: Operand,
-    target: Buffer,
-    point: Operand,
-    side: int,
-    channels: int,
-    lanes: int,
-    transform: Callable[[Sequence[Value]], list[Value]],
-    channel_place: Callable[[Operand], Operand] = lambda c: c,
-) -> None:
-    """Transforms `side` × `side` pixels to 36 points, `point` elements apart; channel c goes to `channel_place(c)`."""
-
-    def vector(c: Operand, count: int) -> None:
-        read = lambda i, j: k.load(source, i * row + j * channels + c, lanes, count)  # noqa: E731
-        for i, values in enumerate(both_axes(side, side, read, transform)):
-            for j, value in enumerate(values):
-                k.store(target, (i * SIDE + j) * point + channel_place(c), value, count)
-
-    over_lanes(k, channels, lanes, vector)
 
 
 def filters_point(channels: int, filters: int, target: Target) -> int:
@@ -294,7 +320,7 @@ class Winograd(KernelSpec):
             count = k.minimum(self.tiles, tiling.count - first)
             with tiling.each(first, count) as (t, place):
                 into = k.offset(v, t * self.channels)
-                input_tile(k, x, patch, tiling, place, into, v_point, self.channels, target.lanes)
+                transform_tile(k, x, patch, tiling.inputs(place), into, v_point, self.channels, target.lanes)
                 self._prefetch(tiling, place, epilogue)
             with k.loop(0, POINTS) as point, k.loop(0, across) as panel:
                 right = k.offset(u, point * u_point + panel * (self.channels * pair))
@@ -313,30 +339,6 @@ class Winograd(KernelSpec):
         for row in range(STEP):
             for line in range(0, STEP * self.filters, LINE):
                 epilogue.prefetch((corner + row * tiling.out_width) * self.filters + line)
-
-
-def input_tile(
-    k: Builder,
-    x: Buffer,
-    patch: Buffer,
-    tiling: Tiling,
-    place: Place,
-    into: Buffer,
-    point: Operand,
-    channels: int,
-    lanes: int,
-    channel_place: Callable[[Operand], Operand] = lambda c: c,
-) -> None:
-    """Transforms the inputs of the tile at `place` to 36 points, `point` elements apart."""
-    picture, row, column = place
-    below = (picture * tiling.height + row - tiling.top + SIDE) * tiling.width
-    prefetch_below(k, x, below, column, channels)
-
-    def transform(source: Buffer, step: Operand) -> None:
-        transform_tile(k, source, step, into, point, SIDE, channels, lanes, input_row, channel_place)
-
-    corner = (picture, row - tiling.top, column - tiling.left)
-    read_tile(k, x, patch, (tiling.height, tiling.width), corner, SIDE, channels, lanes, transform)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ of the tiles, in one thread, so that the bits never depend on the number of thre
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import KernelSpec, over_lanes
 from opsin.kernels.tile import Columns, Tile, over_rows, split
-from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_gradient_row, gradient_row
-from opsin.kernels.winograd import LINE, Place, Tiling, input_tile, prefetch_below, read_tile, transform_tile
+from opsin.kernels.transforms import POINTS, SIDE, both_axes, filter_gradient_row
+from opsin.kernels.winograd import LINE, Tiling, transform_tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16
@@ -50,34 +49,11 @@ class WinogradTiles(KernelSpec):
 
         begin = k.begin * TILES
         first = k.offset(result, begin * self.panel)
-        transform = gradient_tile if self.of_gradient else input_tile
+        sight = tiling.gradients if self.of_gradient else tiling.inputs
         with tiling.each(start + begin, k.minimum(tiling.count, k.end * TILES) - begin) as (t, place):
             into = k.offset(first, t * self.panel)
-            transform(k, source, k.scratch, tiling, place, into, point, self.channels, lanes, panel)
+            transform_tile(k, source, k.scratch, sight(place), into, point, self.channels, lanes, panel)
         return k.kernel()
-
-
-def gradient_tile(
-    k: Builder,
-    g: Buffer,
-    patch: Buffer,
-    tiling: Tiling,
-    place: Place,
-    into: Buffer,
-    point: Operand,
-    channels: int,
-    lanes: int,
-    channel_place: Callable[[Operand], Operand] = lambda c: c,
-) -> None:
-    """Transforms the output's gradient at the tile at `place` to 36 points, `point` elements apart."""
-    picture, row, column = place
-    prefetch_below(k, g, (picture * tiling.out_height + row + STEP) * tiling.out_width, column, channels)
-
-    def transform(source: Buffer, step: Operand) -> None:
-        transform_tile(k, source, step, into, point, STEP, channels, lanes, gradient_row, channel_place)
-
-    size = (tiling.out_height, tiling.out_width)
-    read_tile(k, g, patch, size, place, STEP, channels, lanes, transform)
 
 
 @dataclass(frozen=True)
@@ -194,10 +170,10 @@ class WinogradParts(KernelSpec):
                 count = k.minimum(k.minimum(tiling.count, begin + per) - first, TILES)
                 with tiling.each(first, count) as (t, place):
                     into = k.offset(v, t * self.channels)
-                    input_tile(k, x, patch, tiling, place, into, v_point, self.channels, lanes)
+                    transform_tile(k, x, patch, tiling.inputs(place), into, v_point, self.channels, lanes)
                 with tiling.each(first, count) as (t, place):
                     into = k.offset(z, t * pair)
-                    gradient_tile(k, g, patch, tiling, place, into, z_point, self.filters, lanes, panel)
+                    transform_tile(k, g, patch, tiling.gradients(place), into, z_point, self.filters, lanes, panel)
                 with k.loop(0, POINTS) as point:
                     into = k.offset(du, (part * POINTS + point) * du_point)
                     left, right = k.offset(v, point * v_point), k.offset(z, point * z_point)
