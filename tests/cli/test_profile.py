@@ -82,7 +82,7 @@ def test_the_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     [
         (("--by", "color"), "--by takes layer or kernel, not 'color'"),
         (("--svg", "step.png"), "the picture is an SVG file: call it step.svg instead of step.png"),
-        (("--size", "28"), "--input takes channels, rows and columns"),
+        (("--size", "28"), "--size takes channels, rows and columns"),
     ],
 )
 def test_requests_that_make_no_sense(

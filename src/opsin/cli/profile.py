@@ -48,7 +48,7 @@ def run(
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the picture is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
-    subject = find_subject(what, size, None)
+    subject = find_subject(what, size, None, "--size")
     program = compile(subject.graph if infer else subject.step(), batch, threads, exact=exact)
     found = profile(program, _inputs(program, subject, batch), seconds)
     kind = "prediction" if infer else "training step"

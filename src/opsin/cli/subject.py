@@ -44,11 +44,14 @@ class Subject:
         return nn.training_graph(self.network, self.input_shape, optimizer)
 
 
-def find_subject(what: str, size: str | None, classes: int | None) -> Subject:
-    """A network of the zoo, for pictures of another size and so many classes if that is asked for; or a model file."""
+def find_subject(what: str, size: str | None, classes: int | None, option: str = "--input") -> Subject:
+    """A network of the zoo, for pictures of another size and so many classes if that is asked for; or a model file.
+
+    `option` is what the command calls the size.
+    """
     if what in zoo.names():
         entry = zoo.find(what)
-        network, shape = entry(classes), entry.input_shape if size is None else _shape(size)
+        network, shape = entry(classes), entry.input_shape if size is None else _shape(size, option)
         try:
             return Subject(what, nn.trace(network, shape), nn.layer_kinds(network), network=network)
         except ShapeError as error:
@@ -61,20 +64,21 @@ def find_subject(what: str, size: str | None, classes: int | None) -> Subject:
         except UsageError as error:
             raise UsageError(f"{what} is no model file, and {error}") from None
     if size is not None or classes is not None:
+        asked = "--input and --classes go" if option == "--input" else f"{option} goes"
         raise UsageError(
             f"{what} is a model, whose size of pictures and classes are what it was trained with; "
-            "--input and --classes go with the name of a network"
+            f"{asked} with the name of a network"
         )
     model = open_model(what)
     return Subject(f"{what} ({model.network})", model.graph, model.layers, model)
 
 
-def _shape(text: str) -> nn.PictureShape:
+def _shape(text: str, option: str) -> nn.PictureShape:
     """`3x224x224` as numbers."""
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST for part in parts):
         raise UsageError(
-            f"--input takes channels, rows and columns, such as 3x224x224, each from 1 to {LARGEST:,}; not '{text}'"
+            f"{option} takes channels, rows and columns, such as 3x224x224, each from 1 to {LARGEST:,}; not '{text}'"
         )
     channels, rows, columns = map(int, parts)
     return channels, rows, columns

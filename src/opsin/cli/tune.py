@@ -22,7 +22,8 @@ def run(
     what: str, batch: int, size: str | None, infer: bool, threads: int | None, budget: str, forgetting: bool
 ) -> int:
     """Times, prints what came of it, and keeps it where the whole network gets faster by it."""
-    subject, count, seconds = find_subject(what, size, None), threads or default_threads(), parse_seconds(budget)
+    subject = find_subject(what, size, None, "--size")
+    count, seconds = threads or default_threads(), parse_seconds(budget)
     graph = subject.graph if infer else subject.step()
     kind = "prediction" if infer else "training step"
     title = f"{subject.name}, {kind}, {batch} pictures of {show(subject.input_shape)}, {_threads(count)}"
