@@ -137,11 +137,12 @@ class ConvPacked(KernelSpec):
 
         def tile(row: Operand, size: int, number: Operand, right: Buffer, run: Columns) -> None:
             sums = Tile(k, target, size, run)
-            start = k.offset(left, row * self.depth)
+            start, places = k.offset(left, row * self.depth), [at(row + r) for r in range(size)]
+            for place in places if epilogue.reads else ():
+                epilogue.prefetch(place + number * pair)
             with k.loop(0, self.depth) as i:
                 sums.accumulate(lambda r: k.load(start, i + r * self.depth), right, i * pair)
-            for r in range(size):
-                place = at(row + r)
+            for r, place in enumerate(places):
                 for j, width in enumerate(sums.counts()):
                     column = number * pair + j * lanes
                     epilogue.store(sums.value(r, j), place + column, column, width)

@@ -22,21 +22,22 @@ DEPTH = 96
 
 @dataclass(frozen=True)
 class ConvWeightTaps(KernelSpec):
-    """Blocks of `rows` channels of one tap, for one part of the pictures.
+    """Blocks of `rows` channels × `columns` filters of one tap, for one part of the pictures.
 
-    `panel`, which divides `rows`, is how many of them are packed together. Arguments: x (N H W C), g (N OH OW K),
-    result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
-    down, top, left, pictures a part. Blocks: parts × kh × kw × C / rows. Scratch: see `scratch`.
+    `panel`, which divides `rows`, is how many of them are packed together; `columns` divides the filters. Arguments:
+    x (N H W C), g (N OH OW K), result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
+    down, top, left, pictures a part. Blocks: parts × kh × kw × C / rows × K / columns. Scratch: see `scratch`.
     """
 
     window: Window
     filters: int
     rows: int
     panel: int
+    columns: int
 
     def scratch(self, target: Target) -> int:
         """Float32 elements of scratch memory: `DEPTH` pixels of both operands."""
-        return DEPTH * (self.rows + padded(self.filters, 2 * target.lanes)) + target.lanes
+        return DEPTH * (self.rows + padded(self.columns, 2 * target.lanes)) + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_weight_taps")
@@ -46,18 +47,20 @@ class ConvWeightTaps(KernelSpec):
             k.index, names
         )
         window = self.window
-        shares = window.channels // self.rows
+        across, shares = self.filters // self.columns, window.channels // self.rows
         with k.loop(k.begin, k.end) as block:
-            share, tap = block % shares, block // shares
+            first, share, tap = block % across * self.columns, block // across % shares, block // (across * shares)
             s, r = tap % window.width, tap // window.width % kernel
             part = tap // (window.width * kernel)
-            into = k.offset(result, (tap * window.channels + share * self.rows) * self.filters)
+            into = k.offset(result, (tap * window.channels + share * self.rows) * self.filters + first)
             zero = k.spread(0.0, target.lanes)
-            over_lanes(k, self.rows * self.filters, target.lanes, lambda i, n: k.store(into, i, zero, n))
+            with k.loop(0, self.rows) as row:
+                line = k.offset(into, row * self.filters)
+                over_lanes(k, self.columns, target.lanes, lambda i, n: k.store(line, i, zero, n))
             y, x0 = r * dilation - top, s * window.dilation - left
             rows = _range(k, y, stride, height, out_height)
             columns = _range(k, x0, k.constant(window.stride, s.kind), width, out_width)
-            packed = _Packed(k, self, target, k.offset(x, share * self.rows), g, into)
+            packed = _Packed(k, self, target, k.offset(x, share * self.rows), k.offset(g, first), into)
             with (
                 k.loop(part * pictures, k.minimum(number, (part + 1) * pictures)) as n,
                 k.loop(*rows) as row,
@@ -94,7 +97,7 @@ class _Packed:
                 share, into = k.offset(gradient, number * pair), k.offset(right, number * (DEPTH * pair))
                 run(k, columns.width(lanes), lanes, share, into)
 
-            over_panels(k, spec.filters, lanes, spread)
+            over_panels(k, spec.columns, lanes, spread)
             self.count.set(p + 1)
             with k.when(p + 1 >= DEPTH):
                 self._multiply(k.constant(DEPTH, p.kind))
@@ -116,14 +119,14 @@ class _Packed:
                 left = k.offset(self.left, first * DEPTH)
 
                 def tile(at: Operand, size: int) -> None:
-                    sums = Tile(k, target, size, run)
+                    sums, place = Tile(k, target, size, run), (first + at) * spec.filters + number * pair
                     with k.loop(0, count) as p:
                         sums.accumulate(lambda i: k.load(left, p * spec.panel + at + i), right, p * pair)
-                    sums.put(self.into, (first + at) * spec.filters + number * pair, spec.filters, add=True)
+                    sums.put(self.into, place, spec.filters, add=True)
 
                 over_rows(k, split(spec.panel, (target.registers - 3) // 2), tile)
 
-        over_panels(k, spec.filters, target.lanes, across)
+        over_panels(k, spec.columns, target.lanes, across)
 
 
 def run(k: Builder, count: int, lanes: int, source: Buffer, into: Buffer) -> None:

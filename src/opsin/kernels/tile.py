@@ -125,6 +125,11 @@ class BoundEpilogue:
     operands: list[Buffer]
     results: list[Buffer]
 
+    @property
+    def reads(self) -> bool:
+        """Whether `store` reads arrays like the output."""
+        return "same" in self.epilogue.operands
+
     def prefetch(self, at: Operand) -> None:
         """Brings near what `store` will read and write at element `at` of the output."""
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):

@@ -23,10 +23,10 @@ TAPS = 48
 """Input channels from which on a weight gradient of several taps, which all pack the same pixels, goes tap by tap."""
 PIXELS = 48
 """Output pixels of a block: each packed weight read is used for so many."""
-ROWS, PANEL = 128, 48
+ROWS, PANEL = 256, 48
 """Most channels that a block of a weight gradient owns, and that it packs together."""
-SUMS = 64 * 1024
-"""Elements that such a block sums up: half a second-level cache."""
+SUMS = 32 * 1024
+"""Elements that such a block sums up: a quarter of a second-level cache, which holds what is multiplied, too."""
 
 
 def suits(geometry: Geometry) -> bool:
@@ -121,8 +121,9 @@ def _convolve(
 def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:
     """Partial gradients, parts × elements: one part, or several where one would make too few blocks."""
     kernel, channels, count = geometry.kernel, geometry.window.channels, x.shape[0]
-    rows = divisor(channels, max(1, min(ROWS, SUMS // geometry.filters)))
-    blocks = kernel[0] * kernel[1] * (channels // rows)
+    rows = divisor(channels, ROWS)
+    columns = _share(geometry.filters, SUMS // rows, 2 * lower.target.lanes)
+    blocks = kernel[0] * kernel[1] * (channels // rows) * (geometry.filters // columns)
     pictures = -(-count // min(count, max(1, PARALLEL // blocks)))
     parts = -(-count // pictures)
     size = kernel[0] * kernel[1] * channels * geometry.filters
@@ -130,6 +131,11 @@ def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs:
     partial = lower.new(shape, row_major(2))
     words = [count, geometry.height, geometry.width, *geometry.out, kernel[0], geometry.stride[0]]
     words += [geometry.dilation[0], geometry.top, geometry.left, pictures]
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, PANEL))
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, PANEL), columns)
     lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, spec.scratch(lower.target), macs)
     return partial
+
+
+def _share(filters: int, most: int, panel: int) -> int:
+    """The filters of a block: whole panels, if they come out even."""
+    return panel * divisor(filters // panel, max(1, most // panel)) if filters % panel == 0 else filters
