@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from opsin.kernels.conv import Window
 from opsin.kernels.panels import over_panels, panels
-from opsin.kernels.spec import KernelSpec, each, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, each, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile, over_rows, split
 from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
 
@@ -30,7 +30,8 @@ class ConvPacked(KernelSpec):
     Arguments: x (N H W C), u (the weights kh kw C × K of `PackPanels`); H, W, OH, OW, stride and dilation down, top,
     left, count (N · OH · OW); where `spread`, the distances in the epilogue's arrays between pictures, rows and
     columns of the output; the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels, for one of
-    `shares` shares of the panels, which go fastest. Scratch: see `scratch`.
+    `shares` shares of the panels, which go fastest. `ahead`: pixels of the next block, where they need no copy, are
+    brought near during this one. Scratch: see `scratch`.
     """
 
     window: Window
@@ -40,6 +41,7 @@ class ConvPacked(KernelSpec):
     copies: bool
     spread: bool = False
     shares: int = 1
+    ahead: bool = False
     epilogue: Epilogue = PLAIN
 
     @property
@@ -120,6 +122,15 @@ class ConvPacked(KernelSpec):
             with k.otherwise(case):
                 over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
 
+    def _prefetch(self, k: Builder, start: Buffer, rows: int, panel: Operand, panels: int) -> None:
+        """Brings near the next block's pixels at the place of this tile's `rows`: a share with every panel.
+
+        A tile reads its rows side by side, which processors do not foresee as they do a single line.
+        """
+        share = -(-rows * self.depth // (LINE * panels))
+        for line in range(share):
+            k.prefetch(start, self.pixels * self.depth + (panel * share + line) * LINE)
+
     def _multiply(
         self,
         k: Builder,
@@ -140,6 +151,8 @@ class ConvPacked(KernelSpec):
             start, places = k.offset(left, row * self.depth), [at(row + r) for r in range(size)]
             for place in places if epilogue.reads else ():
                 epilogue.prefetch(place + number * pair)
+            if self.ahead:
+                self._prefetch(k, start, size, number, panels(self.filters, target))
             with k.loop(0, self.depth) as i:
                 sums.accumulate(lambda r: k.load(start, i + r * self.depth), right, i * pair)
             for r, place in enumerate(places):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
+LINE = 16
+"""Elements of a cache line, in which memory comes."""
+
 
 @dataclass(frozen=True)
 class KernelSpec:

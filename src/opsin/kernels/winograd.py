@@ -7,6 +7,8 @@ times as coarsely as by direct summation.
 
 Tiles are handled in blocks: inputs are transformed into scratch memory, multiplied there with the
 register tile, and the sums transformed back, all before the next block, so that they stay in cache.
+The 36 numbers of a transform are written far apart; a cache line lies between the points, as distances
+that are a power of two would all fall into the same few places of a cache.
 """
 
 from __future__ import annotations
@@ -17,14 +19,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from opsin.kernels.panels import panels
-from opsin.kernels.spec import KernelSpec, clear, copy, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, clear, copy, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
 from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, gradient_row, input_row, output_row
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
-LINE = 16
-"""Elements of a cache line, left between the points: the 36 numbers of a transform are written far apart, and
-distances that are a power of two would all fall into the same few places of a cache."""
 Place: TypeAlias = "tuple[Value, Value, Value]"
 """Picture, first output row, first output column of a tile."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opsin.kernels.panels import over_panels, padded
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, over_lanes
 from opsin.kernels.tile import Columns, Tile, over_rows, split
 from opsin.kernels.transforms import POINTS, SIDE, both_axes, filter_gradient_row
-from opsin.kernels.winograd import LINE, Tiling, transform_tile
+from opsin.kernels.winograd import Tiling, transform_tile
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16

@@ -23,6 +23,8 @@ TAPS = 48
 """Input channels from which on a weight gradient of several taps, which all pack the same pixels, goes tap by tap."""
 PIXELS = 48
 """Output pixels of a block: each packed weight read is used for so many."""
+FAR = 2**20
+"""Elements of an array of which most come from beyond the caches of one core, when it is read again."""
 ROWS, PANEL = 256, 48
 """Most channels that a block of a weight gradient owns, and that it packs together."""
 SUMS = 32 * 1024
@@ -101,8 +103,9 @@ def _convolve(
     pixels = -(-count // -(-count // PIXELS))
     blocks = -(-count // pixels)
     shares = min(panels(geometry.filters, lower.target), -(-PARALLEL // blocks))
+    ahead = in_place and count * depth > FAR
     spec = ConvPacked(
-        window, kernel[0], geometry.filters, pixels, not in_place, place is not None, shares, tail.epilogue
+        window, kernel[0], geometry.filters, pixels, not in_place, place is not None, shares, ahead, tail.epilogue
     )
     words = [geometry.height, geometry.width, *out, geometry.stride[0], geometry.dilation[0]]
     arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count]

@@ -8,9 +8,9 @@ from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import padded, panels
+from opsin.kernels.spec import LINE
 from opsin.kernels.transforms import POINTS, STEP
 from opsin.kernels.winograd import (
-    LINE,
     Winograd,
     WinogradFilters,
     WinogradOutputs,
