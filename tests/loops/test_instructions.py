@@ -204,6 +204,23 @@ def test_spread_and_constants(target: Target) -> None:
 
 
 @each_row
+def test_shuffle_picks_lanes_of_both(target: Target) -> None:
+    lanes = target.lanes
+    k = Builder("shuffle")
+    x, y, z = k.buffer("x"), k.buffer("y"), k.buffer("z", I32)
+    a, b = k.load(x, 0, lanes), k.load(x, lanes, lanes)
+    picks = [(3 * i + 1) % (2 * lanes) for i in range(lanes)]
+    k.store(y, 0, k.shuffle(a, b, picks))
+    k.store(y, lanes, k.shuffle(b, b, list(reversed(range(lanes)))))
+    numbers = k.lane_numbers(lanes)
+    k.store(z, 0, k.shuffle(numbers, numbers, [0] * lanes))
+    values, zeros = np.arange(2 * lanes, dtype=np.float32), np.zeros(2 * lanes, np.float32)
+    _, found, whole = agree(k.kernel(), [values, zeros, np.ones(lanes, np.int32)], target)
+    assert found.tolist() == [*picks, *reversed(range(lanes, 2 * lanes))]
+    assert whole.tolist() == [0] * lanes
+
+
+@each_row
 def test_whole_numbers_of_64_bits(target: Target) -> None:
     """Kernel arguments and addresses: arithmetic beyond 32 bits, and division towards zero."""
     k = Builder("indices")

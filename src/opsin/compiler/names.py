@@ -12,6 +12,7 @@ NAMES = {
     "ConvPacked": "packed",
     "ConvWeightTaps": "packed, by taps",
     "PackPanels": "packing of weights",
+    "PackTurned": "packing of weights",
     "Winograd": "Winograd F(4×4, 3×3)",
     "WinogradFilters": "Winograd: weights",
     "WinogradTiles": "Winograd: tiles",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, turn
 from opsin.kernels.tile import Columns
 from opsin.loops import Builder, Kernel, Operand, Target, Value
 
@@ -69,6 +69,48 @@ class PackPanels(KernelSpec):
                     at = i * self.columns + number * pair + j * lanes
                     value = k.load(w, at, lanes, count) if count else k.spread(0.0, lanes)
                     k.store(u, (number * depth + i) * pair + j * lanes, value)
+
+        pack((lanes, lanes), k.begin, k.minimum(k.end, whole))
+        left = self.columns - whole * pair
+        if left:
+            pack((min(left, lanes), max(0, left - lanes)), k.maximum(k.begin, whole), k.end)
+        return k.kernel()
+
+
+@dataclass(frozen=True)
+class PackTurned(KernelSpec):
+    """As `PackPanels`, where memory has column after column: u[p, (r, s, i), j] = w[p · width + j, r, s, i].
+
+    Arguments: w; u (panels × kh kw depth × two vectors); kh, kw, depth; the distances in w between columns, rows and
+    columns of the kernel, elements i being contiguous. A block is one panel.
+    """
+
+    columns: int
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("pack_turned")
+        w, u = k.buffer("w"), k.buffer("u")
+        height, width, depth = (k.index(name) for name in ("kh", "kw", "depth"))
+        step, down, across = (k.index(name) for name in ("step", "down", "across"))
+        lanes = target.lanes
+        pair, whole = 2 * lanes, self.columns // (2 * lanes)
+
+        def pack(counts: tuple[int, int], start: Value, stop: Value) -> None:
+            with k.loop(start, stop) as number, k.loop(0, height) as r, k.loop(0, width) as s:
+                source = k.offset(w, number * pair * step + r * down + s * across)
+                into = k.offset(u, ((number * height + r) * width + s) * depth * pair)
+                full = depth // lanes * lanes
+                with k.loop(0, full, lanes) as i:
+                    for j, count in enumerate(counts):
+                        rows = [k.load(source, (j * lanes + n) * step + i, lanes) for n in range(count)]
+                        rows += [k.spread(0.0, lanes)] * (lanes - count)
+                        for n, value in enumerate(turn(k, rows)):
+                            k.store(into, (i + n) * pair + j * lanes, value)
+                with k.loop(full, depth) as i:
+                    for n in range(pair):
+                        there = n % lanes < counts[n // lanes]
+                        value = k.load(source, n * step + i) if there else k.spread(0.0, 1)
+                        k.store(into, i * pair + n, value)
 
         pack((lanes, lanes), k.begin, k.minimum(k.end, whole))
         left = self.columns - whole * pair

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
@@ -63,3 +63,33 @@ def copy(k: Builder, source: Buffer, target: Buffer, start: Operand, stop: Value
 def clear(k: Builder, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
     """Zeros from `start` up to `stop`."""
     over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.spread(0.0, n)))
+
+
+def turn(k: Builder, square: Sequence[Value]) -> list[Value]:
+    """As many vectors as each has lanes (a power of two from 4 on), rows becoming columns, in log₂ rounds of shuffles.
+
+    Quarters of 4 × 4 are turned as SSE does it, the pairs of a pair's rows interleaved first; then they change places.
+    """
+    lanes = len(square)
+    groups = range(0, lanes, 4)
+
+    def zip_pairs(a: Value, b: Value, low: Sequence[int]) -> list[Value]:
+        """Of every group of four lanes, `low` of both, and those beside."""
+        picks = [at + i for at in groups for i in low]
+        return [k.shuffle(a, b, picks), k.shuffle(a, b, [pick + 2 for pick in picks])]
+
+    rows = list(square)
+    for at in groups:
+        first, second = (zip_pairs(rows[at + i], rows[at + i + 1], (0, lanes, 1, lanes + 1)) for i in (0, 2))
+        for half in (0, 1):
+            turned = zip_pairs(first[half], second[half], (0, 1, lanes, lanes + 1))
+            rows[at + 2 * half : at + 2 * half + 2] = turned
+    distance = 4
+    while distance < lanes:
+        for i in (i for i in range(lanes) if not i & distance):
+            a, b = rows[i], rows[i + distance]
+            kept = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
+            rows[i] = k.shuffle(a, b, kept)
+            rows[i + distance] = k.shuffle(a, b, [pick + distance for pick in kept])
+        distance *= 2
+    return rows

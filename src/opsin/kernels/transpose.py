@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, turn
 from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 
@@ -37,14 +37,13 @@ class Transpose(KernelSpec):
                 places = [place + index * stride[d] for place, stride in zip(places, strides, strict=True)]
             source, result = k.offset(x, places[0]), k.offset(y, places[1])
             count = k.minimum(self.ROWS, rows - first)
-            whole = columns // target.lanes * target.lanes
-            with k.loop(0, whole, target.lanes) as column:
-                self._square(k, target.lanes, source, result, column, target.lanes, count, x_step, y_step)
-            with k.loop(whole, columns) as column:
-                self._square(k, target.lanes, source, result, column, 1, count, x_step, y_step)
+            for size in (target.lanes, 1):
+                begin = 0 if size > 1 else columns // target.lanes * target.lanes
+                with k.loop(begin, columns - (size - 1), size) as column:
+                    self._strip(k, target.lanes, source, result, column, size, count, x_step, y_step)
         return k.kernel()
 
-    def _square(
+    def _strip(
         self,
         k: Builder,
         lanes: int,
@@ -59,9 +58,13 @@ class Transpose(KernelSpec):
         """`columns` columns of a block."""
         whole = rows // lanes * lanes
         with k.loop(0, whole, lanes) as i:
-            for j in range(columns):
-                value = k.load(source, (column + j) * x_step + i, lanes)
-                k.store(result, i * y_step + (column + j), value, stride=y_step)
+            read = [k.load(source, (column + j) * x_step + i, lanes) for j in range(columns)]
+            if columns == lanes:
+                for row, value in enumerate(turn(k, read)):
+                    k.store(result, (i + row) * y_step + column, value)
+            else:
+                for j, value in enumerate(read):
+                    k.store(result, i * y_step + (column + j), value, stride=y_step)
         with k.loop(whole, rows) as i:
             for j in range(columns):
                 k.store(result, i * y_step + (column + j), k.load(source, (column + j) * x_step + i))

@@ -220,6 +220,10 @@ class Builder:
         """`0, 1, …, lanes - 1` as i32."""
         return self.emit("lanes", Kind(I32, lanes), ())
 
+    def shuffle(self, a: Value, b: Value, picks: Sequence[int]) -> Value:
+        """A lane for each of `picks`, out of the lanes of `a`, counted from 0, and then of `b`."""
+        return self.emit("shuffle", Kind(a.kind.element, len(picks)), (a, b), tuple(picks))
+
     def fold(self, name: str, a: Value) -> Value:
         """The lanes of `a` combined by `add` or `max`: first half with second half, until one is left."""
         return self.emit("fold", Kind(a.kind.element), (a,), name)

@@ -146,6 +146,9 @@ class Interpreter:
     def _do_lanes(self, item: Instruction) -> None:
         self.values[item.result] = np.arange(item.result.kind.lanes, dtype=np.int32)
 
+    def _do_shuffle(self, item: Instruction) -> None:
+        self.values[item.result] = np.concatenate([self.values[v] for v in item.operands])[list(item.data)]
+
     def _do_fold(self, item: Instruction) -> None:
         value = self.values[item.operands[0]]
         while value.size > 1:

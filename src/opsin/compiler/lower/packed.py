@@ -12,7 +12,7 @@ from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.panels import PackPanels, panels
+from opsin.kernels.panels import PackPanels, PackTurned, panels
 
 FILTERS = 32
 """Filters from which on copying the pixels under a window costs little beside multiplying them."""
@@ -48,8 +48,8 @@ def suits_taps(geometry: Geometry) -> bool:
 
 
 def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward. `w` is dense in the order kh kw C K."""
-    _convolve(lower, x, w, geometry, tail, macs)
+    """Forward, w (K C kh kw)."""
+    _convolve(lower, x, w.transposed((2, 3, 1, 0)), geometry, tail, macs)
 
 
 def spread(
@@ -73,7 +73,7 @@ def spread(
             margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
             inverse = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
             geometry = Geometry(y.shape, w.shape[1], kernel, out, inverse)
-            turned = lower.copy(own.flipped((2, 3)).transposed((2, 3, 0, 1)), row_major(4)) if prod(kernel) else None
+            turned = own.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
             place = (0, 0, row, column), (1, 1, down, across)
             share = macs * prod(kernel) // taps
             _convolve(lower, y, turned, geometry, tail, share, place)
@@ -88,15 +88,10 @@ def _convolve(
     macs: int,
     place: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
 ) -> None:
-    """`place` says where in the tail's arrays the outputs go: starts and steps; no `w` is a kernel without taps."""
+    """w (kh kw C K); none is a kernel without taps. `place`: where in the tail's arrays outputs go, starts and steps."""
     kernel, window, out = geometry.kernel, geometry.window, geometry.out
     depth = kernel[0] * kernel[1] * window.channels
-    u = x
-    if w is not None:
-        pack = panels(geometry.filters, lower.target)
-        size = pack * depth * 2 * lower.target.lanes
-        u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
-        lower.free(PackPanels(geometry.filters), [w, u, depth], [w], [u], pack)
+    u = x if w is None else _panels(lower, w)
     count = x.shape[0] * out[0] * out[1]
     in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.padded and geometry.top == 0
     in_place = (in_place and out == (geometry.height, geometry.width)) or not depth
@@ -119,6 +114,21 @@ def _convolve(
             arguments.append(view.sliced(starts, view.shape, steps) if kind == "same" else view)
     reads = [x, u, *tail.own, *tail.shared]
     lower.free(spec, arguments, reads, tail.results, blocks * shares, spec.scratch(lower.target), macs)
+
+
+def _panels(lower: Lowering, w: View) -> View:
+    """Weights w (kh kw C K), lying in memory as they may, in panels of K."""
+    height, width, channels, filters = w.shape
+    blocks, depth = panels(filters, lower.target), height * width * channels
+    size = blocks * depth * 2 * lower.target.lanes
+    u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
+    down, across, inner, step = w.strides
+    if inner == 1 and step != 1:
+        lower.free(PackTurned(filters), [w, u, height, width, channels, step, down, across], [w], [u], blocks)
+    else:
+        dense = w if w.is_dense((0, 1, 2, 3)) else lower.copy(w, row_major(4))
+        lower.free(PackPanels(filters), [dense, u, depth], [dense], [u], blocks)
+    return u
 
 
 def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:

@@ -20,7 +20,8 @@ PARTIAL = 16 * 1024 * 1024
 
 
 def direct(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, or the input gradient with a turned kernel, picture by picture. `w` is dense in `FILTERS`."""
+    """Forward, or the input gradient with a turned kernel, picture by picture."""
+    w = lower.dense(w, FILTERS)
     rows, blocks, scratch = geometry.block(x.shape[0])
     spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
     arguments: list[Argument] = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
@@ -43,7 +44,7 @@ def conv2d(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], pl
         return
     problem, way = decide(lower, node)
     x = lower.picture(node.inputs[0])
-    w = lower.dense(lower.view(node.inputs[1]), FILTERS)
+    w = lower.view(node.inputs[1])
     tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
     CONVOLVE[way](lower, x, w, problem.geometry, tail, problem.macs)
 
@@ -78,7 +79,9 @@ def _spread(lower: Lowering, y: View, stride: tuple[int, int]) -> View:
 
 
 def _turned(lower: Lowering, w: View, groups: int) -> View:
-    """K × C/g × kh × kw → C × K/g × kh × kw, turned by 180°, dense as weights are."""
+    """K × C/g × kh × kw → C × K/g × kh × kw, turned by 180°; of several groups, dense as weights are."""
+    if groups == 1:
+        return w.flipped((2, 3)).transposed((1, 0, 2, 3))
     filters, channels, kh, kw = w.shape
     k, c, r, s = w.strides
     own = filters // groups

@@ -78,7 +78,7 @@ def _words(geometry: Geometry, count: int) -> list[int]:
 
 
 def by_blocks(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, or the input gradient with a turned kernel, some tiles at a time. `w` is dense in `FILTERS`."""
+    """Forward, or the input gradient with a turned kernel, some tiles at a time."""
     filters, channels = w.shape[:2]
     u = _filters(lower, w)
     down, across = tiles(geometry)
@@ -112,6 +112,7 @@ def by_points(lower: Lowering, x: View, w: View, geometry: Geometry, tail: Bound
 def _filters(lower: Lowering, w: View) -> View:
     """The transformed weights, in panels."""
     filters, channels = w.shape[:2]
+    w = lower.dense(w, FILTERS)
     u = _points(panels(filters, lower.target) * 2 * lower.target.lanes * channels)
     lower.free(WinogradFilters(channels, filters), [w, u], [w], [u], channels)
     return u

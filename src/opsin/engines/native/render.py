@@ -219,6 +219,11 @@ class Renderer:
         zeros = f"<{kind.lanes} x i32> zeroinitializer"
         self.assign(item.result, f"shufflevector {vector} {first}, {vector} poison, {zeros}")
 
+    def do_shuffle(self, item: Instruction) -> None:
+        a, b = map(self.typed, item.operands)
+        picks = ", ".join(f"i32 {pick}" for pick in item.data)
+        self.assign(item.result, f"shufflevector {a}, {b}, <{len(item.data)} x i32> <{picks}>")
+
     def do_lanes(self, item: Instruction) -> None:
         lanes = item.result.kind.lanes
         self.names[item.result] = "<" + ", ".join(f"i32 {i}" for i in range(lanes)) + ">" if lanes > 1 else "0"
