@@ -30,6 +30,20 @@ def test_logits_of_any_number_of_pictures(count: int) -> None:
     np.testing.assert_allclose(model.logits(pictures(count)), expected_logits(model, pictures(count)), atol=1e-4)
 
 
+def test_a_mirrored_model_answers_with_the_mean_of_both_images(tmp_path: Path) -> None:
+    model, given = small_model(), pictures(17)
+    model.mirrored = True
+    plain = expected_logits(model, given)
+    both = (plain + expected_logits(model, given[..., ::-1])) / 2
+    assert np.abs(both - plain).max() > 0.01
+    np.testing.assert_allclose(model.logits(given), both, atol=1e-4)
+    model.save(tmp_path / "a.opsin")
+    again = load(tmp_path / "a.opsin", engine=reference)
+    assert again.mirrored
+    assert again.check() == 0
+    assert not small_model().mirrored
+
+
 def test_no_pictures_have_no_logits() -> None:
     assert small_model().logits(pictures(0)).shape == (0, 3)
     assert small_model().predict([]) == []

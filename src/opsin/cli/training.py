@@ -43,6 +43,7 @@ class Options:
     report: bool = True
     tensorboard: bool = False
     threads: int | None = None
+    mirrored: bool = False
     exact: bool = False
     cache_size: str = "5GB"
     plan_only: bool = False
@@ -118,6 +119,12 @@ Ema = Annotated[
 Smoothing = Annotated[
     float | None,
     typer.Option(metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=PLAN),
+]
+Mirrored = Annotated[
+    bool,
+    typer.Option(
+        "--mirrored", help="Answer with the mean over a picture and its mirror image.", rich_help_panel=PLAN
+    ),
 ]
 ClassWeights = Annotated[
     bool | None,
@@ -200,6 +207,7 @@ def train(
     augment: Augment = None,
     ema: Ema = None,
     smoothing: Smoothing = None,
+    mirrored: Mirrored = False,
     class_weights: ClassWeights = None,
     patience: Patience = None,
     run: Run = None,

@@ -37,7 +37,7 @@ class ImageClassifier(Parameters):
     `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
     parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
     weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
-    "light", "strong"), `ema`, `smoothing`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in bytes),
+    "light", "strong"), `ema`, `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in bytes),
     `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or (channels,
     height, width). `verbose` prints a line an epoch.
 
@@ -68,6 +68,7 @@ class ImageClassifier(Parameters):
         augment: str | None = None,
         ema: float | None = None,
         smoothing: float | None = None,
+        mirrored: bool = False,
         class_weights: bool | None = None,
         patience: int | None = None,
         budget: float | None = None,
@@ -86,6 +87,7 @@ class ImageClassifier(Parameters):
         self.augment = augment
         self.ema = ema
         self.smoothing = smoothing
+        self.mirrored = mirrored
         self.class_weights = class_weights
         self.patience = patience
         self.budget = budget
@@ -128,7 +130,7 @@ class ImageClassifier(Parameters):
             network=self.network if isinstance(self.network, str) else None, pretrained=self.pretrained,
             size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
             augment=self.augment, ema=self.ema, smoothing=self.smoothing, class_weights=self.class_weights,
-            patience=self.patience, seed=int(seed), threads=self.threads,
+            patience=self.patience, mirrored=self.mirrored, seed=int(seed), threads=self.threads,
             budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ from opsin.training import Plan, Recipe, choose
 from opsin.training.facts import Facts
 from opsin.training.wishes import Outline, Wishes
 
-OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads", "exact")
+OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads", "mirrored", "exact")
 """What can be asked for a network of one's own."""
 
 
@@ -131,5 +131,5 @@ def plan_for(made: Material, network: nn.Layer | None, spent: float) -> tuple[Pl
     recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
     plan = recipe.plan(type(network).__name__, len(made.data.train))
     stage = replace(plan.stages[0], augment=wishes.augment or plan.stages[0].augment)
-    plan = replace(plan, stages=(stage,), exact=wishes.exact)
+    plan = replace(plan, stages=(stage,), mirrored=wishes.mirrored, exact=wishes.exact)
     return plan, wishes.budget - spent if wishes.budget else None

@@ -46,6 +46,7 @@ class Model:
 
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
+    A `mirrored` model looks at a picture and at its mirror image, and answers with the mean of both logits.
     """
 
     network: str
@@ -60,6 +61,7 @@ class Model:
     engine: Engine = compile_native
     threads: int | None = None
     calibration: Calibration | None = None
+    mirrored: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
@@ -84,7 +86,7 @@ class Model:
         return fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The network's output for uint8 N×C×H×W: float32 N×classes."""
+        """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
             raise DataError(
                 f"{self.name} takes uint8 pictures of {show(self.preprocessing.shape)}, "
@@ -102,8 +104,12 @@ class Model:
             program.load_state(self.state)
             self._programs[batch] = program
         full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
-        outputs = self._programs[batch].run(pictures=self.preprocessing.apply(full))
-        return outputs["logits"][: len(pixels)]
+        pictures, program = self.preprocessing.apply(full), self._programs[batch]
+        logits = program.run(pictures=pictures)["logits"][: len(pixels)]
+        if not self.mirrored:
+            return logits
+        image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
+        return (logits + image) / 2
 
     def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
         """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""
@@ -176,6 +182,7 @@ class Model:
             "preprocessing": self.preprocessing.to_data(),
             "labels": list(self.labels),
             "training": self.record,
+            "mirrored": self.mirrored,
         }
         if self.calibration:
             description["calibration"] = self.calibration.to_data()
@@ -193,6 +200,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         network, record = str(description["network"]), dict(description["training"])
         calibration = Calibration.from_data(description["calibration"]) if "calibration" in description else None
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
+        mirrored = bool(description.get("mirrored", False))
         goldens = tensors.pop("golden.pictures"), tensors.pop("golden.logits")
         _check(graph, tensors, preprocessing, labels)
         if goldens[1].shape != (len(goldens[0]), len(labels)):
@@ -202,8 +210,9 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
     return Model(
-        network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads, calibration
-    )
+        network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
+        calibration, mirrored,
+    )  # fmt: skip
 
 
 def _check(

@@ -126,6 +126,7 @@ def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0, 
         smoothing=plan.smoothing if wishes.smoothing is None else wishes.smoothing,
         class_weights=balanced_weights(data.train.counts()) if weights else None,
         patience=wishes.patience or plan.patience,
+        mirrored=wishes.mirrored,
         exact=wishes.exact,
         choices=budget.ways.choices,
     )

@@ -87,7 +87,7 @@ class Training:
         engine = engine_of(plan, engine)
         self.model = Model(
             plan.network, graph, {}, preparation(plan, data), data.classes,
-            nn.layer_kinds(layer), engine=engine, threads=threads,
+            nn.layer_kinds(layer), engine=engine, threads=threads, mirrored=plan.mirrored,
         )  # fmt: skip
         self.setting = Setting(plan, data, layer, self.model, engine, threads)
         self.warnings = list(warnings)

@@ -63,7 +63,8 @@ class Plan:
     keeps the data's own. `momentum` and `nesterov` (Nesterov's rule for it) are for SGD alone. `smoothing` is the share
     of each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
     that becomes the model (0: the parameters themselves do), `class_weights` one weight a class. `patience`: training
-    ends after so many epochs of a stage without a better result on validation, and the best model is kept. `exact`: no
+    ends after so many epochs of a stage without a better result on validation, and the best model is kept. `mirrored`:
+    the model answers with the mean over a picture and its mirror image, which takes twice as long. `exact`: no
     algorithm with Winograd's rounding; `choices`: convolutions that go another way than the model's (see
     `compiler.lower.ways`), as was timed when the plan was made. Raises `UsageError` for a value that makes no sense.
     """
@@ -82,6 +83,7 @@ class Plan:
     ema: float = 0.0
     class_weights: tuple[float, ...] | None = None
     patience: int | None = None
+    mirrored: bool = False
     exact: bool = False
     choices: Mapping[str, str] = field(default_factory=dict, hash=False)
 

@@ -35,7 +35,7 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
     while wishes.batch is None and batch // 2 >= SMALLEST_BATCH:
         batches.append(batch := batch // 2)
     batch, step, memory = batch_that_fits(batches, cost, wishes, data)
-    epoch = len(data.train) * step.seconds + evaluating(data, step.seconds / 3)
+    epoch = len(data.train) * step.seconds + evaluating(data, wishes.looks * step.seconds / 3)
     affordable, epochs = floor(budget.left / epoch), plan.stages[0].epochs
     if wishes.epochs is not None and not budget.asked:
         affordable = epochs

@@ -100,7 +100,7 @@ class _Fitting:
     def head(self) -> Part:
         """The last layer on its own. Raises `UsageError` where there is no time for a look at every picture."""
         pictures, look, left = len(self.data.train), self.look.seconds, self.budget.left
-        fixed = evaluating(self.data, look) + len(self.data.test) * look
+        fixed = (evaluating(self.data, look) + len(self.data.test) * look) * self.wishes.looks
         if pictures * look + fixed > left:
             raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
         views = max(1, min(self._most_views(), int(VIEWING * left / (pictures * look))))
@@ -128,7 +128,7 @@ class _Fitting:
         batch, step, memory = batch_that_fits(
             self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
         )
-        epoch = len(data.train) * step.seconds + evaluating(data, self.look.seconds)
+        epoch = len(data.train) * step.seconds + evaluating(data, wishes.looks * self.look.seconds)
         affordable = floor((left - step.compiling) / epoch)
         if asked is not None and self.budget.asked and affordable < asked:
             most = self._most_views() * len(data.train) * self.look.seconds  # with more time there are more views

@@ -32,6 +32,7 @@ class Wishes:
     budget: float | None = None
     memory: float | None = None
     threads: int | None = None
+    mirrored: bool = False
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -42,6 +43,11 @@ class Wishes:
 
     def _given(self, *names: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def looks(self) -> int:
+        """How often the model looks at a picture to answer."""
+        return 2 if self.mirrored else 1
 
     @property
     def seconds(self) -> float:
