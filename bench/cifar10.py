@@ -1,6 +1,7 @@
 """CIFAR-10 as `opsin train` learns it: accuracy over minutes, and PyTorch doing the same beside it.
 
-    python bench/cifar10.py DATA --out FOLDER [--budget 15min | --epochs N] [--everything] [--seed 0] [--threads N]
+    python bench/cifar10.py DATA --out FOLDER [--budget 15min | --epochs N] [--network NAME] [--augment LEVEL]
+                            [--mirrored] [--everything] [--seed 0] [--threads N]
     python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N]
 
 DATA is whatever `opsin train` takes, such as CIFAR-10's pictures in class folders with train/ and test/. The first line
@@ -67,7 +68,10 @@ def material(options: Namespace) -> tuple[Plan, Dataset]:
     """The plan, which FOLDER keeps, and the data, divided so that each epoch is measured on the test part."""
     kept, source = Path(options.out) / "plan.json", open_source(options.data)
     budget = parse_seconds(options.budget) if options.budget else None
-    wishes = Wishes(budget=budget, epochs=options.epochs, seed=options.seed, threads=options.threads)
+    wishes = Wishes(
+        network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
+        mirrored=options.mirrored, seed=options.seed, threads=options.threads,
+    )  # fmt: skip
     outline = choose.outline(Facts.of(source), wishes)
     start = perf_counter()
     data = opsin.data.load(options.data, outline.preprocessing, size=None if outline.preprocessing else outline.size)
@@ -161,6 +165,9 @@ def main() -> None:
     options.add_argument("--out", metavar="FOLDER", required=True)
     options.add_argument("--budget", metavar="TIME", help="as for `opsin train`, such as 15min")
     options.add_argument("--epochs", type=int, metavar="N", help="as for `opsin train`")
+    options.add_argument("--network", metavar="NAME", help="as for `opsin train`")
+    options.add_argument("--augment", metavar="LEVEL", help="as for `opsin train`")
+    options.add_argument("--mirrored", action="store_true", help="as for `opsin train`")
     options.add_argument("--everything", action="store_true", help="train on the validation part, too")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int, help="every core where none are given")

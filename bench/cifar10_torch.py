@@ -25,7 +25,7 @@ from opsin.benchmark.workers.pytorch import Network
 from opsin.data import Batches, Dataset, augment
 from opsin.nn.averages import WARM_UP
 from opsin.training import Plan
-from opsin.training.stages import first_state, preparation, schedule_of
+from opsin.training.stages import first_state, preparation, rates_of, schedule_of
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 TRIED = 8
@@ -40,22 +40,30 @@ class Run:
     def __init__(self, plan: Plan, data: Dataset, mode: str) -> None:
         layer = zoo.find(plan.network)(len(data.classes))
         network = Network(layered(plan.network, layer, data.shape, training=True).to_data())
-        network.load(first_state(layer, nn.trace(layer, data.shape), plan.seed))
+        graph = nn.trace(layer, data.shape)
+        network.load(first_state(layer, graph, plan, data))
+        rates = rates_of(plan, layer)
+        for own, parameter in network.module.named_parameters():
+            parameter.requires_grad_(network.names[own] in graph.parameters)
         self.layout = torch.channels_last if "channels_last" in mode else torch.contiguous_format
         self.plan, self.steps = plan, 0
         self.module: Any = network.module.to(memory_format=self.layout)
         self.averaged = copy.deepcopy(self.module).eval()
         self.pairs = [self._learned(self.averaged), self._learned(self.module)]
+        groups: dict[float, list[Any]] = {}
+        for own, parameter in self.module.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(rates.get(network.names[own], 1.0), []).append(parameter)
         self.optimizer = torch.optim.SGD(
-            self.module.parameters(), lr=0.0, momentum=plan.momentum, nesterov=plan.nesterov,
-            weight_decay=plan.weight_decay, fused=True,
+            [{"params": each, "factor": f, "weight_decay": plan.weight_decay / f} for f, each in groups.items()],
+            lr=0.0, momentum=plan.momentum, nesterov=plan.nesterov, fused=True,
         )  # fmt: skip
         self.loss = torch.compile(self._loss, dynamic=False) if "compile" in mode else self._loss
 
     def step(self, pictures: Any, labels: Any, rate: float) -> float:
         """Learns from a batch; the loss before."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
         given = torch.from_numpy(pictures).contiguous(memory_format=self.layout)
         loss = self.loss(given, torch.from_numpy(labels).long())

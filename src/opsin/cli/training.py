@@ -122,9 +122,7 @@ Smoothing = Annotated[
 ]
 Mirrored = Annotated[
     bool,
-    typer.Option(
-        "--mirrored", help="Answer with the mean over a picture and its mirror image.", rich_help_panel=PLAN
-    ),
+    typer.Option("--mirrored", help="Answer with the mean over a picture and its mirror image.", rich_help_panel=PLAN),
 ]
 ClassWeights = Annotated[
     bool | None,

@@ -30,7 +30,8 @@ Block = tuple[NDArray[np.float32], Targets]
 class Batches:
     """Shuffled batches of `size` pictures, float32 N×C×H×W with labels int32 N.
 
-    Every picture comes once an epoch; the last batch is filled up with the first pictures of the
+    Every picture comes once an epoch; where pictures are mirrored, in every second one mirrored (chance would show half
+    of them from the same side twice: Jordan 2024). The last batch is filled up with the first pictures of the
     epoch, since a compiled step works on full batches. With an `augmentation` that mixes pictures,
     shares of classes float32 N × classes come instead of labels. `waited` is how many seconds
     consumers have waited for batches so far.
@@ -49,6 +50,7 @@ class Batches:
         self.waited = 0.0
         source, classes = pictures.shape[1:], len(pictures.classes)
         self._augment = Augmenter(self.augmentation, preprocessing, source, classes, seed)
+        self._sides = counter.words(len(pictures), seed, counter.SIDES) < np.uint64(2**63)
         self._block = max(1, BLOCK // (4 * size * int(np.prod(preprocessing.shape))))
 
     def __len__(self) -> int:
@@ -87,4 +89,5 @@ class Batches:
         """The batches of a block together. Blocks begin at fixed places: what is in one is the same from any start."""
         first = block * self._block * self.size
         chosen = order[first : first + self._block * self.size]
-        return self._augment(self.pictures.pixels[chosen], self.pictures.labels[chosen], self.size, epoch, first)
+        pixels, labels = self.pictures.pixels[chosen], self.pictures.labels[chosen]
+        return self._augment(pixels, labels, self.size, epoch, first, self._sides[chosen] ^ bool(epoch % 2))

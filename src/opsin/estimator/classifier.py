@@ -37,8 +37,8 @@ class ImageClassifier(Parameters):
     `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
     parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
     weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
-    "light", "strong"), `ema`, `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in bytes),
-    `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or (channels,
+    "light", "strong"), `ema`, `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
+    bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or (channels,
     height, width). `verbose` prints a line an epoch.
 
     The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt

@@ -109,7 +109,7 @@ class Model:
         if not self.mirrored:
             return logits
         image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
-        return (logits + image) / 2
+        return np.asarray((logits + image) / 2, np.float32)
 
     def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
         """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""

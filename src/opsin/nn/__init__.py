@@ -36,12 +36,13 @@ from opsin.nn.layers import (
 )
 from opsin.nn.trace import PictureShape, layer_kinds, trace
 from opsin.nn.training_graph import Loss, features_graphs, training_graph, training_step
+from opsin.nn.whitening import Whitening, fit_whitening
 
 __all__ = [
     "GELU", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "ConvTranspose2d", "Description", "Dropout",
     "Flatten", "GlobalAvgPool2d", "GlobalMaxPool2d", "HardSwish", "Identity", "Init", "Initializer", "L2Pool2d",
     "Layer", "LeakyReLU", "Linear", "LocalResponseNorm", "LogSoftmax", "Loss", "MaxPool2d", "PictureShape", "ReLU",
-    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "averaged",
-    "describe", "fan_in_uniform", "features_graphs", "initial_state", "initializers", "layer_kinds", "losses",
-    "named_layers", "optimizers", "schedules", "trace", "training_graph", "training_step",
+    "ReLU6", "Row", "Sequential", "SiLU", "Sigmoid", "Softmax", "StochasticDepth", "Tanh", "Upsample", "Whitening",
+    "averaged", "describe", "fan_in_uniform", "features_graphs", "fit_whitening", "initial_state", "initializers",
+    "layer_kinds", "losses", "named_layers", "optimizers", "schedules", "trace", "training_graph", "training_step",
 ]  # fmt: skip

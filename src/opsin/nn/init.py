@@ -8,6 +8,7 @@ A variable carries how it begins as data, its `init`:
 | `("values", (v, …))` | the given numbers, in row-major order |
 | `("uniform", bound)` | uniform between -bound and bound |
 | `("normal", std)` | normal with mean 0 |
+| `("identity", std)` | a convolution whose first filters pass on one channel each, unchanged; the rest as `normal` |
 | `("seed",)` | the seed itself, as 32 bits |
 """
 
@@ -48,9 +49,19 @@ def _initial(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
             return _generator(name, seed).uniform(-values[0], values[0], shape).astype(dtype)
         case "normal":
             return _generator(name, seed).normal(0.0, values[0], shape).astype(dtype)
+        case "identity":
+            return _identity(_generator(name, seed).normal(0.0, values[0], shape).astype(dtype))
         case "seed":
             return np.array(seed % 2**32, np.uint32).view(np.int32)
     raise GraphError(f"variable '{name}' begins as {kind!r}, which is none of the known ways")
+
+
+def _identity(weight: NDArray[Any]) -> NDArray[Any]:
+    """A weight out × in × rows × columns, whose filter i < in becomes 1 in the middle of channel i and else 0."""
+    both = np.arange(min(weight.shape[:2]))
+    weight[both] = 0
+    weight[both, both, weight.shape[2] // 2, weight.shape[3] // 2] = 1
+    return weight
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:

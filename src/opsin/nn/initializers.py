@@ -29,6 +29,14 @@ def kaiming_normal(shape: Shape) -> Init:
     return ("normal", math.sqrt(2 / _count(shape[1:])))
 
 
+def identity(shape: Shape) -> Init:
+    """Of a convolution: filter i passes on channel i, as long as there are channels; further ones as `kaiming_normal`.
+
+    Zagoruyko & Komodakis, "DiracNets", 2017: what is known at the bottom reaches the top from the first step on.
+    """
+    return ("identity", math.sqrt(2 / _count(shape[1:])))
+
+
 def kaiming_normal_fan_out(shape: Shape) -> Init:
     """As `kaiming_normal`, by the units that an input reaches: it keeps the size of gradients instead."""
     return ("normal", math.sqrt(2 / _count((*shape[:1], *shape[2:]))))

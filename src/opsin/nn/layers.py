@@ -225,15 +225,16 @@ class BatchNorm2d(Layer):
 
     In training the batch's own statistics normalise, and the running ones move towards them by `momentum`;
     otherwise the running ones normalise. Parameters `weight` and `bias`, statistics `running_mean` and
-    `running_var` (which follows the unbiased variance), all of shape C.
+    `running_var` (which follows the unbiased variance), all of shape C. Without `scaled`, `weight` stays as it is: 1.
     """
 
     eps: float = 1e-5
     momentum: float = 0.1
+    scaled: bool = True
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, (rows, columns) = picture("batch_norm", x.type)
-        weight = self.parameter("weight", (channels,), ("ones",))
+        weight = self.parameter("weight", (channels,), ("ones",), trainable=self.scaled)
         bias = self.parameter("bias", (channels,), ("zeros",))
         running_mean = self.parameter("running_mean", (channels,), ("zeros",), trainable=False)
         running_var = self.parameter("running_var", (channels,), ("ones",), trainable=False)

@@ -6,8 +6,8 @@ variables: `optimizer.<parameter>.<slot>`, shaped like the parameter, and a few 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 
 from opsin import ops
@@ -74,23 +74,36 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum (Polyak 1964), or Nesterov's (Sutskever et al. 2013)."""
+    """Stochastic gradient descent with momentum (Polyak 1964), or Nesterov's (Sutskever et al. 2013).
+
+    `rates` are factors of the learning rate by the parameter's name; a step decays these as much as the others.
+    """
 
     momentum: float = 0.0
     nesterov: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_share("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise UsageError("SGD: Nesterov's rule needs a momentum; give one, such as 0.9")
+        for name, factor in self.rates.items():
+            if not factor > 0:
+                raise UsageError(f"SGD: the learning rate of {name} is multiplied by a number above 0, not {factor}")
+
+    def decayed(self, p: Tensor, g: Tensor) -> Tensor:
+        decay = self.weight_decay / self.rates.get(name_of(p), 1.0)
+        return ops.add(g, ops.multiply(p, decay)) if decay else g
 
     def rule(self, memory: Memory, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:
+            factor = self.rates.get(name_of(p), 1.0)
+            own = rate if factor == 1 else ops.multiply(rate, factor)
             if not self.momentum:
-                return _descend(p, g, rate)
+                return _descend(p, g, own)
             velocity = _velocity(memory, p, g, self.momentum)
-            return _descend(p, ops.add(g, ops.multiply(velocity, self.momentum)) if self.nesterov else velocity, rate)
+            return _descend(p, ops.add(g, ops.multiply(velocity, self.momentum)) if self.nesterov else velocity, own)
 
         return new
 

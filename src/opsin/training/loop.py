@@ -95,7 +95,7 @@ class Training:
         self.unsaved = False
         self.guess = float(np.log(len(data.classes)))  # the loss of one who guesses
         self.interruption = Interruption()
-        self._begin(run.resume() if run else None, first_state(layer, graph, plan.seed))
+        self._begin(run.resume() if run else None, first_state(layer, graph, plan, data))
 
     def _inference(self, layer: nn.Layer) -> Graph:
         graph = nn.trace(layer, self.data.shape)

@@ -60,8 +60,9 @@ class Plan:
     """A run: `network` (of the zoo, or the class of one's own), trained stage after stage.
 
     `pretrained`: it begins with published weights. `size`: the side to which pictures of any size are brought; None
-    keeps the data's own. `momentum` and `nesterov` (Nesterov's rule for it) are for SGD alone. `smoothing` is the share
-    of each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
+    keeps the data's own. `momentum`, `nesterov` (Nesterov's rule for it) and `shift_rate` (what the learning rate of
+    batch normalisation's biases is multiplied by) are for SGD alone. `smoothing` is the share of
+    each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
     that becomes the model (0: the parameters themselves do), `class_weights` one weight a class. `patience`: training
     ends after so many epochs of a stage without a better result on validation, and the best model is kept. `mirrored`:
     the model answers with the mean over a picture and its mirror image, which takes twice as long. `exact`: no
@@ -78,6 +79,7 @@ class Plan:
     weight_decay: float = 0.01
     momentum: float = 0.9
     nesterov: bool = False
+    shift_rate: float = 1.0
     clip_norm: float | None = None
     smoothing: float = 0.0
     ema: float = 0.0
@@ -102,6 +104,8 @@ class Plan:
         _check_share("the momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise UsageError("Nesterov's rule needs a momentum above 0, such as 0.9")
+        if not (isfinite(self.shift_rate) and self.shift_rate > 0):
+            raise UsageError(f"the factor of biases' learning rate must be above 0, not {self.shift_rate:g}")
         _check_share("the label smoothing", self.smoothing)
         _check_share("the decay of the moving average (ema)", self.ema)
         for weight in self.class_weights or ():

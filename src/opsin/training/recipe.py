@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 from opsin.training.plan import Plan, Stage, check_batch, check_epochs, check_rate, check_seed
@@ -21,7 +21,9 @@ class Manner:
     rise: float
     smoothing: float = 0.0
     ema: float = 0.0
+    momentum: float = 0.9
     nesterov: bool = False
+    shift_rate: float = 1.0
     seen: int
     fewest: int
     most: int = 200
@@ -58,7 +60,12 @@ FAST = Manner(
 2018, whose rate is 0.4 for 512 pictures a step; fewer pictures make more steps of the same minutes.
 """
 
-MANNERS = {"resnet9": FAST, "resnet9_half": FAST}
+FASTER = replace(FAST, momentum=0.85, weight_decay=1.3e-3, smoothing=0.2, shift_rate=64.0)
+"""Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, whose rates are about these, for steps of
+1,024 pictures shared out to more and smaller ones.
+"""
+
+MANNERS = {"resnet9": FAST, "resnet9_half": FAST, "airbench94": FASTER, "airbench95": FASTER}
 
 
 def manner_of(network: str) -> Manner:
@@ -96,6 +103,7 @@ class Recipe:
             learning_rate=self.learning_rate or manner.rate_for(batch), rise=manner.rise,
         )  # fmt: skip
         return Plan(
-            network=network, stages=(stage,), seed=self.seed, optimizer=manner.optimizer, nesterov=manner.nesterov,
-            weight_decay=manner.weight_decay, smoothing=manner.smoothing, ema=manner.ema,
+            network=network, stages=(stage,), seed=self.seed, optimizer=manner.optimizer, momentum=manner.momentum,
+            nesterov=manner.nesterov, shift_rate=manner.shift_rate, weight_decay=manner.weight_decay,
+            smoothing=manner.smoothing, ema=manner.ema,
         )  # fmt: skip

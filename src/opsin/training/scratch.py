@@ -26,7 +26,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
     layer = zoo.find(outline.network)(len(data.classes))
     recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
     plan = recipe.plan(outline.network, len(data.train))
-    graph = nn.training_graph(layer, data.shape, optimizer_of(plan), ema=plan.ema if wishes.ema is None else wishes.ema)
+    ema = plan.ema if wishes.ema is None else wishes.ema
+    graph = nn.training_graph(layer, data.shape, optimizer_of(plan, layer), ema=ema)
 
     def cost(batch: int) -> Cost:
         return measure(graph, batch, wishes.threads, budget.ways)

@@ -27,6 +27,9 @@ from opsin.training.memory import Memory, State
 from opsin.training.pace import planned_step
 from opsin.training.plan import Plan, Stage
 
+ENOUGH = 4096
+"""Pictures by which the values that follow from pictures are computed: millions of pixels for some dozens of values."""
+
 Batch = tuple[NDArray[Any], NDArray[Any]]
 """What a step takes as "pictures" and "labels"."""
 
@@ -124,7 +127,7 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
 def _step(setting: Setting, stage: Stage, soft: bool) -> tuple[Graph | None, Graph]:
     """The step of a stage; where it learns from features, before it what gives them."""
     plan, layer, shape = setting.plan, setting.layer, setting.data.shape
-    optimizer, loss = optimizer_of(plan), loss_of(plan, soft)
+    optimizer, loss = optimizer_of(plan, layer), loss_of(plan, soft)
     if stage.features:
         return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
     return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
@@ -148,9 +151,13 @@ def preparation(plan: Plan, data: Dataset) -> Preprocessing:
     return Preprocessing.of(data.train)
 
 
-def first_state(layer: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    """How the network of a run begins: every variable of its inference `graph`."""
-    return initial_state(layer, graph, seed)
+def first_state(layer: nn.Layer, graph: Graph, plan: Plan, data: Dataset) -> dict[str, NDArray[Any]]:
+    """How the network of a run begins: every variable of its inference `graph`; some follow from the pictures."""
+    shown = np.linspace(0, len(data.train) - 1, min(ENOUGH, len(data.train))).astype(np.intp)
+    state = initial_state(layer, graph, plan.seed)
+    if not plan.pretrained and any(isinstance(each, nn.Whitening) for each in nn.named_layers(layer).values()):
+        state |= nn.fit_whitening(layer, preparation(plan, data).apply(data.train.pixels[shown]))
+    return state
 
 
 def held_out(data: Dataset) -> Pictures:
@@ -164,12 +171,22 @@ def loss_of(plan: Plan, soft: bool) -> nn.Loss:
     return partial(loss, smoothing=plan.smoothing, class_weights=plan.class_weights)
 
 
-def optimizer_of(plan: Plan) -> Optimizer:
+def optimizer_of(plan: Plan, layer: nn.Layer) -> Optimizer:
+    """The plan's optimizer for the network `layer`."""
     if plan.optimizer == "sgd":
         return SGD(
-            momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm
-        )
+            momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm,
+            rates=rates_of(plan, layer),
+        )  # fmt: skip
     return AdamW(weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
+
+
+def rates_of(plan: Plan, layer: nn.Layer) -> dict[str, float]:
+    """Factors of the learning rate, by the names of parameters that have one of their own."""
+    if plan.shift_rate == 1:
+        return {}
+    norms = (path for path, each in nn.named_layers(layer).items() if isinstance(each, nn.BatchNorm2d))
+    return {f"{path}.bias": plan.shift_rate for path in norms}
 
 
 def schedule_of(stage: Stage, steps: int) -> Schedule:

@@ -88,7 +88,7 @@ def _convolve(
     macs: int,
     place: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
 ) -> None:
-    """w (kh kw C K); none is a kernel without taps. `place`: where outputs go in the tail's arrays, starts and steps."""
+    """w (kh kw C K); none is a kernel without taps. `place`: starts and steps of the outputs in the tail's arrays."""
     kernel, window, out = geometry.kernel, geometry.window, geometry.out
     depth = kernel[0] * kernel[1] * window.channels
     u = x if w is None else _panels(lower, w)

@@ -35,13 +35,22 @@ class Augmenter:
         self.warp = Warper(*preprocessing.factors, smooth=smooth, coloured=limits.coloured)
 
     def __call__(
-        self, pixels: NDArray[np.uint8], labels: NDArray[np.int32], batch: int, epoch: int, first: int
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int32],
+        batch: int,
+        epoch: int,
+        first: int,
+        sides: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float32], Targets]:
         """What is seen of uint8 N×C×H×W at the places from `first` on of an epoch; mixed within each `batch`.
 
-        The pictures are float32 N×C×height×width.
+        Where pictures are mirrored, `sides` says which, and without them chance. What is seen is float32
+        N×C×height×width.
         """
         random = draw.draw(len(pixels), self.seed, epoch, first)
+        if sides is not None:
+            random[draw.FLIP] = np.where(sides, -1.0, 1.0)
         limits, goal = self.limits, self.frame.goal
         colours = draw.colours(limits, pixels.shape[1], self.middle, random)
         boxes = draw.cutouts(limits, goal, random)

@@ -1,0 +1,57 @@
+"""A first layer that is computed from the training pictures rather than learnt.
+
+Neighbouring pixels say nearly the same. In the eigenvectors of their covariance, each divided by the root of its
+eigenvalue, they are independent of each other and equally large ("whitened"), and what follows learns faster:
+Coates & Ng, "Learning feature representations with k-means", 2012; as the first convolution of a network, David Page,
+"How to train your ResNet", 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import ops
+from opsin.graph import Tensor
+from opsin.nn.initializers import fan_in_uniform
+from opsin.nn.layer import Layer, named_layers
+from opsin.ops.sliding import picture
+
+LEAST = 5e-4
+"""Added to eigenvalues, so that directions in which nothing happens are not blown up."""
+
+
+@dataclass(eq=False)
+class Whitening(Layer):
+    """Whitened `kernel` × `kernel` patches of pictures, and their negatives: N × C × H × W → N × 2 C kernel² × H' × W'.
+
+    What pictures show is in both signs, so that ReLUs behind it lose none of it. The `weight` does not learn: `fitted`
+    gives it. Only for pictures as they come into the network.
+    """
+
+    kernel: int = 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, channels, _ = picture("whitening", x.type)
+        shape = (2 * channels * self.kernel**2, channels, self.kernel, self.kernel)
+        return ops.conv2d(x, self.parameter("weight", shape, fan_in_uniform(shape), trainable=False))
+
+    def fitted(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The weight for `pictures` N × C × H × W, prepared as the network sees them."""
+        size = self.kernel
+        windows = np.lib.stride_tricks.sliding_window_view(pictures, (size, size), axis=(2, 3))
+        patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, pictures.shape[1] * size**2).astype(np.float64)
+        values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+        signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])  # eigenvectors have none
+        white = (vectors * (signs / np.sqrt(values + LEAST))).T[::-1].reshape(-1, pictures.shape[1], size, size)
+        return np.concatenate([white, -white]).astype(np.float32)
+
+
+def fit_whitening(network: Layer, pictures: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+    """The values, by name, of all that is computed from training pictures in `network`; they are N × C × H × W."""
+    layers = {path: layer for path, layer in named_layers(network).items() if isinstance(layer, Whitening)}
+    return {f"{path}.weight" if path else "weight": layer.fitted(pictures) for path, layer in layers.items()}
