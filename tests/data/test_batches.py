@@ -54,6 +54,19 @@ def test_the_last_batch_is_filled_up() -> None:
     assert batches.order(1).tolist() == order
 
 
+def test_of_two_epochs_one_shows_the_mirror_image() -> None:
+    pixels = np.broadcast_to(np.arange(4), (40, 1, 4, 4)) + 10 * np.arange(40)[:, None, None, None] % 200
+    pictures = Pictures(pixels.astype(np.uint8), np.zeros(40, np.int32), ("one",))
+    batches = Batches(pictures, PLAIN, 8, seed=1, augmentation=augment.Augmentation(flip=True))
+    shown = []
+    for epoch in (1, 2, 3):
+        seen = np.concatenate([batch for batch, _ in batches.epoch(epoch)])
+        mirrored = seen[:, 0, 0, 0] > seen[:, 0, 0, 3]
+        shown.append(mirrored[np.argsort(batches.order(epoch))])
+    assert (shown[0] != shown[1]).all() and (shown[0] == shown[2]).all()
+    assert 10 < shown[0].sum() < 30
+
+
 def test_order_is_a_function_of_seed_and_epoch() -> None:
     batches = Batches(numbered(20), PLAIN, 5, seed=3)
     assert seen(batches, 2) == seen(batches, 2)

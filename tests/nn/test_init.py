@@ -76,3 +76,13 @@ def test_convolutions_and_linear_layers_begin_within_their_fan_in() -> None:
 def test_an_unknown_init_is_an_error() -> None:
     with pytest.raises(GraphError, match="variable 'a' begins as 'magic', which is none of the known ways"):
         nn.initial_state(graph_of(a=("magic",)), 0)
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 3, 3), (4, 6, 3, 5)])
+def test_identity_passes_channels_on(shape: tuple[int, ...]) -> None:
+    weight = nn.initial_state(Graph((), {"w": variable("w", shape, init=nn.initializers.identity(shape))}), 0)["w"]
+    both, rows, columns = min(shape[:2]), shape[2] // 2, shape[3] // 2
+    passed = np.zeros((both, *shape[1:]), np.float32)
+    passed[np.arange(both), np.arange(both), rows, columns] = 1
+    np.testing.assert_array_equal(weight[:both], passed)
+    assert (weight[both:] != 0).all()

@@ -141,3 +141,21 @@ def test_senseless_numbers_are_refused() -> None:
         RMSprop(clip_norm=0)
     with pytest.raises(UsageError, match="alpha is at least 0 and below 1, not 2"):
         RMSprop(alpha=2)
+
+
+def test_a_parameter_may_have_a_rate_of_its_own(rng: np.random.Generator) -> None:
+    """16 times as far, but decayed as the others are."""
+    x, labels, rate = rng.standard_normal((8, *SHAPE)), rng.integers(0, 5, 8, np.int32), 0.1
+    before, after = {}, {}
+    for name, optimizer in {"plain": SGD(), "own": SGD(0.9, True, {"1.bias": 16.0}, weight_decay=0.01)}.items():
+        program = loaded(graph_of(optimizer), 8)
+        before = program.state()
+        program.run(pictures=x, labels=labels, learning_rate=rate)
+        after[name] = program.state()
+    for name in ("1.weight", "1.bias", "3.weight", "3.bias"):
+        factor = 16.0 if name == "1.bias" else 1.0
+        gradient = (before[name] - after["plain"][name]) / rate
+        decayed = factor * gradient + 0.01 * before[name]
+        np.testing.assert_allclose(after["own"][name], before[name] - rate * (1 + 0.9) * decayed, rtol=1e-9)
+    with pytest.raises(UsageError, match=r"SGD: the learning rate of 1\.bias is multiplied by a number above 0, not 0"):
+        SGD(rates={"1.bias": 0})

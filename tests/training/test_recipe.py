@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from opsin import nn, zoo
 from opsin.errors import UsageError
 from opsin.training import Recipe
 from opsin.training.recipe import FAST, USUAL
+from opsin.training.stages import rates_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,12 @@ def test_the_network_says_how_it_is_trained() -> None:
     asked = Recipe(7, 32, 0.01).plan("resnet9_half", 45_000).stages[0]
     assert (asked.epochs, asked.batch, asked.learning_rate) == (7, 32, 0.01)
     assert Recipe(batch=32).plan("resnet9_half", 45_000).stages[0].learning_rate == 0.05
+
+
+def test_biases_may_learn_faster() -> None:
+    plan = Recipe().plan("airbench94", 45_000)
+    assert (plan.momentum, plan.shift_rate, plan.smoothing) == (0.85, 64.0, 0.2)
+    rates = rates_of(plan, zoo.airbench94())
+    assert len(rates) == 6 and set(rates.values()) == {64.0}
+    assert rates.keys() <= nn.trace(zoo.airbench94(), (3, 32, 32)).parameters.keys()
+    assert rates_of(Recipe().plan("resnet9", 45_000), zoo.resnet9()) == {}

@@ -1,0 +1,61 @@
+"""The first layer that follows from the pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opsin import nn, ops
+from opsin.engines.reference import Reference
+from opsin.graph import Tensor
+
+
+def pictures(channels: int) -> np.ndarray:
+    """Smooth ones: neighbours are alike, and channels too."""
+    rough = np.random.default_rng(channels).standard_normal((64, channels, 12, 12))
+    smooth = rough + np.roll(rough, 1, 2) + np.roll(rough, 1, 3) + rough.mean(axis=1, keepdims=True)
+    return smooth.astype(np.float32)
+
+
+class Net(nn.Layer):
+    def __init__(self, kernel: int) -> None:
+        self.white, self.flat, self.fc = nn.Whitening(kernel), nn.Flatten(), nn.Linear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.flat(ops.relu(self.white(x))))
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(3, 2), (1, 3)])
+def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: int) -> None:
+    given = pictures(channels)
+    layer = nn.Whitening(kernel)
+    graph = nn.trace(layer, given.shape[1:])
+    program = Reference(graph, len(given), np.float64)
+    weight = layer.fitted(given)
+    assert weight.shape == graph.variables["weight"].shape == (2 * channels * kernel**2, channels, kernel, kernel)
+    program.load_state({"weight": weight})
+    found = program.run(pictures=given)["logits"]
+    half = found.shape[1] // 2
+    np.testing.assert_allclose(found[:, half:], -found[:, :half], atol=1e-6)
+    values = np.moveaxis(found[:, :half], 1, 0).reshape(half, -1)
+    np.testing.assert_allclose(values @ values.T / values.shape[1], np.eye(half), atol=0.02)
+
+
+def test_signs_do_not_depend_on_the_library() -> None:
+    """Eigenvectors have no sign of their own: the largest part of each is made positive."""
+    white = nn.Whitening().fitted(pictures(3))
+    flat = white[:12].reshape(12, -1)
+    assert (flat[np.arange(12), np.abs(flat).argmax(axis=1)] > 0).all()
+
+
+def test_values_are_found_by_name() -> None:
+    found = nn.fit_whitening(Net(2), pictures(3))
+    assert list(found) == ["white.weight"]
+    assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), pictures(3)) == {}
+
+
+def test_it_does_not_learn() -> None:
+    graph = nn.training_graph(Net(2), (3, 6, 6), nn.optimizers.SGD())
+    assert "white.weight" in graph.variables
+    assert "white.weight" not in graph.updates
+    assert "fc.weight" in graph.updates
