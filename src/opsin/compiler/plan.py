@@ -97,7 +97,7 @@ def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False, cho
 
     `choices` are the ways of convolutions that are not left to the model, by problem (see `lower.ways`).
     """
-    whole = repeat(simplify(graph.bind(batch)))
+    whole = repeat(simplify(graph, batch))
     changed, again = recompute(whole, pointwise(whole, batch), batch)
     return plan_simplified(changed, batch, target, exact, choices, again)
 

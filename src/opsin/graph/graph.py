@@ -53,20 +53,7 @@ class Graph:
 
     def bind(self, batch: int) -> Graph:
         """The same graph with the free batch dimension set to `batch`."""
-        if batch < 1:
-            raise GraphError(f"a batch holds at least one picture, not {batch}")
-
-        @cache
-        def with_batch(type: Type) -> Type:
-            return Type(bind(type.shape, batch), type.dtype)
-
-        def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
-            attrs = bind(node.attrs, batch)
-            if node.op in (INPUT, VARIABLE):
-                attrs["type"] = with_batch(node.attrs["type"])
-            return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
-
-        return self.rewrite(bound)
+        return self.rewrite(binding(batch))
 
     def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Node | tuple[Tensor, ...]]) -> Graph:
         """A new graph in which `change(node, new_inputs)` stands for each node, operands first."""
@@ -136,18 +123,34 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
+    """From a node and its operands, bound to `batch`, to the node bound to it."""
+    if batch < 1:
+        raise GraphError(f"a batch holds at least one picture, not {batch}")
+
+    @cache
+    def with_batch(type: Type) -> Type:
+        return Type(bind(type.shape, batch), type.dtype)
+
+    def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
+        attrs = bind(node.attrs, batch)
+        if node.op is INPUT or node.op is VARIABLE:
+            attrs["type"] = with_batch(node.attrs["type"])
+        return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
+
+    return bound
+
+
 def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
     """The nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
-    order: list[Node] = []
-    seen: set[Node] = set()
+    order: dict[Node, None] = {}
     for root in roots:
-        stack = [(root.node, False)]
+        stack = [root.node]
         while stack:
-            node, ready = stack.pop()
-            if ready:
-                order.append(node)
-            elif node not in seen:
-                seen.add(node)
-                stack.append((node, True))
-                stack.extend([(t.node, False) for t in reversed(node.inputs) if t.node not in seen])
+            for operand in stack[-1].inputs:
+                if operand.node not in order:
+                    stack.append(operand.node)
+                    break
+            else:
+                order[stack.pop()] = None
     return tuple(order)
