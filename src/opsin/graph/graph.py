@@ -72,23 +72,27 @@ class Graph:
 
     def verify(self) -> Graph:
         """Checks every rule of a graph and returns it; `GraphError` names the first node that breaks one."""
-        names: dict[str, Node] = {}
         known: set[Tensor] = set()
-        inputs = set(self.inputs)
         for node in self.nodes:
             for operand in node.inputs:
                 if operand not in known:
                     raise GraphError(f"{node} uses {operand} before it is made")
-            if node.op in (INPUT, VARIABLE):
-                name = node.attrs["name"]
-                if names.setdefault(name, node) is not node:
-                    raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
-            if node.op is INPUT and node.output not in inputs:
-                raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
             for now, then in zip(inferred(node.op, node.inputs, node.attrs, node.scope), node.outputs, strict=True):
                 if now != then.type:
                     raise GraphError(f"{node} says {then.type}, its shape rule {now}")
             known.update(node.outputs)
+        return self.verify_names()
+
+    def verify_names(self) -> Graph:
+        """Checks the rules that concern a graph as a whole: what is left to check where `apply` made every node."""
+        names: dict[str, Node] = {}
+        for node in self.nodes:
+            if node.op is INPUT or node.op is VARIABLE:
+                name = node.attrs["name"]
+                if names.setdefault(name, node) is not node:
+                    raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
+            if node.op is INPUT and node.output not in self.inputs:
+                raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
         for name, value in self.updates.items():
             if name not in self.variables:
                 raise GraphError(f"'{name}' is updated but never used as a variable")

@@ -50,4 +50,4 @@ def as_tensor(value: Operand, dtype: str = FLOAT) -> Tensor:
 def as_tensors(*values: Operand) -> tuple[Tensor, ...]:
     """All `values` as tensors; numbers take the dtype of the tensors they go with."""
     dtypes = {value.dtype for value in values if isinstance(value, Tensor)}
-    return tuple(as_tensor(value, INT if dtypes == {INT} else FLOAT) for value in values)
+    return tuple([as_tensor(value, INT if dtypes == {INT} else FLOAT) for value in values])
