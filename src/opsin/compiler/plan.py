@@ -169,7 +169,7 @@ def _kept(graph: Graph, cluster: Cluster, roots: frozenset[Tensor]) -> list[Tens
         tensor
         for node in cluster
         for tensor in node.outputs
-        if tensor in roots or any(user not in members for user in graph.users[tensor])
+        if tensor in roots or not members.issuperset(graph.users[tensor])
     ]
 
 

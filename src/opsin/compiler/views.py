@@ -39,15 +39,27 @@ class View:
 
     def is_dense(self, order: tuple[int, ...]) -> bool:
         """Whether the elements lie without gaps in `order`, the outermost dimension first."""
-        return all(
-            self.shape[d] == 1 or self.strides[d] == stride for d, stride in enumerate(dense_strides(self.shape, order))
-        )
+        step = 1
+        for d in reversed(order):
+            n = self.shape[d]
+            if n != 1:
+                if self.strides[d] != step:
+                    return False
+                step *= n
+        return True
+
+    @property
+    def is_stretched(self) -> bool:
+        """Whether some index of a dimension does not matter."""
+        return 0 in self.strides and any(s == 0 and n != 1 for n, s in zip(self.shape, self.strides, strict=True))
 
     def transposed(self, axes: tuple[int, ...]) -> View:
         return View(self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset)
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """Dimensions of 1 stretched, and new ones in front, by a stride of 0."""
+        if shape == self.shape:
+            return self
         lead = len(shape) - len(self.shape)
         strides = [0] * lead + [
             0 if n == 1 and n != to else stride
@@ -77,7 +89,7 @@ class View:
     @property
     def order(self) -> tuple[int, ...]:
         """Dimensions from the largest stride to the smallest."""
-        return tuple(sorted(range(len(self.shape)), key=lambda d: (-abs(self.strides[d]), d)))
+        return tuple(sorted(range(len(self.shape)), key=[-abs(stride) for stride in self.strides].__getitem__))
 
 
 Places: TypeAlias = "dict[Tensor, View]"
