@@ -14,7 +14,6 @@ from opsin.graph import INT, Node, Tensor
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.tile import Epilogue
 
-
 FIRST = -1
 """The number of the first operand in a `Draft`."""
 
