@@ -47,8 +47,10 @@ class Graph:
         """For each tensor, the nodes that read it."""
         users: dict[Tensor, list[Node]] = {t: [] for node in self.nodes for t in node.outputs}
         for node in self.nodes:
-            for operand in dict.fromkeys(node.inputs):
-                users[operand].append(node)
+            for operand in node.inputs:
+                mine = users[operand]
+                if not mine or mine[-1] is not node:  # once, though it may read a tensor twice
+                    mine.append(node)
         return users
 
     def bind(self, batch: int) -> Graph:
