@@ -139,7 +139,7 @@ def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
         return Type(bind(type.shape, batch), type.dtype)
 
     def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
-        attrs = bind(node.attrs, batch)
+        attrs = bind(node.attrs, batch) if node.attrs else {}
         if node.op is INPUT or node.op is VARIABLE:
             attrs["type"] = with_batch(node.attrs["type"])
         return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
