@@ -130,8 +130,7 @@ class Lowering:
         trail = Trail(self.batch)
         for view in views:
             trail.note(view)
-        for view in whole:
-            trail.note(view, whole=True)
+        trail.touched.update(dict.fromkeys([view.buffer for view in whole], False))
         return trail
 
     def per_image(
