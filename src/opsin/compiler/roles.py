@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from opsin.compiler.recompute import forward_nodes
 from opsin.graph import Graph, Node
 
 FORWARD, AGAIN, INPUT_GRADIENT, WEIGHT_GRADIENT, UPDATE = (
@@ -21,7 +20,7 @@ def directions(graph: Graph, again: Collection[Node] = ()) -> dict[Node, str]:
     A gradient is of a layer's weights where nothing but this layer and the optimizer reads what comes of it. What
     depends on no output and no gradient, such as running statistics, is an update.
     """
-    forward = forward_nodes(graph)
+    forward = set(graph.forward)
     leads: dict[Node, bool] = {}
     """Whether something of a gradient goes on to another layer."""
     found: dict[Node, str] = {}

@@ -33,6 +33,11 @@ class Graph:
         return topological(self.roots)
 
     @cached_property
+    def forward(self) -> tuple[Node, ...]:
+        """What the outputs depend on, operands first: of a training step, all but gradients and updates."""
+        return topological(self.outputs.values())
+
+    @cached_property
     def variables(self) -> dict[str, Tensor]:
         """Every variable by name, in the order of first use."""
         return {node.attrs["name"]: node.output for node in self.nodes if node.op is VARIABLE}
