@@ -27,7 +27,7 @@ def directions(graph: Graph, again: Collection[Node] = ()) -> dict[Node, str]:
     for node in reversed(graph.nodes):
         users = [user for t in node.outputs for user in graph.users[t] if user not in forward]
         scope = node.scope
-        leads[node] = any([u.scope != OPTIMIZER and (u.scope != scope or leads[u]) for u in users])
+        leads[node] = any(u.scope != OPTIMIZER and (u.scope != scope or leads[u]) for u in users)
         if node in forward:
             found[node] = FORWARD
         elif node in again:

@@ -7,8 +7,7 @@ brings its own shape rule, NumPy meaning, gradient and cost (`Op`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -119,14 +118,19 @@ class Op:
 _scope: ContextVar[str] = ContextVar("scope", default="")
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+class scope:
     """Nodes made inside belong to the layer `name`, a dotted path from the network's root."""
-    token = _scope.set(name)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("name", "token")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.token = _scope.set(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        _scope.reset(self.token)
 
 
 def current_scope() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import Any, TypeAlias, TypeVar, cast
 
 from opsin.errors import ShapeError
@@ -86,10 +87,7 @@ def _whole(result: Dim, a: Dim, b: Dim) -> Dim:
 
 def product(shape: Shape) -> Dim:
     """The number of elements of `shape`."""
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
-    return total
+    return cast("Dim", prod(shape))
 
 
 def same_size(a: Dim, b: Dim) -> bool:

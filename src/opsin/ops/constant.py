@@ -14,13 +14,16 @@ Operand: TypeAlias = "Tensor | float | Size"
 """What pointwise operations take: a tensor, or a number that becomes a constant."""
 
 
+NUMBER = Type(())
+
+
 class Constant(Primitive):
     """A number, shape (). `value` may be a `Size`, a number once the batch is known; whole numbers have a dtype."""
 
     name = "constant"
 
     def infer(self, *, value: float | Size, dtype: str = FLOAT) -> Type:
-        return Type((), dtype)
+        return NUMBER if dtype == FLOAT else Type((), dtype)
 
     def evaluate(self, *, value: float, dtype: str = FLOAT) -> Array:
         return np.asarray(value, dtype=np.int32 if dtype == INT else np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -21,6 +22,10 @@ BLOCK = 4096
 """Elements of a block of a pointwise kernel that does not go picture by picture."""
 TRANSPOSED = 2**14
 """Elements from which on a copy that turns an array goes square by square."""
+
+
+_stream = cache(Stream)
+"""Streams are few, and equal ones one."""
 
 
 class Lowering:
@@ -200,7 +205,7 @@ class Lowering:
         extents, strides = [n for n, _ in loops], [s for _, s in loops]
         inner = strides[-1] if loops else (0,) * len(views)
         streams = [
-            Stream(view.buffer.element, step if step in (0, 1) else None)
+            _stream(view.buffer.element, step if step in (0, 1) else None)
             for view, step in zip(views, inner, strict=True)
         ]
         spec = Pointwise(
