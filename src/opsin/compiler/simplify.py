@@ -164,7 +164,7 @@ def _identity(node: Node) -> Tensor | None:
     if name in NEUTRAL:
         value, either = NEUTRAL[name]
         for kept, other in ((0, 1), (1, 0)) if either else ((0, 1),):
-            if inputs[kept].type == node.output.type and constant_value(inputs[other]) == value:
+            if constant_value(inputs[other]) == value and inputs[kept].type == node.output.type:
                 return inputs[kept]
     return None
 

@@ -65,7 +65,10 @@ class Node:
         self, op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any], types: tuple[Type, ...], scope: str
     ) -> None:
         self.op, self.inputs, self.attrs, self.scope = op, inputs, attrs, scope
-        self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
+        if len(types) == 1:  # nearly always
+            self.outputs: tuple[Tensor, ...] = (Tensor(self, 0, types[0]),)
+        else:
+            self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
 
     def on(self, inputs: tuple[Tensor, ...]) -> Node:
         """The same operation on other tensors of the same types."""
