@@ -78,14 +78,22 @@ class Clusters:
         mask = reduce(or_, [1 << place for place in places]) if late else 0
         return not any(self.ancestors[node] & mask for node in late)
 
+    def follows(self, node: Node, cluster: Cluster) -> bool:
+        """Whether no path leaves the nodes of `cluster`, all of them before `node`, and comes back into `node`."""
+        first = self.position[cluster.nodes[0]]
+        outside = [t.node for t in node.inputs if self.of.get(t.node) is not cluster]
+        late = [operand for operand in outside if self.position[operand] > first]
+        mask = reduce(or_, [1 << self.position[member] for member in cluster.nodes]) if late else 0
+        return not any(self.ancestors[operand] & mask for operand in late)
+
     def join(self, node: Node) -> None:
         """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""
         shape = node.output.shape
-        near = {self.of[t.node] for t in node.inputs if t.node in self.of and t.shape == shape}
+        near = {c for t in node.inputs if t.shape == shape and (c := self.of.get(t.node))}
         mine: Cluster | None = None
         for other in sorted(near, key=lambda c: -self.position[c.nodes[-1]]):
             if mine is None:
-                if self.closes([node], other.nodes):  # nothing leads from `node`, the last so far, into a cluster
+                if self.follows(node, other):
                     other.nodes.append(node)
                     mine = other
             elif self.closes(mine.nodes + other.nodes):

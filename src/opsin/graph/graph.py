@@ -9,7 +9,7 @@ from typing import Any
 
 from opsin.errors import GraphError
 from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
-from opsin.graph.size import Size, bind, show
+from opsin.graph.size import Shape, Size, bind, show
 
 HIDDEN = ("type", "name", "init")
 """Attributes that the printed form shows elsewhere or not at all."""
@@ -140,14 +140,15 @@ def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
         raise GraphError(f"a batch holds at least one picture, not {batch}")
 
     @cache
-    def with_batch(type: Type) -> Type:
-        return Type(bind(type.shape, batch), type.dtype)
+    def with_batch(shape: Shape, dtype: str) -> Type:
+        return Type(bind(shape, batch), dtype)
 
     def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
         attrs = bind(node.attrs, batch) if node.attrs else {}
         if node.op is INPUT or node.op is VARIABLE:
-            attrs["type"] = with_batch(node.attrs["type"])
-        return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
+            attrs["type"] = with_batch(node.attrs["type"].shape, node.attrs["type"].dtype)
+        types = [with_batch(t.type.shape, t.type.dtype) for t in node.outputs]
+        return Node(node.op, inputs, attrs, tuple(types), node.scope)
 
     return bound
 
