@@ -22,14 +22,15 @@ SLACK = 16
 
 def lifetimes(groups: list[Group], kept: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
     """(first group, last group) of each temporary; `kept` ones live to the end."""
-    spans: dict[Buffer, tuple[int, int]] = {}
+    firsts: dict[Buffer, int] = {}
+    lasts: dict[Buffer, int] = {}
     for number, group in enumerate(groups):
         for call in group.calls:
             for buffer in (*call.reads, *call.writes):
                 if buffer.role == "temporary":
-                    first, _ = spans.get(buffer, (number, number))
-                    spans[buffer] = (first, number)
-    return {b: (first, len(groups) if b in kept else last) for b, (first, last) in spans.items()}
+                    firsts.setdefault(buffer, number)
+                    lasts[buffer] = number
+    return {b: (first, len(groups) if b in kept else lasts[b]) for b, first in firsts.items()}
 
 
 def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:

@@ -42,10 +42,12 @@ def _again(tensor: Tensor) -> Tensor:
 
 def _is_at_hand(graph: Graph, node: Node) -> bool:
     """Whether a node with several readers, all pointwise, needs but one large operand, which others have in memory."""
+    readers = graph.users[node.output]
+    if len(readers) < 2:
+        return False
     shape = node.output.shape
     large = [t for t in node.inputs if t.shape == shape]
-    readers = graph.users[node.output]
-    if len(large) != 1 or prod(map(int, shape)) < ENOUGH or len(readers) < 2:  # type: ignore[arg-type]
+    if len(large) != 1 or prod(map(int, shape)) < ENOUGH:  # type: ignore[arg-type]
         return False
     in_registers = all(reader.op.name in POINTWISE for reader in readers)
     return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[large[0]])

@@ -70,7 +70,7 @@ class Graph:
                 continue
             made = change(node, tuple([new[t] for t in node.inputs]))
             outputs = made.outputs if isinstance(made, Node) else made
-            new.update(zip(node.outputs, outputs, strict=True))
+            new |= zip(node.outputs, outputs, strict=True)
         return Graph(
             tuple(new[t] for t in self.inputs),
             {name: new[t] for name, t in self.outputs.items()},

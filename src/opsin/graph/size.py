@@ -92,7 +92,7 @@ def product(shape: Shape) -> Dim:
 
 def same_size(a: Dim, b: Dim) -> bool:
     """Whether two sizes are equal for every batch."""
-    return _parts(a) == _parts(b)
+    return a == b or _parts(a) == _parts(b)
 
 
 T = TypeVar("T")

@@ -52,5 +52,8 @@ def as_tensor(value: Operand, dtype: str = FLOAT) -> Tensor:
 
 def as_tensors(*values: Operand) -> tuple[Tensor, ...]:
     """All `values` as tensors; numbers take the dtype of the tensors they go with."""
-    dtypes = {value.dtype for value in values if isinstance(value, Tensor)}
-    return tuple([as_tensor(value, INT if dtypes == {INT} else FLOAT) for value in values])
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if len(tensors) == len(values):
+        return tuple(tensors)
+    dtype = INT if {tensor.dtype for tensor in tensors} == {INT} else FLOAT
+    return tuple([as_tensor(value, dtype) for value in values])
