@@ -89,11 +89,16 @@ class View:
     @property
     def order(self) -> tuple[int, ...]:
         """Dimensions from the largest stride to the smallest."""
-        return tuple(sorted(range(len(self.shape)), key=[-abs(stride) for stride in self.strides].__getitem__))
+        return order_in_memory(self.strides)
 
 
 Places: TypeAlias = "dict[Tensor, View]"
 """Where some tensors must be written: the memory of the variables that they are the new values of."""
+
+
+def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Dimensions from the largest stride to the smallest."""
+    return tuple(sorted(range(len(strides)), key=[-abs(stride) for stride in strides].__getitem__))
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
