@@ -29,7 +29,6 @@ from opsin import nn, zoo
 from opsin.benchmark.spread import Spread
 from opsin.compiler import plan
 from opsin.engines.native import cache, codegen, compile, kernels, program, workshop
-from opsin.graph import Graph
 
 IMPORTING = """
 from time import perf_counter
@@ -83,7 +82,7 @@ def measure(name: str, batch: int, threads: int) -> dict[str, Any]:
     """The figures of one network in this process, which has not compiled anything yet."""
     clock = Clock()
     for owner, attribute, part in (
-        (Graph, "bind", "simplify"), (plan, "simplify", "simplify"), (plan, "repeat", "recompute"),
+        (plan, "simplify", "simplify"), (plan, "repeat", "recompute"),
         (plan, "pointwise", "recompute"), (plan, "recompute", "recompute"), (plan, "clusters", "cluster"),
         (plan, "in_place", "in place"), (plan, "lower_cluster", "lower"), (plan, "schedule", "schedule"),
         (plan, "delay", "schedule"), (plan, "part", "schedule"), (plan, "place", "arena"),

@@ -41,12 +41,12 @@ def names(cluster: Cluster) -> list[str]:
 def test_constants_are_computed_once_and_identities_go() -> None:
     x = input_tensor("x", (BATCH, 3))
     y = F.add(F.multiply(x, F.divide(F.constant(6.0), 6.0)), F.subtract(F.constant(2.0), 2.0))
-    assert [node.op.name for node in simplify(Graph((x,), {"y": y}).bind(4)).nodes] == ["input"]
+    assert [node.op.name for node in simplify(Graph((x,), {"y": y}), 4).nodes] == ["input"]
 
 
 def test_equal_nodes_become_one() -> None:
     x = input_tensor("x", (BATCH, 3))
-    graph = simplify(Graph((x,), {"a": F.exp(F.tanh(x)), "b": F.log(F.tanh(x))}).bind(2))
+    graph = simplify(Graph((x,), {"a": F.exp(F.tanh(x)), "b": F.log(F.tanh(x))}), 2)
     assert [node.op.name for node in graph.nodes].count("tanh") == 1
 
 
@@ -55,7 +55,7 @@ def test_the_mask_of_relu_moves_behind_the_pooling() -> None:
     y = F.max_pool2d(F.relu(x), 2)
     (dx,) = F.gradients(F.sum(F.multiply(y, y)), [x])
     assert dx is not None
-    graph = simplify(Graph((x,), {"dx": dx}).bind(3)).verify()
+    graph = simplify(Graph((x,), {"dx": dx}), 3).verify()
     shapes = [node.output.shape for node in graph.nodes if node.op.name == "where"]
     assert shapes == [(3, 2, 3, 3)]
     pixels = {"x": np.random.default_rng(0).standard_normal((3, 2, 6, 6))}
@@ -66,7 +66,7 @@ def test_the_mask_of_relu_moves_behind_the_pooling() -> None:
 
 def test_bias_and_activation_finish_the_convolution() -> None:
     x, w, b = input_tensor("x", (BATCH, 3, 8, 8)), variable("w", (4, 3, 3, 3)), variable("b", (4,))
-    graph = simplify(Graph((x,), {"y": F.relu(F.conv2d(x, w, b))}).bind(2))
+    graph = simplify(Graph((x,), {"y": F.relu(F.conv2d(x, w, b))}), 2)
     anchored = [c for c in clusters(graph) if c.anchor is not None and c.anchor.op.name == "conv2d"]
     assert names(anchored[0]) == ["conv2d", "add", "relu"]
 
@@ -76,13 +76,13 @@ def test_a_cluster_never_needs_its_own_result() -> None:
     x = input_tensor("x", (BATCH, 5))
     a = F.exp(x)
     y = F.divide(a, F.sum(a, (1,), keepdims=True))
-    found = clusters(simplify(Graph((x,), {"y": y}).bind(3)))
+    found = clusters(simplify(Graph((x,), {"y": y}), 3))
     assert [names(c) for c in found] == [["exp"], ["sum"], ["divide"]]
 
 
 def test_masks_are_made_where_they_are_used() -> None:
     """The backward pass reads the activation's output; no mask is kept from the forward pass."""
-    graph = simplify(lenet().bind(8))
+    graph = simplify(lenet(), 8)
     for cluster in clusters(graph):
         if cluster.anchor is not None and cluster.anchor.op.name == "conv2d":
             assert names(cluster) == ["conv2d", "add", "relu"]

@@ -58,7 +58,7 @@ def step(kind: str) -> Graph:
     """A training step, bound and simplified."""
     network = residual() if kind == "residual" else plain()
     graph = nn.training_graph(network, (3, 20, 20), nn.optimizers.SGD(momentum=0.9))
-    return simplify(graph.bind(BATCH))
+    return simplify(graph, BATCH)
 
 
 def trained(plan: Plan) -> dict[str, bytes]:
@@ -172,7 +172,7 @@ def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:
 
 def test_a_prediction_has_nothing_to_compute_again() -> None:
     graph = nn.trace(residual(), (3, 20, 20))
-    bound = simplify(graph.bind(BATCH))
+    bound = simplify(graph, BATCH)
     assert stored(bound, BATCH) == []
     with pytest.raises(CompileError, match="this takes at least 1 MB with a batch of 6"):
         compile(graph, BATCH, 1, memory=1000)

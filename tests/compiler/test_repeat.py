@@ -56,25 +56,25 @@ def test_what_lies_nowhere_is_not_computed_again() -> None:
     """Here the operand itself stays in registers: repeating what comes of it would bring it to memory instead."""
     x, b = input_tensor("x", (BATCH, 16, SIDE, SIDE)), input_tensor("b", (16, 1, 1))
     y = ops.add(ops.exp(x), b)
-    graph = simplify(Graph((x, b), {"a": ops.sum(y, (0, 2, 3)), "b": ops.max_pool2d(y, 2)}).bind(PICTURES))
+    graph = simplify(Graph((x, b), {"a": ops.sum(y, (0, 2, 3)), "b": ops.max_pool2d(y, 2)}), PICTURES)
     assert repeat(graph) is graph
 
 
 def test_what_others_read_from_memory_is_not_computed_again() -> None:
     x, w = input_tensor("x", (BATCH, 16, SIDE, SIDE)), input_tensor("w", (8, 16, 3, 3))
     y = ops.multiply(x, ops.sigmoid(ops.mean(x, (2, 3), keepdims=True)))
-    graph = simplify(Graph((x, w), {"a": ops.conv2d(y, w), "b": ops.tanh(y)}).bind(PICTURES))
+    graph = simplify(Graph((x, w), {"a": ops.conv2d(y, w), "b": ops.tanh(y)}), PICTURES)
     assert repeat(graph) is graph
 
 
 def test_small_arrays_stay_as_they_are() -> None:
     x = input_tensor("x", (BATCH, 10))
-    graph = simplify(Graph((x,), {"y": ops.softmax(x, 1), "z": ops.log_softmax(x, 1)}).bind(PICTURES))
+    graph = simplify(Graph((x,), {"y": ops.softmax(x, 1), "z": ops.log_softmax(x, 1)}), PICTURES)
     assert repeat(graph) is graph
 
 
 def test_an_output_is_stored_and_read() -> None:
     x = input_tensor("x", (BATCH, 16, SIDE, SIDE))
     centred = ops.subtract(x, ops.mean(x, (0, 2, 3), keepdims=True))
-    graph = simplify(Graph((x,), {"centred": centred, "y": ops.tanh(centred), "z": ops.exp(centred)}).bind(PICTURES))
+    graph = simplify(Graph((x,), {"centred": centred, "y": ops.tanh(centred), "z": ops.exp(centred)}), PICTURES)
     assert sum(node.op.name == "subtract" for node in repeat(graph).nodes) == 1

@@ -147,6 +147,6 @@ def test_choices_hold_where_memory_is_short() -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for way, winograd in ((Way.DIRECT, False), (Way.POINTS, True)):
-        planner = Planner(simplify(graph.bind(4)), 4, TARGET, False, {str(p): str(way) for p in problems(graph, 4)})
+        planner = Planner(simplify(graph, 4), 4, TARGET, False, {str(p): str(way) for p in problems(graph, 4)})
         dropped = [item.tensor for item in stored(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from opsin.graph import uncollected
+from opsin.graph import garbage, uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +44,35 @@ def test_who_has_switched_it_off_finds_it_off() -> None:
     with uncollected():
         pass
     assert not gc.isenabled()
+
+
+class Knot:
+    """An object that refers to itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_what_is_made_inside_is_looked_through_once_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "MANY", 1000)
+    monkeypatch.setattr(garbage, "_unseen", 0)
+    with uncollected():
+        first = weakref.ref(Knot())
+    assert first() is not None
+    with uncollected():
+        knots = [Knot() for _ in range(1000)]
+        second = weakref.ref(knots.pop())
+    assert first() is None
+    assert second() is None
+    assert all(knot.me is knot for knot in knots)
+
+
+def test_what_is_frozen_stays_so() -> None:
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with uncollected():
+            pass
+        assert gc.get_freeze_count() == count > 0
+    finally:
+        gc.unfreeze()

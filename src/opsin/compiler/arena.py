@@ -22,34 +22,34 @@ SLACK = 16
 
 def lifetimes(groups: list[Group], kept: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
     """(first group, last group) of each temporary; `kept` ones live to the end."""
-    spans: dict[Buffer, tuple[int, int]] = {}
+    firsts: dict[Buffer, int] = {}
+    lasts: dict[Buffer, int] = {}
     for number, group in enumerate(groups):
         for call in group.calls:
             for buffer in (*call.reads, *call.writes):
                 if buffer.role == "temporary":
-                    first, _ = spans.get(buffer, (number, number))
-                    spans[buffer] = (first, number)
-    return {b: (first, len(groups) if b in kept else last) for b, (first, last) in spans.items()}
+                    firsts.setdefault(buffer, number)
+                    lasts[buffer] = number
+    return {b: (first, len(groups) if b in kept else lasts[b]) for b, first in firsts.items()}
 
 
 def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
     """Offsets in elements, and the arena's size."""
     offsets: dict[Buffer, int] = {}
-    placed = np.zeros((4, len(spans)), np.int64)
-    """Offset, end, first and last group of what is placed, by offset."""
+    order = sorted(spans.items(), key=lambda item: (-item[0].size, item[1]))
+    placed = starts, ends, firsts, lasts = np.zeros((4, len(spans) + 2), np.int64)
+    """Offset, end, first and last group of what is placed, by offset; the arena's beginning and end are."""
+    placed[:, 1], lasts[0] = (NO_END, NO_END, 0, NO_END), NO_END
     total = 0
-    for number, (buffer, (first, last)) in enumerate(sorted(spans.items(), key=lambda item: (-item[0].size, item[1]))):
-        known = placed[:, :number]
-        together = (known[2] <= last) & (known[3] >= first)
-        starts, ends = known[0][together], known[1][together]
+    for known, (buffer, (first, last)) in enumerate(order, 2):
+        together = ((firsts[:known] <= last) & (lasts[:known] >= first)).nonzero()[0]
         # A hole begins where all that starts before it has ended, and reaches to what starts next.
-        holes = np.concatenate(([0], np.maximum.accumulate(ends)))
-        reach = np.concatenate((starts, [NO_END]))
+        holes = np.maximum.accumulate(ends[together[:-1]])
         size = room(buffer.size)
-        at = int(holes[(reach - holes >= size).argmax()])
+        at = int(holes[(starts[together[1:]] - holes >= size).argmax()])
         offsets[buffer] = at
-        rank = int(known[0].searchsorted(at, "right"))
-        placed[:, rank + 1 : number + 1] = known[:, rank:]
+        rank = int(starts[:known].searchsorted(at, "right"))
+        placed[:, rank + 1 : known + 1] = placed[:, rank:known]
         placed[:, rank] = (at, at + size, first, last)
         total = max(total, at + size)
     return offsets, total

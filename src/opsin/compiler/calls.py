@@ -48,9 +48,8 @@ class Trail:
     batch: int
     touched: dict[Buffer, bool] = field(default_factory=dict)
 
-    def note(self, view: View, whole: bool = False) -> None:
-        own = not whole and own_pictures(view, self.batch)
-        self.touched[view.buffer] = self.touched.get(view.buffer, True) and own
+    def note(self, view: View) -> None:
+        self.touched[view.buffer] = self.touched.get(view.buffer, True) and own_pictures(view, self.batch)
 
 
 def own_pictures(view: View, batch: int) -> bool:

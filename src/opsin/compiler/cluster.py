@@ -10,8 +10,10 @@ that only the backward pass reads move there, so that their operands are kept an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import cast
 
 from opsin.compiler.simplify import by_channel
@@ -60,8 +62,8 @@ class Clusters:
         self.position = {node: i for i, node in enumerate(graph.nodes)}
         self.of: dict[Node, Cluster] = {}
         self.ancestors: dict[Node, int] = {}
-        for node in graph.nodes:
-            mask = 1 << self.position[node]
+        for node, place in self.position.items():
+            mask = 1 << place
             for operand in node.inputs:
                 mask |= self.ancestors[operand.node]
             self.ancestors[node] = mask
@@ -69,23 +71,35 @@ class Clusters:
 
     def closes(self, nodes: list[Node], more: Sequence[Node] = ()) -> bool:
         """Whether no path leaves the set of `nodes` and `more` and comes back into `nodes`."""
-        inside = {node: self.position[node] for node in (*nodes, *more)}
-        first = min(inside.values())
-        operands = {t.node for node in nodes for t in node.inputs if t.node not in inside}
+        operands = {t.node for node in nodes for t in node.inputs}.difference(nodes, more)
+        places = [self.position[node] for node in (*nodes, *more)]
+        first = min(places)
         late = [node for node in operands if self.position[node] > first]
-        mask = sum(1 << place for place in inside.values()) if late else 0
+        mask = reduce(or_, [1 << place for place in places]) if late else 0
         return not any(self.ancestors[node] & mask for node in late)
+
+    def follows(self, node: Node, cluster: Cluster) -> bool:
+        """Whether no path leaves the nodes of `cluster`, all of them before `node`, and comes back into `node`."""
+        first = self.position[cluster.nodes[0]]
+        outside = [t.node for t in node.inputs if self.of.get(t.node) is not cluster]
+        late = [operand for operand in outside if self.position[operand] > first]
+        mask = reduce(or_, [1 << self.position[member] for member in cluster.nodes]) if late else 0
+        return not any(self.ancestors[operand] & mask for operand in late)
 
     def join(self, node: Node) -> None:
         """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""
-        mine = Cluster([node])
-        self.of[node] = mine
-        near = {self.of[t.node] for t in node.inputs if t.node in self.of and t.shape == node.output.shape}
+        shape = node.output.shape
+        near = {c for t in node.inputs if t.shape == shape and (c := self.of.get(t.node))}
+        mine: Cluster | None = None
         for other in sorted(near, key=lambda c: -self.position[c.nodes[-1]]):
-            if self.closes(mine.nodes + other.nodes):
+            if mine is None:
+                if self.follows(node, other):
+                    other.nodes.append(node)
+                    mine = other
+            elif self.closes(mine.nodes + other.nodes):
                 mine.nodes = sorted(mine.nodes + other.nodes, key=self.position.__getitem__)
-                for member in mine.nodes:
-                    self.of[member] = mine
+                self.of.update(dict.fromkeys(other.nodes, mine))
+        self.of[node] = mine or Cluster([node])
 
     def is_kept(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in memory whatever becomes of the node that asks."""
@@ -208,48 +222,42 @@ def clusters(graph: Graph) -> list[Cluster]:
 
 def _ordered(graph: Graph, state: Clusters) -> list[Cluster]:
     """Clusters after all whose results they read; near the place of their first node otherwise."""
-    while knot := _knot(graph, state):
+    needs = _needs(graph, state)
+    while knot := _knot(needs):
         state.dissolve(max(knot, key=lambda c: (len(c.nodes), -min(state.position[n] for n in c))))
-    done: set[Cluster] = set()
-    order: list[Cluster] = []
-    home = _homes(graph, state)
-    for root in graph.nodes:
-        cluster = home.get(root)
-        if cluster is None or cluster in done:
-            continue
+        needs = _needs(graph, state)
+    order: dict[Cluster, None] = {}
+    for cluster in needs:
         stack = [cluster]
         while stack:
-            top = stack[-1]
-            missing = [c for c in _needed(home, top) if c not in done]
-            if missing:
-                stack.extend(reversed(missing))
-                continue
-            stack.pop()
-            if top not in done:
-                done.add(top)
-                order.append(top)
-    return order
+            for other in needs[stack[-1]]:
+                if other not in order:
+                    stack.append(other)
+                    break
+            else:
+                order[stack.pop()] = None
+    return list(order)
 
 
-def _homes(graph: Graph, state: Clusters) -> dict[Node, Cluster]:
-    """Every computed node's cluster."""
-    home = dict(state.of)
+def _needs(graph: Graph, state: Clusters) -> dict[Cluster, list[Cluster]]:
+    """For each cluster, in the order of their first nodes, those whose results it reads."""
+    home: dict[Node, Cluster] = {}
     for node in graph.nodes:
-        if node.op not in (INPUT, VARIABLE) and node.op.name != "constant":
-            home.setdefault(node, Cluster([], node))
-    return home
+        if node in state.of:
+            home[node] = state.of[node]
+        elif node.op is not INPUT and node.op is not VARIABLE and node.op.name != "constant":
+            home[node] = Cluster([], node)
+    needs: dict[Cluster, list[Cluster]] = {}
+    for cluster in home.values():
+        if cluster not in needs:
+            read = dict.fromkeys([home[t.node] for node in cluster for t in node.inputs if t.node in home])
+            read.pop(cluster, None)
+            needs[cluster] = list(read)
+    return needs
 
 
-def _needed(home: dict[Node, Cluster], cluster: Cluster) -> list[Cluster]:
-    """The clusters whose results `cluster` reads."""
-    found = (home.get(t.node) for node in cluster for t in node.inputs)
-    return [c for c in dict.fromkeys(found) if c is not None and c is not cluster]
-
-
-def _knot(graph: Graph, state: Clusters) -> list[Cluster]:
+def _knot(needs: Mapping[Cluster, Collection[Cluster]]) -> list[Cluster]:
     """Clusters that wait for each other: two can, though no path of nodes leads from either back into it."""
-    home = _homes(graph, state)
-    needs = {c: set(_needed(home, c)) for c in dict.fromkeys(home.values())}
     for _ in range(2):  # once from the beginning, once from the end: what is left lies between knots, or in one
         users: dict[Cluster, list[Cluster]] = {c: [] for c in needs}
         for cluster, others in needs.items():
@@ -264,5 +272,5 @@ def _knot(graph: Graph, state: Clusters) -> list[Cluster]:
                 missing[user] -= 1
                 if not missing[user]:
                     ready.append(user)
-        needs = {c: {u for u in users[c] if u in missing} for c in missing}
+        needs = {c: [user for user in users[c] if user in missing] for c in missing}
     return [cluster for cluster in needs if len(cluster.nodes) + len(cluster.sums) + bool(cluster.anchor) > 1]

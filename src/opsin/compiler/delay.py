@@ -9,7 +9,7 @@ The groups, and so the barriers, stay the same or become fewer.
 from __future__ import annotations
 
 from opsin.compiler.calls import FREE, Call
-from opsin.compiler.schedule import Group, dependencies, follows
+from opsin.compiler.schedule import Group, dependencies, follows, users
 from opsin.compiler.views import Buffer
 
 
@@ -17,18 +17,15 @@ def delay(groups: list[Group]) -> list[Group]:
     """`groups` with calls moved later; groups that end up empty are dropped."""
     calls = [call for group in groups for call in group.calls]
     place = {call: number for number, group in enumerate(groups) for call in group.calls}
-    users: dict[Call, list[Call]] = {call: [] for call in calls}
-    for call, before in dependencies(calls).items():
-        for earlier in before:
-            users[earlier].append(call)
+    after = users(dependencies(calls))
     touching: dict[Buffer, set[Call]] = {}
     for call in calls:
         for buffer in (*call.reads, *call.writes):
             if buffer.role == "temporary":
                 touching.setdefault(buffer, set()).add(call)
-    for call in reversed(calls):
-        if users[call]:
-            goal = _latest(call, users[call], place, groups)
+    for call, numbers in zip(reversed(calls), reversed(after), strict=True):
+        if numbers:
+            goal = _latest(call, [calls[number] for number in numbers], place, groups)
             if goal > place[call] and _gain(call, place[call], goal, place, touching) >= 0:
                 place[call] = goal
     moved = [Group(group.by_image) for group in groups]

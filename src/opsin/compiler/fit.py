@@ -47,7 +47,7 @@ def fitted_plan(
     whole stretches of the forward pass. Every choice is measured by a whole plan. `CompileError` with the least
     memory found where none fits.
     """
-    make = Planner(repeat(simplify(graph.bind(batch))), batch, target, exact, choices)
+    make = Planner(repeat(simplify(graph, batch)), batch, target, exact, choices)
     items = stored(make.graph, batch)
     light = [s.tensor for s in cheap(items)]
 

@@ -97,7 +97,7 @@ def make_plan(graph: Graph, batch: int, target: Target, exact: bool = False, cho
 
     `choices` are the ways of convolutions that are not left to the model, by problem (see `lower.ways`).
     """
-    whole = repeat(simplify(graph.bind(batch)))
+    whole = repeat(simplify(graph, batch))
     changed, again = recompute(whole, pointwise(whole, batch), batch)
     return plan_simplified(changed, batch, target, exact, choices, again)
 
@@ -142,7 +142,7 @@ def _explain(calls: list[Call], cluster: Cluster, roles: Mapping[Node, str]) -> 
     for call in calls:
         call.direction = roles[leader]
     if calls:
-        calls[-1].fused = tuple(dict.fromkeys(node.op.name for node in cluster.nodes if node is not leader))
+        calls[-1].fused = tuple(dict.fromkeys([node.op.name for node in cluster.nodes if node is not leader]))
 
 
 def _prepared(calls: list[Call]) -> tuple[list[Call], list[Call]]:
@@ -164,12 +164,13 @@ def _prepared(calls: list[Call]) -> tuple[list[Call], list[Call]]:
 
 def _kept(graph: Graph, cluster: Cluster, roots: frozenset[Tensor]) -> list[Tensor]:
     """What of a cluster is read by others or asked for."""
-    members = set(cluster)
+    nodes = [*cluster]
+    members = set(nodes)
     return [
         tensor
-        for node in cluster
+        for node in nodes
         for tensor in node.outputs
-        if tensor in roots or any(user not in members for user in graph.users[tensor])
+        if tensor in roots or not members.issuperset(graph.users[tensor])
     ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor, apply, topological
+from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor, apply
 from opsin.ops import OPS
 
 SWEPT = frozenset("add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split())
@@ -39,24 +39,22 @@ class Stored:
         return prod(map(int, self.tensor.shape))  # type: ignore[arg-type]
 
 
-def forward_nodes(graph: Graph) -> frozenset[Node]:
-    """What the outputs depend on: of a training step, all but gradients and updates."""
-    return frozenset(topological(graph.outputs.values()))
-
-
 def stored(graph: Graph, batch: int) -> list[Stored]:
     """What the backward pass reads of a bound `graph`'s activations, in the order they are made."""
-    forward = topological(graph.outputs.values())
-    inside = set(forward)
-    fed = _fed(forward)
-    late = [node for node in graph.nodes if node not in inside]
-    read = {t for node in late for t in node.inputs}
-    found = [
-        t for node in forward for t in node.outputs
-        if t in read and node in fed and node.op is not INPUT and _per_picture(t, batch)
-    ]  # fmt: skip
+    fed = _fed(graph.forward)
+    found = _left(graph, fed, batch)
     known = set(found)
     return [_priced(t, known, fed, batch) for t in found]
+
+
+def _left(graph: Graph, fed: set[Node], batch: int) -> list[Tensor]:
+    """The tensors that are `stored`; `fed` are the nodes of the forward pass that depend on an input."""
+    inside = set(graph.forward)
+    read = {t for node in graph.nodes if node not in inside for t in node.inputs}
+    return [
+        t for node in graph.forward for t in node.outputs
+        if t in read and node in fed and node.op is not INPUT and _per_picture(t, batch)
+    ]  # fmt: skip
 
 
 def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Graph, frozenset[Node]]:
@@ -66,9 +64,10 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
     """
     if not dropped:
         return graph, frozenset()
-    inside = forward_nodes(graph)
-    fed = _fed([node for node in graph.nodes if node in inside])
-    kept = {s.tensor for s in stored(graph, batch)} - set(dropped)
+    inside = set(graph.forward)
+    fed = _fed(graph.forward)
+    wanted = set(dropped)
+    kept = set(_left(graph, fed, batch)) - wanted
     again: dict[Tensor, Tensor] = {}
 
     def operand(t: Tensor) -> Tensor:
@@ -80,7 +79,6 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
         again[t] = _apart(t)
         return again[t]
 
-    wanted = {t for t in dropped if t not in kept}
     copies = []
     for node in _between(wanted, kept, fed, batch):
         copy = node.on(tuple([operand(t) for t in node.inputs]))
@@ -88,7 +86,7 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
         again.update(zip(node.outputs, copy.outputs, strict=True))
     new: dict[Tensor, Tensor] = {t: _apart(again[t]) for t in wanted}
     for node in graph.nodes:
-        if node not in inside and any(t in new for t in node.inputs):
+        if node not in inside and not new.keys().isdisjoint(node.inputs):
             made = node.on(tuple([new.get(t, t) for t in node.inputs]))
             new.update(zip(node.outputs, made.outputs, strict=True))
     updates = {name: t if t.node in inside else new.get(t, t) for name, t in graph.updates.items()}

@@ -16,7 +16,10 @@ CHEAP = ("add", "subtract", "multiply")
 
 
 def repeat(graph: Graph) -> Graph:
-    """A bound `graph` in which every reader of a cheap result has a node of its own for it, to be fused with."""
+    """A bound `graph` in which every reader of a cheap result has a node of its own for it, to be fused with.
+
+    The readers of `graph` itself are changed: it must be nobody else's, and is not to be used any more.
+    """
     roots = set(graph.roots)
     chosen = {
         node.output
@@ -24,10 +27,12 @@ def repeat(graph: Graph) -> Graph:
         if node.op.name in CHEAP and node.output not in roots and _is_at_hand(graph, node)
     }
 
-    def change(node: Node, inputs: tuple[Tensor, ...]) -> Node:
-        return node.on(tuple([_again(t) if old in chosen else t for old, t in zip(node.inputs, inputs, strict=True)]))
-
-    return graph.rewrite(change) if chosen else graph
+    if not chosen:
+        return graph
+    for node in graph.nodes:
+        if not chosen.isdisjoint(node.inputs):
+            node.inputs = tuple([_again(t) if t in chosen else t for t in node.inputs])
+    return Graph(graph.inputs, graph.outputs, graph.updates)
 
 
 def _again(tensor: Tensor) -> Tensor:
@@ -37,10 +42,12 @@ def _again(tensor: Tensor) -> Tensor:
 
 def _is_at_hand(graph: Graph, node: Node) -> bool:
     """Whether a node with several readers, all pointwise, needs but one large operand, which others have in memory."""
+    readers = graph.users[node.output]
+    if len(readers) < 2:
+        return False
     shape = node.output.shape
     large = [t for t in node.inputs if t.shape == shape]
-    readers = graph.users[node.output]
-    if len(large) != 1 or prod(map(int, shape)) < ENOUGH or len(readers) < 2:  # type: ignore[arg-type]
+    if len(large) != 1 or prod(map(int, shape)) < ENOUGH:  # type: ignore[arg-type]
         return False
     in_registers = all(reader.op.name in POINTWISE for reader in readers)
     return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[large[0]])

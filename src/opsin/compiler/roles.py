@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from opsin.compiler.recompute import forward_nodes
 from opsin.graph import Graph, Node
 
 FORWARD, AGAIN, INPUT_GRADIENT, WEIGHT_GRADIENT, UPDATE = (
@@ -21,14 +20,14 @@ def directions(graph: Graph, again: Collection[Node] = ()) -> dict[Node, str]:
     A gradient is of a layer's weights where nothing but this layer and the optimizer reads what comes of it. What
     depends on no output and no gradient, such as running statistics, is an update.
     """
-    forward = forward_nodes(graph)
+    forward = set(graph.forward)
     leads: dict[Node, bool] = {}
     """Whether something of a gradient goes on to another layer."""
     found: dict[Node, str] = {}
     for node in reversed(graph.nodes):
-        users = {user for t in node.outputs for user in graph.users[t] if user not in forward}
-        onward = [user for user in users if user.scope != OPTIMIZER]
-        leads[node] = any(user.scope != node.scope or leads[user] for user in onward)
+        users = [user for t in node.outputs for user in graph.users[t] if user not in forward]
+        scope = node.scope
+        leads[node] = any(u.scope != OPTIMIZER and (u.scope != scope or leads[u]) for u in users)
         if node in forward:
             found[node] = FORWARD
         elif node in again:
@@ -45,8 +44,8 @@ def directions(graph: Graph, again: Collection[Node] = ()) -> dict[Node, str]:
 def _settled(graph: Graph, found: dict[Node, str]) -> dict[Node, str]:
     """`found`, where what only updates read outside the optimizer, such as running means, counts as an update, too."""
     for node in reversed(graph.nodes):
-        users = [user for t in node.outputs for user in graph.users[t]]
-        own = node.scope and users and all(found[u] == UPDATE and u.scope == node.scope for u in users)
-        if found[node] == WEIGHT_GRADIENT and own:
-            found[node] = UPDATE
+        if found[node] == WEIGHT_GRADIENT and node.scope:
+            users = [user for t in node.outputs for user in graph.users[t]]
+            if users and all(found[user] == UPDATE and user.scope == node.scope for user in users):
+                found[node] = UPDATE
     return found

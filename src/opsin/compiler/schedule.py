@@ -9,6 +9,7 @@ the number of threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -48,14 +49,10 @@ class _Queue:
     """Which calls may run: those whose dependencies have finished. Calls go by their numbers."""
 
     def __init__(self, calls: list[Call]) -> None:
-        number = {call: i for i, call in enumerate(calls)}
-        self.before = {number[call]: {number[b] for b in before} for call, before in dependencies(calls).items()}
-        self._missing = {i: len(before) for i, before in self.before.items()}
-        self._users: dict[int, list[int]] = {i: [] for i in self.before}
-        for i, before in self.before.items():
-            for earlier in before:
-                self._users[earlier].append(i)
-        self.ready = [i for i, missing in self._missing.items() if not missing]
+        self.before = dependencies(calls)
+        self._missing = [len(before) for before in self.before]
+        self._users = users(self.before)
+        self.ready = [i for i, missing in enumerate(self._missing) if not missing]
 
     def finish(self, i: int) -> list[int]:
         """Marks call `i` as run; the calls that only waited for it."""
@@ -95,22 +92,33 @@ def follows(call: Call, earlier: Call) -> bool:
     return all(mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys())
 
 
-def dependencies(calls: list[Call]) -> dict[Call, set[Call]]:
-    """For each call, the earlier ones it must come after: they write what it reads, or read what it writes."""
-    writers: dict[Buffer, list[Call]] = {}
-    readers: dict[Buffer, list[Call]] = {}
-    before: dict[Call, set[Call]] = {}
-    for call in calls:
-        needs: set[Call] = set()
+def dependencies(calls: Sequence[Call]) -> list[set[int]]:
+    """For each call, the numbers of those it must come after: they write what it reads, or read what it writes."""
+    writers: dict[Buffer, list[int]] = {}
+    readers: dict[Buffer, list[int]] = {}
+    found = []
+    for number, call in enumerate(calls):
+        before: set[int] = set()
         for buffer in call.reads:
-            needs.update(writers.get(buffer, ()))
+            if buffer in writers:
+                before.update(writers[buffer])
         for buffer in call.writes:
-            needs.update(writers.get(buffer, ()))
-            needs.update(readers.get(buffer, ()))
-        needs.discard(call)
-        before[call] = needs
+            if buffer in writers:
+                before.update(writers[buffer])
+            if buffer in readers:
+                before.update(readers[buffer])
+        found.append(before)
         for buffer in call.reads:
-            readers.setdefault(buffer, []).append(call)
+            readers.setdefault(buffer, []).append(number)
         for buffer in call.writes:
-            writers.setdefault(buffer, []).append(call)
-    return before
+            writers.setdefault(buffer, []).append(number)
+    return found
+
+
+def users(before: Sequence[set[int]]) -> list[list[int]]:
+    """For each call, the numbers of those that must come after it, in order; `before` are `dependencies`."""
+    found: list[list[int]] = [[] for _ in before]
+    for number, earlier in enumerate(before):
+        for one in earlier:
+            found[one].append(number)
+    return found

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from opsin.graph import INPUT, INT, VARIABLE, Graph, Node, Op, Tensor, apply
+from opsin.graph import INT, Graph, Node, Op, Tensor, apply, binding
 from opsin.ops import OPS
 
 Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]"
@@ -22,33 +22,38 @@ NEUTRAL = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False)
 """Numbers that change nothing, and whether they may come first as well as second."""
 
 
-def simplify(graph: Graph) -> Graph:
-    """`graph`, bound to a batch, without constant arithmetic, identities and repetitions."""
+def simplify(graph: Graph, batch: int) -> Graph:
+    """`graph`, bound to `batch`, without constant arithmetic, identities and repetitions; its nodes are all new."""
     known: dict[Any, Node] = {}
+    bound = binding(batch)
 
-    def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str, like: Node | None = None) -> Node:
-        key = (op.name, operands, tuple(sorted(attrs.items())))
-        if key not in known:
-            known[key] = like.on(operands) if like else apply(op, operands, attrs, scope)
-        return known[key]
+    def key(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
+        return op.name, operands, frozenset(attrs.items())
 
-    def change(node: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
-        identity = _identity(node, inputs)
+    def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str) -> Node:
+        this = key(op, operands, attrs)
+        if this not in known:
+            known[this] = apply(op, operands, attrs, scope)
+        return known[this]
+
+    def change(free: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
+        node = bound(free, inputs)
+        identity = _identity(node)
         if identity is not None:
             return (identity,)
         if node.op.name == "sum":
             return _factored(make, node, inputs[0])
         if node.op.name == "variance" and not by_channel(inputs[0], node.attrs["axes"]):
             return _variance(make, node, inputs[0])
-        pooled = _masked_pooling(node, inputs)
+        pooled = _masked_pooling(node)
         if pooled is not None:
             x, g = pooled.inputs
             maxima = make(OPS["max_pool2d"], (x,), pooled.attrs, pooled.scope).output
             mask = make(OPS["greater"], (maxima, inputs[0].node.inputs[1]), {}, node.scope).output
             masked = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
             return make(pooled.op, (x, masked), pooled.attrs, pooled.scope)
-        folded = _folded(node, inputs)
-        return make(*folded, node.scope) if folded else make(node.op, inputs, node.attrs, node.scope, like=node)
+        folded = _folded(node)
+        return make(*folded, node.scope) if folded else known.setdefault(key(node.op, inputs, node.attrs), node)
 
     return graph.rewrite(change)
 
@@ -124,12 +129,13 @@ def _variance(make: Make, node: Node, x: Tensor) -> Node:
     return mean(make(OPS["multiply"], (centred, centred), {}, scope).output)
 
 
-def _masked_pooling(node: Node, inputs: tuple[Tensor, ...]) -> Node | None:
+def _masked_pooling(node: Node) -> Node | None:
     """The gradient of a max pooling, if `node` only keeps it where the pooled tensor is above zero: ReLU's gradient.
 
     It goes to the maxima alone, so that the mask may as well be applied to the pooled gradient, where the
     maximum is above zero: a quarter of the elements, or less.
     """
+    inputs = node.inputs
     if node.op.name != "where" or constant_value(inputs[2]) != 0.0:
         return None
     mask, pooled = inputs[0].node, inputs[1].node
@@ -146,9 +152,9 @@ def constant_value(tensor: Tensor) -> float | None:
     return node.attrs["value"] if node.op.name == "constant" else None
 
 
-def _identity(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+def _identity(node: Node) -> Tensor | None:
     """The input that `node` merely repeats, if it does."""
-    name = node.op.name
+    name, inputs = node.op.name, node.inputs
     if name == "stop_gradient":
         return inputs[0]
     if name in ("reshape", "broadcast_to") and inputs[0].shape == node.output.shape:
@@ -158,15 +164,15 @@ def _identity(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     if name in NEUTRAL:
         value, either = NEUTRAL[name]
         for kept, other in ((0, 1), (1, 0)) if either else ((0, 1),):
-            if inputs[kept].type == node.output.type and constant_value(inputs[other]) == value:
+            if constant_value(inputs[other]) == value and inputs[kept].type == node.output.type:
                 return inputs[kept]
     return None
 
 
-def _folded(node: Node, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...], dict[str, Any]] | None:
-    if node.op in (INPUT, VARIABLE) or node.op.name not in FOLDED or node.output.shape != ():
+def _folded(node: Node) -> tuple[Any, tuple[Tensor, ...], dict[str, Any]] | None:
+    if node.op.name not in FOLDED or node.output.shape != ():
         return None
-    values = [constant_value(t) for t in inputs]
+    values = [constant_value(t) for t in node.inputs]
     if any(value is None for value in values) or node.output.dtype == INT:
         return None
     result = node.op.evaluate(*(np.float64(value) for value in values), **node.attrs)

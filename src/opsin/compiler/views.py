@@ -39,15 +39,27 @@ class View:
 
     def is_dense(self, order: tuple[int, ...]) -> bool:
         """Whether the elements lie without gaps in `order`, the outermost dimension first."""
-        return all(
-            self.shape[d] == 1 or self.strides[d] == stride for d, stride in enumerate(dense_strides(self.shape, order))
-        )
+        step = 1
+        for d in reversed(order):
+            n = self.shape[d]
+            if n != 1:
+                if self.strides[d] != step:
+                    return False
+                step *= n
+        return True
+
+    @property
+    def is_stretched(self) -> bool:
+        """Whether some index of a dimension does not matter."""
+        return 0 in self.strides and any(s == 0 and n != 1 for n, s in zip(self.shape, self.strides, strict=True))
 
     def transposed(self, axes: tuple[int, ...]) -> View:
         return View(self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset)
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
         """Dimensions of 1 stretched, and new ones in front, by a stride of 0."""
+        if shape == self.shape:
+            return self
         lead = len(shape) - len(self.shape)
         strides = [0] * lead + [
             0 if n == 1 and n != to else stride
@@ -77,11 +89,16 @@ class View:
     @property
     def order(self) -> tuple[int, ...]:
         """Dimensions from the largest stride to the smallest."""
-        return tuple(sorted(range(len(self.shape)), key=lambda d: (-abs(self.strides[d]), d)))
+        return order_in_memory(self.strides)
 
 
 Places: TypeAlias = "dict[Tensor, View]"
 """Where some tensors must be written: the memory of the variables that they are the new values of."""
+
+
+def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Dimensions from the largest stride to the smallest."""
+    return tuple(sorted(range(len(strides)), key=[-abs(stride) for stride in strides].__getitem__))
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def problems(graph: Graph, batch: int) -> dict[Problem, int]:
 
     Those that multiply most, all together, come first.
     """
-    bound = simplify(graph.bind(batch))
+    bound = simplify(graph, batch)
     always = fixed(bound)
     found = Counter(Problem.of(node, always) for node in bound.nodes if has_ways(node))
     several = {problem: count for problem, count in found.items() if len(ways(problem)) > 1}

@@ -21,12 +21,11 @@ from opsin.graph.core import (
 )
 from opsin.graph.cut import after, before, gates, settled_gate
 from opsin.graph.garbage import uncollected
-from opsin.graph.graph import Graph, topological
+from opsin.graph.graph import Graph, binding, topological
 from opsin.graph.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
 __all__ = [
     "BATCH", "FLOAT", "INPUT", "INT", "VARIABLE", "Dim", "Graph", "Node", "Op", "Shape", "Size", "Tensor",
-    "Type", "after", "apply", "backprop", "before", "bind", "current_scope", "gates", "input_tensor", "product",
-    "same_size", "scope", "settled_gate", "show", "topological", "uncollected",
-    "variable",
+    "Type", "after", "apply", "backprop", "before", "bind", "binding", "current_scope", "gates", "input_tensor",
+    "product", "same_size", "scope", "settled_gate", "show", "topological", "uncollected", "variable",
 ]  # fmt: skip

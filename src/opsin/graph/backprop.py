@@ -31,20 +31,21 @@ def backprop(
     wanted = set(wrt)
     leads: set[Tensor] = set()
     for node in order:
-        if any(t in leads for t in node.inputs):
+        if leads.isdisjoint(node.inputs):
+            leads.update(wanted.intersection(node.outputs))
+        else:
             leads.update(node.outputs)
-        leads.update(t for t in node.outputs if t in wanted)
     gradients: dict[Tensor, Tensor] = {loss: seed}
     for node in reversed(order):
-        if not any(t in leads for t in node.inputs):
+        if leads.isdisjoint(node.inputs):
             continue
-        grads = [gradients.get(t) for t in node.outputs]
-        if all(g is None for g in grads):
+        grads = [gradients[t] for t in node.outputs if t in gradients]
+        if not grads:
             continue
-        if any(g is None for g in grads):
+        if len(grads) < len(node.outputs):
             raise GraphError(f"{node}: every output of an operation with several must reach the loss")
         with scope(node.scope):
-            parts = node.op.gradient(node, *(g for g in grads if g is not None))
+            parts = node.op.gradient(node, *grads)
             for operand, part in zip(node.inputs, parts, strict=True):
                 if part is None or operand not in leads or operand.dtype != FLOAT:
                     continue

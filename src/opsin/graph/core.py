@@ -7,8 +7,7 @@ brings its own shape rule, NumPy meaning, gradient and cost (`Op`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -66,7 +65,10 @@ class Node:
         self, op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any], types: tuple[Type, ...], scope: str
     ) -> None:
         self.op, self.inputs, self.attrs, self.scope = op, inputs, attrs, scope
-        self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
+        if len(types) == 1:  # nearly always
+            self.outputs: tuple[Tensor, ...] = (Tensor(self, 0, types[0]),)
+        else:
+            self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
 
     def on(self, inputs: tuple[Tensor, ...]) -> Node:
         """The same operation on other tensors of the same types."""
@@ -119,14 +121,19 @@ class Op:
 _scope: ContextVar[str] = ContextVar("scope", default="")
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+class scope:
     """Nodes made inside belong to the layer `name`, a dotted path from the network's root."""
-    token = _scope.set(name)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("name", "token")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.token = _scope.set(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        _scope.reset(self.token)
 
 
 def current_scope() -> str:

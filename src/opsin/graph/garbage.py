@@ -6,13 +6,18 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+MANY = 2**20
+"""Objects made inside without a look: with what they hold, about a hundred megabytes."""
+_unseen = 0
+
 
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Inside, Python does not look for objects that only refer to each other.
 
     Graphs and plans are hundreds of thousands of objects that stay: looking through them again and again, as they
-    grow, took a fifth of the time of compiling.
+    grow, took a fifth of the time of compiling, and once, at the end, a twentieth. So they count as old ones then,
+    which Python looks at rarely, and are all looked through after each `MANY`.
     """
     before = gc.isenabled()
     gc.disable()
@@ -20,4 +25,17 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if before:
+            _settle()
             gc.enable()
+
+
+def _settle() -> None:
+    """Makes all objects old ones, or has a look at all of them."""
+    global _unseen
+    _unseen += gc.get_count()[0]
+    if _unseen >= MANY:
+        _unseen = 0
+        gc.collect()
+    elif not gc.get_freeze_count():  # what somebody else has frozen is to stay so
+        gc.freeze()
+        gc.unfreeze()

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsin.errors import GraphError
 from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
-from opsin.graph.size import Size, bind, show
+from opsin.graph.size import Shape, Size, bind, show
 
 HIDDEN = ("type", "name", "init")
 """Attributes that the printed form shows elsewhere or not at all."""
@@ -33,6 +33,11 @@ class Graph:
         return topological(self.roots)
 
     @cached_property
+    def forward(self) -> tuple[Node, ...]:
+        """What the outputs depend on, operands first: of a training step, all but gradients and updates."""
+        return topological(self.outputs.values())
+
+    @cached_property
     def variables(self) -> dict[str, Tensor]:
         """Every variable by name, in the order of first use."""
         return {node.attrs["name"]: node.output for node in self.nodes if node.op is VARIABLE}
@@ -47,26 +52,15 @@ class Graph:
         """For each tensor, the nodes that read it."""
         users: dict[Tensor, list[Node]] = {t: [] for node in self.nodes for t in node.outputs}
         for node in self.nodes:
-            for operand in dict.fromkeys(node.inputs):
-                users[operand].append(node)
+            for operand in node.inputs:
+                mine = users[operand]
+                if not mine or mine[-1] is not node:  # once, though it may read a tensor twice
+                    mine.append(node)
         return users
 
     def bind(self, batch: int) -> Graph:
         """The same graph with the free batch dimension set to `batch`."""
-        if batch < 1:
-            raise GraphError(f"a batch holds at least one picture, not {batch}")
-
-        @cache
-        def with_batch(type: Type) -> Type:
-            return Type(bind(type.shape, batch), type.dtype)
-
-        def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
-            attrs = bind(node.attrs, batch)
-            if node.op in (INPUT, VARIABLE):
-                attrs["type"] = with_batch(node.attrs["type"])
-            return Node(node.op, inputs, attrs, tuple([with_batch(t.type) for t in node.outputs]), node.scope)
-
-        return self.rewrite(bound)
+        return self.rewrite(binding(batch))
 
     def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Node | tuple[Tensor, ...]]) -> Graph:
         """A new graph in which `change(node, new_inputs)` stands for each node, operands first."""
@@ -76,7 +70,7 @@ class Graph:
                 continue
             made = change(node, tuple([new[t] for t in node.inputs]))
             outputs = made.outputs if isinstance(made, Node) else made
-            new.update(zip(node.outputs, outputs, strict=True))
+            new |= zip(node.outputs, outputs, strict=True)
         return Graph(
             tuple(new[t] for t in self.inputs),
             {name: new[t] for name, t in self.outputs.items()},
@@ -85,23 +79,27 @@ class Graph:
 
     def verify(self) -> Graph:
         """Checks every rule of a graph and returns it; `GraphError` names the first node that breaks one."""
-        names: dict[str, Node] = {}
         known: set[Tensor] = set()
-        inputs = set(self.inputs)
         for node in self.nodes:
             for operand in node.inputs:
                 if operand not in known:
                     raise GraphError(f"{node} uses {operand} before it is made")
-            if node.op in (INPUT, VARIABLE):
-                name = node.attrs["name"]
-                if names.setdefault(name, node) is not node:
-                    raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
-            if node.op is INPUT and node.output not in inputs:
-                raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
             for now, then in zip(inferred(node.op, node.inputs, node.attrs, node.scope), node.outputs, strict=True):
                 if now != then.type:
                     raise GraphError(f"{node} says {then.type}, its shape rule {now}")
             known.update(node.outputs)
+        return self.verify_names()
+
+    def verify_names(self) -> Graph:
+        """Checks the rules that concern a graph as a whole: what is left to check where `apply` made every node."""
+        names: dict[str, Node] = {}
+        for node in self.nodes:
+            if node.op is INPUT or node.op is VARIABLE:
+                name = node.attrs["name"]
+                if names.setdefault(name, node) is not node:
+                    raise GraphError(f"two different tensors are called '{name}'; give one of the layers another name")
+            if node.op is INPUT and node.output not in self.inputs:
+                raise GraphError(f"input '{node.attrs['name']}' is used but not declared among the graph's inputs")
         for name, value in self.updates.items():
             if name not in self.variables:
                 raise GraphError(f"'{name}' is updated but never used as a variable")
@@ -136,18 +134,35 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
+    """From a node and its operands, bound to `batch`, to the node bound to it."""
+    if batch < 1:
+        raise GraphError(f"a batch holds at least one picture, not {batch}")
+
+    @cache
+    def with_batch(shape: Shape, dtype: str) -> Type:
+        return Type(bind(shape, batch), dtype)
+
+    def bound(node: Node, inputs: tuple[Tensor, ...]) -> Node:
+        attrs = bind(node.attrs, batch) if node.attrs else {}
+        if node.op is INPUT or node.op is VARIABLE:
+            attrs["type"] = with_batch(node.attrs["type"].shape, node.attrs["type"].dtype)
+        types = [with_batch(t.type.shape, t.type.dtype) for t in node.outputs]
+        return Node(node.op, inputs, attrs, tuple(types), node.scope)
+
+    return bound
+
+
 def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
     """The nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
-    order: list[Node] = []
-    seen: set[Node] = set()
+    order: dict[Node, None] = {}
     for root in roots:
-        stack = [(root.node, False)]
+        stack = [root.node]
         while stack:
-            node, ready = stack.pop()
-            if ready:
-                order.append(node)
-            elif node not in seen:
-                seen.add(node)
-                stack.append((node, True))
-                stack.extend([(t.node, False) for t in reversed(node.inputs) if t.node not in seen])
+            for operand in stack[-1].inputs:
+                if operand.node not in order:
+                    stack.append(operand.node)
+                    break
+            else:
+                order[stack.pop()] = None
     return tuple(order)

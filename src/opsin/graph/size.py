@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import Any, TypeAlias, TypeVar, cast
 
 from opsin.errors import ShapeError
@@ -86,18 +87,17 @@ def _whole(result: Dim, a: Dim, b: Dim) -> Dim:
 
 def product(shape: Shape) -> Dim:
     """The number of elements of `shape`."""
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
-    return total
+    return cast("Dim", prod(shape))
 
 
 def same_size(a: Dim, b: Dim) -> bool:
     """Whether two sizes are equal for every batch."""
-    return _parts(a) == _parts(b)
+    return a == b or _parts(a) == _parts(b)
 
 
 T = TypeVar("T")
+COMPOUND = (Size, tuple, dict)
+"""What a `Size` may be, or be in."""
 
 
 def bind(value: T, batch: int) -> Any:
@@ -106,9 +106,9 @@ def bind(value: T, batch: int) -> Any:
         number = value.at(batch)
         return int(number) if number.denominator == 1 and value.power >= 0 else float(number)
     if isinstance(value, tuple):
-        return tuple(bind(item, batch) for item in value)
+        return tuple([bind(item, batch) if isinstance(item, COMPOUND) else item for item in value])
     if isinstance(value, dict):
-        return {key: bind(item, batch) for key, item in value.items()}
+        return {key: bind(item, batch) if isinstance(item, COMPOUND) else item for key, item in value.items()}
     return value
 
 

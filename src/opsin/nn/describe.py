@@ -79,7 +79,7 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
 
     Without it, as for a graph read from a file, the kind is the name of the operation that does the work.
     """
-    forward = topological(graph.outputs.values())
+    forward = graph.forward
     runs = _runs(forward)
     place = {node: number for number, run in enumerate(runs) for node in run.nodes}
     parameters, alive, kept = _parameters(runs, place), _alive(graph, runs, place), _kept(graph, forward, place)

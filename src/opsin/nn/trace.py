@@ -24,7 +24,7 @@ def trace(
     pictures = picture_input(input_shape)
     logits, found = run_forward(network, pictures, training, frozen)
     more = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries, start=1)}
-    return Graph((pictures,), {"logits": logits} | more, found.updates).verify()
+    return Graph((pictures,), {"logits": logits} | more, found.updates).verify_names()
 
 
 def picture_input(shape: PictureShape) -> Tensor:

@@ -108,4 +108,4 @@ def training_step(
     if ema:
         mine = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
         new |= average_updates(mine, ema)
-    return Graph((pictures, labels, rate), outputs, new).verify()
+    return Graph((pictures, labels, rate), outputs, new).verify_names()

@@ -14,13 +14,16 @@ Operand: TypeAlias = "Tensor | float | Size"
 """What pointwise operations take: a tensor, or a number that becomes a constant."""
 
 
+NUMBER = Type(())
+
+
 class Constant(Primitive):
     """A number, shape (). `value` may be a `Size`, a number once the batch is known; whole numbers have a dtype."""
 
     name = "constant"
 
     def infer(self, *, value: float | Size, dtype: str = FLOAT) -> Type:
-        return Type((), dtype)
+        return NUMBER if dtype == FLOAT else Type((), dtype)
 
     def evaluate(self, *, value: float, dtype: str = FLOAT) -> Array:
         return np.asarray(value, dtype=np.int32 if dtype == INT else np.float64)
@@ -49,5 +52,8 @@ def as_tensor(value: Operand, dtype: str = FLOAT) -> Tensor:
 
 def as_tensors(*values: Operand) -> tuple[Tensor, ...]:
     """All `values` as tensors; numbers take the dtype of the tensors they go with."""
-    dtypes = {value.dtype for value in values if isinstance(value, Tensor)}
-    return tuple(as_tensor(value, INT if dtypes == {INT} else FLOAT) for value in values)
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    if len(tensors) == len(values):
+        return tuple(tensors)
+    dtype = INT if {tensor.dtype for tensor in tensors} == {INT} else FLOAT
+    return tuple([as_tensor(value, dtype) for value in values])

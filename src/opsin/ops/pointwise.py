@@ -34,8 +34,9 @@ class Binary(Primitive):
     def infer(self, a: Type, b: Type) -> Type:
         if a.dtype != b.dtype:
             raise ShapeError(f"{self.name}: {a} and {b} differ in dtype; cast the whole numbers first")
-        shape = broadcast_shapes(self.name, a.shape, b.shape)
-        return a if shape is a.shape else Type(shape, a.dtype)
+        if not b.shape or b.shape == a.shape:  # as most often
+            return a
+        return Type(broadcast_shapes(self.name, a.shape, b.shape), a.dtype)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs

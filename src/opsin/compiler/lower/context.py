@@ -8,10 +8,11 @@ from math import prod
 import numpy as np
 
 from opsin.compiler.calls import CHUNK, FREE, IMAGE, Argument, Call, Trail, own_pictures
+from opsin.compiler.lower.nest import merged_loops, nest
 from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
 from opsin.graph import INT, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
-from opsin.kernels.pointwise import Pointwise, Stream
+from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.transpose import Transpose
@@ -92,7 +93,7 @@ class Lowering:
 
     def _transpose(self, view: View, result: View) -> bool:
         """Copies `view` if it is large and contiguous along another dimension than `result`; whether it did."""
-        loops = merged_loops([view, result], result)
+        loops = merged_loops(view.shape, [view.strides, result.strides], 1)
         lying = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
         if view.size < TRANSPOSED or view.buffer.element != F32 or not lying or lying[0] == len(loops) - 1:
             return False
@@ -130,8 +131,7 @@ class Lowering:
         trail = Trail(self.batch)
         for view in views:
             trail.note(view)
-        for view in whole:
-            trail.note(view, whole=True)
+        trail.touched.update(dict.fromkeys([view.buffer for view in whole], False))
         return trail
 
     def per_image(
@@ -196,54 +196,22 @@ class Lowering:
     def pointwise(self, expression: Expression, operands: Sequence[View], results: Sequence[View]) -> None:
         """`results = expression(operands)`, all of the results' shape; operands of element `place` are indices."""
         views = [*operands, *results]
-        loops = merged_loops(views, results[0])
-        memory = [view for view in views if view.buffer.element != "place"]
-        extents, strides = [n for n, _ in loops], [s for _, s in loops]
-        inner = strides[-1] if loops else (0,) * len(views)
-        streams = [
-            Stream(view.buffer.element, step if step in (0, 1) else None)
-            for view, step in zip(views, inner, strict=True)
-        ]
-        spec = Pointwise(
-            expression, tuple(streams[: len(operands)]), tuple(streams[len(operands) :]),
-            max(0, len(loops) - 1), extents[-1] if len(loops) > 1 else 0,
-        )  # fmt: skip
+        elements = tuple([view.buffer.element for view in views])
+        loops = nest(results[0].shape, elements, tuple([view.strides for view in views]), len(operands))
+        outer, inner = loops.extents[:-1], loops.extents[-1] if len(loops.extents) > 1 else 0
+        streams, count = loops.streams, loops.extents[0] if loops.extents else 1
+        spec = Pointwise(expression, streams[: len(operands)], streams[len(operands) :], len(outer), inner)
         by_image = all(own_pictures(view, self.batch) for view in results)
-        arguments: list[Argument] = list(memory)
-        if spec.outer == 0:
-            count = extents[0] if loops else 1
+        arguments: list[Argument] = [view for view in views if view.buffer.element != "place"]
+        if outer:
+            blocks = count // self.batch if by_image else count
+        else:
             block = count // self.batch if by_image else min(BLOCK, count)
             blocks = 1 if by_image else -(-count // block)
             arguments += [count, block]
-            arguments += [step for step, stream in zip(inner, streams, strict=True) if stream.inner is None]
-        else:
-            blocks = extents[0] // self.batch if by_image else extents[0]
-            arguments += extents[:-1]
-            for number, stream in enumerate(streams):
-                arguments += [stride[number] for stride in strides[:-1]]
-                if stream.inner is None:
-                    arguments.append(inner[number])
+        arguments += loops.words
         reads = [view for view in operands if view.buffer.element != "place"]
         if by_image:
             self.per_image(spec, arguments, reads, list(results), blocks=blocks)
         else:
             self.free(spec, arguments, reads, list(results), blocks=blocks)
-
-
-def merged_loops(views: Sequence[View], leader: View) -> list[tuple[int, tuple[int, ...]]]:
-    """(extent, stride in each view) from the outermost loop to the innermost.
-
-    Dimensions go in `leader`'s order in memory; neighbours that every view strides through evenly become
-    one loop.
-    """
-    loops: list[tuple[int, tuple[int, ...]]] = []
-    for d in leader.order:
-        n = leader.shape[d]
-        if n == 1:
-            continue
-        strides = tuple(view.strides[d] for view in views)
-        if loops and all(outer == n * step for outer, step in zip(loops[-1][1], strides, strict=True)):
-            loops[-1] = (loops[-1][0] * n, strides)
-        else:
-            loops.append((n, strides))
-    return loops

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from opsin.compiler.cluster import Cluster
@@ -13,29 +14,32 @@ from opsin.graph import INT, Node, Tensor
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.tile import Epilogue
 
+FIRST = -1
+"""The number of the first operand in a `Draft`."""
+
 
 @dataclass
 class Draft:
     """An expression being written: operands as views of the cluster's shape, steps, and what each tensor's number is.
 
-    Values are numbered in order of writing; `finish` renumbers them, operands first.
+    While it is being written steps are numbered from 0, operands from -1 downwards; `finish` puts operands first.
     """
 
     shape: tuple[int, ...]
     operands: list[View] = field(default_factory=list)
-    values: list[tuple[str, Any]] = field(default_factory=list)
+    steps: list[tuple[str, list[int], Any]] = field(default_factory=list)
+    """Function, arguments and attribute of each."""
     number: dict[Any, int] = field(default_factory=dict)
 
     def operand(self, key: Any, view: View) -> int:
         if key not in self.number:
-            self.number[key] = len(self.values)
-            self.values.append(("operand", len(self.operands)))
             self.operands.append(view)
+            self.number[key] = -len(self.operands)
         return self.number[key]
 
-    def step(self, function: str, arguments: tuple[int, ...], attribute: Any = None) -> int:
-        self.values.append(("step", Step(function, arguments, attribute)))
-        return len(self.values) - 1
+    def step(self, function: str, arguments: list[int], attribute: Any = None) -> int:
+        self.steps.append((function, arguments, attribute))
+        return len(self.steps) - 1
 
     def place(self, key: str, strides: tuple[int, ...]) -> int:
         return self.operand((key, strides), View(Buffer(0, "place", "place"), self.shape, strides))
@@ -45,19 +49,17 @@ class Draft:
         if key not in self.number:
             if not self.operands:
                 self.place("any", (0,) * len(self.shape))
-            anchor = next(i for i, (kind, _) in enumerate(self.values) if kind == "operand")
-            self.number[key] = self.step("whole" if is_int else "constant", (anchor,), value)
+            self.number[key] = self.step("whole" if is_int else "constant", [FIRST], value)
         return self.number[key]
 
     def finish(self, results: list[int]) -> Expression:
-        operands = [i for i, (kind, _) in enumerate(self.values) if kind == "operand"]
-        steps = [i for i, (kind, _) in enumerate(self.values) if kind == "step"]
-        renumber = {old: new for new, old in enumerate(operands + steps)}
-        written = tuple(
-            Step(s.function, tuple(renumber[a] for a in s.arguments), s.attribute)
-            for s in (self.values[i][1] for i in steps)
-        )
-        return Expression(len(operands), written, tuple(renumber[r] for r in results))
+        count = len(self.operands)
+
+        def final(numbers: list[int]) -> tuple[int, ...]:
+            return tuple([count + number if number >= 0 else FIRST - number for number in numbers])
+
+        steps = [Step(function, final(arguments), attribute) for function, arguments, attribute in self.steps]
+        return Expression(count, tuple(steps), final(results))
 
 
 def draft(lower: Lowering, cluster: Cluster) -> Draft:
@@ -81,17 +83,16 @@ def _node(lower: Lowering, made: Draft, node: Node) -> int:
         view = lower.view(node.inputs[0])
         labels = View(view.buffer, made.shape, (*view.strides, 0), view.offset)
         last = tuple(0 for _ in view.shape) + (1,)
-        return made.step("same_index", (made.operand((node, "labels"), labels), made.place("class", last)))
+        return made.step("same_index", [made.operand((node, "labels"), labels), made.place("class", last)])
     if name == "bernoulli":
         seed, step = (_operand(lower, made, t) for t in node.inputs)
-        key = made.step("random_key", (seed, step), attrs["site"])
+        key = made.step("random_key", [seed, step], attrs["site"])
         place = made.place("index", dense_strides(made.shape, row_major(len(made.shape))))
-        return made.step("bernoulli", (key, place), round(attrs["keep"] * 2**24))
+        return made.step("bernoulli", [key, place], round(attrs["keep"] * 2**24))
     inputs = node.inputs
     if name in ("maximum", "minimum") and constant_value(inputs[0]) is not None:
         inputs = inputs[::-1]  # of a constant that comes second it is known that it is no NaN
-    arguments = tuple(_operand(lower, made, t) for t in inputs)
-    return made.step(name, arguments, attrs.get("exponent"))
+    return made.step(name, [_operand(lower, made, t) for t in inputs], attrs.get("exponent"))
 
 
 def _operand(lower: Lowering, made: Draft, tensor: Tensor) -> int:
@@ -118,14 +119,12 @@ def lower_pointwise(lower: Lowering, cluster: Cluster, kept: list[Tensor], place
 
 def _order(made: Draft, fixed: list[View]) -> tuple[int, ...]:
     """The results' order in memory: that of what is given, else of the first operand of full size."""
-    full = [
-        view
-        for view in made.operands
-        if view.buffer.element != "place"
-        and all(stride != 0 or n == 1 for stride, n in zip(view.strides, view.shape, strict=True))
-    ]
-    dense = [view for view in fixed + full if view.is_dense(view.order)]
-    return dense[0].order if dense else channels_last(len(made.shape))
+    full = (view for view in made.operands if view.buffer.element != "place" and not view.is_stretched)
+    for view in chain(fixed, full):
+        order = view.order
+        if view.is_dense(order):
+            return order
+    return channels_last(len(made.shape))
 
 
 def draft_epilogue(lower: Lowering, cluster: Cluster) -> Draft:

@@ -26,8 +26,10 @@ class Statistics:
 def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     """The address of each kernel's machine code; equal specifications share one."""
     start = time.perf_counter()
+    numbers: dict[KernelSpec, int] = {}
+    places = [numbers.setdefault(spec, len(numbers)) for spec in specs]
     missing: dict[str, KernelSpec] = {}
-    for spec in dict.fromkeys(specs):
+    for spec in numbers:
         if (spec, target.name) not in _addresses:
             name = _name(spec, target)
             code = cache.read(name)
@@ -44,7 +46,8 @@ def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
             Statistics.compiled += 1
             _link(spec, target, name, code)
     Statistics.seconds += time.perf_counter() - start
-    return [_addresses[spec, target.name] for spec in specs]
+    addresses = [_addresses[spec, target.name] for spec in numbers]
+    return [addresses[place] for place in places]
 
 
 def _name(spec: KernelSpec, target: Target) -> str:
