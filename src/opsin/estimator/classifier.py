@@ -38,8 +38,8 @@ class ImageClassifier(Parameters):
     parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
     weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
     "light", "strong"), `ema`, `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
-    bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or (channels,
-    height, width). `verbose` prints a line an epoch.
+    bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or
+    (channels, height, width). `verbose` prints a line an epoch.
 
     The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt
     then follows from the speed of the machine.
