@@ -38,12 +38,14 @@ def test_a_run_has_all_that_belongs_to_it(cli: Any, folder: Path) -> None:
 
 
 def test_a_run_says_how_it_computes(cli: Any, folder: Path) -> None:
-    assert cli("train", folder, *SHORT, "--epochs", 1, "--exact").code == 0
+    assert cli("train", folder, *SHORT, "--epochs", 1, "--exact", "--mirrored").code == 0
     assert cli("train", folder, *SHORT, "--epochs", 1).code == 0
     plans = [json.loads(Path(f"runs/stripes-{number}/config.json").read_text())["plan"] for number in (1, 2)]
     assert [(plan["exact"], plan["choices"]) for plan in plans] == [(True, {}), (False, {})]
     told = cli("runs", "runs/stripes-1", "runs/stripes-2").out.splitlines()
     assert ["exact", "True", "False"] in [line.split() for line in told]
+    models = [opsin.load(f"runs/stripes-{number}/model.opsin") for number in (1, 2)]
+    assert [model.mirrored for model in models] == [True, False]
 
 
 def test_runs_are_listed_and_compared(cli: Any, folder: Path) -> None:
