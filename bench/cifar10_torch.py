@@ -40,11 +40,8 @@ class Run:
     def __init__(self, plan: Plan, data: Dataset, mode: str) -> None:
         layer = zoo.find(plan.network)(len(data.classes))
         network = Network(layered(plan.network, layer, data.shape, training=True).to_data())
-        graph = nn.trace(layer, data.shape)
-        network.load(first_state(layer, graph, plan, data))
+        network.load(first_state(layer, nn.trace(layer, data.shape), plan, data))
         rates = rates_of(plan, layer)
-        for own, parameter in network.module.named_parameters():
-            parameter.requires_grad_(network.names[own] in graph.parameters)
         self.layout = torch.channels_last if "channels_last" in mode else torch.contiguous_format
         self.plan, self.steps = plan, 0
         self.module: Any = network.module.to(memory_format=self.layout)

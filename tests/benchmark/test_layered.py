@@ -45,6 +45,13 @@ def test_batch_normalisation_is_one_layer_in_training_and_after() -> None:
         assert norms[0].parameters["running_var"] == "bn1.running_var"
 
 
+def test_what_does_not_learn_is_told() -> None:
+    found = layered("airbench94", zoo.airbench94(), (3, 32, 32), True)
+    units = [f"blocks.{block}.{unit}" for block in range(3) for unit in ("first", "second")]
+    assert sorted(found.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
+    assert layered("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
+
+
 def test_auxiliary_classifiers_come_with_their_weights_in_training_alone() -> None:
     assert [share for _, share in layered("g", steady(zoo.googlenet()), (3, 64, 64), True).outputs] == [1, 0.3, 0.3]
     assert len(layered("g", zoo.googlenet(), (3, 64, 64), False).outputs) == 1

@@ -45,12 +45,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Layered:
-    """A network; `outputs` are the logits and those of auxiliary classifiers, with their losses' weights."""
+    """A network; `outputs` are the logits and those of auxiliary classifiers, with their losses' weights. `fixed` are
+    the weights that do not learn.
+    """
 
     name: str
     input: nn.PictureShape
     steps: list[Step]
     outputs: list[tuple[int, float]]
+    fixed: list[str]
 
     def to_data(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -68,7 +71,9 @@ def layered(name: str, network: nn.Layer, shape: nn.PictureShape, training: bool
     graph = Graph((pictures,), {str(number): tensor for number, (tensor, _) in enumerate(heads)})
     lifting = _Lifting(name, graph, nn.named_layers(network))
     steps = lifting.steps()
-    return Layered(name, shape, steps, [(lifting.numbers[tensor], weight) for tensor, weight in heads])
+    weights = [full for step in steps for role, full in step.parameters.items() if role in ("weight", "bias")]
+    fixed = [full for full in weights if full not in graph.parameters]
+    return Layered(name, shape, steps, [(lifting.numbers[tensor], weight) for tensor, weight in heads], fixed)
 
 
 def steady(network: nn.Layer) -> nn.Layer:

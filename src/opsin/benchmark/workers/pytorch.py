@@ -41,6 +41,8 @@ class Network:
             self.values[step["output"]] = self._node(step)
         self.graph.output([self.values[number] for number, _ in description["outputs"]])
         self.module = fx.GraphModule(self.modules, self.graph)
+        for own, parameter in self.module.named_parameters():
+            parameter.requires_grad_(self.names[own] not in description["fixed"])
 
     def load(self, weights: Arrays) -> None:
         """Sets parameters and running statistics by their names in the list of layers."""
