@@ -38,6 +38,10 @@ TUNING_BATCH, TUNING_RATE = 32, 2e-4
 FEWEST, MOST = 2, 8
 """Epochs of tuning: fewer are not worth it, more only learn by heart."""
 
+MANY, WHOLE_RATE, WHOLE_FEWEST = 20_000, 5e-4, 4
+"""So many pictures teach all layers, at this rate, where there is time for so many epochs at least: pictures of another
+kind than ImageNet's need other first layers, too."""
+
 FEW = 600
 """Fewer pictures than these say too little of so many parameters: only the last layer learns."""
 
@@ -69,10 +73,9 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
     if tuned:
         parts.append(tuned)
         count = tuned.stage.epochs
-        reasons.append(
-            f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning the last layers; the first ones, with "
-            f"{1 - fitting.cut.work:.0%} of the work, stay as they are"
-        )
+        some = f"the last layers; the first ones, with {1 - fitting.cut.work:.0%} of the work, stay as they are"
+        tuning = some if tuned.stage.frozen else "all layers"
+        reasons.append(f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning {tuning}")
     elif len(data.train) < FEW:
         reasons.append(f"no fine-tuning: {len(data.train):,} pictures are too few for it")
     else:
@@ -119,30 +122,47 @@ class _Fitting:
 
     def tuning(self, left: float) -> Part | None:
         """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
-        data, wishes, asked = self.data, self.wishes, self.wishes.epochs
-        least = FEWEST * len(data.train) * self.look.seconds
-        if asked is None and (len(data.train) < FEW or left < least):
+        asked, pictures = self.wishes.epochs, len(self.data.train)
+        if asked is None and (pictures < FEW or left < FEWEST * pictures * self.look.seconds):
             return None
+        if pictures >= MANY and left > WHOLE_FEWEST * pictures * 3 * self.look.seconds:
+            whole = self._tuning(left, (), WHOLE_RATE, WHOLE_FEWEST)
+            if whole:
+                return whole
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
+        part = self._tuning(left, frozen, TUNING_RATE, FEWEST)
+        if part is None and asked is not None and self.budget.asked:
+            epoch = self._epoch(frozen)[0]
+            most = self._most_views() * pictures * self.look.seconds  # with more time there are more views
+            raise self.budget.refuse(
+                asked * epoch + self.budget.left - left + most, f"training with {asked} epochs of fine-tuning"
+            )
+        return part
+
+    def _tuning(self, left: float, frozen: tuple[str, ...], rate: float, fewest: int) -> Part | None:
+        """The epochs of tuning all but `frozen`: those asked for, or the `fewest` and more; None if they do not fit."""
+        wishes, asked = self.wishes, self.wishes.epochs
+        epoch, batch, step, memory = self._epoch(frozen)
+        affordable = floor((left - step.compiling) / epoch)
+        limited = asked is None or self.budget.asked
+        epochs = asked or min(MOST, affordable)
+        if epochs < (asked or fewest) or (limited and affordable < epochs):
+            return None
+        stage = Stage(
+            name="fine-tuning", epochs=epochs, batch=batch, learning_rate=wishes.learning_rate or rate,
+            frozen=frozen, augment=wishes.augment or "light",
+        )  # fmt: skip
+        return Part(stage, epochs * epoch + step.compiling, memory)
+
+    def _epoch(self, frozen: tuple[str, ...]) -> tuple[float, int, Cost, float]:
+        """Seconds of an epoch with all but `frozen` learning, pictures in a step, what a step costs, and bytes."""
+        data, wishes = self.data, self.wishes
         graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)
         batch, step, memory = batch_that_fits(
             self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
         )
         epoch = len(data.train) * step.seconds + evaluating(data, wishes.looks * self.look.seconds)
-        affordable = floor((left - step.compiling) / epoch)
-        if asked is not None and self.budget.asked and affordable < asked:
-            most = self._most_views() * len(data.train) * self.look.seconds  # with more time there are more views
-            raise self.budget.refuse(
-                asked * epoch + self.budget.left - left + most, f"training with {asked} epochs of fine-tuning"
-            )
-        epochs = asked or min(MOST, affordable)
-        if epochs < (asked or FEWEST):
-            return None
-        stage = Stage(
-            name="fine-tuning", epochs=epochs, batch=batch, learning_rate=wishes.learning_rate or TUNING_RATE,
-            frozen=frozen, augment=wishes.augment or "light",
-        )  # fmt: skip
-        return Part(stage, epochs * epoch + step.compiling, memory)
+        return epoch, batch, step, memory
 
     def _most_views(self) -> int:
         """The views for which there is a use."""
