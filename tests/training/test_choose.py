@@ -146,6 +146,17 @@ def test_more_time_is_used(machine: Machine) -> None:
     assert "blocks.0" in frozen and "blocks" not in frozen and "blocks.6.0.bn1" in frozen
 
 
+def test_many_pictures_tune_all_layers_where_time_and_memory_suffice(machine: Machine) -> None:
+    many, wishes = replace(PHOTOS, pictures=30_000), Wishes(budget=4 * 3600, size=128)
+    choice = chosen(wishes, many)
+    assert (choice.plan.stages[1].frozen, choice.plan.stages[1].epochs) == ((), 8)
+    assert any(reason == "then 8 epochs of fine-tuning all layers" for reason in choice.reasons)
+    shorter = chosen(replace(wishes, budget=1000), many).plan
+    assert shorter.stages[1].frozen and shorter.stages[1].epochs >= 2
+    fewer = chosen(wishes, replace(many, pictures=15_000)).plan
+    assert fewer.stages[1].frozen
+
+
 def test_few_pictures_are_seen_in_more_views_and_not_tuned_on(machine: Machine) -> None:
     few = chosen(Wishes(), replace(PHOTOS, pictures=200))
     assert [stage.name for stage in few.plan.stages] == ["head"]

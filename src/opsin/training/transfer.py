@@ -2,16 +2,19 @@
 
 What others learnt from a million photos is kept (Yosinski et al. 2014): the last layer is trained on what the one
 before gives for a few views of each picture, which is computed once. From there the last layers are tuned gently, with
-the published statistics of their batch normalisation, which few pictures could only spoil.
+the published statistics of their batch normalisation, which few pictures could only spoil. Where there are many
+pictures, and time, all layers are tuned.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from opsin import nn, zoo
 from opsin.data import Dataset
+from opsin.errors import UsageError
 from opsin.training import features, freezing
 from opsin.training.budget import Budget, batch_that_fits, evaluating
 from opsin.training.facts import Facts
@@ -126,9 +129,10 @@ class _Fitting:
         if asked is None and (pictures < FEW or left < FEWEST * pictures * self.look.seconds):
             return None
         if pictures >= MANY and left > WHOLE_FEWEST * pictures * 3 * self.look.seconds:
-            whole = self._tuning(left, (), WHOLE_RATE, WHOLE_FEWEST)
-            if whole:
-                return whole
+            with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
+                whole = self._tuning(left, (), WHOLE_RATE, WHOLE_FEWEST)
+                if whole:
+                    return whole
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
         part = self._tuning(left, frozen, TUNING_RATE, FEWEST)
         if part is None and asked is not None and self.budget.asked:
