@@ -8,6 +8,7 @@ import pytest
 from opsin import nn, ops
 from opsin.engines.reference import Reference
 from opsin.graph import Tensor
+from opsin.nn import whitening
 
 
 def pictures(channels: int) -> np.ndarray:
@@ -48,10 +49,21 @@ def test_signs_do_not_depend_on_the_library() -> None:
     assert (flat[np.arange(12), np.abs(flat).argmax(axis=1)] > 0).all()
 
 
+def not_asked() -> np.ndarray:
+    raise AssertionError("no layer needs pictures")
+
+
+def test_many_pictures_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = pictures(3)
+    whole = nn.Whitening().fitted(given)
+    monkeypatch.setattr(whitening, "TOGETHER", 5 * given[0].size)
+    np.testing.assert_allclose(nn.Whitening().fitted(given), whole, rtol=1e-5, atol=1e-6)
+
+
 def test_values_are_found_by_name() -> None:
-    found = nn.fit_whitening(Net(2), pictures(3))
+    found = nn.fit_whitening(Net(2), lambda: pictures(3))
     assert list(found) == ["white.weight"]
-    assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), pictures(3)) == {}
+    assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), not_asked) == {}
 
 
 def test_it_does_not_learn() -> None:

@@ -1,4 +1,4 @@
-"""What all kernels share: the form of a specification, and loops over a channel count."""
+"""What kernels share: the form of a specification, loops over a channel count, copies, and squares that are turned."""
 
 from __future__ import annotations
 

@@ -64,8 +64,13 @@ class Optimizer:
             return new | memory.updates
 
     def decayed(self, p: Tensor, g: Tensor) -> Tensor:
-        """The gradient with that of ½ weight_decay · p² added."""
-        return ops.add(g, ops.multiply(p, self.weight_decay)) if self.weight_decay else g
+        """The gradient with that of ½ decay · p² added."""
+        decay = self.decay_of(p)
+        return ops.add(g, ops.multiply(p, decay)) if decay else g
+
+    def decay_of(self, p: Tensor) -> float:
+        """How much `p` is decayed."""
+        return self.weight_decay
 
     def rule(self, memory: Memory, rate: Tensor) -> Rule:
         """The update of one parameter; what all parameters share is made once, before."""
@@ -92,9 +97,8 @@ class SGD(Optimizer):
             if not factor > 0:
                 raise UsageError(f"SGD: the learning rate of {name} is multiplied by a number above 0, not {factor}")
 
-    def decayed(self, p: Tensor, g: Tensor) -> Tensor:
-        decay = self.weight_decay / self.rates.get(name_of(p), 1.0)
-        return ops.add(g, ops.multiply(p, decay)) if decay else g
+    def decay_of(self, p: Tensor) -> float:
+        return self.weight_decay / self.rates.get(name_of(p), 1.0)
 
     def rule(self, memory: Memory, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:

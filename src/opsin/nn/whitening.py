@@ -8,7 +8,7 @@ Coates & Ng, "Learning feature representations with k-means", 2012; as the first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from opsin.ops.sliding import picture
 
 LEAST = 5e-4
 """Added to eigenvalues, so that directions in which nothing happens are not blown up."""
+TOGETHER = 2**18
+"""Numbers of pictures that are cut into patches together, which takes eight times as many."""
 
 
 @dataclass(eq=False)
@@ -42,16 +44,25 @@ class Whitening(Layer):
 
     def fitted(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """The weight for `pictures` N × C × H × W, prepared as the network sees them."""
-        size = self.kernel
-        windows = np.lib.stride_tricks.sliding_window_view(pictures, (size, size), axis=(2, 3))
-        patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, pictures.shape[1] * size**2).astype(np.float64)
-        values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+        size, some = self.kernel, max(1, TOGETHER // pictures[0].size)
+        products, count = np.zeros((pictures.shape[1] * size**2,) * 2), 0
+        for first in range(0, len(pictures), some):
+            windows = np.lib.stride_tricks.sliding_window_view(pictures[first : first + some], (size, size), (2, 3))
+            patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, len(products)).astype(np.float64)
+            products, count = products + patches.T @ patches, count + len(patches)
+        values, vectors = np.linalg.eigh(products / count)
         signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])  # eigenvectors have none
         white = (vectors * (signs / np.sqrt(values + LEAST))).T[::-1].reshape(-1, pictures.shape[1], size, size)
         return np.concatenate([white, -white]).astype(np.float32)
 
 
-def fit_whitening(network: Layer, pictures: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
-    """The values, by name, of all that is computed from training pictures in `network`; they are N × C × H × W."""
+def fit_whitening(network: Layer, pictures: Callable[[], NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
+    """The values, by name, of all that is computed from training pictures in `network`.
+
+    `pictures` gives them, N × C × H × W, and is asked only where something is.
+    """
     layers = {path: layer for path, layer in named_layers(network).items() if isinstance(layer, Whitening)}
-    return {f"{path}.weight" if path else "weight": layer.fitted(pictures) for path, layer in layers.items()}
+    if not layers:
+        return {}
+    shown = pictures()
+    return {f"{path}.weight" if path else "weight": layer.fitted(shown) for path, layer in layers.items()}

@@ -27,8 +27,8 @@ from opsin.training.memory import Memory, State
 from opsin.training.pace import planned_step
 from opsin.training.plan import Plan, Stage
 
-ENOUGH = 4096
-"""Pictures by which the values that follow from pictures are computed: millions of pixels for some dozens of values."""
+ENOUGH = 2**22
+"""Pixels by which the values that follow from pictures are computed: millions for some dozens of values."""
 
 Batch = tuple[NDArray[Any], NDArray[Any]]
 """What a step takes as "pictures" and "labels"."""
@@ -153,11 +153,16 @@ def preparation(plan: Plan, data: Dataset) -> Preprocessing:
 
 def first_state(layer: nn.Layer, graph: Graph, plan: Plan, data: Dataset) -> dict[str, NDArray[Any]]:
     """How the network of a run begins: every variable of its inference `graph`; some follow from the pictures."""
-    shown = np.linspace(0, len(data.train) - 1, min(ENOUGH, len(data.train))).astype(np.intp)
     state = initial_state(layer, graph, plan.seed)
-    if not plan.pretrained and any(isinstance(each, nn.Whitening) for each in nn.named_layers(layer).values()):
-        state |= nn.fit_whitening(layer, preparation(plan, data).apply(data.train.pixels[shown]))
-    return state
+    return state if plan.pretrained else state | nn.fit_whitening(layer, partial(_sample, plan, data))
+
+
+def _sample(plan: Plan, data: Dataset) -> NDArray[np.float32]:
+    """Some of the training pictures, as the network sees them."""
+    _, height, width = data.shape
+    count = min(len(data.train), max(1, ENOUGH // (height * width)))
+    chosen = np.linspace(0, len(data.train) - 1, count).astype(np.intp)
+    return preparation(plan, data).apply(data.train.pixels[chosen])
 
 
 def held_out(data: Dataset) -> Pictures:

@@ -67,6 +67,13 @@ class Part:
     bytes: float
 
 
+@dataclass(frozen=True)
+class Epoch(Part):
+    """A stage of one epoch; `compiling` are the seconds before the first, which come once."""
+
+    compiling: float
+
+
 def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tuple[Plan, list[str], float, float]:
     """The plan, reasons, seconds and bytes. Raises `UsageError` where time or memory do not suffice."""
     fitting = _Fitting(outline, data, wishes, budget)
@@ -130,43 +137,39 @@ class _Fitting:
             return None
         if pictures >= MANY and left > WHOLE_FEWEST * pictures * 3 * self.look.seconds:
             with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
-                whole = self._tuning(left, (), WHOLE_RATE, WHOLE_FEWEST)
+                whole = self._tuned(left, self._epoch((), WHOLE_RATE), WHOLE_FEWEST)
                 if whole:
                     return whole
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
-        part = self._tuning(left, frozen, TUNING_RATE, FEWEST)
-        if part is None and asked is not None and self.budget.asked:
-            epoch = self._epoch(frozen)[0]
+        epoch = self._epoch(frozen, TUNING_RATE)
+        part = self._tuned(left, epoch, FEWEST)
+        if part is None and asked is not None:
             most = self._most_views() * pictures * self.look.seconds  # with more time there are more views
-            raise self.budget.refuse(
-                asked * epoch + self.budget.left - left + most, f"training with {asked} epochs of fine-tuning"
-            )
+            needed = asked * epoch.seconds + self.budget.left - left + most
+            raise self.budget.refuse(needed, f"training with {asked} epochs of fine-tuning")
         return part
 
-    def _tuning(self, left: float, frozen: tuple[str, ...], rate: float, fewest: int) -> Part | None:
-        """The epochs of tuning all but `frozen`: those asked for, or the `fewest` and more; None if they do not fit."""
-        wishes, asked = self.wishes, self.wishes.epochs
-        epoch, batch, step, memory = self._epoch(frozen)
-        affordable = floor((left - step.compiling) / epoch)
-        limited = asked is None or self.budget.asked
-        epochs = asked or min(MOST, affordable)
-        if epochs < (asked or fewest) or (limited and affordable < epochs):
+    def _tuned(self, left: float, epoch: Epoch, fewest: int) -> Part | None:
+        """The epochs that were asked for, or `fewest` and more; None where they do not fit."""
+        asked, affordable = self.wishes.epochs, floor((left - epoch.compiling) / epoch.seconds)
+        if (asked is None or self.budget.asked) and affordable < (asked or fewest):
             return None
-        stage = Stage(
-            name="fine-tuning", epochs=epochs, batch=batch, learning_rate=wishes.learning_rate or rate,
-            frozen=frozen, augment=wishes.augment or "light",
-        )  # fmt: skip
-        return Part(stage, epochs * epoch + step.compiling, memory)
+        stage = replace(epoch.stage, epochs=asked or min(MOST, affordable))
+        return Part(stage, stage.epochs * epoch.seconds + epoch.compiling, epoch.bytes)
 
-    def _epoch(self, frozen: tuple[str, ...]) -> tuple[float, int, Cost, float]:
-        """Seconds of an epoch with all but `frozen` learning, pictures in a step, what a step costs, and bytes."""
+    def _epoch(self, frozen: tuple[str, ...], rate: float) -> Epoch:
+        """One with all but `frozen` learning."""
         data, wishes = self.data, self.wishes
         graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)
         batch, step, memory = batch_that_fits(
             self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
         )
-        epoch = len(data.train) * step.seconds + evaluating(data, wishes.looks * self.look.seconds)
-        return epoch, batch, step, memory
+        stage = Stage(
+            name="fine-tuning", epochs=1, batch=batch, learning_rate=wishes.learning_rate or rate,
+            frozen=frozen, augment=wishes.augment or "light",
+        )  # fmt: skip
+        seconds = len(data.train) * step.seconds + evaluating(data, wishes.looks * self.look.seconds)
+        return Epoch(stage, seconds, memory, step.compiling)
 
     def _most_views(self) -> int:
         """The views for which there is a use."""

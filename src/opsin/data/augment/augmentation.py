@@ -14,12 +14,11 @@ LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
 class Augmentation:
     """Limits of what happens to each picture; as it stands, nothing.
 
-    Geometry is one affine map a picture. `flip`: half of the pictures are mirrored left to right, the other
-    half in the next epoch. `shift` is a share
-    of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both sides. `area` below 1 takes a
-    random part of at least that share of the picture's area, its proportions changed by up to the factor `aspect`
-    (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth` interpolates between pixels
-    (bilinearly) rather than take the nearest.
+    Geometry is one affine map a picture. `flip`: half of the pictures are mirrored left to right, the other half in the
+    next epoch. `shift` is a share of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both
+    sides. `area` below 1 takes a random part of at least that share of the picture's area, its proportions changed by
+    up to the factor `aspect` (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth`
+    interpolates between pixels (bilinearly) rather than take the nearest.
 
     Colour: `brightness`, `contrast` and `saturation` are multiplied by 1 ± so much.
 
