@@ -10,7 +10,7 @@ import typer
 from opsin.cli.lazy import command
 from opsin.errors import UsageError
 
-PLAN, SURVIVE, OUT, MACHINE = "What to train", "Going on", "What comes out", "The machine"
+PLAN, OPTIMIZATION, SURVIVE, OUT, MACHINE = "What to train", "How to train", "Going on", "What comes out", "The machine"
 LARGEST = 4096
 """The side of the largest pictures that are asked for on purpose."""
 KEPT = {"resume", "threads", "report"}
@@ -30,6 +30,11 @@ class Options:
     epochs: int | None = None
     batch: int | None = None
     learning_rate: float | None = None
+    optimizer: str | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str | None = None
+    flip: bool | None = None
     seed: int = 0
     augment: str | None = None
     ema: float | None = None
@@ -90,15 +95,56 @@ Memory = Annotated[
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Say what would be done, and end.", rich_help_panel=PLAN)]
 Epochs = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="How often every picture is seen.", rich_help_panel=PLAN, show_default=False),
+    typer.Option(
+        min=1, metavar="N", help="How often every picture is seen.", rich_help_panel=OPTIMIZATION, show_default=False
+    ),
 ]
 Batch = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=PLAN, show_default=False),
+    typer.Option(min=1, metavar="N", help="Pictures in one step.", rich_help_panel=OPTIMIZATION, show_default=False),
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=PLAN, show_default=False),
+    typer.Option(
+        metavar="RATE", help="The highest rate of the schedule.", rich_help_panel=OPTIMIZATION, show_default=False
+    ),
+]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="gd (all images in every step), sgd, adam, adamw, adagrad or rmsprop.",
+        rich_help_panel=OPTIMIZATION,
+        show_default=False,
+    ),
+]
+Momentum = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE", help="Of gd, sgd and rmsprop, such as 0.9.", rich_help_panel=OPTIMIZATION, show_default=False
+    ),
+]
+WeightDecay = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER", help="How strongly weights are pulled towards 0.", rich_help_panel=OPTIMIZATION,
+        show_default=False,
+    ),
+]  # fmt: skip
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How the learning rate changes: one_cycle, cosine, step or constant.",
+        rich_help_panel=OPTIMIZATION,
+        show_default=False,
+    ),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip", help="Mirror images at random, or never.", rich_help_panel=OPTIMIZATION, show_default=False
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Same seed and data: same bits.", rich_help_panel=PLAN)]
 Augment = Annotated[
@@ -106,19 +152,21 @@ Augment = Annotated[
     typer.Option(
         metavar="LEVEL",
         help="Random changes of the pictures: none, light or strong.",
-        rich_help_panel=PLAN,
+        rich_help_panel=OPTIMIZATION,
         show_default=False,
     ),
 ]
 Ema = Annotated[
     float | None,
     typer.Option(
-        metavar="DECAY", help="Keep the moving average of the parameters, such as 0.999.", rich_help_panel=PLAN
+        metavar="DECAY", help="Keep the moving average of the parameters, such as 0.999.", rich_help_panel=OPTIMIZATION
     ),
 ]
 Smoothing = Annotated[
     float | None,
-    typer.Option(metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=PLAN),
+    typer.Option(
+        metavar="SHARE", help="Spread this share of each label over all classes.", rich_help_panel=OPTIMIZATION
+    ),
 ]
 Mirrored = Annotated[
     bool,
@@ -129,7 +177,7 @@ ClassWeights = Annotated[
     typer.Option(
         "--class-weights/--no-class-weights",
         help="Let every class count alike, however few its pictures.",
-        rich_help_panel=PLAN,
+        rich_help_panel=OPTIMIZATION,
         show_default=False,
     ),
 ]
@@ -138,7 +186,7 @@ Patience = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        rich_help_panel=PLAN,
+        rich_help_panel=OPTIMIZATION,
         help="Stop after N epochs without a better result on validation, and keep the best model.",
     ),
 ]
@@ -201,6 +249,11 @@ def train(
     epochs: Epochs = None,
     batch: Batch = None,
     learning_rate: LearningRate = None,
+    optimizer: Optimizer = None,
+    momentum: Momentum = None,
+    weight_decay: WeightDecay = None,
+    schedule: Schedule = None,
+    flip: Flip = None,
     seed: Seed = 0,
     augment: Augment = None,
     ema: Ema = None,

@@ -36,8 +36,10 @@ class ImageClassifier(Parameters):
 
     `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
     parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
-    weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `augment` ("none",
-    "light", "strong"), `ema`, `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
+    weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `optimizer` ("gd", "sgd",
+    "adam", "adamw", "adagrad", "rmsprop"), `momentum`, `weight_decay`, `schedule` ("one_cycle", "cosine", "step",
+    "constant"), `flip` (mirror images at random, or never), `augment` ("none", "light", "strong"), `ema`,
+    `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
     bytes), `threads`. `image_shape` says what flattened pictures were: (height, width), (height, width, channels) or
     (channels, height, width). `verbose` prints a line an epoch.
 
@@ -65,6 +67,11 @@ class ImageClassifier(Parameters):
         epochs: int | None = None,
         batch: int | None = None,
         learning_rate: float | None = None,
+        optimizer: str | None = None,
+        momentum: float | None = None,
+        weight_decay: float | None = None,
+        schedule: str | None = None,
+        flip: bool | None = None,
         augment: str | None = None,
         ema: float | None = None,
         smoothing: float | None = None,
@@ -84,6 +91,11 @@ class ImageClassifier(Parameters):
         self.epochs = epochs
         self.batch = batch
         self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.flip = flip
         self.augment = augment
         self.ema = ema
         self.smoothing = smoothing
@@ -129,8 +141,9 @@ class ImageClassifier(Parameters):
         return Wishes(
             network=self.network if isinstance(self.network, str) else None, pretrained=self.pretrained,
             size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
-            augment=self.augment, ema=self.ema, smoothing=self.smoothing, class_weights=self.class_weights,
-            patience=self.patience, mirrored=self.mirrored, seed=int(seed), threads=self.threads,
+            optimizer=self.optimizer, momentum=self.momentum, weight_decay=self.weight_decay, schedule=self.schedule,
+            flip=self.flip, augment=self.augment, ema=self.ema, smoothing=self.smoothing,
+            class_weights=self.class_weights, patience=self.patience, mirrored=self.mirrored, seed=int(seed), threads=self.threads,
             budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 

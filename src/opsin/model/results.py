@@ -72,6 +72,12 @@ class Evaluation:
         """The share of the pictures whose label was found, 0 to 1."""
         return self.correct / self.pictures
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean, over the classes that have pictures, of the share whose label was found, 0 to 1."""
+        counts = self.confusion.sum(axis=1)
+        return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
+
     def mistakes(self) -> list[tuple[str, str, int]]:
         """(class, taken for, how often), most frequent first."""
         rows = [

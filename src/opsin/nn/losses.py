@@ -11,12 +11,17 @@ from opsin.graph import INT, Tensor, variable
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+    spread: Sequence[float] | None = None,
 ) -> Tensor:
     """-Σ t log softmax(logits), where t is 1 at the label; logits N × classes, labels N whole numbers.
 
-    `smoothing` takes that share of t and spreads it over all classes alike (Szegedy et al. 2016). With
-    `class_weights`, one a class, the mean over the batch is weighted by the labels' classes.
+    `smoothing` takes that share of t and spreads it over all classes alike (Szegedy et al. 2016), or in the shares
+    `spread`, one a class, that sum to 1. With `class_weights`, one a class, the mean over the batch is weighted by the
+    labels' classes.
     """
     if logits.rank != 2 or labels.dtype != INT or labels.shape != logits.shape[:1]:
         raise ShapeError(
@@ -25,11 +30,15 @@ def cross_entropy(
     classes = logits.shape[1]
     if not isinstance(classes, int):
         raise ShapeError(f"cross_entropy: the number of classes must be known, but the logits are {logits.type}")
-    return _cross_entropy(logits, ops.one_hot(labels, classes), smoothing, class_weights)
+    return _cross_entropy(logits, ops.one_hot(labels, classes), smoothing, class_weights, spread)
 
 
 def soft_cross_entropy(
-    logits: Tensor, targets: Tensor, smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+    logits: Tensor,
+    targets: Tensor,
+    smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+    spread: Sequence[float] | None = None,
 ) -> Tensor:
     """As `cross_entropy`, where each picture's targets are shares of all classes, N × classes, that sum to 1."""
     if logits.rank != 2 or logits.type != targets.type:
@@ -37,22 +46,37 @@ def soft_cross_entropy(
             f"soft_cross_entropy: expected logits N × classes and targets of the same shape, got {logits.type} and "
             f"{targets.type}"
         )
-    return _cross_entropy(logits, targets, smoothing, class_weights)
+    return _cross_entropy(logits, targets, smoothing, class_weights, spread)
 
 
-def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float, class_weights: Sequence[float] | None) -> Tensor:
+def _cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    smoothing: float,
+    class_weights: Sequence[float] | None,
+    spread: Sequence[float] | None,
+) -> Tensor:
     batch, classes = logits.shape
     if not isinstance(classes, int) or not 0 <= smoothing < 1:
         raise UsageError(f"cross_entropy: smoothing is a share of at least 0 and below 1, not {smoothing}")
     total = ops.constant(batch)
-    spread = target
+    shares = target
     if smoothing:
-        spread = ops.add(ops.multiply(target, 1 - smoothing), smoothing / classes)
+        parts = None if spread is None else [smoothing * share for share in spread]
+        aside = smoothing / classes if parts is None else _per_class("smoothing shares", parts, classes)
+        shares = ops.add(ops.multiply(target, 1 - smoothing), aside)
     if class_weights is not None:
-        weights = _class_weights(class_weights, classes)
+        weights = _per_class("class weights", class_weights, classes)
         total = ops.sum(ops.multiply(target, weights))
-        spread = ops.multiply(spread, weights)
-    return ops.divide(ops.sum(ops.multiply(ops.log_softmax(logits), spread)), ops.negate(total))
+        shares = ops.multiply(shares, weights)
+    return ops.divide(ops.sum(ops.multiply(ops.log_softmax(logits), shares)), ops.negate(total))
+
+
+def adjusted(logits: Tensor, offsets: Sequence[float]) -> Tensor:
+    """The logits N × classes with one number a class added: its log share of the images (Menon et al. 2021)."""
+    if logits.rank != 2 or logits.shape[1] != len(offsets):
+        raise ShapeError(f"adjusted: {len(offsets)} offsets for logits {logits.type}; give one for each class")
+    return ops.add(logits, _class_variable("logit_adjustment", tuple(float(value) for value in offsets)))
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -82,16 +106,17 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
     return ops.mean(area if beta == 1 else ops.multiply(area, 1 / beta))
 
 
-def _class_weights(values: Sequence[float], classes: int) -> Tensor:
+def _per_class(name: str, values: Sequence[float], classes: int) -> Tensor:
+    """A constant number a class."""
     if len(values) != classes:
-        raise ShapeError(f"cross_entropy: {len(values)} class weights for {classes} classes; give one a class")
-    return _weights_variable(tuple(float(value) for value in values))
+        raise ShapeError(f"cross_entropy: {len(values)} {name} for {classes} classes; give one a class")
+    return _class_variable(name.replace(" ", "_"), tuple(float(value) for value in values))
 
 
 @cache
-def _weights_variable(values: tuple[float, ...]) -> Tensor:
+def _class_variable(name: str, values: tuple[float, ...]) -> Tensor:
     """One and the same for all losses of a step: the last and the auxiliary classifiers'."""
-    return variable("loss.class_weights", (len(values),), init=("values", values))
+    return variable(f"loss.{name}", (len(values),), init=("values", values))
 
 
 def _same_shape(name: str, a: Tensor, b: Tensor) -> None:

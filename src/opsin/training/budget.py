@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from opsin.data import Dataset
 from opsin.errors import UsageError
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
 from opsin.training.amounts import duration, size
 from opsin.training.machine import Cost, Ways, process_bytes
-from opsin.training.stages import held_out
+from opsin.training.stages import WATCH, held_out
 from opsin.training.wishes import Wishes
 
 REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 3.0
@@ -86,6 +87,12 @@ def predicting(data: Dataset) -> float:
     """Bytes that measuring takes besides: a batch of pictures and what small networks make of them."""
     batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, _numbers(data))))
     return 4.0 * batch * _numbers(data) * 12
+
+
+def epoch_seconds(images: int, batch: int, step: Cost) -> float:
+    """Seconds of an epoch's steps, the last of which is filled up, and of the snapshots that are taken meanwhile."""
+    steps = ceil(images / batch)
+    return steps * batch * step.seconds + ceil(steps / WATCH) * step.snapshot
 
 
 def evaluating(data: Dataset, look: float) -> float:

@@ -14,8 +14,9 @@ from opsin.errors import UsageError
 from opsin.model.published import at_hand, preprocessing_of
 from opsin.training import scratch, transfer
 from opsin.training.budget import Budget
+from opsin.training.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
 from opsin.training.facts import Facts
-from opsin.training.plan import balanced_weights
+from opsin.training.plan import Stage
 from opsin.training.wishes import Choice, Expected, Outline, Wishes
 
 TRANSFER = "efficientnet_lite0"
@@ -28,9 +29,6 @@ the network for small colour pictures needs at least.
 
 LARGEST, STEP, LEAST = 224, 32, 96
 """Published networks know pictures of this side; smaller ones are tried in steps where time is short."""
-
-IMBALANCE = 10
-"""From so many pictures of the largest class for one of the smallest on, classes are weighted."""
 
 
 def outline(facts: Facts, wishes: Wishes) -> Outline:
@@ -110,29 +108,42 @@ def choose(outline: Outline, data: Dataset, wishes: Wishes, spent: float = 0.0, 
     unlimited = wishes.epochs is not None and wishes.budget is None
     budget = Budget.of(wishes, spent, timed and not unlimited)
     fit = transfer.fit if outline.pretrained else scratch.fit
-    plan, reasons, seconds, memory = fit(outline, data, wishes, budget)
-    counts = [count for count in data.train.counts() if count]
-    weights, uneven = wishes.class_weights, max(counts) / min(counts)
-    if weights is None and uneven > IMBALANCE:
-        weights = True
-        reasons.append(f"classes count alike, though one has {uneven:.0f} times another's pictures")
+    fitted = fit(outline, data, wishes, budget)
+    plan, reasons = fitted.plan, list(fitted.reasons)
+    counts = data.train.counts()
+    uneven = imbalance(counts)
+    adjusts = wishes.class_weights is None and uneven > IMBALANCE
+    if adjusts:
+        reasons.append(
+            f"rare classes count as much as common ones (logit adjustment), as one has {uneven:.0f} times another's "
+            "pictures"
+        )
     if others := budget.ways.others:
         kind = "one convolution is" if others == 1 else f"{others} convolutions are"
         reasons.append(f"{kind} computed in another way than usual: it was faster when timed here")
     plan = replace(
         plan,
-        stages=tuple(replace(stage, augment=wishes.augment or stage.augment) for stage in plan.stages),
+        stages=tuple(_as_asked(stage, wishes) for stage in plan.stages),
         ema=plan.ema if wishes.ema is None else wishes.ema,
         smoothing=plan.smoothing if wishes.smoothing is None else wishes.smoothing,
-        class_weights=balanced_weights(data.train.counts()) if weights else None,
+        class_weights=class_weights(counts) if wishes.class_weights else None,
+        logit_adjustment=logit_adjustment(counts) if adjusts else None,
         patience=wishes.patience or plan.patience,
         mirrored=wishes.mirrored,
         exact=wishes.exact,
         choices=budget.ways.choices,
     )
     return Choice(
-        plan, (*outline.reasons, *reasons), Expected(seconds, budget.report, memory),
+        plan, (*outline.reasons, *reasons), Expected(fitted.seconds, budget.report, fitted.bytes),
         None if unlimited else budget.left, outline.preprocessing,
+    )  # fmt: skip
+
+
+def _as_asked(stage: Stage, wishes: Wishes) -> Stage:
+    """The stage with the options that are the same for every stage."""
+    return replace(
+        stage, augment=wishes.augment or stage.augment, schedule=wishes.schedule or stage.schedule,
+        flip=stage.flip if wishes.flip is None else wishes.flip,
     )  # fmt: skip
 
 

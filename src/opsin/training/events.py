@@ -9,15 +9,19 @@ from opsin.model import Evaluation
 
 @dataclass(frozen=True)
 class Score:
-    """How a model did: `correct` of `pictures` right, with this mean loss (nats)."""
+    """How a model did: `correct` of `pictures` right, with this mean loss (nats).
+
+    `balanced` is the mean over the classes of the share that is right, 0 to 1; None in what an older Opsin wrote.
+    """
 
     pictures: int
     correct: int
     loss: float
+    balanced: float | None = None
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Score:
-        return cls(evaluation.pictures, evaluation.correct, evaluation.loss)
+        return cls(evaluation.pictures, evaluation.correct, evaluation.loss, evaluation.balanced_accuracy)
 
     @property
     def accuracy(self) -> float:

@@ -15,7 +15,7 @@ from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ShapeError, TrainingError, UsageError
-from opsin.graph import Graph
+from opsin.graph import Graph, product
 from opsin.model import Engine, Model
 from opsin.model.file import check_writable
 from opsin.training.events import (
@@ -40,14 +40,12 @@ from opsin.training.pace import epochs_of, fewer_epochs
 from opsin.training.plan import Plan
 from opsin.training.run import Run
 from opsin.training.saving import save_model
-from opsin.training.stages import Setting, Work, epoch_of, first_state, held_out, names_of, preparation, prepare
+from opsin.training.stages import WATCH, Setting, Work, epoch_of, first_state, held_out, names_of, preparation, prepare
 from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
-WATCH = 50
-"""Steps between two looks at every parameter; from the last of them training can go on."""
-
-BEYOND = 10.0
-"""A mean loss of so many times that of one who guesses is beyond reason."""
+BEYOND, FAR_BEYOND, ENOUGH_STEPS = 10.0, 100.0, 10
+"""A median loss of so many times that of guessing counts as divergence; of fewer than `ENOUGH_STEPS` steps, the latter:
+a few hard images of rare classes can make single losses very large."""
 
 LOWER = 0.1
 """What the learning rate is multiplied by after a rewind."""
@@ -175,7 +173,7 @@ class Training:
         """The rest of a stage; an interruption ends it early."""
         work, memory = self.work or self._prepare(), self.memory
         stage, batch, self.entered = work.stage, work.program.batch, memory.epoch
-        parameters = sum(work.program.state()[name].size for name in work.program.graph.parameters)
+        parameters = sum(int(str(product(t.shape))) for t in work.program.graph.parameters.values())
         yield StageStarted(
             stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling,
             stage.views if stage.features else 0,
@@ -220,9 +218,9 @@ class Training:
         memory, state = self.memory, work.program.state()
         if not finite(state):
             return NO_NUMBER
-        mean = float(np.mean(self.losses))
-        if mean > BEYOND * self.guess:
-            return f"the loss rose to {mean:.3g}, where guessing has {self.guess:.3g}"
+        mean, usual = float(np.mean(self.losses)), float(np.median(self.losses))
+        if usual > (BEYOND if len(self.losses) >= ENOUGH_STEPS else FAR_BEYOND) * self.guess:
+            return f"the loss rose to {usual:.3g}, where guessing has {self.guess:.3g}"
         self._tick()
         if mean <= memory.lowest:
             memory.lowest, self.good = mean, Kept(memory.steps, work.network(state))
@@ -245,7 +243,7 @@ class Training:
         memory, stage = self.memory, work.stage
         state = work.network(self.snapshot.state)
         score = work.score(state)
-        better = all((score.accuracy, -score.loss) > (e.held_out.accuracy, -e.held_out.loss) for e in memory.history)
+        better = all(self._merit(score) > self._merit(epoch.held_out) for epoch in memory.history)
         self._tick()
         epoch = Epoch(
             stage.name, memory.epoch + 1, memory.steps, memory.losses / memory.step,
@@ -269,6 +267,11 @@ class Training:
         if memory.stopped:
             waited = self._waiting(stage.name)
             yield StoppedEarly(stage.name, memory.epoch, memory.epoch - waited, waited)
+
+    def _merit(self, score: Score) -> tuple[float, float]:
+        """By what results are compared: by balanced accuracy if the plan balances classes, then by the loss."""
+        balanced = score.balanced if self.plan.balances else None
+        return score.accuracy if balanced is None else balanced, -score.loss
 
     def _shortened(self, work: Work) -> Shortened | None:
         """Cuts the last stage to the epochs for which there is time, going by the epoch that has just passed.

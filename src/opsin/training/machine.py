@@ -16,6 +16,7 @@ from opsin.engines.native import compile as compile_native
 from opsin.engines.tuning import noise, tune
 from opsin.graph import Graph
 from opsin.model import Engine
+from opsin.training.fault import finite
 from opsin.training.plan import Plan
 
 with suppress(ImportError):  # there is none on Windows
@@ -27,11 +28,14 @@ RUNS = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a compiled graph: `seconds` a picture, `bytes` of memory in all, `compiling` in seconds."""
+    """Of a compiled graph: `seconds` a picture, `bytes` of memory in all, `compiling` in seconds, and `snapshot`, the
+    seconds it takes to copy and check all its variables.
+    """
 
     seconds: float
     bytes: int
     compiling: float
+    snapshot: float = 0.0
 
 
 @dataclass
@@ -85,7 +89,9 @@ def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choice
         times.append(perf_counter() - begin)
     plan = program.plan
     used = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
-    return Cost(float(np.median(times[1:])) / batch, used, compiling)
+    begin = perf_counter()
+    finite(program.state())
+    return Cost(float(np.median(times[1:])) / batch, used, compiling, perf_counter() - begin)
 
 
 def engine_of(plan: Plan, engine: Engine) -> Engine:

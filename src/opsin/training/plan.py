@@ -14,11 +14,20 @@ from typing import Any
 from opsin.data.augment import LEVELS
 from opsin.errors import UsageError
 
-SCHEDULES = ("one_cycle", "cosine", "constant")
+SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
-along half a cosine (Loshchilov & Hutter 2017); constant stays after that climb."""
+along half a cosine (Loshchilov & Hutter 2017); step divides the rate by 10 after one and after two thirds of the steps
+that follow the climb; constant stays after it."""
 
-OPTIMIZERS = ("adamw", "sgd")
+OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "adagrad", "rmsprop")
+"""Gradient descent on all training images in each step, stochastic gradient descent on batches of them, and the
+adaptive methods of `nn.optimizers`."""
+
+TUPLES = ("class_weights", "logit_adjustment", "evidence")
+"""Fields of a plan that JSON has as lists."""
+
+MOMENTUM = ("gd", "sgd", "rmsprop")
+"""The optimizers that take a momentum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +37,10 @@ class Stage:
     `learning_rate` is the highest of its `schedule`, reached after the share `rise` of all its steps. `frozen` are the
     paths of layers whose parameters do not learn and whose batch normalisation keeps its statistics; with `features`,
     what these layers give is computed once for each of `views` views of every picture, which the epochs see in turn,
-    and only what comes after them is run. Raises `UsageError` for a value that makes no sense.
+    and only what comes after them is run. `flip` mirrors images at random, or never; None decides by the data (see
+    `data.augment.plan`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
+    faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). Raises `UsageError`
+    for a value that makes no sense.
     """
 
     name: str = "training"
@@ -38,6 +50,8 @@ class Stage:
     schedule: str = "one_cycle"
     rise: float = 0.25
     augment: str = "light"
+    flip: bool | None = None
+    size: int | None = None
     frozen: tuple[str, ...] = ()
     features: bool = False
     views: int = 1
@@ -51,6 +65,10 @@ class Stage:
         _check_share("the share of the steps in which the learning rate rises", self.rise, most=1.0)
         if self.features and not self.frozen:
             raise UsageError(f"the stage '{self.name}' learns from features, so it needs the layers that give them")
+        if self.size is not None and self.size < 1:
+            raise UsageError(f"the side of a stage's images must be at least 1 pixel, not {self.size}")
+        if self.features and self.size is not None:
+            raise UsageError(f"the stage '{self.name}' learns from features, which have one size of images only")
         if self.views < 1:
             raise UsageError(f"the stage '{self.name}' needs at least one view of each picture, not {self.views}")
 
@@ -60,14 +78,17 @@ class Plan:
     """A run: `network` (of the zoo, or the class of one's own), trained stage after stage.
 
     `pretrained`: it begins with published weights. `size`: the side to which pictures of any size are brought; None
-    keeps the data's own. `momentum`, `nesterov` (Nesterov's rule for it) and `shift_rate` (what the learning rate of
-    batch normalisation's biases is multiplied by) are for SGD alone. `smoothing` is the share of
+    keeps the data's own. `momentum` is for the optimizers in `MOMENTUM`, `nesterov` (Nesterov's rule for it) and
+    `shift_rate` (what the learning rate of batch normalisation's biases is multiplied by) are for SGD alone.
+    `smoothing` is the share of
     each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
-    that becomes the model (0: the parameters themselves do), `class_weights` one weight a class. `patience`: training
+    that becomes the model (0: the parameters themselves do), `class_weights` one weight a class, `logit_adjustment` one
+    number a class that is added to the logits in the loss alone (see `class_balance`). `patience`: training
     ends after so many epochs of a stage without a better result on validation, and the best model is kept. `mirrored`:
     the model answers with the mean over a picture and its mirror image, which takes twice as long. `exact`: no
     algorithm with Winograd's rounding; `choices`: convolutions that go another way than the model's (see
-    `compiler.lower.ways`), as was timed when the plan was made. Raises `UsageError` for a value that makes no sense.
+    `compiler.lower.ways`), as was timed when the plan was made. `evidence` is what short trials of other plans showed,
+    a mapping each; training does not depend on it. Raises `UsageError` for a value that makes no sense.
     """
 
     network: str
@@ -84,10 +105,12 @@ class Plan:
     smoothing: float = 0.0
     ema: float = 0.0
     class_weights: tuple[float, ...] | None = None
+    logit_adjustment: tuple[float, ...] | None = None
     patience: int | None = None
     mirrored: bool = False
     exact: bool = False
     choices: Mapping[str, str] = field(default_factory=dict, hash=False)
+    evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -102,8 +125,8 @@ class Plan:
         if self.clip_norm is not None and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise UsageError(f"the norm that gradients are clipped to must be above 0, not {self.clip_norm:g}")
         _check_share("the momentum", self.momentum)
-        if self.nesterov and not self.momentum:
-            raise UsageError("Nesterov's rule needs a momentum above 0, such as 0.9")
+        if self.nesterov and (not self.momentum or self.optimizer not in ("gd", "sgd")):
+            raise UsageError("Nesterov's rule needs SGD with a momentum above 0, such as 0.9")
         if not (isfinite(self.shift_rate) and self.shift_rate > 0):
             raise UsageError(f"the factor of biases' learning rate must be above 0, not {self.shift_rate:g}")
         _check_share("the label smoothing", self.smoothing)
@@ -111,8 +134,16 @@ class Plan:
         for weight in self.class_weights or ():
             if not (isfinite(weight) and weight > 0):
                 raise UsageError(f"a class weight must be a number above 0, not {weight:g}")
+        for offset in self.logit_adjustment or ():
+            if not isfinite(offset):
+                raise UsageError(f"a class's logit adjustment must be a finite number, not {offset:g}")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"the patience must be at least 1 epoch, not {self.patience}")
+
+    @property
+    def balances(self) -> bool:
+        """Whether rare classes count as much as common ones."""
+        return self.class_weights is not None or self.logit_adjustment is not None
 
     @property
     def epochs(self) -> int:
@@ -123,7 +154,8 @@ class Plan:
         """The plan as JSON has it."""
         data = asdict(self)
         data["stages"] = [{**stage, "frozen": list(stage["frozen"])} for stage in data["stages"]]
-        data["class_weights"] = None if self.class_weights is None else list(self.class_weights)
+        for name in TUPLES:
+            data[name] = None if data[name] is None else list(data[name])
         return data
 
     @classmethod
@@ -131,18 +163,9 @@ class Plan:
         """What `to_data` wrote, also through JSON; `UsageError` for anything else."""
         try:
             stages = tuple(Stage(**_known(Stage, stage, ("frozen",))) for stage in data["stages"])
-            return cls(**{**_known(cls, data, ("class_weights",)), "stages": stages})
+            return cls(**{**_known(cls, data, TUPLES), "stages": stages})
         except (KeyError, TypeError, AttributeError):
             raise UsageError("the plan is not described completely") from None
-
-
-def balanced_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """Weights by which every class counts alike, whatever its number of pictures: their mean over the pictures is 1.
-
-    A class without pictures has the weight 1.
-    """
-    present = [count for count in counts if count]
-    return tuple(sum(present) / (len(present) * count) if count else 1.0 for count in counts)
 
 
 def check_epochs(epochs: int) -> None:

@@ -9,7 +9,7 @@ from opsin.training.plan import Plan, Stage, check_batch, check_epochs, check_ra
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
+class RecipeDefaults:
     """The values that suit a network. `learning_rate` goes with `batch`; `seen` pictures are seen in all, in between
     `fewest` and `most` epochs, and an epoch has `steps` steps or more, down to `smallest` pictures in each.
     """
@@ -49,10 +49,12 @@ class Manner:
         return self.learning_rate * min(share, sqrt(share)) if self.optimizer == "sgd" else self.learning_rate
 
 
-USUAL = Manner(optimizer="adamw", batch=64, learning_rate=0.004, weight_decay=0.01, rise=0.25, seen=125_000, fewest=15)
+ADAMW_ONE_CYCLE = RecipeDefaults(
+    optimizer="adamw", batch=64, learning_rate=0.004, weight_decay=0.01, rise=0.25, seen=125_000, fewest=15
+)
 """AdamW (Loshchilov & Hutter 2019) on a one-cycle schedule (Smith & Topin 2018)."""
 
-FAST = Manner(
+RESNET9 = RecipeDefaults(
     optimizer="sgd", nesterov=True, batch=128, learning_rate=0.2, weight_decay=5e-4, rise=0.2, smoothing=0.1, ema=0.99,
     seen=2_000_000, fewest=15, steps=40, smallest=16,
 )  # fmt: skip
@@ -60,17 +62,17 @@ FAST = Manner(
 2018, whose rate is 0.4 for 512 pictures a step; fewer pictures make more steps of the same minutes.
 """
 
-FASTER = replace(FAST, momentum=0.85, weight_decay=1.3e-3, smoothing=0.2, shift_rate=64.0)
+AIRBENCH = replace(RESNET9, momentum=0.85, weight_decay=1.3e-3, smoothing=0.2, shift_rate=64.0)
 """Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, whose rates are about these, for steps of
 1,024 pictures shared out to more and smaller ones.
 """
 
-MANNERS = {"resnet9": FAST, "resnet9_half": FAST, "airbench94": FASTER, "airbench95": FASTER}
+DEFAULTS = {"resnet9": RESNET9, "resnet9_half": RESNET9, "airbench94": AIRBENCH, "airbench95": AIRBENCH}
 
 
-def manner_of(network: str) -> Manner:
+def defaults_of(network: str) -> RecipeDefaults:
     """How the network called so is trained."""
-    return MANNERS.get(network, USUAL)
+    return DEFAULTS.get(network, ADAMW_ONE_CYCLE)
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,14 @@ class Recipe:
 
     def plan(self, network: str, pictures: int) -> Plan:
         """The plan for `network` and so many pictures to train on."""
-        manner = manner_of(network)
-        batch = min(self.batch, pictures) if self.batch else manner.batch_for(pictures)
+        defaults = defaults_of(network)
+        batch = min(self.batch, pictures) if self.batch else defaults.batch_for(pictures)
         stage = Stage(
-            epochs=self.epochs or manner.epochs_for(pictures), batch=batch,
-            learning_rate=self.learning_rate or manner.rate_for(batch), rise=manner.rise,
+            epochs=self.epochs or defaults.epochs_for(pictures), batch=batch,
+            learning_rate=self.learning_rate or defaults.rate_for(batch), rise=defaults.rise,
         )  # fmt: skip
         return Plan(
-            network=network, stages=(stage,), seed=self.seed, optimizer=manner.optimizer, momentum=manner.momentum,
-            nesterov=manner.nesterov, shift_rate=manner.shift_rate, weight_decay=manner.weight_decay,
-            smoothing=manner.smoothing, ema=manner.ema,
+            network=network, stages=(stage,), seed=self.seed, optimizer=defaults.optimizer, momentum=defaults.momentum,
+            nesterov=defaults.nesterov, shift_rate=defaults.shift_rate, weight_decay=defaults.weight_decay,
+            smoothing=defaults.smoothing, ema=defaults.ema,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Plans that begin from nothing: how many epochs the time allows."""
+"""Plans that train from scratch: as many epochs as are of use and as the time allows."""
 
 from __future__ import annotations
 
@@ -8,46 +8,71 @@ from math import floor
 from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.training.amounts import duration
-from opsin.training.budget import Budget, batch_that_fits, evaluating
+from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
 from opsin.training.machine import Cost, measure
+from opsin.training.optimization import FULL_BATCH, with_optimizer
 from opsin.training.plan import Plan
 from opsin.training.recipe import Recipe
 from opsin.training.stages import optimizer_of
-from opsin.training.wishes import Outline, Wishes
+from opsin.training.wishes import Fitted, Outline, Wishes
 
 SMALLEST_BATCH = 4
 
 
-def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tuple[Plan, list[str], float, float]:
-    """The plan, reasons, seconds and bytes: Opsin's recipe, with fewer epochs where time is short.
+def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitted:
+    """The recipe of the network, with the epochs for which there is time.
 
     Raises `UsageError` where not even one epoch fits, or not those that were asked for.
     """
-    layer = zoo.find(outline.network)(len(data.classes))
-    recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
-    plan = recipe.plan(outline.network, len(data.train))
-    ema = plan.ema if wishes.ema is None else wishes.ema
-    graph = nn.training_graph(layer, data.shape, optimizer_of(plan, layer), ema=ema)
-
-    def cost(batch: int) -> Cost:
-        return measure(graph, batch, wishes.threads, budget.ways)
-
-    batches, batch = [plan.stages[0].batch], plan.stages[0].batch
-    while wishes.batch is None and batch // 2 >= SMALLEST_BATCH:
-        batches.append(batch := batch // 2)
-    batch, step, memory = batch_that_fits(batches, cost, wishes, data)
-    epoch = len(data.train) * step.seconds + evaluating(data, wishes.looks * step.seconds / 3)
-    affordable, epochs = floor(budget.left / epoch), plan.stages[0].epochs
+    fitting = _Fitting(outline, data, wishes, budget)
+    plan, step, memory = fitting.plan, fitting.step, fitting.memory
+    images, epochs = len(data.train), plan.stages[0].epochs
+    epoch = epoch_seconds(images, plan.stages[0].batch, step) + evaluating(data, wishes.looks * step.seconds / 3)
+    affordable = floor(budget.left / epoch)
     if wishes.epochs is not None and not budget.asked:
         affordable = epochs
     if affordable < (wishes.epochs or 1):
         what = f"{wishes.epochs} epochs" if wishes.epochs else "one epoch"
         raise budget.refuse((wishes.epochs or 1) * epoch, f"{what} of {outline.network}")
-    reasons = []
+    reasons = list(fitting.reasons)
     if affordable < epochs:
         reasons.append(f"{affordable} epochs, where {epochs} would be usual: one takes {duration(epoch)}")
-    if batch < batches[0]:
-        plan = replace(recipe, batch=batch).plan(outline.network, len(data.train))  # with the rate that goes with it
-        reasons.append(f"{batch} pictures a step, so that the memory suffices")
     stage = replace(plan.stages[0], epochs=min(epochs, affordable))
-    return replace(plan, stages=(stage,), size=outline.size), reasons, stage.epochs * epoch + step.compiling, memory
+    return Fitted(
+        replace(plan, stages=(stage,), size=outline.size), tuple(reasons), stage.epochs * epoch + step.compiling, memory
+    )
+
+
+class _Fitting:
+    """The plan that the options ask for, with the batch for which there is memory, and what its step costs."""
+
+    def __init__(self, outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> None:
+        self.outline, self.data, self.wishes = outline, data, wishes
+        self.reasons: list[str] = []
+        layer, plan = zoo.find(outline.network)(len(data.classes)), self._plan(wishes.batch)
+        ema = plan.ema if wishes.ema is None else wishes.ema
+        graph = nn.training_graph(layer, data.shape, optimizer_of(plan, layer), ema=ema)
+
+        def cost(batch: int) -> Cost:
+            return measure(graph, batch, wishes.threads, budget.ways)
+
+        batches = self._batches(plan.stages[0].batch)
+        batch, self.step, self.memory = batch_that_fits(batches, cost, wishes, data)
+        if batch < batches[0]:
+            plan = self._plan(batch)  # with the rate that goes with it
+            self.reasons.append(f"{batch} pictures a step, so that the memory suffices")
+        self.plan = plan
+
+    def _plan(self, batch: int | None) -> Plan:
+        wishes, images = self.wishes, len(self.data.train)
+        plan = Recipe(wishes.epochs, batch, wishes.learning_rate, wishes.seed).plan(self.outline.network, images)
+        return with_optimizer(
+            plan, wishes.optimizer, wishes.momentum, wishes.weight_decay, images, wishes.learning_rate
+        )
+
+    def _batches(self, largest: int) -> list[int]:
+        """The sizes to try, by halves; only one if it was asked for."""
+        batches = [largest]
+        while self.wishes.batch is None and self.wishes.optimizer != FULL_BATCH and batches[-1] // 2 >= SMALLEST_BATCH:
+            batches.append(batches[-1] // 2)
+        return batches

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
+from math import ceil
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -19,13 +20,21 @@ from opsin.engines.base import Program
 from opsin.graph import Graph
 from opsin.model import Engine, Evaluation, Model
 from opsin.model.published import initial_state, preprocessing_of
-from opsin.nn.optimizers import SGD, AdamW, Optimizer
+from opsin.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
+from opsin.nn.schedules import step as step_schedule
+from opsin.training.class_balance import smoothing_spread
 from opsin.training.events import Score
 from opsin.training.features import FeatureFeed, FeatureScore, Trunk
 from opsin.training.memory import Memory, State
 from opsin.training.pace import planned_step
 from opsin.training.plan import Plan, Stage
+
+WATCH = 50
+"""Steps between two looks at every parameter; from the last of them training can go on."""
+
+FEW_STEPS = 8
+"""Stages of fewer steps take the learning rates in the middle of each step."""
 
 ENOUGH = 2**22
 """Pixels by which the values that follow from pictures are computed: millions for some dozens of values."""
@@ -89,13 +98,14 @@ class Setting:
 def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
-    augmentation = augment.plan_for(stage.augment, data.train, model.preprocessing)
+    seen = seen_by(stage, model.preprocessing)
+    augmentation = augment.plan_for(stage.augment, data.train, seen, stage.flip)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
-    trunk, graph = _step(setting, stage, augmentation.mixes)
+    trunk, graph = _step(setting, stage, seen.shape, augmentation.mixes)
     program = setting.engine(graph, batch, setting.threads)
     program.load_state(_beginning(graph, plan.seed, state))
-    batches = Batches(data.train, model.preprocessing, batch, plan.seed, augmentation)
+    batches = Batches(data.train, seen, batch, plan.seed, augmentation)
     feed: Feed = batches
     measure: Callable[[State], Evaluation] | None = None
     if trunk:
@@ -124,9 +134,16 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     return Work(stage, program, feed, rate, network, score, chosen, outside, compiling)
 
 
-def _step(setting: Setting, stage: Stage, soft: bool) -> tuple[Graph | None, Graph]:
-    """The step of a stage; where it learns from features, before it what gives them."""
-    plan, layer, shape = setting.plan, setting.layer, setting.data.shape
+def seen_by(stage: Stage, preprocessing: Preprocessing) -> Preprocessing:
+    """How images come to the stage: as to the model, in the size of the stage. Stored images are cropped already."""
+    if stage.size is None:
+        return preprocessing
+    return replace(preprocessing, height=stage.size, width=stage.size, crop=None)
+
+
+def _step(setting: Setting, stage: Stage, shape: tuple[int, int, int], soft: bool) -> tuple[Graph | None, Graph]:
+    """The step of a stage for images of `shape`; where it learns from features, before it what gives them."""
+    plan, layer = setting.plan, setting.layer
     optimizer, loss = optimizer_of(plan, layer), loss_of(plan, soft)
     if stage.features:
         return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
@@ -172,18 +189,27 @@ def held_out(data: Dataset) -> Pictures:
 
 def loss_of(plan: Plan, soft: bool) -> nn.Loss:
     """Cross-entropy as the plan wants it, of labels or, where they are `soft`, of shares of classes."""
-    loss = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
-    return partial(loss, smoothing=plan.smoothing, class_weights=plan.class_weights)
+    entropy = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
+    spread = smoothing_spread(plan.class_weights, plan.logit_adjustment)
+    loss = partial(entropy, smoothing=plan.smoothing, class_weights=plan.class_weights, spread=spread)
+    offsets = plan.logit_adjustment
+    if offsets is None:
+        return loss
+    return lambda logits, labels: loss(nn.losses.adjusted(logits, offsets), labels)
 
 
 def optimizer_of(plan: Plan, layer: nn.Layer) -> Optimizer:
     """The plan's optimizer for the network `layer`."""
-    if plan.optimizer == "sgd":
+    decay, clip = plan.weight_decay, plan.clip_norm
+    if plan.optimizer in ("gd", "sgd"):
         return SGD(
-            momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=plan.weight_decay, clip_norm=plan.clip_norm,
+            momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=decay, clip_norm=clip,
             rates=rates_of(plan, layer),
         )  # fmt: skip
-    return AdamW(weight_decay=plan.weight_decay, clip_norm=plan.clip_norm)
+    if plan.optimizer == "rmsprop":
+        return RMSprop(momentum=plan.momentum, weight_decay=decay, clip_norm=clip)
+    adaptive: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "adagrad": Adagrad}
+    return adaptive[plan.optimizer](weight_decay=decay, clip_norm=clip)
 
 
 def rates_of(plan: Plan, layer: nn.Layer) -> dict[str, float]:
@@ -195,13 +221,23 @@ def rates_of(plan: Plan, layer: nn.Layer) -> dict[str, float]:
 
 
 def schedule_of(stage: Stage, steps: int) -> Schedule:
-    """The learning rates of a stage of so many steps."""
+    """The learning rates of a stage of so many steps.
+
+    A stage of very few steps takes the rates in the middle of each: at its beginning the first would be next to
+    nothing, and the last, or only, one is at the schedule's end.
+    """
+    if steps < FEW_STEPS:
+        fine = schedule_of(stage, steps * FEW_STEPS)
+        return lambda now: fine(min(now, steps - 1) * FEW_STEPS + FEW_STEPS // 2)
     rise = round(stage.rise * steps)
     if stage.schedule == "one_cycle":
         return one_cycle(stage.learning_rate, steps, stage.rise)
     if stage.schedule == "cosine":
         return warm_up(cosine(stage.learning_rate, max(1, steps - rise)), rise)
-    return warm_up(constant(stage.learning_rate), rise)
+    after = constant(stage.learning_rate)
+    if stage.schedule == "step":
+        after = step_schedule(stage.learning_rate, max(1, ceil((steps - rise) / 3)))
+    return warm_up(after, rise)
 
 
 def names_of(data: Dataset, chosen: NDArray[np.intp]) -> list[str]:

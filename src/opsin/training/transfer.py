@@ -16,12 +16,13 @@ from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.errors import UsageError
 from opsin.training import features, freezing
-from opsin.training.budget import Budget, batch_that_fits, evaluating
+from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
 from opsin.training.facts import Facts
 from opsin.training.freezing import Cut
 from opsin.training.machine import Cost, measure
+from opsin.training.optimization import FULL_BATCH, with_optimizer
 from opsin.training.plan import Plan, Stage
-from opsin.training.wishes import Outline, Wishes
+from opsin.training.wishes import Fitted, Outline, Wishes
 
 LOOK = 0.25
 """The share of the time that one look at all pictures may take."""
@@ -74,8 +75,8 @@ class Epoch(Part):
     compiling: float
 
 
-def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tuple[Plan, list[str], float, float]:
-    """The plan, reasons, seconds and bytes. Raises `UsageError` where time or memory do not suffice."""
+def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitted:
+    """The head first, then fine-tuning if there is time. Raises `UsageError` where time or memory do not suffice."""
     fitting = _Fitting(outline, data, wishes, budget)
     head = fitting.head()
     parts, reasons = [head], [f"first the last layer alone, on {_views(head.stage.views)}, computed once"]
@@ -94,7 +95,10 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> tupl
         network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
         seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA, patience=PATIENCE,
     )  # fmt: skip
-    return plan, reasons, sum(part.seconds for part in parts), max(part.bytes for part in parts)
+    plan = with_optimizer(
+        plan, wishes.optimizer, wishes.momentum, wishes.weight_decay, len(data.train), wishes.learning_rate
+    )
+    return Fitted(plan, tuple(reasons), sum(part.seconds for part in parts), max(part.bytes for part in parts))
 
 
 class _Fitting:
@@ -117,7 +121,7 @@ class _Fitting:
         if pictures * look + fixed > left:
             raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
         views = max(1, min(self._most_views(), int(VIEWING * left / (pictures * look))))
-        batch = min(HEAD_BATCH, pictures)
+        batch = self._full_batch or min(HEAD_BATCH, pictures)
         steps = ceil(pictures / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
         step = measure(self.step, batch, self.wishes.threads, self.budget.ways)
@@ -128,7 +132,7 @@ class _Fitting:
             name="head", epochs=epochs, batch=batch, learning_rate=HEAD_RATE, frozen=self.last.frozen, features=True,
             views=views, augment=self.wishes.augment or "light",
         )  # fmt: skip
-        return Part(stage, views * pictures * look + fixed + epochs * steps * batch * step.seconds, memory)
+        return Part(stage, views * pictures * look + fixed + epochs * epoch_seconds(pictures, batch, step), memory)
 
     def tuning(self, left: float) -> Part | None:
         """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
@@ -168,7 +172,7 @@ class _Fitting:
             name="fine-tuning", epochs=1, batch=batch, learning_rate=wishes.learning_rate or rate,
             frozen=frozen, augment=wishes.augment or "light",
         )  # fmt: skip
-        seconds = len(data.train) * step.seconds + evaluating(data, wishes.looks * self.look.seconds)
+        seconds = epoch_seconds(len(data.train), batch, step) + evaluating(data, wishes.looks * self.look.seconds)
         return Epoch(stage, seconds, memory, step.compiling)
 
     def _most_views(self) -> int:
@@ -179,7 +183,14 @@ class _Fitting:
         """Where the layers begin that are tuned."""
         return next((cut for cut in self.cuts if cut.work <= TUNED), self.cuts[-1])
 
+    @property
+    def _full_batch(self) -> int | None:
+        """All images, for gradient descent."""
+        return len(self.data.train) if self.wishes.optimizer == FULL_BATCH else None
+
     def _batches(self) -> list[int]:
+        if self._full_batch:
+            return [self._full_batch]
         most = min(self.wishes.batch or TUNING_BATCH, len(self.data.train))
         return [most] if self.wishes.batch else [size for size in (most, most // 2, most // 4) if size]
 

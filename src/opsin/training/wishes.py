@@ -7,6 +7,7 @@ from typing import Any
 
 from opsin.data import Preprocessing
 from opsin.training.facts import Facts
+from opsin.training.optimization import check_optimizer_options
 from opsin.training.plan import Plan, Stage
 
 BUDGET = 600.0
@@ -23,6 +24,11 @@ class Wishes:
     epochs: int | None = None
     batch: int | None = None
     learning_rate: float | None = None
+    optimizer: str | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str | None = None
+    flip: bool | None = None
     augment: str | None = None
     ema: float | None = None
     smoothing: float | None = None
@@ -37,8 +43,9 @@ class Wishes:
 
     def __post_init__(self) -> None:
         """`UsageError` for what no plan can have, before any picture is read."""
-        stage = self._given("epochs", "batch", "learning_rate", "augment")
-        whole = self._given("size", "seed", "smoothing", "ema", "patience")
+        stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
+        whole = self._given("size", "seed", "smoothing", "ema", "patience", "optimizer", "weight_decay", "momentum")
+        check_optimizer_options(self.optimizer, self.momentum, self.batch)
         Plan(network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),), **whole)
 
     def _given(self, *names: str) -> dict[str, Any]:
@@ -75,6 +82,18 @@ class Expected:
 
     seconds: float
     report: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A plan that fits into time and memory: the `reasons` for it, the `seconds` its training takes and the `bytes` it
+    needs at most.
+    """
+
+    plan: Plan
+    reasons: tuple[str, ...]
+    seconds: float
     bytes: float
 
 

@@ -10,7 +10,7 @@ from opsin.training.events import Epoch, Score
 from opsin.training.fault import Fault
 from opsin.training.memory import Memory
 from opsin.training.plan import Plan, Stage
-from opsin.training.recipe import USUAL
+from opsin.training.recipe import ADAMW_ONE_CYCLE
 from opsin.training.stages import held_out
 
 NO_NUMBER = "values left the finite"
@@ -60,7 +60,7 @@ def diverged(stage: Stage, before: Memory, step: int, fault: Fault | None, troub
         what = f"the values of {f'layer {fault.layer}' if fault.layer else 'the loss'} left the finite"
     text = (
         f"step {before.steps + step:,} ({place}): {what}, though the learning rate had been lowered from "
-        f"{stage.learning_rate:g} to {rate:g}; try {min(rate / 10, USUAL.learning_rate):g}."
+        f"{stage.learning_rate:g} to {rate:g}; try {min(rate / 10, ADAMW_ONE_CYCLE.learning_rate):g}."
     )
     if fault is None:
         return text

@@ -64,11 +64,14 @@ def plan(
     )  # fmt: skip
 
 
-def plan_for(level: str, pictures: Pictures, preprocessing: Preprocessing) -> Augmentation:
-    """`plan` for these pictures; colour files that show only greys count as grey."""
+def plan_for(level: str, pictures: Pictures, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
+    """`plan` for these pictures; colour files that show only greys count as grey. `flip` says whether images are
+    mirrored, where that is known better.
+    """
     shape = preprocessing.shape
     grey = level != "none" and _all_grey(pictures)
-    return plan(level, shape, pictures.classes, grey=grey, dark=preprocessing.dark_background)
+    found = plan(level, shape, pictures.classes, grey=grey, dark=preprocessing.dark_background)
+    return found if flip is None else replace(found, flip=flip)
 
 
 def _one_sided(classes: Sequence[str]) -> bool:
