@@ -6,7 +6,7 @@ from opsin.cli.output import PassingLine
 from opsin.cli.sizes import parse_bytes
 from opsin.data import Dataset, load
 from opsin.data.sources import open_source
-from opsin.training import choose
+from opsin.training import networks
 from opsin.training.facts import Facts
 from opsin.training.wishes import Outline
 
@@ -28,4 +28,4 @@ def read(source: str, outline: Outline, cache_size: str) -> Dataset:
 
 def read_to_see(source: str, size: int | None, cache_size: str = CACHE_SIZE) -> Dataset:
     """The pictures as a training that has time enough would read them."""
-    return read(source, choose.seen(Facts.of(open_source(source)), size), cache_size)
+    return read(source, networks.seen(Facts.of(open_source(source)), size), cache_size)

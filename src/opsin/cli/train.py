@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from opsin import reporting
-from opsin.cli.output import INTERRUPTED, print_error, print_heading
+from opsin.cli.output import INTERRUPTED, PassingLine, print_error, print_heading, print_table
 from opsin.cli.progress import Bar, Lines, clock
 from opsin.cli.reading import read
 from opsin.cli.sizes import parse_bytes, parse_seconds
@@ -24,11 +24,12 @@ from opsin.data import Dataset
 from opsin.data.sources import open_source
 from opsin.errors import OpsinError
 from opsin.model.file import check_writable
-from opsin.training import Event, Finished, Interrupted, Run, Started, Training, choose
+from opsin.training import Event, Finished, Interrupted, Run, Started, Training, choose, networks
 from opsin.training.amounts import duration, size
 from opsin.training.facts import Facts
 from opsin.training.resume import configuration, reopen
 from opsin.training.run import RECEIPT, REPORT
+from opsin.training.search import Found, intention, search
 from opsin.training.wishes import Choice, Outline, Wishes
 
 BOARD = "opsin.training.tensorboard"
@@ -89,12 +90,17 @@ def _begun(options: Options) -> Training | None:
     if not options.plan_only:
         Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
-    outline = choose.outline(Facts.of(open_source(source)), wishes)
+    outline = networks.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
-    choice = choose.choose(outline, data, wishes, perf_counter() - begin, timed=True)
-    _explain(choice)
     if options.plan_only:
+        _explain(choose.choose(outline, data, wishes, perf_counter() - begin), intention(outline, wishes, 0.0))
         return None
+    found = _search(source, outline, data, wishes, perf_counter() - begin, options)
+    data = found.data
+    choice = choose.choose(
+        found.outline, data, found.options, perf_counter() - begin, timed=True, useful=found.useful
+    ).with_evidence(found.reasons, found.evidence)
+    _explain(choice)
     training = Training(choice.plan, data, out=out, deadline=choice.deadline, threads=options.threads)
     config = configuration(choice.plan, data, source, out) | {
         "reasons": list(choice.reasons),
@@ -127,9 +133,28 @@ def _load(source: str, outline: Outline, options: Options) -> Dataset:
     return data
 
 
-def _explain(choice: Choice) -> None:
+def _search(source: str, outline: Outline, data: Dataset, wishes: Wishes, spent: float, options: Options) -> Found:
+    """The recipe that learns best in short trials."""
+    with PassingLine() as line:
+        found = search(outline, data, wishes, spent, lambda other: read(source, other, options.cache_size), line.show)
+    if found.evidence:
+        print_heading("Trials")
+        heads = ("recipe", "seconds", "validation error", "predicted")
+        rows = [
+            (str(each["recipe"]), f"{each['seconds']:.1f}", f"{each['error']:.2%}",
+             f"{each['predicted_error']:.2%}" if "predicted_error" in each else "")
+            for each in found.evidence
+        ]  # fmt: skip
+        print_table(heads, rows, left=(0,))
+        typer.echo()
+    return found
+
+
+def _explain(choice: Choice, intention: str = "") -> None:
     """What was chosen, and why, and what it will take."""
     print_heading("Plan")
+    if intention:
+        typer.echo(f"  - {intention}; the best is trained. Without them:")
     for reason in choice.reasons:
         typer.echo(f"  - {reason}")
     expected = choice.expected

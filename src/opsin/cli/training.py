@@ -52,6 +52,7 @@ class Options:
     exact: bool = False
     cache_size: str = "5GB"
     plan_only: bool = False
+    search: bool = True
 
 
 Data = Annotated[
@@ -93,6 +94,9 @@ Memory = Annotated[
     str | None, typer.Option(metavar="SIZE", help="The memory it may need, such as 2GB.", rich_help_panel=PLAN)
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Say what would be done, and end.", rich_help_panel=PLAN)]
+Search = Annotated[
+    bool, typer.Option("--search/--no-search", help="Try several recipes for a short time first.", rich_help_panel=PLAN)
+]
 Epochs = Annotated[
     int | None,
     typer.Option(
@@ -246,6 +250,7 @@ def train(
     budget: Budget = None,
     memory: Memory = None,
     plan_only: PlanOnly = False,
+    search: Search = True,
     epochs: Epochs = None,
     batch: Batch = None,
     learning_rate: LearningRate = None,

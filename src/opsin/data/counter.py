@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SPLIT, SHUFFLE, AUGMENT, SIDES, GOLDEN = 0, 1, 2, 3, 4
+SPLIT, SHUFFLE, AUGMENT, SIDES, GOLDEN, TRIAL = 0, 1, 2, 3, 4, 5
 """What the numbers are for; two purposes never share numbers."""
 
 PER_COUNT = 4

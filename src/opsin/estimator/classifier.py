@@ -143,7 +143,8 @@ class ImageClassifier(Parameters):
             size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
             optimizer=self.optimizer, momentum=self.momentum, weight_decay=self.weight_decay, schedule=self.schedule,
             flip=self.flip, augment=self.augment, ema=self.ema, smoothing=self.smoothing,
-            class_weights=self.class_weights, patience=self.patience, mirrored=self.mirrored, seed=int(seed), threads=self.threads,
+            class_weights=self.class_weights, patience=self.patience, mirrored=self.mirrored, seed=int(seed),
+            threads=self.threads, search=self.budget is not None,
             budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 

