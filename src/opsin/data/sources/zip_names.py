@@ -1,0 +1,81 @@
+"""Names of a zip's members in letters: Unicode where the zip says so, and what it probably is where it does not.
+
+APPNOTE, appendix D: without flag 11 a name is cp437. Yet many programs write UTF-8 without the flag, and Windows its
+own code page, in Japan Shift-JIS (cp932), whose second bytes may be backslashes that separate nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+UNICODE = 0x800
+"""The flag of a member whose name is UTF-8."""
+
+UNICODE_PATH = 0x7075
+"""Info-ZIP's extra field with the name in UTF-8 (APPNOTE 4.6.9)."""
+
+CHINESE = r"\u3005\u4e00-\u9fff"
+KANA = r"\u3041-\u30ff"
+JAPANESE = re.compile(rf"[\x00-\x7f\u3000-\u3002\uff01-\uff5e{CHINESE}{KANA}]*")
+LONELY = re.compile(rf"(?<=[A-Za-z])[{CHINESE}]|[{CHINESE}](?=[A-Za-z])")
+"""A Chinese letter next to a Latin one, which is what Shift-JIS makes of most European words."""
+
+
+def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
+    """A name for each member as it was meant, backslashes untouched; and a sentence, where that had to be guessed."""
+    names = [info.orig_filename.split("\0")[0] for info in infos]
+    unsure = []
+    for number, (info, name) in enumerate(zip(infos, names, strict=True)):
+        if info.flag_bits & UNICODE or name.isascii():
+            continue
+        raw = _raw(name)
+        unicode = raw and (_extra(info.extra, raw) or _decoded(raw, "utf-8"))
+        if unicode:
+            names[number] = unicode
+        elif raw:
+            unsure.append((number, raw))
+    japanese = [_decoded(raw, "cp932") for _, raw in unsure]
+    if not unsure or not _is_japanese(japanese):
+        return names, ""
+    for (number, _), name in zip(unsure, japanese, strict=True):
+        names[number] = name
+    return names, "The zip does not say how its names are encoded; they are read as Shift-JIS."
+
+
+def _raw(name: str) -> bytes:
+    """The bytes that `zipfile` has read as cp437."""
+    try:
+        return name.encode("cp437")
+    except UnicodeEncodeError:
+        return b""
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _extra(extra: bytes, raw: bytes) -> str:
+    """The name in the extra field that is meant for it, if it is still that of the name."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        body, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and len(body) > 5 and body[0] == 1:
+            (check,) = struct.unpack_from("<I", body, 1)
+            return _decoded(body[5:], "utf-8") if check == zlib.crc32(raw) else ""
+    return ""
+
+
+def _is_japanese(names: Sequence[str]) -> bool:
+    """Whether all of these, decoded as Shift-JIS, are Japanese and not the words of other languages."""
+    if not all(name and JAPANESE.fullmatch(name) for name in names):
+        return False
+    text = "\n".join(dict.fromkeys(part for name in names for part in re.split(r"[/\\]", name) if not part.isascii()))
+    letters, lonely = len(re.findall(rf"[{CHINESE}{KANA}]", text)), len(LONELY.findall(text))
+    return letters > 2 * lonely
