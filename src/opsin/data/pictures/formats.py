@@ -1,7 +1,8 @@
 """What a file is, by its first bytes and never by its name, and how large it says it is.
 
-Only the formats below and those in `others` are decoded, whatever else the decoding library could open. Sizes are read here where
-opening the picture would already take memory in proportion to them: JPEG (ITU-T T.81, annex B) and WebP (RFC 9649).
+Only the formats below and in `others` are decoded, whatever else the decoding library could open. Sizes are read
+here where opening the picture would already take memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP
+(RFC 9649), JPEG 2000 and icons.
 """
 
 from __future__ import annotations

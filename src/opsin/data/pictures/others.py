@@ -71,8 +71,8 @@ def describe(data: bytes) -> str | None:
     if found in OPTIONAL:
         version = OPTIONAL[found][1]
         return (
-            f"{'an' if found[0] == 'A' else 'a'} {found} picture, which Pillow {PIL.__version__} as it is installed does "
-            f"not decode: install Pillow {version} or later with {found}, or save it as PNG"
+            f"{'an' if found[0] == 'A' else 'a'} {found} picture, which Pillow {PIL.__version__} as it is installed "
+            f"does not decode: install Pillow {version} or later with {found}, or save it as PNG"
         )
     if re.match(rb"P7\s", data):
         return "a PAM picture, which is not read: save it as PNG"
@@ -128,7 +128,7 @@ def _is_tga(data: bytes) -> bool:
 
 
 def size(data: bytes, format: str) -> tuple[int, int] | None:
-    """Width and height, where opening the picture would already decode it, or its frame may say less than is decoded."""
+    """Width and height, where opening the picture already decodes it, or its frame may say less than is decoded."""
     if format == "ICO":
         return max(_icons(data), key=lambda size: size[0] * size[1], default=None)
     at = data.find(J2K, 0, 2**20) if format == "JPEG 2000" else -1

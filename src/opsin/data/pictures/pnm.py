@@ -8,7 +8,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 
 
 class PnmImageFile(PpmImageFile):
-    """Pillow makes whole numbers of 32 bits of deep grey, though scaled to 65,535, which does not tell what is white."""
+    """Pillow makes whole numbers of 32 bits of deep grey, scaled to 65,535. These do not tell what is white."""
 
     def _open(self) -> None:
         super()._open()

@@ -15,7 +15,12 @@ from opsin.errors import DataError
 
 
 def with_tables(
-    folders: Arrangement, paths: Sequence[str], sheet: Callable[[str], Sheet], store: Store, where: str, prefix: str = ""
+    folders: Arrangement,
+    paths: Sequence[str],
+    sheet: Callable[[str], Sheet],
+    store: Store,
+    where: str,
+    prefix: str = "",
 ) -> Arrangement:
     """What the tables among the `paths` say, or else the `folders`. Messages begin with `where`, items with `prefix`.
 
@@ -57,7 +62,7 @@ def _checked(folders: Arrangement, where: str) -> Arrangement:
     labels = {item.label for item in folders.items}
     if len(labels) > 1 and len({part_of(label) for label in labels} - {None}) == len(labels):
         raise DataError(
-            f"{where.rstrip('/')} holds the parts {', '.join(sorted(labels))} without class folders in them and no table "
-            "of labels beside them; put each class's pictures into a folder of its own: train/cat/1.jpg, …"
+            f"{where.rstrip('/')} holds the parts {', '.join(sorted(labels))} without class folders in them and no "
+            "table of labels beside them; put each class's pictures into a folder of its own: train/cat/1.jpg, …"
         )
     return folders

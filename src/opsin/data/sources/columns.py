@@ -11,8 +11,8 @@ from opsin.errors import DataError
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid uuid "
-    "key images pictures files paths filenames uri url"
+    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
+    "uuid key images pictures files paths filenames uri url"
 ).split()
 LABEL_NAMES = (
     "label labels class classname classes classlabel category target y tag species breed diagnosis type labelname "

@@ -45,10 +45,8 @@ class Catalogue:
     def named(self, name: str) -> list[str]:
         """The files of this name: of those with this very name, else of those that differ in case or have an ending."""
         found = self._found.get(name.lower(), [])
-        for same in (lambda path: posixpath.basename(path) == name, lambda path: _stem(path) == name):
-            if exact := [path for path in found if same(path)]:
-                return exact
-        return found
+        exact = [path for path in found if posixpath.basename(path) == name]
+        return exact or [path for path in found if _stem(path) == name] or found
 
 
 def _stem(path: str) -> str:
@@ -109,9 +107,8 @@ class Search:
         """Those in a folder that is named after the part, or else in none that is named after another."""
         if len(found) > 1:
             named = [{part_of(folder) for folder in file.split("/")[:-1]} - {None} for file in found]
-            for fits in (lambda parts: part in parts, lambda parts: not parts):
-                if some := [file for file, parts in zip(found, named, strict=True) if fits(parts)]:
-                    return some
+            own = [file for file, parts in zip(found, named, strict=True) if part in parts]
+            return own or [file for file, parts in zip(found, named, strict=True) if not parts] or found
         return found
 
 

@@ -88,7 +88,9 @@ class Tables:
             made.items.append(item)
             made.places.append(place)
         elif earlier.label != item.label:
-            reason = f"'{item.label}' in line {row.line} of {sheet.name}, but '{earlier.label}' before; the first counts"
+            reason = (
+                f"'{item.label}' in line {row.line} of {sheet.name}, but '{earlier.label}' before; the first counts"
+            )
             made.problems.append(Problem(self._prefix + shown(row.path), reason, REPEATED))
 
     def _within(self, sheet: Sheet) -> str:

@@ -33,6 +33,8 @@ WHAT = (
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
+PARQUET_ENDINGS = (".parquet",)
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TAR_MARK = slice(257, 262)
 """Where a tar says "ustar"."""
 
@@ -66,9 +68,9 @@ def _open_folder(folder: Path) -> Source | Dataset:
     if parts:
         return idx.load_idx(folder, parts)
     walk = Walk(folder)
-    for ending in (".parquet", ".tar"):
-        paths = [folder / path for path in walk.files if path.endswith(ending)]
-        if paths and all(path.endswith((ending, *BESIDE)) for path in walk.files):
+    for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
+        paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
+        if paths and all(path.lower().endswith((*endings, *BESIDE)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
     made = open_walked(folder, walk)
     if not made.items:
@@ -76,7 +78,7 @@ def _open_folder(folder: Path) -> Source | Dataset:
     return made
 
 
-BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "LICENSE")
+BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
 """Endings of files that come with Parquet files and shards."""
 
 
@@ -130,10 +132,11 @@ def _what_else(path: Path, head: bytes) -> str:
 def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
     """Shards, or Parquet files: all of one kind."""
     endings = {path.suffix.lower() for path in paths}
+    are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
     above = folder or Path(os.path.commonpath([path.parent for path in paths]))
     if endings == {".parquet"}:
         return _open_parquet(paths, above, name)
-    if endings == {".tar"}:
+    if are_tars:
         return open_shards(paths, above, name)
     raise DataError(
         f"{name} stands for {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
