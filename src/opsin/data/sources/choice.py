@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from opsin.data.items import shown
 from opsin.data.sources.finder import Store
 from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.listing import Sheet, Tables, nothing_found, tables_in, unlisted
-from opsin.data.sources.names import like_picture, part_of
+from opsin.data.sources.listing import Sheet, Tables, is_form, nothing_found, tables_in, unlisted
+from opsin.data.sources.names import like_picture, listed, part_of
 from opsin.errors import DataError
 
 
@@ -31,10 +32,17 @@ def with_tables(
     if folders.has_classes:
         outermost = min((path.count("/") for path in paths), default=0)
         tables = [table for table in tables if table.count("/") == outermost]
+    forms = [table for table in tables if is_form(table)]
+    tables = [table for table in tables if table not in forms]
+    if forms and not tables and not folders.has_classes:
+        raise DataError(
+            f"{where}{shown(forms[0])} only shows how answers are handed in; put the table of the training "
+            "pictures' labels beside it"
+        )
     made = None
     if tables:
         try:
-            made = Tables([sheet(table) for table in tables], store, prefix).arrange()
+            made = Tables([sheet(table) for table in tables], store, where.rstrip("/"), prefix).arrange()
             if not made.items and len(tables) == 1 and not folders.has_classes:
                 raise DataError(nothing_found(where + tables[0], made.problems))
         except DataError:
@@ -48,7 +56,8 @@ def with_tables(
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
     note = unlisted(paths, {store.file(place) for place in made.places}, base)
-    return replace(made, notes=[*made.notes, note] if note else made.notes)
+    unused = f"Not used, as answers only: {listed(map(shown, forms))}." if forms else ""
+    return replace(made, notes=[*made.notes, *filter(None, (unused, note))])
 
 
 def _are_pieces(folders: Arrangement) -> bool:

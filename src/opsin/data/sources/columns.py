@@ -32,6 +32,9 @@ MEASURES = re.compile(
 )
 """Names of columns that are no classes, where only one of several can be."""
 
+PLAIN_MEASURES = re.compile(r"width|height|channels|area|filesize|bytes|index|unnamed\d*")
+"""Names of columns of numbers that are no classes even where there is nothing else."""
+
 LOOKED_AT = 200
 """Rows by which the meaning of columns is guessed."""
 
@@ -153,7 +156,8 @@ def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], free: list[int],
 def _only_label(titles: Sequence[str], heads: list[str], values: list[list[str]], free: list[int]) -> int | None:
     """The one column that may hold classes."""
     if len(free) == 1:
-        return free[0]
+        measured = bool(titles) and PLAIN_MEASURES.fullmatch(heads[free[0]]) and all(map(str.isdigit, values[free[0]]))
+        return None if measured else free[0]
     if not titles:
         return None
     likely = [c for c in free if c < len(titles) and LABEL_PATTERNS.match(_spaced(titles[c]))]

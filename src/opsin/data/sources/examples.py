@@ -16,7 +16,7 @@ LABELS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json
 TEXTS = ("txt", "text", "json", "jsn")
 """Endings that say how a file is written; the word before them may say that it is the label."""
 
-INPUTS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb", "left", "source")
+INPUTS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb")
 OUTPUTS = (
     "mask", "masks", "seg", "segmentation", "depth", "target", "output", "label", "labels", "gt", "heatmap", "edges",
     "edge", "normal", "flow", "thumb", "thumbnail", "preview", "alpha",

@@ -35,6 +35,10 @@ class Sheet:
         return part_of(stem) or part_within(stem) or part_of(posixpath.basename(self.folder))
 
 
+Read = tuple[Sheet, list[Row], list[Problem]]
+"""A table, its rows, and what is wrong with others."""
+
+
 def tables_in(paths: Sequence[str]) -> list[str]:
     """The tables in the outermost folder that has any, and in its neighbours where these are named after parts."""
     found = [path for path in paths if path.lower().endswith(TABLE_ENDINGS) and not is_litter(posixpath.basename(path))]
@@ -46,11 +50,16 @@ def tables_in(paths: Sequence[str]) -> list[str]:
     return found
 
 
-class Tables:
-    """Tables of the pictures in a `store`. Items are named by `prefix` and path."""
+def is_form(path: str) -> bool:
+    """Whether a table only shows how answers to a competition are handed in."""
+    return any(word in posixpath.basename(path).lower() for word in FORMS)
 
-    def __init__(self, sheets: Sequence[Sheet], store: Store, prefix: str = "") -> None:
-        self._sheets, self._store, self._prefix = sheets, store, prefix
+
+class Tables:
+    """Tables of the pictures in a `store`, which is at `where`. Items are named by `prefix` and path."""
+
+    def __init__(self, sheets: Sequence[Sheet], store: Store, where: str = "", prefix: str = "") -> None:
+        self._sheets, self._store, self._where, self._prefix = sheets, store, where, prefix
         self._base = posixpath.commonpath([sheet.folder for sheet in sheets]) if sheets else ""
 
     @cached_property
@@ -108,29 +117,38 @@ class Tables:
 
         return read_table(sheet.data, sheet.name, count)
 
-    def _chosen(self, notes: list[str]) -> list[tuple[Sheet, list[Row], list[Problem]]]:
+    def _chosen(self, notes: list[str]) -> list[Read]:
         """The tables with labels, read: one, or one for each part; `notes` are taken of the others."""
         if len(self._sheets) == 1:
             return [(self._sheets[0], *self._read(self._sheets[0]))]
-        usable, without = [], []
+        usable: list[Read] = []
         for sheet in self._sheets:
             try:
-                is_form = any(word in posixpath.basename(sheet.name).lower() for word in FORMS)
-                rows, problems = ([], []) if is_form else self._read(sheet)
+                rows, problems = self._read(sheet)
             except DataError:
                 rows, problems = [], []
             if rows:
                 usable.append((sheet, rows, problems))
-            else:
-                without.append(sheet.name)
-        if len(usable) > 1:
-            parts = [sheet.part for sheet, _, _ in usable if sheet.part]
-            without += [sheet.name for sheet, _, _ in usable if not sheet.part]
-            usable = [entry for entry in usable if entry[0].part] if len(set(parts)) == len(parts) else []
+        usable = self._best(usable) if len(usable) > 1 else usable
+        without = [sheet.name for sheet in self._sheets if all(sheet is not entry[0] for entry in usable)]
         if usable and without:
             what = "Not used, as they hold" if len(without) > 1 else "Not used, as it holds"
             notes.append(f"{what} no labels of pictures for training or measuring: {listed(map(shown, without))}.")
         return usable
+
+    def _best(self, usable: list[Read]) -> list[Read]:
+        """Of several tables of labels those that are named after parts, or the one that is named after labels."""
+        parts = [sheet.part for sheet, _, _ in usable if sheet.part]
+        if parts and len(set(parts)) == len(parts):
+            return [entry for entry in usable if entry[0].part]
+        labels = [entry for entry in usable if "label" in entry[0].name.lower()]
+        if len(labels) == 1:
+            return labels
+        names = listed(shown(sheet.name) for sheet, _, _ in usable)
+        raise DataError(
+            f"{self._where} holds {len(usable)} tables of labels ({names}); give the path of one of them, or leave "
+            "only one of them there"
+        )
 
 
 def unlisted(files: Sequence[str], named: Set[str], folder: str = "") -> str:

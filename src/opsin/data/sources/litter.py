@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from opsin.data.items import shown
 from opsin.data.sources.names import is_litter
 
-NAMED = 6
+NAMED = 16
 """So many kinds of litter are named."""
 
 

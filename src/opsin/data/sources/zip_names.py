@@ -18,11 +18,12 @@ UNICODE = 0x800
 UNICODE_PATH = 0x7075
 """Info-ZIP's extra field with the name in UTF-8 (APPNOTE 4.6.9)."""
 
-CHINESE = r"\u3005\u4e00-\u9fff"
-KANA = r"\u3041-\u30ff"
-JAPANESE = re.compile(rf"[\x00-\x7f\u3000-\u3002\uff01-\uff5e{CHINESE}{KANA}]*")
-LONELY = re.compile(rf"(?<=[A-Za-z])[{CHINESE}]|[{CHINESE}](?=[A-Za-z])")
-"""A Chinese letter next to a Latin one, which is what Shift-JIS makes of most European words."""
+PAGES = {
+    "cp932": ("Shift-JIS", r"\u3005\u4e00-\u9fff\u3041-\u30ff", r"\u3000-\u3002\uff01-\uff5e"),
+    "cp866": ("cp866", r"\u0401\u0410-\u044f\u0451", ""),
+    "gb2312": ("GB 2312", r"\u4e00-\u9fff", r"\u3000-\u3002\uff01-\uff5e"),
+}
+"""Code pages of Windows in Japan, Russia and China: the name, the letters, and what else may be between them."""
 
 
 def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
@@ -38,12 +39,13 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
             names[number] = unicode
         elif raw:
             unsure.append((number, raw))
-    japanese = [_decoded(raw, "cp932") for _, raw in unsure]
-    if not unsure or not _is_japanese(japanese):
-        return names, ""
-    for (number, _), name in zip(unsure, japanese, strict=True):
-        names[number] = name
-    return names, "The zip does not say how its names are encoded; they are read as Shift-JIS."
+    for page, (words, letters, signs) in PAGES.items():
+        decoded = [_decoded(raw, page) for _, raw in unsure]
+        if decoded and _makes_sense(decoded, letters, signs):
+            for (number, _), name in zip(unsure, decoded, strict=True):
+                names[number] = name
+            return names, f"The zip does not say how its names are encoded; they are read as {words}."
+    return names, ""
 
 
 def _raw(name: str) -> bytes:
@@ -72,10 +74,13 @@ def _extra(extra: bytes, raw: bytes) -> str:
     return ""
 
 
-def _is_japanese(names: Sequence[str]) -> bool:
-    """Whether all of these, decoded as Shift-JIS, are Japanese and not the words of other languages."""
-    if not all(name and JAPANESE.fullmatch(name) for name in names):
+def _makes_sense(names: Sequence[str], letters: str, signs: str) -> bool:
+    """Whether all of these consist of these letters, of signs and of ASCII.
+
+    Letters next to Latin ones must be few: a wrong code page makes such of most European words.
+    """
+    if not all(name and re.fullmatch(rf"[\x00-\x7f{letters}{signs}]*", name) for name in names):
         return False
     text = "\n".join(dict.fromkeys(part for name in names for part in re.split(r"[/\\]", name) if not part.isascii()))
-    letters, lonely = len(re.findall(rf"[{CHINESE}{KANA}]", text)), len(LONELY.findall(text))
-    return letters > 2 * lonely
+    mixed = re.findall(rf"(?<=[A-Za-z])[{letters}]|[{letters}](?=[A-Za-z])", text)
+    return len(re.findall(f"[{letters}]", text)) > 2 * len(mixed)
