@@ -68,6 +68,8 @@ def open_walked(folder: Path, walk: Walk) -> Files:
     """The pictures of a folder of class folders, or of a table; without items where there is neither."""
     store = Disk(folder, walk)
     by_class = by_folders(walk.files, folders=walk.folders)
+    if not by_class.items and any("\\" in path for path in walk.files):  # unpacked by a program that knows "/" only
+        by_class = by_folders([path.replace("\\", "/") for path in walk.files])
 
     def sheet(path: str) -> Sheet:
         return Sheet(os.path.basename(path), os.path.dirname(path), _read(folder / path))

@@ -41,6 +41,8 @@ class Catalogue:
             stem, dot, _ = name.rpartition(".")
             if dot and stem and like_picture(name):
                 self._found.setdefault(stem.lower(), []).append(path)
+                if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets make 7 of 007
+                    self._found.setdefault(stem.lstrip("0") or "0", []).append(path)
 
     def named(self, name: str) -> list[str]:
         """The files of this name: of those with this very name, else of those that differ in case or have an ending."""

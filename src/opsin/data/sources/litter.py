@@ -17,15 +17,20 @@ class Litter:
     """Hidden files and what other programs leave; a folder counts once, with all that is in it."""
 
     _seen: set[str] = field(default_factory=set)
+    _sound: set[str] = field(default_factory=set)
     _counts: Counter[str] = field(default_factory=Counter)
     folders: set[str] = field(default_factory=set)
     """The folders in which litter was found."""
 
     def holds(self, path: str) -> bool:
         """Whether a path, by "/", leads into litter, which is then counted."""
+        folder, _, name = path.rpartition("/")
+        if folder in self._sound and not is_litter(name):
+            return False
         parts = path.split("/")
         at = next((number for number, part in enumerate(parts) if is_litter(part)), None)
         if at is None:
+            self._sound.add(folder)
             return False
         self.add("/".join(parts[:at]), parts[at])
         return True

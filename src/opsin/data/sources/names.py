@@ -37,6 +37,10 @@ OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
 """Of pictures that are not read, but whose names belong to a receipt."""
 
 
+UNCLEAN = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
+"""What may have to be cleaned in a path."""
+
+
 def part_of(name: str) -> str | None:
     """The part that a folder or a column's value is named after: "Train", "val2017", "test_set", "validation"."""
     return _PARTS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
@@ -65,6 +69,8 @@ def cleaned(path: str) -> str | None:
     PKWARE's APPNOTE (4.4.17.1) wants "/", no drive and no root, but not every program obeys: the .NET Framework
     before 4.6.1, and so PowerShell's Compress-Archive, writes backslashes.
     """
+    if not UNCLEAN.search(path):  # nearly always
+        return path
     turned = re.sub(r"^/*(\?/+)?([A-Za-z]:/+)?/*", "", path.replace("\\", "/"))
     whole = posixpath.normpath(turned) if turned else "."
     return None if whole == ".." or whole.startswith("../") else whole
