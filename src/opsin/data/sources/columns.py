@@ -90,7 +90,8 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     label = _named(heads, LABEL_NAMES, free) if header else None
     if label is not None:
         return Columns(path, label, part, header, {})
-    classes = _one_hot(lines[1:LOOKED_AT], titles, free, name)
+    likely = [c for c in free if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
+    classes = _one_hot(lines[1:LOOKED_AT], titles, likely, name)
     if not classes:
         label = _only_label(titles, heads, values, free)
     if label is None and not classes:

@@ -29,23 +29,27 @@ PAGES = {
 def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
     """A name for each member as it was meant, backslashes untouched; and a sentence, where that had to be guessed."""
     names = [info.orig_filename.split("\0")[0] for info in infos]
-    unsure = []
+    unsure: dict[int, bytes] = {}
     for number, (info, name) in enumerate(zip(infos, names, strict=True)):
         if info.flag_bits & UNICODE or name.isascii():
             continue
         raw = _raw(name)
-        unicode = raw and (_extra(info.extra, raw) or _decoded(raw, "utf-8"))
-        if unicode:
+        if unicode := _extra(info.extra, raw):
             names[number] = unicode
         elif raw:
-            unsure.append((number, raw))
-    for page, (words, letters, signs) in PAGES.items():
-        decoded = [_decoded(raw, page) for _, raw in unsure]
-        if decoded and _makes_sense(decoded, letters, signs):
-            for (number, _), name in zip(unsure, decoded, strict=True):
-                names[number] = name
-            return names, f"The zip does not say how its names are encoded; they are read as {words}."
-    return names, ""
+            unsure[number] = raw
+    found = {number: _decoded(raw, "utf-8") for number, raw in unsure.items()}
+    said = ""
+    if not all(found.values()):
+        for page, (words, letters, signs) in PAGES.items():
+            decoded = {number: _decoded(raw, page) for number, raw in unsure.items()}
+            if _makes_sense(list(decoded.values()), letters, signs):
+                found = decoded
+                said = f"The zip does not say how its names are encoded; they are read as {words}."
+                break
+    for number, name in found.items():
+        names[number] = name or names[number]
+    return names, said
 
 
 def _raw(name: str) -> bytes:
