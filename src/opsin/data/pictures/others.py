@@ -77,7 +77,7 @@ def describe(data: bytes) -> str | None:
     if re.match(rb"P7\s", data):
         return "a PAM picture, which is not read: save it as PNG"
     if re.match(rb"PF\s+\d", data):
-        return "a PFM picture of three channels, which is not read: save it as PNG"
+        return "a colour PFM picture, which is not read: save it as PNG"
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
         return "a JPEG XL picture, which is not read: save it as PNG"
     return None
