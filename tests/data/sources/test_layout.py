@@ -57,6 +57,18 @@ def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
     assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
 
 
+def test_other_folders_in_divided_classes_are_named() -> None:
+    paths = [f"{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in ("train", "test")]
+    made = by_folders([*paths, "cat/extra/1.jpg", "cat/extra/2.jpg"])
+    assert [item.part for item in made.items] == ["train", "test"] * 2
+    assert [(problem.name, problem.kind) for problem in made.problems] == [("cat/extra/", UNLABELLED)]
+    made = by_folders([*paths, "cat/1.jpg"])
+    assert {item.part for item in made.items} == {""}
+    assert made.notes[0].startswith(
+        "Folders inside of class folders are called after parts, such as train and test, but"
+    )
+
+
 def test_folders_without_files() -> None:
     def empty(paths: list[str], *folders: str) -> list[str]:
         return by_folders(paths, folders=folders).empty

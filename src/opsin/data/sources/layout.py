@@ -42,6 +42,11 @@ class Layout:
         """The part of a path; None where the folder that should be a part has no part's name."""
         return UNDIVIDED if self.part_at is None else part_of(parts[self.part_at])
 
+    def stray(self, parts: Sequence[str]) -> str:
+        """The folder of a path that lies where a part should be, and is called otherwise; "" for other paths."""
+        at = self.part_at
+        return "/".join(parts[: at + 1]) if at is not None and len(parts) > at + 1 and not part_of(parts[at]) else ""
+
     @property
     def depth(self) -> int:
         """Folders that a picture lies in at least."""
@@ -72,13 +77,18 @@ def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = 
         if deep and part is not None:
             made.items.append(Item(name, shown(parts[layout.class_at]), part))
             made.places.append(place)
-        elif layout.part_at == layout.root and len(parts) > layout.root + 1 and part_of(parts[layout.root]) is None:
-            strays["/".join(parts[: layout.root + 1])] += 1
+        elif stray := layout.stray(parts):
+            strays[stray] += 1
         elif like_picture(parts[-1]):
             made.problems.append(Problem(name, "in no class folder", UNLABELLED))
     for folder, count in strays.items():
         reason = f"beside the training folder, but no validation or test folder by its name; files in it: {count:,}"
         made.problems.append(Problem(f"{prefix}{shown(folder)}/", reason, UNLABELLED))
+    if layout.part_at is None and _has_parts_inside(split, layout.root):
+        made.notes.append(
+            "Folders inside of class folders are called after parts, such as train and test, but pictures lie beside "
+            "them or one of them is missing: all are taken together, and parts are made here."
+        )
     made.empty.extend(_empty(folders, split, layout, {item.label for item in made.items}))
     return made
 
@@ -110,12 +120,27 @@ def _divided(split: Sequence[Sequence[str]], root: int) -> bool:
     return any(len(parts) > root + 2 and part_of(parts[root]) == TRAIN for parts in split)
 
 
-def _divided_within(split: Sequence[Sequence[str]], root: int) -> bool:
-    """Whether each class folder is divided: all of its pictures lie in folders that are parts, "train" among them."""
-    inner = set()
+def _inner(split: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
+    """The parts that the folders inside of each class folder are, None for others; "" for pictures beside them."""
+    inner: dict[str, set[str | None]] = {}
     for parts in split:
         if len(parts) > root + 1 and like_picture(parts[-1]):
-            if len(parts) == root + 2:
-                return False
-            inner.add(part_of(parts[root + 1]))
-    return TRAIN in inner and len(inner) > 1 and None not in inner
+            inner.setdefault(parts[root], set()).add(part_of(parts[root + 1]) if len(parts) > root + 2 else "")
+    return inner
+
+
+def _divided_within(split: Sequence[Sequence[str]], root: int) -> bool:
+    """Whether each class folder is divided: its pictures lie in folders that are parts, "train" and another of them.
+
+    Other folders may be there where every class has both, and no picture may be beside them.
+    """
+    inner = _inner(split, root)
+    found = set[str | None]().union(*inner.values())
+    if TRAIN not in found or "" in found or len(found - {None}) < 2:
+        return False
+    return None not in found or all(TRAIN in parts and len(parts - {None}) > 1 for parts in inner.values())
+
+
+def _has_parts_inside(split: Sequence[Sequence[str]], root: int) -> bool:
+    """Whether a class folder holds several folders that are called after parts."""
+    return any(TRAIN in parts and len(parts - {None, ""}) > 1 for parts in _inner(split, root).values())

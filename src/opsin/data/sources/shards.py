@@ -108,6 +108,8 @@ def _from_json(data: Any) -> str:
         data = next((data[name] for name in JSON_NAMES if name in data), "")
     if isinstance(data, list) and len(data) == 1:
         data = data[0]
+    if isinstance(data, float) and data.is_integer():
+        data = int(data)
     return str(data) if isinstance(data, str | int) and not isinstance(data, bool) else ""
 
 
