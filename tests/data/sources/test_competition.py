@@ -181,6 +181,15 @@ def test_pieces_of_one_folder_are_no_classes(tmp_path: Path, place: str) -> None
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("other", ["masks", "Annotations", "thumbnails"])
+def test_pictures_and_what_belongs_to_them_are_no_classes(tmp_path: Path, place: str, other: str) -> None:
+    pictures = {f"{kind}/{name}.png": png(n + len(kind)) for kind in ("images", other) for n, name in enumerate(IDS)}
+    data = read(tmp_path, place, {**pictures, "train.csv": table("id,label")})
+    assert totals(data) == {"x": 4, "y": 4}
+    assert all("images/" in name for name in data.everything().names or ())
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_class_folders_count_where_a_table_adds_nothing(tmp_path: Path, place: str) -> None:
     entries = {**class_entries(), "about.csv": "path,label\ncat/0.png,blurred\ndog/0.png,sharp\n", "x.csv": "a\n1\n"}
     assert totals(read(tmp_path, place, entries)) == {"cat": 3, "dog": 3}

@@ -11,7 +11,7 @@ from opsin.data.items import shown
 from opsin.data.sources.finder import Store
 from opsin.data.sources.layout import Arrangement
 from opsin.data.sources.listing import Sheet, Tables, is_form, nothing_found, tables_in, unlisted
-from opsin.data.sources.names import like_picture, listed, part_of
+from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, like_picture, listed, part_of
 from opsin.errors import DataError
 
 
@@ -26,7 +26,7 @@ def with_tables(
     """What the tables among the `paths` say, or else the `folders`. Messages begin with `where`, items with `prefix`.
 
     Class folders count if there are any, unless a table names more pictures than lie in them, or as many where the
-    folders are but pieces of one: images_1, images_2.
+    folders are but pieces of one: images_1, images_2. Beside a table, folders called images and masks are none.
     """
     tables = tables_in(paths)
     if folders.has_classes:
@@ -52,12 +52,18 @@ def with_tables(
         return _checked(folders, where)
     if folders.has_classes:
         pictures = sum(like_picture(item.name) for item in folders.items)
-        if len(made.items) < pictures + (0 if _are_pieces(folders) else 1):
+        least = 1 if _are_kinds(folders) else pictures + (0 if _are_pieces(folders) else 1)
+        if len(made.items) < least:
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
     note = unlisted(paths, {store.file(place) for place in made.places}, base)
     unused = f"Not used, as answers only: {listed(map(shown, forms))}." if forms else ""
     return replace(made, notes=[*made.notes, *filter(None, (unused, note))])
+
+
+def _are_kinds(folders: Arrangement) -> bool:
+    """Whether the class folders say what kind of pictures they hold, and no class: images, masks."""
+    return {item.label.lower() for item in folders.items if not part_of(item.label)} <= INPUT_FOLDERS | OTHER_FOLDERS
 
 
 def _are_pieces(folders: Arrangement) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, Problem, shown
-from opsin.data.sources.names import cleaned, like_picture, listed, part_of
+from opsin.data.sources.names import OTHER_FOLDERS, cleaned, like_picture, listed, part_of
 
 
 class Store(Protocol):
@@ -103,7 +103,9 @@ class Search:
             row_left, file_left = len(parts) - 1 - same - self._common, inside.count("/") - same
             if row_left <= 0 or file_left == 0:
                 best.setdefault(same, []).append(file)
-        return best[max(best)] if best else []
+        found = best[max(best)] if best else []
+        inputs = [file for file in found if not OTHER_FOLDERS & {*file.lower().split("/")[:-1]}]
+        return inputs or found
 
     def _of_part(self, found: list[str], part: str) -> list[str]:
         """Those in a folder that is named after the part, or else in none that is named after another."""

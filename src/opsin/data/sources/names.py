@@ -15,6 +15,14 @@ PART_WORDS = {
 }
 _PARTS = {word: part for part, words in PART_WORDS.items() for word in words}
 
+INPUT_FOLDERS = frozenset(
+    "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
+)
+OTHER_FOLDERS = frozenset(
+    "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
+)
+"""Folders of pictures that are of no class, and of what belongs to these."""
+
 LITTER = frozenset((
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "zbthumbnail.info",  # Windows
     "$recycle.bin", "recycler", "recycled", "system volume information",
