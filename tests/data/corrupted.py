@@ -131,7 +131,8 @@ class Writer:
             b'{"error": "expired"}', "a picture?".encode("utf-16"), b"#!/bin/sh\nexit 1\n",
             b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", b"\x7fELF\2\1\1" + bytes(60), b"PK\3\4" + bytes(40),
             b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", b"P1\n2 2\n0 1 1 0\n",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmp42\0\0\0\0isommp42",
+            b"P7\nWIDTH 1\nHEIGHT 1\nENDHDR\n\0",
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", bytes(1), bytes(1000), bytes(100_000),
             b"\xff\xd8", b"BM", b"GIF8",
         ]):  # fmt: skip

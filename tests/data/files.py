@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +56,50 @@ def write_mnist(folder: Path, train: int = 30, test: int = 10, suffix: str = "")
         write_idx(folder / f"{part}-images-idx3-ubyte{suffix}", noise(count, count, 5, 6))
         write_idx(folder / f"{part}-labels-idx1-ubyte{suffix}", (np.arange(count) % 3).astype(np.uint8))
     return folder
+
+
+def png(number: int, side: int = 8) -> bytes:
+    """A PNG file of its own for each number."""
+    file = io.BytesIO()
+    Image.fromarray(noise(number, side, side, 3)).save(file, "PNG")
+    return file.getvalue()
+
+
+PLACES = ("folder", "zip", "tar")
+
+
+def write_entries(folder: Path, place: str, entries: Mapping[str, bytes | str | None]) -> Path:
+    """Files by their paths, as they stand, in a folder, a zip or a tar called "data"; None: an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {name: data.encode() if isinstance(data, str) else data for name, data in entries.items()}
+    path = folder / ("data" if place == "folder" else f"data.{place}")
+    if place == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in content.items():
+                info = zipfile.ZipInfo("x")
+                info.filename = name + "/" if data is None else name
+                archive.writestr(info, data or b"")
+    elif place == "tar":
+        with tarfile.open(path, "w") as tar:
+            for name, data in content.items():
+                member = tarfile.TarInfo(name)
+                member.type, member.size = (tarfile.DIRTYPE, 0) if data is None else (tarfile.REGTYPE, len(data))
+                tar.addfile(member, io.BytesIO(data or b""))
+    else:
+        for name, data in content.items():
+            inside = path / name
+            (inside if data is None else inside.parent).mkdir(parents=True, exist_ok=True)
+            if data is not None:
+                inside.write_bytes(data)
+    return path
+
+
+def class_entries(
+    pattern: str = "{}/{}.png", classes: Sequence[str] = ("cat", "dog"), count: int = 3
+) -> dict[str, bytes]:
+    """Pictures by their paths, which `pattern` makes of class and number."""
+    return {
+        pattern.format(name, number): png(100 * place + number)
+        for place, name in enumerate(classes)
+        for number in range(count)
+    }

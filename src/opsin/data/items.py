@@ -74,7 +74,10 @@ class ItemError(DataError):
 
 
 class Source(Protocol):
-    """Labelled files, listed but not read."""
+    """Labelled files, listed but not read.
+
+    A source may also have `empty`, the names of classes without a file, and `notes`, sentences for the receipt.
+    """
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Dataset, Pictures
-from opsin.data.intake import reading
+from opsin.data.intake import alike, reading
 from opsin.data.intake.account import Likeness, assign, counts_of, sizes_of
 from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoding
@@ -85,6 +85,9 @@ class _Intake:
         self.source, self.seed, self.like, self.path = source, seed, like, path
         self.facts, self.cached = scanned.facts, scanned.cached
         self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
+        self.empty = tuple(getattr(source, "empty", ()))
+        self.named = {*self.empty, *(item.label for item in source.items)}
+        self.notes = [*getattr(source, "notes", ()), *alike.notes(self.named)]
         self.classes, self.kept, strangers = self._classes(scanned.good)
         self.problems += strangers
         self.good = scanned.good[self.kept]
@@ -98,9 +101,11 @@ class _Intake:
         listed = {item.label for item in items if item.part not in (TEST, VALIDATION)}
         for item in items:
             if listed and item.label not in listed:
+                near = [name for group in alike.alike({item.label, *listed}) for name in group if item.label in group]
+                there = next((f", which has '{name}'" for name in near if name != item.label), "")
                 raise DataError(
                     f"the {item.part} part of {self.path} has a class '{item.label}' that its training part "
-                    f"has not ({item.name}); name the classes alike"
+                    f"has not{there} ({item.name}); name the classes alike"
                 )
         kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
         left = sorted(set(range(len(good))) - set(kept))
@@ -135,9 +140,9 @@ class _Intake:
         receipt = Receipt(
             self.source.name, counts, division, train.shape, sizes_of(facts.sizes[good]), tuple(self.problems),
             likeness.found(names, [item.label for item in self.items], parts.tolist()), likeness.compared,
-            tuple(sorted({item.label for item in self.source.items} - set(classes))),
+            tuple(sorted(self.named - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
-            perf_counter() - begin, self.cached,
+            perf_counter() - begin, self.cached, tuple(self.notes),
         )  # fmt: skip
         return Dataset(
             self.source.name, train, test, TEST in given, validation if len(validation) else None, receipt,
@@ -160,6 +165,8 @@ class _Intake:
             return
         what = f"pictures of one class only ('{self.classes[0]}')" if self.classes else "no pictures that can be used"
         text = f"{self.path} holds {what}; training needs pictures of at least two classes"
+        if self.empty:
+            text += f" (no file is in {', '.join(self.empty[:5])})"
         if self.problems:
             first = self.problems[0]
             text += f".\n{len(self.problems):,} of its files cannot be used, such as {first.name}: {first.reason}"

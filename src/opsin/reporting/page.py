@@ -248,6 +248,7 @@ def _data(account: Account) -> str:
         facts.append(("contradictions", f"{len(receipt.conflicts):,} of these groups have several labels"))
     if receipt.imbalance > 1:
         facts.append(("imbalance", f"the largest class has {receipt.imbalance:.1f} times the pictures of the smallest"))
+    facts += [("note", note) for note in receipt.notes]
     text = facts_list(facts)
     if receipt.problems:
         rows = "".join(

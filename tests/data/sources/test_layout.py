@@ -34,6 +34,51 @@ def test_train_may_be_a_class_of_vehicles() -> None:
     assert arranged("train/plane/1.jpg", "train/train/1.jpg")["train/train/1.jpg"] == ("train", "train")
 
 
+@pytest.mark.parametrize("around", ["", "photos/"])
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "Validation", "testing"), ("train", "valid", "eval")]
+)
+def test_parts_inside_of_class_folders(names: tuple[str, str, str], around: str) -> None:
+    paths = [f"{around}{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in names]
+    assert list(arranged(*paths, f"{around}cat/readme.txt").values()) == [
+        (kind, part) for kind in ("cat", "dog") for part in ("train", "validation", "test")
+    ]
+    made = by_folders(paths, folders=[f"{around}bird", f"{around}cow/train", f"{around}cat/empty"])
+    assert made.empty == ["bird", "cow"]
+
+
+@pytest.mark.parametrize("paths", [
+    ["toys/train/1.jpg", "toys/plane/1.jpg", "real/train/1.jpg", "real/test/1.jpg"],
+    ["cat/train/1.jpg", "cat/test/1.jpg", "dog/1.jpg"], ["cat/train/1.jpg", "dog/train/2.jpg"],
+    ["cat/test/1.jpg", "dog/val/2.jpg"],
+])  # fmt: skip
+def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
+    """Vehicles, pictures beside the parts, a single part, and none to train on."""
+    assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
+
+
+def test_other_folders_in_divided_classes_are_named() -> None:
+    paths = [f"{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in ("train", "test")]
+    made = by_folders([*paths, "cat/extra/1.jpg", "cat/extra/2.jpg"])
+    assert [item.part for item in made.items] == ["train", "test"] * 2
+    assert [(problem.name, problem.kind) for problem in made.problems] == [("cat/extra/", UNLABELLED)]
+    made = by_folders([*paths, "cat/1.jpg"])
+    assert {item.part for item in made.items} == {""}
+    assert made.notes[0].startswith(
+        "Folders inside of class folders are called after parts, such as train and test, but"
+    )
+
+
+def test_folders_without_files() -> None:
+    def empty(paths: list[str], *folders: str) -> list[str]:
+        return by_folders(paths, folders=folders).empty
+
+    assert empty(["cat/1.jpg", "dog/1.jpg"], "bird", "cat/more", "fish/a/b") == ["bird", "fish"]
+    assert empty(["p/cat/1.jpg", "p/dog/1.jpg"], "p/bird", "q", "p") == ["bird"]
+    assert empty(["train/cat/1.jpg", "test/cat/1.jpg"], "train/bird", "test/bird", "val", "extra/x") == ["bird"]
+    assert empty(["train/cat/1.jpg", "test/cat/1.jpg"], "test/cat/a") == []
+
+
 def test_a_folder_around_everything_is_looked_through() -> None:
     assert arranged("a/b/cat/1.jpg", "a/b/dog/1.jpg")["a/b/cat/1.jpg"] == ("cat", "")
     assert arranged("photos/train/cat/1.jpg", "photos/test/cat/1.jpg")["photos/test/cat/1.jpg"] == ("cat", "test")

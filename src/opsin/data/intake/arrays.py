@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Dataset, Pictures
+from opsin.data.intake import alike
 from opsin.data.intake.account import Likeness, assign, counts_of
 from opsin.data.intake.divide import numbered_ranks
 from opsin.data.intake.duplicates import SMALLEST
@@ -49,6 +50,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         data.name, counts_of(parts, everything.labels, data.classes), division, data.shape, Sizes(size, size, size, 1),
         (), likeness.found(names, labels, parts.tolist()), likeness.compared, (),
         tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
+        notes=tuple(alike.notes(data.classes)),
     )  # fmt: skip
     return Dataset(data.name, train, test, data.own_split, validation if len(validation) else None, receipt)
 

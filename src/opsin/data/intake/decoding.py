@@ -15,7 +15,7 @@ from opsin.data.parallel import each
 from opsin.data.pictures import Crop, Header, read_both
 from opsin.data.pixels import View
 
-VERSION = 1
+VERSION = 2
 """Of the way in which pictures are read; what another version kept is not used."""
 
 

@@ -58,7 +58,8 @@ class Receipt:
     `shape` is what the pictures became (channels, height, width). A group of `duplicates` is a leak where it lies in
     several parts, and a conflict where it has several labels; without `compared` only those that are equal were looked
     for. `lost` are classes without a single usable picture,
-    `single` those with one, which cannot be measured. `cached` of the pictures were not read again.
+    `single` those with one, which cannot be measured. `notes` are sentences about what else is worth knowing, such as
+    what was passed over. `cached` of the pictures were not read again.
     """
 
     source: str
@@ -73,6 +74,7 @@ class Receipt:
     single: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> int:

@@ -73,6 +73,8 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
         yield f"\nUneven: {large} has {receipt.imbalance:.1f} times as many pictures as {small}."
     yield from _classes("without a usable picture, left out", receipt.lost, full)
     yield from _classes("with one picture, trained on but not measured", receipt.single, full)
+    for note in receipt.notes:
+        yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
     yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
     leaks = [_group(group, "part") for group in receipt.leaks]

@@ -1,7 +1,8 @@
 """What a file is, by its first bytes and never by its name, and how large it says it is.
 
-Only the six formats below are decoded, whatever else the decoding library could open. Sizes are read here where
-opening the picture would already take memory in proportion to them: JPEG (ITU-T T.81, annex B) and WebP (RFC 9649).
+Only the formats below and in `others` are decoded, whatever else the decoding library could open. Sizes are read
+here where opening the picture would already take memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP
+(RFC 9649), JPEG 2000 and icons.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-DECODERS: dict[str, type[ImageFile]] = {
-    "JPEG": JpegImageFile,
-    "PNG": PngImageFile,
-    "GIF": GifImageFile,
-    "BMP": BmpImageFile,
-    "WebP": WebPImageFile,
-    "TIFF": TiffImageFile,
-}
+from opsin.data.pictures import others
+
+DECODERS: dict[str, type[ImageFile]] = others.Decoders(
+    {
+        "JPEG": JpegImageFile,
+        "PNG": PngImageFile,
+        "GIF": GifImageFile,
+        "BMP": BmpImageFile,
+        "WebP": WebPImageFile,
+        "TIFF": TiffImageFile,
+    }
+)
 
 SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -49,7 +54,6 @@ STRANGERS = (
     (4, b"ftyphei", "a HEIC picture, which is not read: save it as JPEG"),
     (4, b"ftyphev", "a HEIC picture, which is not read: save it as JPEG"),
     (4, b"ftypmif1", "a HEIC picture, which is not read: save it as JPEG"),
-    (4, b"ftypavi", "an AVIF picture, which is not read: save it as JPEG"),
     (4, b"ftyp", "a film"),
 )
 """What often is where a picture should be: where in the file it begins with what."""
@@ -66,7 +70,7 @@ def recognise(data: bytes) -> str | None:
         return "WebP"
     if data[:2] == b"BM" and len(data) >= LEAST_BMP and data[14:18] in (b"\x0c\0\0\0", *BMP_HEADS):
         return "BMP"
-    return None
+    return others.recognise(data)
 
 
 BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
@@ -75,6 +79,8 @@ BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
 
 def describe(data: bytes) -> str | None:
     """What a file that is no picture seems to be."""
+    if known := others.describe(data):
+        return known
     for place, signature, what in STRANGERS:
         if data[place : place + len(signature)] == signature:
             return what
@@ -103,11 +109,14 @@ class Claim:
 
 
 def claim(data: bytes, format: str) -> Claim | None:
-    """What a JPEG or WebP says of itself; None for others, and where the header is damaged."""
+    """What a JPEG, WebP or one of `others` says of itself; None for the rest, and where the header is damaged."""
     try:
         if format == "JPEG":
             return _jpeg(data)
-        return _webp(data) if format == "WebP" else None
+        if format == "WebP":
+            return _webp(data)
+        size = others.size(data, format)
+        return Claim(*size, whole=True) if size else None
     except IndexError:
         return None
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from opsin.data.items import MISSING, Item, Problem, shown
-from opsin.data.sources import layout, listing
+from opsin.data.sources import layout
+from opsin.data.sources.choice import with_tables
 from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.names import wanted
+from opsin.data.sources.listing import Sheet, tables_in
 from opsin.errors import DataError
 
 
@@ -24,11 +25,19 @@ class Members(Protocol):
 
     @property
     def paths(self) -> Sequence[str]:
-        """Of the regular files, hidden files and litter among them."""
+        """Of the regular files, by "/", without hidden files and litter."""
 
     @property
     def problems(self) -> Sequence[Problem]:
         """Members that are no files, and what is wrong with the archive."""
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """Those that may be without a file."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for the receipt, such as what was passed over."""
 
     def read(self, place: int, name: str) -> bytes:
         """One file, called `name` in errors; from any thread. `ItemError` where that fails."""
@@ -46,6 +55,8 @@ class Archive:
     problems: Sequence[Problem]
     members: Members
     places: Sequence[int]
+    empty: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def read(self, index: int) -> bytes:
         return self.members.read(self.places[index], self.items[index].name)
@@ -54,51 +65,60 @@ class Archive:
         return self.members.stamp(self.places[index])
 
 
-def open_members(members: Members) -> Archive:
-    """The pictures of an archive: by its table if it has one and no class folders, by its folders otherwise."""
-    kept = sorted(
-        (place for place, path in enumerate(members.paths) if wanted(path)),
-        key=lambda place: members.paths[place].split("/"),
-    )
-    paths = [members.paths[place] for place in kept]
-    prefix = members.path.name + "/"
-    made = layout.by_folders(paths, prefix)
-    tables = _tables(paths)
-    if tables and not made.has_classes:
-        made = _by_tables(members, kept, paths, tables, prefix)
-    if not made.items:
-        raise DataError(
-            f"{members.path} holds no pictures in class folders and no table of them; put each class's pictures into a "
-            "folder of its own: cat/1.jpg, dog/1.jpg, …"
-        )
-    places = [kept[place] for place in made.places]
-    return Archive(_stem(members.path), made.items, [*members.problems, *made.problems], members, places)
+class Inside:
+    """`finder.Store` of the files in an archive."""
 
+    def __init__(self, files: Sequence[str]) -> None:
+        self.files = files
+        self._places = {path: place for place, path in enumerate(files)}
 
-def _tables(paths: Sequence[str]) -> list[str]:
-    """The tables in the outermost folder that has files."""
-    depth = min((path.count("/") for path in paths), default=0)
-    return listing.tables_in([path for path in paths if path.count("/") == depth])
-
-
-def _by_tables(
-    members: Members, kept: Sequence[int], paths: Sequence[str], tables: Sequence[str], prefix: str
-) -> Arrangement:
-    folder = posixpath.dirname(tables[0])
-    places = {posixpath.normpath(path): place for place, path in enumerate(paths)}
-
-    def find(path: str) -> int | Problem:
+    def direct(self, path: str, folder: str) -> int | Problem:
         for candidate in (path, path.replace("\\", "/")):
-            place = places.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
+            place = self._places.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
             if place is not None:
                 return place
-        return Problem(prefix + shown(path), "no such file in the archive", MISSING)
+        return Problem(shown(path), "no such file in the archive", MISSING)
 
-    contents = {posixpath.basename(table): members.read(kept[paths.index(table)], prefix + table) for table in tables}
-    made = listing.arrange(contents, find, prefix)
+    def place(self, file: str) -> int:
+        return self._places[file]
+
+    def file(self, place: int) -> str:
+        return self.files[place]
+
+
+def open_members(members: Members) -> Archive:
+    """The pictures of an archive, by its table or its folders."""
+    kept = sorted(range(len(members.paths)), key=lambda place: members.paths[place].split("/"))
+    paths = [members.paths[place] for place in kept]
+    prefix = members.path.name + "/"
+    made = layout.by_folders(paths, prefix, members.folders)
+
+    def sheet(path: str) -> Sheet:
+        data = members.read(kept[paths.index(path)], prefix + path)
+        return Sheet(posixpath.basename(path), posixpath.dirname(path), data)
+
+    made = with_tables(made, paths, sheet, Inside(paths), prefix, prefix)
     if not made.items:
-        raise DataError(listing.nothing_found(prefix + tables[0], made.problems))
-    return made
+        raise DataError(_nothing(members, made))
+    places = [kept[place] for place in made.places]
+    problems, notes = [*members.problems, *made.problems], [*members.notes, *made.notes]
+    return Archive(_stem(members.path), made.items, problems, members, places, made.empty, notes)
+
+
+def _nothing(members: Members, made: Arrangement) -> str:
+    tables = tables_in(members.paths)
+    if len(tables) > 1:
+        return (
+            f"{members.path} holds {len(tables)} tables ({', '.join(map(shown, tables[:5]))}), and none of them alone "
+            "says the classes; leave only one of them, with the columns 'path' and 'label'"
+        )
+    text = (
+        f"{members.path} holds no pictures in class folders and no table of them; put each class's pictures into a "
+        "folder of its own: cat/1.jpg, dog/1.jpg, …"
+    )
+    problems = [*members.problems, *made.problems]
+    more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(members.notes), "")
+    return f"{text}\n{more}" if more else text
 
 
 def _stem(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opsin.data.files import no_file, read_file, stamp, thing, unreadable
 from opsin.data.items import LOOP, REPEATED, SPECIAL, Item, Problem, shown
-from opsin.data.sources.layout import by_folders
+from opsin.data.sources.litter import Litter
 from opsin.data.sources.names import is_litter, like_picture
 
 Identity = tuple[int, int]
@@ -25,6 +25,8 @@ class Files:
     items: Sequence[Item]
     problems: Sequence[Problem]
     paths: Sequence[str]
+    empty: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def read(self, index: int) -> bytes:
         return read_file(self.folder / self.paths[index], self.items[index].name)
@@ -44,6 +46,9 @@ class Walk:
     files: list[str] = field(default_factory=list)
     """Relative to the folder, by "/", in order."""
     problems: list[Problem] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    """Those without a file or a folder in them."""
+    _litter: Litter = field(default_factory=Litter)
     _followed: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -55,18 +60,28 @@ class Walk:
             todo += reversed(self._enter(relative, chain))
         self.files.sort(key=lambda path: path.split("/"))
 
+    def notes(self) -> list[str]:
+        """Sentences for the receipt: what was passed over."""
+        return [note for note in (self._litter.note(),) if note]
+
     def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
         """Notes a folder's files; returns the folders in it that are to be entered."""
         try:
             with os.scandir(self.folder / relative) as found:
-                entries = sorted((entry for entry in found if not is_litter(entry.name)), key=lambda e: e.name)
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             if not relative:
                 raise
             self.problems.append(unreadable(shown(relative) + "/", error).problem)
             return []
+        for entry in entries:
+            if is_litter(entry.name):
+                self._litter.add(relative, entry.name)
+        entries = [entry for entry in entries if not is_litter(entry.name)]
         if not entries and like_picture(relative):
             self.problems.append(no_file(shown(relative), "a folder").problem)
+        elif not entries and relative:
+            self.folders.append(relative)
         inner = []
         for entry in entries:
             path = f"{relative}/{entry.name}" if relative else entry.name
@@ -104,10 +119,3 @@ def _identity(status: os.stat_result) -> Identity:
 def picture_files(folder: Path) -> list[Path]:
     """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
     return [folder / path for path in Walk(folder).files]
-
-
-def class_folders(folder: Path, walk: Walk) -> Files:
-    """The pictures of a folder of class folders."""
-    made = by_folders(walk.files)
-    paths = [walk.files[place] for place in made.places]
-    return Files(folder.resolve().name, folder, made.items, [*walk.problems, *made.problems], paths)

@@ -2,93 +2,167 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+import posixpath
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
 
-from opsin.data.files import no_file, thing, unreadable
-from opsin.data.items import MISSING, UNDIVIDED, Item, Problem, shown
-from opsin.data.sources.folder import Files
+from opsin.data.items import REPEATED, UNDIVIDED, Item, Problem, shown
+from opsin.data.sources.columns import LOOKED_AT
+from opsin.data.sources.finder import Catalogue, Search, Store
 from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.names import is_litter, part_of
-from opsin.data.sources.table import TABLE_ENDINGS, read_table
+from opsin.data.sources.names import is_litter, like_picture, listed, part_of, part_within
+from opsin.data.sources.table import TABLE_ENDINGS, Row, read_table
 from opsin.errors import DataError
 
-Find = Callable[[str], int | Problem]
-"""From a row's path to the file's place, or what is wrong with it."""
+FORMS = ("submission", "submit")
+"""What tables are called that show how answers are to be handed in."""
 
 
-def tables_in(names: Sequence[str]) -> list[str]:
-    """The tables among the names of a folder's files: one, or one for each part (train.csv, test.csv)."""
-    found = [name for name in names if name.lower().endswith(TABLE_ENDINGS) and not is_litter(name)]
-    if len(found) > 1:
-        parts = {name: part_of(PurePosixPath(name).stem) for name in found}
-        found = [name for name, part in parts.items() if part]
-        if len({parts[name] for name in found}) < len(found):
-            return []
+@dataclass(frozen=True)
+class Sheet:
+    """A table that is not read yet: the `name` that messages call it, and the folder that its paths begin in."""
+
+    name: str
+    folder: str
+    data: bytes
+
+    @property
+    def part(self) -> str | None:
+        """The part that the table is named after: train.csv, val_labels.csv, test/labels.csv."""
+        stem = posixpath.basename(self.name).rpartition(".")[0]
+        return part_of(stem) or part_within(stem) or part_of(posixpath.basename(self.folder))
+
+
+Read = tuple[Sheet, list[Row], list[Problem]]
+"""A table, its rows, and what is wrong with others."""
+
+
+def tables_in(paths: Sequence[str]) -> list[str]:
+    """The tables in the outermost folder that has any, and in its neighbours where these are named after parts."""
+    found = [path for path in paths if path.lower().endswith(TABLE_ENDINGS) and not is_litter(posixpath.basename(path))]
+    depth = min((path.count("/") for path in found), default=0)
+    found = [path for path in found if path.count("/") == depth]
+    folders = {posixpath.dirname(path) for path in found}
+    if len(folders) > 1 and not all(part_of(posixpath.basename(folder)) for folder in folders):
+        return []
     return found
 
 
-def arrange(tables: dict[str, bytes], find: Find, prefix: str = "") -> Arrangement:
-    """The items of one table, or of several that are named after their parts."""
-    made = Arrangement()
-    taken: set[int] = set()
-    for name, data in tables.items():
-        whole = part_of(PurePosixPath(name).stem) if len(tables) > 1 else None
-        rows, problems = read_table(data, name)
-        made.problems.extend(problems)
-        for row in rows:
-            place = find(row.path)
-            if isinstance(place, Problem):
-                made.problems.append(place)
-            elif place not in taken:
-                taken.add(place)
-                made.items.append(Item(prefix + shown(row.path), row.label, row.part or whole or UNDIVIDED))
-                made.places.append(place)
-    return made
+def is_form(path: str) -> bool:
+    """Whether a table only shows how answers to a competition are handed in."""
+    return any(word in posixpath.basename(path).lower() for word in FORMS)
 
 
-def open_tables(tables: Sequence[Path], name: str) -> Files:
-    """The pictures that tables in one folder name, by paths relative to that folder or absolute."""
-    folder = tables[0].parent
-    paths: list[str] = []
-    numbers: dict[str, int] = {}
+class Tables:
+    """Tables of the pictures in a `store`, which is at `where`. Items are named by `prefix` and path."""
 
-    def find(path: str) -> int | Problem:
-        if "://" in path:
-            return Problem(shown(path), "an address; give the path of a file", MISSING)
-        found = _existing(folder, path)
+    def __init__(self, sheets: Sequence[Sheet], store: Store, where: str = "", prefix: str = "") -> None:
+        self._sheets, self._store, self._where, self._prefix = sheets, store, where, prefix
+        self._base = posixpath.commonpath([sheet.folder for sheet in sheets]) if sheets else ""
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self._store.files)
+
+    def arrange(self) -> Arrangement:
+        """The items of the one table that there is, or of those that are named after their parts.
+
+        Without items where none of several tables can be chosen; `DataError` where the only one is no such table.
+        """
+        made = Arrangement()
+        read = self._chosen(made.notes)
+        taken: dict[int, Item] = {}
+        for sheet, rows, problems in read:
+            whole = sheet.part if len(read) > 1 else None
+            made.problems.extend(problems)
+            search = self._search(sheet, [row.path for row in rows])
+            for row in rows:
+                self._add(made, taken, sheet, row, row.part or whole or UNDIVIDED, search)
+        return made
+
+    def _add(
+        self, made: Arrangement, taken: dict[int, Item], sheet: Sheet, row: Row, part: str, search: Search
+    ) -> None:
+        found = search.find(row.path, part)
         if isinstance(found, Problem):
-            return found
-        key = os.path.normpath(found)
-        if key not in numbers:
-            numbers[key] = len(paths)
-            paths.append(found)
-        return numbers[key]
+            made.problems.append(Problem(self._prefix + found.name, found.reason, found.kind))
+            return
+        place, file = found
+        name = posixpath.relpath(file, self._base or ".") if file else posixpath.join(self._within(sheet), row.path)
+        item = Item(self._prefix + shown(name), row.label, part)
+        earlier = taken.setdefault(place, item)
+        if earlier is item:
+            made.items.append(item)
+            made.places.append(place)
+        elif earlier.label != item.label:
+            reason = (
+                f"'{item.label}' in line {row.line} of {sheet.name}, but '{earlier.label}' before; the first counts"
+            )
+            made.problems.append(Problem(self._prefix + shown(row.path), reason, REPEATED))
 
-    try:
-        contents = {table.name: table.read_bytes() for table in tables}
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from None
-    made = arrange(contents, find)
-    if not made.items:
-        raise DataError(nothing_found(str(tables[0]), made.problems))
-    return Files(name, folder, made.items, made.problems, [paths[place] for place in made.places])
+    def _within(self, sheet: Sheet) -> str:
+        """The sheet's folder below the one around all of them."""
+        return "" if sheet.folder == self._base else posixpath.relpath(sheet.folder, self._base or ".")
+
+    def _search(self, sheet: Sheet, paths: Sequence[str]) -> Search:
+        return Search(self._store, lambda: self._catalogue, paths, sheet.folder, sheet.part or "")
+
+    def _read(self, sheet: Sheet) -> tuple[list[Row], list[Problem]]:
+        def count(values: Sequence[str]) -> int:
+            some = list(dict.fromkeys(values))[:LOOKED_AT]
+            search = self._search(sheet, some)
+            return search.found_directly or len({f for f in map(search.find, some) if not isinstance(f, Problem)})
+
+        return read_table(sheet.data, sheet.name, count)
+
+    def _chosen(self, notes: list[str]) -> list[Read]:
+        """The tables with labels, read: one, or one for each part; `notes` are taken of the others."""
+        if len(self._sheets) == 1:
+            return [(self._sheets[0], *self._read(self._sheets[0]))]
+        usable: list[Read] = []
+        for sheet in self._sheets:
+            try:
+                rows, problems = self._read(sheet)
+            except DataError:
+                rows, problems = [], []
+            if rows:
+                usable.append((sheet, rows, problems))
+        usable = self._best(usable) if len(usable) > 1 else usable
+        without = [sheet.name for sheet in self._sheets if all(sheet is not entry[0] for entry in usable)]
+        if usable and without:
+            what = "Not used, as they hold" if len(without) > 1 else "Not used, as it holds"
+            notes.append(f"{what} no labels of pictures for training or measuring: {listed(map(shown, without))}.")
+        return usable
+
+    def _best(self, usable: list[Read]) -> list[Read]:
+        """Of several tables of labels those that are named after parts, or the one that is named after labels."""
+        parts = [sheet.part for sheet, _, _ in usable if sheet.part]
+        if parts and len(set(parts)) == len(parts):
+            return [entry for entry in usable if entry[0].part]
+        labels = [entry for entry in usable if "label" in entry[0].name.lower()]
+        if len(labels) == 1:
+            return labels
+        names = listed(shown(sheet.name) for sheet, _, _ in usable)
+        raise DataError(
+            f"{self._where} holds {len(usable)} tables of labels ({names}); give the path of one of them, or leave "
+            "only one of them there"
+        )
 
 
-def _existing(folder: Path, path: str) -> str | Problem:
-    """The path, or with Windows' separators turned, if there is a file."""
-    error: OSError | None = None
-    for candidate in dict.fromkeys((path, path.replace("\\", "/"))):
-        try:
-            special = thing(os.stat(folder / candidate).st_mode)
-        except OSError as caught:
-            error = error or caught
-        except ValueError:  # a zero byte, which no path has
-            return Problem(shown(path), "no such file", MISSING)
-        else:
-            return no_file(shown(path), special).problem if special else candidate
-    return unreadable(shown(path), error or OSError()).problem
+def unlisted(files: Sequence[str], named: Set[str], folder: str = "") -> str:
+    """A sentence about the pictures among the `files` that are not among the `named` ones; "" where all are."""
+    left = [file for file in files if file not in named and like_picture(file)]
+    if not left:
+        return ""
+    inside = [file.removeprefix(folder + "/") if folder else file for file in left]
+    tops = Counter(file.split("/")[0] + "/" if "/" in file else "beside the table" for file in inside)
+    where = ", ".join(f"{shown(top)} ({count:,})" for top, count in tops.most_common(5)) + (
+        ", …" if len(tops) > 5 else ""
+    )
+    number = f"{len(left):,} picture{'s' if len(left) > 1 else ''}"
+    return f"Without a label, as no table names them: {number}, left out: {where}."
 
 
 def nothing_found(table: str, problems: Sequence[Problem]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 
@@ -14,12 +15,38 @@ PART_WORDS = {
 }
 _PARTS = {word: part for part, words in PART_WORDS.items() for word in words}
 
-LITTER = {"thumbs.db", "desktop.ini", "icon\r", "__macosx"}
-"""What file managers leave in folders of pictures, besides hidden files."""
+INPUT_FOLDERS = frozenset(
+    "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
+)
+OTHER_FOLDERS = frozenset(
+    "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
+)
+"""Folders of pictures that are of no class, and of what belongs to these."""
 
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
-OTHER_ENDINGS = (".heic", ".heif", ".avif", ".svg", ".jp2", ".ppm", ".pgm", ".psd")
+LITTER = frozenset((
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "zbthumbnail.info",  # Windows
+    "$recycle.bin", "recycler", "recycled", "system volume information",
+    "icon\r", "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder",  # macOS
+    "lost+found", "#recycle", "#snapshot", "@eadir", "@tmp", "@sharebin",  # Linux, Synology
+    "@recycle", "@recently-snapshot", "@__thumb",  # QNAP
+    "__pycache__",
+))  # fmt: skip
+"""What systems, file managers and network drives leave in folders of pictures, besides hidden files."""
+
+LITTER_ENDINGS = ("@synoeastream", "@synoresource")
+"""Of files that Synology's drives write beside each picture."""
+
+PICTURE_ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".avifs",
+    ".ico", ".cur", ".tga", ".dds", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".qoi", ".ras",
+)  # fmt: skip
+OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
 """Of pictures that are not read, but whose names belong to a receipt."""
+
+
+UNCLEAN = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
+"""What may have to be cleaned in a path."""
 
 
 def part_of(name: str) -> str | None:
@@ -35,12 +62,26 @@ def part_within(name: str) -> str | None:
 
 def is_litter(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's own."""
-    return name.startswith(".") or name.lower() in LITTER
+    lowered = name.lower()
+    return lowered.startswith(".") or lowered in LITTER or lowered.endswith(LITTER_ENDINGS)
 
 
 def wanted(path: str) -> bool:
     """Whether nothing on the way to a file is hidden or litter; "./" does not count."""
     return not any(is_litter(part) for part in path.split("/") if part != ".")
+
+
+def cleaned(path: str) -> str | None:
+    r"""A path in an archive or a table, by "/": a\b, ./a/b, /a/b and C:\a\b are a/b. None where it climbs out.
+
+    PKWARE's APPNOTE (4.4.17.1) wants "/", no drive and no root, but not every program obeys: the .NET Framework
+    before 4.6.1, and so PowerShell's Compress-Archive, writes backslashes.
+    """
+    if not UNCLEAN.search(path):  # nearly always
+        return path
+    turned = re.sub(r"^/*(\?/+)?([A-Za-z]:/+)?/*", "", path.replace("\\", "/"))
+    whole = posixpath.normpath(turned) if turned else "."
+    return None if whole == ".." or whole.startswith("../") else whole
 
 
 def like_picture(name: str) -> bool:

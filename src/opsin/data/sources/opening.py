@@ -17,9 +17,9 @@ from opsin.data.sources import idx
 from opsin.data.sources.archive import open_members
 from opsin.data.sources.arrays import load_npz
 from opsin.data.sources.digits import DIGITS, digits
-from opsin.data.sources.folder import Walk, class_folders
-from opsin.data.sources.layout import by_folders
-from opsin.data.sources.listing import open_tables, tables_in
+from opsin.data.sources.disk import open_table, open_walked
+from opsin.data.sources.folder import Walk
+from opsin.data.sources.listing import tables_in
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import COMPRESSED, Tar
@@ -33,6 +33,8 @@ WHAT = (
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
+PARQUET_ENDINGS = (".parquet",)
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TAR_MARK = slice(257, 262)
 """Where a tar says "ustar"."""
 
@@ -66,26 +68,22 @@ def _open_folder(folder: Path) -> Source | Dataset:
     if parts:
         return idx.load_idx(folder, parts)
     walk = Walk(folder)
-    for ending in (".parquet", ".tar"):
-        paths = [folder / path for path in walk.files if path.endswith(ending)]
-        if paths and all(path.endswith((ending, *BESIDE)) for path in walk.files):
+    for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
+        paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
+        if paths and all(path.lower().endswith((*endings, *BESIDE)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
-    outermost = [path for path in walk.files if "/" not in path]
-    tables = tables_in(outermost)
-    if tables and not by_folders(walk.files).has_classes:
-        return open_tables([folder / table for table in tables], folder.resolve().name)
-    made = class_folders(folder, walk)
+    made = open_walked(folder, walk)
     if not made.items:
-        raise DataError(_nothing(folder, outermost, walk))
+        raise DataError(_nothing(folder, walk))
     return made
 
 
-BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "LICENSE")
+BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
 """Endings of files that come with Parquet files and shards."""
 
 
-def _nothing(folder: Path, outermost: Sequence[str], walk: Walk) -> str:
-    tables = [name for name in outermost if name.endswith(TABLE_ENDINGS)]
+def _nothing(folder: Path, walk: Walk) -> str:
+    tables = tables_in(walk.files)
     if len(tables) > 1:
         return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
     text = (
@@ -93,7 +91,8 @@ def _nothing(folder: Path, outermost: Sequence[str], walk: Walk) -> str:
         f"of its own: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
     )
     problems = [problem for problem in walk.problems if problem.name]
-    return f"{text}\n{problems[0].name}: {problems[0].reason}" if problems else text
+    more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(walk.notes()), "")
+    return f"{text}\n{more}" if more else text
 
 
 def _open_file(path: Path) -> Source | Dataset:
@@ -116,7 +115,7 @@ def _open_file(path: Path) -> Source | Dataset:
         tar = Tar(path)
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
     if path.suffix.lower() in TABLE_ENDINGS:
-        return open_tables([path], path.stem)
+        return open_table(path)
     raise DataError(f"{path} {_what_else(path, head)}; give {WHAT}")
 
 
@@ -133,10 +132,11 @@ def _what_else(path: Path, head: bytes) -> str:
 def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
     """Shards, or Parquet files: all of one kind."""
     endings = {path.suffix.lower() for path in paths}
+    are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
     above = folder or Path(os.path.commonpath([path.parent for path in paths]))
     if endings == {".parquet"}:
         return _open_parquet(paths, above, name)
-    if endings == {".tar"}:
+    if are_tars:
         return open_shards(paths, above, name)
     raise DataError(
         f"{name} stands for {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"

@@ -6,25 +6,27 @@ file's name. Only offsets are kept in memory, so shards may be larger than it.
 
 from __future__ import annotations
 
+import gzip
 import json
-import posixpath
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from opsin.data.items import MISSING, UNDIVIDED, UNLABELLED, Item, ItemError, Problem, shown
-from opsin.data.sources.names import PICTURE_ENDINGS, part_within
+from opsin.data.sources.examples import examples, label_ending, pictures_of
+from opsin.data.sources.names import part_within
 from opsin.data.sources.tars import Tar
 from opsin.errors import DataError
 
-LABEL_ENDINGS = (".cls", ".cls.txt", ".label", ".label.txt", ".class", ".txt", ".json")
-"""Where an example's label is looked for, in this order."""
-
-JSON_NAMES = ("label", "cls", "class", "class_name", "category", "target")
+JSON_NAMES = (
+    "label", "cls", "class", "class_name", "category", "target", "labels", "label_name", "class_id", "category_id",
+    "label_id", "classname", "y", "species",
+)  # fmt: skip
 MOST_LABEL = 2**20
 """Bytes of a file that holds a label."""
-
-IMAGE_WORDS = (".img", ".image", ".picture")
 
 
 class Shards:
@@ -35,30 +37,36 @@ class Shards:
         self.name = name
         self.items: list[Item] = []
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self._tars = list(tars)
         self._places: list[tuple[int, int]] = []
         for number, (tar, label) in enumerate(zip(tars, labels, strict=True)):
             self.problems += tar.problems
+            self.notes += [note for note in tar.notes if note not in self.notes]
             self._add(number, tar, label)
         if not self.items:
-            raise DataError(
-                f"{name} holds no labelled pictures; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
-            )
+            text = f"{name} holds no labelled pictures; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
+            first = f"\n{self.problems[0].name}: {self.problems[0].reason}" if self.problems else ""
+            raise DataError(text + first)
 
     def _add(self, number: int, tar: Tar, shard: str) -> None:
         part = part_within(shard) or UNDIVIDED
-        for key, files in _examples(tar.paths):
+        for key, files in examples(tar.paths):
             name = f"{shard}/{shown(key)}"
-            picture = next((place for ending, place in files.items() if _is_picture(ending)), None)
-            if picture is None:
+            pictures = pictures_of(files)
+            if not pictures:
                 self.problems.append(Problem(name, "a label without a picture", MISSING))
+                continue
+            if len(pictures) > 1:
+                reason = f"several pictures ({', '.join(pictures[:4])}), of which none is called input or image"
+                self.problems.append(Problem(name, reason, UNLABELLED))
                 continue
             label = _label(tar, files, name)
             if isinstance(label, Problem):
                 self.problems.append(label)
             else:
                 self.items.append(Item(name, label, part))
-                self._places.append((number, picture))
+                self._places.append((number, files[pictures[0]]))
 
     def read(self, index: int) -> bytes:
         number, place = self._places[index]
@@ -71,38 +79,24 @@ class Shards:
 
 def is_shard(tar: Tar) -> bool:
     """Whether a tar's first examples are pictures with labels beside them, of the same key."""
-    for number, (_, files) in enumerate(_examples(tar.paths)):
-        if number == 8:
-            break
-        if any(map(_is_picture, files)) and any(ending in files for ending in LABEL_ENDINGS):
-            return True
-    return False
+    first = islice(examples(tar.paths), 8)
+    return any(pictures_of(files) and label_ending(files) is not None for _, files in first)
 
 
-def _is_picture(ending: str) -> bool:
-    return ending.endswith(PICTURE_ENDINGS + IMAGE_WORDS)
-
-
-def _examples(paths: Sequence[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """Each key, with the places of its files by their endings; an example's files need not be neighbours."""
-    found: dict[str, dict[str, int]] = {}
-    for place, path in enumerate(paths):
-        folder, name = posixpath.split(path)
-        stem, dot, ending = name.partition(".")
-        found.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = place
-    yield from found.items()
-
-
-def _label(tar: Tar, files: dict[str, int], name: str) -> str | Problem:
-    ending = next((ending for ending in LABEL_ENDINGS if ending in files), None)
+def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | Problem:
+    ending = label_ending(files)
     if ending is None:
-        return Problem(name, f"no label beside it ({', '.join(LABEL_ENDINGS[:1] + LABEL_ENDINGS[-2:])})", UNLABELLED)
+        return Problem(name, "no label beside it (.cls, .txt, .json)", UNLABELLED)
     try:
-        text = tar.read(files[ending], name)[:MOST_LABEL].decode("utf-8-sig").strip()
-        label = _from_json(json.loads(text)) if ending == ".json" else text
+        data = tar.read(files[ending], name)
+        if ending.endswith(".gz"):
+            with gzip.open(BytesIO(data)) as packed:
+                data = packed.read(MOST_LABEL)
+        text = data[:MOST_LABEL].decode("utf-8-sig").strip()
+        label = _from_json(json.loads(text)) if ".json" in ending else text
     except ItemError as error:
         return error.problem
-    except ValueError:  # text that is not UTF-8, and JSON that is none
+    except (ValueError, OSError, EOFError, zlib.error, RecursionError):  # no UTF-8, no JSON, no gzip
         label = ""
     first = shown(label.splitlines()[0].strip()) if label else ""
     return first or Problem(name, f"its label ({ending}) cannot be read", UNLABELLED)
@@ -112,6 +106,10 @@ def _from_json(data: Any) -> str:
     """A label in JSON: the value itself, or that of a known name."""
     if isinstance(data, dict):
         data = next((data[name] for name in JSON_NAMES if name in data), "")
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if isinstance(data, float) and data.is_integer():
+        data = int(data)
     return str(data) if isinstance(data, str | int) and not isinstance(data, bool) else ""
 
 

@@ -25,7 +25,8 @@ import numpy as np
 
 from opsin.data.files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
 from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, ItemError, Problem, shown
-from opsin.data.sources.names import wanted
+from opsin.data.sources.members import Paths
+from opsin.data.sources.names import cleaned
 from opsin.errors import DataError
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -43,6 +44,8 @@ class Tar:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[Problem] = []
+        self.folders: list[str] = []
+        self.notes: list[str] = []
         self._spool: int | None = None
         self._lock = Lock()
         self._stamp = stamp(path)
@@ -60,25 +63,29 @@ class Tar:
     def _index(self) -> None:
         files: dict[str, tuple[int, int]] = {}
         links: dict[str, str] = {}
+        inside = Paths(self.path.name)
         with self._open() as file:
             whole = file.seek(0, os.SEEK_END)
             file.seek(0)
             for member in self._members(file):
-                path = posixpath.normpath(member.name).lstrip("/")
-                if member.isdir() or not wanted(path):
+                path = inside.take(member.name, member.isdir() or member.name.endswith("\\"))
+                if path is None:
                     continue
                 if member.issparse() or not (member.isreg() or member.issym() or member.islnk()):
                     self._add(path, f"{thing(member.mode) or 'no regular file'}, not a picture", SPECIAL)
                 elif member.issym():
-                    links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
+                    target = member.linkname.replace("\\", "/")
+                    links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
                 elif member.islnk():
-                    links[path] = posixpath.normpath(member.linkname).lstrip("/")
+                    links[path] = cleaned(member.linkname) or ""
                 elif member.offset_data + member.size > whole:
                     self._add(path, "cut short, as the archive ends before it does", DAMAGED)
                 else:
                     files[path] = member.offset_data, member.size
         files |= {path: files[found] for path in links if (found := self._target(path, links, files)) is not None}
         self.paths = list(files)
+        self.problems += inside.problems
+        self.folders, self.notes = inside.folders, inside.notes()
         self._places = np.array(list(files.values()), np.int64).reshape(-1, 2)
 
     def _members(self, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from opsin.data.files import MOST_BYTES, too_many_bytes, unreadable
 from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, ItemError, Problem, shown
-from opsin.data.sources.names import wanted
+from opsin.data.sources.members import Paths
+from opsin.data.sources.zip_names import member_names
 from opsin.errors import DataError
 
-LOCKED, UNICODE = 0x1, 0x800
-"""Flags of a member: encrypted; its name is UTF-8."""
+LOCKED = 0x1
+"""The flag of an encrypted member."""
+
+DOS_FOLDER = 0x10
+"""The attribute of a folder."""
 
 
 class Zip:
@@ -28,15 +32,21 @@ class Zip:
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
         self.problems: list[Problem] = []
+        infos = self._zip.infolist()
+        names, coding = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
-        for info in self._zip.infolist():
-            name, mode = _name(info), info.external_attr >> 16
-            if info.is_dir() or not wanted(name):
+        inside = Paths(path.name)
+        for info, written in zip(infos, names, strict=True):
+            name = inside.take(written, _is_folder(info, written))
+            if name is None:
                 continue
-            if stat.S_ISLNK(mode):
+            if stat.S_ISLNK(info.external_attr >> 16):
                 self.problems.append(self._problem(name, "a link inside an archive, not a picture", SPECIAL))
             else:
                 files[name] = info
+        self.problems += inside.problems
+        self.folders = inside.folders
+        self.notes = [note for note in (coding, *inside.notes()) if note]
         self.paths = list(files)
         self._infos = list(files.values())
 
@@ -66,11 +76,6 @@ class Zip:
         return Problem(f"{self.path.name}/{shown(path)}", reason, kind)
 
 
-def _name(info: zipfile.ZipInfo) -> str:
-    """The member's path. Many programs write UTF-8 without saying so, which then reads as cp437."""
-    if not info.flag_bits & UNICODE and not info.filename.isascii():
-        try:
-            return info.filename.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
-    return info.filename
+def _is_folder(info: zipfile.ZipInfo, written: str) -> bool:
+    """By its name's end or by its attributes."""
+    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_FOLDER and not info.file_size)

@@ -1,0 +1,83 @@
+"""Class folders or a table: which of them says the classes, where there are both."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from opsin.data.items import shown
+from opsin.data.sources.finder import Store
+from opsin.data.sources.layout import Arrangement
+from opsin.data.sources.listing import Sheet, Tables, is_form, nothing_found, tables_in, unlisted
+from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, like_picture, listed, part_of
+from opsin.errors import DataError
+
+
+def with_tables(
+    folders: Arrangement,
+    paths: Sequence[str],
+    sheet: Callable[[str], Sheet],
+    store: Store,
+    where: str,
+    prefix: str = "",
+) -> Arrangement:
+    """What the tables among the `paths` say, or else the `folders`. Messages begin with `where`, items with `prefix`.
+
+    Class folders count if there are any, unless a table names more pictures than lie in them, or as many where the
+    folders are but pieces of one: images_1, images_2. Beside a table, folders called images and masks are none.
+    """
+    tables = tables_in(paths)
+    if folders.has_classes:
+        outermost = min((path.count("/") for path in paths), default=0)
+        tables = [table for table in tables if table.count("/") == outermost]
+    forms = [table for table in tables if is_form(table)]
+    tables = [table for table in tables if table not in forms]
+    if forms and not tables and not folders.has_classes:
+        raise DataError(
+            f"{where}{shown(forms[0])} only shows how answers are handed in; put the table of the training "
+            "pictures' labels beside it"
+        )
+    made = None
+    if tables:
+        try:
+            made = Tables([sheet(table) for table in tables], store, where.rstrip("/"), prefix).arrange()
+            if not made.items and len(tables) == 1 and not folders.has_classes:
+                raise DataError(nothing_found(where + tables[0], made.problems))
+        except DataError:
+            if not folders.has_classes:
+                raise
+    if made is None or not made.items:
+        return _checked(folders, where)
+    if folders.has_classes:
+        pictures = sum(like_picture(item.name) for item in folders.items)
+        least = 1 if _are_kinds(folders) else pictures + (0 if _are_pieces(folders) else 1)
+        if len(made.items) < least:
+            return folders
+    base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
+    note = unlisted(paths, {store.file(place) for place in made.places}, base)
+    unused = f"Not used, as answers only: {listed(map(shown, forms))}." if forms else ""
+    return replace(made, notes=[*made.notes, *filter(None, (unused, note))])
+
+
+def _are_kinds(folders: Arrangement) -> bool:
+    """Whether the class folders say what kind of pictures they hold, and no class: images, masks."""
+    return {item.label.lower() for item in folders.items if not part_of(item.label)} <= INPUT_FOLDERS | OTHER_FOLDERS
+
+
+def _are_pieces(folders: Arrangement) -> bool:
+    """Whether the class folders differ by their numbers only, after a word: part_1, part_2."""
+    words = {re.sub(r"\d+", "", item.label) for item in folders.items}
+    return len(words) == 1 and bool(words.pop().strip(" _-."))
+
+
+def _checked(folders: Arrangement, where: str) -> Arrangement:
+    """`DataError` where the folders are parts of data without classes: train/1.jpg, test/2.jpg."""
+    labels = {item.label for item in folders.items}
+    if len(labels) > 1 and len({part_of(label) for label in labels} - {None}) == len(labels):
+        raise DataError(
+            f"{where.rstrip('/')} holds the parts {', '.join(sorted(labels))} without class folders in them and no "
+            "table of labels beside them; put each class's pictures into a folder of its own: train/cat/1.jpg, …"
+        )
+    return folders

@@ -1,0 +1,95 @@
+"""The examples of a shard: which of its files belong together, which is the picture, and which the label."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+
+from opsin.data.sources.names import PICTURE_ENDINGS
+
+Files = dict[str, int]
+"""The places of an example's files by their endings, such as ".jpg" and ".target.cls"."""
+
+LABELS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json", "index", "inx", "id", "cls2")
+"""What the last words of labels' endings are, in the order in which a label is looked for."""
+
+TEXTS = ("txt", "text", "json", "jsn")
+"""Endings that say how a file is written; the word before them may say that it is the label."""
+
+INPUTS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb")
+OUTPUTS = (
+    "mask", "masks", "seg", "segmentation", "depth", "target", "output", "label", "labels", "gt", "heatmap", "edges",
+    "edge", "normal", "flow", "thumb", "thumbnail", "preview", "alpha",
+)  # fmt: skip
+"""Words before a picture's ending that say what it is to an example with several."""
+
+IMAGE_ENDINGS = (".img", ".image", ".picture")
+
+
+def examples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
+    """Each key with its files, which need not be neighbours. The key is all up to the first dot of a file's name.
+
+    Where a key has several pictures with labels of the same longer name, these are examples of their own.
+    """
+    found: dict[str, Files] = {}
+    for place, path in enumerate(paths):
+        folder, name = posixpath.split(path)
+        if name.startswith("__") and name.endswith("__"):  # what WebDataset says of itself
+            continue
+        stem, dot, ending = name.partition(".")
+        found.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = place
+    for key, files in found.items():
+        yield from _apart(key, files)
+
+
+def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
+    """The examples of a key: one, unless names with further dots make several."""
+    if sum(map(is_picture, files)) < 2:
+        yield key, files
+        return
+    inner: dict[str, Files] = {}
+    for ending, place in files.items():
+        stem, dot, last = ending.rpartition(".")
+        inner.setdefault(stem, {})[dot + last] = place
+    whole = [stem for stem, own in inner.items() if any(map(is_picture, own)) and label_ending(own) is not None]
+    if len(whole) < 2:
+        yield key, files
+        return
+    for stem in inner:
+        yield key + stem, inner[stem]
+
+
+def is_picture(ending: str) -> bool:
+    return ending.endswith(PICTURE_ENDINGS + IMAGE_ENDINGS)
+
+
+def pictures_of(files: Mapping[str, int]) -> list[str]:
+    """The endings of an example's pictures: one where one of several is the input by its name."""
+    found = [ending for ending in files if is_picture(ending)]
+    for fits in (
+        lambda ending: ending.count(".") == 1,
+        lambda ending: set(ending.split(".")) & set(INPUTS),
+        lambda ending: not set(ending.split(".")) & set(OUTPUTS),
+    ):
+        some = [ending for ending in found if fits(ending)]
+        if len(found) > 1 and len(some) == 1:
+            return some
+    return found
+
+
+def label_ending(files: Mapping[str, int]) -> str | None:
+    """The ending of the file with the label; None where there is none."""
+    ranked = [(rank, ending) for ending in files if (rank := _rank(ending)) is not None]
+    return min(ranked)[1] if ranked else None
+
+
+def _rank(ending: str) -> tuple[int, int] | None:
+    """How likely a file with this ending is to hold the label, the least the likeliest; None for others."""
+    words = ending.removesuffix(".gz").lstrip(".").split(".")
+    last = words[-1]
+    if last in TEXTS and len(words) > 1 and words[-2] in LABELS[: LABELS.index("txt")]:
+        return LABELS.index(words[-2]), len(words)
+    if last not in LABELS and last != "jsn":
+        return None
+    named = len(words) == 1 or words[-2] not in INPUTS
+    return LABELS.index("json" if last == "jsn" else last) + (0 if named else len(LABELS)), len(words)
