@@ -1,12 +1,13 @@
 """One of five fixed recipes, as who has settled on one uses it on every data set; `small_sets.py rank` runs them.
 
-    python bench/fixed_recipe.py RECIPE DATA OUT [--budget 20] [--began SECONDS] [--seed 0]
+    python bench/fixed_recipe.py RECIPE DATA OUT --pictures N [--budget 20] [--began SECONDS] [--seed 0]
 
 RECIPE is `lenet5`, `resnet20_cifar` or `resnet9_half`, from scratch; `head`, EfficientNet-Lite0's published weights of
-which a new last layer learns; or `tuned`, in which all its layers learn. Each is a plan of its own through Opsin's
-Python interface; nothing is chosen by the pictures except their size, so that the time suffices. Training uses what is
-left of `--budget` seconds after `--began` (as `time.time()` gives it), less the three seconds and four per cent that
-`opsin train` keeps for its report. Where classes are uneven they are weighted by the square root of their rarity.
+which a new last layer learns; or `tuned`, in which all its layers learn, with the published statistics of its batch
+normalisation. Each is a plan of its own through Opsin's Python interface; nothing is chosen by the pictures except
+their size, by the number N of those to learn from, so that the time suffices. Training uses what is left of `--budget`
+seconds after `--began` (as `time.time()` gives it), less the three seconds and four per cent that `opsin train` keeps
+for its report. Where classes are uneven they are weighted by the square root of their rarity.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import opsin
+from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.model.published import preprocessing_of
 from opsin.training import Plan, Recipe, Stage, Training
@@ -27,8 +29,11 @@ TRUNK = ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
 RECIPES = ("lenet5", "resnet20_cifar", "resnet9_half", "head", "tuned")
 
 SIDES = (224, 192, 160, 128, 96)
-LOOK, STEP = 0.005, 0.016
+LOOK, STEP = 0.005, 0.022
 """Seconds that a picture of 224² takes to look at and to learn from on two cores; less for smaller ones."""
+
+MANY = 600
+"""From so many pictures on, steps of fine-tuning see more of them."""
 
 REPORT, MARGIN = 3.0, 0.04
 
@@ -39,12 +44,11 @@ def side_for(pictures: int, each: float, seconds: float) -> int:
     return next(fitting, SIDES[-1])
 
 
-def loaded(recipe: str, data: str, seconds: float) -> Dataset:
-    """The pictures as the recipe wants them."""
+def loaded(recipe: str, data: str, pictures: int, seconds: float) -> Dataset:
+    """The pictures as the recipe wants them: so large that all can be looked at once, or learnt from six times."""
     if recipe in ("head", "tuned"):
-        count = len(opsin.data.load(data, size=16).train)  # reads each file once more, at a size that costs little
-        share, each = (0.4, LOOK) if recipe == "head" else (0.25, STEP)
-        return opsin.data.load(data, like=preprocessing_of(PUBLISHED, side_for(count, each, share * seconds)))
+        share, each = (0.4, LOOK) if recipe == "head" else (0.12, STEP)
+        return opsin.data.load(data, like=preprocessing_of(PUBLISHED, side_for(pictures, each, share * seconds)))
     return opsin.data.load(data, size=32)
 
 
@@ -60,9 +64,12 @@ def plan_for(recipe: str, data: Dataset, seed: int) -> Plan:
             frozen=TRUNK, features=True, views=1, augment="none",
         )  # fmt: skip
     else:
+        layers = nn.named_layers(zoo.find(PUBLISHED)(len(data.classes)))
+        norms = tuple(path for path, layer in layers.items() if isinstance(layer, nn.BatchNorm2d))
         stage = Stage(
-            epochs=max(3, min(20, 12_000 // count)), batch=min(32, count), learning_rate=7e-4, augment="light"
-        )
+            epochs=max(6, min(20, 12_000 // count)), batch=min(count, 32 if count >= MANY else 16), learning_rate=5e-4,
+            frozen=norms, augment="light",
+        )  # fmt: skip
     return Plan(
         network=PUBLISHED, pretrained=True, size=data.shape[-1], stages=(stage,), seed=seed, weight_decay=0.05,
         smoothing=0.1, **_weights(counts),
@@ -83,18 +90,18 @@ def main() -> None:
     options.add_argument("recipe", choices=RECIPES)
     options.add_argument("data")
     options.add_argument("out", type=Path)
+    options.add_argument("--pictures", type=int, required=True, help="of the training part")
     options.add_argument("--budget", type=float, default=20.0, help="seconds")
     options.add_argument("--began", type=float, default=time.time())
     options.add_argument("--seed", type=int, default=0)
     chosen = options.parse_args()
     end = chosen.began + chosen.budget * (1 - MARGIN) - REPORT
-    data = loaded(chosen.recipe, chosen.data, end - time.time())
+    data = loaded(chosen.recipe, chosen.data, chosen.pictures, end - time.time())
     plan = plan_for(chosen.recipe, data, chosen.seed)
     training = Training(plan, data, out=chosen.out, deadline=max(0.5, end - time.time()))
     for _ in training:
         pass
-    epochs = sum(len(training.history) for _ in plan.stages[:1])
-    print(f"{chosen.recipe} at {data.shape[-1]}, {epochs} epochs of at most {plan.epochs}")
+    print(f"{len(training.history)} of at most {plan.epochs} epochs at {data.shape[-1]} × {data.shape[-1]}")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def trained(folder: Path, one: Run, recipe: str, options: argparse.Namespace) ->
         else:
             script, budget = str(Path(__file__).with_name("fixed_recipe.py")), str(seconds_of(options.budget))
             words = [script, recipe, data, str(out), "--budget", budget, "--began", str(time.time()), *seed]
+            words += ["--pictures", str(sum(one["counts"]))]
         found |= _process(words, place, 6 * seconds_of(options.budget) + 120)
         if recipe == AUTOMATIC:
             found |= _planned(run)
@@ -72,6 +73,8 @@ def _process(words: list[str], place: str, limit: float) -> Run:
     except subprocess.TimeoutExpired:
         return {"seconds": time.perf_counter() - start, "exit": -1, "error": f"not done after {limit:.0f} s"}
     ended: Run = {"seconds": time.perf_counter() - start, "exit": done.returncode}
+    if done.stdout.strip():
+        ended["said"] = done.stdout.strip().splitlines()[-1]
     if done.returncode:
         ended["error"] = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
     return ended
