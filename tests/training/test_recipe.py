@@ -7,7 +7,7 @@ import pytest
 from opsin import nn, zoo
 from opsin.errors import UsageError
 from opsin.training import Recipe
-from opsin.training.recipe import FAST, USUAL
+from opsin.training.recipe import ADAMW_ONE_CYCLE, RESNET9
 from opsin.training.stages import rates_of
 
 
@@ -29,17 +29,17 @@ def test_values_that_make_no_sense(wrong: dict[str, float], text: str) -> None:
 
 
 def test_small_data_is_seen_more_often() -> None:
-    for manner in (USUAL, FAST):
-        epochs = [manner.epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)]
+    for defaults in (ADAMW_ONE_CYCLE, RESNET9):
+        epochs = [defaults.epochs_for(count) for count in (2, 100, 5000, 60_000, 10**6)]
         assert epochs == sorted(epochs, reverse=True) and epochs[0] == 200 and epochs[-1] == 15
-    assert USUAL.epochs_for(5000) == 25
+    assert ADAMW_ONE_CYCLE.epochs_for(5000) == 25
 
 
 def test_small_data_is_learnt_in_smaller_steps() -> None:
-    found = [(FAST.batch_for(count), FAST.rate_for(FAST.batch_for(count))) for count in (45_000, 3000, 600, 9)]
+    found = [(RESNET9.batch_for(count), RESNET9.rate_for(RESNET9.batch_for(count))) for count in (45_000, 3000, 600, 9)]
     assert found == [(128, 0.2), (64, 0.1), (16, 0.025), (9, pytest.approx(0.2 * 9 / 128))]
-    assert FAST.rate_for(512) == 0.4
-    assert [(USUAL.batch_for(count), USUAL.rate_for(count)) for count in (9, 600)] == [(9, 0.004), (64, 0.004)]
+    assert RESNET9.rate_for(512) == 0.4
+    assert [(ADAMW_ONE_CYCLE.batch_for(count), ADAMW_ONE_CYCLE.rate_for(count)) for count in (9, 600)] == [(9, 0.004), (64, 0.004)]
 
 
 def test_the_network_says_how_it_is_trained() -> None:

@@ -19,7 +19,7 @@ from opsin.engines.native.codegen import host
 from opsin.engines.reference import Reference
 from opsin.engines.tuning import Trial, Tuned, problems
 from opsin.graph import Graph
-from opsin.training import Plan, Run, Stage, Step, Training, choose, machine, train
+from opsin.training import Plan, Run, Stage, Step, Training, choose, machine, networks, train
 from opsin.training.facts import Facts
 from opsin.training.machine import Cost, Ways, engine_of, measure
 from opsin.training.resume import configuration, reopen
@@ -166,7 +166,7 @@ def test_how_long_is_timed(
 ) -> None:
     monkeypatch.setattr("opsin.training.budget.TUNING", 0.01)
     data = load("digits")
-    outline = choose.outline(Facts.of(data), wishes)
+    outline = networks.outline(Facts.of(data), wishes)
     choice = choose.choose(outline, data, wishes, timed=timed)
     assert pretend[1:2] == ([] if seconds is None else [seconds])
     assert bool(choice.plan.choices) == (seconds is not None)
