@@ -28,6 +28,9 @@ PROTOCOL = 1001
 MOST_PICKLE = 32 * 2**20
 """Bytes of the description of the tensors."""
 
+ENDINGS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".npz", ".onnx", ".opsin")
+"""What files of weights are called."""
+
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params")
 """Names under which people keep weights among other things."""
 
@@ -42,7 +45,9 @@ def archive_tensors(archive: ZipFile, size: int) -> dict[str, Stored]:
     entries = {info.filename: info for info in archive.infolist()}
     descriptions = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(descriptions) != 1:
-        raise ModelError("it is a ZIP archive, but neither PyTorch's nor NumPy's; give a .pth or .npz file")
+        inside = next((quoted(name) for name in entries if name.lower().endswith(ENDINGS)), None)
+        advice = f"it holds {inside}: unpack it, and give that file" if inside else "give a .pth or .npz file"
+        raise ModelError(f"it is a ZIP archive, but neither PyTorch's nor NumPy's; {advice}")
     root = descriptions[0].removesuffix("data.pkl")
     if f"{root}constants.pkl" in entries:
         raise ModelError(f"it is a TorchScript program, not weights alone; {ADVICE}")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import ModelError
 from opsin.graph import FLOAT, Graph, Tensor, show
+from opsin.kinds import EMPTY, HEAD, identify
 from opsin.model.archives import numpy_arrays, open_archive
 from opsin.model.checkpoints import LEGACY, archive_tensors, legacy_tensors
 from opsin.model.file import is_model
@@ -83,7 +84,16 @@ def _tensors(file: IO[bytes], path: Path) -> dict[str, Stored]:
     if head[8:9] == b"{":
         tensors = safetensors(file, size)
         return {n: t for n, t in tensors.items() if n not in GOLDENS} if is_model(path) else tensors
-    raise ModelError("it holds no weights that Opsin reads; give PyTorch's (.pth, .pt), safetensors or NPZ")
+    raise ModelError(_no_weights(file))
+
+
+def _no_weights(file: IO[bytes]) -> str:
+    file.seek(0)
+    kind = identify(file.read(HEAD))
+    if kind and kind.absent and kind != EMPTY:
+        return f"it is {kind.what}; {kind.advice}"
+    seems = f": it is {kind.what}{'; ' if kind.advice else ''}{kind.advice}" if kind else ""
+    return f"it holds no weights that Opsin reads; give PyTorch's (.pth, .pt), safetensors or NPZ{seems}"
 
 
 def safetensors(file: IO[bytes], size: int) -> dict[str, Stored]:

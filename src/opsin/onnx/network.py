@@ -16,6 +16,7 @@ from opsin import ops
 from opsin.errors import GraphError, ModelError, ShapeError
 from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
 from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
+from opsin.kinds import HEAD, ONNX, identify
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
 from opsin.onnx.names import Names, layer_path, variable_name
@@ -30,6 +31,8 @@ OLDEST, NEWEST = 7, 28
 
 MOST_FOLDED = 2**24
 """So many elements may be calculated while reading, besides one for each byte of the file's."""
+
+EXPECTED = "give one that an exporter such as torch.onnx.export wrote"
 
 LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 """Operators after which a weight is still that weight."""
@@ -69,7 +72,12 @@ def read(
     """
     place = Path(path)
     data = open_file(place)
+    kind = identify(bytes(data[:HEAD]))
     try:
+        if kind and kind.absent:
+            raise ModelError(f"is {kind.what}; {kind.advice}")
+        if kind and kind != ONNX:
+            raise ModelError(f"is not an ONNX file but {kind.what}; {kind.advice or EXPECTED}")
         record = read_model(data)
         graph, opset = _checked(record)
         importer = Importer(graph, opset, Arrays(place.parent, len(data)))
@@ -83,7 +91,7 @@ def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
     """Graph and version of a file that can be read."""
     opset = max(record.opsets.get("", 0), record.opsets.get("ai.onnx", 0))
     if record.graph is None or not record.opsets:
-        raise ModelError("is not an ONNX file; give one that an exporter such as torch.onnx.export wrote")
+        raise ModelError(f"is not an ONNX file; {EXPECTED}")
     if not OLDEST <= opset <= NEWEST:
         raise ModelError(
             f"uses version {opset} of ONNX's operators; Opsin knows {OLDEST} to {NEWEST}: "

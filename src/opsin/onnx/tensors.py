@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import ModelError
 from opsin.graph import show
+from opsin.kinds import HEAD, absent
 from opsin.onnx.messages import TensorRecord
 from opsin.onnx.wire import Damaged, shown
 
@@ -111,7 +112,11 @@ class Arrays:
 
     def _open(self, location: str) -> memoryview:
         try:
-            return open_file(self._inside(location))
+            path = self._inside(location)
+            data = open_file(path)
+            if kind := absent(bytes(data[:HEAD])):
+                raise ModelError(f"{path} is {kind.what}; {kind.advice}")
+            return data
         except ModelError as error:
             raise ModelError(f"keeps weights elsewhere: {error}") from None
 
