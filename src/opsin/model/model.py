@@ -22,8 +22,9 @@ from opsin.graph.serial import from_data, to_data
 from opsin.model import file
 from opsin.model.calibration import Calibration, calibrate, softmax
 from opsin.model.results import Evaluation, Prediction
-from opsin.model.states import fit, idle_layers, opened, rename
+from opsin.model.states import fit, idle_layers, matched, opened
 from opsin.model.tensors import Stored
+from opsin.model.unwrap import say
 from opsin.ops import OPS
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
@@ -67,23 +68,28 @@ class Model:
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Takes over parameters and running statistics, by name, from a file (see `read_state`) or a mapping.
 
-        Names and shapes have to be the network's, all of them; what only training needs may be there, too. Otherwise
-        `ModelError` says what is missing, unexpected or of another shape, and the model stays as it is.
+        Names and shapes have to be the network's, all of them; what only training needs may be there, too, and what
+        stands before all names, such as "model.", is left out, with a line in the log "opsin". Otherwise `ModelError`
+        says what is missing, unexpected or of another shape, and the model stays as it is.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(values)) as tensors:
-                self.state = self._fitting(tensors)
+            with opened(Path(values)) as found:
+                self.state = self._fitting(found.tensors, str(values), found.words)
         else:
             self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
         self.goldens = self.calibration = None
         for program in self._programs.values():
             program.load_state(self.state)
 
-    def _fitting(self, tensors: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+    def _fitting(
+        self, tensors: Mapping[str, Stored], source: str = "the weights", said: Sequence[str] = ()
+    ) -> dict[str, NDArray[Any]]:
         """The values of the network's variables, also from the names that they have in its published files."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # the zoo is loaded here, where it is needed
-        found = rename(tensors, self.graph.variables, published.renames if published else ())
-        return fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
+        found, words = matched(tensors, self.graph.variables, published.renames if published else ())
+        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
+        say(source, [*said, *words])
+        return state
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
