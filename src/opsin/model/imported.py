@@ -33,7 +33,9 @@ def import_onnx(
 
     The file says neither how pictures were prepared nor what its classes are called. A network that tells 1,000 classes
     of RGB pictures apart is taken for one of ImageNet's, with the preparation that is usual there; every other one
-    is given values from 0 to 1, and its classes are numbered from 0. Where that is wrong, give `preprocessing` and
+    is given values from 0 to 1, and its classes are numbered from 0. A network with one output, a sigmoid or what goes
+    into one, tells two classes apart: '0', and '1', to which it gives the probability. One with several sigmoids gives
+    each label a probability of its own (`Model.independent`). Where that is wrong, give `preprocessing` and
     `labels`. `input_shape` (channels, rows, columns) is needed where the file leaves sizes free.
     """
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
@@ -44,13 +46,13 @@ def import_onnx(
     if preprocessing and preprocessing.shape != shape:
         raise UsageError(f"{path} takes pictures of {show(shape)}, the preprocessing makes {show(preprocessing.shape)}")
     imagenet = (shape[0], count) == (3, len(imagenet_labels()))
-    names = tuple(labels or (imagenet_labels() if imagenet else map(str, range(count))))
+    names = tuple(labels or network.labels or (imagenet_labels() if imagenet else map(str, range(count))))
     if len(names) != count:
         raise UsageError(f"{path} tells {count} classes apart, but {len(names)} labels were given")
     return Model(
         Path(path).stem, network.graph, dict(network.state), preprocessing or _preparation(shape, imagenet), names,
         network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
-        engine=engine, threads=threads,
+        engine=engine, threads=threads, independent=network.independent,
     )  # fmt: skip
 
 

@@ -16,11 +16,11 @@ from opsin.data import Pictures, Preprocessing, counter
 from opsin.data.pixels import Pixels
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
-from opsin.errors import DataError, ModelError, OpsinError
+from opsin.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
-from opsin.model.calibration import Calibration, calibrate, softmax
+from opsin.model.calibration import Calibration, calibrate, sigmoid, softmax
 from opsin.model.results import Evaluation, Prediction
 from opsin.model.states import fit, idle_layers, matched, opened
 from opsin.model.tensors import Stored
@@ -35,6 +35,9 @@ BATCH_ELEMENTS = 2**21
 """A batch holds at most this many input values, so that large pictures need little memory."""
 
 GOLDENS = 4
+INDEPENDENT = "independent_labels"
+"""Where a model file keeps the labels that may come together; an Opsin that knows none such finds no labels."""
+
 TOLERANCE = 1e-3
 """Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
 
@@ -47,6 +50,7 @@ class Model:
 
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
+    The labels of an `independent` model may come together: each has a probability of its own, by a sigmoid.
     A `mirrored` model looks at a picture and at its mirror image, and answers with the mean of both logits.
     """
 
@@ -63,6 +67,7 @@ class Model:
     threads: int | None = None
     calibration: Calibration | None = None
     mirrored: bool = False
+    independent: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
@@ -127,14 +132,24 @@ class Model:
         ]
         if not pixels:
             return []
-        return [Prediction.of(row, self.labels, self.calibration) for row in self.logits(np.stack(pixels))]
+        logits = self.logits(np.stack(pixels))
+        return [Prediction.of(row, self.labels, self.calibration, self.independent) for row in logits]
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
-        """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is."""
+        """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is.
+
+        They add up to 1, unless the model is `independent`.
+        """
+        if self.independent:
+            return sigmoid(self.logits(pixels))
         return softmax(self.logits(pixels), self.calibration.temperature if self.calibration else 1.0)
 
     def calibrate(self, pictures: Pictures) -> Calibration:
         """Fits temperature and threshold to labelled pictures that the network did not learn from, and keeps them."""
+        if self.independent:
+            raise UsageError(
+                f"{self.name} gives each label a probability of its own; only distributions are calibrated"
+            )
         self.calibration = calibrate(self.logits(pictures.pixels), self.numbers(pictures))
         return self.calibration
 
@@ -186,7 +201,7 @@ class Model:
             "layers": self.layers,
             "graph": to_data(self.graph),
             "preprocessing": self.preprocessing.to_data(),
-            "labels": list(self.labels),
+            INDEPENDENT if self.independent else "labels": list(self.labels),
             "training": self.record,
             "mirrored": self.mirrored,
         }
@@ -202,7 +217,8 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     try:
         graph = from_data(description["graph"], OPS.get)
         preprocessing = Preprocessing.from_data(description["preprocessing"])
-        labels = tuple(str(label) for label in description["labels"])
+        independent = INDEPENDENT in description
+        labels = tuple(str(label) for label in description[INDEPENDENT if independent else "labels"])
         network, record = str(description["network"]), dict(description["training"])
         calibration = Calibration.from_data(description["calibration"]) if "calibration" in description else None
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
@@ -217,7 +233,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
     return Model(
         network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
-        calibration, mirrored,
+        calibration, mirrored, independent,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from opsin.errors import GraphError, ModelError, ShapeError
 from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
 from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
 from opsin.kinds import HEAD, ONNX, identify
+from opsin.onnx.answers import LAYOUT, Answer, find_answer, logits_of, number_in
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
 from opsin.onnx.names import Names, layer_path, variable_name
@@ -33,9 +34,6 @@ MOST_FOLDED = 2**24
 """So many elements may be calculated while reading, besides one for each byte of the file's."""
 
 EXPECTED = "give one that an exporter such as torch.onnx.export wrote"
-
-LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-"""Operators after which a weight is still that weight."""
 
 CHANNELS = (1, 3, 4)
 """Where so many come last in an input, and more than that before, these are rows and columns of pictures."""
@@ -58,6 +56,10 @@ class Network:
     name: str
     producer: str
     opset: int
+    independent: bool = False
+    """Whether each of a classifier's logits belongs into a sigmoid of its own: of labels that may come together."""
+    labels: tuple[str, ...] | None = None
+    """The classes' names, where the file says them."""
 
 
 def read(
@@ -66,7 +68,8 @@ def read(
     """The network in an ONNX file, its outputs by their names in the file.
 
     `input_shape` (channels, rows, columns) is needed where the file leaves sizes free. With `classifier` there is one
-    output, "logits", N × classes: the file's first, before the softmax that may end it. Runs no code, and reads no file
+    output, "logits", N × classes: the file's first of real numbers, before the softmax or the sigmoids that may end it;
+    one output becomes two classes, so that softmax gives 1 - p and p. Runs no code, and reads no file
     but this one and those in its folder that it keeps weights in. Raises `ModelError`: the file is damaged, is
     no ONNX file, or asks for operators that Opsin has not, all of which are then named.
     """
@@ -84,7 +87,10 @@ def read(
         made = importer.network(input_shape, classifier)
     except ModelError as error:
         raise ModelError(f"{path} {error}") from None
-    return Network(made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset)
+    return Network(
+        made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
+        importer.independent, importer.answer.labels,
+    )  # fmt: skip
 
 
 def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
@@ -112,6 +118,8 @@ class Importer:
         self.values: dict[str, Value] = {}
         self.failed: set[str] = set()
         self.problems: list[Problem] = []
+        self.answer = Answer("")
+        self.independent = False
         self._variables: dict[Known, Tensor] = {}
         self._names, self._paths = Names(), Names()
 
@@ -144,9 +152,9 @@ class Importer:
         if not outputs:
             raise ModelError("has no output")
         if classifier:
-            (name, *_) = outputs
-            outputs = {"logits": name}
-            _drop_softmax(name, made)
+            number = number_in(self.record.initializers, made, self.arrays.read)
+            self.answer = find_answer(self.record.outputs, made, number)
+            outputs = {"logits": self.answer.name}
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
         nodes = needed(made, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
         used = {*outputs.values(), *(name for node in nodes for name in node.inputs)}
@@ -158,7 +166,7 @@ class Importer:
             raise report(self.problems, self.batch)
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
-            results["logits"] = _by_class(results["logits"])
+            results["logits"], self.independent = logits_of(_by_class(results["logits"]), self.answer)
         else:
             self._compare(results)
         return Graph((pictures,), results).verify()
@@ -287,22 +295,10 @@ def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
 
 
-def _drop_softmax(name: str, made: dict[str, NodeRecord]) -> None:
-    """Lets the softmax pass everything that makes the value `name`, if one does, but for its shape."""
-    node = made.get(name)
-    for _ in made:
-        if node is None or node.op not in (*LAYOUT, "Softmax") or not node.inputs:
-            return
-        if node.op == "Softmax":
-            node.op, node.attributes = "Identity", {}
-            return
-        node = made.get(node.inputs[0])
-
-
 def _by_class(logits: Tensor) -> Tensor:
     """`logits` as N × classes."""
     sizes = [size for size in logits.shape[1:] if size != 1]
-    if logits.rank < 2 or logits.shape[0] != BATCH or len(sizes) > 1:
+    if not logits.rank or logits.shape[0] != BATCH or len(sizes) > 1:
         raise ModelError(
             f"gives {logits.type}, not one number for each class of a picture; "
             "opsin.onnx.read gives the graph of such a network"
