@@ -24,7 +24,7 @@ from opsin.onnx.names import Names, layer_path, variable_name
 from opsin.onnx.order import needed, producers
 from opsin.onnx.problems import Problem, report
 from opsin.onnx.rules import FOLDS, RULES, tidy
-from opsin.onnx.tensors import REAL, Arrays, open_file
+from opsin.onnx.tensors import BYTE, KIND_NAMES, REAL, Arrays, open_file
 from opsin.onnx.wire import shown
 
 OLDEST, NEWEST = 7, 28
@@ -34,6 +34,11 @@ MOST_FOLDED = 2**24
 """So many elements may be calculated while reading, besides one for each byte of the file's."""
 
 EXPECTED = "give one that an exporter such as torch.onnx.export wrote"
+
+MOVES = (
+    *LAYOUT, "Concat", "DepthToSpace", "Expand", "Gather", "MaxPool", "Pad", "Slice", "SpaceToDepth", "Split", "Tile",
+)  # fmt: skip
+"""Operators that leave bytes as they are."""
 
 CHANNELS = (1, 3, 4)
 """Where so many come last in an input, and more than that before, these are rows and columns of pictures."""
@@ -60,6 +65,8 @@ class Network:
     """Whether each of a classifier's logits belongs into a sigmoid of its own: of labels that may come together."""
     labels: tuple[str, ...] | None = None
     """The classes' names, where the file says them."""
+    byte_input: bool = False
+    """Whether the file takes pictures as bytes, from 0 to 255."""
 
 
 def read(
@@ -89,7 +96,7 @@ def read(
         raise ModelError(f"{path} {error}") from None
     return Network(
         made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
-        importer.independent, importer.answer.labels,
+        importer.independent, importer.answer.labels, importer.byte_input,
     )  # fmt: skip
 
 
@@ -118,6 +125,9 @@ class Importer:
         self.values: dict[str, Value] = {}
         self.failed: set[str] = set()
         self.problems: list[Problem] = []
+        self.bytes: set[str] = set()
+        """Values that are whole numbers from 0 to 255, until they are cast."""
+        self.byte_input = False
         self.answer = Answer("")
         self.independent = False
         self._variables: dict[Known, Tensor] = {}
@@ -181,8 +191,14 @@ class Importer:
                 f"takes {len(inputs)} inputs ({names}); Opsin imports networks that take one, the pictures"
             )
         (record,) = inputs
-        if record.kind not in REAL:
-            raise ModelError(f"takes elements of kind {record.kind} in {shown(record.name)}, not real numbers")
+        if record.kind not in (*REAL, BYTE):
+            raise ModelError(
+                f"takes {KIND_NAMES.get(record.kind, 'unknown')} numbers in {shown(record.name)}; Opsin reads networks "
+                "that take pictures as real numbers or as bytes (uint8): export it with such an input"
+            )
+        if record.kind == BYTE:
+            self.bytes.add(record.name)
+            self.byte_input = True
         dims = record.dims or (None, *[None] * 3)
         if classifier and len(dims) != 4:
             raise ModelError(f"takes {shown(record.name)} of {len(dims)} axes, not pictures, which have four")
@@ -216,6 +232,7 @@ class Importer:
             return
         path = self._paths.unique(layer_path(_called(node)))
         try:
+            self._follow_bytes(node)
             with scope(path):
                 results = self._results(node)
                 for name in node.outputs[len(results) :]:
@@ -233,6 +250,16 @@ class Importer:
         if any(isinstance(result, Tensor) for result in results):
             self.layers[path] = node.op
         self.values.update(zip(node.outputs, results, strict=False))
+
+    def _follow_bytes(self, node: NodeRecord) -> None:
+        """Refuses to calculate with bytes, which wrap at 256 where real numbers go on."""
+        if node.op in ("Cast", "Shape", "Size") or self.bytes.isdisjoint(node.inputs):
+            return
+        if node.op not in MOVES:
+            raise Unsupported(
+                "it calculates with bytes (uint8); cast the pictures to float32 before, and export it anew"
+            )
+        self.bytes.update(node.outputs)
 
     def _results(self, node: NodeRecord) -> Sequence[Value]:
         rule, fold = RULES.get(node.op), FOLDS.get(node.op)
