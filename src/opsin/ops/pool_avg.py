@@ -11,7 +11,7 @@ from opsin.errors import ShapeError
 from opsin.graph import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply, square
-from opsin.ops.pool_dilated import dilated_mean, window_of
+from opsin.ops.pool_dilated import dilated_mean, dilated_sum, window_of
 from opsin.ops.reduce import mean
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.resample import resample2d
@@ -141,6 +141,23 @@ def avg_pool2d(
     return _avg_pool2d(
         x, window=kernel, stride=step, padding=pads, ceil_mode=ceil_mode, count_include_pad=count_include_pad
     ).output
+
+
+def sum_pool2d(
+    x: Tensor,
+    window: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair | Padding = 0,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The sum of each window of x N × C × H × W; what is beyond the picture is 0."""
+    name = "sum_pool2d"
+    kernel, pads = to_pair(name, window), to_padding(name, padding)
+    step = kernel if stride is None else to_pair(name, stride)
+    slide = window_of(name, x, kernel, step, pads, (1, 1), ceil_mode)
+    if any(need > n + sum(ends) for need, n, ends in zip(slide.need, slide.size, pads, strict=True)):
+        return dilated_sum(x, slide)  # means there are of fewer numbers
+    return multiply(avg_pool2d(x, kernel, step, pads), float(kernel[0] * kernel[1]))
 
 
 def l2_pool2d(

@@ -16,6 +16,7 @@ from opsin.ops.arithmetic import add, divide
 from opsin.ops.broadcast import broadcast_to
 from opsin.ops.constant import constant
 from opsin.ops.extrema import maximum
+from opsin.ops.registry import misfit
 from opsin.ops.slice_pad import pad, slice
 from opsin.ops.sliding import Padding, Pair, Sliding, picture, times
 from opsin.ops.where import where
@@ -49,9 +50,13 @@ def window_of(
     name: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, ceil: bool
 ) -> Sliding:
     """The window, checked: something of it is always over the picture."""
-    slide = Sliding(picture(name, x.type)[2], kernel, stride, padding, dilation, ceil).check(name)
+    slide = Sliding(picture(name, x.type)[2], kernel, stride, padding, dilation, ceil)
+    try:
+        slide.check(name)
+    except ShapeError as error:
+        raise misfit(str(error)) from None
     if any(max(pads) >= extent for pads, extent in zip(padding, slide.extent, strict=True)):
-        raise ShapeError(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
+        raise misfit(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
     return slide
 
 
