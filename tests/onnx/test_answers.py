@@ -207,3 +207,31 @@ def test_a_constant_node_is_a_number_as_well(tmp_path: Path) -> None:
     file = network(1).add("Sigmoid", "z", "s").add("Sub", "one s", "q").add("Concat", "q s", "y", axis=1)
     file.nodes.append(entry(2, "one") + entry(4, "Constant") + constant)
     np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), two(sigmoid(logits(1))), atol=1e-6)
+
+
+def parts_of_a_sigmoid(file: File) -> File:
+    file.weights["one"] = np.ones((), np.float32)
+    return file.add("Neg", "z", "n").add("Exp", "n", "e").add("Add", "e one", "d")
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_sigmoid_in_its_parts_and_its_logarithm(tmp_path: Path, classes: int) -> None:
+    expected = sigmoid(logits(classes))
+    for file in (
+        parts_of_a_sigmoid(network(classes)).add("Div", "one d", "y"),
+        parts_of_a_sigmoid(network(classes)).add("Reciprocal", "d", "y"),
+        network(classes).add("Sigmoid", "z", "s").add("Log", "s", "y"),
+    ):
+        model = model_of(file, tmp_path)
+        assert model.independent == (classes > 1)
+        np.testing.assert_allclose(model.probabilities(PIXELS), two(expected) if classes == 1 else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_softmax_in_its_parts(tmp_path: Path, twice: bool) -> None:
+    file = network(4).add("Exp", "z", "e").add("Exp", "z", "again")
+    file.weights["axes"] = np.array([1])
+    file.add("ReduceSum", "again axes" if twice else "e axes", "t", keepdims=1).add("Div", "e t", "y")
+    model = model_of(file, tmp_path)
+    assert not model.independent
+    np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(4)), atol=1e-6)

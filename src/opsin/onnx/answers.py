@@ -23,8 +23,8 @@ LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Uns
 PARTS = ("Gather", "Slice", "Split", "Concat")
 """Operators after which values from 0 to 1 still are such."""
 
-LOGITS, DISTRIBUTION, SHARES = "logits", "distribution", "shares"
-"""Any real numbers; shares that add up to 1; shares, each from 0 to 1."""
+LOGITS, DISTRIBUTION, SHARES, LOGARITHMS = "logits", "distribution", "shares", "logarithms"
+"""Any real numbers; shares that add up to 1; shares, each from 0 to 1; their logarithms."""
 
 TINY = 1e-30
 """What is added up to 1 is no less than this for its logarithm."""
@@ -99,6 +99,11 @@ def _kind(name: str, made: Mapping[str, NodeRecord], number: Number, depth: int)
         return DISTRIBUTION
     if node.op in ("Sigmoid", "HardSigmoid"):
         return SHARES
+    if node.op == "Log":
+        before = _kind(node.inputs[0], made, number, depth - 1)
+        return LOGARITHMS if before == SHARES else LOGITS  # softmax takes back the logarithm of a distribution
+    if node.op in ("Div", "Reciprocal") and len(node.inputs) == (2 if node.op == "Div" else 1):
+        return _quotient(node, made, number)
     if node.op == "Concat" and _both_sides(node.inputs, made, number, depth):
         return DISTRIBUTION
     if node.op == "Clip":
@@ -109,7 +114,28 @@ def _kind(name: str, made: Mapping[str, NodeRecord], number: Number, depth: int)
             return DISTRIBUTION
         return SHARES if kinds <= {SHARES, DISTRIBUTION} else LOGITS
     if node.op == "Sub" and number(node.inputs[0]) == 1:
-        return SHARES if _kind(node.inputs[-1], made, number, depth - 1) != LOGITS else LOGITS
+        shares = _kind(node.inputs[-1], made, number, depth - 1) in (SHARES, DISTRIBUTION)
+        return SHARES if shares else LOGITS
+    return LOGITS
+
+
+def _quotient(node: NodeRecord, made: Mapping[str, NodeRecord], number: Number) -> str:
+    """Softmax and sigmoid in their parts: eᵃ / Σ eᵃ, and 1 / (1 + eᵃ)."""
+    above, below = _behind(node.inputs[0], made), _behind(node.inputs[-1], made)
+    if below is None:
+        return LOGITS
+    inside = [_behind(name, made) for name in below.inputs]
+    one = node.op == "Reciprocal" or number(node.inputs[0]) == 1
+    if (
+        one
+        and below.op == "Add"
+        and 1 in map(number, below.inputs)
+        and any(term and term.op == "Exp" for term in inside)
+    ):
+        return SHARES
+    if above and above.op == "Exp" and below.op == "ReduceSum" and inside[:1]:
+        summed = inside[0]
+        return DISTRIBUTION if summed and summed.op == "Exp" and summed.inputs == above.inputs else LOGITS
     return LOGITS
 
 
@@ -168,10 +194,12 @@ def logits_of(values: Tensor, answer: Answer) -> tuple[Tensor, bool]:
         return values, answer.sigmoid
     if answer.kind == DISTRIBUTION and not single:
         return _log(values), False
-    without = _log(ops.subtract(1.0, values))
+    logarithms = values if answer.kind == LOGARITHMS else _log(values)
+    shares = ops.exp(values) if answer.kind == LOGARITHMS else values
+    without = _log(ops.subtract(1.0, shares))
     if single:
-        return ops.concat([without, _log(values)], 1), False
-    return ops.subtract(_log(values), without), True
+        return ops.concat([without, logarithms], 1), False
+    return ops.subtract(logarithms, without), True
 
 
 def _log(shares: Tensor) -> Tensor:
