@@ -183,7 +183,7 @@ def test_files_without_sense(file: File, text: str, tmp_path: Path) -> None:
 def test_inputs_that_are_no_pictures(tmp_path: Path) -> None:
     file = File(inputs={}, more=entry(11, value_info("x", ("n", 3, 8, 8), kind=7))).add("Relu", "x", "y")
     assert refused(file, tmp_path) == (
-        "takes int64 numbers in 'x'; Opsin reads networks that take pictures as real numbers or as bytes (uint8): "
+        "takes int64 values in 'x'; Opsin reads networks that take pictures as real numbers or as bytes (uint8): "
         "export it with such an input"
     )
     file = File(inputs={"x": ("n", 7)}).add("Relu", "x", "y")

@@ -193,7 +193,7 @@ class Importer:
         (record,) = inputs
         if record.kind not in (*REAL, BYTE):
             raise ModelError(
-                f"takes {KIND_NAMES.get(record.kind, 'unknown')} numbers in {shown(record.name)}; Opsin reads networks "
+                f"takes {KIND_NAMES.get(record.kind, 'unknown')} values in {shown(record.name)}; Opsin reads networks "
                 "that take pictures as real numbers or as bytes (uint8): export it with such an input"
             )
         if record.kind == BYTE:
