@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -152,14 +153,96 @@ def test_checkpoints_without_tensors_by_name(tmp_path: Path) -> None:
 
 
 def test_numbers_of_the_other_byte_order(tmp_path: Path) -> None:
-    pickle = whole(mapping({"a": plain("0", np.ones(1, np.float32))}))
-    path = write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}, byteorder=b"big")
-    with pytest.raises(ModelError, match="its numbers are big-endian"):
-        read_state(path)
+    for dtype in (np.float32, np.float64, np.int16, np.uint8, np.bool_):
+        values = np.array([1, 0, 7, 200]).astype(dtype)
+        pickle, stored = whole(mapping({"a": plain("0", values)})), values.astype(values.dtype.newbyteorder(">"))
+        path = write_zip(tmp_path / "a.pth", pickle, {"0": stored.tobytes()}, byteorder=b"big")
+        assert_same(read_state(path), {"a": values})
+    with pytest.raises(ModelError, match="damaged"):
+        read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}, byteorder=b"middle"))
     path = write_state(tmp_path / "b.pth", STATE, legacy=True)
     path.write_bytes(path.read_bytes().replace(text("little_endian") + b"\x88", text("little_endian") + b"\x89"))
     with pytest.raises(ModelError, match="its numbers are big-endian"):
         read_state(path)
+
+
+DTYPE = name("torch.float32")
+REAL = b"G" + bytes(8)
+LATIN = call("_codecs.encode", text("ab"), text("latin1"))
+BESIDES = {
+    "type": DTYPE, "device": call("torch.device", text("cuda"), number(0)), "frozen": call("builtins.frozenset", b"]"),
+    "set": call("__builtin__.set", b"](K\x01K\x02e"), "complex": call("__builtin__.complex", REAL, REAL),
+    "bytes": LATIN, "byte array": call("__builtin__.bytearray", LATIN), "size": call("torch.Size", numbers([2, 3])),
+    "layout": call("torch.serialization._get_layout", text("torch.strided")),
+    "options": name("argparse.Namespace") + b")\x81" + mapping({"lr": number(1)}) + b"b",
+    "path": call("pathlib.PosixPath", text("a")), "queue": call("collections.deque") + b"(K\x01K\x02e",
+    "default": call("collections.defaultdict", name("__builtin__.list")) + b"K\x01]s",
+    "keys": b"}" + numbers([1, 2]) + b"Ns" + DTYPE + b"Ns" + REAL + b"Ns",
+    "new set": b"\x8f(K\x01K\x02\x90", "new frozen set": b"(K\x01\x91", "a large key": b"}" + number(2**60) + b"Ns",
+    "numpy number": call("numpy.core.multiarray.scalar", call("numpy.dtype", text("f8"), b"\x89", b"\x88"), LATIN),
+    "slice": call("__builtin__.slice", number(0), b"N", b"N"),
+    "meta": call("torch._utils._rebuild_meta_tensor_no_storage", DTYPE, numbers([2]), numbers([1]), b"\x89"),
+    "sparse": call("torch._utils._rebuild_sparse_tensor", text("layout"), group()),
+    "raw": storage("9", 4, "storage.UntypedStorage"), "cuda": tensor(storage("9", 1, "cuda.FloatStorage"), (1,), (1,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BESIDES)
+def test_plain_data_beside_the_weights(tmp_path: Path, legacy: bool, what: str) -> None:
+    one, other = np.arange(2, dtype=np.float32), np.zeros(4, np.uint8) if what == "raw" else np.zeros(1, np.float32)
+    storages = {"0": one, "9": other} if what in ("raw", "cuda") else {"0": one}
+    beside = BESIDES[what]
+    pickle = mapping({"state_dict": mapping({"w": plain("0", one)}), "more": b"](" + beside + b"e", what: beside})
+    found = read_state(write(tmp_path / "a.pth", whole(pickle), storages, legacy))
+    assert_same(found, {"w": one})
+
+
+def test_tensors_of_newer_types(tmp_path: Path, legacy: bool) -> None:
+    def retyped(key: str, size: int, kind: str) -> bytes:
+        stored = storage(key, size * np.dtype(kind).itemsize, "storage.UntypedStorage")
+        hooks = call("collections.OrderedDict")
+        rest = numbers([size]), numbers([1]), b"\x89", hooks, name(f"torch.{kind}")
+        return call("torch._utils._rebuild_tensor_v3", stored, number(0), *rest)
+
+    wide = np.array([1, 40000, 65535], np.uint16)
+    pickle = whole(mapping({"a": retyped("0", 3, "uint16")}))
+    assert_same(read_state(write(tmp_path / "a.pth", pickle, {"0": wide.view(np.uint8)}, legacy)), {"a": wide})
+
+
+def test_tensors_of_eight_bits(tmp_path: Path) -> None:
+    """The largest, the smallest and the strange numbers of each type, from its definition."""
+    known = {
+        "float8_e4m3fn": {0x7E: 448.0, 0x01: 2.0**-9, 0x7F: np.nan, 0xB8: -1.0, 0x80: -0.0},
+        "float8_e5m2": {0x7B: 57344.0, 0x01: 2.0**-16, 0x7C: np.inf, 0xFC: -np.inf, 0x7D: np.nan},
+        "float8_e4m3fnuz": {0x7F: 240.0, 0x01: 2.0**-10, 0x80: np.nan, 0x40: 1.0},
+        "float8_e5m2fnuz": {0x7F: 57344.0, 0x01: 2.0**-17, 0x80: np.nan, 0x40: 1.0},
+    }
+    for kind, values in known.items():
+        raw, hooks = np.array(list(values), np.uint8), call("collections.OrderedDict")
+        stored = storage("0", len(raw), "storage.UntypedStorage")
+        rest = numbers([len(raw)]), numbers([1]), b"\x89", hooks, name(f"torch.{kind}")
+        pickle = whole(mapping({"a": call("torch._utils._rebuild_tensor_v3", stored, number(0), *rest)}))
+        found = read_state(write_zip(tmp_path / "a.pth", pickle, {"0": raw.tobytes()}))["a"]
+        np.testing.assert_array_equal(found, np.array(list(values.values()), np.float32))
+
+
+def test_tensors_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for what, expected in (("meta", "is without numbers"), ("sparse", r"is sparse.*save tensor\.to_dense\(\) instead")):
+        pickle = whole(mapping({"w": plain("0", np.ones(1, np.float32)), "odd": BESIDES[what]}))
+        with pytest.raises(ModelError, match=f"its tensor 'odd' {expected}"):
+            read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}))
+
+
+def test_arrays_of_numpy_as_weights(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
+    state = {
+        "a": np.arange(6.0).reshape(2, 3), "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+        "big": np.arange(3, dtype=">i4"), "flag": np.array([True, False]), "scalar": np.array(2.5),
+    }  # fmt: skip
+    for protocol in (2, 4, 5):
+        torch.save(state, tmp_path / "a.pth", pickle_protocol=protocol)
+        found = read_state(tmp_path / "a.pth")
+        assert all(np.array_equal(found[key], array) for key, array in state.items())
 
 
 def test_what_pytorch_writes(tmp_path: Path, legacy: bool) -> None:
@@ -202,3 +285,41 @@ def test_programs_of_pytorch_are_no_weights(tmp_path: Path) -> None:
         archive.writestr("archive/constants.pkl", b"")
     with pytest.raises(ModelError, match="it is a TorchScript program, not weights alone; save the weights alone"):
         read_state(path)
+
+
+def test_everything_that_pytorch_takes_without_running_code(tmp_path: Path, legacy: bool) -> None:
+    """What `torch.load(weights_only=True)` takes is read, too, wherever it is."""
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such tensors are deprecated
+        quantised = {
+            "by tensor": torch.quantize_per_tensor(torch.randn(4), 0.1, 3, torch.qint8),
+            "by channel": torch.quantize_per_channel(
+                torch.randn(2, 3), torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1, 2, 3]), 1, torch.quint8
+            ),
+        }
+    with_attribute = torch.ones(2)
+    with_attribute.note = "x"
+    parameter = torch.nn.Parameter(torch.ones(2))
+    parameter.note = "x"
+    tensors = {
+        "attribute": with_attribute, "parameter": parameter, "buffer": torch.nn.Buffer(torch.ones(1)),
+        "uint16": torch.arange(3).to(torch.uint16), "float8": torch.tensor([1.5, -448.0]).to(torch.float8_e4m3fn),
+        "complex": torch.tensor([1 + 2j]), "random": torch.get_rng_state(), **quantised,
+    }  # fmt: skip
+    plain_data = {
+        "dtype": torch.float16, "device": torch.device("cpu"), "set": {1}, "size": torch.Size([1, 2]), 1.5: None,
+        "complex": 1j, "bytes": b"\xff", "byte array": bytearray(b"a"), ("key", torch.int8): 0, "layout": torch.strided,
+        "sparse": torch.eye(2).to_sparse(), "large": 2**100,
+    }  # fmt: skip
+    checkpoint = {"state_dict": tensors, "more": plain_data, "list": [plain_data, (plain_data,)]}
+    torch.save(checkpoint, tmp_path / "a.pth", _use_new_zipfile_serialization=not legacy)
+    if not legacy:  # whose newer types PyTorch writes, and cannot read
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(tmp_path / "a.pth", weights_only=True)
+    expected = {
+        key: (t.dequantize() if t.is_quantized else t.float() if t.dtype == torch.float8_e4m3fn else t).detach().numpy()
+        for key, t in tensors.items()
+    }
+    assert_same(read_state(tmp_path / "a.pth"), expected)

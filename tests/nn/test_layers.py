@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
+from opsin.errors import UsageError
 from tests.nn.support import Of, forward, loaded
 from tests.support import relative_error
 
@@ -41,6 +42,22 @@ PAIRS: dict[str, tuple[nn.Layer, Theirs]] = {
     "conv transposed, everything": (
         nn.ConvTranspose2d(6, 3, 2, padding=1, output_padding=1, groups=2, bias=False, dilation=2),
         lambda t: t.ConvTranspose2d(4, 6, 3, 2, 1, 1, 2, False, 2),
+    ),
+    "conv transposed, padded beyond its stride": (
+        nn.ConvTranspose2d(3, 3, dilation=3, output_padding=2),
+        lambda t: t.ConvTranspose2d(4, 3, 3, 1, 0, 2, dilation=3),
+    ),
+    "max pool with holes": (
+        nn.MaxPool2d((3, 2), 2, 1, True, (2, 3)),
+        lambda t: t.MaxPool2d((3, 2), 2, 1, (2, 3), ceil_mode=True),
+    ),
+    "average pool with a divisor": (
+        nn.AvgPool2d(3, 2, 1, True, divisor_override=5),
+        lambda t: t.AvgPool2d(3, 2, 1, True, divisor_override=5),
+    ),
+    "average pool with a divisor, inside": (
+        nn.AvgPool2d((3, 2), divisor_override=-2),
+        lambda t: t.AvgPool2d((3, 2), divisor_override=-2),
     ),
     "linear": (nn.Sequential(nn.Flatten(), nn.Linear(3)), lambda t: t.Sequential(t.Flatten(), t.Linear(252, 3))),
     "linear without bias": (
@@ -175,3 +192,8 @@ def test_dropout_does_nothing_outside_of_training() -> None:
     assert not graph.variables
     assert not graph.updates
     assert not nn.trace(nn.Dropout(0), training=True).variables
+
+
+def test_a_divisor_of_zero() -> None:
+    with pytest.raises(UsageError, match="AvgPool2d: divisor_override is a number to divide by, not 0; leave it out"):
+        nn.AvgPool2d(2, divisor_override=0)

@@ -182,9 +182,25 @@ def test_files_without_sense(file: File, text: str, tmp_path: Path) -> None:
 
 def test_inputs_that_are_no_pictures(tmp_path: Path) -> None:
     file = File(inputs={}, more=entry(11, value_info("x", ("n", 3, 8, 8), kind=7))).add("Relu", "x", "y")
-    assert refused(file, tmp_path) == "takes elements of kind 7 in 'x', not real numbers"
+    assert refused(file, tmp_path) == (
+        "takes int64 values in 'x'; Opsin reads networks that take pictures as real numbers or as bytes (uint8): "
+        "export it with such an input"
+    )
     file = File(inputs={"x": ("n", 7)}).add("Relu", "x", "y")
     assert refused(file, tmp_path, classifier=True) == "takes 'x' of 2 axes, not pictures, which have four"
+
+
+def test_pictures_as_bytes(tmp_path: Path) -> None:
+    file = File(inputs={}, more=entry(11, value_info("x", ("n", 8, 8, 3), kind=2)))
+    file.add("Transpose", "x", "t", perm=[0, 3, 1, 2]).add("Cast", "t", "c", to=1).add("Mul", "c scale", "y")
+    file.weights["scale"] = np.array([1 / 255], np.float32)
+    read = network(file, tmp_path)
+    assert read.byte_input
+    x = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8))
+    (y,) = run(file, tmp_path, x.astype(np.float64))
+    assert np.allclose(y, x / 255)
+    file = File(inputs={}, more=entry(11, value_info("x", ("n", 3, 8, 8), kind=2))).add("Add", "x x", "y", name="sum")
+    assert "Add: node 'sum' – it calculates with bytes (uint8); cast the pictures to float32" in refused(file, tmp_path)
 
 
 def test_what_is_no_onnx_file(tmp_path: Path) -> None:

@@ -142,7 +142,6 @@ def test_two_transpositions_are_one_or_none(tmp_path: Path) -> None:
         (one("Pad", SHAPE, np.array([1, 2])), "2 pads for 4 axes"),
         (one("Pad", SHAPE, np.ones(8, np.int64), mode="mirror"), "it takes apart the batch"),
         (one("Pad", SHAPE, np.array([0, 1, 0, 0] * 2), mode="mirror"), "padding of the kind 'mirror'"),
-        (one("Pad", SHAPE, np.array([0, 1, 0, 0] * 2), np.float32(-np.inf)), "padding with -inf"),
         (one("MatMul", SHAPE, random(2, 5, 3)), "the product of N × 4 × 6 × 5 and 2 × 5 × 3"),
         (one("LRN", SHAPE, size=4), "a neighbourhood of 4 channels; odd numbers up to 255 are"),
         (one("Cast", SHAPE, to=7), "it turns values that depend on the pictures into whole numbers"),

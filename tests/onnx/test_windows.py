@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.onnx.writer import File, one, random
 
 X = random(2, 4, 7, 8).astype(np.float64)
 SHAPE = X.shape[1:]
+Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]
 """Top, left, bottom, right, as ONNX orders them."""
 
@@ -183,15 +185,113 @@ def test_whole_pictures(tmp_path: Path) -> None:
     assert np.allclose(y, np.sqrt((X**2).sum((2, 3), keepdims=True)))
 
 
+def holed(x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair) -> Iterator[tuple[int, int, Array]]:
+    """What each tap sees of a picture that is framed as far as the windows reach."""
+    for i, j in product(range(out[0]), range(out[1])):
+        top, left = i * stride[0], j * stride[1]
+        rows, columns = (
+            slice(start, start + k * d, d) for start, k, d in zip((top, left), kernel, dilation, strict=True)
+        )
+        yield i, j, x[:, :, rows, columns]
+
+
+HOLES = [
+    ((2, 2), (1, 1), (2, 2), (0, 0, 0, 0), 0, (5, 6)),
+    ((3, 2), (2, 1), (2, 3), (1, 2, 2, 0), 0, (3, 7)),
+    ((2, 3), (2, 3), (3, 1), (0, 1, 1, 1), 1, (3, 3)),
+    ((1, 3), (1, 2), (4, 2), (0, 2, 0, 2), 1, (7, 5)),
+]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation", "pads", "ceil", "out"), HOLES)
+def test_pooling_with_dilations(
+    kernel: Pair, stride: Pair, dilation: Pair, pads: Sides, ceil: int, out: Pair, tmp_path: Path
+) -> None:
+    facts: dict[str, Any] = {
+        "kernel_shape": list(kernel), "strides": list(stride), "dilations": list(dilation), "pads": list(pads),
+    }  # fmt: skip
+    wide = (pads[0], pads[1], pads[2] + 9, pads[3] + 9)
+    (y,) = run(one("MaxPool", SHAPE, ceil_mode=ceil, **facts), tmp_path, X)
+    expected = np.zeros((*X.shape[:2], *out))
+    for i, j, seen in holed(framed(X, wide, -np.inf), kernel, stride, dilation, out):
+        expected[:, :, i, j] = seen.max((2, 3))
+    assert np.array_equal(y, expected)
+    for counted in (0, 1):
+        frame = framed(np.ones_like(X), pads, float(counted))
+        weights = np.pad(frame, ((0, 0), (0, 0), (0, 9), (0, 9)))
+        for (i, j, seen), (_, _, share) in zip(
+            holed(framed(X, wide), kernel, stride, dilation, out),
+            holed(weights, kernel, stride, dilation, out),
+            strict=True,
+        ):
+            expected[:, :, i, j] = seen.sum((2, 3)) / share.sum((2, 3))
+        (y,) = run(one("AveragePool", SHAPE, ceil_mode=ceil, count_include_pad=counted, opset=19, **facts), tmp_path, X)
+        assert np.allclose(y, expected)
+
+
+def test_norms_of_windows_with_holes(tmp_path: Path) -> None:
+    for p in (1, 2, 3, 4):
+        (y,) = run(one("LpPool", SHAPE, kernel_shape=[2, 2], dilations=[2, 1], p=p, opset=18), tmp_path, X)
+        expected = np.zeros((*X.shape[:2], 5, 7))
+        for i, j, seen in holed(X, (2, 2), (1, 1), (2, 1), (5, 7)):
+            expected[:, :, i, j] = (np.abs(seen) ** p).sum((2, 3)) ** (1 / p)
+        assert np.allclose(y, expected)
+
+
+LINE = X[:, :, 0]
+"""N × C × length."""
+
+
+@pytest.mark.parametrize(("op", "attributes", "weight"), [
+    ("Conv", {"strides": [2], "pads": [1, 2]}, (6, 4, 3)), ("Conv", {"dilations": [2], "group": 2}, (6, 2, 3)),
+    ("Conv", {"auto_pad": "SAME_UPPER", "kernel_shape": [3], "strides": [2]}, (6, 4, 3)),
+    ("ConvTranspose", {"strides": [2], "pads": [1, 0], "output_padding": [1]}, (4, 5, 3)),
+    ("ConvTranspose", {"output_shape": [17], "strides": [2]}, (4, 5, 3)),
+    ("MaxPool", {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}, None),
+    ("MaxPool", {"kernel_shape": [2], "dilations": [3]}, None), ("GlobalMaxPool", {}, None),
+    ("AveragePool", {"kernel_shape": [2], "ceil_mode": 1, "strides": [3]}, None), ("GlobalAveragePool", {}, None),
+    ("LpPool", {"kernel_shape": [2]}, None),
+])  # fmt: skip
+def test_lines_are_pictures_one_row_high(
+    op: str, attributes: dict[str, Any], weight: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    operands = [] if weight is None else [random(*weight, seed=4)]
+    (y,) = run(one(op, LINE.shape[1:], *operands, **attributes), tmp_path, LINE)
+    longer = {
+        key: [0, value[0], 0, value[1]] if key == "pads" else [int(key not in ("output_padding",)), *value]
+        for key, value in attributes.items()
+        if isinstance(value, list)
+    }
+    wide = [operand[:, :, None] for operand in operands]
+    file = one(op, (4, 1, 8), *wide, **{**attributes, **longer})
+    (expected,) = run(file, tmp_path, LINE[:, :, None])
+    assert np.array_equal(y, expected[:, :, 0])
+    if op == "MaxPool" and "pads" in attributes:
+        assert np.array_equal(y[..., 1], LINE[..., 1:4].max(-1))
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, -3.4e38, 1e6])
+def test_padding_with_numbers_that_others_vanish_beside(value: float, tmp_path: Path) -> None:
+    pads = np.array([0, 0, 1, 2, 0, 0, 3, 0])
+    (y,) = run(one("Pad", SHAPE, pads, np.float32(value)), tmp_path, X)
+    assert np.array_equal(y, framed(X, (1, 2, 3, 0), np.float32(value)))
+    file = one("Pad", SHAPE, pads, np.float32(value), outputs="p").add("MaxPool", "p", "y", kernel_shape=[2, 2])
+    file.outputs = {"y": None}
+    (y,) = run(file, tmp_path, X)
+    assert np.array_equal(y[:, :, 1, 2], np.maximum.reduce([X[:, :, a, b] for a in (0, 1) for b in (0, 1)]))
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
         (
-            one("Conv", (4, 9), random(6, 4, 3)),
-            "it works on 1-dimensional data, not on pictures; its weight is 6 × 4 × 3",
+            one("Conv", (4, 9, 8, 7), random(6, 4, 3, 3, 3)),
+            "it works on 3-dimensional data, not on pictures; its weight is 6 × 4 × 3 × 3 × 3",
         ),
-        (one("MaxPool", (4, 9), kernel_shape=[2]), "it works on 1-dimensional data"),
-        (one("MaxPool", SHAPE, kernel_shape=[2, 2], dilations=[2, 1]), "a pooling window with dilations (2, 1)"),
+        (one("MaxPool", (4, 9, 8, 7), kernel_shape=[2, 2, 2]), "it works on 3-dimensional data, not on pictures"),
+        (one("Conv", (4, 9), random(6, 4, 3, 3)), "its operand is N × 4 × 9, and its weight 6 × 4 × 3 × 3"),
+        (one("MaxPool", (4, 9), kernel_shape=[2, 2]), "its kernel_shape are not one number: (2, 2)"),
+        (one("MaxPool", SHAPE, kernel_shape=[2, 2], dilations=[9, 1]), "(dilated to 10 × 2) is larger than the padded"),
         (one("MaxPool", SHAPE), "its kernel_shape are not two numbers, of rows and columns: None"),
         (one("MaxPool", SHAPE, kernel_shape=[2, 2], outputs="y z"), "its result 'z'"),
         (one("Conv", SHAPE, random(6, 5, 3, 3)), "4 input channels, but the weight 6 × 5 × 3 × 3 expects 5"),
@@ -200,7 +300,7 @@ def test_whole_pictures(tmp_path: Path) -> None:
         (one("Conv", SHAPE, W, pads=[1, 1]), "2 pads for the four sides of a picture"),
         (one("Conv", SHAPE, W, auto_pad="SAME"), "auto_pad SAME"),
         (one("Conv", SHAPE, W, group=1.5), "its attribute 'group' is of another kind than it should be"),
-        (one("LpPool", SHAPE, kernel_shape=[2, 2], p=3), "the norm of p = 3; 1 and 2 are"),
+        (one("LpPool", SHAPE, kernel_shape=[2, 2], p=0), "the norm of p = 0"),
     ],
 )
 def test_what_there_is_not(file: File, text: str, tmp_path: Path) -> None:

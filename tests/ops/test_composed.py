@@ -222,3 +222,45 @@ def test_statistics_of_batch_norm_are_the_batchs() -> None:
     found = Reference(Graph(inputs, {"mean": mean, "var": var}), 1, np.float64).run(x0=x, x1=np.ones(5), x2=np.zeros(5))
     assert relative_error(found["mean"], x.mean((0, 2, 3))) < 1e-14
     assert relative_error(found["var"], x.var((0, 2, 3))) < 1e-14
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_output_padding_up_to_the_dilation_is_pytorchs(case: int) -> None:
+    rng = generator("output padding", str(case))
+    kernel, stride, dilation, size = small(rng, 1, 4), small(rng, 1, 2), small(rng, 2, 4), small(rng, 2, 6)
+    most = [((s - 1) * t + (m - 1) * d) // 2 for s, t, m, d in zip(size, stride, kernel, dilation, strict=True)]
+    padding = tuple(int(rng.integers(0, min(3, high) + 1)) for high in most)
+    extra = tuple(int(rng.integers(0, max(step, gap))) for step, gap in zip(stride, dilation, strict=True))
+    move: dict[str, Any] = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation}
+    compare(
+        lambda x, w, b: ops.conv_transpose2d(x, w, b, **move),
+        lambda x, w, b: F.conv_transpose2d(x, w, b, **move),
+        [np.asarray(rng.standard_normal(shape)) for shape in ((2, 3, *size), (3, 2, *kernel), (2,))],
+        str(case),
+    )
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_pools_with_holes_are_pytorchs(case: int) -> None:
+    """Also which of equal numbers the gradient goes to: every other case is full of them."""
+    rng = generator("holes", str(case))
+    window, stride, dilation = small(rng, 1, 4), small(rng, 1, 3), small(rng, 1, 3)
+    padding = int(rng.integers(0, window[0] // 2 + 1)), int(rng.integers(0, window[1] // 2 + 1))
+    ceil_mode = bool(rng.random() < 0.5)
+    size = [  # no hole is larger than the picture: PyTorch's gradient of a window without numbers is a crash
+        max(d, (k - 1) * d + 1 - 2 * p) + int(rng.integers(0, 9))
+        for k, d, p in zip(window, dilation, padding, strict=True)
+    ]
+    x = np.asarray(rng.standard_normal((*small(rng, 1, 3), *size)))
+    compare(
+        lambda x: ops.max_pool2d(x, window, stride, padding, ceil_mode, dilation),
+        lambda x: F.max_pool2d(x, window, stride, padding, dilation, ceil_mode),
+        [np.round(x) if case % 2 else x],
+        str(case),
+    )
+    compare(
+        lambda x: ops.divide(ops.sum_pool2d(x, window, stride, padding, ceil_mode), 3.0),
+        lambda x: F.avg_pool2d(x, window, stride, padding, ceil_mode, divisor_override=3),
+        [np.pad(x, ((0, 0), (0, 0), (0, 4), (0, 4)))],
+        str(case),
+    )

@@ -69,6 +69,14 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
         "conv_transpose2d: output_padding 2 × 2 must be smaller than the stride 2 × 2",
     ),
     (
+        lambda: ops.conv_transpose2d(PICTURE, tensor(3, 1, 2, 2), dilation=(3, 2), output_padding=2),
+        "conv_transpose2d: output_padding 2 × 2 must be smaller than the stride 1 × 1 or the dilation 3 × 2",
+    ),
+    (
+        lambda: ops.max_pool2d(PICTURE, 2, padding=3, dilation=2),
+        "max_pool2d: padding ((3, 3), (3, 3)) must be smaller than the window 3 × 3",
+    ),
+    (
         lambda: ops.max_pool2d(PICTURE, 2, padding=2),
         "max_pool2d: padding ((2, 2), (2, 2)) must be smaller than the window 2 × 2",
     ),

@@ -55,7 +55,10 @@ def test_a_plan_survives_json() -> None:
             {"epochs": 1, "rise": 1.5},
             "the share of the steps in which the learning rate rises must be a number from 0 to 1, not 1.5",
         ),
-        ({"epochs": 1, "schedule": "steep"}, "the schedule must be one of one_cycle, cosine, step, constant, not 'steep'"),
+        (
+            {"epochs": 1, "schedule": "steep"},
+            "the schedule must be one of one_cycle, cosine, step, constant, not 'steep'",
+        ),
         ({"epochs": 1, "augment": "wild"}, "the augmentation must be one of none, light, strong, not 'wild'"),
         (
             {"epochs": 1, "features": True},

@@ -73,6 +73,11 @@ def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float6
     return total
 
 
+def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """1 / (1 + e^-logits), each for itself, in float64."""
+    return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64))))
+
+
 def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:
     """Temperature and threshold, from the `logits` N × classes of pictures and their `labels` N (column numbers)."""
     if not len(labels):

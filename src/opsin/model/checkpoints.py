@@ -13,13 +13,17 @@ from io import BytesIO
 from typing import IO, Any
 from zipfile import ZipFile
 
+import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from opsin.errors import ModelError
 from opsin.model.archives import careful, check_uncompressed
-from opsin.model.pickles import ADVICE, Storage, Strided, unpickle
+from opsin.model.described import Quantised, Storage, Strided, Unread
+from opsin.model.harmless import array_of
+from opsin.model.pickles import ADVICE, unpickle
 from opsin.model.tensors import DAMAGED, Stored, quoted, read_numbers, size_of
+from opsin.model.unwrap import chosen
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How the older format begins: the pickle of 0x1950a86a20f9469cfc6c."""
@@ -28,45 +32,48 @@ PROTOCOL = 1001
 MOST_PICKLE = 32 * 2**20
 """Bytes of the description of the tensors."""
 
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params")
-"""Names under which people keep weights among other things."""
-
-PREFIXES = ("module.", "_orig_mod.")
-"""What PyTorch's DataParallel and torch.compile put before every name."""
+ENDINGS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".npz", ".onnx", ".opsin")
+"""What files of weights are called."""
 
 Reader = Callable[[Storage], NDArray[Any]]
 
 
-def archive_tensors(archive: ZipFile, size: int) -> dict[str, Stored]:
-    """The tensors by name in an archive of `size` bytes."""
+def archive_tensors(archive: ZipFile, size: int, part: str | None = None) -> tuple[dict[str, Stored], list[str]]:
+    """The tensors by name in an archive of `size` bytes, or in a `part` of it; in words, which of several these are."""
     entries = {info.filename: info for info in archive.infolist()}
     descriptions = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(descriptions) != 1:
-        raise ModelError("it is a ZIP archive, but neither PyTorch's nor NumPy's; give a .pth or .npz file")
+        inside = next((quoted(name) for name in entries if name.lower().endswith(ENDINGS)), None)
+        advice = f"it holds {inside}: unpack it, and give that file" if inside else "give a .pth or .npz file"
+        raise ModelError(f"it is a ZIP archive, but neither PyTorch's nor NumPy's; {advice}")
     root = descriptions[0].removesuffix("data.pkl")
     if f"{root}constants.pkl" in entries:
         raise ModelError(f"it is a TorchScript program, not weights alone; {ADVICE}")
     check_uncompressed(archive, size)
 
+    big_endian = False
+
     def read(name: str, dtype: str, count: int) -> NDArray[Any]:
         with careful(), archive.open(root + name) as entry:
-            return read_numbers(entry, dtype, count)
+            return read_numbers(entry, dtype, count, big_endian)
 
     def content(name: str) -> bytes:
         return read(name, "uint8", min(entries[root + name].file_size, MOST_PICKLE)).tobytes()
 
-    if f"{root}byteorder" in entries and content("byteorder") != b"little":
-        raise ModelError(f"its numbers are big-endian; on a common computer, {ADVICE}")
+    if f"{root}byteorder" in entries and (order := content("byteorder")) != b"little":
+        big_endian = order == b"big"
+        if not big_endian:
+            raise ModelError(DAMAGED)
     tree, storages = unpickle(BytesIO(content("data.pkl")))
     for storage in storages.values():
         entry = entries.get(f"{root}data/{storage.key}")
         if entry is None or entry.file_size != storage.count * size_of(storage.dtype):
             raise ModelError(f"its storage {quoted(storage.key)} is missing or of another size; copy the file again")
-    return _tensors(tree, lambda storage: read(f"data/{storage.key}", storage.dtype, storage.count))
+    return _tensors(tree, lambda storage: read(f"data/{storage.key}", storage.dtype, storage.count), part)
 
 
-def legacy_tensors(file: IO[bytes], size: int) -> dict[str, Stored]:
-    """The tensors by name in a file of `size` bytes in the older format."""
+def legacy_tensors(file: IO[bytes], size: int, part: str | None = None) -> tuple[dict[str, Stored], list[str]]:
+    """As `archive_tensors`, from a file of `size` bytes in the older format."""
     file.seek(0)
     head = BytesIO(file.read(MOST_PICKLE))
     (_, _), (protocol, _), (computer, _) = unpickle(head), unpickle(head), unpickle(head)
@@ -93,35 +100,47 @@ def legacy_tensors(file: IO[bytes], size: int) -> dict[str, Stored]:
         file.seek(places[storage.key])
         return read_numbers(file, storage.dtype, storage.count)
 
-    return _tensors(tree, read)
+    return _tensors(tree, read, part)
 
 
-def _tensors(tree: Any, read: Reader) -> dict[str, Stored]:
-    """The weights of a checkpoint, by name; each storage is read once, when it is first needed."""
-    found = _find(tree)
+def _tensors(tree: Any, read: Reader, part: str | None) -> tuple[dict[str, Stored], list[str]]:
+    """The weights of a checkpoint, by name, and which; each storage is read once, when it is first needed."""
+    found, words = chosen(tree, _is_tensor, part) if type(tree) is dict else ({}, [])
     if not found:
         names = ", ".join(quoted(str(name), 40) for name in list(tree)[:5]) if type(tree) is dict else ""
         holds = f"it holds {names or 'something else'}"
-        raise ModelError(f"it is a checkpoint of PyTorch's without tensors by name ({holds}); {ADVICE}")
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in found)), None):
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+        where = f"without tensors under {quoted(part)}" if part is not None else "of PyTorch's without tensors by name"
+        raise ModelError(f"it is a checkpoint {where} ({holds}); {ADVICE}")
     once = cache(read)
-    return {name: _stored(tensor, once) for name, tensor in found.items()}
+    return {name: _stored(name, tensor, once) for name, tensor in found.items()}, words
 
 
-def _find(tree: Any, depth: int = 3) -> dict[str, Strided]:
-    """The dictionary of tensors in a checkpoint: itself, or below one of the names that are usual for it."""
-    if type(tree) is not dict or not depth:
-        return {}
-    for wrapper in WRAPPERS:
-        if found := _find(tree.get(wrapper), depth - 1):
-            return found
-    return {name: value for name, value in tree.items() if type(name) is str and type(value) is Strided}
+def _is_tensor(value: Any) -> bool:
+    return type(value) in (Strided, Quantised, Unread) or array_of(value) is not None
 
 
-def _stored(tensor: Strided, read: Reader) -> Stored:
-    def view() -> NDArray[Any]:
-        numbers = read(tensor.storage)[tensor.offset :]
-        return as_strided(numbers, tensor.shape, [stride * numbers.itemsize for stride in tensor.strides])
+def _stored(name: str, tensor: Any, read: Reader) -> Stored:
+    if type(tensor) is Unread:
+        raise ModelError(f"its tensor {quoted(name)} is {tensor.what}, which Opsin does not read; {tensor.advice}")
+    if type(tensor) is Quantised:
+        return Stored(tensor.whole.shape, "float32", lambda: _dequantised(tensor, read))
+    if type(tensor) is not Strided:
+        return Stored.of(np.asarray(array_of(tensor)))
+    return Stored(tensor.shape, tensor.storage.dtype, lambda: _view(tensor, read))
 
-    return Stored(tensor.shape, tensor.storage.dtype, view)
+
+def _view(tensor: Strided, read: Reader) -> NDArray[Any]:
+    numbers = read(tensor.storage)[tensor.offset :]
+    return as_strided(numbers, tensor.shape, [stride * numbers.itemsize for stride in tensor.strides])
+
+
+def _dequantised(tensor: Quantised, read: Reader) -> NDArray[np.float32]:
+    """In float32, as PyTorch's `dequantize`."""
+    scale, zero = (
+        _view(fact, read) if isinstance(fact, Strided) else np.array(fact) for fact in (tensor.scale, tensor.zero)
+    )
+    shape = [-1 if axis == tensor.axis else 1 for axis in range(len(tensor.whole.shape))]
+    if scale.ndim:
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    whole = _view(tensor.whole, read) - zero
+    return np.asarray(whole.astype(np.float32) * scale.astype(np.float32), np.float32)

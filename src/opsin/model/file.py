@@ -23,6 +23,7 @@ from safetensors.numpy import save
 
 from opsin import __version__
 from opsin.errors import ModelError
+from opsin.kinds import HEAD, identify
 
 FORMAT = 1
 """Raised by every change that an older Opsin would misread."""
@@ -69,8 +70,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Description and tensors of a model file, with the checksum found right; `ModelError` otherwise."""
     try:
         if not is_model(path) and path.stat().st_size:
-            path.open("rb").close()
-            raise ModelError(f"{path} is not an Opsin model file; give one that `opsin train` wrote")
+            raise ModelError(f"{path} is {_other(path)}")
         with safe_open(path, framework="numpy") as file:
             text = file.metadata()[KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -95,6 +95,17 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"{path} was changed after it was written (its checksum is wrong); copy it again or train it anew"
         )
     return description, tensors
+
+
+def _other(path: Path) -> str:
+    """What a file is that is no model file, and what to do."""
+    with path.open("rb") as file:
+        kind = identify(file.read(HEAD))
+    if kind and kind.absent:
+        return f"{kind.what}; {kind.advice}"
+    if kind and kind.advice:
+        return f"not an Opsin model file but {kind.what}; {kind.advice}"
+    return "not an Opsin model file; give one that `opsin train` wrote"
 
 
 def _dumps(description: Mapping[str, Any]) -> str:

@@ -33,8 +33,11 @@ def import_onnx(
 
     The file says neither how pictures were prepared nor what its classes are called. A network that tells 1,000 classes
     of RGB pictures apart is taken for one of ImageNet's, with the preparation that is usual there; every other one
-    is given values from 0 to 1, and its classes are numbered from 0. Where that is wrong, give `preprocessing` and
-    `labels`. `input_shape` (channels, rows, columns) is needed where the file leaves sizes free.
+    is given values from 0 to 1, or from 0 to 255 where the file takes bytes (uint8), and its classes are numbered from
+    0. Where that is wrong, give `preprocessing` and `labels`. A network with one output, a sigmoid or what goes into
+    one, tells two classes apart: '0', and '1', to which it gives the probability. One with several sigmoids gives each
+    label a probability of its own (`Model.independent`). `input_shape` (channels, rows, columns) is needed where the
+    file leaves sizes free.
     """
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
     network = onnx.read(path, shape, classifier=True)
@@ -44,20 +47,22 @@ def import_onnx(
     if preprocessing and preprocessing.shape != shape:
         raise UsageError(f"{path} takes pictures of {show(shape)}, the preprocessing makes {show(preprocessing.shape)}")
     imagenet = (shape[0], count) == (3, len(imagenet_labels()))
-    names = tuple(labels or (imagenet_labels() if imagenet else map(str, range(count))))
+    names = tuple(labels or network.labels or (imagenet_labels() if imagenet else map(str, range(count))))
     if len(names) != count:
         raise UsageError(f"{path} tells {count} classes apart, but {len(names)} labels were given")
+    prepared = preprocessing or _preparation(shape, imagenet, network.byte_input)
     return Model(
-        Path(path).stem, network.graph, dict(network.state), preprocessing or _preparation(shape, imagenet), names,
+        Path(path).stem, network.graph, dict(network.state), prepared, names,
         network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
-        engine=engine, threads=threads,
+        engine=engine, threads=threads, independent=network.independent,
     )  # fmt: skip
 
 
-def _preparation(shape: tuple[int, int, int], imagenet: bool) -> Preprocessing:
-    """What is usual for ImageNet's networks, or the pixels' values as they are, from 0 to 1."""
-    if not imagenet:
-        return Preprocessing(*shape, (0.0,) * shape[0], (1.0,) * shape[0])
+def _preparation(shape: tuple[int, int, int], imagenet: bool, whole: bool) -> Preprocessing:
+    """What is usual for ImageNet's networks, or the pixels' values as they are: from 0 to 1, or `whole` numbers."""
     usual = Preparation()
-    crop = Crop(round(max(shape[1:]) / MIDDLE), usual.interpolation)
-    return Preprocessing(*shape, usual.mean, usual.std, crop=crop)
+    crop = Crop(round(max(shape[1:]) / MIDDLE), usual.interpolation) if imagenet else None
+    if imagenet and not whole:
+        return Preprocessing(*shape, usual.mean, usual.std, crop=crop)
+    scale = 1 / 255 if whole else 1.0
+    return Preprocessing(*shape, (0.0,) * shape[0], (scale,) * shape[0], crop=crop)

@@ -16,14 +16,15 @@ from opsin.data import Pictures, Preprocessing, counter
 from opsin.data.pixels import Pixels
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
-from opsin.errors import DataError, ModelError, OpsinError
+from opsin.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.graph import BATCH, FLOAT, Graph, show
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
-from opsin.model.calibration import Calibration, calibrate, softmax
+from opsin.model.calibration import Calibration, calibrate, sigmoid, softmax
 from opsin.model.results import Evaluation, Prediction
-from opsin.model.states import fit, idle_layers, opened, rename
+from opsin.model.states import fit, idle_layers, matched, opened
 from opsin.model.tensors import Stored
+from opsin.model.unwrap import say
 from opsin.ops import OPS
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
@@ -34,6 +35,9 @@ BATCH_ELEMENTS = 2**21
 """A batch holds at most this many input values, so that large pictures need little memory."""
 
 GOLDENS = 4
+INDEPENDENT = "independent_labels"
+"""Where a model file keeps the labels that may come together; an Opsin that knows none such finds no labels."""
+
 TOLERANCE = 1e-3
 """Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
 
@@ -46,6 +50,7 @@ class Model:
 
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
+    The labels of an `independent` model may come together: each has a probability of its own, by a sigmoid.
     A `mirrored` model looks at a picture and at its mirror image, and answers with the mean of both logits.
     """
 
@@ -62,28 +67,34 @@ class Model:
     threads: int | None = None
     calibration: Calibration | None = None
     mirrored: bool = False
+    independent: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Takes over parameters and running statistics, by name, from a file (see `read_state`) or a mapping.
 
-        Names and shapes have to be the network's, all of them; what only training needs may be there, too. Otherwise
-        `ModelError` says what is missing, unexpected or of another shape, and the model stays as it is.
+        Names and shapes have to be the network's, all of them; what only training needs may be there, too, and what
+        stands before all names, such as "model.", is left out, with a line in the log "opsin". Otherwise `ModelError`
+        says what is missing, unexpected or of another shape, and the model stays as it is.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(values)) as tensors:
-                self.state = self._fitting(tensors)
+            with opened(Path(values)) as found:
+                self.state = self._fitting(found.tensors, str(values), found.words)
         else:
             self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
         self.goldens = self.calibration = None
         for program in self._programs.values():
             program.load_state(self.state)
 
-    def _fitting(self, tensors: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
+    def _fitting(
+        self, tensors: Mapping[str, Stored], source: str = "the weights", said: Sequence[str] = ()
+    ) -> dict[str, NDArray[Any]]:
         """The values of the network's variables, also from the names that they have in its published files."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # the zoo is loaded here, where it is needed
-        found = rename(tensors, self.graph.variables, published.renames if published else ())
-        return fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
+        found, words = matched(tensors, self.graph.variables, published.renames if published else ())
+        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
+        say(source, [*said, *words])
+        return state
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
@@ -121,14 +132,24 @@ class Model:
         ]
         if not pixels:
             return []
-        return [Prediction.of(row, self.labels, self.calibration) for row in self.logits(np.stack(pixels))]
+        logits = self.logits(np.stack(pixels))
+        return [Prediction.of(row, self.labels, self.calibration, self.independent) for row in logits]
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
-        """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is."""
+        """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is.
+
+        They add up to 1, unless the model is `independent`.
+        """
+        if self.independent:
+            return sigmoid(self.logits(pixels))
         return softmax(self.logits(pixels), self.calibration.temperature if self.calibration else 1.0)
 
     def calibrate(self, pictures: Pictures) -> Calibration:
         """Fits temperature and threshold to labelled pictures that the network did not learn from, and keeps them."""
+        if self.independent:
+            raise UsageError(
+                f"{self.name} gives each label a probability of its own; only distributions are calibrated"
+            )
         self.calibration = calibrate(self.logits(pictures.pixels), self.numbers(pictures))
         return self.calibration
 
@@ -180,7 +201,7 @@ class Model:
             "layers": self.layers,
             "graph": to_data(self.graph),
             "preprocessing": self.preprocessing.to_data(),
-            "labels": list(self.labels),
+            INDEPENDENT if self.independent else "labels": list(self.labels),
             "training": self.record,
             "mirrored": self.mirrored,
         }
@@ -196,7 +217,8 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     try:
         graph = from_data(description["graph"], OPS.get)
         preprocessing = Preprocessing.from_data(description["preprocessing"])
-        labels = tuple(str(label) for label in description["labels"])
+        independent = INDEPENDENT in description
+        labels = tuple(str(label) for label in description[INDEPENDENT if independent else "labels"])
         network, record = str(description["network"]), dict(description["training"])
         calibration = Calibration.from_data(description["calibration"]) if "calibration" in description else None
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
@@ -211,7 +233,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
     return Model(
         network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
-        calibration, mirrored,
+        calibration, mirrored, independent,
     )  # fmt: skip
 
 

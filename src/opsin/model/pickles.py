@@ -1,9 +1,10 @@
 """A pickle read as data: PyTorch's checkpoints describe their tensors in one.
 
 A pickle is a program for a small stack machine, and the usual machine lets it import and call anything. This one knows
-containers, numbers, strings, and the few names below that PyTorch writes for tensors. Whatever else a pickle names or
-does is refused with its name. Nothing is ever imported or called for a pickle; tensors come out as descriptions
-(`Strided`) whose numbers lie elsewhere in the file. Work and memory are bounded, whatever the pickle says.
+containers, numbers, strings, the few names below that PyTorch writes for tensors, and those in `harmless.py`, of which
+only a description is kept. Whatever else a pickle names or does is refused with its name. Nothing is ever imported or
+called for a pickle; tensors come out as descriptions (`Strided`) whose numbers lie elsewhere in the file. Work and
+memory are bounded, whatever the pickle says.
 
 The instructions are those of Python's `pickletools`, which also tells them apart.
 """
@@ -18,7 +19,9 @@ from pickletools import genops
 from typing import Any, TypeVar
 
 from opsin.errors import ModelError
-from opsin.model.tensors import DAMAGED, quoted
+from opsin.model.described import STORAGES, Quantised, Storage, Strided, Unread
+from opsin.model.harmless import DTYPES, NAMES, Opaque
+from opsin.model.tensors import DAMAGED, quoted, size_of
 
 MOST_STEPS = 2**20
 """Steps of a pickle; a tensor takes about 40."""
@@ -26,20 +29,6 @@ MOST_STEPS = 2**20
 MOST_DIMENSIONS = 32
 LARGE = 2**48
 """More than any size or key that a checkpoint has."""
-
-STORAGES = {
-    "torch.DoubleStorage": "float64",
-    "torch.FloatStorage": "float32",
-    "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.LongStorage": "int64",
-    "torch.IntStorage": "int32",
-    "torch.ShortStorage": "int16",
-    "torch.CharStorage": "int8",
-    "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool",
-}
-"""PyTorch's kinds of storage, and what they hold."""
 
 ADVICE = "save the weights alone, in PyTorch: torch.save(model.state_dict(), FILE)"
 
@@ -51,25 +40,6 @@ class Name:
     """Something that the pickle calls by its name; never the thing itself."""
 
     text: str
-
-
-@dataclass(frozen=True)
-class Storage:
-    """`count` numbers in a row, found under `key`."""
-
-    key: str
-    dtype: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Strided:
-    """A tensor: elements of `storage` from `offset` on, `strides` (in elements) apart. All lie inside the storage."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
 
 
 def unpickle(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
@@ -102,10 +72,8 @@ class _Machine:
             elif code.name in _ACTIONS:
                 _ACTIONS[code.name](self, argument)
             else:
-                what = f"{code.name} {quoted(str(argument).replace(' ', '.'))}" if code.name == "INST" else code.name
-                raise ModelError(
-                    f"its pickle makes objects by running code (instruction {what}); nothing of it was run; {ADVICE}"
-                )
+                name = str(argument).replace(" ", ".")
+                raise _runs_code(f"{code.name} {quoted(name)}" if code.name == "INST" else code.name)
         return self.stack.pop()
 
     def spend(self, steps: int) -> None:
@@ -130,10 +98,16 @@ class _Machine:
         self.push(tuple(reversed(items)))
 
     def extend(self, items: list[Any]) -> None:
-        _checked(self.stack[-1], list).extend(items)
+        if type(self.stack[-1]) is not Opaque:
+            _checked(self.stack[-1], list).extend(items)
 
     def set_items(self, items: list[Any]) -> None:
-        _fill(_checked(self.stack[-1], dict), zip(items[::2], items[1::2], strict=True))
+        target: dict[Any, Any] = {} if type(self.stack[-1]) is Opaque else _checked(self.stack[-1], dict)
+        _fill(target, zip(items[::2], items[1::2], strict=True))
+
+    def add_items(self, items: list[Any]) -> None:
+        """A set's elements are not needed."""
+        _checked(self.stack[-1], Opaque)
 
     def push_dict(self, items: list[Any]) -> None:
         self.push({})
@@ -144,19 +118,33 @@ class _Machine:
 
     def refer(self, module: str, name: str) -> None:
         text = f"{_checked(module, str)}.{_checked(name, str)}"
-        if text not in _CALLS and text not in STORAGES:
+        if text not in _CALLS and text not in STORAGES and text not in NAMES:
             raise ModelError(f"its pickle asks for {quoted(text)}, which is no tensor; nothing of it was run; {ADVICE}")
         self.push(Name(text))
 
     def reduce(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
-        call = _CALLS[_checked(name, Name).text]
-        self.push(call(self, *_checked(arguments, tuple)))
+        self.push(self.call(name, arguments))
+
+    def call(self, name: Any, arguments: Any) -> Any:
+        """What is made in the place of what the pickle would have called."""
+        text, given = _checked(name, Name).text, _checked(arguments, tuple)
+        return Opaque(text, given) if text in NAMES and text not in _CALLS else _CALLS[text](self, *given)
+
+    def new(self) -> None:
+        arguments, name = self.stack.pop(), self.stack.pop()
+        if type(name) is not Name or name.text not in NAMES:
+            raise _runs_code("NEWOBJ")
+        self.push(self.call(name, arguments))
 
     def build(self) -> None:
-        """Attributes of a dictionary, such as the versions of PyTorch's modules, are not needed."""
-        _checked(self.stack.pop(), dict)
-        _checked(self.stack[-1], dict)
+        """Attributes, such as the versions of PyTorch's modules that a dictionary has, are not needed."""
+        state, target = self.stack.pop(), self.stack[-1]
+        if type(target) is Opaque:
+            target.state = state
+        elif type(target) not in (Strided, Quantised, Unread):
+            _checked(state, dict)
+            _checked(target, dict)
 
     def persistent(self) -> None:
         kind, storage, key, _, count, *view = _checked(self.stack.pop(), tuple)
@@ -166,6 +154,12 @@ class _Machine:
         if self.storages.setdefault(found.key, found) != found:
             raise ValueError
         self.push(found)
+
+
+def _runs_code(instruction: str) -> ModelError:
+    return ModelError(
+        f"its pickle makes objects by running code (instruction {instruction}); nothing of it was run; {ADVICE}"
+    )
 
 
 def _checked(value: Any, kind: type[T]) -> T:
@@ -183,11 +177,26 @@ def _natural(value: Any) -> int:
 
 
 def _fill(target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
-    """Keys are plain: hashing deep ones would exhaust the stack of the process, and large numbers can all collide."""
     for key, value in pairs:
-        if key is not None and type(key) not in (str, bool) and abs(_checked(key, int)) >= LARGE:
-            raise ValueError
-        target[key] = value
+        target[_key(key)] = value
+
+
+def _key(key: Any) -> Any:
+    """The key itself if it is plain, otherwise something that equals no other.
+
+    Hashing deep keys would exhaust the stack of the process, and large numbers can all collide.
+    """
+    if key is None or type(key) in (str, bool):
+        return key
+    if type(key) is int and abs(key) < LARGE:
+        return key
+    parts = key if type(key) is tuple else (key,)
+    if any(part is not None and type(part) not in _SCALARS for part in parts):
+        raise TypeError
+    return Opaque("key", (key,))
+
+
+_SCALARS = (str, bool, int, float, bytes, Name, Opaque, Strided)
 
 
 def _dictionary(machine: _Machine, items: Any = ()) -> dict[Any, Any]:
@@ -213,27 +222,92 @@ def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: A
     return tensor
 
 
-def _parameter(_: _Machine, data: Any, *__: Any) -> Strided:
-    return _checked(data, Strided)
+def _retyped(
+    machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, _: Any, __: Any, dtype: Any, *more: Any
+) -> Strided | Unread:
+    """A tensor of a newer type, whose storage is bytes."""
+    name = _checked(dtype, Name).text
+    if name not in DTYPES:
+        return Unread(f"of the type {name}", "save tensor.float() instead")
+    raw, kind = _checked(storage, Storage), DTYPES[name]
+    typed = Storage(raw.key, kind, raw.count * size_of(raw.dtype) // size_of(kind))
+    return _plain(machine, typed, offset, shape, strides, None, None, *more)
 
 
-def _size(_: _Machine, shape: Any) -> tuple[Any, ...]:
-    return _checked(shape, tuple)
+def _plain(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Strided | Unread:
+    """As `_tensor`; views that negate or conjugate are not read."""
+    if len(rest) > 2 and type(rest[2]) is dict and any(rest[2].values()):
+        return Unread("a view with another sign", "save tensor.resolve_conj().resolve_neg() instead")
+    return _tensor(machine, storage, offset, shape, strides)
+
+
+def _quantised(
+    machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, quantiser: Any, *_: Any
+) -> Quantised | Unread:
+    scheme, *facts = _checked(quantiser, tuple)
+    whole = _tensor(machine, storage, offset, shape, strides)
+    match _checked(scheme, Name).text, facts:
+        case "torch.per_tensor_affine", [int() | float() as scale, int() as zero]:
+            return Quantised(whole, float(scale), zero)
+        case "torch.per_channel_affine", [Strided() as scales, Strided() as zeros, int() as axis]:
+            if 0 <= axis < len(whole.shape) and scales.shape == zeros.shape == (whole.shape[axis],):
+                return Quantised(whole, scales, zeros, axis)
+    return Unread("quantised in a way that Opsin does not read", "save tensor.dequantize() instead")
+
+
+def _parameter(_: _Machine, data: Any, *__: Any) -> Any:
+    if type(data) not in (Strided, Quantised, Unread):
+        return Unread("a parameter without numbers", ADVICE)
+    return data
+
+
+def _moved(_: _Machine, data: Any, *__: Any) -> Any:
+    """A tensor of another device, kept as one of NumPy's arrays or as a plain tensor."""
+    return data
+
+
+def _of_type(machine: _Machine, function: Any, _: Any, arguments: Any, *__: Any) -> Any:
+    """A tensor with attributes, or of a subclass."""
+    return machine.call(function, arguments)
+
+
+def _size(_: _Machine, shape: Any = ()) -> tuple[Any, ...]:
+    return tuple(shape) if type(shape) is list else _checked(shape, tuple)
+
+
+def _default_dictionary(machine: _Machine, _: Any = None, items: Any = ()) -> dict[Any, Any]:
+    return _dictionary(machine, items)
+
+
+def _unread(what: str, advice: str) -> Callable[..., Unread]:
+    return lambda *_: Unread(what, advice)
 
 
 _CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _dictionary,
     "collections.Counter": _dictionary,
+    "collections.defaultdict": _default_dictionary,
     "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v2": _plain,
+    "torch._utils._rebuild_tensor_v3": _retyped,
+    "torch._utils._rebuild_qtensor": _quantised,
     "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch.nn.parameter.Parameter": _parameter,
+    "torch._utils._rebuild_device_tensor_from_numpy": _moved,
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _moved,
+    "torch._utils._rebuild_sparse_tensor": _unread("sparse", "save tensor.to_dense() instead"),
+    "torch._utils._rebuild_nested_tensor": _unread("nested", "save its parts as tensors of their own"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unread("without numbers (on the device 'meta')", ADVICE),
+    "torch._utils._rebuild_wrapper_subclass": _unread("wrapped in another one", ADVICE),
+    "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch.Size": _size,
 }
 """What a pickle may call, and what is done instead."""
 
 _PUSHES = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE "
-    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8".split()
+    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8".split()
 )
 
 _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
@@ -256,6 +330,9 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "LIST": lambda m, _: m.push(m.items()),
     "APPEND": lambda m, _: m.extend([m.stack.pop()]),
     "APPENDS": lambda m, _: m.extend(m.items()),
+    "EMPTY_SET": lambda m, _: m.push(Opaque("builtins.set")),
+    "ADDITEMS": lambda m, _: m.add_items(m.items()),
+    "FROZENSET": lambda m, _: m.push(Opaque("builtins.frozenset", tuple(m.items()))),
     "EMPTY_DICT": lambda m, _: m.push({}),
     "DICT": lambda m, _: m.push_dict(m.items()),
     "SETITEM": lambda m, _: m.set_items([m.stack.pop(), m.stack.pop()][::-1]),
@@ -270,6 +347,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "GLOBAL": lambda m, names: m.refer(*names.split(" ", 1)),
     "STACK_GLOBAL": lambda m, _: m.refer(*[m.stack.pop(), m.stack.pop()][::-1]),
     "REDUCE": lambda m, _: m.reduce(),
+    "NEWOBJ": lambda m, _: m.new(),
     "BUILD": lambda m, _: m.build(),
     "BINPERSID": lambda m, _: m.persistent(),
 }

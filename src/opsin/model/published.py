@@ -21,7 +21,7 @@ from opsin.errors import ModelError, UsageError
 from opsin.graph import Graph, Tensor
 from opsin.model.download import Progress, has_hash, weights_file
 from opsin.model.model import Engine, Model
-from opsin.model.states import NAMES, fit, idle_layers, opened, rename
+from opsin.model.states import NAMES, fit, idle_layers, matched, opened
 from opsin.model.tensors import Stored
 from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
@@ -70,8 +70,8 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
     if network.pretrained is None:
         return state
     weights = find_weights(network.pretrained)
-    with opened(_path(network.pretrained, weights, None)) as tensors:
-        found = rename(tensors, graph.variables, weights.renames)
+    with opened(_path(network.pretrained, weights, None)) as file:
+        found, _ = matched(file.tensors, graph.variables, weights.renames)
         needed = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
         heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)

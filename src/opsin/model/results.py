@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.model.calibration import Calibration, softmax
+from opsin.model.calibration import Calibration, sigmoid, softmax
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The likeliest label of a picture, its probability (0 to 1), and all labels, likeliest first.
 
+    Of an `independent` model each label's probability is its own, and they need not add up to 1.
     `known` is whether the model is sure enough for an answer that can be relied on, where it is calibrated for that.
     """
 
@@ -21,17 +22,26 @@ class Prediction:
     probability: float
     ranked: tuple[tuple[str, float], ...]
     known: bool = True
+    independent: bool = False
 
     @classmethod
     def of(
-        cls, logits: NDArray[np.float32], labels: tuple[str, ...], calibration: Calibration | None = None
+        cls,
+        logits: NDArray[np.float32],
+        labels: tuple[str, ...],
+        calibration: Calibration | None = None,
+        independent: bool = False,
     ) -> Prediction:
-        """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold."""
-        probabilities = softmax(logits, calibration.temperature if calibration else 1.0)
+        """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold.
+
+        Sigmoids, if the labels are `independent`.
+        """
+        temperature = calibration.temperature if calibration else 1.0
+        probabilities = sigmoid(logits) if independent else softmax(logits, temperature)
         order = np.argsort(-probabilities, kind="stable")
         ranked = tuple((labels[i], float(probabilities[i])) for i in order)
         threshold = calibration.threshold if calibration else None
-        return cls(*ranked[0], ranked, threshold is None or ranked[0][1] >= threshold)
+        return cls(*ranked[0], ranked, threshold is None or ranked[0][1] >= threshold, independent)
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.1%})"

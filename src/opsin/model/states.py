@@ -6,8 +6,9 @@ import json
 import math
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from opsin.errors import ModelError
 from opsin.graph import FLOAT, Graph, Tensor, show
+from opsin.kinds import EMPTY, HEAD, identify
 from opsin.model.archives import numpy_arrays, open_archive
 from opsin.model.checkpoints import LEGACY, archive_tensors, legacy_tensors
 from opsin.model.file import is_model
 from opsin.model.tensors import DAMAGED, Stored, quoted, read_numbers, size_of
+from opsin.model.unwrap import matching, say, without_prefixes
 
 SAFETENSORS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
@@ -36,30 +39,42 @@ GOLDENS = ("golden.pictures", "golden.logits")
 SHOWN = 3
 """So many tensors are named where several do not fit."""
 
-NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?num_batches_tracked")
+NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?(num_batches_tracked|n_averaged)")
 """What goes with training, and is no part of a network that is used."""
 
 Renames = Sequence[tuple[str, str]]
 """Regular expressions and what replaces them, one after the other."""
 
 
-def read_state(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_state(path: str | os.PathLike[str], part: str | None = None) -> dict[str, NDArray[Any]]:
     """The weights in a file, by name: PyTorch's checkpoints, safetensors, NPZ, or a model of Opsin's.
 
     Nothing in the file is run: a checkpoint that holds more than tensors and plain data raises `ModelError`, which
-    names what it wanted. {"state_dict": …} and the like are looked into; "module." before every name goes. bfloat16
-    becomes float32. Tensors that share their numbers in the file share them here.
+    names what it wanted. {"state_dict": …} and the like are looked into, averaged weights first, and "module.",
+    "model." and the like before every name go; a line of the log "opsin" says so. `part`, such as "state_dict", asks
+    for certain ones. bfloat16 becomes float32. Tensors that share their numbers in the file share them here.
     """
-    with opened(Path(path)) as tensors:
+    with opened(Path(path), part) as found:
+        tensors, words = (found.tensors, []) if found.model else without_prefixes(found.tensors)
+        say(path, [*found.words, *words])
         return {name: tensor.read() for name, tensor in tensors.items()}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The tensors of a file, and in words which of several they are; whether it is a model of Opsin's."""
+
+    tensors: dict[str, Stored]
+    words: list[str] = field(default_factory=list)
+    model: bool = False
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[dict[str, Stored]]:
+def opened(path: Path, part: str | None = None) -> Iterator[Opened]:
     """The tensors of a file, described; they can be read until it closes. What goes wrong names the file."""
     try:
         with path.open("rb") as file:
-            yield _tensors(file, path)
+            yield _tensors(file, path, part)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     except FileNotFoundError:
@@ -70,20 +85,29 @@ def opened(path: Path) -> Iterator[dict[str, Stored]]:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _tensors(file: IO[bytes], path: Path) -> dict[str, Stored]:
+def _tensors(file: IO[bytes], path: Path, part: str | None) -> Opened:
     """By what the file begins with, whatever it is called."""
     size, head = os.fstat(file.fileno()).st_size, file.read(len(LEGACY))
     if head == LEGACY:
-        return legacy_tensors(file, size)
+        return Opened(*legacy_tensors(file, size, part))
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         archive = open_archive(file, size)
         names = archive.namelist()
         npz = bool(names) and all(name.endswith(".npy") for name in names)
-        return numpy_arrays(archive, size) if npz else archive_tensors(archive, size)
+        return Opened(numpy_arrays(archive, size)) if npz else Opened(*archive_tensors(archive, size, part))
     if head[8:9] == b"{":
-        tensors = safetensors(file, size)
-        return {n: t for n, t in tensors.items() if n not in GOLDENS} if is_model(path) else tensors
-    raise ModelError("it holds no weights that Opsin reads; give PyTorch's (.pth, .pt), safetensors or NPZ")
+        tensors, model = safetensors(file, size), is_model(path)
+        return Opened({n: t for n, t in tensors.items() if not (model and n in GOLDENS)}, model=model)
+    raise ModelError(_no_weights(file))
+
+
+def _no_weights(file: IO[bytes]) -> str:
+    file.seek(0)
+    kind = identify(file.read(HEAD))
+    if kind and kind.absent and kind != EMPTY:
+        return f"it is {kind.what}; {kind.advice}"
+    seems = f": it is {kind.what}{'; ' if kind.advice else ''}{kind.advice}" if kind else ""
+    return f"it holds no weights that Opsin reads; give PyTorch's (.pth, .pt), safetensors or NPZ{seems}"
 
 
 def safetensors(file: IO[bytes], size: int) -> dict[str, Stored]:
@@ -131,6 +155,13 @@ def _place(facts: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
 def rename(tensors: Mapping[str, Stored], known: Container[str], renames: Renames) -> dict[str, Stored]:
     """The same tensors, those that are not `known` by their names renamed."""
     return {name if name in known else _renamed(name, renames): tensor for name, tensor in tensors.items()}
+
+
+def matched(
+    tensors: Mapping[str, Stored], known: Collection[str], renames: Renames
+) -> tuple[dict[str, Stored], list[str]]:
+    """As `rename`, also without what stands before all of the names; in words, what that was. See `matching`."""
+    return matching(rename(tensors, known, renames), known, lambda name: _renamed(name, renames))
 
 
 def idle_layers(layers: Iterable[str], graph: Graph) -> set[str]:

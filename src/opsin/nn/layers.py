@@ -115,22 +115,35 @@ class MaxPool2d(Layer):
     stride: int | Pair | None = None
     padding: int | Pair | Padding = 0
     ceil_mode: bool = False
+    dilation: int | Pair = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.max_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode)
+        return ops.max_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode, self.dilation)
 
 
 @dataclass(eq=False)
 class AvgPool2d(Layer):
-    """The mean of each window; the stride is the window's size by default."""
+    """The mean of each window; the stride is the window's size by default.
+
+    With `divisor_override` its sum, divided by that number.
+    """
 
     window: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair | Padding = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
+    divisor_override: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.divisor_override == 0:
+            raise UsageError("AvgPool2d: divisor_override is a number to divide by, not 0; leave it out for means")
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.divisor_override is not None:
+            return ops.divide(
+                ops.sum_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode), self.divisor_override
+            )
         return ops.avg_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 

@@ -15,7 +15,7 @@ MOST_NODES = 100_000
 MOST_AXES = 16
 """Bounds that no network comes near."""
 
-Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | TensorRecord | None"
+Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | TensorRecord | None"
 """An attribute's value; `None` for a kind that no supported operator has, such as a graph."""
 
 
@@ -133,10 +133,10 @@ def _node(wire: Wire, message: Value) -> NodeRecord:
 
 
 def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
-    """The name of an attribute, and what it holds by its type: 1 a real number … 7 whole numbers."""
+    """The name of an attribute, and what it holds by its type: 1 a real number … 7 whole numbers, 8 texts."""
     name, kind = "", 0
     single: dict[int, Attribute] = {}
-    lists: dict[int, list[Any]] = {7: [], 8: []}
+    lists: dict[int, list[Any]] = {7: [], 8: [], 9: []}
     for number, value in wire.fields(message):
         match number:
             case 1:
@@ -153,13 +153,15 @@ def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
                 lists[7] += reals(value).tolist()
             case 8:
                 lists[8] += wholes(value).tolist()
+            case 9:
+                lists[9].append(str(octets(value), "utf-8", "replace"))
             case 20:
                 kind = whole(value)
     empty: dict[int, Attribute] = {1: 0.0, 2: 0, 3: ""}  # a writer may leave out what is zero
     match kind:
         case 1 | 2 | 3 | 4:
             return name, single.get(kind, empty.get(kind))
-        case 6 | 7:
+        case 6 | 7 | 8:
             return name, tuple(lists[kind + 1])
     return name, None
 

@@ -16,13 +16,15 @@ from opsin import ops
 from opsin.errors import GraphError, ModelError, ShapeError
 from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
 from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
+from opsin.kinds import HEAD, ONNX, identify
+from opsin.onnx.answers import LAYOUT, Answer, find_answer, logits_of, number_in
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
 from opsin.onnx.names import Names, layer_path, variable_name
 from opsin.onnx.order import needed, producers
 from opsin.onnx.problems import Problem, report
 from opsin.onnx.rules import FOLDS, RULES, tidy
-from opsin.onnx.tensors import REAL, Arrays, open_file
+from opsin.onnx.tensors import BYTE, KIND_NAMES, REAL, Arrays, open_file
 from opsin.onnx.wire import shown
 
 OLDEST, NEWEST = 7, 28
@@ -31,8 +33,12 @@ OLDEST, NEWEST = 7, 28
 MOST_FOLDED = 2**24
 """So many elements may be calculated while reading, besides one for each byte of the file's."""
 
-LAYOUT = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-"""Operators after which a weight is still that weight."""
+EXPECTED = "give one that an exporter such as torch.onnx.export wrote"
+
+MOVES = (
+    *LAYOUT, "Concat", "DepthToSpace", "Expand", "Gather", "MaxPool", "Pad", "Slice", "SpaceToDepth", "Split", "Tile",
+)  # fmt: skip
+"""Operators that leave bytes as they are."""
 
 CHANNELS = (1, 3, 4)
 """Where so many come last in an input, and more than that before, these are rows and columns of pictures."""
@@ -55,6 +61,12 @@ class Network:
     name: str
     producer: str
     opset: int
+    independent: bool = False
+    """Whether each of a classifier's logits belongs into a sigmoid of its own: of labels that may come together."""
+    labels: tuple[str, ...] | None = None
+    """The classes' names, where the file says them."""
+    byte_input: bool = False
+    """Whether the file takes pictures as bytes, from 0 to 255."""
 
 
 def read(
@@ -63,27 +75,36 @@ def read(
     """The network in an ONNX file, its outputs by their names in the file.
 
     `input_shape` (channels, rows, columns) is needed where the file leaves sizes free. With `classifier` there is one
-    output, "logits", N × classes: the file's first, before the softmax that may end it. Runs no code, and reads no file
+    output, "logits", N × classes: the file's first of real numbers, before the softmax or the sigmoids that may end it;
+    one output becomes two classes, so that softmax gives 1 - p and p. Runs no code, and reads no file
     but this one and those in its folder that it keeps weights in. Raises `ModelError`: the file is damaged, is
     no ONNX file, or asks for operators that Opsin has not, all of which are then named.
     """
     place = Path(path)
     data = open_file(place)
+    kind = identify(bytes(data[:HEAD]))
     try:
+        if kind and kind.absent:
+            raise ModelError(f"is {kind.what}; {kind.advice}")
+        if kind and kind != ONNX:
+            raise ModelError(f"is not an ONNX file but {kind.what}; {kind.advice or EXPECTED}")
         record = read_model(data)
         graph, opset = _checked(record)
         importer = Importer(graph, opset, Arrays(place.parent, len(data)))
         made = importer.network(input_shape, classifier)
     except ModelError as error:
         raise ModelError(f"{path} {error}") from None
-    return Network(made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset)
+    return Network(
+        made, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
+        importer.independent, importer.answer.labels, importer.byte_input,
+    )  # fmt: skip
 
 
 def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
     """Graph and version of a file that can be read."""
     opset = max(record.opsets.get("", 0), record.opsets.get("ai.onnx", 0))
     if record.graph is None or not record.opsets:
-        raise ModelError("is not an ONNX file; give one that an exporter such as torch.onnx.export wrote")
+        raise ModelError(f"is not an ONNX file; {EXPECTED}")
     if not OLDEST <= opset <= NEWEST:
         raise ModelError(
             f"uses version {opset} of ONNX's operators; Opsin knows {OLDEST} to {NEWEST}: "
@@ -104,6 +125,11 @@ class Importer:
         self.values: dict[str, Value] = {}
         self.failed: set[str] = set()
         self.problems: list[Problem] = []
+        self.bytes: set[str] = set()
+        """Values that are whole numbers from 0 to 255, until they are cast."""
+        self.byte_input = False
+        self.answer = Answer("")
+        self.independent = False
         self._variables: dict[Known, Tensor] = {}
         self._names, self._paths = Names(), Names()
 
@@ -136,9 +162,9 @@ class Importer:
         if not outputs:
             raise ModelError("has no output")
         if classifier:
-            (name, *_) = outputs
-            outputs = {"logits": name}
-            _drop_softmax(name, made)
+            number = number_in(self.record.initializers, made, self.arrays.read)
+            self.answer = find_answer(self.record.outputs, made, number)
+            outputs = {"logits": self.answer.name}
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
         nodes = needed(made, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
         used = {*outputs.values(), *(name for node in nodes for name in node.inputs)}
@@ -150,7 +176,7 @@ class Importer:
             raise report(self.problems, self.batch)
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
-            results["logits"] = _by_class(results["logits"])
+            results["logits"], self.independent = logits_of(_by_class(results["logits"]), self.answer)
         else:
             self._compare(results)
         return Graph((pictures,), results).verify()
@@ -165,8 +191,14 @@ class Importer:
                 f"takes {len(inputs)} inputs ({names}); Opsin imports networks that take one, the pictures"
             )
         (record,) = inputs
-        if record.kind not in REAL:
-            raise ModelError(f"takes elements of kind {record.kind} in {shown(record.name)}, not real numbers")
+        if record.kind not in (*REAL, BYTE):
+            raise ModelError(
+                f"takes {KIND_NAMES.get(record.kind, 'unknown')} values in {shown(record.name)}; Opsin reads networks "
+                "that take pictures as real numbers or as bytes (uint8): export it with such an input"
+            )
+        if record.kind == BYTE:
+            self.bytes.add(record.name)
+            self.byte_input = True
         dims = record.dims or (None, *[None] * 3)
         if classifier and len(dims) != 4:
             raise ModelError(f"takes {shown(record.name)} of {len(dims)} axes, not pictures, which have four")
@@ -200,6 +232,7 @@ class Importer:
             return
         path = self._paths.unique(layer_path(_called(node)))
         try:
+            self._follow_bytes(node)
             with scope(path):
                 results = self._results(node)
                 for name in node.outputs[len(results) :]:
@@ -217,6 +250,16 @@ class Importer:
         if any(isinstance(result, Tensor) for result in results):
             self.layers[path] = node.op
         self.values.update(zip(node.outputs, results, strict=False))
+
+    def _follow_bytes(self, node: NodeRecord) -> None:
+        """Refuses to calculate with bytes, which wrap at 256 where real numbers go on."""
+        if node.op in ("Cast", "Shape", "Size") or self.bytes.isdisjoint(node.inputs):
+            return
+        if node.op not in MOVES:
+            raise Unsupported(
+                "it calculates with bytes (uint8); cast the pictures to float32 before, and export it anew"
+            )
+        self.bytes.update(node.outputs)
 
     def _results(self, node: NodeRecord) -> Sequence[Value]:
         rule, fold = RULES.get(node.op), FOLDS.get(node.op)
@@ -279,22 +322,10 @@ def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
 
 
-def _drop_softmax(name: str, made: dict[str, NodeRecord]) -> None:
-    """Lets the softmax pass everything that makes the value `name`, if one does, but for its shape."""
-    node = made.get(name)
-    for _ in made:
-        if node is None or node.op not in (*LAYOUT, "Softmax") or not node.inputs:
-            return
-        if node.op == "Softmax":
-            node.op, node.attributes = "Identity", {}
-            return
-        node = made.get(node.inputs[0])
-
-
 def _by_class(logits: Tensor) -> Tensor:
     """`logits` as N × classes."""
     sizes = [size for size in logits.shape[1:] if size != 1]
-    if logits.rank < 2 or logits.shape[0] != BATCH or len(sizes) > 1:
+    if not logits.rank or logits.shape[0] != BATCH or len(sizes) > 1:
         raise ModelError(
             f"gives {logits.type}, not one number for each class of a picture; "
             "opsin.onnx.read gives the graph of such a network"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import ModelError
 from opsin.graph import show
+from opsin.kinds import HEAD, absent
 from opsin.onnx.messages import TensorRecord
 from opsin.onnx.wire import Damaged, shown
 
@@ -21,6 +22,14 @@ BOOL, FLOAT16, BFLOAT16 = 9, 10, 16
 
 REAL = (1, FLOAT16, 11, BFLOAT16)
 """Element kinds of real numbers."""
+
+BYTE = 2
+
+KIND_NAMES = {
+    2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", BOOL: "bool", 12: "uint32",
+    13: "uint64", 14: "complex64", 15: "complex128",
+}  # fmt: skip
+"""What element kinds that are no real numbers are called."""
 
 KINDS: dict[int, str] = {
     1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", BOOL: "u1", FLOAT16: "<f2", 11: "<f8",
@@ -111,7 +120,11 @@ class Arrays:
 
     def _open(self, location: str) -> memoryview:
         try:
-            return open_file(self._inside(location))
+            path = self._inside(location)
+            data = open_file(path)
+            if kind := absent(bytes(data[:HEAD])):
+                raise ModelError(f"{path} is {kind.what}; {kind.advice}")
+            return data
         except ModelError as error:
             raise ModelError(f"keeps weights elsewhere: {error}") from None
 

@@ -20,7 +20,7 @@ from opsin.ops.gradients import gradients
 from opsin.ops.lrn import local_response_norm
 from opsin.ops.matmul import linear, matmul
 from opsin.ops.one_hot import one_hot
-from opsin.ops.pool_avg import adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, l2_pool2d
+from opsin.ops.pool_avg import adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, l2_pool2d, sum_pool2d
 from opsin.ops.pool_max import global_max_pool2d, max_pool2d
 from opsin.ops.reduce import max, mean, variance
 from opsin.ops.registry import OPS, Array, Primitive, Sample, register
@@ -42,5 +42,5 @@ __all__ = [
     "mean", "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6",
     "resample2d",
     "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
-    "subtract", "sum", "tanh", "transpose", "upsample", "variance", "where",
+    "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ from opsin.ops import sampling
 from opsin.ops.arithmetic import add
 from opsin.ops.registry import Array, Primitive, Sample, misfit, need_float, register
 from opsin.ops.reshape import reshape
+from opsin.ops.slice_pad import pad
 from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, times, to_padding, to_pair
 
 
@@ -170,18 +171,33 @@ def conv_transpose2d(
 ) -> Tensor:
     """x N × C × H × W, w C × K/groups × kh × kw, b K → N × K × H' × W' (Zeiler et al. 2010), H' being
 
-    (H - 1) · stride - padding above and below + dilation · (kh - 1) + output_padding + 1.
+    (H - 1) · stride - padding above and below + dilation · (kh - 1) + output_padding + 1, where the last but one is
+    smaller than the stride or the dilation.
     """
     name = _conv_transpose2d.name
     steps, pads, gaps = to_pair(name, stride), to_padding(name, padding), to_pair(name, dilation)
     extra = to_pair(name, output_padding)
-    if any(not 0 <= more < step for more, step in zip(extra, steps, strict=True)):
-        raise misfit(f"{name}: output_padding {times(extra)} must be smaller than the stride {times(steps)}")
+    if any(not 0 <= more < max(step, gap) for more, step, gap in zip(extra, steps, gaps, strict=True)):
+        raise misfit(
+            f"{name}: output_padding {times(extra)} must be smaller than the stride {times(steps)}"
+            + ("" if gaps == (1, 1) else f" or the dilation {times(gaps)}")
+        )
     if w.rank != 4:
         raise misfit(f"{name}: expected a weight of four axes, got {w.type}")
     (_, _, out), extent = picture(name, x.type), Sliding((1, 1), _hw(w), steps, pads, gaps).extent
-    rows, columns = ((out[axis] - 1) * steps[axis] - sum(pads[axis]) + extent[axis] + extra[axis] for axis in range(2))
-    y = _conv_transpose2d(x, w, stride=steps, padding=pads, dilation=gaps, groups=groups, size=(rows, columns)).output
+    size = [(out[axis] - 1) * steps[axis] - sum(pads[axis]) + extent[axis] + extra[axis] for axis in range(2)]
+    # A convolution over this size takes as many places as x has only up to a further step. What is beyond it is what
+    # the padding would have cut off behind, and then nothing.
+    beyond = [max(0, more - step + 1) for more, step in zip(extra, steps, strict=True)]
+    uncut = [min(pad[1], more) for pad, more in zip(pads, beyond, strict=True)]
+    top, left = ((low, high - more) for (low, high), more in zip(pads, uncut, strict=True))
+    empty = [more - part for more, part in zip(beyond, uncut, strict=True)]
+    rows, columns = (whole - more for whole, more in zip(size, empty, strict=True))
+    y = _conv_transpose2d(
+        x, w, stride=steps, padding=(top, left), dilation=gaps, groups=groups, size=(rows, columns)
+    ).output
+    if any(empty):
+        y = pad(y, (0, 0, 0, 0), (0, 0, *empty))
     return y if b is None else add(y, reshape(b, (*b.shape, 1, 1)))
 
 

@@ -11,10 +11,11 @@ from opsin.errors import ShapeError
 from opsin.graph import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply, square
+from opsin.ops.pool_dilated import dilated_mean, dilated_sum, window_of
 from opsin.ops.reduce import mean
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.resample import resample2d
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair
+from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair, without_idle
 from opsin.ops.unary import sqrt
 
 
@@ -125,18 +126,38 @@ def avg_pool2d(
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    dilation: int | Pair = 1,
 ) -> Tensor:
-    """The mean of each window of x N × C × H × W; the stride is the window's size by default."""
+    """The mean of each window of x N × C × H × W; the stride is the window's size by default.
+
+    The numbers of a window are `dilation` apart.
+    """
     name = _avg_pool2d.name
     kernel = to_pair(name, window)
+    step, pads = kernel if stride is None else to_pair(name, stride), to_padding(name, padding)
+    gaps = without_idle(kernel, to_pair(name, dilation))
+    if gaps != (1, 1):
+        return dilated_mean(x, window_of(name, x, kernel, step, pads, gaps, ceil_mode), count_include_pad)
     return _avg_pool2d(
-        x,
-        window=kernel,
-        stride=kernel if stride is None else to_pair(name, stride),
-        padding=to_padding(name, padding),
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
+        x, window=kernel, stride=step, padding=pads, ceil_mode=ceil_mode, count_include_pad=count_include_pad
     ).output
+
+
+def sum_pool2d(
+    x: Tensor,
+    window: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair | Padding = 0,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The sum of each window of x N × C × H × W; what is beyond the picture is 0."""
+    name = "sum_pool2d"
+    kernel, pads = to_pair(name, window), to_padding(name, padding)
+    step = kernel if stride is None else to_pair(name, stride)
+    slide = window_of(name, x, kernel, step, pads, (1, 1), ceil_mode)
+    if any(need > n + sum(ends) for need, n, ends in zip(slide.need, slide.size, pads, strict=True)):
+        return dilated_sum(x, slide)  # means there are of fewer numbers
+    return multiply(avg_pool2d(x, kernel, step, pads), float(kernel[0] * kernel[1]))
 
 
 def l2_pool2d(

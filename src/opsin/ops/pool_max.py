@@ -10,8 +10,9 @@ import numpy as np
 from opsin.errors import GraphError, ShapeError
 from opsin.graph import Node, Tensor, Type
 from opsin.ops import sampling
+from opsin.ops.pool_dilated import dilated_max, window_of
 from opsin.ops.registry import Array, Primitive, Sample, register
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair
+from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair, without_idle
 
 
 class MaxPool2d(Primitive):
@@ -106,12 +107,18 @@ def max_pool2d(
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
+    dilation: int | Pair = 1,
 ) -> Tensor:
-    """The largest number in each window of x N × C × H × W; the stride is the window's size by default."""
+    """The largest number in each window of x N × C × H × W; the stride is the window's size by default.
+
+    The numbers of a window are `dilation` apart.
+    """
     name = _max_pool2d.name
     kernel = to_pair(name, window)
     step = kernel if stride is None else to_pair(name, stride)
-    pads = to_padding(name, padding)
+    pads, gaps = to_padding(name, padding), without_idle(kernel, to_pair(name, dilation))
+    if gaps != (1, 1):
+        return dilated_max(x, window_of(name, x, kernel, step, pads, gaps, ceil_mode))
     return _max_pool2d(x, window=kernel, stride=step, padding=pads, ceil_mode=ceil_mode).output
 
 

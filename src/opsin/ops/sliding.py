@@ -143,6 +143,12 @@ def to_padding(name: str, value: int | Pair | Padding) -> Padding:
     return to_pair(name, rows), to_pair(name, columns)
 
 
+def without_idle(kernel: Pair, dilation: Pair) -> Pair:
+    """The dilation, 1 where a single tap has no neighbours to be apart from."""
+    rows, columns = (1 if taps == 1 and gap > 0 else gap for taps, gap in zip(kernel, dilation, strict=True))
+    return rows, columns
+
+
 def same_padding(size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
     """The padding that gives size / stride places, rounded up; an odd one has its larger half below and on the right.
 

@@ -19,6 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from opsin.data.pictures import others
+from opsin.kinds import HEAD, absent
 
 DECODERS: dict[str, type[ImageFile]] = others.Decoders(
     {
@@ -92,6 +93,8 @@ def describe(data: bytes) -> str | None:
         return "an SVG drawing, which is not read: save it as PNG"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16's mark
         return "text"
+    if any(data[:HEAD]) and (kind := absent(data[:HEAD])):
+        return f"{kind.what}: {kind.advice}"
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
     except UnicodeDecodeError:

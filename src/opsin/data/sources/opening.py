@@ -25,6 +25,7 @@ from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import COMPRESSED, Tar
 from opsin.data.sources.zips import Zip
 from opsin.errors import DataError
+from opsin.kinds import HEAD, absent, identify
 
 WHAT = (
     "'digits' (built in), a folder with one folder of pictures for each class, a CSV or TSV table of paths and labels, "
@@ -98,9 +99,13 @@ def _nothing(folder: Path, walk: Walk) -> str:
 def _open_file(path: Path) -> Source | Dataset:
     try:
         with open(path, "rb") as file:
-            head = file.read(512)
+            head = file.read(HEAD)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    table = path.suffix.lower() in TABLE_ENDINGS
+    kind = absent(head) if any(head) else None
+    if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin like any text
+        raise DataError(f"{path} is {kind.what}; {kind.advice}")
     if head.startswith(PARQUET):
         return _open_parquet([path], path.parent, path.stem)
     if head.startswith(NPY) or path.suffix.lower() == ".npz":
@@ -114,7 +119,7 @@ def _open_file(path: Path) -> Source | Dataset:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
-    if path.suffix.lower() in TABLE_ENDINGS:
+    if table:
         return open_table(path)
     raise DataError(f"{path} {_what_else(path, head)}; give {WHAT}")
 
@@ -126,6 +131,8 @@ def _what_else(path: Path, head: bytes) -> str:
         return "is one of MNIST's files, not their folder"
     if recognise(head):
         return "is one picture; to train on, there must be many, of at least two classes"
+    if (kind := identify(head)) and kind.advice and not kind.absent:
+        return f"is {kind.what}, which holds no pictures ({kind.advice})"
     return "is no file that can be trained on"
 
 

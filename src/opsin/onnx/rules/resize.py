@@ -111,8 +111,8 @@ def _resize(call: Call) -> Tensor:
 def _upsample(call: Call) -> Tensor:
     manner = Manner(_mode(call), "asymmetric", "floor", -0.75)
     given = call.attribute("scales")
-    scales = call.known(1).reshape(-1).tolist() if call.has(1) else list(given) if isinstance(given, tuple) else []
-    return _resampled(call, manner, dict(enumerate(scales)), {})
+    known = call.known(1).reshape(-1).tolist() if call.has(1) else given if isinstance(given, tuple) else ()
+    return _resampled(call, manner, {axis: float(scale) for axis, scale in enumerate(known)}, {})
 
 
 def _mode(call: Call) -> str:

@@ -12,9 +12,12 @@ from opsin.graph import Dim, Size, Tensor, product
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.rules.table import rule
 from opsin.ops.broadcast import broadcast_shapes
+from opsin.ops.pool_dilated import pad_with
 
 MOST_RUNS = 1024
 """So many pieces one node may cut a tensor into."""
+LARGE = 1e4
+"""Numbers beside which those of pictures would be rounded, if it were subtracted from them."""
 MOST_PLACES = 2**16
 """So many places of an axis may be taken one by one."""
 
@@ -258,11 +261,11 @@ def _pad(call: Call) -> Tensor:
     amounts = {axis: [max(0, low), max(0, high)] for axis, (low, high) in amounts.items() if low > 0 or high > 0}
     if mode != "constant":
         return _mirrored(x, mode, amounts)
-    if not np.isfinite(value) or abs(value) > 1e30:
-        raise Unsupported(f"padding with {value}")
     if not amounts:
         return x
-    before, behind = ([amounts.get(axis, [0, 0])[end] for axis in range(x.rank)] for end in (0, 1))
+    before, behind = (tuple(amounts.get(axis, [0, 0])[end] for axis in range(x.rank)) for end in (0, 1))
+    if not abs(value) < LARGE:  # or infinite, or not a number
+        return pad_with(x, before, behind, value)
     return ops.add(ops.pad(ops.subtract(x, value), before, behind), value) if value else ops.pad(x, before, behind)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
 
 from opsin import ops
 from opsin.graph import Tensor
-from opsin.onnx.call import Call, Unsupported
-from opsin.onnx.rules.table import rule
+from opsin.onnx.call import Call, Unsupported, Value
+from opsin.onnx.rules.table import Rule, rule
 from opsin.ops.sliding import Padding, Pair, picture
 
 
@@ -87,7 +88,50 @@ def _kernel(w: Tensor) -> Pair:
     return rows, columns
 
 
+ALONG = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0, "output_shape": 1}
+"""Attributes with a number for each axis of the picture, and what a row's height of 1 has for it."""
+
+
+def along_a_line(function: Rule) -> Rule:
+    """The rule, which works on pictures, also for N × C × length: pictures that are one row high."""
+
+    @wraps(function)
+    def lifted(call: Call) -> Value | Sequence[Value]:
+        x = call.value(0)
+        if not isinstance(x, Tensor) or x.rank != 3:
+            return function(call)
+        attributes = dict(call.node.attributes)
+        for name in (*ALONG, "pads"):
+            given = call.node.attributes.get(name)
+            if not isinstance(given, tuple):
+                continue
+            if name == "pads" and len(given) == 2:
+                attributes[name] = (0, int(given[0]), 0, int(given[1]))
+            elif name == "pads" or len(given) != 1:
+                raise Unsupported(f"its {name} are not {'two numbers' if name == 'pads' else 'one number'}: {given}")
+            else:
+                attributes[name] = (ALONG[name], int(given[0]))
+        inputs = [_raised(x), *call.inputs[1:]]
+        if call.node.op in ("Conv", "ConvTranspose"):
+            weight = call.weight(1)
+            if weight.rank != 3:
+                raise Unsupported(f"its operand is {x.type}, and its weight {weight.type}, of another number of axes")
+            inputs[1] = _raised(weight)
+        result = function(Call(call.reader, replace(call.node, attributes=attributes), tuple(inputs), call.asked))
+        if not isinstance(result, Tensor):
+            raise Unsupported("more than one result")
+        return ops.reshape(result, (*result.shape[:2], *result.shape[3:]))
+
+    return lifted
+
+
+def _raised(x: Tensor) -> Tensor:
+    """… × length → … × 1 × length."""
+    return ops.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+
+
 @rule("Conv")
+@along_a_line
 def _conv(call: Call) -> Tensor:
     x, w = call.tensor(0), call.weight(1)
     x, frame = _without_frame(x)
@@ -118,6 +162,7 @@ def _without_frame(x: Tensor) -> tuple[Tensor, Padding]:
 
 
 @rule("ConvTranspose")
+@along_a_line
 def _conv_transpose(call: Call) -> Tensor:
     x, w = call.tensor(0), call.weight(1)
     window = Window.of(call, x, _kernel(w))
@@ -149,27 +194,28 @@ def _pooling(call: Call) -> tuple[Tensor, Window, bool]:
     """Operand, window and ceil_mode of a pooling operator."""
     x = call.tensor(0)
     window = Window.of(call, x)
-    if window.dilation != (1, 1):
-        raise Unsupported(f"a pooling window with dilations {window.dilation}")
     ceil = bool(call.whole("ceil_mode", 0))
     return x, window, ceil and not window.auto.startswith("SAME")
 
 
 @rule("MaxPool")
+@along_a_line
 def _max_pool(call: Call) -> Tensor:
     call.ignore("storage_order")
     x, window, ceil = _pooling(call)
-    return ops.max_pool2d(x, window.kernel, window.stride, window.padding(), ceil)
+    return ops.max_pool2d(x, window.kernel, window.stride, window.padding(), ceil, window.dilation)
 
 
 @rule("AveragePool")
+@along_a_line
 def _average_pool(call: Call) -> Tensor:
     x, window, ceil = _pooling(call)
     count_padding = bool(call.whole("count_include_pad", 0))
-    return ops.avg_pool2d(x, window.kernel, window.stride, window.padding(), ceil, count_padding)
+    return ops.avg_pool2d(x, window.kernel, window.stride, window.padding(), ceil, count_padding, window.dilation)
 
 
 @rule("LpPool")
+@along_a_line
 def _lp_pool(call: Call) -> Tensor:
     x, window, ceil = _pooling(call)
     rows, columns = window.kernel
@@ -177,7 +223,8 @@ def _lp_pool(call: Call) -> Tensor:
         raise Unsupported("a norm with ceil_mode")
 
     def total(y: Tensor) -> Tensor:
-        return ops.multiply(ops.avg_pool2d(y, window.kernel, window.stride, window.padding()), float(rows * columns))
+        mean = ops.avg_pool2d(y, window.kernel, window.stride, window.padding(), dilation=window.dilation)
+        return ops.multiply(mean, float(rows * columns))
 
     return _norm(call, x, total)
 
@@ -192,16 +239,20 @@ def _norm(call: Call, x: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
     p = call.whole("p", 2)
     if p == 1:
         return total(ops.absolute(x))
-    if p != 2:
-        raise Unsupported(f"the norm of p = {p}; 1 and 2 are")
-    return ops.sqrt(total(ops.square(x)))
+    if p == 2:
+        return ops.sqrt(total(ops.square(x)))
+    if p < 1:
+        raise Unsupported(f"the norm of p = {p}")
+    return ops.power(total(ops.power(ops.absolute(x), float(p))), 1 / p)
 
 
 @rule("GlobalAveragePool")
+@along_a_line
 def _global_average_pool(call: Call) -> Tensor:
     return ops.global_avg_pool2d(call.tensor(0))
 
 
 @rule("GlobalMaxPool")
+@along_a_line
 def _global_max_pool(call: Call) -> Tensor:
     return ops.global_max_pool2d(call.tensor(0))

@@ -1,0 +1,119 @@
+"""Names in a pickle that stand for plain data: what they make is kept as a description, and never made.
+
+They are those of PyTorch's own list (torch/_weights_only_unpickler.py, PyTorch 2.13) that are no tensors, and those
+that training scripts put beside their weights: options, paths, times, NumPy's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = {
+    "torch.float64": "float64", "torch.float32": "float32", "torch.float16": "float16", "torch.bfloat16": "bfloat16",
+    "torch.float8_e4m3fn": "float8_e4m3fn", "torch.float8_e5m2": "float8_e5m2",
+    "torch.float8_e4m3fnuz": "float8_e4m3fnuz", "torch.float8_e5m2fnuz": "float8_e5m2fnuz",
+    "torch.int64": "int64", "torch.int32": "int32", "torch.int16": "int16", "torch.int8": "int8",
+    "torch.uint64": "uint64", "torch.uint32": "uint32", "torch.uint16": "uint16", "torch.uint8": "uint8",
+    "torch.bool": "bool", "torch.complex64": "complex64", "torch.complex128": "complex128",
+}  # fmt: skip
+"""PyTorch's types of numbers, and what they are here."""
+
+OTHER_DTYPES = (
+    "complex32 quint8 qint8 qint32 quint4x2 quint2x4 bits8 bits16 bits1x8 bits2x4 bits4x2 float8_e8m0fnu "
+    "float4_e2m1fn_x2 uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7"
+)
+TORCH = (
+    "device Tensor Size Generator contiguous_format channels_last channels_last_3d preserve_format strided sparse_coo "
+    "per_tensor_affine per_tensor_symmetric per_channel_affine per_channel_symmetric per_channel_affine_float_qparams "
+    "serialization._get_layout nn.parameter.Parameter nn.parameter.Buffer torch_version.TorchVersion "
+    f"{OTHER_DTYPES}"
+)
+BUILTINS = "set frozenset bytearray bytes complex slice range xrange object int float str bool list dict tuple Ellipsis"
+OTHERS = (
+    "_codecs.encode argparse.Namespace types.SimpleNamespace collections.deque copyreg._reconstructor "
+    "copy_reg._reconstructor uuid.UUID decimal.Decimal fractions.Fraction numpy.dtype numpy.ndarray "
+    "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone "
+    "pathlib.Path pathlib.PurePath pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath pathlib.PureWindowsPath "
+    "pathlib._local.Path pathlib._local.PosixPath pathlib._local.PurePosixPath pathlib._local.WindowsPath "
+    "pathlib._local.PureWindowsPath "
+    "lightning_fabric.utilities.data.AttributeDict lightning.fabric.utilities.data.AttributeDict "
+    "pytorch_lightning.utilities.parsing.AttributeDict easydict.EasyDict addict.addict.Dict yacs.config.CfgNode "
+    "fvcore.common.config.CfgNode mmcv.utils.config.ConfigDict mmengine.config.config.ConfigDict"
+)
+NUMPY = ("numpy.core", "numpy._core")
+"""Where NumPy keeps what makes its arrays: before version 2, and since."""
+ARRAYS = "multiarray.scalar multiarray._reconstruct numeric._frombuffer"
+
+NAMES = frozenset(
+    [
+        *DTYPES,
+        *(f"torch.{name}" for name in TORCH.split()),
+        *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in BUILTINS.split()),
+        *(f"{module}.{name}" for module in NUMPY for name in ARRAYS.split()),
+        *OTHERS.split(),
+    ]
+)  # fmt: skip
+
+
+@dataclass(eq=False)
+class Opaque:
+    """What a pickle would have made by `name`: its arguments, and what it was given afterwards."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    state: Any = None
+
+
+def array_of(thing: Any) -> NDArray[Any] | None:
+    """The numbers of a description of one of NumPy's arrays, if it is one, and if they are as many as it says."""
+    match _parts(thing):
+        case (
+            1,
+            tuple() as shape,
+            Opaque(name="numpy.dtype", arguments=(str() as kind, *_)) as dtype,
+            bool() as fortran,
+            data,
+        ):
+            content = _bytes(data)
+        case _:
+            return None
+    order = dtype.state[1] if type(dtype.state) is tuple and len(dtype.state) > 1 else "="
+    if content is None or kind not in KINDS:
+        return None
+    wanted = np.dtype(kind).newbyteorder(">" if order == ">" else "<")
+    if not all(type(size) is int and size >= 0 for size in shape) or math.prod(shape) * wanted.itemsize != len(content):
+        return None
+    numbers = np.frombuffer(content, wanted).astype(wanted.newbyteorder("="))
+    return numbers.reshape(shape, order="F" if fortran else "C")
+
+
+KINDS = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1", "c8", "c16")
+
+
+def _parts(thing: Any) -> tuple[Any, ...] | None:
+    """Version, shape, type, whether columns come first, and bytes, in either of the two forms of NumPy's pickles."""
+    if type(thing) is not Opaque:
+        return None
+    if thing.name.endswith(".multiarray._reconstruct"):
+        return thing.state if type(thing.state) is tuple else None
+    if thing.name.endswith(".numeric._frombuffer") and len(thing.arguments) == 4:
+        data, dtype, shape, order = thing.arguments
+        return 1, shape, dtype, order == "F", data
+    return None
+
+
+def _bytes(data: Any) -> bytes | None:
+    """Bytes as the protocols of pickle write them: as they are, or as text of the characters 0 to 255."""
+    if type(data) is Opaque and data.name == "_codecs.encode" and len(data.arguments) == 2:
+        text, encoding = data.arguments
+        if type(text) is str and encoding == "latin1":
+            try:
+                return text.encode("latin-1")
+            except UnicodeEncodeError:
+                return None
+    return bytes(data) if type(data) in (bytes, bytearray) else None
