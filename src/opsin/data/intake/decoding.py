@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.data.items import Source
 from opsin.data.parallel import each
-from opsin.data.pictures import Crop, Header, read_both
+from opsin.data.pictures import Crop, Read, read_all
 from opsin.data.pixels import View
 
 VERSION = 1
@@ -36,8 +36,8 @@ class Decoding:
         """Differs where the pixels could."""
         return "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
 
-    def read(self, data: bytes, name: str) -> tuple[Header, NDArray[np.uint8]]:
-        return read_both(data, name, self.shape, self.crop)
+    def read(self, data: bytes, name: str) -> Read:
+        return read_all(data, name, self.shape, self.crop)
 
 
 class Decoded(View):
@@ -53,7 +53,7 @@ class Decoded(View):
         def fill(place: int) -> None:
             index = int(self.items[numbers[place]])
             name = self.source.items[index].name
-            pixels[place] = self.decoding.read(self.source.read(index), name)[1][: self.shape[1]]
+            pixels[place] = self.decoding.read(self.source.read(index), name).pixels[: self.shape[1]]
 
         each(fill, range(len(numbers)))
         return pixels

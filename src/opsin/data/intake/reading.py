@@ -118,7 +118,7 @@ class Reading:
             if kept is not None:
                 note_header(facts, index, read_header(data, name))
                 return kept
-        header, pixels = self.decoding.read(data, name)
+        header, pixels, _ = self.decoding.read(data, name)
         note_header(facts, index, header)
         return pixels
 
