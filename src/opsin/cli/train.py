@@ -21,6 +21,7 @@ from opsin.cli.reading import read
 from opsin.cli.sizes import parse_bytes, parse_seconds
 from opsin.cli.training import Options
 from opsin.data import Dataset
+from opsin.data.pictures import checked_range
 from opsin.data.sources import open_source
 from opsin.errors import OpsinError
 from opsin.model.file import check_writable
@@ -89,6 +90,7 @@ def _begun(options: Options) -> Training | None:
     if not options.plan_only:
         Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
+    checked_range(options.pixel_range)
     outline = choose.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
     choice = choose.choose(outline, data, wishes, perf_counter() - begin, timed=True)
@@ -120,7 +122,7 @@ def _wishes(options: Options) -> Wishes:
 
 def _load(source: str, outline: Outline, options: Options) -> Dataset:
     """The data, with what was found in them where they are anybody's files."""
-    data = read(source, outline, options.cache_size)
+    data = read(source, outline, options.cache_size, options.pixel_range)
     if data.receipt and os.path.exists(source):
         first, _, rest = data.receipt.text().partition(":")
         print_heading(first, f":{rest}\n")

@@ -85,7 +85,7 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arrays", "text"), [
-    ({"x": GREY / 255.0, "y": LABELS}, "the pictures are float64; give uint8 from 0 to 255, such as (255 * x)"),
+    ({"x": GREY * 1j, "y": LABELS}, "the pictures are complex128; give real numbers, such as uint8 from 0 to 255"),
     ({"x": noise(0, 12, 30), "y": LABELS}, "the pictures are 12×30; give N×height×width, N×height×width×channels or"),
     ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the pictures are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),

@@ -49,8 +49,10 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         data.name, counts_of(parts, everything.labels, data.classes), division, data.shape, Sizes(size, size, size, 1),
         (), likeness.found(names, labels, parts.tolist()), likeness.compared, (),
         tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
+        pixel_range=data.pixel_range, deep={data.depth: len(everything)} if data.depth else {},
     )  # fmt: skip
-    return Dataset(data.name, train, test, data.own_split, validation if len(validation) else None, receipt)
+    held = validation if len(validation) else None
+    return Dataset(data.name, train, test, data.own_split, held, receipt, pixel_range=data.pixel_range)
 
 
 def _likeness(pictures: Pictures) -> Likeness:

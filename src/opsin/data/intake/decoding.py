@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from opsin.data.items import Source
 from opsin.data.parallel import each
-from opsin.data.pictures import Crop, Read, read_all
+from opsin.data.pictures import Crop, Range, Read, read_all
 from opsin.data.pixels import View
 
-VERSION = 1
+VERSION = 2
 """Of the way in which pictures are read; what another version kept is not used."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What pictures become: `shape` is channels, height and width."""
+    """What pictures become: `shape` is channels, height and width, `pixel_range` the values that become black and white
+    in pictures of more than eight bits; None: that is not known yet.
+    """
 
     shape: tuple[int, int, int]
     crop: Crop | None = None
+    pixel_range: Range | None = None
 
     @property
     def stride(self) -> int:
@@ -33,11 +36,17 @@ class Decoding:
 
     @property
     def key(self) -> str:
-        """Differs where the pixels could."""
+        """Differs where the pixels of eight bits could."""
         return "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
 
     def read(self, data: bytes, name: str) -> Read:
-        return read_all(data, name, self.shape, self.crop)
+        return read_all(data, name, self.shape, self.crop, self.pixel_range)
+
+    def row(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What the store knows a picture of more than eight bits by: its pixels depend on the range, too."""
+        low, high = self.pixel_range or (0.0, 0.0)
+        mixed = blake2b(digest.tobytes() + f"{low!r} {high!r}".encode(), digest_size=digest.size)
+        return np.frombuffer(mixed.digest(), np.uint8)
 
 
 class Decoded(View):

@@ -145,7 +145,9 @@ def open_tiff(data: bytes) -> Opened:
     if ours(form):
         return OpenedTiff(data, form, remark)
     deep = form.bits > 8 and form.photometric in (tiff.WHITE_IS_ZERO, tiff.BLACK_IS_ZERO, tiff.RGB)
-    if deep or (form.photometric == tiff.YCBCR and form.compression == 1 and set(form.tags.get(tiff.SUBSAMPLING, (1,))) > {1}):
+    if deep or (
+        form.photometric == tiff.YCBCR and form.compression == 1 and set(form.tags.get(tiff.SUBSAMPLING, (1,))) > {1}
+    ):
         raise strips.Unsupported(form.words)
     try:
         return Opened(TiffImageFile(BytesIO(data)), remark=remark)
@@ -188,7 +190,9 @@ def simple(form: tiff.Layout) -> bool:
         2: bytewise and form.predictor in (1, 2),
         3: form.bits in (16, 32, 64) and form.predictor in (1, 3),
     }
-    return greys_or_rgb and form.compression in tiff.BYTEWISE and known.get(1 if form.format == 4 else form.format, False)
+    return (
+        greys_or_rgb and form.compression in tiff.BYTEWISE and known.get(1 if form.format == 4 else form.format, False)
+    )
 
 
 def _size(image: ImageFile) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """PNG (W3C, third edition): only what decides about the pixels goes on to the decoder.
 
 Text, colour profiles, animation and private chunks are left out, unread and whatever their size, before and behind the
-image data. What they say of the orientation is kept, in an eXIf chunk before the image data, where it costs no decoding.
+image data. What they say of the orientation is kept, in an eXIf chunk before the image data, where nothing has to be
+decoded to find it.
 Numbers of sixteen bits are decoded whole: Pillow keeps their upper halves alone.
 """
 
@@ -11,6 +12,7 @@ import re
 import struct
 import zlib
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +145,8 @@ class Png:
             return np.array(image)
 
 
-def _with_mode(tile: tuple[object, ...], rawmode: str) -> tuple[object, ...]:
+def _with_mode(tile: Any, rawmode: str) -> Any:
+    """As a named tuple or, before Pillow 11, a plain one."""
     made = (*tile[:3], rawmode)
     return type(tile)(*made) if hasattr(tile, "_fields") else made
 
@@ -154,10 +157,7 @@ def _text(kind: bytes, content: bytes, key: int) -> bytes:
     if kind == b"tEXt":
         return rest[:MOST_TEXT]
     packed = kind == b"zTXt" or rest[:1] == b"\1"
-    if kind == b"zTXt":
-        rest = rest[1:]
-    else:
-        rest = rest[2:].split(b"\0", 2)[-1]
+    rest = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
     if not packed:
         return rest[:MOST_TEXT]
     try:

@@ -66,7 +66,10 @@ def _plane(data: bytes, form: Layout, plane: int, planes: int, across: int) -> N
     if min(width, rows) < 1 or width > 4 * form.width + 1024 or rows > 4 * form.height + 1024:
         raise ValueError("strips or tiles of no possible size")
     columns, lines = ceil(form.width / width), ceil(form.height / rows)
-    offsets, sizes = (form.tags[tag] for tag in ((tiff.TILE_OFFSETS, tiff.TILE_BYTES) if tiled else (tiff.STRIP_OFFSETS, tiff.STRIP_BYTES)))
+    offsets, sizes = (
+        form.tags[tag]
+        for tag in ((tiff.TILE_OFFSETS, tiff.TILE_BYTES) if tiled else (tiff.STRIP_OFFSETS, tiff.STRIP_BYTES))
+    )
     count = columns * lines
     offsets, sizes = offsets[plane * count : (plane + 1) * count], sizes[plane * count : (plane + 1) * count]
     if len(offsets) < count or len(sizes) < count:
@@ -82,7 +85,9 @@ def _plane(data: bytes, form: Layout, plane: int, planes: int, across: int) -> N
     return whole[: form.height, : form.width]
 
 
-def _stored(data: bytes, form: Layout, offsets: tuple[int, ...], stride: int, rows: int, columns: int, height: int) -> NDArray[np.uint8]:
+def _stored(
+    data: bytes, form: Layout, offsets: tuple[int, ...], stride: int, rows: int, columns: int, height: int
+) -> NDArray[np.uint8]:
     """Bytes that are not compressed: rows of `columns` blocks of `stride` bytes."""
     made = np.empty((height, columns * stride), np.uint8)
     for number, offset in enumerate(offsets):
@@ -102,12 +107,18 @@ def _unpacked(
     tile: tuple[int, int] | None, rows: int,
 ) -> NDArray[np.uint8]:  # fmt: skip
     """Bytes that libtiff has unpacked, as the pixels of a grey picture of `size` (width, height)."""
-    fields = [
+    fields: list[tuple[int, tuple[int, ...]]] = [
         (tiff.WIDTH, (size[0],)), (tiff.LENGTH, (size[1],)), (tiff.BITS, (8,)), (tiff.COMPRESSION, (form.compression,)),
-        (tiff.PHOTOMETRIC, (tiff.BLACK_IS_ZERO,)), (tiff.FILL_ORDER, (form.first(tiff.FILL_ORDER, 1),)), (tiff.BANDS, (1,)),
+        (tiff.PHOTOMETRIC, (tiff.BLACK_IS_ZERO,)), (tiff.BANDS, (1,)),
+        (tiff.FILL_ORDER, (form.first(tiff.FILL_ORDER, 1),)),
     ]  # fmt: skip
     if tile:
-        fields += [(tiff.TILE_WIDTH, tile[:1]), (tiff.TILE_LENGTH, tile[1:]), (tiff.TILE_OFFSETS, offsets), (tiff.TILE_BYTES, sizes)]
+        fields += [
+            (tiff.TILE_WIDTH, tile[:1]),
+            (tiff.TILE_LENGTH, tile[1:]),
+            (tiff.TILE_OFFSETS, offsets),
+            (tiff.TILE_BYTES, sizes),
+        ]
     else:
         fields += [(tiff.STRIP_OFFSETS, offsets), (tiff.STRIP_ROWS, (rows,)), (tiff.STRIP_BYTES, sizes)]
     start = max(len(data), 8)

@@ -39,10 +39,10 @@ COMPRESSIONS = {
     52546: "JPEG XL",
 }  # fmt: skip
 BYTEWISE = {1, 5, 8, 32773, 32946, 34925, 50000}
-"""Compressions of bytes, whatever the bytes are: none, LZW, Deflate, PackBits, Deflate's old number, LZMA, Zstandard."""
+"""Compressions of bytes, whatever the bytes are: none, LZW, Deflate, PackBits, Deflate's old number, LZMA, zstd."""
 
-PLAIN = {1, 2, 3, 4, 5, 8, 32773, 32946}
-"""Compressions that need no mention."""
+FAX = {2, 3, 4}
+"""Compressions of black and white."""
 
 COMPLEX = (5, 6)
 """Sample formats of complex numbers."""
@@ -92,7 +92,7 @@ class Layout:
     def kind(self) -> str:
         """The type of a number, as NumPy calls it: "uint16"; of odd numbers of bits the next larger one."""
         width = next((size for size in (8, 16, 32, 64) if self.bits <= size), 64)
-        return f"{ {2: 'int', 3: 'float'}.get(self.format, 'uint')}{width}"
+        return f"{ {2: 'int', 3: 'float'}.get(self.format, 'uint') }{width}"
 
     @property
     def colours(self) -> int:
@@ -108,7 +108,8 @@ class Layout:
         if not self.bits:
             what = "different depths"
         name = KINDS.get(self.photometric, f"photometric interpretation {self.photometric}")
-        packed = COMPRESSIONS.get(self.compression, "" if self.compression in PLAIN else f"method {self.compression}")
+        plain = self.compression in BYTEWISE or self.compression in FAX
+        packed = "" if plain else COMPRESSIONS.get(self.compression, f"method {self.compression}")
         words = f"a TIFF of {self.bands} band{'s' * (self.bands > 1)} of {what}"
         words += "" if name == "grey" and self.bands > 1 else f" ({name})"
         return words + (f", compressed with {packed}" if packed else "")
