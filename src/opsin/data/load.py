@@ -52,8 +52,8 @@ def load(
     rest, at most 5,000; by `seed` and the files' contents, with alike pictures on one side. A validation part of the
     data's own is used as that, and never to measure with. Where pictures or arrays have more than eight bits, the two
     values of `pixel_range` become black and white, or those of `like`; without both, the values of all pictures
-    together decide, and the dataset's `pixel_range` says how. Decoded pictures are kept on disk, up to `cache_size` bytes
-    for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
+    together decide, and the dataset's `pixel_range` says how. Decoded pictures are kept on disk, up to `cache_size`
+    bytes for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
     """
     if size is not None and size < 1:
         raise UsageError(f"the size must be at least 1 pixel, not {size}")

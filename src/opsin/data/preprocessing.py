@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from opsin.data.dataset import Pictures
 from opsin.data.intake.words import value_text
 from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all
+from opsin.data.pictures.samples import extent, to_bytes
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
 
@@ -84,6 +85,13 @@ class Preprocessing:
         if read.values:
             self._heed(name, read.header.depth, read.values)
         return _dark(read.pixels[None])[0] if self.dark_background else read.pixels
+
+    def shades(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
+        """Arrays of other numbers as bytes, where a pixel range is known for them; others as they are."""
+        if self.pixel_range is None or pixels.dtype == np.uint8 or pixels.dtype.kind not in "uif" or not pixels.size:
+            return pixels
+        self._heed(name, str(pixels.dtype), extent(pixels))
+        return to_bytes(pixels, self.pixel_range)
 
     def _heed(self, name: str, kind: str, values: Range) -> None:
         """Warns where the picture's values are not what the network learnt from."""

@@ -64,8 +64,8 @@ def natural(low: float, high: float, whole: bool) -> Range:
     """The range that is meant by pictures whose values go from `low` to `high`.
 
     From 0 on, whole numbers fill 1 bit or an even number of bits (255, 1,023, 4,095, …, 65,535), fractions go to 1,
-    255, 4,095 or 65,535, or else to the largest there is. Values that are negative on purpose go from -1 to 1, or from the
-    least to the largest.
+    255, 4,095 or 65,535, or else to the largest there is. Values that are negative on purpose go from -1 to 1, or from
+    the least to the largest.
     """
     if low < -BELOW * max(high, 0.0):
         unit = not whole and max(-low, high) <= 1 + OVERSHOOT and max(-low, high) >= LEAST_USED
