@@ -82,6 +82,8 @@ class Preprocessing:
     def read(self, source: Source, name: str) -> NDArray[np.uint8]:
         """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
         read = read_all(source, name, self.shape, self.crop, self.pixel_range)
+        if read.header.remark:
+            warnings.warn(f"{name}: {read.header.remark}", UserWarning, stacklevel=2)
         if read.values:
             self._heed(name, read.header.depth, read.values)
         return _dark(read.pixels[None])[0] if self.dark_background else read.pixels

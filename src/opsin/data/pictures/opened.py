@@ -19,6 +19,9 @@ from opsin.data.pictures.samples import Range, Samples, extent, guess, shaded
 DEEP = {"I": "int32", "F": "float32"}
 """Pillow's modes of more than eight bits, beside those that begin with I;16."""
 
+MOST_IN_A_TILE = 2**26
+"""Pixels."""
+
 BANDS_LEFT = "of its {bands} bands, those beside {name} are left out"
 PAGES_LEFT = "of its {pages} pictures, the first is taken"
 
@@ -54,7 +57,7 @@ class Opened:
     @property
     def bytes(self) -> int:
         """What the numbers take that are decoded, where they are deep."""
-        return 8 * self.image.width * self.image.height if self.header.depth else 0
+        return 4 * self.image.width * self.image.height if self.header.depth else 0
 
     def reduce(self, least: int) -> None:
         """A JPEG will be decoded with sides of at least `least` only."""
@@ -81,6 +84,10 @@ class OpenedPng(Opened):
     def __init__(self, data: bytes) -> None:
         self.png = Png(data)
         super().__init__(DECODERS["PNG"](BytesIO(self.png.data)), self.png.depth)
+
+    @property
+    def bytes(self) -> int:
+        return self.png.channels * super().bytes // 2
 
     def samples(self) -> Samples:
         return self.png.samples()
@@ -139,6 +146,8 @@ def open_tiff(data: bytes) -> Opened:
     form = tiff.layout(data)
     if form is None or not form.sound:
         return Opened(TiffImageFile(BytesIO(data)))
+    if form.first(tiff.TILE_WIDTH, 0) * form.first(tiff.TILE_LENGTH, 0) > MOST_IN_A_TILE:
+        raise ValueError("tiles of no possible size")  # libtiff would ask for as much memory
     if form.compression not in COMPRESSION_INFO:
         raise strips.Unsupported(form.words)
     remark = _remark(form)

@@ -108,13 +108,18 @@ class Png:
         """The type of numbers of more than eight bits, else ""."""
         return "uint16" if self.bits == 16 else ""
 
+    @property
+    def channels(self) -> int:
+        return {COLOUR: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}.get(self.colours, 1)
+
     def samples(self) -> Samples:
         """The numbers of sixteen bits, not yet turned."""
         if self.colours in (GREY, GREY_ALPHA):
             return self._greys()
         letters = "RGBA" if self.colours == COLOUR_ALPHA else "RGB"
-        high, low = (self._decoded(f"{letters};16{end}") for end in "BL")
-        values = high.astype(np.uint16) << 8 | low
+        values = self._decoded(f"{letters};16B").astype(np.uint16)
+        values <<= 8
+        values |= self._decoded(f"{letters};16L")
         if self.transparent is not None:
             seen = (values != np.array(self.transparent, np.uint16)).any(axis=2)
             return Samples(values, np.where(seen, np.uint16(65535), np.uint16(0)))

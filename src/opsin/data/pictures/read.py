@@ -35,8 +35,8 @@ MOST_PIXELS = 2**26
 MOST_REDUCED = 2**28
 """Pixels of a JPEG that is never whole in memory, as it is reduced while it is decoded: 268 million."""
 
-MOST_NUMBERS = 2**29
-"""Bytes of numbers that are decoded of a picture of more than eight bits a channel, or of many bands: 512 MiB."""
+MOST_NUMBERS = 300 * 10**6
+"""Bytes of numbers that are decoded of a picture of more than eight bits a channel, or of many bands."""
 
 INSTEAD = "save it as grey or RGB of 8 or 16 bits"
 

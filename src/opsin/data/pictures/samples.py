@@ -53,11 +53,12 @@ def extent(values: NDArray[Any]) -> Range:
     """The least and the largest value, (0, 0) where none is a finite number."""
     if not values.size:
         return 0.0, 0.0
-    low, high = float(values.min()), float(values.max())
-    if isfinite(low) and isfinite(high):
-        return low, high
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    with np.errstate(all="ignore"):
+        low, high = float(values.min()), float(values.max())
+        if isfinite(low) and isfinite(high):
+            return low, high
+        finite = values[np.isfinite(values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def natural(low: float, high: float, whole: bool) -> Range:
@@ -123,11 +124,13 @@ def to_bytes(values: NDArray[Any], chosen: Range, down: bool = False) -> NDArray
 def _scaled(values: NDArray[Any], chosen: Range) -> NDArray[np.float64]:
     """From 0 to 255."""
     low, high = chosen
-    made = values.astype(np.float64)
-    np.nan_to_num(made, copy=False, nan=low, posinf=high, neginf=low)
-    made -= low
-    made *= 255 / (high - low)
-    return np.clip(made, 0, 255, out=made)
+    with np.errstate(all="ignore"):  # numbers of no use are in files, too
+        made = values.astype(np.float64)
+        np.nan_to_num(made, copy=False, nan=low, posinf=high, neginf=low)
+        np.clip(made, low, high, out=made)
+        made -= low
+        made *= 255 / (high - low)
+        return np.nan_to_num(made, copy=False).clip(0, 255, out=made)
 
 
 def shaded(samples: Samples, chosen: Range, down: bool = False) -> Image.Image:

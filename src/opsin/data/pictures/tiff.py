@@ -52,6 +52,7 @@ UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
 
 MOST_PAGES = 10_000
 MOST_BANDS = 4096
+MOST_BITS = 128
 THUMBNAIL_OR_MASK = 0b101
 
 
@@ -117,7 +118,7 @@ class Layout:
     @property
     def sound(self) -> bool:
         """Whether its tags make sense, so that it is a kind of picture and not damage where it cannot be read."""
-        depth = 0 <= self.bits <= 64 and self.format in (1, 2, 3, 4, *COMPLEX)
+        depth = self.format in (0, 1, 2, 3, 4, *COMPLEX)
         return depth and self.photometric in KINDS and self.predictor in (1, 2, 3) and self.bands >= self.colours
 
 
@@ -129,7 +130,7 @@ def layout(data: bytes) -> Layout | None:
         pages = reader.pages()
         photometric = tags.get(PHOTOMETRIC, (WHITE_IS_ZERO,))[0]
         bands = tags.get(BANDS, (3 if tags.get(COMPRESSION) == (6,) and photometric in (RGB, YCBCR) else 1,))[0]
-        bits = _alike(tags.get(BITS, (1,))[:bands])
+        bits = _alike(tags[BITS][:bands] if bands > 1 else tags.get(BITS, (1,)))
         format = _alike(tags.get(FORMAT, (1,))[:bands])
         colours = COLOURS.get(photometric, bands)
         extra = tags.get(EXTRA, ())[: max(0, bands - colours)]
@@ -143,7 +144,9 @@ def layout(data: bytes) -> Layout | None:
 
 
 def _alike(numbers: tuple[int, ...]) -> int:
-    """The number that all of them are, 0 where they differ."""
+    """The number that all of them are, 0 where they differ; `ValueError` where there cannot be such."""
+    if not all(0 < number <= MOST_BITS for number in numbers):
+        raise ValueError("numbers of no possible size")
     return numbers[0] if len(set(numbers)) == 1 else 0
 
 
