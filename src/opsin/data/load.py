@@ -21,6 +21,7 @@ from opsin.data.intake.divide import ranks
 from opsin.data.intake.facts import DEPTHS
 from opsin.data.intake.receipt import Receipt, Remark
 from opsin.data.intake.scan import Scan, scan
+from opsin.data.intake.words import value_text
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
 from opsin.data.parallel import Progress
 from opsin.data.pictures import Range, checked_range
@@ -64,6 +65,10 @@ def load(
         key, path = os.path.realpath(source), str(source)
         made = take_in(opened, key, like, size, seed, cache_size, on_progress, path, chosen)
         _check_used(pixel_range, made)
+        if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.beyond:
+            low, high = (value_text(value) for value in like.pixel_range)
+            text = f"{made.receipt.beyond:,} pictures of {made.name} have values outside the model's pixel range"
+            warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
         return made
     if size is not None and opened.shape[1:] != (size, size):
         height, width = opened.shape[1:]

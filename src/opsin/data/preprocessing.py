@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from opsin.data.dataset import Pictures
 from opsin.data.intake.words import value_text
 from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all
-from opsin.data.pictures.samples import extent, to_bytes
+from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
 
@@ -107,6 +107,9 @@ class Preprocessing:
         elif values[0] < self.pixel_range[0] or values[1] > self.pixel_range[1]:
             black, white = (value_text(value) for value in self.pixel_range)
             text += f"; the model knows {black} to {white}, and what lies outside is cut off"
+        elif is_dark(values, self.pixel_range):
+            black, white = (value_text(value) for value in self.pixel_range)
+            text += f", nearly black for a model that knows {black} to {white}; it may be meant on another scale"
         else:
             return
         warnings.warn(text, UserWarning, stacklevel=3)

@@ -45,7 +45,7 @@ NOTICED = 0.1
 SLIGHT = 0.02
 """The share of the training range by which numbers may lie outside it without notice."""
 
-DARK = 1 / 128
+DARK = 1 / 12
 """Where all numbers lie in this share of the training range, hardly anything is to be seen."""
 
 Shape = tuple[int, ...]

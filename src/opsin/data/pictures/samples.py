@@ -28,6 +28,9 @@ OVERSHOOT = 0.01
 BELOW = 0.05
 """Values below 0 by no more than this share of the largest are taken for a mark or for noise, not for shades."""
 
+DARK = 1 / 12
+"""Where all values lie in this share of a range, they are hardly meant on its scale."""
+
 PART = 2**22
 """Values that are computed with at a time."""
 
@@ -80,6 +83,12 @@ def natural(low: float, high: float, whole: bool) -> Range:
     return 0.0, usual if high >= LEAST_USED * usual else high
 
 
+def is_dark(values: Range, chosen: Range) -> bool:
+    """Whether values that differ lie all so near to black that hardly anything is to be seen."""
+    low, high = chosen
+    return values[0] < values[1] <= low + DARK * (high - low)
+
+
 def guess(low: float, high: float, kind: str) -> Range:
     """The range of one picture alone, of which nothing is known but its values."""
     if kind.startswith("uint"):
@@ -129,7 +138,8 @@ def _scaled(values: NDArray[Any], chosen: Range) -> NDArray[np.float64]:
         np.nan_to_num(made, copy=False, nan=low, posinf=high, neginf=low)
         np.clip(made, low, high, out=made)
         made -= low
-        made *= 255 / (high - low)
+        made /= high - low
+        made *= 255
         return np.nan_to_num(made, copy=False).clip(0, 255, out=made)
 
 

@@ -18,7 +18,7 @@ from opsin.data.dataset import Dataset, Pictures, check_classes
 from opsin.data.intake.words import value_text
 from opsin.data.items import TEST, TRAIN, VALIDATION, shown
 from opsin.data.pictures import Range, natural
-from opsin.data.pictures.samples import extent, to_bytes
+from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.sources.names import listed
 from opsin.errors import DataError
 
@@ -75,9 +75,10 @@ def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range |
         raise DataError(f"{path}: the pictures hold NaN or infinity; replace these values, or leave the pictures out")
     extents = [extent(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
-    if given and (low < given[0] or high > given[1]):
+    if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
         told = [value_text(value) for value in (low, high, *given)]
-        text = f"{path} has values from {told[0]} to {told[1]}; what lies outside {told[2]} to {told[3]} is cut off"
+        what = "nearly black on this scale" if is_dark((low, high), given) else "cut off where they lie outside"
+        text = f"{path} has values from {told[0]} to {told[1]}; {told[2]} is black and {told[3]} white: they are {what}"
         warnings.warn(text, UserWarning, stacklevel=2)
     return given or natural(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
