@@ -46,7 +46,7 @@ class Png:
         self._xmp: bytes | None = None
         head, body = bytearray(SIGNATURE), bytearray()
         self._walk(data, head, body)
-        self.data = bytes(head + self._metadata() + body)
+        self.data = b"".join((head, self._metadata(), body))
 
     def _walk(self, data: bytes, head: bytearray, body: bytearray) -> None:
         """Header and palette to `head`, image data to `body`, and what is cut short to the decoder, who says so."""
