@@ -6,10 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from opsin.cli.main import run
-from tests.data.files import stripes, write_picture, write_stripes
+from tests.data.files import noise, stripes, write_picture, write_stripes
 
 TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
@@ -18,6 +20,10 @@ COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     write_stripes(tmp_path / "photos")
     write_stripes(tmp_path / "others", 6)
+    for number in range(8):
+        (tmp_path / "scans" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+        deep = noise(number, 12, 12).astype(np.uint16) << 4
+        Image.fromarray(deep).save(tmp_path / "scans" / f"{number % 2}" / f"{number}.png")
     write_picture(tmp_path / "new" / "one.png", stripes("lying", 3))
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:

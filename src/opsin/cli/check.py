@@ -11,9 +11,16 @@ from opsin.cli.output import print_heading, write_aside
 from opsin.cli.reading import read_to_see
 
 
-def run(data: str, size: int | None, cache_size: str, out: str | None, as_json: bool) -> int:
+def run(
+    data: str,
+    size: int | None,
+    cache_size: str,
+    pixel_range: tuple[float, float] | None,
+    out: str | None,
+    as_json: bool,
+) -> int:
     """Prints a screenful, or everything as JSON, and writes the whole receipt where that is asked for."""
-    receipt = read_to_see(data, size, cache_size).receipt
+    receipt = read_to_see(data, size, cache_size, pixel_range).receipt
     assert receipt is not None  # `load` always gives one
     as_data = json.dumps(receipt.to_data(), indent=2, ensure_ascii=False)
     if out:

@@ -18,6 +18,14 @@ app = typer.Typer(
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="Labelled pictures, as `opsin train` takes them.", show_default=False)
 ]
+PixelRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="BLACK WHITE",
+        show_default="by all pictures",
+        help="The values that become black and white in pictures of more than 8 bits, such as 0 4095.",
+    ),
+]
 
 
 @app.callback()
@@ -36,13 +44,14 @@ def check(
         str,
         typer.Option(metavar="SIZE", help="What decoded pictures may take on disk, of all data sets: 500MB, 5GB, 0."),
     ] = "5GB",
+    pixel_range: PixelRange = None,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the whole receipt, every file by its name, to FILE.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole receipt as JSON.")] = False,
 ) -> int:
     """Read every picture once and say what is wrong: unreadable files, duplicates, leaks, classes too small."""
-    return command("check")(data, size, cache_size, out, json)
+    return command("check")(data, size, cache_size, pixel_range, out, json)
 
 
 @app.command()
@@ -55,10 +64,11 @@ def show(
         int | None,
         typer.Option(min=1, metavar="N", show_default="by the pictures", help="Read the pictures as squares of N × N."),
     ] = None,
+    pixel_range: PixelRange = None,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE.png", show_default="DATA-contact-sheet.png", help="Where the sheet is saved."),
     ] = None,
 ) -> int:
     """Draw a contact sheet: a picture of each class, and what training makes of it for the network."""
-    return command("show")(data, augment, size, out)
+    return command("show")(data, augment, size, pixel_range, out)

@@ -14,12 +14,12 @@ from opsin.errors import UsageError
 from opsin.seeing.contact_sheet import MOST_ROWS, VERSIONS, contact_sheet
 
 
-def run(data: str, augment: str, size: int | None, out: str | None) -> int:
+def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:
     """Draws the sheet and says what is on it."""
     plan(augment, (3, 64, 64))  # refuses an unknown level before anything is read
     if out is not None and not out.lower().endswith(".png"):
         raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
-    dataset = read_to_see(data, size)
+    dataset = read_to_see(data, size, pixel_range=pixel_range)
     pictures, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(pictures)
     limits = plan_for(augment, pictures, preprocessing)

@@ -21,6 +21,7 @@ from opsin.cli.reading import read
 from opsin.cli.sizes import parse_bytes, parse_seconds
 from opsin.cli.training import Options
 from opsin.data import Dataset
+from opsin.data.pictures import checked_range
 from opsin.data.sources import open_source
 from opsin.errors import OpsinError
 from opsin.model.file import check_writable
@@ -90,6 +91,7 @@ def _begun(options: Options) -> Training | None:
     if not options.plan_only:
         Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
+    checked_range(options.pixel_range)
     outline = networks.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
     if options.plan_only:
@@ -126,7 +128,7 @@ def _wishes(options: Options) -> Wishes:
 
 def _load(source: str, outline: Outline, options: Options) -> Dataset:
     """The data, with what was found in them where they are anybody's files."""
-    data = read(source, outline, options.cache_size)
+    data = read(source, outline, options.cache_size, options.pixel_range)
     if data.receipt and os.path.exists(source):
         first, _, rest = data.receipt.text().partition(":")
         print_heading(first, f":{rest}\n")
@@ -135,8 +137,12 @@ def _load(source: str, outline: Outline, options: Options) -> Dataset:
 
 def _search(source: str, outline: Outline, data: Dataset, wishes: Wishes, spent: float, options: Options) -> Found:
     """The recipe that learns best in short trials."""
+
+    def load(other: Outline) -> Dataset:
+        return read(source, other, options.cache_size, options.pixel_range)
+
     with PassingLine() as line:
-        found = search(outline, data, wishes, spent, lambda other: read(source, other, options.cache_size), line.show)
+        found = search(outline, data, wishes, spent, load, line.show)
     if found.evidence:
         print_heading("Trials")
         heads = ("recipe", "seconds", "validation error", "predicted")

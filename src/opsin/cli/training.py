@@ -51,6 +51,7 @@ class Options:
     mirrored: bool = False
     exact: bool = False
     cache_size: str = "5GB"
+    pixel_range: tuple[float, float] | None = None
     plan_only: bool = False
     search: bool = True
 
@@ -79,6 +80,15 @@ Size = Annotated[
     int | None,
     typer.Option(
         min=1, max=LARGEST, metavar="N", help="Bring pictures to N × N.", rich_help_panel=PLAN, show_default=False
+    ),
+]
+PixelRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="BLACK WHITE",
+        help="The values that become black and white in pictures of more than 8 bits, such as 0 4095.",
+        rich_help_panel=PLAN,
+        show_default="by all pictures",
     ),
 ]
 Budget = Annotated[
@@ -247,6 +257,7 @@ def train(
     network: Network = None,
     pretrained: Pretrained = None,
     size: Size = None,
+    pixel_range: PixelRange = None,
     budget: Budget = None,
     memory: Memory = None,
     plan_only: PlanOnly = False,

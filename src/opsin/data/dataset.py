@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from opsin.data import pixels as picture_pixels
 from opsin.data.intake.receipt import Receipt
+from opsin.data.pictures import Range
 from opsin.data.pixels import Pixels
 from opsin.errors import DataError
 
@@ -49,6 +50,8 @@ class Dataset:
 
     `own_split` says whether the data itself brought its test part; otherwise Opsin made it, the same way every time.
     `receipt` is what was found when the data was read. `content` is a digest of the files that the pictures came from.
+    `pixel_range` are the values that became 0 and 255, where they were not bytes to begin with,
+    and `depth` the type of the numbers in arrays that were not.
     """
 
     name: str
@@ -58,11 +61,21 @@ class Dataset:
     validation: Pictures | None = None
     receipt: Receipt | None = None
     content: str = ""
+    pixel_range: Range | None = None
+    depth: str = ""
 
     @classmethod
-    def undivided(cls, name: str, pictures: Pictures, validation: Pictures | None = None) -> Dataset:
+    def undivided(
+        cls,
+        name: str,
+        pictures: Pictures,
+        validation: Pictures | None = None,
+        pixel_range: Range | None = None,
+        depth: str = "",
+    ) -> Dataset:
         """A dataset whose test part is still to be held out."""
-        return cls(name, pictures, pictures.take(np.arange(0)), own_split=False, validation=validation)
+        nothing = pictures.take(np.arange(0))
+        return cls(name, pictures, nothing, False, validation, pixel_range=pixel_range, depth=depth)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 from time import perf_counter
 
@@ -15,10 +18,13 @@ from opsin.data.intake.account import Likeness, assign, counts_of, sizes_of
 from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoding
 from opsin.data.intake.divide import ranks
-from opsin.data.intake.receipt import Receipt
+from opsin.data.intake.facts import DEPTHS
+from opsin.data.intake.receipt import Receipt, Remark
 from opsin.data.intake.scan import Scan, scan
+from opsin.data.intake.words import value_text
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
 from opsin.data.parallel import Progress
+from opsin.data.pictures import Range, checked_range
 from opsin.data.pixels import View, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
@@ -34,6 +40,7 @@ def load(
     seed: int = 0,
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> Dataset:
     """The labelled pictures of `source`, read once, and divided: to train on, to choose by, and to measure with.
 
@@ -44,19 +51,39 @@ def load(
 
     Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
     rest, at most 5,000; by `seed` and the files' contents, with alike pictures on one side. A validation part of the
-    data's own is used as that, and never to measure with. Decoded pictures are kept on disk, up to `cache_size` bytes
-    for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
+    data's own is used as that, and never to measure with. Where pictures or arrays have more than eight bits, the two
+    values of `pixel_range` become black and white, or those of `like`; without both, the values of all pictures
+    together decide, and the dataset's `pixel_range` says how. Decoded pictures are kept on disk, up to `cache_size`
+    bytes for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
     """
     if size is not None and size < 1:
         raise UsageError(f"the size must be at least 1 pixel, not {size}")
     begin = perf_counter()
-    opened = open_source(source)
+    chosen = checked_range(pixel_range) or (like.pixel_range if like else None)
+    opened = open_source(source, chosen)
     if not isinstance(opened, Dataset):
-        return take_in(opened, os.path.realpath(source), like, size, seed, cache_size, on_progress, str(source))
+        key, path = os.path.realpath(source), str(source)
+        made = take_in(opened, key, like, size, seed, cache_size, on_progress, path, chosen)
+        _check_used(pixel_range, made)
+        if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.beyond:
+            low, high = (value_text(value) for value in like.pixel_range)
+            text = f"{made.receipt.beyond:,} pictures of {made.name} have values outside the model's pixel range"
+            warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
+        return made
     if size is not None and opened.shape[1:] != (size, size):
         height, width = opened.shape[1:]
         raise UsageError(f"{opened.name} is an array of {height} × {width}, which is used as it is; leave the size out")
+    _check_used(pixel_range, opened)
     return complete(opened, seed, begin)
+
+
+def _check_used(asked: Sequence[float] | None, data: Dataset) -> None:
+    if asked is not None and data.pixel_range is None:
+        warnings.warn(
+            f"the pixel range is not used: all pictures of {data.name} have 8 bits a channel, 0 to 255",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def take_in(
@@ -68,13 +95,15 @@ def take_in(
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
     path: str | None = None,
+    pixel_range: Range | None = None,
 ) -> Dataset:
     """`load` of a source that is open; `key` is what the cache knows it by, `path` what messages call it."""
     begin = perf_counter()
     decoding = Decoding((3, size, size)) if size else None
     if like is not None:
         decoding = Decoding(like.shape, like.crop)
-    scanned = scan(source, key, decoding, like is None, cache_size, on_progress)
+    pixel_range = pixel_range or (like.pixel_range if like else None)
+    scanned = scan(source, key, decoding, like is None, cache_size, on_progress, pixel_range)
     return _Intake(source, scanned, seed, like, path or source.name).dataset(begin)
 
 
@@ -83,7 +112,7 @@ class _Intake:
 
     def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None, path: str) -> None:
         self.source, self.seed, self.like, self.path = source, seed, like, path
-        self.facts, self.cached = scanned.facts, scanned.cached
+        self.facts, self.cached, self.pixel_range = scanned.facts, scanned.cached, scanned.pixel_range
         self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
         self.empty = tuple(getattr(source, "empty", ()))
         self.named = {*self.empty, *(item.label for item in source.items)}
@@ -142,12 +171,25 @@ class _Intake:
             likeness.found(names, [item.label for item in self.items], parts.tolist()), likeness.compared,
             tuple(sorted(self.named - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
-            perf_counter() - begin, self.cached, tuple(self.notes),
+            perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, *self._deep(),
         )  # fmt: skip
         return Dataset(
             self.source.name, train, test, TEST in given, validation if len(validation) else None, receipt,
-            self._content(given),
+            self._content(given), self.pixel_range,
         )  # fmt: skip
+
+    def _deep(self) -> tuple[dict[str, int], int, tuple[Remark, ...]]:
+        """How many pictures are of which type of more than eight bits, how many of them exceed the range, and what of
+        files is left out.
+        """
+        facts = self.facts
+        deep = self.good[facts.depths[self.good] > 0]
+        counts = Counter(DEPTHS[depth] for depth in facts.depths[deep].tolist())
+        low, high = self.pixel_range or (0.0, 0.0)
+        beyond = int(((facts.values[deep, 0] < low) | (facts.values[deep, 1] > high)).sum())
+        names = zip(self.good.tolist(), self.items, strict=True)
+        remarks = tuple(Remark(item.name, facts.remarks[index]) for index, item in names if index in facts.remarks)
+        return dict(counts), beyond, remarks
 
     def _content(self, given: list[str]) -> str:
         """A digest of the files, their classes and their parts, whatever they are called and how they are read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Pictures
-from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_picture
+from opsin.data.intake.words import value_text
+from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all
+from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
 
@@ -27,7 +30,8 @@ class Preprocessing:
 
     `dark_background` is set where the network learnt from light strokes on black, such as MNIST's:
     pictures read from files with a light border, such as ink on paper, are then inverted. `crop` says how a picture
-    file comes to that size; without it as much of the picture is kept as fits.
+    file comes to that size; without it as much of the picture is kept as fits. The two values of `pixel_range` are
+    black and white in pictures of more than eight bits, as they were in those that the network learnt from.
     """
 
     channels: int
@@ -37,6 +41,7 @@ class Preprocessing:
     std: tuple[float, ...]
     dark_background: bool = False
     crop: Crop | None = None
+    pixel_range: Range | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,8 +81,38 @@ class Preprocessing:
 
     def read(self, source: Source, name: str) -> NDArray[np.uint8]:
         """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
-        pixels = read_picture(source, name, self.shape, self.crop)
-        return _dark(pixels[None])[0] if self.dark_background else pixels
+        read = read_all(source, name, self.shape, self.crop, self.pixel_range)
+        if read.header.remark:
+            warnings.warn(f"{name}: {read.header.remark}", UserWarning, stacklevel=2)
+        if read.values:
+            self._heed(name, read.header.depth, read.values)
+        return _dark(read.pixels[None])[0] if self.dark_background else read.pixels
+
+    def shades(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
+        """Arrays of other numbers as bytes, where a pixel range is known for them; others as they are."""
+        if self.pixel_range is None or pixels.dtype == np.uint8 or pixels.dtype.kind not in "uif" or not pixels.size:
+            return pixels
+        self._heed(name, str(pixels.dtype), extent(pixels))
+        return to_bytes(pixels, self.pixel_range)
+
+    def _heed(self, name: str, kind: str, values: Range) -> None:
+        """Warns where the picture's values are not what the network learnt from."""
+        low, high = (value_text(value) for value in values)
+        text = f"{name} has {kind} values from {low} to {high}"
+        if self.pixel_range is None:
+            usual = (0.0, float(np.iinfo(kind).max)) if kind.startswith("uint") else None
+            if usual and values[1] > usual[1] / 4:
+                return
+            text += ", and the model knows no pixel range for them, so that this picture alone decides what is white"
+        elif values[0] < self.pixel_range[0] or values[1] > self.pixel_range[1]:
+            black, white = (value_text(value) for value in self.pixel_range)
+            text += f"; the model knows {black} to {white}, and what lies outside is cut off"
+        elif is_dark(values, self.pixel_range):
+            black, white = (value_text(value) for value in self.pixel_range)
+            text += f", nearly black for a model that knows {black} to {white}; it may be meant on another scale"
+        else:
+            return
+        warnings.warn(text, UserWarning, stacklevel=3)
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,12 +125,16 @@ class Preprocessing:
             mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))
             cut = data.get("crop")
             crop = None if cut is None else Crop(int(cut["resize"]), str(cut["interpolation"]))
-            made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop)
-        except (KeyError, TypeError, ValueError):
+            given = data.get("pixel_range")
+            pixel_range = None if given is None else (float(given[0]), float(given[1]))
+            made = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop, pixel_range)
+        except (KeyError, TypeError, ValueError, IndexError):
             raise DataError("the preprocessing is not described completely") from None
         sound = len(mean) == len(std) == made.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
         if crop:
             sound &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:]) and crop.interpolation in INTERPOLATIONS
+        if pixel_range:
+            sound &= bool(np.isfinite(pixel_range).all()) and pixel_range[0] < pixel_range[1]
         if not sound:
             raise DataError("the preprocessing's numbers make no sense")
         return made

@@ -7,7 +7,8 @@
 | N×F | flattened pictures of `image_shape`, or square grey ones; other features fill a square row by row |
 
 Bytes (uint8) are used as they are. Of all other numbers the least and the largest in the training pictures become 0 and
-255, those between are rounded to whole steps, and what lies outside later is taken for the nearest.
+255, those between are rounded to whole steps, and what lies outside later is taken for the nearest, unless it lies so
+far outside, or is so small, that it must be meant on another scale: that is refused.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ COLOUR_FROM = 8
 ROWS = 1024
 """Pictures that are scaled at a time, so that the working copy stays small."""
 
+FAR = 4.0
+"""Numbers that lie outside the training range by more than so many times its width are on another scale."""
+
+LARGE = 16.0
+"""A range of whole numbers of at least this width is not that of fractions from 0 to 1."""
+
+NOTICED = 0.1
+"""The share of numbers outside the training range from which on that is worth a warning."""
+
+SLIGHT = 0.02
+"""The share of the training range by which numbers may lie outside it without notice."""
+
+DARK = 1 / 12
+"""Where all numbers lie in this share of the training range, hardly anything is to be seen."""
+
 Shape = tuple[int, ...]
 
 
@@ -41,7 +57,8 @@ class Form:
 
     `laid` is how its numbers are laid out in order (H×W, H×W×C or C×H×W), `axis` where its channels are then (None:
     there is but one). `low` and `high` become 0 and 255 (None: bytes stay). `factor`: each pixel becomes so many by so
-    many. `picture`: the numbers are pixels, not features laid out in a square.
+    many. `picture`: the numbers are pixels, not features laid out in a square. `kind` is the type of the numbers, and
+    `whole` says that none was a fraction.
     """
 
     sample: Shape
@@ -51,6 +68,8 @@ class Form:
     high: float | None
     factor: int
     picture: bool
+    kind: str = ""
+    whole: bool = False
 
     @classmethod
     def of(cls, x: NDArray[Any], image_shape: Shape | None, enlarge: bool) -> Form:
@@ -59,12 +78,13 @@ class Form:
         axis = _channel_axis(laid)
         sides = [side for place, side in enumerate(laid) if place != axis]
         factor = ceil(LEAST / min(sides)) if enlarge else 1
-        low = high = None
+        low, high, whole = None, None, x.dtype.kind in "bui"
         if x.dtype != np.uint8:
             low, high = float(np.min(x)), float(np.max(x))
             if not np.isfinite(high - low):
                 raise _unfinite(np.array([low, high]))
-        return cls(x.shape[1:], laid, axis, low, high, factor, picture)
+            whole = whole or bool((x == np.rint(x)).all())
+        return cls(x.shape[1:], laid, axis, low, high, factor, picture, str(x.dtype), whole)
 
     def pixels(self, x: NDArray[Any], name: str) -> NDArray[np.uint8]:
         """uint8 N×C×H×W of `x`, which `checked` gave; `InputError` where it does not fit what `name` learnt from."""
@@ -74,6 +94,7 @@ class Form:
                     f"X has {x.shape[1]} features, but {name} is expecting {self.sample[0]} features as input"
                 )
             raise InputError(f"X holds arrays of {show(x.shape[1:])}, but {name} learnt from {show(self.sample)}")
+        self._check_scale(x)
         rows = np.zeros((len(x), prod(self.laid)), np.uint8)  # features may be fewer than there is room for
         for first in range(0, len(x), ROWS):
             part = x[first : first + ROWS].reshape(len(x[first : first + ROWS]), -1)
@@ -84,10 +105,54 @@ class Form:
             made = made.repeat(self.factor, axis=2).repeat(self.factor, axis=3)
         return np.ascontiguousarray(made)
 
+    def _check_scale(self, x: NDArray[Any]) -> None:
+        """`InputError` where the numbers must be meant on another scale than those of the training pictures."""
+        if self.low is None or self.high is None or not len(x):
+            return
+        low, high, width = float(np.min(x)), float(np.max(x)), self.high - self.low
+        if not width or not np.isfinite(high - low):
+            return
+        far = self.picture and (high > self.high + FAR * width or low < self.low - FAR * width)
+        narrow = x.dtype == bool or (x.dtype == np.uint8 and self.high > 4 * np.iinfo(np.uint8).max)
+        fractions = x.dtype.kind == "f" and low >= 0 and high <= 1 and bool((x != np.rint(x)).any())
+        if far or (width >= LARGE and (narrow or (self.whole and fractions))):
+            raise InputError(
+                f"X is {x.dtype} from {low:g} to {high:g}, but training was on {self.kind or 'numbers'} from "
+                f"{self.low:g} to {self.high:g}; give numbers on the same scale: {self._advice(x, high)}"
+            )
+
+    def _advice(self, x: NDArray[Any], high: float) -> str:
+        """How numbers on one usual scale come to that of the training."""
+        usual = next((white for white in (1, 255, 4095, 65535) if high <= white), None)
+        if x.dtype == np.uint8:
+            usual = 255
+        if self.picture and self.low is not None and self.high is not None and usual and np.min(x) >= 0:
+            mine = next((white for white in (1, 255, 4095, 65535) if self.high <= white), None)
+            if self.low >= 0 and mine and mine != usual:
+                return f"X / {usual}" if mine == 1 else f"X.astype(float) * ({mine} / {usual})"
+        return "prepare X as the training pictures were prepared, or clip it to their range"
+
+    def notice(self, x: NDArray[Any]) -> str:
+        """What is odd about the scale of numbers that are accepted; "" where nothing is."""
+        if not self.picture or self.low is None or self.high is None or not self.high > self.low:
+            return ""
+        width = self.high - self.low
+        slight = SLIGHT * width
+        outside = float(((x < self.low - slight) | (x > self.high + slight)).mean())
+        told = f"training was on numbers from {self.low:g} to {self.high:g}"
+        if outside > NOTICED:
+            return f"{outside:.0%} of the numbers in X lie outside the training range and are cut off; {told}"
+        low, high = float(np.min(x)), float(np.max(x))
+        if low < high <= self.low + DARK * width:
+            return f"X is nearly black, with numbers from {low:g} to {high:g}; {told}"
+        return ""
+
     def _bytes(self, part: NDArray[Any]) -> NDArray[np.uint8]:
         if self.low is None or self.high is None:
             if part.dtype != np.uint8:
-                raise InputError(f"X is {part.dtype}, but training was on bytes; give uint8 from 0 to 255 again")
+                raise InputError(
+                    f"X is {part.dtype}, but training was on bytes; give uint8 from 0 to 255 again{_bytewise(part)}"
+                )
             return part
         exact = part.astype(np.float64)
         if not np.isfinite(exact).all():
@@ -95,6 +160,16 @@ class Form:
         scaled = (exact - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
         made: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
         return made
+
+
+def _bytewise(x: NDArray[Any]) -> str:
+    """How these numbers probably become the bytes that they were, without wrapping round."""
+    low, high = (float(np.min(x)), float(np.max(x))) if x.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 65535):
+        return ""
+    if high <= 1:
+        return ", such as (255.0 * X).round().astype('uint8')"
+    return ", such as X.astype('uint8')" if high <= 255 else ", such as (X / 257).round().astype('uint8')"
 
 
 def checked(x: Any) -> NDArray[Any]:

@@ -184,7 +184,10 @@ class ImageClassifier(Parameters):
         if self._form is None:
             raise InputError(f"this {type(self).__name__} has learnt from files; give a list of paths")
         columns.check(X, getattr(self, "feature_names_in_", None))
-        pixels = self._form.pixels(arrays.checked(X), type(self).__name__)
+        array = arrays.checked(X)
+        pixels = self._form.pixels(array, type(self).__name__)
+        if notice := self._form.notice(array):
+            warnings.warn(notice, UserWarning, stacklevel=2)
         return model.probabilities(pixels)[:, self._columns]
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -75,13 +75,13 @@ def without_test(data: Dataset) -> Dataset:
     content = f"{data.content} without test"
     if data.validation is None:
         everything = data.everything()
-        return Dataset(data.name, everything, everything, True, None, data.receipt, content)
+        return Dataset(data.name, everything, everything, True, None, data.receipt, content, data.pixel_range)
     parts = (data.train, data.test)
     names = tuple(name for part in parts for name in part.names or ())
     train = Pictures(
         joined([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]), data.classes, names
     )
-    return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content)
+    return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
 
 
 def read(paths: Sequence[str], like: Preprocessing) -> Iterator[NDArray[np.uint8]]:

@@ -98,10 +98,12 @@ class Model:
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
+        if isinstance(pixels, np.ndarray):
+            pixels = self.preprocessing.shades(pixels, "the array")
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
             raise DataError(
                 f"{self.name} takes uint8 pictures of {show(self.preprocessing.shape)}, "
-                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape"
+                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
         most = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
         batch = most if len(pixels) > most // 4 else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def reopen(
         _check_unfinished(folder)
         plan, began = Plan.from_data(run.config["plan"]), run.config["data"]
         if data is None:
-            data = _load(plan, began["source"], folder)
+            data = _load(plan, began["source"], folder, began.get("pixel_range"))
         check_same(data, began)
         out, deadline = run.config.get("out"), run.config.get("deadline")
         return Training(
@@ -70,6 +71,7 @@ def described(data: Dataset, source: str) -> dict[str, object]:
         "classes": list(data.classes),
         "pictures": {name: len(part) for name, part in parts.items() if part is not None},
         "shape": list(data.shape),
+        "pixel_range": list(data.pixel_range) if data.pixel_range else None,
     }
 
 
@@ -106,12 +108,12 @@ def changes(run: Run) -> list[str]:
     return [f"{', '.join(found)} since the run began: the result may differ in its last digits from an unbroken run's"]
 
 
-def _load(plan: Plan, source: str, folder: Path) -> Dataset:
+def _load(plan: Plan, source: str, folder: Path, pixel_range: Sequence[float] | None) -> Dataset:
     if not source:
         raise UsageError(f"the run in {folder} was given its pictures by a program; only that can go on with it")
     if plan.pretrained:
-        return load_data(source, like=preprocessing_of(plan.network, plan.size))
-    return load_data(source, size=plan.size)
+        return load_data(source, like=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
+    return load_data(source, size=plan.size, pixel_range=pixel_range)
 
 
 def _check_unfinished(folder: Path) -> None:

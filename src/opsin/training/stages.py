@@ -163,9 +163,8 @@ def epoch_of(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batch]]:
 
 def preparation(plan: Plan, data: Dataset) -> Preprocessing:
     """How pictures come to the network: as its published weights want them, or by the statistics of `data`."""
-    if plan.pretrained:
-        return preprocessing_of(plan.network, max(data.shape[1:]))
-    return Preprocessing.of(data.train)
+    made = preprocessing_of(plan.network, max(data.shape[1:])) if plan.pretrained else Preprocessing.of(data.train)
+    return replace(made, pixel_range=data.pixel_range)
 
 
 def first_state(layer: nn.Layer, graph: Graph, plan: Plan, data: Dataset) -> dict[str, NDArray[Any]]:

@@ -110,7 +110,7 @@ def comparable(data: Dataset, seed: int) -> Dataset:
         apart = divided(data.train.labels, groups, rank, groups, VALIDATION_SHARE, MAX_VALIDATION)
         rest = np.setdiff1d(groups, apart)
         train, validation = data.train.take(rest), data.train.take(apart)
-    return Dataset(data.name, train, validation, own_split=True)
+    return replace(data, train=train, test=validation, validation=None, receipt=None)
 
 
 def _part(data: Dataset, images: int, seed: int) -> Dataset:

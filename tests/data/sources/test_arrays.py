@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opsin.data import Dataset
+from opsin.data import Dataset, load
 from opsin.data.sources import open_source
 from opsin.errors import DataError
 from tests.data.files import noise
@@ -85,7 +86,13 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arrays", "text"), [
-    ({"x": GREY / 255.0, "y": LABELS}, "the pictures are float64; give uint8 from 0 to 255, such as (255 * x)"),
+    ({"x": GREY * 1j, "y": LABELS}, "the pictures are complex128; give real numbers, such as uint8 from 0 to 255"),
+    ({"x": GREY.astype("U3"), "y": LABELS}, "the pictures are <U3; give real numbers, such as uint8 from 0 to 255"),
+    ({"x": GREY / np.nan, "y": LABELS}, "the pictures hold NaN or infinity; replace these values, or leave the"),
+    ({"x": GREY, "y": LABELS, "x_test": GREY / 255, "y_test": LABELS},
+     "the parts' pictures are of different types (float64, uint8), which may mean different scales; give the same"),
+    ({"x": GREY * 1.0, "y": LABELS, "x_test": GREY.astype(int), "y_test": LABELS},
+     "the parts' pictures are of different types (float64, int64), which may mean different scales; give the same"),
     ({"x": noise(0, 12, 30), "y": LABELS}, "the pictures are 12×30; give N×height×width, N×height×width×channels or"),
     ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the pictures are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
@@ -123,3 +130,44 @@ def test_an_npz_by_any_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=GREY, y=LABELS)
     (tmp_path / "a.npz").rename(tmp_path / "a.zip")
     assert isinstance(open_source(tmp_path / "a.zip"), Dataset)
+
+
+SHADES = np.arange(12 * 5 * 6).reshape(12, 5, 6) % 256
+
+
+@pytest.mark.parametrize(("pictures", "pixel_range"), [
+    (SHADES.astype(np.uint16), (0, 255)), (SHADES, (0, 255)), ((SHADES << 4).astype(np.uint16), (0, 4095)),
+    ((SHADES << 8).astype(np.uint16), (0, 65535)), (SHADES / 255, (0, 1)), ((SHADES / 255).astype("f2"), (0, 1)),
+    (SHADES.astype("f4"), (0, 255)), (SHADES / 127.5 - 1, (-1, 1)), (SHADES - 100, (-100, 155)),
+])  # fmt: skip
+def test_any_numbers_become_bytes_on_one_scale(
+    tmp_path: Path, pictures: NDArray[Any], pixel_range: tuple[float, float]
+) -> None:
+    """No advice to scale by hand, which may wrap round: what is meant follows from all parts together."""
+    dim, labels = pictures.copy(), LABELS
+    dim[:, 2:] = pictures.flat[0]
+    np.savez(tmp_path / "a.npz", x_train=dim, y_train=labels, x_test=pictures, y_test=labels)
+    data = load(tmp_path / "a.npz")
+    assert data.pixel_range == pixel_range and data.receipt is not None
+    assert np.abs(data.test.pixels[:, 0].astype(int) - SHADES).max() <= (pictures.dtype == np.float16)
+    assert data.receipt.deep == {str(pictures.dtype): 24}
+    assert f"(24 of {pictures.dtype})." in data.receipt.text()
+
+
+def test_masks_become_black_and_white(tmp_path: Path) -> None:
+    for kind in (bool, np.uint16, np.float32):
+        np.savez(tmp_path / "a.npz", x=(SHADES > 99).astype(kind), y=LABELS)
+        data = load(tmp_path / "a.npz")
+        assert data.pixel_range == (0, 1)
+        assert set(np.unique(data.train.pixels)) == {0, 255}
+
+
+def test_a_range_for_arrays_that_is_asked_for(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=SHADES.astype(np.uint16), y=LABELS)
+    data = load(tmp_path / "a.npz", pixel_range=(0, 510))
+    assert data.pixel_range == (0, 510)
+    assert data.everything().pixels[:].max() == 128
+    with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are cut off where"):
+        load(tmp_path / "a.npz", pixel_range=(0, 100))
+    with pytest.warns(UserWarning, match="0 is black and 65,535 white: they are nearly black on this scale"):
+        open_source(tmp_path / "a.npz", (0.0, 65535.0))

@@ -51,8 +51,10 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         (), likeness.found(names, labels, parts.tolist()), likeness.compared, (),
         tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
         notes=tuple(alike.notes(data.classes)),
+        pixel_range=data.pixel_range, deep={data.depth: len(everything)} if data.depth else {},
     )  # fmt: skip
-    return Dataset(data.name, train, test, data.own_split, validation if len(validation) else None, receipt)
+    held = validation if len(validation) else None
+    return Dataset(data.name, train, test, data.own_split, held, receipt, pixel_range=data.pixel_range)
 
 
 def _likeness(pictures: Pictures) -> Likeness:

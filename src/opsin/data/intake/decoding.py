@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.data.items import Source
 from opsin.data.parallel import each
-from opsin.data.pictures import Crop, Header, read_both
+from opsin.data.pictures import Crop, Range, Read, read_all
 from opsin.data.pixels import View
 
 VERSION = 2
@@ -21,10 +21,13 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Decoding:
-    """What pictures become: `shape` is channels, height and width."""
+    """What pictures become: `shape` is channels, height and width, `pixel_range` the values that become black and white
+    in pictures of more than eight bits; None: that is not known yet.
+    """
 
     shape: tuple[int, int, int]
     crop: Crop | None = None
+    pixel_range: Range | None = None
 
     @property
     def stride(self) -> int:
@@ -33,11 +36,17 @@ class Decoding:
 
     @property
     def key(self) -> str:
-        """Differs where the pixels could."""
+        """Differs where the pixels of eight bits could."""
         return "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
 
-    def read(self, data: bytes, name: str) -> tuple[Header, NDArray[np.uint8]]:
-        return read_both(data, name, self.shape, self.crop)
+    def read(self, data: bytes, name: str) -> Read:
+        return read_all(data, name, self.shape, self.crop, self.pixel_range)
+
+    def row(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What the store knows a picture of more than eight bits by: its pixels depend on the range, too."""
+        low, high = self.pixel_range or (0.0, 0.0)
+        mixed = blake2b(digest.tobytes() + f"{low!r} {high!r}".encode(), digest_size=digest.size)
+        return np.frombuffer(mixed.digest(), np.uint8)
 
 
 class Decoded(View):
@@ -53,7 +62,7 @@ class Decoded(View):
         def fill(place: int) -> None:
             index = int(self.items[numbers[place]])
             name = self.source.items[index].name
-            pixels[place] = self.decoding.read(self.source.read(index), name)[1][: self.shape[1]]
+            pixels[place] = self.decoding.read(self.source.read(index), name).pixels[: self.shape[1]]
 
         each(fill, range(len(numbers)))
         return pixels

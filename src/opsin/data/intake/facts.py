@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 
 from opsin.data.intake.looks import LOOK
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, Problem, Source
+from opsin.data.pictures import Range, natural
 from opsin.data.store import DIGEST, root
 
 UNKNOWN, READ, SEEN, FAILED = range(4)
 """How much is known: nothing; digest and header; all; that it cannot be used."""
+
+DEPTHS = (
+    "", "uint16", "int8", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64",
+)  # fmt: skip
+"""Types of numbers of more than eight bits; "": bytes."""
 
 LASTING = (EMPTY, DAMAGED, NO_PICTURE, TOO_LARGE)
 """Kinds of problems that stay as long as the file does."""
@@ -26,7 +32,11 @@ LASTING = (EMPTY, DAMAGED, NO_PICTURE, TOO_LARGE)
 @dataclass
 class Facts:
     """Of each of N items: its `state`, the digest of its file, height and width as its header says, whether it is
-    grey by its header, whether its decoded channels were equal (1, 0; -1: not known) and its look."""
+    grey by its header, whether its decoded channels were equal (1, 0; -1: not known) and its look.
+
+    `depths` are places in `DEPTHS`, `values` the least and the largest value of pictures of more than eight bits;
+    `remarks` say what of a file is left out.
+    """
 
     state: NDArray[np.int8]
     digests: NDArray[np.uint8]
@@ -34,13 +44,17 @@ class Facts:
     grey: NDArray[np.bool_]
     colourless: NDArray[np.int8]
     looks: NDArray[np.uint8]
+    depths: NDArray[np.int8]
+    values: NDArray[np.float64]
     problems: dict[int, Problem] = field(default_factory=dict)
+    remarks: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def unknown(cls, count: int) -> Facts:
         return cls(
             np.zeros(count, np.int8), np.zeros((count, DIGEST), np.uint8), np.zeros((count, 2), np.int32),
             np.zeros(count, np.bool_), np.full(count, -1, np.int8), np.zeros((count, LOOK), np.uint8),
+            np.zeros(count, np.int8), np.zeros((count, 2)),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -50,13 +64,32 @@ class Facts:
         self.problems[index] = problem
         self.state[index] = FAILED
 
+    def note_values(self, index: int, depth: str, values: Range | None) -> None:
+        """What a picture's numbers are; `values` of those of more than eight bits."""
+        self.depths[index] = DEPTHS.index(depth)
+        if values:
+            self.values[index] = values
+
+    @property
+    def deep(self) -> NDArray[np.intp]:
+        """The numbers of the items of more than eight bits that can be used, as far as is known."""
+        return np.flatnonzero((self.state != FAILED) & (self.depths > 0))
+
+    def pixel_range(self) -> Range | None:
+        """The range of all pictures of more than eight bits together; None where there is none."""
+        deep = self.deep
+        if not len(deep):
+            return None
+        whole = not any(DEPTHS[depth].startswith("float") for depth in np.unique(self.depths[deep]))
+        return natural(float(self.values[deep, 0].min()), float(self.values[deep, 1].max()), whole)
+
     @property
     def good(self) -> NDArray[np.intp]:
         """The numbers of the items that can be used, as far as is known."""
         return np.flatnonzero(self.state != FAILED)
 
 
-ARRAYS = ("state", "digests", "sizes", "grey", "colourless", "looks")
+ARRAYS = ("state", "digests", "sizes", "grey", "colourless", "looks", "depths", "values")
 
 
 def recall(path: Path, source: Source, stamps: list[str]) -> Facts:
@@ -72,6 +105,8 @@ def recall(path: Path, source: Source, stamps: list[str]) -> Facts:
             getattr(facts, name)[new] = kept[name][old]
         problems = {int(row): Problem(*problem) for row, problem in index["problems"].items()}
         facts.problems = {int(n): problems[int(o)] for n, o in zip(new, old, strict=True) if facts.state[n] == FAILED}
+        remarks = {int(row): str(remark) for row, remark in index["remarks"].items()}
+        facts.remarks = {int(n): remarks[int(o)] for n, o in zip(new, old, strict=True) if int(o) in remarks}
     except Exception:  # a damaged file may raise anything; everything is then read anew
         return Facts.unknown(len(names))
     return facts
@@ -97,6 +132,7 @@ def remember(path: Path, facts: Facts, source: Source, stamps: list[str]) -> Non
     index = {
         "names": [item.name for item in source.items],
         "stamps": stamps,
+        "remarks": facts.remarks,
         "problems": {index: (problem.name, problem.reason, problem.kind) for index, problem in lasting.items()},
     }
     arrays = {name: getattr(facts, name) for name in ARRAYS} | {"state": state}

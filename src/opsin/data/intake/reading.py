@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import prod
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from opsin.data.intake.facts import FAILED, READ, SEEN, UNKNOWN, Facts
 from opsin.data.intake.looks import look
 from opsin.data.items import DAMAGED, UNREADABLE, ItemError, Problem, Source
 from opsin.data.parallel import Progress, each
-from opsin.data.pictures import Header, read_header
+from opsin.data.pictures import Header, Range, may_be_deep, read_header, read_values
 from opsin.data.pixels import Pixels
 from opsin.data.store import DIGEST, Shelf, Stored, StoreFile, StoreWriter, make_room, touch
 from opsin.errors import DataError
@@ -38,8 +38,30 @@ class Reading:
 
     def __init__(self, source: Source, facts: Facts, decoding: Decoding, shelf: Shelf | None, collapse: bool) -> None:
         self.source, self.facts, self.decoding, self.shelf, self.collapse = source, facts, decoding, shelf, collapse
-        self.places = shelf.find(facts.digests) if shelf else np.full(len(facts), -1, np.intp)
         self.sink: Sink | None = None
+        self._waiting: list[int] = []
+        self._settle()
+
+    def _settle(self) -> None:
+        """Fixes the range of deep pictures, once those of all are known, and looks for what is on the shelf."""
+        facts = self.facts
+        if self.decoding.pixel_range is None and not (facts.state == UNKNOWN).any():
+            self.decoding = replace(self.decoding, pixel_range=facts.pixel_range())
+        rows = facts.digests
+        if len(facts.deep) and self.decoding.pixel_range:
+            rows = rows.copy()
+            for index in facts.deep.tolist():
+                rows[index] = self.decoding.row(rows[index])
+        self.rows = rows
+        self.places = self.shelf.find(rows) if self.shelf else np.full(len(facts), -1, np.intp)
+
+    def _each(self, indices: NDArray[np.intp], on_progress: Progress | None) -> None:
+        """Takes the items; deep ones last, where their range follows from all of them."""
+        each(self._take, indices.tolist(), on_progress)
+        if self._waiting:
+            self._settle()
+            waiting, self._waiting = sorted(self._waiting), []
+            each(self._take, waiting, on_progress)
 
     def pending(self) -> NDArray[np.intp]:
         """The items about which something is still to be learnt."""
@@ -65,7 +87,7 @@ class Reading:
         if small:
             return self._in_memory(cache_size, on_progress)
         with self._writing(cache_size) as writer:
-            each(self._take, (facts.good if writer else pending).tolist(), on_progress)
+            self._each(facts.good if writer else pending, on_progress)
             file = self._finished(writer)
         if file:
             return Stored(file, facts.good, self._shape())
@@ -81,7 +103,7 @@ class Reading:
     def _in_memory(self, cache_size: int, on_progress: Progress | None) -> NDArray[np.uint8]:
         """An array, of which a copy goes to the shelf."""
         self.sink = memory = Memory(np.empty((len(self.facts), *self.decoding.shape), np.uint8))
-        each(self._take, self.facts.good.tolist(), on_progress)
+        self._each(self.facts.good, on_progress)
         good = self.facts.good
         with self._writing(cache_size) as writer:
             for index in good.tolist() if writer else ():
@@ -99,15 +121,23 @@ class Reading:
         facts, name = self.facts, self.source.items[index].name
         with set_aside(facts, index, name):
             pixels = self._pixels(index, name)
-            if facts.state[index] != SEEN or facts.colourless[index] < 0:
+            if pixels is None:
+                self._waiting.append(index)
+                return
+            if facts.state[index] != SEEN or facts.colourless[index] < 0 or facts.depths[index]:
                 facts.looks[index], colourless = look(pixels)
                 facts.colourless[index] = colourless if len(pixels) == 3 else -1
                 facts.state[index] = SEEN
             self._keep(index, pixels)
 
-    def _pixels(self, index: int, name: str) -> NDArray[np.uint8]:
-        """The item's pixels, from the shelf or decoded; digest and header are noted on the way."""
-        facts = self.facts
+    def _pixels(self, index: int, name: str) -> NDArray[np.uint8] | None:
+        """The item's pixels, from the shelf or decoded; digest and header are noted on the way.
+
+        None for a deep picture whose range is not known yet; its values then are.
+        """
+        facts, settled = self.facts, self.decoding.pixel_range is not None
+        if facts.depths[index] and not settled:
+            return None
         kept = self._kept(int(self.places[index])) if facts.state[index] != UNKNOWN else None
         if kept is not None:
             return kept
@@ -118,9 +148,14 @@ class Reading:
             if kept is not None:
                 note_header(facts, index, read_header(data, name))
                 return kept
-        header, pixels = self.decoding.read(data, name)
-        note_header(facts, index, header)
-        return pixels
+        if not settled and may_be_deep(data):
+            header, values = read_values(data, name)
+            if header.depth:
+                note_header(facts, index, header, values)
+                return None
+        read = self.decoding.read(data, name)
+        note_header(facts, index, read.header, read.values)
+        return read.pixels
 
     def _kept(self, place: int) -> NDArray[np.uint8] | None:
         """The pixels at a place of the shelf, if they are there."""
@@ -164,7 +199,9 @@ class Reading:
         sink = self.sink
         try:
             if sink:
-                sink.put(index, self.facts.digests[index], pixels)
+                deep = self.facts.depths[index] > 0
+                digest = self.facts.digests[index]
+                sink.put(index, self.decoding.row(digest) if deep else digest, pixels)
         except (OSError, ValueError) as error:  # ValueError: another thread has closed the file
             self._give_up(error)
 
@@ -206,7 +243,11 @@ def note_digest(facts: Facts, index: int, data: bytes) -> None:
     facts.digests[index] = np.frombuffer(blake2b(data, digest_size=DIGEST).digest(), np.uint8)
 
 
-def note_header(facts: Facts, index: int, header: Header) -> None:
+def note_header(facts: Facts, index: int, header: Header, values: Range | None = None) -> None:
+    facts.note_values(index, header.depth, values)
+    facts.remarks.pop(index, None)
+    if header.remark:
+        facts.remarks[index] = header.remark
     facts.sizes[index] = header.height, header.width
     facts.grey[index] = header.grey
     if facts.state[index] == UNKNOWN:

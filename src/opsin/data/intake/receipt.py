@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from opsin.data.intake import words
 from opsin.data.items import PARTS, Problem
+from opsin.data.pictures import Range
 
 EXACT, NEAR = "exact", "near"
 
@@ -51,6 +52,14 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What of a picture's file is left out, though the picture is used."""
+
+    name: str
+    left_out: str
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What an intake found.
 
@@ -58,8 +67,10 @@ class Receipt:
     `shape` is what the pictures became (channels, height, width). A group of `duplicates` is a leak where it lies in
     several parts, and a conflict where it has several labels; without `compared` only those that are equal were looked
     for. `lost` are classes without a single usable picture,
-    `single` those with one, which cannot be measured. `notes` are sentences about what else is worth knowing, such as
-    what was passed over. `cached` of the pictures were not read again.
+    `single` those with one, which cannot be measured. `cached` of the pictures were not read again. `deep` counts those
+    of more than eight bits by the type of their numbers; the two of `pixel_range` became black and white, and `beyond`
+    of the pictures have values outside it. `remarks` say what of files is left out.
+    `notes` are sentences about what else is worth knowing, such as what was passed over.
     """
 
     source: str
@@ -75,6 +86,10 @@ class Receipt:
     seconds: float = 0.0
     cached: int = 0
     notes: tuple[str, ...] = ()
+    pixel_range: Range | None = None
+    deep: Mapping[str, int] = field(default_factory=dict)
+    beyond: int = 0
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def pictures(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from opsin.data.intake.facts import UNKNOWN, Facts
 from opsin.data.intake.reading import Reading, note_digest, note_header, set_aside
 from opsin.data.items import Source
 from opsin.data.parallel import Progress, each
-from opsin.data.pictures import read_header
+from opsin.data.pictures import Range, may_be_deep, read_header, read_values
 from opsin.data.pixels import Pixels
 from opsin.data.store import Shelf, touch
 
@@ -30,23 +30,33 @@ class Scan:
     pixels: Pixels
     cached: int
     """How many pictures were not read, as everything about them was known."""
+    pixel_range: Range | None = None
+    """What became black and white in pictures of more than eight bits; None where there are none."""
 
 
 def scan(
-    source: Source, key: str, decoding: Decoding | None, collapse: bool, cache_size: int, on_progress: Progress | None
+    source: Source,
+    key: str,
+    decoding: Decoding | None,
+    collapse: bool,
+    cache_size: int,
+    on_progress: Progress | None,
+    pixel_range: Range | None = None,
 ) -> Scan:
     """Reads what is not known yet, once.
 
     `key` names the source in the cache. Without a `decoding` the pictures decide; their headers are then read first.
-    With `collapse`, pictures that are all colourless have one channel.
+    With `collapse`, pictures that are all colourless have one channel. `pixel_range` is that of pictures of more than
+    eight bits; without it, all of them decide together.
     """
-    name = short_digest(key)
+    name = short_digest(key if pixel_range is None else f"{key}\0{pixel_range}")
     path = memory.place(name)
     stamps = [source.stamp(index) for index in range(len(source.items))] if cache_size else []
     facts = memory.recall(path, source, stamps) if cache_size else Facts.unknown(len(source.items))
     if decoding is None:
         _survey(source, facts, on_progress)
         decoding = Decoding(common_shape(facts))
+    decoding = replace(decoding, pixel_range=pixel_range)
     shelf = Shelf(decoding.key, name) if cache_size else None
     reading = Reading(source, facts, decoding, shelf, collapse)
     pending = reading.pending()
@@ -56,7 +66,7 @@ def scan(
         memory.remember(path, facts, source, stamps)
     elif cache_size:
         touch(path)
-    return Scan(facts, facts.good, pixels, cached)
+    return Scan(facts, facts.good, pixels, cached, reading.decoding.pixel_range if len(facts.deep) else None)
 
 
 def _survey(source: Source, facts: Facts, on_progress: Progress | None) -> None:
@@ -67,7 +77,9 @@ def _survey(source: Source, facts: Facts, on_progress: Progress | None) -> None:
         with set_aside(facts, index, name):
             data = source.read(index)
             note_digest(facts, index, data)
-            note_header(facts, index, read_header(data, name))
+            deep = may_be_deep(data)
+            header, values = read_values(data, name) if deep else (read_header(data, name), None)
+            note_header(facts, index, header, values)
 
     each(take, np.flatnonzero(facts.state == UNKNOWN).tolist(), on_progress)
 

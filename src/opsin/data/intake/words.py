@@ -36,7 +36,27 @@ def _head(receipt: Receipt) -> Iterator[str]:
     yield f"{receipt.source}: {receipt.pictures:,} pictures of {classes} classes, in {time}{speed}{kept}"
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
+    yield from _range(receipt)
     yield f"Parts: {receipt.division}."
+
+
+def _range(receipt: Receipt) -> Iterator[str]:
+    """How numbers of more than eight bits became bytes."""
+    if receipt.pixel_range is None or not receipt.deep:
+        return
+    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in receipt.deep.items())
+    low, high = (value_text(value) for value in receipt.pixel_range)
+    line = f"Pixel range: {low} is black and {high} white in pictures of more than 8 bits ({kinds})."
+    if receipt.beyond:
+        line += f" {receipt.beyond:,} of them go beyond it, and are cut off there."
+    if any("float" in kind for kind in receipt.deep) and any("int" in kind for kind in receipt.deep):
+        line += " They are of different kinds, which may be meant on different scales."
+    yield line
+
+
+def value_text(value: float) -> str:
+    """A pixel's value: whole numbers with commas, others with a few digits."""
+    return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
 def _sizes(receipt: Receipt) -> str:
@@ -77,6 +97,8 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
         yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
     yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
+    remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
+    yield from _listed("of which something is left out", "file", "files", remarks, full)
     leaks = [_group(group, "part") for group in receipt.leaks]
     yield from _listed(f"of the same picture in several parts, a leak{SIGNS}", "group", "groups", leaks, full)
     conflicts = [_group(group, "label") for group in receipt.conflicts]

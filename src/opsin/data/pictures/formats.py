@@ -104,11 +104,14 @@ def describe(data: bytes) -> str | None:
 
 @dataclass(frozen=True)
 class Claim:
-    """A picture's size before anything is decoded. `whole`: decoding takes memory for all of it at once."""
+    """A picture's size before anything is decoded. `whole`: decoding takes memory for all of it at once. `kind` is what
+    it is where nothing here decodes it, "" for what is.
+    """
 
     width: int
     height: int
     whole: bool
+    kind: str = ""
 
 
 def claim(data: bytes, format: str) -> Claim | None:
@@ -133,14 +136,27 @@ def _jpeg(data: bytes) -> Claim | None:
             place += 1
             continue
         length = data[place + 2] << 8 | data[place + 3]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):  # a frame
             height, width = (data[place + at] << 8 | data[place + at + 1] for at in (5, 7))
+            if kind := _stranger(marker, data[place + 4], data[place + 9]):
+                return Claim(width, height, True, kind)
             found = Claim(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
         elif marker == 0xDA and found:  # the first scan
             size, components = found
             return Claim(size.width, size.height, size.whole or data[place + 4] < components)
         place += 2 + length
     return None
+
+
+def _stranger(marker: int, bits: int, components: int) -> str:
+    """The kind of a JPEG that is not decoded, else ""; numbers that no JPEG has are damage, and left to the decoder."""
+    if marker == 0xF7:
+        return "a JPEG-LS picture"
+    if marker in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
+        return "a hierarchical JPEG"
+    if bits in (12, 16) or (marker in (0xC3, 0xCB) and 2 <= bits <= 16 and bits != 8):
+        return f"a JPEG of {bits} bits a channel"
+    return "a JPEG of 2 channels" if components == 2 else ""
 
 
 def _webp(data: bytes) -> Claim | None:

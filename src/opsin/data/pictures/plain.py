@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
-GREY_MODES = ("1", "L", "LA", "I", "F")
+GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+PREMULTIPLIED = ("La", "RGBa")
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -44,31 +44,23 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def plain(image: Image.Image, mode: str) -> Image.Image:
-    """The image in `mode` L or RGB: deep pictures become 8 bits, what is transparent becomes white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _shallow(image)
-    elif image.mode == "LAB":
+    """An image of eight bits in `mode` L or RGB; what is transparent becomes white."""
+    if image.mode == "LAB":
         image = ImageCms.applyTransform(image, _from_lab()) or image
-    if image.has_transparency_data:
+    if image.mode in PREMULTIPLIED:
+        image = _on_white(image)
+    elif image.has_transparency_data:
         with_alpha = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", image.size, "white")
         image.paste(with_alpha, mask=with_alpha.getchannel("A"))
     return image if image.mode == mode else image.convert(mode)
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, whole numbers of 32, or fractions as 8 bits.
-
-    Where the type does not tell what is white, the largest value does: 1, 255, or else 65,535.
-    """
-    values = np.asarray(image)
-    if values.dtype.kind == "u":
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    values = np.nan_to_num(values.astype(np.float32), copy=False)
-    most = values.max(initial=0)
-    white = 1 if most <= 1 and image.mode == "F" else 255 if most <= 255 else 65535
-    values *= 255 / white
-    return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
+def _on_white(image: Image.Image) -> Image.Image:
+    """Channels that are multiplied by alpha: to each the white is added that shines through."""
+    *shades, alpha = image.split()
+    through = ImageChops.invert(alpha)
+    return Image.merge(image.mode[:-1], [ImageChops.add(shade, through) for shade in shades])
 
 
 @cache

@@ -7,25 +7,24 @@ memory stays below a gigabyte for any number of threads that read camera picture
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
 from opsin.data.pictures.fit import Crop, fit
 from opsin.data.pictures.formats import DECODERS, claim, describe, recognise
-from opsin.data.pictures.plain import LYING, is_grey, orientation, plain, upright
+from opsin.data.pictures.opened import Header, Opened, OpenedPng, open_tiff
 from opsin.data.pictures.quiet import quiet
+from opsin.data.pictures.samples import Range, extent
+from opsin.data.pictures.strips import Unsupported
 
 Source: TypeAlias = "Path | bytes"
 """A picture's file, or the bytes of one."""
@@ -36,6 +35,11 @@ MOST_PIXELS = 2**26
 MOST_REDUCED = 2**28
 """Pixels of a JPEG that is never whole in memory, as it is reduced while it is decoded: 268 million."""
 
+MOST_NUMBERS = 300 * 10**6
+"""Bytes of numbers that are decoded of a picture of more than eight bits a channel, or of many bands."""
+
+INSTEAD = "save it as grey or RGB of 8 or 16 bits"
+
 LARGE = 2**24
 """Pixels from which on pictures are decoded one at a time."""
 
@@ -45,52 +49,59 @@ DRAFT = 2
 _large = Lock()
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a picture file says of itself before it is decoded; height and width as it is seen upright."""
-
-    height: int
-    width: int
-    grey: bool
-
-
 def read_header(source: Source, name: str) -> Header:
     """Size and kind of a picture; `ItemError` where the file is none, or too large to decode."""
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, None) as (_, header):
-        return header
+    with _explained(data, name), _opened(data, name, None) as opened:
+        return opened.header
 
 
-def read_picture(source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None) -> NDArray[np.uint8]:
+def read_picture(
+    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None, pixel_range: Range | None = None
+) -> NDArray[np.uint8]:
     """The picture as uint8 C×H×W; a picture of other proportions loses what sticks out at two edges.
 
-    `name` is what messages call it. With a `crop`, more of all four edges goes. Raises `ItemError` where the file is
-    missing, no picture, truncated, or too large to decode.
+    `name` is what messages call it. With a `crop`, more of all four edges goes. `pixel_range` is what becomes black and
+    white in pictures of more than eight bits; without it, each picture's own values decide. Raises `ItemError` where
+    the file is missing, no picture, truncated, or too large to decode.
     """
-    return read_both(source, name, shape, crop)[1]
+    return read_all(source, name, shape, crop, pixel_range).pixels
 
 
-def read_both(
-    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None
-) -> tuple[Header, NDArray[np.uint8]]:
+class Read(NamedTuple):
+    """A picture with its header; `values` are the least and the largest in it, where it has more than eight bits."""
+
+    header: Header
+    pixels: NDArray[np.uint8]
+    values: Range | None
+
+
+def read_all(
+    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None, pixel_range: Range | None = None
+) -> Read:
     """What `read_header` and `read_picture` give, opening the picture once."""
     channels, height, width = shape
     least = crop.resize if crop else max(height, width)
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, DRAFT * least) as (image, header):
-        image.load()
-        decoded = plain(upright(image), "L" if channels == 1 else "RGB")
-        return header, crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
+    with _explained(data, name), _opened(data, name, DRAFT * least) as opened:
+        image, values = opened.decode("L" if channels == 1 else "RGB", pixel_range)
+        pixels = crop.apply(image, height, width) if crop else fit(image, height, width)
+        return Read(opened.header, pixels, values)
 
 
-def _size(image: ImageFile) -> tuple[int, int]:
-    """Width and height when upright, without decoding."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return image.size  # Pillow would decode everything to look for metadata behind it
-    size = image.size
-    if isinstance(image, TiffImageFile):  # some versions of Pillow have turned this size already
-        size = int(image.tag_v2[IMAGEWIDTH]), int(image.tag_v2[IMAGELENGTH])
-    return size[::-1] if orientation(image) in LYING else size
+def read_values(source: Source, name: str) -> tuple[Header, Range | None]:
+    """The header, and the least and the largest value of a picture of more than eight bits; others are not decoded."""
+    data = _bytes(source, name)
+    with _explained(data, name), _opened(data, name, None, alone=True) as opened:
+        return opened.header, extent(opened.samples().values) if opened.header.depth else None
+
+
+def may_be_deep(data: bytes) -> bool:
+    """Whether the file could have more than eight bits a channel, by its first bytes."""
+    format = recognise(data)
+    if format == "PNG":
+        return data[24:25] == b"\x10"
+    return format not in ("JPEG", "GIF", "BMP", "WebP")
 
 
 def _bytes(source: Source, name: str) -> bytes:
@@ -101,25 +112,36 @@ def _bytes(source: Source, name: str) -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, name: str, least: int | None) -> Iterator[tuple[ImageFile, Header]]:
-    """The picture, not decoded yet, and its header; a JPEG will have sides of at least `least`, for None all it has."""
+def _opened(data: bytes, name: str, least: int | None, alone: bool = False) -> Iterator[Opened]:
+    """The picture, not decoded yet; a JPEG will have sides of at least `least`, for None all it has.
+
+    With `least`, or if it is to be `alone`, a large one has to wait until no other is decoded.
+    """
     format = recognise(data)
     if not data or format is None:
         raise _no_picture(data, name)
     said = claim(data, format)
+    if said and said.kind:
+        raise Unsupported(said.kind)
     if said and said.width * said.height > (MOST_PIXELS if said.whole else MOST_REDUCED):
         raise _too_large(name, said.width, said.height)
-    with quiet(), DECODERS[format](BytesIO(data)) as image:
-        (width, height), (wide, high) = image.size, _size(image)
-        header = Header(high, wide, is_grey(image.mode))
+    with quiet(), closing(_open(data, format)) as opened:
+        width, height = opened.stored
         if format == "JPEG" and least:
-            image.draft(None, (least, least))
+            opened.reduce(least)
+        wide, high = opened.stored
         reducible = format == "JPEG" and least is None
-        if image.width * image.height > (MOST_REDUCED if reducible else MOST_PIXELS):
+        if wide * high > (MOST_REDUCED if reducible else MOST_PIXELS) or opened.bytes > MOST_NUMBERS:
             raise _too_large(name, width, height)
-        at_once = width * height if said and said.whole else image.width * image.height
-        with _large if least and at_once >= LARGE else nullcontext():
-            yield image, header
+        at_once = width * height if said and said.whole else wide * high
+        with _large if (least or alone) and max(at_once, opened.bytes // 4) >= LARGE else nullcontext():
+            yield opened
+
+
+def _open(data: bytes, format: str) -> Opened:
+    if format == "PNG":
+        return OpenedPng(data)
+    return open_tiff(data) if format == "TIFF" else Opened(DECODERS[format](BytesIO(data)))
 
 
 @contextmanager
@@ -129,6 +151,9 @@ def _explained(data: bytes, name: str) -> Iterator[None]:
         yield
     except ItemError:
         raise
+    except Unsupported as error:
+        text = f"{name} is {error}, which is not read; {INSTEAD}"
+        raise ItemError(text, Problem(name, f"{error}, which is not read: {INSTEAD}", NO_PICTURE)) from None
     except MemoryError:
         text = f"{name}: there is not enough memory to decode this picture; make it smaller first"
         raise ItemError(text, Problem(name, "more memory than there is", TOO_LARGE)) from None

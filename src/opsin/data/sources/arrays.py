@@ -5,6 +5,7 @@ Nothing in the file is executed: arrays of Python objects are refused.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.dataset import Dataset, Pictures, check_classes
+from opsin.data.intake.words import value_text
 from opsin.data.items import TEST, TRAIN, VALIDATION, shown
+from opsin.data.pictures import Range, natural
+from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.sources.names import listed
 from opsin.errors import DataError
 
@@ -27,16 +31,19 @@ CHANNELS = (1, 3)
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def load_npz(path: Path) -> Dataset:
+def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
     """The dataset of an NPZ file: x and y, or x_train, y_train, x_test, y_test, and the like.
 
-    Pictures are uint8 N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes.
+    Pictures are N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes. Bytes
+    (uint8) are used as they are; of all other numbers, the two of `pixel_range` become 0 and 255, or of the range that
+    the values of all parts together suggest.
     """
     arrays = _read(path)
     parts = _parts(arrays, path)
     if TRAIN not in parts:
         raise DataError(f"{path} holds no training pictures; name the arrays x_train and y_train, or x and y")
-    pixels = {part: _pixels(x, path) for part, (x, _) in parts.items()}
+    chosen, depth = _range({part: x for part, (x, _) in parts.items()}, path, pixel_range)
+    pixels = {part: _pixels(x, path, chosen) for part, (x, _) in parts.items()}
     labels, classes = _numbers({part: y for part, (_, y) in parts.items()}, path)
     names = tuple(shown(name) for name in _names(arrays, classes))
     made = {part: Pictures(pixels[part], labels[part].astype(np.int32), names) for part in parts}
@@ -44,8 +51,36 @@ def load_npz(path: Path) -> Dataset:
         raise DataError(f"{path}: the parts' pictures differ in size; make them of one size")
     check_classes(made[TRAIN], str(path))
     if TEST in made:
-        return Dataset(path.stem, made[TRAIN], made[TEST], own_split=True, validation=made.get(VALIDATION))
-    return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION))
+        held = made.get(VALIDATION)
+        return Dataset(path.stem, made[TRAIN], made[TEST], True, held, pixel_range=chosen, depth=depth)
+    return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION), chosen, depth)
+
+
+def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range | None) -> tuple[Range | None, str]:
+    """What becomes 0 and 255, and the numbers' type; None and "" for bytes. `DataError` for what is no real number."""
+    kinds = sorted({str(array.dtype) for array in arrays.values()})
+    if kinds == ["uint8"]:
+        return None, ""
+    if len({"byte" if kind == "uint8" else kind.strip("u0123456789") for kind in kinds}) > 1:
+        raise DataError(
+            f"{path}: the parts' pictures are of different types ({', '.join(kinds)}), which may mean different "
+            "scales; give the same type in all of them"
+        )
+    if any(array.dtype.kind not in "buif" for array in arrays.values()):
+        raise DataError(
+            f"{path}: the pictures are {', '.join(kinds)}; give real numbers, such as uint8 from 0 to 255, all "
+            "pictures in one array"
+        )
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise DataError(f"{path}: the pictures hold NaN or infinity; replace these values, or leave the pictures out")
+    extents = [extent(array) for array in arrays.values()]
+    low, high = min(each[0] for each in extents), max(each[1] for each in extents)
+    if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
+        told = [value_text(value) for value in (low, high, *given)]
+        what = "nearly black on this scale" if is_dark((low, high), given) else "cut off where they lie outside"
+        text = f"{path} has values from {told[0]} to {told[1]}; {told[2]} is black and {told[3]} white: they are {what}"
+        warnings.warn(text, UserWarning, stacklevel=2)
+    return given or natural(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
 
 def _read(path: Path) -> Arrays:
@@ -62,7 +97,7 @@ def _read(path: Path) -> Arrays:
         if "pickle" in str(error).lower():
             raise DataError(
                 f"{path} holds Python objects, which are not read as they could run anything; save the pictures as one "
-                "array of uint8 and the labels as one of numbers or text"
+                "array of numbers and the labels as one of numbers or text"
             ) from None
         raise DataError(f"{path} is damaged ({error}); save it again") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
@@ -98,13 +133,8 @@ def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | 
     return next((name for name in (joined.strip("_") for joined in wanted) if name in arrays), None)
 
 
-def _pixels(array: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+def _pixels(array: NDArray[np.generic], path: Path, chosen: Range | None) -> NDArray[np.uint8]:
     """uint8 N×C×H×W."""
-    if array.dtype != np.uint8:
-        raise DataError(
-            f"{path}: the pictures are {array.dtype}; give uint8 from 0 to 255, such as (255 * x).astype('uint8') for "
-            "fractions from 0 to 1"
-        )
     first, last = (array.ndim == 4 and array.shape[axis] in CHANNELS for axis in (1, 3))
     if array.size and array.ndim == 3:
         made = array[:, None]
@@ -116,7 +146,8 @@ def _pixels(array: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
             f"{path}: the pictures are {_shape(array)}{what}; give N×height×width, N×height×width×channels or "
             "N×channels×height×width, with 1 or 3 channels"
         )
-    return np.ascontiguousarray(made).view(np.uint8)
+    made = np.ascontiguousarray(made)
+    return to_bytes(made, chosen) if chosen else made.view(np.uint8)
 
 
 def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opsin.data.dataset import Dataset
 from opsin.data.items import Source
+from opsin.data.pictures import Range
 from opsin.data.pictures.formats import recognise
 from opsin.data.sources import idx
 from opsin.data.sources.archive import open_members
@@ -40,10 +41,11 @@ TAR_MARK = slice(257, 262)
 """Where a tar says "ustar"."""
 
 
-def open_source(source: str | os.PathLike[str]) -> Source | Dataset:
+def open_source(source: str | os.PathLike[str], pixel_range: Range | None = None) -> Source | Dataset:
     """What there is to train on at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
 
-    Only names and, where labels are in files, those are read. `DataError` where it is nothing that can be used.
+    Only names and, where labels are in files, those are read; arrays whole, with `pixel_range` as black and white.
+    `DataError` where it is nothing that can be used.
     """
     if source == DIGITS:
         return digits()
@@ -52,7 +54,7 @@ def open_source(source: str | os.PathLike[str]) -> Source | Dataset:
         if os.path.isdir(path):
             return _open_folder(path)
         if os.path.isfile(path):
-            return _open_file(path)
+            return _open_file(path, pixel_range)
         if os.path.exists(path):
             raise DataError(f"{path} is neither a file nor a folder; give {WHAT}")
         if matches := _matches(str(source)):
@@ -96,7 +98,7 @@ def _nothing(folder: Path, walk: Walk) -> str:
     return f"{text}\n{more}" if more else text
 
 
-def _open_file(path: Path) -> Source | Dataset:
+def _open_file(path: Path, pixel_range: Range | None) -> Source | Dataset:
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
@@ -109,11 +111,11 @@ def _open_file(path: Path) -> Source | Dataset:
     if head.startswith(PARQUET):
         return _open_parquet([path], path.parent, path.stem)
     if head.startswith(NPY) or path.suffix.lower() == ".npz":
-        return load_npz(path)
+        return load_npz(path, pixel_range)
     if head.startswith(b"PK"):
         members = Zip(path)
         arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
-        return load_npz(path) if arrays else open_members(members)
+        return load_npz(path, pixel_range) if arrays else open_members(members)
     if head[TAR_MARK] == b"ustar" or head.startswith(tuple(COMPRESSED)) or path.suffix.lower() == ".tar":
         if head.startswith(IDX) or "ubyte" in path.name:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
