@@ -59,6 +59,7 @@ def test_labels_keep_their_order(paths: list[Path]) -> None:
     assert ((model.predict_proba(paths)[:, 1] > 0.5) == (np.array(numbers) == 10)).all()
 
 
+@pytest.mark.filterwarnings("ignore:the model is no better than one that always gives")
 def test_the_same_path_may_come_twice(paths: list[Path]) -> None:
     twice = [*paths, *paths[:10]]
     model = quick(epochs=1).fit(twice, [path.parent.name for path in twice])

@@ -23,9 +23,14 @@ from opsin.estimator.arrays import Form, Shape
 from opsin.estimator.arrays import checked as checked_arrays
 from opsin.training import Plan, Recipe, choose, networks
 from opsin.training.facts import Facts
+from opsin.training.optimization import with_optimizer
+from opsin.training.overrides import overridden
 from opsin.training.wishes import Outline, Wishes
 
-OWN = ("epochs", "batch", "learning_rate", "augment", "size", "budget", "seed", "threads", "mirrored", "exact")
+OWN = (
+    "epochs", "batch", "learning_rate", "optimizer", "momentum", "weight_decay", "schedule", "flip", "augment", "size",
+    "budget", "seed", "threads", "mirrored", "search", "exact",
+)  # fmt: skip
 """What can be asked for a network of one's own."""
 
 
@@ -129,7 +134,7 @@ def plan_for(made: Material, network: nn.Layer | None, spent: float) -> tuple[Pl
         if name not in OWN and value is not None:
             raise UsageError(f"{name}={value!r} is for networks of the zoo; leave it out with a network of your own")
     recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
-    plan = recipe.plan(type(network).__name__, len(made.data.train))
-    stage = replace(plan.stages[0], augment=wishes.augment or plan.stages[0].augment)
-    plan = replace(plan, stages=(stage,), mirrored=wishes.mirrored, exact=wishes.exact)
+    images = made.data.train
+    plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), wishes, len(images))
+    plan = overridden(plan, replace(wishes, class_weights=False), images.counts())
     return plan, wishes.budget - spent if wishes.budget else None

@@ -28,7 +28,7 @@ def class_weights(counts: Sequence[int]) -> tuple[float, ...]:
     A class without images has the weight 1.
     """
     total, scale = sum(counts), sum(sqrt(count) for count in counts)
-    return tuple(total / (scale * sqrt(count)) if count else 1.0 for count in counts)
+    return tuple(round(total / (scale * sqrt(count)), 12) if count else 1.0 for count in counts)
 
 
 def smoothing_spread(weights: Sequence[float] | None, offsets: Sequence[float] | None) -> tuple[float, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from opsin import nn
@@ -13,9 +14,12 @@ from opsin.engines.native import compile as compile_native
 from opsin.model import Engine, Model
 from opsin.training.events import Event
 from opsin.training.loop import Training
+from opsin.training.optimization import with_optimizer
+from opsin.training.plan import Plan
 from opsin.training.recipe import Recipe
 from opsin.training.resume import configuration, reopen
 from opsin.training.run import Run
+from opsin.training.wishes import Wishes
 
 
 def train(
@@ -26,6 +30,10 @@ def train(
     batch: int | None = None,
     seed: int = Recipe.seed,
     learning_rate: float | None = None,
+    optimizer: str | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+    schedule: str | None = None,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
@@ -35,8 +43,10 @@ def train(
     """A model of `data`, trained by Opsin's recipe; the same seed and data give the same bits.
 
     `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load`
-    takes; `epochs`, `batch` and `learning_rate` that are not given follow from the network and the data's size,
-    without `threads` every core works. Ctrl-C ends the training after the step it is in. Where numbers leave the
+    takes; `epochs`, `batch` and `learning_rate` that are not given follow from the network and the data's size.
+    `optimizer` is "gd", "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule`
+    is "one_cycle", "cosine", "step" or "constant". Without `threads` every core works. Ctrl-C ends the training after
+    the step it is in. Where numbers leave the
     finite, training goes back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then
     the last good one, is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
     can go on with it.
@@ -44,13 +54,24 @@ def train(
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
-    plan = recipe.plan(name, len(dataset.train))
+    plan = _plan(recipe, name, len(dataset.train), Wishes(
+        epochs=epochs, batch=batch, learning_rate=learning_rate, optimizer=optimizer, momentum=momentum,
+        weight_decay=weight_decay, schedule=schedule,
+    ))  # fmt: skip
     target = None if out is None else Path(out)
     training = Training(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
     if run is not None:
         source = "" if isinstance(data, Dataset) else os.fspath(data)
         training.run = Run.create(configuration(plan, dataset, source, target), dataset.name, Path(run))
     return _model(training, on_event)
+
+
+def _plan(recipe: Recipe, name: str, images: int, options: Wishes) -> Plan:
+    """The recipe's plan with what was asked for."""
+    plan = with_optimizer(recipe.plan(name, images), options, images)
+    if options.schedule is None:
+        return plan
+    return replace(plan, stages=tuple(replace(stage, schedule=options.schedule) for stage in plan.stages))
 
 
 def resume(

@@ -26,6 +26,9 @@ adaptive methods of `nn.optimizers`."""
 TUPLES = ("class_weights", "logit_adjustment", "evidence")
 """Fields of a plan that JSON has as lists."""
 
+FULL_BATCH = "gd"
+"""The optimizer whose every step sees all training images."""
+
 MOMENTUM = ("gd", "sgd", "rmsprop")
 """The optimizers that take a momentum."""
 

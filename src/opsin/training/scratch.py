@@ -10,8 +10,8 @@ from opsin.data import Dataset
 from opsin.training.amounts import duration
 from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
 from opsin.training.machine import Cost, measure
-from opsin.training.optimization import FULL_BATCH, with_optimizer
-from opsin.training.plan import Plan
+from opsin.training.optimization import with_optimizer
+from opsin.training.plan import FULL_BATCH, Plan
 from opsin.training.recipe import Recipe
 from opsin.training.stages import optimizer_of
 from opsin.training.wishes import Fitted, Outline, Wishes
@@ -66,9 +66,7 @@ class _Fitting:
     def _plan(self, batch: int | None) -> Plan:
         wishes, images = self.wishes, len(self.data.train)
         plan = Recipe(wishes.epochs, batch, wishes.learning_rate, wishes.seed).plan(self.outline.network, images)
-        return with_optimizer(
-            plan, wishes.optimizer, wishes.momentum, wishes.weight_decay, images, wishes.learning_rate
-        )
+        return with_optimizer(plan, wishes, images)
 
     def _batches(self, largest: int) -> list[int]:
         """The sizes to try, by halves; only one if it was asked for."""

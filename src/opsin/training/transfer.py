@@ -20,8 +20,8 @@ from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evalua
 from opsin.training.facts import Facts
 from opsin.training.freezing import Cut
 from opsin.training.machine import Cost, measure
-from opsin.training.optimization import FULL_BATCH, with_optimizer
-from opsin.training.plan import Plan, Stage
+from opsin.training.optimization import with_optimizer
+from opsin.training.plan import FULL_BATCH, Plan, Stage
 from opsin.training.wishes import Fitted, Outline, Wishes
 
 LOOK = 0.25
@@ -95,9 +95,7 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
         network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
         seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA, patience=PATIENCE,
     )  # fmt: skip
-    plan = with_optimizer(
-        plan, wishes.optimizer, wishes.momentum, wishes.weight_decay, len(data.train), wishes.learning_rate
-    )
+    plan = with_optimizer(plan, wishes, len(data.train))
     return Fitted(plan, tuple(reasons), sum(part.seconds for part in parts), max(part.bytes for part in parts))
 
 

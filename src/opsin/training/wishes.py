@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opsin.data import Preprocessing
+from opsin.errors import UsageError
 from opsin.training.facts import Facts
-from opsin.training.optimization import check_optimizer_options
-from opsin.training.plan import Plan, Stage
+from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Plan, Stage
 
 BUDGET = 600.0
 """Seconds for everything, from the command to the report, where nobody says how long it may take."""
@@ -49,8 +49,21 @@ class Wishes:
         """`UsageError` for what no plan can have, before any picture is read."""
         stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
         whole = self._given("size", "seed", "smoothing", "ema", "patience", "optimizer", "weight_decay", "momentum")
-        check_optimizer_options(self.optimizer, self.momentum, self.batch)
+        self._check_optimizer()
         Plan(network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),), **whole)
+
+    def _check_optimizer(self) -> None:
+        """`UsageError` where options contradict each other."""
+        if self.optimizer in OPTIMIZERS and self.optimizer not in MOMENTUM and self.momentum is not None:
+            raise UsageError(
+                f"{self.optimizer} takes no momentum; leave it out, or take one of {', '.join(MOMENTUM)} as the "
+                "optimizer"
+            )
+        if self.optimizer == FULL_BATCH and self.batch is not None:
+            raise UsageError(
+                "gradient descent (gd) sees all training images in every step; leave the batch out, or take sgd, "
+                "which sees a batch"
+            )
 
     def _given(self, *names: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
