@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from opsin.cli.models import open_model
-from opsin.cli.output import percent, print_error, table
+from opsin.cli.output import percent, print_error, print_json, table
 from opsin.data.sources import picture_files
 from opsin.errors import DataError
 from opsin.model import Model, Prediction
@@ -33,7 +32,7 @@ def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
     loaded = open_model(model)
     results = _predict(loaded, [item for picture in pictures for item in _read(loaded, picture)])
     if as_json:
-        typer.echo(json.dumps([_data(name, result) for name, result in results], indent=2, ensure_ascii=False))
+        print_json([_data(name, result) for name, result in results])
     else:
         rows = [_row(name, result) for name, result in results if isinstance(result, Prediction)]
         for line in table(rows, left=(0, 1, 3)):
