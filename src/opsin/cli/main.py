@@ -72,10 +72,11 @@ def predict(
         list[str],
         typer.Argument(metavar="PICTURE", help="Picture files, folders of them, or - for one on standard input."),
     ],
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="So many labels for each picture, the likeliest.")] = 5,
     json: AsJson = False,
 ) -> int:
     """Say what a model sees in pictures: the label, its probability and the runners-up, or that it does not know."""
-    return command("predict")(model, pictures, json)
+    return command("predict")(model, pictures, json, top)
 
 
 @app.command()

@@ -14,7 +14,7 @@ WIDE = 80
 
 
 def settle_size() -> None:
-    """Forgets sizes in the environment that make no sense, such as COLUMNS=0; the terminal's own then hold, or 80 × 24."""
+    """Forgets sizes in the environment that make no sense, such as COLUMNS=0; then the terminal's own hold."""
     for name, (least, most) in SIZES.items():
         given = os.environ.get(name, str(least))
         number = int(given) if given.isascii() and given.isdigit() and len(given) < 9 else 0

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from opsin.data.dataset import Pictures
-from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_picture
+from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_image, read_picture
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
 
@@ -74,9 +75,10 @@ class Preprocessing:
         values += shift.reshape(-1, 1, 1)
         return values
 
-    def read(self, source: Source, name: str) -> NDArray[np.uint8]:
-        """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
-        pixels = read_picture(source, name, self.shape, self.crop)
+    def read(self, source: Source | Image.Image, name: str) -> NDArray[np.uint8]:
+        """A picture, in a file or of Pillow's, as the network wants it, uint8 C×H×W; `DataError` where it is none."""
+        read = read_image if isinstance(source, Image.Image) else read_picture
+        pixels = read(source, name, self.shape, self.crop)  # type: ignore[arg-type]  # each takes its own kind
         return _dark(pixels[None])[0] if self.dark_background else pixels
 
     def to_data(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +18,10 @@ from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
 from opsin.errors import DataError, ModelError, OpsinError
 from opsin.graph import BATCH, FLOAT, Graph, show
+from opsin.graph.arguments import whole
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
+from opsin.model.asked import Asked, prepared
 from opsin.model.calibration import Calibration, calibrate, softmax
 from opsin.model.results import Evaluation, Prediction
 from opsin.model.states import fit, idle_layers, opened, rename
@@ -36,8 +38,6 @@ BATCH_ELEMENTS = 2**21
 GOLDENS = 4
 TOLERANCE = 1e-3
 """Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
-
-Picture: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8]"
 
 
 @dataclass(eq=False)
@@ -111,17 +111,16 @@ class Model:
         image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
 
-    def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
-        """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""
-        several = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
-        if isinstance(several, np.ndarray) and several.ndim < 4:
-            several = several[None]
-        pixels = [
-            one if isinstance(one, np.ndarray) else self.preprocessing.read(Path(one), str(one)) for one in several
-        ]
-        if not pixels:
-            return []
-        return [Prediction.of(row, self.labels, self.calibration) for row in self.logits(np.stack(pixels))]
+    def predict(self, pictures: Asked, *, top: int | None = None) -> list[Prediction]:
+        """What the model sees in each picture, with the `top` likeliest labels, or all of them.
+
+        A picture is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
+        takes it, or rows × columns (× channels) as programs hold pictures. Several are in a list or the like, or in an
+        array N×C×H×W.
+        """
+        most = None if top is None else whole("top, the number of labels for each picture,", top, least=1)
+        rows = self.logits(prepared(pictures, self.preprocessing))
+        return [Prediction.of(row, self.labels, self.calibration, most) for row in rows]
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
         """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is."""

@@ -12,26 +12,34 @@ from opsin.model.calibration import Calibration, softmax
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of a picture, its probability (0 to 1), and all labels, likeliest first.
+    """The likeliest label of a picture, its probability (0 to 1), and the labels, likeliest first.
 
-    `known` is whether the model is sure enough for an answer that can be relied on, where it is calibrated for that.
+    `known` is whether the model is sure enough for an answer that can be relied on; None where it is not calibrated
+    for that, and nobody can say.
     """
 
     label: str
     probability: float
     ranked: tuple[tuple[str, float], ...]
-    known: bool = True
+    known: bool | None = None
 
     @classmethod
     def of(
-        cls, logits: NDArray[np.float32], labels: tuple[str, ...], calibration: Calibration | None = None
+        cls,
+        logits: NDArray[np.float32],
+        labels: tuple[str, ...],
+        calibration: Calibration | None = None,
+        top: int | None = None,
     ) -> Prediction:
-        """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold."""
+        """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold.
+
+        Only the `top` likeliest labels are ranked, where that is given.
+        """
         probabilities = softmax(logits, calibration.temperature if calibration else 1.0)
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((labels[i], float(probabilities[i])) for i in order)
         threshold = calibration.threshold if calibration else None
-        return cls(*ranked[0], ranked, threshold is None or ranked[0][1] >= threshold)
+        return cls(*ranked[0], ranked, None if threshold is None else ranked[0][1] >= threshold)
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.1%})"

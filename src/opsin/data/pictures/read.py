@@ -74,13 +74,55 @@ def read_both(
     source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None
 ) -> tuple[Header, NDArray[np.uint8]]:
     """What `read_header` and `read_picture` give, opening the picture once."""
-    channels, height, width = shape
-    least = crop.resize if crop else max(height, width)
+    least = crop.resize if crop else max(shape[1:])
     data = _bytes(source, name)
     with _explained(data, name), _opened(data, name, DRAFT * least) as (image, header):
         image.load()
-        decoded = plain(upright(image), "L" if channels == 1 else "RGB")
-        return header, crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
+        return header, _prepared(image, shape, crop)
+
+
+def read_image(
+    image: Image.Image, name: str, shape: tuple[int, int, int], crop: Crop | None = None
+) -> NDArray[np.uint8]:
+    """A picture of Pillow's as `read_picture` gives its file: all of that where it was only opened, else what it shows.
+
+    A large JPEG that is decoded already was not reduced on the way, so that its pixels may differ a little.
+    """
+    data = _undecoded(image)
+    if data is not None:
+        return read_picture(data, name, shape, crop)
+    try:
+        with quiet():
+            image.load()
+            if min(image.size) > 0:
+                return _prepared(image, shape, crop)
+    except Exception as error:
+        detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        text = f"{name} cannot be used ({detail}); give a Pillow image that is open, or its file"
+        raise ItemError(text, Problem(name, f"cannot be used ({detail})", DAMAGED)) from None
+    raise ItemError(f"{name} has no pixels; give a picture with some", Problem(name, "no pixels", EMPTY))
+
+
+def _prepared(image: Image.Image, shape: tuple[int, int, int], crop: Crop | None) -> NDArray[np.uint8]:
+    """A decoded picture upright, grey or RGB, and of the size asked for."""
+    channels, height, width = shape
+    decoded = plain(upright(image), "L" if channels == 1 else "RGB")
+    return crop.apply(decoded, height, width) if crop else fit(decoded, height, width)
+
+
+def _undecoded(image: Image.Image) -> bytes | None:
+    """What is in the file of a picture that was opened but not decoded yet, and is at its first frame."""
+    file = getattr(image, "fp", None)
+    if not isinstance(image, ImageFile) or file is None or not image.tile or image.tell():
+        return None
+    try:
+        place = file.tell()
+        file.seek(0)
+        data: bytes = file.read(MOST_BYTES + 1)
+        file.seek(place)
+    except (OSError, ValueError):
+        return None
+    return data
 
 
 def _size(image: ImageFile) -> tuple[int, int]:
