@@ -16,10 +16,13 @@ from opsin.errors import UsageError
 from opsin.graph.size import Dim, Size
 
 LARGEST = 2**31 - 1
-"""The largest size, place or count: kernels compute places in 32 bits."""
+"""The largest size of an axis: kernels compute places in 32 bits."""
+
+FARTHEST = 2**63 - 1
+"""The largest whole number of any kind, such as a seed."""
 
 
-def whole(what: str, value: object, least: int = -LARGEST, most: int = LARGEST) -> int:
+def whole(what: str, value: object, least: int = -FARTHEST, most: int = FARTHEST) -> int:
     """`value` as Python's whole number; `UsageError`, which calls it `what`, where it is none or out of bounds."""
     try:
         number = None if _is_truth(value) else operator.index(value)  # type: ignore[arg-type]
@@ -90,6 +93,24 @@ def dim(what: str, value: object) -> Dim:
     return value if isinstance(value, Size) else whole(what, value)
 
 
+def reals(what: str, value: object) -> tuple[float, ...]:
+    return tuple([real(what, item) for item in sequence(what, value)])
+
+
+def texts(what: str, value: object) -> tuple[str, ...]:
+    return tuple([text(what, item) for item in sequence(what, value, "texts")])
+
+
+def scale(what: str, value: object) -> Any:
+    """Whole factors, for rows and columns alike or for each; also those that are written as fractions, such as 2.0."""
+    if isinstance(value, list | tuple) or getattr(value, "ndim", False):
+        return tuple([scale(what, item) for item in sequence(what, value)])
+    number = real(what, value)
+    if not number.is_integer():
+        raise UsageError(f"{what} must be a whole number, not {called(value)}; give the size that it leads to instead")
+    return int(number)
+
+
 def dims(what: str, value: object) -> tuple[Dim, ...]:
     return tuple([dim(what, item) for item in sequence(what, value, "whole numbers")])
 
@@ -108,8 +129,8 @@ def one_or_more(what: str, value: object) -> Any:
 def shape(what: str, value: object) -> tuple[Dim, ...]:
     """Sizes of axes: none is negative."""
     found = dims(what, value)
-    if any(not isinstance(size, Size) and size < 0 for size in found):
-        raise UsageError(f"{what} must not have negative sizes, as {called(value)} has")
+    if any(not isinstance(size, Size) and not 0 <= size <= LARGEST for size in found):
+        raise UsageError(f"{what} must have sizes from 0 to {LARGEST:,}, not {called(value)}")
     return found
 
 

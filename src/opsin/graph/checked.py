@@ -17,9 +17,12 @@ from opsin.graph.arguments import (
     one_or_more,
     path,
     real,
+    reals,
+    scale,
     sequence,
     shape,
     text,
+    texts,
     whole,
     wholes,
 )
@@ -48,11 +51,32 @@ def function(what: str, value: object) -> Any:
     return value
 
 
+def number(what: str, value: object) -> float:
+    """Any number; whether it has to be finite, or in bounds, its user says."""
+    return real(what, value, finite=False)
+
+
+def same_or_more(what: str, value: object) -> Any:
+    """A padding by its sizes, or the word "same"."""
+    if isinstance(value, str) and value != "same":
+        raise UsageError(f"{what} must be whole numbers or 'same', not {called(value)}")
+    return value if isinstance(value, str) else one_or_more(what, value)
+
+
+def two_reals(what: str, value: object) -> tuple[float, ...]:
+    found = reals(what, value)
+    if len(found) != 2:
+        raise UsageError(f"{what} must be two numbers, not {called(value)}")
+    return found
+
+
 PAIR = "int | Pair"
 KINDS: dict[str, Convert] = {
-    "int": whole, "float": real, "bool": flag, "str": text, "Tensor": tensor, "Sequence[Tensor]": tensors,
-    "Dim": dim, "Sequence[Dim]": dims, "Shape": shape, "Pair": one_or_more, PAIR: one_or_more,
-    f"{PAIR} | Padding": one_or_more, "Sequence[int]": wholes, "int | Sequence[int]": one_or_more,
+    "int": whole, "float": number, "bool": flag, "str": text, "Tensor": tensor, "Sequence[Tensor]": tensors,
+    "Dim": dim, "Sequence[Dim]": dims, "Shape": shape, "Pair": one_or_more, PAIR: one_or_more, "Scale": scale,
+    f"{PAIR} | Padding": one_or_more, f'{PAIR} | Padding | Literal["same"]': same_or_more,
+    "Sequence[int]": wholes, "int | Sequence[int]": one_or_more, "Sequence[float]": reals, "tuple[float, ...]": reals,
+    "tuple[float, float]": two_reals, "Sequence[str]": texts, "tuple[str, ...]": texts,
     "str | os.PathLike[str]": path, "Initializer": function, "Schedule": function,
 }  # fmt: skip
 """Annotations that are checked; None is let through where they allow it, and others are not looked at."""
@@ -95,13 +119,17 @@ def checked(function: F) -> F:
     return cast("F", call)
 
 
-def settle(thing: Any) -> None:
-    """Makes the fields of a dataclass sound, by their annotations; `UsageError` where one is of a wrong kind."""
+def settle(thing: Any, *, finite: bool = False) -> None:
+    """Makes the fields of a dataclass sound, by their annotations; `UsageError` where one is of a wrong kind, or with
+    `finite`, no finite number.
+    """
     kind = type(thing)
     for field in fields(thing):
         convert = converter(field.type)
         if convert is not None:
             value = getattr(thing, field.name)
             sound = convert(f"{kind.__name__}: {field.name}", value)
+            if finite and isinstance(sound, float):
+                real(f"{kind.__name__}: {field.name}", sound)
             if sound is not value:
                 object.__setattr__(thing, field.name, sound)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import FLOAT, Tensor, scope, variable
+from opsin.graph.arguments import real
 
 PREFIX = "ema."
 STEP = "ema.step"
@@ -26,7 +27,7 @@ def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor
 
     Raises `UsageError` where `decay` is no share.
     """
-    if not 0 < decay < 1:
+    if not 0 < real("the decay of a moving average", decay, finite=False) < 1:
         raise UsageError(f"the decay of a moving average is between 0 and 1, such as 0.999, not {decay}")
     with scope("ema"):
         step = variable(STEP, ())

@@ -13,6 +13,8 @@ from functools import reduce
 from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import Tensor, scope, variable
+from opsin.graph.arguments import called, real
+from opsin.graph.checked import settle
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """From a parameter and its gradient to the parameter's new value."""
@@ -48,6 +50,7 @@ class Optimizer:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
+        settle(self, finite=True)
         if self.weight_decay < 0:
             raise UsageError(f"a weight decay is at least 0, not {self.weight_decay}")
         if self.clip_norm is not None and self.clip_norm <= 0:
@@ -93,8 +96,10 @@ class SGD(Optimizer):
         _need_share("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise UsageError("SGD: Nesterov's rule needs a momentum; give one, such as 0.9")
+        if not isinstance(self.rates, Mapping):
+            raise UsageError(f"SGD: rates maps parameters' names to factors, and is not {called(self.rates)}")
         for name, factor in self.rates.items():
-            if not factor > 0:
+            if not real(f"SGD: the factor for {name}", factor, finite=False) > 0:
                 raise UsageError(f"SGD: the learning rate of {name} is multiplied by a number above 0, not {factor}")
 
     def decay_of(self, p: Tensor) -> float:

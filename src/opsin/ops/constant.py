@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import ShapeError, UsageError
 from opsin.graph import FLOAT, INT, Node, Size, Tensor, Type, scope, variable
-from opsin.graph.arguments import real, whole
+from opsin.graph.arguments import LARGEST, real, whole
 from opsin.ops.registry import Array, Primitive, Sample, register
 
 Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"
@@ -57,7 +57,7 @@ def constant(value: Number, dtype: str = FLOAT) -> Tensor:
         return _constant(value=number).output
     if not number.is_integer():
         raise ShapeError(f"{number:g} is no whole number, as the tensors are that it goes with; cast those first")
-    return _constant(value=whole("a whole constant", int(number)), dtype=INT).output
+    return _constant(value=whole("a whole constant", int(number), -LARGEST - 1, LARGEST), dtype=INT).output
 
 
 def _array(values: Array, dtype: str) -> Tensor:

@@ -12,9 +12,10 @@ import numpy as np
 
 from opsin.errors import ShapeError
 from opsin.graph import Node, Tensor, Type
+from opsin.graph.arguments import scale as factors
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
-from opsin.ops.sliding import Pair, picture, times, to_pair
+from opsin.ops.sliding import Pair, Scale, picture, times, to_pair
 
 
 def _nearest(source: int, size: int) -> Array:
@@ -98,14 +99,12 @@ def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
     return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
 
 
-def upsample(
-    x: Tensor, scale: int | Pair | None = None, size: int | Pair | None = None, mode: str = "nearest"
-) -> Tensor:
+def upsample(x: Tensor, scale: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest") -> Tensor:
     """x N × C × H × W, `scale` times larger or at the new `size`; `mode` is nearest, bilinear or bilinear_corners."""
     if (scale is None) == (size is None):
         raise misfit("upsample: expected either a scale or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
     _, _, (rows, columns) = picture("upsample", x.type)
-    down, across = to_pair("upsample", scale or 1)
+    down, across = to_pair("upsample", factors("upsample: scale", scale))
     return resample2d(x, (rows * down, columns * across), mode)

@@ -23,6 +23,9 @@ Pair: TypeAlias = "tuple[int, int]"
 Padding: TypeAlias = "tuple[Pair, Pair]"
 """((top, bottom), (left, right))."""
 
+Scale: TypeAlias = "float | tuple[float, float]"
+"""Factors of rows and columns, whole numbers."""
+
 
 @dataclass(frozen=True)
 class Sliding:
