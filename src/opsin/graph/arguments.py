@@ -134,6 +134,12 @@ def shape(what: str, value: object) -> tuple[Dim, ...]:
     return found
 
 
+def instance(what: str, value: object, kind: type | tuple[type, ...], words: str) -> None:
+    """`UsageError` unless `value` is of that kind, which `words` call."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{what} must be {words}, not {called(value)}")
+
+
 def one_of(what: str, value: object, known: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise UsageError(f"{what} must be one of {', '.join(known)}, not {called(value)}")

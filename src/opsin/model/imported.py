@@ -12,6 +12,7 @@ from opsin.data.pictures import Crop
 from opsin.engines.native import compile as compile_native
 from opsin.errors import UsageError
 from opsin.graph import show
+from opsin.graph.checked import checked
 from opsin.model.model import Engine, Model
 from opsin.model.published import imagenet_labels
 from opsin.zoo.weights import Preparation
@@ -20,6 +21,7 @@ MIDDLE = 0.875
 """The side of the square that ImageNet's networks usually see, as a share of the picture's shorter side: 224 of 256."""
 
 
+@checked
 def import_onnx(
     path: str | os.PathLike[str],
     *,

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin.data import Pictures, Preprocessing, counter
-from opsin.data.pixels import Pixels
+from opsin.data.pixels import Pixels, View
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
 from opsin.errors import DataError, ModelError, OpsinError
 from opsin.graph import BATCH, FLOAT, Graph, show
-from opsin.graph.arguments import whole
+from opsin.graph.arguments import called, instance, whole
+from opsin.graph.arguments import path as sound_path
+from opsin.graph.checked import checked
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
 from opsin.model.asked import Asked, prepared
@@ -74,6 +76,7 @@ class Model:
             with opened(Path(values)) as tensors:
                 self.state = self._fitting(tensors)
         else:
+            instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
             self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
         self.goldens = self.calibration = None
         for program in self._programs.values():
@@ -87,6 +90,8 @@ class Model:
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
+        if not isinstance(pixels, np.ndarray | View):
+            raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
             raise DataError(
                 f"{self.name} takes uint8 pictures of {show(self.preprocessing.shape)}, "
@@ -133,6 +138,7 @@ class Model:
 
     def numbers(self, pictures: Pictures) -> NDArray[np.int32]:
         """The labels of `pictures` as numbers of the model's own; `DataError` where it does not know a class."""
+        instance("what a model is measured on", pictures, Pictures, "labelled pictures, such as data.test of a dataset")
         strangers = [name for name in pictures.classes if name not in self.labels]
         if strangers:
             raise DataError(
@@ -173,6 +179,7 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model file, whole or not at all."""
+        target = Path(sound_path("the model's file", path))
         self.goldens = pixels, logits = self.goldens or self._make_goldens()
         description: dict[str, Any] = {
             "network": self.network,
@@ -186,9 +193,10 @@ class Model:
         if self.calibration:
             description["calibration"] = self.calibration.to_data()
         tensors = {**self.state, "golden.pictures": pixels, "golden.logits": logits}
-        file.write(Path(path), description, tensors)
+        file.write(target, description, tensors)
 
 
+@checked
 def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
     """The model in a file. Runs no code of the file's; `ModelError` names the file and what is wrong with it."""
     description, tensors = file.read(Path(path))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import FLOAT, Tensor, scope, variable
-from opsin.graph.arguments import real
+from opsin.graph.arguments import instance, real
 
 PREFIX = "ema."
 STEP = "ema.step"
@@ -42,5 +42,6 @@ def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor
 
 def averaged(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """A training step's variables with the averages in the places of what they are averages of."""
+    instance("a state", state, Mapping, "a mapping of names to arrays")
     averages = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     return {name: averages.get(name, value) for name, value in state.items() if not name.startswith(PREFIX)}

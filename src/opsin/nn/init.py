@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import GraphError
 from opsin.graph import FLOAT, Graph, Tensor
-from opsin.graph.arguments import whole
+from opsin.graph.arguments import instance, whole
 
 
 def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
@@ -31,6 +31,7 @@ def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     Adding, removing or reordering layers changes no other variable's value. Raises `GraphError` for an unknown `init`.
     """
     number = whole("the seed", seed)
+    instance("what begins", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
     return {name: _initial(name, tensor, number) for name, tensor in graph.variables.items()}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from opsin import ops
 from opsin.errors import GraphError, OpsinError, ShapeError
 from opsin.graph import INT, Shape, Tensor, scope, show, variable
-from opsin.graph.arguments import called
+from opsin.graph.arguments import called, instance
 from opsin.graph.arguments import shape as sound_shape
 from opsin.graph.checked import settle
 from opsin.nn.paths import inside
@@ -117,6 +117,7 @@ def named_layers(network: Layer) -> dict[str, Layer]:
 
     Raises `GraphError` where two different layers have the same path.
     """
+    instance("a network", network, Layer, "an object of a Layer class, such as zoo.lenet5()")
     found: dict[str, Layer] = {"": network}
     seen = {id(network)}
 

@@ -14,7 +14,8 @@ from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import Tensor, scope, variable
 from opsin.graph.arguments import called, real
-from opsin.graph.checked import settle
+from opsin.graph.checked import settle, tensors
+from opsin.graph.checked import tensor as as_tensor
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """From a parameter and its gradient to the parameter's new value."""
@@ -202,6 +203,7 @@ class RMSprop(Optimizer):
 
 def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
     """All gradients, times the one number that brings their common norm down to `norm` (Pascanu et al. 2013)."""
+    gradients = tensors("gradients", gradients)
     total = ops.sqrt(reduce(ops.add, [ops.sum(ops.square(g)) for g in gradients]))
     factor = ops.minimum(ops.divide(norm, ops.add(total, 1e-6)), 1.0)
     return [ops.multiply(g, factor) for g in gradients]
@@ -209,7 +211,7 @@ def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
 
 def name_of(tensor: Tensor) -> str:
     """The name of a variable."""
-    return str(tensor.node.attrs["name"])
+    return str(as_tensor("a variable", tensor).node.attrs["name"])
 
 
 def _descend(p: Tensor, step: Tensor, rate: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from opsin import nn
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.engines.native import compile as compile_native
+from opsin.graph.arguments import instance
+from opsin.graph.checked import checked
 from opsin.model import Engine, Model
 from opsin.training.events import Event
 from opsin.training.loop import Training
@@ -18,6 +20,7 @@ from opsin.training.resume import configuration, reopen
 from opsin.training.run import Run
 
 
+@checked
 def train(
     network: str | nn.Layer,
     data: Dataset | str | os.PathLike[str],
@@ -41,6 +44,7 @@ def train(
     the last good one, is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
     can go on with it.
     """
+    instance("the network", network, (str, nn.Layer), "a name of the zoo, such as 'lenet5', or a layer")
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
@@ -53,6 +57,7 @@ def train(
     return _model(training, on_event)
 
 
+@checked
 def resume(
     run: str | os.PathLike[str],
     *,

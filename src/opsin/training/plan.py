@@ -13,6 +13,7 @@ from typing import Any
 
 from opsin.data.augment import LEVELS
 from opsin.errors import UsageError
+from opsin.graph.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 """One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
@@ -43,6 +44,7 @@ class Stage:
     views: int = 1
 
     def __post_init__(self) -> None:
+        settle(self)
         check_epochs(self.epochs)
         check_batch(self.batch)
         check_rate(self.learning_rate)
@@ -90,6 +92,7 @@ class Plan:
     choices: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        settle(self)
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise UsageError(f"a plan has stages with different names, at least one, not {names}")

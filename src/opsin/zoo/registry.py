@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from opsin.errors import UsageError
-from opsin.graph.arguments import LARGEST, text, whole
+from opsin.graph.arguments import LARGEST, flag, text, whole
 from opsin.nn import Layer, PictureShape
 from opsin.zoo.weights import find_weights
 
@@ -37,7 +37,7 @@ class Entry:
         if count < 2:
             raise UsageError(f"a network tells at least two classes apart, not {count}")
         network = self.constructor(count)
-        if pretrained:
+        if flag("pretrained", pretrained):
             find_weights(self.name)
             network.pretrained = self.name
         return network

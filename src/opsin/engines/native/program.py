@@ -24,6 +24,7 @@ from opsin.engines.native.kernels import kernel_addresses
 from opsin.engines.native.pool import Job, default_threads, pool
 from opsin.errors import CompileError
 from opsin.graph import Graph, uncollected
+from opsin.graph.checked import checked
 from opsin.loops import Target
 
 FEW = 16
@@ -191,6 +192,7 @@ def _aligned(size: int) -> Array:
 
 
 @uncollected()
+@checked
 def compile(
     graph: Graph,
     batch: int,
