@@ -19,6 +19,9 @@ Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"
 Operand: TypeAlias = "Tensor | Number"
 """What pointwise operations take: a tensor, or a number, or an array of them, that becomes a constant."""
 
+WHAT = "what goes with a tensor, and is no tensor or array itself,"
+"""How messages call a number."""
+
 MOST = 2**16
 """Numbers of an array that becomes a constant."""
 
@@ -52,7 +55,7 @@ def constant(value: Number, dtype: str = FLOAT) -> Tensor:
         return _constant(value=value, dtype=dtype).output if dtype == INT else _constant(value=value).output
     if getattr(value, "ndim", 0):
         return _array(np.asarray(value), dtype)
-    number = float(value) if isinstance(value, bool | np.bool_) else real("a constant", value, finite=False)
+    number = float(value) if isinstance(value, bool | np.bool_) else real(WHAT, value, finite=False)
     if dtype != INT:
         return _constant(value=number).output
     if not number.is_integer():
