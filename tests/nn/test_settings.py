@@ -96,6 +96,16 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
         ),  # type: ignore[arg-type]
         (lambda: opsin.train("lenet5", "digits", epochs=1.5), "^train: epochs must be a whole number, not 1.5"),  # type: ignore[arg-type]
         (lambda: opsin.pretrained(3), "^the network must be a name such as 'resnet50'"),  # type: ignore[arg-type]
+        (
+            lambda: opsin.import_onnx("a.onnx", input_shape=3),
+            "^an input shape must be a sequence of whole numbers, not 3",
+        ),  # type: ignore[arg-type]
+        (lambda: opsin.onnx.read(None), "^read: path must be a path"),  # type: ignore[arg-type]
+        (lambda: opsin.engines.native.compile(None, 1), "^what is compiled must be a graph, such as nn.trace"),  # type: ignore[arg-type]
+        (lambda: opsin.data.Augmentation(flip="x"), "^Augmentation: flip must be True or False, not 'x'"),  # type: ignore[arg-type]
+        (lambda: opsin.data.Preprocessing.of(None), "^what is to be prepared must be labelled pictures"),  # type: ignore[arg-type]
+        (lambda: opsin.data.Batches(None, None, 1, 0), "^pictures must be labelled pictures, such as"),  # type: ignore[arg-type]
+        (lambda: Plan(network="lenet5", stages=None), "^the stages of a plan must be a sequence of stages, not None"),  # type: ignore[arg-type]
         (lambda: Stage(epochs="3"), "^Stage: epochs must be a whole number, not '3'"),  # type: ignore[arg-type]
     ],
 )

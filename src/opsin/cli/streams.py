@@ -12,7 +12,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 READABLE = "opsin.readable"
 """What becomes of characters that the encoding of a stream does not have."""
@@ -69,8 +69,8 @@ def prepare() -> None:
     codecs.register_error(READABLE, readable)
     codecs.register(_ascii)
     _fill()
-    sys.stdout = sys.__stdout__ = _stream(Output, sys.stdout, 1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(Stream, sys.stderr, 2)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(Output, sys.stdout, 1)  # type: ignore[misc,assignment]
+    sys.stderr = sys.__stderr__ = _stream(Stream, sys.stderr, 2)  # type: ignore[misc,assignment]
 
 
 def readable(error: UnicodeError) -> tuple[str, int]:
@@ -98,11 +98,13 @@ def _fill() -> None:
     os.close(null)
 
 
-def _stream(kind: type[Stream], old: object, number: int) -> Stream:
-    """`old`, or the null device where there is none, as a stream of another kind."""
-    if not isinstance(old, io.TextIOWrapper):
+def _stream(kind: type[Stream], old: TextIO | None, number: int) -> TextIO:
+    """`old`, or the null device where there is none, as a stream of another kind; what a program put there stays."""
+    if old is not None and not isinstance(old, io.TextIOWrapper):
+        return old
+    if old is None:
         return kind(open(number, "wb", closefd=False), "utf-8", READABLE)
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         os.set_blocking(number, True)  # a pipe that is full for a moment is waited for
     lines, through = old.line_buffering, old.write_through
     encoding = ASCII if codecs.lookup(old.encoding).name == "ascii" else old.encoding

@@ -14,6 +14,7 @@ from opsin.data.dataset import Pictures
 from opsin.data.pictures import INTERPOLATIONS, Crop, Source, read_image, read_picture
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
+from opsin.graph.arguments import instance
 
 SAMPLE = 4096
 """Pictures of a data set on disk that mean and standard deviation are taken of."""
@@ -46,6 +47,7 @@ class Preprocessing:
     @classmethod
     def of(cls, pictures: Pictures) -> Preprocessing:
         """Mean and standard deviation of each channel of `pictures`; of `SAMPLE` spread evenly, if they lie on disk."""
+        instance("what is to be prepared", pictures, Pictures, "labelled pictures, such as data.train of a dataset")
         pixels, channels = _sample(pictures.pixels), pictures.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):

@@ -12,6 +12,7 @@ from opsin.data.pictures import Crop
 from opsin.engines.native import compile as compile_native
 from opsin.errors import UsageError
 from opsin.graph import show
+from opsin.graph.arguments import instance, wholes
 from opsin.graph.checked import checked
 from opsin.model.model import Engine, Model
 from opsin.model.published import imagenet_labels
@@ -38,6 +39,13 @@ def import_onnx(
     is given values from 0 to 1, and its classes are numbered from 0. Where that is wrong, give `preprocessing` and
     `labels`. `input_shape` (channels, rows, columns) is needed where the file leaves sizes free.
     """
+    if preprocessing is not None:
+        instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, as opsin.data has it")
+    if input_shape is not None:
+        sizes = wholes("an input shape", input_shape)
+        if len(sizes) != 3:
+            raise UsageError(f"an input shape is channels, rows and columns, such as (3, 224, 224), not {sizes}")
+        input_shape = sizes[0], sizes[1], sizes[2]
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
     network = onnx.read(path, shape, classifier=True)
     (_, channels, rows, columns), (_, classes) = network.graph.inputs[0].shape, network.graph.outputs["logits"].shape

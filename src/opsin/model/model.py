@@ -73,7 +73,7 @@ class Model:
         `ModelError` says what is missing, unexpected or of another shape, and the model stays as it is.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(values)) as tensors:
+            with opened(Path(sound_path("the file of weights", values))) as tensors:
                 self.state = self._fitting(tensors)
         else:
             instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
@@ -133,7 +133,8 @@ class Model:
 
     def calibrate(self, pictures: Pictures) -> Calibration:
         """Fits temperature and threshold to labelled pictures that the network did not learn from, and keeps them."""
-        self.calibration = calibrate(self.logits(pictures.pixels), self.numbers(pictures))
+        numbers = self.numbers(pictures)
+        self.calibration = calibrate(self.logits(pictures.pixels), numbers)
         return self.calibration
 
     def numbers(self, pictures: Pictures) -> NDArray[np.int32]:

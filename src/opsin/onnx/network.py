@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.errors import GraphError, ModelError, ShapeError
 from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
+from opsin.graph.checked import checked
 from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
 from opsin.onnx.call import Array, Call, Known, Unsupported, Value
 from opsin.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
@@ -57,6 +58,7 @@ class Network:
     opset: int
 
 
+@checked
 def read(
     path: str | os.PathLike[str], input_shape: tuple[int, int, int] | None = None, *, classifier: bool = False
 ) -> Network:

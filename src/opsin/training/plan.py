@@ -13,6 +13,7 @@ from typing import Any
 
 from opsin.data.augment import LEVELS
 from opsin.errors import UsageError
+from opsin.graph.arguments import instance, sequence
 from opsin.graph.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
@@ -93,6 +94,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         settle(self)
+        for stage in sequence("the stages of a plan", self.stages, "stages"):
+            instance("a stage of a plan", stage, Stage, "a Stage, such as Stage(epochs=2)")
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise UsageError(f"a plan has stages with different names, at least one, not {names}")
