@@ -121,6 +121,8 @@ def wholes(what: str, value: object) -> tuple[int, ...]:
 
 def one_or_more(what: str, value: object) -> Any:
     """A whole number, or whole numbers, in sequences of any depth: sizes by axis, paddings by side."""
+    if type(value) is int:  # as most often
+        return value
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | dict) and getattr(value, "ndim", True):
         return tuple([one_or_more(what, item) for item in value])
     return whole(what, value)
@@ -128,6 +130,8 @@ def one_or_more(what: str, value: object) -> Any:
 
 def shape(what: str, value: object) -> tuple[Dim, ...]:
     """Sizes of axes: none is negative."""
+    if type(value) is tuple and all(type(size) is Size or (type(size) is int and size >= 0) for size in value):
+        return value  # as nearly always
     found = dims(what, value)
     if any(not isinstance(size, Size) and size < 0 for size in found):
         raise UsageError(f"{what} must have sizes of at least 0, not {called(value)}")

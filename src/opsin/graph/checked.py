@@ -104,12 +104,15 @@ def checked(function: F) -> F:
         if kind.kind is Parameter.POSITIONAL_OR_KEYWORD
     ]
 
+    if not any(found.values()):
+        return function
+
     @wraps(function)
     def call(*given: Any, **named: Any) -> Any:
         sound = list(given)
-        for place, (value, (what, convert)) in enumerate(zip(given, places, strict=False)):
-            if convert is not None:
-                sound[place] = convert(what, value)
+        for place, (what, convert) in enumerate(places[: len(given)]):
+            if convert is not None and not (convert is tensor and type(given[place]) is Tensor):
+                sound[place] = convert(what, given[place])
         for key, value in named.items():
             convert = found.get(key)
             if convert is not None:

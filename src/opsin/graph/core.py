@@ -118,9 +118,6 @@ class Op:
         return None
 
     def __call__(self, *inputs: Tensor, **attrs: Any) -> Node:
-        for operand in inputs:
-            if not isinstance(operand, Tensor):
-                raise GraphError(f"{self.name}: operands are symbolic tensors, not {called(operand)}")
         return apply(self, inputs, attrs)
 
 
@@ -159,6 +156,11 @@ def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str
     except OpsinError as error:
         if scope and not str(error).startswith("layer "):
             raise type(error)(f"layer {scope}: {error}") from None
+        raise
+    except (AttributeError, TypeError):
+        for operand in inputs:
+            if not isinstance(operand, Tensor):
+                raise GraphError(f"{op.name}: operands are symbolic tensors, not {called(operand)}") from None
         raise
     return types if isinstance(types, tuple) else (types,)
 

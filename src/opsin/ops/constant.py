@@ -51,6 +51,8 @@ _constant = register(Constant())
 
 def constant(value: Number, dtype: str = FLOAT) -> Tensor:
     """A number that never changes, or an array of them. `dtype` "int" makes whole numbers of them."""
+    if type(value) is float and dtype == FLOAT:  # as most often
+        return _constant(value=value).output
     if isinstance(value, Size):
         return _constant(value=value, dtype=dtype).output if dtype == INT else _constant(value=value).output
     if getattr(value, "ndim", 0):
