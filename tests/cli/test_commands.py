@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ import numpy as np
 import pytest
 
 import opsin
-from opsin.data import Dataset, load
+from opsin import nn, ops
+from opsin.cli.output import percent
+from opsin.data import Dataset, Preprocessing, load
+from opsin.engines.reference import Reference
+from opsin.graph import BATCH, Graph, input_tensor
+from opsin.model import Model
 from tests.data.files import noise, write_picture, write_stripes
 
 
@@ -77,6 +83,54 @@ def test_predict_as_json(cli: Any, model: Path, folder: Path) -> None:
     assert [each["label"] for each in result["ranked"]] == ["lying", "standing"]
     assert sum(each["probability"] for each in result["ranked"]) == pytest.approx(1)
     assert result["ranked"][0]["probability"] == result["probability"]
+
+
+def uncertain(classes: int) -> Model:
+    """A model of so many classes that nobody has calibrated, with logits that rise from class to class."""
+    pictures = input_tensor("pictures", (BATCH, 1, 28, 28))
+    rise = ops.constant(np.arange(classes, dtype=np.float32)[None] / 100)
+    logits = ops.add(ops.multiply(ops.sum(pictures, (1, 2, 3))[:, None], 0.0), rise)
+    graph = Graph((pictures,), {"logits": logits})
+    labels = tuple(f"label{number}" for number in range(classes))
+    preprocessing = Preprocessing(1, 28, 28, (0.5,), (0.5,))
+    return Model("many", graph, nn.initial_state(graph, 0), preprocessing, labels, engine=Reference)  # type: ignore[arg-type]
+
+
+def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_path: Path) -> None:
+    made, picture = uncertain(1000), folder / "lying" / "3.png"
+    made.save(tmp_path / "m.opsin")
+    (expected,) = made.predict(picture)
+    (result,) = json.loads(cli("predict", tmp_path / "m.opsin", picture, "--json").out)
+    assert set(result) == {"picture", "label", "probability", "ranked"}  # nothing was calibrated, nothing is known
+    assert (result["label"], result["probability"]) == ("label999", pytest.approx(expected.probability))
+    assert [each["label"] for each in result["ranked"]] == [f"label{number}" for number in range(999, 994, -1)]
+    for top, count in ((1, 1), (7, 7), (5000, 1000)):
+        (result,) = json.loads(cli("predict", tmp_path / "m.opsin", picture, "--json", "--top", top).out)
+        assert len(result["ranked"]) == count
+        (line,) = cli("predict", tmp_path / "m.opsin", picture, "--top", top).out.splitlines()
+        assert line.count("label") == count
+        assert ("then" in line) == (count > 1)
+        assert "don't know" not in line
+    assert cli("predict", tmp_path / "m.opsin", picture).out.count("label") == 5
+    for wrong in ("0", "-1", "1.5", "many"):
+        code, out, err = cli("predict", tmp_path / "m.opsin", picture, "--top", wrong)
+        assert (code, out) == (2, "")
+        assert err.startswith("Error: Invalid value for '--top'")
+
+
+def test_a_trained_model_says_whether_it_knows_where_that_could_be_shown(cli: Any, model: Path, folder: Path) -> None:
+    loaded = opsin.load(model)
+    assert loaded.calibration is not None
+    loaded.calibration = replace(loaded.calibration, threshold=0.5)
+    loaded.save(model.with_name("sure.opsin"))
+    (result,) = json.loads(cli("predict", model.with_name("sure.opsin"), folder / "lying" / "3.png", "--json").out)
+    assert result["known"] is True
+    loaded.calibration = replace(loaded.calibration, threshold=1.0)
+    loaded.save(model.with_name("unsure.opsin"))
+    (result,) = json.loads(cli("predict", model.with_name("unsure.opsin"), folder / "lying" / "3.png", "--json").out)
+    assert result["known"] is False
+    line = cli("predict", model.with_name("unsure.opsin"), folder / "lying" / "3.png", "--top", "1").out
+    assert line.rstrip().split("   ")[1:] == ["don't know", "", f"perhaps lying ({percent(result['probability'])})"]
 
 
 def test_predict_reports_what_is_no_picture_and_answers_for_the_rest(

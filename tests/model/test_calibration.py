@@ -137,8 +137,8 @@ def test_predictions_are_calibrated() -> None:
     assert {True, False} == {
         p.known for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
     }
-    assert all(p.known for p in calibrated(None).predict(pixels))
-    assert all(p.known for p in plain.predict(pixels))
+    assert all(p.known is None for p in calibrated(None).predict(pixels))
+    assert all(p.known is None for p in plain.predict(pixels))
 
 
 def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:

@@ -19,6 +19,7 @@ from opsin.benchmark.plot import bars, lines
 from opsin.benchmark.scaling import Sweep, measure_sweep, sweeps
 from opsin.benchmark.scaling import rows as scaling_rows
 from opsin.cli.output import print_heading, print_table, write_aside
+from opsin.cli.terminal import is_live
 from opsin.engines.native.pool import default_threads
 from opsin.errors import UsageError
 
@@ -131,7 +132,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.line = ""
-        self.shown = sys.stderr.isatty()
+        self.shown = is_live(sys.stderr)
 
     def __call__(self, text: str) -> None:
         if self.shown:

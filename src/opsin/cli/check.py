@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from opsin.cli.output import print_heading, write_aside
+from opsin.cli.output import print_heading, print_json, write_aside
 from opsin.cli.reading import read_to_see
 
 
@@ -26,7 +26,7 @@ def run(
     if out:
         write_aside(out, (as_data if Path(out).suffix == ".json" else receipt.text(full=True)) + "\n")
     if as_json:
-        typer.echo(as_data)
+        print_json(receipt.to_data())
         return 0
     first, _, rest = receipt.text().partition(":")
     print_heading(first, f":{rest}")

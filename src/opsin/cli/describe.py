@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import typer
 import opsin
 from opsin import nn
 from opsin.cli.outline import Entry, outline
-from opsin.cli.output import print_heading, print_table, write_aside
+from opsin.cli.output import print_heading, print_json, print_table, write_aside
 from opsin.cli.subject import Subject, find_subject
 from opsin.errors import UsageError
 from opsin.graph import show
@@ -36,7 +35,7 @@ def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram
         name = subject.model.network if subject.model else subject.name
         write_aside(diagram, opsin.seeing.diagram(subject.graph, subject.kinds, name))
     if as_json:
-        typer.echo(json.dumps(_data(subject, description), indent=2, ensure_ascii=False))
+        print_json(_data(subject, description))
         return 0
     print_heading(subject.name, f": {show(subject.input_shape)} pictures, {subject.classes} classes")
     if subject.model:

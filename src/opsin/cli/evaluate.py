@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import typer
 
 from opsin import reporting
 from opsin.cli.models import open_model
-from opsin.cli.output import print_heading, print_table
+from opsin.cli.output import print_heading, print_json, print_table
 from opsin.data import Dataset, Pictures
 from opsin.data import load as load_data
 from opsin.errors import UsageError
@@ -33,7 +32,7 @@ def run(model: str, data: str, as_json: bool, report: str | None) -> int:
     pictures, which = _unseen(loaded, dataset)
     result = loaded.evaluate(pictures)
     if as_json:
-        typer.echo(json.dumps({"model": model, "data": data, **_data(result)}, indent=2, ensure_ascii=False))
+        print_json({"model": model, "data": data, **_data(result)})
         return 0
     print_heading(f"{result.accuracy:.2%}", f" of the {result.pictures:,} {which} pictures of {dataset.name} right")
     typer.echo(f"{result.pictures - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
@@ -57,7 +56,7 @@ def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
     account = reporting.account(model, data)
     reporting.write_text(Path(report), reporting.page(account))
     if as_json:
-        typer.echo(json.dumps(account.to_data(), indent=2, ensure_ascii=False))
+        print_json(account.to_data())
         return 0
     first, *lines = reporting.text(account)
     print_heading(first)

@@ -17,7 +17,12 @@ from opsin.cli import data as data_commands
 from opsin.cli import inspection, training
 from opsin.cli.lazy import command
 from opsin.cli.output import INTERRUPTED, print_error, print_warning
+from opsin.cli.streams import OutputLost, prepare
+from opsin.cli.terminal import is_plain, is_wide, settle_size
 from opsin.errors import OpsinError
+
+BROKEN_PIPE = 141
+"""The exit code where nobody reads the output any more: 128 + the number of SIGPIPE, as shells have it."""
 
 app = typer.Typer(
     name="opsin",
@@ -67,10 +72,11 @@ def predict(
         list[str],
         typer.Argument(metavar="PICTURE", help="Picture files, folders of them, or - for one on standard input."),
     ],
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="So many labels for each picture, the likeliest.")] = 5,
     json: AsJson = False,
 ) -> int:
     """Say what a model sees in pictures: the label, its probability and the runners-up, or that it does not know."""
-    return command("predict")(model, pictures, json)
+    return command("predict")(model, pictures, json, top)
 
 
 @app.command()
@@ -142,8 +148,10 @@ def bench(
 
 def run(arguments: Sequence[str]) -> int:
     """Does what the command line says; the exit code: 0, 1 for a failure, 2 for a request that makes no sense."""
+    settle_size()
+    app.rich_markup_mode = "rich" if is_wide() else None
     try:
-        code = app(arguments, prog_name="opsin", standalone_mode=False)
+        code = app(arguments, prog_name="opsin", standalone_mode=False, color=False if is_plain() else None)
     except typer.TyperException as error:
         if not error.format_message():  # `opsin` alone, which has shown its help
             return 0
@@ -163,7 +171,16 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name that cannot be shown ends no run
+    prepare()
     warnings.showwarning = lambda message, *_: print_warning(str(message))  # what it says, without lines of the program
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except OutputLost as lost:
+        code = BROKEN_PIPE if lost.quiet else 1
+        if not lost.quiet:
+            print_error(f"the output cannot be written: {lost}; make room, or send it elsewhere")
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        print_error("interrupted")
+    sys.exit(code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import opsin
+from opsin.cli.terminal import is_live
 
 if TYPE_CHECKING:
     from opsin.model import Model
@@ -23,7 +24,7 @@ def open_model(what: str) -> Model:
         return opsin.import_onnx(what)
     if os.path.exists(what) or what not in opsin.zoo.names():
         return opsin.load(what)
-    return opsin.pretrained(what, on_progress=Download(what) if sys.stderr.isatty() else None)
+    return opsin.pretrained(what, on_progress=Download(what) if is_live(sys.stderr) else None)
 
 
 class Download:

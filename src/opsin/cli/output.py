@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from contextlib import suppress
 
 import typer
 
+from opsin.cli.terminal import is_live, is_plain
 from opsin.errors import UsageError
 
 INTERRUPTED = 130
@@ -19,13 +21,13 @@ GAP = "   "
 
 def print_error(text: str) -> None:
     """A message on standard error, its first word in red where that is a terminal."""
-    typer.secho("Error: ", fg="red", bold=True, err=True, nl=False)
+    typer.secho("Error: ", fg="red", bold=True, err=True, nl=False, color=False if is_plain() else None)
     typer.echo(text, err=True)
 
 
 def print_warning(text: str) -> None:
     """A message on standard error about what does not stop the command."""
-    typer.secho("Warning: ", fg="yellow", bold=True, err=True, nl=False)
+    typer.secho("Warning: ", fg="yellow", bold=True, err=True, nl=False, color=False if is_plain() else None)
     typer.echo(text, err=True)
 
 
@@ -33,6 +35,16 @@ def print_heading(text: str, rest: str = "") -> None:
     """A line that begins bold on a terminal."""
     typer.secho(text, bold=True, nl=False)
     typer.echo(rest)
+
+
+def print_json(data: object) -> None:
+    """`data` as JSON; what the encoding of standard output does not have is written as JSON's escapes."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=2)
+    typer.echo(text)
 
 
 def percent(share: float) -> str:
@@ -79,7 +91,7 @@ class PassingLine:
         self.show("")
 
     def show(self, text: str) -> None:
-        if sys.stderr.isatty():
+        if is_live(sys.stderr):
             typer.echo(f"\r{' ' * self._width}\r{text}", nl=False, err=True)
             self._width = len(text)
 

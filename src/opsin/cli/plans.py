@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import typer
 
-from opsin.cli.output import percent, print_heading, print_table
+from opsin.cli.output import percent, print_heading, print_json, print_table
 from opsin.cli.sizes import parse_bytes
 from opsin.cli.subject import Subject, find_subject
 from opsin.compiler.fit import fitted_plan
@@ -44,7 +43,7 @@ def run(
     train = _plan(subject, batch, count, exact, timed, most)
     predict = make_plan(subject.graph, batch, host().target, exact, timed)
     if as_json:
-        typer.echo(json.dumps(_data(subject, batch, count, train, predict, plan), indent=2, ensure_ascii=False))
+        print_json(_data(subject, batch, count, train, predict, plan))
         return 0
     print_heading(subject.name, f": {batch} pictures of {show(subject.input_shape)} at once, {count} threads")
     if memory:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,26 +13,27 @@ import typer
 from numpy.typing import NDArray
 
 from opsin.cli.models import open_model
-from opsin.cli.output import percent, print_error, table
+from opsin.cli.output import percent, print_error, print_json, table
+from opsin.data.files import MOST_BYTES
 from opsin.data.sources import picture_files
 from opsin.errors import DataError
 from opsin.model import Model, Prediction
 
-RUNNERS_UP = 2
 DONT_KNOW = "don't know"
 
 Result = tuple[str, "Prediction | DataError"]
 
 
-def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
-    """Prints a line a picture, "don't know" where the model is not sure enough for an answer.
+def run(model: str, pictures: Sequence[str], as_json: bool, top: int) -> int:
+    """Prints a line a picture, with its `top` likeliest labels; "don't know" where the model is not sure enough.
 
     A file that cannot be read keeps no other from its answer; the exit code is then 1.
     """
     loaded = open_model(model)
-    results = _predict(loaded, [item for picture in pictures for item in _read(loaded, picture)])
+    items = [item for picture in pictures for item in _read(loaded, picture)]
+    results = _predict(loaded, items, top)
     if as_json:
-        typer.echo(json.dumps([_data(name, result) for name, result in results], indent=2, ensure_ascii=False))
+        print_json([_data(name, result) for name, result in results])
     else:
         rows = [_row(name, result) for name, result in results if isinstance(result, Prediction)]
         for line in table(rows, left=(0, 1, 3)):
@@ -47,7 +47,7 @@ def run(model: str, pictures: Sequence[str], as_json: bool) -> int:
 def _read(model: Model, picture: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
     """The pixels of a file, of each file in a folder, or of standard input, or the reason why there are none."""
     if picture == "-":
-        sources = [("standard input", sys.stdin.buffer.read())]
+        sources: list[tuple[str, Path | None]] = [("standard input", None)]
     elif os.path.isdir(picture):
         sources = [(str(path), path) for path in picture_files(Path(picture))]
         if not sources:
@@ -56,33 +56,41 @@ def _read(model: Model, picture: str) -> Iterator[tuple[str, NDArray[np.uint8] |
         sources = [(picture, Path(picture))]
     for name, source in sources:
         try:
-            yield name, model.preprocessing.read(source, name)
+            yield name, model.preprocessing.read(_piped() if source is None else source, name)
         except DataError as error:
             yield name, error
 
 
-def _predict(model: Model, pictures: Sequence[tuple[str, NDArray[np.uint8] | DataError]]) -> list[Result]:
+def _piped() -> bytes:
+    """What comes on standard input, up to a byte more than a picture may have."""
+    if sys.stdin is None:  # closed before the start
+        raise DataError("standard input is closed; pipe a picture into the command, or name a file instead of -")
+    try:
+        return sys.stdin.buffer.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"standard input cannot be read: {error.strerror}; name a file instead of -") from None
+
+
+def _predict(model: Model, pictures: Sequence[tuple[str, NDArray[np.uint8] | DataError]], top: int) -> list[Result]:
     """The predictions in the pictures' places, all computed together."""
-    predictions = iter(model.predict([pixels for _, pixels in pictures if isinstance(pixels, np.ndarray)]))
+    predictions = iter(model.predict([pixels for _, pixels in pictures if isinstance(pixels, np.ndarray)], top=top))
     return [(name, item if isinstance(item, DataError) else next(predictions)) for name, item in pictures]
 
 
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
-    if not prediction.known:
-        guesses = ", ".join(f"{label} ({percent(share)})" for label, share in prediction.ranked[: 1 + RUNNERS_UP])
-        return name, DONT_KNOW, "", f"perhaps {guesses}"
-    runners_up = ", ".join(f"{label} ({percent(share)})" for label, share in prediction.ranked[1 : 1 + RUNNERS_UP])
-    return name, prediction.label, percent(prediction.probability), f"then {runners_up}"
+    if prediction.known is False:
+        return name, DONT_KNOW, "", f"perhaps {_listed(prediction.ranked)}"
+    rest = prediction.ranked[1:]
+    return name, prediction.label, percent(prediction.probability), f"then {_listed(rest)}" if rest else ""
+
+
+def _listed(ranked: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{label} ({percent(share)})" for label, share in ranked)
 
 
 def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
     if isinstance(result, DataError):
         return {"picture": name, "error": str(result)}
     ranked = [{"label": label, "probability": share} for label, share in result.ranked]
-    return {
-        "picture": name,
-        "label": result.label,
-        "probability": result.probability,
-        "known": result.known,
-        "ranked": ranked,
-    }
+    known = {} if result.known is None else {"known": result.known}
+    return {"picture": name, "label": result.label, "probability": result.probability, **known, "ranked": ranked}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opsin import nn
-from opsin.cli.output import write_aside
+from opsin.cli.output import print_json, write_aside
 from opsin.cli.subject import Subject, find_subject
 from opsin.compiler.roles import DIRECTIONS, FORWARD
 from opsin.engines.native.profile import Line, Profile, added, profile
@@ -56,7 +55,7 @@ def run(
     if svg is not None:
         write_aside(svg, icicle(tree(found, kind), title, _facts(found, batch)))
     if as_json:
-        typer.echo(json.dumps(_data(title, batch, found), indent=2, ensure_ascii=False))
+        print_json(_data(title, batch, found))
         return 0
     typer.secho(title, bold=True)
     typer.echo(_facts(found, batch) + "\n")

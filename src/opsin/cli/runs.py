@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from opsin.cli.output import percent, print_table
+from opsin.cli.output import percent, print_json, print_table
 from opsin.errors import UsageError
 from opsin.training.run import CONFIG
 from opsin.training.runs import INTERRUPTED, Summary, differences, summaries, summary
@@ -52,7 +51,7 @@ def _cells(each: Summary) -> tuple[str, ...]:
 def _compare(first: Path, second: Path, as_json: bool) -> int:
     runs, rows = [summary(first), summary(second)], differences(first, second)
     if as_json:
-        typer.echo(json.dumps({"runs": [_data(each) for each in runs], "differences": rows}, indent=2, default=str))
+        print_json({"runs": [_data(each) for each in runs], "differences": rows})
         return 0
     results = list(zip(HEADS, _cells(runs[0]), _cells(runs[1]), strict=True))
     print_table(("", str(first), str(second)), results, left=(0, 1, 2))
@@ -66,7 +65,7 @@ def _compare(first: Path, second: Path, as_json: bool) -> int:
 
 
 def _print_json(found: Sequence[Summary]) -> None:
-    typer.echo(json.dumps([_data(each) for each in found], indent=2, ensure_ascii=False))
+    print_json([_data(each) for each in found])
 
 
 def _data(each: Summary) -> dict[str, object]:

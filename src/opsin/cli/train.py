@@ -19,6 +19,7 @@ from opsin.cli.output import INTERRUPTED, PassingLine, print_error, print_headin
 from opsin.cli.progress import Bar, Lines, clock
 from opsin.cli.reading import read
 from opsin.cli.sizes import parse_bytes, parse_seconds
+from opsin.cli.terminal import is_live
 from opsin.cli.training import Options
 from opsin.data import Dataset
 from opsin.data.pictures import checked_range
@@ -44,7 +45,7 @@ def run(options: Options) -> int:
     folder = training.run.folder if training.run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
-    with (Bar if sys.stdout.isatty() else Lines)() as display, board as curves:
+    with (Bar if is_live(sys.stdout) else Lines)() as display, board as curves:
         for last in training:
             if isinstance(last, Started):
                 _introduce(training.data, last)

@@ -16,6 +16,7 @@ from opsin.data.augment.apply import Augmenter, Targets
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import Pictures
 from opsin.data.preprocessing import Preprocessing
+from opsin.graph.arguments import instance, whole
 
 BLOCK = 2**22
 """Bytes of float32 that are prepared at a time, but at least a batch: a call costs more than a small picture."""
@@ -45,6 +46,9 @@ class Batches:
         seed: int,
         augmentation: Augmentation | None = None,
     ) -> None:
+        instance("pictures", pictures, Pictures, "labelled pictures, such as data.train of a dataset")
+        instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, such as that of a model")
+        size, seed = whole("the batch", size, least=1), whole("the seed", seed)
         self.pictures, self.preprocessing, self.size, self.seed = pictures, preprocessing, size, seed
         self.augmentation = augmentation or Augmentation()
         self.waited = 0.0

@@ -30,8 +30,11 @@ from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
 from opsin.errors import DataError, UsageError
+from opsin.graph.arguments import instance
+from opsin.graph.checked import checked
 
 
+@checked
 def load(
     source: str | os.PathLike[str],
     like: Preprocessing | None = None,
@@ -58,6 +61,8 @@ def load(
     """
     if size is not None and size < 1:
         raise UsageError(f"the size must be at least 1 pixel, not {size}")
+    if like is not None:
+        instance("like", like, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
     chosen = checked_range(pixel_range) or (like.pixel_range if like else None)
     opened = open_source(source, chosen)

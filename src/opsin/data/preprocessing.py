@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from opsin.data.dataset import Pictures
 from opsin.data.intake.words import value_text
-from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all
+from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all, read_image
 from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.pixels import Pixels, View, chunks
 from opsin.errors import DataError
+from opsin.graph.arguments import instance
 
 SAMPLE = 4096
 """Pictures of a data set on disk that mean and standard deviation are taken of."""
@@ -50,6 +52,7 @@ class Preprocessing:
     @classmethod
     def of(cls, pictures: Pictures) -> Preprocessing:
         """Mean and standard deviation of each channel of `pictures`; of `SAMPLE` spread evenly, if they lie on disk."""
+        instance("what is to be prepared", pictures, Pictures, "labelled pictures, such as data.train of a dataset")
         pixels, channels = _sample(pictures.pixels), pictures.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):
@@ -79,9 +82,10 @@ class Preprocessing:
         values += shift.reshape(-1, 1, 1)
         return values
 
-    def read(self, source: Source, name: str) -> NDArray[np.uint8]:
-        """A picture file as the network wants it, uint8 C×H×W; `DataError` where it is none."""
-        read = read_all(source, name, self.shape, self.crop, self.pixel_range)
+    def read(self, source: Source | Image.Image, name: str) -> NDArray[np.uint8]:
+        """A picture, in a file or of Pillow's, as the network wants it, uint8 C×H×W; `DataError` where it is none."""
+        reading = (name, self.shape, self.crop, self.pixel_range)
+        read = read_image(source, *reading) if isinstance(source, Image.Image) else read_all(source, *reading)
         if read.header.remark:
             warnings.warn(f"{name}: {read.header.remark}", UserWarning, stacklevel=2)
         if read.values:

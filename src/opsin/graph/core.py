@@ -12,7 +12,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from opsin.errors import OpsinError
+from opsin.errors import GraphError, OpsinError
+from opsin.graph.arguments import called, one_of, text
+from opsin.graph.arguments import shape as sound_shape
+from opsin.graph.operators import Operators
 from opsin.graph.size import Dim, Shape, show
 
 FLOAT = "float"
@@ -32,7 +35,7 @@ class Type:
         return show(self.shape) + ("" if self.dtype == FLOAT else f" {self.dtype}")
 
 
-class Tensor:
+class Tensor(Operators):
     """A symbolic tensor: output number `index` of `node`."""
 
     __slots__ = ("index", "node", "type")
@@ -154,6 +157,11 @@ def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str
         if scope and not str(error).startswith("layer "):
             raise type(error)(f"layer {scope}: {error}") from None
         raise
+    except (AttributeError, TypeError):
+        for operand in inputs:
+            if not isinstance(operand, Tensor):
+                raise GraphError(f"{op.name}: operands are symbolic tensors, not {called(operand)}") from None
+        raise
     return types if isinstance(types, tuple) else (types,)
 
 
@@ -187,7 +195,12 @@ VARIABLE = Variable()
 
 def input_tensor(name: str, shape: Shape, dtype: str = FLOAT) -> Tensor:
     """A symbolic input called `name`."""
-    return apply(INPUT, (), {"name": name, "type": Type(tuple(shape), dtype)}).output
+    return apply(INPUT, (), {"name": text("the name of an input", name), "type": _sound(name, shape, dtype)}).output
+
+
+def _sound(name: str, shape: Shape, dtype: str) -> Type:
+    """The type of a tensor whose shape anybody has given."""
+    return Type(sound_shape(f"the shape of '{name}'", shape), one_of(f"the dtype of '{name}'", dtype, (FLOAT, INT)))
 
 
 def variable(
@@ -200,5 +213,11 @@ def variable(
     like: str = "",
 ) -> Tensor:
     """A tensor whose value stays between runs; see `Variable` for the attributes."""
-    attrs = {"name": name, "type": Type(tuple(shape), dtype), "init": init, "trainable": trainable, "like": like}
+    attrs = {
+        "name": text("the name of a variable", name),
+        "type": _sound(name, shape, dtype),
+        "init": init,
+        "trainable": trainable,
+        "like": like,
+    }
     return apply(VARIABLE, (), attrs).output

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from opsin.errors import GraphError
+from opsin.graph.arguments import whole
 from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
 from opsin.graph.size import Shape, Size, bind, show
 
@@ -136,6 +137,7 @@ def _text(value: Any) -> str:
 
 def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
     """From a node and its operands, bound to `batch`, to the node bound to it."""
+    batch = whole("a batch", batch)
     if batch < 1:
         raise GraphError(f"a batch holds at least one picture, not {batch}")
 

@@ -12,6 +12,8 @@ from opsin.data.pictures import Crop
 from opsin.engines.native import compile as compile_native
 from opsin.errors import UsageError
 from opsin.graph import show
+from opsin.graph.arguments import instance, wholes
+from opsin.graph.checked import checked
 from opsin.model.model import Engine, Model
 from opsin.model.published import imagenet_labels
 from opsin.zoo.weights import Preparation
@@ -20,6 +22,7 @@ MIDDLE = 0.875
 """The side of the square that ImageNet's networks usually see, as a share of the picture's shorter side: 224 of 256."""
 
 
+@checked
 def import_onnx(
     path: str | os.PathLike[str],
     *,
@@ -39,6 +42,13 @@ def import_onnx(
     label a probability of its own (`Model.independent`). `input_shape` (channels, rows, columns) is needed where the
     file leaves sizes free.
     """
+    if preprocessing is not None:
+        instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, as opsin.data has it")
+    if input_shape is not None:
+        sizes = wholes("an input shape", input_shape)
+        if len(sizes) != 3:
+            raise UsageError(f"an input shape is channels, rows and columns, such as (3, 224, 224), not {sizes}")
+        input_shape = sizes[0], sizes[1], sizes[2]
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
     network = onnx.read(path, shape, classifier=True)
     (_, channels, rows, columns), (_, classes) = network.graph.inputs[0].shape, network.graph.outputs["logits"].shape

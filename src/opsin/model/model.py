@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin.data import Pictures, Preprocessing, counter
-from opsin.data.pixels import Pixels
+from opsin.data.pixels import Pixels, View
 from opsin.engines.base import Program
 from opsin.engines.native import compile as compile_native
 from opsin.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.graph import BATCH, FLOAT, Graph, show
+from opsin.graph.arguments import called, instance, whole
+from opsin.graph.arguments import path as sound_path
+from opsin.graph.checked import checked
 from opsin.graph.serial import from_data, to_data
 from opsin.model import file
+from opsin.model.asked import Asked, prepared
 from opsin.model.calibration import Calibration, calibrate, sigmoid, softmax
 from opsin.model.results import Evaluation, Prediction
 from opsin.model.states import fit, idle_layers, matched, opened
@@ -40,8 +44,6 @@ INDEPENDENT = "independent_labels"
 
 TOLERANCE = 1e-3
 """Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
-
-Picture: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8]"
 
 
 @dataclass(eq=False)
@@ -78,9 +80,10 @@ class Model:
         says what is missing, unexpected or of another shape, and the model stays as it is.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(values)) as found:
+            with opened(Path(sound_path("the file of weights", values))) as found:
                 self.state = self._fitting(found.tensors, str(values), found.words)
         else:
+            instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
             self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
         self.goldens = self.calibration = None
         for program in self._programs.values():
@@ -98,6 +101,8 @@ class Model:
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
+        if not isinstance(pixels, np.ndarray | View):
+            raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
             pixels = self.preprocessing.shades(pixels, "the array")
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
@@ -124,18 +129,16 @@ class Model:
         image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
 
-    def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
-        """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""
-        several = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
-        if isinstance(several, np.ndarray) and several.ndim < 4:
-            several = several[None]
-        pixels = [
-            one if isinstance(one, np.ndarray) else self.preprocessing.read(Path(one), str(one)) for one in several
-        ]
-        if not pixels:
-            return []
-        logits = self.logits(np.stack(pixels))
-        return [Prediction.of(row, self.labels, self.calibration, self.independent) for row in logits]
+    def predict(self, pictures: Asked, *, top: int | None = None) -> list[Prediction]:
+        """What the model sees in each picture, with the `top` likeliest labels, or all of them.
+
+        A picture is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
+        takes it, or rows × columns (× channels) as programs hold pictures. Several are in a list or the like, or in an
+        array N×C×H×W.
+        """
+        most = None if top is None else whole("top, the number of labels for each picture,", top, least=1)
+        rows = self.logits(prepared(pictures, self.preprocessing))
+        return [Prediction.of(row, self.labels, self.calibration, self.independent, most) for row in rows]
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
         """The probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated where the model is.
@@ -152,11 +155,13 @@ class Model:
             raise UsageError(
                 f"{self.name} gives each label a probability of its own; only distributions are calibrated"
             )
-        self.calibration = calibrate(self.logits(pictures.pixels), self.numbers(pictures))
+        numbers = self.numbers(pictures)
+        self.calibration = calibrate(self.logits(pictures.pixels), numbers)
         return self.calibration
 
     def numbers(self, pictures: Pictures) -> NDArray[np.int32]:
         """The labels of `pictures` as numbers of the model's own; `DataError` where it does not know a class."""
+        instance("what a model is measured on", pictures, Pictures, "labelled pictures, such as data.test of a dataset")
         strangers = [name for name in pictures.classes if name not in self.labels]
         if strangers:
             raise DataError(
@@ -197,6 +202,7 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model file, whole or not at all."""
+        target = Path(sound_path("the model's file", path))
         self.goldens = pixels, logits = self.goldens or self._make_goldens()
         description: dict[str, Any] = {
             "network": self.network,
@@ -210,9 +216,10 @@ class Model:
         if self.calibration:
             description["calibration"] = self.calibration.to_data()
         tensors = {**self.state, "golden.pictures": pixels, "golden.logits": logits}
-        file.write(Path(path), description, tensors)
+        file.write(target, description, tensors)
 
 
+@checked
 def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
     """The model in a file. Runs no code of the file's; `ModelError` names the file and what is wrong with it."""
     description, tensors = file.read(Path(path))

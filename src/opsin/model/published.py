@@ -19,6 +19,8 @@ from opsin.data.pictures import Crop
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ModelError, UsageError
 from opsin.graph import Graph, Tensor
+from opsin.graph.arguments import instance
+from opsin.graph.checked import checked
 from opsin.model.download import Progress, has_hash, weights_file
 from opsin.model.model import Engine, Model
 from opsin.model.states import NAMES, fit, idle_layers, matched, opened
@@ -28,6 +30,7 @@ from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 T = TypeVar("T")
 
 
+@checked
 def pretrained(
     network: str | nn.Layer,
     *,
@@ -42,6 +45,7 @@ def pretrained(
     there are none.
     """
     layer = zoo.find(network)(pretrained=True) if isinstance(network, str) else network
+    instance("the network", layer, nn.Layer, "a name such as 'resnet50', or zoo.resnet50(pretrained=True)")
     if layer.pretrained is None:
         raise UsageError("this network does not ask for published weights; make it like zoo.resnet50(pretrained=True)")
     name, weights = layer.pretrained, find_weights(layer.pretrained)

@@ -12,16 +12,17 @@ from opsin.model.calibration import Calibration, sigmoid, softmax
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of a picture, its probability (0 to 1), and all labels, likeliest first.
+    """The likeliest label of a picture, its probability (0 to 1), and the labels, likeliest first.
 
     Of an `independent` model each label's probability is its own, and they need not add up to 1.
-    `known` is whether the model is sure enough for an answer that can be relied on, where it is calibrated for that.
+    `known` is whether the model is sure enough for an answer that can be relied on; None where it is not calibrated
+    for that, and nobody can say.
     """
 
     label: str
     probability: float
     ranked: tuple[tuple[str, float], ...]
-    known: bool = True
+    known: bool | None = None
     independent: bool = False
 
     @classmethod
@@ -31,17 +32,18 @@ class Prediction:
         labels: tuple[str, ...],
         calibration: Calibration | None = None,
         independent: bool = False,
+        top: int | None = None,
     ) -> Prediction:
         """Softmax of one picture's logits, in float64, with the calibration's temperature and threshold.
 
-        Sigmoids, if the labels are `independent`.
+        Sigmoids, if the labels are `independent`. Only the `top` likeliest labels are ranked, where that is given.
         """
         temperature = calibration.temperature if calibration else 1.0
         probabilities = sigmoid(logits) if independent else softmax(logits, temperature)
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-probabilities, kind="stable")[:top]
         ranked = tuple((labels[i], float(probabilities[i])) for i in order)
         threshold = calibration.threshold if calibration else None
-        return cls(*ranked[0], ranked, threshold is None or ranked[0][1] >= threshold, independent)
+        return cls(*ranked[0], ranked, None if threshold is None else ranked[0][1] >= threshold, independent)
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.1%})"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import FLOAT, Tensor, scope, variable
+from opsin.graph.arguments import instance, real
 
 PREFIX = "ema."
 STEP = "ema.step"
@@ -26,7 +27,7 @@ def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor
 
     Raises `UsageError` where `decay` is no share.
     """
-    if not 0 < decay < 1:
+    if not 0 < real("the decay of a moving average", decay, finite=False) < 1:
         raise UsageError(f"the decay of a moving average is between 0 and 1, such as 0.999, not {decay}")
     with scope("ema"):
         step = variable(STEP, ())
@@ -41,5 +42,6 @@ def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor
 
 def averaged(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """A training step's variables with the averages in the places of what they are averages of."""
+    instance("a state", state, Mapping, "a mapping of names to arrays")
     averages = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     return {name: averages.get(name, value) for name, value in state.items() if not name.startswith(PREFIX)}

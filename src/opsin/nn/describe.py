@@ -13,6 +13,7 @@ from math import prod
 
 from opsin import ops
 from opsin.graph import FLOAT, INPUT, VARIABLE, Dim, Graph, Node, Shape, Size, Tensor, product, topological
+from opsin.graph.arguments import instance
 from opsin.nn.sight import receptive_fields
 
 BYTES = 4
@@ -79,6 +80,9 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
 
     Without it, as for a graph read from a file, the kind is the name of the operation that does the work.
     """
+    instance("what is described", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
+    if kinds is not None:
+        instance("the kinds of layers", kinds, Mapping, "what nn.layer_kinds gives")
     forward = graph.forward
     runs = _runs(forward)
     place = {node: number for number, run in enumerate(runs) for node in run.nodes}

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from opsin.errors import GraphError
 from opsin.graph import FLOAT, Graph, Tensor
+from opsin.graph.arguments import instance, whole
 
 
 def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
@@ -29,7 +30,9 @@ def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
 
     Adding, removing or reordering layers changes no other variable's value. Raises `GraphError` for an unknown `init`.
     """
-    return {name: _initial(name, tensor, seed) for name, tensor in graph.variables.items()}
+    number = whole("the seed", seed)
+    instance("what begins", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
+    return {name: _initial(name, tensor, number) for name, tensor in graph.variables.items()}
 
 
 def _initial(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:

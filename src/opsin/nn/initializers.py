@@ -10,17 +10,20 @@ from collections.abc import Callable
 
 from opsin.errors import ShapeError
 from opsin.graph import Shape
+from opsin.graph.checked import checked
 from opsin.nn.layer import Init
 
 Initializer = Callable[[Shape], Init]
 """From a weight's shape to the first values of the weight or of its bias."""
 
 
+@checked
 def fan_in_uniform(shape: Shape) -> Init:
     """Uniform within ±1/√(inputs of a unit): PyTorch's default for weights and biases."""
     return ("uniform", 1 / math.sqrt(_count(shape[1:])))
 
 
+@checked
 def kaiming_normal(shape: Shape) -> Init:
     """Normal with variance 2 / (inputs of a unit), which keeps the size of what flows forward through ReLUs.
 
@@ -29,6 +32,7 @@ def kaiming_normal(shape: Shape) -> Init:
     return ("normal", math.sqrt(2 / _count(shape[1:])))
 
 
+@checked
 def identity(shape: Shape) -> Init:
     """Of a convolution: filter i passes on channel i, as long as there are channels; further ones as `kaiming_normal`.
 
@@ -37,21 +41,25 @@ def identity(shape: Shape) -> Init:
     return ("identity", math.sqrt(2 / _count(shape[1:])))
 
 
+@checked
 def kaiming_normal_fan_out(shape: Shape) -> Init:
     """As `kaiming_normal`, by the units that an input reaches: it keeps the size of gradients instead."""
     return ("normal", math.sqrt(2 / _count((*shape[:1], *shape[2:]))))
 
 
+@checked
 def fan_out_uniform(shape: Shape) -> Init:
     """Uniform within ±1/√(units that an input reaches)."""
     return ("uniform", 1 / math.sqrt(_count((*shape[:1], *shape[2:]))))
 
 
+@checked
 def normal(std: float) -> Initializer:
     """Normal with mean 0, whatever the shape."""
     return lambda _: ("normal", std)
 
 
+@checked
 def constant(value: float) -> Initializer:
     """The same number everywhere."""
     return lambda _: ("constant", value)

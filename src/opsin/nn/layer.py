@@ -15,6 +15,9 @@ from typing import Any
 from opsin import ops
 from opsin.errors import GraphError, OpsinError, ShapeError
 from opsin.graph import INT, Shape, Tensor, scope, show, variable
+from opsin.graph.arguments import called, instance
+from opsin.graph.arguments import shape as sound_shape
+from opsin.graph.checked import settle
 from opsin.nn.paths import inside
 
 Init = tuple[Any, ...]
@@ -78,15 +81,23 @@ class Layer:
         return f"{type(self).__name__}()"
 
 
+class Configured(Layer):
+    """The base of layers that are dataclasses: their settings are checked, by the fields' annotations."""
+
+    def __post_init__(self) -> None:
+        settle(self, finite=True)
+
+
 class Sequential(Layer):
     """Layers one after the other, numbered from 0, or named where they are given as `("name", layer)`."""
 
     def __init__(self, *layers: Layer | tuple[str, Layer]) -> None:
         self.layers = [item if isinstance(item, tuple) else (str(number), item) for number, item in enumerate(layers)]
-        for _, layer in self.layers:
-            if not isinstance(layer, Layer):
+        for item in self.layers:
+            if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], Layer):
+                given = called(item[1] if len(item) == 2 and isinstance(item[0], str) else item)
                 raise GraphError(
-                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {layer!r}'
+                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {given}'
                 )
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -106,6 +117,7 @@ def named_layers(network: Layer) -> dict[str, Layer]:
 
     Raises `GraphError` where two different layers have the same path.
     """
+    instance("a network", network, Layer, "an object of a Layer class, such as zoo.lenet5()")
     found: dict[str, Layer] = {"": network}
     seen = {id(network)}
 
@@ -141,6 +153,7 @@ class Trace:
 
     def parameter(self, layer: Layer, name: str, shape: Shape, init: Init, trainable: bool) -> Tensor:
         """See `Layer.parameter`."""
+        shape = sound_shape(f"the shape of the parameter {called(name)}", shape)
         path = self.paths.get(id(layer))
         if path is None:
             raise GraphError(

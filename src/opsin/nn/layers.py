@@ -13,13 +13,14 @@ from typing import ClassVar, Literal
 from opsin import ops
 from opsin.errors import ShapeError, UsageError
 from opsin.graph import Tensor, product
+from opsin.graph.arguments import LARGEST
 from opsin.nn.initializers import Initializer, fan_in_uniform
-from opsin.nn.layer import Layer, current_trace
-from opsin.ops.sliding import Padding, Pair, picture, same_padding, to_pair
+from opsin.nn.layer import Configured, Layer, current_trace
+from opsin.ops.sliding import Padding, Pair, Scale, picture, same_padding, to_pair
 
 
 @dataclass(eq=False)
-class Conv2d(Layer):
+class Conv2d(Configured):
     """Convolution, N × C × H × W → N × `out` × H' × W'. Parameters `weight` out × C/groups × kh × kw and `bias` out.
 
     The padding "same" gives H / stride rows, rounded up, and likewise columns, as TensorFlow's does.
@@ -36,6 +37,7 @@ class Conv2d(Layer):
     bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _need_units("Conv2d", "channel", self.out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +56,7 @@ class Conv2d(Layer):
 
 
 @dataclass(eq=False)
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(Configured):
     """Transposed convolution, N × C × H × W → N × `out` × H' × W', which enlarges by `stride`.
 
     Parameters `weight` C × out/groups × kh × kw and `bias` out.
@@ -72,6 +74,7 @@ class ConvTranspose2d(Layer):
     bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _need_units("ConvTranspose2d", "channel", self.out)
         if self.groups < 1 or self.out % self.groups:
             raise UsageError(f"ConvTranspose2d: {self.out} output channels do not divide into {self.groups} groups")
@@ -87,7 +90,7 @@ class ConvTranspose2d(Layer):
 
 
 @dataclass(eq=False)
-class Linear(Layer):
+class Linear(Configured):
     """Fully connected, N × features → N × `out`. Parameters `weight` out × features and `bias` out."""
 
     out: int
@@ -96,6 +99,7 @@ class Linear(Layer):
     bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _need_units("Linear", "feature", self.out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +112,7 @@ class Linear(Layer):
 
 
 @dataclass(eq=False)
-class MaxPool2d(Layer):
+class MaxPool2d(Configured):
     """The largest number in each window; the stride is the window's size by default."""
 
     window: int | Pair
@@ -122,7 +126,7 @@ class MaxPool2d(Layer):
 
 
 @dataclass(eq=False)
-class AvgPool2d(Layer):
+class AvgPool2d(Configured):
     """The mean of each window; the stride is the window's size by default.
 
     With `divisor_override` its sum, divided by that number.
@@ -148,7 +152,7 @@ class AvgPool2d(Layer):
 
 
 @dataclass(eq=False)
-class L2Pool2d(Layer):
+class L2Pool2d(Configured):
     """√ of the sum of squares in each window; the stride is the window's size by default."""
 
     window: int | Pair
@@ -160,7 +164,7 @@ class L2Pool2d(Layer):
 
 
 @dataclass(eq=False)
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(Configured):
     """Means over windows that cover the picture evenly, so that the result is of `size`."""
 
     size: int | Pair
@@ -170,10 +174,10 @@ class AdaptiveAvgPool2d(Layer):
 
 
 @dataclass(eq=False)
-class Upsample(Layer):
+class Upsample(Configured):
     """Pictures `scale` times larger, or at `size`; `mode` is nearest, bilinear or bilinear_corners."""
 
-    scale: int | Pair | None = None
+    scale: Scale | None = None
     size: int | Pair | None = None
     mode: str = "nearest"
 
@@ -190,7 +194,7 @@ class Flatten(Layer):
 
 
 @dataclass(eq=False)
-class LeakyReLU(Layer):
+class LeakyReLU(Configured):
     """x where positive, else slope · x."""
 
     slope: float = 0.01
@@ -200,7 +204,7 @@ class LeakyReLU(Layer):
 
 
 @dataclass(eq=False)
-class Softmax(Layer):
+class Softmax(Configured):
     """Probabilities along `axis`."""
 
     axis: int = 1
@@ -210,7 +214,7 @@ class Softmax(Layer):
 
 
 @dataclass(eq=False)
-class LogSoftmax(Layer):
+class LogSoftmax(Configured):
     """Logarithms of probabilities along `axis`."""
 
     axis: int = 1
@@ -220,7 +224,7 @@ class LogSoftmax(Layer):
 
 
 @dataclass(eq=False)
-class LocalResponseNorm(Layer):
+class LocalResponseNorm(Configured):
     """x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta."""
 
     size: int
@@ -233,7 +237,7 @@ class LocalResponseNorm(Layer):
 
 
 @dataclass(eq=False)
-class BatchNorm2d(Layer):
+class BatchNorm2d(Configured):
     """Batch normalisation of each channel (Ioffe & Szegedy 2015).
 
     In training the batch's own statistics normalise, and the running ones move towards them by `momentum`;
@@ -269,12 +273,13 @@ class BatchNorm2d(Layer):
 
 
 @dataclass(eq=False)
-class Dropout(Layer):
+class Dropout(Configured):
     """In training sets each number to 0 with probability `p` and divides the rest by 1 - p (Srivastava et al. 2014)."""
 
     p: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _need_probability("Dropout", self.p)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -284,7 +289,7 @@ class Dropout(Layer):
 
 
 @dataclass(eq=False)
-class StochasticDepth(Layer):
+class StochasticDepth(Configured):
     """In training sets whole pictures to 0 with probability `p` and divides the rest by 1 - p (Huang et al. 2016).
 
     Before the sum of a residual block it leaves the shortcut alone.
@@ -293,6 +298,7 @@ class StochasticDepth(Layer):
     p: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _need_probability("StochasticDepth", self.p)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -387,5 +393,6 @@ def _need_probability(layer: str, p: float) -> None:
 
 
 def _need_units(layer: str, unit: str, count: int) -> None:
-    if count < 1:
-        raise UsageError(f"{layer}: expected at least one output {unit}, not {count}")
+    if not 1 <= count <= LARGEST:
+        bound = "at least one output" if count < 1 else f"at most {LARGEST:,} output"
+        raise UsageError(f"{layer}: expected {bound} {unit}{'' if count < 1 else 's'}, not {count}")

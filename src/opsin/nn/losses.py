@@ -8,8 +8,10 @@ from functools import cache
 from opsin import ops
 from opsin.errors import ShapeError, UsageError
 from opsin.graph import INT, Tensor, variable
+from opsin.graph.checked import checked
 
 
+@checked
 def cross_entropy(
     logits: Tensor,
     labels: Tensor,
@@ -33,6 +35,7 @@ def cross_entropy(
     return _cross_entropy(logits, ops.one_hot(labels, classes), smoothing, class_weights, spread)
 
 
+@checked
 def soft_cross_entropy(
     logits: Tensor,
     targets: Tensor,
@@ -79,6 +82,7 @@ def adjusted(logits: Tensor, offsets: Sequence[float]) -> Tensor:
     return ops.add(logits, _class_variable("logit_adjustment", tuple(float(value) for value in offsets)))
 
 
+@checked
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-t log σ(x) - (1 - t) log(1 - σ(x)), the mean over all elements; both of one shape, targets from 0 to 1."""
     _same_shape("binary_cross_entropy", logits, targets)
@@ -89,12 +93,14 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return ops.mean(ops.add(ops.subtract(shift, ops.multiply(logits, targets)), log_sum))
 
 
+@checked
 def mean_squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
     """(p - t)², the mean over all elements; both of one shape."""
     _same_shape("mean_squared_error", predictions, targets)
     return ops.mean(ops.square(ops.subtract(predictions, targets)))
 
 
+@checked
 def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
     """d²/2β where d = |p - t| is at most β, else d - β/2 (Girshick 2015): the mean over all elements, of one shape."""
     _same_shape("smooth_l1", predictions, targets)

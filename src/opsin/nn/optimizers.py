@@ -13,6 +13,9 @@ from functools import reduce
 from opsin import ops
 from opsin.errors import UsageError
 from opsin.graph import Tensor, scope, variable
+from opsin.graph.arguments import called, real
+from opsin.graph.checked import settle, tensors
+from opsin.graph.checked import tensor as as_tensor
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """From a parameter and its gradient to the parameter's new value."""
@@ -48,6 +51,7 @@ class Optimizer:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
+        settle(self, finite=True)
         if self.weight_decay < 0:
             raise UsageError(f"a weight decay is at least 0, not {self.weight_decay}")
         if self.clip_norm is not None and self.clip_norm <= 0:
@@ -93,8 +97,10 @@ class SGD(Optimizer):
         _need_share("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise UsageError("SGD: Nesterov's rule needs a momentum; give one, such as 0.9")
+        if not isinstance(self.rates, Mapping):
+            raise UsageError(f"SGD: rates maps parameters' names to factors, and is not {called(self.rates)}")
         for name, factor in self.rates.items():
-            if not factor > 0:
+            if not real(f"SGD: the factor for {name}", factor, finite=False) > 0:
                 raise UsageError(f"SGD: the learning rate of {name} is multiplied by a number above 0, not {factor}")
 
     def decay_of(self, p: Tensor) -> float:
@@ -197,6 +203,7 @@ class RMSprop(Optimizer):
 
 def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
     """All gradients, times the one number that brings their common norm down to `norm` (Pascanu et al. 2013)."""
+    gradients = tensors("gradients", gradients)
     total = ops.sqrt(reduce(ops.add, [ops.sum(ops.square(g)) for g in gradients]))
     factor = ops.minimum(ops.divide(norm, ops.add(total, 1e-6)), 1.0)
     return [ops.multiply(g, factor) for g in gradients]
@@ -204,7 +211,7 @@ def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
 
 def name_of(tensor: Tensor) -> str:
     """The name of a variable."""
-    return str(tensor.node.attrs["name"])
+    return str(as_tensor("a variable", tensor).node.attrs["name"])
 
 
 def _descend(p: Tensor, step: Tensor, rate: Tensor) -> Tensor:

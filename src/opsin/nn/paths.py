@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from opsin.errors import UsageError
+from opsin.graph.arguments import texts
 
 DIGITS = "0123456789"
 
@@ -20,7 +21,7 @@ def lineage(path: str) -> list[str]:
 def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
     """Those of `paths` that are among `layers` or lie in them. `UsageError` for a layer that is none of `paths`."""
     known = list(paths)
-    for layer in layers:
+    for layer in texts("the layers' paths", layers):
         if layer not in known:
             near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(layer, known, 1))
             raise UsageError(f"the network has no layer '{layer}'{near}")

@@ -6,28 +6,33 @@ import math
 from collections.abc import Callable
 
 from opsin.errors import UsageError
+from opsin.graph.checked import checked
 
 Schedule = Callable[[int], float]
 """The learning rate of step 0, 1, 2, …"""
 
 
+@checked
 def constant(rate: float) -> Schedule:
     """Always `rate`."""
     return lambda _: rate
 
 
+@checked
 def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
     """`rate`, multiplied by `factor` after each `every` steps."""
     _positive("every", every)
     return lambda now: rate * factor ** (now // every)
 
 
+@checked
 def cosine(rate: float, steps: int, final: float = 0.0) -> Schedule:
     """From `rate` to `final` in `steps` along half a cosine (Loshchilov & Hutter 2017), then `final`."""
     _positive("steps", steps)
     return lambda now: _between(rate, final, now / steps)
 
 
+@checked
 def one_cycle(rate: float, steps: int, rise: float = 0.3, first: float = 1 / 25, last: float = 1 / 250_000) -> Schedule:
     """Up to `rate` and down again, each along half a cosine (Smith & Topin 2018); the numbers are PyTorch's.
 
@@ -47,6 +52,7 @@ def one_cycle(rate: float, steps: int, rise: float = 0.3, first: float = 1 / 25,
     return at
 
 
+@checked
 def warm_up(schedule: Schedule, steps: int, first: float = 0.0) -> Schedule:
     """`steps` of a straight climb from `first` times the schedule's first rate, then the schedule from its start."""
     if steps == 0:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from opsin.errors import UsageError
 from opsin.graph import BATCH, Graph, Tensor, input_tensor, show
+from opsin.graph.arguments import wholes
 from opsin.nn.layer import Layer, Trace, named_layers, tracing
 
 PictureShape = tuple[int, int, int]
@@ -29,19 +30,25 @@ def trace(
 
 def picture_input(shape: PictureShape) -> Tensor:
     """The input "pictures", a batch of pictures of `shape`."""
-    if len(shape) != 3 or min(shape) < 1:
-        raise UsageError(f"an input shape is channels, rows and columns, such as (1, 28, 28), not {show(tuple(shape))}")
-    return input_tensor("pictures", (BATCH, *shape))
+    sizes = wholes("an input shape", shape)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise UsageError(f"an input shape is channels, rows and columns, such as (1, 28, 28), not {show(sizes)}")
+    return input_tensor("pictures", (BATCH, *sizes))
 
 
 def run_forward(network: Layer, pictures: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
     """What `network` makes of `pictures`, and what it declares on the way; `frozen` as in `training_graph`."""
-    if not isinstance(network, Layer):
-        raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")
+    _need_network(network)
     with tracing(Trace(network, training, frozen)) as current:
         return network(pictures), current
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:
     """The kind of each layer that has no layers below it, such as "Conv2d", by path."""
+    _need_network(network)
     return {path: type(layer).__name__ for path, layer in named_layers(network).items() if not any(layer.children())}
+
+
+def _need_network(network: object) -> None:
+    if not isinstance(network, Layer):
+        raise UsageError(f"a network is an object of a Layer class, such as zoo.lenet5(), not {network!r}")

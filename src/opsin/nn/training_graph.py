@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from opsin import ops
-from opsin.errors import GraphError, ShapeError
+from opsin.errors import GraphError, ShapeError, UsageError
 from opsin.graph import BATCH, INT, Graph, Tensor, after, before, gates, input_tensor, scope, settled_gate, uncollected
+from opsin.graph.arguments import called, flag, instance, real
 from opsin.nn.averages import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
@@ -39,6 +40,7 @@ def training_graph(
     `frozen` are paths of layers that only predict, with all layers in them: their parameters do not learn, their batch
     normalisation keeps its statistics, nothing of them is dropped. No gradient is computed that none needs.
     """
+    _check(optimizer, loss)
     pictures = picture_input(input_shape)
     logits, found = run_forward(network, pictures, training=True, frozen=frozen)
     graph = Graph((pictures,), {"logits": logits}, found.updates)
@@ -89,6 +91,9 @@ def training_step(
     Only its trainable variables learn; batch normalisation by known statistics keeps these. `auxiliaries` are more
     logits of the graph, with the weights of their losses.
     """
+    instance("what is to be trained", network, Graph, "a graph from pictures to logits; training_graph takes layers")
+    _check(optimizer, loss)
+    ema, soft = real("the decay of the moving average (ema)", ema, finite=False), flag("soft", soft)
     (pictures,), logits = network.inputs, network.outputs["logits"]
     if logits.rank != 2:
         raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
@@ -109,3 +114,9 @@ def training_step(
         mine = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
         new |= average_updates(mine, ema)
     return Graph((pictures, labels, rate), outputs, new).verify_names()
+
+
+def _check(optimizer: object, loss: object) -> None:
+    instance("the optimizer", optimizer, Optimizer, "an object such as nn.optimizers.SGD(momentum=0.9)")
+    if not callable(loss):
+        raise UsageError(f"the loss must be a function such as nn.losses.cross_entropy, not {called(loss)}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.graph import Tensor
 from opsin.nn.initializers import fan_in_uniform
-from opsin.nn.layer import Layer, named_layers
+from opsin.nn.layer import Configured, Layer, named_layers
 from opsin.ops.sliding import picture
 
 LEAST = 5e-4
@@ -28,7 +28,7 @@ TOGETHER = 2**18
 
 
 @dataclass(eq=False)
-class Whitening(Layer):
+class Whitening(Configured):
     """Whitened `kernel` × `kernel` patches of pictures, and their negatives: N × C × H × W → N × 2 C kernel² × H' × W'.
 
     What pictures show is in both signs, so that ReLUs behind it lose none of it. The `weight` does not learn: `fitted`

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.errors import GraphError, ModelError, ShapeError
 from opsin.graph import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
+from opsin.graph.checked import checked
 from opsin.graph.serial import MAX_ELEMENTS, MAX_RANK
 from opsin.kinds import HEAD, ONNX, identify
 from opsin.onnx.answers import LAYOUT, Answer, find_answer, logits_of, number_in
@@ -69,6 +70,7 @@ class Network:
     """Whether the file takes pictures as bytes, from 0 to 255."""
 
 
+@checked
 def read(
     path: str | os.PathLike[str], input_shape: tuple[int, int, int] | None = None, *, classifier: bool = False
 ) -> Network:

@@ -2,8 +2,14 @@
 
 The primitives, which engines know by name, are in `OPS`; the functions below apply them to
 tensors, or compose them. Nothing here knows layouts, threads or speed.
+
+The functions are checked here, at the door: what they are given by each other is sound.
 """
 
+from inspect import isfunction
+
+from opsin.graph.checked import checked
+from opsin.ops import operators as operators
 from opsin.ops.activation import gelu, hard_sigmoid, hard_swish, leaky_relu, silu
 from opsin.ops.argmax import argmax
 from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
@@ -44,3 +50,7 @@ __all__ = [
     "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
     "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
 ]  # fmt: skip
+
+for _name in __all__:
+    if isfunction(globals()[_name]):
+        globals()[_name] = checked(globals()[_name])

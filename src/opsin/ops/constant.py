@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from functools import cache
+from hashlib import blake2b
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from opsin.graph import FLOAT, INT, Node, Size, Tensor, Type
+from opsin.errors import ShapeError, UsageError
+from opsin.graph import FLOAT, INT, Node, Size, Tensor, Type, scope, variable
+from opsin.graph.arguments import LARGEST, real, whole
 from opsin.ops.registry import Array, Primitive, Sample, register
 
-Operand: TypeAlias = "Tensor | float | Size"
-"""What pointwise operations take: a tensor, or a number that becomes a constant."""
+Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"
+Operand: TypeAlias = "Tensor | Number"
+"""What pointwise operations take: a tensor, or a number, or an array of them, that becomes a constant."""
 
+WHAT = "what goes with a tensor, and is no tensor or array itself,"
+"""How messages call a number."""
+
+MOST = 2**16
+"""Numbers of an array that becomes a constant."""
 
 NUMBER = Type(())
 
@@ -38,11 +49,42 @@ class Constant(Primitive):
 _constant = register(Constant())
 
 
-def constant(value: float | Size, dtype: str = FLOAT) -> Tensor:
-    """A scalar that never changes. `dtype` "int" makes it a whole number."""
-    if dtype == INT:
-        return _constant(value=value, dtype=INT).output
-    return _constant(value=value if isinstance(value, Size) else float(value)).output
+def constant(value: Number, dtype: str = FLOAT) -> Tensor:
+    """A number that never changes, or an array of them. `dtype` "int" makes whole numbers of them."""
+    if type(value) is float and dtype == FLOAT:  # as most often
+        return _constant(value=value).output
+    if isinstance(value, Size):
+        return _constant(value=value, dtype=dtype).output if dtype == INT else _constant(value=value).output
+    if getattr(value, "ndim", 0):
+        return _array(np.asarray(value), dtype)
+    number = float(value) if isinstance(value, bool | np.bool_) else real(WHAT, value, finite=False)
+    if dtype != INT:
+        return _constant(value=number).output
+    if not number.is_integer():
+        raise ShapeError(f"{number:g} is no whole number, as the tensors are that it goes with; cast those first")
+    return _constant(value=whole("a whole constant", int(number), -LARGEST - 1, LARGEST), dtype=INT).output
+
+
+def _array(values: Array, dtype: str) -> Tensor:
+    """An array as a variable that does not learn."""
+    if values.dtype.kind not in "fiub" or values.size > MOST or not values.size:
+        raise UsageError(
+            f"an array in a network is one of 1 to {MOST:,} real numbers, not of {values.dtype} {values.shape}; "
+            "a larger one is a parameter: self.parameter(name, shape, ('values', numbers), trainable=False)"
+        )
+    if dtype == INT and values.dtype.kind == "f":
+        raise ShapeError("an array of fractions cannot go with tensors of whole numbers; cast those first")
+    kept = np.ascontiguousarray(values, np.int32 if dtype == INT else np.float32)
+    return _kept(kept.shape, dtype, kept.tobytes())
+
+
+@cache
+def _kept(shape: tuple[int, ...], dtype: str, content: bytes) -> Tensor:
+    """One and the same tensor for equal arrays, since each name stands for one variable."""
+    values = np.frombuffer(content, np.int32 if dtype == INT else np.float32).tolist()
+    name = blake2b(f"{dtype} {shape} ".encode() + content, digest_size=8).hexdigest()
+    with scope(""):
+        return variable(f"constant.{name}", shape, dtype, init=("values", tuple(values)))
 
 
 def as_tensor(value: Operand, dtype: str = FLOAT) -> Tensor:

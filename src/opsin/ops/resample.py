@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError
+from opsin.errors import ShapeError, UsageError
 from opsin.graph import Node, Tensor, Type
+from opsin.graph.arguments import one_of
+from opsin.graph.arguments import scale as factors
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
-from opsin.ops.sliding import Pair, picture, times, to_pair
+from opsin.ops.sliding import Pair, Scale, picture, times, to_pair
 
 
 def _nearest(source: int, size: int) -> Array:
@@ -55,7 +57,9 @@ def axis_weights(mode: str, source: int, size: int) -> Array:
     "nearest" takes the place that holds the new one's near edge, "bilinear" interpolates between the centres of
     places, "bilinear_corners" aligns the outermost centres, "area" averages what the new place covers.
     """
-    return MODES[mode](source, size)
+    if min(source, size) < 1:
+        raise UsageError(f"axis_weights: source and size must be at least 1, not {source} and {size}")
+    return MODES[one_of("the mode", mode, tuple(MODES))](source, size)
 
 
 class Resample2d(Primitive):
@@ -94,18 +98,17 @@ _resample2d = register(Resample2d())
 
 def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
     """x N × C × H × W at the new `size`; see `axis_weights` for the modes. `x` itself where nothing changes."""
+    size = to_pair("resample2d", size)
     _, _, source = picture("resample2d", x.type)
     return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
 
 
-def upsample(
-    x: Tensor, scale: int | Pair | None = None, size: int | Pair | None = None, mode: str = "nearest"
-) -> Tensor:
+def upsample(x: Tensor, scale: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest") -> Tensor:
     """x N × C × H × W, `scale` times larger or at the new `size`; `mode` is nearest, bilinear or bilinear_corners."""
     if (scale is None) == (size is None):
         raise misfit("upsample: expected either a scale or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
     _, _, (rows, columns) = picture("upsample", x.type)
-    down, across = to_pair("upsample", scale or 1)
+    down, across = to_pair("upsample", factors("upsample: scale", scale))
     return resample2d(x, (rows * down, columns * across), mode)

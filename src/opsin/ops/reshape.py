@@ -8,6 +8,7 @@ import numpy as np
 
 from opsin.errors import ShapeError
 from opsin.graph import Dim, Node, Shape, Tensor, Type, product, same_size, show
+from opsin.graph.arguments import one_or_more
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
 
@@ -86,8 +87,9 @@ def resolve_axes(name: str, x: Tensor, axes: int | Sequence[int] | None) -> tupl
     """`axes` sorted and counted from the front; `None` means all of them."""
     if axes is None:
         return tuple(range(x.rank))
-    given = (axes,) if isinstance(axes, int) else tuple(axes)
-    found = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in given))
-    if len(set(found)) != len(found) or any(not 0 <= axis < x.rank for axis in found):
+    found = one_or_more(f"{name}: an axis", axes)
+    given: tuple[int, ...] = (found,) if isinstance(found, int) else found
+    counted = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in given))
+    if len(set(counted)) != len(counted) or any(not 0 <= axis < x.rank for axis in counted):
         raise misfit(f"{name}: {x.type} has no such axes as {given}")
-    return found
+    return counted

@@ -14,6 +14,7 @@ import numpy as np
 
 from opsin.errors import ShapeError
 from opsin.graph import Dim, Type
+from opsin.graph.arguments import called, one_or_more
 from opsin.ops import sampling
 from opsin.ops.registry import Array, misfit, need_float
 
@@ -21,6 +22,9 @@ Pair: TypeAlias = "tuple[int, int]"
 """Rows and columns."""
 Padding: TypeAlias = "tuple[Pair, Pair]"
 """((top, bottom), (left, right))."""
+
+Scale: TypeAlias = "float | tuple[float, float]"
+"""Factors of rows and columns, whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -126,21 +130,23 @@ def times(pair: Pair) -> str:
 
 def to_pair(name: str, value: int | Pair) -> Pair:
     """One number for rows and columns, or one for each."""
-    if isinstance(value, int):
-        return value, value
-    if len(value) != 2:
-        raise misfit(f"{name}: expected a number or (rows, columns), got {value}")
-    return value[0], value[1]
+    found = one_or_more(f"{name}: a size", value)
+    if isinstance(found, int):
+        return found, found
+    if len(found) == 1 and isinstance(found[0], int):
+        return found[0], found[0]
+    if len(found) != 2 or not all(isinstance(item, int) for item in found):
+        raise misfit(f"{name}: expected a number or (rows, columns), got {called(value)}")
+    return found[0], found[1]
 
 
 def to_padding(name: str, value: int | Pair | Padding) -> Padding:
     """One number for all sides, (rows, columns), or ((top, bottom), (left, right))."""
-    if isinstance(value, int):
-        value = (value, value)
-    if len(value) != 2:
+    found = one_or_more(f"{name}: padding", value)
+    sides = (found, found) if isinstance(found, int) else found * 2 if len(found) == 1 else found
+    if len(sides) != 2:
         raise misfit(f"{name}: expected padding as a number, (rows, columns) or ((top, bottom), (left, right))")
-    rows, columns = value
-    return to_pair(name, rows), to_pair(name, columns)
+    return to_pair(name, sides[0]), to_pair(name, sides[1])
 
 
 def without_idle(kernel: Pair, dilation: Pair) -> Pair:

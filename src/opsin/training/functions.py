@@ -11,6 +11,8 @@ from opsin import nn
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.engines.native import compile as compile_native
+from opsin.graph.arguments import instance
+from opsin.graph.checked import checked
 from opsin.model import Engine, Model
 from opsin.training.events import Event
 from opsin.training.loop import Training
@@ -22,6 +24,7 @@ from opsin.training.run import Run
 from opsin.training.wishes import Wishes
 
 
+@checked
 def train(
     network: str | nn.Layer,
     data: Dataset | str | os.PathLike[str],
@@ -51,6 +54,7 @@ def train(
     the last good one, is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
     can go on with it.
     """
+    instance("the network", network, (str, nn.Layer), "a name of the zoo, such as 'lenet5', or a layer")
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
@@ -74,6 +78,7 @@ def _plan(recipe: Recipe, name: str, images: int, options: Wishes) -> Plan:
     return replace(plan, stages=tuple(replace(stage, schedule=options.schedule) for stage in plan.stages))
 
 
+@checked
 def resume(
     run: str | os.PathLike[str],
     *,

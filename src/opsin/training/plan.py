@@ -13,6 +13,8 @@ from typing import Any
 
 from opsin.data.augment import LEVELS
 from opsin.errors import UsageError
+from opsin.graph.arguments import instance, sequence
+from opsin.graph.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
@@ -60,6 +62,7 @@ class Stage:
     views: int = 1
 
     def __post_init__(self) -> None:
+        settle(self)
         check_epochs(self.epochs)
         check_batch(self.batch)
         check_rate(self.learning_rate)
@@ -116,6 +119,9 @@ class Plan:
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
+        settle(self)
+        for stage in sequence("the stages of a plan", self.stages, "stages"):
+            instance("a stage of a plan", stage, Stage, "a Stage, such as Stage(epochs=2)")
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise UsageError(f"a plan has stages with different names, at least one, not {names}")

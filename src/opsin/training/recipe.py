@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import sqrt
 
+from opsin.graph.checked import settle
 from opsin.training.plan import Plan, Stage, check_batch, check_epochs, check_rate, check_seed
 
 
@@ -88,6 +89,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        settle(self)
         if self.epochs is not None:
             check_epochs(self.epochs)
         if self.batch is not None:

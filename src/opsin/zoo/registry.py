@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from opsin.errors import UsageError
+from opsin.graph.arguments import LARGEST, flag, text, whole
 from opsin.nn import Layer, PictureShape
 from opsin.zoo.weights import find_weights
 
@@ -32,11 +33,11 @@ class Entry:
 
         Raises `UsageError` where the number of classes is no choice, or there are no such weights.
         """
-        count = self.classes if classes is None else classes
+        count = self.classes if classes is None else whole("the number of classes", classes, most=LARGEST)
         if count < 2:
             raise UsageError(f"a network tells at least two classes apart, not {count}")
         network = self.constructor(count)
-        if pretrained:
+        if flag("pretrained", pretrained):
             find_weights(self.name)
             network.pretrained = self.name
         return network
@@ -57,7 +58,7 @@ def names() -> list[str]:
 
 def find(name: str) -> Entry:
     """The network called `name`. Raises `UsageError`, with names that come close, where it is unknown."""
-    if name not in _entries:
+    if text("the name of a network", name) not in _entries:
         close = get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
         raise UsageError(f"there is no network called '{name}'; {advice}")

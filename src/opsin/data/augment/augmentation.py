@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from opsin.errors import UsageError
+from opsin.graph.checked import settle
 
 LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
 """From where to where the limits go that are no shares."""
@@ -43,6 +44,7 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
+        settle(self)
         for field in fields(self):
             value, least, most = getattr(self, field.name), *LIMITS.get(field.name, (0, 1))
             if not least <= value <= most:

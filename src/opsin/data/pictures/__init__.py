@@ -8,6 +8,7 @@ from opsin.data.pictures.read import (
     may_be_deep,
     read_all,
     read_header,
+    read_image,
     read_picture,
     read_values,
 )
@@ -15,5 +16,5 @@ from opsin.data.pictures.samples import Range, checked_range, natural
 
 __all__ = [
     "INTERPOLATIONS", "Crop", "Header", "Range", "Read", "Source", "checked_range", "may_be_deep", "natural",
-    "read_all", "read_header", "read_picture", "read_values",
+    "read_all", "read_header", "read_image", "read_picture", "read_values",
 ]  # fmt: skip

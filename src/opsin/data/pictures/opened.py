@@ -7,7 +7,6 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import COMPRESSION_INFO, IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from opsin.data.pictures import strips, tiff
@@ -42,9 +41,9 @@ class Header:
 
 
 class Opened:
-    """A file that Pillow has opened."""
+    """A picture that Pillow has opened."""
 
-    def __init__(self, image: ImageFile, depth: str = "", remark: str = "") -> None:
+    def __init__(self, image: Image.Image, depth: str = "", remark: str = "") -> None:
         self.image, self.turned = image, _size(image)
         depth = depth or DEEP.get(image.mode, "uint16" if image.mode.startswith("I;16") else "")
         self.header = Header(self.turned[1], self.turned[0], is_grey(image.mode), depth, remark)
@@ -204,7 +203,7 @@ def simple(form: tiff.Layout) -> bool:
     )
 
 
-def _size(image: ImageFile) -> tuple[int, int]:
+def _size(image: Image.Image) -> tuple[int, int]:
     """Width and height when upright, without decoding."""
     if image.format == "PNG" and "exif" not in image.info:
         return image.size  # Pillow would decode everything to look for metadata behind it

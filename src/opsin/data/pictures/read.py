@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
@@ -80,13 +81,59 @@ def read_all(
     source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None, pixel_range: Range | None = None
 ) -> Read:
     """What `read_header` and `read_picture` give, opening the picture once."""
-    channels, height, width = shape
-    least = crop.resize if crop else max(height, width)
+    least = crop.resize if crop else max(shape[1:])
     data = _bytes(source, name)
     with _explained(data, name), _opened(data, name, DRAFT * least) as opened:
-        image, values = opened.decode("L" if channels == 1 else "RGB", pixel_range)
-        pixels = crop.apply(image, height, width) if crop else fit(image, height, width)
-        return Read(opened.header, pixels, values)
+        return _prepared(opened, shape, crop, pixel_range)
+
+
+def read_image(
+    image: Image.Image,
+    name: str,
+    shape: tuple[int, int, int],
+    crop: Crop | None = None,
+    pixel_range: Range | None = None,
+) -> Read:
+    """A picture of Pillow's as `read_all` gives its file: all of that where it was only opened, else what it shows.
+
+    A large JPEG that is decoded already was not reduced on the way, so that its pixels may differ a little.
+    """
+    data = _undecoded(image)
+    if data is not None:
+        return read_all(data, name, shape, crop, pixel_range)
+    try:
+        with quiet():
+            image.load()
+            if min(image.size) > 0:
+                return _prepared(Opened(image), shape, crop, pixel_range)
+    except Exception as error:
+        detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        text = f"{name} cannot be used ({detail}); give a Pillow image that is open, or its file"
+        raise ItemError(text, Problem(name, f"cannot be used ({detail})", DAMAGED)) from None
+    raise ItemError(f"{name} has no pixels; give a picture with some", Problem(name, "no pixels", EMPTY))
+
+
+def _prepared(opened: Opened, shape: tuple[int, int, int], crop: Crop | None, pixel_range: Range | None) -> Read:
+    """A picture decoded, upright, grey or RGB, and of the size asked for."""
+    channels, height, width = shape
+    image, values = opened.decode("L" if channels == 1 else "RGB", pixel_range)
+    pixels = crop.apply(image, height, width) if crop else fit(image, height, width)
+    return Read(opened.header, pixels, values)
+
+
+def _undecoded(image: Image.Image) -> bytes | None:
+    """What is in the file of a picture that was opened but not decoded yet, and is at its first frame."""
+    file = getattr(image, "fp", None)
+    if not isinstance(image, ImageFile) or file is None or not image.tile or image.tell():
+        return None
+    try:
+        place = file.tell()
+        file.seek(0)
+        data: bytes = file.read(MOST_BYTES + 1)
+        file.seek(place)
+    except (OSError, ValueError):
+        return None
+    return data
 
 
 def read_values(source: Source, name: str) -> tuple[Header, Range | None]:

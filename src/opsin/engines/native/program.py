@@ -24,6 +24,8 @@ from opsin.engines.native.kernels import kernel_addresses
 from opsin.engines.native.pool import Job, default_threads, pool
 from opsin.errors import CompileError
 from opsin.graph import Graph, uncollected
+from opsin.graph.arguments import instance
+from opsin.graph.checked import checked
 from opsin.loops import Target
 
 FEW = 16
@@ -191,6 +193,7 @@ def _aligned(size: int) -> Array:
 
 
 @uncollected()
+@checked
 def compile(
     graph: Graph,
     batch: int,
@@ -210,6 +213,7 @@ def compile(
     same for every number of threads. `CompileError` where this processor has no row, a graph no kernel, or `memory` is
     too small.
     """
+    instance("what is compiled", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
