@@ -13,7 +13,7 @@ from opsin.data.parallel import each
 
 @pytest.fixture(params=[1, 4])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(parallel, "cores", lambda: request.param)
+    monkeypatch.setattr(parallel, "processors", lambda: request.param)
     return int(request.param)
 
 

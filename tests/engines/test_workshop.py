@@ -13,7 +13,7 @@ JOBS = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, works
 
 
 def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(workshop, "processors", lambda: 2)
     target = codegen.host().target
     found = workshop.compile_all(JOBS, target)
     assert found.keys() == dict(JOBS).keys()
@@ -23,7 +23,7 @@ def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/false"])
 def test_what_a_process_does_not_give_is_left_to_the_asker(monkeypatch: pytest.MonkeyPatch, executable: str) -> None:
-    monkeypatch.setattr(workshop.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(workshop, "processors", lambda: 2)
     monkeypatch.setattr(sys, "executable", executable)
     found = workshop.compile_all(JOBS, codegen.host().target)
     assert found.keys() == dict(JOBS).keys()

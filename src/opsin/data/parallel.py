@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event, Lock
 from typing import TypeAlias
+
+from opsin.processors import processors
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many items of how many are done."""
@@ -17,7 +18,7 @@ TICK = 0.1
 
 def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
     """`work` for every index, in any order; its first error ends all, and Ctrl-C does after the items under way."""
-    workers = min(cores(), len(indices))
+    workers = min(processors(), len(indices)) if len(indices) > 1 else len(indices)
     if workers <= 1 and on_progress is None:
         for index in indices:
             work(index)
@@ -57,8 +58,3 @@ class Queue:
     def next(self) -> int | None:
         with self.lock:
             return next(self.rest, None)
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import opsin
+from opsin.concurrency import ForkLock
 from opsin.data import Pictures, Preprocessing, counter
 from opsin.data.pixels import Pixels
 from opsin.engines.base import Program
@@ -47,6 +48,7 @@ class Model:
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are pictures
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
     A `mirrored` model looks at a picture and at its mirror image, and answers with the mean of both logits.
+    Several threads, and forked processes, may ask one model: the answers are those that one thread gets.
     """
 
     network: str
@@ -63,6 +65,7 @@ class Model:
     calibration: Calibration | None = None
     mirrored: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
+    _making: ForkLock = field(default_factory=ForkLock, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Takes over parameters and running statistics, by name, from a file (see `read_state`) or a mapping.
@@ -72,12 +75,13 @@ class Model:
         """
         if isinstance(values, str | os.PathLike):
             with opened(Path(values)) as tensors:
-                self.state = self._fitting(tensors)
+                state = self._fitting(tensors)
         else:
-            self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
-        self.goldens = self.calibration = None
-        for program in self._programs.values():
-            program.load_state(self.state)
+            state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
+        with self._making.lock:
+            self.state, self.goldens, self.calibration = state, None, None
+            for program in self._programs.values():
+                program.load_state(state)
 
     def _fitting(self, tensors: Mapping[str, Stored]) -> dict[str, NDArray[Any]]:
         """The values of the network's variables, also from the names that they have in its published files."""
@@ -99,17 +103,30 @@ class Model:
 
     def _run(self, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
         """One batch; a short one is filled up with its last picture."""
-        if batch not in self._programs:
-            program = self.engine(self.graph, batch, self.threads)
-            program.load_state(self.state)
-            self._programs[batch] = program
+        program = self._programs.get(batch) or self._compiled(batch)
         full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
-        pictures, program = self.preprocessing.apply(full), self._programs[batch]
+        pictures = self.preprocessing.apply(full)
         logits = program.run(pictures=pictures)["logits"][: len(pixels)]
         if not self.mirrored:
             return logits
         image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
+
+    def _compiled(self, batch: int) -> Program:
+        """The program for a batch, made once, whatever threads ask for it."""
+        with self._making.lock:
+            if batch not in self._programs:
+                program = self.engine(self.graph, batch, self.threads)
+                program.load_state(self.state)
+                self._programs[batch] = program
+            return self._programs[batch]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: programs belong to one model and one process, and are compiled anew."""
+        return self.__dict__ | {"_programs": {}, "_making": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_making": ForkLock()})
 
     def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
         """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from opsin import ops
+from opsin.concurrency import locked_cache
 from opsin.errors import ShapeError, UsageError
 from opsin.graph import INT, Tensor, variable
 
@@ -88,7 +88,7 @@ def _class_weights(values: Sequence[float], classes: int) -> Tensor:
     return _weights_variable(tuple(float(value) for value in values))
 
 
-@cache
+@locked_cache()
 def _weights_variable(values: tuple[float, ...]) -> Tensor:
     """One and the same for all losses of a step: the last and the auxiliary classifiers'."""
     return variable("loss.class_weights", (len(values),), init=("values", values))
