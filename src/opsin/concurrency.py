@@ -45,7 +45,7 @@ class ForkLock:
     def __init__(self, *, reentrant: bool = True) -> None:
         self._make: Callable[[], Any] = RLock if reentrant else Lock
         self._renew()
-        in_child(self, ForkLock._renew)
+        in_child(self, _renew)
 
     def _renew(self) -> None:
         self.lock = self._make()
@@ -62,6 +62,10 @@ class ForkLock:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=before, after_in_parent=lambda: held.pop().release(), after_in_child=held.clear)
         return self
+
+
+def _renew(mutex: ForkLock) -> None:
+    mutex._renew()
 
 
 def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:

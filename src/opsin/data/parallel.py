@@ -1,13 +1,18 @@
-"""The same work for many items, on every core. What it calls must leave Python's lock, as decoding does."""
+"""The same work for many items, on every core or ahead. What it calls must leave Python's lock, as decoding does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from itertools import islice
 from threading import Event, Lock
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from opsin.processors import processors
+
+T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many items of how many are done."""
@@ -36,6 +41,27 @@ def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progr
         future.result()
     if on_progress:
         on_progress(len(indices), len(indices))
+
+
+def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
+    """`work` of every index, in order; a thread does up to `count` of them before they are asked for.
+
+    A process that is forked in between goes on with a thread of its own.
+    """
+    rest = iter(indices)
+    pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
+    waiting = deque((index, pool.submit(work, index)) for index in islice(rest, count))
+    try:
+        while waiting:
+            if os.getpid() != process:
+                pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
+                waiting = deque((index, pool.submit(work, index)) for index, _ in waiting)
+            found = waiting.popleft()[1].result()
+            waiting.extend((index, pool.submit(work, index)) for index in islice(rest, 1))
+            yield found
+    finally:
+        if os.getpid() == process:
+            pool.shutdown(cancel_futures=True)
 
 
 class Queue:

@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
+from opsin.concurrency import ForkLock
 from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
 from opsin.data.pictures.fit import Crop, fit
@@ -42,7 +42,7 @@ LARGE = 2**24
 DRAFT = 2
 """JPEGs are reduced while they are decoded, in the frequency domain, to no less than so many times the size wanted."""
 
-_large = Lock()
+_large = ForkLock()
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _opened(data: bytes, name: str, least: int | None) -> Iterator[tuple[ImageFi
         if image.width * image.height > (MOST_REDUCED if reducible else MOST_PIXELS):
             raise _too_large(name, width, height)
         at_once = width * height if said and said.whole else image.width * image.height
-        with _large if least and at_once >= LARGE else nullcontext():
+        with _large.lock if least and at_once >= LARGE else nullcontext():
             yield image, header
 
 
