@@ -10,8 +10,11 @@
 The names below are imported when they are first used: `import opsin` alone loads nothing heavy.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from opsin.concurrency import ForkLock
 
 if TYPE_CHECKING:
     from opsin import data, engines, errors, graph, model, nn, onnx, ops, seeing, training, zoo
@@ -36,12 +39,33 @@ __all__ = [
 ]  # fmt: skip
 
 
+_importing = ForkLock().held_over_forks()
+"""Python lets two threads that import a package and a module of it, at the same time, see half of them."""
+
+
 def __getattr__(name: str) -> Any:
+    if name not in _ROOMS and name not in _NAMES:
+        raise AttributeError(f"module 'opsin' has no attribute '{name}'")
+    if _within_import():  # what is imported there waits for nobody: who holds the lock may wait for that
+        return _found(name)
+    with _importing.lock:
+        return _found(name)
+
+
+def _found(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"opsin.{name}")
-    if name in _NAMES:
-        return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
-    raise AttributeError(f"module 'opsin' has no attribute '{name}'")
+    return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
+
+
+def _within_import() -> bool:
+    """Whether this thread is importing one of Opsin's modules already."""
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+        if frame.f_code.co_name == "<module>" and str(frame.f_globals.get("__name__")).startswith("opsin."):
+            return True
+    return False
 
 
 def __dir__() -> list[str]:

@@ -123,10 +123,10 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and other processes: programs belong to one model and one process, and are compiled anew."""
-        return self.__dict__ | {"_programs": {}, "_making": None}
+        return self.__dict__ | {"graph": to_data(self.graph), "_programs": {}, "_making": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_making": ForkLock()})
+        self.__dict__.update(state | {"graph": from_data(state["graph"], OPS.get), "_making": ForkLock()})
 
     def predict(self, pictures: Picture | Sequence[Picture] | NDArray[np.uint8]) -> list[Prediction]:
         """What the model sees in each picture: files, or uint8 arrays (C×H×W, or all at once N×C×H×W)."""
