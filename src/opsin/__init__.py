@@ -14,8 +14,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from opsin.concurrency import ForkLock
-
 if TYPE_CHECKING:
     from opsin import data, engines, errors, graph, model, nn, onnx, ops, seeing, training, zoo
     from opsin.errors import OpsinError
@@ -39,16 +37,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-_importing = ForkLock().held_over_forks()
-"""Python lets two threads that import a package and a module of it, at the same time, see half of them."""
-
-
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS and name not in _NAMES:
         raise AttributeError(f"module 'opsin' has no attribute '{name}'")
     if _within_import():  # what is imported there waits for nobody: who holds the lock may wait for that
         return _found(name)
-    with _importing.lock:
+    with import_module("opsin.concurrency").importing.lock:
         return _found(name)
 
 

@@ -68,6 +68,11 @@ def _renew(mutex: ForkLock) -> None:
     mutex._renew()
 
 
+importing = ForkLock().held_over_forks()
+"""For whoever imports modules when they are first needed: Python lets two threads, of which one imports a package and
+the other a module of it, see half of both."""
+
+
 def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """As `functools.cache`, for positional arguments, but each result is made only once, whatever threads ask for it.
 
