@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from threading import Lock, RLock
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, TypeVarTuple, overload
 from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 O = TypeVar("O")
-P = ParamSpec("P")
+Args = TypeVarTuple("Args")
 
 _owners: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
@@ -23,15 +23,6 @@ _owners: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 def in_child(owner: O, action: Callable[[O], None]) -> None:
     """Has `action(owner)` called in every forked process, as long as `owner` lives; one action for each owner."""
     _owners[owner] = action
-
-
-def _forked() -> None:
-    for owner, action in list(_owners.items()):
-        action(owner)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 class ForkLock:
@@ -51,17 +42,38 @@ class ForkLock:
         self.lock = self._make()
 
     def held_over_forks(self) -> Self:
-        """Has forks wait until no other thread holds it: for state that no child could use half changed."""
-        held: list[Any] = []
+        """Has forks wait until no other thread holds it: for state that no child could use half changed.
 
-        def before() -> None:
-            lock = self.lock
-            lock.acquire()
-            held.append(lock)
-
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=before, after_in_parent=lambda: held.pop().release(), after_in_child=held.clear)
+        Of two such locks, who needs both takes the one that was made first, first.
+        """
+        _waited_for.append(self)
         return self
+
+
+_waited_for: list[ForkLock] = []
+_taken: list[Any] = []
+
+
+def _before_fork() -> None:
+    for mutex in _waited_for:
+        lock = mutex.lock
+        lock.acquire()
+        _taken.append(lock)
+
+
+def _after_fork() -> None:
+    while _taken:
+        _taken.pop().release()
+
+
+def _in_child() -> None:
+    _taken.clear()
+    for owner, action in list(_owners.items()):
+        action(owner)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def _renew(mutex: ForkLock) -> None:
@@ -73,22 +85,22 @@ importing = ForkLock().held_over_forks()
 the other a module of it, see half of both."""
 
 
-def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[[*Args], T]], Callable[[*Args], T]]:
     """As `functools.cache`, for positional arguments, but each result is made only once, whatever threads ask for it.
 
     Functions that need each other's results and are called in different orders have to share a `mutex`.
     """
 
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+    def decorate(function: Callable[[*Args], T]) -> Callable[[*Args], T]:
         results: dict[tuple[Any, ...], T] = {}
         making = mutex or ForkLock()
 
         @wraps(function)
-        def cached(*args: P.args, **kwargs: P.kwargs) -> T:
+        def cached(*args: *Args) -> T:
             if args not in results:
                 with making.lock:
                     if args not in results:
-                        results[args] = function(*args, **kwargs)
+                        results[args] = function(*args)
             return results[args]
 
         return cached
