@@ -18,6 +18,7 @@ from typing import Any
 import opsin
 from opsin.engines.native import codegen
 from opsin.engines.native.machine import cpu_model
+from opsin.processors import processors
 
 Step = Callable[[], object]
 
@@ -71,7 +72,7 @@ def machine() -> dict[str, Any]:
     packages = [name for name in ("numpy", "llvmlite", "torch") if name in sys.modules]
     return {
         "cpu": f"{cpu_model()} ({this.cpu}, {this.target.name})",
-        "cores": os.cpu_count(),
+        "cores": processors(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": {
             "opsin": opsin.__version__,

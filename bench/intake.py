@@ -120,10 +120,10 @@ def main() -> None:
     made.add_argument("--pictures", type=int, default=1000)
     made.add_argument("--size", type=int, default=224)
     made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--threads", type=int, default=parallel.cores())
+    made.add_argument("--threads", type=int, default=parallel.processors())
     options = made.parse_args()
     record: dict[str, Any] = begin(options)
-    parallel.cores = lambda: options.threads  # type: ignore[assignment]
+    parallel.processors = lambda: options.threads  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         paths = unpacked(options.data, options.pictures, Path(folder))
         times = measure(paths, Path(folder), options.size, options.threads, options.rounds)

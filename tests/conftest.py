@@ -1,10 +1,30 @@
-"""What holds for all tests: none depends on what was timed on this machine before, and nothing is timed unasked."""
+"""What holds for all tests: none depends on what was timed on this machine before, and nothing is timed unasked.
+
+`pytest --target avx2` runs them as on a processor of that row of the target table, which must run here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+
+from opsin.engines.native import codegen
+from opsin.loops import TARGETS, Target
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = [row.name for row in TARGETS]
+    parser.addoption("--target", choices=names, help="the row of the target table to compile for, not the widest")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    name = config.getoption("--target")
+    if name:
+        rows = {row.name: row for row in codegen.host().targets}
+        if name not in rows:
+            raise pytest.UsageError(f"this processor cannot run {name}; it runs {', '.join(rows)}")
+        codegen.Host.target = rows[name]  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,3 +34,17 @@ def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr("opsin.engines.native.choices.cache_folder", lambda: folder)
         patch.setattr("opsin.training.budget.TUNING", 0.0)
         yield
+
+
+@pytest.fixture(params=TARGETS, ids=lambda row: row.name)
+def any_target(request: pytest.FixtureRequest) -> Target:
+    """Every row of the target table: plans need no processor that could run them."""
+    row: Target = request.param
+    return row
+
+
+@pytest.fixture(params=codegen.host().targets, ids=lambda row: row.name)
+def target(request: pytest.FixtureRequest) -> Target:
+    """Every row that runs here."""
+    row: Target = request.param
+    return row

@@ -11,7 +11,7 @@ import opsin
 
 ROOT = Path(opsin.__file__).parent
 ROOMS = (
-    "errors cache kinds graph ops nn zoo loops kernels compiler engines onnx "
+    "errors concurrency processors cache kinds graph ops nn zoo loops kernels compiler engines onnx "
     "data model training seeing reporting estimator benchmark cli"
 ).split()
 FRONT_DOORS = {"__init__.py", "__main__.py"}

@@ -10,6 +10,7 @@
 The names below are imported when they are first used: `import opsin` alone loads nothing heavy.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,28 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name not in _ROOMS and name not in _NAMES:
+        raise AttributeError(f"module 'opsin' has no attribute '{name}'")
+    if _within_import():  # what is imported there waits for nobody: who holds the lock may wait for that
+        return _found(name)
+    with import_module("opsin.concurrency").importing.lock:
+        return _found(name)
+
+
+def _found(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"opsin.{name}")
-    if name in _NAMES:
-        return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
-    raise AttributeError(f"module 'opsin' has no attribute '{name}'")
+    return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
+
+
+def _within_import() -> bool:
+    """Whether this thread is importing one of Opsin's modules already."""
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+        if frame.f_code.co_name == "<module>" and str(frame.f_globals.get("__name__")).startswith("opsin."):
+            return True
+    return False
 
 
 def __dir__() -> list[str]:

@@ -6,9 +6,7 @@ from opsin import nn
 from opsin.compiler.memory import account
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.roles import FORWARD, INPUT_GRADIENT, UPDATE, WEIGHT_GRADIENT
-from opsin.loops import TARGETS
-
-AVX2 = next(target for target in TARGETS if target.name == "avx2")
+from opsin.loops import Target
 
 
 class Net(nn.Layer):
@@ -22,12 +20,12 @@ class Net(nn.Layer):
         return self.fc(self.flatten(self.relu(self.conv2(x))))
 
 
-def training() -> Plan:
-    return make_plan(nn.training_graph(Net(), (3, 12, 12), nn.optimizers.AdamW()), 8, AVX2)
+def training(any_target: Target) -> Plan:
+    return make_plan(nn.training_graph(Net(), (3, 12, 12), nn.optimizers.AdamW()), 8, any_target)
 
 
-def test_the_parts_add_up_to_the_whole() -> None:
-    plan = training()
+def test_the_parts_add_up_to_the_whole(any_target: Target) -> None:
+    plan = training(any_target)
     memory = account(plan, 3)
     assert memory.total == plan.bytes_with(3)
     numbers = 8 * 3 * 9 + 2 * 8 + 16 * 8 * 9 + 16 + 1600 * 5 + 5
@@ -41,16 +39,16 @@ def test_the_parts_add_up_to_the_whole() -> None:
     assert all(stage.forward <= memory.arena and stage.backward <= memory.arena for stage in memory.stages)
 
 
-def test_a_prediction_keeps_nothing_for_later() -> None:
-    plan = make_plan(nn.trace(Net(), (3, 12, 12)), 8, AVX2)
+def test_a_prediction_keeps_nothing_for_later(any_target: Target) -> None:
+    plan = make_plan(nn.trace(Net(), (3, 12, 12)), 8, any_target)
     memory = account(plan, 1)
     assert (memory.activations, memory.optimizer) == (0, 0)
     assert memory.total == plan.bytes_with(1)
     assert {call.direction for call in plan.calls} == {FORWARD}
 
 
-def test_every_call_knows_its_part_of_the_step() -> None:
-    directions = {(call.scope, call.label): call.direction for call in training().calls}
+def test_every_call_knows_its_part_of_the_step(any_target: Target) -> None:
+    directions = {(call.scope, call.label): call.direction for call in training(any_target).calls}
     assert directions["conv2", "conv2d"] == FORWARD
     assert directions["conv2", "conv_transpose2d"] == INPUT_GRADIENT
     assert directions["conv1", "conv2d_weight"] == directions["conv2", "conv2d_weight"] == WEIGHT_GRADIENT
@@ -58,8 +56,8 @@ def test_every_call_knows_its_part_of_the_step() -> None:
     assert ("conv1", "conv_transpose2d") not in directions  # nobody needs the gradient of the pictures
 
 
-def test_a_call_says_what_it_holds() -> None:
-    calls = {(call.scope, call.label, call.direction): call for call in training().calls}
+def test_a_call_says_what_it_holds(any_target: Target) -> None:
+    calls = {(call.scope, call.label, call.direction): call for call in training(any_target).calls}
     conv = calls["conv2", "conv2d", FORWARD]
     assert (conv.fused, conv.macs) == (("add", "relu"), 8 * 16 * 8 * 9 * 100)
     # The optimizer's update is computed with the gradient, and belongs to it.

@@ -9,7 +9,7 @@ import pytest
 
 from opsin import nn
 from opsin.compiler import recompute as recomputing
-from opsin.compiler.fit import Planner, fitted_plan
+from opsin.compiler.fit import Planner, _megabytes, fitted_plan
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
 from opsin.compiler.roles import AGAIN
@@ -18,9 +18,9 @@ from opsin.engines.native import codegen
 from opsin.engines.native.program import Native, compile
 from opsin.errors import CompileError
 from opsin.graph import Graph, Tensor
+from opsin.loops import Target
 from opsin.ops import add, relu
 
-TARGET = codegen.host().target
 BATCH = 6
 
 
@@ -61,9 +61,9 @@ def step(kind: str) -> Graph:
     return simplify(graph, BATCH)
 
 
-def trained(plan: Plan) -> dict[str, bytes]:
+def trained(plan: Plan, target: Target) -> dict[str, bytes]:
     """The bits of everything after three steps."""
-    program = Native(plan, 2, TARGET)
+    program = Native(plan, 2, target)
     program.load_state(nn.initial_state(plan.graph, seed=3))
     rng = np.random.default_rng(5)
     outputs = {}
@@ -74,12 +74,12 @@ def trained(plan: Plan) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["residual", "plain"])
-def test_the_results_are_the_same_bits(kind: str) -> None:
+def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     graph = step(kind)
-    make = Planner(graph, BATCH, TARGET, exact=False)
+    make = Planner(graph, BATCH, target, exact=False)
     items = stored(graph, BATCH)
     kept = make([])
-    expected = trained(kept)
+    expected = trained(kept, target)
     assert len({value for name, value in expected.items() if name.endswith("running_mean")}) in (0, 9)
     everything = [s.tensor for s in items]
     choices = [[s.tensor for s in cheap(items)], everything]
@@ -87,12 +87,12 @@ def test_the_results_are_the_same_bits(kind: str) -> None:
     for dropped in choices:
         plan = make(dropped)
         assert any(call.direction == AGAIN for call in plan.calls)
-        assert trained(plan) == expected
+        assert trained(plan, target) == expected
 
 
-def test_what_is_cheap_frees_memory_for_nothing() -> None:
+def test_what_is_cheap_frees_memory_for_nothing(any_target: Target) -> None:
     graph = step("residual")
-    make = Planner(graph, BATCH, TARGET, exact=False)
+    make = Planner(graph, BATCH, any_target, exact=False)
     whole, less = make([]), make([s.tensor for s in cheap(stored(graph, BATCH))])
     assert whole.is_complete
     assert not less.is_complete
@@ -100,15 +100,17 @@ def test_what_is_cheap_frees_memory_for_nothing() -> None:
     assert less.arena_size < 0.95 * whole.arena_size
 
 
-def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(
+    monkeypatch: pytest.MonkeyPatch, target: Target
+) -> None:
     graph = step("residual")
-    whole = make_plan(graph, BATCH, TARGET)
+    whole = make_plan(graph, BATCH, target)
     monkeypatch.setattr(recomputing, "MUCH", 10_000)
-    less = make_plan(graph, BATCH, TARGET)
+    less = make_plan(graph, BATCH, target)
     assert whole.is_complete
     assert less.arena_size < 0.95 * whole.arena_size
     assert {call.label for call in less.calls if call.direction == AGAIN} == {"relu"}  # no pooling, no convolution
-    assert trained(less) == trained(whole)
+    assert trained(less, target) == trained(whole, target)
 
 
 def test_a_tensor_is_priced_by_what_lies_between_it_and_others() -> None:
@@ -140,39 +142,70 @@ def test_stretches_keep_what_later_ones_are_computed_from() -> None:
     assert items[-1].tensor not in dropped
 
 
-def test_a_plan_fits_the_memory_that_is_allowed() -> None:
-    graph = step("residual")
-    whole = Planner(graph, BATCH, TARGET, exact=False)([]).bytes_with(2)
-    assert fitted_plan(graph, BATCH, TARGET, 2, whole).is_complete
+@cache
+def least(graph: Graph, target: Target) -> int:
+    """The least bytes that a program on two threads can be planned for, as the refusal of anything less says."""
+    with pytest.raises(CompileError) as caught:
+        fitted_plan(graph, BATCH, target, 2, 1000)
+    text = str(caught.value)
+    megabytes = text.split("at least ")[1].split(" MB")[0]
+    assert text == (
+        f"this takes at least {megabytes} MB with a batch of 6, even when activations are computed again instead of "
+        "kept; 0 MB were allowed: allow more, or take a smaller batch"
+    )
+    return round(1e6 * float(megabytes))
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_a_plan_fits_the_memory_that_is_allowed(kind: str, any_target: Target) -> None:
+    """From all that it takes down to the least that is possible, which depends on the vector width."""
+    graph = step(kind)
+    whole = Planner(graph, BATCH, any_target, exact=False)([]).bytes_with(2)
+    lowest = least(graph, any_target)
+    assert lowest < 0.95 * whole
+    assert fitted_plan(graph, BATCH, any_target, 2, whole).is_complete
     extras = []
-    for share in (0.99, 0.9, 0.85):
-        plan = fitted_plan(graph, BATCH, TARGET, 2, int(share * whole))
-        assert plan.bytes_with(2) <= share * whole
+    for share in (0.7, 0.0):
+        limit = round(lowest + share * (whole - lowest))
+        plan = fitted_plan(graph, BATCH, any_target, 2, limit)
+        assert plan.bytes_with(2) <= limit
         assert not plan.is_complete
         extras.append(plan.recomputed)
     assert extras == sorted(extras)
     assert extras[-1] > 0
-    program = compile(graph, BATCH, 2, memory=int(0.85 * whole))
-    assert program.plan.bytes_with(2) <= 0.85 * whole
-    assert trained(program.plan) == trained(Planner(graph, BATCH, TARGET, exact=False)([]))
+
+
+def test_a_program_of_the_least_memory_gives_the_same_bits(target: Target) -> None:
+    graph = step("residual")
+    lowest = least(graph, target)
+    program = compile(graph, BATCH, 2, target, memory=lowest)
+    assert program.plan.bytes_with(2) <= lowest
+    assert trained(program.plan, target) == trained(Planner(graph, BATCH, target, exact=False)([]), target)
 
 
 def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:
-    graph = step("residual")
+    graph, target = step("residual"), codegen.host().target
+    lowest = least(graph, target)
     with pytest.raises(CompileError) as caught:
-        compile(graph, BATCH, 2, memory=300_000)
-    text = str(caught.value)
-    least = int(text.split("at least ")[1].split(" MB")[0])
-    assert text == (
-        f"this takes at least {least} MB with a batch of 6, even when activations are computed again instead of kept; "
-        "1 MB were allowed: allow more, or take a smaller batch"
+        compile(graph, BATCH, 2, target, memory=lowest - 20_000)
+    assert str(caught.value) == (
+        f"this takes at least {lowest / 1e6:g} MB with a batch of 6, even when activations are computed again instead "
+        f"of kept; {(lowest - 20_000) / 1e6:g} MB were allowed: allow more, or take a smaller batch"
     )
-    assert fitted_plan(graph, BATCH, TARGET, 2, 10**6 * least).bytes_with(2) <= 10**6 * least
+    assert fitted_plan(graph, BATCH, target, 2, lowest).bytes_with(2) <= lowest
+
+
+def test_what_is_needed_and_what_is_allowed_are_never_the_same_number() -> None:
+    for count in (0, 7, 12_345, 954_828, 999_999, 10**6, 9_999_999, 10**7, 123_456_789, 10**10):
+        needed, allowed = (float(_megabytes(count, up).removesuffix(" MB").replace(",", "")) for up in (True, False))
+        assert allowed <= count / 1e6 <= needed and needed - allowed <= (0.01 if count < 10**7 else 1) + 1e-9
+    assert (_megabytes(954_828, True), _megabytes(954_828, False)) == ("0.96 MB", "0.95 MB")
+    assert (_megabytes(1_234_567_890, True), _megabytes(10**6, False)) == ("1,235 MB", "1 MB")
 
 
 def test_a_prediction_has_nothing_to_compute_again() -> None:
     graph = nn.trace(residual(), (3, 20, 20))
     bound = simplify(graph, BATCH)
     assert stored(bound, BATCH) == []
-    with pytest.raises(CompileError, match="this takes at least 1 MB with a batch of 6"):
+    with pytest.raises(CompileError, match=r"this takes at least 0\.\d+ MB with a batch of 6.*; 0 MB were allowed"):
         compile(graph, BATCH, 1, memory=1000)

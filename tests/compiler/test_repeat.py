@@ -14,8 +14,8 @@ from opsin.compiler.simplify import simplify
 from opsin.engines.native import codegen
 from opsin.engines.native.program import Native
 from opsin.graph import BATCH, Graph, input_tensor
+from opsin.loops import Target
 
-TARGET = codegen.host().target
 SIDE, PICTURES = 64, 2
 LARGE = PICTURES * 16 * SIDE * SIDE
 
@@ -33,8 +33,8 @@ def large_arrays_written(plan: Plan) -> int:
     return sum(buffer.size == LARGE for call in plan.calls if call.direction == FORWARD for buffer in call.writes)
 
 
-def trained(plan: Plan, graph: Graph) -> dict[str, bytes]:
-    program, rng = Native(plan, 2, TARGET), np.random.default_rng(0)
+def trained(plan: Plan, graph: Graph, target: Target) -> dict[str, bytes]:
+    program, rng = Native(plan, 2, target), np.random.default_rng(0)
     program.load_state(nn.initial_state(graph, seed=1))
     for _ in range(2):
         pictures = rng.standard_normal((PICTURES, 3, SIDE, SIDE), np.float32)
@@ -42,14 +42,15 @@ def trained(plan: Plan, graph: Graph) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in program.state().items()}
 
 
-def test_a_normalisation_writes_its_result_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_normalisation_writes_its_result_alone(monkeypatch: pytest.MonkeyPatch, any_target: Target) -> None:
     graph = step()
-    less = make_plan(graph, PICTURES, TARGET)
+    less = make_plan(graph, PICTURES, any_target)
     monkeypatch.setattr(plans, "repeat", lambda graph: graph)
-    more = make_plan(graph, PICTURES, TARGET)
+    more = make_plan(graph, PICTURES, any_target)
     assert large_arrays_written(less) == 4  # two convolutions, two activations
     assert large_arrays_written(more) == 6  # and what each normalisation has centred
-    assert trained(less, graph) == trained(more, graph)
+    if any_target in codegen.host().targets:
+        assert trained(less, graph, any_target) == trained(more, graph, any_target)
 
 
 def test_what_lies_nowhere_is_not_computed_again() -> None:

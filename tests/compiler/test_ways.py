@@ -19,6 +19,7 @@ from opsin.engines.native import Native, codegen
 from opsin.engines.reference import Reference
 from opsin.engines.tuning import operation, problems
 from opsin.graph import Graph
+from opsin.loops import Target
 
 TARGET = codegen.host().target
 OPERATIONS = ("conv2d", "conv_transpose2d", "conv2d_weight")
@@ -109,12 +110,12 @@ def convolutions(calls: list[Call], layer: str) -> dict[str, tuple[str, bool]]:
     return {c.direction: (type(c.spec).__name__, c.timed) for c in calls if c.scope == layer and c.macs}
 
 
-def test_choices_change_the_plan_of_their_problem_alone() -> None:
+def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     asked = next(p for p in problems(graph, 8) if p.direction == "forward" and p.stride == (1, 1) and p.channels == 32)
-    usual = make_plan(graph, 8, TARGET).calls
-    other = make_plan(graph, 8, TARGET, choices={str(asked): str(Way.DIRECT)}).calls
+    usual = make_plan(graph, 8, any_target).calls
+    other = make_plan(graph, 8, any_target, choices={str(asked): str(Way.DIRECT)}).calls
     before, after = (convolutions(calls, "layer2.1.conv1") for calls in (usual, other))
     assert before["forward"] == ("WinogradProducts", False) and after["forward"] == ("Conv2d", True)
     assert before["input gradient"] == after["input gradient"]
@@ -122,15 +123,15 @@ def test_choices_change_the_plan_of_their_problem_alone() -> None:
     assert sum(call.timed and call.macs > 0 for call in other) == 5
 
 
-def test_choices_that_do_not_work_leave_the_model_to_decide() -> None:
+def test_choices_that_do_not_work_leave_the_model_to_decide(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.trace(entry(), entry.input_shape)
     for nonsense in ("by magic", str(Way.PHASES)):
-        plan = make_plan(graph, 2, TARGET, choices={str(p): nonsense for p in problems(graph, 2)})
-        assert str(plan) == str(make_plan(graph, 2, TARGET))
+        plan = make_plan(graph, 2, any_target, choices={str(p): nonsense for p in problems(graph, 2)})
+        assert str(plan) == str(make_plan(graph, 2, any_target))
     winograd = {str(p): str(Way.BLOCKS) for p in problems(graph, 2)}
-    assert "Winograd" in str(make_plan(graph, 2, TARGET, choices=winograd))
-    assert "Winograd" not in str(make_plan(graph, 2, TARGET, True, winograd))
+    assert "Winograd" in str(make_plan(graph, 2, any_target, choices=winograd))
+    assert "Winograd" not in str(make_plan(graph, 2, any_target, True, winograd))
 
 
 def test_weights_that_never_change_make_another_problem() -> None:
@@ -143,10 +144,10 @@ def test_weights_that_never_change_make_another_problem() -> None:
     assert {p.prepared for p in problems(frozen, 4) if p.channels == p.filters == 16} == {True}
 
 
-def test_choices_hold_where_memory_is_short() -> None:
+def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for way, winograd in ((Way.DIRECT, False), (Way.POINTS, True)):
-        planner = Planner(simplify(graph, 4), 4, TARGET, False, {str(p): str(way) for p in problems(graph, 4)})
+        planner = Planner(simplify(graph, 4), 4, any_target, False, {str(p): str(way) for p in problems(graph, 4)})
         dropped = [item.tensor for item in stored(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Generator
 from itertools import chain
-from time import sleep
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -193,13 +193,16 @@ def test_waiting_is_measured_and_preparing_goes_on_meanwhile(monkeypatch: pytest
     for _ in batches.epoch(0):
         pass
     assert 0.15 < batches.waited < 2
-    batches = slow_batches(monkeypatch, Slow(40, 0.005))
-    iterator = batches.epoch(0)
-    next(iterator)
-    first = batches.waited
-    for _ in iterator:
-        sleep(0.03)
-    assert batches.waited - first < 0.1
+    view = Slow(40, 0.005)
+    batches = slow_batches(monkeypatch, view)
+    waits = []
+    for number, _ in enumerate(batches.epoch(0), start=1):
+        until = monotonic() + 10
+        while view.reads < min(10, number + batches_module.AHEAD) and monotonic() < until:
+            sleep(0.001)  # as long as the consumer works, preparing goes on
+        assert view.reads == min(10, number + batches_module.AHEAD)
+        waits.append(batches.waited)
+    assert min(np.diff(waits)) < 0.005
 
 
 def test_what_goes_wrong_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from opsin.data.parallel import each
 
 @pytest.fixture(params=[1, 4])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(parallel, "cores", lambda: request.param)
+    monkeypatch.setattr(parallel, "processors", lambda: request.param)
     return int(request.param)
 
 
@@ -35,7 +35,7 @@ def test_the_first_error_ends_all(cores: int) -> None:
     def work(index: int) -> None:
         if index == 5:
             raise ValueError("five")
-        time.sleep(0.001)
+        time.sleep(0.05 if index > 5 else 0)
         done.append(index)
 
     with pytest.raises(ValueError, match="five"):

@@ -20,9 +20,10 @@ WRITER = """
 import sys
 from dataclasses import replace
 from opsin.engines.native.choices import Timed, remember
-from opsin.engines.native.codegen import host
+from opsin.loops import TARGETS
+(target,) = (row for row in TARGETS if row.name == sys.argv[2])
 for number in range(40):
-    remember([Timed(f"{sys.argv[1]} {number}", "direct", "packed", 2.0, 1.0, 1)], host().target)
+    remember([Timed(f"{sys.argv[1]} {number}", "direct", "packed", 2.0, 1.0, 1)], target)
 """
 
 
@@ -95,7 +96,8 @@ def test_a_folder_that_cannot_be_written_is_a_warning(folder: Path) -> None:
 
 
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
-    environment = {**os.environ, "OPSIN_CACHE": str(tmp_path)}
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, name], env=environment) for name in "abc"]
+    environment = {**os.environ, "OPSIN_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", WRITER]
+    writers = [subprocess.Popen([*command, name, TARGET.name], env=environment) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert set(recall(TARGET)) == {f"{name} {number}" for name in "abc" for number in range(40)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -122,29 +121,36 @@ def test_programs_that_need_too_much_memory_are_not_timed(
     assert not found.skipped and not found.others
 
 
-def stub(contest: Any, count: int) -> Trial:
-    time.sleep(0.05)
-    model = ways(contest.problem)[0]
-    return Trial(contest.problem, count, model, model, 1.0, 1.0)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time that tuning sees, in an own list; each trial takes 0.05 seconds of it."""
+    now = [100.0]
 
+    def stub(contest: Any, count: int) -> Trial:
+        now[0] += 0.05
+        model = ways(contest.problem)[0]
+        return Trial(contest.problem, count, model, model, 1.0, 1.0)
 
-def test_the_time_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int]] = []
     monkeypatch.setattr(tuning, "_trial", stub)
+    monkeypatch.setattr(tuning, "perf_counter", lambda: now[0])
+    yield now
+
+
+def test_the_time_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
+    told: list[tuple[int, int]] = []
     nothing = tune(graph, 4, 1, 0.0, lambda number, total, _: told.append((number, total)))
     assert (nothing.trials, told) == ((), []) and list(nothing.skipped) == list(problems(graph, 4))
     assert not recall(TARGET)
-    begin = time.perf_counter()
     monkeypatch.setattr(tuning, "RATE", 1e12)
     some = tune(graph, 4, 1, 0.16, lambda number, total, _: told.append((number, total)))
-    assert time.perf_counter() - begin < 1
-    assert 1 <= len(some.trials) <= 3 and len(some.trials) + len(some.skipped) == len(nothing.skipped)
+    assert clock[0] - 100 == pytest.approx(0.15) == pytest.approx(some.seconds)
+    assert len(some.trials) == 3 and len(some.trials) + len(some.skipped) == len(nothing.skipped)
     assert told == [(number, len(nothing.skipped)) for number in range(1, len(some.trials) + 1)]
     assert [trial.problem for trial in some.trials] == list(problems(graph, 4))[: len(some.trials)]
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_would_take_too_long_is_passed_over(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "_trial", stub)
     small, large = (min(problems(graph, 4), key=lambda p: sign * p.macs).macs for sign in (1, -1))
     monkeypatch.setattr(tuning, "RATE", tuning.RUNS * (small + large) / 2)
     found = tune(graph, 4, 1, 1.0)

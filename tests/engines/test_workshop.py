@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ JOBS = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, works
 
 
 def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(workshop, "processors", lambda: 2)
     target = codegen.host().target
     found = workshop.compile_all(JOBS, target)
     assert found.keys() == dict(JOBS).keys()
@@ -23,7 +26,41 @@ def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/false"])
 def test_what_a_process_does_not_give_is_left_to_the_asker(monkeypatch: pytest.MonkeyPatch, executable: str) -> None:
-    monkeypatch.setattr(workshop.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(workshop, "processors", lambda: 2)
     monkeypatch.setattr(sys, "executable", executable)
     found = workshop.compile_all(JOBS, codegen.host().target)
     assert found.keys() == dict(JOBS).keys()
+
+
+FORKED = """
+import os, signal, threading, time
+from opsin.engines.native import codegen, workshop
+from opsin.kernels.panels import PackPanels
+
+workshop.processors = lambda: 3
+jobs = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, 2 * workshop.ENOUGH)]
+made = {}
+compiling = threading.Thread(target=lambda: made.update(workshop.compile_all(jobs, codegen.host().target)), daemon=True)
+compiling.start()
+children = []
+while compiling.is_alive() and len(children) < 40:
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    children.append(child)
+    compiling.join(0.05)
+compiling.join(30)
+for child in children:
+    os.kill(child, signal.SIGKILL)
+print(compiling.is_alive(), len(made) == len(jobs), flush=True)
+os._exit(0)
+"""
+"""Processes forked meanwhile have the pipes to those that compile open, too."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_processes_end_though_others_were_forked_meanwhile(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPSIN_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, env=environment, timeout=100)
+    assert done.stdout == "False True\n", done.stderr

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,30 @@ def test_a_full_disk(site: Site) -> None:
     )
     assert weights_file(name).read_bytes() == CONTENT  # when there is room again
     assert hashlib.sha256(CONTENT).hexdigest().startswith(name[5:13])
+
+
+def test_threads_download_a_file_once(site: Site) -> None:
+    name = site.add(CONTENT)
+    with ThreadPoolExecutor(6) as pool:
+        paths = list(pool.map(lambda _: weights_file(name), range(6)))
+    assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert site.asked == [(name, None)]
+
+
+def test_another_process_may_be_done_first(site: Site) -> None:
+    name = site.add(CONTENT)
+
+    def other(done: int, total: int) -> None:
+        if done == total:
+            (folder() / f"{name}.part").rename(folder() / name)
+
+    assert weights_file(name, other).read_bytes() == CONTENT
+
+
+def test_processes_may_download_a_file_at_once(site: Site) -> None:
+    name = site.add(CONTENT * 20)
+    command = [sys.executable, "-c", f"from opsin.model.download import weights_file; weights_file('{name}')"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    others = [subprocess.Popen(command, env=environment) for _ in range(3)]
+    assert [other.wait(60) for other in others] == [0, 0, 0]
+    assert weights_file(name).read_bytes() == CONTENT * 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from opsin.benchmark.scaling import rows as rows_of
 from opsin.benchmark.spread import Spread
 from opsin.engines.native import codegen
 from opsin.engines.native.machine import cpu_model, load
+from opsin.processors import processors
 
 Row = tuple[str, ...]
 
@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
     """What a figure depends on besides the programs."""
     this = codegen.host()
     return {
-        "cpu": cpu_model(), "kind": f"{this.cpu}, {this.target.name}", "cores": os.cpu_count(), "load": load(),
+        "cpu": cpu_model(), "kind": f"{this.cpu}, {this.target.name}", "cores": processors(), "load": load(),
         "system": platform.system(), "python": platform.python_version(), "opsin": opsin.__version__,
     }  # fmt: skip
 

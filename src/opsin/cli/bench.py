@@ -20,8 +20,8 @@ from opsin.benchmark.scaling import Sweep, measure_sweep, sweeps
 from opsin.benchmark.scaling import rows as scaling_rows
 from opsin.cli.output import print_heading, print_table, write_aside
 from opsin.cli.terminal import is_live
-from opsin.engines.native.pool import default_threads
 from opsin.errors import UsageError
+from opsin.processors import processors
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run(
     files: tuple[str | None, str | None, str | None],
 ) -> int:
     """Measures case by case and prints each; 1 where a peer computed something else than Opsin."""
-    count, facts, outputs = threads or default_threads(), report.machine(), Files(*files)
+    count, facts, outputs = threads or processors(), report.machine(), Files(*files)
     if scaling:
         if networks or batch or size:
             raise UsageError("--scaling runs networks, batches and sizes of its own; leave out the others")

@@ -17,9 +17,9 @@ from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.recompute import macs
 from opsin.engines.native.choices import choices
 from opsin.engines.native.codegen import host
-from opsin.engines.native.pool import default_threads
 from opsin.errors import UsageError
 from opsin.graph import show
+from opsin.processors import processors
 
 
 def run(
@@ -38,7 +38,7 @@ def run(
     if limit is not None and not memory:
         raise UsageError(f"'{limit}' says how much memory training may take, and goes with --memory")
     most = None if limit is None else parse_bytes(limit)
-    subject, count = find_subject(what, size, classes), threads or default_threads()
+    subject, count = find_subject(what, size, classes), threads or processors()
     timed = {} if exact else choices(host().target)
     train = _plan(subject, batch, count, exact, timed, most)
     predict = make_plan(subject.graph, batch, host().target, exact, timed)

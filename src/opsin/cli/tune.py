@@ -10,9 +10,9 @@ from opsin.cli.subject import find_subject
 from opsin.compiler.lower.ways import Problem
 from opsin.engines.native.choices import forget
 from opsin.engines.native.codegen import host
-from opsin.engines.native.pool import default_threads
 from opsin.engines.tuning import Trial, Tuned, compare_steps, problems, tune
 from opsin.graph import show
+from opsin.processors import processors
 
 SINGLE = 0.7
 """The share of the time for single convolutions; the rest is for whole steps."""
@@ -23,7 +23,7 @@ def run(
 ) -> int:
     """Times, prints what came of it, and keeps it where the whole network gets faster by it."""
     subject = find_subject(what, size, None, "--size")
-    count, seconds = threads or default_threads(), parse_seconds(budget)
+    count, seconds = threads or processors(), parse_seconds(budget)
     graph = subject.graph if infer else subject.step()
     kind = "prediction" if infer else "training step"
     title = f"{subject.name}, {kind}, {batch} pictures of {show(subject.input_shape)}, {_threads(count)}"

@@ -69,8 +69,8 @@ def fitted_plan(
         return min(found, key=lambda plan: plan.recomputed)
     least = min(sizes)
     raise CompileError(
-        f"this takes at least {_megabytes(least)} with a batch of {batch}, even when activations are computed again "
-        f"instead of kept; {_megabytes(memory)} were allowed: allow more, or take a smaller batch"
+        f"this takes at least {_megabytes(least, up=True)} with a batch of {batch}, even when activations are computed "
+        f"again instead of kept; {_megabytes(memory, up=False)} were allowed: allow more, or take a smaller batch"
     )
 
 
@@ -108,5 +108,8 @@ def _shortest(choices: Sequence[Sequence[Tensor]], make: Planner, fits: Callable
     return plan or make(choices[high])
 
 
-def _megabytes(count: int) -> str:
-    return f"{-(-count // 10**6):,} MB"
+def _megabytes(count: int, up: bool) -> str:
+    """Rounded up for what is needed and down for what is allowed, so that the two never look the same."""
+    unit = 10**6 if count >= 10**7 else 10**4
+    rounded = (-(-count // unit) if up else count // unit) * unit
+    return f"{rounded / 10**6:,.0f} MB" if unit == 10**6 else f"{rounded / 10**6:g} MB"

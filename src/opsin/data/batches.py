@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -15,6 +12,7 @@ from opsin.data import counter
 from opsin.data.augment.apply import Augmenter, Targets
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import Pictures
+from opsin.data.parallel import ahead
 from opsin.data.preprocessing import Preprocessing
 from opsin.graph.arguments import instance, whole
 
@@ -72,22 +70,21 @@ class Batches:
         A thread prepares them until the iterator is exhausted or closed. Batches are the caller's to keep.
         """
         order = self.order(number)
-        blocks = iter(range(start // self._block, -(-len(self) // self._block)))
-        pool = ThreadPoolExecutor(1, "opsin-batches")
-        waiting: deque[Future[Block]] = deque()
+        numbers = range(start // self._block, -(-len(self) // self._block))
+        blocks = ahead(lambda block: self._prepare(order, number, block), numbers, AHEAD)
         skipped = start % self._block
         try:
-            waiting.extend(pool.submit(self._prepare, order, number, block) for block in islice(blocks, AHEAD))
-            while waiting:
+            while True:
                 begin = perf_counter()
-                pixels, targets = waiting.popleft().result()
+                pixels, targets = next(blocks, (None, None))
                 self.waited += perf_counter() - begin
-                waiting.extend(pool.submit(self._prepare, order, number, block) for block in islice(blocks, 1))
+                if pixels is None or targets is None:
+                    return
                 for first in range(skipped * self.size, len(pixels), self.size):
                     yield pixels[first : first + self.size], targets[first : first + self.size]
                 skipped = 0
         finally:
-            pool.shutdown(cancel_futures=True)
+            blocks.close()
 
     def _prepare(self, order: NDArray[np.intp], epoch: int, block: int) -> Block:
         """The batches of a block together. Blocks begin at fixed places: what is in one is the same from any start."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.concurrency import lazy
 from opsin.data import pixels as picture_pixels
 from opsin.data.intake.receipt import Receipt
 from opsin.data.pictures import Range
@@ -85,7 +85,7 @@ class Dataset:
     def shape(self) -> tuple[int, int, int]:
         return self.train.shape
 
-    @cached_property
+    @lazy
     def fingerprint(self) -> str:
         """A digest of the files, or of the pictures and labels trained on, by which a model knows its data again."""
         if self.content:

@@ -1,12 +1,18 @@
-"""The same work for many items, on every core. What it calls must leave Python's lock, as decoding does."""
+"""The same work for many items, on every core or ahead. What it calls must leave Python's lock, as decoding does."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from itertools import islice
 from threading import Event, Lock
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+from opsin.processors import processors
+
+T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many items of how many are done."""
@@ -17,7 +23,7 @@ TICK = 0.1
 
 def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
     """`work` for every index, in any order; its first error ends all, and Ctrl-C does after the items under way."""
-    workers = min(cores(), len(indices))
+    workers = min(processors(), len(indices)) if len(indices) > 1 else len(indices)
     if workers <= 1 and on_progress is None:
         for index in indices:
             work(index)
@@ -35,6 +41,27 @@ def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progr
         future.result()
     if on_progress:
         on_progress(len(indices), len(indices))
+
+
+def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
+    """`work` of every index, in order; a thread does up to `count` of them before they are asked for.
+
+    A process that is forked in between goes on with a thread of its own.
+    """
+    rest = iter(indices)
+    pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
+    waiting = deque((index, pool.submit(work, index)) for index in islice(rest, count))
+    try:
+        while waiting:
+            if os.getpid() != process:
+                pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
+                waiting = deque((index, pool.submit(work, index)) for index, _ in waiting)
+            found = waiting.popleft()[1].result()
+            waiting.extend((index, pool.submit(work, index)) for index in islice(rest, 1))
+            yield found
+    finally:
+        if os.getpid() == process:
+            pool.shutdown(cancel_futures=True)
 
 
 class Queue:
@@ -57,8 +84,3 @@ class Queue:
     def next(self) -> int | None:
         with self.lock:
             return next(self.rest, None)
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

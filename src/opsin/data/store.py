@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from opsin.cache import cache_folder
 from opsin.data.pixels import View
+from opsin.data.positional import read_into
 
 CACHE_SIZE = 5 * 10**9
 """Bytes that decoded pictures may take on disk, when nobody says otherwise."""
@@ -46,20 +47,18 @@ RESERVE = 0.02
 
 
 class StoreFile:
-    """A finished file, open for reading; `ValueError` or `OSError` where it is none."""
+    """A finished file, open for reading from any thread; `ValueError` or `OSError` where it is none."""
 
     def __init__(self, path: Path) -> None:
-        self._file, self._lock = path.open("rb", buffering=0), Lock()
+        self._file = path.open("rb", buffering=0)
         finalize(self, self._file.close)
         try:
-            size = self._file.seek(0, os.SEEK_END)
-            self._file.seek(max(0, size - FOOT.size))
-            magic, count, self.stride, seal = FOOT.unpack(self._next(FOOT.size))
+            size = os.fstat(self._file.fileno()).st_size
+            magic, count, self.stride, seal = FOOT.unpack(self._bytes(max(0, size - FOOT.size), FOOT.size))
             table = count * DIGEST
             if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOT.size:
                 raise ValueError(f"{path} is no whole store of pictures")
-            self._file.seek(count * self.stride)
-            content = self._next(table)
+            content = self._bytes(count * self.stride, table)
             if _seal(count, self.stride, content) != seal:
                 raise ValueError(f"{path} is damaged")
         except BaseException:
@@ -67,24 +66,18 @@ class StoreFile:
             raise
         self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST)
 
-    def _next(self, count: int) -> bytes:
+    def _bytes(self, offset: int, count: int) -> bytes:
         content = bytearray(count)
-        self._fill(memoryview(content))
+        self._fill(memoryview(content), offset)
         return bytes(content)
 
-    def _fill(self, target: memoryview) -> None:
-        """Fills `target` from where the file stands."""
-        while target:
-            got = self._file.readinto(target)
-            if not got:
-                raise OSError("the store of decoded pictures was cut short")
-            target = target[got:]
+    def _fill(self, target: memoryview, offset: int) -> None:
+        if read_into(self._file.fileno(), target, offset) < len(target):
+            raise OSError("the store of decoded pictures was cut short")
 
     def read(self, row: int, into: NDArray[np.uint8]) -> None:
         """Fills contiguous `into` with the first bytes of a row, and if it holds more than that, with the next rows."""
-        with self._lock:
-            self._file.seek(row * self.stride)
-            self._fill(into.data.cast("B"))
+        self._fill(into.data.cast("B"), row * self.stride)
 
 
 class StoreWriter:

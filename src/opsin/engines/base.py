@@ -15,7 +15,10 @@ Array: TypeAlias = "NDArray[Any]"
 
 
 class Program(Protocol):
-    """A graph with its batch fixed, ready to run; its variables are zero until they are loaded."""
+    """A graph with its batch fixed, ready to run; its variables are zero until they are loaded.
+
+    Several threads may call it at once: each run is as if it were alone, with the variables before or after another.
+    """
 
     @property
     def graph(self) -> Graph:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from opsin.concurrency import ForkLock
 from opsin.engines.base import Array, checked_inputs, checked_state, dtype_of, last_uses, zero_state
 from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor
 
@@ -22,25 +23,29 @@ class Reference:
         self.graph, self.batch, self.precision = graph.bind(batch), batch, np.dtype(precision)
         self._state = zero_state(self.graph, self.precision)
         self._last_use = last_uses(self.graph)
+        self._lock = ForkLock(reentrant=False)
 
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
         values: dict[Tensor, Array] = {}
-        for _ in self._compute(inputs, values):
-            pass
-        outputs = {name: values[t].copy() for name, t in self.graph.outputs.items()}
-        self._state |= {name: values[t].copy() for name, t in self.graph.updates.items()}
-        return outputs
+        with self._lock.lock:
+            for _ in self._compute(inputs, values):
+                pass
+            outputs = {name: values[t].copy() for name, t in self.graph.outputs.items()}
+            self._state |= {name: values[t].copy() for name, t in self.graph.updates.items()}
+            return outputs
 
     def trace_values(self, **inputs: ArrayLike) -> Iterator[tuple[Node, tuple[Array, ...]]]:
         """Each node with what it gives, operands first; the variables stay as they are."""
         return self._compute(inputs, {})
 
     def state(self) -> dict[str, Array]:
-        return {name: value.copy() for name, value in self._state.items()}
+        with self._lock.lock:
+            return {name: value.copy() for name, value in self._state.items()}
 
     def load_state(self, values: Mapping[str, ArrayLike]) -> None:
         fitted = checked_state(self.graph, values, self.precision)
-        self._state |= {name: value.copy() for name, value in fitted.items()}
+        with self._lock.lock:
+            self._state |= {name: value.copy() for name, value in fitted.items()}
 
     def _compute(
         self, inputs: Mapping[str, ArrayLike], values: dict[Tensor, Array]

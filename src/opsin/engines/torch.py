@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from opsin.concurrency import ForkLock
 from opsin.engines.base import Array, checked_inputs, checked_state, last_uses, zero_state
 from opsin.errors import CompileError
 from opsin.graph import FLOAT, INPUT, VARIABLE, Graph, Node
@@ -39,14 +40,16 @@ class Torch:
             raise CompileError(f"the torch engine does not know: {', '.join(unknown)}")
         self._state = self._tensors(zero_state(self.graph, self._precision))
         self._last_use = last_uses(self.graph)
+        self._lock = ForkLock(reentrant=False)
 
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
         values: dict[Symbol, Tensor] = {}
-        for _ in self._compute(inputs, values):
-            pass
-        outputs = {name: _array(values[t]) for name, t in self.graph.outputs.items()}
-        self._state |= {name: values[t].clone() for name, t in self.graph.updates.items()}
-        return outputs
+        with self._lock.lock:
+            for _ in self._compute(inputs, values):
+                pass
+            outputs = {name: _array(values[t]) for name, t in self.graph.outputs.items()}
+            self._state |= {name: values[t].clone() for name, t in self.graph.updates.items()}
+            return outputs
 
     def trace_values(self, **inputs: ArrayLike) -> Iterator[tuple[Node, tuple[Array, ...]]]:
         """Each node with what it gives, operands first; the variables stay as they are."""
@@ -54,10 +57,13 @@ class Torch:
             yield node, (_array(value),)
 
     def state(self) -> dict[str, Array]:
-        return {name: _array(value) for name, value in self._state.items()}
+        with self._lock.lock:
+            return {name: _array(value) for name, value in self._state.items()}
 
     def load_state(self, values: Mapping[str, ArrayLike]) -> None:
-        self._state |= self._tensors(checked_state(self.graph, values, self._precision))
+        tensors = self._tensors(checked_state(self.graph, values, self._precision))
+        with self._lock.lock:
+            self._state |= tensors
 
     def _tensors(self, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
         return {name: torch.tensor(array, device=self.device) for name, array in arrays.items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -20,13 +19,14 @@ from opsin import nn
 from opsin.compiler.lower.ways import Problem, Way, fixed, has_ways, ways
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.simplify import simplify
+from opsin.concurrency import lazy
 from opsin.engines.base import sizes
 from opsin.engines.native.choices import Timed, recall, remember
 from opsin.engines.native.codegen import host
-from opsin.engines.native.pool import default_threads
 from opsin.engines.native.program import Native, compile
 from opsin.graph import FLOAT, Graph, apply, input_tensor, variable
 from opsin.ops import OPS
+from opsin.processors import processors
 
 GAIN = 0.08
 """The share of the model's time by which another way has to be faster, in a first comparison and in a second."""
@@ -90,7 +90,7 @@ class Tuned:
 
     def remember(self, threads: int | None = None) -> None:
         """Has `compile` on this machine take the same ways from now on."""
-        count = threads or default_threads()
+        count = threads or processors()
         found = [
             Timed(str(t.problem), str(t.model), str(t.way), t.before, t.after, count) for t in self.trials if t.fresh
         ]
@@ -123,7 +123,7 @@ def tune(
     how many there are, and which it is. Nothing is remembered by that alone.
     """
     begin, longest = perf_counter(), 0.0
-    count, known = threads or default_threads(), recall(host().target)
+    count, known = threads or processors(), recall(host().target)
     wanted, others = problems(graph, batch), np.ones(CACHES // 4 if seconds > 0 else 0, np.float32)
     trials: list[Trial] = []
     skipped: list[Problem] = []
@@ -226,12 +226,12 @@ class _Contest:
         self.graph = operation(problem)
         self._plans: dict[Way, Plan] = {}
 
-    @cached_property
+    @lazy
     def inputs(self) -> dict[str, NDArray[np.float32]]:
         random = np.random.default_rng(0)
         return {t.node.attrs["name"]: _uniform(random, sizes(t.type)) for t in self.graph.inputs}
 
-    @cached_property
+    @lazy
     def state(self) -> dict[str, NDArray[np.float32]]:
         random = np.random.default_rng(1)
         return {name: _uniform(random, sizes(t.type)) for name, t in self.graph.variables.items()}

@@ -6,9 +6,44 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from opsin.concurrency import ForkLock
+
 MANY = 2**20
 """Objects made inside without a look: with what they hold, about a hundred megabytes."""
 _unseen = 0
+
+
+class _Users(ForkLock):
+    """How many threads are inside, and whether Python collected garbage before."""
+
+    __slots__ = ("before", "count")
+
+    def __init__(self) -> None:
+        self.count, self.before = 0, False
+        super().__init__()
+
+    def enter(self) -> None:
+        if not self.count:
+            self.before = gc.isenabled()
+            gc.disable()
+        self.count += 1
+
+    def leave(self) -> None:
+        self.count = max(0, self.count - 1)
+        if not self.count and self.before:
+            _settle()
+            gc.enable()
+
+    def _renew(self) -> None:
+        """In a forked process none of the others is there any more."""
+        super()._renew()
+        if self.count:
+            self.count = 0
+            if self.before:
+                gc.enable()
+
+
+_state = _Users()
 
 
 @contextmanager
@@ -19,14 +54,13 @@ def uncollected() -> Iterator[None]:
     grow, took a fifth of the time of compiling, and once, at the end, a twentieth. So they count as old ones then,
     which Python looks at rarely, and are all looked through after each `MANY`.
     """
-    before = gc.isenabled()
-    gc.disable()
+    with _state.lock:
+        _state.enter()
     try:
         yield
     finally:
-        if before:
-            _settle()
-            gc.enable()
+        with _state.lock:
+            _state.leave()
 
 
 def _settle() -> None:

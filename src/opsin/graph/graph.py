@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
+from opsin.concurrency import lazy
 from opsin.errors import GraphError
 from opsin.graph.arguments import whole
 from opsin.graph.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
@@ -28,27 +29,27 @@ class Graph:
     def roots(self) -> tuple[Tensor, ...]:
         return (*self.outputs.values(), *self.updates.values())
 
-    @cached_property
+    @lazy
     def nodes(self) -> tuple[Node, ...]:
         """Every node that matters, operands before their users."""
         return topological(self.roots)
 
-    @cached_property
+    @lazy
     def forward(self) -> tuple[Node, ...]:
         """What the outputs depend on, operands first: of a training step, all but gradients and updates."""
         return topological(self.outputs.values())
 
-    @cached_property
+    @lazy
     def variables(self) -> dict[str, Tensor]:
         """Every variable by name, in the order of first use."""
         return {node.attrs["name"]: node.output for node in self.nodes if node.op is VARIABLE}
 
-    @cached_property
+    @lazy
     def parameters(self) -> dict[str, Tensor]:
         """The trainable variables."""
         return {name: t for name, t in self.variables.items() if t.node.attrs["trainable"]}
 
-    @cached_property
+    @lazy
     def users(self) -> dict[Tensor, list[Node]]:
         """For each tensor, the nodes that read it."""
         users: dict[Tensor, list[Node]] = {t: [] for node in self.nodes for t in node.outputs}

@@ -1,7 +1,7 @@
 """Weights from the network, once: downloaded into the cache, and checked against the hash in their name.
 
 A broken download goes on where it stopped, in a later process, too. Several processes may download a file at once: they
-write the same bytes to the same places.
+write the same bytes to the same places, and the first that is done renames it. Threads wait for one another.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 from opsin import __version__
 from opsin.cache import cache_folder
+from opsin.concurrency import ForkLock
 from opsin.errors import ModelError, UsageError
 
 SERVER = "https://download.pytorch.org/models"
@@ -40,6 +41,9 @@ Progress = Callable[[int, int], None]
 """Called with the number of bytes that are there, and of those that there will be (0 where the server does not say)."""
 
 
+_downloading = ForkLock()
+
+
 class _Broken(Exception):
     """No connection, or no more of it."""
 
@@ -52,29 +56,40 @@ def weights_file(name: str, on_progress: Progress | None = None) -> Path:
     """
     server = _server()
     target = cache_folder() / "weights" / name
-    part = target.with_name(f"{name}.part")
     try:
-        if target.is_file() and has_hash(target, name):
-            return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        started = part.exists()
-        _download(f"{server}/{name}", part, on_progress)
-        if started and not has_hash(part, name):  # what was there may have been the fault
-            part.unlink()
-            _download(f"{server}/{name}", part, on_progress)
-        if not has_hash(part, name):
-            part.unlink()
-            raise ModelError(
-                f"{server}/{name} is not the file that was published: its SHA-256 does not begin as its name says. "
-                f"It was removed; try again, or take another server with {MIRROR}"
-            )
-        part.replace(target)
+        with _downloading.lock:
+            if not _is_there(target, name):
+                _fetch(f"{server}/{name}", target, name, on_progress)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _is_there(target, name):  # another process has renamed the part
+            return target
         raise ModelError(
             f"{name} cannot be kept in {target.parent}: {error.strerror or error}; make room there, or set OPSIN_CACHE "
             "to another folder"
         ) from None
     return target
+
+
+def _is_there(target: Path, name: str) -> bool:
+    return target.is_file() and has_hash(target, name)
+
+
+def _fetch(url: str, target: Path, name: str, on_progress: Progress | None) -> None:
+    """Downloads `target` by way of a file beside it."""
+    part = target.with_name(f"{name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    started = part.exists()
+    _download(url, part, on_progress)
+    if started and not has_hash(part, name):  # what was there may have been the fault
+        part.unlink()
+        _download(url, part, on_progress)
+    if not has_hash(part, name):
+        part.unlink()
+        raise ModelError(
+            f"{url} is not the file that was published: its SHA-256 does not begin as its name says. It was removed; "
+            f"try again, or take another server with {MIRROR}"
+        )
+    part.replace(target)
 
 
 def has_hash(path: Path, name: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import opsin
+from opsin.concurrency import ForkLock
 from opsin.data import Pictures, Preprocessing, counter
 from opsin.data.pixels import Pixels, View
 from opsin.engines.base import Program
@@ -54,6 +55,7 @@ class Model:
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
     The labels of an `independent` model may come together: each has a probability of its own, by a sigmoid.
     A `mirrored` model looks at a picture and at its mirror image, and answers with the mean of both logits.
+    Several threads, and forked processes, may ask one model: the answers are those that one thread gets.
     """
 
     network: str
@@ -71,6 +73,7 @@ class Model:
     mirrored: bool = False
     independent: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
+    _making: ForkLock = field(default_factory=ForkLock, repr=False)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Takes over parameters and running statistics, by name, from a file (see `read_state`) or a mapping.
@@ -81,13 +84,14 @@ class Model:
         """
         if isinstance(values, str | os.PathLike):
             with opened(Path(sound_path("the file of weights", values))) as found:
-                self.state = self._fitting(found.tensors, str(values), found.words)
+                state = self._fitting(found.tensors, str(values), found.words)
         else:
             instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
-            self.state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
-        self.goldens = self.calibration = None
-        for program in self._programs.values():
-            program.load_state(self.state)
+            state = self._fitting({name: Stored.of(np.asarray(array)) for name, array in values.items()})
+        with self._making.lock:
+            self.state, self.goldens, self.calibration = state, None, None
+            for program in self._programs.values():
+                program.load_state(state)
 
     def _fitting(
         self, tensors: Mapping[str, Stored], source: str = "the weights", said: Sequence[str] = ()
@@ -117,17 +121,30 @@ class Model:
 
     def _run(self, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
         """One batch; a short one is filled up with its last picture."""
-        if batch not in self._programs:
-            program = self.engine(self.graph, batch, self.threads)
-            program.load_state(self.state)
-            self._programs[batch] = program
+        program = self._programs.get(batch) or self._compiled(batch)
         full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
-        pictures, program = self.preprocessing.apply(full), self._programs[batch]
+        pictures = self.preprocessing.apply(full)
         logits = program.run(pictures=pictures)["logits"][: len(pixels)]
         if not self.mirrored:
             return logits
         image = program.run(pictures=np.ascontiguousarray(pictures[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
+
+    def _compiled(self, batch: int) -> Program:
+        """The program for a batch, made once, whatever threads ask for it."""
+        with self._making.lock:
+            if batch not in self._programs:
+                program = self.engine(self.graph, batch, self.threads)
+                program.load_state(self.state)
+                self._programs[batch] = program
+            return self._programs[batch]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: programs belong to one model and one process, and are compiled anew."""
+        return self.__dict__ | {"graph": to_data(self.graph), "_programs": {}, "_making": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"graph": from_data(state["graph"], OPS.get), "_making": ForkLock()})
 
     def predict(self, pictures: Asked, *, top: int | None = None) -> list[Prediction]:
         """What the model sees in each picture, with the `top` likeliest labels, or all of them.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from opsin import ops
+from opsin.concurrency import locked_cache
 from opsin.errors import ShapeError, UsageError
 from opsin.graph import INT, Tensor, variable
 from opsin.graph.checked import checked
@@ -119,7 +119,7 @@ def _per_class(name: str, values: Sequence[float], classes: int) -> Tensor:
     return _class_variable(name.replace(" ", "_"), tuple(float(value) for value in values))
 
 
-@cache
+@locked_cache()
 def _class_variable(name: str, values: tuple[float, ...]) -> Tensor:
     """One and the same for all losses of a step: the last and the auxiliary classifiers'."""
     return variable(f"loss.{name}", (len(values),), init=("values", values))

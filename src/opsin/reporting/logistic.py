@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.data import counter
 from opsin.model.calibration import softmax
+from opsin.processors import processors
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ def folds(labels: NDArray[Any], count: int) -> NDArray[np.intp]:
 
 def side_by_side(work: Callable[[int], T], count: int) -> list[T]:
     """`work` of 0 … `count` - 1, on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         return list(pool.map(work, range(count)))
 
 

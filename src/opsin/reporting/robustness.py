@@ -6,7 +6,6 @@ After Hendrycks & Dietterich, "Benchmarking neural network robustness to common 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from PIL import Image, ImageFilter
 
 from opsin.data import Pictures, counter
 from opsin.model import Model
+from opsin.processors import processors
 from opsin.reporting.phrases import SPACE
 from opsin.reporting.statistics import Share
 
@@ -131,7 +131,7 @@ def robustness(model: Model, pictures: Pictures, seconds: float) -> Robustness |
 def _right(model: Model, pictures: Pictures, spoil: Spoil | None) -> Share:
     pixels = pictures.pixels[:]
     if spoil is not None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             pixels = np.stack(list(pool.map(spoil, pixels, range(len(pixels)))))
     answers = model.logits(pixels).argmax(axis=1)
     return Share(int((answers == model.numbers(pictures)).sum()), len(pixels))

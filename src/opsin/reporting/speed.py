@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -16,6 +15,7 @@ from opsin.engines.base import Program
 from opsin.engines.native.machine import cpu_model
 from opsin.engines.native.program import Native
 from opsin.model import Model
+from opsin.processors import processors
 
 try:
     import resource
@@ -71,7 +71,7 @@ def measure(model: Model, seconds: float) -> Speed:
     throughput = MANY / (perf_counter() - begin)
     described = nn.describe(model.graph)
     return Speed(
-        cpu_model(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpu_model(), processors(),
         described.parameters, described.macs, median(times), throughput,
         _memory(program), peak_memory(),
     )  # fmt: skip

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, groupby
 from typing import TypeAlias
 
+from opsin.concurrency import lazy
 from opsin.nn.paths import common, lineage, parent
 from opsin.seeing.flow import Series, members
 from opsin.seeing.repeats import Look, repetition
@@ -33,7 +33,7 @@ class Block:
     def items(self) -> Series:
         return self.copies[0]
 
-    @cached_property
+    @lazy
     def units(self) -> tuple[Unit, ...]:
         """Those of all copies."""
         return tuple(unit for copy in self.copies for unit in members(copy))

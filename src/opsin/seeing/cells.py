@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 from math import sqrt
 from typing import Protocol, TypeAlias
 
+from opsin.concurrency import lazy
 from opsin.seeing import words
 from opsin.seeing.lettering import between, count, text_width
 from opsin.seeing.picture import CIRCLE, STYLES, Box, Edge, Form, Frame, Picture, Point, Words
@@ -102,7 +102,7 @@ class Station:
     room: float = 0.0
     """The least width."""
 
-    @cached_property
+    @lazy
     def lines(self) -> list[tuple[str, str]]:
         """The words and their styles."""
         unit = self.units[0]
@@ -119,7 +119,7 @@ class Station:
         channels = between([str(unit.shape[0]) for unit in self.units])
         return "×".join((channels, *map(str, self.units[0].shape[1:])))
 
-    @cached_property
+    @lazy
     def width(self) -> float:
         box = self.form.width + 2 * MARGIN
         label = max((text_width(text, *STYLES[style]) for text, style in self.lines), default=0.0)
@@ -169,15 +169,15 @@ class Row:
     cells: tuple[Cell, ...]
     gap: float = 0.0
 
-    @cached_property
+    @lazy
     def width(self) -> float:
         return sum(cell.width for cell in self.cells) + self.gap * max(0, len(self.cells) - 1)
 
-    @cached_property
+    @lazy
     def up(self) -> float:
         return max((cell.up for cell in self.cells), default=2.0)
 
-    @cached_property
+    @lazy
     def down(self) -> float:
         return max((cell.down for cell in self.cells), default=2.0)
 
@@ -199,7 +199,7 @@ class Meeting:
     trunk: int | None
     join: Station
 
-    @cached_property
+    @lazy
     def lanes(self) -> list[float]:
         """The height of each branch, relative to the line."""
         if self.trunk is None:
@@ -215,7 +215,7 @@ class Meeting:
             top = lanes[number] - self.branches[number].up
         return lanes
 
-    @cached_property
+    @lazy
     def length(self) -> float:
         """Of the longest branch."""
         return max(row.width for row in self.branches)
@@ -224,11 +224,11 @@ class Meeting:
     def width(self) -> float:
         return 2 * TURN + self.length + self.join.width
 
-    @cached_property
+    @lazy
     def up(self) -> float:
         return max(self.join.up, *(row.up - lane for row, lane in zip(self.branches, self.lanes, strict=True)))
 
-    @cached_property
+    @lazy
     def down(self) -> float:
         return max(self.join.down, *(row.down + lane for row, lane in zip(self.branches, self.lanes, strict=True)))
 
@@ -259,13 +259,13 @@ class Knot:
     reads: tuple[tuple[int, ...], ...]
     last: tuple[int, ...]
 
-    @cached_property
+    @lazy
     def arcs(self) -> dict[tuple[int, int], int]:
         """The edges that pass above, from place to place, and the level that each has for itself."""
         edges = [(source, place) for place, sources in enumerate((*self.reads, self.last)) for source in sources]
         return {edge: level for level, edge in enumerate(edge for edge in edges if edge[1] - edge[0] > 1)}
 
-    @cached_property
+    @lazy
     def row(self) -> Row:
         return Row(self.stations, gap=TURN)
 
@@ -332,7 +332,7 @@ class Framed:
         found = [(text, style) for text, style in ((self.title, "title"), (self.note, "faint")) if text]
         return found or [("", "faint")]
 
-    @cached_property
+    @lazy
     def width(self) -> float:
         widths = [text_width(text, *STYLES[style]) for text, style in self.lines]
         if self.copies > 1:

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from opsin.concurrency import in_child
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -26,6 +28,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        in_child(self, Lock.close)  # or a forked process would hold the lock when this one has ended
         until = time.monotonic() + PATIENCE
         while not _try(self._handle):
             if time.monotonic() > until:

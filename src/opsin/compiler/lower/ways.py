@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from math import prod
 from typing import Any, Self, TypeAlias, cast
 
 from opsin.compiler.lower import depthwise, packed, winograd
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
+from opsin.concurrency import lazy
 from opsin.graph import Graph, Node, Tensor
 
 Pair: TypeAlias = "tuple[int, int]"
@@ -96,7 +96,7 @@ class Problem:
         )
         return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
 
-    @cached_property
+    @lazy
     def geometry(self) -> Geometry:
         """How the convolution slides; of an input gradient, that of stride 1 over the output's gradient spread out."""
         if self.operation != "conv_transpose2d":

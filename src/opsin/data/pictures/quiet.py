@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import Any
+
+from opsin.concurrency import ForkLock
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its errors go to the terminal
 
-_lock = Lock()
+_lock = ForkLock()
 _users = 0
 
 FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
@@ -23,15 +25,31 @@ FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
 def quiet() -> Iterator[None]:
     """Inside, no warning of Pillow's is shown. For many threads at once, unlike `warnings.catch_warnings`."""
     global _users
-    with _lock:
+    with _lock.lock:
         _users += 1
         if _users == 1:
             warnings.filters.insert(0, FILTER)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        with _lock:
+        with _lock.lock:
             _users -= 1
             if not _users:
-                with suppress(ValueError):  # somebody else has restored the list meanwhile
-                    warnings.filters.remove(FILTER)  # type: ignore[attr-defined]
+                _show()
+
+
+def _show() -> None:
+    with suppress(ValueError):  # somebody else has restored the list meanwhile
+        warnings.filters.remove(FILTER)  # type: ignore[attr-defined]
+
+
+def _forked() -> None:
+    """Of several users, none lives on in a forked process."""
+    global _users
+    if _users:
+        _users = 0
+        _show()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

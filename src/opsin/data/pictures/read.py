@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from opsin.concurrency import ForkLock
 from opsin.data.files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.items import DAMAGED, EMPTY, NO_PICTURE, TOO_LARGE, ItemError, Problem
 from opsin.data.pictures.fit import Crop, fit
@@ -47,7 +47,7 @@ LARGE = 2**24
 DRAFT = 2
 """JPEGs are reduced while they are decoded, in the frequency domain, to no less than so many times the size wanted."""
 
-_large = Lock()
+_large = ForkLock()
 
 
 def read_header(source: Source, name: str) -> Header:
@@ -181,7 +181,7 @@ def _opened(data: bytes, name: str, least: int | None, alone: bool = False) -> I
         if wide * high > (MOST_REDUCED if reducible else MOST_PIXELS) or opened.bytes > MOST_NUMBERS:
             raise _too_large(name, width, height)
         at_once = width * height if said and said.whole else wide * high
-        with _large if (least or alone) and max(at_once, opened.bytes // 4) >= LARGE else nullcontext():
+        with _large.lock if (least or alone) and max(at_once, opened.bytes // 4) >= LARGE else nullcontext():
             yield opened
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache, lru_cache
-from threading import Lock
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from opsin.concurrency import locked_cache
 from opsin.engines.native.codegen import host
 from opsin.engines.native.kernels import kernel_addresses
 from opsin.errors import CompileError
@@ -74,17 +74,9 @@ def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np
     return starts.astype(np.int32), np.ascontiguousarray(weights, np.float32)
 
 
+@locked_cache()
 def _kernel() -> tuple[Callable[[int, int, int, int], None] | None, int]:
     """The machine code and its lanes; None on a processor for which there is none."""
-    with _compiling:
-        return _compiled()
-
-
-_compiling = Lock()
-
-
-@cache
-def _compiled() -> tuple[Callable[[int, int, int, int], None] | None, int]:
     try:
         target = host().target
     except CompileError:

@@ -11,9 +11,9 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
+from opsin.concurrency import ForkLock
 from opsin.data.files import MOST_BYTES, stamp, too_many_bytes
 from opsin.data.items import DAMAGED, MISSING, UNDIVIDED, UNLABELLED, Item, ItemError, Problem, shown
 from opsin.data.sources.names import listed, part_within
@@ -85,7 +85,7 @@ class Parquet:
         self._stamps = [stamp(path) for path in paths]
         self._places: list[tuple[int, int, int]] = []
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkLock()
         for number, table in enumerate(self._tables):
             self._add(number, table, shown(table.path.relative_to(folder)))
 
@@ -107,7 +107,7 @@ class Parquet:
         number, group, within = self._places[index]
         name = self.items[index].name
         try:
-            with self._lock:
+            with self._lock.lock:
                 value = self._group(number, group)[within]
                 data = value.as_py() if value.is_valid else None
         except (pyarrow.ArrowException, OSError, ValueError) as error:

@@ -16,15 +16,14 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import IO, Any
 
 import numpy as np
 
 from opsin.data.files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
 from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, ItemError, Problem, shown
+from opsin.data.positional import read_into
 from opsin.data.sources.members import Paths
 from opsin.data.sources.names import cleaned
 from opsin.errors import DataError
@@ -47,7 +46,6 @@ class Tar:
         self.folders: list[str] = []
         self.notes: list[str] = []
         self._spool: int | None = None
-        self._lock = Lock()
         self._stamp = stamp(path)
         try:
             with open(path, "rb") as file:
@@ -114,30 +112,24 @@ class Tar:
     def _add(self, path: str, reason: str, kind: str) -> None:
         self.problems.append(Problem(f"{self.path.name}/{shown(path)}", reason, kind))
 
-    @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
-        """The tar's bytes, for one reader at a time."""
-        if self._spool is None:
-            with open(self.path, "rb") as file:
-                yield file
-        else:
-            with self._lock, open(self._spool, "rb", closefd=False) as file:
-                yield file
+    def _open(self) -> IO[bytes]:
+        """The tar's bytes; those of the temporary file have one position for all who read them."""
+        return open(self.path, "rb") if self._spool is None else open(self._spool, "rb", closefd=False)
 
     def read(self, place: int, name: str) -> bytes:
         offset, size = (int(number) for number in self._places[place])
         if size > MOST_BYTES:
             raise too_many_bytes(name, size)
         try:
+            data = bytearray(size)
             with self._open() as file:
-                file.seek(offset)
-                data = file.read(size)
+                count = read_into(file.fileno(), memoryview(data), offset)
         except OSError as error:
             raise unreadable(name, error) from None
-        if len(data) < size:
+        if count < size:
             text = f"{name} is cut short, as {self.path} has become shorter; fetch the archive again"
             raise ItemError(text, Problem(name, "cut short, as the archive ends before it does", DAMAGED))
-        return data
+        return bytes(data)
 
     def stamp(self, place: int) -> str:
         offset, size = self._places[place]

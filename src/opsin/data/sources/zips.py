@@ -7,8 +7,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from opsin.concurrency import ForkLock, in_child
 from opsin.data.files import MOST_BYTES, too_many_bytes, unreadable
 from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, ItemError, Problem, shown
+from opsin.data.positional import PositionalFile
 from opsin.data.sources.members import Paths
 from opsin.data.sources.zip_names import member_names
 from opsin.errors import DataError
@@ -26,13 +28,16 @@ class Zip:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._file = PositionalFile(path)
+            self._zip: zipfile.ZipFile | None = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
             raise DataError(f"{path} is damaged or cut short ({error}); fetch the zip again") from None
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        self._opening = ForkLock()
+        in_child(self, Zip._forked)
         self.problems: list[Problem] = []
-        infos = self._zip.infolist()
+        infos = self._opened().infolist()
         names, coding = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
         inside = Paths(path.name)
@@ -58,7 +63,7 @@ class Zip:
             text = f"{name} is locked by a password; make the archive again without one"
             raise ItemError(text, Problem(name, "locked by a password", FORBIDDEN))
         try:
-            return self._zip.read(info)
+            return self._opened().read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
             text = f"{name} is damaged in the archive ({error}); fetch the zip again"
             raise ItemError(text, Problem(name, f"damaged in the archive ({error})", DAMAGED)) from None
@@ -67,6 +72,16 @@ class Zip:
             raise ItemError(text, Problem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
         except OSError as error:
             raise unreadable(name, error) from None
+
+    def _opened(self) -> zipfile.ZipFile:
+        with self._opening.lock:
+            if self._zip is None:
+                self._zip = zipfile.ZipFile(self._file)
+            return self._zip
+
+    def _forked(self) -> None:
+        """A `ZipFile` has a lock, which another thread may have held; the next reader opens another one."""
+        self._zip = None
 
     def stamp(self, place: int) -> str:
         info = self._infos[place]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 from time import perf_counter, sleep
 
+from opsin.concurrency import locked_cache
 from opsin.engines.native import codegen
 
 SYMBOL = "opsin_ticks"
@@ -21,7 +21,7 @@ PAUSE = 0.02
 """Seconds between two readings: a microsecond of delay in taking one is then a part in ten thousand."""
 
 
-@cache
+@locked_cache()
 def ticks_per_second() -> float:
     """How fast the counter that times kernels runs, measured against the system's clock: the median of three tries."""
     function = ctypes.CFUNCTYPE(ctypes.c_int64)(*codegen.load(codegen.object_code(TEXT), SYMBOL))

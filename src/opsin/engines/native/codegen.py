@@ -6,12 +6,15 @@ The only file, with its neighbours in this room, that touches llvmlite.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
 
 import llvmlite.binding as llvm
 
+from opsin.concurrency import ForkLock, lazy, locked_cache
 from opsin.errors import CompileError
 from opsin.loops import Target, best_target, usable_targets
+
+_llvm = ForkLock().held_over_forks()
+"""Held by whoever uses LLVM. A process forked in the middle of that could never use LLVM again."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Host:
     triple: str
     features: str
 
-    @cached_property
+    @lazy
     def enabled(self) -> frozenset[str]:
         return frozenset(name[1:] for name in self.features.split(",") if name.startswith("+"))
 
@@ -42,14 +45,14 @@ class Host:
         return row
 
 
-@cache
+@locked_cache(_llvm)
 def host() -> Host:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return Host(llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features().flatten())
 
 
-@cache
+@locked_cache(_llvm)
 def _machine() -> llvm.TargetMachine:
     this = host()
     return llvm.Target.from_triple(this.triple).create_target_machine(
@@ -57,7 +60,7 @@ def _machine() -> llvm.TargetMachine:
     )
 
 
-def optimise(text: str) -> llvm.ModuleRef:
+def _optimised(text: str) -> llvm.ModuleRef:
     """The module of `text` after LLVM's passes."""
     machine = _machine()
     module = llvm.parse_assembly(text)
@@ -75,15 +78,17 @@ def optimise(text: str) -> llvm.ModuleRef:
 
 def object_code(text: str) -> bytes:
     """`text` compiled to a relocatable object for this processor."""
-    return bytes(_machine().emit_object(optimise(text)))
+    with _llvm.lock:
+        return bytes(_machine().emit_object(_optimised(text)))
 
 
 def assembly(text: str) -> str:
     """`text` compiled to this processor's assembly language, to read."""
-    return str(_machine().emit_assembly(optimise(text)))
+    with _llvm.lock:
+        return str(_machine().emit_assembly(_optimised(text)))
 
 
-@cache
+@locked_cache(_llvm)
 def _engine() -> llvm.ExecutionEngine:
     host()
     # llvmlite's memory manager keeps the sections of an object together. LLVM's own looks for room for each, and beside
@@ -93,10 +98,11 @@ def _engine() -> llvm.ExecutionEngine:
 
 def load(code: bytes, *names: str) -> tuple[int, ...]:
     """Links an object into this process; the addresses of its functions `names`."""
-    engine = _engine()
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    addresses = tuple(int(engine.get_function_address(name)) for name in names)
+    with _llvm.lock:
+        engine = _engine()
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        addresses = tuple(int(engine.get_function_address(name)) for name in names)
     if not all(addresses):
         raise CompileError(f"the compiled object does not hold all of {', '.join(names)}")
     return addresses

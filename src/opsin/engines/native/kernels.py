@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from opsin.concurrency import ForkLock, locked_cache
 from opsin.engines.native import cache, codegen
 from opsin.engines.native.driver import driver
 from opsin.engines.native.workshop import compile_all
@@ -12,7 +13,7 @@ from opsin.kernels.spec import KernelSpec
 from opsin.loops import Target
 
 _addresses: dict[tuple[KernelSpec, str], int] = {}
-_driver: dict[str, int] = {}
+_making = ForkLock()
 
 
 class Statistics:
@@ -25,11 +26,20 @@ class Statistics:
 
 def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     """The address of each kernel's machine code; equal specifications share one."""
-    start = time.perf_counter()
     numbers: dict[KernelSpec, int] = {}
     places = [numbers.setdefault(spec, len(numbers)) for spec in specs]
+    if any((spec, target.name) not in _addresses for spec in numbers):
+        with _making.lock:
+            _make(numbers, target)
+    addresses = [_addresses[spec, target.name] for spec in numbers]
+    return [addresses[place] for place in places]
+
+
+def _make(specs: Iterable[KernelSpec], target: Target) -> None:
+    """Links what this process does not have yet."""
+    start = time.perf_counter()
     missing: dict[str, KernelSpec] = {}
-    for spec in numbers:
+    for spec in specs:
         if (spec, target.name) not in _addresses:
             name = _name(spec, target)
             code = cache.read(name)
@@ -46,8 +56,6 @@ def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
             Statistics.compiled += 1
             _link(spec, target, name, code)
     Statistics.seconds += time.perf_counter() - start
-    addresses = [_addresses[spec, target.name] for spec in numbers]
-    return [addresses[place] for place in places]
 
 
 def _name(spec: KernelSpec, target: Target) -> str:
@@ -64,14 +72,14 @@ def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
     (_addresses[spec, target.name],) = codegen.load(code, _symbol(name))
 
 
+@locked_cache()
 def driver_addresses() -> tuple[int, int]:
     """The addresses of the driver's two functions: to run a program, and to help with it."""
-    if "run" not in _driver:
-        this = codegen.host()
-        name = cache.key("driver", this.triple, this.cpu, this.features, codegen.version())
-        code = cache.read(name)
-        if code is None:
-            code = codegen.object_code(driver(this.triple))
-            cache.write(name, code)
-        _driver["run"], _driver["serve"] = codegen.load(code, "opsin_run", "opsin_serve")
-    return _driver["run"], _driver["serve"]
+    this = codegen.host()
+    name = cache.key("driver", this.triple, this.cpu, this.features, codegen.version())
+    code = cache.read(name)
+    if code is None:
+        code = codegen.object_code(driver(this.triple))
+        cache.write(name, code)
+    run, serve = codegen.load(code, "opsin_run", "opsin_serve")
+    return run, serve

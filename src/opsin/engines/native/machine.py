@@ -10,13 +10,13 @@ import ctypes
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.concurrency import locked_cache
 from opsin.engines.native import codegen, render
 from opsin.loops import F32, Builder, Kernel, Kind, Target
 
@@ -103,7 +103,7 @@ def _numbers(count: int, value: float) -> NDArray[np.float32]:
     return np.full(count, value, np.float32)
 
 
-@cache
+@locked_cache()
 def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
     """Machine code of the two loops, compiled once a process."""
     target = codegen.host().target

@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from opsin.concurrency import ForkLock
 from opsin.engines.native.driver import LINE, PARKED, STATES
 from opsin.engines.native.kernels import driver_addresses
 
@@ -69,20 +70,22 @@ class Pool:
         self.run(Job(groups, 0, sizes, self._scratch.tolist()))
 
 
-@cache
-def _pool(threads: int, process: int) -> Pool:
-    return Pool(threads)
+_pools: dict[int, Pool] = {}
+_making = ForkLock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # only the thread that forked lives on in the child
 
 
 def pool(threads: int) -> Pool:
     """The pool of `threads` threads of this process; a forked process makes its own."""
-    return _pool(threads, os.getpid())
-
-
-def default_threads() -> int:
-    """The processors this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return max(1, len(affinity(0)) if affinity else os.cpu_count() or 1)
+    found = _pools.get(threads)
+    if found is None:
+        with _making.lock:
+            found = _pools.get(threads)
+            if found is None:
+                found = _pools[threads] = Pool(threads)
+    return found
 
 
 @cache

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,17 +15,19 @@ from opsin.compiler.fit import fitted_plan
 from opsin.compiler.lower import Choices
 from opsin.compiler.plan import Plan, make_plan
 from opsin.compiler.views import Buffer, View
+from opsin.concurrency import ForkLock
 from opsin.engines.base import Array, checked_inputs, checked_state
 from opsin.engines.native import choices as timed
 from opsin.engines.native import codegen
 from opsin.engines.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.engines.native.kernels import kernel_addresses
-from opsin.engines.native.pool import Job, default_threads, pool
+from opsin.engines.native.pool import Job, pool
 from opsin.errors import CompileError
 from opsin.graph import Graph, uncollected
 from opsin.graph.arguments import instance
 from opsin.graph.checked import checked
 from opsin.loops import Target
+from opsin.processors import processors
 
 FEW = 16
 """Channels up to which a picture is copied channel by channel."""
@@ -42,7 +43,10 @@ class Timing:
 
 
 class Native:
-    """A graph as machine code for this processor. Its variables are zero until `load_state`."""
+    """A graph as machine code for this processor. Its variables are zero until `load_state`.
+
+    Any thread may use it. There is one arena, so runs follow one another.
+    """
 
     def __init__(self, plan: Plan, threads: int, target: Target) -> None:
         self.plan, self.graph, self.batch, self.threads = plan, plan.graph, plan.batch, threads
@@ -56,7 +60,7 @@ class Native:
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
         self._prepared = False
-        self._lock = threading.Lock()
+        self._lock = ForkLock(reentrant=False)
         self._setup = self._job(0, plan.setup)
         self._step = self._job(plan.setup, len(plan.groups) - plan.setup)
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
@@ -123,15 +127,18 @@ class Native:
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
         """One run: inputs by name in, outputs by name out, in new arrays; updates are applied to the variables."""
         given = inputs if self._fit(inputs) else checked_inputs(self.graph, inputs, np.float32)
-        with self._lock:
-            for name, array in given.items():
-                _put(self._inputs[name], array)
-            if self._setup and not self._prepared:
-                pool(self.threads).run(self._setup)
-            self._prepared = True
-            if self._step:
-                pool(self.threads).run(self._step)
-            return {name: np.array(array) for name, array in self._outputs.items()}
+        with self._lock.lock:
+            return self._run(given)
+
+    def _run(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        for name, array in given.items():
+            _put(self._inputs[name], array)
+        if self._setup and not self._prepared:
+            pool(self.threads).run(self._setup)
+        self._prepared = True
+        if self._step:
+            pool(self.threads).run(self._step)
+        return {name: np.array(array) for name, array in self._outputs.items()}
 
     def _fit(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
         """Whether all inputs are arrays just as they should be, which is quickly seen, and common."""
@@ -146,7 +153,7 @@ class Native:
         With `prepare` what is prepared once is made anew, too.
         """
         jobs = [job for job in (self._setup if prepare else None, self._step) if job]
-        with self._lock:
+        with self._lock.lock:
             pool(self.threads).meet()
             begin = perf_counter()
             for job in jobs:
@@ -155,24 +162,31 @@ class Native:
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:
         """As `run`, but timed call by call."""
-        calls = self._words["calls"]
-        self._ticks[:] = 0
-        calls[:, 4] = self._ticks.ctypes.data + 8 * self.threads * np.arange(len(calls))
-        try:
-            self.run(**inputs)
-        finally:
-            calls[:, 4] = 0
-        return [Timing(call, int(row.sum())) for call, row in zip(self.plan.calls, self._ticks, strict=True)]
+        calls, given = self._words["calls"], checked_inputs(self.graph, inputs, np.float32)
+        with self._lock.lock:
+            self._ticks[:] = 0
+            calls[:, 4] = self._ticks.ctypes.data + 8 * self.threads * np.arange(len(calls))
+            try:
+                self._run(given)
+            finally:
+                calls[:, 4] = 0
+            return [Timing(call, int(row.sum())) for call, row in zip(self.plan.calls, self._ticks, strict=True)]
 
     def state(self) -> dict[str, Array]:
         """A copy of every variable, by name, in the mathematics' order of axes."""
-        return {name: np.array(array, order="C") for name, array in self._variables.items()}
+        with self._lock.lock:
+            return {name: np.array(array, order="C") for name, array in self._variables.items()}
 
     def load_state(self, values: Mapping[str, ArrayLike]) -> None:
         """Sets the variables named in `values`; `ShapeError` where a name or a shape is not the graph's."""
-        for name, array in checked_state(self.graph, values, np.float32).items():
-            self._variables[name][...] = array
-        self._prepared = False
+        checked = checked_state(self.graph, values, np.float32)
+        with self._lock.lock:
+            self._prepared = False
+            for name, array in checked.items():
+                self._variables[name][...] = array
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a compiled program belongs to its process and cannot be pickled; pickle its graph and state()")
 
 
 def _put(target: Array, source: Array) -> None:
@@ -217,7 +231,7 @@ def compile(
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
-    count = threads or default_threads()
+    count = threads or processors()
     if choices is None:
         choices = {} if exact else timed.choices(row)
     if memory is None:

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from opsin.engines.native import codegen
 from opsin.engines.native.render import render
 from opsin.kernels.spec import KernelSpec
 from opsin.loops import Target
+from opsin.processors import processors
 
 Job: TypeAlias = "tuple[str, KernelSpec]"
 """The name of the function, and what it is to do."""
@@ -41,7 +42,7 @@ def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
 
 def compile_all(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
     """Objects by symbol, made by as many processes as there are cores, of which this is one."""
-    count = min(os.cpu_count() or 1, MOST) if len(jobs) >= ENOUGH and sys.executable else 1
+    count = min(processors(), MOST) if len(jobs) >= ENOUGH and sys.executable else 1
     queue = _Queue(jobs, count)
     helpers = [_Helper(queue, target) for _ in range(1, count)]
     done: dict[str, bytes] = {}
@@ -88,9 +89,10 @@ class _Helper:
             with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing) as process:
                 assert process.stdin and process.stdout
                 while jobs := queue.take():
-                    pickle.dump((jobs, target), process.stdin)
-                    process.stdin.flush()
+                    _send((jobs, target), process.stdin)
                     self._found |= pickle.load(process.stdout)
+                # Said, since the pipe does not end as long as a process that was forked meanwhile has it open, too.
+                _send(([], target), process.stdin)
         except (OSError, EOFError, pickle.UnpicklingError):
             pass  # no process can be started here, or it has ended: what it took is left to others
 
@@ -101,9 +103,12 @@ class _Helper:
 
 
 def serve() -> None:
-    """What a helper process does, until nobody asks any more."""
+    """What a helper process does, until it is given no jobs, or nobody is there any more."""
     with suppress(EOFError):
-        while True:
-            jobs, target = pickle.load(sys.stdin.buffer)
-            pickle.dump(_compiled(jobs, target), sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+        while (given := pickle.load(sys.stdin.buffer))[0]:
+            _send(_compiled(*given), sys.stdout.buffer)
+
+
+def _send(message: object, pipe: IO[bytes]) -> None:
+    pickle.dump(message, pipe)
+    pipe.flush()
