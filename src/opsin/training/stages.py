@@ -223,8 +223,10 @@ def schedule_of(stage: Stage, steps: int) -> Schedule:
     """The learning rates of a stage of so many steps.
 
     A stage of very few steps takes the rates in the middle of each: at its beginning the first would be next to
-    nothing, and the last, or only, one is at the schedule's end.
+    nothing, and the last one is at the schedule's end. A single step takes the peak.
     """
+    if steps == 1:
+        return constant(stage.learning_rate)
     if steps < FEW_STEPS:
         fine = schedule_of(stage, steps * FEW_STEPS)
         return lambda now: fine(min(now, steps - 1) * FEW_STEPS + FEW_STEPS // 2)

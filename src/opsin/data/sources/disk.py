@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
+from opsin.concurrency import lazy
 from opsin.data.files import no_file, thing, unreadable
 from opsin.data.items import MISSING, Problem, shown
 from opsin.data.sources.choice import with_tables
@@ -24,7 +24,7 @@ class Disk:
         self._numbers: dict[str, int] = {}
         self.paths: list[str] = []
 
-    @cached_property
+    @lazy
     def files(self) -> Sequence[str]:
         return (self._walk or Walk(self._folder)).files
 

@@ -6,8 +6,8 @@ import posixpath
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
 
+from opsin.concurrency import lazy
 from opsin.data.items import REPEATED, UNDIVIDED, Item, Problem, shown
 from opsin.data.sources.columns import LOOKED_AT
 from opsin.data.sources.finder import Catalogue, Search, Store
@@ -62,7 +62,7 @@ class Tables:
         self._sheets, self._store, self._where, self._prefix = sheets, store, where, prefix
         self._base = posixpath.commonpath([sheet.folder for sheet in sheets]) if sheets else ""
 
-    @cached_property
+    @lazy
     def _catalogue(self) -> Catalogue:
         return Catalogue(self._store.files)
 

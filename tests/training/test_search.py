@@ -1,0 +1,166 @@
+"""Which recipe is chosen by short trials: pretended ones, and real ones on data made for the purpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opsin import data
+from opsin.data import Dataset, Pictures
+from opsin.training import networks, search, trial
+from opsin.training.candidates import Candidate, candidates
+from opsin.training.facts import Facts
+from opsin.training.plan import Plan, Stage
+from opsin.training.trial import Trial
+from opsin.training.wishes import Outline, Wishes
+
+GREY = Facts(pictures=5000, held_out=1000, classes=10, smallest=400, side=28, grey=True, files=False)
+COLOUR = replace(GREY, side=32, grey=False)
+Curve = dict[str, tuple[float, float]]
+"""For each network: its error after a second of training, and the power with which it falls."""
+
+
+def outlined(facts: Facts, options: Wishes) -> Outline:
+    return networks.outline(facts, options)
+
+
+def images(count: int = 50, classes: int = 10, validation: int = 1000) -> Dataset:
+    names = tuple(f"class {n}" for n in range(classes))
+
+    def part(size: int) -> Pictures:
+        pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (size, 1, 28, 28))
+        return Pictures(pixels, np.arange(size, dtype=np.int32) % classes, names)
+
+    return Dataset("images", part(count), part(20), own_split=True, validation=part(validation))
+
+
+@pytest.fixture
+def learning(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    """Trials follow the learning curves that `CURVES` says; the list has what was tried, and for how long."""
+    tried: list[tuple[str, float]] = []
+
+    def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial:
+        tried.append((candidate.name, seconds))
+        first, power = CURVES[candidate.outline.network]
+        error = first * seconds**-power * (0.9 if candidate.options.flip else 1.0)
+        count = len(data.test)
+        return Trial(candidate, seconds, count, round(error * count), error)
+
+    monkeypatch.setattr(trial, "run", run)
+    return tried
+
+
+CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
+
+
+def found(options: Wishes, facts: Facts = GREY, size: int = 1000) -> search.Found:
+    return search.search(
+        outlined(facts, options), images(validation=size), options, 1.0, lambda outline: images(), lambda text: None
+    )
+
+
+def test_a_network_that_starts_slowly_wins_if_there_is_time(learning: list[tuple[str, float]]) -> None:
+    long, short = found(Wishes(budget=600.0)), found(Wishes(budget=60.0))
+    assert long.outline.network == "resnet9_half" and short.outline.network == "lenet5"
+    assert long.options.flip is True  # which made every error a tenth smaller
+    assert "2 other" not in long.reasons[0] and "recipes were tried" in long.reasons[0]
+    assert sum(seconds for _, seconds in learning) <= search.SHARE * 600 + search.SHORT_SHARE * 60
+
+
+def test_the_evidence_goes_into_the_plan(learning: list[tuple[str, float]]) -> None:
+    evidence = found(Wishes()).evidence
+    assert len(evidence) == len(learning) and all("error" in each for each in evidence)
+    assert sum("predicted_error" in each for each in evidence) == 2
+    plan = Plan(network="lenet5", stages=(Stage(epochs=1),), evidence=evidence)
+    assert Plan.from_data(plan.to_data()).evidence == evidence
+    assert plan == replace(plan, evidence=())  # training does not depend on it
+
+
+def test_the_second_round_is_for_the_best_of_each_network(learning: list[tuple[str, float]]) -> None:
+    found(Wishes(budget=600.0))
+    shortest = min(seconds for _, seconds in learning)
+    later = [name for name, seconds in learning if seconds > 2 * shortest]
+    assert sorted(later) == ["lenet5", "resnet9_half, mirrored"]
+
+
+def test_easy_data_ends_the_search_and_the_training_early(
+    learning: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CURVES, "lenet5", (0.01, 0.1))
+    easy = found(Wishes(budget=600.0), size=500)
+    assert easy.useful == search.EASY_SHARE * 600
+    assert "could not be told from chance" in easy.reasons[1]
+    assert sum(seconds for _, seconds in learning[1:]) <= search.EASY_SHARE * 600
+    assert found(Wishes(budget=600.0), size=1000 * 1000).useful is None  # so many images show more
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Wishes(network="lenet5"), Wishes(epochs=3), Wishes(search=False), Wishes(budget=8.0)],
+    ids=["network", "epochs", "no search", "no time"],
+)
+def test_where_nothing_is_to_be_found_out_nothing_is_tried(learning: list[tuple[str, float]], options: Wishes) -> None:
+    chosen = found(options)
+    assert not learning and not chosen.evidence and chosen.options == options
+    assert search.intention(outlined(GREY, options), options, 1.0) == ""
+
+
+def test_candidates_keep_to_what_is_asked_for() -> None:
+    names = [each.name for each in candidates(outlined(COLOUR, Wishes()), Wishes())]
+    assert names == ["resnet9_half", "resnet9_half, not mirrored", "resnet9_half, strong augmentation"]
+    for options in (Wishes(augment="light"), Wishes(augment="none"), Wishes(flip=True)):
+        tried = candidates(outlined(GREY, options), options)
+        assert all((each.options.augment, each.options.seed) == (options.augment, 0) or options.flip for each in tried)
+        assert options.flip is None or all(each.options.flip for each in tried)
+    many = replace(COLOUR, pictures=50_000)
+    assert "airbench94" in [each.outline.network for each in candidates(outlined(many, Wishes()), Wishes())]
+
+
+def test_the_plan_says_what_would_be_tried() -> None:
+    text = search.intention(outlined(GREY, Wishes()), Wishes(), 1.0)
+    assert text.startswith("4 recipes are tried first, for 75 s together: lenet5; resnet9_half; ")
+
+
+def test_mirroring_is_found_out_and_not_inferred_from_greyness() -> None:
+    """Triangles with the right angle at the left or at the right: a recipe that mirrors cannot tell them."""
+    random = np.random.default_rng(0)
+    triangle = np.tril(np.ones((9, 9), np.int64))
+
+    def part(count: int) -> Pictures:
+        labels = random.integers(0, 2, count)
+        pixels = random.integers(0, 60, (count, 1, 28, 28))
+        for number, (label, row, column) in enumerate(zip(labels, *random.integers(2, 17, (2, count)), strict=True)):
+            pixels[number, 0, row : row + 9, column : column + 9] += 150 * triangle[:, :: -1 if label else 1]
+        return Pictures(pixels.astype(np.uint8), labels.astype(np.int32), ("left", "right"))
+
+    triangles = Dataset("triangles", part(400), part(100), own_split=True, validation=part(200))
+    outline = networks.outline(replace(GREY, pictures=400, classes=2), Wishes(network="resnet9_half"))
+    compared = trial.comparable(triangles, 0)
+    results = [
+        trial.run(Candidate(outline, Wishes(flip=flip, augment="light", threads=1)), compared, 6.0)
+        for flip in (False, True)
+    ]
+    straight, mirrored = (result.error if result else 1.0 for result in results)
+    assert straight < 0.1 and 0.3 < mirrored < 1
+
+
+def test_a_trial_of_data_without_validation_takes_some_of_the_training_images() -> None:
+    digits = data.load("digits")
+    bare = replace(digits, validation=None)
+    compared = trial.comparable(bare, 0)
+    assert len(compared.test) == len(bare.train) // 5 and len(compared.train) + len(compared.test) == len(bare.train)
+    assert trial.comparable(digits, 0).test.pixels.shape[0] == 500
+
+
+def test_photos_in_small_files_may_be_enlarged_for_a_published_network(tmp_path: Path) -> None:
+    small = replace(COLOUR, files=True, pictures=300)
+    tried = candidates(networks.outline(small, Wishes()), Wishes())
+    if networks.at_hand(networks.TRANSFER):
+        assert ("efficientnet_lite0", 128) in {(each.outline.network, each.outline.size) for each in tried}
+    assert not any(
+        each.outline.pretrained
+        for each in candidates(networks.outline(small, Wishes(pretrained=False)), Wishes(pretrained=False))
+    )
