@@ -225,6 +225,7 @@ def test_closing_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals another thread")
 def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     view = Slow(4000, 0.05)
     batches = slow_batches(monkeypatch, view)
     main = threading.main_thread().ident
@@ -233,5 +234,6 @@ def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(KeyboardInterrupt):
         for _ in batches.epoch(0):
             pass
+    signal.signal(signal.SIGINT, before)
     assert not threads()
     assert view.reads < 20

@@ -38,6 +38,7 @@ def images() -> dict[str, Image.Image]:
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*the model knows no pixel range")
 @pytest.mark.parametrize("name", images())
 @pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
 def test_a_picture_is_prepared_as_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:

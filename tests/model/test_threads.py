@@ -270,6 +270,7 @@ def test_a_server_that_forks_its_workers(file: Path, tmp_path: Path) -> None:
 
 INTERRUPTED = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 model = opsin.load(sys.argv[1])
 expected, stop, wrong = opsin.load(sys.argv[1]).probabilities(PIXELS).tobytes(), threading.Event(), []
 

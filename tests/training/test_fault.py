@@ -174,6 +174,22 @@ def test_a_loss_beyond_reason_is_divergence(stripes: Dataset) -> None:
     )
 
 
+def test_single_enormous_losses_are_no_divergence(stripes: Dataset) -> None:
+    class Spiky(Reference):
+        """Says that the loss of every fourth step is enormous, as a misjudged image of a rare class makes it."""
+
+        steps = 0
+
+        def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
+            outputs = super().run(**inputs)
+            if "loss" not in outputs:
+                return outputs
+            self.steps += 1
+            return {**outputs, "loss": outputs["loss"] + (500.0 if self.steps % 4 == 0 else 0.0)}
+
+    assert run(stripes, small_network(2), engine=lambda graph, batch, threads: Spiky(graph, batch)).state
+
+
 def test_pictures_without_names_are_numbered(stripes: Dataset) -> None:
     unnamed = replace(stripes, train=replace(stripes.train, names=None))
     error = diverge(unnamed, small_network(2), engine=poison(3, "head.bias"))

@@ -140,6 +140,7 @@ class AvgPool2d(Configured):
     divisor_override: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.divisor_override == 0:
             raise UsageError("AvgPool2d: divisor_override is a number to divide by, not 0; leave it out for means")
 

@@ -75,6 +75,7 @@ def _cross_entropy(
     return ops.divide(ops.sum(ops.multiply(ops.log_softmax(logits), shares)), ops.negate(total))
 
 
+@checked
 def adjusted(logits: Tensor, offsets: Sequence[float]) -> Tensor:
     """The logits N × classes with one number a class added: its log share of the images (Menon et al. 2021)."""
     if logits.rank != 2 or logits.shape[1] != len(offsets):

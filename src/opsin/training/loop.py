@@ -43,7 +43,7 @@ from opsin.training.saving import save_model
 from opsin.training.stages import WATCH, Setting, Work, epoch_of, first_state, held_out, names_of, preparation, prepare
 from opsin.training.words import DOUBTS, NO_NUMBER, diverged, record
 
-BEYOND, FAR_BEYOND, ENOUGH_STEPS = 10.0, 100.0, 10
+BEYOND, FAR_BEYOND, ENOUGH_STEPS = 10.0, 100.0, 3
 """A median loss of so many times that of guessing counts as divergence; of fewer than `ENOUGH_STEPS` steps, the latter:
 a few hard images of rare classes can make single losses very large."""
 
