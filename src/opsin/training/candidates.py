@@ -43,8 +43,8 @@ def candidates(default: Outline, options: Wishes) -> list[Candidate]:
 
 def _variants(outline: Outline, options: Wishes) -> Iterator[Candidate]:
     """Other augmentation for the same network, unless `options` say what it has to be."""
-    if outline.network == SMALL_GREY:  # too small to learn from more variety
-        return
+    if outline.network == SMALL_GREY or (outline.pretrained and not outline.facts.grey):
+        return  # too small to learn from more variety; or photos in colour, where mirroring is known to help
     if options.flip is None and options.augment != "none":
         yield Candidate(outline, replace(options, flip=outline.facts.grey))
     if options.augment is None and not outline.pretrained:

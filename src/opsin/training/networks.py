@@ -22,8 +22,8 @@ the network for small colour pictures needs at least.
 MANY = 20_000
 """So many small colour images make `MANY_COLOUR` worth a trial."""
 
-SMALL_SIDE = 128
-"""The side to which small images are enlarged for a published network."""
+ENLARGED = {32: 128, 64: 192}
+"""The side to which images up to each size are enlarged for a published network."""
 
 LARGEST, STEP, LEAST = 224, 32, 96
 """Published networks know pictures of this side; smaller ones are tried in steps where time is short."""
@@ -69,10 +69,11 @@ def alternatives(default: Outline, options: Wishes) -> list[Outline]:
     if default.network == SMALL_COLOUR and not facts.grey and facts.pictures >= MANY and side >= TINY:
         found.append(_scratch(MANY_COLOUR, default))
     if facts.files and options.size is None and options.pretrained is None and at_hand(TRANSFER):
-        needed = transfer.looking(TRANSFER, SMALL_SIDE, facts, options)
+        enlarged = next(large for small, large in ENLARGED.items() if facts.side <= small)
+        needed = transfer.looking(TRANSFER, enlarged, facts, options)
         if needed <= transfer.LOOK * options.seconds:
-            why = f"{TRANSFER} with published weights, images enlarged to {SMALL_SIDE} × {SMALL_SIDE}"
-            found.append(Outline(TRANSFER, True, SMALL_SIDE, preprocessing_of(TRANSFER, SMALL_SIDE), (why,), facts))
+            why = f"{TRANSFER} with published weights, images enlarged to {enlarged} × {enlarged}"
+            found.append(Outline(TRANSFER, True, enlarged, preprocessing_of(TRANSFER, enlarged), (why,), facts))
     return found
 
 

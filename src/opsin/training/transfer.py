@@ -1,9 +1,10 @@
 """Plans that begin with published weights: first a new last layer on features, then the last layers with it.
 
 What others learnt from a million photos is kept (Yosinski et al. 2014): the last layer is trained on what the one
-before gives for a few views of each picture, which is computed once. From there the last layers are tuned gently, with
-the published statistics of their batch normalisation, which few pictures could only spoil. Where there are many
-pictures, and time, all layers are tuned.
+before gives for a few views of each picture, which is computed once. From there all layers are tuned gently, on smaller
+pictures than those that are tested: random crops show objects larger than testing does, so that both see them about
+alike, and epochs take half the time (Touvron et al. 2019). Batch normalisation keeps its published statistics, which
+few pictures could only spoil. Where time is short, only the last layers are tuned.
 """
 
 from __future__ import annotations
@@ -38,18 +39,29 @@ HEAD_EPOCHS = (6, 24)
 TUNED = 0.35
 """At most this share of the multiply-adds is in the layers that are tuned."""
 
-TUNING_BATCH, TUNING_RATE = 32, 2e-4
-FEWEST, MOST = 2, 8
-"""Epochs of tuning: fewer are not worth it, more only learn by heart."""
+TUNING_BATCH, LAST_RATE, WHOLE_RATE = 32, 2e-4, 5e-4
+"""Pictures in a step of tuning, and the learning rates if the last layers are tuned, or all."""
 
-MANY, WHOLE_RATE, WHOLE_FEWEST = 20_000, 5e-4, 4
-"""So many pictures teach all layers, at this rate, where there is time for so many epochs at least: pictures of another
-kind than ImageNet's need other first layers, too."""
+FEWEST, WHOLE_FEWEST = 2, 3
+"""Epochs of tuning, of the last layers and of all: fewer are not worth it."""
 
-FEW = 600
+MOST, MOST_SEEN, MOST_OF_FEW = 12, 10_000, 30
+"""Epochs of tuning at most, but enough to see so many pictures, up to so many epochs: more only learn by heart."""
+
+SMALLER, STEP, LEAST = 0.72, 32, 96
+"""The side of the pictures that all layers are tuned on, as a share of the side that is tested; in steps of so many
+pixels, and at least so large."""
+
+MANY = 20_000
+"""So many pictures teach batch normalisation other statistics, too."""
+
+FEW = 100
 """Fewer pictures than these say too little of so many parameters: only the last layer learns."""
 
-WEIGHT_DECAY, SMOOTHING, EMA, PATIENCE = 0.1, 0.1, 0.98, 20
+WEIGHT_DECAY, SMOOTHING, EMA = 0.1, 0.1, 0.98
+PATIENCE, TELLING = 20, 1000
+"""Epochs without a better result on validation after which tuning ends, and the validation pictures that it takes to
+tell one epoch from another; with fewer the last epoch's model is taken, as choosing would follow chance."""
 
 
 def looking(network: str, side: int, facts: Facts, wishes: Wishes) -> float:
@@ -85,7 +97,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
         parts.append(tuned)
         count = tuned.stage.epochs
         some = f"the last layers; the first ones, with {1 - fitting.cut.work:.0%} of the work, stay as they are"
-        tuning = some if tuned.stage.frozen else "all layers"
+        side = tuned.stage.size
+        tuning = some if side is None else f"all layers, on pictures of {side} × {side}"
         reasons.append(f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning {tuning}")
     elif len(data.train) < FEW:
         reasons.append(f"no fine-tuning: {len(data.train):,} pictures are too few for it")
@@ -93,7 +106,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
         reasons.append("no fine-tuning: there is no time for it")
     plan = Plan(
         network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
-        seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA, patience=PATIENCE,
+        seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA,
+        patience=PATIENCE if data.validation is not None and len(data.validation) >= TELLING else None,
     )  # fmt: skip
     plan = with_optimizer(plan, wishes, len(data.train))
     return Fitted(plan, tuple(reasons), sum(part.seconds for part in parts), max(part.bytes for part in parts))
@@ -137,13 +151,13 @@ class _Fitting:
         asked, pictures = self.wishes.epochs, len(self.data.train)
         if asked is None and (pictures < FEW or left < FEWEST * pictures * self.look.seconds):
             return None
-        if pictures >= MANY and left > WHOLE_FEWEST * pictures * 3 * self.look.seconds:
-            with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
-                whole = self._tuned(left, self._epoch((), WHOLE_RATE), WHOLE_FEWEST)
-                if whole:
-                    return whole
+        norms = () if pictures >= MANY else freezing.norms(self.layer)
+        with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
+            whole = self._tuned(left, self._epoch(norms, WHOLE_RATE, self._smaller()), WHOLE_FEWEST)
+            if whole:
+                return whole
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
-        epoch = self._epoch(frozen, TUNING_RATE)
+        epoch = self._epoch(frozen, LAST_RATE, None)
         part = self._tuned(left, epoch, FEWEST)
         if part is None and asked is not None:
             most = self._most_views() * pictures * self.look.seconds  # with more time there are more views
@@ -156,19 +170,26 @@ class _Fitting:
         asked, affordable = self.wishes.epochs, floor((left - epoch.compiling) / epoch.seconds)
         if (asked is None or self.budget.asked) and affordable < (asked or fewest):
             return None
-        stage = replace(epoch.stage, epochs=asked or min(MOST, affordable))
+        most = max(MOST, min(MOST_OF_FEW, MOST_SEEN // len(self.data.train)))
+        stage = replace(epoch.stage, epochs=asked or min(most, affordable))
         return Part(stage, stage.epochs * epoch.seconds + epoch.compiling, epoch.bytes)
 
-    def _epoch(self, frozen: tuple[str, ...], rate: float) -> Epoch:
-        """One with all but `frozen` learning."""
+    def _smaller(self) -> int:
+        """The side of the pictures to tune all layers on."""
+        side = max(self.data.shape[1:])
+        return min(side, max(LEAST, round(SMALLER * side / STEP) * STEP))
+
+    def _epoch(self, frozen: tuple[str, ...], rate: float, side: int | None) -> Epoch:
+        """One with all but `frozen` learning, on pictures of this `side`."""
         data, wishes = self.data, self.wishes
-        graph = nn.training_graph(self.layer, data.shape, self.optimizer, ema=EMA, frozen=frozen)
+        shape = data.shape if side is None else (data.shape[0], side, side)
+        graph = nn.training_graph(self.layer, shape, self.optimizer, ema=EMA, frozen=frozen)
         batch, step, memory = batch_that_fits(
             self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
         )
         stage = Stage(
             name="fine-tuning", epochs=1, batch=batch, learning_rate=wishes.learning_rate or rate,
-            frozen=frozen, augment=wishes.augment or "light",
+            frozen=frozen, augment=wishes.augment or "light", size=side,
         )  # fmt: skip
         seconds = epoch_seconds(len(data.train), batch, step) + evaluating(data, wishes.looks * self.look.seconds)
         return Epoch(stage, seconds, memory, step.compiling)
