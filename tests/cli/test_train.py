@@ -115,3 +115,25 @@ def test_options_that_a_run_does_not_take_when_it_goes_on(cli: Any) -> None:
         assert err == f"Error: a run goes on as it began; leave out {name}, or start a new run with it\n"
     code, _, err = cli("train", "--resume", "mine")
     assert err == "Error: mine: there is no such folder; `opsin runs` lists the runs there are\n"
+
+
+def test_trials_are_shown_and_kept_in_the_plan(cli: Any, tmp_path: Path) -> None:
+    made = tmp_path / "run"
+    told = cli("train", "digits", "--budget", "16s", "--no-report", "--run", made)
+    assert told.code == 0 and "Trials" in told.out and "validation error" in told.out
+    plan = json.loads((made / "config.json").read_text())["plan"]
+    assert {each["recipe"] for each in plan["evidence"]} >= {"lenet5", "resnet9_half"}
+    planned = cli("train", "digits", "--plan-only")
+    assert planned.code == 0 and "4 recipes are tried first, for" in planned.out
+    assert "tried first" not in cli("train", "digits", "--plan-only", "--no-search").out
+
+
+def test_optimizers_and_schedules_are_one_word_away(cli: Any, folder: Path, tmp_path: Path) -> None:
+    made = tmp_path / "run"
+    options = ("--optimizer", "adagrad", "--schedule", "cosine", "--weight-decay", "0.001", "--no-flip")
+    assert cli("train", folder, "--epochs", 1, "--no-report", "--run", made, *options).code == 0
+    plan = json.loads((made / "config.json").read_text())["plan"]
+    assert (plan["optimizer"], plan["weight_decay"]) == ("adagrad", 0.001)
+    assert all((stage["schedule"], stage["flip"]) == ("cosine", False) for stage in plan["stages"])
+    refused = cli("train", folder, "--optimizer", "adam", "--momentum", 0.9)
+    assert refused.code == 2 and "adam takes no momentum; leave it out" in refused.err

@@ -108,6 +108,11 @@ def test_where_nothing_is_to_be_found_out_nothing_is_tried(learning: list[tuple[
     assert search.intention(outlined(GREY, options), options, 1.0) == ""
 
 
+def test_few_validation_images_tell_no_recipes_apart(learning: list[tuple[str, float]]) -> None:
+    assert not found(Wishes(), size=search.FEWEST_VALIDATION - 1).evidence and not learning
+    assert found(Wishes(), size=search.FEWEST_VALIDATION).evidence
+
+
 def test_candidates_keep_to_what_is_asked_for() -> None:
     names = [each.name for each in candidates(outlined(COLOUR, Wishes()), Wishes())]
     assert names == ["resnet9_half", "resnet9_half, not mirrored", "resnet9_half, strong augmentation"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import opsin
 from opsin import nn
@@ -239,3 +240,23 @@ def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
     training = Training(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
     assert training.work is not None
     assert isinstance(training.work.program, Reference)
+
+
+def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:
+    """The program's variables are copied for a snapshot before the first step, once."""
+    copies = []
+
+    class Counted(Reference):
+        def state(self) -> dict[str, NDArray[Any]]:
+            copies.append(len(self.graph.variables))
+            return super().state()
+
+    training = Training(
+        Recipe(epochs=1).plan("Sequential", len(stripes.train)), stripes, network=small_network(2),
+        engine=lambda graph, batch, threads: Counted(graph, batch),
+    )  # fmt: skip
+    events = iter(training)
+    while not isinstance(next(events), Step):
+        pass
+    assert len(copies) == 1
+    list(events)

@@ -32,6 +32,9 @@ SHARE, SHORT_SHARE, SHORT = 0.15, 0.25, 120.0
 SHORTEST_TRIAL = 1.0
 """Seconds under which a trial shows nothing."""
 
+FEWEST_VALIDATION = 40
+"""Validation images under which recipes cannot be told apart."""
+
 LONGER = 3.0
 """How much longer the trials of the second round are."""
 
@@ -93,7 +96,10 @@ class _Search:
         self.loaded = {_reading(default): data}
         self.compared: dict[object, Dataset] = {}
         self.begin = perf_counter() - spent
-        self.tried, self.seconds = _affordable(candidates(default, options), _seconds(options, spent))
+        tried = candidates(default, options)
+        if trial.validation_images(data) < FEWEST_VALIDATION:
+            tried = tried[:1]
+        self.tried, self.seconds = _affordable(tried, _seconds(options, spent))
         self.trials: list[Trial] = []
 
     def found(self) -> Found:

@@ -100,6 +100,12 @@ def _image_seconds(candidate: Candidate, data: Dataset) -> float:
     return measure(graph, min(64, len(data.train)), options.threads).seconds
 
 
+def validation_images(data: Dataset) -> int:
+    """By how many images trials on `data` are compared."""
+    own = data.validation is not None and len(data.validation)
+    return own or min(MAX_VALIDATION, int(VALIDATION_SHARE * len(data.train)))
+
+
 def comparable(data: Dataset, seed: int) -> Dataset:
     """`data` with a validation part for trials, which its training part lacks, as its test part, and no other."""
     if data.validation is not None and len(data.validation):
