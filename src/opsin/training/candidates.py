@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from opsin.training.networks import SMALL_GREY, alternatives
 from opsin.training.wishes import Outline, Wishes
+
+FEW = 5000
+"""Training images up to which stronger augmentation is tried."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,20 @@ def candidates(default: Outline, options: Wishes) -> list[Candidate]:
     if options.network or fixed or not options.search or not default.facts.pictures:
         return [first]
     outlines = [default, *alternatives(default, options)]
-    variants = [variant for outline in outlines for variant in _variants(outline, options)]
-    return [Candidate(outline, options) for outline in outlines] + variants
+    return [*(Candidate(outline, options) for outline in outlines), *_variants(outlines, options)]
 
 
-def _variants(outline: Outline, options: Wishes) -> Iterator[Candidate]:
-    """Other augmentation for the same network, unless `options` say what it has to be."""
-    if outline.network == SMALL_GREY or (outline.pretrained and not outline.facts.grey):
-        return  # too small to learn from more variety; or photos in colour, where mirroring is known to help
-    if options.flip is None and options.augment != "none":
-        yield Candidate(outline, replace(options, flip=outline.facts.grey))
-    if options.augment is None and not outline.pretrained:
-        yield Candidate(outline, replace(options, augment="strong"))
+def _variants(outlines: Sequence[Outline], options: Wishes) -> Iterator[Candidate]:
+    """Other augmentation, unless `options` say what it has to be.
+
+    Whether images may be mirrored is found out in every trial. Photos in colour are known to be learnt better with
+    mirroring; of many images, a trial sees each too seldom to tell what stronger augmentation is good for.
+    """
+    first = outlines[0]
+    if first.pretrained:
+        if first.facts.grey and options.flip is None and options.augment != "none":
+            yield Candidate(first, replace(options, flip=True))
+        return
+    large = next((each for each in outlines if each.network != SMALL_GREY and not each.pretrained), None)
+    if large and options.augment is None and first.facts.pictures <= FEW:
+        yield Candidate(large, replace(options, augment="strong"))

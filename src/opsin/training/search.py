@@ -10,7 +10,7 @@ by more than chance explains.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from time import perf_counter
 from typing import Any
@@ -161,8 +161,15 @@ class _Search:
             for each in self.trials
         )
         useful = EASY_SHARE * self.options.seconds if self.easy else None
-        reasons = (self._reason(best), *self._enough(useful))
-        return Found(chosen.outline, self._data(chosen.outline), chosen.options, reasons, evidence, useful)
+        reasons, options = [self._reason(best), *self._enough(useful)], chosen.options
+        if best.mirrors is not None and best.mirrored_error is not None:
+            options = replace(options, flip=best.mirrors)
+            how = "at random" if best.mirrors else "never"
+            reasons.append(
+                f"images are mirrored {how}: a network that saw none mirrored has {1 - best.mirrored_error:.1%} of "
+                f"mirrored validation images right, and {1 - best.error:.1%} of others"
+            )
+        return Found(chosen.outline, self._data(chosen.outline), options, tuple(reasons), evidence, useful)
 
     def _enough(self, useful: float | None) -> Iterator[str]:
         """Why more time would not help, if so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
@@ -28,6 +29,12 @@ VALIDATION_SHARE, MAX_VALIDATION = 0.2, 2000
 """The part of the training images by which trials are compared if the data has no validation part, and the most images
 of either."""
 
+FILLED, FEWEST = 0.8, 32
+"""The share of a trial that its first epoch may take, and the training images it has at least."""
+
+MIRRORED, MIRRORED_BYTES = 1.25, 2**27
+"""How much larger the error of mirrored images may be if they show the same, and the most bytes of them."""
+
 LOOKING = 1.6
 """How much longer a trial of a published network takes for an image than one pass through it."""
 
@@ -36,7 +43,8 @@ LOOKING = 1.6
 class Trial:
     """What came of a trial: `wrong` of `images` of the validation images after `seconds` of training.
 
-    `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1.
+    `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1. `mirrored_error`
+    is that of mirrored validation images, where none were mirrored in training; None where that was not tried.
     """
 
     candidate: Candidate
@@ -44,11 +52,19 @@ class Trial:
     images: int
     wrong: int
     error: float
+    mirrored_error: float | None = None
 
     @property
     def deviation(self) -> float:
         """The standard error of `error`."""
         return sqrt(self.error * (1 - self.error) / self.images)
+
+    @property
+    def mirrors(self) -> bool | None:
+        """Whether mirrored images show the same, as a network that never saw one finds; None if it was not asked."""
+        if self.mirrored_error is None:
+            return None
+        return self.mirrored_error <= MIRRORED * self.error + 2 * self.deviation
 
     def to_data(self) -> Mapping[str, Any]:
         """The evidence as a plan holds it."""
@@ -57,21 +73,26 @@ class Trial:
             "seconds": round(self.seconds, 2),
             "validation_images": self.images,
             "error": round(self.error, 5),
+            **({} if self.mirrored_error is None else {"mirrored_error": round(self.mirrored_error, 5)}),
         }
 
 
 def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     """Train the candidate for about so many `seconds` on a part of `data`; None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
-    part = _part(data, max(1, int(0.8 * seconds / _image_seconds(candidate, data))), options.seed)
     budget = Budget(seconds, 0.0, seconds, 0.0, True, Ways(options.exact))
     fit = transfer.fit if candidate.outline.pretrained else scratch.fit
-    try:
-        plan = fit(candidate.outline, part, options, budget).plan
-    except UsageError:  # not even one epoch
+    most = FILLED * (seconds / _image_seconds(candidate, data) - len(data.test) / 3)
+    for images in (most, most / 2, most / 4):  # measuring is noisy: what just fits in, next time does not
+        part = _part(data, max(FEWEST, int(images)), options.seed)
+        with suppress(UsageError):
+            plan = fit(candidate.outline, part, options, budget).plan
+            break
+    else:
         return None
     counts = data.train.counts()
-    plan = replace(overridden(plan, options, counts), patience=None)
+    probing = options.flip is None and options.augment != "none"
+    plan = replace(overridden(plan, replace(options, flip=False) if probing else options, counts), patience=None)
     training = Training(plan, part, deadline=seconds, threads=options.threads)
     try:
         events = list(training)
@@ -79,15 +100,26 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
         return None
     if any(isinstance(event, Interrupted) for event in events):
         raise KeyboardInterrupt
-    return _judged(candidate, training.history[-1].held_out, training.memory.seconds, imbalance(counts) > IMBALANCE)
+    score, uneven = training.history[-1].held_out, imbalance(counts) > IMBALANCE
+    mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.test))), uneven) if probing else None
+    wrong = score.pictures - score.correct
+    return Trial(candidate, training.memory.seconds, score.pictures, wrong, _error(score, uneven), mirrored)
 
 
-def _judged(candidate: Candidate, score: Score, seconds: float, uneven: bool) -> Trial:
+def _error(score: Score, uneven: bool) -> float:
+    """The share that is wrong, never 0: that nothing is wrong of few images does not show much."""
     wrong, count = score.pictures - score.correct, score.pictures
-    error = (wrong + 0.5) / (count + 1)  # never 0: few images do not show that nothing is wrong
+    error = (wrong + 0.5) / (count + 1)
     if uneven and score.balanced is not None:
         error = max(1 - score.balanced, error if not wrong else 0.5 / count)
-    return Trial(candidate, seconds, count, wrong, error)
+    return error
+
+
+def _mirrored(pictures: Pictures) -> Pictures:
+    """The mirror images of as many pictures as memory suggests."""
+    count = max(1, min(len(pictures), MIRRORED_BYTES // int(np.prod(pictures.shape))))
+    some = pictures.take(np.arange(count))
+    return replace(some, pixels=np.ascontiguousarray(some.pixels[:][..., ::-1]))
 
 
 def _image_seconds(candidate: Candidate, data: Dataset) -> float:
