@@ -100,6 +100,7 @@ class _Search:
         if trial.validation_images(data) < FEWEST_VALIDATION:
             tried = tried[:1]
         self.tried, self.seconds = _affordable(tried, _seconds(options, spent))
+        self.validation = len(data.validation or ())
         self.trials: list[Trial] = []
 
     def found(self) -> Found:
@@ -119,9 +120,11 @@ class _Search:
 
     @property
     def easy(self) -> bool:
-        """Whether more training could be told from chance by the validation images."""
+        """Whether the validation images, all of them, could not tell more training from chance."""
         best = min(self.trials, key=lambda each: each.error, default=None)
-        return best is not None and best.wrong < EASY_WRONG and best.error < EASY_ERROR and best.images >= 100
+        if best is None or best.images < 100:
+            return False
+        return best.wrong * max(1.0, self.validation / best.images) < EASY_WRONG and best.error < EASY_ERROR
 
     def _lengths(self, seconds: float) -> Iterator[float]:
         """How long each trial of the first round lasts: less as soon as one has shown that the data is easy."""
