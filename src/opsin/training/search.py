@@ -206,9 +206,9 @@ def _finalists(trials: Sequence[Trial], count: int) -> list[Trial]:
 
 
 def _predicted(early: Trial, late: Trial, seconds: float) -> float:
-    """The error after `seconds`, by two points of a learning curve."""
+    """The error after `seconds`, or the recipe's usual time if that is less, by two points of a learning curve."""
     exponent = USUAL_EXPONENT
     if late is not early and late.seconds > early.seconds > 0:
         fall = log(early.error / late.error) / log(late.seconds / early.seconds)
         exponent = (USUAL_EXPONENT + min(max(fall, EXPONENTS[0]), EXPONENTS[1])) / 2
-    return late.error * float(max(1.0, seconds / max(late.seconds, 1e-3)) ** -exponent)
+    return late.error * float(max(1.0, min(seconds, late.usual) / max(late.seconds, 1e-3)) ** -exponent)

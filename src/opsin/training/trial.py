@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from opsin.training.events import Interrupted, Score
 from opsin.training.loop import Training
 from opsin.training.machine import Ways, measure
 from opsin.training.overrides import overridden
+from opsin.training.recipe import Recipe
 
 VALIDATION_SHARE, MAX_VALIDATION = 0.2, 2000
 """The part of the training images by which trials are compared if the data has no validation part, and the most images
@@ -44,7 +45,8 @@ class Trial:
     """What came of a trial: `wrong` of `images` of the validation images after `seconds` of training.
 
     `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1. `mirrored_error`
-    is that of mirrored validation images, where none were mirrored in training; None where that was not tried.
+    is that of mirrored validation images, where none were mirrored in training; None where that was not tried. `usual`
+    is how many seconds the recipe takes at most for all of the data, however much time there is.
     """
 
     candidate: Candidate
@@ -53,6 +55,7 @@ class Trial:
     wrong: int
     error: float
     mirrored_error: float | None = None
+    usual: float = inf
 
     @property
     def deviation(self) -> float:
@@ -82,7 +85,8 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
     budget = Budget(seconds, 0.0, seconds, 0.0, True, Ways(options.exact))
     fit = transfer.fit if candidate.outline.pretrained else scratch.fit
-    most = FILLED * (seconds / _image_seconds(candidate, data) - len(data.test) / 3)
+    rate = _image_seconds(candidate, data)
+    most = FILLED * (seconds / rate - len(data.test) / 3)
     for images in (most, most / 2, most / 4):  # measuring is noisy: what just fits in, next time does not
         part = _part(data, max(FEWEST, int(images)), options.seed)
         with suppress(UsageError):
@@ -103,7 +107,8 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     score, uneven = training.history[-1].held_out, imbalance(counts) > IMBALANCE
     mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.test))), uneven) if probing else None
     wrong = score.pictures - score.correct
-    return Trial(candidate, training.memory.seconds, score.pictures, wrong, _error(score, uneven), mirrored)
+    usual = inf if plan.pretrained else rate * len(data.train) * Recipe().plan(plan.network, len(data.train)).epochs
+    return Trial(candidate, training.memory.seconds, score.pictures, wrong, _error(score, uneven), mirrored, usual)
 
 
 def _error(score: Score, uneven: bool) -> float:
