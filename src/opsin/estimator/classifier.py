@@ -144,7 +144,7 @@ class ImageClassifier(Parameters):
             optimizer=self.optimizer, momentum=self.momentum, weight_decay=self.weight_decay, schedule=self.schedule,
             flip=self.flip, augment=self.augment, ema=self.ema, smoothing=self.smoothing,
             class_weights=self.class_weights, patience=self.patience, mirrored=self.mirrored, seed=int(seed),
-            threads=self.threads, search=self.budget is not None,
+            threads=self.threads, search=False,
             budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
         )  # fmt: skip
 
