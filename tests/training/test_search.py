@@ -56,7 +56,7 @@ def learning(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
 
 
-def found(options: Wishes, facts: Facts = GREY, size: int = 1000) -> search.Found:
+def found(options: Wishes, facts: Facts = GREY, size: int = 1000) -> search.SearchResult:
     return search.search(
         outlined(facts, options), images(validation=size), options, 1.0, lambda outline: images(), lambda text: None
     )

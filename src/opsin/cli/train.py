@@ -31,7 +31,7 @@ from opsin.training.amounts import duration, size
 from opsin.training.facts import Facts
 from opsin.training.resume import configuration, reopen
 from opsin.training.run import RECEIPT, REPORT
-from opsin.training.search import Found, intention, search
+from opsin.training.search import SearchResult, intention, search
 from opsin.training.wishes import Choice, Outline, Wishes
 
 BOARD = "opsin.training.tensorboard"
@@ -136,7 +136,9 @@ def _load(source: str, outline: Outline, options: Options) -> Dataset:
     return data
 
 
-def _search(source: str, outline: Outline, data: Dataset, wishes: Wishes, spent: float, options: Options) -> Found:
+def _search(
+    source: str, outline: Outline, data: Dataset, wishes: Wishes, spent: float, options: Options
+) -> SearchResult:
     """The recipe that learns best in short trials."""
 
     def load(other: Outline) -> Dataset:

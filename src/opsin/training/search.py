@@ -24,7 +24,7 @@ from opsin.training.trial import Trial
 from opsin.training.wishes import Outline, Wishes
 
 Load = Callable[[Outline], Dataset]
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 SHARE, SHORT_SHARE, SHORT = 0.15, 0.25, 120.0
 """The share of the training time for all trials, and its value for budgets shorter than the last."""
@@ -47,7 +47,7 @@ could not be told from chance (a sign test needs five images). Trials and traini
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The recipe that was chosen: `outline`, its `data` and `options`; `reasons` in sentences, `evidence` for the plan.
 
     `useful` is how many seconds of training are of use, if that is less than there are.
@@ -70,12 +70,14 @@ def intention(default: Outline, options: Wishes, spent: float) -> str:
     return f"{len(tried)} recipes are tried first, for {duration(seconds)} together: {names}"
 
 
-def search(default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, tell: Tell) -> Found:
+def search(
+    default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, on_progress: Progress
+) -> SearchResult:
     """Try recipes on `data`, which `default` describes, `spent` seconds after the command was given.
 
-    `load` reads the data for another outline; `tell` hears what is going on.
+    `load` reads the data for another outline; `on_progress` is told what is going on.
     """
-    return _Search(default, data, options, spent, load, tell).found()
+    return _Search(default, data, options, spent, load, on_progress).run()
 
 
 def _seconds(options: Wishes, spent: float) -> float:
@@ -91,8 +93,10 @@ def _affordable(tried: list[Candidate], seconds: float) -> tuple[list[Candidate]
 
 
 class _Search:
-    def __init__(self, default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, tell: Tell) -> None:
-        self.default, self.options, self.tell, self.load = default, options, tell, load
+    def __init__(
+        self, default: Outline, data: Dataset, options: Wishes, spent: float, load: Load, on_progress: Progress
+    ) -> None:
+        self.default, self.options, self.on_progress, self.load = default, options, on_progress, load
         self.loaded = {_reading(default): data}
         self.compared: dict[object, Dataset] = {}
         self.begin = perf_counter() - spent
@@ -103,19 +107,19 @@ class _Search:
         self.validation = len(data.validation or ())
         self.trials: list[Trial] = []
 
-    def found(self) -> Found:
+    def run(self) -> SearchResult:
         if len(self.tried) < 2:
-            return Found(self.default, self._data(self.default), self.options)
+            return SearchResult(self.default, self._data(self.default), self.options)
         second = max(2, len({each.outline.network for each in self.tried}))
         rounds = len(self.tried) + (LONGER * second if self.seconds / SHORTEST_TRIAL >= len(self.tried) + 6 else 0)
         first = [each for each in map(self._try, self.tried, self._lengths(self.seconds / rounds)) if each]
         if not first:
-            return Found(self.default, self._data(self.default), self.options)
+            return SearchResult(self.default, self._data(self.default), self.options)
         finalists = _finalists(first, second)
-        later = []
+        curves = [(early, early) for early in finalists]
         if rounds > len(self.tried) and not self.easy:
-            later = [self._try(each.candidate, LONGER * self.seconds / rounds) for each in finalists]
-        curves = [(early, late) for early, late in zip(finalists, later or finalists, strict=True) if late]
+            longer = LONGER * self.seconds / rounds
+            curves = [(early, self._try(early.candidate, longer) or early) for early in finalists]
         return self._chosen(curves)
 
     @property
@@ -136,21 +140,22 @@ class _Search:
         key = _reading(candidate.outline)
         if key not in self.compared:
             self.compared[key] = trial.comparable(self._data(candidate.outline), self.options.seed)
-        self.tell(f"trying {candidate.name} for {duration(seconds)}")
-        found = trial.run(candidate, self.compared[key], seconds)
-        if found:
-            self.trials.append(found)
-        return found
+        self.on_progress(f"trying {candidate.name} for {duration(seconds)}")
+        result = trial.run(candidate, self.compared[key], seconds)
+        if result:
+            self.trials.append(result)
+        return result
 
     def _data(self, outline: Outline) -> Dataset:
         key = _reading(outline)
         if key not in self.loaded:
-            self.tell(f"reading the images for {outline.network}")
+            self.on_progress(f"reading the images for {outline.network}")
             self.loaded[key] = self.load(outline)
         return self.loaded[key]
 
-    def _chosen(self, curves: Sequence[tuple[Trial, Trial]]) -> Found:
-        left = Budget.of(self.options, perf_counter() - self.begin, timed=False).left
+    def _chosen(self, curves: Sequence[tuple[Trial, Trial]]) -> SearchResult:
+        useful = EASY_SHARE * self.options.seconds if self.easy else None
+        left = useful or Budget.of(self.options, perf_counter() - self.begin, timed=False).left
         expected = {late.candidate: _predicted(early, late, left) for early, late in curves}
         best, at = min(curves, key=lambda curve: expected[curve[1].candidate])[1], self.tried[0]
         default = next((late for _, late in curves if late.candidate == at), None)
@@ -163,7 +168,6 @@ class _Search:
             else each.to_data()
             for each in self.trials
         )
-        useful = EASY_SHARE * self.options.seconds if self.easy else None
         reasons, options = [self._reason(best), *self._enough(useful)], chosen.options
         if best.mirrors is not None and best.mirrored_error is not None:
             options = replace(options, flip=best.mirrors)
@@ -172,7 +176,7 @@ class _Search:
                 f"images are mirrored {how}: a network that saw none mirrored has {1 - best.mirrored_error:.1%} of "
                 f"mirrored validation images right, and {1 - best.error:.1%} of others"
             )
-        return Found(chosen.outline, self._data(chosen.outline), options, tuple(reasons), evidence, useful)
+        return SearchResult(chosen.outline, self._data(chosen.outline), options, tuple(reasons), evidence, useful)
 
     def _enough(self, useful: float | None) -> Iterator[str]:
         """Why more time would not help, if so."""
