@@ -234,6 +234,10 @@ def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
     small = replace(PHOTOS, side=32, files=False)
     usual = chosen(Wishes(), small)
     assert usual.plan.stages[0].epochs == 200
+    assert not any("more hardly help" in reason for reason in usual.reasons)
+    machine(look=1e-5)
+    fast = chosen(Wishes(budget=600), small)
+    assert any("200 epochs, as more hardly help resnet9_half: there is time for" in reason for reason in fast.reasons)
     machine(look=0.1)
     short = chosen(Wishes(budget=90), small)
     assert 1 <= short.plan.stages[0].epochs < 200

@@ -37,6 +37,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
     reasons = list(fitting.reasons)
     if affordable < epochs:
         reasons.append(f"{affordable} epochs, where {epochs} would be usual: one takes {duration(epoch)}")
+    elif wishes.epochs is None and budget.asked and affordable > 2 * epochs:
+        reasons.append(f"{epochs} epochs, as more hardly help {outline.network}: there is time for {affordable}")
     stage = replace(plan.stages[0], epochs=min(epochs, affordable))
     return Fitted(
         replace(plan, stages=(stage,), size=outline.size), tuple(reasons), stage.epochs * epoch + step.compiling, memory

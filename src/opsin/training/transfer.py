@@ -17,6 +17,7 @@ from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.errors import UsageError
 from opsin.training import features, freezing
+from opsin.training.amounts import duration
 from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
 from opsin.training.facts import Facts
 from opsin.training.freezing import Cut
@@ -51,6 +52,9 @@ MOST, MOST_SEEN, MOST_OF_FEW = 12, 10_000, 30
 SMALLER, STEP, LEAST = 0.72, 32, 96
 """The side of the pictures that all layers are tuned on, as a share of the side that is tested; in steps of so many
 pixels, and at least so large."""
+
+SPARE = 0.15
+"""The share of the time from which on a plan says why it does not use it."""
 
 MANY = 20_000
 """So many pictures teach batch normalisation other statistics, too."""
@@ -100,6 +104,11 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
         side = tuned.stage.size
         tuning = some if side is None else f"all layers, on pictures of {side} × {side}"
         reasons.append(f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning {tuning}")
+        spare = budget.left - head.seconds - tuned.seconds
+        if wishes.epochs is None and spare > SPARE * budget.left:
+            reasons.append(
+                f"no more epochs, which would only learn the pictures by heart: {duration(spare)} stay unused"
+            )
     elif len(data.train) < FEW:
         reasons.append(f"no fine-tuning: {len(data.train):,} pictures are too few for it")
     else:
