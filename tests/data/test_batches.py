@@ -237,3 +237,12 @@ def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
     signal.signal(signal.SIGINT, before)
     assert not threads()
     assert view.reads < 20
+
+
+def test_an_epoch_may_have_only_some_of_the_pictures() -> None:
+    batches = Batches(numbered(20), PLAIN, 4, seed=3, images=10)
+    assert len(batches) == 3
+    assert len(list(batches.epoch(1))) == 3
+    orders = [batches.order(number).tolist() for number in range(8)]
+    assert all(len(order) == 12 and len(set(order)) == 10 for order in orders)
+    assert {place for order in orders for place in order} == set(range(20))  # others in each epoch

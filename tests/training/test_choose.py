@@ -244,6 +244,18 @@ def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
     assert any("where 200 would be usual" in reason for reason in short.reasons)
 
 
+def test_a_part_of_the_pictures_is_better_than_no_model(machine: Machine) -> None:
+    machine(look=0.1)
+    small = replace(PHOTOS, side=32, files=False, pictures=20_000)
+    found = chosen(Wishes(budget=60), small)
+    stage = found.plan.stages[0]
+    assert stage.epochs == 1 and stage.images and 1000 < stage.images < 20_000
+    assert f"{stage.images:,} of the 20,000 pictures, once: there is no time for all" in found.reasons
+    assert found.expected.seconds + found.expected.report + 20 <= 60
+    with pytest.raises(UsageError, match="one epoch of resnet9_half takes"):
+        chosen(Wishes(budget=26), small)
+
+
 # -- memory -----------------------------------------------------------------------------------
 
 

@@ -32,8 +32,8 @@ class Batches:
     Every picture comes once an epoch; where pictures are mirrored, in every second one mirrored (chance would show half
     of them from the same side twice: Jordan 2024). The last batch is filled up with the first pictures of the
     epoch, since a compiled step works on full batches. With an `augmentation` that mixes pictures,
-    shares of classes float32 N × classes come instead of labels. `waited` is how many seconds
-    consumers have waited for batches so far.
+    shares of classes float32 N × classes come instead of labels. With `images` an epoch has only so many of them, at
+    random. `waited` is how many seconds consumers have waited for batches so far.
     """
 
     def __init__(
@@ -43,12 +43,14 @@ class Batches:
         size: int,
         seed: int,
         augmentation: Augmentation | None = None,
+        images: int | None = None,
     ) -> None:
         instance("pictures", pictures, Pictures, "labelled pictures, such as data.train of a dataset")
         instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, such as that of a model")
         size, seed = whole("the batch", size, least=1), whole("the seed", seed)
         self.pictures, self.preprocessing, self.size, self.seed = pictures, preprocessing, size, seed
         self.augmentation = augmentation or Augmentation()
+        self.images = min(images or len(pictures), len(pictures))
         self.waited = 0.0
         source, classes = pictures.shape[1:], len(pictures.classes)
         self._augment = Augmenter(self.augmentation, preprocessing, source, classes, seed)
@@ -57,12 +59,12 @@ class Batches:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        return -(-len(self.pictures) // self.size)
+        return -(-self.images // self.size)
 
     def order(self, number: int) -> NDArray[np.intp]:
         """The number of the picture at each place of epoch `number`, the filled places at the end included."""
         shuffled = counter.order(len(self.pictures), self.seed, counter.SHUFFLE, number)
-        return np.resize(shuffled, len(self) * self.size)
+        return np.resize(shuffled[: self.images], len(self) * self.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `start` on; what preparing them raises comes through.

@@ -44,8 +44,8 @@ class Stage:
     what these layers give is computed once for each of `views` views of every picture, which the epochs see in turn,
     and only what comes after them is run. `flip` mirrors images at random, or never; None decides by the data (see
     `data.augment.plan`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
-    faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). Raises `UsageError`
-    for a value that makes no sense.
+    faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With `images` an epoch
+    has only so many of the training images, at random. Raises `UsageError` for a value that makes no sense.
     """
 
     name: str = "training"
@@ -57,6 +57,7 @@ class Stage:
     augment: str = "light"
     flip: bool | None = None
     size: int | None = None
+    images: int | None = None
     frozen: tuple[str, ...] = ()
     features: bool = False
     views: int = 1
@@ -73,8 +74,10 @@ class Stage:
             raise UsageError(f"the stage '{self.name}' learns from features, so it needs the layers that give them")
         if self.size is not None and self.size < 1:
             raise UsageError(f"the side of a stage's images must be at least 1 pixel, not {self.size}")
-        if self.features and self.size is not None:
-            raise UsageError(f"the stage '{self.name}' learns from features, which have one size of images only")
+        if self.images is not None and self.images < 1:
+            raise UsageError(f"an epoch needs at least one image, not {self.images}")
+        if self.features and (self.size is not None or self.images is not None):
+            raise UsageError(f"the stage '{self.name}' learns from features, of all images in one size")
         if self.views < 1:
             raise UsageError(f"the stage '{self.name}' needs at least one view of each picture, not {self.views}")
 

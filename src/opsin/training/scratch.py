@@ -18,6 +18,9 @@ from opsin.training.wishes import Fitted, Outline, Wishes
 
 SMALLEST_BATCH = 4
 
+FEWEST_STEPS = 8
+"""Steps under which a training is not worth it."""
+
 
 def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitted:
     """The recipe of the network, with the epochs for which there is time.
@@ -31,6 +34,8 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
     affordable = floor(budget.left / epoch)
     if wishes.epochs is not None and not budget.asked:
         affordable = epochs
+    if affordable < 1 and wishes.epochs is None and (short := _part_of_epoch(fitting, data, wishes, budget)):
+        return short
     if affordable < (wishes.epochs or 1):
         what = f"{wishes.epochs} epochs" if wishes.epochs else "one epoch"
         raise budget.refuse((wishes.epochs or 1) * epoch, f"{what} of {outline.network}")
@@ -43,6 +48,20 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
     return Fitted(
         replace(plan, stages=(stage,), size=outline.size), tuple(reasons), stage.epochs * epoch + step.compiling, memory
     )
+
+
+def _part_of_epoch(fitting: _Fitting, data: Dataset, wishes: Wishes, budget: Budget) -> Fitted | None:
+    """As many images as there is time for, if that is enough for some steps."""
+    plan, step = fitting.plan, fitting.step
+    stage, measuring = plan.stages[0], evaluating(data, wishes.looks * step.seconds / 3)
+    steps = floor((budget.left - measuring - step.snapshot) / (stage.batch * step.seconds))
+    if steps < FEWEST_STEPS:
+        return None
+    images = min(steps * stage.batch, len(data.train))
+    plan = replace(plan, stages=(replace(stage, epochs=1, images=images),), size=fitting.outline.size)
+    reason = f"{images:,} of the {len(data.train):,} pictures, once: there is no time for all"
+    seconds = epoch_seconds(images, stage.batch, step) + measuring + step.compiling
+    return Fitted(plan, (*fitting.reasons, reason), seconds, fitting.memory)
 
 
 class _Fitting:

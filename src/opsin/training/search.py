@@ -99,7 +99,8 @@ class _Search:
         self.default, self.options, self.on_progress, self.load = default, options, on_progress, load
         self.loaded = {_reading(default): data}
         self.compared: dict[object, Dataset] = {}
-        self.begin = perf_counter() - spent
+        self.started = perf_counter()
+        self.begin = self.started - spent
         tried = candidates(default, options)
         if trial.validation_images(data) < FEWEST_VALIDATION:
             tried = tried[:1]
@@ -112,12 +113,12 @@ class _Search:
             return SearchResult(self.default, self._data(self.default), self.options)
         second = max(2, len({each.outline.network for each in self.tried}))
         rounds = len(self.tried) + (LONGER * second if self.seconds / SHORTEST_TRIAL >= len(self.tried) + 6 else 0)
-        first = [each for each in map(self._try, self.tried, self._lengths(self.seconds / rounds)) if each]
+        first = self._first_round(self.seconds / rounds)
         if not first:
             return SearchResult(self.default, self._data(self.default), self.options)
         finalists = _finalists(first, second)
         curves = [(early, early) for early in finalists]
-        if rounds > len(self.tried) and not self.easy:
+        if rounds > len(self.tried) and not self.easy and self.in_time:
             longer = LONGER * self.seconds / rounds
             curves = [(early, self._try(early.candidate, longer) or early) for early in finalists]
         return self._chosen(curves)
@@ -130,11 +131,21 @@ class _Search:
             return False
         return best.wrong * max(1.0, self.validation / best.images) < EASY_WRONG and best.error < EASY_ERROR
 
-    def _lengths(self, seconds: float) -> Iterator[float]:
-        """How long each trial of the first round lasts: less as soon as one has shown that the data is easy."""
+    @property
+    def in_time(self) -> bool:
+        """Whether there is time for more: compiling and reading may have taken it."""
+        return perf_counter() - self.started < self.seconds
+
+    def _first_round(self, seconds: float) -> list[Trial]:
+        """A trial of each candidate for which there is time; shorter ones as soon as one shows that the data is easy."""
         short = max(SHORTEST_TRIAL, EASY_SHARE * self.options.seconds / len(self.tried))
-        while True:
-            yield min(seconds, short) if self.easy else seconds
+        trials = list[Trial]()
+        for candidate in self.tried:
+            if trials and not self.in_time:
+                break
+            if result := self._try(candidate, min(seconds, short) if self.easy else seconds):
+                trials.append(result)
+        return trials
 
     def _try(self, candidate: Candidate, seconds: float) -> Trial | None:
         key = _reading(candidate.outline)

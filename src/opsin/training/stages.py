@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.data import Batches, Dataset, Pictures, Preprocessing, augment, counter
+from opsin.data import Batches, Dataset, Pictures, Preprocessing, augment
 from opsin.engines.base import Program
 from opsin.graph import Graph
 from opsin.model import Engine, Evaluation, Model
@@ -105,7 +105,7 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     trunk, graph = _step(setting, stage, seen.shape, augmentation.mixes)
     program = setting.engine(graph, batch, setting.threads)
     program.load_state(_beginning(graph, plan.seed, state))
-    batches = Batches(data.train, seen, batch, plan.seed, augmentation)
+    batches = Batches(data.train, seen, batch, plan.seed, augmentation, stage.images)
     feed: Feed = batches
     measure: Callable[[State], Evaluation] | None = None
     if trunk:
@@ -127,8 +127,7 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     def chosen(epoch: int, step: int) -> NDArray[np.intp]:
         if isinstance(feed, FeatureFeed):
             return feed.pictures(epoch, step)
-        order = counter.order(len(data.train), plan.seed, counter.SHUFFLE, epoch)
-        return np.resize(order, len(feed) * batch)[step * batch : (step + 1) * batch]
+        return batches.order(epoch)[step * batch : (step + 1) * batch]
 
     rate = schedule_of(stage, stage.epochs * len(feed))
     return Work(stage, program, feed, rate, network, score, chosen, outside, compiling)
