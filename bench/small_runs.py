@@ -203,8 +203,10 @@ def _all_of(folder: Path, manifest: list[Run], recipes: Sequence[str], options: 
 
 
 def _line(found: Run, one: Run) -> str:
-    value = f"{found['balanced']:6.1%} ({found['low']:.0%} to {found['high']:.0%}, guess {found['guess']:.0%})"
-    what = value if "balanced" in found else f"FAILED: {found.get('error', '').splitlines()[-1:]}"
+    if "balanced" in found:
+        what = f"{found['balanced']:6.1%} ({found['low']:.0%} to {found['high']:.0%}, guess {found['guess']:.0%})"
+    else:
+        what = f"FAILED: {found.get('error', '').splitlines()[-1:]}"
     return f"{_name(one):16} {found['recipe']:14} {found['seconds']:5.1f} s  {what}  {found.get('network') or ''}"
 
 

@@ -137,7 +137,7 @@ class _Search:
         return perf_counter() - self.started < self.seconds
 
     def _first_round(self, seconds: float) -> list[Trial]:
-        """A trial of each candidate for which there is time; shorter ones as soon as one shows that the data is easy."""
+        """A trial of each candidate for which there is time; shorter ones once the data has shown to be easy."""
         short = max(SHORTEST_TRIAL, EASY_SHARE * self.options.seconds / len(self.tried))
         trials = list[Trial]()
         for candidate in self.tried:
