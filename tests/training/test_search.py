@@ -116,7 +116,7 @@ def test_few_validation_images_tell_no_recipes_apart(learning: list[tuple[str, f
 
 def test_candidates_keep_to_what_is_asked_for() -> None:
     names = [each.name for each in candidates(outlined(COLOUR, Wishes()), Wishes())]
-    assert names == ["resnet9_half", "resnet9_half, strong augmentation"]
+    assert names == ["resnet9_half", "lenet5", "resnet9_half, strong augmentation"]
     for options in (Wishes(augment="light"), Wishes(augment="none"), Wishes(flip=True)):
         tried = candidates(outlined(GREY, options), options)
         assert all((each.options.augment, each.options.seed) == (options.augment, 0) or options.flip for each in tried)

@@ -66,6 +66,8 @@ def alternatives(default: Outline, options: Wishes) -> list[Outline]:
         return found
     if default.network == SMALL_GREY and side >= FEWEST_PIXELS:
         found.append(_scratch(SMALL_COLOUR, default))
+    if default.network == SMALL_COLOUR:
+        found.append(_scratch(SMALL_GREY, default))
     if default.network == SMALL_COLOUR and not facts.grey and facts.pictures >= MANY and side >= TINY:
         found.append(_scratch(MANY_COLOUR, default))
     if facts.files and options.size is None and options.pretrained is None and at_hand(TRANSFER):

@@ -31,7 +31,7 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
     plan, step, memory = fitting.plan, fitting.step, fitting.memory
     images, epochs = len(data.train), plan.stages[0].epochs
     epoch = epoch_seconds(images, plan.stages[0].batch, step) + evaluating(data, wishes.looks * step.seconds / 3)
-    affordable = floor(budget.left / epoch)
+    affordable = floor((budget.left - _finishing(data, wishes, step)) / epoch)
     if wishes.epochs is not None and not budget.asked:
         affordable = epochs
     if affordable < 1 and wishes.epochs is None and (short := _part_of_epoch(fitting, data, wishes, budget)):
@@ -54,7 +54,8 @@ def _part_of_epoch(fitting: _Fitting, data: Dataset, wishes: Wishes, budget: Bud
     """As many images as there is time for, if that is enough for some steps."""
     plan, step = fitting.plan, fitting.step
     stage, measuring = plan.stages[0], evaluating(data, wishes.looks * step.seconds / 3)
-    steps = floor((budget.left - measuring - step.snapshot) / (stage.batch * step.seconds))
+    left = budget.left - _finishing(data, wishes, step) - measuring - step.snapshot
+    steps = floor(left / (stage.batch * step.seconds))
     if steps < FEWEST_STEPS:
         return None
     images = min(steps * stage.batch, len(data.train))
@@ -62,6 +63,12 @@ def _part_of_epoch(fitting: _Fitting, data: Dataset, wishes: Wishes, budget: Bud
     reason = f"{images:,} of the {len(data.train):,} pictures, once: there is no time for all"
     seconds = epoch_seconds(images, stage.batch, step) + measuring + step.compiling
     return Fitted(plan, (*fitting.reasons, reason), seconds, fitting.memory)
+
+
+def _finishing(data: Dataset, wishes: Wishes, step: Cost) -> float:
+    """Seconds to calibrate the model and to measure it on the test part."""
+    validation = len(data.validation or ())
+    return (len(data.test) + validation) * wishes.looks * step.seconds / 3 if validation else 0.0
 
 
 class _Fitting:

@@ -36,6 +36,9 @@ FILLED, FEWEST = 0.8, 32
 MIRRORED, MIRRORED_BYTES = 1.25, 2**27
 """How much larger the error of mirrored images may be if they show the same, and the most bytes of them."""
 
+MEASURED = 16
+"""Images in the steps that are timed."""
+
 LOOKING = 1.6
 """How much longer a trial of a published network takes for an image than one pass through it."""
 
@@ -132,9 +135,9 @@ def _image_seconds(candidate: Candidate, data: Dataset) -> float:
     outline, options = candidate.outline, candidate.options
     layer = zoo.find(outline.network)(len(data.classes))
     if outline.pretrained:
-        return LOOKING * measure(nn.trace(layer, data.shape), 16, options.threads).seconds
+        return LOOKING * measure(nn.trace(layer, data.shape), MEASURED, options.threads).seconds
     graph = nn.training_graph(layer, data.shape, nn.optimizers.SGD(momentum=0.9))
-    return measure(graph, min(64, len(data.train)), options.threads).seconds
+    return measure(graph, min(MEASURED, len(data.train)), options.threads).seconds
 
 
 def validation_images(data: Dataset) -> int:
