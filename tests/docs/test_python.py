@@ -36,7 +36,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert (tmp_path / "digits.html").stat().st_size > 100_000 and (
         tmp_path / "runs" / "mine" / "model.opsin"
     ).is_file()
-    assert "['lying' 'lying']\n1.0\n" in printed[8]
+    assert "['lying' 'lying']\n1.0\n" in printed[9]
 
 
 def test_the_figures_are_the_codes() -> None:
