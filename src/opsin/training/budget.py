@@ -14,7 +14,7 @@ from opsin.training.machine import Cost, Ways, process_bytes
 from opsin.training.stages import WATCH, held_out
 from opsin.training.wishes import Wishes
 
-REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 3.0
+REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 4.0
 """The share of the time that is kept for the report, and its bounds in seconds."""
 
 MARGIN = 0.04
