@@ -212,7 +212,7 @@ def test_published_weights_are_not_silently_left_out_for_arrays() -> None:
 def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
     machine(look=0.1)
     wishes = Wishes(budget=60, size=224)
-    with pytest.raises(UsageError, match=r"one look at 2,000 pictures takes 4.2 min .* try --budget 6min") as refused:
+    with pytest.raises(UsageError, match=r"one look at 2,000 pictures takes 4.5 min .* try --budget 6min") as refused:
         chosen(wishes)
     assert "but 29 s of 60 s is left for training (reading the pictures took 20 s" in str(refused.value)
     chosen(replace(wishes, budget=360))

@@ -17,6 +17,9 @@ from opsin.training.wishes import Wishes
 REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 4.0
 """The share of the time that is kept for the report, and its bounds in seconds."""
 
+FIXED_REPORT = 2.0
+"""Seconds that a report takes at least, besides measuring."""
+
 MARGIN = 0.04
 """The share of the time that is kept for what nobody foresees."""
 
@@ -93,6 +96,11 @@ def epoch_seconds(images: int, batch: int, step: Cost) -> float:
     """Seconds of an epoch's steps, the last of which is filled up, and of the snapshots that are taken meanwhile."""
     steps = ceil(images / batch)
     return steps * batch * step.seconds + ceil(steps / WATCH) * step.snapshot
+
+
+def reporting(data: Dataset, look: float, budget: Budget) -> float:
+    """Seconds that the report takes beyond its share: it measures the test part again, in `look` seconds a picture."""
+    return max(0.0, len(data.test) * look + FIXED_REPORT - budget.report)
 
 
 def evaluating(data: Dataset, look: float) -> float:

@@ -8,7 +8,7 @@ from math import floor
 from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.training.amounts import duration
-from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
+from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating, reporting
 from opsin.training.machine import Cost, measure
 from opsin.training.optimization import with_optimizer
 from opsin.training.plan import FULL_BATCH, Plan
@@ -31,7 +31,7 @@ def fit(outline: Outline, data: Dataset, wishes: Wishes, budget: Budget) -> Fitt
     plan, step, memory = fitting.plan, fitting.step, fitting.memory
     images, epochs = len(data.train), plan.stages[0].epochs
     epoch = epoch_seconds(images, plan.stages[0].batch, step) + evaluating(data, wishes.looks * step.seconds / 3)
-    affordable = floor((budget.left - _finishing(data, wishes, step)) / epoch)
+    affordable = floor((budget.left - _finishing(data, wishes, step, budget)) / epoch)
     if wishes.epochs is not None and not budget.asked:
         affordable = epochs
     if affordable < 1 and wishes.epochs is None and (short := _part_of_epoch(fitting, data, wishes, budget)):
@@ -54,7 +54,7 @@ def _part_of_epoch(fitting: _Fitting, data: Dataset, wishes: Wishes, budget: Bud
     """As many images as there is time for, if that is enough for some steps."""
     plan, step = fitting.plan, fitting.step
     stage, measuring = plan.stages[0], evaluating(data, wishes.looks * step.seconds / 3)
-    left = budget.left - _finishing(data, wishes, step) - measuring - step.snapshot
+    left = budget.left - _finishing(data, wishes, step, budget) - measuring - step.snapshot
     steps = floor(left / (stage.batch * step.seconds))
     if steps < FEWEST_STEPS:
         return None
@@ -65,10 +65,11 @@ def _part_of_epoch(fitting: _Fitting, data: Dataset, wishes: Wishes, budget: Bud
     return Fitted(plan, (*fitting.reasons, reason), seconds, fitting.memory)
 
 
-def _finishing(data: Dataset, wishes: Wishes, step: Cost) -> float:
-    """Seconds to calibrate the model and to measure it on the test part."""
-    validation = len(data.validation or ())
-    return (len(data.test) + validation) * wishes.looks * step.seconds / 3 if validation else 0.0
+def _finishing(data: Dataset, wishes: Wishes, step: Cost, budget: Budget) -> float:
+    """Seconds to calibrate the model and to measure it on the test part, and the report's beyond its share."""
+    validation, look = len(data.validation or ()), wishes.looks * step.seconds / 3
+    measuring = (len(data.test) + validation) * look if validation else 0.0
+    return measuring + reporting(data, look, budget)
 
 
 class _Fitting:

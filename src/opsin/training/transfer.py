@@ -18,7 +18,7 @@ from opsin.data import Dataset
 from opsin.errors import UsageError
 from opsin.training import features, freezing
 from opsin.training.amounts import duration
-from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating
+from opsin.training.budget import Budget, batch_that_fits, epoch_seconds, evaluating, reporting
 from opsin.training.facts import Facts
 from opsin.training.freezing import Cut
 from opsin.training.machine import Cost, measure
@@ -139,6 +139,7 @@ class _Fitting:
         """The last layer on its own. Raises `UsageError` where there is no time for a look at every picture."""
         pictures, look, left = len(self.data.train), self.look.seconds, self.budget.left
         fixed = (evaluating(self.data, look) + len(self.data.test) * look) * self.wishes.looks
+        fixed += reporting(self.data, look * self.wishes.looks, self.budget)
         if pictures * look + fixed > left:
             raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
         views = max(1, min(self._most_views(), int(VIEWING * left / (pictures * look))))

@@ -36,6 +36,9 @@ FILLED, FEWEST = 0.8, 32
 MIRRORED, MIRRORED_BYTES = 1.25, 2**27
 """How much larger the error of mirrored images may be if they show the same, and the most bytes of them."""
 
+NO_REPORT = 1e6
+"""Seconds for the report of a trial: there is none, and nothing is to be kept for it."""
+
 MEASURED = 16
 """Images in the steps that are timed."""
 
@@ -86,7 +89,7 @@ class Trial:
 def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     """Train the candidate for about so many `seconds` on a part of `data`; None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
-    budget = Budget(seconds, 0.0, seconds, 0.0, True, Ways(options.exact))
+    budget = Budget(seconds, NO_REPORT, seconds, 0.0, True, Ways(options.exact))
     fit = transfer.fit if candidate.outline.pretrained else scratch.fit
     rate = _image_seconds(candidate, data)
     most = FILLED * (seconds / rate - len(data.test) / 3)
