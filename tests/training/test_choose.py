@@ -179,6 +179,8 @@ def test_few_pictures_are_seen_in_more_views_and_not_tuned_on(machine: Machine) 
     assert few.plan.stages[0].views == 16
     assert "no fine-tuning: 80 pictures are too few for it" in few.reasons
     assert [stage.epochs for stage in chosen(Wishes(epochs=3), replace(PHOTOS, pictures=80)).plan.stages][1:] == [3]
+    batches = [chosen(Wishes(), replace(PHOTOS, pictures=n)).plan.stages[0].batch for n in (40, 80, 400, 2000)]
+    assert batches == [8, 8, 32, 64]
     more = chosen(Wishes(), replace(PHOTOS, pictures=400)).plan.stages[1]
     assert more.epochs == 25  # to see 10,000 pictures
 

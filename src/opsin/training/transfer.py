@@ -34,6 +34,7 @@ VIEWS, VIEWED, VIEWING = 16, 12_000, 0.35
 that they may take."""
 
 HEAD_BATCH, HEAD_RATE, HEAD_STEPS = 64, 0.004, 1200
+HEAD_SMALLEST, HEAD_STEPS_AN_EPOCH = 8, 8
 HEAD_EPOCHS = (6, 24)
 """The last layer learns fast: so many steps, in epochs between these bounds. Few pictures it soon knows by heart."""
 
@@ -143,7 +144,7 @@ class _Fitting:
         if pictures * look + fixed > left:
             raise self.budget.refuse(pictures * look + fixed, f"one look at {pictures:,} pictures")
         views = max(1, min(self._most_views(), int(VIEWING * left / (pictures * look))))
-        batch = self._full_batch or min(HEAD_BATCH, pictures)
+        batch = self._full_batch or self._head_batch()
         steps = ceil(pictures / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
         step = measure(self.step, batch, self.wishes.threads, self.budget.ways)
@@ -211,6 +212,13 @@ class _Fitting:
     def _cut(self) -> Cut:
         """Where the layers begin that are tuned."""
         return next((cut for cut in self.cuts if cut.work <= TUNED), self.cuts[-1])
+
+    def _head_batch(self) -> int:
+        """Smaller for few pictures, by halves: an epoch of one or two steps would teach the last layer too little."""
+        pictures, batch = len(self.data.train), HEAD_BATCH
+        while batch > HEAD_SMALLEST and pictures < HEAD_STEPS_AN_EPOCH * batch:
+            batch //= 2
+        return min(batch, pictures)
 
     @property
     def _full_batch(self) -> int | None:
