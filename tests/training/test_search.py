@@ -106,11 +106,13 @@ def test_easy_data_ends_the_search_and_the_training_early(
 def test_where_nothing_is_to_be_found_out_nothing_is_tried(learning: list[tuple[str, float]], options: Wishes) -> None:
     chosen = found(options)
     assert not learning and not chosen.evidence and chosen.options == options
-    assert search.intention(outlined(GREY, options), options, 1.0) == ""
+    assert search.intention(outlined(GREY, options), images(), options, 1.0) == ""
 
 
 def test_few_validation_images_tell_no_recipes_apart(learning: list[tuple[str, float]]) -> None:
     assert not found(Wishes(), size=search.FEWEST_VALIDATION - 1).evidence and not learning
+    few = images(validation=search.FEWEST_VALIDATION - 1)
+    assert search.intention(outlined(GREY, Wishes()), few, Wishes(), 1.0) == ""
     assert found(Wishes(), size=search.FEWEST_VALIDATION).evidence
 
 
@@ -126,7 +128,7 @@ def test_candidates_keep_to_what_is_asked_for() -> None:
 
 
 def test_the_plan_says_what_would_be_tried() -> None:
-    text = search.intention(outlined(GREY, Wishes()), Wishes(), 1.0)
+    text = search.intention(outlined(GREY, Wishes()), images(), Wishes(), 1.0)
     assert text.startswith("3 recipes are tried first, for 75 s together: lenet5; resnet9_half; ")
 
 

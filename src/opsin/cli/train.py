@@ -96,7 +96,8 @@ def _begun(options: Options) -> Training | None:
     outline = networks.outline(Facts.of(open_source(source)), wishes)
     data = _load(source, outline, options)
     if options.plan_only:
-        _explain(choose.choose(outline, data, wishes, perf_counter() - begin), intention(outline, wishes, 0.0))
+        spent = perf_counter() - begin
+        _explain(choose.choose(outline, data, wishes, spent), intention(outline, data, wishes, spent))
         return None
     found = _search(source, outline, data, wishes, perf_counter() - begin, options)
     data = found.data

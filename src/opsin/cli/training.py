@@ -190,7 +190,7 @@ ClassWeights = Annotated[
     bool | None,
     typer.Option(
         "--class-weights/--no-class-weights",
-        help="Let every class count alike, however few its pictures.",
+        help="Weight rare classes more, or leave them as they are; very uneven classes are balanced by default.",
         rich_help_panel=OPTIMIZATION,
         show_default=False,
     ),

@@ -38,10 +38,10 @@ def cuts(network: nn.Layer, shape: nn.PictureShape) -> list[Cut]:
         if not early or not late or not set(early).isdisjoint(late):
             continue
         frozen = _largest(early, late, layers)
-        parameters = sum(_size(t) for t in graph.parameters.values() if _layer(t.node) in late)
+        parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in late)
         work = _macs(node for node in graph.nodes if node not in done)
         # Of several tensors between the same layers the last is the furthest.
-        found[frozen] = Cut(frozen, _size(gate), parameters, work / total if total else 0.0)
+        found[frozen] = Cut(frozen, element_count(gate), parameters, work / total if total else 0.0)
     return list(found.values())
 
 
@@ -103,6 +103,6 @@ def _macs(nodes: Iterable[Node]) -> int:
     return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in nodes)
 
 
-def _size(tensor: Tensor) -> int:
-    """Numbers of one picture, or of a variable."""
+def element_count(tensor: Tensor) -> int:
+    """The numbers in a tensor for one image, or in a variable."""
     return int(str(bind((product(tensor.shape),), 1)[0]))

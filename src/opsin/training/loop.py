@@ -15,7 +15,7 @@ from opsin import nn, zoo
 from opsin.data import Dataset
 from opsin.engines.native import compile as compile_native
 from opsin.errors import ShapeError, TrainingError, UsageError
-from opsin.graph import Graph, product
+from opsin.graph import Graph
 from opsin.model import Engine, Model
 from opsin.model.file import check_writable
 from opsin.training.events import (
@@ -33,6 +33,7 @@ from opsin.training.events import (
     Warning,
 )
 from opsin.training.fault import Diverged, find_fault, finite
+from opsin.training.freezing import element_count
 from opsin.training.interrupt import Interruption
 from opsin.training.machine import engine_of
 from opsin.training.memory import Kept, Memory, Snapshot
@@ -173,7 +174,7 @@ class Training:
         """The rest of a stage; an interruption ends it early."""
         work, memory = self.work or self._prepare(), self.memory
         stage, batch, self.entered = work.stage, work.program.batch, memory.epoch
-        parameters = sum(int(str(product(t.shape))) for t in work.program.graph.parameters.values())
+        parameters = sum(map(element_count, work.program.graph.parameters.values()))
         yield StageStarted(
             stage.name, memory.stage + 1, stage.epochs, len(work.feed), batch, parameters, memory.epoch, work.compiling,
             stage.views if stage.features else 0,

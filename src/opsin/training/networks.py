@@ -25,7 +25,7 @@ MANY = 20_000
 ENLARGED = {32: 128, 64: 192}
 """The side to which images up to each size are enlarged for a published network."""
 
-LARGEST, STEP, LEAST = 224, 32, 96
+LARGEST = 224
 """Published networks know pictures of this side; smaller ones are tried in steps where time is short."""
 
 
@@ -109,8 +109,8 @@ def _transferred(network: str, facts: Facts, wishes: Wishes, why: str) -> Outlin
     side, reasons = wishes.size or LARGEST, [f"{network} with published weights, {why}"]
     if not wishes.size:
         needed = transfer.looking(network, side, facts, wishes)
-        while needed > transfer.LOOK * wishes.seconds and side > LEAST:
-            smaller = side - STEP
+        while needed > transfer.LOOK * wishes.seconds and side > transfer.LEAST:
+            smaller = side - transfer.STEP
             needed, side = needed * (smaller / side) ** 2, smaller
         if side < LARGEST:
             reasons.append(

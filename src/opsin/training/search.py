@@ -62,9 +62,9 @@ class SearchResult:
     useful: float | None = None
 
 
-def intention(default: Outline, options: Wishes, spent: float) -> str:
+def intention(default: Outline, data: Dataset, options: Wishes, spent: float) -> str:
     """What `search` would try, in a sentence; empty if nothing."""
-    tried, seconds = _affordable(candidates(default, options), _seconds(options, spent))
+    tried, seconds = _planned(default, data, options, spent)
     if len(tried) < 2:
         return ""
     names = "; ".join(each.name for each in tried)
@@ -87,8 +87,11 @@ def _seconds(options: Wishes, spent: float) -> float:
     return share * max(0.0, Budget.of(options, spent, timed=False).left)
 
 
-def _affordable(tried: list[Candidate], seconds: float) -> tuple[list[Candidate], float]:
-    """As many candidates as there is time for, and that time; only one if there is none for trials."""
+def _planned(default: Outline, data: Dataset, options: Wishes, spent: float) -> tuple[list[Candidate], float]:
+    """As many candidates as there is time for, and that time; only one if trials show nothing or there is no time."""
+    tried, seconds = candidates(default, options), _seconds(options, spent)
+    if trial.validation_images(data) < FEWEST_VALIDATION:
+        return tried[:1], 0.0
     count = min(len(tried), int(seconds / SHORTEST_TRIAL))
     return (tried[:count], seconds) if count > 1 else (tried[:1], 0.0)
 
@@ -102,10 +105,7 @@ class _Search:
         self.compared: dict[object, Dataset] = {}
         self.started = perf_counter()
         self.begin = self.started - spent
-        tried = candidates(default, options)
-        if trial.validation_images(data) < FEWEST_VALIDATION:
-            tried = tried[:1]
-        self.tried, self.seconds = _affordable(tried, _seconds(options, spent))
+        self.tried, self.seconds = _planned(default, data, options, spent)
         self.validation = len(data.validation or ())
         self.trials: list[Trial] = []
 

@@ -120,10 +120,9 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
 def _error(score: Score, uneven: bool) -> float:
     """The share that is wrong, never 0: that nothing is wrong of few images does not show much."""
     wrong, count = score.pictures - score.correct, score.pictures
-    error = (wrong + 0.5) / (count + 1)
     if uneven and score.balanced is not None:
-        error = max(1 - score.balanced, error if not wrong else 0.5 / count)
-    return error
+        return max(1 - score.balanced, 0.5 / (count + 1))
+    return (wrong + 0.5) / (count + 1)
 
 
 def _mirrored(pictures: Pictures) -> Pictures:
