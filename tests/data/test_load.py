@@ -6,20 +6,24 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from opsin.data import Dataset, Pictures, Preprocessing, load
 from opsin.data.intake import decoding, reading
 from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoded
+from opsin.data.intake.resize import resized
 from opsin.data.load import take_in
 from opsin.data.pictures import Crop
 from opsin.data.store import Stored, StoreWriter
 from opsin.errors import DataError, UsageError
+from opsin.model.published import preprocessing_of
 from tests.data.files import noise, write_picture, write_stripes
 from tests.data.intake.memory import Files, encoded, photo, photos
 
@@ -146,8 +150,21 @@ def test_arrays_get_all_parts_and_a_receipt() -> None:
     assert np.array_equal(own.test.pixels, pictures.pixels[10:])
     assert own.receipt is not None
     assert [[m.name for m in group.members] for group in own.receipt.leaks] == [["train 9", "test 1"]]
-    with pytest.raises(UsageError, match="digits is an array of 28 × 28, which is used as it is; leave the size out"):
-        load("digits", size=64)
+
+
+def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
+    digits = load("digits")
+    large = load("digits", size=40)
+    assert large.shape == (1, 40, 40) and large.fingerprint == digits.fingerprint
+    file = tmp_path / "digit.png"
+    Image.fromarray(digits.test.pixels[3, 0]).save(file)
+    for like in (Preprocessing(1, 40, 40, (0.5,), (0.5,)), preprocessing_of("efficientnet_lite0", 64)):
+        data = load("digits", like)
+        assert data.shape == like.shape and data.receipt is not None and data.receipt.shape == like.shape
+        np.testing.assert_array_equal(data.test.pixels[3], like.read(file, "digit.png"))
+    several = replace(digits.train, pixels=np.repeat(digits.train.pixels, 2, axis=1))
+    with pytest.raises(UsageError, match="has 2 channels, and only grey and RGB images can be resized"):
+        resized(replace(digits, train=several), (2, 16, 16), None)
 
 
 # -- sizes ------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from opsin.training.facts import Facts
 from opsin.training.machine import Cost, Ways, measure
 from opsin.training.wishes import Choice, Wishes
 
-PHOTOS = Facts(pictures=2000, held_out=500, classes=2, smallest=900, side=400, grey=False, files=True)
+PHOTOS = Facts(pictures=2000, held_out=500, classes=2, smallest=900, side=400, grey=False, resizable=True)
 
 Machine = Callable[..., None]
 
@@ -88,11 +88,11 @@ def chosen(wishes: Wishes, facts: Facts = PHOTOS, spent: float = 20.0) -> Choice
 @pytest.mark.parametrize(
     ("facts", "network", "size", "pretrained"),
     [
-        (replace(PHOTOS, side=28, grey=True, files=False), "lenet5", None, False),
-        (replace(PHOTOS, side=32, files=False), "resnet9_half", None, False),
+        (replace(PHOTOS, side=28, grey=True, resizable=False), "lenet5", None, False),
+        (replace(PHOTOS, side=32, resizable=False), "resnet9_half", None, False),
         (replace(PHOTOS, side=48), "resnet9_half", None, False),
         (replace(PHOTOS, side=64, grey=True), "resnet9_half", None, False),
-        (replace(PHOTOS, side=7, files=False), "resnet20_cifar", None, False),
+        (replace(PHOTOS, side=7, resizable=False), "resnet20_cifar", None, False),
         (PHOTOS, "efficientnet_lite0", 224, True),
         (replace(PHOTOS, grey=True), "efficientnet_lite0", 224, True),
     ],
@@ -136,7 +136,7 @@ def test_weights_that_are_not_there_are_named(machine: Machine, monkeypatch: pyt
 
 def test_arrays_are_not_for_published_weights(machine: Machine) -> None:
     with pytest.raises(UsageError, match="leave --pretrained out"):
-        networks.outline(replace(PHOTOS, files=False), Wishes(network="efficientnet_lite0", pretrained=True))
+        networks.outline(replace(PHOTOS, resizable=False), Wishes(network="efficientnet_lite0", pretrained=True))
 
 
 # -- time -------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ def test_wishes_that_make_no_sense_are_refused_at_once(wish: dict[str, Any], tex
 
 
 def test_published_weights_are_not_silently_left_out_for_arrays() -> None:
-    with pytest.raises(UsageError, match=r"published weights see pictures of 224 × 224, and these are arrays"):
-        networks.outline(replace(PHOTOS, files=False, side=16), Wishes(pretrained=True))
+    with pytest.raises(UsageError, match=r"published weights see pictures of 224 × 224, and these arrays stay"):
+        networks.outline(replace(PHOTOS, resizable=False, side=16), Wishes(pretrained=True))
 
 
 def test_too_little_time_is_refused_with_the_time_that_would_do(machine: Machine) -> None:
@@ -227,13 +227,13 @@ def test_epochs_that_do_not_fit_are_refused_only_where_a_time_was_asked_for(mach
     assert chosen(Wishes(epochs=50, budget=60 * minutes)).plan.stages[-1].epochs == 50
     free = chosen(Wishes(epochs=50))
     assert free.plan.stages[-1].epochs == 50 and free.deadline is None
-    small = replace(PHOTOS, side=32, files=False)
+    small = replace(PHOTOS, side=32, resizable=False)
     with pytest.raises(UsageError, match="1000 epochs of resnet9_half takes"):
         chosen(Wishes(epochs=1000, budget=60), small)
 
 
 def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
-    small = replace(PHOTOS, side=32, files=False)
+    small = replace(PHOTOS, side=32, resizable=False)
     usual = chosen(Wishes(), small)
     assert usual.plan.stages[0].epochs == 200
     assert not any("more hardly help" in reason for reason in usual.reasons)
@@ -248,7 +248,7 @@ def test_from_scratch_there_are_as_many_epochs_as_fit(machine: Machine) -> None:
 
 def test_a_part_of_the_pictures_is_better_than_no_model(machine: Machine) -> None:
     machine(look=0.1)
-    small = replace(PHOTOS, side=32, files=False, pictures=20_000)
+    small = replace(PHOTOS, side=32, resizable=False, pictures=20_000)
     found = chosen(Wishes(budget=60), small)
     stage = found.plan.stages[0]
     assert stage.epochs == 1 and stage.images and 1000 < stage.images < 20_000
@@ -262,7 +262,7 @@ def test_a_part_of_the_pictures_is_better_than_no_model(machine: Machine) -> Non
 
 
 def test_batches_shrink_until_the_memory_suffices(machine: Machine) -> None:
-    small = replace(PHOTOS, side=32, files=False, pictures=8000)
+    small = replace(PHOTOS, side=32, resizable=False, pictures=8000)
     plenty = chosen(Wishes(), small)
     most = plenty.expected.bytes - 20e6
     little = chosen(Wishes(memory=most), small)
@@ -305,12 +305,12 @@ def test_facts_of_files_come_from_their_list_and_a_few_headers(tmp_path: Path) -
             Image.new("RGB", (300, 200)).save(tmp_path / label / f"{number}.png")
     (tmp_path / "cat" / "0.png").write_bytes(b"no picture")
     found = Facts.of(open_source(tmp_path))
-    assert found == Facts(36, 14, 2, 20, 200, grey=False, files=True)
+    assert found == Facts(36, 14, 2, 20, 200, grey=False, resizable=True)
 
 
 def test_facts_of_arrays() -> None:
     found = Facts.of(open_source("digits"))
-    assert (found.pictures, found.classes, found.side, found.grey, found.files) == (5000, 10, 28, True, False)
+    assert (found.pictures, found.classes, found.side, found.grey, found.resizable) == (5000, 10, 28, True, True)
 
 
 def test_the_digits_are_learnt_by_the_usual_recipe_on_this_machine() -> None:

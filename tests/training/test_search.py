@@ -17,7 +17,7 @@ from opsin.training.plan import Plan, Stage
 from opsin.training.trial import Trial
 from opsin.training.wishes import Outline, Wishes
 
-GREY = Facts(pictures=5000, held_out=1000, classes=10, smallest=400, side=28, grey=True, files=False)
+GREY = Facts(pictures=5000, held_out=1000, classes=10, smallest=400, side=28, grey=True, resizable=False)
 COLOUR = replace(GREY, side=32, grey=False)
 Curve = dict[str, tuple[float, float]]
 """For each network: its error after a second of training, and the power with which it falls."""
@@ -27,7 +27,7 @@ def outlined(facts: Facts, options: Wishes) -> Outline:
     return networks.outline(facts, options)
 
 
-def images(count: int = 50, classes: int = 10, validation: int = 1000) -> Dataset:
+def images(count: int = 60, classes: int = 10, validation: int = 1000) -> Dataset:
     names = tuple(f"class {n}" for n in range(classes))
 
     def part(size: int) -> Pictures:
@@ -56,10 +56,9 @@ def learning(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
 
 
-def found(options: Wishes, facts: Facts = GREY, size: int = 1000) -> search.SearchResult:
-    return search.search(
-        outlined(facts, options), images(validation=size), options, 1.0, lambda outline: images(), lambda text: None
-    )
+def found(options: Wishes, facts: Facts = GREY, size: int = 1000, count: int = 60) -> search.SearchResult:
+    data = images(count, validation=size)
+    return search.search(outlined(facts, options), data, options, 1.0, lambda outline: images(), lambda text: None)
 
 
 def test_a_network_that_starts_slowly_wins_if_there_is_time(learning: list[tuple[str, float]]) -> None:
@@ -110,10 +109,25 @@ def test_where_nothing_is_to_be_found_out_nothing_is_tried(learning: list[tuple[
 
 
 def test_few_validation_images_tell_no_recipes_apart(learning: list[tuple[str, float]]) -> None:
-    assert not found(Wishes(), size=search.FEWEST_VALIDATION - 1).evidence and not learning
-    few = images(validation=search.FEWEST_VALIDATION - 1)
-    assert search.intention(outlined(GREY, Wishes()), few, Wishes(), 1.0) == ""
-    assert found(Wishes(), size=search.FEWEST_VALIDATION).evidence
+    assert not found(Wishes(), size=3, count=30).evidence and not learning
+    assert search.intention(outlined(GREY, Wishes()), images(30, validation=3), Wishes(), 1.0) == ""
+    assert found(Wishes(), size=3, count=36).evidence
+
+
+@pytest.mark.parametrize(("own", "count", "expected"), [(3, 57, 20), (3, 197, 40), (39, 961, 200), (50, 950, 50)])
+def test_trials_are_compared_by_more_than_a_small_validation_part(own: int, count: int, expected: int) -> None:
+    data = images(count, validation=own)
+    part = trial.comparable(data, seed=0)
+    assert trial.validation_images(data) == expected and abs(len(part.test) - expected) <= 5
+    assert len(part.train) + len(part.test) == (count + own if own < 40 else count + 50)
+
+
+def test_new_images_are_worth_more_than_more_epochs() -> None:
+    half = Trial(Candidate(outlined(GREY, Wishes()), Wishes()), 1.0, 100, 30, 0.3, learned=100, available=1000)
+    whole = replace(half, learned=1000)
+    assert search._predicted(half, half, 10.0) == pytest.approx(0.3 * 10**-0.35)
+    assert search._predicted(whole, whole, 10.0) == pytest.approx(0.3 * 10 ** (-0.35 * 0.4))
+    assert search._predicted(half, half, 0.5) == 0.3
 
 
 def test_candidates_keep_to_what_is_asked_for() -> None:
@@ -166,7 +180,7 @@ def test_a_trial_of_data_without_validation_takes_some_of_the_training_images() 
 
 
 def test_photos_in_small_files_may_be_enlarged_for_a_published_network(tmp_path: Path) -> None:
-    small = replace(COLOUR, files=True, pictures=300)
+    small = replace(COLOUR, resizable=True, pictures=300)
     tried = candidates(networks.outline(small, Wishes()), Wishes())
     if networks.at_hand(networks.TRANSFER):
         assert ("efficientnet_lite0", 128) in {(each.outline.network, each.outline.size) for each in tried}

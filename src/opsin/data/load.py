@@ -19,6 +19,7 @@ from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoding
 from opsin.data.intake.divide import ranks
 from opsin.data.intake.facts import DEPTHS
+from opsin.data.intake.resize import resized
 from opsin.data.intake.receipt import Receipt, Remark
 from opsin.data.intake.scan import Scan, scan
 from opsin.data.intake.words import value_text
@@ -48,8 +49,8 @@ def load(
     """The labelled pictures of `source`, read once, and divided: to train on, to choose by, and to measure with.
 
     `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, … Picture
-    files take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`; without
-    both they are grey or RGB, of a size up to 64 × 64, by what they are. Files that cannot be used are left out; the
+    files and arrays take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`;
+    without both, files are grey or RGB, of a size up to 64 × 64, by what they are, and arrays stay as they are. Files that cannot be used are left out; the
     dataset's `receipt` names them, and duplicates, leaks and what else was found.
 
     Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
@@ -75,11 +76,11 @@ def load(
             text = f"{made.receipt.beyond:,} pictures of {made.name} have values outside the model's pixel range"
             warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
         return made
-    if size is not None and opened.shape[1:] != (size, size):
-        height, width = opened.shape[1:]
-        raise UsageError(f"{opened.name} is an array of {height} × {width}, which is used as it is; leave the size out")
     _check_used(pixel_range, opened)
-    return complete(opened, seed, begin)
+    made = complete(opened, seed, begin)
+    if like is not None:
+        return resized(made, like.shape, like.crop)
+    return made if size is None else resized(made, (made.shape[0], size, size), None)
 
 
 def _check_used(asked: Sequence[float] | None, data: Dataset) -> None:

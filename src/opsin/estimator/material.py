@@ -96,7 +96,7 @@ def _from_arrays(x: Any, y: Any, wishes: Wishes, own: bool, image_shape: Shape |
     data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
     if not form.picture and wishes.augment is None:
         wishes = replace(wishes, augment="none")
-    outline = None if own else networks.outline(Facts.of(data), wishes)
+    outline = None if own else networks.outline(replace(Facts.of(data), resizable=False), wishes)
     return Material(data, wishes, outline, classes, names, form)
 
 

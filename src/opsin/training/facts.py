@@ -24,7 +24,7 @@ class Facts:
     """`pictures` to train on in `classes` classes, the smallest of `smallest`; `held_out` others.
 
     `side` is the shorter side of a typical picture, in pixels, and `grey` says whether those looked at are all grey.
-    With `files` they can be brought to any size.
+    `resizable`: they can be read at any size.
     """
 
     pictures: int
@@ -33,7 +33,7 @@ class Facts:
     smallest: int
     side: int
     grey: bool
-    files: bool
+    resizable: bool
 
     @classmethod
     def of(cls, opened: Source | Dataset) -> Facts:
@@ -42,7 +42,10 @@ class Facts:
             channels, height, width = opened.shape
             counts = [count for count in opened.train.counts() if count]
             held_out = len(opened.test) + (len(opened.validation) if opened.validation else 0)
-            return cls(len(opened.train), held_out, len(counts), min(counts), min(height, width), channels == 1, False)
+            return cls(
+                len(opened.train), held_out, len(counts), min(counts), min(height, width), channels == 1,
+                channels in (1, 3),
+            )  # fmt: skip
         labels = Counter(item.label for item in opened.items if item.part in (TRAIN, UNDIVIDED))
         total = sum(labels.values())
         # What a source does not divide is divided when it is read.

@@ -31,16 +31,16 @@ LARGEST = 224
 
 def outline(facts: Facts, wishes: Wishes) -> Outline:
     """Which network, and for files the size they are to be read at. Raises `UsageError` where wishes do not fit."""
-    if wishes.pretrained and not facts.files:
+    if wishes.pretrained and not facts.resizable:
         raise UsageError(
-            f"published weights see pictures of {LARGEST} × {LARGEST}, and these are arrays of another size; "
-            "leave --pretrained out, or give the pictures as files"
+            f"published weights see pictures of {LARGEST} × {LARGEST}, and these arrays stay as they are; "
+            "leave --pretrained out, or give grey or RGB images as files"
         )
     if not facts.pictures or facts.classes < 2:  # reading them says what is wrong
         return Outline(wishes.network or SMALL_GREY, False, wishes.size, None, (), facts)
     if wishes.network:
         return _given(wishes.network, facts, wishes)
-    if not facts.files or (facts.side <= SMALL and not wishes.pretrained):
+    if not facts.resizable or (facts.side <= SMALL and not wishes.pretrained):
         return _small(facts, wishes)
     if wishes.pretrained is False or not at_hand(TRANSFER):
         why = "from scratch, as asked" if wishes.pretrained is False else _no_weights()
@@ -54,7 +54,7 @@ def outline(facts: Facts, wishes: Wishes) -> Outline:
 
 def seen(facts: Facts, size: int | None = None) -> Outline:
     """How pictures are read where there is time enough, without measuring; `size`, if somebody asks for one."""
-    if size is None and facts.files and facts.side > SMALL and at_hand(TRANSFER):
+    if size is None and facts.resizable and facts.side > SMALL and at_hand(TRANSFER):
         size = LARGEST
     return outline(facts, Wishes(size=size))
 
@@ -63,6 +63,8 @@ def alternatives(default: Outline, options: Wishes) -> list[Outline]:
     """Other networks that are worth a trial on the same data."""
     facts, side, found = default.facts, options.size or default.facts.side, list[Outline]()
     if default.pretrained:
+        if facts.grey and options.size is None and options.pretrained is None:
+            found += [_reduced(SMALL_GREY, TINY, default), _reduced(SMALL_COLOUR, SMALL, default)]
         return found
     if default.network == SMALL_GREY and side >= FEWEST_PIXELS:
         found.append(_scratch(SMALL_COLOUR, default))
@@ -70,13 +72,28 @@ def alternatives(default: Outline, options: Wishes) -> list[Outline]:
         found.append(_scratch(SMALL_GREY, default))
     if default.network == SMALL_COLOUR and not facts.grey and facts.pictures >= MANY and side >= TINY:
         found.append(_scratch(MANY_COLOUR, default))
-    if facts.files and options.size is None and options.pretrained is None and at_hand(TRANSFER):
+    if facts.resizable and options.size is None and options.pretrained is None and at_hand(TRANSFER):
         enlarged = next(large for small, large in ENLARGED.items() if facts.side <= small)
-        needed = transfer.looking(TRANSFER, enlarged, facts, options)
+        side, needed = _affordable(TRANSFER, enlarged, facts, options)
         if needed <= transfer.LOOK * options.seconds:
-            why = f"{TRANSFER} with published weights, images enlarged to {enlarged} × {enlarged}"
-            found.append(Outline(TRANSFER, True, enlarged, preprocessing_of(TRANSFER, enlarged), (why,), facts))
+            why = f"{TRANSFER} with published weights, images enlarged to {side} × {side}"
+            found.append(Outline(TRANSFER, True, side, preprocessing_of(TRANSFER, side), (why,), facts))
     return found
+
+
+def _reduced(network: str, side: int, default: Outline) -> Outline:
+    side = min(side, default.facts.side)
+    why = f"{network} from scratch, images reduced to {side} × {side}"
+    return Outline(network, False, side, None, (why,), default.facts)
+
+
+def _affordable(network: str, side: int, facts: Facts, options: Wishes) -> tuple[int, float]:
+    """The largest side, up to `side`, at which there is time for a pass through all images, and its seconds."""
+    needed = transfer.looking(network, side, facts, options)
+    while needed > transfer.LOOK * options.seconds and side > transfer.LEAST:
+        smaller = side - transfer.STEP
+        needed, side = needed * (smaller / side) ** 2, smaller
+    return side, needed
 
 
 def _scratch(network: str, default: Outline) -> Outline:
@@ -86,11 +103,11 @@ def _scratch(network: str, default: Outline) -> Outline:
 def _given(network: str, facts: Facts, wishes: Wishes) -> Outline:
     """The network that was asked for; with its published weights where they are wanted, or at hand."""
     entry = zoo.find(network)
-    wanted = wishes.pretrained if wishes.pretrained is not None else facts.files and at_hand(network)
+    wanted = wishes.pretrained if wishes.pretrained is not None else facts.resizable and at_hand(network)
     if wanted:
         return _transferred(network, facts, wishes, "as asked")
     side = wishes.size
-    if side is None and facts.files and max(entry.input_shape[1:]) > SMALL:
+    if side is None and facts.resizable and max(entry.input_shape[1:]) > SMALL:
         side = min(entry.input_shape[1], max(SMALL, facts.side))
     return Outline(network, False, side, None, (f"{network} from scratch, as asked",), facts)
 
@@ -108,10 +125,7 @@ def _small(facts: Facts, wishes: Wishes) -> Outline:
 def _transferred(network: str, facts: Facts, wishes: Wishes, why: str) -> Outline:
     side, reasons = wishes.size or LARGEST, [f"{network} with published weights, {why}"]
     if not wishes.size:
-        needed = transfer.looking(network, side, facts, wishes)
-        while needed > transfer.LOOK * wishes.seconds and side > transfer.LEAST:
-            smaller = side - transfer.STEP
-            needed, side = needed * (smaller / side) ** 2, smaller
+        side, _ = _affordable(network, side, facts, wishes)
         if side < LARGEST:
             reasons.append(
                 f"pictures of {side} × {side}, since a look at all {facts.pictures:,} of {LARGEST} × {LARGEST} "

@@ -33,14 +33,17 @@ SHARE, SHORT_SHARE, SHORT = 0.15, 0.25, 120.0
 SHORTEST_TRIAL = 1.0
 """Seconds under which a trial shows nothing."""
 
-FEWEST_VALIDATION = 40
+FEWEST_VALIDATION = 12
 """Validation images under which recipes cannot be told apart."""
 
 LONGER = 3.0
 """How much longer the trials of the second round are."""
 
 USUAL_EXPONENT, EXPONENTS = 0.35, (0.05, 0.6)
-"""How fast errors usually fall with the time of training, and the bounds of what two points are believed."""
+"""How fast errors usually fall with the number of different images, and the bounds of what two points are believed."""
+
+REPEATED = 0.4
+"""How much an image that was seen before counts, as a power: twice the epochs help as much as 2^0.4 times the images."""
 
 EASY_WRONG, EASY_ERROR, EASY_SHARE = 10, 0.05, 0.03
 """With fewer wrong validation images than the first, and a smaller share than the second, even half as many errors
@@ -227,6 +230,14 @@ def _predicted(early: Trial, late: Trial, seconds: float) -> float:
     """The error after `seconds`, or the recipe's usual time if that is less, by two points of a learning curve."""
     exponent = USUAL_EXPONENT
     if late is not early and late.seconds > early.seconds > 0:
-        fall = log(early.error / late.error) / log(late.seconds / early.seconds)
+        growth = _growth(late.seconds / early.seconds, late.learned / early.learned)
+        fall = log(early.error / late.error) / max(log(growth), 1e-3)
         exponent = (USUAL_EXPONENT + min(max(fall, EXPONENTS[0]), EXPONENTS[1])) / 2
-    return late.error * float(max(1.0, min(seconds, late.usual) / max(late.seconds, 1e-3)) ** -exponent)
+    longer = max(1.0, min(seconds, late.usual) / max(late.seconds, 1e-3))
+    return late.error * float(_growth(longer, late.available / late.learned) ** -exponent)
+
+
+def _growth(longer: float, images: float) -> float:
+    """What a training that is `longer` by a factor is worth if there are at most `images` times as many images."""
+    new = max(1.0, min(longer, images))
+    return new * max(1.0, longer / new) ** REPEATED

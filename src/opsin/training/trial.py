@@ -27,8 +27,11 @@ from opsin.training.overrides import overridden
 from opsin.training.recipe import Recipe
 
 VALIDATION_SHARE, MAX_VALIDATION = 0.2, 2000
-"""The part of the training images by which trials are compared if the data has no validation part, and the most images
-of either."""
+"""The part of the images by which trials are compared, and the most of them."""
+
+ENOUGH_VALIDATION, LARGEST_SHARE = 40, 1 / 3
+"""With a smaller validation part than the first, trials take a part of all training and validation images, large enough
+for that number if the second share allows it."""
 
 FILLED, FEWEST = 0.8, 32
 """The share of a trial that its first epoch may take, and the training images it has at least."""
@@ -52,7 +55,8 @@ class Trial:
 
     `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1. `mirrored_error`
     is that of mirrored validation images, where none were mirrored in training; None where that was not tried. `usual`
-    is how many seconds the recipe takes at most for all of the data, however much time there is.
+    is how many seconds the recipe takes at most for all of the data, however much time there is. It learned from
+    `learned` different images, of `available`.
     """
 
     candidate: Candidate
@@ -62,6 +66,8 @@ class Trial:
     error: float
     mirrored_error: float | None = None
     usual: float = inf
+    learned: int = 1
+    available: int = 1
 
     @property
     def deviation(self) -> float:
@@ -114,7 +120,10 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.test))), uneven) if probing else None
     wrong = score.pictures - score.correct
     usual = inf if plan.pretrained else rate * len(data.train) * Recipe().plan(plan.network, len(data.train)).epochs
-    return Trial(candidate, training.memory.seconds, score.pictures, wrong, _error(score, uneven), mirrored, usual)
+    return Trial(
+        candidate, training.memory.seconds, score.pictures, wrong, _error(score, uneven), mirrored, usual,
+        len(part.train), len(data.train),
+    )  # fmt: skip
 
 
 def _error(score: Score, uneven: bool) -> float:
@@ -144,20 +153,26 @@ def _image_seconds(candidate: Candidate, data: Dataset) -> float:
 
 def validation_images(data: Dataset) -> int:
     """By how many images trials on `data` are compared."""
-    own = data.validation is not None and len(data.validation)
-    return own or min(MAX_VALIDATION, int(VALIDATION_SHARE * len(data.train)))
+    own = len(data.validation or ())
+    return min(MAX_VALIDATION, own if own >= ENOUGH_VALIDATION else _compared(own + len(data.train)))
+
+
+def _compared(images: int) -> int:
+    """How many of all images are for validation."""
+    return max(int(VALIDATION_SHARE * images), min(ENOUGH_VALIDATION, int(LARGEST_SHARE * images)))
 
 
 def comparable(data: Dataset, seed: int) -> Dataset:
     """`data` with a validation part for trials, which its training part lacks, as its test part, and no other."""
-    if data.validation is not None and len(data.validation):
+    if data.validation is not None and len(data.validation) >= ENOUGH_VALIDATION:
         train, validation = data.train, _some(data.validation, MAX_VALIDATION, seed)
     else:
-        count = len(data.train)
+        images = replace(data, test=data.test.take(np.arange(0))).everything()
+        count = len(images)
         groups, rank = np.arange(count), numbered_ranks(count, seed)
-        apart = divided(data.train.labels, groups, rank, groups, VALIDATION_SHARE, MAX_VALIDATION)
+        apart = divided(images.labels, groups, rank, groups, _compared(count) / count, MAX_VALIDATION)
         rest = np.setdiff1d(groups, apart)
-        train, validation = data.train.take(rest), data.train.take(apart)
+        train, validation = images.take(rest), images.take(apart)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 
 
