@@ -19,8 +19,8 @@ from opsin.data.intake.arrays import complete
 from opsin.data.intake.decoding import Decoding
 from opsin.data.intake.divide import ranks
 from opsin.data.intake.facts import DEPTHS
-from opsin.data.intake.resize import resized
 from opsin.data.intake.receipt import Receipt, Remark
+from opsin.data.intake.resize import resized
 from opsin.data.intake.scan import Scan, scan
 from opsin.data.intake.words import value_text
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
@@ -48,10 +48,10 @@ def load(
 ) -> Dataset:
     """The labelled pictures of `source`, read once, and divided: to train on, to choose by, and to measure with.
 
-    `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, … Picture
-    files and arrays take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`;
-    without both, files are grey or RGB, of a size up to 64 × 64, by what they are, and arrays stay as they are. Files that cannot be used are left out; the
-    dataset's `receipt` names them, and duplicates, leaks and what else was found.
+    `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, …
+    Images take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`. Without
+    both, files are grey or RGB, of a size up to 64 × 64, by what they are, and arrays stay as they are. Files that
+    cannot be used are left out; the dataset's `receipt` names them, and duplicates, leaks and what else was found.
 
     Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
     rest, at most 5,000; by `seed` and the files' contents, with alike pictures on one side. A validation part of the

@@ -43,7 +43,7 @@ USUAL_EXPONENT, EXPONENTS = 0.35, (0.05, 0.6)
 """How fast errors usually fall with the number of different images, and the bounds of what two points are believed."""
 
 REPEATED = 0.4
-"""How much an image that was seen before counts, as a power: twice the epochs help as much as 2^0.4 times the images."""
+"""How much an image that was seen before counts, as a power: twice the epochs are worth 2^0.4 times the images."""
 
 EASY_WRONG, EASY_ERROR, EASY_SHARE = 10, 0.05, 0.03
 """With fewer wrong validation images than the first, and a smaller share than the second, even half as many errors
@@ -234,10 +234,10 @@ def _predicted(early: Trial, late: Trial, seconds: float) -> float:
         fall = log(early.error / late.error) / max(log(growth), 1e-3)
         exponent = (USUAL_EXPONENT + min(max(fall, EXPONENTS[0]), EXPONENTS[1])) / 2
     longer = max(1.0, min(seconds, late.usual) / max(late.seconds, 1e-3))
-    return late.error * float(_growth(longer, late.available / late.learned) ** -exponent)
+    return late.error * _growth(longer, late.available / late.learned) ** -exponent
 
 
 def _growth(longer: float, images: float) -> float:
     """What a training that is `longer` by a factor is worth if there are at most `images` times as many images."""
     new = max(1.0, min(longer, images))
-    return new * max(1.0, longer / new) ** REPEATED
+    return float(new * max(1.0, longer / new) ** REPEATED)
