@@ -1,4 +1,4 @@
-# make demo   train on handwritten digits, measure on held-out ones, predict a picture
+# make demo   train on handwritten digits, measure on held-out ones, predict an image
 # make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle)
 # make check  style, types, import directions
 # Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from peers import LeNet5, LeNet5Of1998
 
 from opsin import data, nn, zoo
-from opsin.engines.native import compile as compile_native
+from opsin.backends.native import compile as compile_native
 
 MOMENTUM = 0.9
 TOLERANCE = 1e-3
@@ -54,7 +54,7 @@ def opsin_losses(
     graph = nn.training_graph(zoo.create(network), (1, 28, 28), optimizer=optimizer)
     program, state = compile_native(graph, len(source[0][1]), threads), nn.initial_state(graph, seed)
     program.load_state(state)
-    return [float(program.run(pictures=x, labels=y, learning_rate=rate)["loss"]) for x, y in source], state
+    return [float(program.run(images=x, labels=y, learning_rate=rate)["loss"]) for x, y in source], state
 
 
 def torch_losses(
@@ -65,9 +65,9 @@ def torch_losses(
     network.to(dtype)
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM)
     losses = []
-    for pictures, labels in source:
+    for images, labels in source:
         optimizer.zero_grad()
-        logits = network(torch.from_numpy(pictures).to(dtype))
+        logits = network(torch.from_numpy(images).to(dtype))
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels).long())
         loss.backward()
         optimizer.step()

@@ -4,13 +4,13 @@
                             [--mirrored] [--everything] [--seed 0] [--threads N]
     python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N]
 
-DATA is whatever `opsin train` takes, such as CIFAR-10's pictures in class folders with train/ and test/. The first line
+DATA is whatever `opsin train` takes, such as CIFAR-10's images in class folders with train/ and test/. The first line
 chooses the plan that `opsin train` would choose (`--everything`: and trains on the validation part, too, as published
 results do), writes it to FOLDER/plan.json, and follows it to the end. The second follows the same plan in PyTorch: the
 same network from the same first parameters, the same batches, learning rates, loss, optimizer and moving average, in
 the fastest of PyTorch's modes here, or in MODE. What has been left off there is gone on with after the last epoch.
 
-The clock begins when the pictures are in memory. It counts compiling and training, but not the look at the test part
+The clock begins when the images are in memory. It counts compiling and training, but not the look at the test part
 after every epoch, from which nothing is chosen. FOLDER gets opsin.json or pytorch.json, and curve.csv and curve.svg of
 all that are there, anew after every epoch.
 """
@@ -31,13 +31,14 @@ import numpy as np
 from common import begin, parser, print_table
 
 import opsin
-from opsin.cli.sizes import parse_seconds
-from opsin.data import Dataset, Pictures
+from opsin.apps.cli.units import parse_seconds
+from opsin.data import Dataset, LabeledImages
 from opsin.data.sources import open_source
-from opsin.reporting.charts import Series, curves
-from opsin.training import Epoch, Interrupted, Plan, Step, Training, choose
-from opsin.training.facts import Facts
-from opsin.training.wishes import Wishes
+from opsin.planning import autoconfig
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.options import TrainOptions
+from opsin.report.charts import Series, curves
+from opsin.training import Epoch, Interrupted, Step, Trainer, TrainingPlan
 
 GOALS = (0.90, 0.92)
 STYLE = (
@@ -64,43 +65,43 @@ Report = Callable[[Point], None]
 # -- what is done -----------------------------------------------------------------------------
 
 
-def material(options: Namespace) -> tuple[Plan, Dataset]:
+def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
     """The plan, which FOLDER keeps, and the data, divided so that each epoch is measured on the test part."""
     kept, source = Path(options.out) / "plan.json", open_source(options.data)
     budget = parse_seconds(options.budget) if options.budget else None
-    wishes = Wishes(
+    wishes = TrainOptions(
         network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
         mirrored=options.mirrored, seed=options.seed, threads=options.threads,
     )  # fmt: skip
-    outline = choose.outline(Facts.of(source), wishes)
+    outline = autoconfig.outline(DatasetSummary.of(source), wishes)
     start = perf_counter()
     data = opsin.data.load(options.data, outline.preprocessing, size=None if outline.preprocessing else outline.size)
     spent = perf_counter() - start
-    print(f"{len(data.train):,} pictures to learn from, {len(data.test):,} to test with; read in {spent:.1f} s")
+    print(f"{len(data.train):,} images to learn from, {len(data.test):,} to test with; read in {spent:.1f} s")
     if options.everything:
         data = Dataset(data.name, joined(data), data.test, data.own_split)
     if kept.exists():
         print(f"the plan is {kept}'s")
-        plan = Plan.from_data(json.loads(kept.read_text(encoding="utf-8")))
+        plan = TrainingPlan.from_data(json.loads(kept.read_text(encoding="utf-8")))
     else:
-        choice = choose.choose(outline, data, wishes, spent, timed=True)
+        choice = autoconfig.choose(outline, data, wishes, spent, timed=True)
         plan = choice.plan
         kept.write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
         print("\n".join(f"  - {reason}" for reason in choice.reasons))
     return plan, Dataset(data.name, data.train, data.test, data.own_split)
 
 
-def joined(data: Dataset) -> Pictures:
-    """The pictures to learn from and to choose by, together."""
+def joined(data: Dataset) -> LabeledImages:
+    """The images to learn from and to choose by, together."""
     parts = [data.train, *([data.validation] if data.validation else [])]
     pixels = np.concatenate([part.pixels[np.arange(len(part))] for part in parts])
-    return Pictures(pixels, np.concatenate([part.labels for part in parts]), data.classes)
+    return LabeledImages(pixels, np.concatenate([part.labels for part in parts]), data.classes)
 
 
-def train(plan: Plan, data: Dataset, options: Namespace, report: Report) -> dict[str, Any]:
+def train(plan: TrainingPlan, data: Dataset, options: Namespace, report: Report) -> dict[str, Any]:
     """Opsin's run. An epoch's steps are over with the last `Step`; from there to `Epoch` it looks at the test part."""
     started, seconds = perf_counter(), 0.0
-    training, ended = Training(plan, data, threads=options.threads), 0.0
+    training, ended = Trainer(plan, data, threads=options.threads), 0.0
     compiling = perf_counter() - started
     for event in training:
         if isinstance(event, Step):
@@ -119,7 +120,7 @@ def train(plan: Plan, data: Dataset, options: Namespace, report: Report) -> dict
 
 
 def write(out: Path, name: str, record: Mapping[str, Any]) -> None:
-    """The record of one library, and the table and the picture of all."""
+    """The record of one library, and the table and the image of all."""
     (out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     found = {each: out / f"{each}.json" for each in ("opsin", "pytorch") if (out / f"{each}.json").exists()}
     curve = {each: json.loads(path.read_text(encoding="utf-8"))["curve"] for each, path in found.items()}
@@ -127,10 +128,10 @@ def write(out: Path, name: str, record: Mapping[str, Any]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("library", "epoch", "minutes", "loss", "accuracy"))
         table.writerows((each, *point.values()) for each, points in curve.items() for point in points)
-    (out / "curve.svg").write_text(picture(curve), encoding="utf-8")
+    (out / "curve.svg").write_text(image(curve), encoding="utf-8")
 
 
-def picture(curve: Mapping[str, list[dict[str, float]]]) -> str:
+def image(curve: Mapping[str, list[dict[str, float]]]) -> str:
     """Accuracy over minutes, a line a library."""
     titles, styles = {"opsin": "Opsin", "pytorch": "PyTorch"}, ("first", "second")
     series = [

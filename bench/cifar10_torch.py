@@ -20,24 +20,24 @@ except ImportError:
 from torch.nn import functional
 
 from opsin import nn, zoo
-from opsin.benchmark.layered import layered
-from opsin.benchmark.workers.pytorch import Network
+from opsin.apps.benchmark.layer_list import layered
+from opsin.apps.benchmark.workers.pytorch import Network
 from opsin.data import Batches, Dataset, augment
-from opsin.nn.averages import WARM_UP
-from opsin.training import Plan
+from opsin.nn.ema import WARM_UP
+from opsin.training import TrainingPlan
 from opsin.training.stages import first_state, preparation, rates_of, schedule_of
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 TRIED = 8
 """Steps by which the modes are compared, after two that are not counted."""
 TESTED = 500
-"""Pictures of the test part that are looked at together."""
+"""Images of the test part that are looked at together."""
 
 
 class Run:
     """The network in one of the `MODES`, with its optimizer and the moving average of its variables."""
 
-    def __init__(self, plan: Plan, data: Dataset, mode: str) -> None:
+    def __init__(self, plan: TrainingPlan, data: Dataset, mode: str) -> None:
         layer = zoo.find(plan.network)(len(data.classes))
         network = Network(layered(plan.network, layer, data.shape, training=True).to_data())
         network.load(first_state(layer, nn.trace(layer, data.shape), plan, data))
@@ -57,12 +57,12 @@ class Run:
         )  # fmt: skip
         self.loss = torch.compile(self._loss, dynamic=False) if "compile" in mode else self._loss
 
-    def step(self, pictures: Any, labels: Any, rate: float) -> float:
+    def step(self, images: Any, labels: Any, rate: float) -> float:
         """Learns from a batch; the loss before."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
-        given = torch.from_numpy(pictures).contiguous(memory_format=self.layout)
+        given = torch.from_numpy(images).contiguous(memory_format=self.layout)
         loss = self.loss(given, torch.from_numpy(labels).long())
         loss.backward()
         self.optimizer.step()
@@ -80,8 +80,8 @@ class Run:
         with torch.inference_mode():
             for first in range(0, len(data.test), TESTED):
                 chosen = np.arange(first, min(first + TESTED, len(data.test)))
-                pictures = torch.from_numpy(shown.apply(data.test.pixels[chosen]))
-                logits = model(pictures.contiguous(memory_format=self.layout))[0]
+                images = torch.from_numpy(shown.apply(data.test.pixels[chosen]))
+                logits = model(images.contiguous(memory_format=self.layout))[0]
                 right += int((logits.argmax(1).numpy() == data.test.labels[chosen]).sum())
         self.module.train()
         return right / len(data.test)
@@ -102,15 +102,15 @@ class Run:
         curve: list[list[float]] = values["curve"]
         return curve
 
-    def _loss(self, pictures: Any, labels: Any) -> Any:
-        return functional.cross_entropy(self.module(pictures)[0], labels, label_smoothing=self.plan.smoothing)
+    def _loss(self, images: Any, labels: Any) -> Any:
+        return functional.cross_entropy(self.module(images)[0], labels, label_smoothing=self.plan.smoothing)
 
     @staticmethod
     def _learned(module: Any) -> list[Any]:
         return [tensor.detach() for tensor in module.state_dict().values() if tensor.is_floating_point()]
 
 
-def batches_of(plan: Plan, data: Dataset) -> Batches:
+def batches_of(plan: TrainingPlan, data: Dataset) -> Batches:
     """Those of Opsin's run."""
     (stage,), shown = plan.stages, preparation(plan, data)
     made = augment.plan_for(stage.augment, data.train, shown)
@@ -118,15 +118,15 @@ def batches_of(plan: Plan, data: Dataset) -> Batches:
     return Batches(data.train, shown, min(stage.batch, len(data.train)), plan.seed, made)
 
 
-def fastest(plan: Plan, data: Dataset) -> tuple[str, dict[str, float]]:
+def fastest(plan: TrainingPlan, data: Dataset) -> tuple[str, dict[str, float]]:
     """The mode with the shortest step, and milliseconds a step of each that works here."""
     found: dict[str, float] = {}
     for mode in MODES:
         try:
             run, times = Run(plan, data, mode), []
-            for pictures, labels in _first(batches_of(plan, data), TRIED + 2):
+            for images, labels in _first(batches_of(plan, data), TRIED + 2):
                 begin = perf_counter()
-                run.step(pictures, labels, 1e-3)
+                run.step(images, labels, 1e-3)
                 times.append(1e3 * (perf_counter() - begin))
             found[mode] = float(np.median(times[2:]))
             print(f"PyTorch {mode}: {found[mode]:.1f} ms a step")
@@ -137,7 +137,7 @@ def fastest(plan: Plan, data: Dataset) -> tuple[str, dict[str, float]]:
 
 
 def train(
-    plan: Plan, data: Dataset, options: Namespace, report: Callable[[Any], None], point: Callable[..., Any]
+    plan: TrainingPlan, data: Dataset, options: Namespace, report: Callable[[Any], None], point: Callable[..., Any]
 ) -> dict[str, Any]:
     """Follows `plan`, with a `report` of the `point` (see `cifar10.Point`) after each epoch."""
     if options.threads:
@@ -156,8 +156,8 @@ def train(
     rate = schedule_of(stage, stage.epochs * len(batches))
     for epoch in range(len(curve) + 1, stage.epochs + 1):
         total = 0.0
-        for pictures, labels in batches.epoch(epoch):
-            total += run.step(pictures, labels, rate(run.steps))
+        for images, labels in batches.epoch(epoch):
+            total += run.step(images, labels, rate(run.steps))
             if not math.isfinite(total):
                 raise SystemExit(f"PyTorch's loss left the finite in epoch {epoch}")
         seconds += perf_counter() - started

@@ -16,9 +16,9 @@ from time import perf_counter
 from typing import Any
 
 import opsin
-from opsin.engines.native import codegen
-from opsin.engines.native.machine import cpu_model
-from opsin.processors import processors
+from opsin.backends.native import codegen
+from opsin.backends.native.machine_peak import cpu_model
+from opsin.base.processors import processors
 
 Step = Callable[[], object]
 

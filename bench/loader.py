@@ -1,11 +1,11 @@
-"""Does the training step wait for its pictures? The loader alone, the step alone, and the step fed by the loader.
+"""Does the training step wait for its images? The loader alone, the step alone, and the step fed by the loader.
 
     python bench/loader.py [--jobs lenet5 …] [--levels light …] [--seconds 6] [--rounds 3] [--threads 2] [--json FILE]
 
-Pictures are generated noise; those for 224² are stored as 256². `alone` is what the step does when it is given the same
-batch again and again, `fed` when it goes through epochs of augmented batches: pictures a second, the median of rounds
+Images are generated noise; those for 224² are stored as 256². `alone` is what the step does when it is given the same
+batch again and again, `fed` when it goes through epochs of augmented batches: images a second, the median of rounds
 that take turns. `waits` is the share of the fed time in which the step had no batch, the worst of the rounds.
-`a picture` is the processor time that the loader takes to prepare one, with nothing else running, and `loader` how many
+`an image` is the processor time that the loader takes to prepare one, with nothing else running, and `loader` how many
 that makes a second on one core.
 """
 
@@ -20,20 +20,20 @@ import numpy as np
 from common import begin, finish, parser, print_table
 
 from opsin import nn, zoo
-from opsin.data import Batches, Pictures, Preprocessing, augment
-from opsin.engines.base import Program
-from opsin.engines.native import compile
+from opsin.backends.base import Program
+from opsin.backends.native import compile
+from opsin.data import Batches, LabeledImages, Preprocessing, augment
 
 
 @dataclass(frozen=True)
 class Job:
-    """A network's training, on `stored`² pictures."""
+    """A network's training, on `stored`² images."""
 
     network: str
     shape: tuple[int, int, int]
     stored: int
     batch: int
-    pictures: int
+    images: int
 
 
 JOBS = {
@@ -46,12 +46,12 @@ JOBS = {
 def batches_of(job: Job, level: str) -> Batches:
     """Ten classes of noise."""
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (job.pictures, job.shape[0], job.stored, job.stored), np.uint8)
-    labels = rng.integers(0, 10, job.pictures).astype(np.int32)
-    pictures = Pictures(pixels, labels, tuple(f"class {number}" for number in range(10)))
+    pixels = rng.integers(0, 256, (job.images, job.shape[0], job.stored, job.stored), np.uint8)
+    labels = rng.integers(0, 10, job.images).astype(np.int32)
+    images = LabeledImages(pixels, labels, tuple(f"class {number}" for number in range(10)))
     channels = job.shape[0]
     preprocessing = Preprocessing(*job.shape, (0.5,) * channels, (0.29,) * channels)
-    return Batches(pictures, preprocessing, job.batch, 0, augment.plan(level, job.shape, pictures.classes))
+    return Batches(images, preprocessing, job.batch, 0, augment.plan(level, job.shape, images.classes))
 
 
 def program_of(job: Job, soft: bool, threads: int | None) -> Program:
@@ -65,21 +65,21 @@ def program_of(job: Job, soft: bool, threads: int | None) -> Program:
 
 
 def alone(program: Program, batches: Batches, seconds: float) -> float:
-    """Pictures a second from one batch over and over."""
-    pictures, labels = next(batches.epoch(1))
+    """Images a second from one batch over and over."""
+    images, labels = next(batches.epoch(1))
     start, steps = perf_counter(), 0
     while perf_counter() - start < seconds:
-        program.run(pictures=pictures, labels=labels, learning_rate=1e-4)
+        program.run(images=images, labels=labels, learning_rate=1e-4)
         steps += 1
     return steps * batches.size / (perf_counter() - start)
 
 
 def fed(program: Program, batches: Batches, seconds: float) -> tuple[float, float]:
-    """Pictures a second from epochs of batches, and the share of the time in which the step waited."""
+    """Images a second from epochs of batches, and the share of the time in which the step waited."""
     start, waited, steps, epoch = perf_counter(), batches.waited, 0, 0
     while perf_counter() - start < seconds:
-        for pictures, labels in batches.epoch(epoch):
-            program.run(pictures=pictures, labels=labels, learning_rate=1e-4)
+        for images, labels in batches.epoch(epoch):
+            program.run(images=images, labels=labels, learning_rate=1e-4)
             steps += 1
             if perf_counter() - start >= seconds:
                 break
@@ -89,11 +89,11 @@ def fed(program: Program, batches: Batches, seconds: float) -> tuple[float, floa
 
 
 def loading(batches: Batches, seconds: float) -> float:
-    """Processor seconds to prepare a picture."""
+    """Processor seconds to prepare an image."""
     start, used, count, epoch = perf_counter(), process_time(), 0, 0
     while perf_counter() - start < seconds:
-        for pictures, _ in batches.epoch(epoch):
-            count += len(pictures)
+        for images, _ in batches.epoch(epoch):
+            count += len(images)
         epoch += 1
     return (process_time() - used) / count
 
@@ -113,7 +113,7 @@ def measure(job: Job, level: str, rounds: int, seconds: float, threads: int | No
         "network": job.network,
         "batch": job.batch,
         "level": level,
-        "seconds_a_picture": min(loads),
+        "seconds_a_image": min(loads),
         "alone": median(singles),
         "fed": median(rates),
         "waits": max(waits),
@@ -135,11 +135,11 @@ def main() -> None:
         for name in options.jobs
         for level in options.levels
     ]
-    heads = ("network", "batch", "level", "a picture", "loader", "alone", "fed", "waits")
+    heads = ("network", "batch", "level", "an image", "loader", "alone", "fed", "waits")
     rows = [
         [
-            r["network"], str(r["batch"]), r["level"], f"{1e6 * r['seconds_a_picture']:.1f} µs",
-            f"{1 / r['seconds_a_picture']:,.0f}/s", f"{r['alone']:,.0f}/s", f"{r['fed']:,.0f}/s", f"{r['waits']:.2%}",
+            r["network"], str(r["batch"]), r["level"], f"{1e6 * r['seconds_a_image']:.1f} µs",
+            f"{1 / r['seconds_a_image']:,.0f}/s", f"{r['alone']:,.0f}/s", f"{r['fed']:,.0f}/s", f"{r['waits']:.2%}",
         ]
         for r in results
     ]  # fmt: skip

@@ -1,10 +1,10 @@
-"""How much memory does it take to go through 100,000 small pictures in tar shards?
+"""How much memory does it take to go through 100,000 small images in tar shards?
 
-    python bench/many_pictures.py [--pictures 100000] [--shard 10000] [--epochs 2] [--json FILE]
+    python bench/many_images.py [--images 100000] [--shard 10000] [--epochs 2] [--json FILE]
 
 Generated JPEGs of 32² to 64² go to WebDataset shards in a temporary folder. A fresh process then opens them with
 `opsin.data.load` (as 64²) and goes through epochs of shuffled batches; its resident memory is looked at after each step
-of the way, and after every fiftieth batch. `decoded` is what all pictures take when decoded.
+of the way, and after every fiftieth batch. `decoded` is what all images take when decoded.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from PIL import Image
 CLASSES, SIZE, BATCH, EVERY = 10, 64, 128, 50
 
 
-def write_shards(folder: Path, pictures: int, shard: int) -> None:
+def write_shards(folder: Path, images: int, shard: int) -> None:
     """train-00000.tar, … with N.jpg and N.cls: spots in the colours of the class, all different."""
     rng = np.random.default_rng(0)
-    for number in range(0, pictures, shard):
+    for number in range(0, images, shard):
         with tarfile.open(folder / f"train-{number // shard:05}.tar", "w") as tar:
-            for key in range(number, min(pictures, number + shard)):
+            for key in range(number, min(images, number + shard)):
                 spots = rng.integers(0, 200, (6, 6, 3), dtype=np.uint8)
                 spots[..., key % 3] += np.uint8(5 * (key % CLASSES))
                 side = int(rng.integers(32, 65))
@@ -58,8 +58,8 @@ def child(folder: str, epochs: int) -> None:
     found: dict[str, Any] = {"imported": resident()}
     start = perf_counter()
     data = load(folder, size=SIZE)
-    found |= {"intake_seconds": perf_counter() - start, "loaded": resident(), "pictures": len(data.everything())}
-    found["decoded"] = found["pictures"] * 3 * SIZE * SIZE / 1e6
+    found |= {"intake_seconds": perf_counter() - start, "loaded": resident(), "images": len(data.everything())}
+    found["decoded"] = found["images"] * 3 * SIZE * SIZE / 1e6
     batches = Batches(data.train, Preprocessing.of(data.train), BATCH, 0)
     found["epochs"], found["epoch_seconds"] = [], []
     for epoch in range(1, epochs + 1):
@@ -75,7 +75,7 @@ def child(folder: str, epochs: int) -> None:
 
 def main() -> None:
     made = parser(__doc__ or "")
-    made.add_argument("--pictures", type=int, default=100_000)
+    made.add_argument("--images", type=int, default=100_000)
     made.add_argument("--shard", type=int, default=10_000)
     made.add_argument("--epochs", type=int, default=2)
     made.add_argument("--child", metavar="FOLDER", help="what the fresh process is given")
@@ -87,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shards = Path(folder) / "shards"
         shards.mkdir()
-        write_shards(shards, options.pictures, options.shard)
+        write_shards(shards, options.images, options.shard)
         environment = {**os.environ, "OPSIN_CACHE": str(Path(folder) / "cache")}
         runs = []
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Pictures, and weights as training leaves them, for scripts that measure what depends on values."""
+"""Images, and weights as training leaves them, for scripts that measure what depends on values."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
+from opsin.backends.native import compile
 from opsin.data import Dataset
-from opsin.data.pictures.read import read_picture
+from opsin.data.decode.read import read_pixels
 from opsin.data.sources import open_source
-from opsin.engines.native import compile
-from opsin.graph import Graph
+from opsin.ir import Graph
 
 Array = NDArray[Any]
 
 
-def pictures(path: str | None, count: int, shape: nn.PictureShape) -> tuple[Array, Array]:
-    """(pictures N C H W with mean 0 and deviation 1 in each channel, labels N): `count` from all of a source.
+def images(path: str | None, count: int, shape: nn.ImageShape) -> tuple[Array, Array]:
+    """(images N C H W with mean 0 and deviation 1 in each channel, labels N): `count` from all of a source.
 
     Without `path` the built-in digits are enlarged.
     """
@@ -31,20 +31,20 @@ def pictures(path: str | None, count: int, shape: nn.PictureShape) -> tuple[Arra
     else:
         items = [(number, item) for number, item in enumerate(source.items) if item.part in ("", "train")]
         chosen = [items[place] for place in np.linspace(0, len(items) - 1, count).astype(int)]
-        pixels = np.stack([read_picture(source.read(n), item.name, shape) for n, item in chosen])
+        pixels = np.stack([read_pixels(source.read(n), item.name, shape) for n, item in chosen])
         classes = sorted({item.label for item in source.items})
         labels = np.array([classes.index(item.label) for _, item in chosen])
     values = pixels.astype(np.float32)
     return (values - values.mean((0, 2, 3), keepdims=True)) / (values.std((0, 2, 3), keepdims=True) + 1), labels
 
 
-def trained_state(graph: Graph, path: str | None, shape: nn.PictureShape, steps: int, threads: int) -> dict[str, Array]:
-    """The values of `graph`, a training step by SGD, after some steps on pictures of `shape`, and without Winograd."""
+def trained_state(graph: Graph, path: str | None, shape: nn.ImageShape, steps: int, threads: int) -> dict[str, Array]:
+    """The values of `graph`, a training step by SGD, after some steps on images of `shape`, and without Winograd."""
     batch = max(8, min(128, 2**17 // (shape[1] * shape[2])))
-    x, labels = pictures(path, min(4096, batch * steps), shape)
+    x, labels = images(path, min(4096, batch * steps), shape)
     program, rng = compile(graph, batch, threads, exact=True), np.random.default_rng(0)
     program.load_state(nn.initial_state(graph, seed=0))
     for step in range(steps):
         chosen = rng.integers(0, len(x), batch)
-        program.run(pictures=x[chosen], labels=labels[chosen], learning_rate=0.05 * (1 - step / steps))
+        program.run(images=x[chosen], labels=labels[chosen], learning_rate=0.05 * (1 - step / steps))
     return dict(program.state())

@@ -2,8 +2,8 @@
 
     python bench/memory.py --batch 8
 
-A process imports what it needs, notes its resident memory (the baseline), makes ResNet-50 for 224 × 224 pictures and
-SGD with momentum, and takes a few steps on random pictures. What counts is the most that was ever resident (Linux's
+A process imports what it needs, notes its resident memory (the baseline), makes ResNet-50 for 224 × 224 images and
+SGD with momentum, and takes a few steps on random images. What counts is the most that was ever resident (Linux's
 VmHWM). Opsin also runs with a limit that makes it compute activations again; the losses of all steps are the same bits.
 PyTorch runs as it comes and in channels_last.
 """
@@ -25,7 +25,7 @@ ONLY = next((word.partition("=")[2] for word in sys.argv if word.startswith("--o
 """Which peer this process is; each imports its own packages alone, or the baselines would be of both."""
 if ONLY == "opsin":
     from opsin import nn, zoo
-    from opsin.engines.native.program import compile
+    from opsin.backends.native.program import compile
 elif ONLY:
     import peers
     import torch
@@ -43,7 +43,7 @@ def resident(field: str) -> float:
     raise SystemExit("this system does not tell a process's peak memory: run this on Linux")
 
 
-def pictures(batch: int) -> tuple[Any, Any]:
+def images(batch: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
     return rng.normal(size=(batch, 3, 224, 224)).astype(np.float32), rng.integers(0, 1000, batch)
 
@@ -52,12 +52,12 @@ def opsin_step(batch: int, threads: int, memory: int | None) -> tuple[Callable[[
     graph = nn.training_graph(zoo.resnet50(), (3, 224, 224), nn.optimizers.SGD(momentum=0.9))
     program = compile(graph, batch, threads, memory=memory)
     program.load_state(nn.initial_state(graph, seed=1))
-    x, labels = pictures(batch)
+    x, labels = images(batch)
     planned = program.plan.bytes_with(threads) / 1e6
     extra = program.plan.recomputed / (sum(call.macs for call in program.plan.calls) - program.plan.recomputed)
 
     def step() -> float:
-        return float(program.run(pictures=x, labels=labels, learning_rate=RATE)["loss"])
+        return float(program.run(images=x, labels=labels, learning_rate=RATE)["loss"])
 
     return step, {"planned": planned, "extra": extra}
 
@@ -68,7 +68,7 @@ def torch_step(batch: int, threads: int, channels_last: bool) -> tuple[Callable[
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = peers.resnet50().to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), RATE, momentum=0.9)
-    x, labels = pictures(batch)
+    x, labels = images(batch)
     x = torch.from_numpy(x).to(memory_format=layout)
     y = torch.from_numpy(labels)
 

@@ -3,8 +3,8 @@
     python bench/mnist.py FOLDER [--seeds 3] [--network lenet5] [--epochs N] [--threads N] [--json FILE]
 
 FOLDER holds MNIST's four files (train-images-idx3-ubyte and so on, with or without .gz). For each seed: accuracy on the
-10,000 test pictures after the last epoch, wall time an epoch (evaluation included), and the wall time from calling
-`opsin.train`, with the pictures in memory, to the end of the first epoch whose test accuracy is at least 98.9 %:
+10,000 test images after the last epoch, wall time an epoch (evaluation included), and the wall time from calling
+`opsin.train`, with the images in memory, to the end of the first epoch whose test accuracy is at least 98.9 %:
 compiling and all evaluations included.
 """
 
@@ -25,10 +25,10 @@ GOAL = 0.989
 
 
 def undivided(data: Dataset) -> Dataset:
-    """All of MNIST's training pictures to train on; its test pictures are what each epoch is measured with."""
+    """All of MNIST's training images to train on; its test images are what each epoch is measured with."""
     assert data.validation is not None  # `load` always gives one
-    pictures = Dataset(data.name, data.train, data.validation, own_split=True).everything()
-    return Dataset(data.name, pictures, data.test, own_split=True)
+    images = Dataset(data.name, data.train, data.validation, own_split=True).everything()
+    return Dataset(data.name, images, data.test, own_split=True)
 
 
 def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def main() -> None:
     options.add_argument("--threads", type=int, help="every core where none are given")
     chosen = options.parse_args()
     record, data = begin(chosen), undivided(opsin.data.load(chosen.folder))
-    print(f"{chosen.network}: {len(data.train):,} pictures to learn from, {len(data.test):,} to test with")
+    print(f"{chosen.network}: {len(data.train):,} images to learn from, {len(data.test):,} to test with")
     runs = [train(data, seed, chosen) for seed in range(chosen.seeds)]
     heads = ("seed", "test accuracy", "best epoch's", "epochs", "s an epoch", "s in all", f"s to {GOAL:.1%}")
     print_table(heads, [row(figures) for figures in runs])

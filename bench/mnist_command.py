@@ -3,8 +3,8 @@
     python bench/mnist_command.py FOLDER [--epochs 3] [--seeds 3] [--threads 2] [--json FILE]
 
 `opsin train FOLDER` and `mnist_torch.py` take turns as processes of their own. The clock runs from the start of the
-process until its model file is there; accuracy is that of the saved model on the 10,000 test pictures. Opsin keeps a
-twelfth of the training pictures to choose by and changes pictures a little on the way (its level `light`); it goes on
+process until its model file is there; accuracy is that of the saved model on the 10,000 test images. Opsin keeps a
+twelfth of the training images to choose by and changes images a little on the way (its level `light`); it goes on
 to write a report, for which the clock does not wait. The PyTorch script learns from all 60,000, unchanged.
 """
 

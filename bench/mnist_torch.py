@@ -2,7 +2,7 @@
 
     python bench/mnist_torch.py FOLDER OUT [--epochs 3] [--seed 0] [--threads 2]
 
-Everything is in memory, so that no loader slows it down: 60,000 pictures, scaled and centred, in batches of 64; AdamW
+Everything is in memory, so that no loader slows it down: 60,000 images, scaled and centred, in batches of 64; AdamW
 with one cycle up to 0.004 and weight decay 0.01, PyTorch's fused form. `mnist_command.py` times it as a process.
 """
 
@@ -27,9 +27,9 @@ def read(folder: Path, name: str, header: int) -> torch.Tensor:
 
 
 def part(folder: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures (N 1 28 28, from 0 to 1) and labels of one part."""
-    pictures = read(folder, f"{name}-images-idx3-ubyte", 16).reshape(-1, 1, 28, 28).float() / 255
-    return pictures, read(folder, f"{name}-labels-idx1-ubyte", 8).long()
+    """Images (N 1 28 28, from 0 to 1) and labels of one part."""
+    images = read(folder, f"{name}-images-idx3-ubyte", 16).reshape(-1, 1, 28, 28).float() / 255
+    return images, read(folder, f"{name}-labels-idx1-ubyte", 8).long()
 
 
 def main() -> None:
@@ -42,26 +42,26 @@ def main() -> None:
     chosen = options.parse_args()
     torch.manual_seed(chosen.seed)
     torch.set_num_threads(chosen.threads)
-    pictures, labels = part(chosen.folder, "train")
-    mean, deviation = pictures.mean(), pictures.std()
-    pictures = ((pictures - mean) / deviation).contiguous(memory_format=torch.channels_last)
+    images, labels = part(chosen.folder, "train")
+    mean, deviation = images.mean(), images.std()
+    images = ((images - mean) / deviation).contiguous(memory_format=torch.channels_last)
     network = LeNet5().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
-    steps = len(pictures) // BATCH
+    steps = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps * chosen.epochs, pct_start=0.25)
     for _ in range(chosen.epochs):
-        order = torch.randperm(len(pictures))
+        order = torch.randperm(len(images))
         for step in range(steps):
             chunk = order[step * BATCH : (step + 1) * BATCH]
             optimizer.zero_grad(set_to_none=True)
-            torch.nn.functional.cross_entropy(network(pictures[chunk]), labels[chunk]).backward()
+            torch.nn.functional.cross_entropy(network(images[chunk]), labels[chunk]).backward()
             optimizer.step()
             schedule.step()
     torch.save(network.state_dict(), chosen.out)
     network.eval()
-    pictures, labels = part(chosen.folder, "t10k")
+    images, labels = part(chosen.folder, "t10k")
     with torch.inference_mode():
-        right = (network((pictures - mean) / deviation).argmax(1) == labels).float().mean()
+        right = (network((images - mean) / deviation).argmax(1) == labels).float().mean()
     print(f"{right:.4f}")
 
 

@@ -3,9 +3,9 @@
     pip install torch torchvision onnx onnxscript onnxruntime
     python bench/onnx_agreement.py [--networks alexnet resnet18 …] [--exporters script dynamo] [--size 224] [--fixed]
 
-Every network has seeded random weights and batch statistics, and sees the same two random pictures in both. The
+Every network has seeded random weights and batch statistics, and sees the same two random images in both. The
 difference is the largest of all outputs, as a share of their range; at most 1e-3 is wanted. `--fixed` exports with a
-fixed batch of one picture, of which Opsin is then given two. Exit code 1 where a network differs more, or is not read.
+fixed batch of one image, of which Opsin is then given two. Exit code 1 where a network differs more, or is not read.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from common import begin, finish, parser, print_table
 
-from opsin import onnx
-from opsin.engines import native
-from opsin.errors import OpsinError
+from opsin.backends import native
+from opsin.base.errors import OpsinError
+from opsin.interop import onnx
 
 try:
     import onnxruntime
@@ -40,7 +40,7 @@ NETWORKS = (
     "mobilenet_v3_large", "shufflenet_v2_x1_0", "efficientnet_b0", "mnasnet1_0", "regnet_y_400mf",
 )  # fmt: skip
 LIMIT = 1e-3
-PICTURES = 2
+IMAGES = 2
 
 
 def main() -> None:
@@ -71,12 +71,12 @@ def compare(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for name in options.networks:
         network = seeded(name)
         size = max(options.size, 299) if name == "inception_v3" else options.size
-        pictures = torch.randn(PICTURES, 3, size, size, generator=torch.Generator().manual_seed(1))
+        images = torch.randn(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(1))
         for exporter in options.exporters:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "network.onnx"
-                export(network, pictures[:1] if options.fixed else pictures, path, exporter, options.fixed)
-                yield {"network": name, "exporter": exporter, **measure(path, pictures.numpy(), options.fixed)}
+                export(network, images[:1] if options.fixed else images, path, exporter, options.fixed)
+                yield {"network": name, "exporter": exporter, **measure(path, images.numpy(), options.fixed)}
 
 
 def seeded(name: str) -> torch.nn.Module:
@@ -91,30 +91,28 @@ def seeded(name: str) -> torch.nn.Module:
     return network
 
 
-def export(network: torch.nn.Module, pictures: torch.Tensor, path: Path, exporter: str, fixed: bool) -> None:
+def export(network: torch.nn.Module, images: torch.Tensor, path: Path, exporter: str, fixed: bool) -> None:
     if exporter == "script":
-        free = None if fixed else {"pictures": {0: "batch"}}
+        free = None if fixed else {"images": {0: "batch"}}
         torch.onnx.export(
             network,
-            (pictures,),
+            (images,),
             path,
             dynamo=False,
-            input_names=["pictures"],
+            input_names=["images"],
             output_names=["logits"],
             dynamic_axes=free,
         )
     else:
         shapes = None if fixed else ({0: torch.export.Dim("batch")},)
-        torch.onnx.export(network, (pictures,), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
+        torch.onnx.export(network, (images,), path, dynamo=True, dynamic_shapes=shapes, verbose=False)
 
 
-def measure(path: Path, pictures: np.ndarray[Any, Any], fixed: bool) -> dict[str, Any]:
-    """Opsin's difference from ONNX Runtime on one file; with a `fixed` batch the latter sees picture by picture."""
+def measure(path: Path, images: np.ndarray[Any, Any], fixed: bool) -> dict[str, Any]:
+    """Opsin's difference from ONNX Runtime on one file; with a `fixed` batch the latter sees image by image."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    parts = [
-        session.run(None, {name: part})[0] for part in (np.split(pictures, len(pictures)) if fixed else [pictures])
-    ]
+    parts = [session.run(None, {name: part})[0] for part in (np.split(images, len(images)) if fixed else [images])]
     expected = np.concatenate(parts)
     began = perf_counter()
     try:
@@ -129,9 +127,9 @@ def measure(path: Path, pictures: np.ndarray[Any, Any], fixed: bool) -> dict[str
             "agrees": False,
         }
     seconds = perf_counter() - began
-    program = native.compile(network.graph, len(pictures))
+    program = native.compile(network.graph, len(images))
     program.load_state(network.state)
-    found = next(iter(program.run(pictures=pictures).values()))
+    found = next(iter(program.run(images=images).values()))
     difference = float(np.abs(found - expected).max() / np.ptp(expected))
     return {
         "opset": network.opset,

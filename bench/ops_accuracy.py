@@ -28,16 +28,16 @@ from common import begin, finish, parser, print_table
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.engines.base import Program
-from opsin.engines.native import compile as compile_native
-from opsin.engines.reference import Reference
-from opsin.graph import FLOAT, INT, Graph, Tensor, input_tensor
+from opsin.backends.base import Program
+from opsin.backends.native import compile as compile_native
+from opsin.backends.reference import Reference
+from opsin.ir import FLOAT, INT, Graph, Tensor, input_tensor
 from opsin.ops import OPS, Sample
 
 try:
     import torch
 
-    from opsin.engines.torch import Torch
+    from opsin.backends.torch import Torch
 except ImportError:
     torch = None
 

@@ -4,8 +4,8 @@
 
 PHOTOS is a zip with train/, validation/ and test/, such as github.com/alexeygrigorev/clothing-dataset-small.
 Three things are measured, each with `opsin train` as a process of its own: no options at all; `--budget 3min`; and, in
-`--draws` draws, no options with only `--each` pictures of each class to train on, the other parts as they are. Minutes
-are those of the whole command, with the intake from an empty cache of pictures, and the report.
+`--draws` draws, no options with only `--each` images of each class to train on, the other parts as they are. Minutes
+are those of the whole command, with the intake from an empty cache of images, and the report.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def trained(source: Path, name: str, *options: str) -> dict[str, Any]:
             "name": name,
             "options": options,
             "minutes": seconds / 60,
-            "accuracy": end["test"]["correct"] / end["test"]["pictures"],
+            "accuracy": end["test"]["correct"] / end["test"]["images"],
             "network": plan["network"],
             "size": plan["size"],
             "stages": [(stage["name"], stage["epochs"], stage["views"]) for stage in plan["stages"]],
@@ -52,7 +52,7 @@ def trained(source: Path, name: str, *options: str) -> dict[str, Any]:
 
 
 def drawn(source: Path, folder: Path, each: int, seed: int) -> Path:
-    """A zip with `each` pictures of each class in its training part, and the other parts whole."""
+    """A zip with `each` images of each class in its training part, and the other parts whole."""
     random, goal = np.random.default_rng(seed), folder / f"draw-{seed}.zip"
     with zipfile.ZipFile(source) as whole, zipfile.ZipFile(goal, "w") as part:
         names = [name for name in whole.namelist() if not name.endswith("/") and part_of(name)]

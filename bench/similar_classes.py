@@ -1,10 +1,10 @@
-"""Two sets of pictures that are hard to learn from: many classes that look alike, and few pictures of each class.
+"""Two sets of images that are hard to learn from: many classes that look alike, and few images of each class.
 
     python bench/similar_classes.py faces LFWCROP.zip FOLDER
     python bench/similar_classes.py few PHOTOS.zip FOLDER [--each 40] [--validation]
 
-`faces` takes everybody of LFWcrop with 20 pictures or more as a class; a third of each, by a hash of the names, is the
-test part. `few` takes, by such a hash, so many pictures of each class of the training part of PHOTOS, a zip with
+`faces` takes everybody of LFWcrop with 20 images or more as a class; a third of each, by a hash of the names, is the
+test part. `few` takes, by such a hash, so many images of each class of the training part of PHOTOS, a zip with
 train/, validation/ and test/; the test part stays whole, and the validation part goes with `--validation` only: who
 has 40 photos of each class has to choose by some of these. Both write FOLDER/train/CLASS/ and FOLDER/test/CLASS/,
 the files as they are; `opsin train FOLDER` and `finetune_pytorch.py FOLDER` take them.
@@ -17,7 +17,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from small_pictures import name_hash, people_of
+from small_images import name_hash, people_of
 
 
 def faces(source: Path, folder: Path) -> None:

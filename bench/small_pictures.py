@@ -1,8 +1,8 @@
-"""Pools of labelled pictures from public data, and classes made of them, for `small_sets.py` and `similar_classes.py`.
+"""Pools of labelled images from public data, and classes made of them, for `small_sets.py` and `similar_classes.py`.
 
-A pool keeps the division into training and test pictures that its data has, or makes one by rule, so that no picture
+A pool keeps the division into training and test images that its data has, or makes one by rule, so that no image
 of a test part was ever trained on. Where a set needs more classes than a pool has, a class is one of the pool's own
-*and* a change that can be seen: turned, negative, mirrored, with red and blue exchanged, or a second picture beside it.
+*and* a change that can be seen: turned, negative, mirrored, with red and blue exchanged, or a second image beside it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ Twist = Callable[[Image.Image], Image.Image]
 Readers = dict[str, list[Reader]]
 
 TWISTS: Mapping[str, Twist] = {
-    "plain": lambda picture: picture,
-    "turned-90": lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
-    "turned-180": lambda picture: picture.transpose(Image.Transpose.ROTATE_180),
-    "turned-270": lambda picture: picture.transpose(Image.Transpose.ROTATE_270),
+    "plain": lambda image: image,
+    "turned-90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "turned-180": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "turned-270": lambda image: image.transpose(Image.Transpose.ROTATE_270),
     "negative": ImageOps.invert,
     "mirrored": ImageOps.mirror,
-    "swapped": lambda picture: Image.merge("RGB", picture.convert("RGB").split()[::-1]),
+    "swapped": lambda image: Image.merge("RGB", image.convert("RGB").split()[::-1]),
 }
 WAYS_UP = ("plain", "turned-90", "turned-180", "turned-270")
 PARTS = {"train": "train", "validation": "train", "val": "train", "test": "test"}
 PEOPLE = 20
-"""People with fewer pictures are no class of their own."""
+"""People with fewer images are no class of their own."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Pictures of `train` and `test` by label; `twists` are the changes that can be told apart in them, and `sides` the
-    sizes that suit. `alone`: which way up a picture is can be seen whatever is in it. `pairs`: two of them beside each
+    """Images of `train` and `test` by label; `twists` are the changes that can be told apart in them, and `sides` the
+    sizes that suit. `alone`: which way up an image is can be seen whatever is in it. `pairs`: two of them beside each
     other make a class, too.
     """
 
@@ -71,7 +71,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Class:
-    """A class of a set: its name, and the pictures of each part."""
+    """A class of a set: its name, and the images of each part."""
 
     name: str
     train: list[Reader]
@@ -80,7 +80,7 @@ class Class:
 
 
 def classes_of(pool: Pool, count: int, alone: bool, rng: np.random.Generator) -> list[Class]:
-    """`count` classes of a pool, by chance; `alone`: by the change, whatever the picture shows."""
+    """`count` classes of a pool, by chance; `alone`: by the change, whatever the image shows."""
     labels = pool.labels
     if alone:
         every = {part: _mixed(getattr(pool, part), labels, rng) for part in ("train", "test")}
@@ -135,7 +135,7 @@ def _mixed(part: Readers, labels: list[str], rng: np.random.Generator) -> list[R
     return _shuffled([reader for label in labels for reader in part[label][:1500]], rng)
 
 
-# -- where pictures come from -----------------------------------------------------------------
+# -- where images come from -----------------------------------------------------------------
 
 
 def pool_of(path: Path) -> Pool:
@@ -182,15 +182,15 @@ def _arrays(path: Path) -> Pool:
 
 def _grey(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Readers:
     made: Readers = {}
-    for picture, label in zip(pixels, labels.reshape(-1).tolist(), strict=True):
-        made.setdefault(str(label), []).append(partial(Image.fromarray, picture))
+    for image, label in zip(pixels, labels.reshape(-1).tolist(), strict=True):
+        made.setdefault(str(label), []).append(partial(Image.fromarray, image))
     return made
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Image.Image:
-    with Image.open(io.BytesIO(archive.read(name))) as picture:
-        picture.draft("RGB", (256, 256))  # JPEG is decoded at half or a quarter of its size where that suffices
-        return ImageOps.exif_transpose(picture).convert("L" if picture.mode == "L" else "RGB")
+    with Image.open(io.BytesIO(archive.read(name))) as image:
+        image.draft("RGB", (256, 256))  # JPEG is decoded at half or a quarter of its size where that suffices
+        return ImageOps.exif_transpose(image).convert("L" if image.mode == "L" else "RGB")
 
 
 def _collected(path: Path, members: Iterable[tuple[str, str, str]]) -> tuple[Readers, Readers]:
@@ -219,7 +219,7 @@ def _faces(path: Path) -> Pool:
 
 
 def people_of(path: Path) -> dict[str, dict[str, list[str]]]:
-    """Names of pictures in faces/PERSON/ of everybody with enough of them: a third of each, by hash, is for testing."""
+    """Names of images in faces/PERSON/ of everybody with enough of them: a third of each, by hash, is for testing."""
     people: dict[str, list[str]] = {}
     for name in zipfile.ZipFile(path).namelist():
         if name.startswith("faces/") and name.endswith(".jpg"):

@@ -56,7 +56,7 @@ def trained(folder: Path, one: Run, recipe: str, options: argparse.Namespace) ->
         else:
             script, budget = str(Path(__file__).with_name("fixed_recipe.py")), str(seconds_of(options.budget))
             words = [script, recipe, data, str(out), "--budget", budget, "--began", str(time.time()), *seed]
-            words += ["--pictures", str(sum(one["counts"]))]
+            words += ["--images", str(sum(one["counts"]))]
         found |= _process(words, place, 6 * seconds_of(options.budget) + 120)
         if recipe == AUTOMATIC:
             found |= _planned(run)
@@ -248,7 +248,7 @@ def _show_all(runs: list[Run], sets: dict[int, Run], budget: float) -> None:
 def _described(found: Run, sets: dict[int, Run]) -> str:
     one = sets[found["set"]]
     return (
-        f"{_name(one)}: {one['classes']} classes, {sum(one['counts'])} pictures, {one['ratio']}:1, {one['side']}² × "
+        f"{_name(one)}: {one['classes']} classes, {sum(one['counts'])} images, {one['ratio']}:1, {one['side']}² × "
         f"{one['channels']}, {one['container']}"
     )
 

@@ -6,7 +6,7 @@
 
 SOURCE is a folder of MNIST's files, CIFAR-10 or other photos as a zip with train/ and test/, an NPZ file of MedMNIST,
 LFWcrop, easy-VQA or the nuclei of the Data Science Bowl as zips. `make` writes sets of 2 to 50 classes with 5 to 500
-pictures each, balanced to 1000:1 (then the common classes have up to 3,000), grey and colour, 16² to 224², as folders,
+images each, balanced to 1000:1 (then the common classes have up to 3,000), grey and colour, 16² to 224², as folders,
 zips and arrays, each with a test part of its own, and `manifest.json`.
 
 `run` trains each set with `opsin train SET --budget 20s` as a process of its own and measures with `opsin evaluate`.
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-from small_pictures import Class, Pool, Reader, classes_of, pool_of
+from small_images import Class, Pool, Reader, classes_of, pool_of
 from small_runs import rank, run
 
 CLASSES = (2, 2, 3, 4, 5, 6, 8, 10, 10, 12, 16, 20, 30, 40, 50)
@@ -39,10 +39,10 @@ RATIOS = (1, 1, 2, 1, 5, 10, 1, 3, 20, 50, 1, 100, 5, 300, 1000)
 CONTAINERS = ("folder", "npz", "zip", "folder", "npz")
 LEAST, MOST, COMMONEST = 5, 500, 3000
 UNEVEN = 50
-"""From this ratio on there are few classes, so that the common ones can have many pictures."""
+"""From this ratio on there are few classes, so that the common ones can have many images."""
 
-NUMBERS, PICTURES = 120_000_000, 6000
-"""So many numbers and pictures, at most, in the training part of a set."""
+NUMBERS, IMAGES = 120_000_000, 6000
+"""So many numbers and images, at most, in the training part of a set."""
 
 TESTED, TEST_MOST = 10, 1500
 FORMATS: dict[str, dict[str, Any]] = {
@@ -108,7 +108,7 @@ def specified(number: int, properties: Properties, seed: int) -> tuple[Spec, lis
 
 
 def _counts(classes: Sequence[Class], ratio: int, numbers: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """Training pictures of each class: one rare one, one common one, or fewer and fewer."""
+    """Training images of each class: one rare one, one common one, or fewer and fewer."""
     count, there = len(classes), min(len(one.train) for one in classes)
     if ratio <= MOST // LEAST:
         most = float(np.exp(rng.uniform(np.log(LEAST * ratio), np.log(MOST))))
@@ -122,7 +122,7 @@ def _counts(classes: Sequence[Class], ratio: int, numbers: int, rng: np.random.G
     order = rng.permutation(count) if ratio < UNEVEN or profile == 2 else np.argsort([-len(c.train) for c in classes])
     wanted = np.empty(count)
     wanted[order] = shares
-    wanted *= min(1.0, PICTURES / wanted.sum(), NUMBERS / numbers / wanted.sum())
+    wanted *= min(1.0, IMAGES / wanted.sum(), NUMBERS / numbers / wanted.sum())
     floor = min(LEAST, there) if ratio < 300 else max(1, round(least))
     return tuple(
         max(min(floor, len(one.train)), min(round(n), len(one.train))) for one, n in zip(classes, wanted, strict=True)
@@ -130,7 +130,7 @@ def _counts(classes: Sequence[Class], ratio: int, numbers: int, rng: np.random.G
 
 
 def tests_of(spec: Spec, classes: Sequence[Class]) -> list[int]:
-    """Test pictures of each class: as many of each, or in the proportions of the training part but ten at least."""
+    """Test images of each class: as many of each, or in the proportions of the training part but ten at least."""
     most = max(TESTED, min(100, TEST_MOST // len(classes)))
     shares = [1.0 if spec.balanced_test else count / max(spec.counts) for count in spec.counts]
     return [min(len(one.test), max(TESTED, round(most * share))) for one, share in zip(classes, shares, strict=True)]
@@ -139,18 +139,18 @@ def tests_of(spec: Spec, classes: Sequence[Class]) -> list[int]:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def prepared(picture: Image.Image, spec: Spec, tint: tuple[int, ...]) -> Image.Image:
-    """The picture at the set's size and in its colours; whole ones keep their shape."""
-    picture = picture.convert("L") if spec.channels == 1 else picture
-    if spec.channels == 3 and picture.mode == "L":
-        picture = ImageOps.colorize(picture, tint[:3], tint[3:])
+def prepared(image: Image.Image, spec: Spec, tint: tuple[int, ...]) -> Image.Image:
+    """The image at the set's size and in its colours; whole ones keep their shape."""
+    image = image.convert("L") if spec.channels == 1 else image
+    if spec.channels == 3 and image.mode == "L":
+        image = ImageOps.colorize(image, tint[:3], tint[3:])
     if spec.whole:
-        scale = spec.side / min(picture.size)
-        return picture.resize(tuple(max(1, round(length * scale)) for length in picture.size), Image.Resampling.BICUBIC)
-    return picture.resize((spec.side, spec.side), Image.Resampling.BICUBIC)
+        scale = spec.side / min(image.size)
+        return image.resize(tuple(max(1, round(length * scale)) for length in image.size), Image.Resampling.BICUBIC)
+    return image.resize((spec.side, spec.side), Image.Resampling.BICUBIC)
 
 
-def pictures_of(spec: Spec, readers: list[Reader], count: int, rng: np.random.Generator) -> list[Image.Image]:
+def images_of(spec: Spec, readers: list[Reader], count: int, rng: np.random.Generator) -> list[Image.Image]:
     """The first `count`, prepared; grey ones that are to be coloured get a dark and a light colour each, by chance."""
     tints = np.concatenate([rng.integers(0, 90, (count, 3)), rng.integers(165, 256, (count, 3))], 1).tolist()
     return [prepared(reader(), spec, tuple(tint)) for reader, tint in zip(readers[:count], tints, strict=True)]
@@ -161,7 +161,7 @@ def write(spec: Spec, classes: list[Class], folder: Path, seed: int) -> dict[str
     rng = np.random.default_rng([seed, spec.number, 1])
     tests = tests_of(spec, classes)
     parts = {
-        part: [pictures_of(spec, getattr(one, part), n, rng) for one, n in zip(classes, counts, strict=True)]
+        part: [images_of(spec, getattr(one, part), n, rng) for one, n in zip(classes, counts, strict=True)]
         for part, counts in (("train", spec.counts), ("test", tests))
     }
     stem = f"{spec.number:03}-{spec.source}"
@@ -177,7 +177,7 @@ def write(spec: Spec, classes: list[Class], folder: Path, seed: int) -> dict[str
         data = folder / f"{stem}.npz"
         arrays = {}
         for part, groups in parts.items():
-            arrays[f"x_{part}"] = np.stack([np.asarray(picture) for group in groups for picture in group])
+            arrays[f"x_{part}"] = np.stack([np.asarray(image) for group in groups for image in group])
             arrays[f"y_{part}"] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         np.savez_compressed(data, **arrays)
     return {**asdict(spec), "tests": tests, "names": [c.name for c in classes], "data": data.name, "files": files.name}
@@ -189,9 +189,9 @@ def _write_files(
     ending = "jpg" if spec.jpeg and spec.container != "npz" else "png"
     for part, groups in parts.items():
         for one, group in zip(classes, groups, strict=True):
-            for number, picture in enumerate(group):
+            for number, image in enumerate(group):
                 written = io.BytesIO()
-                picture.save(written, **FORMATS[ending])
+                image.save(written, **FORMATS[ending])
                 put(f"{part}/{one.name.replace(' ', '-')}/{number:04}.{ending}", written.getvalue())
 
 
@@ -209,7 +209,7 @@ def make(options: argparse.Namespace) -> None:
         spec, classes = specified(number, properties, options.seed)
         manifest.append(write(spec, classes, folder, options.seed))
         print(
-            f"{number:3}  {spec.source:15} {spec.classes:3} classes  {sum(spec.counts):5} pictures, "
+            f"{number:3}  {spec.source:15} {spec.classes:3} classes  {sum(spec.counts):5} images, "
             f"{min(spec.counts)} to {max(spec.counts)} ({spec.ratio}:1)  {spec.side}² × {spec.channels}  "
             f"{spec.container}", flush=True,
         )  # fmt: skip

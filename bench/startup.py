@@ -5,7 +5,7 @@
 Median (least to most) of several processes each, from their start to their end:
 
 - importing `opsin`, beside a Python that does nothing;
-- `opsin predict MODEL PICTURE` with kernels in the cache, for a model and a held-out digit made beforehand;
+- `opsin predict MODEL IMAGE` with kernels in the cache, for a model and a held-out digit made beforehand;
 - compiling LeNet-5's training step (batch 64) with an empty cache, and again with a full one; both as seen by the call
   of `compile`, and for the whole process.
 
@@ -28,13 +28,13 @@ from common import begin, finish, parser, print_table
 from PIL import Image
 
 from opsin import data
-from opsin.benchmark.spread import Spread
+from opsin.apps.benchmark.spread import Spread
 
 ROOT = Path(__file__).parents[1]
 COMPILE = """
 from time import perf_counter
 from opsin import nn, zoo
-from opsin.engines.native import compile
+from opsin.backends.native import compile
 graph = nn.training_graph(zoo.lenet5(), (1, 28, 28), optimizer=nn.optimizers.SGD(momentum=0.9))
 begin = perf_counter()
 compile(graph, 64, {threads})
@@ -60,16 +60,14 @@ def several(runs: int, measure: Callable[[], float]) -> Spread:
 
 def commands(runs: int, folder: Path) -> dict[str, Spread]:
     """Importing and predicting."""
-    cache, model, picture = folder / "cache", str(folder / "digits.opsin"), str(folder / "digit.png")
+    cache, model, image = folder / "cache", str(folder / "digits.opsin"), str(folder / "digit.png")
     run("-m", "opsin", "train", "digits", "--epochs", "1", "--out", model, cache=cache)
-    Image.fromarray(data.load("digits").test.pixels[0, 0]).save(picture)
-    print("opsin predict:", run("-m", "opsin", "predict", model, picture, cache=cache)[1].strip())
+    Image.fromarray(data.load("digits").test.pixels[0, 0]).save(image)
+    print("opsin predict:", run("-m", "opsin", "predict", model, image, cache=cache)[1].strip())
     return {
         "python -c pass": several(runs, lambda: run("-c", "pass", cache=cache)[0]),
         'python -c "import opsin"': several(runs, lambda: run("-c", "import opsin", cache=cache)[0]),
-        "opsin predict MODEL PICTURE": several(
-            runs, lambda: run("-m", "opsin", "predict", model, picture, cache=cache)[0]
-        ),
+        "opsin predict MODEL IMAGE": several(runs, lambda: run("-m", "opsin", "predict", model, image, cache=cache)[0]),
     }
 
 

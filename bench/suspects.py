@@ -2,10 +2,10 @@
 
     python bench/suspects.py ../shared/data/clothing-small.zip [--draws 3] [--json FILE]
 
-Flips the labels of 5 % of the training pictures, ranks all of them by confident learning on EfficientNet-Lite0's
+Flips the labels of 5 % of the training images, ranks all of them by confident learning on EfficientNet-Lite0's
 published features, and counts how many of the flipped ones are among the first 8 %. Labels are flipped to any other
-class, or, harder, to the class that the picture is most easily taken for. Then fits the last layer on the training
-pictures, its temperature on the validation pictures, and measures the expected calibration error on the test pictures.
+class, or, harder, to the class that the image is most easily taken for. Then fits the last layer on the training
+images, its temperature on the validation images, and measures the expected calibration error on the test images.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from common import begin, finish, parser, print_table
 
 import opsin
 from opsin.model.calibration import calibrate, softmax
-from opsin.reporting.confident import held_out_probabilities, suspicion
-from opsin.reporting.features import cut
-from opsin.reporting.logistic import choose_penalty, fit
-from opsin.reporting.statistics import Share, reliability
+from opsin.report.features import cut
+from opsin.report.label_issues import held_out_probabilities, suspicion
+from opsin.report.logistic import choose_penalty, fit
+from opsin.report.statistics import Share, reliability
 
 FLIPPED, LOOKED_AT = 0.05, 0.08
 BATCH = 32
@@ -29,7 +29,7 @@ BATCH = 32
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("data", help="labelled pictures with a training, a validation and a test part")
+    options.add_argument("data", help="labelled images with a training, a validation and a test part")
     options.add_argument("--draws", type=int, default=3, help="how often labels are flipped, from seed 0 on")
     arguments = options.parse_args()
     record = begin(arguments)
@@ -53,7 +53,7 @@ def features(program: Any, preprocessing: Any, pixels: Any) -> Any:
     for first in range(0, len(pixels), BATCH):
         part = pixels[first : first + BATCH]
         full = part[np.resize(np.arange(len(part)), BATCH)]
-        rows.append(program.run(pictures=preprocessing.apply(full))["features"][: len(part)])
+        rows.append(program.run(images=preprocessing.apply(full))["features"][: len(part)])
     return np.concatenate(rows)
 
 

@@ -1,13 +1,13 @@
 """Whether steps take as long on trained and on denormal-ridden numbers as on random ones.
 
-    python bench/values.py [--networks lenet5:64 …] [--pictures PHOTOS] [--rounds 7] [--seconds 0.3] [--json FILE]
+    python bench/values.py [--networks lenet5:64 …] [--images PHOTOS] [--rounds 7] [--seconds 0.3] [--json FILE]
 
 Each network takes training steps and predicts, in turns within one process, on
 
-- random: its first weights, pictures of noise;
-- trained: the weights after `--steps` steps on pictures, and these pictures (PHOTOS is anything that `opsin train`
+- random: its first weights, images of noise;
+- trained: the weights after `--steps` steps on images, and these images (PHOTOS is anything that `opsin train`
   takes; without it the built-in digits are enlarged), so that activations are as sparse as training makes them;
-- denormals: the trained weights and pictures, where half of all filters, half of what is left, half of the scales of
+- denormals: the trained weights and images, where half of all filters, half of what is left, half of the scales of
   normalisations, half of the optimizer's memory and half of all pixels are between 1e-41 and 1e-39, or between 1e-21
   and 1e-19, so that their products are.
 
@@ -25,19 +25,19 @@ from typing import Any
 
 import numpy as np
 from common import Step, begin, finish, interleaved, parser, print_table
-from material import Array, pictures, trained_state
+from material import Array, images, trained_state
 
 from opsin import nn, zoo
-from opsin.benchmark.cases import INFER, TRAIN
-from opsin.benchmark.layered import layered, steady
-from opsin.benchmark.spread import Spread
-from opsin.engines.native import Native, compile
-from opsin.graph import Graph
+from opsin.apps.benchmark.cases import INFER, TRAIN
+from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.spread import Spread
+from opsin.backends.native import Native, compile
+from opsin.ir import Graph
 
 try:
     import torch
 
-    from opsin.benchmark.workers.pytorch import Network
+    from opsin.apps.benchmark.workers.pytorch import Network
 except ImportError:
     torch = None
 
@@ -60,9 +60,9 @@ class Case:
         optimizer = nn.optimizers.SGD(momentum=0.9)
         self.graphs = {TRAIN: nn.training_graph(network, self.shape, optimizer), INFER: nn.trace(network, self.shape)}
         graph, rng = self.graphs[TRAIN], np.random.default_rng(0)
-        x, self.labels = pictures(options.pictures, self.batch, self.shape)
+        x, self.labels = images(options.images, self.batch, self.shape)
         noise = rng.standard_normal(x.shape, np.float32)
-        trained = trained_state(graph, options.pictures, self.shape, options.steps, self.threads)
+        trained = trained_state(graph, options.images, self.shape, options.steps, self.threads)
         self.numbers: dict[str, tuple[dict[str, Array], Array]] = {
             RANDOM: (dict(nn.initial_state(graph, seed=0)), noise),
             TRAINED: (trained, x),
@@ -75,7 +75,7 @@ class Case:
         change: Callable[[Array], Array] = flushed if zeros else np.asarray
         program = compile(graph, self.batch, self.threads)
         program.load_state({name: change(state[name]) for name in program.graph.variables})
-        inputs: dict[str, Any] = {"pictures": change(x)}
+        inputs: dict[str, Any] = {"images": change(x)}
         return program, inputs | ({"labels": self.labels, "learning_rate": 0.0} if task == TRAIN else {})
 
 
@@ -160,7 +160,7 @@ def main() -> int:
     command = parser(__doc__ or "")
     networks = ["lenet5:64", "resnet20_cifar:128", "resnet18:8"]
     command.add_argument("--networks", nargs="+", default=networks, metavar="NAME:BATCH")
-    command.add_argument("--pictures", metavar="PHOTOS")
+    command.add_argument("--images", metavar="PHOTOS")
     command.add_argument("--steps", type=int, default=40, metavar="N")
     command.add_argument("--rounds", type=int, default=7, metavar="N")
     command.add_argument("--seconds", type=float, default=0.3, metavar="S")

@@ -1,11 +1,11 @@
 """How exact Winograd's algorithm is in every 3×3 layer of some networks, on what those layers really see.
 
-    python bench/winograd_accuracy.py [--networks vgg16 …] [--pictures PHOTOS] [--batch 2] [--steps 150] [--json FILE]
+    python bench/winograd_accuracy.py [--networks vgg16 …] [--images PHOTOS] [--batch 2] [--steps 150] [--json FILE]
 
 PHOTOS is anything that `opsin train` takes; without it the built-in digits are enlarged. Weights are He's (normal),
 times a factor for each filter and each channel (log-normal, σ 0.5), as training spreads them, and scales and shifts of
 batch normalisation vary alike, while its statistics are the batch's own. "resnet20_cifar, trained" first takes
-`--steps` steps on the pictures. A training step of the whole network then gives every layer's true input, weights and
+`--steps` steps on the images. A training step of the whole network then gives every layer's true input, weights and
 output gradient, and from these each way computes the output and both gradients of the one layer: native code as it
 comes, with Winograd's algorithm where the compiler takes it; native code with `exact=True`; and PyTorch's float32
 (left out where it is not installed). The definition in float64 is what they are compared with.
@@ -23,19 +23,19 @@ from typing import Any
 
 import numpy as np
 from common import begin, finish, parser, print_table
-from material import Array, pictures, trained_state
+from material import Array, images, trained_state
 
 from opsin import nn, zoo
-from opsin.engines.base import Program
-from opsin.engines.native import Native, compile
-from opsin.engines.reference import Reference
-from opsin.graph import Graph, Node, input_tensor
+from opsin.backends.base import Program
+from opsin.backends.native import Native, compile
+from opsin.backends.reference import Reference
+from opsin.ir import Graph, Node, input_tensor
 from opsin.ops import OPS
 
 try:
     import torch
 
-    from opsin.engines.torch import Torch
+    from opsin.backends.torch import Torch
 except ImportError:
     torch = None
 
@@ -109,7 +109,7 @@ def layers(graph: Graph, state: Mapping[str, Array], x: Array, labels: Array, th
         outputs[f"{number} g"] = gradients[node.scope].inputs[1]
     program = compile(Graph(bound.inputs, outputs, {}), len(x), threads, exact=True)
     program.load_state({name: state[name] for name in program.graph.variables})
-    inputs = {"pictures": x, "labels": labels, "learning_rate": 0.0}
+    inputs = {"images": x, "labels": labels, "learning_rate": 0.0}
     values = program.run(**{t.node.attrs["name"]: inputs[t.node.attrs["name"]] for t in program.graph.inputs})
     for number, node in enumerate(found):
         yield Layer(node.scope, node, *(values[f"{number} {which}"] for which in "xwg"))
@@ -158,7 +158,7 @@ def network_errors(name: str, path: str | None, batch: int, steps: int, threads:
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD(momentum=0.9))
     trained = name.endswith("trained")
     state = trained_state(graph, path, entry.input_shape, steps, threads) if trained else spread_state(graph)
-    x, labels = pictures(path, batch, entry.input_shape)
+    x, labels = images(path, batch, entry.input_shape)
     found = (measure(layer, threads) for layer in layers(graph, state, x, labels, threads))
     return [result for result in found if result]
 
@@ -180,7 +180,7 @@ def worst(results: Sequence[dict[str, Any]], kind: str, direction: str, measure:
 def main() -> int:
     command = parser(__doc__ or "")
     command.add_argument("--networks", nargs="+", default=[*NETWORKS, f"{TRAINED}, trained"], metavar="NAME")
-    command.add_argument("--pictures", metavar="PHOTOS")
+    command.add_argument("--images", metavar="PHOTOS")
     command.add_argument("--batch", type=int, default=2, metavar="N")
     command.add_argument("--steps", type=int, default=150, metavar="N")
     command.add_argument("--threads", type=int, default=2, metavar="N")
@@ -189,7 +189,7 @@ def main() -> int:
     record["networks"] = found = {}
     kinds = list(ways(options.threads))
     for name in options.networks:
-        found[name] = network_errors(name, options.pictures, options.batch, options.steps, options.threads)
+        found[name] = network_errors(name, options.images, options.batch, options.steps, options.threads)
         show(name, found[name], kinds)
     print("\nworst layer of each network: largest error, and root mean square")
     heads = ["network", "layers", *(f"{direction} {kind}" for direction in DIRECTIONS for kind in kinds)]

@@ -5,7 +5,7 @@
 What the others computed, in float64, is in tests/zoo/fixtures, made by tools/make_zoo_fixtures.py and
 tools/make_timm_fixtures.py, so that neither is needed here. `exact` is the reference engine in float64, `native` the
 native engine in float32. Differences are the largest: of logits as shares of their range, of the gradient by the
-pictures as shares of its norm, and of each variable after a step of SGD as shares of the variable's norm. The exit code
+images as shares of its norm, and of each variable after a step of SGD as shares of the variable's norm. The exit code
 is 1 where exact differs by more than 1e-9, native logits or gradients by more than 1e-3, or native variables by more
 than 1e-4.
 """
@@ -19,9 +19,9 @@ import numpy as np
 from common import begin, finish, parser, print_table
 from tests.zoo.agreement import BATCH, COMPUTED, STEPPED, Engine, evaluation, step
 
-from opsin.engines.native import compile
-from opsin.engines.reference import Reference
-from opsin.graph import Graph
+from opsin.backends.native import compile
+from opsin.backends.reference import Reference
+from opsin.ir import Graph
 
 LIMITS = {"exact": (1e-9, 1e-9, 1e-9), "native": (1e-3, 1e-3, 1e-4)}
 

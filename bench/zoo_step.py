@@ -1,4 +1,4 @@
-"""Training steps of the zoo's networks at the size of their papers' pictures: time to compile, memory, time of a step.
+"""Training steps of the zoo's networks at the size of their papers' images: time to compile, memory, time of a step.
 
     python bench/zoo_step.py [--networks resnet50 …] [--batch 2] [--steps 3] [--threads N] [--json FILE]
 
@@ -24,7 +24,7 @@ import numpy as np
 from common import begin, finish, parser, print_table
 
 from opsin import nn, zoo
-from opsin.engines.native import compile
+from opsin.backends.native import compile
 
 
 def measure(name: str, batch: int, steps: int, threads: int | None) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def measure(name: str, batch: int, steps: int, threads: int | None) -> dict[str,
     times.append(perf_counter())
     program.load_state(nn.initial_state(graph, seed=1))
     inputs = {
-        "pictures": rng.normal(size=(batch, *entry.input_shape)).astype(np.float32),
+        "images": rng.normal(size=(batch, *entry.input_shape)).astype(np.float32),
         "labels": rng.integers(0, entry.classes, batch),
         "learning_rate": 1e-3,
     }

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from opsin.engines.native import codegen
-from opsin.loops import TARGETS, Target
+from opsin.backends.native import codegen
+from opsin.kernels.ir import TARGETS, Target
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,8 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("timed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.engines.native.choices.cache_folder", lambda: folder)
-        patch.setattr("opsin.training.budget.TUNING", 0.0)
+        patch.setattr("opsin.backends.native.tuning_cache.cache_folder", lambda: folder)
+        patch.setattr("opsin.planning.budget.TUNING", 0.0)
         yield
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.graph import FLOAT, INT, Graph, Tensor, input_tensor
+from opsin.ir import FLOAT, INT, Graph, Tensor, input_tensor
 from opsin.ops import OPS, Sample
 
 Array = NDArray[Any]

@@ -19,19 +19,19 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from opsin.concurrency import ForkLock, in_child, lazy, locked_cache
+from opsin.backends.native.codegen import _llvm
+from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
 from opsin.data import batches
-from opsin.data.dataset import Pictures
+from opsin.data.dataset import LabeledImages
+from opsin.data.decode.quiet import quiet
 from opsin.data.parallel import ahead
-from opsin.data.pictures.quiet import quiet
 from opsin.data.positional import PositionalFile, read_into
 from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources.tars import Tar
 from opsin.data.sources.zips import Zip
 from opsin.data.store import StoreWriter
-from opsin.engines.native.codegen import _llvm
-from opsin.graph import uncollected
-from opsin.training.lock import Lock, is_held
+from opsin.ir import gc_paused
+from opsin.runs.lock import Lock, is_held
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
@@ -218,10 +218,10 @@ def test_owners_that_are_gone_are_not_asked() -> None:
 
 @needs_fork
 def test_garbage_is_collected_in_a_process_forked_while_others_plan() -> None:
-    inside = uncollected()
+    inside = gc_paused()
     with elsewhere(inside.__enter__, lambda: inside.__exit__(None, None, None)):
         assert not gc.isenabled()
-        with uncollected():
+        with gc_paused():
             pass
         assert not gc.isenabled()
         assert true_in_a_child(gc.isenabled)
@@ -336,8 +336,8 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
 def test_batches_go_on_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BLOCK", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
-    pictures = Pictures(pixels, np.arange(40, dtype=np.int32) % 2, ("a", "b"))
-    made = batches.Batches(pictures, Preprocessing(1, 8, 8, (0.5,), (0.5,)), 4, seed=1)
+    images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 2, ("a", "b"))
+    made = batches.Batches(images, Preprocessing(1, 8, 8, (0.5,), (0.5,)), 4, seed=1)
     expected = [batch[0].tobytes() for batch in made.epoch(0)]
     epoch = made.epoch(0)
     begun = [next(epoch)[0].tobytes() for _ in range(3)]

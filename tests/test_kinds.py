@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 import opsin
-from opsin.data.pictures.read import read_header
+from opsin.base.errors import OpsinError
+from opsin.base.file_types import HEAD, identify
+from opsin.data.decode.read import read_header
 from opsin.data.sources.opening import open_source
-from opsin.errors import OpsinError
-from opsin.kinds import HEAD, identify
 from opsin.model import read_state
+from tests.interop.onnx.writer import File, external
 from tests.model.networks import small_model
-from tests.onnx.writer import File, external
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 PAGE = b"\n<!DOCTYPE html>\n<html><head><title>Sign in &amp; continue</title>"
@@ -68,7 +68,7 @@ def test_what_opsin_writes_is_known(tmp_path: Path) -> None:
     assert kind.what == "a model file of Opsin's"
 
 
-def picture(path: Path) -> object:
+def image(path: Path) -> object:
     return read_header(path, str(path))
 
 
@@ -91,14 +91,14 @@ def test_every_reader_says_what_is_in_the_file_s_place(tmp_path: Path, name: str
     assert message.isprintable()
 
 
-def test_pictures_and_tables(tmp_path: Path) -> None:
-    for name, reader in (("a.png", picture), ("a.csv", open_source)):
+def test_images_and_tables(tmp_path: Path) -> None:
+    for name, reader in (("a.png", image), ("a.csv", open_source)):
         path = tmp_path / name
         path.write_bytes(POINTER)
-        with pytest.raises(OpsinError, match=r"is (not a picture but )?a Git LFS pointer, which .*`git lfs pull`"):
+        with pytest.raises(OpsinError, match=r"is (not an image but )?a Git LFS pointer, which .*`git lfs pull`"):
             reader(path)
     (tmp_path / "a.csv").write_text("path,label\nlogin.png,not found\n")  # a table like others
-    with pytest.raises(OpsinError, match="names no picture that is there"):
+    with pytest.raises(OpsinError, match="names no image that is there"):
         open_source(tmp_path / "a.csv")
 
 
@@ -120,4 +120,4 @@ def test_weights_beside_an_onnx_file_that_are_pointers(tmp_path: Path) -> None:
     (tmp_path / "net.data").write_bytes(POINTER)
     file = File(weights={"w": external("w", (8, 8), "net.data", offset=0, length=256)}).add("MatMul", "x w", "y")
     with pytest.raises(OpsinError, match=r"net\.data is a Git LFS pointer, which only stands"):
-        opsin.onnx.read(file.write(tmp_path / "net.onnx"))
+        opsin.interop.onnx.read(file.write(tmp_path / "net.onnx"))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from opsin import processors as module
-from opsin.benchmark import report
+from opsin.apps.benchmark import report
+from opsin.backends.native import compile_workers, program
+from opsin.base import processors as module
+from opsin.base.processors import cpu_quota, processors
 from opsin.data import parallel
-from opsin.engines.native import program, workshop
-from opsin.processors import cpu_quota, processors
 
 V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V1_MOUNT = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct"
@@ -181,13 +181,13 @@ def test_whatever_starts_threads_or_processes_asks_here() -> None:
         for path in folder.rglob("*.py")
         if any(word in path.read_text() for word in ("cpu_count", "sched_getaffinity", "ThreadPoolExecutor()"))
     ]
-    assert counting == ["processors.py"]
-    for user in (parallel, program, report, workshop):
+    assert counting == ["base/processors.py"]
+    for user in (parallel, program, report, compile_workers):
         assert user.processors is processors  # type: ignore[attr-defined]
 
 
 def test_importing_it_is_cheap() -> None:
-    program = "import sys; import opsin.processors; print('numpy' in sys.modules)"
+    program = "import sys; import opsin.base.processors; print('numpy' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout == "False\n"

@@ -16,12 +16,12 @@ ROOMS = (
 ).split()
 FRONT_DOORS = {"__init__.py", "__main__.py"}
 KEPT_TO = {
-    "llvmlite": "engines/native/codegen.py",
-    "torch": "engines/torch.py",
-    "tensorboardX": "training/tensorboard.py",
+    "llvmlite": "backends/native/codegen.py",
+    "torch": "backends/torch.py",
+    "tensorboardX": "runs/tensorboard.py",
     "pyarrow": "data/sources/parquet.py",
 }
-WORKERS = "benchmark/workers/"
+WORKERS = "apps/benchmark/workers/"
 """The programs that `opsin bench` compares with, each in a process and perhaps an interpreter of its own."""
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -1,6 +1,6 @@
 """Makes the built-in digits from MNIST: `python tools/make_digits.py MNIST_FOLDER`.
 
-The choice is a function of MNIST alone: of each digit, the pictures whose random word (Philox,
+The choice is a function of MNIST alone: of each digit, the images whose random word (Philox,
 key 1998) is smallest; 500 of the 60,000 for training, 100 of the 10,000 held out.
 """
 
@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data import Pictures, load
+from opsin.data import LabeledImages, load
 
 SEED = 1998
 TRAIN_EACH, TEST_EACH = 500, 100
 TARGET = Path(__file__).parent.parent / "src" / "opsin" / "data" / "digits.npz"
 
 
-def choose(pictures: Pictures, each: int) -> Pictures:
-    """`each` pictures of every class, in the order in which MNIST holds them."""
-    words = np.random.Philox(key=SEED).random_raw(len(pictures))
+def choose(images: LabeledImages, each: int) -> LabeledImages:
+    """`each` images of every class, in the order in which MNIST holds them."""
+    words = np.random.Philox(key=SEED).random_raw(len(images))
     chosen = []
-    for label in range(len(pictures.classes)):
-        members = np.flatnonzero(pictures.labels == label)
+    for label in range(len(images.classes)):
+        members = np.flatnonzero(images.labels == label)
         chosen.append(members[np.argsort(words[members], kind="stable")[:each]])
-    return pictures.take(np.sort(np.concatenate(chosen)))
+    return images.take(np.sort(np.concatenate(chosen)))
 
 
 def write(path: Path, arrays: dict[str, NDArray[np.uint8]]) -> None:
@@ -47,9 +47,9 @@ def main() -> None:
         sys.exit("usage: python tools/make_digits.py MNIST_FOLDER")
     mnist = load(sys.argv[1])
     arrays = {}
-    for part, pictures in (("train", choose(mnist.train, TRAIN_EACH)), ("test", choose(mnist.test, TEST_EACH))):
-        arrays[f"{part}_pixels"] = np.ascontiguousarray(pictures.pixels[:, 0])
-        arrays[f"{part}_labels"] = pictures.labels.astype(np.uint8)
+    for part, images in (("train", choose(mnist.train, TRAIN_EACH)), ("test", choose(mnist.test, TEST_EACH))):
+        arrays[f"{part}_pixels"] = np.ascontiguousarray(images.pixels[:, 0])
+        arrays[f"{part}_labels"] = images.labels.astype(np.uint8)
     write(TARGET, arrays)
     print(f"{TARGET}: {TARGET.stat().st_size:,} bytes")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from opsin.data import Pictures, load
+from opsin.data import LabeledImages, load
 
 MEAN, STD = 0.1307, 0.3081
 EPOCHS, BATCH, RATE = 30, 64, 0.01
@@ -26,9 +26,9 @@ def network() -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
 
 
-def tensors(pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor]:
-    pixels = (torch.from_numpy(pictures.pixels).float() / 255 - MEAN) / STD
-    return pixels, torch.from_numpy(pictures.labels).long()
+def tensors(images: LabeledImages) -> tuple[torch.Tensor, torch.Tensor]:
+    pixels = (torch.from_numpy(images.pixels).float() / 255 - MEAN) / STD
+    return pixels, torch.from_numpy(images.labels).long()
 
 
 def train(net: nn.Sequential, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -50,10 +50,10 @@ def main() -> None:
     train(net, *tensors(digits.train))
     net.eval()
     x, y = tensors(digits.test)
-    print(f"{(net(x).argmax(1) == y).float().mean():.2%} of {len(y):,} held-out pictures right")
+    print(f"{(net(x).argmax(1) == y).float().mean():.2%} of {len(y):,} held-out images right")
     torch.onnx.export(
-        net, (x[:1],), TARGET, dynamo=False, opset_version=17, input_names=["picture"], output_names=["logits"],
-        dynamic_axes={"picture": {0: "batch"}}, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
+        net, (x[:1],), TARGET, dynamo=False, opset_version=17, input_names=["image"], output_names=["logits"],
+        dynamic_axes={"image": {0: "batch"}}, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
     )  # fmt: skip
     print(f"{TARGET}: {TARGET.stat().st_size:,} bytes")
 

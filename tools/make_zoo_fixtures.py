@@ -2,12 +2,12 @@
 
     python -m tools.make_zoo_fixtures
 
-in the repository's root, with torchvision installed (0.29.1 made the file that is there). Weights and pictures come
+in the repository's root, with torchvision installed (0.29.1 made the file that is there). Weights and images come
 from `tests.zoo.seeding`; everything is float64. For each network the file holds
 
 - `NAME/variables`: JSON, the shape of each parameter and running statistic by name;
-- `NAME/logits`: of two small pictures, in evaluation mode;
-- `NAME/gradient`: a sample of the gradient of Σ coefficients · logits by the pictures;
+- `NAME/logits`: of two small images, in evaluation mode;
+- `NAME/gradient`: a sample of the gradient of Σ coefficients · logits by the images;
 
 and for one network or two of each family, after one step of SGD with weight decay in training mode without dropout,
 
@@ -69,7 +69,7 @@ def fill(module: torch.nn.Module, name: str) -> dict[str, tuple[int, ...]]:
 
 def evaluate(module: torch.nn.Module) -> dict[str, Any]:
     module.eval()
-    x = torch.from_numpy(seeding.pictures()).requires_grad_()
+    x = torch.from_numpy(seeding.images()).requires_grad_()
     logits = module(x)
     (gradient,) = torch.autograd.grad((logits * torch.from_numpy(seeding.coefficients(tuple(logits.shape)))).sum(), x)
     return {

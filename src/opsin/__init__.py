@@ -7,49 +7,59 @@
     print(model.evaluate(digits.test))
     model.save("digits.opsin")
 
-The names below are imported when they are first used: `import opsin` alone loads nothing heavy.
+The names below are imported on first use: `import opsin` alone loads nothing heavy.
 """
 
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from opsin import _aliases
+
 if TYPE_CHECKING:
-    from opsin import data, engines, errors, graph, model, nn, onnx, ops, seeing, training, zoo
-    from opsin.errors import OpsinError
-    from opsin.estimator import ImageClassifier
+    from opsin import backends, base, data, interop, ir, model, nn, ops, planning, report, runs, training, viz, zoo
+    from opsin.apps.estimator import ImageClassifier
+    from opsin.base import errors
+    from opsin.base.errors import OpsinError
+    from opsin.interop import onnx
     from opsin.model import Model, load
-    from opsin.model.imported import import_onnx
-    from opsin.model.published import pretrained
-    from opsin.training import train
+    from opsin.model.onnx_import import import_onnx
+    from opsin.model.pretrained import pretrained
+    from opsin.runs.api import train
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "engines", "errors", "graph", "model", "nn", "onnx", "ops", "seeing", "training", "zoo")
+_MODULES = {
+    "backends": "backends", "base": "base", "data": "data", "errors": "base.errors", "interop": "interop", "ir": "ir",
+    "model": "model", "nn": "nn", "onnx": "interop.onnx", "ops": "ops", "planning": "planning", "report": "report",
+    "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
+}  # fmt: skip
 _NAMES = {
-    "ImageClassifier": "estimator", "Model": "model", "OpsinError": "errors", "import_onnx": "model.imported",
-    "load": "model", "pretrained": "model.published", "train": "training",
+    "ImageClassifier": "apps.estimator", "Model": "model", "OpsinError": "base.errors",
+    "import_onnx": "model.onnx_import", "load": "model", "pretrained": "model.pretrained", "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
-    "ImageClassifier", "Model", "OpsinError", "data", "engines", "errors", "graph", "import_onnx", "load", "model",
-    "nn", "onnx", "ops", "pretrained", "seeing", "train", "training", "zoo",
+    "ImageClassifier", "Model", "OpsinError", "backends", "base", "data", "errors", "import_onnx", "interop", "ir",
+    "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train", "training", "viz", "zoo",
 ]  # fmt: skip
+
+_aliases.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS and name not in _NAMES:
+    if name not in _MODULES and name not in _NAMES and name not in _aliases.PACKAGES:
         raise AttributeError(f"module 'opsin' has no attribute '{name}'")
-    if _within_import():  # what is imported there waits for nobody: who holds the lock may wait for that
-        return _found(name)
-    with import_module("opsin.concurrency").importing.lock:
-        return _found(name)
+    if _within_import():  # An import in progress must not wait: a thread that holds the lock may wait for it.
+        return _resolve(name)
+    with import_module("opsin.base.concurrency").importing.lock:
+        return _resolve(name)
 
 
-def _found(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"opsin.{name}")
-    return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
+def _resolve(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(import_module(f"opsin.{_NAMES[name]}"), name)
+    return import_module(f"opsin.{_MODULES.get(name, name)}")
 
 
 def _within_import() -> bool:

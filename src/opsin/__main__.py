@@ -1,6 +1,6 @@
 """`python -m opsin` is the command `opsin`."""
 
-from opsin.cli.main import main
+from opsin.apps.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from opsin import ops
-from opsin.compiler.cluster import Cluster, Clusters, _knot, _needs, clusters
+from opsin.backends.native import compile as compile_native
+from opsin.backends.reference import Reference
+from opsin.compiler.fusion import FusionGroup, FusionGroups, _find_cycle, _needs, clusters
 from opsin.compiler.simplify import simplify
-from opsin.engines.native import compile as compile_native
-from opsin.engines.reference import Reference
-from opsin.graph import Graph, input_tensor
+from opsin.ir import Graph, input_tensor
 
 
 def knotted() -> Graph:
@@ -23,14 +23,14 @@ def knotted() -> Graph:
 
 def test_clusters_that_would_wait_for_each_other_are_parted() -> None:
     graph = knotted()
-    state = Clusters(graph)
+    state = FusionGroups(graph)
     exps = [node for node in graph.nodes if node.op.name == "exp"]
     adds = [node for node in graph.nodes if node.op.name == "add"]
     for add in adds:
         (exp,) = [t.node for t in add.inputs if t.node in exps]
-        both = Cluster([exp, add])
+        both = FusionGroup([exp, add])
         state.of[exp] = state.of[add] = both
-    assert len(_knot(_needs(graph, state))) == 2
+    assert len(_find_cycle(_needs(graph, state))) == 2
 
 
 def test_the_order_is_complete_and_right() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from opsin import nn, zoo
-from opsin.compiler import plan as plans
+from opsin.compiler import execution_plan as plans
 from opsin.compiler.arena import lifetimes, place
-from opsin.compiler.calls import FREE, IMAGE, Call
-from opsin.compiler.delay import delay
-from opsin.compiler.plan import Plan, make_plan
+from opsin.compiler.calls import FREE, IMAGE, KernelCall
+from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.schedule import Group, dependencies, follows, schedule
+from opsin.compiler.sink_calls import sink_calls
 from opsin.compiler.views import Buffer
+from opsin.kernels.ir import Target
 from opsin.kernels.reduce import Combine
-from opsin.loops import Target
 
 
-def planned(batch: int, any_target: Target) -> Plan:
+def planned(batch: int, any_target: Target) -> ExecutionPlan:
     """A ResNet-20's training step: Winograd's transformed weights, strides, batch normalisation."""
     network = zoo.find("resnet20_cifar")
     graph = nn.training_graph(network(), network.input_shape, nn.optimizers.SGD(momentum=0.9))
@@ -50,9 +50,9 @@ def test_less_memory_and_no_more_barriers(monkeypatch: pytest.MonkeyPatch, any_t
     assert sorted(str(call.spec) for call in less.calls) == sorted(str(call.spec) for call in whole.calls)
 
 
-def call(reads: list[Buffer], writes: list[Buffer], split: str = FREE) -> Call:
+def call(reads: list[Buffer], writes: list[Buffer], split: str = FREE) -> KernelCall:
     own = split == IMAGE
-    return Call(Combine(), (), split, 1, dict.fromkeys(reads, own), dict.fromkeys(writes, own))
+    return KernelCall(Combine(), (), split, 1, dict.fromkeys(reads, own), dict.fromkeys(writes, own))
 
 
 def test_a_call_moves_to_its_reader_where_that_frees_memory_and_stays_where_it_would_not() -> None:
@@ -63,15 +63,15 @@ def test_a_call_moves_to_its_reader_where_that_frees_memory_and_stays_where_it_w
     last = call([packed, small], [Buffer(1, "f32", "temporary")])
     groups = schedule([first, pack, shrink, last], by_image=False)
     assert [group.calls for group in groups] == [[first, pack], [shrink], [last]]
-    moved = delay(groups)
+    moved = sink_calls(groups)
     # The packed weights wait for their reader; what makes a small result of a large one does not.
     assert [group.calls for group in moved] == [[first], [pack, shrink], [last]]
     assert place(lifetimes(moved, set()))[1] <= place(lifetimes(groups, set()))[1]
 
 
-def test_a_call_joins_readers_that_follow_it_picture_by_picture() -> None:
+def test_a_call_joins_readers_that_follow_it_image_by_image() -> None:
     weights, x, y = Buffer(10, "f32", "input"), Buffer(64, "f32", "temporary"), Buffer(64, "f32", "temporary")
     other = Buffer(64, "f32", "temporary")
     fill, step, user = call([weights], [x], IMAGE), call([weights], [other], IMAGE), call([x, other], [y], IMAGE)
-    moved = delay([Group(True, [fill, step]), Group(True, [user])])
+    moved = sink_calls([Group(True, [fill, step]), Group(True, [user])])
     assert [group.calls for group in moved] == [[fill, step, user]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from opsin import nn
-from opsin.compiler.memory import account
-from opsin.compiler.plan import Plan, make_plan
-from opsin.compiler.roles import FORWARD, INPUT_GRADIENT, UPDATE, WEIGHT_GRADIENT
-from opsin.loops import Target
+from opsin.compiler.execution_plan import ExecutionPlan, make_plan
+from opsin.compiler.memory_report import memory_report
+from opsin.compiler.passes import FORWARD, INPUT_GRADIENT, UPDATE, WEIGHT_GRADIENT
+from opsin.kernels.ir import Target
 
 
 class Net(nn.Layer):
@@ -20,13 +20,13 @@ class Net(nn.Layer):
         return self.fc(self.flatten(self.relu(self.conv2(x))))
 
 
-def training(any_target: Target) -> Plan:
+def training(any_target: Target) -> ExecutionPlan:
     return make_plan(nn.training_graph(Net(), (3, 12, 12), nn.optimizers.AdamW()), 8, any_target)
 
 
 def test_the_parts_add_up_to_the_whole(any_target: Target) -> None:
     plan = training(any_target)
-    memory = account(plan, 3)
+    memory = memory_report(plan, 3)
     assert memory.total == plan.bytes_with(3)
     numbers = 8 * 3 * 9 + 2 * 8 + 16 * 8 * 9 + 16 + 1600 * 5 + 5
     assert 4 * numbers <= memory.parameters < 4 * numbers * 1.1
@@ -41,7 +41,7 @@ def test_the_parts_add_up_to_the_whole(any_target: Target) -> None:
 
 def test_a_prediction_keeps_nothing_for_later(any_target: Target) -> None:
     plan = make_plan(nn.trace(Net(), (3, 12, 12)), 8, any_target)
-    memory = account(plan, 1)
+    memory = memory_report(plan, 1)
     assert (memory.activations, memory.optimizer) == (0, 0)
     assert memory.total == plan.bytes_with(1)
     assert {call.direction for call in plan.calls} == {FORWARD}
@@ -53,7 +53,7 @@ def test_every_call_knows_its_part_of_the_step(any_target: Target) -> None:
     assert directions["conv2", "conv_transpose2d"] == INPUT_GRADIENT
     assert directions["conv1", "conv2d_weight"] == directions["conv2", "conv2d_weight"] == WEIGHT_GRADIENT
     assert all(direction == UPDATE for (scope, _), direction in directions.items() if scope == "optimizer")
-    assert ("conv1", "conv_transpose2d") not in directions  # nobody needs the gradient of the pictures
+    assert ("conv1", "conv_transpose2d") not in directions  # nobody needs the gradient of the images
 
 
 def test_a_call_says_what_it_holds(any_target: Target) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from opsin.compiler.lower.nest import merged_loops, nest
+from opsin.compiler.lower.loop_nest import merged_loops, nest
 from opsin.compiler.views import channels_last, dense_strides
 
 SHAPE = (2, 3, 4, 5)
-PICTURES = dense_strides(SHAPE, channels_last(4))
+IMAGES = dense_strides(SHAPE, channels_last(4))
 CHANNELS = (0, 1, 0, 0)
 
 
 def test_gapless_arrays_of_one_order_are_one_loop() -> None:
-    assert merged_loops(SHAPE, [PICTURES, PICTURES], 1) == [(120, (1, 1))]
+    assert merged_loops(SHAPE, [IMAGES, IMAGES], 1) == [(120, (1, 1))]
 
 
 def test_a_number_for_each_channel_parts_the_innermost_loop() -> None:
-    assert merged_loops(SHAPE, [CHANNELS, PICTURES], 1) == [(40, (0, 3)), (3, (1, 1))]
-    found = nest(SHAPE, ("f32", "f32"), (CHANNELS, PICTURES), 1)
+    assert merged_loops(SHAPE, [CHANNELS, IMAGES], 1) == [(40, (0, 3)), (3, (1, 1))]
+    found = nest(SHAPE, ("f32", "f32"), (CHANNELS, IMAGES), 1)
     assert found.extents == (40, 3)
     assert [stream.inner for stream in found.streams] == [1, 1]
     assert found.words == (40, 0, 3)

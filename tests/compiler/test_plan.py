@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from opsin import nn
 from opsin import ops as F
+from opsin.backends.reference import Reference
 from opsin.compiler.arena import lifetimes, place, room
-from opsin.compiler.calls import FREE, Call
-from opsin.compiler.cluster import Cluster, clusters
-from opsin.compiler.plan import make_plan
+from opsin.compiler.calls import FREE, KernelCall
+from opsin.compiler.execution_plan import make_plan
+from opsin.compiler.fusion import FusionGroup, clusters
 from opsin.compiler.schedule import Group, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.views import Buffer
-from opsin.engines.reference import Reference
-from opsin.graph import BATCH, Graph, input_tensor, variable
+from opsin.ir import BATCH, Graph, input_tensor, variable
+from opsin.kernels.ir import Target
 from opsin.kernels.reduce import Combine
-from opsin.loops import Target
 
 
 def lenet() -> Graph:
@@ -32,7 +32,7 @@ def lenet() -> Graph:
     return nn.training_graph(network, (1, 28, 28), optimizer=nn.optimizers.SGD(momentum=0.9))
 
 
-def names(cluster: Cluster) -> list[str]:
+def names(cluster: FusionGroup) -> list[str]:
     return [node.op.name for node in cluster]
 
 
@@ -129,11 +129,11 @@ def test_placing_is_sound_for_any_lifetimes(cases: list[tuple[int, int, int]]) -
     assert peak <= total <= sum(room(b.size) for b in spans)
 
 
-def call(split: str, reads: dict[Buffer, bool], writes: dict[Buffer, bool]) -> Call:
-    return Call(Combine(), (), split, 1, reads, writes)
+def call(split: str, reads: dict[Buffer, bool], writes: dict[Buffer, bool]) -> KernelCall:
+    return KernelCall(Combine(), (), split, 1, reads, writes)
 
 
-def test_calls_go_together_only_picture_by_picture() -> None:
+def test_calls_go_together_only_image_by_image() -> None:
     a, b, c = (Buffer(8, "f32", "temporary") for _ in range(3))
     first = call("image", {}, {a: True})
     follows = call("image", {a: True}, {b: True})
@@ -166,8 +166,8 @@ def test_plans_are_the_same_every_time(any_target: Target) -> None:
 
 def test_a_plan_can_be_read(any_target: Target) -> None:
     lines = str(make_plan(lenet(), 64, any_target)).splitlines()
-    assert any(line.split() == "Conv2d 1 block a picture conv2d 0".split() for line in lines)
-    assert any(line.startswith("  Conv2dWeight       16 blocks, 4 pictures each") for line in lines)
-    assert lines[0] == "group 0, picture by picture"
+    assert any(line.split() == "Conv2d 1 block an image conv2d 0".split() for line in lines)
+    assert any(line.startswith("  Conv2dWeight       16 blocks, 4 images each") for line in lines)
+    assert lines[0] == "group 0, image by image"
     assert "group 1, by blocks" in lines
     assert "scratch a thread" in lines[-1]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from opsin import nn
+from opsin.backends.native import codegen
+from opsin.backends.native.program import Native, compile
+from opsin.base.errors import CompileError
 from opsin.compiler import recompute as recomputing
-from opsin.compiler.fit import Planner, _megabytes, fitted_plan
-from opsin.compiler.plan import Plan, make_plan
+from opsin.compiler.execution_plan import ExecutionPlan, make_plan
+from opsin.compiler.memory_limit import Planner, _megabytes, plan_within_memory
+from opsin.compiler.passes import AGAIN
 from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
-from opsin.compiler.roles import AGAIN
 from opsin.compiler.simplify import simplify
-from opsin.engines.native import codegen
-from opsin.engines.native.program import Native, compile
-from opsin.errors import CompileError
-from opsin.graph import Graph, Tensor
-from opsin.loops import Target
+from opsin.ir import Graph, Tensor
+from opsin.kernels.ir import Target
 from opsin.ops import add, relu
 
 BATCH = 6
@@ -61,15 +61,15 @@ def step(kind: str) -> Graph:
     return simplify(graph, BATCH)
 
 
-def trained(plan: Plan, target: Target) -> dict[str, bytes]:
+def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
     """The bits of everything after three steps."""
     program = Native(plan, 2, target)
     program.load_state(nn.initial_state(plan.graph, seed=3))
     rng = np.random.default_rng(5)
     outputs = {}
     for _ in range(3):
-        pictures = rng.normal(size=(BATCH, 3, 20, 20)).astype(np.float32)
-        outputs = program.run(pictures=pictures, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
+        images = rng.normal(size=(BATCH, 3, 20, 20)).astype(np.float32)
+        outputs = program.run(images=images, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
     return {name: array.tobytes() for name, array in {**program.state(), **outputs}.items()}
 
 
@@ -146,7 +146,7 @@ def test_stretches_keep_what_later_ones_are_computed_from() -> None:
 def least(graph: Graph, target: Target) -> int:
     """The least bytes that a program on two threads can be planned for, as the refusal of anything less says."""
     with pytest.raises(CompileError) as caught:
-        fitted_plan(graph, BATCH, target, 2, 1000)
+        plan_within_memory(graph, BATCH, target, 2, 1000)
     text = str(caught.value)
     megabytes = text.split("at least ")[1].split(" MB")[0]
     assert text == (
@@ -163,11 +163,11 @@ def test_a_plan_fits_the_memory_that_is_allowed(kind: str, any_target: Target) -
     whole = Planner(graph, BATCH, any_target, exact=False)([]).bytes_with(2)
     lowest = least(graph, any_target)
     assert lowest < 0.95 * whole
-    assert fitted_plan(graph, BATCH, any_target, 2, whole).is_complete
+    assert plan_within_memory(graph, BATCH, any_target, 2, whole).is_complete
     extras = []
     for share in (0.7, 0.0):
         limit = round(lowest + share * (whole - lowest))
-        plan = fitted_plan(graph, BATCH, any_target, 2, limit)
+        plan = plan_within_memory(graph, BATCH, any_target, 2, limit)
         assert plan.bytes_with(2) <= limit
         assert not plan.is_complete
         extras.append(plan.recomputed)
@@ -192,7 +192,7 @@ def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:
         f"this takes at least {lowest / 1e6:g} MB with a batch of 6, even when activations are computed again instead "
         f"of kept; {(lowest - 20_000) / 1e6:g} MB were allowed: allow more, or take a smaller batch"
     )
-    assert fitted_plan(graph, BATCH, target, 2, lowest).bytes_with(2) <= lowest
+    assert plan_within_memory(graph, BATCH, target, 2, lowest).bytes_with(2) <= lowest
 
 
 def test_what_is_needed_and_what_is_allowed_are_never_the_same_number() -> None:

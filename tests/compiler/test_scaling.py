@@ -9,9 +9,9 @@ from typing import Any
 
 import opsin
 from opsin import nn, zoo
-from opsin.compiler.plan import make_plan
-from opsin.graph import Graph
-from opsin.loops import TARGETS
+from opsin.compiler.execution_plan import make_plan
+from opsin.ir import Graph
+from opsin.kernels.ir import TARGETS
 
 HOME = str(opsin.__path__[0])
 AVX2 = next(target for target in TARGETS if target.name == "avx2")

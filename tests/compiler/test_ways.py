@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.compiler.calls import Call
-from opsin.compiler.fit import Planner
-from opsin.compiler.lower.ways import Problem, Way, ways
-from opsin.compiler.plan import make_plan
+from opsin.backends.native import Native, codegen
+from opsin.backends.reference import Reference
+from opsin.backends.tuning import operation, problems
+from opsin.compiler.calls import KernelCall
+from opsin.compiler.execution_plan import make_plan
+from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
+from opsin.compiler.memory_limit import Planner
 from opsin.compiler.recompute import stored
 from opsin.compiler.simplify import simplify
-from opsin.engines.native import Native, codegen
-from opsin.engines.reference import Reference
-from opsin.engines.tuning import operation, problems
-from opsin.graph import Graph
-from opsin.loops import Target
+from opsin.ir import Graph
+from opsin.kernels.ir import Target
 
 TARGET = codegen.host().target
 OPERATIONS = ("conv2d", "conv_transpose2d", "conv2d_weight")
-SHAPES = {  # pictures, channels, height, width, filters, kernel, stride, padding, dilation, groups
+SHAPES = {  # images, channels, height, width, filters, kernel, stride, padding, dilation, groups
     "3x3": (5, 9, 9, 13, 18, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     "3x3 of one channel, no padding": (1, 1, 7, 8, 1, (3, 3), (1, 1), (0, 0), (1, 1), 1),
     "3x3 with a wide border": (2, 3, 4, 5, 5, (3, 3), (1, 1), (2, 3), (1, 1), 1),
@@ -36,20 +36,20 @@ SHAPES = {  # pictures, channels, height, width, filters, kernel, stride, paddin
 }
 
 
-def problem_of(operation: str, name: str) -> Problem:
-    pictures, channels, height, width, filters, kernel, stride, padding, dilation, groups = SHAPES[name]
+def problem_of(operation: str, name: str) -> ConvProblem:
+    images, channels, height, width, filters, kernel, stride, padding, dilation, groups = SHAPES[name]
     moves = zip((height, width), padding, kernel, dilation, stride, strict=True)
     rows, columns = ((n + 2 * p - (k - 1) * d - 1) // s + 1 for n, p, k, d, s in moves)
-    return Problem(
-        operation, pictures, channels, (height, width), filters, (rows, columns), kernel, stride, dilation, padding,
+    return ConvProblem(
+        operation, images, channels, (height, width), filters, (rows, columns), kernel, stride, dilation, padding,
         groups,
     )  # fmt: skip
 
 
-def run(graph: Graph, problem: Problem, way: Way, values: dict[str, Any]) -> np.ndarray:
+def run(graph: Graph, problem: ConvProblem, way: ConvAlgorithm, values: dict[str, Any]) -> np.ndarray:
     """The result of a program of one operation, whose plan was told the way."""
-    choices = {str(asked): str(way) for asked in problems(graph, problem.pictures)}
-    program = Native(make_plan(graph, problem.pictures, TARGET, choices=choices), 2, TARGET)
+    choices = {str(asked): str(way) for asked in problems(graph, problem.images)}
+    program = Native(make_plan(graph, problem.images, TARGET, choices=choices), 2, TARGET)
     program.load_state({name: values[name] for name in graph.variables})
     return program.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
 
@@ -61,51 +61,62 @@ def test_every_way_agrees_with_the_reference(operation_name: str, name: str) -> 
     graph, rng = operation(problem), np.random.default_rng(0)
     tensors = {t.node.attrs["name"]: t for t in (*graph.inputs, *graph.variables.values())}
     values = {key: rng.standard_normal(t.shape, np.float32) for key, t in tensors.items()}  # type: ignore[arg-type]
-    reference = Reference(graph, problem.pictures, np.float64)
+    reference = Reference(graph, problem.images, np.float64)
     reference.load_state({key: values[key] for key in graph.variables})
     wanted = reference.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
-    known = ways(problem)
-    assert len(set(known)) == len(known) and Way.DIRECT in known
+    known = candidates(problem)
+    assert len(set(known)) == len(known) and ConvAlgorithm.DIRECT in known
     for way in known:
         got = run(graph, problem, way, values)
         assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max(), way
 
 
 def test_which_ways_there_are() -> None:
-    def found(operation: str, name: str, exact: bool = False) -> set[Way]:
-        return set(ways(problem_of(operation, name), exact))
+    def found(operation: str, name: str, exact: bool = False) -> set[ConvAlgorithm]:
+        return set(candidates(problem_of(operation, name), exact))
 
-    winograd = {Way.BLOCKS, Way.POINTS}
-    assert found("conv2d", "3x3") == found("conv_transpose2d", "3x3") == {Way.DIRECT, Way.PACKED} | winograd
-    assert found("conv2d", "3x3", exact=True) == {Way.DIRECT, Way.PACKED}
-    assert found("conv2d", "3x3, stride 2") == found("conv2d_weight", "3x3, stride 2") == {Way.DIRECT, Way.PACKED}
-    assert found("conv_transpose2d", "3x3, stride 2") == {Way.DIRECT, Way.PACKED, Way.PHASES} | winograd
-    assert found("conv_transpose2d", "3x3, dilated, stride 2") == {Way.DIRECT, Way.PACKED}
-    assert found("conv2d", "3x3 in groups") == {Way.DIRECT}
+    winograd = {ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED}
+    assert (
+        found("conv2d", "3x3")
+        == found("conv_transpose2d", "3x3")
+        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM} | winograd
+    )
+    assert found("conv2d", "3x3", exact=True) == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    assert (
+        found("conv2d", "3x3, stride 2")
+        == found("conv2d_weight", "3x3, stride 2")
+        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    )
+    assert (
+        found("conv_transpose2d", "3x3, stride 2")
+        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM, ConvAlgorithm.STRIDED_DGRAD} | winograd
+    )
+    assert found("conv_transpose2d", "3x3, dilated, stride 2") == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    assert found("conv2d", "3x3 in groups") == {ConvAlgorithm.DIRECT}
 
 
-WIDE = Problem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), 1)
+WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), 1)
 
 
 @pytest.mark.parametrize(
     ("problem", "way"),
     [
-        (WIDE, Way.BLOCKS),
-        (replace(WIDE, pictures=1), Way.POINTS),
-        (replace(WIDE, operation="conv2d_weight"), Way.POINTS),
-        (replace(WIDE, operation="conv2d_weight", channels=16, filters=16), Way.BLOCKS),
-        (replace(WIDE, channels=3), Way.DIRECT),
-        (replace(WIDE, out=(14, 14), stride=(2, 2)), Way.PACKED),
-        (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv_transpose2d"), Way.PHASES),
-        (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv2d_weight", channels=16), Way.DIRECT),
+        (WIDE, ConvAlgorithm.WINOGRAD_FUSED),
+        (replace(WIDE, images=1), ConvAlgorithm.WINOGRAD_NONFUSED),
+        (replace(WIDE, operation="conv2d_weight"), ConvAlgorithm.WINOGRAD_NONFUSED),
+        (replace(WIDE, operation="conv2d_weight", channels=16, filters=16), ConvAlgorithm.WINOGRAD_FUSED),
+        (replace(WIDE, channels=3), ConvAlgorithm.DIRECT),
+        (replace(WIDE, out=(14, 14), stride=(2, 2)), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv_transpose2d"), ConvAlgorithm.STRIDED_DGRAD),
+        (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv2d_weight", channels=16), ConvAlgorithm.DIRECT),
     ],
     ids=str,
 )
-def test_the_model_comes_first(problem: Problem, way: Way) -> None:
-    assert ways(problem)[0] is way
+def test_the_model_comes_first(problem: ConvProblem, way: ConvAlgorithm) -> None:
+    assert candidates(problem)[0] is way
 
 
-def convolutions(calls: list[Call], layer: str) -> dict[str, tuple[str, bool]]:
+def convolutions(calls: list[KernelCall], layer: str) -> dict[str, tuple[str, bool]]:
     """The kernel of each direction of a layer that multiplies, and whether it was chosen by timing."""
     return {c.direction: (type(c.spec).__name__, c.timed) for c in calls if c.scope == layer and c.macs}
 
@@ -115,7 +126,7 @@ def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> N
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     asked = next(p for p in problems(graph, 8) if p.direction == "forward" and p.stride == (1, 1) and p.channels == 32)
     usual = make_plan(graph, 8, any_target).calls
-    other = make_plan(graph, 8, any_target, choices={str(asked): str(Way.DIRECT)}).calls
+    other = make_plan(graph, 8, any_target, choices={str(asked): str(ConvAlgorithm.DIRECT)}).calls
     before, after = (convolutions(calls, "layer2.1.conv1") for calls in (usual, other))
     assert before["forward"] == ("WinogradProducts", False) and after["forward"] == ("Conv2d", True)
     assert before["input gradient"] == after["input gradient"]
@@ -126,10 +137,10 @@ def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> N
 def test_choices_that_do_not_work_leave_the_model_to_decide(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.trace(entry(), entry.input_shape)
-    for nonsense in ("by magic", str(Way.PHASES)):
+    for nonsense in ("by magic", str(ConvAlgorithm.STRIDED_DGRAD)):
         plan = make_plan(graph, 2, any_target, choices={str(p): nonsense for p in problems(graph, 2)})
         assert str(plan) == str(make_plan(graph, 2, any_target))
-    winograd = {str(p): str(Way.BLOCKS) for p in problems(graph, 2)}
+    winograd = {str(p): str(ConvAlgorithm.WINOGRAD_FUSED) for p in problems(graph, 2)}
     assert "Winograd" in str(make_plan(graph, 2, any_target, choices=winograd))
     assert "Winograd" not in str(make_plan(graph, 2, any_target, True, winograd))
 
@@ -147,7 +158,7 @@ def test_weights_that_never_change_make_another_problem() -> None:
 def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
-    for way, winograd in ((Way.DIRECT, False), (Way.POINTS, True)):
+    for way, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
         planner = Planner(simplify(graph, 4), 4, any_target, False, {str(p): str(way) for p in problems(graph, 4)})
         dropped = [item.tensor for item in stored(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

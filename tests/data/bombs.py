@@ -1,4 +1,4 @@
-"""Picture files of a few kilobytes or megabytes whose pixels would fill the memory: 30,000 × 30,000."""
+"""Image files of a few kilobytes or megabytes whose pixels would fill the memory: 30,000 × 30,000."""
 
 from __future__ import annotations
 

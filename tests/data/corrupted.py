@@ -1,6 +1,6 @@
 """A folder of class folders as the world delivers them: 200 entries, sound and broken, and the truth about each.
 
-Everything is written by a fixed rule, so that two calls give the same bytes. The sound pictures all differ, enough
+Everything is written by a fixed rule, so that two calls give the same bytes. The sound images all differ, enough
 for no two to count as near duplicates.
 """
 
@@ -24,7 +24,7 @@ COUNT = 200
 CLASSES = ("cats", "собаки", "鳥 & co")
 GOOD = ""
 OVERSIZED = 1 << 30
-"""Bytes of a file that is too large to be a picture; it is sparse, and takes no room on the disk."""
+"""Bytes of a file that is too large to be an image; it is sparse, and takes no room on the disk."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Writer:
         yield from self.plain()
         yield from self.truncated()
         yield from self.empty()
-        yield from self.no_pictures()
+        yield from self.no_images()
         yield from self.bombs()
         yield from self.absurd_exif()
         yield from self.wrong_extensions()
@@ -76,7 +76,7 @@ class Writer:
         path.write_bytes(data)
         return self.entry(path, kind)
 
-    def picture(self, mode: str = "RGB") -> Image.Image:
+    def image(self, mode: str = "RGB") -> Image.Image:
         """Broad spots of its own, 48 × 40."""
         random = np.random.default_rng(next(self.numbers))
         spots = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8))
@@ -89,13 +89,13 @@ class Writer:
 
     def encoded(self, format: str, mode: str = "RGB", **options: object) -> bytes:
         file = BytesIO()
-        self.picture(mode).save(file, format, **options)
+        self.image(mode).save(file, format, **options)
         return file.getvalue()
 
     # -- what there is --------------------------------------------------------------------------
 
     def plain(self) -> Iterator[Made]:
-        """Every format and mode, 30 sound pictures."""
+        """Every format and mode, 30 sound images."""
         for format, mode, options in [
             ("jpeg", "RGB", {}), ("jpeg", "L", {}), ("jpeg", "CMYK", {}), ("jpeg", "RGB", {"progressive": True}),
             ("png", "RGB", {}), ("png", "L", {}), ("png", "LA", {}), ("png", "RGBA", {}), ("png", "P", {}),
@@ -107,7 +107,7 @@ class Writer:
         ]:  # fmt: skip
             yield self.file(f"plain-{next(self.numbers)}.{format}", self.encoded(format, mode, **options))
         for number in range(5):
-            deep = np.asarray(self.picture("L"), np.uint16) * 257
+            deep = np.asarray(self.image("L"), np.uint16) * 257
             file = BytesIO()
             Image.fromarray(deep).save(file, "png" if number % 2 else "tiff")
             yield self.file(f"deep-{number}.{'png' if number % 2 else 'tiff'}", file.getvalue())
@@ -124,11 +124,11 @@ class Writer:
         for ending in ("jpg", "png", "gif", "webp", "tif", "bmp", "JPG", "jpeg", "txt", "x"):
             yield self.file(f"nothing.{ending}", b"", items.EMPTY)
 
-    def no_pictures(self) -> Iterator[Made]:
-        """Text, pages, zeros and other files under pictures' names: 20."""
+    def no_images(self) -> Iterator[Made]:
+        """Text, pages, zeros and other files under images' names: 20."""
         for number, data in enumerate([
-            b"not a picture at all", b"<!DOCTYPE html><html><title>404 Not Found</title></html>",
-            b'{"error": "expired"}', "a picture?".encode("utf-16"), b"#!/bin/sh\nexit 1\n",
+            b"not an image at all", b"<!DOCTYPE html><html><title>404 Not Found</title></html>",
+            b'{"error": "expired"}', "an image?".encode("utf-16"), b"#!/bin/sh\nexit 1\n",
             b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", b"\x7fELF\2\1\1" + bytes(60), b"PK\3\4" + bytes(40),
             b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), b"<svg xmlns='http://www.w3.org/2000/svg'/>",
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmp42\0\0\0\0isommp42",
@@ -136,10 +136,10 @@ class Writer:
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", bytes(1), bytes(1000), bytes(100_000),
             b"\xff\xd8", b"BM", b"GIF8",
         ]):  # fmt: skip
-            yield self.file(f"claims-{number}.jpg", data, items.NO_PICTURE)
+            yield self.file(f"claims-{number}.jpg", data, items.NO_IMAGE)
 
     def bombs(self) -> Iterator[Made]:
-        """30,000 × 30,000 pixels, or more bytes than a picture has: 10 files."""
+        """30,000 × 30,000 pixels, or more bytes than an image has: 10 files."""
         for name, data in [
             ("bomb-rgb.png", bombs.png()), ("bomb-bits.png", bombs.png(colours=0, bits=1)), ("bomb.jpg", bombs.jpeg()),
             ("bomb-deep.png", bombs.png(colours=6, bits=16)), ("bomb-head.jpg", bombs.jpeg(complete=False)),
@@ -153,7 +153,7 @@ class Writer:
         yield self.entry(path, items.TOO_LARGE)
 
     def absurd_exif(self) -> Iterator[Made]:
-        """Metadata that makes no sense around sound pictures: 16 files."""
+        """Metadata that makes no sense around sound images: 16 files."""
         head = b"Exif\0\0"
         orientation = b"\x12\x01"
         fields = [orientation + rest for rest in (
@@ -210,7 +210,7 @@ class Writer:
         os.chdir(before)
 
     def links(self) -> Iterator[Made]:
-        """Links to nothing, in circles, and to a sound picture: 10 entries."""
+        """Links to nothing, in circles, and to a sound image: 10 entries."""
         store = self.folder / ".store"
         store.mkdir()
         for number in range(3):
@@ -235,7 +235,7 @@ class Writer:
             yield self.entry(path, items.LOOP)
 
     def names(self) -> Iterator[Made]:
-        """Sound pictures, and some cut short, under names that are hard to read, print or type."""
+        """Sound images, and some cut short, under names that are hard to read, print or type."""
         for number, name in enumerate(NAMES):
             good = number % 5 != 4
             data = self.encoded("png")
@@ -245,7 +245,7 @@ class Writer:
                 yield self.entry(path, GOOD if good else items.DAMAGED)
 
     def filling(self) -> Iterator[Made]:
-        """Sound pictures up to the full number."""
+        """Sound images up to the full number."""
         wanted = COUNT - sum(1 for path in self.folder.glob("*/*") if path.parent.name != ".store")
         for number in range(wanted):
             yield self.file(f"more-{number}.png", self.encoded("png"))

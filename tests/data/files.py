@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def write_picture(path: Path, pixels: NDArray[np.uint8]) -> Path:
+def write_image(path: Path, pixels: NDArray[np.uint8]) -> Path:
     """A file of H×W or H×W×3 uint8, of the kind that its name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -34,10 +34,10 @@ def stripes(kind: str, number: int, side: int = 12) -> NDArray[np.uint8]:
 
 
 def write_stripes(folder: Path, count: int = 20, side: int = 12) -> Path:
-    """A folder with two class folders of `count` grey pictures each."""
+    """A folder with two class folders of `count` grey images each."""
     for kind in ("lying", "standing"):
         for number in range(count):
-            write_picture(folder / kind / f"{number}.png", stripes(kind, number, side=side))
+            write_image(folder / kind / f"{number}.png", stripes(kind, number, side=side))
     return folder
 
 
@@ -51,7 +51,7 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> Path:
 
 
 def write_mnist(folder: Path, train: int = 30, test: int = 10, suffix: str = "") -> Path:
-    """A folder of four IDX files with 5×6 pictures of three classes."""
+    """A folder of four IDX files with 5×6 images of three classes."""
     for part, count in (("train", train), ("t10k", test)):
         write_idx(folder / f"{part}-images-idx3-ubyte{suffix}", noise(count, count, 5, 6))
         write_idx(folder / f"{part}-labels-idx1-ubyte{suffix}", (np.arange(count) % 3).astype(np.uint8))
@@ -97,7 +97,7 @@ def write_entries(folder: Path, place: str, entries: Mapping[str, bytes | str | 
 def class_entries(
     pattern: str = "{}/{}.png", classes: Sequence[str] = ("cat", "dog"), count: int = 3
 ) -> dict[str, bytes]:
-    """Pictures by their paths, which `pattern` makes of class and number."""
+    """Images by their paths, which `pattern` makes of class and number."""
     return {
         pattern.format(name, number): png(100 * place + number)
         for place, name in enumerate(classes)

@@ -13,18 +13,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opsin.data import Batches, Pictures, Preprocessing, augment, counter
+from opsin.base import random_counter
+from opsin.base.errors import DataError
+from opsin.data import Batches, LabeledImages, Preprocessing, augment
 from opsin.data import batches as batches_module
-from opsin.data.pixels import View
-from opsin.errors import DataError
+from opsin.data.pixels import ImageView
 from tests.data.files import noise
 
 
-def numbered(count: int) -> Pictures:
-    """Pictures whose pixels all hold the picture's number."""
+def numbered(count: int) -> LabeledImages:
+    """Images whose pixels all hold the image's number."""
     numbers = np.arange(count)
     pixels = np.broadcast_to(numbers[:, None, None, None], (count, 1, 4, 4)).astype(np.uint8)
-    return Pictures(pixels, (numbers % 2).astype(np.int32), ("even", "odd"))
+    return LabeledImages(pixels, (numbers % 2).astype(np.int32), ("even", "odd"))
 
 
 PLAIN = Preprocessing(1, 4, 4, (0.0,), (1 / 255,))
@@ -35,7 +36,7 @@ def seen(batches: Batches, epoch: int, start: int = 0) -> list[list[int]]:
     return [np.rint(pixels[:, 0, 0, 0]).astype(int).tolist() for pixels, _ in batches.epoch(epoch, start)]
 
 
-def test_every_picture_comes_once_an_epoch_with_its_label() -> None:
+def test_every_image_comes_once_an_epoch_with_its_label() -> None:
     batches = Batches(numbered(20), PLAIN, 5, seed=3)
     assert len(batches) == 4
     assert sorted(chain(*seen(batches, 1))) == list(range(20))
@@ -56,8 +57,8 @@ def test_the_last_batch_is_filled_up() -> None:
 
 def test_of_two_epochs_one_shows_the_mirror_image() -> None:
     pixels = np.broadcast_to(np.arange(4), (40, 1, 4, 4)) + 10 * np.arange(40)[:, None, None, None] % 200
-    pictures = Pictures(pixels.astype(np.uint8), np.zeros(40, np.int32), ("one",))
-    batches = Batches(pictures, PLAIN, 8, seed=1, augmentation=augment.Augmentation(flip=True))
+    images = LabeledImages(pixels.astype(np.uint8), np.zeros(40, np.int32), ("one",))
+    batches = Batches(images, PLAIN, 8, seed=1, augmentation=augment.Augmentation(flip=True))
     shown = []
     for epoch in (1, 2, 3):
         seen = np.concatenate([batch for batch, _ in batches.epoch(epoch)])
@@ -76,26 +77,24 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 def test_random_words_are_the_same_everywhere() -> None:
-    assert counter.words(2, 1, counter.SHUFFLE, 3).tolist() == [6181737525795396537, 2752523124933609999]
+    assert random_counter.words(2, 1, random_counter.SHUFFLE, 3).tolist() == [6181737525795396537, 2752523124933609999]
     assert (
-        counter.words(1, 1, counter.SHUFFLE, 3, first=4).tolist()
-        == counter.words(5, 1, counter.SHUFFLE, 3)[4:].tolist()
+        random_counter.words(1, 1, random_counter.SHUFFLE, 3, first=4).tolist()
+        == random_counter.words(5, 1, random_counter.SHUFFLE, 3)[4:].tolist()
     )
-    draws = counter.uniform(10_000, 0, counter.AUGMENT)
+    draws = random_counter.uniform(10_000, 0, random_counter.AUGMENT)
     assert -1 <= draws.min() < -0.99
     assert 0.99 < draws.max() < 1
 
 
 def test_preprocessing_centres_and_scales() -> None:
-    pictures = Pictures(noise(0, 50, 3, 6, 7), np.zeros(50, np.int32), ("a", "b"))
-    preprocessing = Preprocessing.of(pictures)
-    values = preprocessing.apply(pictures.pixels)
+    images = LabeledImages(noise(0, 50, 3, 6, 7), np.zeros(50, np.int32), ("a", "b"))
+    preprocessing = Preprocessing.of(images)
+    values = preprocessing.apply(images.pixels)
     assert values.dtype == np.float32
     np.testing.assert_allclose(values.mean(axis=(0, 2, 3)), 0, atol=1e-3)
     np.testing.assert_allclose(values.std(axis=(0, 2, 3)), 1, atol=1e-3)
-    exact = (pictures.pixels / 255 - np.reshape(preprocessing.mean, (3, 1, 1))) / np.reshape(
-        preprocessing.std, (3, 1, 1)
-    )
+    exact = (images.pixels / 255 - np.reshape(preprocessing.mean, (3, 1, 1))) / np.reshape(preprocessing.std, (3, 1, 1))
     np.testing.assert_allclose(values, exact, atol=1e-5)
     assert not preprocessing.dark_background
 
@@ -114,34 +113,34 @@ def test_preprocessing_goes_into_a_file_and_back() -> None:
             Preprocessing.from_data({**preprocessing.to_data(), **change})
 
 
-def test_constant_pictures_have_a_standard_deviation_all_the_same() -> None:
-    values = Preprocessing.of(Pictures(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(3, np.int32), ("a",)))
+def test_constant_images_have_a_standard_deviation_all_the_same() -> None:
+    values = Preprocessing.of(LabeledImages(np.zeros((3, 1, 2, 2), np.uint8), np.zeros(3, np.int32), ("a",)))
     assert np.isfinite(values.apply(np.zeros((1, 1, 2, 2), np.uint8))).all()
 
 
 def test_the_layout_in_memory_is_that_of_compiled_programs() -> None:
-    pictures = Pictures(noise(0, 8, 3, 6, 5), np.arange(8, dtype=np.int32) % 2, ("cat", "dog"))
-    for pixels, _ in Batches(pictures, Preprocessing.of(pictures), 4, seed=0).epoch(1):
+    images = LabeledImages(noise(0, 8, 3, 6, 5), np.arange(8, dtype=np.int32) % 2, ("cat", "dog"))
+    for pixels, _ in Batches(images, Preprocessing.of(images), 4, seed=0).epoch(1):
         assert pixels.shape == (4, 3, 6, 5)
         assert pixels.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
-def photographs(count: int = 150, side: int = 16) -> Pictures:
-    return Pictures(noise(1, count, 3, side, side), np.arange(count, dtype=np.int32) % 3, ("cat", "dog", "mouse"))
+def photographs(count: int = 150, side: int = 16) -> LabeledImages:
+    return LabeledImages(noise(1, count, 3, side, side), np.arange(count, dtype=np.int32) % 3, ("cat", "dog", "mouse"))
 
 
 @pytest.mark.parametrize("level", augment.LEVELS)
 def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a block of batches that are prepared together, at its edge, and at the end."""
-    pictures = photographs()
-    preprocessing = Preprocessing.of(pictures)
-    limits = augment.plan_for(level, pictures, preprocessing)
+    images = photographs()
+    preprocessing = Preprocessing.of(images)
+    limits = augment.plan_for(level, images, preprocessing)
     batch = 8 * 3 * 16 * 16 * 4
     monkeypatch.setattr(batches_module, "BLOCK", 3 * batch)
-    whole = list(Batches(pictures, preprocessing, 8, 5, limits).epoch(2))
+    whole = list(Batches(images, preprocessing, 8, 5, limits).epoch(2))
     assert len(whole) == 19
     for start in (0, 1, 2, 3, 7, 18, 19):
-        rest = list(Batches(pictures, preprocessing, 8, 5, limits).epoch(2, start))
+        rest = list(Batches(images, preprocessing, 8, 5, limits).epoch(2, start))
         assert len(rest) == 19 - start
         for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
             assert pixels.tobytes() == again.tobytes()
@@ -149,8 +148,8 @@ def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.Monke
 
 
 def test_batches_are_the_consumers_to_keep() -> None:
-    pictures = photographs()
-    batches = Batches(pictures, Preprocessing.of(pictures), 8, seed=5)
+    images = photographs()
+    batches = Batches(images, Preprocessing.of(images), 8, seed=5)
     kept = list(batches.epoch(1))
     copies = [pixels.copy() for pixels, _ in batches.epoch(1)]
     for (pixels, _), copy in zip(kept, copies, strict=True):
@@ -160,8 +159,8 @@ def test_batches_are_the_consumers_to_keep() -> None:
         np.testing.assert_array_equal(pixels, copy)
 
 
-class Slow(View):
-    """Pictures whose reading takes a while, and fails from number `broken` on."""
+class Slow(ImageView):
+    """Images whose reading takes a while, and fails from number `broken` on."""
 
     def __init__(self, count: int, seconds: float, broken: int | None = None) -> None:
         super().__init__(count, (1, 4, 4))
@@ -174,14 +173,14 @@ class Slow(View):
             raise DataError("photo.jpg is cut short")
         return np.zeros((len(numbers), 1, 4, 4), np.uint8)
 
-    def take(self, numbers: NDArray[np.intp]) -> View:
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
         raise NotImplementedError
 
 
 def slow_batches(monkeypatch: pytest.MonkeyPatch, view: Slow) -> Batches:
     """Batches of four, one at a time."""
     monkeypatch.setattr(batches_module, "BLOCK", 1)
-    return Batches(Pictures(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0)
+    return Batches(LabeledImages(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0)
 
 
 def threads() -> list[str]:
@@ -239,7 +238,7 @@ def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
     assert view.reads < 20
 
 
-def test_an_epoch_may_have_only_some_of_the_pictures() -> None:
+def test_an_epoch_may_have_only_some_of_the_images() -> None:
     batches = Batches(numbered(20), PLAIN, 4, seed=3, images=10)
     assert len(batches) == 3
     assert len(list(batches.epoch(1))) == 3

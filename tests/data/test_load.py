@@ -14,30 +14,30 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.data import Dataset, Pictures, Preprocessing, load
-from opsin.data.intake import decoding, reading
-from opsin.data.intake.arrays import complete
-from opsin.data.intake.decoding import Decoded
-from opsin.data.intake.resize import resized
+from opsin.base.errors import DataError, UsageError
+from opsin.data import Dataset, LabeledImages, Preprocessing, load
+from opsin.data.decode import Crop
+from opsin.data.ingest import decode, decoding
+from opsin.data.ingest.arrays import complete
+from opsin.data.ingest.decoding import Decoded
+from opsin.data.ingest.resize import resized
 from opsin.data.load import take_in
-from opsin.data.pictures import Crop
-from opsin.data.store import Stored, StoreWriter
-from opsin.errors import DataError, UsageError
-from opsin.model.published import preprocessing_of
-from tests.data.files import noise, write_picture, write_stripes
-from tests.data.intake.memory import Files, encoded, photo, photos
+from opsin.data.store import StoredImages, StoreWriter
+from opsin.model.pretrained import preprocessing_of
+from tests.data.files import noise, write_image, write_stripes
+from tests.data.ingest.memory import Files, encoded, photo, photos
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, in which small data is kept, too."""
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(reading, "WORTH_KEEPING", 0)
-    return tmp_path / "cache" / "pictures"
+    monkeypatch.setattr(decode, "WORTH_KEEPING", 0)
+    return tmp_path / "cache" / "images"
 
 
 def same(one: Dataset, other: Dataset) -> bool:
-    """Whether two datasets hold the same pictures in the same parts."""
+    """Whether two datasets hold the same images in the same parts."""
     pairs = [(one.train, other.train), (one.test, other.test), (one.validation, other.validation)]
     return one.fingerprint == other.fingerprint and all(
         a is not None and b is not None and np.array_equal(a.pixels, b.pixels) and np.array_equal(a.labels, b.labels)
@@ -90,11 +90,11 @@ def test_a_train_folder_alone_is_divided_and_a_class_may_be_called_train(tmp_pat
     assert load(tmp_path / "a").test.counts() == [1, 1]
     for kind in ("plane", "train"):
         for number in range(3):
-            write_picture(tmp_path / "b" / kind / f"{number}.png", noise(number, 4, 4))
+            write_image(tmp_path / "b" / kind / f"{number}.png", noise(number, 4, 4))
     assert load(tmp_path / "b").classes == ("plane", "train")
 
 
-def test_alike_pictures_stay_on_one_side() -> None:
+def test_alike_images_stay_on_one_side() -> None:
     files = photos(12)
     for kind in ("cat", "dog"):
         for number in range(12):
@@ -129,7 +129,7 @@ def test_leaks_and_conflicts_are_named_and_nothing_is_moved() -> None:
 
 def test_classes_only_the_test_part_has_are_refused(tmp_path: Path) -> None:
     write_stripes(tmp_path / "train", 2)
-    write_picture(tmp_path / "test" / "slanted" / "1.png", noise(0, 12, 12))
+    write_image(tmp_path / "test" / "slanted" / "1.png", noise(0, 12, 12))
     with pytest.raises(DataError, match=r"^the test part of .* has a class 'slanted' that its training part has not"):
         load(tmp_path)
 
@@ -137,17 +137,17 @@ def test_classes_only_the_test_part_has_are_refused(tmp_path: Path) -> None:
 def test_arrays_get_all_parts_and_a_receipt() -> None:
     pixels = np.stack([np.asarray(photo(n, 40)) for n in range(40)]).transpose(0, 3, 1, 2)
     pixels[7], pixels[11] = pixels[5], 255 - (255 - pixels[9].astype(int)) * 9 // 10
-    pictures = Pictures(np.ascontiguousarray(pixels), (np.arange(40) % 2).astype(np.int32), ("a", "b"))
-    data = complete(Dataset.undivided("arrays", pictures), 0, 0.0)
+    images = LabeledImages(np.ascontiguousarray(pixels), (np.arange(40) % 2).astype(np.int32), ("a", "b"))
+    data = complete(Dataset.undivided("arrays", images), 0, 0.0)
     assert data.validation is not None
     assert data.receipt is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (28, 4, 8)
     assert [(group.kind, [m.name for m in group.members]) for group in data.receipt.duplicates] == [
-        ("exact", ["picture 5", "picture 7"]), ("near", ["picture 9", "picture 11"]),
+        ("exact", ["image 5", "image 7"]), ("near", ["image 9", "image 11"]),
     ]  # fmt: skip
-    own = complete(Dataset("arrays", pictures.take(np.arange(10)), pictures.take(np.arange(10, 40)), True), 0, 0.0)
+    own = complete(Dataset("arrays", images.take(np.arange(10)), images.take(np.arange(10, 40)), True), 0, 0.0)
     assert own.test.counts() == [15, 15]
-    assert np.array_equal(own.test.pixels, pictures.pixels[10:])
+    assert np.array_equal(own.test.pixels, images.pixels[10:])
     assert own.receipt is not None
     assert [[m.name for m in group.members] for group in own.receipt.leaks] == [["train 9", "test 1"]]
 
@@ -170,18 +170,18 @@ def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
 # -- sizes ------------------------------------------------------------------------------------
 
 
-def test_sizes_and_colours_follow_the_pictures(tmp_path: Path) -> None:
+def test_sizes_and_colours_follow_the_images(tmp_path: Path) -> None:
     for number, shape in enumerate([(40, 50, 3), (30, 20, 3), (100, 90, 3), (48, 48)]):
-        write_picture(tmp_path / "mixed" / f"c{number % 2}" / f"{number}.png", noise(number, *shape))
+        write_image(tmp_path / "mixed" / f"c{number % 2}" / f"{number}.png", noise(number, *shape))
     assert load(tmp_path / "mixed").shape == (3, 44, 44)
 
     for number in range(4):
         grey = np.repeat(noise(number, 9, 11)[..., None], 3, axis=2)
-        write_picture(tmp_path / "grey" / f"c{number % 2}" / f"{number}.png", grey)
-    assert load(tmp_path / "grey").shape == (1, 9, 11), "grey pictures saved as RGB"
+        write_image(tmp_path / "grey" / f"c{number % 2}" / f"{number}.png", grey)
+    assert load(tmp_path / "grey").shape == (1, 9, 11), "grey images saved as RGB"
 
     for number in range(4):
-        write_picture(tmp_path / "large" / f"c{number % 2}" / f"{number}.jpg", noise(number, 200, 300, 3))
+        write_image(tmp_path / "large" / f"c{number % 2}" / f"{number}.jpg", noise(number, 200, 300, 3))
     assert load(tmp_path / "large").shape == (3, 64, 64)
     assert load(tmp_path / "large", size=100).shape == (3, 100, 100)
     like = Preprocessing(1, 10, 12, (0.5,), (0.2,))
@@ -192,10 +192,10 @@ def test_sizes_and_colours_follow_the_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("memory", [2**28, 0])
 @pytest.mark.parametrize("cache_size", [10**9, 0])
-def test_pictures_are_as_the_preprocessing_reads_them(
+def test_images_are_as_the_preprocessing_reads_them(
     monkeypatch: pytest.MonkeyPatch, memory: int, cache_size: int
 ) -> None:
-    monkeypatch.setattr(reading, "IN_MEMORY", memory)
+    monkeypatch.setattr(decode, "IN_MEMORY", memory)
     files = photos(4)
     files.add("dog/paper.png", encoded(photo(7).point(lambda v: 200 + v // 5)))
     for like in (
@@ -225,7 +225,7 @@ def test_what_cannot_be_used_is_left_out_by_name() -> None:
         assert receipt is not None
         assert data.classes == ("cat", "dog", "fox")
         assert {p.name: p.kind for p in receipt.problems} == {
-            "cat/2.png": "damaged", "eel/0.png": "no picture", "eel/1.png": "empty", "eel/2.png": "empty",
+            "cat/2.png": "damaged", "eel/0.png": "no image", "eel/1.png": "empty", "eel/2.png": "empty",
             "eel/3.png": "empty", "fox/1.png": "missing", "fox/2.png": "missing", "fox/3.png": "missing",
         }  # fmt: skip
         assert (receipt.lost, receipt.single) == (("eel",), ("fox",))
@@ -234,7 +234,7 @@ def test_what_cannot_be_used_is_left_out_by_name() -> None:
     assert not any(name.startswith(("eel", "cat/2")) for name in files.reads[len(files.items) * 2 :]), "read again"
 
 
-def test_pictures_of_a_class_that_cannot_be_trained_are_left_out() -> None:
+def test_images_of_a_class_that_cannot_be_trained_are_left_out() -> None:
     files = photos(3, part="train")
     files.add("train/eel/0.png", b"", "eel", "train")
     files.add("test/cat/0.png", encoded(photo(90)), "cat", "test")
@@ -242,35 +242,35 @@ def test_pictures_of_a_class_that_cannot_be_trained_are_left_out() -> None:
     data = take_in(files, "files")
     assert data.receipt is not None
     assert data.receipt.problems[-1].name == "test/eel/0.png"
-    assert data.receipt.problems[-1].reason == "no training picture of its class can be read"
+    assert data.receipt.problems[-1].reason == "no training image of its class can be read"
     assert len(data.test) == 1
 
 
 def test_too_little_is_refused(tmp_path: Path) -> None:
     one = tmp_path / "one"
-    write_picture(one / "cat" / "1.png", noise(0, 4, 4))
-    write_picture(one / "cat" / "2.png", noise(1, 4, 4))
+    write_image(one / "cat" / "1.png", noise(0, 4, 4))
+    write_image(one / "cat" / "2.png", noise(1, 4, 4))
     with pytest.raises(DataError) as caught:
         load(one)
     assert (
         str(caught.value)
-        == f"{one} holds pictures of one class only ('cat'); training needs pictures of at least two classes"
+        == f"{one} holds images of one class only ('cat'); training needs images of at least two classes"
     )
     (one / "dog").mkdir()
-    (one / "dog" / "1.png").write_text("no picture")
+    (one / "dog" / "1.png").write_text("no image")
     with pytest.raises(
         DataError, match=r"at least two classes.\n1 of its files cannot be used, such as dog/1.png: not a pic"
     ):
         load(one)
-    write_picture(one / "dog" / "1.png", noise(2, 4, 4))
+    write_image(one / "dog" / "1.png", noise(2, 4, 4))
     (one / "cat" / "2.png").unlink()
     with pytest.raises(
-        DataError, match="one has one picture of each class; at least two are needed, one to measure with"
+        DataError, match="one has one image of each class; at least two are needed, one to measure with"
     ):
         load(one)
 
 
-def test_a_lone_picture_is_trained_on() -> None:
+def test_a_lone_image_is_trained_on() -> None:
     files = photos(10, ("many",))
     files.add("one/1.png", encoded(photo(99)))
     data = take_in(files, "files")
@@ -282,7 +282,7 @@ def test_a_lone_picture_is_trained_on() -> None:
 
 @pytest.mark.parametrize("memory", [2**28, 0])
 def test_a_second_run_opens_no_file(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    monkeypatch.setattr(reading, "IN_MEMORY", memory)
+    monkeypatch.setattr(decode, "IN_MEMORY", memory)
     files = photos(6)
     first = take_in(files, "files")
     assert len(files.reads) == 24, "once for the headers, once for the pixels"
@@ -291,7 +291,7 @@ def test_a_second_run_opens_no_file(monkeypatch: pytest.MonkeyPatch, memory: int
     assert same(first, again)
     assert again.receipt is not None
     assert again.receipt.cached == 12
-    assert isinstance(again.train.pixels, np.ndarray if memory else Stored)
+    assert isinstance(again.train.pixels, np.ndarray if memory else StoredImages)
 
 
 def test_with_a_size_every_file_is_read_once() -> None:
@@ -302,7 +302,7 @@ def test_with_a_size_every_file_is_read_once() -> None:
 
 @pytest.mark.parametrize("memory", [2**28, 0])
 def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    monkeypatch.setattr(reading, "IN_MEMORY", memory)
+    monkeypatch.setattr(decode, "IN_MEMORY", memory)
     files = photos(6)
     take_in(files, "files", size=32)
     files.reads.clear()
@@ -313,7 +313,7 @@ def test_only_what_changed_is_read(monkeypatch: pytest.MonkeyPatch, memory: int)
     assert same(changed, take_in(files, "elsewhere", size=32, cache_size=0))
 
 
-def test_pictures_are_known_by_their_content(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_known_by_their_content(monkeypatch: pytest.MonkeyPatch) -> None:
     first = take_in(photos(6), "files", size=32)
     decoded: list[str] = []
     monkeypatch.setattr(decoding.Decoding, "read", lambda self, data, name: decoded.append(name))
@@ -359,7 +359,7 @@ def test_without_a_cache_nothing_is_written(cache: Path) -> None:
 
 
 def test_small_data_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "WORTH_KEEPING", 2**20)
+    monkeypatch.setattr(decode, "WORTH_KEEPING", 2**20)
     take_in(photos(6), "files")
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
@@ -371,7 +371,7 @@ def test_a_full_disk_only_costs_the_cache(
 ) -> None:
     files = photos(6)
     expected = take_in(files, "files", size=32, cache_size=0)
-    monkeypatch.setattr(reading, "IN_MEMORY", memory)
+    monkeypatch.setattr(decode, "IN_MEMORY", memory)
     put, calls = StoreWriter.put, []
 
     def refuse(self: StoreWriter, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
@@ -382,7 +382,7 @@ def test_a_full_disk_only_costs_the_cache(
 
     monkeypatch.setattr(StoreWriter, "put", refuse)
     with pytest.warns(
-        RuntimeWarning, match="decoded pictures are not kept for the next run: No space left on device; set"
+        RuntimeWarning, match="decoded images are not kept for the next run: No space left on device; set"
     ):
         data = take_in(files, "files", size=32)
     assert same(data, expected)
@@ -391,7 +391,7 @@ def test_a_full_disk_only_costs_the_cache(
 
 
 def test_more_than_the_cache_may_hold_is_decoded_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    monkeypatch.setattr(decode, "IN_MEMORY", 0)
     files = photos(6)
     with pytest.warns(RuntimeWarning, match=r"not kept for the next run: they take 3.7e-05 GB; allow them more"):
         data = take_in(files, "files", size=32, cache_size=1000)
@@ -408,10 +408,10 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     for number in range(60):
-        write_picture(tmp_path / "data" / f"c{number % 2}" / f"{number}.jpg", np.asarray(photo(number, 200)))
+        write_image(tmp_path / "data" / f"c{number % 2}" / f"{number}.jpg", np.asarray(photo(number, 200)))
     program = (
-        "import sys; from opsin.data import load; from opsin.data.intake import reading\n"
-        "reading.WORTH_KEEPING = reading.IN_MEMORY = 0\n"
+        "import sys; from opsin.data import load; from opsin.data.ingest import reading\n"
+        "reading.WORTH_KEEPING = decode.IN_MEMORY = 0\n"
         "print(*[int(load(sys.argv[1], size=90).everything().pixels[:].sum(dtype='int64')) for _ in range(3)])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -423,7 +423,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 
 
 def test_an_interruption_leaves_nothing_behind(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    monkeypatch.setattr(decode, "IN_MEMORY", 0)
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -451,9 +451,9 @@ def test_a_bug_is_not_taken_for_a_bad_file(monkeypatch: pytest.MonkeyPatch) -> N
 def test_mean_and_deviation_of_a_view_are_those_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
     files = photos(6)
     array = take_in(files, "files", size=32).train
-    monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    monkeypatch.setattr(decode, "IN_MEMORY", 0)
     view = take_in(files, "files", size=32).train
-    assert isinstance(view.pixels, Stored)
+    assert isinstance(view.pixels, StoredImages)
     assert Preprocessing.of(view) == Preprocessing.of(array)
     monkeypatch.setattr("opsin.data.preprocessing.SAMPLE", 4)
     assert Preprocessing.of(view).mean == pytest.approx(Preprocessing.of(array).mean, abs=0.2)

@@ -1,4 +1,4 @@
-"""One range of values for all pictures of a data set: found, asked for, kept apart in the cache, kept in the model."""
+"""One range of values for all images of a data set: found, asked for, kept apart in the cache, kept in the model."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import opsin
+from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset, Preprocessing, load
-from opsin.data.intake import reading
-from opsin.errors import DataError, UsageError
+from opsin.data.ingest import decode
+from tests.data.decode.tiffs import RGB, tiff
 from tests.data.files import noise, stripes
-from tests.data.pictures.tiffs import RGB, tiff
 
 SIDE, COUNT = 12, 12
 
 
 def shades(kind: str, number: int) -> NDArray[np.float64]:
-    """0 to 1; the pictures of a data set are of different brightness, and only one goes up to white."""
+    """0 to 1; the images of a data set are of different brightness, and only one goes up to white."""
     made = stripes(kind, number, SIDE) / 255 * (number + 1) / COUNT
     made[0, 0] = 0
     if number == COUNT - 1:
@@ -82,11 +82,11 @@ def test_a_range_that_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_range_for_bytes_is_not_used_and_that_is_said() -> None:
-    with pytest.warns(UserWarning, match=r"^the pixel range is not used: all pictures of digits have 8 bits a channel"):
+    with pytest.warns(UserWarning, match=r"^the pixel range is not used: all images of digits have 8 bits a channel"):
         assert load("digits", pixel_range=(0, 100)).pixel_range is None
 
 
-def test_bytes_stay_what_they_are_beside_deeper_pictures(tmp_path: Path) -> None:
+def test_bytes_stay_what_they_are_beside_deeper_images(tmp_path: Path) -> None:
     folder = write(tmp_path / "data", "uint16", 4080)
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
     data = load(folder)
@@ -115,9 +115,9 @@ def test_what_is_left_out_of_files_is_on_the_receipt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_the_cache_keeps_scales_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool) -> None:
-    monkeypatch.setattr(reading, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(decode, "WORTH_KEEPING", 0)
     if not in_memory:
-        monkeypatch.setattr(reading, "IN_MEMORY", 10)
+        monkeypatch.setattr(decode, "IN_MEMORY", 10)
     folder = write(tmp_path / "data", "uint16", 4080)
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
 
@@ -168,7 +168,7 @@ def known(pixel_range: tuple[float, float] | None) -> Preprocessing:
     ((0, 4095), "uint16", 65535, "a has uint16 values from 0 to 65,535; the model knows 0 to 4,095, and what lies"),
     ((0, 1), "float32", 255, "a has float32 values from 0 to 255; the model knows 0 to 1, and what lies outside"),
     ((0, 4095), "float32", 1, "a has float32 values from 0 to 1, nearly black for a model that knows 0 to 4,095"),
-    (None, "float32", 1, "and the model knows no pixel range for them, so that this picture alone decides"),
+    (None, "float32", 1, "and the model knows no pixel range for them, so that this image alone decides"),
     (None, "uint16", 4080, "a has uint16 values from 0 to 4,080, and the model knows no pixel range for them"),
 ])  # fmt: skip
 def test_values_that_a_model_does_not_know_are_pointed_out(
@@ -189,9 +189,7 @@ def test_values_that_a_model_knows_are_read_in_silence() -> None:
 
 def test_measuring_outside_the_range_of_the_model_is_pointed_out(tmp_path: Path) -> None:
     folder = write(tmp_path / "data", "uint16", 65535)
-    with pytest.warns(
-        UserWarning, match="pictures of data have values outside the model's pixel range, 0 to 4,095, and"
-    ):
+    with pytest.warns(UserWarning, match="images of data have values outside the model's pixel range, 0 to 4,095, and"):
         load(folder, known((0, 4095)))
 
 

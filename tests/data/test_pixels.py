@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.pixels import Joined, View, chunks, joined, take
+from opsin.data.pixels import ImageView, Joined, chunks, joined, take
 from tests.data.files import noise
 
 
-class Kept(View):
+class Kept(ImageView):
     """A view of an array that counts what is read of it."""
 
     def __init__(self, array: NDArray[np.uint8]) -> None:
@@ -20,7 +20,7 @@ class Kept(View):
         self.reads += len(numbers)
         return self.array[numbers]
 
-    def take(self, numbers: NDArray[np.intp]) -> View:
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
         return Kept(self.array[numbers])
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import load
-from opsin.errors import DataError
-from tests.data.files import noise, write_idx, write_mnist, write_picture, write_stripes
+from tests.data.files import noise, write_idx, write_image, write_mnist, write_stripes
 
 
 def message(source: Path) -> str:
@@ -29,7 +29,7 @@ def test_the_built_in_digits() -> None:
     assert digits.test.counts() == [100] * 10
     assert digits.own_split
     together = digits.everything().pixels
-    assert len({picture.tobytes() for picture in together}) == 6000, "a held-out digit is among those trained on"
+    assert len({image.tobytes() for image in together}) == 6000, "a held-out digit is among those trained on"
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -68,17 +68,17 @@ def test_damaged_idx_folders(tmp_path: Path) -> None:
     images.write_bytes(images.read_bytes()[:-100])
     assert message(folder) == f"{images} holds 800 values where its header promises 900; fetch it again"
     write_idx(images, noise(0, 29, 5, 6))
-    assert "holds 30 labels, train-images-idx3-ubyte 29 pictures; use files that belong together" in message(folder)
+    assert "holds 30 labels, train-images-idx3-ubyte 29 images; use files that belong together" in message(folder)
     write_idx(images, noise(0, 30, 6, 6))
     assert "differ in size" in message(folder)
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(30, np.uint8))
     write_idx(images, noise(0, 30, 5, 6))
-    assert "holds pictures of one class only ('0')" in message(folder)
+    assert "holds images of one class only ('0')" in message(folder)
     images.unlink()
-    assert "holds no training pictures" in message(folder)
+    assert "holds no training images" in message(folder)
 
 
-def test_hidden_files_and_litter_are_no_pictures(tmp_path: Path) -> None:
+def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     (folder / "lying" / ".DS_Store").touch()
     (folder / "lying" / "Thumbs.db").touch()
@@ -90,23 +90,22 @@ def test_hidden_files_and_litter_are_no_pictures(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     assert message(nowhere).startswith(f"{nowhere}: there is no such folder or file; give 'digits'")
-    assert "holds no pictures in class folders; put each class's pictures into a folder" in message(tmp_path)
+    assert "holds no images in class folders; put each class's images into a folder" in message(tmp_path)
     assert "there is no such folder" in message(tmp_path / ("x" * 300))
     (tmp_path / "photos.zip").touch()
     assert message(tmp_path / "photos.zip").startswith(f"{tmp_path}/photos.zip is an empty file; give 'digits'")
 
     one = tmp_path / "one"
-    write_picture(one / "cat" / "1.png", noise(0, 4, 4))
-    write_picture(one / "cat" / "2.png", noise(0, 4, 4))
+    write_image(one / "cat" / "1.png", noise(0, 4, 4))
+    write_image(one / "cat" / "2.png", noise(0, 4, 4))
     assert (
-        message(one)
-        == f"{one} holds pictures of one class only ('cat'); training needs pictures of at least two classes"
+        message(one) == f"{one} holds images of one class only ('cat'); training needs images of at least two classes"
     )
-    write_picture(one / "dog" / "1.png", noise(0, 4, 4))
+    write_image(one / "dog" / "1.png", noise(0, 4, 4))
     (one / "cat" / "2.png").unlink()
-    assert "has one picture of each class; at least two are needed" in message(one)
+    assert "has one image of each class; at least two are needed" in message(one)
 
     strange = tmp_path / "strange"
     write_stripes(strange / "train", 2)
-    write_picture(strange / "test" / "slanted" / "1.png", noise(0, 12, 12))
+    write_image(strange / "test" / "slanted" / "1.png", noise(0, 12, 12))
     assert f"the test part of {strange} has a class 'slanted' that its training part has not" in message(strange)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.cli.main import run
+from opsin.apps.cli.main import run
 
 TEXT = (Path(__file__).parents[2] / "docs" / "describe.md").read_text(encoding="utf-8")
 SESSIONS = re.findall(r"^```console\n\$ opsin (.*)\n((?s:.*?))^```$", TEXT, re.MULTILINE)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opsin.onnx.network import NEWEST, OLDEST
-from opsin.onnx.rules import FOLDS, RULES
+from opsin.interop.onnx.network import NEWEST, OLDEST
+from opsin.interop.onnx.rules import FOLDS, RULES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "onnx.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_the_examples_print_what_the_page_says(
     assert (tmp_path / "digits.opsin").is_file()
     for line in printed[:2]:
         assert f"\n    {line}\n" in PAGE, line
-    told = re.findall(r"(\d+)\.\d+% of 1,000 pictures right", PAGE)
+    told = re.findall(r"(\d+)\.\d+% of 1,000 images right", PAGE)
     assert abs(int(printed[2][:2]) - int(told[1])) <= 1  # after training, the last digits depend on the processor
     assert printed[3:] == ["pytorch 2.14.1 17 ['logits']", "11 parameters, 17 variables"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.estimator.arrays import LEAST
+from opsin.apps.estimator.arrays import LEAST
 from tests.data.files import write_stripes
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
@@ -30,8 +30,8 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         # Lines before it, so that a traceback names the page's own.
         exec(compile("\n" * (line - 1) + code, str(PAGE), "exec"), names)
         printed.append(capsys.readouterr().out)
-    assert "of 1,000 pictures right" in printed[0]
-    assert printed[1].startswith("photos: 40 pictures of 2 classes")
+    assert "of 1,000 images right" in printed[0]
+    assert printed[1].startswith("photos: 40 images of 2 classes")
     assert len(printed[2].splitlines()) == 4 and "(1000, 10)" in printed[2]
     assert (tmp_path / "digits.html").stat().st_size > 100_000 and (
         tmp_path / "runs" / "mine" / "model.opsin"

@@ -18,11 +18,11 @@ def test_there_are_tables() -> None:
     assert len(ROWS) >= 15
 
 
-@pytest.mark.parametrize(("name", "pictures", "parameters", "multiply_adds", "memory"), ROWS, ids=lambda part: part)
-def test_a_row_is_true(name: str, pictures: str, parameters: str, multiply_adds: str, memory: str) -> None:
+@pytest.mark.parametrize(("name", "images", "parameters", "multiply_adds", "memory"), ROWS, ids=lambda part: part)
+def test_a_row_is_true(name: str, images: str, parameters: str, multiply_adds: str, memory: str) -> None:
     entry = zoo.find(name)
     table = nn.describe(nn.trace(entry(), entry.input_shape))
-    assert pictures == " × ".join(map(str, entry.input_shape))
+    assert images == " × ".join(map(str, entry.input_shape))
     assert parameters == f"{table.parameters:,}"
     assert multiply_adds == f"{table.macs / 1e6:,.1f}"
     assert memory == f"{table.training_memory / 1e6:.1f}"

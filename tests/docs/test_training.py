@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opsin.cli.main import run
-from tests.data.files import noise, stripes, write_picture, write_stripes
+from opsin.apps.cli.main import run
+from tests.data.files import noise, stripes, write_image, write_stripes
 
 TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
@@ -24,7 +24,7 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
         (tmp_path / "scans" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
         deep = noise(number, 12, 12).astype(np.uint16) << 4
         Image.fromarray(deep).save(tmp_path / "scans" / f"{number % 2}" / f"{number}.png")
-    write_picture(tmp_path / "new" / "one.png", stripes("lying", 3))
+    write_image(tmp_path / "new" / "one.png", stripes("lying", 3))
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
         if command == "train photos":  # what the page begins with, and says again with a number of epochs

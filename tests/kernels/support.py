@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from opsin import loops
-from opsin.engines.native import codegen, render
+from opsin.backends.native import codegen, render
+from opsin.kernels import ir
+from opsin.kernels.ir import Kernel, Target, interpret
 from opsin.kernels.spec import KernelSpec
-from opsin.loops import Kernel, Target, interpret
 
 TARGETS = codegen.host().targets
 """Every row of the target table that runs here."""
 
-WIDE = next(row for row in loops.TARGETS if row.lanes == 16)
+WIDE = next(row for row in ir.TARGETS if row.lanes == 16)
 """The widest row: narrower processors run its kernels too, only more slowly."""
 
 MARGIN, UNTOUCHED = 32, 77

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.kernels.argmax import ArgMax
-from opsin.loops import Target
+from opsin.kernels.ir import Target
 from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
 
 RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]

@@ -10,8 +10,8 @@ import pytest
 
 from opsin.kernels.depthwise import Axis, Depthwise, DepthwiseWeight
 from opsin.kernels.expression import Expression, Step
+from opsin.kernels.ir import Target
 from opsin.kernels.tile import Epilogue
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
 
 Run = Callable[..., None]
@@ -62,12 +62,12 @@ CASES = [
 
 
 def check(case: Case, run: Run, target: Target) -> None:
-    (height, width), (rows, columns), pictures = case.size, case.out, 2
-    x, g = case.array(pictures, *case.size, case.channels), case.array(pictures, *case.out, case.channels)
+    (height, width), (rows, columns), images = case.size, case.out, 2
+    x, g = case.array(images, *case.size, case.channels), case.array(images, *case.out, case.channels)
     w, b = case.array(*case.kernel, case.channels), case.array(case.channels)
     down, across = case.matrices()
 
-    y, blocks = guarded(g.shape), pictures * columns
+    y, blocks = guarded(g.shape), images * columns
     spec = Depthwise(case.channels, height, rows, *case.axes, BIAS)
     for begin, end in ((0, 1), (1, blocks - 1), (blocks - 1, blocks)):
         run(spec, [x, w, width, columns, b, y], begin, end, target=target)
@@ -76,12 +76,12 @@ def check(case: Case, run: Run, target: Target) -> None:
 
     dx = guarded(x.shape)
     transposed = Depthwise(case.channels, rows, height, *case.transposed)
-    run(transposed, [g, w, columns, width, dx], 0, pictures * width, target=target)
+    run(transposed, [g, w, columns, width, dx], 0, images * width, target=target)
     np.testing.assert_allclose(dx, np.einsum("rih,sjw,nijc,rsc->nhwc", down, across, g, w), atol=1e-5)
 
-    partial = guarded((pictures, *w.shape))
+    partial = guarded((images, *w.shape))
     weight = DepthwiseWeight(case.channels, height, rows, *case.axes)
-    run(weight, [x, g, partial, pictures, width, columns, 1], 0, pictures, target=target)
+    run(weight, [x, g, partial, images, width, columns, 1], 0, images, target=target)
     np.testing.assert_allclose(partial, np.einsum("rih,sjw,nhwc,nijc->nrsc", down, across, x, g), atol=1e-4)
     assert margins_hold(y)
     assert margins_hold(dx)

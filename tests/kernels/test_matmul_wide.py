@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from opsin.kernels.expression import Expression, Step
+from opsin.kernels.ir import Target
 from opsin.kernels.matmul_wide import MatMulWide
 from opsin.kernels.tile import Epilogue
 from opsin.kernels.transpose import Transpose
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
 
 BIAS = Epilogue(Expression(2, (Step("add", (0, 1)),), (2,)), ("channel",))

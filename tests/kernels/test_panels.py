@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.kernels.panels import PackPanels, PackTurned, panels
-from opsin.loops import Target
+from opsin.kernels.ir import Target
+from opsin.kernels.panels import PackPanels, PackTransposed, panels
 from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
 
 SHAPES = [(1, 1, 32, 32), (3, 3, 16, 48), (2, 1, 21, 37), (1, 2, 3, 5), (1, 1, 40, 1)]
@@ -45,7 +45,7 @@ def test_columns_are_packed(shape: tuple[int, ...], target: Target) -> None:
     area = columns * depth
     start = stored.ravel()[(height * width - 1) * area :]
     args = [start, u, height, width, depth, depth, -width * area, -area]
-    run_native(PackTurned(columns), args, 0, len(right), target=target)
+    run_native(PackTransposed(columns), args, 0, len(right), target=target)
     np.testing.assert_array_equal(u, right)
     assert margins_hold(u)
 
@@ -56,5 +56,5 @@ def test_columns_are_packed_by_its_meaning() -> None:
     right = expected(stored.swapaxes(2, 3), target)
     u = guarded(right.shape)
     depth = stored.shape[3]
-    run_meaning(PackTurned(21), [stored, u, 1, 1, depth, depth, 0, 0], 0, len(right), target=target)
+    run_meaning(PackTransposed(21), [stored, u, 1, 1, depth, depth, 0, 0], 0, len(right), target=target)
     np.testing.assert_array_equal(u, right)

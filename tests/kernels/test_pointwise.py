@@ -13,8 +13,8 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from opsin.kernels.expression import FUNCTIONS, IDENTITY, Expression, Step
+from opsin.kernels.ir import F32, I32, Target
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
-from opsin.loops import F32, I32, Target
 from tests.kernels.support import TARGETS, UNTOUCHED, WIDE, guarded, margins_hold, run_meaning, run_native
 
 Array = np.ndarray

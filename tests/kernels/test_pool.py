@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from opsin.kernels.ir import Target
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
 
 Run = Callable[..., None]
@@ -17,7 +17,7 @@ Run = Callable[..., None]
 
 @dataclass(frozen=True)
 class Case:
-    """One pooling of random pictures; padding before and after, for rows and columns."""
+    """One pooling of random images; padding before and after, for rows and columns."""
 
     clamp: bool
     tiles: bool
@@ -34,7 +34,7 @@ class Case:
 
     @property
     def out(self) -> tuple[int, int]:
-        """PyTorch's rule: the last window must begin in the picture or in the padding before it."""
+        """PyTorch's rule: the last window must begin in the image or in the padding before it."""
         result = []
         for n, k, s, low, high in zip(self.size, self.window, self.stride, self.before, self.after, strict=True):
             count = (n + low + high - k + (s - 1 if self.ceil else 0)) // s + 1
@@ -50,7 +50,7 @@ class Case:
             yield max(start, 0), min(stop, self.size[axis]), padded
 
     @property
-    def pictures(self) -> np.ndarray:
+    def images(self) -> np.ndarray:
         """Few different numbers, so that maxima are often equal."""
         rng = np.random.default_rng(self.seed)
         shape = (self.images, *self.size, self.channels)
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def rows(self) -> int:
-        """Of results, of all pictures."""
+        """Of results, of all images."""
         return self.images * self.out[0]
 
     @property
@@ -111,8 +111,8 @@ SMALL = [
 
 
 def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima, and the gradient by the pictures."""
-    x, g = case.pictures, case.gradient.astype(np.float64)
+    """The maxima, and the gradient by the images."""
+    x, g = case.images, case.gradient.astype(np.float64)
     y, dx = np.zeros(g.shape), np.zeros(x.shape)
     for r, (top, bottom, _) in enumerate(case.spans(0)):
         for c, (left, right, _) in enumerate(case.spans(1)):
@@ -126,8 +126,8 @@ def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def avg_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The means, and the gradient by the pictures."""
-    x, g = case.pictures.astype(np.float64), case.gradient
+    """The means, and the gradient by the images."""
+    x, g = case.images.astype(np.float64), case.gradient
     y, dx = np.zeros(g.shape), np.zeros(x.shape)
     for r, (top, bottom, rows) in enumerate(case.spans(0)):
         for c, (left, right, columns) in enumerate(case.spans(1)):
@@ -139,11 +139,11 @@ def avg_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 def check_max(case: Case, run: Run, target: Target) -> None:
     expected, gradient = max_pool(case)
-    y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
-    run(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.rows, target=target)
+    y, dx = guarded(case.gradient.shape), guarded(case.images.shape)
+    run(MaxPool(*case.statics), [case.images, y, *case.sizes], 0, case.rows, target=target)
     np.testing.assert_array_equal(y, expected)
     spec = MaxPoolGradient(*case.statics, case.tiles)
-    run(spec, [case.pictures, case.gradient, dx, *case.sizes], 0, case.images, target=target)
+    run(spec, [case.images, case.gradient, dx, *case.sizes], 0, case.images, target=target)
     np.testing.assert_allclose(dx, gradient, atol=1e-5)
     assert margins_hold(y)
     assert margins_hold(dx)
@@ -151,9 +151,9 @@ def check_max(case: Case, run: Run, target: Target) -> None:
 
 def check_avg(case: Case, run: Run, target: Target) -> None:
     expected, gradient = avg_pool(case)
-    y, dx = guarded(case.gradient.shape), guarded(case.pictures.shape)
+    y, dx = guarded(case.gradient.shape), guarded(case.images.shape)
     words = (*case.sizes, *case.after)
-    run(AvgPool(*case.statics, case.include), [case.pictures, y, *words], 0, case.rows, target=target)
+    run(AvgPool(*case.statics, case.include), [case.images, y, *words], 0, case.rows, target=target)
     np.testing.assert_allclose(y, expected, atol=1e-5)
     spec = AvgPoolGradient(*case.statics, case.include, case.tiles)
     run(spec, [case.gradient, dx, *words], 0, case.images, target=target)
@@ -201,7 +201,7 @@ def test_a_nan_comes_through_max_pooling(window: tuple[int, int], pad: int) -> N
     padding = (pad, pad)
     case = Case(pad > 0, False, 9, window, (2, 2), True, 1, (7, 7), padding, padding, False, 1)
     for place in [(0, 0), (3, 3), (6, 6), (2, 5)]:
-        x = case.pictures
+        x = case.images
         x[0, *place, 4] = np.nan
         y, dx = guarded(case.gradient.shape), guarded(x.shape)
         run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
@@ -228,7 +228,7 @@ def test_the_first_nan_wins_the_gradient() -> None:
 
 @pytest.mark.parametrize("case", SMALL[:1], ids=_name)
 def test_windows_of_minus_infinity(case: Case) -> None:
-    x = np.full(case.pictures.shape, -np.inf, np.float32)
+    x = np.full(case.images.shape, -np.inf, np.float32)
     y, dx = guarded(case.gradient.shape), guarded(x.shape)
     run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
     assert (y == -np.inf).all()
@@ -244,13 +244,13 @@ def test_windows_with_nothing_inside() -> None:
     case = Case(True, False, 9, (2, 2), (1, 1), False, 2, (3, 3), (4, 0), (3, 0), False, 1)
     empty = [top >= bottom for top, bottom, _ in case.spans(0)]
     assert sum(empty) == 4
-    y, dx, g = guarded(case.gradient.shape), guarded(case.pictures.shape), np.ones_like(case.gradient)
-    run_native(MaxPool(*case.statics), [case.pictures, y, *case.sizes], 0, case.rows)
+    y, dx, g = guarded(case.gradient.shape), guarded(case.images.shape), np.ones_like(case.gradient)
+    run_native(MaxPool(*case.statics), [case.images, y, *case.sizes], 0, case.rows)
     assert (y == -np.inf).all((0, 2, 3)).tolist() == empty
-    run_native(AvgPool(*case.statics, False), [case.pictures, y, *case.sizes, *case.after], 0, case.rows)
+    run_native(AvgPool(*case.statics, False), [case.images, y, *case.sizes, *case.after], 0, case.rows)
     assert (y == 0).all((0, 2, 3)).tolist() == empty
     for spec, given, words in (
-        (MaxPoolGradient(*case.statics, False), [case.pictures, g], case.sizes),
+        (MaxPoolGradient(*case.statics, False), [case.images, g], case.sizes),
         (AvgPoolGradient(*case.statics, False, False), [g], (*case.sizes, *case.after)),
     ):
         run_native(spec, [*given, dx, *words], 0, 2)
@@ -263,10 +263,10 @@ def test_blocks_are_independent(case: Case) -> None:
     """A block writes its own image, or row of results, and the same bits alone as among others."""
     words = (*case.sizes, *case.after)
     specs = [
-        (MaxPool(*case.statics), [case.pictures], case.gradient.shape, case.sizes),
-        (MaxPoolGradient(*case.statics, case.tiles), [case.pictures, case.gradient], case.pictures.shape, case.sizes),
-        (AvgPool(*case.statics, True), [case.pictures], case.gradient.shape, words),
-        (AvgPoolGradient(*case.statics, True, case.tiles), [case.gradient], case.pictures.shape, words),
+        (MaxPool(*case.statics), [case.images], case.gradient.shape, case.sizes),
+        (MaxPoolGradient(*case.statics, case.tiles), [case.images, case.gradient], case.images.shape, case.sizes),
+        (AvgPool(*case.statics, True), [case.images], case.gradient.shape, words),
+        (AvgPoolGradient(*case.statics, True, case.tiles), [case.gradient], case.images.shape, words),
     ]
     for spec, given, shape, numbers in specs:
         by_row = shape == case.gradient.shape

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opsin.kernels.ir import Target
 from opsin.kernels.resample import Resample, runs
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.kernels.shrink import Shrink
-from opsin.loops import Target
+from opsin.kernels.ir import Target
+from opsin.kernels.resize import ResizeSeparable
 from tests.kernels.support import TARGETS, run_meaning, run_native
 
 RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
@@ -34,7 +34,7 @@ def test_any_runs_and_weights(seed: int, run: object, target: Target) -> None:
     args = [x.view(np.int32)[..., 0].copy(), y, starts[0], weights[0], starts[1], weights[1], stride, width, out_height,
             out_width, *taps]  # fmt: skip
     scratch = 3 * target.lanes * width
-    run(Shrink(), args, 0, -(-out_height // target.lanes), scratch, target=target)  # type: ignore[operator]
+    run(ResizeSeparable(), args, 0, -(-out_height // target.lanes), scratch, target=target)  # type: ignore[operator]
     rows, columns = matrix(starts[0], weights[0], height), matrix(starts[1], weights[1], width)
     exact = np.einsum("rh,hwc,qw->crq", rows, x[:, :width, :3].astype(np.float64), columns)
     found = y.view(np.uint8)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opsin.kernels.ir import I32, Builder, Loop, Operand, Value
 from opsin.kernels.spec import each, over_lanes
-from opsin.loops import I32, Builder, Loop, Operand, Value
+from tests.kernels.ir.support import ROWS, agree
 from tests.kernels.support import TARGETS, guarded, margins_hold
-from tests.loops.support import ROWS, agree
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 35])

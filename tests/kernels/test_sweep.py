@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from opsin.kernels.expression import Expression, Step
+from opsin.kernels.ir import Target
+from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.moments import GROUP, MergeMoments, Moments
 from opsin.kernels.spec import KernelSpec
-from opsin.kernels.sweep import Sweep
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
 
 SIZES = [(1, 1, 1), (7, 3, 2), (33, 16, 3), (100, 19, 4), (64, 40, 1)]
@@ -31,7 +31,7 @@ def test_a_sweep_stores_and_sums(pixels: int, channels: int, blocks: int, target
     x, g = (rng.standard_normal((pixels, channels), np.float32) for _ in range(2))
     mean, factor = rng.standard_normal(channels, np.float32), np.array([1.5], np.float32)
     steps = (Step("subtract", (0, 1)), Step("multiply", (4, 2)), Step("multiply", (5, 3)))
-    spec = Sweep(Expression(4, steps, (5, 5, 6)), ("same", "channel", "scalar", "same"), 1, channels)
+    spec = MapReduceByChannel(Expression(4, steps, (5, 5, 6)), ("same", "channel", "scalar", "same"), 1, channels)
     block = -(-pixels // blocks)
     parts = -(-pixels // block)
     y, first, second = guarded(x.shape), guarded((parts, channels)), guarded((parts, channels))

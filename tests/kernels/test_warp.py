@@ -1,12 +1,12 @@
-"""Moving, colouring and normalising pictures of bytes, by its formula in NumPy."""
+"""Moving, colouring and normalising images of bytes, by its formula in NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from opsin.kernels.ir import Target
 from opsin.kernels.warp import Warp
-from opsin.loops import Target
 from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
 
 RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
@@ -43,7 +43,7 @@ def expected(spec: Warp, x: np.ndarray, y: np.ndarray, args: list[np.ndarray]) -
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("smooth", [False, True])
 @pytest.mark.parametrize("coloured", [False, True])
-def test_any_map_of_any_picture(coloured: bool, smooth: bool, seed: int, run: object, target: Target) -> None:
+def test_any_map_of_any_image(coloured: bool, smooth: bool, seed: int, run: object, target: Target) -> None:
     rng = np.random.default_rng(seed)
     channels, count = (1, 3, 2, 4)[seed], 2
     height, width, rows, columns = (int(n) for n in rng.integers(1, 30, 4))
@@ -79,7 +79,7 @@ def test_the_map_of_every_pixel_to_itself_keeps_the_bits(run: object, target: Ta
         np.testing.assert_array_equal(y, x.transpose(0, 2, 3, 1).astype(np.float32) * scale + shift)
 
 
-def test_blocks_are_pictures() -> None:
+def test_blocks_are_images() -> None:
     x = np.arange(3 * 4, dtype=np.uint8).reshape(3, 1, 2, 2)
     y = guarded((3, 2, 2, 1))
     maps = np.tile(np.array([0, 1, 0, 0, 0, 1], np.float32), (3, 1))

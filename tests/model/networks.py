@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from opsin import nn
+from opsin.backends.reference import Reference
 from opsin.data import Preprocessing
-from opsin.engines.reference import Reference
-from opsin.graph import Graph
+from opsin.ir import Graph
 from opsin.model import Model
 
 LABELS = ("cat", "dog", "eel")
@@ -26,7 +26,7 @@ def small_network(classes: int = 3) -> nn.Layer:
 
 
 def small_model(seed: int = 1) -> Model:
-    """A model of 8×9 grey pictures and three labels."""
+    """A model of 8×9 grey images and three labels."""
     network = small_network()
     graph = nn.trace(network, (1, 8, 9))
     state = nn.initial_state(graph, seed)
@@ -36,5 +36,5 @@ def small_model(seed: int = 1) -> Model:
     )
 
 
-def pictures(count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def images(count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(seed).integers(0, 256, (count, 1, 8, 9), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Pictures in every form in which programs hold them."""
+"""Images in every form in which programs hold them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from opsin.base.errors import DataError, UsageError
 from opsin.data import Preprocessing
-from opsin.errors import DataError, UsageError
-from opsin.model.asked import prepared
-from tests.data.files import write_picture
-from tests.model.networks import LABELS, pictures, small_model
+from opsin.model.inputs import prepared
+from tests.data.files import write_image
+from tests.model.networks import LABELS, images, small_model
 
 COLOUR = Preprocessing(3, 20, 24, (0.5,) * 3, (0.5,) * 3)
 GREY = Preprocessing(1, 20, 24, (0.5,), (0.5,), dark_background=True)
@@ -23,8 +23,8 @@ NOISE = np.random.default_rng(0).integers(0, 256, (70, 60, 4), dtype=np.uint8)
 ORIENTATION = 0x0112
 
 
-def images() -> dict[str, Image.Image]:
-    """A picture of each of Pillow's modes that files have, by the file's name."""
+def pil_images() -> dict[str, Image.Image]:
+    """An image of each of Pillow's modes that files have, by the file's name."""
     colour = Image.fromarray(NOISE[..., :3])
     clear = colour.quantize(16)
     clear.info["transparency"] = 3
@@ -39,13 +39,13 @@ def images() -> dict[str, Image.Image]:
 
 
 @pytest.mark.filterwarnings("ignore:.*the model knows no pixel range")
-@pytest.mark.parametrize("name", images())
+@pytest.mark.parametrize("name", pil_images())
 @pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
-def test_a_picture_is_prepared_as_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
+def test_a_image_is_prepared_as_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
     path = tmp_path / name
     tags = Image.Exif()
     tags[ORIENTATION] = 6
-    images()[name].save(path, **({"exif": tags} if path.suffix != ".gif" else {}))
+    pil_images()[name].save(path, **({"exif": tags} if path.suffix != ".gif" else {}))
     expected = prepared(path, preprocessing)
     content = path.read_bytes()
     assert np.array_equal(prepared(content, preprocessing), expected)
@@ -69,7 +69,7 @@ def test_large_jpegs_that_were_only_opened_are_read_as_files(tmp_path: Path) -> 
         assert np.abs(prepared(image, COLOUR).astype(int) - expected).max() < 32
 
 
-def test_arrays_are_pictures_in_every_order() -> None:
+def test_arrays_are_images_in_every_order() -> None:
     colour = NOISE[..., :3]
     expected = prepared(Image.fromarray(colour), COLOUR)
     grey = prepared(Image.fromarray(NOISE[..., 0]), GREY)
@@ -84,8 +84,8 @@ def test_arrays_are_pictures_in_every_order() -> None:
 
 
 def test_forms_may_be_mixed(tmp_path: Path) -> None:
-    model, given = small_model(), pictures(2)
-    path = write_picture(tmp_path / "a.png", given[0][0])
+    model, given = small_model(), images(2)
+    path = write_image(tmp_path / "a.png", given[0][0])
     (expected,) = model.predict(path)
     content, image = path.read_bytes(), Image.fromarray(given[0][0])
     forms: list[Any] = [
@@ -118,40 +118,40 @@ class Later:
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (None, "^what was given is None; a picture is the path of a file, its bytes, a file open in mode 'rb'"),
+        (None, "^what was given is None; an image is the path of a file, its bytes, a file open in mode 'rb'"),
         (7, "^what was given is 7; "),
         (0.5, "^what was given is 0.5; "),
         ({"a.png": 1}, "^what was given is of type dict; "),
         ({"a.png"}, "^what was given is of type set; "),
         (object(), "^what was given is of type object; "),
         (Image, "^what was given is of type module; "),
-        ([b"", 3], r"^picture 1 is empty, not a picture"),
+        ([b"", 3], r"^image 1 is empty, not an image"),
         (["a.png", 3], r"^a.png: there is no such file"),
-        ([3], "^picture 1 is 3; "),
-        ([[b""]], "^picture 1 is of type list; "),
+        ([3], "^image 1 is 3; "),
+        ([[b""]], "^image 1 is of type list; "),
         (np.zeros((8, 9)), "^what was given is an array of float64 8 × 9; "),
         (np.zeros((8, 9, 5), np.uint8), r"an array of uint8 8 × 9 × 5; .* 1 × 8 × 9 as the network takes it, or rows"),
         (np.zeros((1, 1, 1, 8, 9), np.uint8), "an array of uint8 1 × 1 × 1 × 8 × 9; "),
         (np.zeros((0, 9), np.uint8), "an array of uint8 0 × 9; "),
         (np.array(3, np.uint8), "^what was given is an array of uint8 scalar; "),
-        (b"no picture", "^the picture is not a picture but text; give a PNG"),
-        (b"", "^the picture is empty, not a picture"),
-        ("a\0b", "is no path of a file; the bytes of a picture are given as bytes, not as text"),
+        (b"no image", "^the image is not an image but text; give a PNG"),
+        (b"", "^the image is empty, not an image"),
+        ("a\0b", "is no path of a file; the bytes of an image are given as bytes, not as text"),
         ("https://a.b/c.png", r"^https://a.b/c.png is an address, not a file; fetch it first, and give the bytes"),
-        (".", r"^\. is a folder, not a picture; give the files in it, such as sorted"),
-        (io.StringIO("text"), "^the picture gives str, not bytes; open the file in mode 'rb'"),
-        (Later(), "^the picture gives coroutine, not bytes; open the file in mode 'rb'"),
-        (closed(b"x"), r"^the picture cannot be read: I/O operation on closed file.; open the file anew, in mode 'rb'"),
-        (Image.new("L", (0, 5)), "^the picture has no pixels; give a picture with some"),
+        (".", r"^\. is a folder, not an image; give the files in it, such as sorted"),
+        (io.StringIO("text"), "^the image gives str, not bytes; open the file in mode 'rb'"),
+        (Later(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
+        (closed(b"x"), r"^the image cannot be read: I/O operation on closed file.; open the file anew, in mode 'rb'"),
+        (Image.new("L", (0, 5)), "^the image has no pixels; give an image with some"),
     ],
 )  # fmt: skip
-def test_what_is_no_picture_is_called_so(wrong: Any, text: str) -> None:
+def test_what_is_no_image_is_called_so(wrong: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         small_model().predict(wrong)
 
 
-def test_a_closed_image_is_no_picture(tmp_path: Path) -> None:
-    image = Image.open(write_picture(tmp_path / "a.png", pictures(1)[0][0]))
+def test_a_closed_image_is_no_image(tmp_path: Path) -> None:
+    image = Image.open(write_image(tmp_path / "a.png", images(1)[0][0]))
     image.close()
     with pytest.raises(DataError, match=r"a.png cannot be used \(.*\); give a Pillow image that is open, or its file"):
         small_model().predict(image)
@@ -159,16 +159,14 @@ def test_a_closed_image_is_no_picture(tmp_path: Path) -> None:
 
 def test_the_likeliest_labels() -> None:
     model = small_model()
-    (all_of_them,) = model.predict(pictures(1))
+    (all_of_them,) = model.predict(images(1))
     assert len(all_of_them.ranked) == len(LABELS)
     for top in (1, 2, 3, 99, np.int64(2)):
-        (some,) = model.predict(pictures(1), top=top)  # type: ignore[arg-type]
+        (some,) = model.predict(images(1), top=top)  # type: ignore[arg-type]
         assert some.ranked == all_of_them.ranked[:top]
         assert (some.label, some.probability) == (all_of_them.label, all_of_them.probability)
-    wrong: Callable[[Any], Any] = lambda top: model.predict(pictures(1), top=top)  # noqa: E731
-    with pytest.raises(
-        UsageError, match=r"^top, the number of labels for each picture, must be a whole number of at le"
-    ):
+    wrong: Callable[[Any], Any] = lambda top: model.predict(images(1), top=top)  # noqa: E731
+    with pytest.raises(UsageError, match=r"^top, the number of labels for each image, must be a whole number of at le"):
         wrong(0)
     with pytest.raises(UsageError, match=r"must be a whole number, not 1.5"):
         wrong(1.5)
@@ -178,7 +176,7 @@ def test_models_say_what_they_take() -> None:
     model = small_model()
     with pytest.raises(DataError, match=r"^the model takes arrays of uint8, not 'a.png'; predict takes files, too"):
         model.logits("a.png")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"^what a model is measured on must be labelled pictures, such as data.test"):
+    with pytest.raises(UsageError, match=r"^what a model is measured on must be labelled images, such as data.test"):
         model.evaluate("digits")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"^the model's file must be a path, as text or as a Path, not None"):
         model.save(None)  # type: ignore[arg-type]

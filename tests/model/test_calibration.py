@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.data import Pictures
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
+from opsin.data import LabeledImages
 from opsin.model import Calibration, Model, file, load
 from opsin.model.calibration import COLDEST, HOTTEST, TARGETS, calibrate, find_threshold, fit_temperature, softmax
-from tests.model.networks import LABELS, pictures, small_model
+from tests.model.networks import LABELS, images, small_model
 
 
 def honest(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
@@ -49,7 +49,7 @@ def test_the_temperature_stays_finite() -> None:
     labels = np.arange(30) % 3
     assert COLDEST <= fit_temperature(sure, labels) < 1
     assert 1 < fit_temperature(sure, (labels + 1) % 3) <= HOTTEST
-    assert 0.9 < fit_temperature(sure[:1], labels[:1]) < 1.1, "one picture must not turn the model's head"
+    assert 0.9 < fit_temperature(sure[:1], labels[:1]) < 1.1, "one image must not turn the model's head"
     assert calibrate(np.empty((0, 3)), np.empty(0, np.int32)) == Calibration(1.0, 0)
 
 
@@ -64,7 +64,7 @@ def test_the_threshold_parts_sure_answers_from_others() -> None:
     assert found.right == correct[accepted].mean() >= 0.95
 
 
-def test_pictures_of_one_probability_are_not_parted() -> None:
+def test_images_of_one_probability_are_not_parted() -> None:
     found = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
     assert (found.threshold, found.answered, found.right) == (0.9, 0.5, 1.0)
     assert find_threshold(1.0, np.full(200, 0.9), np.arange(200) % 2 == 0).threshold is None
@@ -74,13 +74,13 @@ def test_a_model_that_is_never_wrong_still_does_not_guess() -> None:
     assert find_threshold(1.0, np.linspace(0.3, 1, 200), np.ones(200, bool)).threshold == 0.5 == min(TARGETS) - 0.3
 
 
-def test_too_few_pictures_promise_nothing() -> None:
+def test_too_few_images_promise_nothing() -> None:
     few = find_threshold(1.0, np.linspace(0.8, 1, 6), np.ones(6, bool))
-    assert (few.threshold, few.target, few.pictures) == (None, None, 6)
+    assert (few.threshold, few.target, few.images) == (None, None, 6)
     assert find_threshold(1.0, np.linspace(0.8, 1, 12), np.ones(12, bool)).target == 0.8
 
 
-def test_the_promise_holds_on_new_pictures() -> None:
+def test_the_promise_holds_on_new_images() -> None:
     margins = []
     for seed in range(40):
         logits, labels = honest(3000, 5, seed, spread=4)
@@ -117,7 +117,7 @@ def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
         ({"temperature": float("nan")}, "its calibration's numbers make no sense"),
         ({"threshold": 1.5}, "its calibration's numbers make no sense"),
         ({"threshold": "high"}, "its calibration is not described completely"),
-        ({"pictures": None}, "its calibration is not described completely"),
+        ({"images": None}, "its calibration is not described completely"),
     ],
 )
 def test_a_calibration_that_makes_no_sense(change: dict[str, Any], text: str) -> None:
@@ -129,7 +129,7 @@ def test_a_calibration_that_makes_no_sense(change: dict[str, Any], text: str) ->
 
 def test_predictions_are_calibrated() -> None:
     model, plain = calibrated(), small_model()
-    pixels = pictures(40)
+    pixels = images(40)
     np.testing.assert_allclose(model.probabilities(pixels), softmax(plain.logits(pixels) / 2), atol=1e-6)
     predictions = model.predict(pixels)
     assert [p.label for p in predictions] == [p.label for p in plain.predict(pixels)]
@@ -144,8 +144,8 @@ def test_predictions_are_calibrated() -> None:
 def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:
     model = small_model()
     labels = (np.arange(60) % 2).astype(np.int32)
-    logits = model.logits(pictures(60))
-    fitted = model.calibrate(Pictures(pictures(60), labels, ("eel", "cat")))
+    logits = model.logits(images(60))
+    fitted = model.calibrate(LabeledImages(images(60), labels, ("eel", "cat")))
     assert fitted == model.calibration == calibrate(logits, np.where(labels == 0, LABELS.index("eel"), 0))
     model.load_state(model.state)
     assert model.calibration is None

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 from opsin.model import read_state
 from tests.model.checkpoints import (
     call,

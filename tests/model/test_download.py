@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from opsin.errors import ModelError, UsageError
-from opsin.model import download
-from opsin.model.download import weights_file
+from opsin.base.errors import ModelError, UsageError
+from opsin.interop import download
+from opsin.interop.download import weights_file
 from tests.model.server import Site, serving
 
 CONTENT = bytes(range(256)) * 4000
@@ -200,8 +200,8 @@ def test_a_cache_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
 
 FULL_DISK = """
 import resource, sys
-from opsin.errors import ModelError
-from opsin.model.download import weights_file
+from opsin.base.errors import ModelError
+from opsin.interop.download import weights_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     weights_file(sys.argv[1])
@@ -244,7 +244,7 @@ def test_another_process_may_be_done_first(site: Site) -> None:
 
 def test_processes_may_download_a_file_at_once(site: Site) -> None:
     name = site.add(CONTENT * 20)
-    command = [sys.executable, "-c", f"from opsin.model.download import weights_file; weights_file('{name}')"]
+    command = [sys.executable, "-c", f"from opsin.interop.download import weights_file; weights_file('{name}')"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     others = [subprocess.Popen(command, env=environment) for _ in range(3)]
     assert [other.wait(60) for other in others] == [0, 0, 0]

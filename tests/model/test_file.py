@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 from opsin.model import file, load
 from tests.model.networks import small_model
 
@@ -94,14 +94,14 @@ def test_a_newer_format(saved: Path) -> None:
         (lambda d, t: d.update(graph={}), "describes no network that can run: the data describes no graph"),
         (lambda d, t: d["graph"]["nodes"][-1].update(op="system"), "there is no operation called 'system'"),
         (lambda d, t: d.update(preprocessing={}), "the preprocessing is not described completely"),
-        (lambda d, t: d["preprocessing"].update(height=7), "does not take the pictures that its preprocessing makes"),
+        (lambda d, t: d["preprocessing"].update(height=7), "does not take the images that its preprocessing makes"),
         (lambda d, t: d.update(labels=["a"]), "does not give one output for each of its 1 labels"),
         (lambda d, t: d.update(labels=7), "lacks a part of a model file"),
         (lambda d, t: t.pop("conv.weight"), "the tensor 'conv.weight' is missing or one too many"),
         (lambda d, t: t.update(extra=np.zeros(2, np.float32)), "the tensor 'extra' is missing or one too many"),
         (lambda d, t: t.update({"conv.bias": np.zeros(3, np.float32)}), "the tensor 'conv.bias' is float32 3, not 4"),
         (lambda d, t: t.update({"conv.bias": np.zeros(4)}), "the tensor 'conv.bias' is float64 4, not 4"),
-        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden pictures and logits do not fit"),
+        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and logits do not fit"),
     ],
 )
 def test_a_well_signed_file_that_makes_no_sense(saved: Path, alter: Any, text: str) -> None:
@@ -113,7 +113,7 @@ def test_a_file_with_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     small_model().save(tmp_path / "a")
     small_model().save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert load_file(tmp_path / "a").keys() >= {"conv.weight", "golden.pictures"}
+    assert load_file(tmp_path / "a").keys() >= {"conv.weight", "golden.images"}
 
 
 def test_places_where_no_model_can_be_written(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_is_no_model_is_not_replaced(tmp_path: Path, saved: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 from tests.model.networks import small_model
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:

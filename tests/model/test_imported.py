@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin import nn
-from opsin.cli.main import run
+from opsin.apps.cli.main import run
+from opsin.backends import native
+from opsin.backends.reference import Reference
+from opsin.base.errors import ModelError, UsageError
 from opsin.data import Preprocessing
-from opsin.engines import native
-from opsin.engines.reference import Reference
-from opsin.errors import ModelError, UsageError
-from opsin.graph import Graph
-from tests.data.files import noise, write_picture
-from tests.onnx.writer import File, random
+from opsin.ir import Graph
+from tests.data.files import noise, write_image
+from tests.interop.onnx.writer import File, random
 
 
 def classifier(classes: int, channels: int = 3, side: int = 16) -> File:
@@ -56,7 +56,7 @@ def path(tmp_path: Path) -> Path:
     return classifier(4).write(tmp_path / "small.onnx")
 
 
-def test_logits_of_any_number_of_pictures(path: Path) -> None:
+def test_logits_of_any_number_of_images(path: Path) -> None:
     model = opsin.import_onnx(path)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)
     expected = by_hand(classifier(4), pixels / 255)
@@ -86,9 +86,9 @@ def test_what_the_caller_says(path: Path) -> None:
     assert (model.labels, model.preprocessing) == (("a", "b", "c", "d"), preprocessing)
     with pytest.raises(UsageError, match=r"small.onnx tells 4 classes apart, but 2 labels were given"):
         opsin.import_onnx(path, labels=["a", "b"])
-    with pytest.raises(ModelError, match=r"takes pictures of 3 × 16 × 16, not 3 × 8 × 8"):
+    with pytest.raises(ModelError, match=r"takes images of 3 × 16 × 16, not 3 × 8 × 8"):
         opsin.import_onnx(path, preprocessing=Preprocessing(3, 8, 8, (0,) * 3, (1,) * 3))
-    with pytest.raises(UsageError, match=r"takes pictures of 3 × 16 × 16, the preprocessing makes 3 × 8 × 8"):
+    with pytest.raises(UsageError, match=r"takes images of 3 × 16 × 16, the preprocessing makes 3 × 8 × 8"):
         opsin.import_onnx(path, preprocessing=Preprocessing(3, 8, 8, (0,) * 3, (1,) * 3), input_shape=(3, 16, 16))
 
 
@@ -99,7 +99,7 @@ def test_sizes_that_the_file_leaves_free(tmp_path: Path) -> None:
     assert opsin.import_onnx(path, input_shape=(3, 24, 20)).preprocessing.shape == (3, 24, 20)
     preprocessing = Preprocessing(3, 12, 12, (0,) * 3, (1,) * 3)
     assert opsin.import_onnx(path, preprocessing=preprocessing).preprocessing == preprocessing
-    with pytest.raises(ModelError, match="leaves the size of its pictures free"):
+    with pytest.raises(ModelError, match="leaves the size of its images free"):
         opsin.import_onnx(path)
 
 
@@ -120,7 +120,7 @@ def test_it_trains(path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
     pixels[:, 0] //= np.arange(1, 9, dtype=np.uint8)[:, None, None]
     x, labels = model.preprocessing.apply(pixels), np.arange(8) // 2
-    losses = [float(program.run(pictures=x, labels=labels, learning_rate=0.02)["loss"]) for _ in range(150)]
+    losses = [float(program.run(images=x, labels=labels, learning_rate=0.02)["loss"]) for _ in range(150)]
     assert losses[-1] < losses[0] / 4
     before = dict(model.state)
     model.load_state(program.state())
@@ -133,7 +133,7 @@ def test_one_step_is_that_of_the_definition(path: Path) -> None:
     """The native engine's step against the reference engine's, in float64."""
     model = opsin.import_onnx(path)
     graph = nn.training_step(model.graph, nn.optimizers.SGD())
-    inputs = {"pictures": random(3, 3, 16, 16), "labels": [0, 1, 2], "learning_rate": 0.1}
+    inputs = {"images": random(3, 3, 16, 16), "labels": [0, 1, 2], "learning_rate": 0.1}
     programs = native.compile(graph, 3), Reference(graph, 3, np.float64)
     for program in programs:
         program.load_state(model.state)
@@ -149,13 +149,13 @@ def test_one_step_is_that_of_the_definition(path: Path) -> None:
 def test_predict_and_evaluate(path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
     for number in range(40):
-        write_picture(data / str(number % 4) / f"{number}.png", noise(number, 16, 16, 3))
+        write_image(data / str(number % 4) / f"{number}.png", noise(number, 16, 16, 3))
     assert run(["predict", str(path), str(data / "0" / "0.png"), "--json"]) == 0
     (result,) = json.loads(capfd.readouterr().out)
     assert result["label"] in ("0", "1", "2", "3")
     assert sum(item["probability"] for item in result["ranked"]) == pytest.approx(1)
     assert run(["evaluate", str(path), str(data), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["pictures"] == 40
+    assert json.loads(capfd.readouterr().out)["images"] == 40
 
 
 def test_describe(path: Path, capfd: pytest.CaptureFixture[str]) -> None:

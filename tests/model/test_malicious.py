@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opsin.errors import ModelError
-from opsin.model import pickles, read_state
-from opsin.model.pickles import unpickle
+from opsin.base.errors import ModelError
+from opsin.interop.torch import unpickle
+from opsin.interop.torch.unpickle import unpickle
+from opsin.model import read_state
 from tests.model.checkpoints import (
     call,
     group,
@@ -372,7 +373,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.__name__)
 def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bomb: Callable[[Path], None]) -> None:
     """With an eighth of the steps that a pickle may have: tracing them is slow."""
-    monkeypatch.setattr(pickles, "MOST_STEPS", pickles.MOST_STEPS // 8)
+    monkeypatch.setattr(unpickle, "MOST_STEPS", unpickle.MOST_STEPS // 8)
     path = tmp_path / "bomb.npz"
     bomb(path)
     tracemalloc.start()

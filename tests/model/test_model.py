@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from opsin import nn
-from opsin.data import Pictures
-from opsin.engines.reference import Reference
-from opsin.errors import DataError, ModelError
+from opsin.backends.reference import Reference
+from opsin.base.errors import DataError, ModelError
+from opsin.data import LabeledImages
 from opsin.model import Evaluation, Model, Prediction, load
-from tests.data.files import write_picture
-from tests.model.networks import LABELS, pictures, reference, small_model
+from tests.data.files import write_image
+from tests.model.networks import LABELS, images, reference, small_model
 
 
 def expected_logits(model: Model, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray:  # type: ignore[type-arg]
@@ -21,17 +21,17 @@ def expected_logits(model: Model, pixels: np.ndarray[tuple[int, ...], np.dtype[n
     program = Reference(model.graph, len(pixels), np.float64)
     program.load_state(model.state)
     normal = (pixels / 255 - np.reshape(model.preprocessing.mean, (-1, 1, 1))) / model.preprocessing.std[0]
-    return program.run(pictures=normal)["logits"]
+    return program.run(images=normal)["logits"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 17, 64, 65, 130])
-def test_logits_of_any_number_of_pictures(count: int) -> None:
+def test_logits_of_any_number_of_images(count: int) -> None:
     model = small_model()
-    np.testing.assert_allclose(model.logits(pictures(count)), expected_logits(model, pictures(count)), atol=1e-4)
+    np.testing.assert_allclose(model.logits(images(count)), expected_logits(model, images(count)), atol=1e-4)
 
 
 def test_a_mirrored_model_answers_with_the_mean_of_both_images(tmp_path: Path) -> None:
-    model, given = small_model(), pictures(17)
+    model, given = small_model(), images(17)
     model.mirrored = True
     plain = expected_logits(model, given)
     both = (plain + expected_logits(model, given[..., ::-1])) / 2
@@ -44,22 +44,22 @@ def test_a_mirrored_model_answers_with_the_mean_of_both_images(tmp_path: Path) -
     assert not small_model().mirrored
 
 
-def test_no_pictures_have_no_logits() -> None:
-    assert small_model().logits(pictures(0)).shape == (0, 3)
+def test_no_images_have_no_logits() -> None:
+    assert small_model().logits(images(0)).shape == (0, 3)
     assert small_model().predict([]) == []
 
 
 def test_the_native_engine_is_the_default(tmp_path: Path) -> None:
     small_model().save(tmp_path / "a.opsin")
     native = load(tmp_path / "a.opsin")
-    np.testing.assert_allclose(native.logits(pictures(20)), expected_logits(native, pictures(20)), atol=1e-4)
+    np.testing.assert_allclose(native.logits(images(20)), expected_logits(native, images(20)), atol=1e-4)
     assert native.check() < 1e-4
 
 
 def test_predictions_are_ranked_probabilities() -> None:
     model = small_model()
-    logits = expected_logits(model, pictures(3))
-    for row, prediction in zip(logits, model.predict(pictures(3)), strict=True):
+    logits = expected_logits(model, images(3))
+    for row, prediction in zip(logits, model.predict(images(3)), strict=True):
         shares = np.exp(row) / np.exp(row).sum()
         assert prediction.label == LABELS[int(row.argmax())]
         assert [label for label, _ in prediction.ranked] == [LABELS[i] for i in np.argsort(-row)]
@@ -75,27 +75,27 @@ def test_extreme_logits_have_probabilities() -> None:
 
 def test_files_and_arrays_are_the_same_to_a_model(tmp_path: Path) -> None:
     model = small_model()
-    paths = [write_picture(tmp_path / f"{i}.png", pixels[0]) for i, pixels in enumerate(pictures(3))]
-    expected = model.predict(pictures(3))
+    paths = [write_image(tmp_path / f"{i}.png", pixels[0]) for i, pixels in enumerate(images(3))]
+    expected = model.predict(images(3))
     assert model.predict(paths) == expected
-    assert model.predict([str(paths[0]), pictures(3)[1]]) == expected[:2]
+    assert model.predict([str(paths[0]), images(3)[1]]) == expected[:2]
     assert model.predict(paths[2]) == expected[2:]
-    assert model.predict(pictures(3)[0]) == expected[:1]
+    assert model.predict(images(3)[0]) == expected[:1]
 
 
 def test_arrays_of_other_shapes_are_refused() -> None:
-    for wrong in (pictures(2)[:, :, :7], pictures(2).astype(np.float32), pictures(2)[:, 0]):
-        with pytest.raises(DataError, match=r"^the model takes uint8 pictures of 1 × 8 × 9, not "):
+    for wrong in (images(2)[:, :, :7], images(2).astype(np.float32), images(2)[:, 0]):
+        with pytest.raises(DataError, match=r"^the model takes uint8 images of 1 × 8 × 9, not "):
             small_model().logits(wrong)  # type: ignore[arg-type]
 
 
 def test_evaluation_counts_what_is_right() -> None:
     model = small_model()
     labels = np.arange(40, dtype=np.int32) % 2
-    evaluation = model.evaluate(Pictures(pictures(40), labels, ("eel", "cat")))
-    logits = expected_logits(model, pictures(40))
+    evaluation = model.evaluate(LabeledImages(images(40), labels, ("eel", "cat")))
+    logits = expected_logits(model, images(40))
     truth = np.where(labels == 0, 2, 0)
-    assert evaluation.pictures == 40
+    assert evaluation.images == 40
     assert evaluation.correct == (logits.argmax(1) == truth).sum()
     assert evaluation.confusion.sum(axis=1).tolist() == [20, 0, 20]
     log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -104,15 +104,15 @@ def test_evaluation_counts_what_is_right() -> None:
 
 def test_an_evaluation_in_words() -> None:
     evaluation = Evaluation(LABELS, np.array([[8, 2, 0], [0, 10, 0], [3, 0, 7]]), 0.3)
-    assert str(evaluation) == "83.33% of 30 pictures right (5 wrong)"
+    assert str(evaluation) == "83.33% of 30 images right (5 wrong)"
     assert evaluation.mistakes() == [("eel", "cat", 3), ("cat", "dog", 2)]
 
 
-def test_evaluation_refuses_strange_classes_and_no_pictures() -> None:
+def test_evaluation_refuses_strange_classes_and_no_images() -> None:
     with pytest.raises(DataError, match="has a class 'fox' that the model does not know; it knows cat, dog, eel"):
-        small_model().evaluate(Pictures(pictures(1), np.zeros(1, np.int32), ("fox",)))
-    with pytest.raises(DataError, match="no pictures"):
-        small_model().evaluate(Pictures(pictures(0), np.zeros(0, np.int32), LABELS))
+        small_model().evaluate(LabeledImages(images(1), np.zeros(1, np.int32), ("fox",)))
+    with pytest.raises(DataError, match="no images"):
+        small_model().evaluate(LabeledImages(images(0), np.zeros(0, np.int32), LABELS))
 
 
 def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (again.preprocessing, again.labels, again.network) == (model.preprocessing, LABELS, "small")
     assert again.layers == {"conv": "Conv2d", "norm": "BatchNorm2d", "act": "ReLU", "flat": "Flatten", "head": "Linear"}
     assert again.record == {"data": "none"}
-    assert again.predict(pictures(5)) == model.predict(pictures(5))
+    assert again.predict(images(5)) == model.predict(images(5))
     assert again.check() == 0
     again.save(tmp_path / "b.opsin")
     assert (tmp_path / "a.opsin").read_bytes() == (tmp_path / "b.opsin").read_bytes()
@@ -133,9 +133,9 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_new_parameters_reach_programs_that_are_already_compiled() -> None:
     model, other = small_model(1), small_model(2)
-    assert model.predict(pictures(4)) != other.predict(pictures(4))
+    assert model.predict(images(4)) != other.predict(images(4))
     model.load_state({**other.state, "optimizer.step": np.zeros(())})
-    assert model.predict(pictures(4)) == other.predict(pictures(4))
+    assert model.predict(images(4)) == other.predict(images(4))
 
 
 def test_a_model_that_computes_differently_says_so(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_model_that_computes_differently_says_so(tmp_path: Path) -> None:
             model.check()
 
 
-def test_goldens_are_nobodys_pictures() -> None:
+def test_goldens_are_nobodys_images() -> None:
     model = small_model()
     model.check()
     assert model.goldens is not None

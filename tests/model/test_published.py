@@ -14,12 +14,12 @@ import pytest
 
 import opsin
 from opsin import nn, zoo
-from opsin.data.pictures import Crop
-from opsin.engines.reference import Reference
-from opsin.errors import ModelError, UsageError
-from opsin.model.published import imagenet_labels, initial_state
+from opsin.backends.reference import Reference
+from opsin.base.errors import ModelError, UsageError
+from opsin.data.decode import Crop
+from opsin.model.pretrained import imagenet_labels, initial_state
 from opsin.zoo.weights import WEIGHTS, Weights
-from tests.data.files import noise, write_picture
+from tests.data.files import noise, write_image
 from tests.model.checkpoints import write_state
 from tests.model.networks import reference
 from tests.model.published import PREPARATION, RENAMES, published, published_state
@@ -40,12 +40,12 @@ def test_a_network_of_the_zoo_with_downloaded_weights(site: Site, tmp_path: Path
     assert np.array_equal(model.state["head.weight"], published_state()["_fc.weight"])
     assert model.preprocessing.crop == Crop(10, "bicubic")
     pixels = noise(3, 30, 20, 3)
-    (prediction,) = model.predict(write_picture(tmp_path / "a.png", pixels))
+    (prediction,) = model.predict(write_image(tmp_path / "a.png", pixels))
     program = Reference(model.graph, 1)
     program.load_state(model.state)
     small = np.stack([model.preprocessing.read(tmp_path / "a.png", "a")])
     values = (small / 255 - np.reshape((0.5, 0.4, 0.3), (3, 1, 1))) / np.reshape((0.2, 0.25, 0.3), (3, 1, 1))
-    logits = program.run(pictures=values.astype(np.float32))["logits"][0]
+    logits = program.run(images=values.astype(np.float32))["logits"][0]
     assert prediction.label == imagenet_labels()[int(logits.argmax())]
     model.save(tmp_path / "tiny.opsin")
     again = opsin.load(tmp_path / "tiny.opsin", engine=reference)
@@ -104,8 +104,8 @@ def test_training_with_weights_of_another_network(site: Site) -> None:
 def test_opsin_train_begins_with_them(site: Site) -> None:
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (8, 3, 8, 8), np.uint8), np.arange(8, dtype=np.int32) % 2
-    pictures = opsin.data.Pictures(pixels, labels, ("a", "b"))
-    data = opsin.data.Dataset("noise", pictures, pictures, own_split=True)
+    images = opsin.data.LabeledImages(pixels, labels, ("a", "b"))
+    data = opsin.data.Dataset("noise", images, images, own_split=True)
     network = zoo.find("tiny")(2, pretrained=True)
     model = opsin.train(network, data, epochs=1, batch=8, learning_rate=1e-9)
     np.testing.assert_allclose(model.state["conv.weight"], published_state()["conv.weight"], atol=1e-6)

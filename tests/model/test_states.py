@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from opsin import nn
-from opsin.engines.reference import Reference
-from opsin.errors import ModelError
-from opsin.graph import Tensor
+from opsin.backends.reference import Reference
+from opsin.base.errors import ModelError
+from opsin.interop.tensors import StoredTensor
+from opsin.interop.weights import rename
+from opsin.ir import Tensor
 from opsin.model import Model, load, read_state
-from opsin.model.states import rename
-from opsin.model.tensors import Stored
 from opsin.zoo.weights import find_weights
 from tests.model.checkpoints import write_state
-from tests.model.networks import pictures, reference, small_model
+from tests.model.networks import images, reference, small_model
 
 State = Mapping[str, NDArray[Any]]
 
@@ -50,9 +50,9 @@ WRITERS = {
 def test_weights_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
     model, other = small_model(1), small_model(2)
     path = WRITERS[name](tmp_path / name, {**other.state, "norm.num_batches_tracked": np.array(7)})
-    model.predict(pictures(2))  # a program that is compiled by now gets the weights, too
+    model.predict(images(2))  # a program that is compiled by now gets the weights, too
     model.load_state(path)
-    assert model.predict(pictures(4)) == other.predict(pictures(4))
+    assert model.predict(images(4)) == other.predict(images(4))
     model = small_model(1)
     model.load_state(str(path))
     assert all(np.array_equal(model.state[name], array) for name, array in other.state.items())
@@ -84,7 +84,7 @@ def test_a_model_file_is_a_file_of_weights(tmp_path: Path) -> None:
     small_model(2).save(tmp_path / "a.opsin")
     model = small_model(1)
     model.load_state(tmp_path / "a.opsin")
-    assert model.predict(pictures(3)) == small_model(2).predict(pictures(3))
+    assert model.predict(images(3)) == small_model(2).predict(images(3))
     assert read_state(tmp_path / "a.opsin").keys() == model.state.keys()
 
 
@@ -107,7 +107,7 @@ def change(state: dict[str, Any]) -> None:
 @pytest.mark.parametrize("source", ["a file", "a mapping"])
 def test_everything_that_does_not_fit_is_told_and_nothing_taken_over(tmp_path: Path, source: str) -> None:
     model, state = small_model(1), dict(small_model(2).state)
-    before, answer = dict(model.state), model.predict(pictures(3))
+    before, answer = dict(model.state), model.predict(images(3))
     change(state)
     with pytest.raises(ModelError) as caught:
         model.load_state(write_state(tmp_path / "a.pth", state) if source == "a file" else state)
@@ -118,7 +118,7 @@ def test_everything_that_does_not_fit_is_told_and_nothing_taken_over(tmp_path: P
         "'head.bias' is int64 3, not float 3)"
     )
     assert all(model.state[name] is array for name, array in before.items())
-    assert model.predict(pictures(3)) == answer
+    assert model.predict(images(3)) == answer
 
 
 @pytest.mark.parametrize("content, expected", [
@@ -184,7 +184,7 @@ def test_what_only_training_uses_is_left_aside() -> None:
 
 
 def test_the_old_names_of_densenet_are_understood() -> None:
-    stored = Stored.of(np.zeros(1))
+    stored = StoredTensor.of(np.zeros(1))
     old = ["features.norm0.weight", "features.denseblock1.denselayer12.norm.1.weight", "f.denselayer3.conv.2.weight"]
     new = ["features.norm0.weight", "features.denseblock1.denselayer12.norm1.weight", "f.denselayer3.conv2.weight"]
     renames = find_weights("densenet121").renames

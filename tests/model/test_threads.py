@@ -114,7 +114,7 @@ assert found == [answers(alone, number) for number in range(count)]
 assert sorted(model._programs) == [1, 64]
 print("fine")
 """
-"""Threads ask a model just loaded, each for other numbers of pictures."""
+"""Threads ask a model just loaded, each for other numbers of images."""
 
 
 @pytest.mark.parametrize("threads", [4, 16])
@@ -127,11 +127,11 @@ MIXED = """
 import gc
 from functools import partial
 from opsin import nn, zoo
-from opsin.engines.native import compile
-from opsin.engines.native.clock import ticks_per_second
-from opsin.engines.native.pool import pool
-from opsin.engines.native import machine
-from opsin.data.pictures import shrink
+from opsin.backends.native import compile
+from opsin.backends.native.clock import ticks_per_second
+from opsin.backends.native.pool import pool
+from opsin.backends.native import machine
+from opsin.data.decode import shrink
 
 def trained(number):
     data = opsin.data.load("digits")
@@ -144,8 +144,8 @@ def asked(name):
     for batch in (1, 2, 5):
         program = compile(graph, batch, 2)  # and forgotten while others run
         program.load_state(nn.initial_state(graph, 1))
-        pictures = np.random.default_rng(batch).normal(size=(batch, 3, 32, 32)).astype(np.float32)
-        results += [program.run(pictures=pictures)["logits"].tobytes() for _ in range(20)]
+        images = np.random.default_rng(batch).normal(size=(batch, 3, 32, 32)).astype(np.float32)
+        results += [program.run(images=images)["logits"].tobytes() for _ in range(20)]
         del program
         gc.collect()
     return results
@@ -189,7 +189,7 @@ def test_names_are_imported_by_several_threads(tmp_path: Path) -> None:
 FORKED = """
 from functools import partial
 from opsin import nn, zoo
-from opsin.engines.native import compile
+from opsin.backends.native import compile
 
 model = opsin.load(sys.argv[1])
 expected = [part.tobytes() for part in (model.probabilities(PIXELS), model.probabilities(PIXELS[:1]))]
@@ -200,7 +200,7 @@ def child():
     graph = nn.trace(zoo.create("lenet5"), (1, 28, 28))
     program = compile(graph, 7)
     program.load_state(nn.initial_state(graph, 0))
-    program.run(pictures=np.zeros((7, 1, 28, 28), np.float32))
+    program.run(images=np.zeros((7, 1, 28, 28), np.float32))
     for each in (model, fresh, opsin.load(sys.argv[1])):
         def ask_it():
             return [each.probabilities(pixels).tobytes() for pixels in (PIXELS, PIXELS[:1])]

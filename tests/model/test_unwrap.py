@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 from opsin.model import Model, read_state
 from tests.model.checkpoints import mapping, number, plain, text, whole, write_zip
 from tests.model.networks import LABELS, small_model, small_network

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from opsin import nn, ops
-from opsin.engines.reference import Reference
-from opsin.graph import Graph, Tensor
+from opsin.backends.reference import Reference
+from opsin.ir import Graph, Tensor
 from tests.support import Array, symbolic
 
 
@@ -31,12 +31,12 @@ def loaded(graph: Graph, batch: int, state: Mapping[str, Array] | None = None, s
 
 
 def forward(
-    network: nn.Layer, pictures: Array, state: Mapping[str, Array] | None = None, training: bool = False
+    network: nn.Layer, images: Array, state: Mapping[str, Array] | None = None, training: bool = False
 ) -> Array:
-    """What `network` makes of `pictures`."""
-    batch, channels, rows, columns = pictures.shape
+    """What `network` makes of `images`."""
+    batch, channels, rows, columns = images.shape
     graph = nn.trace(network, (channels, rows, columns), training)
-    return loaded(graph, batch, state).run(pictures=pictures)["logits"]
+    return loaded(graph, batch, state).run(images=images)["logits"]
 
 
 def value_and_gradients(function: Callable[..., Tensor], *arrays: Array) -> tuple[Array, list[Array]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsin import nn, ops
-from opsin.graph import BATCH, Tensor
+from opsin.ir import BATCH, Tensor
 from tests.nn.support import Of
 
 SMALL = nn.Sequential(
@@ -41,11 +41,11 @@ def test_receptive_fields() -> None:
 
 
 def test_memory_of_inference() -> None:
-    table, picture, maps, pooled = described(SMALL), 4 * 160, 4 * 192, 4 * 48
+    table, image, maps, pooled = described(SMALL), 4 * 160, 4 * 192, 4 * 48
     assert [row.inference_memory for row in table.rows] == [
-        picture + maps, maps + maps, maps + maps, maps + pooled, pooled, pooled + 4 * 5,
+        image + maps, maps + maps, maps + maps, maps + pooled, pooled, pooled + 4 * 5,
     ]  # fmt: skip
-    assert table.input_memory == picture
+    assert table.input_memory == image
     assert table.inference_memory == 2 * maps
 
 
@@ -58,10 +58,10 @@ def test_memory_of_training() -> None:
 
 def test_a_shortcut_stays_alive_until_it_is_added() -> None:
     network = Of(lambda self, x: ops.add(self.b(self.a(x)), x), a=nn.Conv2d(6, 1), b=nn.Conv2d(2, 1))
-    picture, wide = 4 * 160, 4 * 480
+    image, wide = 4 * 160, 4 * 480
     rows = described(network).rows
     assert [row.path for row in rows] == ["a", "b", ""]
-    assert [row.inference_memory for row in rows] == [picture + wide, picture + wide + picture, 3 * picture]
+    assert [row.inference_memory for row in rows] == [image + wide, image + wide + image, 3 * image]
 
 
 def test_a_networks_own_operations_have_rows_in_their_places() -> None:
@@ -78,7 +78,7 @@ def test_shared_parameters_are_counted_once() -> None:
 
 
 class Normed(nn.Layer):
-    """A convolution with its weight scaled: work on variables alone, before any picture is touched."""
+    """A convolution with its weight scaled: work on variables alone, before any image is touched."""
 
     def forward(self, x: Tensor) -> Tensor:
         scale = self.parameter("scale", (1,), ("ones",))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin import nn
-from opsin.errors import GraphError
-from opsin.graph import INT, Graph, variable
+from opsin.base.errors import GraphError
+from opsin.ir import INT, Graph, variable
 
 
 def graph_of(**inits: tuple[object, ...]) -> Graph:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.errors import GraphError, ShapeError, UsageError
-from opsin.graph import Tensor
+from opsin.base.errors import GraphError, ShapeError, UsageError
+from opsin.ir import Tensor
 from tests.nn.support import Of, forward
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opsin.errors import ShapeError, UsageError
-from opsin.graph import BATCH, INT, input_tensor
+from opsin.base.errors import ShapeError, UsageError
+from opsin.ir import BATCH, INT, input_tensor
 from opsin.nn import losses
 from tests.nn.support import value_and_gradients
 from tests.support import Array, relative_error

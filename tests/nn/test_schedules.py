@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
 from opsin.nn import schedules
 
 try:

@@ -13,11 +13,11 @@ import pytest
 
 import opsin
 from opsin import nn, ops, zoo
-from opsin.errors import OpsinError, UsageError
-from opsin.graph import Tensor, input_tensor
-from opsin.graph.arguments import flag, path, real, scale, sequence, whole
-from opsin.graph.checked import checked
-from opsin.training import Plan, Stage
+from opsin.base.arguments import flag, path, real, scale, sequence, whole
+from opsin.base.errors import OpsinError, UsageError
+from opsin.ir import Tensor, input_tensor
+from opsin.ir.checked import checked
+from opsin.training import Stage, TrainingPlan
 from opsin.training.recipe import Recipe
 
 NUMBERS: dict[str, Callable[[int], Any]] = {
@@ -100,12 +100,15 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
             lambda: opsin.import_onnx("a.onnx", input_shape=3),
             "^an input shape must be a sequence of whole numbers, not 3",
         ),  # type: ignore[arg-type]
-        (lambda: opsin.onnx.read(None), "^read: path must be a path"),  # type: ignore[arg-type]
-        (lambda: opsin.engines.native.compile(None, 1), "^what is compiled must be a graph, such as nn.trace"),  # type: ignore[arg-type]
+        (lambda: opsin.interop.onnx.read(None), "^read: path must be a path"),  # type: ignore[arg-type]
+        (lambda: opsin.backends.native.compile(None, 1), "^what is compiled must be a graph, such as nn.trace"),  # type: ignore[arg-type]
         (lambda: opsin.data.Augmentation(flip="x"), "^Augmentation: flip must be True or False, not 'x'"),  # type: ignore[arg-type]
-        (lambda: opsin.data.Preprocessing.of(None), "^what is to be prepared must be labelled pictures"),  # type: ignore[arg-type]
-        (lambda: opsin.data.Batches(None, None, 1, 0), "^pictures must be labelled pictures, such as"),  # type: ignore[arg-type]
-        (lambda: Plan(network="lenet5", stages=None), "^the stages of a plan must be a sequence of stages, not None"),  # type: ignore[arg-type]
+        (lambda: opsin.data.Preprocessing.of(None), "^what is to be prepared must be labelled images"),  # type: ignore[arg-type]
+        (lambda: opsin.data.Batches(None, None, 1, 0), "^images must be labelled images, such as"),  # type: ignore[arg-type]
+        (
+            lambda: TrainingPlan(network="lenet5", stages=None),
+            "^the stages of a plan must be a sequence of stages, not None",
+        ),  # type: ignore[arg-type]
         (lambda: Stage(epochs="3"), "^Stage: epochs must be a whole number, not '3'"),  # type: ignore[arg-type]
     ],
 )
@@ -115,8 +118,8 @@ def test_wrong_kinds_are_said_in_words(make: Callable[[], Any], text: str) -> No
 
 
 def test_plans_of_numpy_numbers_are_plain() -> None:
-    plain = Plan(network="lenet5", stages=(Stage(epochs=2, batch=8, learning_rate=0.5),), seed=3, ema=0.5)
-    numpy = Plan(
+    plain = TrainingPlan(network="lenet5", stages=(Stage(epochs=2, batch=8, learning_rate=0.5),), seed=3, ema=0.5)
+    numpy = TrainingPlan(
         network="lenet5", stages=(Stage(epochs=np.int64(2), batch=np.int32(8), learning_rate=np.float32(0.5)),),  # type: ignore[arg-type]
         seed=np.uint64(3), ema=np.float64(0.5),  # type: ignore[arg-type]
     )  # fmt: skip

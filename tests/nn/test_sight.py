@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.graph import Graph, Tensor, bind, input_tensor
-from opsin.nn.sight import receptive_fields
+from opsin.ir import Graph, Tensor, bind, input_tensor
+from opsin.nn.receptive_field import receptive_fields
 from tests.nn.support import Of, loaded
 
 SIZE = (27, 25)
@@ -24,11 +24,11 @@ def measured(network: nn.Layer, size: tuple[int, int] = SIZE) -> tuple[int, int]
     All weights are 1, so that nothing cancels.
     """
     graph = nn.trace(network, (1, *size))
-    (pictures,), y = graph.inputs, graph.outputs["logits"]
+    (images,), y = graph.inputs, graph.outputs["logits"]
     chosen = input_tensor("chosen", y.shape[1:])
-    (gradient,) = ops.gradients(ops.sum(ops.multiply(y, chosen)), [pictures])
+    (gradient,) = ops.gradients(ops.sum(ops.multiply(y, chosen)), [images])
     assert gradient is not None
-    backward = Graph((pictures, chosen), {"d": gradient})
+    backward = Graph((images, chosen), {"d": gradient})
     ones = {name: np.ones_like(value) for name, value in nn.initial_state(backward, 0).items()}
     program = loaded(backward, 1, ones)
     shape = bind(y.shape[1:], 1)
@@ -36,7 +36,7 @@ def measured(network: nn.Layer, size: tuple[int, int] = SIZE) -> tuple[int, int]
     for place in np.ndindex(shape[1:] if len(shape) > 1 else (1,)):
         choice = np.zeros(shape)
         choice[(..., *place) if len(shape) > 1 else place] = 1
-        reached = program.run(pictures=np.ones((1, 1, *size)), chosen=choice)["d"][0, 0] != 0
+        reached = program.run(images=np.ones((1, 1, *size)), chosen=choice)["d"][0, 0] != 0
         if reached.any():
             extents.append([np.ptp(np.flatnonzero(reached.any(axis))) + 1 for axis in (1, 0)])
     rows, columns = np.max(extents, axis=0)
@@ -89,7 +89,7 @@ def test_the_convolutions_of_vgg16() -> None:
     assert field(nn.Sequential(*layers), (224, 224)) == (212, 212)
 
 
-def test_fields_are_at_most_the_picture() -> None:
+def test_fields_are_at_most_the_image() -> None:
     assert field(nn.Sequential(*(nn.Conv2d(1, 9, padding=4) for _ in range(9))), (30, 20)) == (30, 20)
 
 
@@ -107,11 +107,11 @@ def test_shuffled_channels_see_nothing_more() -> None:
     assert field(Of(shuffled, conv=nn.Conv2d(1, 3)), channels=6) == (3, 3)
 
 
-def test_turned_pictures_are_seen_whole() -> None:
+def test_turned_images_are_seen_whole() -> None:
     assert field(Of(lambda self, x: ops.transpose(x, (0, 2, 3, 1)))) == SIZE
 
 
-def test_what_does_not_depend_on_the_picture_sees_nothing() -> None:
+def test_what_does_not_depend_on_the_image_sees_nothing() -> None:
     graph = nn.trace(nn.Conv2d(1, 3))
     assert graph.variables["weight"] not in receptive_fields(graph)
 

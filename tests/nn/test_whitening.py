@@ -1,4 +1,4 @@
-"""The first layer that follows from the pictures."""
+"""The first layer that follows from the images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.engines.reference import Reference
-from opsin.graph import Tensor
+from opsin.backends.reference import Reference
+from opsin.ir import Tensor
 from opsin.nn import whitening
 
 
-def pictures(channels: int) -> np.ndarray:
+def images(channels: int) -> np.ndarray:
     """Smooth ones: neighbours are alike, and channels too."""
     rough = np.random.default_rng(channels).standard_normal((64, channels, 12, 12))
     smooth = rough + np.roll(rough, 1, 2) + np.roll(rough, 1, 3) + rough.mean(axis=1, keepdims=True)
@@ -28,14 +28,14 @@ class Net(nn.Layer):
 
 @pytest.mark.parametrize(("channels", "kernel"), [(3, 2), (1, 3)])
 def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: int) -> None:
-    given = pictures(channels)
+    given = images(channels)
     layer = nn.Whitening(kernel)
     graph = nn.trace(layer, given.shape[1:])
     program = Reference(graph, len(given), np.float64)
     weight = layer.fitted(given)
     assert weight.shape == graph.variables["weight"].shape == (2 * channels * kernel**2, channels, kernel, kernel)
     program.load_state({"weight": weight})
-    found = program.run(pictures=given)["logits"]
+    found = program.run(images=given)["logits"]
     half = found.shape[1] // 2
     np.testing.assert_allclose(found[:, half:], -found[:, :half], atol=1e-6)
     values = np.moveaxis(found[:, :half], 1, 0).reshape(half, -1)
@@ -44,24 +44,24 @@ def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: 
 
 def test_signs_do_not_depend_on_the_library() -> None:
     """Eigenvectors have no sign of their own: the largest part of each is made positive."""
-    white = nn.Whitening().fitted(pictures(3))
+    white = nn.Whitening().fitted(images(3))
     flat = white[:12].reshape(12, -1)
     assert (flat[np.arange(12), np.abs(flat).argmax(axis=1)] > 0).all()
 
 
 def not_asked() -> np.ndarray:
-    raise AssertionError("no layer needs pictures")
+    raise AssertionError("no layer needs images")
 
 
-def test_many_pictures_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = pictures(3)
+def test_many_images_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = images(3)
     whole = nn.Whitening().fitted(given)
     monkeypatch.setattr(whitening, "TOGETHER", 5 * given[0].size)
     np.testing.assert_allclose(nn.Whitening().fitted(given), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_values_are_found_by_name() -> None:
-    found = nn.fit_whitening(Net(2), lambda: pictures(3))
+    found = nn.fit_whitening(Net(2), lambda: images(3))
     assert list(found) == ["white.weight"]
     assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), not_asked) == {}
 

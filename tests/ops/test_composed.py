@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from opsin import ops
-from opsin.engines.base import sizes
-from opsin.engines.reference import Reference
-from opsin.graph import Graph, Tensor
+from opsin.backends.base import sizes
+from opsin.backends.reference import Reference
+from opsin.ir import Graph, Tensor
 from tests.support import Array, backward_graph, feed, generator, relative_error, symbolic
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
@@ -33,7 +33,7 @@ class Pair:
 
 
 ANY: tuple[Shapes, ...] = (((),), ((1,),), ((3, 17),), ((2, 5, 1, 7),))
-PICTURES: tuple[Shapes, ...] = (((1, 1, 1, 1),), ((2, 3, 7, 5),), ((3, 9, 8, 8),), ((1, 17, 3, 13),))
+IMAGES: tuple[Shapes, ...] = (((1, 1, 1, 1),), ((2, 3, 7, 5),), ((3, 9, 8, 8),), ((1, 17, 3, 13),))
 
 PAIRS: dict[str, Pair] = {
     "leaky_relu": Pair(lambda x: ops.leaky_relu(x, 0.2), lambda x: F.leaky_relu(x, 0.2), ANY),
@@ -46,38 +46,38 @@ PAIRS: dict[str, Pair] = {
     "rsqrt": Pair(ops.rsqrt, torch.rsqrt, ANY, positive=0),
     "square": Pair(ops.square, torch.square, ANY),
     "softmax": Pair(lambda x: ops.softmax(ops.multiply(x, 9.0)), lambda x: F.softmax(x * 9, -1), ANY[1:]),
-    "softmax by channel": Pair(lambda x: ops.softmax(x, 1), lambda x: F.softmax(x, 1), PICTURES),
+    "softmax by channel": Pair(lambda x: ops.softmax(x, 1), lambda x: F.softmax(x, 1), IMAGES),
     "log_softmax": Pair(lambda x: ops.log_softmax(x, 0), lambda x: F.log_softmax(x, 0), ANY[1:]),
-    "mean": Pair(lambda x: ops.mean(x, (1, 3)), lambda x: x.mean((1, 3)), PICTURES),
+    "mean": Pair(lambda x: ops.mean(x, (1, 3)), lambda x: x.mean((1, 3)), IMAGES),
     "mean of all": Pair(ops.mean, torch.mean, ANY),
     "variance": Pair(
         lambda x: ops.variance(x, (0, -1), keepdims=True),
         lambda x: x.var((0, -1), correction=0, keepdim=True),
-        PICTURES,
+        IMAGES,
     ),
-    "sum": Pair(lambda x: ops.sum(x, -2, keepdims=True), lambda x: x.sum(-2, keepdim=True), PICTURES),
-    "max": Pair(lambda x: ops.max(x, (2, 3)), lambda x: x.amax((2, 3)), PICTURES),
-    "flatten": Pair(lambda x: ops.flatten(x, 2), lambda x: torch.flatten(x, 2), PICTURES),
-    "squeeze": Pair(ops.squeeze, torch.squeeze, PICTURES),
-    "reshape": Pair(lambda x: ops.reshape(x, (x.shape[0], -1, 1)), lambda x: x.reshape(len(x), -1, 1), PICTURES),
-    "transpose": Pair(lambda x: ops.transpose(x, (0, 2, 3, 1)), lambda x: x.permute(0, 2, 3, 1), PICTURES),
-    "narrow": Pair(lambda x: ops.narrow(x, 1, 1, 2), lambda x: x.narrow(1, 1, 2), PICTURES[1:]),
+    "sum": Pair(lambda x: ops.sum(x, -2, keepdims=True), lambda x: x.sum(-2, keepdim=True), IMAGES),
+    "max": Pair(lambda x: ops.max(x, (2, 3)), lambda x: x.amax((2, 3)), IMAGES),
+    "flatten": Pair(lambda x: ops.flatten(x, 2), lambda x: torch.flatten(x, 2), IMAGES),
+    "squeeze": Pair(ops.squeeze, torch.squeeze, IMAGES),
+    "reshape": Pair(lambda x: ops.reshape(x, (x.shape[0], -1, 1)), lambda x: x.reshape(len(x), -1, 1), IMAGES),
+    "transpose": Pair(lambda x: ops.transpose(x, (0, 2, 3, 1)), lambda x: x.permute(0, 2, 3, 1), IMAGES),
+    "narrow": Pair(lambda x: ops.narrow(x, 1, 1, 2), lambda x: x.narrow(1, 1, 2), IMAGES[1:]),
     "concat": Pair(
         lambda *xs: ops.concat(xs),
         lambda *xs: torch.cat(xs, 1),
         (((2, 3, 4, 4), (2, 1, 4, 4), (2, 8, 4, 4)), ((1, 1), (1, 3))),
     ),
     "linear": Pair(ops.linear, F.linear, (((1, 1), (1, 1), (1,)), ((5, 17), (9, 17), (9,)), ((2, 8), (33, 8)))),
-    "global_avg_pool2d": Pair(ops.global_avg_pool2d, lambda x: F.adaptive_avg_pool2d(x, 1), PICTURES),
-    "global_max_pool2d": Pair(ops.global_max_pool2d, lambda x: F.adaptive_max_pool2d(x, 1), PICTURES),
+    "global_avg_pool2d": Pair(ops.global_avg_pool2d, lambda x: F.adaptive_avg_pool2d(x, 1), IMAGES),
+    "global_max_pool2d": Pair(ops.global_max_pool2d, lambda x: F.adaptive_max_pool2d(x, 1), IMAGES),
     "adaptive_avg_pool2d": Pair(
-        lambda x: ops.adaptive_avg_pool2d(x, (3, 2)), lambda x: F.adaptive_avg_pool2d(x, (3, 2)), PICTURES
+        lambda x: ops.adaptive_avg_pool2d(x, (3, 2)), lambda x: F.adaptive_avg_pool2d(x, (3, 2)), IMAGES
     ),
     "adaptive_avg_pool2d to itself": Pair(
-        lambda x: ops.adaptive_avg_pool2d(x, 8), lambda x: F.adaptive_avg_pool2d(x, 8), PICTURES
+        lambda x: ops.adaptive_avg_pool2d(x, 8), lambda x: F.adaptive_avg_pool2d(x, 8), IMAGES
     ),
-    "l2_pool2d": Pair(lambda x: ops.l2_pool2d(x, 2, 1), lambda x: F.lp_pool2d(x, 2.0, 2, 1), PICTURES[1:]),
-    "l2_pool2d, oblong": Pair(lambda x: ops.l2_pool2d(x, (3, 2)), lambda x: F.lp_pool2d(x, 2.0, (3, 2)), PICTURES[1:]),
+    "l2_pool2d": Pair(lambda x: ops.l2_pool2d(x, 2, 1), lambda x: F.lp_pool2d(x, 2.0, 2, 1), IMAGES[1:]),
+    "l2_pool2d, oblong": Pair(lambda x: ops.l2_pool2d(x, (3, 2)), lambda x: F.lp_pool2d(x, 2.0, (3, 2)), IMAGES[1:]),
     "batch_norm": Pair(
         lambda x, gamma, beta, mean, var: ops.batch_norm(x, gamma, beta, mean, var, 1e-3),
         lambda x, gamma, beta, mean, var: F.batch_norm(x, mean.detach(), var.detach(), gamma, beta, eps=1e-3),
@@ -92,25 +92,25 @@ PAIRS: dict[str, Pair] = {
     "local_response_norm": Pair(
         lambda x: ops.local_response_norm(x, 5, 0.3, 0.75, 2.0),
         lambda x: F.local_response_norm(x, 5, 0.3, 0.75, 2.0),
-        PICTURES,
+        IMAGES,
     ),
     "local_response_norm, even window": Pair(
         lambda x: ops.local_response_norm(x, 4, 0.3, 0.5, 1.0),
         lambda x: F.local_response_norm(x, 4, 0.3, 0.5, 1.0),
-        PICTURES,
+        IMAGES,
     ),
     "upsample nearest": Pair(
-        lambda x: ops.upsample(x, 2), lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), PICTURES
+        lambda x: ops.upsample(x, 2), lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), IMAGES
     ),
     "upsample bilinear": Pair(
         lambda x: ops.upsample(x, (3, 2), mode="bilinear"),
         lambda x: F.interpolate(x, scale_factor=(3, 2), mode="bilinear"),
-        PICTURES,
+        IMAGES,
     ),
     "upsample bilinear_corners": Pair(
         lambda x: ops.upsample(x, size=(11, 16), mode="bilinear_corners"),
         lambda x: F.interpolate(x, (11, 16), mode="bilinear", align_corners=True),
-        PICTURES,
+        IMAGES,
     ),
 }
 
@@ -217,8 +217,8 @@ def test_pools_are_pytorchs(case: int) -> None:
 
 def test_statistics_of_batch_norm_are_the_batchs() -> None:
     x = generator("statistics").standard_normal((3, 5, 4, 2))
-    pictures, gamma, beta = inputs = symbolic([x, np.ones(5), np.zeros(5)])
-    _, mean, var = ops.batch_norm_training(pictures, gamma, beta)
+    images, gamma, beta = inputs = symbolic([x, np.ones(5), np.zeros(5)])
+    _, mean, var = ops.batch_norm_training(images, gamma, beta)
     found = Reference(Graph(inputs, {"mean": mean, "var": var}), 1, np.float64).run(x0=x, x1=np.ones(5), x2=np.zeros(5))
     assert relative_error(found["mean"], x.mean((0, 2, 3))) < 1e-14
     assert relative_error(found["var"], x.var((0, 2, 3))) < 1e-14
@@ -247,7 +247,7 @@ def test_pools_with_holes_are_pytorchs(case: int) -> None:
     window, stride, dilation = small(rng, 1, 4), small(rng, 1, 3), small(rng, 1, 3)
     padding = int(rng.integers(0, window[0] // 2 + 1)), int(rng.integers(0, window[1] // 2 + 1))
     ceil_mode = bool(rng.random() < 0.5)
-    size = [  # no hole is larger than the picture: PyTorch's gradient of a window without numbers is a crash
+    size = [  # no hole is larger than the image: PyTorch's gradient of a window without numbers is a crash
         max(d, (k - 1) * d + 1 - 2 * p) + int(rng.integers(0, 9))
         for k, d, p in zip(window, dilation, padding, strict=True)
     ]

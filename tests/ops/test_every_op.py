@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.engines.base import sizes
-from opsin.engines.reference import Reference
-from opsin.errors import GraphError
-from opsin.graph import FLOAT, Type
+from opsin.backends.base import sizes
+from opsin.backends.reference import Reference
+from opsin.base.errors import GraphError
+from opsin.ir import FLOAT, Type
 from opsin.ops import OPS, Sample
 from tests.support import Array, backward_graph, cases, feed, forward_graph, generator, relative_error, symbolic
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.engines.native import compile
-from opsin.engines.reference import Reference
-from opsin.errors import GraphError, OpsinError
-from opsin.graph import BATCH, INT, Graph, Tensor, input_tensor
+from opsin.backends.native import compile
+from opsin.backends.reference import Reference
+from opsin.base.errors import GraphError, OpsinError
+from opsin.ir import BATCH, INT, Graph, Tensor, input_tensor
 
 VALUES = np.random.default_rng(0).normal(size=(2, 3, 4))
 MATRIX = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)

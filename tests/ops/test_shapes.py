@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from opsin import ops
-from opsin.engines.reference import Reference
-from opsin.errors import GraphError, ShapeError
-from opsin.graph import BATCH, FLOAT, INT, Graph, Shape, Size, Tensor, input_tensor, scope
+from opsin.backends.reference import Reference
+from opsin.base.errors import GraphError, ShapeError
+from opsin.ir import BATCH, FLOAT, INT, Graph, Shape, Size, Tensor, input_tensor, scope
 from opsin.ops import OPS
 from tests.support import relative_error
 
@@ -20,76 +20,76 @@ def tensor(*shape: int | Size, dtype: str = FLOAT) -> Tensor:
     return input_tensor("x", shape, dtype)
 
 
-PICTURE = tensor(BATCH, 3, 8, 8)
+IMAGE = tensor(BATCH, 3, 8, 8)
 LABELS = tensor(BATCH, dtype=INT)
 
 MISFITS: list[tuple[Callable[[], object], str]] = [
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 4, 5, 5)),
+        lambda: ops.conv2d(IMAGE, tensor(6, 4, 5, 5)),
         "conv2d: 3 input channels, but the weight 6 × 4 × 5 × 5 expects 4; "
         "feed as many channels as the weight was made for",
     ),
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 2, 5, 5), groups=2),
+        lambda: ops.conv2d(IMAGE, tensor(6, 2, 5, 5), groups=2),
         "conv2d: 3 input channels, but the weight 6 × 2 × 5 × 5 in 2 groups expects 4; "
         "feed as many channels as the weight was made for",
     ),
-    (lambda: ops.conv2d(PICTURE, tensor(5, 1, 3, 3), groups=3), "conv2d: 5 filters do not divide into 3 groups"),
+    (lambda: ops.conv2d(IMAGE, tensor(5, 1, 3, 3), groups=3), "conv2d: 5 filters do not divide into 3 groups"),
     (
         lambda: ops.conv2d(tensor(BATCH, 1, 3, 3), tensor(6, 1, 5, 5)),
-        "conv2d: kernel 5 × 5 is larger than the padded input 3 × 3; add padding or feed larger pictures",
+        "conv2d: kernel 5 × 5 is larger than the padded input 3 × 3; add padding or feed larger images",
     ),
     (
         lambda: ops.conv2d(tensor(BATCH, 1, 3, 3), tensor(6, 1, 3, 3), dilation=2, padding=((0, 1), (1, 1))),
         "conv2d: kernel 3 × 3 (dilated to 5 × 5) is larger than the padded input 4 × 5; "
-        "add padding or feed larger pictures",
+        "add padding or feed larger images",
     ),
     (
         lambda: ops.conv2d(tensor(BATCH, 400), tensor(6, 1, 3, 3)),
         "conv2d: expected N × channels × rows × columns, got N × 400",
     ),
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 3)),
+        lambda: ops.conv2d(IMAGE, tensor(6, 3)),
         "conv2d: expected a weight filters × channels/groups × rows × columns, got 6 × 3",
     ),
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 3, 3, 3), stride=0),
-        "conv2d: picture 8 × 8, kernel 3 × 3, stride 0 × 0 and dilation 1 × 1 must all be at least 1",
+        lambda: ops.conv2d(IMAGE, tensor(6, 3, 3, 3), stride=0),
+        "conv2d: image 8 × 8, kernel 3 × 3, stride 0 × 0 and dilation 1 × 1 must all be at least 1",
     ),
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 3, 3, 3), padding=-1),
+        lambda: ops.conv2d(IMAGE, tensor(6, 3, 3, 3), padding=-1),
         "conv2d: padding ((-1, -1), (-1, -1)) must not be negative; use slice to crop",
     ),
     (
-        lambda: ops.conv2d(PICTURE, tensor(6, 3, 3, 3), stride=(1, 1, 1)),  # type: ignore[arg-type]
+        lambda: ops.conv2d(IMAGE, tensor(6, 3, 3, 3), stride=(1, 1, 1)),  # type: ignore[arg-type]
         "conv2d: expected a number or (rows, columns), got (1, 1, 1)",
     ),
     (
-        lambda: ops.conv_transpose2d(PICTURE, tensor(3, 1, 2, 2), stride=2, output_padding=2),
+        lambda: ops.conv_transpose2d(IMAGE, tensor(3, 1, 2, 2), stride=2, output_padding=2),
         "conv_transpose2d: output_padding 2 × 2 must be smaller than the stride 2 × 2",
     ),
     (
-        lambda: ops.conv_transpose2d(PICTURE, tensor(3, 1, 2, 2), dilation=(3, 2), output_padding=2),
+        lambda: ops.conv_transpose2d(IMAGE, tensor(3, 1, 2, 2), dilation=(3, 2), output_padding=2),
         "conv_transpose2d: output_padding 2 × 2 must be smaller than the stride 1 × 1 or the dilation 3 × 2",
     ),
     (
-        lambda: ops.max_pool2d(PICTURE, 2, padding=3, dilation=2),
+        lambda: ops.max_pool2d(IMAGE, 2, padding=3, dilation=2),
         "max_pool2d: padding ((3, 3), (3, 3)) must be smaller than the window 3 × 3",
     ),
     (
-        lambda: ops.max_pool2d(PICTURE, 2, padding=2),
+        lambda: ops.max_pool2d(IMAGE, 2, padding=2),
         "max_pool2d: padding ((2, 2), (2, 2)) must be smaller than the window 2 × 2",
     ),
     (
-        lambda: ops.avg_pool2d(PICTURE, 9),
-        "avg_pool2d: kernel 9 × 9 is larger than the padded input 8 × 8; add padding or feed larger pictures",
+        lambda: ops.avg_pool2d(IMAGE, 9),
+        "avg_pool2d: kernel 9 × 9 is larger than the padded input 8 × 8; add padding or feed larger images",
     ),
     (
         lambda: ops.linear(tensor(BATCH, 400), tensor(120, 256)),
         "linear: 400 input features, but the weight 120 × 256 expects 256",
     ),
     (
-        lambda: ops.linear(PICTURE, tensor(10, 192)),
+        lambda: ops.linear(IMAGE, tensor(10, 192)),
         "linear: expected N × features, got N × 3 × 8 × 8; flatten it first",
     ),
     (
@@ -101,7 +101,7 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
         "matmul: (4 × 5)ᵀ · (6 × 7)ᵀ needs as many columns on the left (4) as rows on the right (7)",
     ),
     (
-        lambda: ops.add(PICTURE, tensor(3)),
+        lambda: ops.add(IMAGE, tensor(3)),
         "add: N × 3 × 8 × 8 and 3 do not match; counted from the last axis, sizes must agree or be 1",
     ),
     (
@@ -128,18 +128,18 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
     (lambda: ops.concat([]), "concat: needs at least one tensor"),
     (lambda: ops.one_hot(tensor(BATCH), 10), "one_hot: labels are whole numbers, got N of real ones"),
     (lambda: ops.one_hot(LABELS, 0), "one_hot: expected at least one class, got 0"),
-    (lambda: ops.cast(PICTURE), "cast: turns whole numbers into real ones, not N × 3 × 8 × 8 into float"),
+    (lambda: ops.cast(IMAGE), "cast: turns whole numbers into real ones, not N × 3 × 8 × 8 into float"),
     (
-        lambda: ops.upsample(PICTURE, 2, mode="cubic"),
+        lambda: ops.upsample(IMAGE, 2, mode="cubic"),
         "resample2d: no mode 'cubic'; expected one of nearest, bilinear, bilinear_corners, area",
     ),
-    (lambda: ops.upsample(PICTURE), "upsample: expected either a scale or a size"),
+    (lambda: ops.upsample(IMAGE), "upsample: expected either a scale or a size"),
     (
-        lambda: ops.batch_norm_training(PICTURE, tensor(4), tensor(4)),
+        lambda: ops.batch_norm_training(IMAGE, tensor(4), tensor(4)),
         "batch_norm: expected one number for each channel of N × 3 × 8 × 8, got 4",
     ),
     (
-        lambda: ops.dropout(PICTURE, 0.0, LABELS, LABELS, 0),
+        lambda: ops.dropout(IMAGE, 0.0, LABELS, LABELS, 0),
         "dropout: expected a probability to keep in (0, 1], got 0.0",
     ),
 ]
@@ -162,19 +162,19 @@ def test_a_misfit_names_its_layer(make: Callable[[], object], text: str) -> None
 def test_the_gradient_operations_refuse_what_does_not_belong_together() -> None:
     move = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
     with pytest.raises(ShapeError, match="over 8 × 8 the kernel 3 × 3 takes 6 × 6 places, but 5 × 5 were given"):
-        OPS["conv2d_weight"](PICTURE, tensor(BATCH, 4, 5, 5), **move, kernel=(3, 3))
+        OPS["conv2d_weight"](IMAGE, tensor(BATCH, 4, 5, 5), **move, kernel=(3, 3))
     with pytest.raises(ShapeError, match="do not belong together in 1 groups"):
-        OPS["conv2d_weight"](PICTURE, tensor(7, 4, 6, 6), **move, kernel=(3, 3))
+        OPS["conv2d_weight"](IMAGE, tensor(7, 4, 6, 6), **move, kernel=(3, 3))
     pool = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "ceil_mode": False}
     with pytest.raises(ShapeError, match="pools to N × 3 × 4 × 4, but the gradient is N × 3 × 8 × 8"):
-        OPS["max_pool2d_grad"](PICTURE, PICTURE, **pool)
+        OPS["max_pool2d_grad"](IMAGE, IMAGE, **pool)
     with pytest.raises(ShapeError, match="N × 3 × 9 × 9 pools to N × 3 × 4 × 4, but the gradient is N × 3 × 8 × 8"):
-        OPS["avg_pool2d_grad"](PICTURE, **pool, count_include_pad=True, size=(9, 9))
+        OPS["avg_pool2d_grad"](IMAGE, **pool, count_include_pad=True, size=(9, 9))
 
 
 def test_a_loss_is_a_scalar() -> None:
     with pytest.raises(GraphError, match="expected a scalar loss, got N × 3 × 8 × 8; take its mean or sum first"):
-        ops.gradients(PICTURE, [PICTURE])
+        ops.gradients(IMAGE, [IMAGE])
 
 
 def test_an_operation_is_registered_once() -> None:
@@ -224,7 +224,7 @@ def test_a_free_batch_means_the_same_as_a_known_one(
 
 
 def test_a_mean_over_the_batch_divides_by_a_size() -> None:
-    node = ops.mean(PICTURE).node
+    node = ops.mean(IMAGE).node
     (divisor,) = [t for t in node.inputs if t.node.op.name == "constant"]
     assert divisor.node.attrs["value"] == Size(Fraction(1, 192), -1)
 
@@ -248,13 +248,13 @@ def test_trivial_steps_leave_no_node() -> None:
         ops.flatten(x, 2),
     ):
         assert same is x
-    picture = tensor(2, 3, 4, 4)
-    assert ops.adaptive_avg_pool2d(picture, 4) is picture
-    assert ops.upsample(picture, 1) is picture
+    image = tensor(2, 3, 4, 4)
+    assert ops.adaptive_avg_pool2d(image, 4) is image
+    assert ops.upsample(image, 1) is image
 
 
 def test_multiply_adds_are_counted_as_papers_do() -> None:
-    """LeNet-5's first convolution: 28 · 28 places, 6 filters of 1 · 5 · 5 taps, for each picture."""
+    """LeNet-5's first convolution: 28 · 28 places, 6 filters of 1 · 5 · 5 taps, for each image."""
     y = ops.conv2d(tensor(BATCH, 1, 32, 32), tensor(6, 1, 5, 5))
     assert y.node.op.macs(y.node) == 117_600 * BATCH
     grouped = ops.conv2d(tensor(2, 8, 5, 5), tensor(8, 1, 3, 3), groups=8, padding=1)
@@ -275,8 +275,8 @@ def test_the_gradients_of_a_convolution_cost_as_much_as_itself() -> None:
 
 
 def test_windows_for_the_receptive_field() -> None:
-    y = ops.conv2d(PICTURE, tensor(6, 3, 3, 2), stride=(2, 1), dilation=(2, 3))
+    y = ops.conv2d(IMAGE, tensor(6, 3, 3, 2), stride=(2, 1), dilation=(2, 3))
     assert y.node.op.window(y.node) == ((5, 2), (4, 1))
-    for pooled in (ops.max_pool2d(PICTURE, (3, 2), 1), ops.avg_pool2d(PICTURE, (3, 2), 1)):
+    for pooled in (ops.max_pool2d(IMAGE, (3, 2), 1), ops.avg_pool2d(IMAGE, (3, 2), 1)):
         assert pooled.node.op.window(pooled.node) == ((3, 1), (2, 1))
-    assert ops.relu(PICTURE).node.op.window(PICTURE.node) is None
+    assert ops.relu(IMAGE).node.op.window(IMAGE.node) is None

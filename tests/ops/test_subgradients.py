@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from opsin import ops
-from opsin.engines.reference import Reference
-from opsin.graph import Tensor
+from opsin.backends.reference import Reference
+from opsin.ir import Tensor
 from tests.support import Array, backward_graph, feed, symbolic
 
 

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from opsin.training.checkpoint import Checkpoints
-from opsin.training.log import read_log
+from opsin.runs.checkpoint import Checkpoints
+from opsin.runs.log import read_log
 
 COMMAND = (sys.executable, "-m", "opsin", "train")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "error"}

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opsin.errors import TrainingError
-from opsin.training.checkpoint import Checkpoints
+from opsin.base.errors import TrainingError
+from opsin.runs.checkpoint import Checkpoints
 from opsin.training.events import Epoch, Score
-from opsin.training.memory import Kept, Memory, Snapshot
+from opsin.training.state import ModelState, Snapshot, TrainerState
 
 
 def snapshot(steps: int) -> Snapshot:
     random = np.random.default_rng(steps)
     history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
-    memory = Memory(
-        stage=1, epoch=2, step=3, steps=steps, pictures=8 * steps, losses=1e-7 / 3, correct=5, lowest=float("inf"),
+    memory = TrainerState(
+        stage=1, epoch=2, step=3, steps=steps, images=8 * steps, losses=1e-7 / 3, correct=5, lowest=float("inf"),
         factor=0.1, rewinds=1, stopped=True, cuts=((1, 4), (2, 3)), seconds=77.7, history=history,
     )  # fmt: skip
     state = {
@@ -29,7 +29,7 @@ def snapshot(steps: int) -> Snapshot:
         "random.step": np.array(7, np.int32),
         "odd": np.array([np.nan, -0.0, np.inf, 1e-42], np.float32),
     }
-    kept = Kept(steps - 1, {"conv.weight": state["conv.weight"] + 1})
+    kept = ModelState(steps - 1, {"conv.weight": state["conv.weight"] + 1})
     return Snapshot(memory, state, {"stem.weight": np.ones(3, np.float32)}, kept, None)
 
 
@@ -97,7 +97,7 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
 
 
 def test_one_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.training.checkpoint.FORMAT", 9)
+    monkeypatch.setattr("opsin.runs.checkpoint.FORMAT", 9)
     path = Checkpoints(tmp_path).write(snapshot(10), 1)
     monkeypatch.undo()
     with pytest.raises(TrainingError) as caught:
@@ -131,6 +131,6 @@ def test_what_was_half_written_is_cleared_away(tmp_path: Path) -> None:
 
 def test_numbers_survive_json_exactly() -> None:
     memory = snapshot(10).memory
-    assert Memory.from_data(json.loads(json.dumps(memory.to_data()))) == memory
+    assert TrainerState.from_data(json.loads(json.dumps(memory.to_data()))) == memory
     with pytest.raises(TrainingError, match="the run's memory is not described completely"):
-        Memory.from_data({"stage": 1})
+        TrainerState.from_data({"stage": 1})

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from opsin.data import Dataset, Pictures
-from opsin.training import Recipe, Training
+from opsin.data import Dataset, LabeledImages
+from opsin.training import Recipe, Trainer
 from opsin.training.class_balance import class_weights, imbalance, logit_adjustment, smoothing_spread
 
 
@@ -40,14 +40,14 @@ def test_smoothed_labels_of_common_classes_never_favour_a_rare_one(counts: list[
     assert smoothing_spread(None, None) is None and shares.sum() == pytest.approx(1)
 
 
-def striped(counts: list[int], seed: int) -> Pictures:
+def striped(counts: list[int], seed: int) -> LabeledImages:
     """Noisy images of 16 × 16 with a bright bar at another place for each class."""
     labels = np.repeat(np.arange(len(counts)), counts)
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 120, (len(labels), 1, 16, 16), dtype=np.uint8)
     for number, label in enumerate(labels):
         pixels[number, :, :, 4 * label + 1 : 4 * label + 3] += 100
-    return Pictures(pixels, labels.astype(np.int32), tuple("abcd"[: len(counts)]))
+    return LabeledImages(pixels, labels.astype(np.int32), tuple("abcd"[: len(counts)]))
 
 
 CASES = [
@@ -60,7 +60,7 @@ def recalls(counts: list[int], network: str, epochs: int, **changes: object) -> 
     """The share of each class that is found after a training with label smoothing."""
     data = Dataset("bars", striped(counts, 0), striped([40] * len(counts), 1), own_split=True)
     plan = replace(Recipe(epochs=epochs).plan(network, len(data.train)), smoothing=0.1, **changes)
-    training = Training(plan, data)
+    training = Trainer(plan, data)
     list(training)
     found = training.model.evaluate(data.test).confusion.diagonal() / 40
     return [float(share) for share in found]

@@ -12,19 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 
 import opsin
 from opsin import nn, ops
+from opsin.backends.reference import Reference
 from opsin.data import Dataset, load
-from opsin.engines.reference import Reference
-from opsin.graph import Graph, Tensor
+from opsin.ir import Graph, Tensor
 from opsin.model import Engine, Model
 from opsin.training import Diverged, Event, Rewound, Stage, Step, train
-from opsin.training.loop import LOWER
+from opsin.training.trainer import LOWER
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """28 pictures to train on: 4 steps an epoch with a batch of 8."""
+    """28 images to train on: 4 steps an epoch with a batch of 8."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
 
 
@@ -70,7 +70,7 @@ def poison(step: int, lost: str, again: int | None = None) -> Engine:
     return engine
 
 
-@pytest.mark.parametrize("engine", [reference, opsin.training.Training.__init__.__kwdefaults__["engine"]])
+@pytest.mark.parametrize("engine", [reference, opsin.training.Trainer.__init__.__kwdefaults__["engine"]])
 def test_the_layer_whose_values_left_the_finite_is_named(stripes: Dataset, tmp_path: Path, engine: Engine) -> None:
     network = nn.Sequential(
         ("conv", nn.Conv2d(2, 3)), ("boom", Exponential()), ("flat", nn.Flatten()), ("head", nn.Linear(2))
@@ -79,7 +79,7 @@ def test_the_layer_whose_values_left_the_finite_is_named(stripes: Dataset, tmp_p
     assert str(error) == (
         "step 2 (epoch 1): the values of layer boom left the finite, though the learning rate had been lowered from "
         "1e+06 to 100000; try 0.004.\n"
-        "The pictures of that step: lying/5.png, standing/19.png, standing/10.png, lying/9.png, lying/0.png, "
+        "The images of that step: lying/5.png, standing/19.png, standing/10.png, lying/9.png, lying/0.png, "
         "standing/7.png, standing/16.png, lying/16.png.\n"
         "Nothing had been learnt yet, so no model was kept."
     )
@@ -98,7 +98,7 @@ def test_the_last_good_model_is_kept(stripes: Dataset, tmp_path: Path) -> None:
         "step 70 (epoch 18): the values of layer conv left the finite, though the learning rate had been lowered from "
         "0.01 to 0.001; try 0.0001."
     )
-    assert second.startswith("The pictures of that step: ")
+    assert second.startswith("The images of that step: ")
     assert third == f"The last good model, after step {step}, is in {out}."
     model = opsin.load(out, engine=reference)
     assert model.record == error.model.record
@@ -190,9 +190,9 @@ def test_single_enormous_losses_are_no_divergence(stripes: Dataset) -> None:
     assert run(stripes, small_network(2), engine=lambda graph, batch, threads: Spiky(graph, batch)).state
 
 
-def test_pictures_without_names_are_numbered(stripes: Dataset) -> None:
+def test_images_without_names_are_numbered(stripes: Dataset) -> None:
     unnamed = replace(stripes, train=replace(stripes.train, names=None))
     error = diverge(unnamed, small_network(2), engine=poison(3, "head.bias"))
-    names = str(error).splitlines()[1].removeprefix("The pictures of that step: ").removesuffix(".").split(", ")
+    names = str(error).splitlines()[1].removeprefix("The images of that step: ").removesuffix(".").split(", ")
     assert len(set(names)) == 8
-    assert {name.split()[0] for name in names} == {"picture"}
+    assert {name.split()[0] for name in names} == {"image"}

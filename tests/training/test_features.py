@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.data import Batches, Dataset, Pictures, Preprocessing
+from opsin.backends.native import compile
+from opsin.base.errors import TrainingError
+from opsin.data import Batches, Dataset, LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation
-from opsin.engines.native import compile
-from opsin.errors import TrainingError
-from opsin.training import Epoch, Plan, Run, Stage, Step, Training, features
-from opsin.training.features import BATCH, FeatureFeed, Trunk
-from opsin.training.resume import configuration, reopen
+from opsin.runs.resume import configuration, reopen
+from opsin.training import Epoch, Run, Stage, Step, Trainer, TrainingPlan, features
+from opsin.training.features import BATCH, FeatureCache, FeatureExtractor
 
 
 def network() -> nn.Layer:
@@ -33,24 +33,24 @@ def network() -> nn.Layer:
 def dataset(count: int = 53) -> Dataset:
     rng = np.random.default_rng(0)
 
-    def pictures(count: int) -> Pictures:
+    def images(count: int) -> LabeledImages:
         labels = np.arange(count, dtype=np.int32) % 3
         pixels = rng.integers(0, 60, (count, 3, 8, 8)).astype(np.uint8)
         pixels[np.arange(count), labels] += 120
-        return Pictures(pixels, labels, ("a", "b", "c"))
+        return LabeledImages(pixels, labels, ("a", "b", "c"))
 
-    return Dataset("small", pictures(count), pictures(15), own_split=True, validation=pictures(17))
+    return Dataset("small", images(count), images(15), own_split=True, validation=images(17))
 
 
-def feed(views: int, first: int = 0) -> FeatureFeed:
+def feed(views: int, first: int = 0) -> FeatureCache:
     data = dataset()
     source = Batches(data.train, Preprocessing.of(data.train), 10, 1, Augmentation(flip=True))
     trunk, _ = nn.features_graphs(network(), (3, 8, 8), nn.optimizers.SGD(), frozen=("conv",))
     state = nn.initial_state(trunk, 0)
-    return FeatureFeed(Trunk(trunk, state, compile, 1), source, views, first)
+    return FeatureCache(FeatureExtractor(trunk, state, compile, 1), source, views, first)
 
 
-def epoch(of: FeatureFeed, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     return list(of.epoch(number, start))
 
 
@@ -73,27 +73,25 @@ def test_an_epoch_that_was_left_half_way_is_completed_when_it_is_needed() -> Non
         assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
 
 
-def test_features_and_labels_belong_to_the_pictures_that_are_named() -> None:
+def test_features_and_labels_belong_to_the_images_that_are_named() -> None:
     made = feed(2)
     for number in (1, 2, 3, 4):
         for step, (_, labels) in enumerate(epoch(made, number)):
-            chosen = made.pictures(number, step)
-            assert np.array_equal(made.source.pictures.labels[chosen], labels)
+            chosen = made.images(number, step)
+            assert np.array_equal(made.source.images.labels[chosen], labels)
 
 
-def test_every_picture_comes_in_every_epoch() -> None:
+def test_every_image_comes_in_every_epoch() -> None:
     made = feed(2)
     for number in (1, 2, 3, 4):
-        assert set(np.concatenate([made.pictures(number, step) for step in range(len(made))]).tolist()) == set(
-            range(53)
-        )
+        assert set(np.concatenate([made.images(number, step) for step in range(len(made))]).tolist()) == set(range(53))
 
 
-def test_features_of_a_picture_do_not_depend_on_the_others() -> None:
+def test_features_of_a_image_do_not_depend_on_the_others() -> None:
     made = feed(1)
-    pictures = np.random.default_rng(0).normal(size=(BATCH + 3, 3, 8, 8)).astype(np.float32)
-    together = made.trunk(pictures)
-    assert np.array_equal(made.trunk(pictures[BATCH + 1 :]), together[BATCH + 1 :])
+    images = np.random.default_rng(0).normal(size=(BATCH + 3, 3, 8, 8)).astype(np.float32)
+    together = made.trunk(images)
+    assert np.array_equal(made.trunk(images[BATCH + 1 :]), together[BATCH + 1 :])
 
 
 def test_large_features_lie_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,26 +116,26 @@ def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.Mon
         feed(1)
 
 
-def stages(as_features: bool) -> Plan:
+def stages(as_features: bool) -> TrainingPlan:
     stage = Stage(name="head", epochs=4, batch=16, learning_rate=0.05, frozen=("conv",), features=as_features)
-    return Plan(network="own", stages=(stage,), ema=0.9)
+    return TrainingPlan(network="own", stages=(stage,), ema=0.9)
 
 
 def test_training_on_features_is_training_with_frozen_layers() -> None:
     found = []
     for as_features in (True, False):
-        training = Training(stages(as_features), dataset(), network=network(), threads=1)
+        training = Trainer(stages(as_features), dataset(), network=network(), threads=1)
         found.append([event for event in training if isinstance(event, Epoch)])
     for short, whole in zip(*found, strict=True):
         assert short.held_out.loss == pytest.approx(whole.held_out.loss, rel=1e-2)
-    # In later epochs the order of the pictures is another one, but in the first there is no difference but rounding.
+    # In later epochs the order of the images is another one, but in the first there is no difference but rounding.
     assert found[0][0].loss == pytest.approx(found[1][0].loss, rel=1e-3)
     assert found[0][-1].held_out.loss < found[0][0].held_out.loss
 
 
 def test_what_is_frozen_stays() -> None:
     for as_features in (True, False):
-        training = Training(stages(as_features), dataset(), network=network(), threads=1)
+        training = Trainer(stages(as_features), dataset(), network=network(), threads=1)
         before = training.model.state["conv.weight"].copy()
         learnt = training.model.state["head.weight"].copy()
         for _ in training:
@@ -146,7 +144,7 @@ def test_what_is_frozen_stays() -> None:
         assert not np.array_equal(training.model.state["head.weight"], learnt)
 
 
-TWO_STAGES = Plan(
+TWO_STAGES = TrainingPlan(
     network="own",
     stages=(
         Stage(name="head", epochs=4, batch=16, learning_rate=0.05, frozen=("conv",), features=True, views=2),
@@ -157,8 +155,8 @@ TWO_STAGES = Plan(
 )
 
 
-def begin(folder: Path) -> Training:
-    training = Training(TWO_STAGES, dataset(), network=network(), threads=1)
+def begin(folder: Path) -> Trainer:
+    training = Trainer(TWO_STAGES, dataset(), network=network(), threads=1)
     training.run = Run.create(configuration(TWO_STAGES, training.data, "", None), "small", folder)
     return training
 
@@ -167,7 +165,7 @@ def begin(folder: Path) -> Training:
 def test_a_run_that_is_cut_off_goes_on_to_the_same_bits(
     steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.training.loop.WATCH", 2)
+    monkeypatch.setattr("opsin.training.trainer.WATCH", 2)
     monkeypatch.setattr(Run, "due", True)
     whole = begin(tmp_path / "whole")
     for _ in whole:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from opsin import nn, ops, zoo
-from opsin.errors import UsageError
-from opsin.graph import Tensor
+from opsin.base.errors import UsageError
+from opsin.ir import Tensor
 from opsin.nn.optimizers import SGD
 from opsin.training import freezing
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from opsin.training.lock import Held, Lock, is_held
+from opsin.runs.lock import Lock, LockHeld, is_held
 
 HOLD = """
 import sys
 from pathlib import Path
-from opsin.training.lock import Lock
+from opsin.runs.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 input()
@@ -29,7 +29,7 @@ def test_another_process_cannot_have_it_until_the_first_is_killed(tmp_path: Path
     )
     assert holder.stdout and holder.stdout.readline() == b"held\n"
     assert is_held(path)
-    with pytest.raises(Held):
+    with pytest.raises(LockHeld):
         Lock(path)
     holder.kill()
     holder.communicate()

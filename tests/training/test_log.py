@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opsin.training.log import Log, read_log
+from opsin.runs.log import Log, read_log
 
 
 def test_lines_are_there_at_once(tmp_path: Path) -> None:

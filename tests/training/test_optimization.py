@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from opsin import nn, train
-from opsin.data import Dataset, Pictures
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
+from opsin.data import Dataset, LabeledImages
 from opsin.nn import optimizers
-from opsin.training import Plan, Recipe, Stage, Training
+from opsin.planning.optimization import with_optimizer
+from opsin.planning.options import TrainOptions
+from opsin.training import Recipe, Stage, Trainer, TrainingPlan
 from opsin.training.events import Step
-from opsin.training.optimization import with_optimizer
 from opsin.training.plan import OPTIMIZERS, SCHEDULES
 from opsin.training.stages import optimizer_of, schedule_of
-from opsin.training.wishes import Wishes
 
 KINDS = {
     "gd": optimizers.SGD, "sgd": optimizers.SGD, "adam": optimizers.Adam, "adamw": optimizers.AdamW,
@@ -25,14 +25,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def bars(count: int, seed: int) -> Pictures:
+def bars(count: int, seed: int) -> LabeledImages:
     """Images of 12 × 12 with a bar at the left or at the right, and noise."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     pixels = random.integers(0, 100, (count, 1, 12, 12))
     pixels[labels == 0, :, :, 2:4] += 120
     pixels[labels == 1, :, :, 8:10] += 120
-    return Pictures(pixels.astype(np.uint8), labels.astype(np.int32), ("left", "right"))
+    return LabeledImages(pixels.astype(np.uint8), labels.astype(np.int32), ("left", "right"))
 
 
 DATA = Dataset("bars", bars(160, 0), bars(80, 1), own_split=True)
@@ -45,7 +45,7 @@ def network() -> nn.Layer:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_learns_with_its_own_rate(name: str) -> None:
     plan = with_optimizer(
-        Recipe(epochs=20).plan("Sequential", len(DATA.train)), Wishes(optimizer=name), len(DATA.train)
+        Recipe(epochs=20).plan("Sequential", len(DATA.train)), TrainOptions(optimizer=name), len(DATA.train)
     )
     assert plan.optimizer == name and type(optimizer_of(plan, network())) is KINDS[name]
     model = train(network(), DATA, epochs=60 if name == "gd" else 20, optimizer=name)
@@ -61,20 +61,22 @@ def test_every_schedule_learns(name: str) -> None:
 def test_gradient_descent_takes_all_images_in_each_step() -> None:
     steps = []
     train(network(), DATA, epochs=3, optimizer="gd", on_event=lambda event: steps.append(event))
-    assert [event.pictures for event in steps if isinstance(event, Step)] == [160, 160, 160]
+    assert [event.images for event in steps if isinstance(event, Step)] == [160, 160, 160]
 
 
 def test_values_reach_the_optimizer() -> None:
     plan = Recipe().plan("lenet5", 1000)
-    made = optimizer_of(with_optimizer(plan, Wishes(optimizer="sgd", momentum=0.5, weight_decay=0.1), 1000), network())
+    made = optimizer_of(
+        with_optimizer(plan, TrainOptions(optimizer="sgd", momentum=0.5, weight_decay=0.1), 1000), network()
+    )
     assert isinstance(made, optimizers.SGD) and (made.momentum, made.weight_decay) == (0.5, 0.1)
-    assert with_optimizer(plan, Wishes(optimizer="sgd"), 1000).stages[0].learning_rate == 0.05
-    assert with_optimizer(plan, Wishes(weight_decay=0.3), 1000) == replace(plan, weight_decay=0.3)
-    assert with_optimizer(plan, Wishes(optimizer="adamw"), 1000) == plan  # its own
+    assert with_optimizer(plan, TrainOptions(optimizer="sgd"), 1000).stages[0].learning_rate == 0.05
+    assert with_optimizer(plan, TrainOptions(weight_decay=0.3), 1000) == replace(plan, weight_decay=0.3)
+    assert with_optimizer(plan, TrainOptions(optimizer="adamw"), 1000) == plan  # its own
     rate = Recipe(learning_rate=0.3).plan("lenet5", 1000)
-    assert with_optimizer(rate, Wishes(optimizer="sgd", learning_rate=0.3), 1000).stages[0].learning_rate == 0.3
+    assert with_optimizer(rate, TrainOptions(optimizer="sgd", learning_rate=0.3), 1000).stages[0].learning_rate == 0.3
     head = Stage(name="head", epochs=1, learning_rate=0.004), Stage(name="tuning", epochs=1, learning_rate=2e-4)
-    tuned = with_optimizer(Plan(network="x", pretrained=True, stages=head), Wishes(optimizer="sgd"), 1000)
+    tuned = with_optimizer(TrainingPlan(network="x", pretrained=True, stages=head), TrainOptions(optimizer="sgd"), 1000)
     assert [stage.learning_rate for stage in tuned.stages] == pytest.approx([0.05, 0.0025])
 
 
@@ -110,7 +112,7 @@ def test_a_stage_of_few_steps_has_rates_that_learn(schedule: str, steps: int) ->
 def test_one_step_on_all_images_learns() -> None:
     """A batch as large as the data and one epoch: one step, which moves the parameters."""
     plan = Recipe(epochs=1, batch=4096).plan("Sequential", len(DATA.train))
-    training = Training(plan, DATA, network=network())
+    training = Trainer(plan, DATA, network=network())
     before = {name: array.copy() for name, array in training.state.items()}
     list(training)
     moved = max(np.abs(training.model.state[name] - before[name]).max() for name in before)

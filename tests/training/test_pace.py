@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsin.training.pace import epochs_of, fewer_epochs, planned_step
+from opsin.training.deadline import epochs_of, fewer_epochs, planned_step
 
 
 def test_without_cuts_nothing_changes() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from opsin.errors import UsageError
-from opsin.training import Plan, Stage
+from opsin.base.errors import UsageError
+from opsin.training import Stage, TrainingPlan
 
-FULL = Plan(
+FULL = TrainingPlan(
     network="efficientnet_lite0",
     pretrained=True,
     size=224,
@@ -40,7 +40,7 @@ FULL = Plan(
 
 
 def test_a_plan_survives_json() -> None:
-    assert Plan.from_data(json.loads(json.dumps(FULL.to_data()))) == FULL
+    assert TrainingPlan.from_data(json.loads(json.dumps(FULL.to_data()))) == FULL
     assert json.loads(json.dumps(FULL.to_data())) == FULL.to_data()
     assert FULL.epochs == 7
 
@@ -49,7 +49,7 @@ def test_a_plan_survives_json() -> None:
     ("wrong", "text"),
     [
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
-        ({"epochs": 1, "batch": 0}, "the batch must hold at least 1 picture, not 0"),
+        ({"epochs": 1, "batch": 0}, "the batch must hold at least 1 image, not 0"),
         ({"epochs": 1, "learning_rate": -1.0}, "the learning rate must be a positive number such as 0.004, not -1"),
         (
             {"epochs": 1, "rise": 1.5},
@@ -77,7 +77,7 @@ def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
     [
         ({"stages": ()}, "a plan has stages with different names, at least one, not []"),
         ({"stages": (Stage(epochs=1),) * 2}, "a plan has stages with different names, at least one, not ["),
-        ({"size": 0}, "the side of the pictures must be at least 1 pixel, not 0"),
+        ({"size": 0}, "the side of the images must be at least 1 pixel, not 0"),
         ({"seed": -1}, "the seed must be a whole number from 0 to 2^63 - 1, not -1"),
         ({"optimizer": "lion"}, "the optimizer must be one of gd, sgd, adam, adamw, adagrad, rmsprop, not 'lion'"),
         ({"weight_decay": -0.1}, "the weight decay must be a number of at least 0, not -0.1"),
@@ -94,7 +94,7 @@ def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
 )
 def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Plan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **wrong})
+        TrainingPlan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **wrong})
     assert str(caught.value).startswith(text)
 
 
@@ -109,4 +109,4 @@ def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
 )
 def test_descriptions_that_are_none(change: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
-        Plan.from_data({**FULL.to_data(), **change})
+        TrainingPlan.from_data({**FULL.to_data(), **change})

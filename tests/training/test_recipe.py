@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
 from opsin.training import Recipe
 from opsin.training.recipe import ADAMW_ONE_CYCLE, RESNET9
 from opsin.training.stages import rates_of
@@ -15,7 +15,7 @@ from opsin.training.stages import rates_of
     ("wrong", "text"),
     [
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
-        ({"batch": -1}, "the batch must hold at least 1 picture, not -1"),
+        ({"batch": -1}, "the batch must hold at least 1 image, not -1"),
         ({"seed": -1}, "the seed must be a whole number from 0 to 2^63 - 1, not -1"),
         ({"learning_rate": 0.0}, "the learning rate must be a positive number such as 0.004, not 0"),
         ({"learning_rate": float("nan")}, "the learning rate must be a positive number such as 0.004, not nan"),

@@ -14,14 +14,15 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from opsin import nn
+from opsin.backends.reference import Reference
+from opsin.base.errors import DataError, OpsinError, UsageError
 from opsin.data import Dataset, load
-from opsin.engines.reference import Reference
-from opsin.errors import DataError, OpsinError, UsageError
-from opsin.graph import Graph
+from opsin.ir import Graph
+from opsin.runs.listing import summary
+from opsin.runs.resume import configuration, reopen
 from opsin.training import (
     Finished,
     Interrupted,
-    Plan,
     Rewound,
     Run,
     Shortened,
@@ -29,17 +30,16 @@ from opsin.training import (
     Started,
     Step,
     StoppedEarly,
-    Training,
+    Trainer,
+    TrainingPlan,
     Warning,
 )
-from opsin.training.resume import configuration, reopen
-from opsin.training.runs import summary
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 from tests.training.kills import result
 from tests.training.test_fault import Poisoned
 
-PLAN = Plan(
+PLAN = TrainingPlan(
     network="small",
     stages=(
         Stage(name="head", epochs=2, batch=8, learning_rate=0.01, frozen=("conv", "norm")),
@@ -60,17 +60,17 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot every three steps, and each of them a checkpoint."""
-    monkeypatch.setattr("opsin.training.loop.WATCH", 3)
+    monkeypatch.setattr("opsin.training.trainer.WATCH", 3)
     monkeypatch.setattr(Run, "due", True)
 
 
-def begin(data: Dataset, folder: Path, plan: Plan = PLAN, engine: Any = reference) -> Training:
-    training = Training(plan, data, network=small_network(2), engine=engine)
+def begin(data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference) -> Trainer:
+    training = Trainer(plan, data, network=small_network(2), engine=engine)
     training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
     return training
 
 
-def go_on(data: Dataset, folder: Path, engine: Any = reference) -> Training:
+def go_on(data: Dataset, folder: Path, engine: Any = reference) -> Trainer:
     return reopen(folder, data=data, network=small_network(2), engine=engine)
 
 
@@ -79,7 +79,7 @@ def whole(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unbroken run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.loop.WATCH", 3)
+        patch.setattr("opsin.training.trainer.WATCH", 3)
         patch.setattr(Run, "due", True)
         list(begin(stripes, folder))
     return folder
@@ -130,7 +130,9 @@ FEATURES = replace(PLAN, stages=(replace(PLAN.stages[0], epochs=4, features=True
 
 
 @pytest.mark.parametrize("plan", [PLAN, FEATURES], ids=["frozen", "features"])
-def test_a_run_that_crashes_every_few_steps_comes_to_its_end(stripes: Dataset, tmp_path: Path, plan: Plan) -> None:
+def test_a_run_that_crashes_every_few_steps_comes_to_its_end(
+    stripes: Dataset, tmp_path: Path, plan: TrainingPlan
+) -> None:
     list(begin(stripes, tmp_path / "whole", plan))
     folder, sittings = tmp_path / "run", 0
     training = begin(stripes, folder, plan)
@@ -176,7 +178,7 @@ def test_a_torn_checkpoint_is_told_and_passed_over(stripes: Dataset, whole: Path
 
 def test_a_rewind_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
     """Also where the run was cut off between the snapshot that it goes back to and the fault."""
-    plan = Plan(network="small", stages=(Stage(epochs=6, batch=4, learning_rate=0.01),))
+    plan = TrainingPlan(network="small", stages=(Stage(epochs=6, batch=4, learning_rate=0.01),))
     rate = 0.0
 
     def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
@@ -200,7 +202,7 @@ def test_a_rewind_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
 
 
 def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None:
-    plan = Plan(network="small", stages=(Stage(epochs=30, batch=8, learning_rate=0.02),), patience=2)
+    plan = TrainingPlan(network="small", stages=(Stage(epochs=30, batch=8, learning_rate=0.02),), patience=2)
     training = begin(stripes, tmp_path / "run", plan)
     events = list(training)
     (stopped,) = (event for event in events if isinstance(event, StoppedEarly))
@@ -214,7 +216,7 @@ def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None
 
 
 def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(stripes: Dataset, tmp_path: Path) -> None:
-    plan = Plan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
+    plan = TrainingPlan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
     rates: list[float] = []
 
     class Watched(Reference):
@@ -227,7 +229,7 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
         assert (an_epoch > 0, left <= 0) == (True, True)
         return 4 if (done, epochs) == (2, 9) else None
 
-    training = Training(
+    training = Trainer(
         plan,
         stripes,
         network=small_network(2),
@@ -235,7 +237,7 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
         engine=lambda graph, batch, threads: Watched(graph, batch),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.loop.fewer_epochs", cut)
+        patch.setattr("opsin.training.trainer.fewer_epochs", cut)
         events = list(training)
     assert [event for event in events if isinstance(event, Shortened)] == [Shortened("training", 2, 4, 9)]
     schedule = nn.schedules.one_cycle(0.02, 36, 0.25)
@@ -259,20 +261,20 @@ def test_epochs_that_compute_features_again_after_a_resumption_cut_nothing(strip
     training = go_on(stripes, folder)
     training.deadline = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.loop.fewer_epochs", note)
+        patch.setattr("opsin.training.trainer.fewer_epochs", note)
         list(training)
     assert asked == [6, 7]  # not 4 and 5, in which both views are computed anew
 
 
 def test_without_time_one_epoch_remains(stripes: Dataset) -> None:
-    plan = Plan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
-    training = Training(plan, stripes, network=small_network(2), deadline=0.0, engine=reference)
+    plan = TrainingPlan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
+    training = Trainer(plan, stripes, network=small_network(2), deadline=0.0, engine=reference)
     assert isinstance(list(training)[-1], Finished)
     assert len(training.history) == 1
 
 
 def test_the_moving_average_is_the_model(stripes: Dataset, tmp_path: Path) -> None:
-    plan = Plan(network="small", stages=(Stage(epochs=3, batch=8, learning_rate=0.02),), ema=0.9)
+    plan = TrainingPlan(network="small", stages=(Stage(epochs=3, batch=8, learning_rate=0.02),), ema=0.9)
     training = begin(stripes, tmp_path / "run", plan)
     values: list[np.ndarray[Any, Any]] = []
     for event in training:
@@ -364,7 +366,7 @@ def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -
         assert str(caught.value).startswith(text)
     assert training.run is not None
     training.run.close()
-    with pytest.raises(UsageError, match="was given its pictures by a program; only that can go on with it"):
+    with pytest.raises(UsageError, match="was given its images by a program; only that can go on with it"):
         reopen(folder, network=small_network(2), engine=reference)
     for change, text in data_changes(stripes):
         with pytest.raises(DataError) as caught:
@@ -383,8 +385,8 @@ def data_changes(data: Dataset) -> list[tuple[Dataset, str]]:
     return [
         (
             replace(data, train=replace(data.train, pixels=pixels), content=""),
-            "it has as many pictures, but not the same",
+            "it has as many images, but not the same",
         ),
-        (replace(data, train=fewer), "has changed since the run began: the numbers of its pictures were {'train': "),
+        (replace(data, train=fewer), "has changed since the run began: the numbers of its images were {'train': "),
         (replace(data, train=renamed), "its classes were ['lying', 'standing'] and are ['lying', 'upright']"),
     ]

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from opsin.errors import UsageError
-from opsin.training import Plan, Run, Stage
-from opsin.training.log import Log
-from opsin.training.runs import Summary, differences, summaries, summary
+from opsin.base.errors import UsageError
+from opsin.runs.listing import Summary, differences, summaries, summary
+from opsin.runs.log import Log
+from opsin.training import Run, Stage, TrainingPlan
 
-PLAN = Plan(network="lenet5", stages=(Stage(epochs=3),))
+PLAN = TrainingPlan(network="lenet5", stages=(Stage(epochs=3),))
 DATA = {
     "source": "digits",
     "name": "digits",
     "fingerprint": "ab",
-    "pictures": {"train": 40, "test": 10},
+    "images": {"train": 40, "test": 10},
     "shape": [1, 28, 28],
 }
-EPOCH = {"event": "epoch", "seconds": 30.0, "held_out": {"pictures": 10, "correct": 8, "loss": 0.5}}
-FINISHED = {"event": "finished", "seconds": 100.0, "test": {"pictures": 10, "correct": 9, "loss": 0.4}}
+EPOCH = {"event": "epoch", "seconds": 30.0, "held_out": {"images": 10, "correct": 8, "loss": 0.5}}
+FINISHED = {"event": "finished", "seconds": 100.0, "test": {"images": 10, "correct": 9, "loss": 0.4}}
 
 
-def made(folder: Path, *records: dict[str, Any], plan: Plan = PLAN, data: dict[str, Any] = DATA) -> Path:
+def made(folder: Path, *records: dict[str, Any], plan: TrainingPlan = PLAN, data: dict[str, Any] = DATA) -> Path:
     """A run with such a log."""
     Run.create({"plan": plan.to_data(), "data": data}, "digits", folder).close()
     log = Log(folder / "log.jsonl")
@@ -99,7 +99,9 @@ def test_a_place_is_looked_at_and_left_as_it_is(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_two_were_asked_for_differently(tmp_path: Path) -> None:
-    other = Plan(network="lenet5", stages=(Stage(epochs=3, learning_rate=0.01),), ema=0.99, class_weights=(1.0, 0.25))
+    other = TrainingPlan(
+        network="lenet5", stages=(Stage(epochs=3, learning_rate=0.01),), ema=0.99, class_weights=(1.0, 0.25)
+    )
     first = made(tmp_path / "first", plan=PLAN)
     second = made(tmp_path / "second", plan=other, data=DATA | {"fingerprint": "cd"})
     assert differences(first, second) == [

@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 
 from opsin import data
-from opsin.data import Dataset, Pictures
-from opsin.training import networks, search, trial
-from opsin.training.candidates import Candidate, candidates
-from opsin.training.facts import Facts
-from opsin.training.plan import Plan, Stage
-from opsin.training.trial import Trial
-from opsin.training.wishes import Outline, Wishes
+from opsin.data import Dataset, LabeledImages
+from opsin.planning import networks, search, trial
+from opsin.planning.candidates import Candidate, candidates
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.trial import Trial
+from opsin.training.plan import Stage, TrainingPlan
 
-GREY = Facts(pictures=5000, held_out=1000, classes=10, smallest=400, side=28, grey=True, resizable=False)
+GREY = DatasetSummary(images=5000, held_out=1000, classes=10, smallest=400, side=28, grey=True, resizable=False)
 COLOUR = replace(GREY, side=32, grey=False)
 Curve = dict[str, tuple[float, float]]
 """For each network: its error after a second of training, and the power with which it falls."""
 
 
-def outlined(facts: Facts, options: Wishes) -> Outline:
+def outlined(facts: DatasetSummary, options: TrainOptions) -> NetworkChoice:
     return networks.outline(facts, options)
 
 
 def images(count: int = 60, classes: int = 10, validation: int = 1000) -> Dataset:
     names = tuple(f"class {n}" for n in range(classes))
 
-    def part(size: int) -> Pictures:
+    def part(size: int) -> LabeledImages:
         pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (size, 1, 28, 28))
-        return Pictures(pixels, np.arange(size, dtype=np.int32) % classes, names)
+        return LabeledImages(pixels, np.arange(size, dtype=np.int32) % classes, names)
 
     return Dataset("images", part(count), part(20), own_split=True, validation=part(validation))
 
@@ -56,13 +56,15 @@ def learning(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
 
 
-def found(options: Wishes, facts: Facts = GREY, size: int = 1000, count: int = 60) -> search.SearchResult:
+def found(
+    options: TrainOptions, facts: DatasetSummary = GREY, size: int = 1000, count: int = 60
+) -> search.SearchResult:
     data = images(count, validation=size)
     return search.search(outlined(facts, options), data, options, 1.0, lambda outline: images(), lambda text: None)
 
 
 def test_a_network_that_starts_slowly_wins_if_there_is_time(learning: list[tuple[str, float]]) -> None:
-    long, short = found(Wishes(budget=600.0)), found(Wishes(budget=60.0))
+    long, short = found(TrainOptions(budget=600.0)), found(TrainOptions(budget=60.0))
     assert long.outline.network == "resnet9_half" and short.outline.network == "lenet5"
     assert long.options.augment == "strong"  # which made every error a tenth smaller
     assert long.options.flip is True  # as mirrored images were found as well as others
@@ -71,16 +73,16 @@ def test_a_network_that_starts_slowly_wins_if_there_is_time(learning: list[tuple
 
 
 def test_the_evidence_goes_into_the_plan(learning: list[tuple[str, float]]) -> None:
-    evidence = found(Wishes()).evidence
+    evidence = found(TrainOptions()).evidence
     assert len(evidence) == len(learning) and all("error" in each for each in evidence)
     assert sum("predicted_error" in each for each in evidence) == 2
-    plan = Plan(network="lenet5", stages=(Stage(epochs=1),), evidence=evidence)
-    assert Plan.from_data(plan.to_data()).evidence == evidence
+    plan = TrainingPlan(network="lenet5", stages=(Stage(epochs=1),), evidence=evidence)
+    assert TrainingPlan.from_data(plan.to_data()).evidence == evidence
     assert plan == replace(plan, evidence=())  # training does not depend on it
 
 
 def test_the_second_round_is_for_the_best_of_each_network(learning: list[tuple[str, float]]) -> None:
-    found(Wishes(budget=600.0))
+    found(TrainOptions(budget=600.0))
     shortest = min(seconds for _, seconds in learning)
     later = [name for name, seconds in learning if seconds > 2 * shortest]
     assert sorted(later) == ["lenet5", "resnet9_half, strong augmentation"]
@@ -90,28 +92,30 @@ def test_easy_data_ends_the_search_and_the_training_early(
     learning: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CURVES, "lenet5", (0.01, 0.1))
-    easy = found(Wishes(budget=600.0), size=500)
+    easy = found(TrainOptions(budget=600.0), size=500)
     assert easy.useful == search.EASY_SHARE * 600
     assert "could not be told from chance" in easy.reasons[1]
     assert sum(seconds for _, seconds in learning[1:]) <= search.EASY_SHARE * 600
-    assert found(Wishes(budget=600.0), size=1000 * 1000).useful is None  # so many images show more
+    assert found(TrainOptions(budget=600.0), size=1000 * 1000).useful is None  # so many images show more
 
 
 @pytest.mark.parametrize(
     "options",
-    [Wishes(network="lenet5"), Wishes(epochs=3), Wishes(search=False), Wishes(budget=8.0)],
+    [TrainOptions(network="lenet5"), TrainOptions(epochs=3), TrainOptions(search=False), TrainOptions(budget=8.0)],
     ids=["network", "epochs", "no search", "no time"],
 )
-def test_where_nothing_is_to_be_found_out_nothing_is_tried(learning: list[tuple[str, float]], options: Wishes) -> None:
+def test_where_nothing_is_to_be_found_out_nothing_is_tried(
+    learning: list[tuple[str, float]], options: TrainOptions
+) -> None:
     chosen = found(options)
     assert not learning and not chosen.evidence and chosen.options == options
     assert search.intention(outlined(GREY, options), images(), options, 1.0) == ""
 
 
 def test_few_validation_images_tell_no_recipes_apart(learning: list[tuple[str, float]]) -> None:
-    assert not found(Wishes(), size=3, count=30).evidence and not learning
-    assert search.intention(outlined(GREY, Wishes()), images(30, validation=3), Wishes(), 1.0) == ""
-    assert found(Wishes(), size=3, count=36).evidence
+    assert not found(TrainOptions(), size=3, count=30).evidence and not learning
+    assert search.intention(outlined(GREY, TrainOptions()), images(30, validation=3), TrainOptions(), 1.0) == ""
+    assert found(TrainOptions(), size=3, count=36).evidence
 
 
 @pytest.mark.parametrize(("own", "count", "expected"), [(3, 57, 20), (3, 197, 40), (39, 961, 200), (50, 950, 50)])
@@ -123,7 +127,9 @@ def test_trials_are_compared_by_more_than_a_small_validation_part(own: int, coun
 
 
 def test_new_images_are_worth_more_than_more_epochs() -> None:
-    half = Trial(Candidate(outlined(GREY, Wishes()), Wishes()), 1.0, 100, 30, 0.3, learned=100, available=1000)
+    half = Trial(
+        Candidate(outlined(GREY, TrainOptions()), TrainOptions()), 1.0, 100, 30, 0.3, learned=100, available=1000
+    )
     whole = replace(half, learned=1000)
     assert search._predicted(half, half, 10.0) == pytest.approx(0.3 * 10**-0.35)
     assert search._predicted(whole, whole, 10.0) == pytest.approx(0.3 * 10 ** (-0.35 * 0.4))
@@ -131,18 +137,18 @@ def test_new_images_are_worth_more_than_more_epochs() -> None:
 
 
 def test_candidates_keep_to_what_is_asked_for() -> None:
-    names = [each.name for each in candidates(outlined(COLOUR, Wishes()), Wishes())]
+    names = [each.name for each in candidates(outlined(COLOUR, TrainOptions()), TrainOptions())]
     assert names == ["resnet9_half", "lenet5", "resnet9_half, strong augmentation"]
-    for options in (Wishes(augment="light"), Wishes(augment="none"), Wishes(flip=True)):
+    for options in (TrainOptions(augment="light"), TrainOptions(augment="none"), TrainOptions(flip=True)):
         tried = candidates(outlined(GREY, options), options)
         assert all((each.options.augment, each.options.seed) == (options.augment, 0) or options.flip for each in tried)
         assert options.flip is None or all(each.options.flip for each in tried)
-    many = replace(COLOUR, pictures=50_000)
-    assert "airbench94" in [each.outline.network for each in candidates(outlined(many, Wishes()), Wishes())]
+    many = replace(COLOUR, images=50_000)
+    assert "airbench94" in [each.outline.network for each in candidates(outlined(many, TrainOptions()), TrainOptions())]
 
 
 def test_the_plan_says_what_would_be_tried() -> None:
-    text = search.intention(outlined(GREY, Wishes()), images(), Wishes(), 1.0)
+    text = search.intention(outlined(GREY, TrainOptions()), images(), TrainOptions(), 1.0)
     assert text.startswith("3 recipes are tried first, for 75 s together: lenet5; resnet9_half; ")
 
 
@@ -152,7 +158,7 @@ def test_mirroring_is_found_out_and_not_inferred_from_greyness(even: bool) -> No
     random = np.random.default_rng(0)
     triangle = np.tril(np.ones((9, 9), np.int64))
 
-    def part(count: int) -> Pictures:
+    def part(count: int) -> LabeledImages:
         labels = random.integers(0, 2, count)
         sides = random.integers(0, 2, count)
         pixels = random.integers(0, 60, (count, 1, 28, 28))
@@ -163,11 +169,11 @@ def test_mirroring_is_found_out_and_not_inferred_from_greyness(even: bool) -> No
                 else triangle[:, :: 1 - 2 * label]
             )
             pixels[number, 0, row : row + 9, column : column + 9] += 150 * shape
-        return Pictures(pixels.astype(np.uint8), labels.astype(np.int32), ("one", "other"))
+        return LabeledImages(pixels.astype(np.uint8), labels.astype(np.int32), ("one", "other"))
 
     triangles = Dataset("triangles", part(400), part(100), own_split=True, validation=part(200))
-    outline = networks.outline(replace(GREY, pictures=400, classes=2), Wishes(network="resnet9_half"))
-    result = trial.run(Candidate(outline, Wishes(threads=1)), trial.comparable(triangles, 0), 6.0)
+    outline = networks.outline(replace(GREY, images=400, classes=2), TrainOptions(network="resnet9_half"))
+    result = trial.run(Candidate(outline, TrainOptions(threads=1)), trial.comparable(triangles, 0), 6.0)
     assert result and result.error < 0.1 and result.mirrors is even
 
 
@@ -180,11 +186,11 @@ def test_a_trial_of_data_without_validation_takes_some_of_the_training_images() 
 
 
 def test_photos_in_small_files_may_be_enlarged_for_a_published_network(tmp_path: Path) -> None:
-    small = replace(COLOUR, resizable=True, pictures=300)
-    tried = candidates(networks.outline(small, Wishes()), Wishes())
+    small = replace(COLOUR, resizable=True, images=300)
+    tried = candidates(networks.outline(small, TrainOptions()), TrainOptions())
     if networks.at_hand(networks.TRANSFER):
         assert ("efficientnet_lite0", 128) in {(each.outline.network, each.outline.size) for each in tried}
     assert not any(
         each.outline.pretrained
-        for each in candidates(networks.outline(small, Wishes(pretrained=False)), Wishes(pretrained=False))
+        for each in candidates(networks.outline(small, TrainOptions(pretrained=False)), TrainOptions(pretrained=False))
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
 from opsin.training import Epoch, Score, Started, Step
 
 STARTED = Started("lenet5", 9, 10, 2, 2, 2, 3, 1, 40)
@@ -31,7 +31,7 @@ def points(folder: Path) -> Iterator[tuple[str, int, float]]:
 
 def test_the_curves(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed; it is an optional extra")
-    module = importlib.import_module("opsin.training.tensorboard")
+    module = importlib.import_module("opsin.runs.tensorboard")
     board = module.TensorBoard(tmp_path)
     board(STARTED)
     for step in range(41, 41 + 2 * module.EVERY + 3):
@@ -50,7 +50,7 @@ def test_the_curves(tmp_path: Path) -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.delitem(sys.modules, "opsin.training.tensorboard", raising=False)
+    monkeypatch.delitem(sys.modules, "opsin.runs.tensorboard", raising=False)
     with pytest.raises(UsageError) as caught:
-        importlib.import_module("opsin.training.tensorboard")
+        importlib.import_module("opsin.runs.tensorboard")
     assert str(caught.value) == "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"

@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin import nn
+from opsin.backends.reference import Reference
+from opsin.base.errors import DataError, ModelError, OpsinError, ShapeError, UsageError
 from opsin.data import Dataset, load
-from opsin.engines.reference import Reference
-from opsin.errors import DataError, ModelError, OpsinError, ShapeError, UsageError
 from opsin.model import Model
 from opsin.training import (
     Epoch,
     Event,
     Finished,
     Interrupted,
-    Plan,
     Recipe,
     Stage,
     StageStarted,
     Started,
     Step,
-    Training,
+    Trainer,
+    TrainingPlan,
     Warning,
     train,
 )
@@ -38,7 +38,7 @@ from tests.model.networks import reference, small_network
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """28 pictures to train on, 4 for validation and 8 to test, two classes, 12×12 grey."""
+    """28 images to train on, 4 for validation and 8 to test, two classes, 12×12 grey."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
 
 
@@ -55,14 +55,14 @@ def test_events_tell_the_whole_story(stripes: Dataset) -> None:
     model = small(stripes, events.append, epochs=2)
     start, stage, *middle, end = events
     assert isinstance(start, Started)
-    assert (start.network, start.pictures, start.held_out, start.classes) == ("Sequential", 28, 4, 2)
+    assert (start.network, start.images, start.held_out, start.classes) == ("Sequential", 28, 4, 2)
     assert (start.epochs, start.stages, start.done) == (2, 1, 0)
     assert start.parameters == sum(model.state[name].size for name in model.graph.parameters)
     assert isinstance(stage, StageStarted)
     assert (stage.stage, stage.number, stage.epochs, stage.steps, stage.batch) == ("training", 1, 2, 4, 8)
     assert stage.parameters == start.parameters
     assert isinstance(end, Finished)
-    assert end.pictures == 64
+    assert end.images == 64
     middle = [event for event in middle if not isinstance(event, Warning)]
     kinds = [type(event) for event in middle]
     assert kinds == [Step] * 4 + [Epoch] + [Step] * 4 + [Epoch]
@@ -71,8 +71,8 @@ def test_events_tell_the_whole_story(stripes: Dataset) -> None:
     epoch = next(event for event in middle if isinstance(event, Epoch))
     assert epoch.loss == pytest.approx(np.mean([step.loss for step in steps[:4]]))
     assert epoch.accuracy == sum(step.correct for step in steps[:4]) / 32  # the last batch is filled up
-    assert epoch.held_out.pictures == 4
-    assert end.test.pictures == 8
+    assert epoch.held_out.images == 4
+    assert end.test.images == 8
     assert end.test.accuracy == model.evaluate(stripes.test).accuracy
 
 
@@ -81,8 +81,8 @@ def test_a_network_learns_and_its_record_says_how(stripes: Dataset) -> None:
     assert model.evaluate(stripes.test).accuracy == 1
     record = model.record
     assert record["ended"] == "finished"
-    assert (record["data"], record["pictures"], record["held_out"]) == (stripes.name, 28, 4)
-    assert Plan.from_data(record["plan"]) == Plan(network="Sequential", stages=(STAGE,))
+    assert (record["data"], record["images"], record["held_out"]) == (stripes.name, 28, 4)
+    assert TrainingPlan.from_data(record["plan"]) == TrainingPlan(network="Sequential", stages=(STAGE,))
     assert record["steps"] == 48
     assert record["test"]["accuracy"] == 1
     assert record["history"][-1]["held_out_accuracy"] == 1
@@ -170,7 +170,7 @@ def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path:
     def press(event: Event) -> None:
         training.interruption.asked = True
 
-    training = Training(
+    training = Trainer(
         Recipe(2, 8).plan("small", 28), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference
     )
     events = []
@@ -203,7 +203,7 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(stripes: Dataset
         (deep, stripes, {}, ShapeError, "layer conv: .*13 × 13"),
         ("lenet5", tmp_path / "nowhere", {}, DataError, "there is no such folder"),
         ("lenet5", stripes, {"threads": 0}, UsageError, "the number of threads must be at least 1, not 0"),
-        ("lenet5", stripes, {"batch": 0}, UsageError, "the batch must hold at least 1 picture"),
+        ("lenet5", stripes, {"batch": 0}, UsageError, "the batch must hold at least 1 image"),
         ("lenet5", stripes, {"out": tmp_path / "no" / "m"}, ModelError, "no is no folder; make it first"),
         ("lenet5", stripes, {"out": tmp_path / "letter"}, ModelError, "exists and is not an Opsin model"),
     ]
@@ -228,7 +228,7 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
     assert first == f"{out}: there is no room on the disk"
     assert second.startswith("The trained model is safe in ")
     rescued = opsin.load(second.removeprefix("The trained model is safe in ").removesuffix(": move it from there."))
-    assert rescued.evaluate(stripes.test).pictures == 8
+    assert rescued.evaluate(stripes.test).images == 8
 
     monkeypatch.setattr(Model, "save", lambda model, path: full(model, out))
     with pytest.raises(ModelError) as caught:
@@ -237,7 +237,7 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
 
 
 def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
-    training = Training(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
+    training = Trainer(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
     assert training.work is not None
     assert isinstance(training.work.program, Reference)
 
@@ -251,7 +251,7 @@ def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:
             copies.append(len(self.graph.variables))
             return super().state()
 
-    training = Training(
+    training = Trainer(
         Recipe(epochs=1).plan("Sequential", len(stripes.train)), stripes, network=small_network(2),
         engine=lambda graph, batch, threads: Counted(graph, batch),
     )  # fmt: skip

@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 
 from opsin import nn
-from opsin.compiler.lower.ways import Way, ways
+from opsin.backends.native import tuning_cache
+from opsin.backends.native.codegen import host
+from opsin.backends.native.tuning_cache import load
+from opsin.backends.reference import Reference
+from opsin.backends.tuning import TuningResult, TuningSummary, problems
+from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
-from opsin.engines.native import choices
-from opsin.engines.native.choices import recall
-from opsin.engines.native.codegen import host
-from opsin.engines.reference import Reference
-from opsin.engines.tuning import Trial, Tuned, problems
-from opsin.graph import Graph
-from opsin.training import Plan, Run, Stage, Step, Training, choose, machine, networks, train
-from opsin.training.facts import Facts
-from opsin.training.machine import Cost, Ways, engine_of, measure
-from opsin.training.resume import configuration, reopen
-from opsin.training.runs import differences
-from opsin.training.wishes import Wishes
+from opsin.ir import Graph
+from opsin.planning import autoconfig, measurement, networks
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.measurement import ConvTuning, Cost, engine_of, measure
+from opsin.planning.options import TrainOptions
+from opsin.runs.listing import differences
+from opsin.runs.resume import configuration, reopen
+from opsin.training import Run, Stage, Step, Trainer, TrainingPlan, train
 from tests.data.files import write_stripes
 from tests.training.kills import result
 
 USUAL = 1e-5
-"""Seconds that a picture takes in the pretended machine."""
+"""Seconds that an image takes in the pretended machine."""
 STAGE = Stage(epochs=2, batch=8, learning_rate=0.01)
 
 
@@ -40,7 +41,7 @@ def network() -> nn.Layer:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(tuning_cache, "cache_folder", lambda: tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +53,23 @@ def graph_of(data: Dataset) -> Graph:
     return nn.training_graph(network(), data.shape, nn.optimizers.AdamW())
 
 
-def found(graph: Graph, batch: int, way: Way) -> Tuned:
+def found(graph: Graph, batch: int, way: ConvAlgorithm) -> TuningSummary:
     """As if one way, which works for all problems, had been the fastest."""
-    trials = (Trial(p, count, ways(p)[0], way, 2.0, 1.0) for p, count in problems(graph, batch).items())
-    return Tuned(tuple(trials), (), 0.0)
+    trials = (TuningResult(p, count, candidates(p)[0], way, 2.0, 1.0) for p, count in problems(graph, batch).items())
+    return TuningSummary(tuple(trials), (), 0.0)
 
 
-def begin(data: Dataset, plan: Plan, folder: Path) -> Training:
-    training = Training(plan, data, network=network(), threads=1)
+def begin(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
+    training = Trainer(plan, data, network=network(), threads=1)
     training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
     return training
 
 
 def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
-    direct = found(graph_of(stripes), 8, Way.DIRECT)
-    plan = Plan(network="small", stages=(STAGE,), choices=direct.choices)
+    direct = found(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
+    plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.choices)
     list(begin(stripes, plan, tmp_path / "whole"))
-    list(begin(stripes, Plan(network="small", stages=(STAGE,)), tmp_path / "usual"))
+    list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
     whole, usual = result(tmp_path / "whole"), result(tmp_path / "usual")
     assert whole.tensors != usual.tensors  # or this test says nothing
     broken = begin(stripes, plan, tmp_path / "broken")
@@ -76,10 +77,10 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
     list(islice(steps, 7))
     steps.close()
     broken.run.close()  # type: ignore[union-attr]
-    found(graph_of(stripes), 8, Way.PACKED).remember()  # since then, something else was timed
+    found(graph_of(stripes), 8, ConvAlgorithm.PACKED).remember()  # since then, something else was timed
     list(reopen(tmp_path / "broken", data=stripes, network=network(), threads=2))
     assert result(tmp_path / "broken").tensors == whole.tensors
-    list(begin(stripes, Plan(network="small", stages=(STAGE,)), tmp_path / "later"))
+    list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
     assert result(tmp_path / "later").tensors == usual.tensors
     told = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
     assert told["choices"].startswith("forward 8x") and told["choices"].count(": direct") == len(direct.choices)
@@ -87,25 +88,25 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
 
 def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) -> None:
     before = train(network(), stripes, epochs=1, batch=8, threads=1).state
-    found(graph_of(stripes), 8, Way.DIRECT).remember()
+    found(graph_of(stripes), 8, ConvAlgorithm.DIRECT).remember()
     after = train(network(), stripes, epochs=1, batch=8, threads=1).state
     assert all(after[name].tobytes() == value.tobytes() for name, value in before.items())
 
 
 def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
-    plan = Plan(network="small", stages=(STAGE,), exact=True, choices={"forward": "direct"})
-    assert Plan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
+    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True, choices={"forward": "direct"})
+    assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
     old = plan.to_data()
     del old["exact"], old["choices"]
-    assert Plan.from_data(old) == Plan(network="small", stages=(STAGE,))
+    assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
 
 
 def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
-    assert engine_of(Plan(network="small", stages=(STAGE,)), Reference) is Reference
-    plan = Plan(network="small", stages=(STAGE,), exact=True)
-    program: Any = Training(plan, stripes, network=network(), threads=1).work
+    assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
+    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
+    program: Any = Trainer(plan, stripes, network=network(), threads=1).work
     assert "Winograd" not in str(program.program.plan)
-    usual: Any = Training(Plan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).work
+    usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).work
     assert "Winograd" in str(usual.program.plan)
 
 
@@ -119,55 +120,55 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """
     tuned = [0.5 * USUAL]
 
-    def tune(graph: Graph, batch: int, threads: int | None, seconds: float) -> Tuned:
+    def tune(graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
         tuned.append(seconds)
-        return found(graph, batch, Way.PACKED)
+        return found(graph, batch, ConvAlgorithm.PACKED)
 
     def measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
         return Cost(tuned[0] if choices else USUAL, 10**6, 0.0)
 
-    monkeypatch.setattr(machine, "tune", tune)
-    monkeypatch.setattr(machine, "_measured", measured)
+    monkeypatch.setattr(measurement, "tune", tune)
+    monkeypatch.setattr(measurement, "_measured", measured)
     return tuned
 
 
 def test_ways_are_taken_where_the_whole_step_is_faster(stripes: Dataset, pretend: list[float]) -> None:
-    own = Ways(timed=True, seconds=3.0)
+    own = ConvTuning(timed=True, seconds=3.0)
     assert measure(graph_of(stripes), 8, 1, own).seconds == 0.5 * USUAL
     assert set(own.choices.values()) == {"packed"} and own.others == len(own.choices) and own.seconds < 3.0
     assert pretend[1:] == [3.0]
-    assert {timed.way for timed in recall(host().target).values()} == {"packed"}
+    assert {timed.way for timed in load(host().target).values()} == {"packed"}
 
 
 def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[float]) -> None:
     pretend[0] = 1.1 * USUAL
-    own = Ways(timed=True, seconds=3.0)
+    own = ConvTuning(timed=True, seconds=3.0)
     assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
     assert own.choices == {} and own.others == 0
-    assert all(timed.way == timed.model for timed in recall(host().target).values())
+    assert all(timed.way == timed.model for timed in load(host().target).values())
 
 
 def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> None:
-    for own in (None, Ways(), Ways(exact=True, timed=True, seconds=3.0)):
+    for own in (None, ConvTuning(), ConvTuning(exact=True, timed=True, seconds=3.0)):
         assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
-    assert len(pretend) == 1 and not recall(host().target)
+    assert len(pretend) == 1 and not load(host().target)
 
 
 @pytest.mark.parametrize(
     ("wishes", "timed", "seconds"),
     [
-        (Wishes(), True, 6.0), (Wishes(budget=100), True, 1.0), (Wishes(budget=7200), True, 10.0),
-        (Wishes(budget=50), True, 0.0), (Wishes(memory=4e9), True, 0.0), (Wishes(epochs=2, budget=600), True, 6.0),
-        (Wishes(epochs=2), True, None), (Wishes(), False, None), (Wishes(exact=True), True, None),
+        (TrainOptions(), True, 6.0), (TrainOptions(budget=100), True, 1.0), (TrainOptions(budget=7200), True, 10.0),
+        (TrainOptions(budget=50), True, 0.0), (TrainOptions(memory=4e9), True, 0.0), (TrainOptions(epochs=2, budget=600), True, 6.0),
+        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(exact=True), True, None),
     ],
 )  # fmt: skip
 def test_how_long_is_timed(
-    wishes: Wishes, timed: bool, seconds: float | None, pretend: list[float], monkeypatch: pytest.MonkeyPatch
+    wishes: TrainOptions, timed: bool, seconds: float | None, pretend: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.training.budget.TUNING", 0.01)
+    monkeypatch.setattr("opsin.planning.budget.TUNING", 0.01)
     data = load("digits")
-    outline = networks.outline(Facts.of(data), wishes)
-    choice = choose.choose(outline, data, wishes, timed=timed)
+    outline = networks.outline(DatasetSummary.of(data), wishes)
+    choice = autoconfig.choose(outline, data, wishes, timed=timed)
     assert pretend[1:2] == ([] if seconds is None else [seconds])
     assert bool(choice.plan.choices) == (seconds is not None)
     assert choice.plan.exact == wishes.exact
@@ -177,5 +178,5 @@ def test_how_long_is_timed(
 
 def test_noise_is_an_input_of_each() -> None:
     graph = nn.training_graph(network(), (1, 8, 8), nn.optimizers.SGD()).bind(4)
-    given = machine.noise(graph)
-    assert given["pictures"].shape == (4, 1, 8, 8) and given["labels"].dtype == np.int32
+    given = measurement.noise(graph)
+    assert given["images"].shape == (4, 1, 8, 8) and given["labels"].dtype == np.int32

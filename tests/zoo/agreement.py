@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from opsin import nn, ops, zoo
-from opsin.engines.base import Program
-from opsin.graph import Graph, Tensor, input_tensor
+from opsin.backends.base import Program
+from opsin.ir import Graph, Tensor, input_tensor
 from tests.support import Array, relative_error
 from tests.zoo import seeding
 
@@ -22,11 +22,11 @@ NETWORKS = sorted({key.split("/")[0] for key in FOUND})
 COMPUTED = [name for name in NETWORKS if f"{name}/logits" in FOUND]
 STEPPED = [name for name in NETWORKS if f"{name}/sums" in FOUND]
 
-BATCH, *SIZES = seeding.PICTURES
+BATCH, *SIZES = seeding.IMAGES
 SHAPE = (SIZES[0], SIZES[1], SIZES[2])
 
 Engine = Callable[[Graph], Program]
-"""Makes a graph ready for `BATCH` pictures."""
+"""Makes a graph ready for `BATCH` images."""
 
 
 @cache
@@ -46,16 +46,16 @@ def steady(name: str) -> nn.Layer:
 
 
 def with_gradient(graph: Graph) -> Graph:
-    """`graph` with the gradient of Σ coefficients · logits by the pictures as one more output."""
-    ((pictures,), logits) = graph.inputs, graph.outputs["logits"]
+    """`graph` with the gradient of Σ coefficients · logits by the images as one more output."""
+    ((images,), logits) = graph.inputs, graph.outputs["logits"]
     coefficients = input_tensor("coefficients", logits.shape)
-    (gradient,) = ops.gradients(ops.sum(ops.multiply(logits, coefficients)), [pictures])
+    (gradient,) = ops.gradients(ops.sum(ops.multiply(logits, coefficients)), [images])
     assert isinstance(gradient, Tensor)
-    return Graph((pictures, coefficients), {"logits": logits, "gradient": gradient})
+    return Graph((images, coefficients), {"logits": logits, "gradient": gradient})
 
 
 def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float, float]:
-    """The largest difference of logits, as a share of their range, and of the gradient by the pictures, as a share of
+    """The largest difference of logits, as a share of their range, and of the gradient by the images, as a share of
     its norm (0 where it is not asked for).
     """
     graph = nn.trace(zoo.create(name), SHAPE)
@@ -63,7 +63,7 @@ def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float,
     load(program, name)
     expected = FOUND[f"{name}/logits"]
     inputs = {"coefficients": seeding.coefficients(expected.shape)} if gradient else {}
-    found = program.run(pictures=seeding.pictures(), **inputs)
+    found = program.run(images=seeding.images(), **inputs)
     of_logits = float(np.abs(found["logits"] - expected).max() / np.ptp(expected))
     if not gradient:
         return of_logits, 0.0
@@ -86,7 +86,7 @@ def step(name: str, engine: Engine) -> Step:
     graph = nn.training_graph(steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
     program = engine(graph)
     before = load(program, name)
-    results = program.run(pictures=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
+    results = program.run(images=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
     loss = float(FOUND[f"{name}/loss"])
     made = Step(abs(float(results["loss"]) - loss) / loss, {}, {})
     state = program.state()

@@ -1,4 +1,4 @@
-"""Weights and pictures that two libraries make alike, from names and shapes, so that no file has to hold them.
+"""Weights and images that two libraries make alike, from names and shapes, so that no file has to hold them.
 
 `RandomState` is NumPy's old generator, whose numbers are promised to stay the same.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-PICTURES = (2, 3, 65, 76)
+IMAGES = (2, 3, 65, 76)
 """Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
 LEARNING_RATE = 1e-4
 """So that a step changes no layer by much more than a tenth, and few by more than a thousandth."""
@@ -55,18 +55,18 @@ def weights(network: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Ar
     return {name: weight(network, name, shape) for name, shape in shapes.items()}
 
 
-def pictures() -> Array:
-    """Noise over a colour of each picture's own: of noise alone, deep layers see only the mean."""
-    return noise() + 2 * numbers("colours", (*PICTURES[:2], 1, 1))
+def images() -> Array:
+    """Noise over a colour of each image's own: of noise alone, deep layers see only the mean."""
+    return noise() + 2 * numbers("colours", (*IMAGES[:2], 1, 1))
 
 
 def noise() -> Array:
     """For training, where the colours would make the batch's statistics those of two numbers."""
-    return numbers("pictures", PICTURES)
+    return numbers("images", IMAGES)
 
 
 def labels(classes: int) -> NDArray[np.int64]:
-    """One for each picture."""
+    """One for each image."""
     return np.array([3, classes // 2], np.int64)
 
 

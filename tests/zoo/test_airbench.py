@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import ShapeError
+from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
 from tests.zoo.training import check_step
@@ -51,7 +51,7 @@ def test_the_logits_are_pytorchs(name: str) -> None:
     assert relative_error(logits, expected.numpy()) < 1e-12
 
 
-def test_pictures_may_have_any_size_from_9_on() -> None:
+def test_images_may_have_any_size_from_9_on() -> None:
     for shape in ((1, 9, 9), (3, 10, 50)):
         assert nn.trace(zoo.airbench94(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 9 × 9 and larger ones, and was given 8 × 32"):

@@ -1,4 +1,4 @@
-"""AlexNet: its counts, the paper's form against PyTorch, and the pictures it takes."""
+"""AlexNet: its counts, the paper's form against PyTorch, and the images it takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.native import compile
-from opsin.errors import ShapeError
+from opsin.backends.native import compile
+from opsin.base.errors import ShapeError
 from tests.support import generator, relative_error
 
 
@@ -46,7 +46,7 @@ def test_the_papers_network_computes_the_papers_formulas() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     graph, rng = nn.trace(zoo.alexnet_2012(10), (3, 63, 70)), generator("alexnet_2012")
-    # The paper's 0.01 is for pictures of 0…255.
+    # The paper's 0.01 is for images of 0…255.
     state = {name: value * (5 if value.ndim > 1 else 1) for name, value in nn.initial_state(graph, 1).items()}
     x = rng.normal(size=(2, 3, 63, 70)).astype(np.float32)
     program = compile(graph, 2, threads=1)
@@ -75,17 +75,17 @@ def test_the_papers_network_computes_the_papers_formulas() -> None:
     a = torch.relu(f.linear(a, w["fc6.weight"], w["fc6.bias"]))
     a = torch.relu(f.linear(a, w["fc7.weight"], w["fc7.bias"]))
     expected = f.linear(a, w["fc8.weight"], w["fc8.bias"])
-    assert relative_error(program.run(pictures=x)["logits"], expected.numpy()) < 1e-4
+    assert relative_error(program.run(images=x)["logits"], expected.numpy()) < 1e-4
 
 
 @pytest.mark.parametrize(("name", "layer"), [("alexnet", "features.5"), ("alexnet_2012", "pool2")])
-def test_it_says_which_pictures_are_too_small(name: str, layer: str) -> None:
+def test_it_says_which_images_are_too_small(name: str, layer: str) -> None:
     nn.trace(zoo.create(name), (3, 63, 63))
     with pytest.raises(ShapeError) as caught:
         nn.trace(zoo.create(name), (3, 28, 28))
     assert str(caught.value) == (
         f"layer {layer}: max_pool2d: kernel 3 × 3 is larger than the padded input 2 × 2; "
-        "add padding or feed larger pictures: this network takes 63 × 63 and larger ones, and was given 28 × 28"
+        "add padding or feed larger images: this network takes 63 × 63 and larger ones, and was given 28 × 28"
     )
 
 
@@ -94,8 +94,8 @@ def test_a_training_step_moves_everything() -> None:
     state, rng = nn.initial_state(graph, 1), generator("alexnet_2012 step")
     program = compile(graph, 2, threads=1)
     program.load_state(state)
-    pictures = 50 * rng.normal(size=(2, 3, 63, 63)).astype(np.float32)
-    first, second = (program.run(pictures=pictures, labels=[1, 7], learning_rate=0.01)["loss"] for _ in range(2))
+    images = 50 * rng.normal(size=(2, 3, 63, 63)).astype(np.float32)
+    first, second = (program.run(images=images, labels=[1, 7], learning_rate=0.01)["loss"] for _ in range(2))
     assert 0 < second < first
     assert all(
         not np.array_equal(value, state[name]) for name, value in program.state().items() if name in graph.updates

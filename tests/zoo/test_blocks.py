@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin import nn
-from opsin.engines.reference import Reference
+from opsin.backends.reference import Reference
 from opsin.zoo.blocks import SqueezeExcitation, conv_norm, round_channels
 from tests.support import generator, relative_error
 
@@ -42,4 +42,4 @@ def test_squeeze_and_excitation_is_its_papers_formula() -> None:
     program.load_state(state)
     hidden = np.maximum(x.mean((2, 3)) @ state["fc1.weight"][:, :, 0, 0].T + state["fc1.bias"], 0)
     gates = 1 / (1 + np.exp(-(hidden @ state["fc2.weight"][:, :, 0, 0].T + state["fc2.bias"])))
-    assert relative_error(program.run(pictures=x)["logits"], x * gates[:, :, None, None]) < 1e-12
+    assert relative_error(program.run(images=x)["logits"], x * gates[:, :, None, None]) < 1e-12

@@ -7,7 +7,7 @@ from math import sqrt
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import ShapeError
+from opsin.base.errors import ShapeError
 
 
 def test_it_has_the_published_size() -> None:
@@ -25,7 +25,7 @@ def test_blocks_grow_and_transitions_halve_as_in_the_papers_table() -> None:
             assert rows[f"features.transition{block}.conv"].output[1:] == ((begin + 32 * depth) // 2, size, size)
 
 
-def test_it_says_which_pictures_are_too_small() -> None:
+def test_it_says_which_images_are_too_small() -> None:
     nn.trace(zoo.densenet121(), (3, 29, 29))
     with pytest.raises(
         ShapeError, match=r"layer features\.transition3\.pool: .* takes 29 × 29 and larger ones, and was given 28 × 28"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.reference import Reference
-from opsin.errors import ShapeError
-from opsin.graph import Graph
+from opsin.backends.reference import Reference
+from opsin.base.errors import ShapeError
+from opsin.ir import Graph
 from tests.support import Array, generator, relative_error
 from tests.zoo.agreement import steady
 from tests.zoo.training import check_step
@@ -62,7 +62,7 @@ def test_the_papers_logits_are_pytorchs() -> None:
     x = rng.normal(size=(1, 3, 90, 97))
     program = Reference(graph, 1, np.float64)
     program.load_state(state)
-    results = program.run(pictures=x)
+    results = program.run(images=x)
     expected = by_pytorch(torch, {name: torch.from_numpy(value) for name, value in state.items()}, torch.from_numpy(x))
     assert results.keys() == expected.keys()
     for name, logits in expected.items():
@@ -70,7 +70,7 @@ def test_the_papers_logits_are_pytorchs() -> None:
 
 
 def by_pytorch(torch, w, a):  # type: ignore[no-untyped-def]
-    """The paper's logits of the pictures `a` by the weights `w`, and those of the auxiliary classifiers."""
+    """The paper's logits of the images `a` by the weights `w`, and those of the auxiliary classifiers."""
     f = torch.nn.functional
 
     def conv(a, path, stride=1):  # type: ignore[no-untyped-def]
@@ -120,7 +120,7 @@ def drawn(rng: np.random.Generator, value: Array) -> Array:
         ("googlenet_2014", True, 79, r"aux1\.pool"),
     ],
 )
-def test_it_says_which_pictures_are_too_small(name: str, training: bool, least: int, layer: str) -> None:
+def test_it_says_which_images_are_too_small(name: str, training: bool, least: int, layer: str) -> None:
     nn.trace(zoo.create(name), (3, least, least), training)
     text = f"layer {layer}: .* takes {least} × {least} and larger ones, and was given {least - 1} × 200"
     with pytest.raises(ShapeError, match=text):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.reference import Reference
-from opsin.errors import ShapeError
+from opsin.backends.reference import Reference
+from opsin.base.errors import ShapeError
 from tests.support import generator, relative_error
 
 
@@ -26,7 +26,7 @@ def test_its_figures() -> None:
     assert fields == [5, 6, 14, 16, 28]
 
 
-def test_it_takes_other_pictures_but_none_too_small() -> None:
+def test_it_takes_other_images_but_none_too_small() -> None:
     assert nn.trace(zoo.lenet5(7), (3, 40, 36)).outputs["logits"].shape[1:] == (7,)
     nn.trace(zoo.lenet5(), (1, 12, 12))
     with pytest.raises(
@@ -59,7 +59,7 @@ def test_ten_steps_are_those_of_pytorch() -> None:
         loss = t.functional.cross_entropy(logits, torch.from_numpy(labels).long())
         loss.backward()
         optimizer.step()
-        results = program.run(pictures=x, labels=labels, learning_rate=0.05)
+        results = program.run(images=x, labels=labels, learning_rate=0.05)
         assert results["loss"] == pytest.approx(loss.item(), rel=1e-10)
         assert results["correct"] == (logits.argmax(1).numpy() == labels).sum()
     for name, expected in module.state_dict().items():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.reference import Reference
+from opsin.backends.reference import Reference
 from tests.support import Array, generator, relative_error
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
@@ -81,7 +81,7 @@ def test_they_compute_what_the_benchmark_does(name: str, formula: Callable[..., 
     program = Reference(graph, 2, np.float64)
     program.load_state(state)
     expected = formula(Keras(state), torch.from_numpy(x)).numpy()
-    assert relative_error(program.run(pictures=x)["logits"], expected) < 1e-12
+    assert relative_error(program.run(images=x)["logits"], expected) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
 
 
 def test_names_are_sorted_and_each_makes_a_network() -> None:

@@ -37,7 +37,7 @@ def test_stages_have_the_papers_sizes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d"])
-def test_pictures_may_have_any_size(name: str) -> None:
+def test_images_may_have_any_size(name: str) -> None:
     for shape in ((1, 1, 1), (3, 7, 50)):
         assert nn.trace(zoo.create(name, 7), shape).outputs["logits"].shape[1:] == (7,)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import ShapeError
+from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
 from tests.zoo.training import check_step
@@ -44,7 +44,7 @@ def test_the_logits_are_pytorchs() -> None:
     assert relative_error(logits, expected.numpy()) < 1e-12
 
 
-def test_pictures_may_have_any_size_from_8_on() -> None:
+def test_images_may_have_any_size_from_8_on() -> None:
     for shape in ((1, 8, 8), (3, 9, 50)):
         assert nn.trace(zoo.resnet9(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 8 × 8 and larger ones, and was given 7 × 32"):

@@ -51,7 +51,7 @@ def test_the_logits_are_pytorchs() -> None:
     assert relative_error(logits, expected.numpy()) < 1e-12
 
 
-def test_pictures_may_have_any_size() -> None:
+def test_images_may_have_any_size() -> None:
     for shape in ((1, 1, 1), (3, 9, 50)):
         assert nn.trace(zoo.resnet20_cifar(7), shape).outputs["logits"].shape[1:] == (7,)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import ShapeError
+from opsin.base.errors import ShapeError
 from tests.zoo.training import check_step
 
 SIZES = {  # parameters, and multiply-adds in millions where torchvision or, for MobileNetV1, the paper gives them
@@ -25,7 +25,7 @@ SIZES = {  # parameters, and multiply-adds in millions where torchvision or, for
     "efficientnet_lite4": (13_006_568, None),
 }
 TRAINED = {"efficientnet_b0": (3, 60, 65), "mlperf_tiny_resnet8": (3, 16, 17), "mlperf_tiny_ds_cnn": (1, 49, 10)}
-"""Pictures as small as leave batch normalisation something to average."""
+"""Images as small as leave batch normalisation something to average."""
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -37,11 +37,11 @@ def test_they_have_the_published_size(name: str) -> None:
     assert multiply_adds in (round(table.macs / 1e6), None)
 
 
-def test_lite_networks_are_made_for_their_own_picture_sizes() -> None:
+def test_lite_networks_are_made_for_their_own_image_sizes() -> None:
     assert [zoo.find(f"efficientnet_lite{n}").input_shape[1] for n in range(5)] == [224, 240, 260, 280, 300]
 
 
-def test_squeezenet_says_which_pictures_are_too_small() -> None:
+def test_squeezenet_says_which_images_are_too_small() -> None:
     nn.trace(zoo.squeezenet1_1(), (3, 17, 17))
     with pytest.raises(
         ShapeError, match=r"layer features\.8: max_pool2d: .*takes 17 × 17 and larger ones, and was given 16 × 40"
@@ -50,7 +50,7 @@ def test_squeezenet_says_which_pictures_are_too_small() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(SIZES) - {"squeezenet1_1"}))
-def test_the_others_take_pictures_of_any_size(name: str) -> None:
+def test_the_others_take_images_of_any_size(name: str) -> None:
     assert nn.trace(zoo.create(name, 7), (1, 1, 3)).outputs["logits"].shape[1:] == (7,)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.engines.native import Native, compile
-from opsin.engines.reference import Reference
-from opsin.graph import Graph
+from opsin.backends.native import Native, compile
+from opsin.backends.reference import Reference
+from opsin.ir import Graph
 from tests.zoo.agreement import (
     BATCH,
     COMPUTED,

@@ -7,7 +7,7 @@ from math import sqrt
 import pytest
 
 from opsin import nn, zoo
-from opsin.errors import ShapeError
+from opsin.base.errors import ShapeError
 
 SIZES = {  # parameters without and with batch normalisation, and multiply-adds in millions, as torchvision gives them
     11: (132_863_336, 132_868_840, 7_609),
@@ -36,13 +36,13 @@ def test_seven_by_seven_maps_reach_the_first_linear_layer() -> None:
     assert rows["features.30"].output[1:] == (512, 7, 7)
 
 
-def test_it_says_which_pictures_are_too_small() -> None:
+def test_it_says_which_images_are_too_small() -> None:
     nn.trace(zoo.vgg19_bn(), (3, 32, 32))
     with pytest.raises(ShapeError) as caught:
         nn.trace(zoo.vgg16(), (3, 28, 28))
     assert str(caught.value) == (
         "layer features.30: max_pool2d: kernel 2 × 2 is larger than the padded input 1 × 1; "
-        "add padding or feed larger pictures: this network takes 32 × 32 and larger ones, and was given 28 × 28"
+        "add padding or feed larger images: this network takes 32 × 32 and larger ones, and was given 28 × 28"
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from opsin.graph import INPUT, VARIABLE, Graph, Node, Tensor, apply
+from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, apply
 from opsin.ops import OPS
 
 SWEPT = frozenset("add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split())
@@ -23,7 +23,7 @@ MUCH = 2**26
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredActivation:
     """A tensor that the forward pass leaves for the backward pass, and what computing it again takes."""
 
     tensor: Tensor
@@ -39,7 +39,7 @@ class Stored:
         return prod(map(int, self.tensor.shape))  # type: ignore[arg-type]
 
 
-def stored(graph: Graph, batch: int) -> list[Stored]:
+def stored(graph: Graph, batch: int) -> list[StoredActivation]:
     """What the backward pass reads of a bound `graph`'s activations, in the order they are made."""
     fed = _fed(graph.forward)
     found = _left(graph, fed, batch)
@@ -53,7 +53,7 @@ def _left(graph: Graph, fed: set[Node], batch: int) -> list[Tensor]:
     read = {t for node in graph.nodes if node not in inside for t in node.inputs}
     return [
         t for node in graph.forward for t in node.outputs
-        if t in read and node in fed and node.op is not INPUT and _per_picture(t, batch)
+        if t in read and node in fed and node.op is not INPUT and _per_image(t, batch)
     ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Gr
         """What a second computation reads in place of `t`."""
         if t in again:
             return again[t]
-        if t.node.op in (INPUT, VARIABLE) or t.node not in fed or not _per_picture(t, batch):
+        if t.node.op in (INPUT, VARIABLE) or t.node not in fed or not _per_image(t, batch):
             return t
         again[t] = _apart(t)
         return again[t]
@@ -113,7 +113,7 @@ def _macs(node: Node) -> int:
     return amount
 
 
-def cheap(items: Sequence[Stored]) -> list[Stored]:
+def cheap(items: Sequence[StoredActivation]) -> list[StoredActivation]:
     """Those that take no multiply-add: activations, normalisations, pooling. The largest come first."""
     return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
 
@@ -127,7 +127,7 @@ def pointwise(graph: Graph, batch: int) -> list[Tensor]:
     return [s.tensor for s in found] if sum(s.elements for s in found) >= MUCH else []
 
 
-def segments(items: Sequence[Stored], count: int) -> list[list[Stored]]:
+def segments(items: Sequence[StoredActivation], count: int) -> list[list[StoredActivation]]:
     """What may be dropped in about `count` stretches of the forward pass, that which frees most per multiply-add first.
 
     Each stretch keeps what later ones are computed from, so that it is computed again by itself when the backward pass
@@ -148,7 +148,7 @@ def segments(items: Sequence[Stored], count: int) -> list[list[Stored]]:
     return sorted(found, key=lambda part: -sum(s.elements for s in part) / (1 + sum(s.macs for s in part)))
 
 
-def _ends(items: Sequence[Stored], last: Sequence[int], count: int) -> list[int]:
+def _ends(items: Sequence[StoredActivation], last: Sequence[int], count: int) -> list[int]:
     """Where stretches end: near equal shares of the elements, and there where least is read across."""
     sizes = [s.elements for s in items]
     sums = [0]
@@ -173,15 +173,17 @@ def _fed(forward: Sequence[Node]) -> set[Node]:
     return fed
 
 
-def _per_picture(tensor: Tensor, batch: int) -> bool:
+def _per_image(tensor: Tensor, batch: int) -> bool:
     """Whether a tensor grows with the batch; statistics and other sums over it are small, and always kept."""
     return bool(tensor.shape) and tensor.shape[0] == batch
 
 
-def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> Stored:
+def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> StoredActivation:
     between = _between({tensor}, known - {tensor}, fed, batch)
     sources = {t for node in between for t in node.inputs if t in known and t is not tensor}
-    return Stored(tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in SWEPT for n in between))
+    return StoredActivation(
+        tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in SWEPT for n in between)
+    )
 
 
 def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node], batch: int) -> list[Node]:
@@ -194,7 +196,7 @@ def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node
             missing = [
                 t.node for t in node.inputs
                 if t not in kept and t.node in fed and t.node.op is not INPUT
-                and _per_picture(t, batch) and t.node not in order
+                and _per_image(t, batch) and t.node not in order
             ]  # fmt: skip
             if missing:
                 stack.extend(missing)

@@ -1,7 +1,7 @@
 """Which calls run between two meetings of the threads.
 
 A `Group` is a run of calls after which all threads wait for each other. Inside a group of kind
-`image` every thread takes its own pictures through all the calls, a chunk at a time, so that what
+`image` every thread takes its own images through all the calls, a chunk at a time, so that what
 one call writes the next finds in the nearest cache; inside a `free` group the calls do not depend
 on each other at all, and each is shared out by blocks. Groups depend on shapes alone, never on
 the number of threads.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from opsin.compiler.calls import FREE, Call
+from opsin.compiler.calls import FREE, KernelCall
 from opsin.compiler.views import Buffer
 
 
@@ -22,10 +22,10 @@ class Group:
     """Calls between two barriers; `by_image` says how they are shared out."""
 
     by_image: bool
-    calls: list[Call] = field(default_factory=list)
+    calls: list[KernelCall] = field(default_factory=list)
 
 
-def schedule(calls: list[Call], by_image: bool) -> list[Group]:
+def schedule(calls: list[KernelCall], by_image: bool) -> list[Group]:
     """`calls` (in an order that is correct one by one) in groups, reordered where that saves barriers.
 
     `by_image` set to False shares out every call by blocks: right for batches too small to go round.
@@ -41,14 +41,14 @@ def schedule(calls: list[Call], by_image: bool) -> list[Group]:
             for i in free:
                 queue.ready.extend(queue.finish(i))
         else:
-            groups.append(Group(True, _picture_by_picture(calls, queue)))
+            groups.append(Group(True, _image_by_image(calls, queue)))
     return groups
 
 
 class _Queue:
     """Which calls may run: those whose dependencies have finished. Calls go by their numbers."""
 
-    def __init__(self, calls: list[Call]) -> None:
+    def __init__(self, calls: list[KernelCall]) -> None:
         self.before = dependencies(calls)
         self._missing = [len(before) for before in self.before]
         self._users = users(self.before)
@@ -64,8 +64,8 @@ class _Queue:
         return found
 
 
-def _picture_by_picture(calls: list[Call], queue: _Queue) -> list[Call]:
-    """The calls of one group by image: every one that can follow those before it picture by picture, in order."""
+def _image_by_image(calls: list[KernelCall], queue: _Queue) -> list[KernelCall]:
+    """The calls of one group by image: every one that can follow those before it image by image, in order."""
     members: list[int] = []
     inside: set[int] = set()
     open_ = sorted(queue.ready)
@@ -84,15 +84,15 @@ def _picture_by_picture(calls: list[Call], queue: _Queue) -> list[Call]:
     return [calls[i] for i in members]
 
 
-def follows(call: Call, earlier: Call) -> bool:
-    """Whether `call` depends on `earlier` only through the pictures' own parts of buffers."""
+def follows(call: KernelCall, earlier: KernelCall) -> bool:
+    """Whether `call` depends on `earlier` only through the images' own parts of buffers."""
     shared: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
         (call.reads, earlier.writes), (call.writes, earlier.reads), (call.writes, earlier.writes),
     ]  # fmt: skip
     return all(mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys())
 
 
-def dependencies(calls: Sequence[Call]) -> list[set[int]]:
+def dependencies(calls: Sequence[KernelCall]) -> list[set[int]]:
     """For each call, the numbers of those it must come after: they write what it reads, or read what it writes."""
     writers: dict[Buffer, list[int]] = {}
     readers: dict[Buffer, list[int]] = {}

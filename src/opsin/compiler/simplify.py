@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from opsin.graph import INT, Graph, Node, Op, Tensor, apply, binding
+from opsin.ir import INT, Graph, Node, Op, Tensor, apply, binding
 from opsin.ops import OPS
 
 Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]"
@@ -59,7 +59,7 @@ def simplify(graph: Graph, batch: int) -> Graph:
 
 
 def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
-    """Whether a reduction of `x`, rows or pictures, leaves its channels, axis 1, alone."""
+    """Whether a reduction of `x`, rows or images, leaves its channels, axis 1, alone."""
     long = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
     return len(x.shape) in (2, 4) and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
 

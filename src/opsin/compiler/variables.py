@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from opsin.compiler.cluster import Cluster
+from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
-from opsin.graph import INPUT, INT, VARIABLE, Graph, Tensor
+from opsin.ir import INPUT, INT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
 """Operations that often move no data."""
@@ -42,13 +42,13 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     return None
 
 
-def in_place(graph: Graph, order: list[Cluster], views: dict[Tensor, View]) -> tuple[Places, list[Cluster]]:
+def in_place(graph: Graph, order: list[FusionGroup], views: dict[Tensor, View]) -> tuple[Places, list[FusionGroup]]:
     """New values that may be written straight over their variables, and the clusters in an order that allows it.
 
     A cluster may overwrite a variable once everything else that reads the old value has run.
     """
     home = {tensor: c for c in order for node in c for tensor in node.outputs}
-    after: dict[Cluster, set[Cluster]] = {
+    after: dict[FusionGroup, set[FusionGroup]] = {
         c: {home[t] for node in c for t in node.inputs if t in home} - {c} for c in order
     }
     rank = {cluster: number for number, cluster in enumerate(order)}
@@ -81,7 +81,12 @@ def _seen_through(graph: Graph, tensor: Tensor) -> set[Tensor]:
     return found
 
 
-def _reaches(after: dict[Cluster, set[Cluster]], starts: set[Cluster], goal: Cluster, rank: dict[Cluster, int]) -> bool:
+def _reaches(
+    after: dict[FusionGroup, set[FusionGroup]],
+    starts: set[FusionGroup],
+    goal: FusionGroup,
+    rank: dict[FusionGroup, int],
+) -> bool:
     """Whether any of `starts` must run after `goal`; `rank` grows along every chain of what must."""
     seen, stack = set(starts), list(starts)
     while stack:
@@ -94,9 +99,9 @@ def _reaches(after: dict[Cluster, set[Cluster]], starts: set[Cluster], goal: Clu
     return False
 
 
-def _sorted(order: list[Cluster], after: dict[Cluster, set[Cluster]]) -> list[Cluster]:
+def _sorted(order: list[FusionGroup], after: dict[FusionGroup, set[FusionGroup]]) -> list[FusionGroup]:
     number = {cluster: i for i, cluster in enumerate(order)}
-    done: dict[Cluster, None] = {}
+    done: dict[FusionGroup, None] = {}
     for cluster in order:
         stack = [cluster]
         while stack:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ def row_major(rank: int) -> tuple[int, ...]:
 
 
 def channels_last(rank: int) -> tuple[int, ...]:
-    """N H W C for pictures; the logical order for everything else."""
+    """N H W C for images; the logical order for everything else."""
     return (0, 2, 3, 1) if rank == 4 else row_major(rank)
 
 

@@ -1,10 +1,10 @@
-"""Pictures and labels: from files to the batches that a network trains on."""
+"""Images and labels: from files to the batches that a network trains on."""
 
 from opsin.data.augment import Augmentation
 from opsin.data.batches import Batches
-from opsin.data.dataset import Dataset, Pictures
-from opsin.data.intake.receipt import Receipt
+from opsin.data.dataset import Dataset, LabeledImages
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.load import load
 from opsin.data.preprocessing import Preprocessing
 
-__all__ = ["Augmentation", "Batches", "Dataset", "Pictures", "Preprocessing", "Receipt", "load"]
+__all__ = ["Augmentation", "Batches", "Dataset", "LabeledImages", "Preprocessing", "Receipt", "load"]

@@ -1,4 +1,4 @@
-"""Labelled pictures, divided into those to train on, to choose by, and to measure with."""
+"""Labelled images, divided into those to train on, to choose by, and to measure with."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.concurrency import lazy
-from opsin.data import pixels as picture_pixels
-from opsin.data.intake.receipt import Receipt
-from opsin.data.pictures import Range
+from opsin.base.concurrency import lazy
+from opsin.base.errors import DataError
+from opsin.data import pixels as image_pixels
+from opsin.data.decode import Range
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.pixels import Pixels
-from opsin.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class LabeledImages:
     """`pixels` uint8 N×C×H×W, `labels` int32 N: numbers of names in `classes`; `names` is what people call each one."""
 
     pixels: Pixels
@@ -30,35 +30,35 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of a picture."""
+        """Channels, height and width of an image."""
         channels, height, width = self.pixels.shape[1:]
         return channels, height, width
 
-    def take(self, indices: NDArray[np.intp]) -> Pictures:
-        """Some of the pictures; nothing is read where the pixels are a view."""
+    def take(self, indices: NDArray[np.intp]) -> LabeledImages:
+        """Some of the images; nothing is read where the pixels are a view."""
         names = None if self.names is None else tuple(self.names[index] for index in indices)
-        return Pictures(picture_pixels.take(self.pixels, indices), self.labels[indices], self.classes, names)
+        return LabeledImages(image_pixels.take(self.pixels, indices), self.labels[indices], self.classes, names)
 
     def counts(self) -> list[int]:
-        """The number of pictures of each class."""
+        """The number of images of each class."""
         return [int(n) for n in np.bincount(self.labels, minlength=len(self.classes))]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures to train on, to measure with (`test`), and to choose and calibrate by (`validation`).
+    """Images to train on, to measure with (`test`), and to choose and calibrate by (`validation`).
 
     `own_split` says whether the data itself brought its test part; otherwise Opsin made it, the same way every time.
-    `receipt` is what was found when the data was read. `content` is a digest of the files that the pictures came from.
+    `receipt` is what was found when the data was read. `content` is a digest of the files that the images came from.
     `pixel_range` are the values that became 0 and 255, where they were not bytes to begin with,
     and `depth` the type of the numbers in arrays that were not.
     """
 
     name: str
-    train: Pictures
-    test: Pictures
+    train: LabeledImages
+    test: LabeledImages
     own_split: bool
-    validation: Pictures | None = None
+    validation: LabeledImages | None = None
     receipt: Receipt | None = None
     content: str = ""
     pixel_range: Range | None = None
@@ -68,14 +68,14 @@ class Dataset:
     def undivided(
         cls,
         name: str,
-        pictures: Pictures,
-        validation: Pictures | None = None,
+        images: LabeledImages,
+        validation: LabeledImages | None = None,
         pixel_range: Range | None = None,
         depth: str = "",
     ) -> Dataset:
         """A dataset whose test part is still to be held out."""
-        nothing = pictures.take(np.arange(0))
-        return cls(name, pictures, nothing, False, validation, pixel_range=pixel_range, depth=depth)
+        nothing = images.take(np.arange(0))
+        return cls(name, images, nothing, False, validation, pixel_range=pixel_range, depth=depth)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -87,30 +87,30 @@ class Dataset:
 
     @lazy
     def fingerprint(self) -> str:
-        """A digest of the files, or of the pictures and labels trained on, by which a model knows its data again."""
+        """A digest of the files, or of the images and labels trained on, by which a model knows its data again."""
         if self.content:
             return self.content
         digest = blake2b(digest_size=16)
-        for chunk in picture_pixels.chunks(self.train.pixels):
+        for chunk in image_pixels.chunks(self.train.pixels):
             digest.update(chunk.tobytes())
         digest.update(self.train.labels.tobytes())
         return digest.hexdigest()
 
-    def everything(self) -> Pictures:
+    def everything(self) -> LabeledImages:
         """All parts together."""
         parts = [part for part in (self.train, self.validation, self.test) if part is not None]
         names = [part.names for part in parts if part.names is not None]
-        return Pictures(
-            picture_pixels.joined([part.pixels for part in parts]),
+        return LabeledImages(
+            image_pixels.joined([part.pixels for part in parts]),
             np.concatenate([part.labels for part in parts]),
             self.classes,
             tuple(name for part in names for name in part) if len(names) == len(parts) else None,
         )
 
 
-def check_classes(pictures: Pictures, source: str) -> None:
-    """`DataError` unless there are pictures of at least two classes."""
-    present = [name for name, count in zip(pictures.classes, pictures.counts(), strict=True) if count]
+def check_classes(images: LabeledImages, source: str) -> None:
+    """`DataError` unless there are images of at least two classes."""
+    present = [name for name, count in zip(images.classes, images.counts(), strict=True) if count]
     if len(present) < 2:
-        what = f"pictures of one class only ('{present[0]}')" if present else "no pictures"
-        raise DataError(f"{source} holds {what}; training needs pictures of at least two classes")
+        what = f"images of one class only ('{present[0]}')" if present else "no images"
+        raise DataError(f"{source} holds {what}; training needs images of at least two classes")

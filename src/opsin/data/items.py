@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Protocol
 
-from opsin.errors import DataError
+from opsin.base.errors import DataError
 
 EMPTY = "empty"
 DAMAGED = "damaged"
-NO_PICTURE = "no picture"
+NO_IMAGE = "no image"
 TOO_LARGE = "too large"
 FORBIDDEN = "forbidden"
 SPECIAL = "special"
@@ -23,20 +23,20 @@ UNLABELLED = "unlabelled"
 UNREADABLE = "unreadable"
 KINDS = (
     EMPTY,  # no bytes
-    DAMAGED,  # a picture that is cut short or broken inside
-    NO_PICTURE,  # something else, or a kind of picture that is not read
+    DAMAGED,  # an image that is cut short or broken inside
+    NO_IMAGE,  # something else, or a kind of image that is not read
     TOO_LARGE,  # more bytes or pixels than are read
     FORBIDDEN,  # its permissions do not let it be read
     SPECIAL,  # a folder, pipe, socket or device
     LOOP,  # a link that leads in a circle
     REPEATED,  # a link to a folder that another link leads to, or a path that a table names twice
     MISSING,  # a link or a table leads to it, but it does not exist
-    UNLABELLED,  # a picture without a class
+    UNLABELLED,  # an image without a class
     UNREADABLE,  # the disk or the archive failed
 )
 """The kinds of problems: stable keys, for programs."""
 
-TRAIN, VALIDATION, TEST, UNDIVIDED = "train", "validation", "test", ""
+TRAIN, VALIDATION, TEST, UNSPLIT = "train", "validation", "test", ""
 PARTS = (TRAIN, VALIDATION, TEST)
 
 SPOOFING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -45,22 +45,22 @@ SPOOFING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One labelled picture of a source."""
+    """One labelled image of a source."""
 
     name: str
     """Its path as people are shown it, unique in its source: "train/hat/a.jpg", "photos.zip/hat/a.jpg"."""
     label: str
     part: str
-    """`TRAIN`, `VALIDATION`, `TEST`, or `UNDIVIDED` where the source does not say."""
+    """`TRAIN`, `VALIDATION`, `TEST`, or `UNSPLIT` where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that was to be a picture and cannot be used."""
+class FileProblem:
+    """Something that was to be an image and cannot be used."""
 
     name: str
     reason: str
-    """A phrase: "cut short", "empty", "not a picture", …"""
+    """A phrase: "cut short", "empty", "not an image", …"""
     kind: str
     """One of `KINDS`."""
 
@@ -68,7 +68,7 @@ class Problem:
 class ItemError(DataError):
     """One item cannot be used. The text names it and says what to do; `problem` says it to a receipt."""
 
-    def __init__(self, text: str, problem: Problem) -> None:
+    def __init__(self, text: str, problem: FileProblem) -> None:
         super().__init__(text)
         self.problem = problem
 
@@ -88,7 +88,7 @@ class Source(Protocol):
         """Everything that has a label, in an order that depends on the source's content alone."""
 
     @property
-    def problems(self) -> Sequence[Problem]:
+    def problems(self) -> Sequence[FileProblem]:
         """What was found wrong while listing; none of it is among the items."""
 
     def read(self, index: int) -> bytes:

@@ -12,27 +12,27 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.dataset import Dataset, Pictures
-from opsin.data.intake import alike, reading
-from opsin.data.intake.account import Likeness, assign, counts_of, sizes_of
-from opsin.data.intake.arrays import complete
-from opsin.data.intake.decoding import Decoding
-from opsin.data.intake.divide import ranks
-from opsin.data.intake.facts import DEPTHS
-from opsin.data.intake.receipt import Receipt, Remark
-from opsin.data.intake.resize import resized
-from opsin.data.intake.scan import Scan, scan
-from opsin.data.intake.words import value_text
-from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, Problem, Source
+from opsin.base.arguments import instance
+from opsin.base.errors import DataError, UsageError
+from opsin.data.dataset import Dataset, LabeledImages
+from opsin.data.decode import Range, checked_range
+from opsin.data.ingest import class_names, decode
+from opsin.data.ingest.arrays import complete
+from opsin.data.ingest.decoding import Decoding
+from opsin.data.ingest.division import DuplicateGroups, assign, counts_of, sizes_of
+from opsin.data.ingest.file_index import DEPTHS
+from opsin.data.ingest.messages import value_text
+from opsin.data.ingest.receipt import Receipt, Remark
+from opsin.data.ingest.resize import resized
+from opsin.data.ingest.scan import Scan, scan
+from opsin.data.ingest.split import ranks
+from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.parallel import Progress
-from opsin.data.pictures import Range, checked_range
-from opsin.data.pixels import View, take
+from opsin.data.pixels import ImageView, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
-from opsin.errors import DataError, UsageError
-from opsin.graph.arguments import instance
-from opsin.graph.checked import checked
+from opsin.ir.checked import checked
 
 
 @checked
@@ -46,7 +46,7 @@ def load(
     on_progress: Progress | None = None,
     pixel_range: Sequence[float] | None = None,
 ) -> Dataset:
-    """The labelled pictures of `source`, read once, and divided: to train on, to choose by, and to measure with.
+    """The labelled images of `source`, read once, and divided: to train on, to choose by, and to measure with.
 
     `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, …
     Images take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`. Without
@@ -54,10 +54,10 @@ def load(
     cannot be used are left out; the dataset's `receipt` names them, and duplicates, leaks and what else was found.
 
     Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
-    rest, at most 5,000; by `seed` and the files' contents, with alike pictures on one side. A validation part of the
-    data's own is used as that, and never to measure with. Where pictures or arrays have more than eight bits, the two
-    values of `pixel_range` become black and white, or those of `like`; without both, the values of all pictures
-    together decide, and the dataset's `pixel_range` says how. Decoded pictures are kept on disk, up to `cache_size`
+    rest, at most 5,000; by `seed` and the files' contents, with alike images on one side. A validation part of the
+    data's own is used as that, and never to measure with. Where images or arrays have more than eight bits, the two
+    values of `pixel_range` become black and white, or those of `like`; without both, the values of all images
+    together decide, and the dataset's `pixel_range` says how. Decoded images are kept on disk, up to `cache_size`
     bytes for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
     """
     if size is not None and size < 1:
@@ -73,7 +73,7 @@ def load(
         _check_used(pixel_range, made)
         if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.beyond:
             low, high = (value_text(value) for value in like.pixel_range)
-            text = f"{made.receipt.beyond:,} pictures of {made.name} have values outside the model's pixel range"
+            text = f"{made.receipt.beyond:,} images of {made.name} have values outside the model's pixel range"
             warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
         return made
     _check_used(pixel_range, opened)
@@ -86,7 +86,7 @@ def load(
 def _check_used(asked: Sequence[float] | None, data: Dataset) -> None:
     if asked is not None and data.pixel_range is None:
         warnings.warn(
-            f"the pixel range is not used: all pictures of {data.name} have 8 bits a channel, 0 to 255",
+            f"the pixel range is not used: all images of {data.name} have 8 bits a channel, 0 to 255",
             UserWarning,
             stacklevel=3,
         )
@@ -122,21 +122,23 @@ class _Intake:
         self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
         self.empty = tuple(getattr(source, "empty", ()))
         self.named = {*self.empty, *(item.label for item in source.items)}
-        self.notes = [*getattr(source, "notes", ()), *alike.notes(self.named)]
+        self.notes = [*getattr(source, "notes", ()), *class_names.notes(self.named)]
         self.classes, self.kept, strangers = self._classes(scanned.good)
         self.problems += strangers
         self.good = scanned.good[self.kept]
         self.pixels = take(scanned.pixels, self.kept) if len(self.kept) < len(scanned.good) else scanned.pixels
         self.items = [source.items[index] for index in self.good.tolist()]
 
-    def _classes(self, good: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[Problem]]:
-        """The classes, the places in `good` of the pictures that have one of them, and the others as problems."""
+    def _classes(self, good: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[FileProblem]]:
+        """The classes, the places in `good` of the images that have one of them, and the others as problems."""
         items = self.source.items
         trained = {items[index].label for index in good.tolist() if items[index].part not in (TEST, VALIDATION)}
         listed = {item.label for item in items if item.part not in (TEST, VALIDATION)}
         for item in items:
             if listed and item.label not in listed:
-                near = [name for group in alike.alike({item.label, *listed}) for name in group if item.label in group]
+                near = [
+                    name for group in class_names.alike({item.label, *listed}) for name in group if item.label in group
+                ]
                 there = next((f", which has '{name}'" for name in near if name != item.label), "")
                 raise DataError(
                     f"the {item.part} part of {self.path} has a class '{item.label}' that its training part "
@@ -144,8 +146,8 @@ class _Intake:
                 )
         kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
         left = sorted(set(range(len(good))) - set(kept))
-        reason = "no training picture of its class can be read"
-        strangers = [Problem(items[int(good[place])].name, reason, UNLABELLED) for place in left]
+        reason = "no training image of its class can be read"
+        strangers = [FileProblem(items[int(good[place])].name, reason, UNLABELLED) for place in left]
         return tuple(sorted(trained)), np.array(kept, np.intp), strangers
 
     def dataset(self, begin: float) -> Dataset:
@@ -155,21 +157,21 @@ class _Intake:
         number = {name: label for label, name in enumerate(classes)}
         labels = np.array([number[item.label] for item in self.items], np.int32)
         digests = facts.digests[good]
-        likeness = Likeness.of(digests, facts.looks[good], facts.sizes[good])
+        likeness = DuplicateGroups.of(digests, facts.looks[good], facts.sizes[good])
         given = [item.part for item in self.items]
         parts, division = assign(given, labels, likeness.groups, ranks(digests, self.seed))
         names = [item.name for item in self.items]
         pixels = Inverted.where(self.pixels) if self.like and self.like.dark_background else self.pixels
 
-        def pictures(part: str) -> Pictures:
+        def images(part: str) -> LabeledImages:
             numbers = np.flatnonzero(parts == part)
             own = take(pixels, numbers)
-            kept = own[:] if isinstance(own, View) and reading.fits(pixels) else own
-            return Pictures(kept, labels[numbers], classes, tuple(names[n] for n in numbers))
+            kept = own[:] if isinstance(own, ImageView) and decode.fits(pixels) else own
+            return LabeledImages(kept, labels[numbers], classes, tuple(names[n] for n in numbers))
 
-        train, validation, test = (pictures(part) for part in (TRAIN, VALIDATION, TEST))
+        train, validation, test = (images(part) for part in (TRAIN, VALIDATION, TEST))
         if not len(test):
-            raise DataError(f"{self.path} has one picture of each class; at least two are needed, one to measure with")
+            raise DataError(f"{self.path} has one image of each class; at least two are needed, one to measure with")
         counts = counts_of(parts, labels, classes)
         total = np.bincount(labels, minlength=len(classes))
         receipt = Receipt(
@@ -185,7 +187,7 @@ class _Intake:
         )  # fmt: skip
 
     def _deep(self) -> tuple[dict[str, int], int, tuple[Remark, ...]]:
-        """How many pictures are of which type of more than eight bits, how many of them exceed the range, and what of
+        """How many images are of which type of more than eight bits, how many of them exceed the range, and what of
         files is left out.
         """
         facts = self.facts
@@ -208,11 +210,11 @@ class _Intake:
         ).hexdigest()
 
     def _check_enough(self) -> None:
-        """`DataError` unless there are usable training pictures of two classes."""
+        """`DataError` unless there are usable training images of two classes."""
         if len(self.classes) > 1:
             return
-        what = f"pictures of one class only ('{self.classes[0]}')" if self.classes else "no pictures that can be used"
-        text = f"{self.path} holds {what}; training needs pictures of at least two classes"
+        what = f"images of one class only ('{self.classes[0]}')" if self.classes else "no images that can be used"
+        text = f"{self.path} holds {what}; training needs images of at least two classes"
         if self.empty:
             text += f" (no file is in {', '.join(self.empty[:5])})"
         if self.problems:

@@ -10,7 +10,7 @@ from itertools import islice
 from threading import Event, Lock
 from typing import TypeAlias, TypeVar
 
-from opsin.processors import processors
+from opsin.base.processors import processors
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Pixels of many pictures: an array, or a view of pictures that stay where they are until they are asked for."""
+"""Pixels of many images: an array, or a view of images that stay where they are until they are asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 2**24
-"""Bytes that are read at a time when all pictures are gone through."""
+"""Bytes that are read at a time when all images are gone through."""
 
 
-class View(ABC):
+class ImageView(ABC):
     """uint8 N×C×H×W that behaves like an array where batches are taken from it, and holds next to no memory.
 
-    `view[numbers]` and `view[first:last]` read those pictures into a new array, `view[7]` reads one. May be used from
+    `view[numbers]` and `view[first:last]` read those images into a new array, `view[7]` reads one. May be used from
     several threads at once.
     """
 
@@ -28,11 +28,11 @@ class View(ABC):
 
     @abstractmethod
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """The pictures of these numbers (each from 0 to N - 1), in this order."""
+        """The images of these numbers (each from 0 to N - 1), in this order."""
 
     @abstractmethod
-    def take(self, numbers: NDArray[np.intp]) -> View:
-        """A view of some of the pictures; reads nothing."""
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
+        """A view of some of the images; reads nothing."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -47,17 +47,17 @@ class View(ABC):
         return self[:]
 
 
-Pixels: TypeAlias = NDArray[np.uint8] | View
+Pixels: TypeAlias = NDArray[np.uint8] | ImageView
 
 
 def take(pixels: Pixels, numbers: NDArray[np.intp]) -> Pixels:
-    """Some of the pictures, from an array as a copy, from a view without reading."""
-    return pixels.take(numbers) if isinstance(pixels, View) else pixels[numbers]
+    """Some of the images, from an array as a copy, from a view without reading."""
+    return pixels.take(numbers) if isinstance(pixels, ImageView) else pixels[numbers]
 
 
 def chunks(pixels: Pixels) -> Iterator[NDArray[np.uint8]]:
-    """All pictures in order, so many at a time as `CHUNK` holds; an array at once."""
-    if not isinstance(pixels, View):
+    """All images in order, so many at a time as `CHUNK` holds; an array at once."""
+    if not isinstance(pixels, ImageView):
         yield pixels
         return
     count = max(1, CHUNK // max(1, int(np.prod(pixels.shape[1:]))))
@@ -72,8 +72,8 @@ def joined(parts: list[Pixels]) -> Pixels:
     return Joined(parts)
 
 
-class Joined(View):
-    """Pictures of several parts of equal shape, one after the other."""
+class Joined(ImageView):
+    """Images of several parts of equal shape, one after the other."""
 
     def __init__(self, parts: list[Pixels], numbers: NDArray[np.intp] | None = None) -> None:
         self.parts = parts
@@ -90,5 +90,5 @@ class Joined(View):
                 pixels[here] = part[places[here] - first]
         return pixels
 
-    def take(self, numbers: NDArray[np.intp]) -> View:
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
         return Joined(self.parts, self.numbers[numbers])

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from opsin.concurrency import ForkLock
+from opsin.base.concurrency import ForkLock
 
 _seeking = ForkLock()
 """For systems that have to seek; they have no fork either."""

@@ -1,4 +1,4 @@
-"""What happens to a picture before the network sees it, as data that a model file carries along."""
+"""What happens to an image before the network sees it, as data that a model file carries along."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.data.dataset import Pictures
-from opsin.data.intake.words import value_text
-from opsin.data.pictures import INTERPOLATIONS, Crop, Range, Source, read_all, read_image
-from opsin.data.pictures.samples import extent, is_dark, to_bytes
-from opsin.data.pixels import Pixels, View, chunks
-from opsin.errors import DataError
-from opsin.graph.arguments import instance
+from opsin.base.arguments import instance
+from opsin.base.errors import DataError
+from opsin.data.dataset import LabeledImages
+from opsin.data.decode import INTERPOLATIONS, Crop, Range, Source, read_all, read_pil
+from opsin.data.decode.samples import extent, is_dark, to_bytes
+from opsin.data.ingest.messages import value_text
+from opsin.data.pixels import ImageView, Pixels, chunks
 
 SAMPLE = 4096
-"""Pictures of a data set on disk that mean and standard deviation are taken of."""
+"""Images of a data set on disk that mean and standard deviation are taken of."""
 
 DARK, LIGHT = 64, 160
-"""Mean values of a picture's border below which it counts as dark, and above which as light."""
+"""Mean values of an image's border below which it counts as dark, and above which as light."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Pictures become `channels`×`height`×`width`, and each pixel value v (0…255) `(v/255 - mean) / std`.
+    """Images become `channels`×`height`×`width`, and each pixel value v (0…255) `(v/255 - mean) / std`.
 
     `dark_background` is set where the network learnt from light strokes on black, such as MNIST's:
-    pictures read from files with a light border, such as ink on paper, are then inverted. `crop` says how a picture
-    file comes to that size; without it as much of the picture is kept as fits. The two values of `pixel_range` are
-    black and white in pictures of more than eight bits, as they were in those that the network learnt from.
+    images read from files with a light border, such as ink on paper, are then inverted. `crop` says how an image
+    file comes to that size; without it as much of the image is kept as fits. The two values of `pixel_range` are
+    black and white in images of more than eight bits, as they were in those that the network learnt from.
     """
 
     channels: int
@@ -50,10 +50,10 @@ class Preprocessing:
         return self.channels, self.height, self.width
 
     @classmethod
-    def of(cls, pictures: Pictures) -> Preprocessing:
-        """Mean and standard deviation of each channel of `pictures`; of `SAMPLE` spread evenly, if they lie on disk."""
-        instance("what is to be prepared", pictures, Pictures, "labelled pictures, such as data.train of a dataset")
-        pixels, channels = _sample(pictures.pixels), pictures.shape[0]
+    def of(cls, images: LabeledImages) -> Preprocessing:
+        """Mean and standard deviation of each channel of `images`; of `SAMPLE` spread evenly, if they lie on disk."""
+        instance("what is to be prepared", images, LabeledImages, "labelled images, such as data.train of a dataset")
+        pixels, channels = _sample(images.pixels), images.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):
             counts += [np.bincount(chunk[:, channel].reshape(-1), minlength=256) for channel in range(channels)]
@@ -65,7 +65,7 @@ class Preprocessing:
             mean.append(round(center, 4))
             std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
         dark = channels == 1 and dark_borders / len(pixels) > 0.9
-        return cls(*pictures.shape, tuple(mean), tuple(std), dark)
+        return cls(*images.shape, tuple(mean), tuple(std), dark)
 
     @property
     def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -83,9 +83,9 @@ class Preprocessing:
         return values
 
     def read(self, source: Source | Image.Image, name: str) -> NDArray[np.uint8]:
-        """A picture, in a file or of Pillow's, as the network wants it, uint8 C×H×W; `DataError` where it is none."""
+        """An image, in a file or of Pillow's, as the network wants it, uint8 C×H×W; `DataError` where it is none."""
         reading = (name, self.shape, self.crop, self.pixel_range)
-        read = read_image(source, *reading) if isinstance(source, Image.Image) else read_all(source, *reading)
+        read = read_pil(source, *reading) if isinstance(source, Image.Image) else read_all(source, *reading)
         if read.header.remark:
             warnings.warn(f"{name}: {read.header.remark}", UserWarning, stacklevel=2)
         if read.values:
@@ -100,14 +100,14 @@ class Preprocessing:
         return to_bytes(pixels, self.pixel_range)
 
     def _heed(self, name: str, kind: str, values: Range) -> None:
-        """Warns where the picture's values are not what the network learnt from."""
+        """Warns where the image's values are not what the network learnt from."""
         low, high = (value_text(value) for value in values)
         text = f"{name} has {kind} values from {low} to {high}"
         if self.pixel_range is None:
             usual = (0.0, float(np.iinfo(kind).max)) if kind.startswith("uint") else None
             if usual and values[1] > usual[1] / 4:
                 return
-            text += ", and the model knows no pixel range for them, so that this picture alone decides what is white"
+            text += ", and the model knows no pixel range for them, so that this image alone decides what is white"
         elif values[0] < self.pixel_range[0] or values[1] > self.pixel_range[1]:
             black, white = (value_text(value) for value in self.pixel_range)
             text += f"; the model knows {black} to {white}, and what lies outside is cut off"
@@ -144,22 +144,22 @@ class Preprocessing:
         return made
 
 
-class Inverted(View):
-    """Pictures as `Preprocessing.read` gives them to a network that knows light on dark."""
+class Inverted(ImageView):
+    """Images as `Preprocessing.read` gives them to a network that knows light on dark."""
 
-    def __init__(self, pixels: View) -> None:
+    def __init__(self, pixels: ImageView) -> None:
         super().__init__(len(pixels), (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
         self.pixels = pixels
 
     @staticmethod
     def where(pixels: Pixels) -> Pixels:
-        """Inverts the pictures with a light border; an array at once, a view when it is read."""
-        return Inverted(pixels) if isinstance(pixels, View) else _dark(pixels)
+        """Inverts the images with a light border; an array at once, a view when it is read."""
+        return Inverted(pixels) if isinstance(pixels, ImageView) else _dark(pixels)
 
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
         return _dark(self.pixels.read(numbers))
 
-    def take(self, numbers: NDArray[np.intp]) -> View:
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
         return Inverted(self.pixels.take(numbers))
 
 
@@ -170,14 +170,14 @@ def _dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _sample(pixels: Pixels) -> Pixels:
-    """Everything, or `SAMPLE` evenly spread pictures of a longer view."""
-    if not isinstance(pixels, View) or len(pixels) <= SAMPLE:
+    """Everything, or `SAMPLE` evenly spread images of a longer view."""
+    if not isinstance(pixels, ImageView) or len(pixels) <= SAMPLE:
         return pixels
     return pixels.take(np.linspace(0, len(pixels) - 1, SAMPLE).astype(np.intp))
 
 
 def border(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The mean value of the outermost pixels of each picture."""
+    """The mean value of the outermost pixels of each image."""
     rows = pixels[..., [0, -1], :].mean(axis=(1, 2, 3))
     columns = pixels[..., [0, -1]].mean(axis=(1, 2, 3))
     result: NDArray[np.float64] = (rows + columns) / 2

@@ -1,9 +1,9 @@
-"""Decoded pictures on disk, so that a picture is decoded once on a machine, and data may be larger than memory.
+"""Decoded images on disk, so that an image is decoded once on a machine, and data may be larger than memory.
 
-A file holds rows of pixels, then the digest of the picture file that each row was decoded from, and at its end a seal
+A file holds rows of pixels, then the digest of the image file that each row was decoded from, and at its end a seal
 over those. It is written aside and renamed, and never changed afterwards: several processes may read, write and remove
 files at once. Rows are read, not mapped, so that they count for nobody's resident memory. A row is found by its digest
-alone, whatever folder or archive the picture came from.
+alone, whatever folder or archive the image came from.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.cache import cache_folder
-from opsin.data.pixels import View
+from opsin.base.cache import cache_folder
+from opsin.data.pixels import ImageView
 from opsin.data.positional import read_into
 
 CACHE_SIZE = 5 * 10**9
-"""Bytes that decoded pictures may take on disk, when nobody says otherwise."""
+"""Bytes that decoded images may take on disk, when nobody says otherwise."""
 
 DIGEST = 16
-MAGIC = b"opsin pictures 1"
+MAGIC = b"opsin images 1"
 FOOT = struct.Struct("<16sqq16s")
 ASIDE, SUFFIX = ".new-", ".pixels"
 LITTER_AGE = 24 * 3600
 """Seconds after which a file that was never finished is nobody's any more."""
 
 OTHERS = 8
-"""So many other data sets are searched for pictures that were decoded before."""
+"""So many other data sets are searched for images that were decoded before."""
 
 RESERVE = 0.02
 """The share of a disk that is never filled."""
@@ -57,7 +57,7 @@ class StoreFile:
             magic, count, self.stride, seal = FOOT.unpack(self._bytes(max(0, size - FOOT.size), FOOT.size))
             table = count * DIGEST
             if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOT.size:
-                raise ValueError(f"{path} is no whole store of pictures")
+                raise ValueError(f"{path} is no whole store of images")
             content = self._bytes(count * self.stride, table)
             if _seal(count, self.stride, content) != seal:
                 raise ValueError(f"{path} is damaged")
@@ -73,7 +73,7 @@ class StoreFile:
 
     def _fill(self, target: memoryview, offset: int) -> None:
         if read_into(self._file.fileno(), target, offset) < len(target):
-            raise OSError("the store of decoded pictures was cut short")
+            raise OSError("the store of decoded images was cut short")
 
     def read(self, row: int, into: NDArray[np.uint8]) -> None:
         """Fills contiguous `into` with the first bytes of a row, and if it holds more than that, with the next rows."""
@@ -81,7 +81,7 @@ class StoreFile:
 
 
 class StoreWriter:
-    """A file in the making, with a row for each of `count` pictures, written in any order from any thread."""
+    """A file in the making, with a row for each of `count` images, written in any order from any thread."""
 
     def __init__(self, path: Path, count: int, stride: int) -> None:
         self.path, self.stride = path, stride
@@ -128,8 +128,8 @@ def _seal(count: int, stride: int, table: bytes) -> bytes:
     return blake2b(MAGIC + struct.pack("<qq", count, stride) + table, digest_size=16).digest()
 
 
-class Stored(View):
-    """Pictures of `shape` in rows of a finished file; of each row the first channels, if it holds more."""
+class StoredImages(ImageView):
+    """Images of `shape` in rows of a finished file; of each row the first channels, if it holds more."""
 
     def __init__(self, file: StoreFile, rows: NDArray[np.intp], shape: tuple[int, int, int]) -> None:
         super().__init__(len(rows), shape)
@@ -144,12 +144,12 @@ class Stored(View):
                 self.file.read(int(rows[first]), pixels[first:last])
         return pixels
 
-    def take(self, numbers: NDArray[np.intp]) -> View:
-        return Stored(self.file, self.rows[numbers], (self.shape[1], self.shape[2], self.shape[3]))
+    def take(self, numbers: NDArray[np.intp]) -> ImageView:
+        return StoredImages(self.file, self.rows[numbers], (self.shape[1], self.shape[2], self.shape[3]))
 
 
 class Shelf:
-    """The stores of pictures decoded in one way (`key`): that of the data set called `name`, and the latest others."""
+    """The stores of images decoded in one way (`key`): that of the data set called `name`, and the latest others."""
 
     def __init__(self, key: str, name: str) -> None:
         self.path = root() / key / f"{name}{SUFFIX}"
@@ -177,12 +177,12 @@ class Shelf:
         file = int(np.searchsorted(self._starts, place, side="right")) - 1
         self.files[file].read(place - int(self._starts[file]), into)
 
-    def view(self, places: NDArray[np.intp], shape: tuple[int, int, int]) -> Stored | None:
-        """The pictures of these places, if one file has them all."""
+    def view(self, places: NDArray[np.intp], shape: tuple[int, int, int]) -> StoredImages | None:
+        """The images of these places, if one file has them all."""
         for number, file in enumerate(self.files):
             rows = places - self._starts[number]
             if ((rows >= 0) & (rows < len(file.digests))).all():
-                return Stored(file, rows, shape)
+                return StoredImages(file, rows, shape)
         return None
 
 
@@ -205,7 +205,7 @@ def _opened(path: Path) -> Iterator[StoreFile]:
 
 
 def root() -> Path:
-    """The folder of all decoded pictures, within the cache folder."""
+    """The folder of all decoded images, within the cache folder."""
     return cache_folder() / "pictures"
 
 

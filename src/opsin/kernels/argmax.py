@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import I32, INDEX, Builder, Kernel, ScalarType, Target, Value
 from opsin.kernels.spec import KernelSpec
-from opsin.loops import I32, INDEX, Builder, Kernel, Kind, Target, Value
 
 
 def is_better(k: Builder, value: Value, best: Value) -> Value:
@@ -34,7 +34,7 @@ class ArgMax(KernelSpec):
         with k.loop(k.begin * block, k.minimum(k.end * block, count)) as p:
             line = k.offset(x, p // inner * outer_stride + p % inner * inner_stride)
             best = k.register(k.load(line, 0))
-            winner = k.register(k.constant(0, Kind(INDEX)))
+            winner = k.register(k.constant(0, ScalarType(INDEX)))
             with k.loop(1, length) as i:
                 value = k.load(line, i * axis_stride)
                 with k.when(is_better(k, value, best.get())):

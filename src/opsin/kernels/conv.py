@@ -1,8 +1,8 @@
-"""Convolution, direct: a matrix product whose left operand is the picture itself.
+"""Convolution, direct: a matrix product whose left operand is the image itself.
 
 In NHWC the numbers under one row of the kernel lie in one run of `kw · C` elements, so the sum
 over a window is `kh` runs of a register tile, with neighbouring output pixels `stride · C`
-elements apart. Nothing is unfolded. Rows outside the picture are skipped; columns outside it are
+elements apart. Nothing is unfolded. Rows outside the image are skipped; columns outside it are
 supplied by copying the rows of a block into scratch memory between zeros.
 
 The input gradient of a convolution of stride 1 is the same computation on the output's gradient,
@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, clear, copy
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
-    Columns,
+    ColumnRange,
     Epilogue,
     Tile,
     columns,
@@ -27,14 +28,13 @@ from opsin.kernels.tile import (
     over_rows,
     split,
 )
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 UNROLL = 8
 """Runs up to this long are unrolled while building."""
 
 
 @dataclass(frozen=True)
-class Window:
+class ConvWindow:
     """How a convolution reads its input: `channels` a group, `groups`, kernel width, step and spacing along a row."""
 
     channels: int
@@ -74,21 +74,21 @@ class Margin:
         return Margin(*(k.index(name) for name in ("left", "skip", "held", "padded_width")))
 
 
-class Picture:
-    """The rows of one input picture, padded left and right if need be, as seen by a block."""
+class ConvInput:
+    """The rows of one input image, padded left and right if need be, as seen by a block."""
 
-    def __init__(self, k: Builder, window: Window, source: Buffer, height: Value, width: Value) -> None:
+    def __init__(self, k: Builder, window: ConvWindow, source: Pointer, height: Value, width: Value) -> None:
         self.k, self.window, self.source = k, window, source
         self.height, self.width = height, width
 
-    def plain(self, number: Operand) -> tuple[Buffer, Operand]:
-        """Picture `number` as it lies: (buffer, elements a row)."""
+    def plain(self, number: Operand) -> tuple[Pointer, Operand]:
+        """Image `number` as it lies: (buffer, elements a row)."""
         row = self.width * self.window.pixel
         return self.k.offset(self.source, number * self.height * row), row
 
     def padded(
         self, number: Operand, first: Operand, last: Operand, margin: Margin, lanes: int
-    ) -> tuple[Buffer, Operand]:
+    ) -> tuple[Pointer, Operand]:
         """Rows `first … last` of it in scratch, where row `first` comes first: (buffer shifted to row 0, row size)."""
         k, pixel = self.k, self.window.pixel
         source, row = self.plain(number)
@@ -126,12 +126,12 @@ class Conv2d(KernelSpec):
     """`y = epilogue(x ∗ w)`, `filters` outputs a group, `out_width` pixels a row.
 
     Arguments: x (N H W C), w (kh kw C/g K); H, W, OH, kh, stride and dilation down, top; the four of
-    `Margin` (unused where `padded` is not set); rows a block, blocks a picture; then the epilogue's, on
-    arrays N OH OW K. A block is some rows of one picture. Scratch, where `padded`: the rows a block reads ×
+    `Margin` (unused where `padded` is not set); rows a block, blocks an image; then the epilogue's, on
+    arrays N OH OW K. A block is some rows of one image. Scratch, where `padded`: the rows a block reads ×
     padded width × channels.
     """
 
-    window: Window
+    window: ConvWindow
     filters: int
     out_width: int
     padded: bool
@@ -145,7 +145,7 @@ class Conv2d(KernelSpec):
         margin = Margin.bind(k)
         rows, blocks = k.index("rows"), k.index("blocks")
         epilogue = self.epilogue.bind(k)
-        picture = Picture(k, self.window, x, height, width)
+        image = ConvInput(k, self.window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             number = block // blocks
             first = (block % blocks) * rows
@@ -153,14 +153,14 @@ class Conv2d(KernelSpec):
             if self.padded:
                 low = k.maximum(0, first * stride - top)
                 high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
-                source, row = picture.padded(number, low, high, margin, target.lanes)
+                source, row = image.padded(number, low, high, margin, target.lanes)
             else:
-                source, row = picture.plain(number)
+                source, row = image.plain(number)
             for_group = _Group(self, k, target, source, row, w, epilogue)
             with k.loop(0, self.window.groups) as group:
                 base = group * self.filters
 
-                def across(column: Operand, run: Columns) -> None:
+                def across(column: Operand, run: ColumnRange) -> None:
                     with k.loop(first, last) as y:
                         start = y * stride - top
                         taps = taps_inside(k, start, dilation, height, kernel)
@@ -178,16 +178,16 @@ class _Group:
     spec: Conv2d
     k: Builder
     target: Target
-    source: Buffer
+    source: Pointer
     row_size: Operand
-    weight: Buffer
+    weight: Pointer
     epilogue: BoundEpilogue
 
     def row(
         self,
         group: Value,
         column: Operand,
-        run: Columns,
+        run: ColumnRange,
         start: Value,
         dilation: Value,
         taps: tuple[Value, Value],
@@ -212,7 +212,7 @@ class _Group:
         over_rows(k, split(spec.out_width, most), tile)
 
 
-def window_row(k: Builder, window: Window, sums: Tile, left: Buffer, right: Buffer, filters: int) -> None:
+def window_row(k: Builder, window: ConvWindow, sums: Tile, left: Pointer, right: Pointer, filters: int) -> None:
     """Adds one row of the kernel: `runs` runs of `run` numbers, against as many rows of the weight."""
     step = window.stride * window.pixel
 

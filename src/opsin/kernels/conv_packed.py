@@ -1,6 +1,6 @@
 """Convolution as a matrix product over packed pixels: for wide layers, any kernel, stride and dilation.
 
-A block of output pixels, whatever rows and pictures they lie in, has the numbers under its windows copied
+A block of output pixels, whatever rows and images they lie in, has the numbers under its windows copied
 into scratch memory, one row each (the implicit form of "im2col", Chellapilla et al. 2006); the rows are
 multiplied by the weights, packed in panels, which every register tile then reads in one stream. The
 copy pays where each number is used for many filters. 1×1 convolutions of stride 1 need no copy.
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opsin.kernels.conv import Window
+from opsin.kernels.conv import ConvWindow
+from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import over_panels, panels
 from opsin.kernels.spec import LINE, KernelSpec, each, over_lanes
-from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile, over_rows, split
-from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, over_rows, split
 
 
-def copy_run(k: Builder, source: Buffer, target: Buffer, count: int, lanes: int) -> None:
+def copy_run(k: Builder, source: Pointer, target: Pointer, count: int, lanes: int) -> None:
     """Copies `count` numbers."""
     over_lanes(k, count, lanes, lambda i, n: k.store(target, i, k.load(source, i, lanes, n), n))
 
@@ -28,13 +28,13 @@ class ConvPacked(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group.
 
     Arguments: x (N H W C), u (the weights kh kw C × K of `PackPanels`); H, W, OH, OW, stride and dilation down, top,
-    left, count (N · OH · OW); where `spread`, the distances in the epilogue's arrays between pictures, rows and
+    left, count (N · OH · OW); where `spread`, the distances in the epilogue's arrays between images, rows and
     columns of the output; the epilogue's, on arrays N OH OW K. A block is `pixels` output pixels, for one of
     `shares` shares of the panels, which go fastest. `ahead`: pixels of the next block, where they need no copy, are
     brought near during this one. Scratch: see `scratch`.
     """
 
-    window: Window
+    window: ConvWindow
     height: int
     filters: int
     pixels: int
@@ -58,9 +58,9 @@ class ConvPacked(KernelSpec):
         x, u = k.buffer("x"), k.buffer("u")
         sizes = [k.index(n) for n in ("H", "W", "OH", "OW", "sh", "dh", "top", "left")]
         total = k.index("count")
-        steps = [k.index(n) for n in ("picture_step", "row_step", "column_step")] if self.spread else []
+        steps = [k.index(n) for n in ("image_step", "row_step", "column_step")] if self.spread else []
         epilogue = self.epilogue.bind(k)
-        places = Buffer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
+        places = Pointer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
         with k.loop(k.begin, k.end) as block:
             first = block // self.shares * self.pixels
             count = k.minimum(self.pixels, total - first)
@@ -72,8 +72,8 @@ class ConvPacked(KernelSpec):
                 left = k.offset(x, first * self.depth)
             if self.spread:
                 with k.loop(0, count) as p:
-                    picture, row, column = (i * n for i, n in zip(_indices(first + p, sizes), steps, strict=True))
-                    k.store(places, p, k.convert("i32", picture + row + column))
+                    image, row, column = (i * n for i, n in zip(_indices(first + p, sizes), steps, strict=True))
+                    k.store(places, p, k.convert("i32", image + row + column))
 
             def at(p: Operand, first: Value = first) -> Value:
                 return k.convert("index", k.load(places, p)) if self.spread else (first + p) * self.filters
@@ -81,11 +81,11 @@ class ConvPacked(KernelSpec):
             self._multiply(k, target, left, u, count, at, epilogue, block % self.shares)
         return k.kernel()
 
-    def _copy(self, k: Builder, lanes: int, x: Buffer, into: Buffer, sizes: list[Value], pixel: Value) -> None:
+    def _copy(self, k: Builder, lanes: int, x: Pointer, into: Pointer, sizes: list[Value], pixel: Value) -> None:
         """The numbers under the window of output pixel number `pixel`."""
         height, width, _, _, stride, dilation, top, left = sizes
         window = self.window
-        picture, row, column = _indices(pixel, sizes)
+        image, row, column = _indices(pixel, sizes)
         y, x0 = row * stride - top, column * window.stride - left
         span = 1 if window.dilation > 1 else window.width
         length = span * window.channels
@@ -93,7 +93,7 @@ class ConvPacked(KernelSpec):
             row = y + r * dilation
             for s in each(k, 0, k.constant(window.width // span, pixel.kind)):
                 column = x0 + s * window.dilation
-                source = k.offset(x, ((picture * height + row) * width + column) * window.channels)
+                source = k.offset(x, ((image * height + row) * width + column) * window.channels)
                 target = k.offset(into, (r * (window.width // span) + s) * length)
                 inside = (row >= 0) & (row < height) & (column >= 0) & (column + span <= width)
                 with k.when(inside) as case:
@@ -105,14 +105,14 @@ class ConvPacked(KernelSpec):
         self,
         k: Builder,
         lanes: int,
-        source: Buffer,
-        into: Buffer,
+        source: Pointer,
+        into: Pointer,
         row_inside: Value,
         column: Value,
         width: Value,
         span: int,
     ) -> None:
-        """Pixel by pixel, zeros outside the picture."""
+        """Pixel by pixel, zeros outside the image."""
         channels = self.window.channels
         with k.loop(0, span) as i:
             there = row_inside & (column + i >= 0) & (column + i < width)
@@ -122,7 +122,7 @@ class ConvPacked(KernelSpec):
             with k.otherwise(case):
                 over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
 
-    def _prefetch(self, k: Builder, start: Buffer, rows: int, panel: Operand, panels: int) -> None:
+    def _prefetch(self, k: Builder, start: Pointer, rows: int, panel: Operand, panels: int) -> None:
         """Brings near the next block's pixels at the place of this tile's `rows`: a share with every panel.
 
         A tile reads its rows side by side, which processors do not foresee as they do a single line.
@@ -135,8 +135,8 @@ class ConvPacked(KernelSpec):
         self,
         k: Builder,
         target: Target,
-        left: Buffer,
-        u: Buffer,
+        left: Pointer,
+        u: Pointer,
         count: Value,
         at: Callable[[Operand], Value],
         epilogue: BoundEpilogue,
@@ -146,7 +146,7 @@ class ConvPacked(KernelSpec):
         lanes, most = target.lanes, (target.registers - 3) // 2
         pair = 2 * lanes
 
-        def tile(row: Operand, size: int, number: Operand, right: Buffer, run: Columns) -> None:
+        def tile(row: Operand, size: int, number: Operand, right: Pointer, run: ColumnRange) -> None:
             sums = Tile(k, target, size, run)
             start, places = k.offset(left, row * self.depth), [at(row + r) for r in range(size)]
             for place in places if epilogue.reads else ():
@@ -160,7 +160,7 @@ class ConvPacked(KernelSpec):
                     column = number * pair + j * lanes
                     epilogue.store(sums.value(r, j), place + column, column, width)
 
-        def panel(number: Operand, run: Columns) -> None:
+        def panel(number: Operand, run: ColumnRange) -> None:
             right = k.offset(u, number * (self.depth * pair))
             with k.when(count >= self.pixels) as full:
                 over_rows(k, split(self.pixels, most), lambda row, size: tile(row, size, number, right, run))
@@ -177,7 +177,7 @@ class ConvPacked(KernelSpec):
 
 
 def _indices(pixel: Value, sizes: list[Value]) -> tuple[Value, Value, Value]:
-    """(picture, row, column) of output pixel number `pixel`."""
+    """(image, row, column) of output pixel number `pixel`."""
     _, _, out_height, out_width, *_ = sizes
     place = pixel % (out_height * out_width)
     return pixel // (out_height * out_width), place // out_width, place % out_width

@@ -2,7 +2,7 @@
 
 A matrix product again, reduced over output pixels: the tile's rows are neighbouring numbers under
 the window, spread one by one; its columns are the gradient's channels, read where they lie. Each
-block sums its own pictures into an array of its own; the arrays are added afterwards in order, so
+block sums its own images into an array of its own; the arrays are added afterwards in order, so
 that the bits do not depend on who computed what.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.kernels.conv import Margin, Picture, Window, first_inside, first_outside
+from opsin.kernels.conv import ConvInput, ConvWindow, Margin, first_inside, first_outside
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import Columns, Tile, columns, most_rows, over_columns, over_rows, split
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.tile import ColumnRange, Tile, columns, most_rows, over_columns, over_rows, split
 
 INDEPENDENT = 8
 """Sums that must be under way at once to keep two multiply-add units with a latency of four busy."""
@@ -28,11 +28,11 @@ class Conv2dWeight(KernelSpec):
     """Partial weight gradients, an array (kh kw C/g K) a block.
 
     Arguments: x (N H W C), g (N OH OW K), partial (blocks × kh kw C/g K); N, H, W, OH, kh, stride and
-    dilation down, top; the four of `Margin`; pictures a block. Scratch, where `padded`: the picture × the
+    dilation down, top; the four of `Margin`; images a block. Scratch, where `padded`: the image × the
     padded width.
     """
 
-    window: Window
+    window: ConvWindow
     filters: int
     out_width: int
     padded: bool
@@ -43,21 +43,21 @@ class Conv2dWeight(KernelSpec):
         count, height, width, out_height, kernel = (k.index(n) for n in ("N", "H", "W", "OH", "kh"))
         stride, dilation, top = (k.index(n) for n in ("sh", "dh", "top"))
         margin = Margin.bind(k)
-        pictures = k.index("pictures")
+        images = k.index("images")
         window = self.window
         filters = self.filters * window.groups
         row_of_kernel = window.width * window.channels * filters
         size = kernel * row_of_kernel
-        picture = Picture(k, window, x, height, width)
+        image = ConvInput(k, window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             sums = k.offset(partial, block * size)
             with k.loop(0, size) as i:
                 k.store(sums, i, k.spread(0.0, 1))
-            with k.loop(block * pictures, k.minimum(count, (block + 1) * pictures)) as number:
+            with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
                 if self.padded:
-                    source, row = picture.padded(number, 0, height, margin, target.lanes)
+                    source, row = image.padded(number, 0, height, margin, target.lanes)
                 else:
-                    source, row = picture.plain(number)
+                    source, row = image.plain(number)
                 gradient = k.offset(g, number * out_height * self.out_width * filters)
                 few = max(1, NEAR // (self.out_width * filters))
                 with k.loop(0, out_height, few) as y, k.loop(0, kernel) as r:
@@ -73,17 +73,17 @@ class Conv2dWeight(KernelSpec):
         self,
         k: Builder,
         target: Target,
-        source: Buffer,
+        source: Pointer,
         row: Operand,
-        gradient: Buffer,
+        gradient: Pointer,
         rows: tuple[Value, Value],
-        into: Buffer,
+        into: Pointer,
     ) -> None:
-        """One row of the kernel for one picture, added to `into`."""
+        """One row of the kernel for one image, added to `into`."""
         window = self.window
         filters = self.filters * window.groups
 
-        def tile(at: Operand, size: int, column: Operand, run: Columns, left: Operand) -> None:
+        def tile(at: Operand, size: int, column: Operand, run: ColumnRange, left: Operand) -> None:
             ways = 1 if size * run.vectors >= INDEPENDENT or self.out_width < 2 else 2
             sums = Tile(k, target, size, run, ways)
 
@@ -102,7 +102,7 @@ class Conv2dWeight(KernelSpec):
             sums.put(into, at * filters + column, filters, add=True)
 
         def each_run(group: Operand, run_number: Operand) -> None:
-            def across(column: Operand, run: Columns) -> None:
+            def across(column: Operand, run: ColumnRange) -> None:
                 base = run_number * (window.dilation * window.pixel) + group * window.channels
                 over_rows(
                     k,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.kernels.conv import Window, first_inside, first_outside
+from opsin.kernels.conv import ConvWindow, first_inside, first_outside
+from opsin.kernels.ir import INDEX, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
 from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import KernelSpec, over_lanes
-from opsin.kernels.tile import Columns, Tile, over_rows, split
-from opsin.loops import INDEX, Buffer, Builder, Kernel, Kind, Operand, Target, Value
+from opsin.kernels.tile import ColumnRange, Tile, over_rows, split
 
 DEPTH = 96
 """Pixels that are packed at a time: a panel of each operand stays in the first-level cache."""
@@ -22,14 +22,14 @@ DEPTH = 96
 
 @dataclass(frozen=True)
 class ConvWeightTaps(KernelSpec):
-    """Blocks of `rows` channels × `columns` filters of one tap, for one part of the pictures.
+    """Blocks of `rows` channels × `columns` filters of one tap, for one part of the images.
 
     `panel`, which divides `rows`, is how many of them are packed together; `columns` divides the filters. Arguments:
     x (N H W C), g (N OH OW K), result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
-    down, top, left, pictures a part. Blocks: parts × kh × kw × C / rows × K / columns. Scratch: see `scratch`.
+    down, top, left, images a part. Blocks: parts × kh × kw × C / rows × K / columns. Scratch: see `scratch`.
     """
 
-    window: Window
+    window: ConvWindow
     filters: int
     rows: int
     panel: int
@@ -42,10 +42,8 @@ class ConvWeightTaps(KernelSpec):
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_weight_taps")
         x, g, result = k.buffer("x"), k.buffer("g"), k.buffer("result")
-        names = ("N", "H", "W", "OH", "OW", "kh", "sh", "dh", "top", "left", "pictures")
-        number, height, width, out_height, out_width, kernel, stride, dilation, top, left, pictures = map(
-            k.index, names
-        )
+        names = ("N", "H", "W", "OH", "OW", "kh", "sh", "dh", "top", "left", "images")
+        number, height, width, out_height, out_width, kernel, stride, dilation, top, left, images = map(k.index, names)
         window = self.window
         across, shares = self.filters // self.columns, window.channels // self.rows
         with k.loop(k.begin, k.end) as block:
@@ -62,7 +60,7 @@ class ConvWeightTaps(KernelSpec):
             columns = _range(k, x0, k.constant(window.stride, s.kind), width, out_width)
             packed = _Packed(k, self, target, k.offset(x, share * self.rows), k.offset(g, first), into)
             with (
-                k.loop(part * pictures, k.minimum(number, (part + 1) * pictures)) as n,
+                k.loop(part * images, k.minimum(number, (part + 1) * images)) as n,
                 k.loop(*rows) as row,
             ):
                 over = ((n * height + row * stride + y) * width + x0) * window.channels
@@ -75,9 +73,9 @@ class ConvWeightTaps(KernelSpec):
 class _Packed:
     """Pixels of both operands in scratch memory, multiplied and added to the result whenever there are `DEPTH`."""
 
-    def __init__(self, k: Builder, spec: ConvWeightTaps, target: Target, x: Buffer, g: Buffer, into: Buffer) -> None:
+    def __init__(self, k: Builder, spec: ConvWeightTaps, target: Target, x: Pointer, g: Pointer, into: Pointer) -> None:
         self.k, self.spec, self.target, self.x, self.g, self.into = k, spec, target, x, g, into
-        self.count = k.register(k.constant(0, Kind(INDEX)))
+        self.count = k.register(k.constant(0, ScalarType(INDEX)))
         self.left, self.right = k.scratch, k.offset(k.scratch, DEPTH * spec.rows)
 
     def take(self, over: Value, under: Value, columns: tuple[Value, Value]) -> None:
@@ -93,7 +91,7 @@ class _Packed:
                 run(k, spec.panel, lanes, share, into)
             gradient, right = k.offset(self.g, (under + c) * spec.filters), k.offset(self.right, p * pair)
 
-            def spread(number: Operand, columns: Columns) -> None:
+            def spread(number: Operand, columns: ColumnRange) -> None:
                 share, into = k.offset(gradient, number * pair), k.offset(right, number * (DEPTH * pair))
                 run(k, columns.width(lanes), lanes, share, into)
 
@@ -113,7 +111,7 @@ class _Packed:
         k, spec, target = self.k, self.spec, self.target
         pair = 2 * target.lanes
 
-        def across(number: Operand, run: Columns) -> None:
+        def across(number: Operand, run: ColumnRange) -> None:
             right = k.offset(self.right, number * (DEPTH * pair))
             with k.loop(0, spec.rows, spec.panel) as first:
                 left = k.offset(self.left, first * DEPTH)
@@ -129,7 +127,7 @@ class _Packed:
         over_panels(k, spec.columns, target.lanes, across)
 
 
-def run(k: Builder, count: int, lanes: int, source: Buffer, into: Buffer) -> None:
+def run(k: Builder, count: int, lanes: int, source: Pointer, into: Pointer) -> None:
     """Copies `count` numbers, without a loop."""
     for first in range(0, count, lanes):
         n = min(lanes, count - first)

@@ -6,7 +6,7 @@ of one column after the other are added; each number loaded serves all rows of t
 whole cache lines are read and written one behind the other. Taps beyond the border are left out: by rows when
 the kernel is built, as every tile knows which rows it reads, and by columns when it runs.
 
-Each channel has little to compute, so reading the pictures in the order of memory matters as much as the
+Each channel has little to compute, so reading the images in the order of memory matters as much as the
 arithmetic. Few rows at a time keep the streams that have to share a set of the nearest cache few, too: rows are
 often a power of two apart.
 """
@@ -17,18 +17,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import gcd
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue, split
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 ROWS, VECTORS = 4, 2
 """Results of a tile: rows, and vectors of channels."""
 NEAR = 1600
 """Numbers of the kernels of as many channels as are taken at a time, where there are more than `MOST`."""
 MOST = 4096
-"""Numbers of all kernels up to which they stay in the nearest cache beside the pictures."""
+"""Numbers of all kernels up to which they stay in the nearest cache beside the images."""
 LINES = 64
-"""Channels are taken in multiples of this, so that pictures are still read in runs of several cache lines."""
+"""Channels are taken in multiples of this, so that images are still read in runs of several cache lines."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,22 @@ class Axis:
             if rest == 0 and 0 <= place < size:
                 yield tap, place
 
-    def runs(self, size: int, results: int) -> list[Run]:
+    def runs(self, size: int, results: int) -> list[TapRun]:
         """Tiles of about `ROWS` of the `results`, those that read alike in one run."""
         if self.transposed and self.stride > 1:
             most = max(1, ROWS // self.stride) * self.stride
             sizes = [min(most, results - first) for first in range(0, results, most)]
         else:
             sizes = [rows for tiles, rows in split(results, ROWS) for _ in range(tiles)]
-        runs: list[Run] = []
+        runs: list[TapRun] = []
         first = 0
         for count in sizes:
             base, step = self.base(first), self.base(first + count) - self.base(first)
             reads = tuple((i, tap, at - base) for i in range(count) for tap, at in self.reads(first + i, size))
             if runs and (runs[-1].size, runs[-1].step, runs[-1].reads) == (count, step, reads):
-                runs[-1] = Run(runs[-1].first, runs[-1].tiles + 1, count, runs[-1].base, step, reads)
+                runs[-1] = TapRun(runs[-1].first, runs[-1].tiles + 1, count, runs[-1].base, step, reads)
             else:
-                runs.append(Run(first, 1, count, base, step, reads))
+                runs.append(TapRun(first, 1, count, base, step, reads))
             first += count
         return runs
 
@@ -102,7 +102,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Run:
+class TapRun:
     """`tiles` tiles of `size` results each, from result `first` on.
 
     `reads`: (result of the tile, tap, place read counted from the tile's base); the base of the first tile is
@@ -155,10 +155,10 @@ class Taps:
 
 
 @dataclass(frozen=True)
-class Cell:
+class OutputCell:
     """One tile of rows at one column, for neighbouring channels: `counts` lanes of vectors from `channel` on."""
 
-    run: Run
+    run: TapRun
     row: Operand
     base: Operand
     column: Value
@@ -189,9 +189,9 @@ class _Depthwise(KernelSpec):
         width: Value,
         vectors: int,
         lanes: int,
-        visit: Callable[[Cell], None],
+        visit: Callable[[OutputCell], None],
     ) -> None:
-        """Visits every cell of the columns given, of pictures `width` wide, in the order of memory."""
+        """Visits every cell of the columns given, of images `width` wide, in the order of memory."""
         wide = vectors * lanes
         whole, left = self._segments(vectors, lanes)
 
@@ -202,9 +202,9 @@ class _Depthwise(KernelSpec):
                         taps = self.columns.taps_inside(k, column, width)
                         if limits:
                             with k.loop(*limits, wide) as channel:
-                                visit(Cell(run, row, base, column, taps, channel, (lanes,) * vectors))
+                                visit(OutputCell(run, row, base, column, taps, channel, (lanes,) * vectors))
                         if rest:
-                            visit(Cell(run, row, base, column, taps, whole, rest))
+                            visit(OutputCell(run, row, base, column, taps, whole, rest))
 
         numbers = self.rows.taps * self.columns.taps
         if numbers * self.channels <= MOST:
@@ -222,7 +222,7 @@ class Depthwise(_Depthwise):
     """`y = epilogue(x ∗ w)`, channel by channel; with transposed axes, `x` holds gradients of results.
 
     Arguments: x (N × height × W × channels), w (kh × kw × channels), W, OW; then the epilogue's, on arrays
-    N × out_height × OW × channels. A block is one column of one picture's results.
+    N × out_height × OW × channels. A block is one column of one image's results.
     """
 
     epilogue: Epilogue = PLAIN
@@ -235,10 +235,10 @@ class Depthwise(_Depthwise):
         with k.loop(k.begin // out_width, (k.end + out_width - 1) // out_width) as number:
             done = number * out_width
             columns = k.maximum(0, k.begin - done), k.minimum(out_width, k.end - done)
-            picture = k.offset(x, number * self.height * width * self.channels)
+            image = k.offset(x, number * self.height * width * self.channels)
 
-            def visit(cell: Cell) -> None:
-                source = k.offset(picture, cell.base * width * self.channels + cell.channel)
+            def visit(cell: OutputCell) -> None:
+                source = k.offset(image, cell.base * width * self.channels + cell.channel)
                 row = number * self.out_height + cell.row
                 at = (row * out_width + cell.column) * self.channels + cell.channel
                 self._cell(k, target.lanes, cell, source, width, w, epilogue, (at, out_width * self.channels))
@@ -250,10 +250,10 @@ class Depthwise(_Depthwise):
         self,
         k: Builder,
         lanes: int,
-        cell: Cell,
-        source: Buffer,
+        cell: OutputCell,
+        source: Pointer,
         width: Value,
-        w: Buffer,
+        w: Pointer,
         epilogue: BoundEpilogue,
         out: tuple[Value, Value],
     ) -> None:
@@ -288,14 +288,14 @@ class DepthwiseWeight(_Depthwise):
     The sums of a cell's taps are kept in memory, where they stay in the nearest cache, and are each loaded once
     for a tile of rows.
 
-    Arguments: x (N × height × W × channels), g (N × out_height × OW × channels), partial; N, W, OW, pictures a block.
-    A block is some pictures.
+    Arguments: x (N × height × W × channels), g (N × out_height × OW × channels), partial; N, W, OW, images a block.
+    A block is some images.
     """
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_weight")
         x, g, partial = k.buffer("x"), k.buffer("g"), k.buffer("partial")
-        count, width, out_width, pictures = (k.index(name) for name in ("N", "W", "OW", "pictures"))
+        count, width, out_width, images = (k.index(name) for name in ("N", "W", "OW", "images"))
         size = self.rows.taps * self.columns.taps * self.channels
         # One vector where the sums and gradients of two would not stay in registers.
         vectors = VECTORS if (ROWS + self.rows.taps) * VECTORS < target.registers else 1
@@ -303,12 +303,12 @@ class DepthwiseWeight(_Depthwise):
             sums = k.offset(partial, block * size)
             zero = k.spread(0.0, target.lanes)
             over_lanes(k, size, target.lanes, lambda i, n: k.store(sums, i, zero, n))
-            with k.loop(block * pictures, k.minimum(count, (block + 1) * pictures)) as number:
-                picture = k.offset(x, number * self.height * width * self.channels)
+            with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
+                image = k.offset(x, number * self.height * width * self.channels)
                 gradient = k.offset(g, number * self.out_height * out_width * self.channels)
 
-                def visit(cell: Cell) -> None:
-                    source = k.offset(picture, cell.base * width * self.channels + cell.channel)
+                def visit(cell: OutputCell) -> None:
+                    source = k.offset(image, cell.base * width * self.channels + cell.channel)
                     at = (cell.row * out_width + cell.column) * self.channels + cell.channel
                     given = k.offset(gradient, at)
                     self._cell(k, target.lanes, cell, source, width, given, out_width, sums)
@@ -320,12 +320,12 @@ class DepthwiseWeight(_Depthwise):
         self,
         k: Builder,
         lanes: int,
-        cell: Cell,
-        source: Buffer,
+        cell: OutputCell,
+        source: Pointer,
         width: Value,
-        given: Buffer,
+        given: Pointer,
         out_width: Value,
-        sums: Buffer,
+        sums: Pointer,
     ) -> None:
         """`source` is the base row's first column, `given` the gradient of the cell's first result."""
         vectors = list(enumerate(cell.counts))

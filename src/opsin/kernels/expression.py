@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from opsin.loops import I32, Builder, Value, functions
+from opsin.kernels.ir import I32, Builder, Value, functions
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Target
 from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import PLAIN, Columns, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
-from opsin.loops import Builder, Kernel, Operand, Target
+from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MatMul(KernelSpec):
         whole = m // self.rows
         a_row = 1 if self.a_row is None else self.a_row
 
-        def tile(row: Operand, rows: int, column: Operand, run: Columns) -> None:
+        def tile(row: Operand, rows: int, column: Operand, run: ColumnRange) -> None:
             sums = Tile(k, target, rows, run)
             left = k.offset(a, row * a_row)
             with k.loop(0, depth) as i:
@@ -44,7 +44,7 @@ class MatMul(KernelSpec):
                     epilogue.store(sums.value(r, j), (row + r) * self.n + first, first, count)
 
         def block(first: Operand) -> None:
-            def across(column: Operand, run: Columns) -> None:
+            def across(column: Operand, run: ColumnRange) -> None:
                 over_rows(k, split(self.rows, most_rows(self.n, target)), lambda r, n: tile(first + r, n, column, run))
 
             over_columns(k, runs, target.lanes, across)

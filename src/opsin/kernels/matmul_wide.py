@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import PLAIN, Columns, Epilogue, Tile, over_rows, split
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, over_rows, split
 
 DEPTH = 128
 """Rows of the right operand that are packed at a time."""
@@ -81,11 +81,11 @@ class MatMulWide(KernelSpec):
         self,
         k: Builder,
         target: Target,
-        left: Buffer,
+        left: Pointer,
         a_row: Value,
-        source: Buffer,
+        source: Pointer,
         b_step: Value,
-        sums: Buffer,
+        sums: Pointer,
         length: Value,
         across: Value,
     ) -> None:
@@ -114,7 +114,7 @@ class MatMulWide(KernelSpec):
             turns(first, 1)
 
     def _pack(
-        self, k: Builder, target: Target, source: Buffer, step: Value, into: Buffer, length: Value, across: Value
+        self, k: Builder, target: Target, source: Pointer, step: Value, into: Pointer, length: Value, across: Value
     ) -> None:
         """Rows that lie along memory: each is cut up among the panels."""
         lanes = target.lanes
@@ -128,7 +128,7 @@ class MatMulWide(KernelSpec):
             _over(k, across, lanes, self.n % lanes, vector)
 
     def _pack_turned(
-        self, k: Builder, target: Target, source: Buffer, step: Value, into: Buffer, length: Value, across: Value
+        self, k: Builder, target: Target, source: Pointer, step: Value, into: Pointer, length: Value, across: Value
     ) -> None:
         """Columns that lie along memory: each becomes a column of a panel."""
         lanes, pair = target.lanes, 2 * target.lanes
@@ -145,10 +145,10 @@ class MatMulWide(KernelSpec):
         self,
         k: Builder,
         target: Target,
-        left: Buffer,
+        left: Pointer,
         a_row: Value,
-        packed: Buffer,
-        sums: Buffer,
+        packed: Pointer,
+        sums: Pointer,
         length: Value,
         across: Value,
         count: Value,
@@ -160,8 +160,8 @@ class MatMulWide(KernelSpec):
         with k.loop(0, across, pair) as column:
             panel = k.offset(packed, column * DEPTH)
 
-            def tile(row: Operand, rows: int, column: Value = column, panel: Buffer = panel) -> None:
-                tile = Tile(k, target, rows, Columns(0, 1, 2, lanes))
+            def tile(row: Operand, rows: int, column: Value = column, panel: Pointer = panel) -> None:
+                tile = Tile(k, target, rows, ColumnRange(0, 1, 2, lanes))
                 start = k.offset(left, row * a_row)
                 with k.loop(0, length) as i:
                     tile.accumulate(lambda r: k.load(start, r * a_row + i), panel, i * pair)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, over_lanes
-from opsin.loops import F32, Buffer, Builder, Kernel, Operand, Target, Value
 
 PIXELS = 8
 """Pixels added up at a time."""
@@ -52,7 +52,7 @@ class Moments(KernelSpec):
         return k.kernel()
 
     def _add(
-        self, k: Builder, lanes: int, x: Buffer, into: Buffer, first: Value, last: Value, centre: Buffer | None
+        self, k: Builder, lanes: int, x: Pointer, into: Pointer, first: Value, last: Value, centre: Pointer | None
     ) -> None:
         """Adds up the pixels, or their squared distances from `centre`."""
 
@@ -109,7 +109,7 @@ class MergeMoments(KernelSpec):
 
 
 def merge(
-    k: Builder, lanes: int, channels: int, total: Buffer, means: Buffer, squares: Buffer, before: Value, count: Value
+    k: Builder, lanes: int, channels: int, total: Pointer, means: Pointer, squares: Pointer, before: Value, count: Value
 ) -> None:
     """Adds the moments of `count` pixels to `total`, means and then squares, which hold those of `before` pixels."""
     share = k.spread(count / (before + count), lanes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opsin.kernels.spec import KernelSpec, turn
-from opsin.kernels.tile import Columns
-from opsin.loops import Builder, Kernel, Operand, Target, Value
+from opsin.kernels.ir import Builder, Kernel, Operand, Target, Value
+from opsin.kernels.spec import KernelSpec, transpose_in_registers
+from opsin.kernels.tile import ColumnRange
 
 
 def panels(columns: int, target: Target) -> int:
@@ -24,7 +24,7 @@ def over_panels(
     k: Builder,
     columns: int,
     lanes: int,
-    body: Callable[[Operand, Columns], None],
+    body: Callable[[Operand, ColumnRange], None],
     between: tuple[Value, Value] | None = None,
 ) -> None:
     """Runs `body(number, columns of the panel)` for every panel of two vectors, or for those `between` two numbers."""
@@ -32,20 +32,20 @@ def over_panels(
     if between is not None:
         if whole:
             with k.loop(between[0], k.minimum(between[1], whole)) as number:
-                body(number, Columns(0, 1, 2, lanes))
+                body(number, ColumnRange(0, 1, 2, lanes))
         if rest:
             vectors = -(-rest // lanes)
             with k.when((between[0] <= whole) & (between[1] > whole)):
-                body(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
+                body(whole, ColumnRange(0, 1, vectors, rest - (vectors - 1) * lanes))
         return
     if whole == 1:
-        body(0, Columns(0, 1, 2, lanes))
+        body(0, ColumnRange(0, 1, 2, lanes))
     elif whole:
         with k.loop(0, whole) as number:
-            body(number, Columns(0, 1, 2, lanes))
+            body(number, ColumnRange(0, 1, 2, lanes))
     if rest:
         vectors = -(-rest // lanes)
-        body(whole, Columns(0, 1, vectors, rest - (vectors - 1) * lanes))
+        body(whole, ColumnRange(0, 1, vectors, rest - (vectors - 1) * lanes))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class PackPanels(KernelSpec):
 
 
 @dataclass(frozen=True)
-class PackTurned(KernelSpec):
+class PackTransposed(KernelSpec):
     """As `PackPanels`, where memory has column after column: u[p, (r, s, i), j] = w[p · width + j, r, s, i].
 
     Arguments: w; u (panels × kh kw depth × two vectors); kh, kw, depth; the distances in w between columns, rows and
@@ -104,7 +104,7 @@ class PackTurned(KernelSpec):
                     for j, count in enumerate(counts):
                         rows = [k.load(source, (j * lanes + n) * step + i, lanes) for n in range(count)]
                         rows += [k.spread(0.0, lanes)] * (lanes - count)
-                        for n, value in enumerate(turn(k, rows)):
+                        for n, value in enumerate(transpose_in_registers(k, rows)):
                             k.store(into, (i + n) * pair + j * lanes, value)
                 with k.loop(full, depth) as i:
                     for n in range(pair):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.expression import Expression
+from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, over_lanes
-from opsin.loops import F32, I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pointwise(KernelSpec):
             self._nested(k, buffers, target.lanes)
         return k.kernel()
 
-    def _flat(self, k: Builder, buffers: list[Buffer | None], lanes: int) -> None:
+    def _flat(self, k: Builder, buffers: list[Pointer | None], lanes: int) -> None:
         count, block = k.index("count"), k.index("block")
         streams = self.operands + self.results
         inner: list[Operand] = [
@@ -73,7 +73,7 @@ class Pointwise(KernelSpec):
         with k.loop(whole, stop) as i:
             self._compute(k, buffers, bases, inner, i, 1, 1)
 
-    def _nested(self, k: Builder, buffers: list[Buffer | None], lanes: int) -> None:
+    def _nested(self, k: Builder, buffers: list[Pointer | None], lanes: int) -> None:
         extents = [k.index(f"n{d}") for d in range(self.outer)]
         streams = self.operands + self.results
         strides: list[list[Value]] = []
@@ -99,7 +99,7 @@ class Pointwise(KernelSpec):
     def _compute(
         self,
         k: Builder,
-        buffers: list[Buffer | None],
+        buffers: list[Pointer | None],
         bases: list[Operand],
         inner: list[Operand],
         first: Operand,

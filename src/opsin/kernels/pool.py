@@ -1,8 +1,8 @@
 """Max and average pooling, forward and gradient.
 
-A window that lies inside the picture is unrolled when it is small; one that reaches over the
+A window that lies inside the image is unrolled when it is small; one that reaches over the
 border, or a large one, is walked by loops at run time over the part of it that is inside. Padding
-is never materialised. Gradients work on whole pictures, so that each adds only to the picture of its
+is never materialised. Gradients work on whole images, so that each adds only to the image of its
 own block.
 """
 
@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsin.kernels.argmax import is_better
+from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, clear, each, over_lanes
-from opsin.loops import I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 UNROLLED = 16
 """The most pixels of a window that is unrolled."""
 
 
 @dataclass(frozen=True)
-class Sizes:
+class PoolSizes:
     """The whole numbers that a pooling kernel is given when it runs."""
 
     height: Value
@@ -31,16 +31,16 @@ class Sizes:
     left: Value
 
     @classmethod
-    def of(cls, k: Builder) -> Sizes:
+    def of(cls, k: Builder) -> PoolSizes:
         names = ("height", "width", "out_height", "out_width", "top", "left")
         return cls(*(k.index(name) for name in names))
 
 
 @dataclass(frozen=True)
-class Window:
-    """The part of one window that lies inside the picture, and the place of its result.
+class PoolWindow:
+    """The part of one window that lies inside the image, and the place of its result.
 
-    `top` and `left` are the picture's row and column under the window's first pixel (negative in the
+    `top` and `left` are the image's row and column under the window's first pixel (negative in the
     padding); `rows` and `columns` are the first and past-last ones of the window that are inside,
     Python's numbers where the window is to be unrolled.
     """
@@ -81,7 +81,7 @@ def _lane_number(k: Builder, number: Operand, lanes: int) -> Value:
 class _Pool(KernelSpec):
     """What the pooling kernels share.
 
-    `window` and `stride` are (rows, columns). `clamp`: windows may reach over the picture's border,
+    `window` and `stride` are (rows, columns). `clamp`: windows may reach over the image's border,
     through padding or `ceil_mode`; without it every window must be inside and `top`, `left` are 0.
     """
 
@@ -90,7 +90,7 @@ class _Pool(KernelSpec):
     stride: tuple[int, int]
     clamp: bool
 
-    def _windows(self, k: Builder, sizes: Sizes, row: Value) -> Iterator[Window]:
+    def _windows(self, k: Builder, sizes: PoolSizes, row: Value) -> Iterator[PoolWindow]:
         """The windows of result row `row`; the code that uses them may be built for two cases."""
         (kh, kw), (sh, sw) = self.window, self.stride
         top = row * sh - sizes.top
@@ -99,8 +99,8 @@ class _Pool(KernelSpec):
             left = column * sw - sizes.left
             result = (row * sizes.out_width + column) * self.channels
 
-            def part(rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]) -> Window:
-                return Window(top, left, rows, columns, kw, row_stride, self.channels, result)
+            def part(rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]) -> PoolWindow:
+                return PoolWindow(top, left, rows, columns, kw, row_stride, self.channels, result)
 
             unrolled = part((0, kh), (0, kw))
             rows = (k.maximum(0 - top, 0), k.minimum(sizes.height - top, kh))
@@ -118,15 +118,17 @@ class _Pool(KernelSpec):
                 with k.otherwise(branch):
                     yield looped
 
-    def _images(self, k: Builder, sizes: Sizes, large: list[Buffer], small: list[Buffer]) -> Iterator[list[Buffer]]:
-        """For every image of the kernel's blocks, its part of the `large` and the `small` pictures."""
+    def _images(
+        self, k: Builder, sizes: PoolSizes, large: list[Pointer], small: list[Pointer]
+    ) -> Iterator[list[Pointer]]:
+        """For every image of the kernel's blocks, its part of the `large` and the `small` images."""
         with k.loop(k.begin, k.end) as image:
             from_large = image * (sizes.height * sizes.width * self.channels)
             from_small = image * (sizes.out_height * sizes.out_width * self.channels)
             yield [k.offset(buffer, from_large) for buffer in large] + [k.offset(b, from_small) for b in small]
 
-    def _rows(self, k: Builder, sizes: Sizes, x: Buffer, y: Buffer) -> Iterator[tuple[Buffer, Buffer, Value]]:
-        """For every row of results of the kernel's blocks, its picture, the picture's results, and its number."""
+    def _rows(self, k: Builder, sizes: PoolSizes, x: Pointer, y: Pointer) -> Iterator[tuple[Pointer, Pointer, Value]]:
+        """For every row of results of the kernel's blocks, its image, the image's results, and its number."""
         with k.loop(k.begin, k.end) as block:
             image, row = block // sizes.out_height, block % sizes.out_height
             source = k.offset(x, image * (sizes.height * sizes.width * self.channels))
@@ -145,13 +147,13 @@ class MaxPool(_Pool):
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
         x, y = k.buffer("x"), k.buffer("y")
-        sizes = Sizes.of(k)
+        sizes = PoolSizes.of(k)
         for source, result, row in self._rows(k, sizes, x, y):
             for window in self._windows(k, sizes, row):
                 self._one(k, source, result, window, target.lanes)
         return k.kernel()
 
-    def _one(self, k: Builder, x: Buffer, y: Buffer, window: Window, lanes: int) -> None:
+    def _one(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
             best = k.register(k.spread(float("-inf"), lanes))
             for place, _ in window.pixels(k):
@@ -167,8 +169,8 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """The mean of every window, by PyTorch's rules for the divisor.
 
-    With `count_include_pad` the divisor counts the window's pixels in the picture and its padding,
-    otherwise those in the picture alone; pixels beyond the padding (`ceil_mode`) never count.
+    With `count_include_pad` the divisor counts the window's pixels in the image and its padding,
+    otherwise those in the image alone; pixels beyond the padding (`ceil_mode`) never count.
 
     Arguments: x, y, height, width, out_height, out_width, top, left, bottom, right (the last four:
     rows and columns of padding). Shapes as for `MaxPool`. A block is one row of y.
@@ -179,7 +181,7 @@ class AvgPool(_Pool):
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")
         x, y = k.buffer("x"), k.buffer("y")
-        sizes = Sizes.of(k)
+        sizes = PoolSizes.of(k)
         past = k.index("bottom"), k.index("right")
         for source, result, row in self._rows(k, sizes, x, y):
             for window in self._windows(k, sizes, row):
@@ -187,7 +189,7 @@ class AvgPool(_Pool):
                 self._one(k, source, result, window, scale, target.lanes)
         return k.kernel()
 
-    def _one(self, k: Builder, x: Buffer, y: Buffer, window: Window, scale: Operand, lanes: int) -> None:
+    def _one(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, scale: Operand, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
             total = k.register(k.spread(0.0, lanes))
             for place, _ in window.pixels(k):
@@ -202,7 +204,7 @@ class MaxPoolGradient(_Pool):
     """The gradient of `MaxPool`: every g goes to the first maximum, in row-major order, of its window.
 
     The maxima are found again from x; the first NaN counts as one. `tiles`: the windows cover the
-    picture exactly and without overlap, so that every dx is written once; otherwise they are added up
+    image exactly and without overlap, so that every dx is written once; otherwise they are added up
     from zero.
 
     Arguments: x, g, dx, height, width, out_height, out_width, top, left. x and dx are
@@ -214,14 +216,14 @@ class MaxPoolGradient(_Pool):
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool_gradient")
         x, g, dx = k.buffer("x"), k.buffer("g"), k.buffer("dx")
-        sizes = Sizes.of(k)
+        sizes = PoolSizes.of(k)
         for source, sums, given in self._images(k, sizes, [x, dx], [g]):
             for row in _rows_to_add(k, self, sizes, sums, self.tiles, target.lanes):
                 for window in self._windows(k, sizes, row):
                     self._one(k, source, given, sums, window, target.lanes)
         return k.kernel()
 
-    def _one(self, k: Builder, x: Buffer, g: Buffer, dx: Buffer, window: Window, lanes: int) -> None:
+    def _one(self, k: Builder, x: Pointer, g: Pointer, dx: Pointer, window: PoolWindow, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
             best = k.register(k.spread(float("-inf"), lanes))
             winner = k.register(_lane_number(k, window.first, lanes))
@@ -254,7 +256,7 @@ class AvgPoolGradient(_Pool):
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool_gradient")
         g, dx = k.buffer("g"), k.buffer("dx")
-        sizes = Sizes.of(k)
+        sizes = PoolSizes.of(k)
         past = k.index("bottom"), k.index("right")
         for sums, given in self._images(k, sizes, [dx], [g]):
             for row in _rows_to_add(k, self, sizes, sums, self.tiles, target.lanes):
@@ -263,7 +265,7 @@ class AvgPoolGradient(_Pool):
                     self._one(k, given, sums, window, scale, target.lanes)
         return k.kernel()
 
-    def _one(self, k: Builder, g: Buffer, dx: Buffer, window: Window, scale: Operand, lanes: int) -> None:
+    def _one(self, k: Builder, g: Pointer, dx: Pointer, window: PoolWindow, scale: Operand, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
             share = k.load(g, window.result + first, lanes, count) * scale
             for place, _ in window.pixels(k):
@@ -273,9 +275,9 @@ class AvgPoolGradient(_Pool):
 
 
 def _reciprocal(
-    k: Builder, window: Window, sizes: Sizes, past: tuple[Value, Value], pool: AvgPool | AvgPoolGradient
+    k: Builder, window: PoolWindow, sizes: PoolSizes, past: tuple[Value, Value], pool: AvgPool | AvgPoolGradient
 ) -> Operand:
-    """1 / the divisor of one window; `past` are the rows and columns of padding after the picture."""
+    """1 / the divisor of one window; `past` are the rows and columns of padding after the image."""
     kh, kw = pool.window
     if window.whole or not pool.clamp:
         return 1.0 / (kh * kw)
@@ -288,7 +290,7 @@ def _reciprocal(
     return 1.0 / k.convert("float", count)
 
 
-def _rows_to_add(k: Builder, pool: _Pool, sizes: Sizes, dx: Buffer, tiles: bool, lanes: int) -> Iterator[Value]:
+def _rows_to_add(k: Builder, pool: _Pool, sizes: PoolSizes, dx: Pointer, tiles: bool, lanes: int) -> Iterator[Value]:
     """The rows of results whose gradients are to be added to `dx`, with its rows zeroed in time.
 
     A row of `dx` is zeroed only just before the first window that reaches it, while its memory is about
@@ -308,7 +310,7 @@ def _rows_to_add(k: Builder, pool: _Pool, sizes: Sizes, dx: Buffer, tiles: bool,
         clear(k, dx, ready.get() * row_stride, sizes.height * row_stride, lanes)
 
 
-def _put(k: Builder, buffer: Buffer, place: Value, value: Value, count: int, alone: bool) -> None:
+def _put(k: Builder, buffer: Pointer, place: Value, value: Value, count: int, alone: bool) -> None:
     """Adds `value` to `buffer`, or writes it where it comes `alone`."""
     if not alone:
         value = k.load(buffer, place, value.kind.lanes, count) + value

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
 from opsin.kernels.spec import KernelSpec, over_lanes, over_range
-from opsin.loops import Buffer, Builder, Kernel, Operand, Register, Target, Value
 
 START = {"sum": 0.0, "max": float("-inf")}
 
@@ -72,8 +72,8 @@ class Reduce(KernelSpec):
         self,
         k: Builder,
         target: Target,
-        x: Buffer,
-        y: Buffer,
+        x: Pointer,
+        y: Pointer,
         source: Operand,
         place: Operand,
         reduced: list[tuple[tuple[Operand, Operand], tuple[Value, Value]]],

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, each, over_lanes
-from opsin.loops import F32, I32, Buffer, Builder, Kernel, Operand, Target, Value
 
 
 def runs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -30,12 +30,12 @@ def runs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class _Axis:
     """The tables of one axis, as the kernel's arguments."""
 
-    starts: Buffer
-    counts: Buffer
-    weights: Buffer
+    starts: Pointer
+    counts: Pointer
+    weights: Pointer
     longest: Value
 
-    def run(self, k: Builder, position: Value) -> tuple[Value, Value, Buffer]:
+    def run(self, k: Builder, position: Value) -> tuple[Value, Value, Pointer]:
         """The start, the count and the weights of one result's run."""
         start, count = (k.convert("index", k.load(table, position)) for table in (self.starts, self.counts))
         return start, count, k.offset(self.weights, position * self.longest)
@@ -45,11 +45,11 @@ class _Axis:
 class _Pixel:
     """One pixel of the result: where its run of rows and columns begins, their weights, and its own place."""
 
-    source: Buffer
+    source: Pointer
     row_stride: Value
-    row_weights: Buffer
-    column_weights: Buffer
-    goal: Buffer
+    row_weights: Pointer
+    column_weights: Pointer
+    goal: Pointer
 
 
 @dataclass(frozen=True)
@@ -107,5 +107,5 @@ class Resample(KernelSpec):
         over_lanes(k, self.channels, lanes, body)
 
 
-def _buffers(k: Builder, name: str) -> tuple[Buffer, Buffer, Buffer]:
+def _buffers(k: Builder, name: str) -> tuple[Pointer, Pointer, Pointer]:
     return k.buffer(f"{name}_starts", I32), k.buffer(f"{name}_counts", I32), k.buffer(f"{name}_weights", F32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 
 LINE = 16
 """Elements of a cache line, in which memory comes."""
@@ -55,17 +55,17 @@ def over_range(k: Builder, start: Operand, stop: Value, lanes: int, body: Callab
         body(first, 1)
 
 
-def copy(k: Builder, source: Buffer, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
+def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
     """Copies the elements from `start` up to `stop`."""
     over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.load(source, i, n)))
 
 
-def clear(k: Builder, target: Buffer, start: Operand, stop: Value, lanes: int) -> None:
+def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
     """Zeros from `start` up to `stop`."""
     over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.spread(0.0, n)))
 
 
-def turn(k: Builder, square: Sequence[Value]) -> list[Value]:
+def transpose_in_registers(k: Builder, square: Sequence[Value]) -> list[Value]:
     """As many vectors as each has lanes (a power of two from 4 on), rows becoming columns, in log₂ rounds of shuffles.
 
     Quarters of 4 × 4 are turned as SSE does it, the pairs of a pair's rows interleaved first; then they change places.

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
-from opsin.loops import F32, Buffer, Builder, Operand, Register, Target, Value
+from opsin.kernels.ir import F32, Builder, Operand, Pointer, Register, Target, Value
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnRange:
     """A run of output columns covered by tiles of equal width: `vectors` registers, the last with `last` lanes."""
 
     first: int
@@ -28,18 +28,18 @@ class Columns:
         return (self.vectors - 1) * lanes + self.last
 
 
-def columns(count: int, target: Target) -> list[Columns]:
+def columns(count: int, target: Target) -> list[ColumnRange]:
     """How `count` columns are cut into tiles: two vectors wide, with what is left over in a narrower one."""
     lanes = target.lanes
     vectors = -(-count // lanes)
     if vectors in (1, 3):
-        return [Columns(0, 1, vectors, count - (vectors - 1) * lanes)]
+        return [ColumnRange(0, 1, vectors, count - (vectors - 1) * lanes)]
     whole = count // (2 * lanes)
-    runs = [Columns(0, whole, 2, lanes)] if whole else []
+    runs = [ColumnRange(0, whole, 2, lanes)] if whole else []
     left = count - whole * 2 * lanes
     if left:
         needed = -(-left // lanes)
-        runs.append(Columns(whole * 2 * lanes, 1, needed, left - (needed - 1) * lanes))
+        runs.append(ColumnRange(whole * 2 * lanes, 1, needed, left - (needed - 1) * lanes))
     return runs
 
 
@@ -59,7 +59,7 @@ def split(count: int, most: int) -> list[tuple[int, int]]:
 class Tile:
     """Sums for `rows` × `vectors` registers, in `ways` sets that take turns to hide the latency of an addition."""
 
-    def __init__(self, k: Builder, target: Target, rows: int, run: Columns, ways: int = 1) -> None:
+    def __init__(self, k: Builder, target: Target, rows: int, run: ColumnRange, ways: int = 1) -> None:
         self.k, self.lanes, self.rows, self.run = k, target.lanes, rows, run
         zero = k.spread(0.0, target.lanes)
         self.sums: list[list[list[Register]]] = [
@@ -69,7 +69,7 @@ class Tile:
     def counts(self) -> list[int]:
         return [self.lanes] * (self.run.vectors - 1) + [self.run.last]
 
-    def accumulate(self, left: Callable[[int], Value], right: Buffer, at: Operand, way: int = 0) -> None:
+    def accumulate(self, left: Callable[[int], Value], right: Pointer, at: Operand, way: int = 0) -> None:
         """One turn of the reduction: `sums[i] += left(i) · right[at …]`.
 
         Whole vectors are read even where the last has fewer lanes; what they hold there is never stored.
@@ -87,7 +87,7 @@ class Tile:
             result = result + way[i][j].get()
         return result
 
-    def put(self, into: Buffer, place: Operand, step: int, add: bool) -> None:
+    def put(self, into: Pointer, place: Operand, step: int, add: bool) -> None:
         """Writes the sums, rows `step` elements apart from `place` on, or adds them to what is there."""
         k = self.k
         for i in range(self.rows):
@@ -122,8 +122,8 @@ PLAIN = Epilogue(IDENTITY)
 class BoundEpilogue:
     epilogue: Epilogue
     k: Builder
-    operands: list[Buffer]
-    results: list[Buffer]
+    operands: list[Pointer]
+    results: list[Pointer]
 
     @property
     def reads(self) -> bool:
@@ -151,7 +151,7 @@ class BoundEpilogue:
             k.store(buffer, at, value, count)
 
 
-def over_columns(k: Builder, runs: list[Columns], lanes: int, body: Callable[[Operand, Columns], None]) -> None:
+def over_columns(k: Builder, runs: list[ColumnRange], lanes: int, body: Callable[[Operand, ColumnRange], None]) -> None:
     """Runs `body(first column, run)` for every tile across."""
     for run in runs:
         if run.tiles == 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from opsin.loops import Value
+from opsin.kernels.ir import Value
 
 STEP, SIDE = 4, 6
 """Outputs and inputs of a tile along one axis."""

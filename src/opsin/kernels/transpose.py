@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from opsin.kernels.spec import KernelSpec, turn
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.spec import KernelSpec, transpose_in_registers
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Transpose(KernelSpec):
         self,
         k: Builder,
         lanes: int,
-        source: Buffer,
-        result: Buffer,
+        source: Pointer,
+        result: Pointer,
         column: Value,
         columns: int,
         rows: Value,
@@ -60,7 +60,7 @@ class Transpose(KernelSpec):
         with k.loop(0, whole, lanes) as i:
             read = [k.load(source, (column + j) * x_step + i, lanes) for j in range(columns)]
             if columns == lanes:
-                for row, value in enumerate(turn(k, read)):
+                for row, value in enumerate(transpose_in_registers(k, read)):
                     k.store(result, (i + row) * y_step + column, value)
             else:
                 for j, value in enumerate(read):

@@ -1,18 +1,18 @@
-"""Pictures of bytes moved, coloured and normalised in one sweep: what training shows a network of them."""
+"""Images of bytes moved, coloured and normalised in one sweep: what training shows a network of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import F32, I32, U8, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
 from opsin.kernels.spec import KernelSpec
-from opsin.loops import F32, I32, U8, Buffer, Builder, Kernel, Kind, Operand, Target, Value
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """What is the same for all pixels of one picture; the planes of its channels are bytes."""
+class _Image:
+    """What is the same for all pixels of one image; the planes of its channels are bytes."""
 
-    planes: list[Buffer]
+    planes: list[Pointer]
     width: Value
     last_row: tuple[Value, Value]
     last_column: tuple[Value, Value]
@@ -33,7 +33,7 @@ class Warp(KernelSpec):
 
     Arguments: x (bytes, N × channels × height × width), y (N × out_height × out_width × channels), a (N × 6), M b
     (N × channels × (channels + 1); not read unless `coloured`), boxes (i32, N × 4: top, bottom, left, right in pixels
-    of y), scale and shift (one a channel), height, width, out_height, out_width. A block is one picture.
+    of y), scale and shift (one a channel), height, width, out_height, out_width. A block is one source.
     """
 
     channels: int
@@ -48,12 +48,12 @@ class Warp(KernelSpec):
         scales, shifts = ([k.load(buffer, channel) for channel in range(self.channels)] for buffer in (scale, shift))
         last_row, last_column = (_both(k, k.convert("i32", size - 1)) for size in (height, width))
         size, parts = self.channels * (self.channels + 1), _parts(columns, target.lanes)
-        with k.loop(k.begin, k.end) as image:
-            planes = [k.offset(x, (image * self.channels + c) * height * width) for c in range(self.channels)]
-            goal = k.offset(y, image * rows * columns * self.channels)
-            a = [k.load(maps, image * 6 + i) for i in range(6)]
-            colour = [k.load(colours, image * size + i) for i in range(size)] if self.coloured else []
-            picture = _Picture(
+        with k.loop(k.begin, k.end) as sample:
+            planes = [k.offset(x, (sample * self.channels + c) * height * width) for c in range(self.channels)]
+            goal = k.offset(y, sample * rows * columns * self.channels)
+            a = [k.load(maps, sample * 6 + i) for i in range(6)]
+            colour = [k.load(colours, sample * size + i) for i in range(size)] if self.coloured else []
+            source = _Image(
                 planes, k.convert("i32", width), last_row, last_column, (a[2], a[5]), colour, scales, shifts
             )
             with k.loop(0, rows) as row:
@@ -61,43 +61,43 @@ class Warp(KernelSpec):
                 start, line = (a[0] + a[1] * r, a[3] + a[4] * r), k.offset(goal, row * columns * self.channels)
                 for lanes, first, stop in parts:
                     with k.loop(first, stop, lanes) as column:
-                        self._pixels(k, picture, start, column, line, lanes)
-            self._clear(k, goal, columns, [k.convert("index", k.load(boxes, image * 4 + i)) for i in range(4)])
+                        self._pixels(k, source, start, column, line, lanes)
+            self._clear(k, goal, columns, [k.convert("index", k.load(boxes, sample * 4 + i)) for i in range(4)])
         return k.kernel()
 
     def _pixels(
-        self, k: Builder, picture: _Picture, start: tuple[Value, Value], column: Value, line: Buffer, lanes: int
+        self, k: Builder, source: _Image, start: tuple[Value, Value], column: Value, line: Pointer, lanes: int
     ) -> None:
         """`lanes` pixels of a line of the result; `start` is where its first one lies in the source."""
         number = k.spread(k.convert("i32", column), lanes, I32)
         c = k.convert("float", number + k.lane_numbers(lanes) if lanes > 1 else number)
-        p, q = (first + step * c for first, step in zip(start, picture.steps, strict=True))
-        values = self._smooth(k, picture, p, q) if self.smooth else self._nearest(k, picture, p, q)
+        p, q = (first + step * c for first, step in zip(start, source.steps, strict=True))
+        values = self._smooth(k, source, p, q) if self.smooth else self._nearest(k, source, p, q)
         if self.coloured:
-            values = self._colour(k, picture.colour, values)
+            values = self._colour(k, source.colour, values)
         for channel, value in enumerate(values):
-            shown = value * picture.scales[channel] + picture.shifts[channel]
+            shown = value * source.scales[channel] + source.shifts[channel]
             k.store(line, column * self.channels + channel, shown, stride=self.channels)
 
-    def _nearest(self, k: Builder, picture: _Picture, p: Value, q: Value) -> list[Value]:
+    def _nearest(self, k: Builder, source: _Image, p: Value, q: Value) -> list[Value]:
         """The source's values (0…255) at the pixels nearest to rows `p` and columns `q`, a channel each."""
         row, column = (
             k.convert("int", _within(k, place + 0.5, last))
-            for place, (_, last) in ((p, picture.last_row), (q, picture.last_column))
+            for place, (_, last) in ((p, source.last_row), (q, source.last_column))
         )
-        places = row * picture.width + column
-        return [k.convert("float", k.load_bytes(plane, places)) for plane in picture.planes]
+        places = row * source.width + column
+        return [k.convert("float", k.load_bytes(plane, places)) for plane in source.planes]
 
-    def _smooth(self, k: Builder, picture: _Picture, p: Value, q: Value) -> list[Value]:
+    def _smooth(self, k: Builder, source: _Image, p: Value, q: Value) -> list[Value]:
         """As `_nearest`, from the four pixels around."""
-        row, column = _within(k, p, picture.last_row[1]), _within(k, q, picture.last_column[1])
+        row, column = _within(k, p, source.last_row[1]), _within(k, q, source.last_column[1])
         top, left = k.convert("int", row), k.convert("int", column)
         down, along = row - k.convert("float", top), column - k.convert("float", left)
-        bottom, right = k.minimum(top + 1, picture.last_row[0]), k.minimum(left + 1, picture.last_column[0])
-        upper, lower = top * picture.width, bottom * picture.width
+        bottom, right = k.minimum(top + 1, source.last_row[0]), k.minimum(left + 1, source.last_column[0])
+        upper, lower = top * source.width, bottom * source.width
         places = [upper + left, upper + right, lower + left, lower + right]
         mixed = []
-        for plane in picture.planes:
+        for plane in source.planes:
             a, b, c, d = (k.convert("float", k.load_bytes(plane, place)) for place in places)
             above, below = a + (b - a) * along, c + (d - c) * along
             mixed.append(above + (below - above) * down)
@@ -114,11 +114,11 @@ class Warp(KernelSpec):
             coloured.append(k.minimum(k.maximum(total, 0.0), 255.0))
         return coloured
 
-    def _clear(self, k: Builder, goal: Buffer, columns: Value, box: list[Value]) -> None:
+    def _clear(self, k: Builder, goal: Pointer, columns: Value, box: list[Value]) -> None:
         """Zeros in the box."""
         top, bottom, left, right = box
         with k.loop(top, bottom) as row, k.loop(left * self.channels, right * self.channels) as place:
-            k.store(goal, row * columns * self.channels + place, k.constant(0.0, Kind(F32)))
+            k.store(goal, row * columns * self.channels + place, k.constant(0.0, ScalarType(F32)))
 
 
 def _parts(count: Value, lanes: int) -> list[tuple[int, Operand, Value]]:

@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panels
 from opsin.kernels.spec import LINE, KernelSpec, clear, copy, over_lanes
-from opsin.kernels.tile import PLAIN, BoundEpilogue, Columns, Epilogue, Tile
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile
 from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, gradient_row, input_row, output_row
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 Place: TypeAlias = "tuple[Value, Value, Value]"
-"""Picture, first output row, first output column of a tile."""
+"""Image, first output row, first output column of a tile."""
 
 NARROW = 48
 """Channels up to which memory has to be asked ahead; with more, a tile takes long enough for it to answer."""
@@ -33,7 +33,7 @@ NARROW = 48
 
 @dataclass(frozen=True)
 class Tiling:
-    """The arguments that say where tiles lie: of pictures H × W, `down` × `across` tiles for OH × OW outputs."""
+    """The arguments that say where tiles lie: of images H × W, `down` × `across` tiles for OH × OW outputs."""
 
     height: Value
     width: Value
@@ -64,35 +64,35 @@ class Tiling:
         One place is found from the one before, as dividing takes a tenth of a narrow layer's time.
         """
         k = first.builder
-        picture, row, column = (k.register(value) for value in self.place(first))
+        image, row, column = (k.register(value) for value in self.place(first))
         with k.loop(0, count) as t:
-            yield t, (picture.get(), row.get(), column.get())
+            yield t, (image.get(), row.get(), column.get())
             right, below = column.get() + STEP, row.get() + STEP
             turns = right >= self.across * STEP
             ends = turns & (below >= self.down * STEP)
             column.set(k.select(turns, 0, right))
             row.set(k.select(ends, 0, k.select(turns, below, row.get())))
-            picture.set(k.select(ends, picture.get() + 1, picture.get()))
+            image.set(k.select(ends, image.get() + 1, image.get()))
 
-    def inputs(self, place: Place) -> Sight:
+    def inputs(self, place: Place) -> TileSource:
         """The inputs of a tile."""
-        picture, row, column = place
-        corner = picture, row - self.top, column - self.left
-        return Sight((self.height, self.width), corner, SIDE, input_row)
+        image, row, column = place
+        corner = image, row - self.top, column - self.left
+        return TileSource((self.height, self.width), corner, SIDE, input_row)
 
-    def gradients(self, place: Place) -> Sight:
+    def gradients(self, place: Place) -> TileSource:
         """The output's gradient at a tile."""
-        return Sight((self.out_height, self.out_width), place, STEP, gradient_row)
+        return TileSource((self.out_height, self.out_width), place, STEP, gradient_row)
 
     def corner(self, place: Place) -> Value:
         """The number of the output pixel in the first corner of a tile."""
-        picture, row, column = place
-        return (picture * self.out_height + row) * self.out_width + column
+        image, row, column = place
+        return (image * self.out_height + row) * self.out_width + column
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What is transformed at one tile: `side` × `side` pixels from `corner` on, of pictures of `size`, by `rule`."""
+class TileSource:
+    """What is transformed at one tile: `side` × `side` pixels from `corner` on, of images of `size`, by `rule`."""
 
     size: tuple[Value, Value]
     corner: Place
@@ -102,10 +102,10 @@ class Sight:
 
 def transform_tile(
     k: Builder,
-    source: Buffer,
-    patch: Buffer,
-    sight: Sight,
-    into: Buffer,
+    source: Pointer,
+    patch: Pointer,
+    sight: TileSource,
+    into: Pointer,
     point: Operand,
     channels: int,
     lanes: int,
@@ -117,7 +117,7 @@ def transform_tile(
     """
     _prefetch_below(k, source, sight, channels)
 
-    def transform(pixels: Buffer, row: Operand) -> None:
+    def transform(pixels: Pointer, row: Operand) -> None:
         def vector(c: Operand, count: int) -> None:
             read = lambda i, j: k.load(pixels, i * row + j * channels + c, lanes, count)  # noqa: E731
             for i, values in enumerate(both_axes(sight.side, sight.side, read, sight.rule)):
@@ -129,7 +129,7 @@ def transform_tile(
     _read(k, source, patch, sight, channels, lanes, transform)
 
 
-def _prefetch_below(k: Builder, source: Buffer, sight: Sight, channels: int) -> None:
+def _prefetch_below(k: Builder, source: Pointer, sight: TileSource, channels: int) -> None:
     """Brings near what the tiles below will read, an equal share with every tile of a row.
 
     Processors foresee reading along one line, not in six lines at once: narrow layers, whose tiles are computed
@@ -137,32 +137,32 @@ def _prefetch_below(k: Builder, source: Buffer, sight: Sight, channels: int) -> 
     """
     if channels > NARROW:
         return
-    (height, width), (picture, row, column) = sight.size, sight.corner
-    first = (picture * height + row + sight.side) * width + column * STEP
+    (height, width), (image, row, column) = sight.size, sight.corner
+    first = (image * height + row + sight.side) * width + column * STEP
     for line in range(0, STEP * STEP * channels, LINE):
         k.prefetch(source, first * channels + line)
 
 
 def _read(
     k: Builder,
-    x: Buffer,
-    patch: Buffer,
-    sight: Sight,
+    x: Pointer,
+    patch: Pointer,
+    sight: TileSource,
     channels: int,
     lanes: int,
-    use: Callable[[Buffer, Operand], None],
+    use: Callable[[Pointer, Operand], None],
 ) -> None:
     """Runs `use(buffer, row)` on the pixels that are seen: in place, or copied between zeros to `patch`."""
-    (height, width), (picture, y, x0), side = sight.size, sight.corner, sight.side
+    (height, width), (image, y, x0), side = sight.size, sight.corner, sight.side
     inside = (y >= 0) & (x0 >= 0) & (y + side <= height) & (x0 + side <= width)
     with k.when(inside) as branch:
-        use(k.offset(x, ((picture * height + y) * width + x0) * channels), width * channels)
+        use(k.offset(x, ((image * height + y) * width + x0) * channels), width * channels)
     with k.otherwise(branch):
         first, last = k.maximum(0, -x0), k.minimum(side, width - x0)
         with k.loop(0, side) as i:
             row = y + i
             line = k.offset(patch, i * (side * channels))
-            source = k.offset(x, ((picture * height + row) * width + x0) * channels)
+            source = k.offset(x, ((image * height + row) * width + x0) * channels)
             with k.when((row >= 0) & (row < height)) as case:
                 clear(k, line, k.constant(0, row.kind), first * channels, lanes)
                 copy(k, source, line, first * channels, last * channels, lanes)
@@ -226,12 +226,12 @@ class Products:
     across: int
     rows: int
 
-    def emit(self, k: Builder, target: Target, v: Buffer, u: Buffer, m: Buffer, count: Operand) -> None:
+    def emit(self, k: Builder, target: Target, v: Pointer, u: Pointer, m: Pointer, count: Operand) -> None:
         """`m` has rows of `across` panels; rows up to the next whole register tile are computed, too."""
         pair = 2 * target.lanes
         with k.loop(0, count, self.rows) as row:
             left = k.offset(v, row * self.channels)
-            sums = Tile(k, target, self.rows, Columns(0, 1, 2, target.lanes))
+            sums = Tile(k, target, self.rows, ColumnRange(0, 1, 2, target.lanes))
             with k.loop(0, self.channels) as c:
                 sums.accumulate(lambda i: k.load(left, c + i * self.channels), u, c * pair)
             for i in range(self.rows):
@@ -243,15 +243,15 @@ def finish_tile(
     k: Builder,
     lanes: int,
     filters: int,
-    m: Buffer,
+    m: Pointer,
     point: Operand,
-    patch: Buffer,
+    patch: Pointer,
     tiling: Tiling,
     place: Place,
     epilogue: BoundEpilogue,
 ) -> None:
     """Transforms the sums of the tile at `place` back (36 rows of `m`, `point` elements apart), and gives those inside
-    the picture to the epilogue."""
+    the image to the epilogue."""
     _, row, column = place
     down = k.minimum(STEP, tiling.out_height - row)
     across = k.minimum(STEP, tiling.out_width - column)

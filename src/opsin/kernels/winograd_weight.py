@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import over_panels, padded
 from opsin.kernels.spec import LINE, KernelSpec, over_lanes
-from opsin.kernels.tile import Columns, Tile, over_rows, split
+from opsin.kernels.tile import ColumnRange, Tile, over_rows, split
 from opsin.kernels.transforms import POINTS, SIDE, both_axes, filter_gradient_row
 from opsin.kernels.winograd import Tiling, transform_tile
-from opsin.loops import Buffer, Builder, Kernel, Operand, Target, Value
 
 TILES = 16
 """Tiles that one block transforms."""
@@ -70,16 +70,16 @@ class Sums:
         self,
         k: Builder,
         target: Target,
-        left: Buffer,
-        right: Buffer,
-        into: Buffer,
+        left: Pointer,
+        right: Pointer,
+        into: Pointer,
         tiles: tuple[Operand, Operand],
         is_first: Value,
     ) -> None:
         """`into` (rows × filters) gets the sums over the tiles between two numbers, or has them added to it."""
         pair = 2 * target.lanes
 
-        def across(number: Operand, run: Columns) -> None:
+        def across(number: Operand, run: ColumnRange) -> None:
             panel = k.offset(right, number * self.step)
 
             def tile(row: Operand, rows: int) -> None:

@@ -1,6 +1,6 @@
 """How far a model's probabilities can be believed: a temperature, and when it should say that it does not know.
 
-Both are fitted on pictures that the network did not learn from, and are stored in the model file.
+Both are fitted on images that the network did not learn from, and are stored in the model file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Bounds of the temperature."""
@@ -22,7 +22,7 @@ TARGETS = (0.95, 0.9, 0.8)
 """The share of answers that should be right, the first that the model can be shown to reach."""
 
 ANSWERED = 0.5
-"""A target counts only if at least this share of the pictures still gets an answer."""
+"""A target counts only if at least this share of the images still gets an answer."""
 
 LEAST = 0.5
 """What is less likely than not is never an answer that the model knows."""
@@ -35,13 +35,13 @@ ONE_SIDED = 1.645
 class Calibration:
     """`logits / temperature` give the probabilities; below `threshold` the model does not know.
 
-    On the `pictures` it was fitted on, the share `answered` had at least that probability, and `right` of these
-    answers were right; `target` is the share that was asked for. Without `threshold` the pictures were too few, or
+    On the `images` it was fitted on, the share `answered` had at least that probability, and `right` of these
+    answers were right; `target` is the share that was asked for. Without `threshold` the images were too few, or
     the model is not sure enough, to promise anything.
     """
 
     temperature: float
-    pictures: int
+    images: int
     threshold: float | None = None
     target: float | None = None
     answered: float | None = None
@@ -55,10 +55,10 @@ class Calibration:
         """What `to_data` wrote; `ModelError` for anything else."""
         try:
             shares = [None if data[k] is None else float(data[k]) for k in ("threshold", "target", "answered", "right")]
-            made = cls(float(data["temperature"]), int(data["pictures"]), *shares)
+            made = cls(float(data["temperature"]), int(data["images"]), *shares)
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ModelError("its calibration is not described completely") from None
-        sound = isfinite(made.temperature) and COLDEST <= made.temperature <= HOTTEST and made.pictures >= 0
+        sound = isfinite(made.temperature) and COLDEST <= made.temperature <= HOTTEST and made.images >= 0
         if not sound or not all(share is None or 0 <= share <= 1 for share in shares):
             raise ModelError("its calibration's numbers make no sense")
         return made
@@ -79,7 +79,7 @@ def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:
-    """Temperature and threshold, from the `logits` N × classes of pictures and their `labels` N (column numbers)."""
+    """Temperature and threshold, from the `logits` N × classes of images and their `labels` N (column numbers)."""
     if not len(labels):
         return Calibration(1.0, 0)
     temperature = fit_temperature(logits, labels)
@@ -91,7 +91,7 @@ def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:
 def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     """The temperature with the least cross-entropy (Guo et al., "On calibration of modern neural networks", 2017).
 
-    The cross-entropy is convex in β = 1 / temperature. A normal prior around β = 1, of the weight of one picture, keeps
+    The cross-entropy is convex in β = 1 / temperature. A normal prior around β = 1, of the weight of one image, keeps
     β finite where every answer is right. The root of the derivative is found by bisection, in float64.
     """
     exact = np.asarray(logits, np.float64)
@@ -119,7 +119,7 @@ def find_threshold(temperature: float, confidence: NDArray[np.float64], correct:
     order = np.argsort(-confidence, kind="stable")
     sure, right = confidence[order], np.cumsum(correct[order])
     counts = np.arange(1, len(sure) + 1)
-    ends = np.append(sure[1:] < sure[:-1], True) & (sure >= LEAST)  # pictures of one probability stay together
+    ends = np.append(sure[1:] < sure[:-1], True) & (sure >= LEAST)  # images of one probability stay together
     bounds = lower_bound(right, counts)
     for target in TARGETS:
         good = np.flatnonzero(ends & (bounds >= target))

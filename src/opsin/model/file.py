@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from opsin import __version__
-from opsin.errors import ModelError
-from opsin.kinds import HEAD, identify
+from opsin.base.errors import ModelError
+from opsin.base.file_types import HEAD, identify
 
 FORMAT = 1
 """Raised by every change that an older Opsin would misread."""

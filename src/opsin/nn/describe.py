@@ -1,6 +1,6 @@
 """What a network costs and sees, layer by layer, read off its graph.
 
-All figures are for one picture, and numbers take 4 bytes. They follow from what the network means; a compiler that
+All figures are for one image, and numbers take 4 bytes. They follow from what the network means; a compiler that
 fuses layers or works in place needs less memory.
 """
 
@@ -12,16 +12,16 @@ from functools import reduce
 from math import prod
 
 from opsin import ops
-from opsin.graph import FLOAT, INPUT, VARIABLE, Dim, Graph, Node, Shape, Size, Tensor, product, topological
-from opsin.graph.arguments import instance
-from opsin.nn.sight import receptive_fields
+from opsin.base.arguments import instance
+from opsin.ir import FLOAT, INPUT, VARIABLE, Dim, Graph, Node, Shape, Size, Tensor, product, topological
+from opsin.nn.receptive_field import receptive_fields
 
 BYTES = 4
 """Of one number: float32 or int32."""
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """One use of a layer, or a run of operations that a larger layer does itself."""
 
     path: str
@@ -33,7 +33,7 @@ class Row:
     macs: int
     """Multiply-adds of convolutions and matrix products."""
     receptive_field: tuple[int, int]
-    """Rows and columns of the picture that one number of the output can see, at most the whole picture."""
+    """Rows and columns of the image that one number of the output can see, at most the whole picture."""
     inference_memory: int
     """Bytes alive while the layer runs: its output, and what it or later layers still read."""
     training_memory: int
@@ -44,9 +44,9 @@ class Row:
 class Description:
     """A network's layers in the order they run, and the totals."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
     input_memory: int
-    """Bytes of the picture itself."""
+    """Bytes of the image itself."""
 
     @property
     def parameters(self) -> int:
@@ -58,17 +58,17 @@ class Description:
 
     @property
     def inference_memory(self) -> int:
-        """Bytes of the picture and activations alive at the worst moment."""
+        """Bytes of the image and activations alive at the worst moment."""
         return max((row.inference_memory for row in self.rows), default=self.input_memory)
 
     @property
     def training_memory(self) -> int:
-        """Bytes of the picture and activations kept for backpropagation."""
+        """Bytes of the image and activations kept for backpropagation."""
         return self.input_memory + sum(row.training_memory for row in self.rows)
 
 
 @dataclass(frozen=True)
-class Run:
+class LayerRun:
     """Consecutive operations of one layer."""
 
     path: str
@@ -89,7 +89,7 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
     parameters, alive, kept = _parameters(runs, place), _alive(graph, runs, place), _kept(graph, forward, place)
     fields = receptive_fields(graph)
     rows = tuple(
-        Row(
+        LayerRow(
             path=run.path,
             kind=(kinds or {}).get(run.path) or _kind(run),
             output=run.nodes[-1].output.shape,
@@ -104,9 +104,9 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
     return Description(rows, sum(_bytes(t) for t in graph.inputs))
 
 
-def _runs(forward: tuple[Node, ...]) -> list[Run]:
-    """The operations on pictures in order, cut where the layer changes. Those on variables alone are left out."""
-    runs: list[Run] = []
+def _runs(forward: tuple[Node, ...]) -> list[LayerRun]:
+    """The operations on images in order, cut where the layer changes. Those on variables alone are left out."""
+    runs: list[LayerRun] = []
     fed: set[Node] = set()
     for node in forward:
         if node.op is INPUT:
@@ -114,18 +114,18 @@ def _runs(forward: tuple[Node, ...]) -> list[Run]:
         elif any(t.node in fed for t in node.inputs):
             fed.add(node)
             if not runs or runs[-1].path != node.scope:
-                runs.append(Run(node.scope, []))
+                runs.append(LayerRun(node.scope, []))
             runs[-1].nodes.append(node)
     return runs
 
 
-def _kind(run: Run) -> str:
+def _kind(run: LayerRun) -> str:
     """The operation of a run that computes most, or slides a window; otherwise all of them."""
     working = [node for node in run.nodes if node.op.macs(node) or node.op.window(node)]
     return " + ".join(dict.fromkeys(node.op.name for node in working or run.nodes))
 
 
-def _parameters(runs: list[Run], place: Mapping[Node, int]) -> list[int]:
+def _parameters(runs: list[LayerRun], place: Mapping[Node, int]) -> list[int]:
     """For each run, the trainable numbers that it is the first to use, if only through operations on variables."""
     counts = [0] * len(runs)
     met: set[Node] = set()
@@ -142,8 +142,8 @@ def _parameters(runs: list[Run], place: Mapping[Node, int]) -> list[int]:
     return counts
 
 
-def _alive(graph: Graph, runs: list[Run], place: Mapping[Node, int]) -> list[int]:
-    """For each run, the bytes of pictures and results that are alive during it."""
+def _alive(graph: Graph, runs: list[LayerRun], place: Mapping[Node, int]) -> list[int]:
+    """For each run, the bytes of images and results that are alive during it."""
     last = {_storage(t): len(runs) - 1 for t in graph.outputs.values()}
     for number, run in enumerate(runs):
         for operand in (t for node in run.nodes for t in node.inputs):
@@ -178,7 +178,7 @@ def _storage(tensor: Tensor) -> Tensor:
 
 
 def _count(amount: Dim) -> int:
-    """An amount, for one picture."""
+    """An amount, for one image."""
     return int(amount.at(1)) if isinstance(amount, Size) else amount
 
 

@@ -1,6 +1,6 @@
 """Initializers: from the shape of a weight to how it, or the bias that goes with it, begins.
 
-Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.nn.init` for the results.
+Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.nn.initial_state` for the results.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from opsin.errors import ShapeError
-from opsin.graph import Shape
-from opsin.graph.checked import checked
+from opsin.base.errors import ShapeError
+from opsin.ir import Shape
+from opsin.ir.checked import checked
 from opsin.nn.layer import Init
 
 Initializer = Callable[[Shape], Init]

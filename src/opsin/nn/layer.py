@@ -13,15 +13,15 @@ from contextvars import ContextVar
 from typing import Any
 
 from opsin import ops
-from opsin.errors import GraphError, OpsinError, ShapeError
-from opsin.graph import INT, Shape, Tensor, scope, show, variable
-from opsin.graph.arguments import called, instance
-from opsin.graph.arguments import shape as sound_shape
-from opsin.graph.checked import settle
+from opsin.base.arguments import called, instance
+from opsin.base.arguments import shape as sound_shape
+from opsin.base.errors import GraphError, OpsinError, ShapeError
+from opsin.ir import INT, Shape, Tensor, scope, show, variable
+from opsin.ir.checked import settle
 from opsin.nn.paths import inside
 
 Init = tuple[Any, ...]
-"""How a variable begins, as data: see `opsin.nn.init`."""
+"""How a variable begins, as data: see `opsin.nn.initial_state`."""
 
 
 class Layer:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from opsin import ops
-from opsin.errors import ShapeError, UsageError
-from opsin.graph import Tensor, product
-from opsin.graph.arguments import LARGEST
+from opsin.base.arguments import LARGEST
+from opsin.base.errors import ShapeError, UsageError
+from opsin.ir import Tensor, product
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Configured, Layer, current_trace
-from opsin.ops.sliding import Padding, Pair, Scale, picture, same_padding, to_pair
+from opsin.ops.sliding import Padding, Pair, Scale, image, same_padding, to_pair
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class Conv2d(Configured):
     def _padding(self, x: Tensor) -> int | Pair | Padding:
         if self.padding != "same":
             return self.padding
-        _, _, size = picture("conv2d", x.type)
+        _, _, size = image("conv2d", x.type)
         kernel, stride, dilation = (to_pair("conv2d", pair) for pair in (self.kernel, self.stride, self.dilation))
         return same_padding(size, kernel, stride, dilation)
 
@@ -166,7 +166,7 @@ class L2Pool2d(Configured):
 
 @dataclass(eq=False)
 class AdaptiveAvgPool2d(Configured):
-    """Means over windows that cover the picture evenly, so that the result is of `size`."""
+    """Means over windows that cover the image evenly, so that the result is of `size`."""
 
     size: int | Pair
 
@@ -176,7 +176,7 @@ class AdaptiveAvgPool2d(Configured):
 
 @dataclass(eq=False)
 class Upsample(Configured):
-    """Pictures `scale` times larger, or at `size`; `mode` is nearest, bilinear or bilinear_corners."""
+    """Images `scale` times larger, or at `size`; `mode` is nearest, bilinear or bilinear_corners."""
 
     scale: Scale | None = None
     size: int | Pair | None = None
@@ -251,7 +251,7 @@ class BatchNorm2d(Configured):
     scaled: bool = True
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, (rows, columns) = picture("batch_norm", x.type)
+        batch, channels, (rows, columns) = image("batch_norm", x.type)
         weight = self.parameter("weight", (channels,), ("ones",), trainable=self.scaled)
         bias = self.parameter("bias", (channels,), ("zeros",))
         running_mean = self.parameter("running_mean", (channels,), ("zeros",), trainable=False)
@@ -291,7 +291,7 @@ class Dropout(Configured):
 
 @dataclass(eq=False)
 class StochasticDepth(Configured):
-    """In training sets whole pictures to 0 with probability `p` and divides the rest by 1 - p (Huang et al. 2016).
+    """In training sets whole images to 0 with probability `p` and divides the rest by 1 - p (Huang et al. 2016).
 
     Before the sum of a residual block it leaves the shortcut alone.
     """
@@ -381,8 +381,8 @@ class Identity(Layer):
 
 
 def _channels(name: str, x: Tensor, groups: int) -> int:
-    """The channels of the pictures `x`, which must divide into `groups`."""
-    _, channels, _ = picture(name, x.type)
+    """The channels of the images `x`, which must divide into `groups`."""
+    _, channels, _ = image(name, x.type)
     if groups < 1 or channels % groups:
         raise ShapeError(f"{name}: {channels} input channels do not divide into {groups} groups")
     return channels

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsin import ops
-from opsin.concurrency import locked_cache
-from opsin.errors import ShapeError, UsageError
-from opsin.graph import INT, Tensor, variable
-from opsin.graph.checked import checked
+from opsin.base.concurrency import locked_cache
+from opsin.base.errors import ShapeError, UsageError
+from opsin.ir import INT, Tensor, variable
+from opsin.ir.checked import checked
 
 
 @checked
@@ -43,7 +43,7 @@ def soft_cross_entropy(
     class_weights: Sequence[float] | None = None,
     spread: Sequence[float] | None = None,
 ) -> Tensor:
-    """As `cross_entropy`, where each picture's targets are shares of all classes, N × classes, that sum to 1."""
+    """As `cross_entropy`, where each image's targets are shares of all classes, N × classes, that sum to 1."""
     if logits.rank != 2 or logits.type != targets.type:
         raise ShapeError(
             f"soft_cross_entropy: expected logits N × classes and targets of the same shape, got {logits.type} and "

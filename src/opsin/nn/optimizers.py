@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from opsin import ops
-from opsin.errors import UsageError
-from opsin.graph import Tensor, scope, variable
-from opsin.graph.arguments import called, real
-from opsin.graph.checked import settle, tensors
-from opsin.graph.checked import tensor as as_tensor
+from opsin.base.arguments import called, real
+from opsin.base.errors import UsageError
+from opsin.ir import Tensor, scope, variable
+from opsin.ir.checked import settle, tensors
+from opsin.ir.checked import tensor as as_tensor
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """From a parameter and its gradient to the parameter's new value."""
 
 
-class Memory:
+class OptimizerState:
     """The variables of one optimizer, and their new values by name."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Optimizer:
     def updates(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], rate: Tensor) -> dict[str, Tensor]:
         """The new value, by name, of every parameter and of everything the optimizer remembers."""
         with scope("optimizer"):
-            memory = Memory()
+            memory = OptimizerState()
             rule = self.rule(memory, rate)
             if self.clip_norm is not None:
                 gradients = clipped(gradients, self.clip_norm)
@@ -76,7 +76,7 @@ class Optimizer:
         """How much `p` is decayed."""
         return self.weight_decay
 
-    def rule(self, memory: Memory, rate: Tensor) -> Rule:
+    def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         """The update of one parameter; what all parameters share is made once, before."""
         raise NotImplementedError
 
@@ -106,7 +106,7 @@ class SGD(Optimizer):
     def decay_of(self, p: Tensor) -> float:
         return self.weight_decay / self.rates.get(name_of(p), 1.0)
 
-    def rule(self, memory: Memory, rate: Tensor) -> Rule:
+    def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:
             factor = self.rates.get(name_of(p), 1.0)
             own = rate if factor == 1 else ops.multiply(rate, factor)
@@ -130,7 +130,7 @@ class Adam(Optimizer):
         for beta in self.betas:
             _need_share("beta", beta)
 
-    def rule(self, memory: Memory, rate: Tensor) -> Rule:
+    def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         # m / (1 - β₁ᵗ) over √(v / (1 - β₂ᵗ)) + ε, with all that is the same for every element moved into two scalars.
         # 1 - βᵗ is kept rather than βᵗ: near 1, in single precision, the difference would lose its digits.
         first, second = self.betas
@@ -171,7 +171,7 @@ class Adagrad(Optimizer):
 
     eps: float = 1e-10
 
-    def rule(self, memory: Memory, rate: Tensor) -> Rule:
+    def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:
             total = memory.slot(p, "sum", lambda old: ops.add(old, ops.square(g)))
             return _descend(p, ops.divide(g, ops.add(ops.sqrt(total), self.eps)), rate)
@@ -192,7 +192,7 @@ class RMSprop(Optimizer):
         _need_share("alpha", self.alpha)
         _need_share("momentum", self.momentum)
 
-    def rule(self, memory: Memory, rate: Tensor) -> Rule:
+    def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:
             square = memory.slot(p, "square_avg", lambda old: _towards(old, ops.square(g), 1 - self.alpha))
             step = ops.divide(g, ops.add(ops.sqrt(square), self.eps))
@@ -218,7 +218,7 @@ def _descend(p: Tensor, step: Tensor, rate: Tensor) -> Tensor:
     return ops.subtract(p, ops.multiply(step, rate))
 
 
-def _velocity(memory: Memory, p: Tensor, step: Tensor, momentum: float) -> Tensor:
+def _velocity(memory: OptimizerState, p: Tensor, step: Tensor, momentum: float) -> Tensor:
     return memory.slot(p, "momentum", lambda old: ops.add(ops.multiply(old, momentum), step))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from opsin.errors import UsageError
-from opsin.graph.checked import checked
+from opsin.base.errors import UsageError
+from opsin.ir.checked import checked
 
 Schedule = Callable[[int], float]
 """The learning rate of step 0, 1, 2, …"""

@@ -8,7 +8,7 @@ The functions are checked here, at the door: what they are given by each other i
 
 from inspect import isfunction
 
-from opsin.graph.checked import checked
+from opsin.ir.checked import checked
 from opsin.ops import operators as operators
 from opsin.ops.activation import gelu, hard_sigmoid, hard_swish, leaky_relu, silu
 from opsin.ops.argmax import argmax

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply
 from opsin.ops.compare import greater
 from opsin.ops.unary import erf, relu6, sigmoid

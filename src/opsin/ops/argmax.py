@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import INT, Node, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import INT, Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, need_float, register
 from opsin.ops.reshape import resolve_axes

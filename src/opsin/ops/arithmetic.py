@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.graph import Node, Tensor, Type
+from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.broadcast import random_operand
 from opsin.ops.constant import Operand, as_tensors

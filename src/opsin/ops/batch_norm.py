@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply, subtract
 from opsin.ops.reduce import mean, variance
 from opsin.ops.registry import misfit

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Dim, Node, Shape, Tensor, Type, show
+from opsin.base.errors import ShapeError
+from opsin.ir import Dim, Node, Shape, Tensor, Type, show
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, need_float, register
 from opsin.ops.reshape import reshape, resolve_axes

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import FLOAT, INT, Node, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import FLOAT, INT, Node, Tensor, Type
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.sampling import shape, whole
 

@@ -1,4 +1,4 @@
-"""Convolution of pictures, and its two gradients, which are operations of the same family.
+"""Convolution of images, and its two gradients, which are operations of the same family.
 
 With `columns(x)` the matrix whose rows are the taps and whose columns are the places of the window
 (Chellapilla, Puri & Simard 2006), for each group
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Dim, Node, Tensor, Type, product, same_size
+from opsin.base.errors import ShapeError
+from opsin.ir import Dim, Node, Tensor, Type, product, same_size
 from opsin.ops import sampling
 from opsin.ops.arithmetic import add
 from opsin.ops.registry import Array, Primitive, Sample, misfit, need_float, register
 from opsin.ops.reshape import reshape
 from opsin.ops.slice_pad import pad
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, times, to_padding, to_pair
+from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, times, to_padding, to_pair
 
 
 class Conv2d(Primitive):
@@ -34,7 +34,7 @@ class Conv2d(Primitive):
     name = "conv2d"
 
     def infer(self, x: Type, w: Type, *, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Type:
-        batch, channels, size = picture(self.name, x)
+        batch, channels, size = image(self.name, x)
         filters, depth, kernel = _weight(self.name, w, groups)
         _need_channels(self.name, channels, depth * groups, w, groups)
         slide = Sliding(size, kernel, stride, padding, dilation).check(self.name)
@@ -55,7 +55,7 @@ class Conv2d(Primitive):
         return product(node.output.shape) * product(node.inputs[1].shape[1:])
 
     def window(self, node: Node) -> tuple[Pair, Pair]:
-        (_, _, size), move = picture(self.name, node.inputs[0].type), node.attrs
+        (_, _, size), move = image(self.name, node.inputs[0].type), node.attrs
         kernel = _hw(node.inputs[1])
         return Sliding(size, kernel, move["stride"], move["padding"], move["dilation"]).window
 
@@ -72,7 +72,7 @@ class ConvTranspose2d(Primitive):
     def infer(
         self, y: Type, w: Type, *, stride: Pair, padding: Padding, dilation: Pair, groups: int, size: Pair
     ) -> Type:
-        batch, channels, out = picture(self.name, y)
+        batch, channels, out = image(self.name, y)
         filters, depth, kernel = _weight(self.name, w, groups)
         _need_channels(self.name, channels, filters, w, groups)
         _meet(self.name, Sliding(size, kernel, stride, padding, dilation), out)
@@ -81,7 +81,7 @@ class ConvTranspose2d(Primitive):
     def evaluate(self, y: Array, w: Array, *, groups: int, size: Pair, **move: Any) -> Array:
         slide = Sliding(size, _hw(w), **move)
         columns = _by_group(w, groups).swapaxes(1, 2) @ _rows(y, groups)
-        return _pictures(columns, len(y), slide)
+        return _images(columns, len(y), slide)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         y, w = node.inputs
@@ -106,8 +106,8 @@ class Conv2dWeight(Primitive):
     def infer(
         self, x: Type, g: Type, *, stride: Pair, padding: Padding, dilation: Pair, groups: int, kernel: Pair
     ) -> Type:
-        batch, channels, size = picture(self.name, x)
-        count, filters, out = picture(self.name, g)
+        batch, channels, size = image(self.name, x)
+        count, filters, out = image(self.name, g)
         if not same_size(batch, count) or groups < 1 or channels % groups or filters % groups:
             raise ShapeError(f"{self.name}: {x} and the gradient {g} do not belong together in {groups} groups")
         _meet(self.name, Sliding(size, kernel, stride, padding, dilation), out)
@@ -184,7 +184,7 @@ def conv_transpose2d(
         )
     if w.rank != 4:
         raise misfit(f"{name}: expected a weight of four axes, got {w.type}")
-    (_, _, out), extent = picture(name, x.type), Sliding((1, 1), _hw(w), steps, pads, gaps).extent
+    (_, _, out), extent = image(name, x.type), Sliding((1, 1), _hw(w), steps, pads, gaps).extent
     size = [(out[axis] - 1) * steps[axis] - sum(pads[axis]) + extent[axis] + extra[axis] for axis in range(2)]
     # A convolution over this size takes as many places as x has only up to a further step. What is beyond it is what
     # the padding would have cut off behind, and then nothing.
@@ -244,7 +244,7 @@ def _columns(x: Array, slide: Sliding, groups: int) -> Array:
     return seen.reshape(groups, channels // groups * seen.shape[1], batch * seen.shape[3] * seen.shape[4])
 
 
-def _pictures(columns: Array, batch: int, slide: Sliding) -> Array:
+def _images(columns: Array, batch: int, slide: Sliding) -> Array:
     """The adjoint of `_columns`: every tap's share added where it was seen."""
     (kh, kw), (oh, ow) = slide.kernel, slide.out
     seen = columns.reshape(-1, kh * kw, batch, oh, ow)

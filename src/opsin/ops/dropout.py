@@ -11,8 +11,8 @@ from math import prod
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import FLOAT, INT, Node, Shape, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import FLOAT, INT, Node, Shape, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register

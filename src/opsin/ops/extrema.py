@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.ops.compare import greater
 from opsin.ops.constant import Operand, as_tensors
 from opsin.ops.pointwise import Binary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.errors import GraphError
-from opsin.graph import FLOAT, Tensor, backprop
+from opsin.base.errors import GraphError
+from opsin.ir import FLOAT, Tensor, backprop
 from opsin.ops.arithmetic import add
 from opsin.ops.constant import constant
 

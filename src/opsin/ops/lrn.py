@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply, square
 from opsin.ops.registry import misfit
 from opsin.ops.slice_pad import narrow, pad

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from opsin.errors import UsageError
-from opsin.graph import Dim, Size, Tensor
-from opsin.graph.arguments import called, dim, dims, real, whole
-from opsin.graph.operators import provide
+from opsin.base.arguments import called, dim, dims, real, whole
+from opsin.base.errors import UsageError
+from opsin.ir import Dim, Size, Tensor
+from opsin.ir.operators import provide
 from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
 from opsin.ops.compare import equal, greater
 from opsin.ops.constant import as_tensor, as_tensors

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import FLOAT, Node, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import FLOAT, Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.broadcast import broadcast_shapes, random_operand, sum_to
 from opsin.ops.registry import Primitive, Sample, need_float

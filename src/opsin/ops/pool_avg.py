@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Node, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply, square
 from opsin.ops.pool_dilated import dilated_mean, dilated_sum, window_of
 from opsin.ops.reduce import mean
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.resample import resample2d
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair, without_idle
+from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_idle
 from opsin.ops.unary import sqrt
 
 
@@ -31,7 +31,7 @@ class AvgPool2d(Primitive):
     def infer(
         self, x: Type, *, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool, count_include_pad: bool
     ) -> Type:
-        batch, channels, size = picture(self.name, x)
+        batch, channels, size = image(self.name, x)
         slide = Sliding(size, window, stride, padding, ceil_mode=ceil_mode).check_pool(self.name)
         return Type((batch, channels, *slide.out))
 
@@ -47,7 +47,7 @@ class AvgPool2d(Primitive):
         return (_avg_pool2d_grad(g, **node.attrs, size=node.inputs[0].shape[2:]).output,)
 
     def window(self, node: Node) -> tuple[Pair, Pair]:
-        _, _, size = picture(self.name, node.inputs[0].type)
+        _, _, size = image(self.name, node.inputs[0].type)
         move = {key: value for key, value in node.attrs.items() if key != "count_include_pad"}
         return _slide(size, **move).window
 
@@ -62,7 +62,7 @@ class AvgPool2dGrad(Primitive):
     name = "avg_pool2d_grad"
 
     def infer(self, g: Type, *, size: Pair, **attrs: Any) -> Type:
-        batch, channels, _ = picture(self.name, g)
+        batch, channels, _ = image(self.name, g)
         x = Type((batch, channels, *size))
         y = _avg_pool2d.infer(x, **attrs)
         if g != y:
@@ -150,7 +150,7 @@ def sum_pool2d(
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The sum of each window of x N × C × H × W; what is beyond the picture is 0."""
+    """The sum of each window of x N × C × H × W; what is beyond the image is 0."""
     name = "sum_pool2d"
     kernel, pads = to_pair(name, window), to_padding(name, padding)
     step = kernel if stride is None else to_pair(name, stride)
@@ -170,12 +170,12 @@ def l2_pool2d(
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
     """The mean of each channel: N × C × H × W → N × C × 1 × 1."""
-    picture("global_avg_pool2d", x.type)
+    image("global_avg_pool2d", x.type)
     return mean(x, (2, 3), keepdims=True)
 
 
 def adaptive_avg_pool2d(x: Tensor, size: int | Pair) -> Tensor:
-    """Means over `size` windows that cover the picture evenly, overlapping where they must."""
+    """Means over `size` windows that cover the image evenly, overlapping where they must."""
     target = to_pair("adaptive_avg_pool2d", size)
     if target == (1, 1):
         return global_avg_pool2d(x)

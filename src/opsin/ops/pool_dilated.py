@@ -10,15 +10,15 @@ from functools import reduce
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Tensor
+from opsin.base.errors import ShapeError
+from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, divide
 from opsin.ops.broadcast import broadcast_to
 from opsin.ops.constant import constant
 from opsin.ops.extrema import maximum
 from opsin.ops.registry import misfit
 from opsin.ops.slice_pad import pad, slice
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, times
+from opsin.ops.sliding import Padding, Pair, Sliding, image, times
 from opsin.ops.where import where
 
 Pooled = Callable[[Tensor, Tensor], Tensor]
@@ -49,8 +49,8 @@ def dilated_sum(x: Tensor, slide: Sliding) -> Tensor:
 def window_of(
     name: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, ceil: bool
 ) -> Sliding:
-    """The window, checked: something of it is always over the picture."""
-    slide = Sliding(picture(name, x.type)[2], kernel, stride, padding, dilation, ceil)
+    """The window, checked: something of it is always over the image."""
+    slide = Sliding(image(name, x.type)[2], kernel, stride, padding, dilation, ceil)
     try:
         slide.check(name)
     except ShapeError as error:
@@ -70,7 +70,7 @@ def pad_with(x: Tensor, low: tuple[int, ...], high: tuple[int, ...], value: floa
 
 
 def _frame(slide: Sliding) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What has to be put around the picture for the windows, before and behind, by axis."""
+    """What has to be put around the image for the windows, before and behind, by axis."""
     (h, w), ((top, _), (left, _)), (rows, columns) = slide.size, slide.padding, slide.need
     return (0, 0, top, left), (0, 0, max(0, rows - top - h), max(0, columns - left - w))
 

@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from opsin.errors import GraphError, ShapeError
-from opsin.graph import Node, Tensor, Type
+from opsin.base.errors import GraphError, ShapeError
+from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.pool_dilated import dilated_max, window_of
 from opsin.ops.registry import Array, Primitive, Sample, register
-from opsin.ops.sliding import Padding, Pair, Sliding, picture, random_sliding, to_padding, to_pair, without_idle
+from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_idle
 
 
 class MaxPool2d(Primitive):
     """x N × C × H × W → N × C × OH × OW, the largest number in each window; padding never is.
 
-    `ceil_mode` adds a last window that reaches beyond the picture, by PyTorch's rule.
+    `ceil_mode` adds a last window that reaches beyond the image, by PyTorch's rule.
     """
 
     name = "max_pool2d"
 
     def infer(self, x: Type, *, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Type:
-        batch, channels, size = picture(self.name, x)
+        batch, channels, size = image(self.name, x)
         slide = Sliding(size, window, stride, padding, ceil_mode=ceil_mode).check_pool(self.name)
         return Type((batch, channels, *slide.out))
 
@@ -124,4 +124,4 @@ def max_pool2d(
 
 def global_max_pool2d(x: Tensor) -> Tensor:
     """The largest number of each channel: N × C × H × W → N × C × 1 × 1."""
-    return max_pool2d(x, picture("global_max_pool2d", x.type)[2])
+    return max_pool2d(x, image("global_max_pool2d", x.type)[2])

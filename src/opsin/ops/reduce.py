@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.graph import Dim, Node, Size, Tensor, Type, product
+from opsin.ir import Dim, Node, Size, Tensor, Type, product
 from opsin.ops import sampling
 from opsin.ops.arithmetic import divide, multiply, subtract
 from opsin.ops.broadcast import random_axes, reduce_with, reduced, sum

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.errors import GraphError, ShapeError
-from opsin.graph import FLOAT, Node, Op, Tensor, Type, current_scope
+from opsin.base.errors import GraphError, ShapeError
+from opsin.ir import FLOAT, Node, Op, Tensor, Type, current_scope
 
 Array: TypeAlias = "NDArray[Any]"
 

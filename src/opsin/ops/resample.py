@@ -1,4 +1,4 @@
-"""Pictures at another size: nearest, bilinear, and area (adaptive average) resampling.
+"""Images at another size: nearest, bilinear, and area (adaptive average) resampling.
 
 Each is linear and separable, y = A_h · x · A_wᵀ, with one weight matrix for the rows and one for
 the columns, whose rows are short contiguous runs.
@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError, UsageError
-from opsin.graph import Node, Tensor, Type
-from opsin.graph.arguments import one_of
-from opsin.graph.arguments import scale as factors
+from opsin.base.arguments import one_of
+from opsin.base.arguments import scale as factors
+from opsin.base.errors import ShapeError, UsageError
+from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
-from opsin.ops.sliding import Pair, Scale, picture, times, to_pair
+from opsin.ops.sliding import Pair, Scale, image, times, to_pair
 
 
 def _nearest(source: int, size: int) -> Array:
@@ -68,14 +68,14 @@ class Resample2d(Primitive):
     name = "resample2d"
 
     def infer(self, x: Type, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Type:
-        batch, channels, given = picture(self.name, x)
+        batch, channels, given = image(self.name, x)
         if mode not in MODES:
             raise ShapeError(f"resample2d: no mode '{mode}'; expected one of {', '.join(MODES)}")
         if min(*size, *source) < 1:
             raise ShapeError(f"resample2d: cannot turn {times(source)} into {times(size)}")
         start, end = (size, source) if adjoint else (source, size)
         if given != start:
-            raise ShapeError(f"resample2d: expected pictures of {times(start)}, got {x}")
+            raise ShapeError(f"resample2d: expected images of {times(start)}, got {x}")
         return Type((batch, channels, *end))
 
     def evaluate(self, x: Array, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Array:
@@ -99,7 +99,7 @@ _resample2d = register(Resample2d())
 def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
     """x N × C × H × W at the new `size`; see `axis_weights` for the modes. `x` itself where nothing changes."""
     size = to_pair("resample2d", size)
-    _, _, source = picture("resample2d", x.type)
+    _, _, source = image("resample2d", x.type)
     return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
 
 
@@ -109,6 +109,6 @@ def upsample(x: Tensor, scale: Scale | None = None, size: int | Pair | None = No
         raise misfit("upsample: expected either a scale or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
-    _, _, (rows, columns) = picture("upsample", x.type)
+    _, _, (rows, columns) = image("upsample", x.type)
     down, across = to_pair("upsample", factors("upsample: scale", scale))
     return resample2d(x, (rows * down, columns * across), mode)

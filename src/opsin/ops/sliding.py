@@ -1,6 +1,6 @@
-"""Windows that slide over pictures: the arithmetic of sizes that convolution and pooling share.
+"""Windows that slide over images: the arithmetic of sizes that convolution and pooling share.
 
-A window of `kernel` taps, `dilation` apart, moves by `stride` over a picture with `padding`
+A window of `kernel` taps, `dilation` apart, moves by `stride` over an image with `padding`
 around it (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016).
 """
 
@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Dim, Type
-from opsin.graph.arguments import called, one_or_more
+from opsin.base.arguments import called, one_or_more
+from opsin.base.errors import ShapeError
+from opsin.ir import Dim, Type
 from opsin.ops import sampling
 from opsin.ops.registry import Array, misfit, need_float
 
@@ -29,7 +29,7 @@ Scale: TypeAlias = "float | tuple[float, float]"
 
 @dataclass(frozen=True)
 class Sliding:
-    """A window over a picture of `size`; the result has `out` places."""
+    """A window over an image of `size`; the result has `out` places."""
 
     size: Pair
     kernel: Pair
@@ -64,7 +64,7 @@ class Sliding:
 
     @property
     def need(self) -> Pair:
-        """The padded extent that the windows reach: less than the padded picture, or more in `ceil_mode`."""
+        """The padded extent that the windows reach: less than the padded image, or more in `ceil_mode`."""
         (oh, ow), (sh, sw), (eh, ew) = self.out, self.stride, self.extent
         return (oh - 1) * sh + eh, (ow - 1) * sw + ew
 
@@ -72,7 +72,7 @@ class Sliding:
         """Itself, or a `ShapeError` that names what does not fit."""
         if min(*self.size, *self.kernel, *self.stride, *self.dilation) < 1:
             raise ShapeError(
-                f"{name}: picture {times(self.size)}, kernel {times(self.kernel)}, stride {times(self.stride)} "
+                f"{name}: image {times(self.size)}, kernel {times(self.kernel)}, stride {times(self.stride)} "
                 f"and dilation {times(self.dilation)} must all be at least 1"
             )
         if min(*self.padding[0], *self.padding[1]) < 0:
@@ -83,12 +83,12 @@ class Sliding:
             dilated = "" if self.extent == self.kernel else f" (dilated to {times(self.extent)})"
             raise ShapeError(
                 f"{name}: kernel {times(self.kernel)}{dilated} is larger than the padded input {times(padded)}; "
-                "add padding or feed larger pictures"
+                "add padding or feed larger images"
             )
         return self
 
     def check_pool(self, name: str) -> Sliding:
-        """As `check`, and every window must hold something of the picture."""
+        """As `check`, and every window must hold something of the image."""
         if any(max(pads) >= kernel for pads, kernel in zip(self.padding, self.kernel, strict=True)):
             raise ShapeError(f"{name}: padding {self.padding} must be smaller than the window {times(self.kernel)}")
         return self.check(name)
@@ -101,7 +101,7 @@ class Sliding:
         return y
 
     def crop(self, padded: Array) -> Array:
-        """The picture inside of what `spread` made."""
+        """The image inside of what `spread` made."""
         (h, w), ((top, _), (left, _)) = self.size, self.padding
         return padded[..., top : top + h, left : left + w]
 
@@ -113,7 +113,7 @@ class Sliding:
                 yield padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
 
 
-def picture(name: str, x: Type) -> tuple[Dim, int, Pair]:
+def image(name: str, x: Type) -> tuple[Dim, int, Pair]:
     """Batch, channels and size of x N × C × H × W; `ShapeError` if it is not of that form."""
     need_float(name, x)
     if len(x.shape) != 4:

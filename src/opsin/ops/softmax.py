@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.ops.arithmetic import divide, subtract
 from opsin.ops.broadcast import sum
 from opsin.ops.reduce import max

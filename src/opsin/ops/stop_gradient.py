@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.graph import Node, Tensor, Type
+from opsin.ir import Node, Tensor, Type
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.sampling import normal, shape
 

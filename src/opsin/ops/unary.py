@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.graph import Node, Tensor
+from opsin.ir import Node, Tensor
 from opsin.ops import sampling
 from opsin.ops.arithmetic import divide, multiply, negate, square, subtract
 from opsin.ops.compare import greater

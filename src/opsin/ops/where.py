@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.errors import ShapeError
-from opsin.graph import Node, Tensor, Type
+from opsin.base.errors import ShapeError
+from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.broadcast import broadcast_shapes, random_operand, sum_to
 from opsin.ops.constant import Operand, as_tensors

@@ -1,5 +1,7 @@
-"""Training: from a network and labelled pictures to a model, as a stream of events."""
+"""Training: from a network and labelled images to a model, as a stream of events."""
 
+from opsin.runs.api import resume, train
+from opsin.runs.run import Run
 from opsin.training.events import (
     Epoch,
     Event,
@@ -14,14 +16,30 @@ from opsin.training.events import (
     StoppedEarly,
     Warning,
 )
-from opsin.training.fault import Diverged
-from opsin.training.functions import resume, train
-from opsin.training.loop import Training
-from opsin.training.plan import Plan, Stage
+from opsin.training.non_finite import Diverged
+from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.recipe import Recipe
-from opsin.training.run import Run
+from opsin.training.trainer import Trainer
 
 __all__ = [
-    "Diverged", "Epoch", "Event", "Finished", "Interrupted", "Plan", "Recipe", "Rewound", "Run", "Score", "Shortened",
-    "Stage", "StageStarted", "Started", "Step", "StoppedEarly", "Training", "Warning", "resume", "train",
+    "Diverged",
+    "Epoch",
+    "Event",
+    "Finished",
+    "Interrupted",
+    "Recipe",
+    "Rewound",
+    "Run",
+    "Score",
+    "Shortened",
+    "Stage",
+    "StageStarted",
+    "Started",
+    "Step",
+    "StoppedEarly",
+    "Trainer",
+    "TrainingPlan",
+    "Warning",
+    "resume",
+    "train",
 ]  # fmt: skip

@@ -9,24 +9,24 @@ from opsin.model import Evaluation
 
 @dataclass(frozen=True)
 class Score:
-    """How a model did: `correct` of `pictures` right, with this mean loss (nats).
+    """How a model did: `correct` of `images` right, with this mean loss (nats).
 
     `balanced` is the mean over the classes of the share that is right, 0 to 1; None in what an older Opsin wrote.
     """
 
-    pictures: int
+    images: int
     correct: int
     loss: float
     balanced: float | None = None
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Score:
-        return cls(evaluation.pictures, evaluation.correct, evaluation.loss, evaluation.balanced_accuracy)
+        return cls(evaluation.images, evaluation.correct, evaluation.loss, evaluation.balanced_accuracy)
 
     @property
     def accuracy(self) -> float:
         """0 to 1."""
-        return self.correct / self.pictures
+        return self.correct / self.images
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Event:
 class Started(Event):
     """The run begins, or goes on after `done` steps of earlier sittings. `epochs` are those of all `stages`.
 
-    `held_out` pictures say how well it does after each epoch: the validation part, or the test part where there is
-    no other; `test` pictures are kept for the end.
+    `held_out` images say how well it does after each epoch: the validation part, or the test part where there is
+    no other; `test` images are kept for the end.
     """
 
     network: str
     parameters: int
-    pictures: int
+    images: int
     held_out: int
     test: int
     classes: int
@@ -74,21 +74,21 @@ class StageStarted(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """One batch was learnt from; `step` counts from 1 through all stages, `correct` of `pictures` were right before."""
+    """One batch was learnt from; `step` counts from 1 through all stages, `correct` of `images` were right before."""
 
     epoch: int
     step: int
     loss: float
     correct: int
-    pictures: int
+    images: int
 
 
 @dataclass(frozen=True)
 class Epoch(Event):
-    """Every picture came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out pictures did.
+    """Every image came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out images did.
 
     `epoch` counts from 1 in its stage, `steps` through all stages. `better`: no epoch before did as well on the
-    held-out pictures.
+    held-out images.
     """
 
     stage: str
@@ -158,5 +158,5 @@ class Finished(Event):
     """
 
     seconds: float
-    pictures: int
+    images: int
     test: Score

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data import Batches, Pictures, counter, store
-from opsin.engines.base import Program
-from opsin.errors import TrainingError
-from opsin.graph import Graph, after, before, settled_gate
+from opsin.backends.base import Program
+from opsin.base import random_counter
+from opsin.base.errors import TrainingError
+from opsin.data import Batches, LabeledImages, store
+from opsin.ir import Graph, last_static_cut_point, prefix, suffix
 from opsin.model import Engine, Evaluation, Model
 from opsin.model.calibration import softmax
-from opsin.training.memory import State
+from opsin.training.state import State
 
 BATCH = 16
-"""Pictures of which features are computed at a time; activations of more would only leave the cache."""
+"""Images of which features are computed at a time; activations of more would only leave the cache."""
 
 IN_MEMORY = 2**28
 """Bytes of features up to which they are kept in memory, and beyond on disk."""
@@ -31,42 +32,42 @@ Floats = NDArray[np.float32]
 Step = tuple[NDArray[Any], NDArray[Any]]
 
 
-class Trunk:
-    """The frozen part of a network, compiled: from pictures float32 N × C × H × W to features float32 N × …"""
+class FeatureExtractor:
+    """The frozen part of a network, compiled: from images float32 N × C × H × W to features float32 N × …"""
 
     def __init__(self, graph: Graph, state: State, engine: Engine, threads: int | None) -> None:
         self.program: Program = engine(graph, BATCH, threads)
         self.program.load_state({name: state[name] for name in graph.variables})
         self.shape = tuple(int(str(size)) for size in graph.outputs["features"].shape[1:])
 
-    def __call__(self, pictures: Floats) -> Floats:
-        """The features of any number of pictures; those of one do not depend on the others."""
-        found = np.empty((len(pictures), *self.shape), np.float32)
-        for first in range(0, len(pictures), BATCH):
-            part = pictures[first : first + BATCH]
+    def __call__(self, images: Floats) -> Floats:
+        """The features of any number of images; those of one do not depend on the others."""
+        found = np.empty((len(images), *self.shape), np.float32)
+        for first in range(0, len(images), BATCH):
+            part = images[first : first + BATCH]
             full = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-            found[first : first + len(part)] = self.program.run(pictures=full)["features"][: len(part)]
+            found[first : first + len(part)] = self.program.run(images=full)["features"][: len(part)]
         return found
 
 
-class FeatureFeed:
+class FeatureCache:
     """Batches of features, for the stage that begins after epoch `first` of the run.
 
-    Each picture is seen in `views` views, the first epochs of `source`. In these epochs features are computed as they
+    Each image is seen in `views` views, the first epochs of `source`. In these epochs features are computed as they
     are needed, in the source's order; later ones shuffle what is known already, a view an epoch in turn. An epoch is a
     function of its number alone: what is missing, because a run was resumed, is computed again.
     """
 
-    def __init__(self, trunk: Trunk, source: Batches, views: int, first: int) -> None:
+    def __init__(self, trunk: FeatureExtractor, source: Batches, views: int, first: int) -> None:
         self.trunk, self.source, self.first = trunk, source, first
-        self.views = [_View(source, number + 1, shelf) for number, shelf in enumerate(_shelves(source, trunk, views))]
+        self.views = [_View(source, number + 1, buffer) for number, buffer in enumerate(_shelves(source, trunk, views))]
 
     def __len__(self) -> int:
         return len(self.source)
 
     @property
     def waited(self) -> float:
-        """Seconds in which features waited for pictures."""
+        """Seconds in which features waited for images."""
         return self.source.waited
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Step]:
@@ -83,25 +84,25 @@ class FeatureFeed:
         for first in range(start * self.source.size, len(order), self.source.size):
             yield view.rows(order[first : first + self.source.size])
 
-    def pictures(self, number: int, step: int) -> NDArray[np.intp]:
-        """The numbers of the pictures in step `step` (from 0) of epoch `number`."""
+    def images(self, number: int, step: int) -> NDArray[np.intp]:
+        """The numbers of the images in step `step` (from 0) of epoch `number`."""
         turn, size = number - self.first - 1, self.source.size
         rows = np.arange(len(self) * size) if turn < len(self.views) else self._order(number)
-        count = len(self.source.pictures)
-        known = counter.order(count, self.source.seed, counter.SHUFFLE, turn % len(self.views) + 1)
+        count = len(self.source.images)
+        known = random_counter.order(count, self.source.seed, random_counter.SHUFFLE, turn % len(self.views) + 1)
         return np.resize(known, len(self) * size)[rows[step * size : (step + 1) * size]]
 
     def _order(self, number: int) -> NDArray[np.intp]:
         """All rows of a view in the order of an epoch; the last batch is filled up with the first."""
-        found = counter.order(len(self.source.pictures), self.source.seed, counter.SHUFFLE, number)
+        found = random_counter.order(len(self.source.images), self.source.seed, random_counter.SHUFFLE, number)
         return np.resize(found, len(self) * self.source.size)
 
 
 class _View:
-    """The features of epoch `number` of `source`, a row a picture in that epoch's order."""
+    """The features of epoch `number` of `source`, a row an image in that epoch's order."""
 
-    def __init__(self, source: Batches, number: int, shelf: NDArray[np.float16]) -> None:
-        self.source, self.number, self.shelf = source, number, shelf
+    def __init__(self, source: Batches, number: int, buffer: NDArray[np.float16]) -> None:
+        self.source, self.number, self.shelf = source, number, buffer
         self.targets: NDArray[Any] | None = None
         self.known: set[int] = set()
 
@@ -113,7 +114,7 @@ class _View:
         assert self.targets is not None
         return self.shelf[chosen].astype(np.float32), self.targets[chosen]
 
-    def fill(self, trunk: Trunk, start: int) -> Iterator[Step]:
+    def fill(self, trunk: FeatureExtractor, start: int) -> Iterator[Step]:
         """All batches from `start` on; computes those that are not known."""
         batches: Iterator[Step] | None = None
         try:
@@ -128,55 +129,55 @@ class _View:
         finally:
             _close(batches)
 
-    def _keep(self, step: int, trunk: Trunk, pictures: Floats, targets: NDArray[Any]) -> None:
+    def _keep(self, step: int, trunk: FeatureExtractor, images: Floats, targets: NDArray[Any]) -> None:
         if self.targets is None:
             self.targets = np.empty((len(self.shelf), *targets.shape[1:]), targets.dtype)
         rows = slice(step * self.source.size, (step + 1) * self.source.size)
-        self.shelf[rows] = np.clip(trunk(pictures), -LARGEST, LARGEST)
+        self.shelf[rows] = np.clip(trunk(images), -LARGEST, LARGEST)
         self.targets[rows] = targets
         self.known.add(step)
 
 
 class FeatureScore:
-    """Measures states of a network on `pictures`, of which the frozen part is computed once.
+    """Measures states of a network on `images`, of which the frozen part is computed once.
 
     `graph` is the network's, traced with those layers frozen.
     """
 
-    def __init__(self, graph: Graph, model: Model, pictures: Pictures, state: State) -> None:
-        gate = settled_gate(graph, "logits")
+    def __init__(self, graph: Graph, model: Model, images: LabeledImages, state: State) -> None:
+        gate = last_static_cut_point(graph, "logits")
         assert gate is not None  # what a step was cut at is there in prediction, too
-        self.model, self.pictures = model, pictures
-        self.trunk = Trunk(before(graph, gate, "features"), state, model.engine, model.threads)
-        self.rest = model.engine(after(graph, gate), BATCH, model.threads)
+        self.model, self.images = model, images
+        self.trunk = FeatureExtractor(prefix(graph, gate, "features"), state, model.engine, model.threads)
+        self.rest = model.engine(suffix(graph, gate), BATCH, model.threads)
         self.known: NDArray[np.float16] | None = None
 
     def __call__(self, state: State) -> Evaluation:
         self.rest.load_state({name: state[name] for name in self.rest.graph.variables})
         features = self._features() if self.known is None else self.known
         logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        return Evaluation.of(softmax(np.concatenate(logits)), self.pictures.labels, self.model.labels)
+        return Evaluation.of(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
 
     def _features(self) -> NDArray[np.float16]:
-        self.known = _shelf(len(self.pictures), self.trunk.shape)
+        self.known = _shelf(len(self.images), self.trunk.shape)
         for first in range(0, len(self.known), BATCH):
-            pixels = self.pictures.pixels[first : first + BATCH]
+            pixels = self.images.pixels[first : first + BATCH]
             found = self.trunk(self.model.preprocessing.apply(pixels))
             self.known[first : first + BATCH] = np.clip(found, -LARGEST, LARGEST)
         return self.known
 
     def _logits(self, part: NDArray[np.float16]) -> Floats:
         full = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)]).astype(np.float32)
-        found: Floats = self.rest.run(pictures=full)["logits"][: len(part)]
+        found: Floats = self.rest.run(images=full)["logits"][: len(part)]
         return found
 
 
-def bytes_of(pictures: int, features: int, views: int) -> int:
-    """What the features of so many pictures take."""
-    return 2 * pictures * features * views
+def bytes_of(images: int, features: int, views: int) -> int:
+    """What the features of so many images take."""
+    return 2 * images * features * views
 
 
-def _shelves(source: Batches, trunk: Trunk, views: int) -> NDArray[np.float16]:
+def _shelves(source: Batches, trunk: FeatureExtractor, views: int) -> NDArray[np.float16]:
     """Room for all views, in memory or on disk: views × rows × features."""
     return _shelf(views * len(source) * source.size, trunk.shape).reshape(views, -1, *trunk.shape)
 
@@ -194,7 +195,7 @@ def _shelf(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
             return np.memmap(file, np.float16, "r+", shape=(rows, *shape))
     except OSError as error:
         raise TrainingError(
-            f"{_nearest(folder)} has no room for the features of the pictures, {size / 1e9:.1f} GB "
+            f"{_nearest(folder)} has no room for the features of the images, {size / 1e9:.1f} GB "
             f"({error.strerror}); free some, or set OPSIN_CACHE to another folder"
         ) from None
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin import nn
-from opsin.errors import UsageError
-from opsin.graph import VARIABLE, Graph, Node, Tensor, bind, gates, product
+from opsin.base.errors import UsageError
+from opsin.ir import VARIABLE, Graph, Node, Tensor, bind, cut_points, product
 from opsin.nn.paths import lineage
 
 
 @dataclass(frozen=True)
-class Cut:
+class FreezePoint:
     """A place between two layers.
 
     `frozen` are the layers before it that have parameters, the largest that hold no others; `features` numbers of a
-    picture pass through it, and after it come `parameters`, and the share `work` of all multiply-adds.
+    image pass through it, and after it come `parameters`, and the share `work` of all multiply-adds.
     """
 
     frozen: tuple[str, ...]
@@ -25,13 +25,13 @@ class Cut:
     work: float
 
 
-def cuts(network: nn.Layer, shape: nn.PictureShape) -> list[Cut]:
+def cuts(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
     """Every place at which layers with parameters can be told apart into those before and those after, in order."""
     graph = nn.trace(network, shape)
     homes, layers, done = _homes(graph), nn.named_layers(network), set[Node]()
     total = _macs(graph.nodes)
-    found: dict[tuple[str, ...], Cut] = {}
-    for gate in gates(graph.inputs[0], graph.outputs["logits"]):
+    found: dict[tuple[str, ...], FreezePoint] = {}
+    for gate in cut_points(graph.inputs[0], graph.outputs["logits"]):
         _add_operands(gate.node, done)
         early = [path for path, nodes in homes.items() if any(node in done for node in nodes)]
         late = [path for path, nodes in homes.items() if not all(node in done for node in nodes)]
@@ -41,16 +41,16 @@ def cuts(network: nn.Layer, shape: nn.PictureShape) -> list[Cut]:
         parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in late)
         work = _macs(node for node in graph.nodes if node not in done)
         # Of several tensors between the same layers the last is the furthest.
-        found[frozen] = Cut(frozen, element_count(gate), parameters, work / total if total else 0.0)
+        found[frozen] = FreezePoint(frozen, element_count(gate), parameters, work / total if total else 0.0)
     return list(found.values())
 
 
-def head(network: nn.Layer, shape: nn.PictureShape) -> Cut:
+def head(network: nn.Layer, shape: nn.ImageShape) -> FreezePoint:
     """The cut before the last layer with parameters. `UsageError` where there are none before it."""
     return last(cuts(network, shape))
 
 
-def last(found: Sequence[Cut]) -> Cut:
+def last(found: Sequence[FreezePoint]) -> FreezePoint:
     """The last of `cuts`. `UsageError` where there is none."""
     if not found:
         raise UsageError("the network has no layers that could be frozen before its last one; train all of it")
@@ -58,7 +58,7 @@ def last(found: Sequence[Cut]) -> Cut:
 
 
 def norms(network: nn.Layer) -> tuple[str, ...]:
-    """Every batch normalisation, so that it can be frozen: with few pictures its statistics are better left alone."""
+    """Every batch normalisation, so that it can be frozen: with few images its statistics are better left alone."""
     return tuple(path for path, layer in nn.named_layers(network).items() if isinstance(layer, nn.BatchNorm2d))
 
 
@@ -99,7 +99,7 @@ def _add_operands(node: Node, done: set[Node]) -> None:
 
 
 def _macs(nodes: Iterable[Node]) -> int:
-    """Multiply-adds of one picture."""
+    """Multiply-adds of one image."""
     return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in nodes)
 
 

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
+from opsin.base.arguments import instance, sequence
+from opsin.base.errors import UsageError
 from opsin.data.augment import LEVELS
-from opsin.errors import UsageError
-from opsin.graph.arguments import instance, sequence
-from opsin.graph.checked import settle
+from opsin.ir.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
@@ -41,7 +41,7 @@ class Stage:
 
     `learning_rate` is the highest of its `schedule`, reached after the share `rise` of all its steps. `frozen` are the
     paths of layers whose parameters do not learn and whose batch normalisation keeps its statistics; with `features`,
-    what these layers give is computed once for each of `views` views of every picture, which the epochs see in turn,
+    what these layers give is computed once for each of `views` views of every image, which the epochs see in turn,
     and only what comes after them is run. `flip` mirrors images at random, or never; None decides by the data (see
     `data.augment.plan`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
     faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With `images` an epoch
@@ -79,14 +79,14 @@ class Stage:
         if self.features and (self.size is not None or self.images is not None):
             raise UsageError(f"the stage '{self.name}' learns from features, of all images in one size")
         if self.views < 1:
-            raise UsageError(f"the stage '{self.name}' needs at least one view of each picture, not {self.views}")
+            raise UsageError(f"the stage '{self.name}' needs at least one view of each image, not {self.views}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrainingPlan:
     """A run: `network` (of the zoo, or the class of one's own), trained stage after stage.
 
-    `pretrained`: it begins with published weights. `size`: the side to which pictures of any size are brought; None
+    `pretrained`: it begins with published weights. `size`: the side to which images of any size are brought; None
     keeps the data's own. `momentum` is for the optimizers in `MOMENTUM`, `nesterov` (Nesterov's rule for it) and
     `shift_rate` (what the learning rate of batch normalisation's biases is multiplied by) are for SGD alone.
     `smoothing` is the share of
@@ -94,7 +94,7 @@ class Plan:
     that becomes the model (0: the parameters themselves do), `class_weights` one weight a class, `logit_adjustment` one
     number a class that is added to the logits in the loss alone (see `class_balance`). `patience`: training
     ends after so many epochs of a stage without a better result on validation, and the best model is kept. `mirrored`:
-    the model answers with the mean over a picture and its mirror image, which takes twice as long. `exact`: no
+    the model answers with the mean over an image and its mirror image, which takes twice as long. `exact`: no
     algorithm with Winograd's rounding; `choices`: convolutions that go another way than the model's (see
     `compiler.lower.ways`), as was timed when the plan was made. `evidence` is what short trials of other plans showed,
     a mapping each; training does not depend on it. Raises `UsageError` for a value that makes no sense.
@@ -129,7 +129,7 @@ class Plan:
         if not names or len(set(names)) < len(names):
             raise UsageError(f"a plan has stages with different names, at least one, not {names}")
         if self.size is not None and self.size < 1:
-            raise UsageError(f"the side of the pictures must be at least 1 pixel, not {self.size}")
+            raise UsageError(f"the side of the images must be at least 1 pixel, not {self.size}")
         check_seed(self.seed)
         _check_one_of("optimizer", self.optimizer, OPTIMIZERS)
         if not (isfinite(self.weight_decay) and self.weight_decay >= 0):
@@ -171,7 +171,7 @@ class Plan:
         return data
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Plan:
+    def from_data(cls, data: Mapping[str, Any]) -> TrainingPlan:
         """What `to_data` wrote, also through JSON; `UsageError` for anything else."""
         try:
             stages = tuple(Stage(**_known(Stage, stage, ("frozen",))) for stage in data["stages"])
@@ -187,7 +187,7 @@ def check_epochs(epochs: int) -> None:
 
 def check_batch(batch: int) -> None:
     if batch < 1:
-        raise UsageError(f"the batch must hold at least 1 picture, not {batch}")
+        raise UsageError(f"the batch must hold at least 1 image, not {batch}")
 
 
 def check_seed(seed: int) -> None:

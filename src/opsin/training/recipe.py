@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from opsin.graph.checked import settle
-from opsin.training.plan import Plan, Stage, check_batch, check_epochs, check_rate, check_seed
+from opsin.ir.checked import settle
+from opsin.training.plan import Stage, TrainingPlan, check_batch, check_epochs, check_rate, check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeDefaults:
-    """The values that suit a network. `learning_rate` goes with `batch`; `seen` pictures are seen in all, in between
-    `fewest` and `most` epochs, and an epoch has `steps` steps or more, down to `smallest` pictures in each.
+    """The values that suit a network. `learning_rate` goes with `batch`; `seen` images are seen in all, in between
+    `fewest` and `most` epochs, and an epoch has `steps` steps or more, down to `smallest` images in each.
     """
 
     optimizer: str
@@ -31,19 +31,19 @@ class RecipeDefaults:
     steps: int = 0
     smallest: int = 1
 
-    def epochs_for(self, pictures: int) -> int:
+    def epochs_for(self, images: int) -> int:
         """More for small data."""
-        return max(self.fewest, min(self.most, self.seen // pictures))
+        return max(self.fewest, min(self.most, self.seen // images))
 
-    def batch_for(self, pictures: int) -> int:
-        """Smaller where there are few pictures, by halves."""
+    def batch_for(self, images: int) -> int:
+        """Smaller where there are few images, by halves."""
         batch = self.batch
-        while batch // 2 >= self.smallest and pictures < self.steps * batch:
+        while batch // 2 >= self.smallest and images < self.steps * batch:
             batch //= 2
-        return min(batch, pictures)
+        return min(batch, images)
 
     def rate_for(self, batch: int) -> float:
-        """Steps of SGD over fewer pictures are as much smaller (Goyal et al. 2017), over more ones carefully larger;
+        """Steps of SGD over fewer images are as much smaller (Goyal et al. 2017), over more ones carefully larger;
         Adam's are as large anyway.
         """
         share = batch / self.batch
@@ -60,12 +60,12 @@ RESNET9 = RecipeDefaults(
     seen=2_000_000, fewest=15, steps=40, smallest=16,
 )  # fmt: skip
 """SGD with Nesterov's momentum at a high rate, which rises and falls once: David Page, "How to train your ResNet",
-2018, whose rate is 0.4 for 512 pictures a step; fewer pictures make more steps of the same minutes.
+2018, whose rate is 0.4 for 512 images a step; fewer images make more steps of the same minutes.
 """
 
 AIRBENCH = replace(RESNET9, momentum=0.85, weight_decay=1.3e-3, smoothing=0.2, shift_rate=64.0)
 """Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, whose rates are about these, for steps of
-1,024 pictures shared out to more and smaller ones.
+1,024 images shared out to more and smaller ones.
 """
 
 DEFAULTS = {"resnet9": RESNET9, "resnet9_half": RESNET9, "airbench94": AIRBENCH, "airbench95": AIRBENCH}
@@ -78,7 +78,7 @@ def defaults_of(network: str) -> RecipeDefaults:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained from scratch. What is None follows from the network and the number of pictures.
+    """How a network is trained from scratch. What is None follows from the network and the number of images.
 
     `learning_rate` is the highest of the cycle. Raises `UsageError` for a value that makes no sense.
     """
@@ -98,15 +98,15 @@ class Recipe:
         if self.learning_rate is not None:
             check_rate(self.learning_rate)
 
-    def plan(self, network: str, pictures: int) -> Plan:
-        """The plan for `network` and so many pictures to train on."""
+    def plan(self, network: str, images: int) -> TrainingPlan:
+        """The plan for `network` and so many images to train on."""
         defaults = defaults_of(network)
-        batch = min(self.batch, pictures) if self.batch else defaults.batch_for(pictures)
+        batch = min(self.batch, images) if self.batch else defaults.batch_for(images)
         stage = Stage(
-            epochs=self.epochs or defaults.epochs_for(pictures), batch=batch,
+            epochs=self.epochs or defaults.epochs_for(images), batch=batch,
             learning_rate=self.learning_rate or defaults.rate_for(batch), rise=defaults.rise,
         )  # fmt: skip
-        return Plan(
+        return TrainingPlan(
             network=network, stages=(stage,), seed=self.seed, optimizer=defaults.optimizer, momentum=defaults.momentum,
             nesterov=defaults.nesterov, shift_rate=defaults.shift_rate, weight_decay=defaults.weight_decay,
             smoothing=defaults.smoothing, ema=defaults.ema,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from opsin.errors import ModelError
+from opsin.base.errors import ModelError
 from opsin.model import Model
 
 

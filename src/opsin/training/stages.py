@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.data import Batches, Dataset, Pictures, Preprocessing, augment
-from opsin.engines.base import Program
-from opsin.graph import Graph
+from opsin.backends.base import Program
+from opsin.data import Batches, Dataset, LabeledImages, Preprocessing, augment
+from opsin.ir import Graph
 from opsin.model import Engine, Evaluation, Model
-from opsin.model.published import initial_state, preprocessing_of
+from opsin.model.pretrained import initial_state, preprocessing_of
 from opsin.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.nn.schedules import step as step_schedule
 from opsin.training.class_balance import smoothing_spread
+from opsin.training.deadline import planned_step
 from opsin.training.events import Score
-from opsin.training.features import FeatureFeed, FeatureScore, Trunk
-from opsin.training.memory import Memory, State
-from opsin.training.pace import planned_step
-from opsin.training.plan import Plan, Stage
+from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
+from opsin.training.plan import Stage, TrainingPlan
+from opsin.training.state import State, TrainerState
 
 WATCH = 50
 """Steps between two looks at every parameter; from the last of them training can go on."""
@@ -37,10 +37,10 @@ FEW_STEPS = 8
 """Stages of fewer steps take the learning rates in the middle of each step."""
 
 ENOUGH = 2**22
-"""Pixels by which the values that follow from pictures are computed: millions for some dozens of values."""
+"""Pixels by which the values that follow from images are computed: millions for some dozens of values."""
 
 Batch = tuple[NDArray[Any], NDArray[Any]]
-"""What a step takes as "pictures" and "labels"."""
+"""What a step takes as "inputs" and "labels"."""
 
 
 class Feed(Protocol):
@@ -54,10 +54,10 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class StageRuntime:
     """A stage ready to run. `network` makes the network's state of the program's; `score` measures such a state on the
-    held-out pictures; `outside` is what of the network's state the program does not hold; `chosen` are the numbers of
-    the pictures in a step (from 0) of an epoch.
+    held-out images; `outside` is what of the network's state the program does not hold; `chosen` are the numbers of
+    the images in a step (from 0) of an epoch.
     """
 
     stage: Stage
@@ -70,24 +70,24 @@ class Work:
     outside: State
     compiling: float
 
-    def rate_of(self, memory: Memory, step: int) -> float:
+    def rate_of(self, memory: TrainerState, step: int) -> float:
         """The learning rate of step `step` (from 0) of the memory's epoch."""
         steps = len(self.feed)
         number = planned_step(memory.epoch * steps + step, steps, self.stage.epochs, memory.cuts)
         return self.rate(number) * memory.factor
 
-    def inputs(self, number: int, memory: Memory) -> Iterator[Mapping[str, Any]]:
+    def inputs(self, number: int, memory: TrainerState) -> Iterator[Mapping[str, Any]]:
         """What the program is given from `memory` on, to the end of its epoch, which is the run's `number`th."""
         with epoch_of(self.feed, number, memory.step) as batches:
-            for step, (pictures, labels) in enumerate(batches, start=memory.step):
-                yield {"pictures": pictures, "labels": labels, "learning_rate": self.rate_of(memory, step)}
+            for step, (images, labels) in enumerate(batches, start=memory.step):
+                yield {"inputs": images, "labels": labels, "learning_rate": self.rate_of(memory, step)}
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class TrainingContext:
     """What all stages of a run share."""
 
-    plan: Plan
+    plan: TrainingPlan
     data: Dataset
     layer: nn.Layer
     model: Model
@@ -95,7 +95,7 @@ class Setting:
     threads: int | None
 
 
-def prepare(setting: Setting, stage: Stage, state: State) -> Work:
+def prepare(setting: TrainingContext, stage: Stage, state: State) -> StageRuntime:
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
     seen = seen_by(stage, model.preprocessing)
@@ -110,7 +110,9 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
     measure: Callable[[State], Evaluation] | None = None
     if trunk:
         before = sum(earlier.epochs for earlier in takewhile(lambda other: other is not stage, plan.stages))
-        feed = FeatureFeed(Trunk(trunk, state, setting.engine, setting.threads), batches, stage.views, before)
+        feed = FeatureCache(
+            FeatureExtractor(trunk, state, setting.engine, setting.threads), batches, stage.views, before
+        )
         whole = nn.trace(setting.layer, data.shape, frozen=stage.frozen)
         measure = FeatureScore(whole, model, held_out(data), state)
     compiling = perf_counter() - begin
@@ -125,12 +127,12 @@ def prepare(setting: Setting, stage: Stage, state: State) -> Work:
         return Score.of(measure(values) if measure else model.evaluate(held_out(data)))
 
     def chosen(epoch: int, step: int) -> NDArray[np.intp]:
-        if isinstance(feed, FeatureFeed):
-            return feed.pictures(epoch, step)
+        if isinstance(feed, FeatureCache):
+            return feed.images(epoch, step)
         return batches.order(epoch)[step * batch : (step + 1) * batch]
 
     rate = schedule_of(stage, stage.epochs * len(feed))
-    return Work(stage, program, feed, rate, network, score, chosen, outside, compiling)
+    return StageRuntime(stage, program, feed, rate, network, score, chosen, outside, compiling)
 
 
 def seen_by(stage: Stage, preprocessing: Preprocessing) -> Preprocessing:
@@ -140,7 +142,9 @@ def seen_by(stage: Stage, preprocessing: Preprocessing) -> Preprocessing:
     return replace(preprocessing, height=stage.size, width=stage.size, crop=None)
 
 
-def _step(setting: Setting, stage: Stage, shape: tuple[int, int, int], soft: bool) -> tuple[Graph | None, Graph]:
+def _step(
+    setting: TrainingContext, stage: Stage, shape: tuple[int, int, int], soft: bool
+) -> tuple[Graph | None, Graph]:
     """The step of a stage for images of `shape`; where it learns from features, before it what gives them."""
     plan, layer = setting.plan, setting.layer
     optimizer, loss = optimizer_of(plan, layer), loss_of(plan, soft)
@@ -160,32 +164,32 @@ def epoch_of(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batch]]:
             batches.close()
 
 
-def preparation(plan: Plan, data: Dataset) -> Preprocessing:
-    """How pictures come to the network: as its published weights want them, or by the statistics of `data`."""
+def preparation(plan: TrainingPlan, data: Dataset) -> Preprocessing:
+    """How images come to the network: as its published weights want them, or by the statistics of `data`."""
     made = preprocessing_of(plan.network, max(data.shape[1:])) if plan.pretrained else Preprocessing.of(data.train)
     return replace(made, pixel_range=data.pixel_range)
 
 
-def first_state(layer: nn.Layer, graph: Graph, plan: Plan, data: Dataset) -> dict[str, NDArray[Any]]:
-    """How the network of a run begins: every variable of its inference `graph`; some follow from the pictures."""
+def first_state(layer: nn.Layer, graph: Graph, plan: TrainingPlan, data: Dataset) -> dict[str, NDArray[Any]]:
+    """How the network of a run begins: every variable of its inference `graph`; some follow from the images."""
     state = initial_state(layer, graph, plan.seed)
     return state if plan.pretrained else state | nn.fit_whitening(layer, partial(_sample, plan, data))
 
 
-def _sample(plan: Plan, data: Dataset) -> NDArray[np.float32]:
-    """Some of the training pictures, as the network sees them."""
+def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
+    """Some of the training images, as the network sees them."""
     _, height, width = data.shape
     count = min(len(data.train), max(1, ENOUGH // (height * width)))
     chosen = np.linspace(0, len(data.train) - 1, count).astype(np.intp)
     return preparation(plan, data).apply(data.train.pixels[chosen])
 
 
-def held_out(data: Dataset) -> Pictures:
-    """The pictures by which a run measures itself: the validation part, or the test part where there is no other."""
+def held_out(data: Dataset) -> LabeledImages:
+    """The images by which a run measures itself: the validation part, or the test part where there is no other."""
     return data.validation if data.validation is not None else data.test
 
 
-def loss_of(plan: Plan, soft: bool) -> nn.Loss:
+def loss_of(plan: TrainingPlan, soft: bool) -> nn.Loss:
     """Cross-entropy as the plan wants it, of labels or, where they are `soft`, of shares of classes."""
     entropy = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
     spread = smoothing_spread(plan.class_weights, plan.logit_adjustment)
@@ -196,7 +200,7 @@ def loss_of(plan: Plan, soft: bool) -> nn.Loss:
     return lambda logits, labels: loss(nn.losses.adjusted(logits, offsets), labels)
 
 
-def optimizer_of(plan: Plan, layer: nn.Layer) -> Optimizer:
+def optimizer_of(plan: TrainingPlan, layer: nn.Layer) -> Optimizer:
     """The plan's optimizer for the network `layer`."""
     decay, clip = plan.weight_decay, plan.clip_norm
     if plan.optimizer in ("gd", "sgd"):
@@ -210,7 +214,7 @@ def optimizer_of(plan: Plan, layer: nn.Layer) -> Optimizer:
     return adaptive[plan.optimizer](weight_decay=decay, clip_norm=clip)
 
 
-def rates_of(plan: Plan, layer: nn.Layer) -> dict[str, float]:
+def rates_of(plan: TrainingPlan, layer: nn.Layer) -> dict[str, float]:
     """Factors of the learning rate, by the names of parameters that have one of their own."""
     if plan.shift_rate == 1:
         return {}
@@ -241,9 +245,9 @@ def schedule_of(stage: Stage, steps: int) -> Schedule:
 
 
 def names_of(data: Dataset, chosen: NDArray[np.intp]) -> list[str]:
-    """The names of these pictures of the training part; their numbers where they have none."""
+    """The names of these images of the training part; their numbers where they have none."""
     names = data.train.names
-    return [names[number] if names else f"picture {number}" for number in chosen]
+    return [names[number] if names else f"image {number}" for number in chosen]
 
 
 def _beginning(graph: Graph, seed: int, state: State) -> dict[str, NDArray[Any]]:

@@ -1,8 +1,8 @@
 """Networks that learn small photos in few epochs: Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU",
 2024 (arXiv:2404.00498), section 3 and appendix A.
 
-Patches of 2 × 2 pixels are whitened by a layer that is computed from the training pictures and does not learn; three
-blocks follow, each of which widens, halves the picture by max pooling and convolves once more; the largest number of
+Patches of 2 × 2 pixels are whitened by a layer that is computed from the training images and does not learn; three
+blocks follow, each of which widens, halves the image by max pooling and convolves once more; the largest number of
 each channel goes into one linear layer without bias, whose result is divided by 9.
 
     whitened 2 × 2 patches, GELU, (C₀ → w ▽, C → C …) three times, max, linear
@@ -10,7 +10,7 @@ each channel goes into one linear layer without bias, whose result is divided by
 Batch normalisation has biases only and follows within few steps; 3 × 3 convolutions begin as the identity as far as
 they have channels for it. `airbench94` has 64, 256 and 256 channels; `airbench95` 128, 384 and 384, and a third
 convolution in each block, around which the block's result of pooling is led and added. The numbers are the per cents
-that they reach on CIFAR-10 in the paper, with its pictures and six views of each.
+that they reach on CIFAR-10 in the paper, with its images and six views of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import GELU, BatchNorm2d, Conv2d, Flatten, GlobalMaxPool2d, Layer, Linear, MaxPool2d, Whitening
 from opsin.nn.initializers import identity
 from opsin.zoo.registry import register
@@ -45,7 +45,7 @@ class Unit(Layer):
 
 
 class Block(Layer):
-    """A unit that halves the picture, and one or two more; what comes out of the first is added where there are two."""
+    """A unit that halves the image, and one or two more; what comes out of the first is added where there are two."""
 
     def __init__(self, channels: int, deep: bool) -> None:
         self.first, self.second = Unit(channels, halving=True), Unit(channels)
@@ -58,7 +58,7 @@ class Block(Layer):
 
 
 class Airbench(Layer):
-    """Pictures N × C × H × W, made for 32 × 32, of any size from 9 × 9 on → N × `classes`."""
+    """Images N × C × H × W, made for 32 × 32, of any size from 9 × 9 on → N × `classes`."""
 
     def __init__(self, widths: tuple[int, int, int], deep: bool, classes: int) -> None:
         self.whiten, self.act = Whitening(), GELU()

@@ -5,7 +5,7 @@ NIPS 2012, the network that won that year's ImageNet challenge. What it brought 
 times faster than tanh; local response normalisation; max pooling whose windows overlap; dropout; and training on two
 graphics processors, which is why the second, fourth and fifth convolution come in two groups that see half of the maps
 each. 60,965,224 parameters, first values as in its section 5. Simplified:
-- Pictures of 224 × 224, as the text has it, are padded by 2, so that the first layer gives the 55 × 55 of figure 2.
+- Images of 224 × 224, as the text has it, are padded by 2, so that the first layer gives the 55 × 55 of figure 2.
 - Normalisation runs over all maps of a layer, also over the border between the two processors' halves.
 - The paper's k + α Σ a² is written as the library's k + α'/n Σ a², hence α' = 5α.
 - The training's other parts (crops, flips, colour shifts, momentum 0.9, weight decay 0.0005) are not the network's.
@@ -13,14 +13,14 @@ each. 60,965,224 parameters, first values as in its section 5. Simplified:
 `alexnet`: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, 2014, has the
 network in one tower of 64, 192, 384, 384 and 256 maps. 61,100,840 parameters, names and first values as in torchvision,
 which has 256 maps in the fourth convolution, too, leaves out normalisation, and resamples the last maps to 6 × 6 by
-averages, so that the linear layers have the same weights for pictures of every size.
+averages, so that the linear layers have the same weights for images of every size.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import (
     AdaptiveAvgPool2d,
     Conv2d,
@@ -38,11 +38,11 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
 SMALLEST = 63
-"""Rows and columns of a picture of which the last pooling still finds 3 × 3."""
+"""Rows and columns of an image of which the last pooling still finds 3 × 3."""
 
 
 class AlexNet(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63."""
+    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63."""
 
     def __init__(self, classes: int) -> None:
         self.features = Sequential(
@@ -62,7 +62,7 @@ class AlexNet(Layer):
 
 
 class AlexNet2012(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63.
+    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63.
 
     A model for one size does not fit another: the first linear layer has a weight for each place of the last maps.
     """

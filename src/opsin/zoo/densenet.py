@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import (
     AvgPool2d,
     BatchNorm2d,
@@ -63,7 +63,7 @@ def transition(channels: int) -> Sequential:
 
 
 class DenseNet(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 29 × 29."""
+    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 29 × 29."""
 
     def __init__(self, depths: tuple[int, ...], classes: int) -> None:
         channels = 2 * GROWTH

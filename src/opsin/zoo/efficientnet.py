@@ -9,17 +9,8 @@ the end. Names, first values and symmetric padding are torchvision's.
 from __future__ import annotations
 
 from opsin import ops
-from opsin.graph import Tensor
-from opsin.nn import (
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Layer,
-    Linear,
-    Sequential,
-    SiLU,
-    StochasticDepth,
-)
+from opsin.ir import Tensor
+from opsin.nn import Dropout, Flatten, GlobalAvgPool2d, Layer, Linear, Sequential, SiLU, StochasticDepth
 from opsin.nn.initializers import constant, fan_out_uniform
 from opsin.zoo.blocks import SqueezeExcitation, conv_norm
 from opsin.zoo.registry import register
@@ -60,7 +51,7 @@ class MBConv(Layer):
 
 
 def network(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     total = sum(count for _, _, _, count, _ in STAGES)
     channels, done = 32, 0
     features = [conv_norm(32, 3, stride=2, activation=SiLU)]

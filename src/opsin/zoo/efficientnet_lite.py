@@ -16,7 +16,7 @@ import math
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import (
     BatchNorm2d,
     Conv2d,
@@ -41,7 +41,7 @@ SIZES = (
     (1.2, 1.4, 280, 0.3),
     (1.4, 1.8, 300, 0.3),
 )
-"""For Lite0 … Lite4: how many times B0's channels and blocks, the rows and columns of pictures, and the dropout."""
+"""For Lite0 … Lite4: how many times B0's channels and blocks, the rows and columns of images, and the dropout."""
 
 conv = partial(Conv2d, padding="same", bias=False, weight_init=kaiming_normal_fan_out)
 norm = partial(BatchNorm2d, eps=1e-3, momentum=0.01)
@@ -89,7 +89,7 @@ class InvertedResidual(Block):
 
 
 def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
+    """Images N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
     last = len(STAGES) - 1
     counts = [row[3] if i in (0, last) else math.ceil(depth * row[3]) for i, row in enumerate(STAGES)]
     channels, done, stages = 32, 0, []

@@ -15,7 +15,7 @@ paper does not say, and so is chosen here:
 `googlenet` is torchvision's, with its names and first values: batch normalisation (Ioffe & Szegedy 2015) in place of
 biases and of local response normalisation, 3 × 3 convolutions where the paper has 5 × 5, 2 × 2 windows in the fourth
 pooling, and auxiliary classifiers that resample to 4 × 4 and so fit every size. 6,624,904 parameters, and 6,379,984
-more in training. Its published weights expect pictures scaled to -1…1: mean and deviation are both 0.5.
+more in training. Its published weights expect images scaled to -1…1: mean and deviation are both 0.5.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -65,7 +65,7 @@ class Form:
     linear: Callable[[int], Layer]
     auxiliary_pool: Callable[[], Layer]
     smallest: int
-    """Rows and columns that a picture has at least; and the same in training, when the auxiliary classifiers look."""
+    """Rows and columns that an image has at least; and the same in training, when the auxiliary classifiers look."""
     smallest_training: int
 
 
@@ -118,7 +118,7 @@ class Auxiliary(Layer):
 
 
 class GoogLeNet(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224. See `Form` for the smallest size."""
+    """Images N × C × H × W → N × `classes`; made for 224 × 224. See `Form` for the smallest size."""
 
     def __init__(self, form: Form, classes: int) -> None:
         module, pool = partial(Inception, form), partial(MaxPool2d, stride=2, ceil_mode=True)

@@ -9,7 +9,7 @@ Simplified:
 - The output's radial basis functions, fixed to bitmaps of the characters, are a trainable linear layer, and the
   loss is the usual cross-entropy: 850 parameters more.
 - C3's weight is dense and multiplied by the table of zeros and ones: 900 of its numbers are never used or learned.
-- The paper centres 28 × 28 digits in 32 × 32 pictures; here C1 pads by 2, which is the same where the background is 0.
+- The paper centres 28 × 28 digits in 32 × 32 images; here C1 pads by 2, which is the same where the background is 0.
 - The paper's sub-sampling adds four inputs, here their mean is taken: the coefficient is four times as large.
 - Weights begin as in all of Opsin, within ±1/√(inputs of a unit), not within ±2.4/inputs.
 """
@@ -17,7 +17,7 @@ Simplified:
 from __future__ import annotations
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import Conv2d, Flatten, Layer, Linear, Sequential, fan_in_uniform
 from opsin.zoo.registry import register
 
@@ -63,7 +63,7 @@ class TableConv2d(Layer):
 
 
 def network(classes: int) -> Layer:
-    """Pictures N × C × 28 × 28 → N × `classes`."""
+    """Images N × C × 28 × 28 → N × `classes`."""
     return Sequential(
         ("c1", Conv2d(6, 5, padding=2)),
         ("squash1", ScaledTanh()),

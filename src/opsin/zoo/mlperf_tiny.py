@@ -5,9 +5,9 @@ The benchmark's three convolutional networks, which microcontrollers are measure
 normalisation has Keras's constants.
 
 - `mlperf_tiny_resnet8`: CIFAR-10; three residual blocks of 16, 32 and 64 channels. 78,186 parameters, and 78,666 as
-  Keras counts, with the running statistics. The pictures' values go in as they are, 0 … 255.
+  Keras counts, with the running statistics. The images' values go in as they are, 0 … 255.
 - `mlperf_tiny_ds_cnn`: twelve spoken words; Zhang, Suda, Lai & Chandra, "Hello edge: keyword spotting on
-  microcontrollers", arXiv:1711.07128, 2017. A "picture" is 49 moments by 10 cepstral coefficients. 23,756 and 24,908.
+  microcontrollers", arXiv:1711.07128, 2017. A "image" is 49 moments by 10 cepstral coefficients. 23,756 and 24,908.
 - `mlperf_tiny_vww`: visual wake words, whether a person is to be seen; Chowdhery, Warden, Shlens, Howard & Rhodes,
   "Visual wake words dataset", arXiv:1906.05721, 2019. MobileNetV1 with a quarter of the channels, and ReLU.
   216,322 and 221,794.
@@ -20,7 +20,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Layer, Linear, ReLU, Sequential
 from opsin.nn.initializers import constant, kaiming_normal
 from opsin.ops.sliding import Pair
@@ -56,7 +56,7 @@ class ResidualBlock(Layer):
 
 
 def resnet8(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     return Sequential(
         ("stem", Sequential(*conv_norm(16, 3))),
         ("blocks", Sequential(ResidualBlock(16, 1), ResidualBlock(32, 2), ResidualBlock(64, 2))),
@@ -80,7 +80,7 @@ def ds_cnn(classes: int) -> Layer:
 
 
 def vww(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     channels, blocks = 8, []
     for stride, out in (row for stage in BLOCKS for row in stage):
         blocks.append(Sequential(*separable(channels, out // 4, stride)))

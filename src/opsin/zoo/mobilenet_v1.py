@@ -11,17 +11,8 @@ timm, whose `mobilenetv1_100` has the same names; TensorFlow pads only below and
 
 from __future__ import annotations
 
-from opsin.graph import Tensor
-from opsin.nn import (
-    BatchNorm2d,
-    Conv2d,
-    Flatten,
-    GlobalAvgPool2d,
-    Layer,
-    Linear,
-    ReLU6,
-    Sequential,
-)
+from opsin.ir import Tensor
+from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, ReLU6, Sequential
 from opsin.nn.initializers import kaiming_normal_fan_out
 from opsin.zoo.registry import register
 
@@ -50,7 +41,7 @@ class DepthwiseSeparable(Layer):
 
 
 def network(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     channels, stages = 32, []
     for stage in BLOCKS:
         blocks = []

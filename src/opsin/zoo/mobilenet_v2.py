@@ -10,18 +10,8 @@ symmetric padding are torchvision's.
 from __future__ import annotations
 
 from opsin import ops
-from opsin.graph import Tensor
-from opsin.nn import (
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Layer,
-    Linear,
-    ReLU6,
-    Sequential,
-)
+from opsin.ir import Tensor
+from opsin.nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Layer, Linear, ReLU6, Sequential
 from opsin.nn.initializers import constant, kaiming_normal_fan_out, normal
 from opsin.zoo.blocks import conv_norm
 from opsin.zoo.registry import register
@@ -58,7 +48,7 @@ class InvertedResidual(Layer):
 
 
 def network(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     channels = 32
     features: list[Layer] = [conv_norm(32, 3, stride=2, activation=ReLU6)]
     for expansion, out, count, first in STAGES:

@@ -14,18 +14,8 @@ from functools import partial
 from typing import NamedTuple
 
 from opsin import ops
-from opsin.graph import Tensor
-from opsin.nn import (
-    BatchNorm2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    HardSwish,
-    Layer,
-    Linear,
-    ReLU,
-    Sequential,
-)
+from opsin.ir import Tensor
+from opsin.nn import BatchNorm2d, Dropout, Flatten, GlobalAvgPool2d, HardSwish, Layer, Linear, ReLU, Sequential
 from opsin.nn.initializers import constant, normal
 from opsin.zoo.blocks import SqueezeExcitation, conv_norm, round_channels
 from opsin.zoo.registry import register
@@ -95,7 +85,7 @@ class InvertedResidual(Layer):
 
 
 def network(rows: tuple[Row, ...], last: int, classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size; `last` features before the logits."""
+    """Images N × C × H × W → N × `classes`, of any size; `last` features before the logits."""
     channels = 16
     features: list[Layer] = [block(16, 3, stride=2, activation=HardSwish)]
     for row in rows:

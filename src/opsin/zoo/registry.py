@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from opsin.errors import UsageError
-from opsin.graph.arguments import LARGEST, flag, text, whole
-from opsin.nn import Layer, PictureShape
+from opsin.base.arguments import LARGEST, flag, text, whole
+from opsin.base.errors import UsageError
+from opsin.nn import ImageShape, Layer
 from opsin.zoo.weights import find_weights
 
 Constructor = Callable[[int], Layer]
@@ -23,8 +23,8 @@ class Entry:
 
     name: str
     constructor: Constructor
-    input_shape: PictureShape
-    """The pictures that the network was made for; many take others, too."""
+    input_shape: ImageShape
+    """The images that the network was made for; many take others, too."""
     classes: int
     """How many classes it was made to tell apart."""
 
@@ -44,7 +44,7 @@ class Entry:
 
 
 def register(
-    name: str, constructor: Constructor, input_shape: PictureShape = (3, 224, 224), classes: int = 1000
+    name: str, constructor: Constructor, input_shape: ImageShape = (3, 224, 224), classes: int = 1000
 ) -> Entry:
     """Makes a network known; the defaults are those of ImageNet's challenge (Russakovsky et al. 2015)."""
     entry = _entries[name] = Entry(name, constructor, input_shape, classes)

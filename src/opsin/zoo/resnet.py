@@ -2,7 +2,7 @@
 
 A block does not compute its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers
 begins as something that trains like a shallow one. The networks are those of the paper's table 1: one 7 × 7
-convolution, four stages of blocks that halve the picture and double the channels, the mean of each channel, one
+convolution, four stages of blocks that halve the image and double the channels, the mean of each channel, one
 linear layer. Shortcuts that change the shape are 1 × 1 convolutions (the paper's option B).
 
 - Wide ResNet: Zagoruyko & Komodakis, "Wide residual networks", BMVC 2016: the inner channels of a block doubled.
@@ -20,7 +20,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
 from opsin.nn.initializers import kaiming_normal_fan_out
 from opsin.zoo.registry import register
@@ -95,7 +95,7 @@ class GroupedBottleneck(Bottleneck):
 
 
 class ResNet(Layer):
-    """Pictures N × C × H × W of any size → N × `classes`; `depths` are the blocks of the four stages."""
+    """Images N × C × H × W of any size → N × `classes`; `depths` are the blocks of the four stages."""
 
     def __init__(self, block: type[Block], depths: tuple[int, int, int, int], classes: int) -> None:
         def stage(channels: int, depth: int, stride: int) -> Sequential:

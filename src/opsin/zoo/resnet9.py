@@ -1,6 +1,6 @@
 """A residual network of nine layers that learns fast: David Page, "How to train your ResNet", myrtle.ai, 2018.
 
-3 × 3 convolutions, each with batch normalisation and ReLU, widen the picture's channels while max pooling halves it
+3 × 3 convolutions, each with batch normalisation and ReLU, widen the image's channels while max pooling halves it
 three times; after the first and the last halving two more of them are added to what they are made of. The largest
 number of each channel goes into one linear layer without bias, whose result is divided by 8, so that large learning
 rates leave the probabilities moderate.
@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalMaxPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
 from opsin.nn.initializers import kaiming_normal
 from opsin.zoo.registry import register
@@ -44,7 +44,7 @@ class Residual(Layer):
 
 
 class ResNet9(Layer):
-    """Pictures N × C × H × W, made for 32 × 32, of any size from 8 × 8 on → N × `classes`."""
+    """Images N × C × H × W, made for 32 × 32, of any size from 8 × 8 on → N × `classes`."""
 
     def __init__(self, widths: Widths, classes: int) -> None:
         first, second, third, fourth = widths

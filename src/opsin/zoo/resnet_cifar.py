@@ -3,7 +3,7 @@ recognition", CVPR 2016.
 
 One 3 × 3 convolution, three stages of n blocks on maps of 32 × 32, 16 × 16 and 8 × 8 with 16, 32 and 64 channels, the
 mean of each channel, one linear layer: 6n + 2 layers with weights. Shortcuts have no parameters at all (the paper's
-option A): where a block halves the picture, its shortcut takes every second pixel, and the new channels are 0.
+option A): where a block halves the image, its shortcut takes every second pixel, and the new channels are 0.
 
 First values are the paper's (He et al. 2015). The paper's own learning rates, 0.1 after a warm-up at 0.01 for 110
 layers, belong to training. The added zeros come after the old channels; the paper does not say where.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, ReLU, Sequential
 from opsin.nn.initializers import constant, kaiming_normal
 from opsin.zoo.registry import register
@@ -49,7 +49,7 @@ class Block(Layer):
 
 
 class CifarResNet(Layer):
-    """Pictures N × C × H × W of any size → N × `classes`; made for 32 × 32. `depth` is 6n + 2."""
+    """Images N × C × H × W of any size → N × `classes`; made for 32 × 32. `depth` is 6n + 2."""
 
     def __init__(self, depth: int, classes: int) -> None:
         def stage(channels: int, halve: bool) -> Sequential:

@@ -10,7 +10,7 @@ and first values are PyTorch's defaults, as there.
 from __future__ import annotations
 
 from opsin import ops
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, MaxPool2d, ReLU, Sequential
 from opsin.zoo.registry import register
 
@@ -59,7 +59,7 @@ def shuffle(a: Tensor, b: Tensor) -> Tensor:
 
 
 def network(classes: int) -> Layer:
-    """Pictures N × C × H × W → N × `classes`, of any size."""
+    """Images N × C × H × W → N × `classes`, of any size."""
     first = Sequential(Conv2d(24, 3, 2, 1, bias=False), BatchNorm2d(), ReLU())
     channels, stages = 24, []
     for number, (out, count) in enumerate(STAGES, start=2):

@@ -1,21 +1,21 @@
-"""Words for pictures that a network is too deep for."""
+"""Words for images that a network is too deep for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opsin.errors import ShapeError
-from opsin.graph import Tensor, show
+from opsin.base.errors import ShapeError
+from opsin.ir import Tensor, show
 
 
 @contextmanager
-def at_least(size: int, pictures: Tensor) -> Iterator[None]:
-    """Where a layer inside does not fit and `pictures` are too small, the error says the size the network needs."""
+def at_least(size: int, images: Tensor) -> Iterator[None]:
+    """Where a layer inside does not fit and `images` are too small, the error says the size the network needs."""
     try:
         yield
     except ShapeError as error:
-        rows_columns = pictures.shape[2:]
+        rows_columns = images.shape[2:]
         if all(isinstance(length, int) and length >= size for length in rows_columns):
             raise
         raise ShapeError(

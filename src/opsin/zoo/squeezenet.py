@@ -16,18 +16,8 @@ from __future__ import annotations
 import math
 
 from opsin import ops
-from opsin.graph import Shape, Tensor
-from opsin.nn import (
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Init,
-    Layer,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-)
+from opsin.ir import Shape, Tensor
+from opsin.nn import Conv2d, Dropout, Flatten, GlobalAvgPool2d, Init, Layer, MaxPool2d, ReLU, Sequential
 from opsin.nn.initializers import constant, fan_in_uniform, normal
 from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
@@ -36,7 +26,7 @@ ROWS = (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192
 """Channels of each Fire module: squeezed, and of each half of its expand layer. None is a pooling."""
 
 SMALLEST = 17
-"""Rows and columns of a picture that the last pooling still finds something of."""
+"""Rows and columns of an image that the last pooling still finds something of."""
 
 
 def kaiming_uniform(shape: Shape) -> Init:
@@ -69,7 +59,7 @@ def pool() -> MaxPool2d:
 
 
 class SqueezeNet(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 17 × 17."""
+    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 17 × 17."""
 
     def __init__(self, classes: int) -> None:
         modules = [pool() if row is None else Fire(*row) for row in ROWS]

@@ -6,7 +6,7 @@ paper's table 1 are the rows of `DEPTHS`; the "16" of vgg16 counts the layers th
 
 Unlike the paper:
 - After the last pooling the maps are resampled to 7 × 7 by averages, as in torchvision, so that the first linear
-  layer has the same weights for pictures of every size. At the paper's 224 × 224 this changes nothing.
+  layer has the same weights for images of every size. At the paper's 224 × 224 this changes nothing.
 - The variants "_bn" have batch normalisation (Ioffe & Szegedy 2015), which came later, after each convolution.
 - First values are torchvision's (He et al. 2015 by fan-out; linear layers normal with 0.01). The authors drew from a
   normal distribution of variance 0.01, and trained A first to begin the deeper networks with.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 from opsin.nn import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -50,7 +50,7 @@ linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0))
 
 
 class VGG(Layer):
-    """Pictures N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 32 × 32."""
+    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 32 × 32."""
 
     def __init__(self, depth: int, batch_norm: bool, classes: int) -> None:
         layers: list[Layer] = []

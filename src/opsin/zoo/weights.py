@@ -1,4 +1,4 @@
-"""Published weights: where each network's are, and how the pictures have to be made that they were measured with.
+"""Published weights: where each network's are, and how the images have to be made that they were measured with.
 
 The rows of `WEIGHTS` are facts of torchvision 0.29's `Weights` objects (BSD licence, github.com/pytorch/vision), whose
 `DEFAULT` is taken: file names end with the first digits of the file's SHA-256.
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from opsin.errors import UsageError
+from opsin.base.errors import UsageError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an RGB picture becomes the network's input.
+    """How an RGB image becomes the network's input.
 
     Its shorter side is made `resize` pixels, a square of `size` pixels is cut from its middle, and each value v
     (0…1) becomes `(v - mean) / std`.
@@ -49,7 +49,7 @@ _HALVES = Preparation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # torchvision'
 _BICUBIC = Preparation(interpolation="bicubic")
 _DOTTED = ((r"(denselayer\d+\.(?:norm|conv))\.([12])", r"\1\2"),)  # `norm.1` in the file is called `norm1` today
 
-# The values go in as (x - 127) / 128. Pillow smooths where it makes pictures smaller and TensorFlow does not, so that
+# The values go in as (x - 127) / 128. Pillow smooths where it makes images smaller and TensorFlow does not, so that
 # the sharper bicubic comes closest to the bilinear interpolation that the network was trained with.
 _LITE = Preparation(interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 _LITE0_BLOCKS = "0.0 1.0 1.1 2.0 2.1 3.0 3.1 3.2 4.0 4.1 4.2 5.0 5.1 5.2 5.3 6.0".split()

@@ -1,4 +1,4 @@
-"""From stored pictures to what the network sees."""
+"""From stored images to what the network sees."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from opsin.base.errors import ShapeError, UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
-from opsin.data.pictures import Crop
-from opsin.errors import ShapeError, UsageError
+from opsin.data.decode import Crop
 from tests.data.files import noise
 
 PLAIN = Preprocessing(3, 24, 20, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
@@ -41,11 +41,11 @@ def test_a_margin_is_cut_as_testing_cuts_it() -> None:
     np.testing.assert_array_equal(seen(Augmentation(), double), double[:, :, ::2, ::2], "all is shown without a crop")
 
 
-def test_mirrored_pictures_are_mirrored_exactly() -> None:
+def test_mirrored_images_are_mirrored_exactly() -> None:
     pixels = noise(0, 12, 3, 24, 20)
     found = seen(Augmentation(flip=True), pixels)
-    kinds = [(picture == kept).all() for picture, kept in zip(found, pixels, strict=True)]
-    mirrored = [(picture == kept[:, :, ::-1]).all() for picture, kept in zip(found, pixels, strict=True)]
+    kinds = [(image == kept).all() for image, kept in zip(found, pixels, strict=True)]
+    mirrored = [(image == kept[:, :, ::-1]).all() for image, kept in zip(found, pixels, strict=True)]
     assert all(a != b for a, b in zip(kinds, mirrored, strict=True))
     assert any(kinds) and any(mirrored)
 
@@ -55,8 +55,8 @@ def test_shifts_are_whole_pixels_and_repeat_the_edge() -> None:
     padded = np.pad(pixels, ((0, 0), (0, 0), (3, 3), (2, 2)), mode="edge")
     found = seen(Augmentation(shift=0.12), pixels)
     places = set()
-    for picture, wide in zip(found, padded, strict=True):
-        matches = [(y, x) for y in range(7) for x in range(5) if (picture == wide[:, y : y + 24, x : x + 20]).all()]
+    for image, wide in zip(found, padded, strict=True):
+        matches = [(y, x) for y in range(7) for x in range(5) if (image == wide[:, y : y + 24, x : x + 20]).all()]
         assert len(matches) == 1
         places.update(matches)
     assert len(places) > 5
@@ -80,30 +80,30 @@ def test_boxes_hold_the_mean() -> None:
     assert 0.08 < holes.mean() < 0.25
 
 
-def test_colours_stay_within_what_pictures_have() -> None:
+def test_colours_stay_within_what_images_have() -> None:
     found = seen(Augmentation(brightness=0.5, contrast=0.5, saturation=0.5), noise(0, 12, 3, 24, 20))
     assert found.min() >= 0 and found.max() <= 255
     assert (found == 255).any()
 
 
-def test_mixed_pictures_come_with_shares_of_classes() -> None:
+def test_mixed_images_come_with_shares_of_classes() -> None:
     pixels = noise(0, 12, 3, 24, 20)
     augmenter = Augmenter(Augmentation(mixup=0.4, cutmix=0.4), PLAIN, (24, 20), 3, 0)
     shown, targets = augmenter(pixels, LABELS, 3, 1, 0)  # the labels of a batch of three differ
     assert targets.dtype == np.float32 and targets.shape == (12, 3)
     np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
     kinds = set()
-    for i, (picture, target) in enumerate(zip(shown, targets, strict=True)):
+    for i, (image, target) in enumerate(zip(shown, targets, strict=True)):
         own, other = pixels[i].astype(np.float64), pixels[i // 3 * 3 + (i + 1) % 3].astype(np.float64)
-        share, changed = target[LABELS[i]], (picture != own).any(axis=0)
+        share, changed = target[LABELS[i]], (image != own).any(axis=0)
         if not changed.any():
             assert share == 1
             kinds.add("as it was")
-        elif (picture[:, changed] == other[:, changed]).all():
+        elif (image[:, changed] == other[:, changed]).all():
             np.testing.assert_allclose(changed.mean(), 1 - share, atol=0.01)
             kinds.add("with a box of another")
         else:
-            np.testing.assert_allclose(picture, share * own + (1 - share) * other, atol=1e-3)
+            np.testing.assert_allclose(image, share * own + (1 - share) * other, atol=1e-3)
             kinds.add("blended")
     assert len(kinds) == 3
     again, same = augmenter(pixels[3:6], LABELS[3:6], 3, 1, 3)
@@ -111,12 +111,12 @@ def test_mixed_pictures_come_with_shares_of_classes() -> None:
     np.testing.assert_array_equal(same, targets[3:6])
 
 
-def test_pictures_of_another_kind_are_refused() -> None:
+def test_images_of_another_kind_are_refused() -> None:
     for pixels, got in (
         (noise(0, 2, 1, 24, 20), "uint8 1 × 24 × 20"),
         (np.zeros((2, 3, 24, 20)), "float64 3 × 24 × 20"),
     ):
-        message = f"pictures of 3 channels of bytes were expected, not {got}"
+        message = f"images of 3 channels of bytes were expected, not {got}"
         with pytest.raises(ShapeError, match=message):
             seen(Augmentation(), pixels)
 

@@ -38,7 +38,7 @@ def test_without_limits_each_pixel_stays() -> None:
     assert ((top == bottom) & (left == right)).all()
 
 
-def test_half_of_the_pictures_are_mirrored() -> None:
+def test_half_of_the_images_are_mirrored() -> None:
     found = corners(Augmentation(flip=True), FRAME)
     mirrored = found[:, 0, 1] > found[:, 1, 1]
     assert abs(mirrored.mean() - 0.5) < 0.05
@@ -59,7 +59,7 @@ def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> Non
     np.testing.assert_allclose(np.hypot(*side.T), 60, rtol=1e-5)
 
 
-def test_random_crops_lie_within_the_picture() -> None:
+def test_random_crops_lie_within_the_image() -> None:
     limits = Augmentation(area=0.3, aspect=4 / 3)
     found = corners(limits, Frame((50, 80), (32, 32)))
     low, high = found[:, 0], found[:, 3]

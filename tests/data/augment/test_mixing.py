@@ -1,4 +1,4 @@
-"""Pictures mixed with their neighbours, and targets that say how."""
+"""Images mixed with their neighbours, and targets that say how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which changes are chosen for which pictures."""
+"""Which changes are chosen for which images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from opsin.data import Pictures, Preprocessing
+from opsin.base.errors import UsageError
+from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import LEVELS, Augmentation, plan, plan_for
-from opsin.errors import UsageError
 from tests.data.files import noise
 
 SHAPES = [(1, 28, 28), (1, 224, 224), (3, 32, 32), (3, 48, 64), (3, 224, 224)]
@@ -71,20 +71,20 @@ def test_light_on_a_dark_background_stays() -> None:
     assert plan("light", (1, 28, 28), dark=False).coloured
 
 
-def test_colour_files_of_grey_pictures_count_as_grey() -> None:
+def test_colour_files_of_grey_images_count_as_grey() -> None:
     grey = np.repeat(noise(0, 20, 1, 8, 8), 3, axis=1)
     for pixels, flip in ((grey, False), (noise(1, 20, 3, 8, 8), True)):
-        pictures = Pictures(pixels, np.arange(20, dtype=np.int32) % 2, ("cat", "dog"))
-        assert plan_for("light", pictures, Preprocessing.of(pictures)).flip is flip
-        assert plan_for("none", pictures, Preprocessing.of(pictures)) == Augmentation()
+        images = LabeledImages(pixels, np.arange(20, dtype=np.int32) % 2, ("cat", "dog"))
+        assert plan_for("light", images, Preprocessing.of(images)).flip is flip
+        assert plan_for("none", images, Preprocessing.of(images)) == Augmentation()
 
 
 def test_the_preprocessing_says_what_is_dark() -> None:
     pixels = np.zeros((6, 1, 28, 28), np.uint8)
     pixels[:, :, 10:18, 10:18] = 255
-    pictures = Pictures(pixels, np.arange(6, dtype=np.int32) % 2, ("cat", "dog"))
-    assert not plan_for("light", pictures, Preprocessing.of(pictures)).coloured
-    bright = Pictures(255 - pixels, pictures.labels, pictures.classes)
+    images = LabeledImages(pixels, np.arange(6, dtype=np.int32) % 2, ("cat", "dog"))
+    assert not plan_for("light", images, Preprocessing.of(images)).coloured
+    bright = LabeledImages(255 - pixels, images.labels, images.classes)
     assert plan_for("light", bright, Preprocessing.of(bright)).coloured
 
 

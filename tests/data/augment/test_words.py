@@ -14,5 +14,5 @@ def test_only_what_changes_is_said() -> None:
     cropped = in_words(Augmentation(area=0.5, shift=0.1, zoom=0.1, contrast=0.2, cutout=0.25, mixup=0.1, cutmix=0.3))
     assert cropped == (
         "cropped to no less than 50% of the area, contrast ±20%, a box of 25% of the side cut out, "
-        "10% of the pictures blended with another, 30% with a box of another"
+        "10% of the images blended with another, 30% with a box of another"
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
 from opsin.data.items import ItemError
 from opsin.data.sources import open_source, tars
-from opsin.errors import DataError
-from tests.data.files import noise, write_picture, write_stripes
+from tests.data.files import noise, write_image, write_stripes
 
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
@@ -84,17 +84,17 @@ def test_parts_and_a_folder_around_them(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_a_table_in_an_archive(tmp_path: Path, kind: str) -> None:
     for n in range(4):
-        write_picture(tmp_path / "in" / "data" / "pictures" / f"{n}.png", noise(n, 4, 4))
-    lines = [f"pictures/{n}.png,{'xy'[n % 2]}" for n in range(5)]
+        write_image(tmp_path / "in" / "data" / "images" / f"{n}.png", noise(n, 4, 4))
+    lines = [f"images/{n}.png,{'xy'[n % 2]}" for n in range(5)]
     (tmp_path / "in" / "data" / "labels.csv").write_text("\n".join(["path,label", *lines]))
     path = packed(tmp_path / "in", kind)
     source = open_source(path)
     assert [(item.name, item.label) for item in source.items] == [
-        (f"{path.name}/pictures/{n}.png", "xy"[n % 2]) for n in range(4)
+        (f"{path.name}/images/{n}.png", "xy"[n % 2]) for n in range(4)
     ]
-    assert source.read(3) == (tmp_path / "in" / "data" / "pictures" / "3.png").read_bytes()
+    assert source.read(3) == (tmp_path / "in" / "data" / "images" / "3.png").read_bytes()
     assert [(problem.name, problem.kind) for problem in source.problems] == [
-        (f"{path.name}/pictures/4.png", items.MISSING)
+        (f"{path.name}/images/4.png", items.MISSING)
     ]
 
 
@@ -115,7 +115,7 @@ def test_names_that_are_unicode_without_saying_so(tmp_path: Path) -> None:
 def test_damaged_members_of_a_zip(tmp_path: Path) -> None:
     path = zipped(write_stripes(tmp_path / "photos", 2), tmp_path / "a.zip", compression=zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
-    data[data.index(b"IDAT") + 9] ^= 0xFF  # in the first picture
+    data[data.index(b"IDAT") + 9] ^= 0xFF  # in the first image
     path.write_bytes(data)
     source = open_source(path)
     with pytest.raises(ItemError, match=r"^a\.zip/lying/0\.png is damaged in the archive \(Bad CRC-32") as caught:
@@ -134,7 +134,7 @@ def test_locked_and_overlarge_members_of_a_zip(tmp_path: Path) -> None:
     source = open_source(path)
     assert [(problem.name, problem.kind) for problem in source.problems] == [("a.zip/lying/link.png", items.SPECIAL)]
     place = next(n for n, item in enumerate(source.items) if item.name.endswith("bomb.png"))
-    with pytest.raises(ItemError, match="has 128 MiB; pictures of up to 128 MiB are read") as caught:
+    with pytest.raises(ItemError, match="has 128 MiB; images of up to 128 MiB are read") as caught:
         source.read(place)
     assert caught.value.problem.kind == items.TOO_LARGE
 
@@ -215,7 +215,7 @@ def test_damaged_zips_and_empty_ones(tmp_path: Path) -> None:
         open_source(path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme.txt", "nothing")
-    with pytest.raises(DataError, match="holds no pictures in class folders and no table of them; put each class's"):
+    with pytest.raises(DataError, match="holds no images in class folders and no table of them; put each class's"):
         open_source(path)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opsin.base.errors import DataError
 from opsin.data import Dataset, load
 from opsin.data.sources import open_source
-from opsin.errors import DataError
 from tests.data.files import noise
 
 GREY, LABELS = noise(0, 12, 5, 6), np.arange(12) % 3
@@ -86,26 +86,26 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arrays", "text"), [
-    ({"x": GREY * 1j, "y": LABELS}, "the pictures are complex128; give real numbers, such as uint8 from 0 to 255"),
-    ({"x": GREY.astype("U3"), "y": LABELS}, "the pictures are <U3; give real numbers, such as uint8 from 0 to 255"),
-    ({"x": GREY / np.nan, "y": LABELS}, "the pictures hold NaN or infinity; replace these values, or leave the"),
+    ({"x": GREY * 1j, "y": LABELS}, "the images are complex128; give real numbers, such as uint8 from 0 to 255"),
+    ({"x": GREY.astype("U3"), "y": LABELS}, "the images are <U3; give real numbers, such as uint8 from 0 to 255"),
+    ({"x": GREY / np.nan, "y": LABELS}, "the images hold NaN or infinity; replace these values, or leave the"),
     ({"x": GREY, "y": LABELS, "x_test": GREY / 255, "y_test": LABELS},
-     "the parts' pictures are of different types (float64, uint8), which may mean different scales; give the same"),
+     "the parts' images are of different types (float64, uint8), which may mean different scales; give the same"),
     ({"x": GREY * 1.0, "y": LABELS, "x_test": GREY.astype(int), "y_test": LABELS},
-     "the parts' pictures are of different types (float64, int64), which may mean different scales; give the same"),
-    ({"x": noise(0, 12, 30), "y": LABELS}, "the pictures are 12×30; give N×height×width, N×height×width×channels or"),
-    ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the pictures are 12×4×5×6; give"),
+     "the parts' images are of different types (float64, int64), which may mean different scales; give the same"),
+    ({"x": noise(0, 12, 30), "y": LABELS}, "the images are 12×30; give N×height×width, N×height×width×channels or"),
+    ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the images are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
-    ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each picture"),
+    ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each image"),
     ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all parts"),
-    ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each picture"),
-    ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the pictures x and their labels y, or x_train, y_train, x_test"),
-    ({"x_test": GREY, "y_test": LABELS}, "holds no training pictures; name the arrays x_train and y_train, or x and y"),
-    ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the parts' pictures differ in size"),
-    ({"x": GREY, "y": LABELS * 0}, "holds pictures of one class only ('0')"),
-    ({"x": GREY[:0], "y": LABELS[:0]}, "the pictures are 0×5×6; give"),
+    ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each image"),
+    ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the images x and their labels y, or x_train, y_train, x_test"),
+    ({"x_test": GREY, "y_test": LABELS}, "holds no training images; name the arrays x_train and y_train, or x and y"),
+    ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the parts' images differ in size"),
+    ({"x": GREY, "y": LABELS * 0}, "holds images of one class only ('0')"),
+    ({"x": GREY[:0], "y": LABELS[:0]}, "the images are 0×5×6; give"),
     ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read as they could run"),
-    ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each picture"),
+    ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each image"),
 ])  # fmt: skip
 def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], text: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -135,23 +135,23 @@ def test_an_npz_by_any_name(tmp_path: Path) -> None:
 SHADES = np.arange(12 * 5 * 6).reshape(12, 5, 6) % 256
 
 
-@pytest.mark.parametrize(("pictures", "pixel_range"), [
+@pytest.mark.parametrize(("images", "pixel_range"), [
     (SHADES.astype(np.uint16), (0, 255)), (SHADES, (0, 255)), ((SHADES << 4).astype(np.uint16), (0, 4095)),
     ((SHADES << 8).astype(np.uint16), (0, 65535)), (SHADES / 255, (0, 1)), ((SHADES / 255).astype("f2"), (0, 1)),
     (SHADES.astype("f4"), (0, 255)), (SHADES / 127.5 - 1, (-1, 1)), (SHADES - 100, (-100, 155)),
 ])  # fmt: skip
 def test_any_numbers_become_bytes_on_one_scale(
-    tmp_path: Path, pictures: NDArray[Any], pixel_range: tuple[float, float]
+    tmp_path: Path, images: NDArray[Any], pixel_range: tuple[float, float]
 ) -> None:
     """No advice to scale by hand, which may wrap round: what is meant follows from all parts together."""
-    dim, labels = pictures.copy(), LABELS
-    dim[:, 2:] = pictures.flat[0]
-    np.savez(tmp_path / "a.npz", x_train=dim, y_train=labels, x_test=pictures, y_test=labels)
+    dim, labels = images.copy(), LABELS
+    dim[:, 2:] = images.flat[0]
+    np.savez(tmp_path / "a.npz", x_train=dim, y_train=labels, x_test=images, y_test=labels)
     data = load(tmp_path / "a.npz")
     assert data.pixel_range == pixel_range and data.receipt is not None
-    assert np.abs(data.test.pixels[:, 0].astype(int) - SHADES).max() <= (pictures.dtype == np.float16)
-    assert data.receipt.deep == {str(pictures.dtype): 24}
-    assert f"(24 of {pictures.dtype})." in data.receipt.text()
+    assert np.abs(data.test.pixels[:, 0].astype(int) - SHADES).max() <= (images.dtype == np.float16)
+    assert data.receipt.deep == {str(images.dtype): 24}
+    assert f"(24 of {images.dtype})." in data.receipt.text()
 
 
 def test_masks_become_black_and_white(tmp_path: Path) -> None:

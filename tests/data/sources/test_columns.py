@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
-from opsin.data.items import Problem
+from opsin.data.items import FileProblem
 from opsin.data.sources.table import read_table
-from opsin.errors import DataError
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -67,13 +67,13 @@ def test_rows_of_no_class_and_of_several() -> None:
     rows, problems = read_table(text.encode(), "t.csv")
     assert [(row.path, row.label) for row in rows] == [("a", "cat"), ("b", "dog"), ("e", "dog")]
     assert problems == [
-        Problem("c", "of no class in line 4 of t.csv", items.UNLABELLED),
-        Problem("d", "of several classes ('cat', 'dog') in line 5 of t.csv", items.UNLABELLED),
+        FileProblem("c", "of no class in line 4 of t.csv", items.UNLABELLED),
+        FileProblem("d", "of several classes ('cat', 'dog') in line 5 of t.csv", items.UNLABELLED),
     ]
     with pytest.raises(DataError) as caught:
         read_table(b"image,cat,dog\na,1,1\nb,1,1\nc,0,1\n", "t.csv")
     assert str(caught.value) == (
-        "t.csv gives most pictures several classes at once, by the columns 'cat', 'dog'; give each picture one class, "
+        "t.csv gives most images several classes at once, by the columns 'cat', 'dog'; give each image one class, "
         "in a column named 'label'"
     )
 
@@ -93,6 +93,6 @@ def test_columns_that_cannot_be_told_are_named(text: str) -> None:
     heads = text.splitlines()[0].split(",") if "x,y,z" not in text else ["column 1", "column 2", "column 3"]
     names = ", ".join(f"'{head}'" for head in heads)
     assert str(caught.value) == (
-        f"t.csv has the columns {names}; name the one with the pictures' paths 'path' and the one with the classes "
+        f"t.csv has the columns {names}; name the one with the images' paths 'path' and the one with the classes "
         "'label'"
     )

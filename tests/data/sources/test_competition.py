@@ -1,4 +1,4 @@
-"""Tables whose pictures are elsewhere: other machines' paths, ids without endings, and the files of competitions."""
+"""Tables whose images are elsewhere: other machines' paths, ids without endings, and the files of competitions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import Dataset, items, load
 from opsin.data.items import shown
 from opsin.data.sources import open_source
-from opsin.errors import DataError
 from tests.data.files import PLACES, class_entries, png, write_entries
 
 IDS = [f"a{n}f" for n in range(8)]
@@ -58,9 +58,9 @@ def test_tables_without_labels_are_no_labels(tmp_path: Path, place: str) -> None
     assert totals(data) == {"x": 4, "y": 4}
     assert data.receipt is not None
     assert data.receipt.notes == (
-        "Not used, as it holds no labels of pictures for training or measuring: 'test.csv'.",
+        "Not used, as it holds no labels of images for training or measuring: 'test.csv'.",
         "Not used, as answers only: 'sample_submission.csv'.",
-        "Without a label, as no table names them: 3 pictures, left out: test/ (3).",
+        "Without a label, as no table names them: 3 images, left out: test/ (3).",
     )
     assert "left out: test/ (3)." in data.receipt.text()
     with_sizes = entries | {"test.csv": "id,width\n" + "\n".join(f"t{n},8" for n in range(3))}
@@ -73,7 +73,7 @@ def test_a_form_for_answers_alone(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, place, entries)
     assert str(caught.value).endswith(
-        "sample_submission.csv only shows how answers are handed in; put the table of the training pictures' labels "
+        "sample_submission.csv only shows how answers are handed in; put the table of the training images' labels "
         "beside it"
     )
 
@@ -81,18 +81,18 @@ def test_a_form_for_answers_alone(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_the_same_ids_in_train_and_test(tmp_path: Path, place: str) -> None:
     ids = [str(n) for n in range(8)]
-    pictures = {f"{part}/{n}.png": png(n + 50 * (part == "test")) for part in ("train", "test") for n in range(8)}
-    data = read(tmp_path, place, {**pictures, "train.csv": table("id,label", ids=ids)})
+    images = {f"{part}/{n}.png": png(n + 50 * (part == "test")) for part in ("train", "test") for n in range(8)}
+    data = read(tmp_path, place, {**images, "train.csv": table("id,label", ids=ids)})
     assert totals(data) == {"x": 4, "y": 4}
     assert all("train/" in name for name in data.everything().names or ())
-    both = {**pictures, **{f"{part}.csv": table("id,label", ids=ids) for part in ("train", "test")}}
+    both = {**images, **{f"{part}.csv": table("id,label", ids=ids) for part in ("train", "test")}}
     data = read(tmp_path / "both", place, both)
     assert totals(data) == {"x": 8, "y": 8}
     assert all("test/" in name for name in data.test.names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_an_id_that_may_be_several_pictures(tmp_path: Path, place: str) -> None:
+def test_an_id_that_may_be_several_images(tmp_path: Path, place: str) -> None:
     entries = {"train/1.png": png(1), "train/1.PPM": png(2), "train/2.png": png(3), "l.csv": "id,label\n1,x\n2,y\n"}
     source = open_source(write_entries(tmp_path, place, entries))
     assert not isinstance(source, Dataset)
@@ -103,8 +103,8 @@ def test_an_id_that_may_be_several_pictures(tmp_path: Path, place: str) -> None:
 
 
 def test_numbers_that_have_lost_their_zeros(tmp_path: Path) -> None:
-    pictures = {f"train/{n:05}.png": png(n) for n in range(8)}
-    data = read(tmp_path, "folder", {**pictures, "train.csv": table("id,label", ids=[str(n) for n in range(8)])})
+    images = {f"train/{n:05}.png": png(n) for n in range(8)}
+    data = read(tmp_path, "folder", {**images, "train.csv": table("id,label", ids=[str(n) for n in range(8)])})
     assert totals(data) == {"x": 4, "y": 4}
 
 
@@ -120,16 +120,16 @@ def test_paths_of_other_machines(tmp_path: Path, place: str, inside: str, row: s
     entries = {**class_entries(inside + "{}/{}.png"), "labels.csv": "\n".join(["path,label", *rows])}
     data = read(tmp_path, place, entries)
     assert totals(data) == {"cat": 3, "dog": 3}
-    picture = next(n for n, name in enumerate(data.everything().names or ()) if "dog" in name)
-    assert data.classes[data.everything().labels[picture]] == "dog"
+    image = next(n for n, name in enumerate(data.everything().names or ()) if "dog" in name)
+    assert data.classes[data.everything().labels[image]] == "dog"
 
 
 @pytest.mark.parametrize("before", ["", "C:\\photos\\", "/home/me/photos/"])
-def test_a_picture_of_another_folder_is_none_for_one_that_is_missing(tmp_path: Path, before: str) -> None:
+def test_a_image_of_another_folder_is_none_for_one_that_is_missing(tmp_path: Path, before: str) -> None:
     rows = [f"{before}{name}/{n}.png,{name}" for name in ("cat", "dog") for n in range(4)]
-    pictures: dict[str, bytes | str] = {**class_entries(count=4), "other/3.png": png(7)}
-    del pictures["dog/3.png"]
-    folder = write_entries(tmp_path, "folder", {**pictures, "l.csv": "\n".join(["path,label", *rows])})
+    images: dict[str, bytes | str] = {**class_entries(count=4), "other/3.png": png(7)}
+    del images["dog/3.png"]
+    folder = write_entries(tmp_path, "folder", {**images, "l.csv": "\n".join(["path,label", *rows])})
     source = open_source(folder / "l.csv")
     assert not isinstance(source, Dataset)
     assert Counter(item.label for item in source.items) == {"cat": 4, "dog": 3}
@@ -169,22 +169,22 @@ def test_a_table_in_each_part(tmp_path: Path, place: str, name: str, head: str, 
     assert set(data.classes) == ({"cat", "dog"} if "cat" in head else {"x", "y"})
     assert data.validation is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (8, 8, 8)
-    assert all(picture.startswith(("test/", f"data.{place}/test/")) for picture in data.test.names or ())
+    assert all(image.startswith(("test/", f"data.{place}/test/")) for image in data.test.names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_pieces_of_one_folder_are_no_classes(tmp_path: Path, place: str) -> None:
-    pictures = {f"HAM_part_{1 + n % 3}/{name}.png": png(n) for n, name in enumerate(IDS)}
+    images = {f"HAM_part_{1 + n % 3}/{name}.png": png(n) for n, name in enumerate(IDS)}
     head = "lesion_id,image_id,dx,dx_type,age,sex,localization"
-    data = read(tmp_path, place, {**pictures, "HAM_metadata.csv": table(head, "L1,{},{},histo,50.0,male,back")})
+    data = read(tmp_path, place, {**images, "HAM_metadata.csv": table(head, "L1,{},{},histo,50.0,male,back")})
     assert totals(data) == {"x": 4, "y": 4}
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("other", ["masks", "Annotations", "thumbnails"])
-def test_pictures_and_what_belongs_to_them_are_no_classes(tmp_path: Path, place: str, other: str) -> None:
-    pictures = {f"{kind}/{name}.png": png(n + len(kind)) for kind in ("images", other) for n, name in enumerate(IDS)}
-    data = read(tmp_path, place, {**pictures, "train.csv": table("id,label")})
+def test_images_and_what_belongs_to_them_are_no_classes(tmp_path: Path, place: str, other: str) -> None:
+    images = {f"{kind}/{name}.png": png(n + len(kind)) for kind in ("images", other) for n, name in enumerate(IDS)}
+    data = read(tmp_path, place, {**images, "train.csv": table("id,label")})
     assert totals(data) == {"x": 4, "y": 4}
     assert all("images/" in name for name in data.everything().names or ())
 
@@ -220,7 +220,7 @@ def test_a_table_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_one_picture_by_two_names_with_two_labels(tmp_path: Path, place: str) -> None:
+def test_one_image_by_two_names_with_two_labels(tmp_path: Path, place: str) -> None:
     entries = {"a.png": png(1), "b.png": png(2), "l.csv": "path,label\na.png,x\n./a.png,y\nb.png,y\n"}
     source = open_source(write_entries(tmp_path, place, entries))
     assert not isinstance(source, Dataset)

@@ -1,4 +1,4 @@
-"""The files of an example in a shard: compound endings, several pictures, and where the label is."""
+"""The files of an example in a shard: compound endings, several images, and where the label is."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data.sources import open_source
-from opsin.data.sources.examples import examples, label_ending, pictures_of
-from opsin.errors import DataError
+from opsin.data.sources.examples import examples, images_of, label_ending
 from tests.data.files import png, write_entries
 
 KEYS = [f"{n:04}" for n in range(6)]
 
 
 def shard(folder: Path, *files: tuple[str, object]) -> Path:
-    """For each key, files of these endings: pictures for None, otherwise what is given, "#" being the class."""
+    """For each key, files of these endings: images for None, otherwise what is given, "#" being the class."""
     entries: dict[str, bytes | str | None] = {}
     for number, key in enumerate(KEYS):
         for ending, content in files:
@@ -51,13 +51,13 @@ def test_endings(tmp_path: Path, files: list[tuple[str, object]]) -> None:
     assert {source.read(n) for n in range(6)} == {png(100 * len(files[0][0]) + n) for n in range(6)}
 
 
-def test_several_pictures_without_a_name_for_the_input(tmp_path: Path) -> None:
+def test_several_images_without_a_name_for_the_input(tmp_path: Path) -> None:
     path = shard(tmp_path, ("{}.left.png", None), ("{}.right.png", None), ("{}.cls", "#"))
     with pytest.raises(DataError) as caught:
         open_source(path)
     assert str(caught.value) == (
-        "data holds no labelled pictures; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json\n"
-        "data.tar/0000: several pictures (.left.png, .right.png), of which none is called input or image"
+        "data holds no labelled images; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json\n"
+        "data.tar/0000: several images (.left.png, .right.png), of which none is called input or image"
     )
 
 
@@ -92,10 +92,10 @@ def test_keys_and_their_files() -> None:
     }  # fmt: skip
 
 
-def test_the_picture_and_the_label_of_several_files() -> None:
+def test_the_image_and_the_label_of_several_files() -> None:
     def chosen(*endings: str) -> tuple[list[str], str | None]:
         files = dict.fromkeys(endings, 0)
-        return pictures_of(files), label_ending(files)
+        return images_of(files), label_ending(files)
 
     assert chosen(".jpg", ".mask.png", ".txt", ".label.txt") == ([".jpg"], ".label.txt")
     assert chosen(".seg.png", ".rgb.png", ".input.txt", ".json") == ([".rgb.png"], ".json")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
-from opsin.data.files import MOST_BYTES, read_file
+from opsin.data.bounded_files import MOST_BYTES, read_file
 from opsin.data.items import ItemError, Source
-from opsin.data.sources import open_source, picture_files
+from opsin.data.sources import image_files, open_source
 from opsin.data.sources.folder import Walk
-from opsin.errors import DataError
 from tests.data.corrupted import GOOD, write_corrupted
-from tests.data.files import noise, write_picture, write_stripes
+from tests.data.files import noise, write_image, write_stripes
 
 
 def opened(path: Path) -> Source:
@@ -34,7 +34,7 @@ def test_items_stamps_and_bytes(tmp_path: Path) -> None:
     assert source.read(4) == path.read_bytes()
     before = source.stamp(4)
     assert before == source.stamp(4) != source.stamp(3)
-    write_picture(path, noise(1, 9, 9))
+    write_image(path, noise(1, 9, 9))
     assert source.stamp(4) != before
     path.unlink()
     assert source.stamp(4) == ""
@@ -72,7 +72,7 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
 
 def test_folders_that_link_to_each_other_come_to_an_end(tmp_path: Path) -> None:
     for one in "abcdefgh":
-        write_picture(tmp_path / one / "1.png", noise(0, 4, 4))
+        write_image(tmp_path / one / "1.png", noise(0, 4, 4))
         for other in "abcdefgh":
             (tmp_path / one / f"to-{other}").symlink_to(f"../{other}")
     walk = Walk(tmp_path)
@@ -80,21 +80,19 @@ def test_folders_that_link_to_each_other_come_to_an_end(tmp_path: Path) -> None:
     assert {"a/1.png", "h/1.png"} <= set(walk.files)
 
 
-def test_hidden_files_and_litter_are_no_pictures(tmp_path: Path) -> None:
+def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     for name in ("lying/.DS_Store", "lying/Thumbs.db", "readme.txt", "lying/._0.png"):
         (folder / name).touch()
     (folder / ".cache").mkdir()
     assert len(opened(folder).items) == 6
-    assert picture_files(folder / "lying") == [folder / "lying" / f"{n}.png" for n in range(3)]
+    assert image_files(folder / "lying") == [folder / "lying" / f"{n}.png" for n in range(3)]
 
 
 def test_too_many_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     os.truncate(tmp_path / "a.png", MOST_BYTES + 1)
-    with pytest.raises(
-        ItemError, match=r"^a has 128 MiB; pictures of up to 128 MiB are read, so make it smaller first$"
-    ):
+    with pytest.raises(ItemError, match=r"^a has 128 MiB; images of up to 128 MiB are read, so make it smaller first$"):
         read_file(tmp_path / "a.png", "a")
 
 
@@ -105,7 +103,7 @@ def test_what_is_no_file_is_never_waited_for(tmp_path: Path) -> None:
         (Path("/dev/zero"), "x is a device"),
         (tmp_path, "x is a folder"),
     ):
-        with pytest.raises(ItemError, match=f"^{text}, not a picture$"):
+        with pytest.raises(ItemError, match=f"^{text}, not an image$"):
             read_file(path, "x")
 
 

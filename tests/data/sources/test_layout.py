@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from opsin.data.items import UNLABELLED, Problem
+from opsin.data.items import UNLABELLED, FileProblem
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.names import like_picture, part_of, part_within, wanted
+from opsin.data.sources.names import like_image, part_of, part_within, wanted
 
 
 def arranged(*paths: str) -> dict[str, tuple[str, str]]:
@@ -53,7 +53,7 @@ def test_parts_inside_of_class_folders(names: tuple[str, str, str], around: str)
     ["cat/test/1.jpg", "dog/val/2.jpg"],
 ])  # fmt: skip
 def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
-    """Vehicles, pictures beside the parts, a single part, and none to train on."""
+    """Vehicles, images beside the parts, a single part, and none to train on."""
     assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
 
 
@@ -85,10 +85,10 @@ def test_a_folder_around_everything_is_looked_through() -> None:
     assert arranged("train/cat/1.jpg", "train/dog/1.jpg")["train/cat/1.jpg"] == ("cat", "train"), "a part alone"
 
 
-def test_pictures_without_a_class_are_named() -> None:
+def test_images_without_a_class_are_named() -> None:
     made = by_folders(["1.jpg", "cat/2.jpg", "dog/3.jpg", "readme.txt"], "photos.zip/")
     assert [item.name for item in made.items] == ["photos.zip/cat/2.jpg", "photos.zip/dog/3.jpg"]
-    assert made.problems == [Problem("photos.zip/1.jpg", "in no class folder", UNLABELLED)]
+    assert made.problems == [FileProblem("photos.zip/1.jpg", "in no class folder", UNLABELLED)]
     made = by_folders(["train/cat/1.jpg", "train/2.jpg", "extra/cat/3.jpg", "extra/dog/4.jpg"])
     assert [(problem.name, problem.kind) for problem in made.problems] == [
         ("train/2.jpg", UNLABELLED),
@@ -106,10 +106,10 @@ def test_names_of_parts() -> None:
     assert part_within("contest-0001.tar") is None
 
 
-def test_litter_and_pictures_by_name() -> None:
+def test_litter_and_images_by_name() -> None:
     assert wanted("./cat/1.jpg")
     assert not any(
         map(wanted, (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"))
     )
-    assert like_picture("A.JPEG")
-    assert not like_picture("a.txt")
+    assert like_image("A.JPEG")
+    assert not like_image("a.txt")

@@ -1,4 +1,4 @@
-"""What systems and programs leave among pictures: passed over everywhere, and mentioned once."""
+"""What systems and programs leave among images: passed over everywhere, and mentioned once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import load
-from opsin.data.sources import picture_files
+from opsin.data.sources import image_files
 from opsin.data.sources.litter import Litter
-from opsin.errors import DataError
 from tests.data.files import PLACES, class_entries, png, write_entries
 
 LEFT = [
@@ -48,7 +48,7 @@ def test_it_is_mentioned_once(tmp_path: Path, place: str) -> None:
 
 def test_folders_to_predict_have_none_either(tmp_path: Path) -> None:
     folder = write_entries(tmp_path, "folder", class_entries() | dict.fromkeys(LEFT, b"x"))
-    assert len(picture_files(folder)) == 6
+    assert len(image_files(folder)) == 6
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data.sources import open_source
 from opsin.data.sources.opening import WHAT
-from opsin.errors import DataError
-from tests.data.files import noise, write_mnist, write_picture, write_stripes
+from tests.data.files import noise, write_image, write_mnist, write_stripes
 
 
 def message(source: str | Path) -> str:
@@ -38,9 +38,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {WHAT}"
     (tmp_path / "a.doc").write_text("hello")
     assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is no file that can be trained on; give {WHAT}"
-    assert "is one picture; to train on, there must be many" in message(
-        write_picture(tmp_path / "a.png", noise(0, 4, 4))
-    )
+    assert "is one image; to train on, there must be many" in message(write_image(tmp_path / "a.png", noise(0, 4, 4)))
     write_mnist(tmp_path / "mini", suffix=".gz")
     for path in (tmp_path / "mini").iterdir():
         assert message(path) == f"{path} is one of MNIST's files; give the folder that it is in"
@@ -50,9 +48,9 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     assert message(tmp_path / "pipe") == f"{tmp_path}/pipe is neither a file nor a folder; give {WHAT}"
 
 
-def test_folders_without_pictures(tmp_path: Path) -> None:
+def test_folders_without_images(tmp_path: Path) -> None:
     assert message(tmp_path) == (
-        f"{tmp_path} holds no pictures in class folders; put each class's pictures into a folder of its own: "
+        f"{tmp_path} holds no images in class folders; put each class's images into a folder of its own: "
         f"{tmp_path}/cat/1.jpg, {tmp_path}/dog/1.jpg, …"
     )
     for name in ("a.csv", "b.csv"):

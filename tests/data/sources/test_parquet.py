@@ -1,4 +1,4 @@
-"""Parquet as Hugging Face keeps it: pictures in structures, names of classes in the schema; needs pyarrow."""
+"""Parquet as Hugging Face keeps it: images in structures, names of classes in the schema; needs pyarrow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
 from opsin.data.items import ItemError
 from opsin.data.sources import open_source
-from opsin.errors import DataError
 
 pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
 from pyarrow import parquet  # noqa: E402
@@ -28,14 +28,14 @@ def write(path: Path, columns: dict[str, Any], features: object = None, rows: in
     return path
 
 
-def pictures(first: int, count: int) -> list[dict[str, Any]]:
-    return [{"bytes": b"picture %d" % n, "path": f"{n}.jpg"} for n in range(first, first + count)]
+def images(first: int, count: int) -> list[dict[str, Any]]:
+    return [{"bytes": b"image %d" % n, "path": f"{n}.jpg"} for n in range(first, first + count)]
 
 
 def test_a_dataset_in_parts(tmp_path: Path) -> None:
     labels = [0, 1, 0, 1, None, -1, 1, 0]
     for name, first in (("train-00000-of-00002", 0), ("train-00001-of-00002", 8), ("test-00000-of-00001", 16)):
-        columns = {"image": pictures(first, 8), "label": pyarrow.array(labels, pyarrow.int64())}
+        columns = {"image": images(first, 8), "label": pyarrow.array(labels, pyarrow.int64())}
         write(tmp_path / "set" / "data" / f"{name}.parquet", columns, FEATURES)
     (tmp_path / "set" / "README.md").touch()
     source = open_source(tmp_path / "set")
@@ -43,7 +43,7 @@ def test_a_dataset_in_parts(tmp_path: Path) -> None:
     assert [item.part for item in source.items] == ["test"] * 6 + ["train"] * 12
     assert [item.label for item in source.items[:6]] == ["cat", "dog", "cat", "dog", "dog", "cat"]
     assert source.items[4].name == "data/test-00000-of-00001.parquet/6"
-    assert [source.read(n) for n in (4, 17, 0)] == [b"picture 22", b"picture 15", b"picture 16"]
+    assert [source.read(n) for n in (4, 17, 0)] == [b"image 22", b"image 15", b"image 16"]
     assert {problem.kind for problem in source.problems} == {items.UNLABELLED}
     assert len(source.problems) == 6
     assert len({source.stamp(n) for n in range(18)}) == 18
@@ -61,9 +61,9 @@ def test_plain_columns(tmp_path: Path, columns: dict[str, Any]) -> None:
 
 
 def test_only_a_few_row_groups_are_kept(tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / "a.parquet", {"image": pictures(0, 30), "label": [0, 1] * 15}))
+    source = open_source(write(tmp_path / "a.parquet", {"image": images(0, 30), "label": [0, 1] * 15}))
     for n in (0, 29, 12, 3, 28):
-        assert source.read(n) == b"picture %d" % n
+        assert source.read(n) == b"image %d" % n
     assert len(source._groups) == 2
 
 
@@ -71,12 +71,12 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     columns = {"image": [{"bytes": None, "path": "a.jpg"}, {"bytes": b"2", "path": "b.jpg"}], "label": [0, 1]}
     path = write(tmp_path / "a.parquet", columns)
     with pytest.raises(
-        ItemError, match=r"a\.parquet/0 holds no picture's bytes; save the data set with its pictures"
+        ItemError, match=r"a\.parquet/0 holds no image's bytes; save the data set with its images"
     ) as caught:
         open_source(path).read(0)
     assert caught.value.problem.kind == items.MISSING
     write(tmp_path / "b.parquet", {"text": ["a"], "n": [1]})
-    with pytest.raises(DataError, match="has the columns 'text', 'n'; call the one with the pictures"):
+    with pytest.raises(DataError, match="has the columns 'text', 'n'; call the one with the images"):
         open_source(tmp_path / "b.parquet")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"a\.parquet is not Parquet, damaged or cut short \(.*\); fetch it again"):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
 from opsin.data.sources import open_source
-from opsin.errors import DataError
 
 
 def shard(path: Path, files: Iterable[tuple[str, bytes | str]]) -> Path:
@@ -86,12 +86,12 @@ def test_a_tar_of_class_folders_is_no_shard(tmp_path: Path) -> None:
 
 def test_shards_without_labels(tmp_path: Path) -> None:
     shard(tmp_path / "s" / "1.tar", [("a.jpg", b"1"), ("b.jpg", b"1")])
-    with pytest.raises(DataError, match=r"holds no labelled pictures; shards are to hold KEY\.jpg and KEY\.cls"):
+    with pytest.raises(DataError, match=r"holds no labelled images; shards are to hold KEY\.jpg and KEY\.cls"):
         open_source(tmp_path / "s")
 
 
 def test_memory_is_that_of_names_and_offsets(tmp_path: Path) -> None:
-    """Not of the pictures: 400 of them with 8 MB are listed in a fraction of that."""
+    """Not of the images: 400 of them with 8 MB are listed in a fraction of that."""
     files = [entry for n in range(400) for entry in ((f"{n:06}.jpg", bytes(20_000)), (f"{n:06}.cls", str(n % 3)))]
     shard(tmp_path / "s" / "1.tar", files)
     del files

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items
-from opsin.data.items import Problem
+from opsin.data.items import FileProblem
 from opsin.data.sources import open_source
 from opsin.data.sources.table import Row, read_table
-from opsin.errors import DataError
-from tests.data.files import noise, write_picture
+from tests.data.files import noise, write_image
 
 
 def rows(text: str | bytes) -> list[tuple[str, ...]]:
@@ -58,22 +58,22 @@ def test_lines_that_cannot_be_used() -> None:
     found, problems = read_table((text + "c.jpg,cat,later\n").encode(), "t.csv")
     assert found == [Row(2, "a.jpg", "cat", "train")]
     assert problems == [
-        Problem("t.csv, line 3", "names no file", items.MISSING),
-        Problem("b.jpg", "without a label in line 4 of t.csv", items.UNLABELLED),
-        Problem("a.jpg", "'dog' in line 5 of t.csv, but 'cat' in line 2; the first counts", items.REPEATED),
-        Problem("a.jpg", "in the test part in line 7 of t.csv, but elsewhere in line 2; the first counts",
+        FileProblem("t.csv, line 3", "names no file", items.MISSING),
+        FileProblem("b.jpg", "without a label in line 4 of t.csv", items.UNLABELLED),
+        FileProblem("a.jpg", "'dog' in line 5 of t.csv, but 'cat' in line 2; the first counts", items.REPEATED),
+        FileProblem("a.jpg", "in the test part in line 7 of t.csv, but elsewhere in line 2; the first counts",
                 items.REPEATED),
-        Problem("c.jpg", "in line 8 of t.csv in a part 'later', which is none of train, validation and test",
+        FileProblem("c.jpg", "in line 8 of t.csv in a part 'later', which is none of train, validation and test",
                 items.UNLABELLED),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), [
     (b"", "t.csv is empty; give a table with a path and a label in each line"),
-    (b"a.jpg\nb.jpg\n", "t.csv has one column only; each line is to hold a picture's path and its label"),
+    (b"a.jpg\nb.jpg\n", "t.csv has one column only; each line is to hold an image's path and its label"),
     (b"path,label\na.jpg,caf\xe9\n", "t.csv, line 2: this is not UTF-8; save the table as UTF-8 (Unicode)"),
     (b"path,length,width\na.jpg,1,2\nb.jpg,2,3\n", "t.csv has the columns 'path', 'length', 'width'; name the one with "
-     "the pictures' paths 'path' and the one with the classes 'label'"),
+     "the images' paths 'path' and the one with the classes 'label'"),
 ])  # fmt: skip
 def test_tables_that_cannot_be_used(text: bytes, expected: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -81,10 +81,10 @@ def test_tables_that_cannot_be_used(text: bytes, expected: str) -> None:
     assert str(caught.value) == expected
 
 
-def test_pictures_of_a_table(tmp_path: Path) -> None:
+def test_images_of_a_table(tmp_path: Path) -> None:
     for number, name in enumerate(("a.png", "sub/b.png", "../outside.png")):
-        write_picture(tmp_path / "photos" / name, noise(number, 4, 4))
-    absolute = write_picture(tmp_path / "else" / "c.png", noise(4, 4, 4))
+        write_image(tmp_path / "photos" / name, noise(number, 4, 4))
+    absolute = write_image(tmp_path / "else" / "c.png", noise(4, 4, 4))
     (tmp_path / "photos" / "folder.png").mkdir()
     table = tmp_path / "photos" / "labels.csv"
     table.write_text(
@@ -106,7 +106,7 @@ def test_a_table_for_each_part(tmp_path: Path) -> None:
         lines = [f"{part}/{n}.png,{'xy'[n % 2]}" for n in range(4)]
         (tmp_path / f"{part}.csv").write_text("\n".join(["image,label", *lines]))
         for n in range(4):
-            write_picture(tmp_path / part / f"{n}.png", noise(n, 4, 4))
+            write_image(tmp_path / part / f"{n}.png", noise(n, 4, 4))
     source = open_source(tmp_path)
     assert [item.part for item in source.items] == ["test"] * 4 + ["train"] * 4
     (tmp_path / "notes.csv").write_text("a,b\n")
@@ -118,6 +118,6 @@ def test_a_table_of_nothing_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_source(tmp_path / "a.csv")
     assert str(caught.value) == (
-        f"{tmp_path}/a.csv names no picture that is there: gone.png, no such file; give a path, relative to the table, "
+        f"{tmp_path}/a.csv names no image that is there: gone.png, no such file; give a path, relative to the table, "
         "and a label in each line"
     )

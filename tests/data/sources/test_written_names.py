@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from opsin.base.errors import DataError
 from opsin.data import items, load
 from opsin.data.items import Source
 from opsin.data.sources import open_source
 from opsin.data.sources.names import cleaned
-from opsin.errors import DataError
 from tests.data.files import class_entries, png, write_entries
 
 ARCHIVES = ("zip", "tar")

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from opsin.compiler.cluster import ANCHORS, Cluster
-from opsin.compiler.lower import matmul, move, pool, reduce, sweep, windows
+from opsin.base.errors import CompileError
+from opsin.compiler.fusion import ANCHORS, FusionGroup
+from opsin.compiler.lower import conv, layout, map_reduce, matmul, pool, reduce
 from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.conv_algorithms import Choices, fixed
 from opsin.compiler.lower.pointwise import lower_pointwise
-from opsin.compiler.lower.ways import Choices, fixed
 from opsin.compiler.views import Places
-from opsin.errors import CompileError
-from opsin.graph import Tensor
+from opsin.ir import Tensor
 
-RULES = move.RULES | pool.RULES | reduce.RULES | windows.RULES
-ANCHORED = windows.ANCHORED | matmul.ANCHORED
+RULES = layout.RULES | pool.RULES | reduce.RULES | conv.RULES
+ANCHORED = conv.ANCHORED | matmul.ANCHORED
 
 assert ANCHORED.keys() == ANCHORS
 
 
-def lower_cluster(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
+def lower_cluster(lower: Lowering, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
     """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
     node = cluster.anchor or (cluster.nodes or cluster.sums)[-1]
     lower.scope, lower.label, lower.timed = node.scope, node.op.name, False
     if node.op.name == "variance":
-        sweep.variance(lower, node, cluster)
+        map_reduce.variance(lower, node, cluster)
     elif cluster.sums:
-        sweep.lower_sums(lower, cluster, kept)
+        map_reduce.lower_sums(lower, cluster, kept)
     elif cluster.anchor is None:
         lower_pointwise(lower, cluster, kept, places)
     elif node.op.name in ANCHORED:

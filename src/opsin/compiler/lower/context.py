@@ -7,19 +7,19 @@ from math import prod
 
 import numpy as np
 
-from opsin.compiler.calls import CHUNK, FREE, IMAGE, Argument, Call, Trail, own_pictures
-from opsin.compiler.lower.nest import merged_loops, nest
+from opsin.compiler.calls import CHUNK, FREE, IMAGE, AccessSet, Argument, KernelCall, own_images
+from opsin.compiler.lower.loop_nest import merged_loops, nest
 from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
-from opsin.graph import INT, Tensor
+from opsin.ir import INT, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
+from opsin.kernels.ir import F32, I32, Target
 from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.transpose import Transpose
-from opsin.loops import F32, I32, Target
 
 BLOCK = 4096
-"""Elements of a block of a pointwise kernel that does not go picture by picture."""
+"""Elements of a block of a pointwise kernel that does not go image by image."""
 TRANSPOSED = 2**14
 """Elements from which on a copy that turns an array goes square by square."""
 
@@ -40,14 +40,14 @@ class Lowering:
         self.batch, self.chunk, self.target, self.exact = batch, chunk, target, exact
         self.choices, self.fixed = choices, fixed
         self.views: dict[Tensor, View] = {}
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         self.scope = ""
         self.label = ""
         self.timed = False
 
     @property
     def chunks(self) -> int:
-        """How many chunks of pictures the batch has."""
+        """How many chunks of images the batch has."""
         return -(-self.batch // self.chunk)
 
     # -- views --------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class Lowering:
         return View(buffer, data.shape, dense_strides(data.shape, row_major(data.ndim)))
 
     def new(self, shape: Sequence[int], order: Sequence[int] | None = None, element: str = F32) -> View:
-        """Fresh memory, dense in `order` (channels last for pictures)."""
+        """Fresh memory, dense in `order` (channels last for images)."""
         shape = tuple(shape)
         order = channels_last(len(shape)) if order is None else tuple(order)
         return View(Buffer(prod(shape), element, "temporary"), shape, dense_strides(shape, order))
@@ -81,7 +81,7 @@ class Lowering:
         """`view` itself if it lies gapless in `order`, otherwise a copy that does."""
         return view if view.is_dense(tuple(order)) else self.copy(view, order)
 
-    def picture(self, tensor: Tensor) -> View:
+    def image(self, tensor: Tensor) -> View:
         """N C H W, channels innermost in memory."""
         return self.dense(self.view(tensor), channels_last(4))
 
@@ -112,23 +112,23 @@ class Lowering:
         self,
         spec: KernelSpec,
         arguments: Sequence[Argument],
-        trail_in: Trail,
-        trail_out: Trail,
+        trail_in: AccessSet,
+        trail_out: AccessSet,
         split: str,
         blocks: int,
         scratch: int = 0,
         macs: int = 0,
     ) -> None:
         self.calls.append(
-            Call(
+            KernelCall(
                 spec, tuple(arguments), split, blocks, trail_in.touched, trail_out.touched, scratch,
                 self.scope, self.label or type(spec).__name__, macs, timed=self.timed,
             )
         )  # fmt: skip
 
-    def trail(self, *views: View, whole: Sequence[View] = ()) -> Trail:
-        """What a call touches: `views` picture by picture where they allow it, `whole` ones all at once."""
-        trail = Trail(self.batch)
+    def trail(self, *views: View, whole: Sequence[View] = ()) -> AccessSet:
+        """What a call touches: `views` image by image where they allow it, `whole` ones all at once."""
+        trail = AccessSet(self.batch)
         for view in views:
             trail.note(view)
         trail.touched.update(dict.fromkeys([view.buffer for view in whole], False))
@@ -145,7 +145,7 @@ class Lowering:
         scratch: int = 0,
         macs: int = 0,
     ) -> None:
-        """A kernel with `blocks` blocks for each index of dimension 0 (a picture); `shared` is read whole by each."""
+        """A kernel with `blocks` blocks for each index of dimension 0 (an image); `shared` is read whole by each."""
         trail = self.trail(*reads, whole=shared)
         count = writes[0].shape[0]
         if count != self.batch:
@@ -163,7 +163,7 @@ class Lowering:
         scratch: int = 0,
         macs: int = 0,
     ) -> None:
-        """A kernel whose block is a chunk of pictures. What it writes is either the pictures' own or partial."""
+        """A kernel whose block is a chunk of images. What it writes is either the images' own or partial."""
         trail = self.trail(*reads, whole=shared)
         self.call(spec, arguments, trail, self.trail(*writes), CHUNK, self.chunks, scratch, macs)
 
@@ -201,7 +201,7 @@ class Lowering:
         outer, inner = loops.extents[:-1], loops.extents[-1] if len(loops.extents) > 1 else 0
         streams, count = loops.streams, loops.extents[0] if loops.extents else 1
         spec = Pointwise(expression, streams[: len(operands)], streams[len(operands) :], len(outer), inner)
-        by_image = all(own_pictures(view, self.batch) for view in results)
+        by_image = all(own_images(view, self.batch) for view in results)
         arguments: list[Argument] = [view for view in views if view.buffer.element != "place"]
         if outer:
             blocks = count // self.batch if by_image else count

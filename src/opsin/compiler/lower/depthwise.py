@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from opsin.compiler.calls import Argument
-from opsin.compiler.cluster import Cluster
+from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import bind_epilogue, draft_epilogue
 from opsin.compiler.views import FILTERS, Places, View, channels_last, row_major
-from opsin.graph import Node, Tensor
+from opsin.ir import Node, Tensor
 from opsin.kernels.depthwise import Axis, Depthwise, DepthwiseWeight
 
 PARTIAL = 16 * 1024 * 1024
@@ -27,9 +27,9 @@ def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tupl
     return rows, columns
 
 
-def convolve(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
+def convolve(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
     """`conv2d`, or `conv_transpose2d` read the other way round."""
-    x = lower.picture(node.inputs[0])
+    x = lower.image(node.inputs[0])
     w = lower.dense(lower.view(node.inputs[1]), FILTERS)
     tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
     _, channels, height, width = x.shape
@@ -48,13 +48,13 @@ def weight_gradient(lower: Lowering, x: View, g: View, node: Node) -> View:
     count, channels, height, width = x.shape
     size = kernel[0] * kernel[1] * channels
     parts = min(-(-count // lower.chunk), max(4, PARTIAL // size))
-    pictures = -(-count // parts)
-    parts = -(-count // pictures)
+    images = -(-count // parts)
+    parts = -(-count // images)
     partial = lower.new((parts, size), row_major(2))
     spec = DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel))
-    arguments: list[Argument] = [x, g, partial, count, width, g.shape[3], pictures]
+    arguments: list[Argument] = [x, g, partial, count, width, g.shape[3], images]
     macs = int(node.op.macs(node))  # type: ignore[arg-type]
-    if pictures == lower.chunk and count == lower.batch:
+    if images == lower.chunk and count == lower.batch:
         lower.per_chunk(spec, arguments, [x, g], [partial], macs=macs)
     else:
         lower.free(spec, arguments, [x, g], [partial], parts, macs=macs)

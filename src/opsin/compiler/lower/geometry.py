@@ -1,10 +1,10 @@
-"""How a convolution slides over a picture, and in which blocks the direct algorithm takes it."""
+"""How a convolution slides over an image, and in which blocks the direct algorithm takes it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from opsin.kernels.conv import Window
+from opsin.kernels.conv import ConvWindow
 
 SCRATCH = 64 * 1024
 """Elements of padded rows that a block should stay below: half a megabyte of second-level cache is common."""
@@ -18,7 +18,7 @@ def divisor(count: int, most: int) -> int:
 
 
 class Geometry:
-    """How one convolution slides: over pictures of `shape` N C H W, to N K OH OW."""
+    """How one convolution slides: over images of `shape` N C H W, to N K OH OW."""
 
     def __init__(
         self, shape: tuple[int, ...], filters: int, kernel: tuple[int, int], out: tuple[int, int], attrs: dict[str, Any]
@@ -31,7 +31,7 @@ class Geometry:
         self.kernel, self.out = kernel, out
         _, channels, self.height, self.width = shape
         self.filters: int = filters // self.groups
-        self.window = Window(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
+        self.window = ConvWindow(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
         self.needed = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
         self.padded = left != 0 or self.needed > self.width
         before, skip = max(0, left), max(0, -left)
@@ -45,10 +45,10 @@ class Geometry:
     def rows_read(self, rows: int) -> int:
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, pictures: int) -> tuple[int, int, int]:
-        """(rows a block, blocks a picture, scratch elements a thread)."""
+    def block(self, images: int) -> tuple[int, int, int]:
+        """(rows a block, blocks an image, scratch elements a thread)."""
         height = self.out[0]
-        rows = -(-height // max(1, -(-PARALLEL // pictures)))
+        rows = -(-height // max(1, -(-PARALLEL // images)))
         row = self.needed * self.window.pixel
         while self.padded and rows > 1 and self.rows_read(rows) * row > SCRATCH:
             rows = -(-rows // 2)

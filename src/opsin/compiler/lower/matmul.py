@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from opsin.compiler.calls import Argument, own_pictures
-from opsin.compiler.cluster import Cluster
+from opsin.compiler.calls import Argument, own_images
+from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import PARALLEL
 from opsin.compiler.lower.pointwise import BoundTail, Draft, bind_epilogue, draft_epilogue
 from opsin.compiler.views import Places, View, row_major
-from opsin.graph import Node, Tensor
+from opsin.ir import Node, Tensor
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.matmul_wide import LONE, MatMulWide
 from opsin.kernels.tile import most_rows
@@ -23,7 +23,7 @@ ROWS = 64
 """Most rows of a block's sums."""
 
 
-def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], places: Places) -> None:
+def matmul(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
     a, b = (lower.view(t) for t in node.inputs)
     if node.attrs["transpose_a"]:
         a = a.transposed((1, 0))
@@ -45,13 +45,13 @@ def matmul(lower: Lowering, node: Node, cluster: Cluster, kept: list[Tensor], pl
     if wide:
         _wide(lower, a, b, tail, m * depth * n)
         return
-    by_picture = own_pictures(a, lower.batch) and own_pictures(tail.results[0], lower.batch)
-    rows = lower.chunk if by_picture else min(m, 2 * most_rows(n, lower.target))
+    by_image = own_images(a, lower.batch) and own_images(tail.results[0], lower.batch)
+    rows = lower.chunk if by_image else min(m, 2 * most_rows(n, lower.target))
     across = a.strides[1] == 1
     spec = MatMul(n, rows, a.strides[0] if across else None, tail.epilogue)
     arguments: list[Argument] = [a, b, m, depth, a.strides[1], b.strides[0], *tail.arguments]
     macs = m * depth * n
-    if by_picture:
+    if by_image:
         lower.per_chunk(spec, arguments, [a, *tail.own], tail.results, [b, *tail.shared], macs=macs)
     else:
         reads = [a, b, *tail.own, *tail.shared]

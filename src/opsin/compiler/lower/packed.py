@@ -12,12 +12,12 @@ from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.panels import PackPanels, PackTurned, panels
+from opsin.kernels.panels import PackPanels, PackTransposed, panels
 
 FILTERS = 32
 """Filters from which on copying the pixels under a window costs little beside multiplying them."""
 CHANNELS, FEWEST = 24, 16
-"""Input channels from which on packing is faster than going picture by picture, and from which on it is where the other
+"""Input channels from which on packing is faster than going image by image, and from which on it is where the other
 way multiplies by zeros mostly, or the pixels have to be packed once only."""
 TAPS = 48
 """Input channels from which on a weight gradient of several taps, which all pack the same pixels, goes tap by tap."""
@@ -124,7 +124,7 @@ def _panels(lower: Lowering, w: View) -> View:
     u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
     down, across, inner, step = w.strides
     if inner == 1 and step != 1:
-        lower.free(PackTurned(filters), [w, u, height, width, channels, step, down, across], [w], [u], blocks)
+        lower.free(PackTransposed(filters), [w, u, height, width, channels, step, down, across], [w], [u], blocks)
     else:
         dense = w if w.is_dense((0, 1, 2, 3)) else lower.copy(w, row_major(4))
         lower.free(PackPanels(filters), [dense, u, depth], [dense], [u], blocks)
@@ -137,13 +137,13 @@ def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs:
     rows = divisor(channels, ROWS)
     columns = _share(geometry.filters, SUMS // rows, 2 * lower.target.lanes)
     blocks = kernel[0] * kernel[1] * (channels // rows) * (geometry.filters // columns)
-    pictures = -(-count // min(count, max(1, PARALLEL // blocks)))
-    parts = -(-count // pictures)
+    images = -(-count // min(count, max(1, PARALLEL // blocks)))
+    parts = -(-count // images)
     size = kernel[0] * kernel[1] * channels * geometry.filters
     shape = (parts, size)
     partial = lower.new(shape, row_major(2))
     words = [count, geometry.height, geometry.width, *geometry.out, kernel[0], geometry.stride[0]]
-    words += [geometry.dilation[0], geometry.top, geometry.left, pictures]
+    words += [geometry.dilation[0], geometry.top, geometry.left, images]
     spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, PANEL), columns)
     lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, spec.scratch(lower.target), macs)
     return partial

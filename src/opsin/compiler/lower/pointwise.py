@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from opsin.compiler.cluster import Cluster
+from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.simplify import constant_value
 from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
-from opsin.graph import INT, Node, Tensor
+from opsin.ir import INT, Node, Tensor
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.tile import Epilogue
 
@@ -62,7 +62,7 @@ class Draft:
         return Expression(count, tuple(steps), final(results))
 
 
-def draft(lower: Lowering, cluster: Cluster) -> Draft:
+def draft(lower: Lowering, cluster: FusionGroup) -> Draft:
     """The expression of `cluster`; operand 0 is the anchor's sum where there is one."""
     shape = cluster.shape
     made = Draft(shape)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def _operand(lower: Lowering, made: Draft, tensor: Tensor) -> int:
     return made.operand(tensor, lower.view(tensor).broadcast(made.shape))
 
 
-def lower_pointwise(lower: Lowering, cluster: Cluster, kept: list[Tensor], places: dict[Tensor, View]) -> None:
+def lower_pointwise(lower: Lowering, cluster: FusionGroup, kept: list[Tensor], places: dict[Tensor, View]) -> None:
     """A kernel for `cluster`; `kept` are the tensors to store, `places` where some of them must go."""
     made = draft(lower, cluster)
     expression = made.finish([made.number[t] for t in kept])
@@ -127,7 +127,7 @@ def _order(made: Draft, fixed: list[View]) -> tuple[int, ...]:
     return channels_last(len(made.shape))
 
 
-def draft_epilogue(lower: Lowering, cluster: Cluster) -> Draft:
+def draft_epilogue(lower: Lowering, cluster: FusionGroup) -> Draft:
     """The expression of what follows the anchor of `cluster`: nothing but its sum where nothing follows."""
     if cluster.nodes:
         return draft(lower, cluster)
@@ -168,7 +168,7 @@ def bind_epilogue(
 
 @dataclass
 class BoundTail:
-    """An epilogue with its arguments: operand views, result views, and which operands go picture by picture."""
+    """An epilogue with its arguments: operand views, result views, and which operands go image by image."""
 
     epilogue: Epilogue
     operands: list[View]

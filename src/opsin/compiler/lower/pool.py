@@ -1,11 +1,11 @@
-"""Pooling, row by row of results, and its gradient and resampling, picture by picture."""
+"""Pooling, row by row of results, and its gradient and resampling, image by image."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from opsin.compiler.lower.context import Lowering
-from opsin.graph import Node
+from opsin.ir import Node
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
 from opsin.kernels.resample import Resample, runs
 from opsin.ops.resample import axis_weights
@@ -32,7 +32,7 @@ class Slide:
 
 
 def max_pool2d(lower: Lowering, node: Node) -> None:
-    x = lower.picture(node.inputs[0])
+    x = lower.image(node.inputs[0])
     y = lower.new(node.output.shape)  # type: ignore[arg-type]
     slide = Slide(x.shape, y.shape, node.attrs)
     lower.per_image(MaxPool(*slide.statics), [x, y, *slide.words], [x], [y], blocks=y.shape[2])
@@ -40,7 +40,7 @@ def max_pool2d(lower: Lowering, node: Node) -> None:
 
 
 def max_pool2d_grad(lower: Lowering, node: Node) -> None:
-    x, g = (lower.picture(t) for t in node.inputs)
+    x, g = (lower.image(t) for t in node.inputs)
     dx = lower.new(x.shape)
     slide = Slide(x.shape, g.shape, node.attrs)
     lower.per_image(MaxPoolGradient(*slide.statics, slide.tiles), [x, g, dx, *slide.words], [x, g], [dx])
@@ -48,7 +48,7 @@ def max_pool2d_grad(lower: Lowering, node: Node) -> None:
 
 
 def avg_pool2d(lower: Lowering, node: Node) -> None:
-    x = lower.picture(node.inputs[0])
+    x = lower.image(node.inputs[0])
     y = lower.new(node.output.shape)  # type: ignore[arg-type]
     slide = Slide(x.shape, y.shape, node.attrs)
     spec = AvgPool(*slide.statics, node.attrs["count_include_pad"])
@@ -57,7 +57,7 @@ def avg_pool2d(lower: Lowering, node: Node) -> None:
 
 
 def avg_pool2d_grad(lower: Lowering, node: Node) -> None:
-    g = lower.picture(node.inputs[0])
+    g = lower.image(node.inputs[0])
     dx = lower.new(node.output.shape)  # type: ignore[arg-type]
     slide = Slide(dx.shape, g.shape, node.attrs)
     spec = AvgPoolGradient(*slide.statics, node.attrs["count_include_pad"], slide.tiles)
@@ -66,7 +66,7 @@ def avg_pool2d_grad(lower: Lowering, node: Node) -> None:
 
 
 def resample2d(lower: Lowering, node: Node) -> None:
-    x = lower.picture(node.inputs[0])
+    x = lower.image(node.inputs[0])
     y = lower.new(node.output.shape)  # type: ignore[arg-type]
     attrs = node.attrs
     tables, longest = [], []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from opsin.compiler.calls import own_pictures
+from opsin.compiler.calls import own_images
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.views import View, row_major
-from opsin.graph import Node
+from opsin.ir import Node
 from opsin.kernels.argmax import ArgMax
 from opsin.kernels.reduce import Reduce
 
@@ -23,15 +23,15 @@ def reduce(lower: Lowering, node: Node) -> None:
     spec = Reduce(node.op.name, len(loops.kept), len(loops.reduced), loops.channels)
     sizes = [word for row in loops.kept for word in row] + [word for row in loops.reduced for word in row]
     sizes += [loops.extent] if loops.channels is None else []
-    over_batch = 0 in axes and own_pictures(x, lower.batch) and lower.batch > 1
+    over_batch = 0 in axes and own_images(x, lower.batch) and lower.batch > 1
     if node.op.name == "sum" and over_batch and loops.reduced and lower.chunks > 1:
         partial = lower.new((lower.chunks, result.size), row_major(2))
-        per_picture = loops.reduced[0][0] // lower.batch
-        lower.per_chunk(spec, [x, partial, *sizes, 1, lower.chunk * per_picture], [x], [partial])
+        per_image = loops.reduced[0][0] // lower.batch
+        lower.per_chunk(spec, [x, partial, *sizes, 1, lower.chunk * per_image], [x], [partial])
         lower.combine(partial, result)
     elif loops.kept:
-        by_picture = own_pictures(x, lower.batch) and own_pictures(result, lower.batch)
-        if by_picture:
+        by_image = own_images(x, lower.batch) and own_images(result, lower.batch)
+        if by_image:
             block = loops.kept[0][0] // lower.batch
             lower.per_image(spec, [x, result, *sizes, 0, block], [x], [result])
         else:
@@ -84,10 +84,10 @@ def argmax(lower: Lowering, node: Node) -> None:
     result = lower.new(node.output.shape, row_major(rank), "i32")  # type: ignore[arg-type]
     lower.bind(node.output, result)
     count = groups.size
-    by_picture = own_pictures(x, lower.batch) and own_pictures(result, lower.batch)
-    block = count // lower.batch if by_picture else count
+    by_image = own_images(x, lower.batch) and own_images(result, lower.batch)
+    block = count // lower.batch if by_image else count
     words = [count, length, block, groups.shape[1], groups.strides[0], groups.strides[1], step]
-    if by_picture:
+    if by_image:
         lower.per_image(ArgMax(), [x, result, *words], [x], [result])
     else:
         lower.free(ArgMax(), [x, result, *words], [x], [result])

@@ -41,7 +41,7 @@ ROWS = 48
 
 
 def tiles(geometry: Geometry) -> tuple[int, int]:
-    """Tiles down and across one picture."""
+    """Tiles down and across one image."""
     return -(-geometry.out[0] // STEP), -(-geometry.out[1] // STEP)
 
 
@@ -60,10 +60,10 @@ def suits(geometry: Geometry, by_blocks: bool) -> bool:
     )
 
 
-def fills_blocks(geometry: Geometry, pictures: int) -> bool:
-    """Whether so many pictures have tiles enough to go block by block."""
+def fills_blocks(geometry: Geometry, images: int) -> bool:
+    """Whether so many images have tiles enough to go block by block."""
     down, across = tiles(geometry)
-    return pictures * down * across >= BLOCK * BLOCKS
+    return images * down * across >= BLOCK * BLOCKS
 
 
 def is_narrow(geometry: Geometry) -> bool:

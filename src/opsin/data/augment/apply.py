@@ -1,4 +1,4 @@
-"""From stored pictures to what a network sees of them in training."""
+"""From stored images to what a network sees of them in training."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from opsin.data.augment.warp import Warper
 from opsin.data.preprocessing import Preprocessing
 
 Targets = NDArray[np.int32] | NDArray[np.float32]
-"""Labels N, or where pictures are mixed shares of classes N × classes."""
+"""Labels N, or where images are mixed shares of classes N × classes."""
 
 
 class Augmenter:
-    """Applies the changes that `limits` allow to pictures of `source` (height, width), and then `preprocessing`.
+    """Applies the changes that `limits` allow to images of `source` (height, width), and then `preprocessing`.
 
-    Sources of another size than the network's pictures show what testing shows of them when nothing is changed: the
+    Sources of another size than the network's images show what testing shows of them when nothing is changed: the
     middle that the preprocessing's crop leaves, or without one everything.
     """
 
@@ -45,7 +45,7 @@ class Augmenter:
     ) -> tuple[NDArray[np.float32], Targets]:
         """What is seen of uint8 N×C×H×W at the places from `first` on of an epoch; mixed within each `batch`.
 
-        Where pictures are mirrored, `sides` says which, and without them chance. What is seen is float32
+        Where images are mirrored, `sides` says which, and without them chance. What is seen is float32
         N×C×height×width.
         """
         random = draw.draw(len(pixels), self.seed, epoch, first)

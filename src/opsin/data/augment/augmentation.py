@@ -1,11 +1,11 @@
-"""The limits within which pictures are changed at random."""
+"""The limits within which images are changed at random."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from opsin.errors import UsageError
-from opsin.graph.checked import settle
+from opsin.base.errors import UsageError
+from opsin.ir.checked import settle
 
 LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
 """From where to where the limits go that are no shares."""
@@ -13,18 +13,18 @@ LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Limits of what happens to each picture; as it stands, nothing.
+    """Limits of what happens to each image; as it stands, nothing.
 
-    Geometry is one affine map a picture. `flip`: half of the pictures are mirrored left to right, the other half in the
+    Geometry is one affine map an image. `flip`: half of the images are mirrored left to right, the other half in the
     next epoch. `shift` is a share of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both
-    sides. `area` below 1 takes a random part of at least that share of the picture's area, its proportions changed by
+    sides. `area` below 1 takes a random part of at least that share of the image's area, its proportions changed by
     up to the factor `aspect` (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth`
     interpolates between pixels (bilinearly) rather than take the nearest.
 
     Colour: `brightness`, `contrast` and `saturation` are multiplied by 1 ± so much.
 
     Parts: `cutout` is the side of a box without content, as a share of the shorter side (DeVries & Taylor 2017).
-    `mixup` and `cutmix` are the shares of the pictures that are blended with another (Zhang et al. 2018), or have a
+    `mixup` and `cutmix` are the shares of the images that are blended with another (Zhang et al. 2018), or have a
     box replaced by another's (Yun et al. 2019); where either is above 0, targets become shares of classes. Raises
     `UsageError` for a limit that makes no sense.
     """
@@ -59,5 +59,5 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Whether pictures come with shares of several classes, float32 N × classes, instead of labels."""
+        """Whether images come with shares of several classes, float32 N × classes, instead of labels."""
         return bool(self.mixup or self.cutmix)

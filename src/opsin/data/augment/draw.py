@@ -1,4 +1,4 @@
-"""Random changes as numbers: for each picture a map of places, a change of colours, a box; a function of its place.
+"""Random changes as numbers: for each image a map of places, a change of colours, a box; a function of its place.
 
 Each place in an epoch has random words of its own, by (seed, epoch, place), so that any batch can be made anew.
 """
@@ -11,11 +11,11 @@ from math import log, pi
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data import counter
+from opsin.base import random_counter
 from opsin.data.augment.augmentation import Augmentation
 
 WORDS = 20
-"""Random words of a picture; whole counts of the counter."""
+"""Random words of an image; whole counts of the counter."""
 
 FLIP, TURN, ZOOM, DOWN, ALONG, AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
 BOX_Y, BOX_X, KIND, SHARE, MIX_Y, MIX_X = range(10, 16)
@@ -30,9 +30,9 @@ Boxes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where pictures come from and go to, in pixels: `source` and `goal` are heights and widths.
+    """Where images come from and go to, in pixels: `source` and `goal` are heights and widths.
 
-    `view` is the share of the source's sides that the whole goal shows when nothing is changed: 1 but where pictures
+    `view` is the share of the source's sides that the whole goal shows when nothing is changed: 1 but where images
     are kept with a margin that testing cuts off.
     """
 
@@ -49,7 +49,11 @@ class Frame:
 
 def draw(count: int, seed: int, epoch: int, first: int = 0) -> Array:
     """Numbers in [-1, 1) for the `count` places from `first` on, `WORDS` × count."""
-    return counter.uniform(count * WORDS, seed, counter.AUGMENT, epoch, first * WORDS).reshape(count, WORDS).T
+    return (
+        random_counter.uniform(count * WORDS, seed, random_counter.AUGMENT, epoch, first * WORDS)
+        .reshape(count, WORDS)
+        .T
+    )
 
 
 def maps(limits: Augmentation, frame: Frame, random: Array) -> NDArray[np.float32]:
@@ -84,7 +88,7 @@ def _windows(limits: Augmentation, frame: Frame, random: Array) -> tuple[Array, 
 def colours(limits: Augmentation, channels: int, middle: float, random: Array) -> NDArray[np.float32]:
     """The matrix and the last column of M v + b, for values from 0 to 255: N × channels × (channels + 1).
 
-    Contrast turns around `middle`, the mean of all pictures.
+    Contrast turns around `middle`, the mean of all images.
     """
     light = 1 + random[BRIGHTNESS] * limits.brightness
     contrast = 1 + random[CONTRAST] * limits.contrast
@@ -105,7 +109,7 @@ def cutouts(limits: Augmentation, goal: tuple[int, int], random: Array) -> Boxes
 
 
 def mixtures(limits: Augmentation, goal: tuple[int, int], random: Array) -> tuple[Array, Boxes]:
-    """The share of each picture's own that stays where it is blended with another, and the box where it is replaced.
+    """The share of each image's own that stays where it is blended with another, and the box where it is replaced.
 
     Shares are 1, and boxes empty, where nothing of the kind happens. Both follow the uniform distribution of the
     papers' α = 1; a box is as large as the share that it replaces, but for what lies beyond the edge.
@@ -119,7 +123,7 @@ def mixtures(limits: Augmentation, goal: tuple[int, int], random: Array) -> tupl
 
 
 def _boxes(goal: tuple[int, int], y: Array, x: Array, height: Array, width: Array) -> Boxes:
-    """Boxes of a height and a width around random middles anywhere in the picture, as whole numbers within it."""
+    """Boxes of a height and a width around random middles anywhere in the image, as whole numbers within it."""
     edges = []
     for size, middle, side in ((goal[0], y, height), (goal[1], x, width)):
         center = (middle + 1) / 2 * size

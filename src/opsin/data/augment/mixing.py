@@ -1,4 +1,4 @@
-"""Pictures mixed with the next one of their batch, and the shares of classes that they then show."""
+"""Images mixed with the next one of their batch, and the shares of classes that they then show."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Pixels = NDArray[np.float32]
 def mix(pixels: Pixels, shares: NDArray[np.float64], boxes: NDArray[np.int32]) -> NDArray[np.float64]:
     """Mixes a batch in place, float32 N×C×H×W, each with the next, the last with the first; the shares left of each.
 
-    Picture i becomes shares[i] · i + (1 - shares[i]) · next; its box (top, bottom, left, right) becomes the next one's.
+    Image i becomes shares[i] · i + (1 - shares[i]) · next; its box (top, bottom, left, right) becomes the next one's.
     """
     first = pixels[0].copy()
     height, width = pixels.shape[2:]
     left = shares.copy()
-    for i, picture in enumerate(pixels):
+    for i, image in enumerate(pixels):
         other = pixels[i + 1] if i + 1 < len(pixels) else first
         if shares[i] < 1:
             share = np.float32(shares[i])
-            picture *= share
-            picture += (1 - share) * other
+            image *= share
+            image += (1 - share) * other
         top, bottom, start, stop = boxes[i]
         if top < bottom and start < stop:
-            picture[:, top:bottom, start:stop] = other[:, top:bottom, start:stop]
+            image[:, top:bottom, start:stop] = other[:, top:bottom, start:stop]
             left[i] = 1 - (bottom - top) * (stop - start) / (height * width)
     return left
 

@@ -1,4 +1,4 @@
-"""The machine code that moves, colours and normalises pictures in one sweep."""
+"""The machine code that moves, colours and normalises images in one sweep."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.engines.native import codegen
-from opsin.engines.native.kernels import kernel_addresses
-from opsin.errors import ShapeError
+from opsin.backends.native import codegen
+from opsin.backends.native.kernel_store import kernel_addresses
+from opsin.base.errors import ShapeError
 from opsin.kernels.warp import Warp
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
@@ -38,7 +38,7 @@ class Warper:
         count, channels, height, width = pixels.shape
         if channels != len(self.factors[0]) or pixels.dtype != np.uint8:  # machine code would read beyond them
             raise ShapeError(
-                f"pictures of {len(self.factors[0])} channels of bytes were expected, not {pixels.dtype} "
+                f"images of {len(self.factors[0])} channels of bytes were expected, not {pixels.dtype} "
                 f"{channels} × {height} × {width}"
             )
         shown = np.empty((count, *goal, channels), np.float32)

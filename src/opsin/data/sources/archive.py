@@ -1,4 +1,4 @@
-"""A zip or tar of class folders, or of a table and its pictures, read where it is: nothing is unpacked to the disk."""
+"""A zip or tar of class folders, or of a table and its images, read where it is: nothing is unpacked to the disk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from opsin.data.items import MISSING, Item, Problem, shown
+from opsin.base.errors import DataError
+from opsin.data.items import MISSING, FileProblem, Item, shown
 from opsin.data.sources import layout
 from opsin.data.sources.choice import with_tables
 from opsin.data.sources.layout import Arrangement
 from opsin.data.sources.listing import Sheet, tables_in
-from opsin.errors import DataError
 
 
 class Members(Protocol):
@@ -28,7 +28,7 @@ class Members(Protocol):
         """Of the regular files, by "/", without hidden files and litter."""
 
     @property
-    def problems(self) -> Sequence[Problem]:
+    def problems(self) -> Sequence[FileProblem]:
         """Members that are no files, and what is wrong with the archive."""
 
     @property
@@ -52,7 +52,7 @@ class Archive:
 
     name: str
     items: Sequence[Item]
-    problems: Sequence[Problem]
+    problems: Sequence[FileProblem]
     members: Members
     places: Sequence[int]
     empty: Sequence[str] = ()
@@ -72,12 +72,12 @@ class Inside:
         self.files = files
         self._places = {path: place for place, path in enumerate(files)}
 
-    def direct(self, path: str, folder: str) -> int | Problem:
+    def direct(self, path: str, folder: str) -> int | FileProblem:
         for candidate in (path, path.replace("\\", "/")):
             place = self._places.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
             if place is not None:
                 return place
-        return Problem(shown(path), "no such file in the archive", MISSING)
+        return FileProblem(shown(path), "no such file in the archive", MISSING)
 
     def place(self, file: str) -> int:
         return self._places[file]
@@ -87,7 +87,7 @@ class Inside:
 
 
 def open_members(members: Members) -> Archive:
-    """The pictures of an archive, by its table or its folders."""
+    """The images of an archive, by its table or its folders."""
     kept = sorted(range(len(members.paths)), key=lambda place: members.paths[place].split("/"))
     paths = [members.paths[place] for place in kept]
     prefix = members.path.name + "/"
@@ -113,7 +113,7 @@ def _nothing(members: Members, made: Arrangement) -> str:
             "says the classes; leave only one of them, with the columns 'path' and 'label'"
         )
     text = (
-        f"{members.path} holds no pictures in class folders and no table of them; put each class's pictures into a "
+        f"{members.path} holds no images in class folders and no table of them; put each class's images into a "
         "folder of its own: cat/1.jpg, dog/1.jpg, …"
     )
     problems = [*members.problems, *made.problems]

@@ -1,4 +1,4 @@
-"""Pictures and labels as arrays in an NPZ file, under the names that people give them.
+"""Images and labels as arrays in an NPZ file, under the names that people give them.
 
 Nothing in the file is executed: arrays of Python objects are refused.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.dataset import Dataset, Pictures, check_classes
-from opsin.data.intake.words import value_text
+from opsin.base.errors import DataError
+from opsin.data.dataset import Dataset, LabeledImages, check_classes
+from opsin.data.decode import Range, natural
+from opsin.data.decode.samples import extent, is_dark, to_bytes
+from opsin.data.ingest.messages import value_text
 from opsin.data.items import TEST, TRAIN, VALIDATION, shown
-from opsin.data.pictures import Range, natural
-from opsin.data.pictures.samples import extent, is_dark, to_bytes
 from opsin.data.sources.names import listed
-from opsin.errors import DataError
 
 PIXEL_NAMES = ("x", "images", "image", "pixels", "data", "pictures", "features", "arr_0")
 LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes", "arr_1")
@@ -34,21 +34,21 @@ Arrays = dict[str, NDArray[np.generic]]
 def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
     """The dataset of an NPZ file: x and y, or x_train, y_train, x_test, y_test, and the like.
 
-    Pictures are N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes. Bytes
+    Images are N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes. Bytes
     (uint8) are used as they are; of all other numbers, the two of `pixel_range` become 0 and 255, or of the range that
     the values of all parts together suggest.
     """
     arrays = _read(path)
     parts = _parts(arrays, path)
     if TRAIN not in parts:
-        raise DataError(f"{path} holds no training pictures; name the arrays x_train and y_train, or x and y")
+        raise DataError(f"{path} holds no training images; name the arrays x_train and y_train, or x and y")
     chosen, depth = _range({part: x for part, (x, _) in parts.items()}, path, pixel_range)
     pixels = {part: _pixels(x, path, chosen) for part, (x, _) in parts.items()}
     labels, classes = _numbers({part: y for part, (_, y) in parts.items()}, path)
     names = tuple(shown(name) for name in _names(arrays, classes))
-    made = {part: Pictures(pixels[part], labels[part].astype(np.int32), names) for part in parts}
-    if len({pictures.shape for pictures in made.values()}) > 1:
-        raise DataError(f"{path}: the parts' pictures differ in size; make them of one size")
+    made = {part: LabeledImages(pixels[part], labels[part].astype(np.int32), names) for part in parts}
+    if len({images.shape for images in made.values()}) > 1:
+        raise DataError(f"{path}: the parts' images differ in size; make them of one size")
     check_classes(made[TRAIN], str(path))
     if TEST in made:
         held = made.get(VALIDATION)
@@ -63,16 +63,16 @@ def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range |
         return None, ""
     if len({"byte" if kind == "uint8" else kind.strip("u0123456789") for kind in kinds}) > 1:
         raise DataError(
-            f"{path}: the parts' pictures are of different types ({', '.join(kinds)}), which may mean different "
+            f"{path}: the parts' images are of different types ({', '.join(kinds)}), which may mean different "
             "scales; give the same type in all of them"
         )
     if any(array.dtype.kind not in "buif" for array in arrays.values()):
         raise DataError(
-            f"{path}: the pictures are {', '.join(kinds)}; give real numbers, such as uint8 from 0 to 255, all "
-            "pictures in one array"
+            f"{path}: the images are {', '.join(kinds)}; give real numbers, such as uint8 from 0 to 255, all "
+            "images in one array"
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise DataError(f"{path}: the pictures hold NaN or infinity; replace these values, or leave the pictures out")
+        raise DataError(f"{path}: the images hold NaN or infinity; replace these values, or leave the images out")
     extents = [extent(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
     if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
@@ -89,14 +89,12 @@ def _read(path: Path) -> Arrays:
         with open(path, "rb") as opened:
             file = np.load(opened, allow_pickle=False)
             if isinstance(file, np.ndarray):
-                raise DataError(
-                    f"{path} is an array without labels; save both: numpy.savez(file, x=pictures, y=labels)"
-                )
+                raise DataError(f"{path} is an array without labels; save both: numpy.savez(file, x=images, y=labels)")
             return {name.lower(): file[name] for name in file.files}
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise DataError(
-                f"{path} holds Python objects, which are not read as they could run anything; save the pictures as one "
+                f"{path} holds Python objects, which are not read as they could run anything; save the images as one "
                 "array of numbers and the labels as one of numbers or text"
             ) from None
         raise DataError(f"{path} is damaged ({error}); save it again") from None
@@ -116,12 +114,12 @@ def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], N
         pixels, labels = arrays[x], arrays[y]
         if not pixels.shape or not labels.shape or len(pixels) != len(labels):
             raise DataError(
-                f"{path}: '{x}' is {_shape(pixels)} and '{y}' {_shape(labels)}; give a label for each picture"
+                f"{path}: '{x}' is {_shape(pixels)} and '{y}' {_shape(labels)}; give a label for each image"
             )
         found[part] = pixels, labels
     if not found:
         raise DataError(
-            f"{path} holds {listed(arrays) or 'no arrays'}; name the pictures x and their labels y, or x_train, "
+            f"{path} holds {listed(arrays) or 'no arrays'}; name the images x and their labels y, or x_train, "
             "y_train, x_test and y_test"
         )
     return found
@@ -143,7 +141,7 @@ def _pixels(array: NDArray[np.generic], path: Path, chosen: Range | None) -> NDA
     else:
         what = ", in which the channels could be first or last" if first and last else ""
         raise DataError(
-            f"{path}: the pictures are {_shape(array)}{what}; give N×height×width, N×height×width×channels or "
+            f"{path}: the images are {_shape(array)}{what}; give N×height×width, N×height×width×channels or "
             "N×channels×height×width, with 1 or 3 channels"
         )
     made = np.ascontiguousarray(made)
@@ -162,7 +160,7 @@ def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dic
         classes = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
     else:
         least, most = int(values[0]), int(values[-1])
-        dense = least >= 0 and most < 2 * len(values)  # a class of which there is no picture keeps its number
+        dense = least >= 0 and most < 2 * len(values)  # a class of which there is no image keeps its number
         classes = [str(number) for number in (range(most + 1) if dense else values)]
         places = values[places].astype(np.int64) if dense else places
     ends = np.cumsum([len(array) for array in flat.values()])[:-1]
@@ -175,7 +173,7 @@ def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
         return array.reshape(-1)
     one_hot = array.ndim == 2 and array.dtype.kind in "biuf"
     if not one_hot or not (np.isin(array, (0, 1)).all() and (np.count_nonzero(array, axis=1) == 1).all()):
-        raise DataError(f"{path}: the labels are {_shape(array)}, and not one-hot; give a label for each picture")
+        raise DataError(f"{path}: the labels are {_shape(array)}, and not one-hot; give a label for each image")
     places: NDArray[np.intp] = array.argmax(axis=1)
     return places
 

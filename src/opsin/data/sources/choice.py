@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from opsin.base.errors import DataError
 from opsin.data.items import shown
 from opsin.data.sources.finder import Store
 from opsin.data.sources.layout import Arrangement
 from opsin.data.sources.listing import Sheet, Tables, is_form, nothing_found, tables_in, unlisted
-from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, like_picture, listed, part_of
-from opsin.errors import DataError
+from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, like_image, listed, part_of
 
 
 def with_tables(
@@ -25,7 +25,7 @@ def with_tables(
 ) -> Arrangement:
     """What the tables among the `paths` say, or else the `folders`. Messages begin with `where`, items with `prefix`.
 
-    Class folders count if there are any, unless a table names more pictures than lie in them, or as many where the
+    Class folders count if there are any, unless a table names more images than lie in them, or as many where the
     folders are but pieces of one: images_1, images_2. Beside a table, folders called images and masks are none.
     """
     tables = tables_in(paths)
@@ -37,7 +37,7 @@ def with_tables(
     if forms and not tables and not folders.has_classes:
         raise DataError(
             f"{where}{shown(forms[0])} only shows how answers are handed in; put the table of the training "
-            "pictures' labels beside it"
+            "images' labels beside it"
         )
     made = None
     if tables:
@@ -51,8 +51,8 @@ def with_tables(
     if made is None or not made.items:
         return _checked(folders, where)
     if folders.has_classes:
-        pictures = sum(like_picture(item.name) for item in folders.items)
-        least = 1 if _are_kinds(folders) else pictures + (0 if _are_pieces(folders) else 1)
+        images = sum(like_image(item.name) for item in folders.items)
+        least = 1 if _are_kinds(folders) else images + (0 if _are_pieces(folders) else 1)
         if len(made.items) < least:
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
@@ -62,7 +62,7 @@ def with_tables(
 
 
 def _are_kinds(folders: Arrangement) -> bool:
-    """Whether the class folders say what kind of pictures they hold, and no class: images, masks."""
+    """Whether the class folders say what kind of images they hold, and no class: images, masks."""
     return {item.label.lower() for item in folders.items if not part_of(item.label)} <= INPUT_FOLDERS | OTHER_FOLDERS
 
 
@@ -78,6 +78,6 @@ def _checked(folders: Arrangement, where: str) -> Arrangement:
     if len(labels) > 1 and len({part_of(label) for label in labels} - {None}) == len(labels):
         raise DataError(
             f"{where.rstrip('/')} holds the parts {', '.join(sorted(labels))} without class folders in them and no "
-            "table of labels beside them; put each class's pictures into a folder of its own: train/cat/1.jpg, …"
+            "table of labels beside them; put each class's images into a folder of its own: train/cat/1.jpg, …"
         )
     return folders

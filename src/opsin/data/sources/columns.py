@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from opsin.data.sources.names import like_picture, listed, part_of
-from opsin.errors import DataError
+from opsin.base.errors import DataError
+from opsin.data.sources.names import like_image, listed, part_of
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
-    "uuid key images pictures files paths filenames uri url"
+    "imgname imgfile imgfilename image photo pic fname name id imageid imgid imageid photoid fileid idcode uid "
+    "uuid key images images files paths filenames uri url"
 ).split()
 LABEL_NAMES = (
     "label labels class classname classes classlabel category target y tag species breed diagnosis type labelname "
@@ -77,7 +77,7 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     heads = [re.sub(r"[\W_]+", "", cell.lower()) for cell in lines[0]]
     width = max(len(cells) for cells in lines[:LOOKED_AT])
     if width < 2:
-        raise DataError(f"{name} has one column only; each line is to hold a picture's path and its label")
+        raise DataError(f"{name} has one column only; each line is to hold an image's path and its label")
     header, values = _header(lines, heads, width)
     free = [column for column in range(width) if values[column]]
     path = _path(heads if header else [], values, free, count)
@@ -97,7 +97,7 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     if label is None and not classes:
         titles = titles or [f"column {number}" for number in range(1, width + 1)]
         raise DataError(
-            f"{name} has the columns {listed(titles)}; name the one with the pictures' paths 'path' and the one with "
+            f"{name} has the columns {listed(titles)}; name the one with the images' paths 'path' and the one with "
             "the classes 'label'"
         )
     return Columns(path, label, part, header, classes)
@@ -106,23 +106,23 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
 def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[bool, list[list[str]]]:
     """Whether the first line names the columns, and the columns' first values."""
     named = {*PATH_NAMES, *LABEL_NAMES, *PART_NAMES} & set(heads)
-    header = bool(named) and not any(map(like_picture, lines[0]))
+    header = bool(named) and not any(map(like_image, lines[0]))
     values = _by_column(lines[1 if header else 0 : LOOKED_AT], width)
-    if not header and len(lines) > 1:  # a header of names that are not known has no picture where all others have one
+    if not header and len(lines) > 1:  # a header of names that are not known has no image where all others have one
         below = _by_column(lines[1:LOOKED_AT], width)
-        header = any(_pictures(b) == len(b) and not like_picture(v[0]) for v, b in zip(values, below, strict=True) if b)
+        header = any(_images(b) == len(b) and not like_image(v[0]) for v, b in zip(values, below, strict=True) if b)
         values = below if header else values
     return header, values
 
 
 def _path(heads: list[str], values: list[list[str]], free: list[int], count: Count | None) -> int:
-    """The column of paths: the named one, one of pictures' names, or that which leads to the most files."""
+    """The column of paths: the named one, one of images' names, or that which leads to the most files."""
     named = _named(heads, PATH_NAMES, free)
-    pictures = {column: _pictures(values[column]) for column in free}
-    likeliest = max(free, key=lambda column: pictures[column], default=None)
-    if likeliest is not None and pictures[likeliest] and (named is None or not pictures[named]):
+    images = {column: _images(values[column]) for column in free}
+    likeliest = max(free, key=lambda column: images[column], default=None)
+    if likeliest is not None and images[likeliest] and (named is None or not images[named]):
         return likeliest
-    if count and (named is None or not pictures[named]):
+    if count and (named is None or not images[named]):
         order = sorted(free, key=lambda column: _rank(heads, column))
         for some in ([c for c in order if _rank(heads, c) < len(PATH_NAMES)], order):
             found = {column: count(values[column]) for column in some}
@@ -148,8 +148,8 @@ def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], free: list[int],
         return binary
     if sum(number > 1 for number in ones) * 2 > len(ones):
         raise DataError(
-            f"{name} gives most pictures several classes at once, by the columns {listed(binary.values())}; "
-            "give each picture one class, in a column named 'label'"
+            f"{name} gives most images several classes at once, by the columns {listed(binary.values())}; "
+            "give each image one class, in a column named 'label'"
         )
     return {}
 
@@ -180,8 +180,8 @@ def _by_column(lines: Iterable[list[str]], width: int) -> list[list[str]]:
     return [[cells[column] for cells in rows if column < len(cells) and cells[column]] for column in range(width)]
 
 
-def _pictures(values: list[str]) -> int:
-    return sum(map(like_picture, values))
+def _images(values: list[str]) -> int:
+    return sum(map(like_image, values))
 
 
 def _named(heads: list[str], names: list[str], among: list[int]) -> int | None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from opsin.data.dataset import Dataset, Pictures
+from opsin.data.dataset import Dataset, LabeledImages
 
 DIGITS = "digits"
 
@@ -15,7 +15,7 @@ def digits() -> Dataset:
     with (files("opsin.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
         classes = tuple("0123456789")
         parts = [
-            Pictures(arrays[f"{part}_pixels"][:, None], arrays[f"{part}_labels"].astype(np.int32), classes)
+            LabeledImages(arrays[f"{part}_pixels"][:, None], arrays[f"{part}_labels"].astype(np.int32), classes)
             for part in ("train", "test")
         ]
     return Dataset(DIGITS, parts[0], parts[1], own_split=True)

@@ -1,4 +1,4 @@
-"""Tables on the disk, and the pictures that they name there."""
+"""Tables on the disk, and the images that they name there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from opsin.concurrency import lazy
-from opsin.data.files import no_file, thing, unreadable
-from opsin.data.items import MISSING, Problem, shown
+from opsin.base.concurrency import lazy
+from opsin.base.errors import DataError
+from opsin.data.bounded_files import no_file, thing, unreadable
+from opsin.data.items import MISSING, FileProblem, shown
 from opsin.data.sources.choice import with_tables
 from opsin.data.sources.folder import Files, Walk
 from opsin.data.sources.layout import by_folders
 from opsin.data.sources.listing import Sheet, Tables, nothing_found
-from opsin.errors import DataError
 
 
 class Disk:
@@ -28,9 +28,9 @@ class Disk:
     def files(self) -> Sequence[str]:
         return (self._walk or Walk(self._folder)).files
 
-    def direct(self, path: str, folder: str) -> int | Problem:
+    def direct(self, path: str, folder: str) -> int | FileProblem:
         if "://" in path:
-            return Problem(shown(path), "an address; give the path of a file", MISSING)
+            return FileProblem(shown(path), "an address; give the path of a file", MISSING)
         error: OSError | None = None
         for candidate in dict.fromkeys((path, path.replace("\\", "/"))):
             try:
@@ -38,7 +38,7 @@ class Disk:
             except OSError as caught:
                 error = error or caught
             except ValueError:  # a zero byte, which no path has
-                return Problem(shown(path), "no such file", MISSING)
+                return FileProblem(shown(path), "no such file", MISSING)
             else:
                 return no_file(shown(path), special).problem if special else self.place(os.path.join(folder, candidate))
         return unreadable(shown(path), error or OSError()).problem
@@ -55,7 +55,7 @@ class Disk:
 
 
 def open_table(table: Path) -> Files:
-    """The pictures that a table names, by paths relative to its folder or absolute."""
+    """The images that a table names, by paths relative to its folder or absolute."""
     store = Disk(table.parent)
     made = Tables([Sheet(table.name, "", _read(table))], store).arrange()
     if not made.items:
@@ -65,7 +65,7 @@ def open_table(table: Path) -> Files:
 
 
 def open_walked(folder: Path, walk: Walk) -> Files:
-    """The pictures of a folder of class folders, or of a table; without items where there is neither."""
+    """The images of a folder of class folders, or of a table; without items where there is neither."""
     store = Disk(folder, walk)
     by_class = by_folders(walk.files, folders=walk.folders)
     if not by_class.items and any("\\" in path for path in walk.files):  # unpacked by a program that knows "/" only

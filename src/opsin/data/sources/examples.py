@@ -1,11 +1,11 @@
-"""The examples of a shard: which of its files belong together, which is the picture, and which the label."""
+"""The examples of a shard: which of its files belong together, which is the image, and which the label."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
-from opsin.data.sources.names import PICTURE_ENDINGS
+from opsin.data.sources.names import IMAGE_ENDINGS
 
 Files = dict[str, int]
 """The places of an example's files by their endings, such as ".jpg" and ".target.cls"."""
@@ -21,7 +21,7 @@ OUTPUTS = (
     "mask", "masks", "seg", "segmentation", "depth", "target", "output", "label", "labels", "gt", "heatmap", "edges",
     "edge", "normal", "flow", "thumb", "thumbnail", "preview", "alpha",
 )  # fmt: skip
-"""Words before a picture's ending that say what it is to an example with several."""
+"""Words before an image's ending that say what it is to an example with several."""
 
 IMAGE_ENDINGS = (".img", ".image", ".picture")
 
@@ -29,7 +29,7 @@ IMAGE_ENDINGS = (".img", ".image", ".picture")
 def examples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
     """Each key with its files, which need not be neighbours. The key is all up to the first dot of a file's name.
 
-    Where a key has several pictures with labels of the same longer name, these are examples of their own.
+    Where a key has several images with labels of the same longer name, these are examples of their own.
     """
     found: dict[str, Files] = {}
     for place, path in enumerate(paths):
@@ -44,14 +44,14 @@ def examples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
 
 def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
     """The examples of a key: one, unless names with further dots make several."""
-    if sum(map(is_picture, files)) < 2:
+    if sum(map(is_image, files)) < 2:
         yield key, files
         return
     inner: dict[str, Files] = {}
     for ending, place in files.items():
         stem, dot, last = ending.rpartition(".")
         inner.setdefault(stem, {})[dot + last] = place
-    whole = [stem for stem, own in inner.items() if any(map(is_picture, own)) and label_ending(own) is not None]
+    whole = [stem for stem, own in inner.items() if any(map(is_image, own)) and label_ending(own) is not None]
     if len(whole) < 2:
         yield key, files
         return
@@ -59,13 +59,13 @@ def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
         yield key + stem, inner[stem]
 
 
-def is_picture(ending: str) -> bool:
-    return ending.endswith(PICTURE_ENDINGS + IMAGE_ENDINGS)
+def is_image(ending: str) -> bool:
+    return ending.endswith(IMAGE_ENDINGS + IMAGE_ENDINGS)
 
 
-def pictures_of(files: Mapping[str, int]) -> list[str]:
-    """The endings of an example's pictures: one where one of several is the input by its name."""
-    found = [ending for ending in files if is_picture(ending)]
+def images_of(files: Mapping[str, int]) -> list[str]:
+    """The endings of an example's images: one where one of several is the input by its name."""
+    found = [ending for ending in files if is_image(ending)]
     for fits in (
         lambda ending: ending.count(".") == 1,
         lambda ending: set(ending.split(".")) & set(INPUTS),

@@ -9,18 +9,18 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from opsin.data.items import MISSING, TRAIN, UNLABELLED, Problem, shown
-from opsin.data.sources.names import OTHER_FOLDERS, cleaned, like_picture, listed, part_of
+from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, shown
+from opsin.data.sources.names import OTHER_FOLDERS, cleaned, like_image, listed, part_of
 
 
 class Store(Protocol):
-    """Where a table's pictures are: on the disk or in an archive."""
+    """Where a table's images are: on the disk or in an archive."""
 
     @property
     def files(self) -> Sequence[str]:
         """All files, by "/", relative to the root; asked for only where paths do not lead to files."""
 
-    def direct(self, path: str, folder: str) -> int | Problem:
+    def direct(self, path: str, folder: str) -> int | FileProblem:
         """The place of the file at a path that is relative to `folder`, or what is there instead."""
 
     def place(self, file: str) -> int:
@@ -31,7 +31,7 @@ class Store(Protocol):
 
 
 class Catalogue:
-    """Files by their names, and pictures by these without ending, whatever the case of letters."""
+    """Files by their names, and images by these without ending, whatever the case of letters."""
 
     def __init__(self, files: Iterable[str]) -> None:
         self._found: dict[str, list[str]] = {}
@@ -39,7 +39,7 @@ class Catalogue:
             name = posixpath.basename(path)
             self._found.setdefault(name.lower(), []).append(path)
             stem, dot, _ = name.rpartition(".")
-            if dot and stem and like_picture(name):
+            if dot and stem and like_image(name):
                 self._found.setdefault(stem.lower(), []).append(path)
                 if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets make 7 of 007
                     self._found.setdefault(stem.lstrip("0") or "0", []).append(path)
@@ -77,7 +77,7 @@ class Search:
         """How many different paths lead to files."""
         return len({found for found in self._direct.values() if isinstance(found, int)})
 
-    def find(self, path: str, part: str = "") -> tuple[int, str] | Problem:
+    def find(self, path: str, part: str = "") -> tuple[int, str] | FileProblem:
         """The file's place, and where it is if not where the path leads; or what is wrong with a path of the table."""
         direct = self._direct[path]
         if isinstance(direct, int):
@@ -90,7 +90,7 @@ class Search:
         found = self._of_part(found, part or self._part)
         if len(found) > 1:
             reason = f"may be {listed(map(shown, found), 3)}; give the path of one of them in the table"
-            return Problem(shown(path), reason, UNLABELLED)
+            return FileProblem(shown(path), reason, UNLABELLED)
         return (self._store.place(found[0]), found[0]) if found else direct
 
     def _candidates(self, path: str) -> list[str]:

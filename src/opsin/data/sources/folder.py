@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsin.data.files import no_file, read_file, stamp, thing, unreadable
-from opsin.data.items import LOOP, REPEATED, SPECIAL, Item, Problem, shown
+from opsin.data.bounded_files import no_file, read_file, stamp, thing, unreadable
+from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, shown
 from opsin.data.sources.litter import Litter
-from opsin.data.sources.names import is_litter, like_picture
+from opsin.data.sources.names import is_litter, like_image
 
 Identity = tuple[int, int]
 """A folder's device and number, the same by whatever path one comes to it."""
@@ -23,7 +23,7 @@ class Files:
     name: str
     folder: Path
     items: Sequence[Item]
-    problems: Sequence[Problem]
+    problems: Sequence[FileProblem]
     paths: Sequence[str]
     empty: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -45,7 +45,7 @@ class Walk:
     folder: Path
     files: list[str] = field(default_factory=list)
     """Relative to the folder, by "/", in order."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     """Those without a file or a folder in them."""
     _litter: Litter = field(default_factory=Litter)
@@ -78,7 +78,7 @@ class Walk:
             if is_litter(entry.name):
                 self._litter.add(relative, entry.name)
         entries = [entry for entry in entries if not is_litter(entry.name)]
-        if not entries and like_picture(relative):
+        if not entries and like_image(relative):
             self.problems.append(no_file(shown(relative), "a folder").problem)
         elif not entries and relative:
             self.folders.append(relative)
@@ -94,7 +94,7 @@ class Walk:
                         inner.append((path, (*chain, identity)))
                 else:
                     special = thing(os.stat(self.folder / path).st_mode) or "no regular file"
-                    self.problems.append(Problem(shown(path), f"{special}, not a picture", SPECIAL))
+                    self.problems.append(FileProblem(shown(path), f"{special}, not an image", SPECIAL))
             except OSError as error:
                 self.problems.append(unreadable(shown(path), error).problem)
         return inner
@@ -102,11 +102,11 @@ class Walk:
     def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
         """Whether a folder is to be entered; otherwise it is a problem."""
         if identity in chain:
-            self.problems.append(Problem(shown(path), "a link that leads in a circle", LOOP))
+            self.problems.append(FileProblem(shown(path), "a link that leads in a circle", LOOP))
             return False
         if entry.is_symlink():
             if identity in self._followed:
-                self.problems.append(Problem(shown(path), "a second link to the same folder", REPEATED))
+                self.problems.append(FileProblem(shown(path), "a second link to the same folder", REPEATED))
                 return False
             self._followed.add(identity)
         return True
@@ -116,6 +116,6 @@ def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def picture_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
     return [folder / path for path in Walk(folder).files]

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.dataset import Dataset, Pictures, check_classes
-from opsin.errors import DataError
+from opsin.base.errors import DataError
+from opsin.data.dataset import Dataset, LabeledImages, check_classes
 
 UNSIGNED_BYTE = 8
 PARTS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def find(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """The pictures' and the labels' file of each part (train, test) that `folder` holds."""
+    """The images' and the labels' file of each part (train, test) that `folder` holds."""
     found = {}
     for part, names in PARTS.items():
         images = [path for name in names for path in sorted(folder.glob(f"*{name}-images?idx3-ubyte*"))]
@@ -44,25 +44,25 @@ def _labels_file(images: Path) -> Path:
 def load_idx(folder: Path, parts: dict[str, tuple[Path, Path]]) -> Dataset:
     """The dataset of an IDX folder; without a test part of its own a fifth is held out."""
     if "train" not in parts:
-        raise DataError(f"{folder} holds no training pictures (train-images-idx3-ubyte[.gz]); put them into the folder")
-    read = {part: (_pictures(images), _labels(labels, images)) for part, (images, labels) in parts.items()}
+        raise DataError(f"{folder} holds no training images (train-images-idx3-ubyte[.gz]); put them into the folder")
+    read = {part: (_images(images), _labels(labels, images)) for part, (images, labels) in parts.items()}
     for part, (pixels, labels) in read.items():
         if len(pixels) != len(labels):
             raise DataError(
-                f"{parts[part][1]} holds {len(labels):,} labels, {parts[part][0].name} {len(pixels):,} pictures; "
+                f"{parts[part][1]} holds {len(labels):,} labels, {parts[part][0].name} {len(pixels):,} images; "
                 "use files that belong together"
             )
     classes = tuple(str(n) for n in range(1 + max(int(labels.max(initial=0)) for _, labels in read.values())))
-    train = Pictures(*read["train"], classes)
+    train = LabeledImages(*read["train"], classes)
     check_classes(train, str(folder))
     if "test" not in read:
         return Dataset.undivided(folder.resolve().name, train)
     if train.shape != read["test"][0].shape[1:]:
-        raise DataError(f"{folder}: the training and the test pictures differ in size; use files that belong together")
-    return Dataset(folder.resolve().name, train, Pictures(*read["test"], classes), own_split=True)
+        raise DataError(f"{folder}: the training and the test images differ in size; use files that belong together")
+    return Dataset(folder.resolve().name, train, LabeledImages(*read["test"], classes), own_split=True)
 
 
-def _pictures(path: Path) -> NDArray[np.uint8]:
+def _images(path: Path) -> NDArray[np.uint8]:
     return _read(path, rank=3)[:, None]
 
 

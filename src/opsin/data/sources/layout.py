@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from opsin.data.items import TRAIN, UNDIVIDED, UNLABELLED, Item, Problem, shown
-from opsin.data.sources.names import like_picture, part_of
+from opsin.data.items import TRAIN, UNLABELLED, UNSPLIT, FileProblem, Item, shown
+from opsin.data.sources.names import like_image, part_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Arrangement:
 
     items: list[Item] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class Layout:
 
     def part(self, parts: Sequence[str]) -> str | None:
         """The part of a path; None where the folder that should be a part has no part's name."""
-        return UNDIVIDED if self.part_at is None else part_of(parts[self.part_at])
+        return UNSPLIT if self.part_at is None else part_of(parts[self.part_at])
 
     def stray(self, parts: Sequence[str]) -> str:
         """The folder of a path that lies where a part should be, and is called otherwise; "" for other paths."""
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        """Folders that a picture lies in at least."""
+        """Folders that an image lies in at least."""
         return 1 + max(self.class_at, self.part_at or 0)
 
     @classmethod
@@ -73,20 +73,20 @@ def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = 
     for place, parts in enumerate(split):
         name = prefix + shown(paths[place])
         deep = len(parts) > layout.depth
-        part = layout.part(parts) if deep else UNDIVIDED
+        part = layout.part(parts) if deep else UNSPLIT
         if deep and part is not None:
             made.items.append(Item(name, shown(parts[layout.class_at]), part))
             made.places.append(place)
         elif stray := layout.stray(parts):
             strays[stray] += 1
-        elif like_picture(parts[-1]):
-            made.problems.append(Problem(name, "in no class folder", UNLABELLED))
+        elif like_image(parts[-1]):
+            made.problems.append(FileProblem(name, "in no class folder", UNLABELLED))
     for folder, count in strays.items():
         reason = f"beside the training folder, but no validation or test folder by its name; files in it: {count:,}"
-        made.problems.append(Problem(f"{prefix}{shown(folder)}/", reason, UNLABELLED))
+        made.problems.append(FileProblem(f"{prefix}{shown(folder)}/", reason, UNLABELLED))
     if layout.part_at is None and _has_parts_inside(split, layout.root):
         made.notes.append(
-            "Folders inside of class folders are called after parts, such as train and test, but pictures lie beside "
+            "Folders inside of class folders are called after parts, such as train and test, but images lie beside "
             "them or one of them is missing: all are taken together, and parts are made here."
         )
     made.empty.extend(_empty(folders, split, layout, {item.label for item in made.items}))
@@ -121,18 +121,18 @@ def _divided(split: Sequence[Sequence[str]], root: int) -> bool:
 
 
 def _inner(split: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
-    """The parts that the folders inside of each class folder are, None for others; "" for pictures beside them."""
+    """The parts that the folders inside of each class folder are, None for others; "" for images beside them."""
     inner: dict[str, set[str | None]] = {}
     for parts in split:
-        if len(parts) > root + 1 and like_picture(parts[-1]):
+        if len(parts) > root + 1 and like_image(parts[-1]):
             inner.setdefault(parts[root], set()).add(part_of(parts[root + 1]) if len(parts) > root + 2 else "")
     return inner
 
 
 def _divided_within(split: Sequence[Sequence[str]], root: int) -> bool:
-    """Whether each class folder is divided: its pictures lie in folders that are parts, "train" and another of them.
+    """Whether each class folder is divided: its images lie in folders that are parts, "train" and another of them.
 
-    Other folders may be there where every class has both, and no picture may be beside them.
+    Other folders may be there where every class has both, and no image may be beside them.
     """
     inner = _inner(split, root)
     found = set[str | None]().union(*inner.values())

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from opsin.concurrency import lazy
-from opsin.data.items import REPEATED, UNDIVIDED, Item, Problem, shown
+from opsin.base.concurrency import lazy
+from opsin.base.errors import DataError
+from opsin.data.items import REPEATED, UNSPLIT, FileProblem, Item, shown
 from opsin.data.sources.columns import LOOKED_AT
 from opsin.data.sources.finder import Catalogue, Search, Store
 from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.names import is_litter, like_picture, listed, part_of, part_within
+from opsin.data.sources.names import is_litter, like_image, listed, part_of, part_within
 from opsin.data.sources.table import TABLE_ENDINGS, Row, read_table
-from opsin.errors import DataError
 
 FORMS = ("submission", "submit")
 """What tables are called that show how answers are to be handed in."""
@@ -35,7 +35,7 @@ class Sheet:
         return part_of(stem) or part_within(stem) or part_of(posixpath.basename(self.folder))
 
 
-Read = tuple[Sheet, list[Row], list[Problem]]
+Read = tuple[Sheet, list[Row], list[FileProblem]]
 """A table, its rows, and what is wrong with others."""
 
 
@@ -56,7 +56,7 @@ def is_form(path: str) -> bool:
 
 
 class Tables:
-    """Tables of the pictures in a `store`, which is at `where`. Items are named by `prefix` and path."""
+    """Tables of the images in a `store`, which is at `where`. Items are named by `prefix` and path."""
 
     def __init__(self, sheets: Sequence[Sheet], store: Store, where: str = "", prefix: str = "") -> None:
         self._sheets, self._store, self._where, self._prefix = sheets, store, where, prefix
@@ -79,15 +79,15 @@ class Tables:
             made.problems.extend(problems)
             search = self._search(sheet, [row.path for row in rows])
             for row in rows:
-                self._add(made, taken, sheet, row, row.part or whole or UNDIVIDED, search)
+                self._add(made, taken, sheet, row, row.part or whole or UNSPLIT, search)
         return made
 
     def _add(
         self, made: Arrangement, taken: dict[int, Item], sheet: Sheet, row: Row, part: str, search: Search
     ) -> None:
         found = search.find(row.path, part)
-        if isinstance(found, Problem):
-            made.problems.append(Problem(self._prefix + found.name, found.reason, found.kind))
+        if isinstance(found, FileProblem):
+            made.problems.append(FileProblem(self._prefix + found.name, found.reason, found.kind))
             return
         place, file = found
         name = posixpath.relpath(file, self._base or ".") if file else posixpath.join(self._within(sheet), row.path)
@@ -100,7 +100,7 @@ class Tables:
             reason = (
                 f"'{item.label}' in line {row.line} of {sheet.name}, but '{earlier.label}' before; the first counts"
             )
-            made.problems.append(Problem(self._prefix + shown(row.path), reason, REPEATED))
+            made.problems.append(FileProblem(self._prefix + shown(row.path), reason, REPEATED))
 
     def _within(self, sheet: Sheet) -> str:
         """The sheet's folder below the one around all of them."""
@@ -109,11 +109,11 @@ class Tables:
     def _search(self, sheet: Sheet, paths: Sequence[str]) -> Search:
         return Search(self._store, lambda: self._catalogue, paths, sheet.folder, sheet.part or "")
 
-    def _read(self, sheet: Sheet) -> tuple[list[Row], list[Problem]]:
+    def _read(self, sheet: Sheet) -> tuple[list[Row], list[FileProblem]]:
         def count(values: Sequence[str]) -> int:
             some = list(dict.fromkeys(values))[:LOOKED_AT]
             search = self._search(sheet, some)
-            return search.found_directly or len({f for f in map(search.find, some) if not isinstance(f, Problem)})
+            return search.found_directly or len({f for f in map(search.find, some) if not isinstance(f, FileProblem)})
 
         return read_table(sheet.data, sheet.name, count)
 
@@ -133,7 +133,7 @@ class Tables:
         without = [sheet.name for sheet in self._sheets if all(sheet is not entry[0] for entry in usable)]
         if usable and without:
             what = "Not used, as they hold" if len(without) > 1 else "Not used, as it holds"
-            notes.append(f"{what} no labels of pictures for training or measuring: {listed(map(shown, without))}.")
+            notes.append(f"{what} no labels of images for training or measuring: {listed(map(shown, without))}.")
         return usable
 
     def _best(self, usable: list[Read]) -> list[Read]:
@@ -152,8 +152,8 @@ class Tables:
 
 
 def unlisted(files: Sequence[str], named: Set[str], folder: str = "") -> str:
-    """A sentence about the pictures among the `files` that are not among the `named` ones; "" where all are."""
-    left = [file for file in files if file not in named and like_picture(file)]
+    """A sentence about the images among the `files` that are not among the `named` ones; "" where all are."""
+    left = [file for file in files if file not in named and like_image(file)]
     if not left:
         return ""
     inside = [file.removeprefix(folder + "/") if folder else file for file in left]
@@ -161,12 +161,10 @@ def unlisted(files: Sequence[str], named: Set[str], folder: str = "") -> str:
     where = ", ".join(f"{shown(top)} ({count:,})" for top, count in tops.most_common(5)) + (
         ", …" if len(tops) > 5 else ""
     )
-    number = f"{len(left):,} picture{'s' if len(left) > 1 else ''}"
+    number = f"{len(left):,} image{'s' if len(left) > 1 else ''}"
     return f"Without a label, as no table names them: {number}, left out: {where}."
 
 
-def nothing_found(table: str, problems: Sequence[Problem]) -> str:
+def nothing_found(table: str, problems: Sequence[FileProblem]) -> str:
     first = f": {problems[0].name}, {problems[0].reason}" if problems else ""
-    return (
-        f"{table} names no picture that is there{first}; give a path, relative to the table, and a label in each line"
-    )
+    return f"{table} names no image that is there{first}; give a path, relative to the table, and a label in each line"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsin.data.items import SPECIAL, Problem, shown
+from opsin.data.items import SPECIAL, FileProblem, shown
 from opsin.data.sources.litter import Litter
 from opsin.data.sources.names import cleaned
 
@@ -11,7 +11,7 @@ class Paths:
     """Takes the members' names in turn. `label` is what the archive is called in problems."""
 
     def __init__(self, label: str) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self._label = label
         self._litter = Litter()
         self._files: set[str] = set()
@@ -29,7 +29,7 @@ class Paths:
         if path is None:
             if not is_folder:
                 reason = "its path leads out of the archive"
-                self.problems.append(Problem(f"{self._label}/{shown(written)}", reason, SPECIAL))
+                self.problems.append(FileProblem(f"{self._label}/{shown(written)}", reason, SPECIAL))
             return None
         if path == "." or self._litter.holds(path):
             return None

@@ -1,4 +1,4 @@
-"""What names of files and folders say: a part of the data, a picture, or litter."""
+"""What names of files and folders say: a part of the data, an image, or litter."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ PART_WORDS = {
 }
 _PARTS = {word: part for part, words in PART_WORDS.items() for word in words}
 
-INPUT_FOLDERS = frozenset(
-    "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
-)
+INPUT_FOLDERS = frozenset("image images img imgs jpegimages image images photo photos jpg jpeg png raw input".split())
 OTHER_FOLDERS = frozenset(
     "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
 )
-"""Folders of pictures that are of no class, and of what belongs to these."""
+"""Folders of images that are of no class, and of what belongs to these."""
 
 LITTER = frozenset((
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "zbthumbnail.info",  # Windows
@@ -31,18 +29,18 @@ LITTER = frozenset((
     "@recycle", "@recently-snapshot", "@__thumb",  # QNAP
     "__pycache__",
 ))  # fmt: skip
-"""What systems, file managers and network drives leave in folders of pictures, besides hidden files."""
+"""What systems, file managers and network drives leave in folders of images, besides hidden files."""
 
 LITTER_ENDINGS = ("@synoeastream", "@synoresource")
-"""Of files that Synology's drives write beside each picture."""
+"""Of files that Synology's drives write beside each image."""
 
-PICTURE_ENDINGS = (
+IMAGE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".avifs",
     ".ico", ".cur", ".tga", ".dds", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".qoi", ".ras",
 )  # fmt: skip
 OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
-"""Of pictures that are not read, but whose names belong to a receipt."""
+"""Of images that are not read, but whose names belong to a receipt."""
 
 
 UNCLEAN = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
@@ -84,8 +82,8 @@ def cleaned(path: str) -> str | None:
     return None if whole == ".." or whole.startswith("../") else whole
 
 
-def like_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURE_ENDINGS + OTHER_ENDINGS)
+def like_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

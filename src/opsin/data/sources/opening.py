@@ -10,10 +10,12 @@ from importlib import import_module
 from itertools import product
 from pathlib import Path
 
+from opsin.base.errors import DataError
+from opsin.base.file_types import HEAD, absent, identify
 from opsin.data.dataset import Dataset
+from opsin.data.decode import Range
+from opsin.data.decode.formats import recognise
 from opsin.data.items import Source
-from opsin.data.pictures import Range
-from opsin.data.pictures.formats import recognise
 from opsin.data.sources import idx
 from opsin.data.sources.archive import open_members
 from opsin.data.sources.arrays import load_npz
@@ -25,11 +27,9 @@ from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import COMPRESSED, Tar
 from opsin.data.sources.zips import Zip
-from opsin.errors import DataError
-from opsin.kinds import HEAD, absent, identify
 
 WHAT = (
-    "'digits' (built in), a folder with one folder of pictures for each class, a CSV or TSV table of paths and labels, "
+    "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
     "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
 NPY = b"\x93NUMPY"
@@ -90,7 +90,7 @@ def _nothing(folder: Path, walk: Walk) -> str:
     if len(tables) > 1:
         return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
     text = (
-        f"{folder} holds no pictures in class folders; put each class's pictures into a folder "
+        f"{folder} holds no images in class folders; put each class's images into a folder "
         f"of its own: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
     )
     problems = [problem for problem in walk.problems if problem.name]
@@ -132,9 +132,9 @@ def _what_else(path: Path, head: bytes) -> str:
     if head.startswith(IDX):
         return "is one of MNIST's files, not their folder"
     if recognise(head):
-        return "is one picture; to train on, there must be many, of at least two classes"
+        return "is one image; to train on, there must be many, of at least two classes"
     if (kind := identify(head)) and kind.advice and not kind.absent:
-        return f"is {kind.what}, which holds no pictures ({kind.advice})"
+        return f"is {kind.what}, which holds no images ({kind.advice})"
     return "is no file that can be trained on"
 
 

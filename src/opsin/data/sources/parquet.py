@@ -1,6 +1,6 @@
-"""Parquet files with pictures in them, as `datasets` of Hugging Face keeps them on disk. Needs pyarrow, an extra.
+"""Parquet files with images in them, as `datasets` of Hugging Face keeps them on disk. Needs pyarrow, an extra.
 
-A picture is a column of bytes, or of structures with a field "bytes"; the names of the classes are in the metadata
+An image is a column of bytes, or of structures with a field "bytes"; the names of the classes are in the metadata
 of the file's schema (https://huggingface.co/docs/datasets/about_dataset_features). Importing this module without
 pyarrow is a `DataError` that says what to install.
 """
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opsin.concurrency import ForkLock
-from opsin.data.files import MOST_BYTES, stamp, too_many_bytes
-from opsin.data.items import DAMAGED, MISSING, UNDIVIDED, UNLABELLED, Item, ItemError, Problem, shown
+from opsin.base.concurrency import ForkLock
+from opsin.base.errors import DataError
+from opsin.data.bounded_files import MOST_BYTES, stamp, too_many_bytes
+from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
 from opsin.data.sources.names import listed, part_within
-from opsin.errors import DataError
 
 try:
     import pyarrow
@@ -29,11 +29,11 @@ IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
 
 KEPT = 2
-"""Row groups of pictures that are kept in memory, so that neighbours are read once."""
+"""Row groups of images that are kept in memory, so that neighbours are read once."""
 
 
 class Table:
-    """One Parquet file: where its pictures and labels are."""
+    """One Parquet file: where its images and labels are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Table:
             raise DataError(f"{path} is not Parquet, damaged or cut short ({_first(error)}); fetch it again") from None
         schema = self.file.schema_arrow
         self.features = _features(schema)
-        self.image = self._column(schema, IMAGE_NAMES, _holds_pictures, "pictures (bytes)")
+        self.image = self._column(schema, IMAGE_NAMES, _holds_images, "images (bytes)")
         self.label = self._column(schema, LABEL_NAMES, lambda kind: _is_label(kind), "classes (numbers or text)")
         self.groups = [self.file.metadata.row_group(number).num_rows for number in range(self.file.num_row_groups)]
 
@@ -66,7 +66,7 @@ class Table:
         return ["" if v is None or v == -1 else shown(str(v)).strip() for v in named]
 
     def group(self, number: int) -> Any:
-        """The pictures of one row group, an array of bytes or null."""
+        """The images of one row group, an array of bytes or null."""
         kind = self.file.schema_arrow.field(self.image).type
         structure = pyarrow.types.is_struct(kind)
         name = f"{self.image}.bytes" if structure else self.image
@@ -75,12 +75,12 @@ class Table:
 
 
 class Parquet:
-    """A `Source` of the rows of Parquet files. Holds up to `KEPT` row groups of pictures in memory."""
+    """A `Source` of the rows of Parquet files. Holds up to `KEPT` row groups of images in memory."""
 
     def __init__(self, name: str, paths: Sequence[Path], folder: Path) -> None:
         self.name = name
         self.items: list[Item] = []
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self._tables = [Table(path) for path in paths]
         self._stamps = [stamp(path) for path in paths]
         self._places: list[tuple[int, int, int]] = []
@@ -90,7 +90,7 @@ class Parquet:
             self._add(number, table, shown(table.path.relative_to(folder)))
 
     def _add(self, number: int, table: Table, file: str) -> None:
-        part = part_within(file) or UNDIVIDED
+        part = part_within(file) or UNSPLIT
         labels = iter(table.labels())
         row = 0
         for group, rows in enumerate(table.groups):
@@ -101,7 +101,7 @@ class Parquet:
                     self.items.append(Item(name, label, part))
                     self._places.append((number, group, within))
                 else:
-                    self.problems.append(Problem(name, "no label", UNLABELLED))
+                    self.problems.append(FileProblem(name, "no label", UNLABELLED))
 
     def read(self, index: int) -> bytes:
         number, group, within = self._places[index]
@@ -112,10 +112,10 @@ class Parquet:
                 data = value.as_py() if value.is_valid else None
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             text = f"{name} cannot be read, as the Parquet file is damaged ({_first(error)}); fetch it again"
-            raise ItemError(text, Problem(name, "damaged in the Parquet file", DAMAGED)) from None
+            raise ItemError(text, FileProblem(name, "damaged in the Parquet file", DAMAGED)) from None
         if data is None:
-            text = f"{name} holds no picture's bytes; save the data set with its pictures embedded"
-            raise ItemError(text, Problem(name, "no picture in this row", MISSING))
+            text = f"{name} holds no image's bytes; save the data set with its images embedded"
+            raise ItemError(text, FileProblem(name, "no image in this row", MISSING))
         if len(data) > MOST_BYTES:
             raise too_many_bytes(name, len(data))
         return bytes(data)
@@ -136,7 +136,7 @@ class Parquet:
 
 
 def open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Parquet:
-    """The pictures of these files, named relative to `folder`."""
+    """The images of these files, named relative to `folder`."""
     return Parquet(name, sorted(paths), folder)
 
 
@@ -149,7 +149,7 @@ def _features(schema: Any) -> dict[str, Any]:
         return {}
 
 
-def _holds_pictures(kind: Any) -> bool:
+def _holds_images(kind: Any) -> bool:
     if pyarrow.types.is_struct(kind):
         return any(field.name == "bytes" and _is_bytes(field.type) for field in kind)
     return _is_bytes(kind)

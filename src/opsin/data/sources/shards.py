@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from opsin.data.items import MISSING, UNDIVIDED, UNLABELLED, Item, ItemError, Problem, shown
-from opsin.data.sources.examples import examples, label_ending, pictures_of
+from opsin.base.errors import DataError
+from opsin.data.items import MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
+from opsin.data.sources.examples import examples, images_of, label_ending
 from opsin.data.sources.names import part_within
 from opsin.data.sources.tars import Tar
-from opsin.errors import DataError
 
 JSON_NAMES = (
     "label", "cls", "class", "class_name", "category", "target", "labels", "label_name", "class_id", "category_id",
@@ -36,7 +36,7 @@ class Shards:
         """`labels` are what the tars are called in the items' names."""
         self.name = name
         self.items: list[Item] = []
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self.notes: list[str] = []
         self._tars = list(tars)
         self._places: list[tuple[int, int]] = []
@@ -45,28 +45,28 @@ class Shards:
             self.notes += [note for note in tar.notes if note not in self.notes]
             self._add(number, tar, label)
         if not self.items:
-            text = f"{name} holds no labelled pictures; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
+            text = f"{name} holds no labelled images; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
             first = f"\n{self.problems[0].name}: {self.problems[0].reason}" if self.problems else ""
             raise DataError(text + first)
 
     def _add(self, number: int, tar: Tar, shard: str) -> None:
-        part = part_within(shard) or UNDIVIDED
+        part = part_within(shard) or UNSPLIT
         for key, files in examples(tar.paths):
             name = f"{shard}/{shown(key)}"
-            pictures = pictures_of(files)
-            if not pictures:
-                self.problems.append(Problem(name, "a label without a picture", MISSING))
+            images = images_of(files)
+            if not images:
+                self.problems.append(FileProblem(name, "a label without an image", MISSING))
                 continue
-            if len(pictures) > 1:
-                reason = f"several pictures ({', '.join(pictures[:4])}), of which none is called input or image"
-                self.problems.append(Problem(name, reason, UNLABELLED))
+            if len(images) > 1:
+                reason = f"several images ({', '.join(images[:4])}), of which none is called input or image"
+                self.problems.append(FileProblem(name, reason, UNLABELLED))
                 continue
             label = _label(tar, files, name)
-            if isinstance(label, Problem):
+            if isinstance(label, FileProblem):
                 self.problems.append(label)
             else:
                 self.items.append(Item(name, label, part))
-                self._places.append((number, files[pictures[0]]))
+                self._places.append((number, files[images[0]]))
 
     def read(self, index: int) -> bytes:
         number, place = self._places[index]
@@ -78,15 +78,15 @@ class Shards:
 
 
 def is_shard(tar: Tar) -> bool:
-    """Whether a tar's first examples are pictures with labels beside them, of the same key."""
+    """Whether a tar's first examples are images with labels beside them, of the same key."""
     first = islice(examples(tar.paths), 8)
-    return any(pictures_of(files) and label_ending(files) is not None for _, files in first)
+    return any(images_of(files) and label_ending(files) is not None for _, files in first)
 
 
-def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | Problem:
+def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | FileProblem:
     ending = label_ending(files)
     if ending is None:
-        return Problem(name, "no label beside it (.cls, .txt, .json)", UNLABELLED)
+        return FileProblem(name, "no label beside it (.cls, .txt, .json)", UNLABELLED)
     try:
         data = tar.read(files[ending], name)
         if ending.endswith(".gz"):
@@ -99,7 +99,7 @@ def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | Problem:
     except (ValueError, OSError, EOFError, zlib.error, RecursionError):  # no UTF-8, no JSON, no gzip
         label = ""
     first = shown(label.splitlines()[0].strip()) if label else ""
-    return first or Problem(name, f"its label ({ending}) cannot be read", UNLABELLED)
+    return first or FileProblem(name, f"its label ({ending}) cannot be read", UNLABELLED)
 
 
 def _from_json(data: Any) -> str:

@@ -11,10 +11,10 @@ import io
 import re
 from dataclasses import dataclass
 
-from opsin.data.items import MISSING, REPEATED, UNDIVIDED, UNLABELLED, Problem, shown
+from opsin.base.errors import DataError
+from opsin.data.items import MISSING, REPEATED, UNLABELLED, UNSPLIT, FileProblem, shown
 from opsin.data.sources.columns import Columns, Count, find_columns
 from opsin.data.sources.names import part_of
-from opsin.errors import DataError
 
 TABLE_ENDINGS = (".csv", ".tsv")
 
@@ -27,17 +27,17 @@ class Row:
     part: str
 
 
-def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list[Row], list[Problem]]:
+def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list[Row], list[FileProblem]]:
     """The rows of a table, each path once; what is wrong with the others. `DataError` where it is no such table.
 
-    `count` says how many files the values of a column lead to, where their names do not tell that they are pictures.
+    `count` says how many files the values of a column lead to, where their names do not tell that they are images.
     """
     lines = _cells(_text(data, name), name)
     if not lines:
         raise DataError(f"{name} is empty; give a table with a path and a label in each line")
     columns = find_columns([cells for _, cells in lines], name, count)
     rows: dict[str, Row] = {}
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     for line, cells in lines[columns.header :]:
         row, problem = _row(line, cells, columns, name)
         earlier = rows.get(row.path) if row else None
@@ -47,7 +47,7 @@ def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list
             reason = f"'{row.label}' in line {line} of {name}, but '{earlier.label}' in line {earlier.line}"
             if row.label == earlier.label:
                 reason = f"in the {row.part} part in line {line} of {name}, but elsewhere in line {earlier.line}"
-            problem = Problem(shown(row.path), f"{reason}; the first counts", REPEATED)
+            problem = FileProblem(shown(row.path), f"{reason}; the first counts", REPEATED)
         if problem:
             problems.append(problem)
     return list(rows.values()), problems
@@ -80,18 +80,18 @@ def _cells(text: str, name: str) -> list[tuple[int, list[str]]]:
     return found
 
 
-def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row | None, Problem | None]:
+def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row | None, FileProblem | None]:
     def cell(column: int | None) -> str:
         return cells[column] if column is not None and column < len(cells) else ""
 
     path, part = cell(columns.path), cell(columns.part)
     label, lacking = columns.label_of(cells)
     if not path:
-        return None, Problem(f"{name}, line {line}", "names no file", MISSING)
+        return None, FileProblem(f"{name}, line {line}", "names no file", MISSING)
     if not label:
-        return None, Problem(shown(path), f"{lacking} in line {line} of {name}", UNLABELLED)
-    known = part_of(part) if part else UNDIVIDED
+        return None, FileProblem(shown(path), f"{lacking} in line {line} of {name}", UNLABELLED)
+    known = part_of(part) if part else UNSPLIT
     if known is None:
         reason = f"in line {line} of {name} in a part '{shown(part)}', which is none of train, validation and test"
-        return None, Problem(shown(path), reason, UNLABELLED)
+        return None, FileProblem(shown(path), reason, UNLABELLED)
     return Row(line, path, shown(label), known), None

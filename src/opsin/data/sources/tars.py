@@ -21,12 +21,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from opsin.data.files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, ItemError, Problem, shown
+from opsin.base.errors import DataError
+from opsin.data.bounded_files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
+from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, shown
 from opsin.data.positional import read_into
 from opsin.data.sources.members import Paths
 from opsin.data.sources.names import cleaned
-from opsin.errors import DataError
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 """How files begin that one of Python's modules decompresses."""
@@ -42,7 +42,7 @@ class Tar:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         self.folders: list[str] = []
         self.notes: list[str] = []
         self._spool: int | None = None
@@ -70,7 +70,7 @@ class Tar:
                 if path is None:
                     continue
                 if member.issparse() or not (member.isreg() or member.issym() or member.islnk()):
-                    self._add(path, f"{thing(member.mode) or 'no regular file'}, not a picture", SPECIAL)
+                    self._add(path, f"{thing(member.mode) or 'no regular file'}, not an image", SPECIAL)
                 elif member.issym():
                     target = member.linkname.replace("\\", "/")
                     links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
@@ -96,7 +96,7 @@ class Tar:
         except (tarfile.TarError, EOFError, ValueError) as error:
             if not isinstance(error, tarfile.ReadError) or file.tell() <= tarfile.BLOCKSIZE:
                 raise DataError(f"{self.path} is not a tar, or damaged ({error}); fetch it again") from None
-            self.problems.append(Problem(self.path.name, f"cut short or damaged ({error})", DAMAGED))
+            self.problems.append(FileProblem(self.path.name, f"cut short or damaged ({error})", DAMAGED))
 
     def _target(self, path: str, links: Mapping[str, str], files: Mapping[str, object]) -> str | None:
         """The file at the end of a chain of links."""
@@ -110,7 +110,7 @@ class Tar:
         return None
 
     def _add(self, path: str, reason: str, kind: str) -> None:
-        self.problems.append(Problem(f"{self.path.name}/{shown(path)}", reason, kind))
+        self.problems.append(FileProblem(f"{self.path.name}/{shown(path)}", reason, kind))
 
     def _open(self) -> IO[bytes]:
         """The tar's bytes; those of the temporary file have one position for all who read them."""
@@ -128,7 +128,7 @@ class Tar:
             raise unreadable(name, error) from None
         if count < size:
             text = f"{name} is cut short, as {self.path} has become shorter; fetch the archive again"
-            raise ItemError(text, Problem(name, "cut short, as the archive ends before it does", DAMAGED))
+            raise ItemError(text, FileProblem(name, "cut short, as the archive ends before it does", DAMAGED))
         return bytes(data)
 
     def stamp(self, place: int) -> str:

@@ -7,13 +7,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from opsin.concurrency import ForkLock, in_child
-from opsin.data.files import MOST_BYTES, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, ItemError, Problem, shown
+from opsin.base.concurrency import ForkLock, in_child
+from opsin.base.errors import DataError
+from opsin.data.bounded_files import MOST_BYTES, too_many_bytes, unreadable
+from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, FileProblem, ItemError, shown
 from opsin.data.positional import PositionalFile
 from opsin.data.sources.members import Paths
 from opsin.data.sources.zip_names import member_names
-from opsin.errors import DataError
 
 LOCKED = 0x1
 """The flag of an encrypted member."""
@@ -36,7 +36,7 @@ class Zip:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
         self._opening = ForkLock()
         in_child(self, Zip._forked)
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
         infos = self._opened().infolist()
         names, coding = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
@@ -46,7 +46,7 @@ class Zip:
             if name is None:
                 continue
             if stat.S_ISLNK(info.external_attr >> 16):
-                self.problems.append(self._problem(name, "a link inside an archive, not a picture", SPECIAL))
+                self.problems.append(self._problem(name, "a link inside an archive, not an image", SPECIAL))
             else:
                 files[name] = info
         self.problems += inside.problems
@@ -61,15 +61,15 @@ class Zip:
             raise too_many_bytes(name, info.file_size)
         if info.flag_bits & LOCKED:
             text = f"{name} is locked by a password; make the archive again without one"
-            raise ItemError(text, Problem(name, "locked by a password", FORBIDDEN))
+            raise ItemError(text, FileProblem(name, "locked by a password", FORBIDDEN))
         try:
             return self._opened().read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
             text = f"{name} is damaged in the archive ({error}); fetch the zip again"
-            raise ItemError(text, Problem(name, f"damaged in the archive ({error})", DAMAGED)) from None
+            raise ItemError(text, FileProblem(name, f"damaged in the archive ({error})", DAMAGED)) from None
         except (NotImplementedError, RuntimeError) as error:
             text = f"{name} cannot be unpacked ({error}); make the archive again with plain compression"
-            raise ItemError(text, Problem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
+            raise ItemError(text, FileProblem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
         except OSError as error:
             raise unreadable(name, error) from None
 
@@ -87,8 +87,8 @@ class Zip:
         info = self._infos[place]
         return f"{info.CRC:08x}.{info.file_size:x}"
 
-    def _problem(self, path: str, reason: str, kind: str) -> Problem:
-        return Problem(f"{self.path.name}/{shown(path)}", reason, kind)
+    def _problem(self, path: str, reason: str, kind: str) -> FileProblem:
+        return FileProblem(f"{self.path.name}/{shown(path)}", reason, kind)
 
 
 def _is_folder(info: zipfile.ZipInfo, written: str) -> bool:

@@ -1,0 +1,61 @@
+"""Packages and modules under the names that they had in Opsin 0.1.0: they import, with a DeprecationWarning.
+
+Only names that the documentation of 0.1.0 mentions are kept, for one release.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGES = {
+    "benchmark": "apps.benchmark", "cli": "apps.cli", "engines": "backends", "errors": "base.errors",
+    "estimator": "apps.estimator", "graph": "ir", "loops": "kernels.ir", "onnx": "interop.onnx", "reporting": "report",
+    "seeing": "viz",
+}  # fmt: skip
+"""Old names below `opsin`, and the new ones."""
+
+PUBLIC = {"errors", "onnx"}
+"""Old names that remain public, without a warning."""
+
+
+class _AliasLoader(Loader):
+    """Gives the module of another name."""
+
+    def __init__(self, name: str, actual: str) -> None:
+        self.name, self.actual = name, actual
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        old = self.name.split(".")[1]
+        if old not in PUBLIC:
+            text = f"{self.name} is now {self.actual}; the old name goes with the next release"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+        module = import_module(self.actual)
+        self.spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is executed again; the module keeps its own spec, which the import system replaced."""
+        module.__spec__ = self.spec
+        sys.modules[self.name] = module
+
+
+class _AliasFinder(MetaPathFinder):
+    """Finds modules under their old names."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        first, _, rest = name.removeprefix("opsin.").partition(".")
+        if not name.startswith("opsin.") or first not in PACKAGES:
+            return None
+        actual = f"opsin.{PACKAGES[first]}" + (f".{rest}" if rest else "")
+        return ModuleSpec(name, _AliasLoader(name, actual))
+
+
+def install() -> None:
+    """Let Python's import system know the old names."""
+    sys.meta_path.append(_AliasFinder())

@@ -1,0 +1,186 @@
+"""Who is compared: the libraries, in which modes, and how each one's process is talked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from opsin.base.errors import OpsinError, UsageError
+
+FOLDER = Path(__file__).parent / "workers"
+HIDDEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONSTARTUP")
+"""Environment variables that say how this process should work, and are not for others."""
+OPEN_LIMIT, TURN_LIMIT = 600.0, 120.0
+"""Seconds to get ready in, and seconds a turn may take beyond what was asked for."""
+
+
+class PeerError(OpsinError):
+    """A worker failed, died or did not answer; its case goes on without it."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library: the module in `workers`, the package that it needs, and its modes for each task."""
+
+    name: str
+    title: str
+    module: str
+    package: str
+    train: tuple[str, ...]
+    infer: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def modes(self, task: str) -> tuple[str, ...]:
+        return self.train if task == "train" else self.infer
+
+
+OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("",), ("",))
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "pytorch", "PyTorch", "pytorch", "torch",
+            ("eager", "eager channels_last", "compile", "compile channels_last"),
+            ("eager", "eager channels_last", "frozen", "compile", "compile channels_last"),
+        ),
+        Peer("onnxruntime", "ONNX Runtime", "onnx_runtime", "onnxruntime", (), ("",)),
+        Peer(
+            "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency",),
+            {"CI": "true"},  # or it reports its use over the network, from one more process
+        ),
+        Peer("mnn", "MNN", "alibaba_mnn", "MNN", (), ("",)),
+        Peer(
+            "tensorflow", "TensorFlow", "keras_layers", "tensorflow", ("", "XLA"), ("", "XLA"),
+            {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        ),
+        Peer(
+            "jax", "JAX", "keras_layers", "jax", ("",), ("",),
+            {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """A library in one of its modes, run by `python`."""
+
+    peer: Peer
+    mode: str
+    python: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.peer.title} {self.mode}".strip()
+
+
+def interpreters(given: Sequence[str]) -> dict[str, str]:
+    """The interpreter of each peer that can be run: `NAME=PYTHON` as `given`, or this one where the package is there.
+
+    `UsageError` where a name is unknown, or a given interpreter lacks the package.
+    """
+    found = {}
+    for text in given:
+        name, equals, python = text.partition("=")
+        if name not in PEERS or not equals:
+            raise UsageError(f"--peer takes NAME=PYTHON with a name of {', '.join(PEERS)}; not '{text}'")
+        if not _has(python, PEERS[name].package):
+            raise UsageError(
+                f"{python} cannot import {PEERS[name].package}; name an interpreter that can, or install it there "
+                f"with: {python} -m pip install {PEERS[name].package}"
+            )
+        found[name] = python
+    return found | {
+        name: sys.executable
+        for name, peer in PEERS.items()
+        if name not in found and _has(sys.executable, peer.package)
+    }  # fmt: skip
+
+
+@cache
+def _has(python: str, package: str) -> bool:
+    """Whether an interpreter can find a package, and Keras where the peer is one of its backends."""
+    needed = [package, *(["keras"] if package in ("tensorflow", "jax") else [])]
+    code = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {needed!r})))"
+    try:
+        ended = subprocess.run([python, "-c", code], env=_environment(), capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return ended.returncode == 0
+
+
+def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in HIDDEN} | dict(more or {})
+
+
+class Worker:
+    """The process of a contender; what it prints is kept in `log`."""
+
+    def __init__(self, contender: Competitor, threads: int, log: Path) -> None:
+        self.contender, self.log = contender, log
+        more = {"OMP_NUM_THREADS": str(threads), "NPROC": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, encoding="utf-8",
+                env=_environment(more | dict(contender.peer.environment)), start_new_session=True,
+            )  # fmt: skip
+        self._answers: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def command(self) -> list[str]:
+        """What is run."""
+        return [self.contender.python, str(FOLDER / "start.py"), self.contender.peer.module]
+
+    def ask(self, request: dict[str, Any], limit: float) -> dict[str, Any]:
+        """The answer to a request; `PeerError` where it is an error, or none comes within `limit` seconds."""
+        title = self.contender.title
+        try:
+            assert self.process.stdin
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self._answers.get(timeout=limit)
+        except queue.Empty:
+            raise PeerError(f"{title} did not answer within {limit:.0f} seconds") from None
+        except OSError:
+            line = ""
+        if not line:
+            code = self.process.wait()
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise PeerError(f"{title} ended with {how}{self._last_words()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise PeerError(f"{title}: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """Ends the process and those that it started, at once."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        with suppress(OSError):
+            assert self.process.stdin
+            self.process.stdin.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as lines:
+            for line in lines:
+                self._answers.put(line)
+        self._answers.put("")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f": {lines[-1]}" if lines else ""

@@ -1,0 +1,42 @@
+"""OpenVINO with its hint for the least latency, in 32-bit numbers as all others, and inputs that it need not copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import openvino
+from openvino import properties
+from openvino.properties import hint
+
+from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+
+
+class OpenVino:
+    def __init__(self, job: Job) -> None:
+        settings = {
+            hint.performance_mode(): hint.PerformanceMode.LATENCY,
+            hint.inference_precision(): openvino.Type.f32,
+            properties.inference_num_threads(): job.threads,
+            properties.intel_cpu.denormals_optimization(): True,
+        }
+        core = openvino.Core()
+        model = core.compile_model(core.read_model(job.onnx), "CPU", settings)
+        self.request = model.create_infer_request()
+        _, inputs = job.arrays()
+        self.images = openvino.Tensor(np.ascontiguousarray(inputs["inputs"]), shared_memory=True)
+        self.request.set_input_tensor(self.images)
+
+    def step(self) -> Any:
+        self.request.infer()
+        return self.request.get_output_tensor().data
+
+    def results(self) -> Arrays:
+        return {"logits": np.array(self.step())}
+
+    def facts(self) -> dict[str, Any]:
+        return {"version": openvino.__version__.split("-")[0]}
+
+
+if __name__ == "__main__":
+    serve(OpenVino)

@@ -1,0 +1,33 @@
+"""ONNX Runtime: every graph optimisation, as many threads inside an operator as are asked for, denormals as zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+
+
+class OnnxRuntime:
+    def __init__(self, job: Job) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self.session = onnxruntime.InferenceSession(job.onnx, options, providers=["CPUExecutionProvider"])
+        _, inputs = job.arrays()
+        self.inputs = {self.session.get_inputs()[0].name: inputs["inputs"]}
+
+    def step(self) -> Any:
+        return self.session.run(None, self.inputs)[0]
+
+    def results(self) -> Arrays:
+        return {"logits": self.step()}
+
+    def facts(self) -> dict[str, Any]:
+        return {"version": onnxruntime.__version__}
+
+
+if __name__ == "__main__":
+    serve(OnnxRuntime)

@@ -1,0 +1,12 @@
+"""Commands are modules that are loaded when they are called, so that `opsin --help` starts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+
+def command(name: str) -> Callable[..., int]:
+    """The `run` of a command's module, which gives the exit code."""
+    return cast("Callable[..., int]", import_module(f"opsin.apps.cli.{name}").run)

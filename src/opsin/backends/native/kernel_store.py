@@ -1,0 +1,85 @@
+"""Machine code for kernel specifications: from this process, from the cache, or from LLVM."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from opsin.backends.native import cache, codegen
+from opsin.backends.native.compile_workers import compile_all
+from opsin.backends.native.driver import driver
+from opsin.base.concurrency import ForkLock, locked_cache
+from opsin.kernels.ir import Target
+from opsin.kernels.spec import KernelSpec
+
+_addresses: dict[tuple[KernelSpec, str], int] = {}
+_making = ForkLock()
+
+
+class CompileStats:
+    """What compiling has cost this process so far."""
+
+    compiled = 0
+    loaded = 0
+    seconds = 0.0
+
+
+def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
+    """The address of each kernel's machine code; equal specifications share one."""
+    numbers: dict[KernelSpec, int] = {}
+    places = [numbers.setdefault(spec, len(numbers)) for spec in specs]
+    if any((spec, target.name) not in _addresses for spec in numbers):
+        with _making.lock:
+            _make(numbers, target)
+    addresses = [_addresses[spec, target.name] for spec in numbers]
+    return [addresses[place] for place in places]
+
+
+def _make(specs: Iterable[KernelSpec], target: Target) -> None:
+    """Links what this process does not have yet."""
+    start = time.perf_counter()
+    missing: dict[str, KernelSpec] = {}
+    for spec in specs:
+        if (spec, target.name) not in _addresses:
+            name = _name(spec, target)
+            code = cache.read(name)
+            if code is None:
+                missing[name] = spec
+            else:
+                CompileStats.loaded += 1
+                _link(spec, target, name, code)
+    if missing:
+        made = compile_all([(_symbol(name), spec) for name, spec in missing.items()], target)
+        for name, spec in missing.items():
+            code = made[_symbol(name)]
+            cache.write(name, code)
+            CompileStats.compiled += 1
+            _link(spec, target, name, code)
+    CompileStats.seconds += time.perf_counter() - start
+
+
+def _name(spec: KernelSpec, target: Target) -> str:
+    """Of its entry in the cache."""
+    this = codegen.host()
+    return cache.key(repr(spec), repr(target), this.triple, this.cpu, this.features, codegen.version())
+
+
+def _symbol(name: str) -> str:
+    return f"k_{name[:32]}"
+
+
+def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
+    (_addresses[spec, target.name],) = codegen.load(code, _symbol(name))
+
+
+@locked_cache()
+def driver_addresses() -> tuple[int, int]:
+    """The addresses of the driver's two functions: to run a program, and to help with it."""
+    this = codegen.host()
+    name = cache.key("driver", this.triple, this.cpu, this.features, codegen.version())
+    code = cache.read(name)
+    if code is None:
+        code = codegen.object_code(driver(this.triple))
+        cache.write(name, code)
+    run, serve = codegen.load(code, "opsin_run", "opsin_serve")
+    return run, serve

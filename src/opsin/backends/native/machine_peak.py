@@ -1,0 +1,141 @@
+"""What this machine can do at most: multiply-adds in registers, and bytes from and to memory.
+
+Both are measured, by loops that do nothing else, on as many threads as are asked for. Figures of programs are shares
+of these: no other program on the same threads gets past the first, and none that streams its data past the second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.backends.native import codegen, render
+from opsin.base.concurrency import locked_cache
+from opsin.kernels.ir import F32, Builder, Kernel, ScalarType, Target
+
+SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+SUMS, TURNS = 12, 2_000_000
+"""Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers. Turns of the loop."""
+STREAMED = 2**23
+"""Numbers in each of three arrays together: 32 MiB each, beyond what caches keep between two sweeps."""
+
+
+class Peak:
+    """A call does nothing but multiply-adds in registers, on every thread; `flops` counts two for each."""
+
+    def __init__(self, threads: int) -> None:
+        lanes = codegen.host().target.lanes
+        self._results = np.zeros((threads, lanes), np.float32)
+        self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
+        self._threads = ThreadPoolExecutor(threads)
+        self.flops = 2 * SUMS * lanes * TURNS * threads
+
+    def __call__(self) -> None:
+        function, _ = _functions()
+        list(self._threads.map(lambda words: function(words.ctypes.data, 0, 1, None), self._arguments))
+
+
+class Stream:
+    """A call is a = b + s · c over large arrays, a part a thread; `bytes` counts b and c read and a written.
+
+    The triad of STREAM (McCalpin, "Memory bandwidth and machine balance in current high performance computers", 1995).
+    """
+
+    def __init__(self, threads: int) -> None:
+        lanes = codegen.host().target.lanes
+        part = STREAMED // threads // lanes * lanes
+        self._arrays = [[_numbers(part, first) for first in (0.0, 1.0, 2.0)] for _ in range(threads)]
+        self._arguments = np.array([[*(a.ctypes.data for a in arrays), part] for arrays in self._arrays], np.int64)
+        self._threads = ThreadPoolExecutor(threads)
+        self.bytes = 3 * 4 * part * threads
+
+    def __call__(self) -> None:
+        _, function = _functions()
+        list(self._threads.map(lambda words: function(words.ctypes.data, 0, 1, None), self._arguments))
+
+
+def fma_peak(threads: int, seconds: float = 0.15) -> float:
+    """Floating-point operations a second of `threads` threads, two for each multiply-add: the best of a few calls."""
+    peak = Peak(threads)
+    return peak.flops / _fastest(peak, seconds)
+
+
+def memory_bandwidth(threads: int, seconds: float = 0.15) -> float:
+    """Bytes a second between memory and `threads` threads: the best of a few sweeps."""
+    stream = Stream(threads)
+    return stream.bytes / _fastest(stream, seconds)
+
+
+def cpu_model() -> str:
+    """The processor as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def load() -> float | None:
+    """How many programs wanted to run in the last minute, on average; none where the system does not say."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _fastest(call: Peak | Stream, seconds: float) -> float:
+    """Seconds of the fastest call within about `seconds`; at least three calls."""
+    times: list[float] = []
+    call()
+    while len(times) < 3 or sum(times) < seconds:
+        begin = perf_counter()
+        call()
+        times.append(perf_counter() - begin)
+    return min(times)
+
+
+def _numbers(count: int, value: float) -> NDArray[np.float32]:
+    """Memory that is really there: the system maps pages when they are written."""
+    return np.full(count, value, np.float32)
+
+
+@locked_cache()
+def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
+    """Machine code of the two loops, compiled once a process."""
+    target = codegen.host().target
+    found = []
+    for kernel in (_multiply_adds(target), _triad(target)):
+        code = codegen.object_code(render.render(kernel, target))
+        found.append(SIGNATURE(*codegen.load(code, kernel.name)))
+    return found[0], found[1]
+
+
+def _multiply_adds(target: Target) -> Kernel:
+    """Argument: where to put a vector, so that the sums are needed."""
+    k = Builder("opsin_multiply_adds")
+    result, kind = k.buffer("result"), ScalarType(F32, target.lanes)
+    factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
+    sums = [k.register(k.constant(float(i), kind)) for i in range(SUMS)]
+    with k.loop(0, TURNS):
+        for value in sums:
+            value.set(k.fma(value.get(), factor, term))
+    total = sums[0].get()
+    for value in sums[1:]:
+        total = total + value.get()
+    k.store(result, 0, total)
+    return k.kernel()
+
+
+def _triad(target: Target) -> Kernel:
+    """Arguments: a, b, c, and their length, a multiple of the vector's."""
+    k = Builder("opsin_triad")
+    a, b, c, length = k.buffer("a"), k.buffer("b"), k.buffer("c"), k.index("length")
+    factor = k.constant(0.5, ScalarType(F32, target.lanes))
+    with k.loop(0, length, target.lanes) as first:
+        left, right = k.load(b, first, target.lanes), k.load(c, first, target.lanes)
+        k.store(a, first, k.fma(right, factor, left))
+    return k.kernel()

@@ -1,0 +1,364 @@
+"""The kernel language as LLVM's textual intermediate representation.
+
+Plain text, made without llvmlite: reading it needs nothing but LLVM's language reference.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from opsin.kernels.ir import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType, Target, Value
+
+ELEMENTS = {F32: "float", I32: "i32", U8: "i8", INDEX: "i64", BOOL: "i1"}
+
+FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+INT_BINARY = {
+    "add": "add", "sub": "sub", "mul": "mul", "div": "sdiv", "rem": "srem",
+    "and": "and", "or": "or", "xor": "xor", "shl": "shl", "shr": "lshr",
+}  # fmt: skip
+FLOAT_COMPARE = {"lt": "olt", "le": "ole", "eq": "oeq", "min": "olt", "max": "ogt"}
+INT_COMPARE = {"lt": "slt", "le": "sle", "eq": "eq", "min": "slt", "max": "sgt"}
+CONVERSIONS = {
+    "float": "sitofp", "float_bits": "bitcast", "int_bits": "bitcast", "i32": "trunc", "index": "sext",
+}  # fmt: skip
+
+
+def llvm_type(kind: ScalarType) -> str:
+    element = ELEMENTS[kind.element]
+    return element if kind.lanes == 1 else f"<{kind.lanes} x {element}>"
+
+
+def literal(value: float, element: str) -> str:
+    if element != F32:
+        return str(value)
+    # LLVM writes a float constant as the bits of the double that it equals.
+    single = struct.unpack("f", struct.pack("f", value))[0]
+    return f"0x{struct.unpack('Q', struct.pack('d', single))[0]:016X}"
+
+
+MANY = 64
+"""Accesses of memory from which on the index of a loop is hidden from LLVM: reducing the strength of so many addresses
+takes most of the time of compiling, and a pointer kept for each is slower than computing them."""
+
+
+class Renderer:
+    """Renders one kernel as one function."""
+
+    def __init__(self, kernel: Kernel, target: Target) -> None:
+        self.kernel, self.target = kernel, target
+        self.lines: list[str] = []
+        self.names: dict[Any, str] = {}
+        self.intrinsics: set[str] = set()
+        self.label = "%entry"
+        self.count = 0
+
+    def fresh(self, prefix: str = "v") -> str:
+        self.count += 1
+        return f"%{prefix}{self.count}"
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def place(self, label: str) -> None:
+        self.lines.append(f"{label[1:]}:")
+        self.label = label
+
+    def name(self, value: Any) -> str:
+        return self.names[value]
+
+    def typed(self, value: Value) -> str:
+        return f"{llvm_type(value.kind)} {self.names[value]}"
+
+    def assign(self, result: Any, text: str) -> str:
+        name = self.fresh()
+        self.line(f"{name} = {text}")
+        if result is not None:
+            self.names[result] = name
+        return name
+
+    def render(self) -> str:
+        kernel = self.kernel
+        self.names.update({kernel.begin: "%begin", kernel.end: "%end", kernel.scratch_base: "%scratch"})
+        for register in kernel.registers:
+            self.names[register] = self.fresh("r")
+            self.line(f"{self.names[register]} = alloca {llvm_type(register.kind)}")
+        self.block(kernel.body)
+        self.line("ret void")
+        head = f"define void @{kernel.name}(ptr noalias readonly %args, i64 %begin, i64 %end, ptr %scratch) nounwind {{"
+        declarations = sorted(f"declare {text}" for text in self.intrinsics)
+        return "\n".join([*declarations, head, "entry:", *self.lines, "}", ""])
+
+    def block(self, items: list[Any]) -> None:
+        for item in items:
+            if isinstance(item, Loop):
+                self.loop(item)
+            elif isinstance(item, Branch):
+                self.branch(item)
+            else:
+                self.instruction(item)
+
+    def loop(self, loop: Loop) -> None:
+        """Tested before the first turn and after each, so that the body needs no jump to a head."""
+        body, exit = self.fresh("body"), self.fresh("exit")
+        index, following = self.fresh("i"), self.fresh("n")
+        start, stop, step = (self.name(v) for v in (loop.start, loop.stop, loop.step))
+        enter = self.assign(None, f"icmp slt i64 {start}, {stop}")
+        self.line(f"br i1 {enter}, label {body}, label {exit}")
+        before = self.label
+        self.place(body)
+        phi = len(self.lines)
+        self.lines.append("")
+        self.names[loop.index] = self.opaque(index) if accesses(loop.body) >= MANY else index
+        self.block(loop.body)
+        self.line(f"{following} = add nsw i64 {index}, {step}")
+        again = self.assign(None, f"icmp slt i64 {following}, {stop}")
+        self.line(f"br i1 {again}, label {body}, label {exit}")
+        self.lines[phi] = f"  {index} = phi i64 [ {start}, {before} ], [ {following}, {self.label} ]"
+        self.place(exit)
+
+    def opaque(self, index: str) -> str:
+        """The same number, of which LLVM cannot know how it grows."""
+        return self.assign(None, f'call i64 asm "", "=r,0"(i64 {index})')
+
+    def branch(self, branch: Branch) -> None:
+        yes, no, after = self.fresh("then"), self.fresh("else"), self.fresh("after")
+        self.line(f"br i1 {self.name(branch.condition)}, label {yes}, label {no}")
+        for label, body in ((yes, branch.body), (no, branch.otherwise)):
+            self.place(label)
+            self.block(body)
+            self.line(f"br label {after}")
+        self.place(after)
+
+    # -- instructions -------------------------------------------------------------------------
+
+    def instruction(self, item: Instruction) -> None:
+        handler: Callable[[Instruction], None] | None = getattr(self, f"do_{item.name}", None)
+        if handler is not None:
+            handler(item)
+        elif item.name in CONVERSIONS:
+            source = item.operands[0]
+            self.assign(item.result, f"{CONVERSIONS[item.name]} {self.typed(source)} to {llvm_type(item.result.kind)}")
+        elif item.name in ("lt", "le", "eq"):
+            self.assign(item.result, self.compare(item))
+        else:
+            table = FLOAT_BINARY if item.result.kind.element == F32 else INT_BINARY
+            a, b = item.operands
+            self.assign(item.result, f"{table[item.name]} {self.typed(a)}, {self.name(b)}")
+
+    def compare(self, item: Instruction) -> str:
+        a, b = item.operands
+        if a.kind.element == F32:
+            return f"fcmp {FLOAT_COMPARE[item.name]} {self.typed(a)}, {self.name(b)}"
+        return f"icmp {INT_COMPARE[item.name]} {self.typed(a)}, {self.name(b)}"
+
+    def choose(self, item: Instruction) -> None:
+        a, b = item.operands
+        test = self.assign(None, self.compare(item))
+        mask = llvm_type(ScalarType(BOOL, a.kind.lanes))
+        self.assign(item.result, f"select {mask} {test}, {self.typed(a)}, {self.typed(b)}")
+
+    do_min = choose
+    do_max = choose
+
+    def do_select(self, item: Instruction) -> None:
+        condition, a, b = item.operands
+        self.assign(item.result, f"select {self.typed(condition)}, {self.typed(a)}, {self.typed(b)}")
+
+    def call(self, item: Instruction, function: str) -> None:
+        kind = llvm_type(item.result.kind)
+        lanes = item.result.kind.lanes
+        name = f"@llvm.{function}.{'f32' if lanes == 1 else f'v{lanes}f32'}"
+        self.intrinsics.add(f"{kind} {name}({', '.join([kind] * len(item.operands))})")
+        self.assign(item.result, f"call {kind} {name}({', '.join(self.typed(v) for v in item.operands)})")
+
+    def do_fma(self, item: Instruction) -> None:
+        if self.target.fma:
+            self.call(item, "fma")
+            return
+        a, b, c = item.operands
+        product = self.assign(None, f"fmul {self.typed(a)}, {self.name(b)}")
+        self.assign(item.result, f"fadd {llvm_type(c.kind)} {product}, {self.name(c)}")
+
+    def do_int(self, item: Instruction) -> None:
+        # What has no whole number (a NaN) may become any, but must not spoil what is computed from it.
+        kind, (source,) = llvm_type(item.result.kind), item.operands
+        number = self.assign(None, f"fptosi {self.typed(source)} to {kind}")
+        self.assign(item.result, f"freeze {kind} {number}")
+
+    def do_neg(self, item: Instruction) -> None:
+        self.assign(item.result, f"fneg {self.typed(item.operands[0])}")
+
+    def do_sqrt(self, item: Instruction) -> None:
+        self.call(item, "sqrt")
+
+    def do_abs(self, item: Instruction) -> None:
+        self.call(item, "fabs")
+
+    def do_floor(self, item: Instruction) -> None:
+        self.call(item, "floor")
+
+    def do_parameter(self, item: Instruction) -> None:
+        parameter = self.kernel.parameters[item.data]
+        slot = self.assign(None, f"getelementptr i64, ptr %args, i64 {item.data}")
+        kind = "ptr" if parameter.is_buffer else "i64"
+        self.assign(item.result, f"load {kind}, ptr {slot}, align 8, !invariant.load !0")
+
+    def do_constant(self, item: Instruction) -> None:
+        kind = item.result.kind
+        text = literal(item.data, kind.element)
+        if kind.lanes > 1:
+            text = "<" + ", ".join([f"{ELEMENTS[kind.element]} {text}"] * kind.lanes) + ">"
+        self.names[item.result] = text
+
+    def do_spread(self, item: Instruction) -> None:
+        kind, (source,) = item.result.kind, item.operands
+        vector = llvm_type(kind)
+        first = self.assign(None, f"insertelement {vector} poison, {self.typed(source)}, i32 0")
+        zeros = f"<{kind.lanes} x i32> zeroinitializer"
+        self.assign(item.result, f"shufflevector {vector} {first}, {vector} poison, {zeros}")
+
+    def do_shuffle(self, item: Instruction) -> None:
+        a, b = map(self.typed, item.operands)
+        picks = ", ".join(f"i32 {pick}" for pick in item.data)
+        self.assign(item.result, f"shufflevector {a}, {b}, <{len(item.data)} x i32> <{picks}>")
+
+    def do_lanes(self, item: Instruction) -> None:
+        lanes = item.result.kind.lanes
+        self.names[item.result] = "<" + ", ".join(f"i32 {i}" for i in range(lanes)) + ">" if lanes > 1 else "0"
+
+    def do_fold(self, item: Instruction) -> None:
+        (source,) = item.operands
+        name, kind = self.name(source), source.kind
+        while kind.lanes > 1:
+            half = kind.lanes // 2
+            parts = []
+            for offset in (0, half):
+                places = ", ".join(f"i32 {i + offset}" for i in range(half))
+                text = f"shufflevector {llvm_type(kind)} {name}, {llvm_type(kind)} poison, <{half} x i32> <{places}>"
+                parts.append(self.assign(None, text))
+            kind = ScalarType(kind.element, half)
+            if half == 1:
+                parts = [self.assign(None, f"extractelement <1 x {ELEMENTS[kind.element]}> {p}, i32 0") for p in parts]
+            if item.data == "add":
+                op = "fadd" if kind.element == F32 else "add"
+                name = self.assign(None, f"{op} {llvm_type(kind)} {parts[0]}, {parts[1]}")
+            else:
+                op = "fcmp ogt" if kind.element == F32 else "icmp sgt"
+                test = self.assign(None, f"{op} {llvm_type(kind)} {parts[0]}, {parts[1]}")
+                mask = llvm_type(ScalarType(BOOL, half))
+                text = f"select {mask} {test}, {llvm_type(kind)} {parts[0]}, {llvm_type(kind)} {parts[1]}"
+                name = self.assign(None, text)
+        self.names[item.result] = name
+
+    def do_get(self, item: Instruction) -> None:
+        self.assign(item.result, f"load {llvm_type(item.result.kind)}, ptr {self.name(item.operands[0])}")
+
+    def do_set(self, item: Instruction) -> None:
+        register, value = item.operands
+        self.line(f"store {self.typed(value)}, ptr {self.name(register)}")
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def pointer(self, address: Value, index: str, element: str) -> str:
+        return self.assign(None, f"getelementptr {ELEMENTS[element]}, ptr {self.name(address)}, i64 {index}")
+
+    def do_address(self, item: Instruction) -> None:
+        address, index = item.operands
+        self.names[item.result] = self.pointer(address, self.name(index), item.data)
+
+    def do_load(self, item: Instruction) -> None:
+        kind: ScalarType = item.result.kind
+        pointer = self.pointer(item.operands[0], self.name(item.operands[1]), kind.element)
+        vector = llvm_type(kind)
+        if item.data == kind.lanes:
+            self.assign(item.result, f"load {vector}, ptr {pointer}, align 4")
+            return
+        element = {F32: "f32", I32: "i32"}[kind.element]
+        name = f"@llvm.masked.load.v{kind.lanes}{element}.p0"
+        mask = f"<{kind.lanes} x i1>"
+        self.intrinsics.add(f"{vector} {name}(ptr, {mask}, {vector})")
+        bits = ", ".join(f"i1 {str(lane < item.data).lower()}" for lane in range(kind.lanes))
+        operands = f"ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
+        self.assign(item.result, f"call {vector} {name}({operands})")
+
+    def do_prefetch(self, item: Instruction) -> None:
+        address, index = item.operands
+        element, to_write = item.data
+        self.intrinsics.add("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        pointer = self.pointer(address, self.name(index), element)
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(to_write)}, i32 3, i32 1)")
+
+    def do_load_bytes(self, item: Instruction) -> None:
+        address, places = item.operands
+        kind: ScalarType = places.kind
+        name = self.byte(address, self.name(places)) if kind.lanes == 1 else "poison"
+        vector = "i8" if kind.lanes == 1 else f"<{kind.lanes} x i8>"
+        for lane in range(kind.lanes if kind.lanes > 1 else 0):
+            place = self.assign(None, f"extractelement {self.typed(places)}, i32 {lane}")
+            name = self.assign(None, f"insertelement {vector} {name}, i8 {self.byte(address, place)}, i32 {lane}")
+        self.assign(item.result, f"zext {vector} {name} to {llvm_type(kind)}")
+
+    def byte(self, address: Value, place: str) -> str:
+        wide = self.assign(None, f"sext i32 {place} to i64")
+        return self.assign(None, f"load i8, ptr {self.pointer(address, wide, U8)}")
+
+    def do_gather(self, item: Instruction) -> None:
+        kind: ScalarType = item.result.kind
+        address, index, stride = item.operands
+        vector, element = llvm_type(kind), ELEMENTS[kind.element]
+        name, place = "zeroinitializer", self.name(index)
+        for lane in range(item.data):
+            pointer = self.pointer(address, place, kind.element)
+            scalar = self.assign(None, f"load {element}, ptr {pointer}, align 4")
+            name = self.assign(None, f"insertelement {vector} {name}, {element} {scalar}, i32 {lane}")
+            if lane + 1 < item.data:
+                place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
+        self.names[item.result] = name
+
+    def do_store(self, item: Instruction) -> None:
+        """A part of a vector goes in pieces of 8, 4, 2 and 1: masked stores are slow on some processors."""
+        address, index, value = item.operands
+        kind: ScalarType = value.kind
+        pointer = self.pointer(address, self.name(index), kind.element)
+        if item.data == kind.lanes:
+            self.line(f"store {self.typed(value)}, ptr {pointer}, align 4")
+            return
+        done, size = 0, kind.lanes // 2
+        while size:
+            if item.data - done >= size:
+                places = ", ".join(f"i32 {done + i}" for i in range(size))
+                text = f"shufflevector {self.typed(value)}, {llvm_type(kind)} poison, <{size} x i32> <{places}>"
+                piece = self.assign(None, text)
+                at = self.assign(None, f"getelementptr {ELEMENTS[kind.element]}, ptr {pointer}, i64 {done}")
+                self.line(f"store <{size} x {ELEMENTS[kind.element]}> {piece}, ptr {at}, align 4")
+                done += size
+            size //= 2
+
+    def do_scatter(self, item: Instruction) -> None:
+        address, index, value, stride = item.operands
+        kind: ScalarType = value.kind
+        element, place = ELEMENTS[kind.element], self.name(index)
+        for lane in range(item.data):
+            scalar = self.assign(None, f"extractelement {self.typed(value)}, i32 {lane}")
+            pointer = self.pointer(address, place, kind.element)
+            self.line(f"store {element} {scalar}, ptr {pointer}, align 4")
+            if lane + 1 < item.data:
+                place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
+
+
+def accesses(body: list[Any]) -> int:
+    """Reads and writes of memory in `body`, those of loops inside it apart."""
+    count = 0
+    for item in body:
+        if isinstance(item, Branch):
+            count += accesses(item.body) + accesses(item.otherwise)
+        elif isinstance(item, Instruction):
+            count += item.name in ("load", "load_bytes", "gather", "store", "scatter")
+    return count
+
+
+def render(kernel: Kernel, target: Target) -> str:
+    """`kernel` as an LLVM module of one function, named as the kernel is."""
+    return Renderer(kernel, target).render() + "!0 = !{}\n"

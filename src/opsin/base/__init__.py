@@ -1,0 +1,1 @@
+"""What every package uses: errors, locks, caches, processors, formatting, random numbers."""

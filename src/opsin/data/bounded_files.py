@@ -1,0 +1,83 @@
+"""Reading a file whole, and never what is no file: a pipe would wait for ever, a device never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from opsin.data.items import FORBIDDEN, LOOP, MISSING, SPECIAL, TOO_LARGE, UNREADABLE, FileProblem, ItemError
+
+MOST_BYTES = 2**27
+"""An image's file may have so many bytes, 128 MiB. That is ten times a camera's largest JPEG."""
+
+LOCK_FREE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+THINGS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+def thing(mode: int) -> str | None:
+    """What a file of this `st_mode` is where it is no regular file: "a folder", "a pipe", …"""
+    return next((name for test, name in THINGS.items() if test(mode)), None)
+
+
+def read_file(path: Path, name: str) -> bytes:
+    """The file's bytes; `ItemError`, under `name`, where there are none to be had or more than `MOST_BYTES`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | LOCK_FREE)
+        with open(handle, "rb") as file:
+            status = os.fstat(handle)
+            special = thing(status.st_mode)
+            if special:
+                raise no_file(name, special)
+            if status.st_size > MOST_BYTES:
+                raise too_many_bytes(name, status.st_size)
+            return file.read(MOST_BYTES)
+    except OSError as error:
+        raise unreadable(name, error) from None
+
+
+def stamp(path: Path) -> str:
+    """Changes when the file does: its device, number, size and times; "" where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev:x}.{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}.{found.st_ctime_ns:x}"
+
+
+def no_file(name: str, special: str) -> ItemError:
+    return ItemError(f"{name} is {special}, not an image", FileProblem(name, f"{special}, not an image", SPECIAL))
+
+
+def too_many_bytes(name: str, size: int) -> ItemError:
+    given, most = f"{size / 2**20:,.0f}", f"{MOST_BYTES >> 20}"
+    text = f"{name} has {given} MiB; images of up to {most} MiB are read, so make it smaller first"
+    return ItemError(text, FileProblem(name, f"{given} MiB, more than the {most} MiB that are read", TOO_LARGE))
+
+
+def unreadable(name: str, error: OSError) -> ItemError:
+    """What the operating system said, in words."""
+    if error.errno == errno.ENOENT:
+        return ItemError(
+            f"{name}: there is no such file; give the path of an image", FileProblem(name, "no such file", MISSING)
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        text = f"{name}: reading this file is not permitted; change its permissions or leave it out"
+        return ItemError(text, FileProblem(name, "reading it is not permitted", FORBIDDEN))
+    if error.errno == errno.ELOOP:
+        return ItemError(
+            f"{name} is a link that leads in a circle; remove it",
+            FileProblem(name, "a link that leads in a circle", LOOP),
+        )
+    if error.errno in (errno.ENXIO, errno.EISDIR):  # what opening a socket, or a folder on some systems, gives
+        return no_file(name, "a folder" if error.errno == errno.EISDIR else "a socket or a device")
+    reason = error.strerror or str(error)
+    return ItemError(f"{name} cannot be read: {reason}", FileProblem(name, f"cannot be read ({reason})", UNREADABLE))

@@ -1,0 +1,173 @@
+"""What a file is, by its first bytes and never by its name, and how large it says it is.
+
+Only the formats below and in `others` are decoded, whatever else the decoding library could open. Sizes are read
+here where opening the image would already take memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP
+(RFC 9649), JPEG 2000 and icons.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from opsin.base.file_types import HEAD, absent
+from opsin.data.decode import others
+
+DECODERS: dict[str, type[ImageFile]] = others.Decoders(
+    {
+        "JPEG": JpegImageFile,
+        "PNG": PngImageFile,
+        "GIF": GifImageFile,
+        "BMP": BmpImageFile,
+        "WebP": WebPImageFile,
+        "TIFF": TiffImageFile,
+    }
+)
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+
+STRANGERS = (
+    (0, b"%PDF", "a PDF"),
+    (0, b"%!PS", "PostScript"),
+    (0, b"PK\3\4", "a zip archive"),
+    (0, b"\x1f\x8b", "compressed data"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"8BPS", "a Photoshop file"),
+    (8, b"WAVE", "a sound"),
+    (8, b"AVI ", "a film"),
+    (4, b"ftyphei", "a HEIC image, which is not read: save it as JPEG"),
+    (4, b"ftyphev", "a HEIC image, which is not read: save it as JPEG"),
+    (4, b"ftypmif1", "a HEIC image, which is not read: save it as JPEG"),
+    (4, b"ftyp", "a film"),
+)
+"""What often is where an image should be: where in the file it begins with what."""
+
+LEAST_BMP = 26
+
+
+def recognise(data: bytes) -> str | None:
+    """The key of `DECODERS` for a file that begins like this."""
+    for signature, format in SIGNATURES:
+        if data.startswith(signature):
+            return format
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[:2] == b"BM" and len(data) >= LEAST_BMP and data[14:18] in (b"\x0c\0\0\0", *BMP_HEADS):
+        return "BMP"
+    return others.recognise(data)
+
+
+BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
+"""The lengths of a BMP's second header, one for each version of the format."""
+
+
+def describe(data: bytes) -> str | None:
+    """What a file that is no image seems to be."""
+    if known := others.describe(data):
+        return known
+    for place, signature, what in STRANGERS:
+        if data[place : place + len(signature)] == signature:
+            return what
+    head = data[:512]
+    lowered = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if lowered.startswith((b"<!doctype html", b"<html")):
+        return "a page of the web"
+    if b"<svg" in lowered:
+        return "an SVG drawing, which is not read: save it as PNG"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16's mark
+        return "text"
+    if any(data[:HEAD]) and (kind := absent(data[:HEAD])):
+        return f"{kind.what}: {kind.advice}"
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+    except UnicodeDecodeError:
+        return None
+    return "text" if text and all(character.isprintable() or character.isspace() for character in text) else None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An image's size before anything is decoded. `whole`: decoding takes memory for all of it at once. `kind` is what
+    it is where nothing here decodes it, "" for what is.
+    """
+
+    width: int
+    height: int
+    whole: bool
+    kind: str = ""
+
+
+def claim(data: bytes, format: str) -> Claim | None:
+    """What a JPEG, WebP or one of `others` says of itself; None for the rest, and where the header is damaged."""
+    try:
+        if format == "JPEG":
+            return _jpeg(data)
+        if format == "WebP":
+            return _webp(data)
+        size = others.size(data, format)
+        return Claim(*size, whole=True) if size else None
+    except IndexError:
+        return None
+
+
+def _jpeg(data: bytes) -> Claim | None:
+    """From the frame header and the first scan header: several scans are collected in memory before any pixel."""
+    place, found = 2, None
+    while data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+            continue
+        length = data[place + 2] << 8 | data[place + 3]
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):  # a frame
+            height, width = (data[place + at] << 8 | data[place + at + 1] for at in (5, 7))
+            if kind := _stranger(marker, data[place + 4], data[place + 9]):
+                return Claim(width, height, True, kind)
+            found = Claim(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
+        elif marker == 0xDA and found:  # the first scan
+            size, components = found
+            return Claim(size.width, size.height, size.whole or data[place + 4] < components)
+        place += 2 + length
+    return None
+
+
+def _stranger(marker: int, bits: int, components: int) -> str:
+    """The kind of a JPEG that is not decoded, else ""; numbers that no JPEG has are damage, and left to the decoder."""
+    if marker == 0xF7:
+        return "a JPEG-LS image"
+    if marker in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
+        return "a hierarchical JPEG"
+    if bits in (12, 16) or (marker in (0xC3, 0xCB) and 2 <= bits <= 16 and bits != 8):
+        return f"a JPEG of {bits} bits a channel"
+    return "a JPEG of 2 channels" if components == 2 else ""
+
+
+def _webp(data: bytes) -> Claim | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        sides = [int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27)]
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        sides = [(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1]
+    elif kind == b"VP8 ":
+        sides = [int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28)]
+    else:
+        return None
+    return Claim(sides[0], sides[1], whole=True)

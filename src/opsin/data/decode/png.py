@@ -1,0 +1,183 @@
+"""PNG (W3C, third edition): only what decides about the pixels goes on to the decoder.
+
+Text, colour profiles, animation and private chunks are left out, unread and whatever their size, before and behind the
+image data. What they say of the orientation is kept, in an eXIf chunk before the image data, where nothing has to be
+decoded to find it.
+Numbers of sixteen bits are decoded whole: Pillow keeps their upper halves alone.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
+
+from opsin.data.decode.samples import Samples
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+
+GREY, COLOUR, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 4, 6
+"""Colour types."""
+
+MOST_TEXT = 2**20
+"""Bytes that a text is read to, and only one that may say how the image lies."""
+
+RAW_EXIF = b"Raw profile type exif"
+XMP = b"XML:com.adobe.xmp"
+XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
+
+
+class Png:
+    """A PNG's bytes, without what does not concern its pixels; damage is left for the decoder to find."""
+
+    def __init__(self, data: bytes) -> None:
+        self.transparent: tuple[int, ...] | None = None
+        self.colours = self.bits = 0
+        self._exif: bytes | None = None
+        self._raw: bytes | None = None
+        self._xmp: bytes | None = None
+        head, body = bytearray(SIGNATURE), bytearray()
+        self._walk(data, head, body)
+        self.data = b"".join((head, self._metadata(), body))
+
+    def _walk(self, data: bytes, head: bytearray, body: bytearray) -> None:
+        """Header and palette to `head`, image data to `body`, and what is cut short to the decoder, who says so."""
+        place, size = len(SIGNATURE), len(data)
+        while place < size:
+            length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+            stop = place + 12 + length
+            if kind in NEEDED:
+                if kind == b"IHDR" and length >= 13 and not self.bits:
+                    self.bits, self.colours = data[place + 16], data[place + 17]
+                (body if body or kind in (b"IDAT", b"IEND") else head).extend(data[place:stop])
+            elif not kind.isalpha():
+                body += data[place:]
+                return
+            elif kind == b"tRNS" and not body:
+                head += self._transparency(data[place:stop])
+            elif kind == b"eXIf" or kind in TEXTS:
+                self._note(kind, data, place + 8, min(stop - 4, size))
+            if kind == b"IEND":
+                return
+            place = stop
+
+    def _transparency(self, chunk: bytes) -> bytes:
+        """The chunk with its grey as the decoder has it, who spreads 2 and 4 bits over 8."""
+        words = {GREY: 1, COLOUR: 3}.get(self.colours, 0)
+        content = chunk[8:-4]
+        if not words or len(content) < 2 * words:
+            return chunk
+        values = struct.unpack(f">{words}H", content[: 2 * words])
+        if self.bits == 16:
+            self.transparent = values
+            return b""
+        if self.bits in (2, 4) and self.colours == GREY:
+            return _chunk(b"tRNS", struct.pack(">H", values[0] * (255 // (2**self.bits - 1))))
+        return chunk
+
+    def _note(self, kind: bytes, data: bytes, first: int, last: int) -> None:
+        """Keeps what may say how the image lies."""
+        if kind == b"eXIf":
+            self._exif = self._exif or data[first:last]
+        elif data[first : first + len(RAW_EXIF) + 1] == RAW_EXIF + b"\0":
+            self._raw = _text(kind, data[first:last], len(RAW_EXIF)) or self._raw
+        elif data[first : first + len(XMP) + 1] == XMP + b"\0":
+            self._xmp = _text(kind, data[first:last], len(XMP)) or self._xmp
+
+    def _metadata(self) -> bytes:
+        """An eXIf chunk where there is an orientation; XMP's, where EXIF has none, in a text of its own."""
+        found = XMP_ORIENTATION.search(self._xmp or b"")
+        exif = self._exif or _exif(self._raw)
+        made = _chunk(b"eXIf", exif) if exif else b""
+        if found and not exif:
+            made = _chunk(b"eXIf", struct.pack("<4sIH2HI2HI", b"II*\0", 8, 1, 0x0112, 3, 1, int(found[1]), 0, 0))
+        elif found:
+            made += _chunk(b"iTXt", XMP + b'\0\0\0\0\0tiff:Orientation="' + found[1] + b'"')
+        return made
+
+    @property
+    def depth(self) -> str:
+        """The type of numbers of more than eight bits, else ""."""
+        return "uint16" if self.bits == 16 else ""
+
+    @property
+    def channels(self) -> int:
+        return {COLOUR: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}.get(self.colours, 1)
+
+    def samples(self) -> Samples:
+        """The numbers of sixteen bits, not yet turned."""
+        if self.colours in (GREY, GREY_ALPHA):
+            return self._greys()
+        letters = "RGBA" if self.colours == COLOUR_ALPHA else "RGB"
+        values = self._decoded(f"{letters};16B").astype(np.uint16)
+        values <<= 8
+        values |= self._decoded(f"{letters};16L")
+        if self.transparent is not None:
+            seen = (values != np.array(self.transparent, np.uint16)).any(axis=2)
+            return Samples(values, np.where(seen, np.uint16(65535), np.uint16(0)))
+        return Samples(values[..., :3], values[..., 3]) if letters == "RGBA" else Samples(values)
+
+    def _greys(self) -> Samples:
+        """Grey of sixteen bits, alpha too, decoded as twice as many channels of eight: filters work on bytes."""
+        bytewise = GREY_ALPHA if self.colours == GREY else COLOUR_ALPHA
+        place = len(SIGNATURE) + 8
+        head = bytearray(self.data[place : place + 13])
+        head[8], head[9] = 8, bytewise
+        data = self.data[: place - 8] + _chunk(b"IHDR", bytes(head)) + self.data[place + 17 :]
+        with PngImageFile(BytesIO(data)) as image:
+            pairs = np.asarray(image)
+        values = pairs[..., 0::2].astype(np.uint16) << 8 | pairs[..., 1::2]
+        if self.colours == GREY_ALPHA:
+            return Samples(values[..., :1], values[..., 1])
+        if self.transparent is None:
+            return Samples(values)
+        return Samples(values, np.where(values[..., 0] != self.transparent[0], np.uint16(65535), np.uint16(0)))
+
+    def _decoded(self, rawmode: str) -> NDArray[np.uint8]:
+        """The upper or the lower halves of the numbers: of sixteen bits, Pillow keeps the byte that lies last if they
+        are said to be little-endian.
+        """
+        with PngImageFile(BytesIO(self.data)) as image:
+            image.tile = [_with_mode(tile, rawmode) for tile in image.tile]
+            return np.array(image)
+
+
+def _with_mode(tile: Any, rawmode: str) -> Any:
+    """As a named tuple or, before Pillow 11, a plain one."""
+    made = (*tile[:3], rawmode)
+    return type(tile)(*made) if hasattr(tile, "_fields") else made
+
+
+def _text(kind: bytes, content: bytes, key: int) -> bytes:
+    """What a text chunk says after its keyword, `MOST_TEXT` bytes at most; b"" where it makes no sense."""
+    rest = content[key + 1 :]
+    if kind == b"tEXt":
+        return rest[:MOST_TEXT]
+    packed = kind == b"zTXt" or rest[:1] == b"\1"
+    rest = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
+    if not packed:
+        return rest[:MOST_TEXT]
+    try:
+        return zlib.decompressobj().decompress(rest, MOST_TEXT)
+    except zlib.error:
+        return b""
+
+
+def _exif(raw: bytes | None) -> bytes:
+    """ImageMagick's way to keep EXIF as text: a name, a length, and hexadecimal digits in lines."""
+    try:
+        return bytes.fromhex("".join((raw or b"").decode("ascii").split("\n")[3:])).removeprefix(b"Exif\0\0")
+    except ValueError:
+        return b""
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,6 +1,0 @@
-"""An estimator in the manner of scikit-learn, which it does not need."""
-
-from opsin.estimator.classifier import ImageClassifier
-from opsin.estimator.problems import InputError, NotFitted, ParameterError
-
-__all__ = ["ImageClassifier", "InputError", "NotFitted", "ParameterError"]

@@ -1,0 +1,1 @@
+"""Files of other libraries: PyTorch checkpoints, safetensors, ONNX."""

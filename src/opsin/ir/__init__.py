@@ -1,0 +1,58 @@
+"""What a network means: symbolic tensors, nodes, graphs, and backpropagation between graphs.
+
+This room knows neither which operations exist nor how anything is computed.
+"""
+
+from opsin.base.gc_pause import gc_paused
+from opsin.ir.autodiff import backprop
+from opsin.ir.core import (
+    FLOAT,
+    INPUT,
+    INT,
+    VARIABLE,
+    Node,
+    Op,
+    Tensor,
+    Type,
+    apply,
+    current_scope,
+    input_tensor,
+    scope,
+    variable,
+)
+from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, suffix
+from opsin.ir.graph import Graph, binding, topological
+from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
+
+__all__ = [
+    "BATCH",
+    "FLOAT",
+    "INPUT",
+    "INT",
+    "VARIABLE",
+    "Dim",
+    "Graph",
+    "Node",
+    "Op",
+    "Shape",
+    "Size",
+    "Tensor",
+    "Type",
+    "apply",
+    "backprop",
+    "bind",
+    "binding",
+    "current_scope",
+    "cut_points",
+    "gc_paused",
+    "input_tensor",
+    "last_static_cut_point",
+    "prefix",
+    "product",
+    "same_size",
+    "scope",
+    "show",
+    "suffix",
+    "topological",
+    "variable",
+]  # fmt: skip

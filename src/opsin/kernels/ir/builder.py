@@ -1,0 +1,318 @@
+"""Writing kernels: a builder whose values carry Python's operators.
+
+k = Builder("scale")
+x, y, n, factor = k.buffer("x"), k.buffer("y"), k.index("n"), 2.0
+with k.loop(k.begin * 64, k.end * 64, 8) as i:
+    k.store(y, i, k.load(x, i, 8) * factor)
+kernel = k.kernel()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from opsin.kernels.ir.nodes import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, Parameter, ScalarType
+
+
+class Value:
+    """The result of an instruction, known by its `ScalarType`; operators build further instructions."""
+
+    __slots__ = ("builder", "kind")
+
+    def __init__(self, builder: Builder, kind: ScalarType) -> None:
+        self.builder, self.kind = builder, kind
+
+    def _binary(self, name: str, other: Operand, swap: bool = False) -> Value:
+        a, b = (other, self) if swap else (self, other)
+        return self.builder.binary(name, a, b)
+
+    def __add__(self, other: Operand) -> Value:
+        return self._binary("add", other)
+
+    def __radd__(self, other: Operand) -> Value:
+        return self._binary("add", other, True)
+
+    def __sub__(self, other: Operand) -> Value:
+        return self._binary("sub", other)
+
+    def __rsub__(self, other: Operand) -> Value:
+        return self._binary("sub", other, True)
+
+    def __mul__(self, other: Operand) -> Value:
+        return self._binary("mul", other)
+
+    def __rmul__(self, other: Operand) -> Value:
+        return self._binary("mul", other, True)
+
+    def __truediv__(self, other: Operand) -> Value:
+        return self._binary("div", other)
+
+    def __rtruediv__(self, other: Operand) -> Value:
+        return self._binary("div", other, True)
+
+    def __floordiv__(self, other: Operand) -> Value:
+        """Whole numbers' division, rounded towards zero (not down, as Python does)."""
+        return self._binary("div", other)
+
+    def __mod__(self, other: Operand) -> Value:
+        """What `//` leaves, with the sign of the dividend."""
+        return self._binary("rem", other)
+
+    def __neg__(self) -> Value:
+        return self.builder.unary("neg", self) if self.kind.element == F32 else 0 - self
+
+    def __and__(self, other: Operand) -> Value:
+        return self._binary("and", other)
+
+    def __or__(self, other: Operand) -> Value:
+        return self._binary("or", other)
+
+    def __xor__(self, other: Operand) -> Value:
+        return self._binary("xor", other)
+
+    def __lshift__(self, other: Operand) -> Value:
+        return self._binary("shl", other)
+
+    def __rshift__(self, other: Operand) -> Value:
+        """Logical shift: zeros come in from the left."""
+        return self._binary("shr", other)
+
+    def __lt__(self, other: Operand) -> Value:
+        return self._binary("lt", other)
+
+    def __le__(self, other: Operand) -> Value:
+        return self._binary("le", other)
+
+    def __gt__(self, other: Operand) -> Value:
+        return self._binary("lt", other, True)
+
+    def __ge__(self, other: Operand) -> Value:
+        return self._binary("le", other, True)
+
+
+Operand: TypeAlias = "Value | int | float"
+
+
+class Register:
+    """A variable of the kernel: read and written as control flow passes, kept in a machine register."""
+
+    __slots__ = ("builder", "kind")
+
+    def __init__(self, builder: Builder, kind: ScalarType) -> None:
+        self.builder, self.kind = builder, kind
+
+    def get(self) -> Value:
+        return self.builder.emit("get", self.kind, (self,))
+
+    def set(self, value: Operand) -> None:
+        self.builder.emit_void("set", (self, self.builder.constant(value, self.kind)))
+
+
+class Pointer:
+    """An address with an element kind; `k.load(buffer, index)` counts in elements."""
+
+    __slots__ = ("address", "element")
+
+    def __init__(self, address: Value, element: str) -> None:
+        self.address, self.element = address, element
+
+
+class Builder:
+    """Builds one kernel. See the module's text for the style."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parameters: list[Parameter] = []
+        self.registers: list[Register] = []
+        self.body: list[Any] = []
+        self._block = self.body
+        self.begin = Value(self, ScalarType(INDEX))
+        self.end = Value(self, ScalarType(INDEX))
+        self.scratch_base = Value(self, ScalarType(INDEX))
+        self.scratch = Pointer(self.scratch_base, F32)
+
+    # -- parameters ---------------------------------------------------------------------------
+
+    def buffer(self, name: str, element: str = F32) -> Pointer:
+        """A parameter: the address of an array of `element`s."""
+        self.parameters.append(Parameter(name, element, True))
+        return Pointer(self._parameter(), element)
+
+    def index(self, name: str) -> Value:
+        """A parameter: a whole number."""
+        self.parameters.append(Parameter(name, INDEX, False))
+        return self._parameter()
+
+    def _parameter(self) -> Value:
+        result = Value(self, ScalarType(INDEX))
+        self.body.insert(len(self.parameters) - 1, Instruction("parameter", result, (), len(self.parameters) - 1))
+        return result
+
+    # -- instructions -------------------------------------------------------------------------
+
+    def emit(self, name: str, kind: ScalarType, operands: Sequence[Any], data: Any = None) -> Value:
+        result = Value(self, kind)
+        self._block.append(Instruction(name, result, tuple(operands), data))
+        return result
+
+    def emit_void(self, name: str, operands: Sequence[Any], data: Any = None) -> None:
+        self._block.append(Instruction(name, None, tuple(operands), data))
+
+    def constant(self, value: Operand, kind: ScalarType) -> Value:
+        """`value` as a `Value` of `kind`: numbers become constants, scalars spread over the lanes."""
+        if isinstance(value, Value):
+            if value.kind == kind:
+                return value
+            if value.kind == ScalarType(kind.element):
+                return self.emit("spread", kind, (value,))
+            raise TypeError(f"{self.name}: a value of kind {value.kind} where {kind} is expected")
+        return self.emit("constant", kind, (), float(value) if kind.element == F32 else int(value))
+
+    def binary(self, name: str, a: Operand, b: Operand) -> Value:
+        """`a name b`; a number or a scalar takes the other operand's lanes."""
+        kinds = [v.kind for v in (a, b) if isinstance(v, Value)]
+        kind = max(kinds, key=lambda k: k.lanes)
+        left, right = self.constant(a, kind), self.constant(b, kind)
+        result = ScalarType(BOOL, kind.lanes) if name in ("lt", "le", "eq") else kind
+        return self.emit(name, result, (left, right))
+
+    def unary(self, name: str, a: Value) -> Value:
+        """neg, sqrt, abs, floor."""
+        return self.emit(name, a.kind, (a,))
+
+    def convert(self, name: str, a: Value) -> Value:
+        """float (from i32), int (towards zero, from f32), float_bits, int_bits, i32 (from index), index (from i32).
+
+        `int` of a NaN, or of what an i32 cannot hold, is some number, not always the same.
+        """
+        element = {"float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX}[name]
+        return self.emit(name, ScalarType(element, a.kind.lanes), (a,))
+
+    def equal(self, a: Operand, b: Operand) -> Value:
+        return self.binary("eq", a, b)
+
+    def minimum(self, a: Operand, b: Operand) -> Value:
+        """`a` where `a < b`, otherwise `b` (so a NaN in `b` comes through)."""
+        return self.binary("min", a, b)
+
+    def maximum(self, a: Operand, b: Operand) -> Value:
+        """`a` where `a > b`, otherwise `b` (so a NaN in `b` comes through)."""
+        return self.binary("max", a, b)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """`a · b + c`, rounded once."""
+        kind = max((a.kind, b.kind, c.kind), key=lambda k: k.lanes)
+        return self.emit("fma", kind, tuple(self.constant(v, kind) for v in (a, b, c)))
+
+    def select(self, condition: Value, a: Operand, b: Operand) -> Value:
+        """Lane by lane, `a` where `condition` holds, otherwise `b`."""
+        kind = next(v.kind for v in (a, b) if isinstance(v, Value))
+        kind = ScalarType(kind.element, condition.kind.lanes)
+        return self.emit("select", kind, (condition, self.constant(a, kind), self.constant(b, kind)))
+
+    def spread(self, a: Operand, lanes: int, element: str = F32) -> Value:
+        """The scalar `a` in every lane."""
+        return self.constant(a, ScalarType(element, lanes))
+
+    def lane_numbers(self, lanes: int) -> Value:
+        """`0, 1, …, lanes - 1` as i32."""
+        return self.emit("lanes", ScalarType(I32, lanes), ())
+
+    def shuffle(self, a: Value, b: Value, picks: Sequence[int]) -> Value:
+        """A lane for each of `picks`, out of the lanes of `a`, counted from 0, and then of `b`."""
+        return self.emit("shuffle", ScalarType(a.kind.element, len(picks)), (a, b), tuple(picks))
+
+    def fold(self, name: str, a: Value) -> Value:
+        """The lanes of `a` combined by `add` or `max`: first half with second half, until one is left."""
+        return self.emit("fold", ScalarType(a.kind.element), (a,), name)
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def load(
+        self, buffer: Pointer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
+    ) -> Value:
+        """`lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0."""
+        count = lanes if count is None else count
+        where = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        if lanes == 1 or (isinstance(stride, int) and stride == 1):
+            return self.emit("load", ScalarType(buffer.element, lanes), where, count)
+        return self.emit(
+            "gather", ScalarType(buffer.element, lanes), (*where, self.constant(stride, ScalarType(INDEX))), count
+        )
+
+    def load_bytes(self, buffer: Pointer, places: Value) -> Value:
+        """The bytes at `places` (i32, any lanes), as i32 from 0 to 255."""
+        if buffer.element != U8 or places.kind.element != I32:
+            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} places")
+        return self.emit("load_bytes", places.kind, (buffer.address, places))
+
+    def store(
+        self, buffer: Pointer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
+    ) -> None:
+        """The first `count` lanes of `value` to `index` and on, `stride` apart."""
+        lanes = value.kind.lanes
+        count = lanes if count is None else count
+        where = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        if lanes == 1 or (isinstance(stride, int) and stride == 1):
+            self.emit_void("store", (*where, value), count)
+        else:
+            self.emit_void("scatter", (*where, value, self.constant(stride, ScalarType(INDEX))), count)
+
+    def prefetch(self, buffer: Pointer, index: Operand, to_write: bool = False) -> None:
+        """Brings the cache line of element `index` near; it need not lie within the array."""
+        self.emit_void(
+            "prefetch", (buffer.address, self.constant(index, ScalarType(INDEX))), (buffer.element, to_write)
+        )
+
+    def offset(self, buffer: Pointer, index: Operand) -> Pointer:
+        """The same array from element `index` on."""
+        address = self.emit(
+            "address", ScalarType(INDEX), (buffer.address, self.constant(index, ScalarType(INDEX))), buffer.element
+        )
+        return Pointer(address, buffer.element)
+
+    def register(self, initial: Value) -> Register:
+        register = Register(self, initial.kind)
+        self.registers.append(register)
+        register.set(initial)
+        return register
+
+    # -- control ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _inside(self, block: list[Any]) -> Iterator[None]:
+        outer, self._block = self._block, block
+        try:
+            yield
+        finally:
+            self._block = outer
+
+    @contextmanager
+    def loop(self, start: Operand, stop: Operand, step: Operand = 1) -> Iterator[Value]:
+        """A loop at run time; yields its index."""
+        kind = ScalarType(INDEX)
+        index = Value(self, kind)
+        loop = Loop(index, self.constant(start, kind), self.constant(stop, kind), self.constant(step, kind))
+        self._block.append(loop)
+        with self._inside(loop.body):
+            yield index
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[Branch]:
+        """Runs at run time only where `condition` holds; `with k.otherwise(branch):` adds the other case."""
+        branch = Branch(condition)
+        self._block.append(branch)
+        with self._inside(branch.body):
+            yield branch
+
+    @contextmanager
+    def otherwise(self, branch: Branch) -> Iterator[None]:
+        with self._inside(branch.otherwise):
+            yield
+
+    def kernel(self) -> Kernel:
+        return Kernel(
+            self.name, self.parameters, self.begin, self.end, self.scratch_base, self.body, list(self.registers)
+        )

@@ -1,0 +1,96 @@
+"""Transcendental functions, written in the kernel language.
+
+Being ours, they give the same bits on every machine and operating system. The polynomials are
+those of the Cephes library for single precision (S. L. Moshier, netlib.org/cephes), with errors
+of about one unit in the last place; erf is Abramowitz & Stegun 7.1.26 (1.5e-7 absolute) away from
+zero and its Taylor series near it.
+"""
+
+from __future__ import annotations
+
+from opsin.kernels.ir.builder import Builder, Value
+
+
+def polynomial(k: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
+    """Horner's rule, the highest power's coefficient first."""
+    result = k.constant(coefficients[0], x.kind)
+    for coefficient in coefficients[1:]:
+        result = k.fma(result, x, k.constant(coefficient, x.kind))
+    return result
+
+
+def exp(k: Builder, x: Value) -> Value:
+    """e^x: x = n·ln 2 + r, a polynomial in r, then 2^n put into the exponent bits.
+
+    Below −87.3 the result is 0 (no denormals), above 88.7 it is infinite; NaN stays NaN.
+    """
+    # Limited so that a NaN comes through: `minimum` and `maximum` give their second operand then.
+    limited = k.maximum(-88.0, k.minimum(88.8, x))
+    n = k.unary("floor", k.fma(limited, k.constant(1.44269504088896341, x.kind), k.constant(0.5, x.kind)))
+    r = k.fma(n, k.constant(-0.693359375, x.kind), limited)
+    r = k.fma(n, k.constant(2.12194440e-4, x.kind), r)
+    p = polynomial(
+        k, r, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+    )
+    y = k.fma(p, r * r, r) + 1.0
+    # 2^n in two factors, as n may be 128.
+    whole = k.convert("int", n)
+    half = k.convert("int", n * 0.5)
+    scaled = y * _power_of_two(k, half) * _power_of_two(k, whole - half)
+    return k.select(x < -87.3, 0.0, k.select(k.constant(88.72284, x.kind) < x, float("inf"), scaled))
+
+
+def _power_of_two(k: Builder, n: Value) -> Value:
+    return k.convert("float_bits", (n + 127) << 23)
+
+
+def log(k: Builder, x: Value) -> Value:
+    """Natural logarithm: −∞ at 0 (and denormals), NaN below."""
+    bits = k.convert("int_bits", x)
+    exponent = k.convert("float", (bits >> 23) - 126)
+    mantissa = k.convert("float_bits", (bits & 0x7FFFFF) | 0x3F000000)  # in [0.5, 1)
+    low = mantissa < 0.707106781186547524
+    e = k.select(low, exponent - 1.0, exponent)
+    m = k.select(low, mantissa + mantissa, mantissa) - 1.0
+    z = m * m
+    p = polynomial(
+        k,
+        m,
+        (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1)
+        + (2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+    )
+    y = k.fma(e, k.constant(-2.12194440e-4, x.kind), p * m * z) - 0.5 * z
+    result = k.fma(e, k.constant(0.693359375, x.kind), m + y)
+    infinity = float("inf")
+    result = k.select(k.constant(infinity, x.kind) <= x, infinity, result)
+    result = k.select(x < 1.17549435e-38, -infinity, result)
+    # Neither below nor at least zero: a NaN.
+    return k.select(k.constant(0.0, x.kind) <= x, result, float("nan"))
+
+
+def tanh(k: Builder, x: Value) -> Value:
+    """Near 0 an odd polynomial, elsewhere 1 − 2 / (e^{2|x|} + 1) with the sign of x."""
+    size = k.unary("abs", x)
+    z = x * x
+    p = polynomial(k, z, (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1))
+    near = k.fma(p * z, x, x)
+    far = 1.0 - 2.0 / (exp(k, size + size) + 1.0)
+    return k.select(size < 0.625, near, k.select(x < 0.0, -far, far))
+
+
+def sigmoid(k: Builder, x: Value) -> Value:
+    """1 / (1 + e^{−x})."""
+    return 1.0 / (exp(k, -x) + 1.0)
+
+
+def erf(k: Builder, x: Value) -> Value:
+    """The error function."""
+    size = k.unary("abs", x)
+    z = x * x
+    series: tuple[float, ...] = (-1.492565036e-05, 1.205533298e-04, -8.548327023e-04, 5.223977625e-03)
+    series += (-2.686617065e-02, 1.128379167e-01, -3.761263890e-01, 1.128379167e00)
+    near = x * polynomial(k, z, series)
+    t = 1.0 / k.fma(size, k.constant(0.3275911, x.kind), k.constant(1.0, x.kind))
+    p = polynomial(k, t, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592))
+    far = 1.0 - p * t * exp(k, -z)
+    return k.select(size < 0.75, near, k.select(x < 0.0, -far, far))

@@ -1,5 +1,0 @@
-"""Networks from ONNX files, read without any other package."""
-
-from opsin.onnx.network import Network, read
-
-__all__ = ["Network", "read"]

@@ -1,7 +1,0 @@
-"""What the operators mean, by groups: how each becomes part of the graph, and what is calculated while reading."""
-
-from opsin.onnx.rules import folds, linear, normal, pointwise, reduce, resize, shapes, windows
-from opsin.onnx.rules.folds import tidy
-from opsin.onnx.rules.table import FOLDS, RULES
-
-__all__ = ["FOLDS", "RULES", "folds", "linear", "normal", "pointwise", "reduce", "resize", "shapes", "tidy", "windows"]

@@ -1,0 +1,1 @@
+"""From a dataset and this machine to a training plan."""

@@ -1,0 +1,132 @@
+"""What is asked of a plan, and what comes of it: wishes, outlines and choices, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from opsin.base.errors import UsageError
+from opsin.data import Preprocessing
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
+
+BUDGET = 600.0
+"""Seconds for everything, from the command to the report, where nobody says how long it may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What somebody asks for; None: Opsin chooses. `budget` is in seconds for the whole command, `memory` in bytes.
+    `search` allows short trials of several recipes on the data.
+    """
+
+    network: str | None = None
+    pretrained: bool | None = None
+    size: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    optimizer: str | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str | None = None
+    flip: bool | None = None
+    augment: str | None = None
+    ema: float | None = None
+    smoothing: float | None = None
+    class_weights: bool | None = None
+    patience: int | None = None
+    seed: int = 0
+    budget: float | None = None
+    memory: float | None = None
+    threads: int | None = None
+    mirrored: bool = False
+    search: bool = True
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        """`UsageError` for what no plan can have, before any image is read."""
+        stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
+        whole = self._given("size", "seed", "smoothing", "ema", "patience", "optimizer", "weight_decay", "momentum")
+        self._check_optimizer()
+        TrainingPlan(network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),), **whole)
+
+    def _check_optimizer(self) -> None:
+        """`UsageError` where options contradict each other."""
+        if self.optimizer in OPTIMIZERS and self.optimizer not in MOMENTUM and self.momentum is not None:
+            raise UsageError(
+                f"{self.optimizer} takes no momentum; leave it out, or take one of {', '.join(MOMENTUM)} as the "
+                "optimizer"
+            )
+        if self.optimizer == FULL_BATCH and self.batch is not None:
+            raise UsageError(
+                "gradient descent (gd) sees all training images in every step; leave the batch out, or take sgd, "
+                "which sees a batch"
+            )
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @property
+    def looks(self) -> int:
+        """How often the model looks at an image to answer."""
+        return 2 if self.mirrored else 1
+
+    @property
+    def seconds(self) -> float:
+        """How long everything may take."""
+        return self.budget or BUDGET
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """A network, and how images are read for it: as squares of `size` and as `preprocessing` says, where they do."""
+
+    network: str
+    pretrained: bool
+    size: int | None
+    preprocessing: Preprocessing | None
+    reasons: tuple[str, ...]
+    facts: DatasetSummary
+
+
+@dataclass(frozen=True)
+class ResourceEstimate:
+    """What a plan will take on this machine, by measurement: `seconds` from now to the end of the training, `report`
+    those after it, `bytes` of memory at most.
+    """
+
+    seconds: float
+    report: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class FittedPlan:
+    """A plan that fits into time and memory: the `reasons` for it, the `seconds` its training takes and the `bytes` it
+    needs at most.
+    """
+
+    plan: TrainingPlan
+    reasons: tuple[str, ...]
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class AutoPlan:
+    """A plan, the `reasons` for it in sentences, and what it will take.
+
+    `deadline` is how many seconds from now training may last; None: as long as it wants.
+    """
+
+    plan: TrainingPlan
+    reasons: tuple[str, ...]
+    expected: ResourceEstimate
+    deadline: float | None
+    preprocessing: Preprocessing | None
+
+    def with_evidence(self, reasons: Sequence[str], evidence: Sequence[Mapping[str, Any]]) -> AutoPlan:
+        """The choice with what trials showed: more reasons, first, and the evidence in its plan."""
+        return replace(self, reasons=(*reasons, *self.reasons), plan=replace(self.plan, evidence=tuple(evidence)))

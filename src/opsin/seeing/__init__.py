@@ -1,5 +1,0 @@
-"""What a network looks like."""
-
-from opsin.seeing.architecture import diagram
-
-__all__ = ["diagram"]

@@ -1,0 +1,3 @@
+from tests.apps.benchmark.workers import pretending
+
+__all__ = ["pretending"]

@@ -1,0 +1,125 @@
+"""Networks as lists of layers, and as ONNX files made of them, against the networks themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opsin import nn, ops, zoo
+from opsin.apps.benchmark.cases import Case, prepare
+from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.onnx_file import write_onnx
+from opsin.backends.reference import Reference
+from opsin.base.errors import UsageError
+from opsin.interop.onnx.network import read
+from opsin.ir import Tensor
+from tests.support import relative_error
+
+SIZES = {
+    "lenet5": 28, "resnet20_cifar": 32, "efficientnet_lite0": 33, "googlenet": 33,
+    "googlenet_2014": 33, "resnet9_half": 17,
+}  # fmt: skip
+"""Networks with most kinds of layers, at odd sizes, too."""
+
+
+def test_lenet5_is_its_layers() -> None:
+    found = layered("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
+    assert [step.op for step in found.steps] == [
+        "conv2d", "relu", "max_pool2d", "conv2d", "relu", "max_pool2d", "flatten", "linear", "relu", "linear", "relu",
+        "linear",
+    ]  # fmt: skip
+    first = found.steps[0]
+    assert (first.inputs, first.output, first.shape) == ([0], 1, [6, 28, 28])
+    assert first.parameters == {"weight": "conv1.weight", "bias": "conv1.bias"}
+    assert first.attrs["padding"] == ((2, 2), (2, 2)) and first.attrs["kernel"] == (5, 5)
+    assert found.outputs == [(12, 1.0)]
+
+
+def test_batch_normalisation_is_one_layer_in_training_and_after() -> None:
+    for training in (False, True):
+        found = layered("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
+        norms = [step for step in found.steps if step.op == "batch_norm"]
+        assert len(norms) == 19 and norms[0].attrs == {"eps": 1e-5, "momentum": 0.1}
+        assert norms[0].parameters["running_var"] == "bn1.running_var"
+
+
+def test_what_does_not_learn_is_told() -> None:
+    found = layered("airbench94", zoo.airbench94(), (3, 32, 32), True)
+    units = [f"blocks.{block}.{unit}" for block in range(3) for unit in ("first", "second")]
+    assert sorted(found.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
+    assert layered("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
+
+
+def test_auxiliary_classifiers_come_with_their_weights_in_training_alone() -> None:
+    assert [share for _, share in layered("g", steady(zoo.googlenet()), (3, 64, 64), True).outputs] == [1, 0.3, 0.3]
+    assert len(layered("g", zoo.googlenet(), (3, 64, 64), False).outputs) == 1
+
+
+def test_a_layer_used_twice_is_two_steps() -> None:
+    class Twice(nn.Layer):
+        def __init__(self) -> None:
+            self.conv, self.act, self.head = nn.Conv2d(1, 3, padding=1), nn.ReLU6(), nn.Linear(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.act(self.conv(self.act(self.conv(x))))
+            return self.head(nn.Flatten()(x))
+
+    found = layered("twice", Twice(), (1, 5, 5), False)
+    assert [step.op for step in found.steps] == ["conv2d", "relu6", "conv2d", "relu6", "flatten", "linear"]
+
+
+def test_what_has_no_words_elsewhere_is_refused_by_name() -> None:
+    class Odd(nn.Layer):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.Flatten()(ops.exp(x))
+
+    with pytest.raises(UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot write for"):
+        layered("odd", Odd(), (1, 5, 5), False)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
+    channels = zoo.find(name).input_shape[0]
+    case = Case(name, "infer", 2, (channels, SIZES[name], SIZES[name]), 1)
+    material = prepare(case, tmp_path)
+    assert material.onnx is not None
+    images = np.load(material.inputs)["images"]
+    graph = nn.trace(zoo.create(name), case.shape)
+    own = Reference(graph, 2)
+    own.load_state(dict(np.load(material.weights)))
+    imported = read(material.onnx, classifier=True)
+    other = Reference(imported.graph, 2)
+    other.load_state(imported.state)
+    expected = own.run(images=images)["logits"]
+    assert np.ptp(expected) > 0
+    assert relative_error(other.run(images=images)["logits"], expected) < 1e-9
+
+
+def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
+    class Rare(nn.Layer):
+        def __init__(self) -> None:
+            self.pool, self.act, self.head = nn.AvgPool2d(3, 2, 1, True), nn.HardSwish(), nn.Linear(4)
+            self.conv = nn.Conv2d(6, 3, 2, groups=3, dilation=2, padding=((1, 2), (0, 1)))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.act(self.conv(self.pool(x)))
+            return self.head(nn.Flatten()(ops.multiply(ops.tanh(x), ops.sigmoid(x))))
+
+    network, shape = Rare(), (3, 20, 23)
+    graph = nn.trace(network, shape)
+    state = nn.initial_state(graph, 0)
+    write_onnx(tmp_path / "rare.onnx", layered("rare", network, shape, False), state, 2)
+    imported = read(tmp_path / "rare.onnx", classifier=True)
+    images = np.random.default_rng(0).normal(size=(2, *shape))
+    own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
+    own.load_state(state)
+    other.load_state(imported.state)
+    assert relative_error(other.run(images=images)["logits"], own.run(images=images)["logits"]) < 1e-6
+
+
+def test_a_layer_that_onnx_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    network = nn.Sequential(("act", nn.GELU()), ("flat", nn.Flatten()), ("head", nn.Linear(2)))
+    with pytest.raises(UsageError, match="layer act of odd is a gelu, which is not written to ONNX files"):
+        write_onnx(tmp_path / "odd.onnx", layered("odd", network, (1, 4, 4), False), {}, 1)

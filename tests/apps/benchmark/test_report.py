@@ -1,0 +1,139 @@
+"""Tables, Markdown, data and images of what was measured, and of how time grows."""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+
+from opsin.apps.benchmark import report
+from opsin.apps.benchmark.cases import Case
+from opsin.apps.benchmark.measure import Figures, Result
+from opsin.apps.benchmark.peers import OPSIN, Competitor
+from opsin.apps.benchmark.plot import bars, lines
+from opsin.apps.benchmark.scaling import Sweep, measure_sweep, rows, sweeps
+
+FACTS: dict[str, Any] = {
+    "cpu": "Some CPU", "kind": "kind, avx2", "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
+    "opsin": "9.9",
+}  # fmt: skip
+
+
+def figures(title: str, *seconds: float, **more: Any) -> Figures:
+    return Figures(
+        title, title.split()[0], 1e-3, **{"version": "1", "difference": 1e-6, "seconds": list(seconds), **more}
+    )
+
+
+@pytest.fixture
+def result() -> Result:
+    case = Case("resnet18", "train", 16, (3, 224, 224), 2)
+    return Result(
+        case,
+        macs=16_000_000,
+        figures=[
+            figures("Opsin", 0.010, 0.011, 0.012, difference=0.0, memory=3e8),
+            figures("Torch eager", 0.040, 0.033, 0.030, memory=6e8),
+            figures("Torch late", 0.090, dropped=True),
+            figures("Wrong", 0.001, difference=0.5, dropped=True),
+            figures("Odd", 0.001, difference=float("inf"), dropped=True),
+            Figures("Broken", "Broken", 1e-3, problem="Broken ended with signal 9"),
+        ],
+        peaks=[1e10, 1e10, 1e10],
+        bandwidths=[2e10, 2.1e10, 1.9e10],
+    )
+
+
+def test_the_figures_of_a_case(result: Result) -> None:
+    ours, eager, late, wrong, odd, broken = report.rows(result)
+    assert ours == ("Opsin", "11 (10 to 12)", "1,455", "3.00 (2.50 to 4.00)", "", "300 MB")
+    assert eager == ("Torch eager", "33 (30 to 40)", "485", "1.00 (1.00 to 1.00)", "1e-06", "600 MB")
+    assert late == ("Torch late", "90", "178", "dropped", "1e-06", "")
+    assert wrong[4] == "5e-01: differs" and odd[4] == "inf: differs"
+    assert broken == ("Broken", "", "", "", "", "Broken ended with signal 9")
+    assert result.share_of_peak == pytest.approx(2 * 16e6 / 0.011 / 1e10)
+    assert "multiply-adds alone 10 GF/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
+
+
+def test_the_summary_and_its_markdown(result: Result) -> None:
+    assert report.summary([result]) == [
+        ("resnet18", "16", "1,455", "Torch eager", "485", "3.00 (2.50 to 4.00)", "29%"),
+    ]
+    text = report.markdown([result], FACTS)
+    assert "| resnet18 | 16 | 1,455 | Torch eager | 485 | 3.00 (2.50 to 4.00) | 29% |" in text
+    assert text.startswith("Some CPU (kind, avx2), 2 cores, load 0.5; Opsin 9.9") and "Training steps" in text
+    assert "Inference" not in text and "Against Torch 1" in text
+
+
+def test_without_peers_there_is_no_ratio(result: Result) -> None:
+    alone = Result(result.case, result.macs, result.figures[:1], result.peaks, result.bandwidths)
+    assert report.summary([alone])[0][3:6] == ("none", "", "")
+    assert "No other library" in report.markdown([alone], FACTS)
+    ET.fromstring(bars([alone]))
+
+
+def test_slow_ones_have_digits_enough(result: Result) -> None:
+    result.opsin.seconds = [1.3, 1.3, 1.3]
+    assert report.rows(result)[0][2] == "12.3"
+
+
+def test_everything_is_in_the_data(result: Result) -> None:
+    data = json.loads(json.dumps(report.to_data([result], FACTS), allow_nan=False))
+    (found,) = data["results"]
+    assert found["best_peer"] == "Torch eager"
+    assert found["ratio"] == pytest.approx({"least": 2.5, "median": 3, "most": 4})
+    assert found["figures"][4]["difference"] is None and found["figures"][5]["problem"]
+    assert found["network"] == "resnet18" and found["batch"] == 16 and data["machine"] == FACTS
+
+
+def test_bars_are_as_long_as_the_speed(result: Result) -> None:
+    root = ET.fromstring(bars([result]))
+    widths = [float(r.attrib["width"]) for r in root.iter() if r.attrib.get("class") in ("opsin", "best", "peer")]
+    assert len(widths) == 3  # who computes something else has no bar
+    assert widths[0] / widths[1] == pytest.approx(3.0, rel=0.01)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "resnet18, batch 16" in texts and "1,455 images/s" in texts
+
+
+def sweep(*seconds: float) -> Sweep:
+    cases = [Case("lenet5", "infer", batch, (1, 28, 28), 1) for batch in (1, 2, 4)]
+    return Sweep("LeNet-5", "images", [1, 2, 4], [1.0, 2.0, 4.0], cases, [[s, s] for s in seconds])
+
+
+def test_growth_is_time_a_unit_of_work() -> None:
+    better = sweep(0.01, 0.015, 0.03)
+    assert better.growth == pytest.approx([1, 0.75, 0.75]) and better.linear
+    worse = sweep(0.01, 0.015, 0.05)
+    assert worse.growth[-1] == pytest.approx(1.25) and not worse.linear
+    assert rows(worse)[1] == ("2", "15 (15 to 15)", "0.75")
+    text = report.scaling_markdown([worse, better], FACTS)
+    assert "LeNet-5: time grows as the work to the power 1.16, and somewhere faster than the work" in text
+    assert "LeNet-5: time grows as the work to the power 0.79, linear or better" in text
+    root = ET.fromstring(lines([better, worse]))
+    assert sum(element.attrib.get("class") == "line" for element in root.iter()) == 2
+
+
+def test_threads_should_share_the_work() -> None:
+    cases = [Case("lenet5", "infer", 1, (1, 28, 28), threads) for threads in (1, 2)]
+    found = Sweep("LeNet-5", "threads", [1, 2], [1.0, 0.5], cases, [[0.019, 0.02], [0.01, 0.01]])
+    assert found.verdict == "2 threads are 1.95 (1.90 to 2.00) times as fast as 1"
+    found.seconds[1] = [0.012, 0.012]
+    assert found.verdict == "2 threads are 1.62 (1.58 to 1.67) times as fast as 1, less than 1.85"
+    assert not found.good
+
+
+def test_a_sweep_is_measured() -> None:
+    found = sweep()
+    measure_sweep(found, Competitor(OPSIN, "", sys.executable), 2, 0.005, lambda text: None)
+    assert [len(seconds) for seconds in found.seconds] == [2, 2, 2]
+    assert all(s > 0 for seconds in found.seconds for s in seconds)
+
+
+def test_the_standard_sweeps() -> None:
+    found = sweeps(2)
+    assert [s.axis for s in found].count("threads") == 4
+    assert found[0].values[-1] == 256 and found[2].values == [32, 64, 112, 224, 448] and found[3].values[-1] == 110
+    assert found[-1].works == [1.0, 0.5] and [case.threads for case in found[-1].cases] == [1, 2]

@@ -1,0 +1,125 @@
+"""Each library that is installed here builds, from a list of layers, what the reference engine computes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin import nn, ops
+from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.measure import difference
+from opsin.apps.benchmark.onnx_file import write_onnx
+from opsin.apps.benchmark.peers import FOLDER, PEERS, Competitor, Worker
+from opsin.backends.reference import Reference
+from opsin.ir import Graph, Tensor
+
+SHAPE, BATCH, RATE, MOMENTUM = (3, 21, 26), 3, 0.05, 0.9
+
+
+class Mixed(nn.Layer):
+    """A little of everything that the usual networks have."""
+
+    def __init__(self) -> None:
+        self.stem, self.norm, self.act = nn.Conv2d(8, 3, 2, "same", bias=False), nn.BatchNorm2d(), nn.ReLU6()
+        self.depthwise = nn.Conv2d(8, 3, padding=1, groups=8)
+        self.pool, self.side = nn.MaxPool2d(3, 2, 1, True), nn.Conv2d(4, 1)
+        self.small, self.drop = nn.AdaptiveAvgPool2d(2), nn.Dropout(0.5)
+        self.extra, self.mean, self.head = nn.Linear(5), nn.GlobalAvgPool2d(), nn.Linear(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.stem(x)))
+        x = ops.relu(ops.add(x, self.depthwise(x)))
+        x = ops.concat([self.pool(x), self.side(self.pool(x))])
+        if self.training:
+            self.auxiliary(self.extra(nn.Flatten()(self.small(x))), 0.3)
+        return self.head(self.drop(nn.Flatten()(self.mean(x))))
+
+
+class Plain(Mixed):
+    """As `Mixed`, but every size and padding is one that all libraries know, and the features keep their places."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.stem(x)))
+        return nn.Sequential(("flatten", nn.Flatten()), ("head", self.head))(self.pool(x))
+
+
+def expected(graph: Graph, state: dict[str, Any], inputs: dict[str, Any], task: str) -> Any:
+    """Logits, or the losses of two steps, in float64."""
+    program = Reference(graph, BATCH, np.float64)
+    program.load_state(state)
+    if task == "infer":
+        return program.run(images=inputs["images"])["logits"]
+    return np.array([program.run(**inputs, learning_rate=RATE)["loss"] for _ in range(2)])
+
+
+def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tuple[Any, Any]:
+    """What a library computes, and what is right."""
+    rng = np.random.default_rng(1)
+    description = layered("mixed", steady(network), SHAPE, task == "train")
+    graph = nn.trace(network, SHAPE)
+    if task == "train":
+        graph = nn.training_graph(network, SHAPE, nn.optimizers.SGD(momentum=MOMENTUM))
+    state = nn.initial_state(graph, 0)
+    inputs = {"images": rng.normal(size=(BATCH, *SHAPE)).astype(np.float32)}
+    labels = {"labels": rng.integers(0, 5, BATCH).astype(np.int32)}
+    np.savez(folder / "weights.npz", **state)
+    np.savez(folder / "inputs.npz", **inputs, **labels)
+    if task == "infer":
+        write_onnx(folder / "network.onnx", description, state, BATCH)
+    request = {
+        "do": "open", "task": task, "mode": mode, "batch": BATCH, "threads": 1, "network": description.to_data(),
+        "weights": str(folder / "weights.npz"), "inputs": str(folder / "inputs.npz"), "rate": RATE,
+        "momentum": MOMENTUM, "onnx": str(folder / "network.onnx"), "folder": str(folder),
+    }  # fmt: skip
+    worker = Worker(Competitor(PEERS[name], mode, sys.executable), 1, folder / "log")
+    try:
+        answer = worker.ask(request, 300)
+        timed = worker.ask({"do": "time", "seconds": 0.01}, 60)
+    finally:
+        worker.close()
+    assert timed["calls"] >= 1 and timed["seconds"] > 0 and answer["version"]
+    with np.load(answer["results"]) as arrays:
+        (found,) = arrays.values()
+        right = expected(graph, state, {**inputs, **(labels if task == "train" else {})}, task)
+        return np.array(found, np.float64), right
+
+
+@pytest.mark.parametrize("task", ["train", "infer"])
+def test_pytorch(task: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    found, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
+    assert difference(right, found) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_libraries_that_predict(name: str, tmp_path: Path) -> None:
+    pytest.importorskip(PEERS[name].package)
+    found, right = ask(name, "", "infer", Mixed(), tmp_path)
+    assert difference(right, found) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+@pytest.mark.parametrize("task", ["train", "infer"])
+@pytest.mark.parametrize("network", [Mixed(), Plain()], ids=["mixed", "plain"])
+def test_keras(name: str, task: str, network: nn.Layer, tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    pytest.importorskip(PEERS[name].package)
+    found, right = ask(name, "", task, network, tmp_path)
+    assert difference(right, found) < 1e-5
+
+
+def test_a_worker_loads_nothing_of_opsin_but_itself(tmp_path: Path) -> None:
+    """Other interpreters have none of Opsin's dependencies."""
+    code = (
+        "import runpy, sys; sys.argv = ['start.py', 'worker']; sys.path.insert(0, 'x');"
+        f"runpy.run_path({str(FOLDER / 'start.py')!r}, run_name='__main__');"
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('opsin', 'llvmlite', 'typer')), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.split() == ["opsin", "opsin.apps.benchmark", "opsin.apps.benchmark.workers"]
+    assert not ended.stdout

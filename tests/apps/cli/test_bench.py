@@ -1,0 +1,92 @@
+"""`opsin bench`: what it prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsin.apps.benchmark.cases import Case
+from opsin.apps.cli import bench
+from opsin.apps.cli.main import run
+from tests.apps.benchmark.workers import pretender, pretending, pretends
+
+__all__ = ["pretending"]
+
+QUICK = ("--rounds", "1", "--seconds", "0.01", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "interpreters", lambda given: {})
+
+
+def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], pretending: None) -> None:
+    def with_one(case: Case, found: dict[str, str]) -> list[Any]:
+        return [*original(case, found), pretender("Genie", pretends(10.0))]
+
+    original = bench.contenders
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "contenders", with_one)
+        files = [str(tmp_path / name) for name in ("b.json", "b.md", "b.svg")]
+        code = run(
+            ["bench", "lenet5:1,2", "--infer", *QUICK, "--json", files[0], "--markdown", files[1], "--plot", files[2]]
+        )
+    out, err = capfd.readouterr()
+    assert code == 0 and not err
+    assert "lenet5, inference, batch 2, 1 × 28 × 28, 1 thread: 0.4 million multiply-adds an image" in out
+    assert "Not here: PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow, JAX; --peer NAME=PYTHON says" in out
+    assert "multiply-adds alone" in out and "ratio (least to most)" in out
+    data = json.loads(Path(files[0]).read_text())
+    assert [r["batch"] for r in data["results"]] == [1, 2] and data["results"][0]["best_peer"] == "Genie"
+    assert "| lenet5 | 2 |" in Path(files[1]).read_text()
+    ET.parse(files[2])
+
+
+def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, pretending: None) -> None:
+    original = bench.contenders
+    monkeypatch.setattr(
+        bench, "contenders", lambda case, found: [*original(case, found), pretender("Imp", pretends(1.0, shift=1.0))]
+    )
+    assert run(["bench", "lenet5:1", "--infer", *QUICK]) == 1
+
+
+def test_scaling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cases = [Case("lenet5", "infer", batch, (1, 28, 28), 1) for batch in (1, 2)]
+    small = bench.Sweep("LeNet-5", "images in the batch", [1, 2], [1.0, 2.0], cases)
+    monkeypatch.setattr(bench, "sweeps", lambda threads: [small])
+    plot = tmp_path / "s.svg"
+    assert run(["bench", "--scaling", *QUICK, "--plot", str(plot)]) == 0
+    out, _ = capfd.readouterr()
+    assert "LeNet-5: " in out and "images in the batch" in out and "time a unit of work" in out
+    ET.parse(plot)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["lenet6"], "there is no network called 'lenet6'"),
+        (["lenet5", "mobilenet_v3_small"], "of mobilenet_v3_small applies 'sum' in a way that `opsin bench` cannot"),
+        (["lenet5", "--size", "5"], "lenet5 does not take 1 × 5 × 5 images: layer"),
+        (["lenet5:x"], "'lenet5:x' should have numbers from 1 to 4,096"),
+        (["lenet5", "--batch", "0"], "'--batch 0' should have numbers"),
+        (["lenet5", "--scaling"], "--scaling runs networks, batches and sizes of its own; leave out the others"),
+    ],
+)
+def test_senseless_requests(arguments: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", *arguments]) == 2
+    assert text in capfd.readouterr().err
+
+
+def test_the_line_of_progress_is_for_terminals(capfd: pytest.CaptureFixture[str]) -> None:
+    bench.Progress()("nothing")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_opsin_comes_first_and_peers_with_every_mode() -> None:
+    case = Case("lenet5", "train", 1, (1, 28, 28), 1)
+    titles = [c.title for c in bench.contenders(case, {"pytorch": "python", "openvino": "python"})]
+    assert titles[:2] == ["Opsin", "PyTorch eager"] and len(titles) == 5

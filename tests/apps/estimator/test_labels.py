@@ -1,0 +1,60 @@
+"""Labels of any kind, and those that are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin.apps.estimator import InputError
+from opsin.apps.estimator.labels import checked, classes_of, name_of
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (["b", "a", "b"], ["a", "b"]),
+        ([10, 2, 2], [2, 10]),
+        ([1.0, 0.0, 1.0], [0.0, 1.0]),
+        ([True, False, True], [False, True]),
+        (np.array(["x", "y", "x"], object), ["x", "y"]),
+    ],
+)
+def test_classes_are_sorted_and_keep_their_kind(y: Any, classes: list[Any]) -> None:
+    labels = checked(y, 3)
+    found, numbers = classes_of(labels)
+    assert found.tolist() == classes and found.dtype == labels.dtype
+    assert found[numbers].tolist() == list(y)
+
+
+def test_a_column_is_taken_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="A column-vector y was passed when a 1d array was expected"):
+        assert checked([[1], [2]], 2).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("y", "text"),
+    [
+        (None, "requires y to be passed, but the target y is None"),
+        ([1, 2], r"X holds 3 images, and y is \(2,\); give one label for each image"),
+        ([[1, 2], [1, 2], [1, 2]], r"y is \(3, 2\)"),
+        ([1.5, 2.5, 3.5], "Unknown label type: continuous numbers"),
+        ([1.0, np.nan, 2.0], "y contains NaN or inf"),
+        ([[1], [1, 2], 3], "y is not one label for each image"),
+    ],
+)
+def test_what_is_no_labels_is_refused(y: Any, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        checked(y, 3)
+
+
+def test_one_class_and_mixed_kinds_are_refused() -> None:
+    with pytest.raises(InputError, match=r"y holds 1 class only \('a'\), in 3 samples; training needs at least two"):
+        classes_of(np.array(["a"] * 3, object))
+    with pytest.raises(InputError, match="y mixes labels that cannot be sorted"):
+        classes_of(np.array(["a", 1], object))
+
+
+def test_names_are_sound_text() -> None:
+    assert [name_of(label) for label in (3, "hat", "a\nb")] == ["3", "hat", "a\\nb"]

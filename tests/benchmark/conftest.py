@@ -1,3 +1,0 @@
-from tests.benchmark.workers import pretending
-
-__all__ = ["pretending"]

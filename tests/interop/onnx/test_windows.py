@@ -1,0 +1,307 @@
+"""Convolution and pooling: every way that ONNX has to say where the window goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opsin.interop.onnx.network import Network
+from tests.interop.onnx.support import Array, network, refused, run
+from tests.interop.onnx.writer import File, one, random
+
+X = random(2, 4, 7, 8).astype(np.float64)
+SHAPE = X.shape[1:]
+Pair = tuple[int, int]
+Sides = tuple[int, int, int, int]
+"""Top, left, bottom, right, as ONNX orders them."""
+
+
+def framed(x: Array, pads: Sides, fill: float = 0.0) -> Array:
+    top, left, bottom, right = pads
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
+
+
+def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Iterator[tuple[int, int, Array]]:
+    for i, top in enumerate(range(0, x.shape[2] - kernel[0] + 1, stride[0])):
+        for j, left in enumerate(range(0, x.shape[3] - kernel[1] + 1, stride[1])):
+            yield i, j, x[:, :, top : top + kernel[0], left : left + kernel[1]]
+
+
+def convolved(x: Array, w: Array, stride: tuple[int, int], groups: int = 1) -> Array:
+    rows, columns = ((x.shape[2 + a] - w.shape[2 + a]) // stride[a] + 1 for a in (0, 1))
+    y = np.zeros((len(x), len(w), rows, columns))
+    depth, share = w.shape[1], len(w) // groups
+    for i, j, seen in windows(x, w.shape[2:], stride):
+        for k in range(len(w)):
+            group = k // share
+            y[:, k, i, j] = (seen[:, group * depth : (group + 1) * depth] * w[k]).sum((1, 2, 3))
+    return y
+
+
+W, B = random(6, 4, 3, 3, seed=1), random(6, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pads", "stride"),
+    [
+        ({}, (0, 0, 0, 0), (1, 1)),
+        ({"pads": [1, 2, 0, 1], "strides": [2, 1]}, (1, 2, 0, 1), (2, 1)),
+        ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, (1, 0, 1, 1), (2, 2)),
+        ({"auto_pad": "SAME_LOWER", "strides": [2, 2]}, (1, 1, 1, 0), (2, 2)),
+        ({"auto_pad": "VALID", "strides": [1, 3], "kernel_shape": [3, 3]}, (0, 0, 0, 0), (1, 3)),
+    ],
+)
+def test_convolution(attributes: dict[str, Any], pads: Sides, stride: tuple[int, int], tmp_path: Path) -> None:
+    (y,) = run(one("Conv", SHAPE, W, B, **attributes), tmp_path, X)
+    expected = convolved(framed(X, pads), W, stride) + B[:, None, None]
+    assert y.shape == expected.shape
+    assert np.allclose(y, expected, atol=1e-6)
+
+
+def test_dilation_and_groups(tmp_path: Path) -> None:
+    w = random(6, 2, 2, 3, seed=3)
+    (y,) = run(one("Conv", SHAPE, w, group=2, dilations=[2, 1]), tmp_path, X)
+    spread = np.zeros((6, 2, 3, 3))
+    spread[:, :, ::2] = w
+    assert np.allclose(y, convolved(X, spread, (1, 1), groups=2), atol=1e-6)
+
+
+def layers(read: Network) -> list[str]:
+    return [node.op.name for node in read.graph.nodes]
+
+
+def test_padding_before_a_convolution_becomes_its_own(tmp_path: Path) -> None:
+    file = File(inputs={"x": ("n", *SHAPE)}, weights={"p": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "w": W})
+    file.add("Pad", "x p", "f").add("Conv", "f w", "y", pads=[0, 1, 0, 0])
+    assert "pad" not in layers(network(file, tmp_path))
+    (y,) = run(file, tmp_path, X)
+    assert np.allclose(y, convolved(framed(X, (1, 1, 2, 1)), W, (1, 1)), atol=1e-6)
+
+
+def test_padding_stays_where_it_decides_the_size(tmp_path: Path) -> None:
+    file = File(inputs={"x": ("n", *SHAPE)}, weights={"p": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "w": W})
+    file.add("Pad", "x p", "f").add("Conv", "f w", "y", auto_pad="SAME_UPPER", strides=[2, 2])
+    assert "pad" in layers(network(file, tmp_path))
+    (y,) = run(file, tmp_path, X)
+    assert np.allclose(y, convolved(framed(framed(X, (1, 0, 2, 1)), (0, 1, 1, 1)), W, (2, 2)), atol=1e-6)
+
+
+def transposed(x: Array, w: Array, stride: tuple[int, int]) -> Array:
+    """Each number of x stamps w × itself, stride apart."""
+    rows, columns = ((x.shape[2 + a] - 1) * stride[a] + w.shape[2 + a] for a in (0, 1))
+    y = np.zeros((len(x), w.shape[1], rows, columns))
+    for i in range(x.shape[2]):
+        for j in range(x.shape[3]):
+            stamp = np.einsum("nc,ckhw->nkhw", x[:, :, i, j], w)
+            y[:, :, i * stride[0] : i * stride[0] + w.shape[2], j * stride[1] : j * stride[1] + w.shape[3]] += stamp
+    return y
+
+
+@pytest.mark.parametrize(
+    ("attributes", "cut"),
+    [
+        ({}, np.s_[:, :, :, :]),
+        ({"pads": [1, 0, 0, 2]}, np.s_[:, :, 1:, :-2]),
+        ({"auto_pad": "SAME_UPPER"}, np.s_[:, :, :-1, :-1]),
+        ({"auto_pad": "SAME_LOWER"}, np.s_[:, :, 1:, 1:]),
+        ({"output_shape": [13, 16]}, np.s_[:, :, 1:-1, 1:]),
+        ({"output_shape": [13, 16], "auto_pad": "SAME_UPPER"}, np.s_[:, :, 1:-1, :-1]),
+    ],
+)
+def test_transposed_convolution(attributes: dict[str, Any], cut: Any, tmp_path: Path) -> None:
+    w, b = random(4, 5, 3, 3, seed=4), random(5, seed=5)
+    (y,) = run(one("ConvTranspose", SHAPE, w, b, strides=[2, 2], **attributes), tmp_path, X)
+    expected = (transposed(X, w.astype(np.float64), (2, 2)) + b[:, None, None])[cut]
+    assert y.shape == expected.shape
+    assert np.allclose(y, expected, atol=1e-6)
+
+
+def test_transposed_convolution_with_output_padding(tmp_path: Path) -> None:
+    w = random(4, 5, 3, 3, seed=4)
+    (y,) = run(one("ConvTranspose", SHAPE, w, strides=[2, 2], output_padding=[1, 0]), tmp_path, X)
+    expected = transposed(X, w.astype(np.float64), (2, 2))
+    assert y.shape == (2, 5, 16, 17)
+    assert np.allclose(y[:, :, :-1], expected, atol=1e-6)
+    assert not y[:, :, -1].any()
+
+
+def pooled(x: Array, stride: tuple[int, int], function: Any) -> Array:
+    places = {(i, j): function(seen) for i, j, seen in windows(x, (3, 2), stride)}
+    rows, columns = (max(place[a] for place in places) + 1 for a in (0, 1))
+    y = np.zeros((len(x), x.shape[1], rows, columns))
+    for (i, j), value in places.items():
+        y[:, :, i, j] = value
+    return y
+
+
+def mean(seen: Array) -> Array:
+    return np.asarray(np.nanmean(seen, (2, 3)))
+
+
+def largest(seen: Array) -> Array:
+    return np.asarray(seen.max((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pads", "stride"),
+    [
+        ({}, (0, 0, 0, 0), (1, 1)),
+        ({"strides": [2, 2], "pads": [1, 1, 0, 0]}, (1, 1, 0, 0), (2, 2)),
+        ({"strides": [3, 3], "ceil_mode": 1}, (0, 0, 2, 0), (3, 3)),
+        ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, (1, 0, 1, 0), (2, 2)),
+    ],
+)
+def test_pooling(attributes: dict[str, Any], pads: Sides, stride: tuple[int, int], tmp_path: Path) -> None:
+    (y,) = run(one("MaxPool", SHAPE, kernel_shape=[3, 2], **attributes), tmp_path, X)
+    assert np.array_equal(y, pooled(framed(X, pads, -np.inf), stride, largest))
+    (y,) = run(one("AveragePool", SHAPE, kernel_shape=[3, 2], **attributes), tmp_path, X)
+    assert np.allclose(y, pooled(framed(X, pads, np.nan), stride, mean))
+
+
+def test_counted_padding(tmp_path: Path) -> None:
+    attributes = {"kernel_shape": [3, 2], "pads": [1, 1, 1, 0], "count_include_pad": 1}
+    (y,) = run(one("AveragePool", SHAPE, **attributes), tmp_path, X)
+    assert np.allclose(y, pooled(framed(X, (1, 1, 1, 0)), (1, 1), mean))
+
+
+def test_norms_of_windows(tmp_path: Path) -> None:
+    (y,) = run(one("LpPool", SHAPE, kernel_shape=[3, 2], strides=[2, 2]), tmp_path, X)
+    assert np.allclose(y, pooled(X, (2, 2), lambda seen: np.sqrt((seen**2).sum((2, 3)))))
+    (y,) = run(one("LpPool", SHAPE, kernel_shape=[3, 2], p=1), tmp_path, X)
+    assert np.allclose(y, pooled(X, (1, 1), lambda seen: np.abs(seen).sum((2, 3))))
+
+
+def test_whole_images(tmp_path: Path) -> None:
+    (y,) = run(one("GlobalAveragePool", SHAPE), tmp_path, X)
+    assert np.allclose(y, X.mean((2, 3), keepdims=True))
+    (y,) = run(one("GlobalMaxPool", SHAPE), tmp_path, X)
+    assert np.array_equal(y, X.max((2, 3), keepdims=True))
+    (y,) = run(one("GlobalLpPool", SHAPE), tmp_path, X)
+    assert np.allclose(y, np.sqrt((X**2).sum((2, 3), keepdims=True)))
+
+
+def holed(x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair) -> Iterator[tuple[int, int, Array]]:
+    """What each tap sees of an image that is framed as far as the windows reach."""
+    for i, j in product(range(out[0]), range(out[1])):
+        top, left = i * stride[0], j * stride[1]
+        rows, columns = (
+            slice(start, start + k * d, d) for start, k, d in zip((top, left), kernel, dilation, strict=True)
+        )
+        yield i, j, x[:, :, rows, columns]
+
+
+HOLES = [
+    ((2, 2), (1, 1), (2, 2), (0, 0, 0, 0), 0, (5, 6)),
+    ((3, 2), (2, 1), (2, 3), (1, 2, 2, 0), 0, (3, 7)),
+    ((2, 3), (2, 3), (3, 1), (0, 1, 1, 1), 1, (3, 3)),
+    ((1, 3), (1, 2), (4, 2), (0, 2, 0, 2), 1, (7, 5)),
+]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation", "pads", "ceil", "out"), HOLES)
+def test_pooling_with_dilations(
+    kernel: Pair, stride: Pair, dilation: Pair, pads: Sides, ceil: int, out: Pair, tmp_path: Path
+) -> None:
+    facts: dict[str, Any] = {
+        "kernel_shape": list(kernel), "strides": list(stride), "dilations": list(dilation), "pads": list(pads),
+    }  # fmt: skip
+    wide = (pads[0], pads[1], pads[2] + 9, pads[3] + 9)
+    (y,) = run(one("MaxPool", SHAPE, ceil_mode=ceil, **facts), tmp_path, X)
+    expected = np.zeros((*X.shape[:2], *out))
+    for i, j, seen in holed(framed(X, wide, -np.inf), kernel, stride, dilation, out):
+        expected[:, :, i, j] = seen.max((2, 3))
+    assert np.array_equal(y, expected)
+    for counted in (0, 1):
+        frame = framed(np.ones_like(X), pads, float(counted))
+        weights = np.pad(frame, ((0, 0), (0, 0), (0, 9), (0, 9)))
+        for (i, j, seen), (_, _, share) in zip(
+            holed(framed(X, wide), kernel, stride, dilation, out),
+            holed(weights, kernel, stride, dilation, out),
+            strict=True,
+        ):
+            expected[:, :, i, j] = seen.sum((2, 3)) / share.sum((2, 3))
+        (y,) = run(one("AveragePool", SHAPE, ceil_mode=ceil, count_include_pad=counted, opset=19, **facts), tmp_path, X)
+        assert np.allclose(y, expected)
+
+
+def test_norms_of_windows_with_holes(tmp_path: Path) -> None:
+    for p in (1, 2, 3, 4):
+        (y,) = run(one("LpPool", SHAPE, kernel_shape=[2, 2], dilations=[2, 1], p=p, opset=18), tmp_path, X)
+        expected = np.zeros((*X.shape[:2], 5, 7))
+        for i, j, seen in holed(X, (2, 2), (1, 1), (2, 1), (5, 7)):
+            expected[:, :, i, j] = (np.abs(seen) ** p).sum((2, 3)) ** (1 / p)
+        assert np.allclose(y, expected)
+
+
+LINE = X[:, :, 0]
+"""N × C × length."""
+
+
+@pytest.mark.parametrize(("op", "attributes", "weight"), [
+    ("Conv", {"strides": [2], "pads": [1, 2]}, (6, 4, 3)), ("Conv", {"dilations": [2], "group": 2}, (6, 2, 3)),
+    ("Conv", {"auto_pad": "SAME_UPPER", "kernel_shape": [3], "strides": [2]}, (6, 4, 3)),
+    ("ConvTranspose", {"strides": [2], "pads": [1, 0], "output_padding": [1]}, (4, 5, 3)),
+    ("ConvTranspose", {"output_shape": [17], "strides": [2]}, (4, 5, 3)),
+    ("MaxPool", {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}, None),
+    ("MaxPool", {"kernel_shape": [2], "dilations": [3]}, None), ("GlobalMaxPool", {}, None),
+    ("AveragePool", {"kernel_shape": [2], "ceil_mode": 1, "strides": [3]}, None), ("GlobalAveragePool", {}, None),
+    ("LpPool", {"kernel_shape": [2]}, None),
+])  # fmt: skip
+def test_lines_are_images_one_row_high(
+    op: str, attributes: dict[str, Any], weight: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    operands = [] if weight is None else [random(*weight, seed=4)]
+    (y,) = run(one(op, LINE.shape[1:], *operands, **attributes), tmp_path, LINE)
+    longer = {
+        key: [0, value[0], 0, value[1]] if key == "pads" else [int(key not in ("output_padding",)), *value]
+        for key, value in attributes.items()
+        if isinstance(value, list)
+    }
+    wide = [operand[:, :, None] for operand in operands]
+    file = one(op, (4, 1, 8), *wide, **{**attributes, **longer})
+    (expected,) = run(file, tmp_path, LINE[:, :, None])
+    assert np.array_equal(y, expected[:, :, 0])
+    if op == "MaxPool" and "pads" in attributes:
+        assert np.array_equal(y[..., 1], LINE[..., 1:4].max(-1))
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, -3.4e38, 1e6])
+def test_padding_with_numbers_that_others_vanish_beside(value: float, tmp_path: Path) -> None:
+    pads = np.array([0, 0, 1, 2, 0, 0, 3, 0])
+    (y,) = run(one("Pad", SHAPE, pads, np.float32(value)), tmp_path, X)
+    assert np.array_equal(y, framed(X, (1, 2, 3, 0), np.float32(value)))
+    file = one("Pad", SHAPE, pads, np.float32(value), outputs="p").add("MaxPool", "p", "y", kernel_shape=[2, 2])
+    file.outputs = {"y": None}
+    (y,) = run(file, tmp_path, X)
+    assert np.array_equal(y[:, :, 1, 2], np.maximum.reduce([X[:, :, a, b] for a in (0, 1) for b in (0, 1)]))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (
+            one("Conv", (4, 9, 8, 7), random(6, 4, 3, 3, 3)),
+            "it works on 3-dimensional data, not on images; its weight is 6 × 4 × 3 × 3 × 3",
+        ),
+        (one("MaxPool", (4, 9, 8, 7), kernel_shape=[2, 2, 2]), "it works on 3-dimensional data, not on images"),
+        (one("Conv", (4, 9), random(6, 4, 3, 3)), "its operand is N × 4 × 9, and its weight 6 × 4 × 3 × 3"),
+        (one("MaxPool", (4, 9), kernel_shape=[2, 2]), "its kernel_shape are not one number: (2, 2)"),
+        (one("MaxPool", SHAPE, kernel_shape=[2, 2], dilations=[9, 1]), "(dilated to 10 × 2) is larger than the padded"),
+        (one("MaxPool", SHAPE), "its kernel_shape are not two numbers, of rows and columns: None"),
+        (one("MaxPool", SHAPE, kernel_shape=[2, 2], outputs="y z"), "its result 'z'"),
+        (one("Conv", SHAPE, random(6, 5, 3, 3)), "4 input channels, but the weight 6 × 5 × 3 × 3 expects 5"),
+        (one("Conv", SHAPE, W, kernel_shape=[5, 5]), "its kernel_shape (5, 5) is not that of its weight, (3, 3)"),
+        (one("Conv", SHAPE, W, strides=[0, 1]), "are not all at least 1"),
+        (one("Conv", SHAPE, W, pads=[1, 1]), "2 pads for the four sides of an image"),
+        (one("Conv", SHAPE, W, auto_pad="SAME"), "auto_pad SAME"),
+        (one("Conv", SHAPE, W, group=1.5), "its attribute 'group' is of another kind than it should be"),
+        (one("LpPool", SHAPE, kernel_shape=[2, 2], p=0), "the norm of p = 0"),
+    ],
+)
+def test_what_there_is_not(file: File, text: str, tmp_path: Path) -> None:
+    assert text in refused(file, tmp_path)

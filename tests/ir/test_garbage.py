@@ -1,0 +1,79 @@
+"""Python's search for garbage rests while graphs are made, and only then."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from opsin.base import gc_pause
+from opsin.ir import gc_paused
+
+
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    gc.enable()
+    yield
+    gc.enable()
+
+
+def test_it_rests_inside_alone() -> None:
+    with gc_paused():
+        assert not gc.isenabled()
+        with gc_paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_goes_on_after_an_error() -> None:
+    @gc_paused()
+    def fail() -> None:
+        assert not gc.isenabled()
+        raise ValueError
+
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            fail()
+        assert gc.isenabled()
+
+
+def test_who_has_switched_it_off_finds_it_off() -> None:
+    gc.disable()
+    with gc_paused():
+        pass
+    assert not gc.isenabled()
+
+
+class Knot:
+    """An object that refers to itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+def test_what_is_made_inside_is_looked_through_once_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc_pause, "MANY", 1000)
+    monkeypatch.setattr(gc_pause, "_unseen", 0)
+    with gc_paused():
+        first = weakref.ref(Knot())
+    assert first() is not None
+    with gc_paused():
+        knots = [Knot() for _ in range(1000)]
+        second = weakref.ref(knots.pop())
+    assert first() is None
+    assert second() is None
+    assert all(knot.me is knot for knot in knots)
+
+
+def test_what_is_frozen_stays_so() -> None:
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with gc_paused():
+            pass
+        assert gc.get_freeze_count() == count > 0
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,52 @@
+"""Networks are cut before their last layer: what comes out, times the weights, is what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opsin import nn, zoo
+from opsin.backends.reference import Reference
+from opsin.base.errors import GraphError
+from opsin.ir import BATCH, Graph, input_tensor
+from opsin.ops import relu
+from opsin.report.features import cut, find_trunk
+from tests.model.networks import small_model
+from tests.report.support import scenes
+
+
+@pytest.mark.parametrize(("name", "shape", "width"), [("lenet5", (1, 28, 28), 84), ("resnet20_cifar", (3, 32, 32), 64)])
+def test_features_times_weights_are_the_logits(name: str, shape: tuple[int, int, int], width: int) -> None:
+    graph = nn.trace(zoo.find(name)(5), shape)
+    whole, part = Reference(graph, 2), Reference(cut(graph), 2)
+    state = nn.initial_state(graph, 0)
+    whole.load_state(state)
+    part.load_state({key: state[key] for key in part.graph.variables})
+    images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    features = part.run(images=images)["features"]
+    assert features.shape == (2, width)
+    head = next(key for key, tensor in graph.variables.items() if tensor.shape == (5, width))
+    bias = state[head.replace("weight", "bias")]
+    np.testing.assert_allclose(features @ state[head].T + bias, whole.run(images=images)["logits"], atol=1e-4)
+    assert head not in part.graph.variables
+
+
+def test_a_last_layer_that_convolves_is_cut_before_it() -> None:
+    graph = cut(nn.trace(zoo.find("squeezenet1_1")(7), (3, 64, 64)))
+    assert graph.outputs["features"].shape == (BATCH, 512)
+
+
+def test_a_graph_without_weights_has_no_features() -> None:
+    images = input_tensor("images", (BATCH, 4))
+    with pytest.raises(GraphError, match="no layer with weights"):
+        cut(Graph((images,), {"logits": relu(images)}))
+
+
+def test_features_of_views_and_of_little_time() -> None:
+    trunk = find_trunk(small_model())
+    pixels, order = scenes(70, 0).pixels, np.arange(70)[::-1].copy()
+    every = trunk.features(pixels, order, 60)
+    assert every.shape == (70, 48)
+    assert not trunk.published
+    np.testing.assert_array_equal(trunk.features(pixels, order, 0), every[:32])
+    np.testing.assert_allclose(trunk.features(pixels, order[:3], 60), every[:3], rtol=1e-5)

@@ -1,0 +1,181 @@
+"""Images of networks, as data: everything is there, connected, and nothing lies on anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from opsin import nn, zoo
+from opsin.ir import Graph
+from opsin.viz.architecture import draw
+from opsin.viz.diagram import CIRCLE, Diagram
+from opsin.viz.layout import BORDER, PAGE, row_breaks
+from opsin.viz.units import units
+from tests.viz.geometry import crossings, overlaps, strays
+from tests.viz.networks import NETWORKS, traced
+
+FAMILIES = [
+    "lenet5", "alexnet", "alexnet_2012", "vgg16", "vgg19_bn", "googlenet", "resnet18", "resnet50", "resnet152",
+    "resnet110_cifar", "densenet121", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small",
+    "shufflenet_v2_x1_0", "efficientnet_b0", "efficientnet_lite0", "mlperf_tiny_ds_cnn",
+]  # fmt: skip
+
+
+def of_the_zoo(name: str) -> Callable[[], tuple[Graph, dict[str, str]]]:
+    def make() -> tuple[Graph, dict[str, str]]:
+        entry = zoo.find(name)
+        return traced(entry(), entry.input_shape)
+
+    return make
+
+
+SOURCES = {name: of_the_zoo(name) for name in FAMILIES} | {
+    name: lambda network=network: traced(network()) for name, network in NETWORKS.items()
+}
+every_network = pytest.mark.parametrize("name", SOURCES)
+
+
+@cache
+def subject(name: str) -> tuple[Graph, dict[str, str], Diagram]:
+    graph, kinds = SOURCES[name]()
+    return graph, kinds, draw(graph, kinds, name)
+
+
+@every_network
+def test_nothing_lies_on_anything_else(name: str) -> None:
+    _, _, image = subject(name)
+    assert overlaps(image) == []
+    assert strays(image) == []
+    assert list(crossings(image)) == []
+    assert image.width + 2 * BORDER <= PAGE
+
+
+@every_network
+def test_every_layer_is_drawn_or_folded_and_drawn_once(name: str) -> None:
+    graph, kinds, image = subject(name)
+    drawn = [unit for box in image.boxes for unit in box.units]
+    assert len(drawn) == len(set(drawn)) == len(units(graph, kinds))
+    layers = {row.path for row in nn.describe(graph, kinds).rows}
+    assert layers <= {scope for unit in drawn for scope in unit.scopes}
+    assert sum(unit.parameters for unit in drawn) == nn.describe(graph).parameters
+
+
+@every_network
+def test_edges_are_what_units_read(name: str) -> None:
+    _, _, image = subject(name)
+    home = {unit: box for box in image.boxes for unit in box.units}
+    wanted = [(home[source], box) for box in image.boxes for source in box.units[0].sources]
+    assert sorted(map(id_pair, wanted)) == sorted(id_pair((edge.source, edge.target)) for edge in image.edges)
+    for edge in image.edges:
+        assert edge.points[0] == edge.source.right
+        assert edge.points[-1] in (edge.target.left, edge.target.top)
+
+
+def id_pair(pair: tuple[object, object]) -> tuple[int, int]:
+    return id(pair[0]), id(pair[1])
+
+
+FRAMES = {
+    "resnet50": "layer1.0, layer1.1 ×2, layer2.0, layer2.1 ×3, layer3.0, layer3.1 ×5, layer4.0, layer4.1 ×2",
+    "resnet110_cifar": "layer1.0 ×18, layer2.0, layer2.1 ×17, layer3.0, layer3.1 ×17",
+    "googlenet": ", ".join(f"inception{module}" for module in "3a 3b 4a 4b 4c 4d 4e 5a 5b".split()),
+    "mobilenet_v1": "blocks.0.0, blocks.1.0, blocks.1.1, blocks.2.0, blocks.2.1, blocks.3.0, blocks.3.1 ×5, "
+    "blocks.4.0, blocks.4.1",
+    "vgg16": "",
+    "stages": "stage1.0 ×3, stage2.0, stage2.1 ×4",
+    "dense": "1.layers.0 ×4",
+    "pairs": "blocks.0 ×4",
+    "u-net": "",
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_are_blocks(name: str) -> None:
+    _, _, image = subject(name)
+    found = [frame.path + (f" ×{frame.copies}" if frame.copies > 1 else "") for frame in image.frames]
+    assert ", ".join(found) == FRAMES[name]
+    texts = [words.text for words in image.words]
+    assert all(f"×{frame.copies}" in texts for frame in image.frames if frame.copies > 1)
+
+
+def test_densely_connected_layers_are_folded_with_what_grows() -> None:
+    _, _, image = subject("densenet121")
+    folded = [frame.copies for frame in image.frames if frame.copies > 1]
+    assert folded == [6, 12, 24, 16]
+    texts = [words.text for words in image.words]
+    assert "features.denseblock1.denselayer1–6" in texts
+    assert "96–256×56×56" in texts
+    assert "8,576–29.4 k" in texts
+
+
+def test_shortcuts_pass_above_and_end_in_the_sum() -> None:
+    _, _, image = subject("resnet18")
+    sums = [box for box in image.boxes if box.form is CIRCLE]
+    assert len(sums) == 7  # the two blocks of layer1 are one
+    for box in sums:
+        above, straight = sorted((e for e in image.edges if e.target is box), key=lambda e: e.points[-1][1])
+        assert above.points[-1] == box.top
+        assert straight.points[-2:] == (straight.source.right, box.left)
+        assert min(y for _, y in above.points) < straight.source.bounds[1]
+
+
+def test_sizes_follow_the_tensors() -> None:
+    _, _, image = subject("vgg16")
+    forms = {box.units[0].shape: box.form for box in image.boxes}
+    large, half, deep = forms[64, 224, 224], forms[64, 112, 112], forms[512, 14, 14]
+    assert large.height == pytest.approx(2**0.5 * half.height)
+    assert large.across == pytest.approx(2**0.5 * half.across)
+    assert deep.thickness > 2 * half.thickness
+    assert forms[4096,].height == pytest.approx(2 * forms[1000,].height, rel=0.05)
+
+
+def test_a_tall_image_has_tall_boxes() -> None:
+    _, _, image = subject("mlperf_tiny_ds_cnn")  # images of 49 × 10
+    assert image.boxes[0].form.height > 5 * image.boxes[0].form.across
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_legend_explains_what_is_there_and_nothing_else(name: str) -> None:
+    _, _, image = subject(name)
+    kinds = {box.units[0].kind for box in image.boxes}
+    assert {key.what for key in image.keys} - {"norm", "activation", "pile"} == kinds
+
+
+def test_words_name_layers_and_work() -> None:
+    _, _, image = subject("alexnet_2012")
+    texts = [words.text for words in image.words]
+    for text in ("conv2", "5×5 conv, 2 groups", "256×27×27", "307.5 k", "3×3 max, /2", "local response norm"):
+        assert text in texts
+    assert "3 × 224 × 224 → 1000,  60,965,224 parameters,  724.4 M multiply-adds" in texts
+
+
+def test_names_within_a_block_or_a_section_are_short() -> None:
+    texts = [words.text for words in subject("efficientnet_b0")[2].words]
+    assert {"features.2.1", "block.0", "fc1"} <= set(texts)
+    texts = [words.text for words in subject("vgg16")[2].words]
+    assert texts.count("features") == 2  # once a row
+    assert "features.0" not in texts
+
+
+def test_long_names_are_cut() -> None:
+    graph, kinds = traced(nn.Sequential(("a_name_that_someone_thought_about_for_long", nn.Conv2d(2, 3)), nn.ReLU()))
+    texts = [words.text for words in draw(graph, kinds, "long").words]
+    assert "…eone_thought_about_for_long" in texts
+
+
+@pytest.mark.parametrize(
+    ("widths", "stages", "rows"),
+    [
+        ([300.0] * 3, "aaa", [3]),
+        ([250.0] * 8, "aaaabbbb", [4, 4]),
+        ([250.0] * 5, "aaabb", [3, 2]),
+        ([250.0] * 5, "aabbb", [2, 3]),
+        ([100.0, 5000.0, 100.0], "abc", [1, 1, 1]),
+    ],
+)
+def test_rows_are_few_and_begin_where_sizes_change(widths: list[float], stages: str, rows: list[int]) -> None:
+    found = row_breaks(widths, stages)
+    assert [end - begin for begin, end in found] == rows
+    assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])]
