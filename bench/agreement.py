@@ -54,7 +54,7 @@ def opsin_losses(
     graph = nn.training_graph(zoo.create(network), (1, 28, 28), optimizer=optimizer)
     program, state = compile_native(graph, len(source[0][1]), threads), nn.initial_state(graph, seed)
     program.load_state(state)
-    return [float(program.run(images=x, labels=y, learning_rate=rate)["loss"]) for x, y in source], state
+    return [float(program.run(inputs=x, labels=y, learning_rate=rate)["loss"]) for x, y in source], state
 
 
 def torch_losses(

@@ -109,7 +109,7 @@ def measure(paths: list[Path], folder: Path, size: int, threads: int, rounds: in
             start, work = perf_counter(), process_time()
             step()
             times.setdefault(name, []).append([perf_counter() - start, process_time() - work])
-        shutil.rmtree(cache / "images")
+        shutil.rmtree(cache / "pictures")
     shutil.rmtree(cache)
     return times
 

@@ -49,7 +49,7 @@ def opsin_step(size: int, threads: int) -> tuple[Step, int]:
 
     def step() -> None:
         images, labels = next(source)
-        program.run(images=images, labels=labels, learning_rate=RATE)
+        program.run(inputs=images, labels=labels, learning_rate=RATE)
 
     return step, 2 * sum(int(node.op.macs(node)) for node in program.graph.nodes)
 

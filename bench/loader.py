@@ -69,7 +69,7 @@ def alone(program: Program, batches: Batches, seconds: float) -> float:
     images, labels = next(batches.epoch(1))
     start, steps = perf_counter(), 0
     while perf_counter() - start < seconds:
-        program.run(images=images, labels=labels, learning_rate=1e-4)
+        program.run(inputs=images, labels=labels, learning_rate=1e-4)
         steps += 1
     return steps * batches.size / (perf_counter() - start)
 
@@ -79,7 +79,7 @@ def fed(program: Program, batches: Batches, seconds: float) -> tuple[float, floa
     start, waited, steps, epoch = perf_counter(), batches.waited, 0, 0
     while perf_counter() - start < seconds:
         for images, labels in batches.epoch(epoch):
-            program.run(images=images, labels=labels, learning_rate=1e-4)
+            program.run(inputs=images, labels=labels, learning_rate=1e-4)
             steps += 1
             if perf_counter() - start >= seconds:
                 break

@@ -46,5 +46,5 @@ def trained_state(graph: Graph, path: str | None, shape: nn.ImageShape, steps: i
     program.load_state(nn.initial_state(graph, seed=0))
     for step in range(steps):
         chosen = rng.integers(0, len(x), batch)
-        program.run(images=x[chosen], labels=labels[chosen], learning_rate=0.05 * (1 - step / steps))
+        program.run(inputs=x[chosen], labels=labels[chosen], learning_rate=0.05 * (1 - step / steps))
     return dict(program.state())

@@ -57,7 +57,7 @@ def opsin_step(batch: int, threads: int, memory: int | None) -> tuple[Callable[[
     extra = program.plan.recomputed / (sum(call.macs for call in program.plan.calls) - program.plan.recomputed)
 
     def step() -> float:
-        return float(program.run(images=x, labels=labels, learning_rate=RATE)["loss"])
+        return float(program.run(inputs=x, labels=labels, learning_rate=RATE)["loss"])
 
     return step, {"planned": planned, "extra": extra}
 

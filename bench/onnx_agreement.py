@@ -99,7 +99,7 @@ def export(network: torch.nn.Module, images: torch.Tensor, path: Path, exporter:
             (images,),
             path,
             dynamo=False,
-            input_names=["images"],
+            input_names=["inputs"],
             output_names=["logits"],
             dynamic_axes=free,
         )
@@ -129,7 +129,7 @@ def measure(path: Path, images: np.ndarray[Any, Any], fixed: bool) -> dict[str, 
     seconds = perf_counter() - began
     program = native.compile(network.graph, len(images))
     program.load_state(network.state)
-    found = next(iter(program.run(images=images).values()))
+    found = next(iter(program.run(inputs=images).values()))
     difference = float(np.abs(found - expected).max() / np.ptp(expected))
     return {
         "opset": network.opset,

@@ -53,7 +53,7 @@ def features(program: Any, preprocessing: Any, pixels: Any) -> Any:
     for first in range(0, len(pixels), BATCH):
         part = pixels[first : first + BATCH]
         full = part[np.resize(np.arange(len(part)), BATCH)]
-        rows.append(program.run(images=preprocessing.apply(full))["features"][: len(part)])
+        rows.append(program.run(inputs=preprocessing.apply(full))["features"][: len(part)])
     return np.concatenate(rows)
 
 

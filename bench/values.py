@@ -75,7 +75,7 @@ class Case:
         change: Callable[[Array], Array] = flushed if zeros else np.asarray
         program = compile(graph, self.batch, self.threads)
         program.load_state({name: change(state[name]) for name in program.graph.variables})
-        inputs: dict[str, Any] = {"images": change(x)}
+        inputs: dict[str, Any] = {"inputs": change(x)}
         return program, inputs | ({"labels": self.labels, "learning_rate": 0.0} if task == TRAIN else {})
 
 

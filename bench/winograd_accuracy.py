@@ -109,7 +109,7 @@ def layers(graph: Graph, state: Mapping[str, Array], x: Array, labels: Array, th
         outputs[f"{number} g"] = gradients[node.scope].inputs[1]
     program = compile(Graph(bound.inputs, outputs, {}), len(x), threads, exact=True)
     program.load_state({name: state[name] for name in program.graph.variables})
-    inputs = {"images": x, "labels": labels, "learning_rate": 0.0}
+    inputs = {"inputs": x, "labels": labels, "learning_rate": 0.0}
     values = program.run(**{t.node.attrs["name"]: inputs[t.node.attrs["name"]] for t in program.graph.inputs})
     for number, node in enumerate(found):
         yield Layer(node.scope, node, *(values[f"{number} {which}"] for which in "xwg"))

@@ -39,7 +39,7 @@ def measure(name: str, batch: int, steps: int, threads: int | None) -> dict[str,
     times.append(perf_counter())
     program.load_state(nn.initial_state(graph, seed=1))
     inputs = {
-        "images": rng.normal(size=(batch, *entry.input_shape)).astype(np.float32),
+        "inputs": rng.normal(size=(batch, *entry.input_shape)).astype(np.float32),
         "labels": rng.integers(0, entry.classes, batch),
         "learning_rate": 1e-3,
     }

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 PACKAGES = {
     "benchmark": "apps.benchmark", "cli": "apps.cli", "engines": "backends", "errors": "base.errors",
@@ -22,6 +23,33 @@ PACKAGES = {
 
 PUBLIC = {"errors", "onnx"}
 """Old names that remain public, without a warning."""
+
+NAMES = {
+    "opsin.data": {"Pictures": "opsin.data.LabeledImages"},
+    "opsin.training": {
+        "Plan": "opsin.training.TrainingPlan",
+        "Run": "opsin.runs.Run",
+        "Training": "opsin.training.Trainer",
+        "resume": "opsin.runs.resume",
+        "train": "opsin.runs.train",
+    },
+}
+"""Names in packages, and the new ones."""
+
+
+def renamed_names(package: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package that finds its old names, each with a DeprecationWarning."""
+
+    def find(name: str) -> Any:
+        if name not in NAMES[package]:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        new = NAMES[package][name]
+        text = f"{package}.{name} is now {new}; the old name goes with the next release"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        module, _, attribute = new.rpartition(".")
+        return getattr(import_module(module), attribute)
+
+    return find
 
 
 class _AliasLoader(Loader):

@@ -19,7 +19,7 @@ def run(filters):
     graph = nn.trace(nn.Sequential(nn.Conv2d(filters, 3), nn.Tanh()), (3, 9, 9))
     program = compile(graph, 1, threads=1)
     program.load_state(nn.initial_state(graph, 1))
-    return program.run(images=np.ones((1, 3, 9, 9)))["logits"]
+    return program.run(inputs=np.ones((1, 3, 9, 9)))["logits"]
 
 def room(size, prot=mmap.PROT_READ):
     return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot)

@@ -125,7 +125,7 @@ def batch_for(graph: Graph, batch: int, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     shape = tuple(graph.bind(batch).inputs[0].shape)
     images = rng.standard_normal(shape, dtype=np.float32)
-    return {"images": images, "labels": rng.integers(0, 10, batch), "learning_rate": np.float32(0.01)}
+    return {"inputs": images, "labels": rng.integers(0, 10, batch), "learning_rate": np.float32(0.01)}
 
 
 def loaded(program: Any, graph: Graph) -> Any:
@@ -262,7 +262,7 @@ def test_weights_are_prepared_once_and_again_when_they_change() -> None:
 def test_wrong_inputs_are_named() -> None:
     graph = GRAPHS["sgd"]
     program = compile(graph, 4, 1)
-    with pytest.raises(ShapeError, match="images"):
+    with pytest.raises(ShapeError, match="inputs"):
         program.run(**batch_for(graph, 5, 0))
     with pytest.raises(CompileError, match="at least one thread, not 0"):
         compile(graph, 4, 0)

@@ -36,7 +36,7 @@ def test_a_profile_adds_up(threads: int) -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(8, 1, 12, 12)).astype(np.float32), rng.integers(0, 4, 8).astype(np.int32)
     begin = perf_counter()
-    found = profile(program, {"images": images, "labels": labels, "learning_rate": 0.01}, seconds=0.0, least=4)
+    found = profile(program, {"inputs": images, "labels": labels, "learning_rate": 0.01}, seconds=0.0, least=4)
     passed = perf_counter() - begin
     assert (found.runs, found.threads, found.peak, found.bandwidth) == (4, threads, 1e11, 1e10)
     assert len(found.lines) == len(program.plan.calls)
@@ -54,7 +54,7 @@ def test_what_is_prepared_once_is_no_part_of_a_run() -> None:
     program = compile(graph, 4, 1)
     setup = sum(len(group.calls) for group in program.plan.groups[: program.plan.setup])
     assert setup > 0
-    found = profile(program, {"images": np.ones((4, 32, 20, 20), np.float32)}, seconds=0.0)
+    found = profile(program, {"inputs": np.ones((4, 32, 20, 20), np.float32)}, seconds=0.0)
     assert len(found.lines) == len(program.plan.calls) - setup
 
 

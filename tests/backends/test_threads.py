@@ -44,7 +44,7 @@ def inputs(graph: Graph, number: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(number)
     shape = tuple(graph.bind(BATCH).inputs[0].shape)
     labels = rng.integers(0, 7, BATCH)
-    return {"images": rng.standard_normal(shape, np.float32), "labels": labels, "learning_rate": np.float32(0.02)}
+    return {"inputs": rng.standard_normal(shape, np.float32), "labels": labels, "learning_rate": np.float32(0.02)}
 
 
 def trained(plan: ExecutionPlan, graph: Graph, threads: int, target: Target) -> tuple[dict[str, bytes], list[float]]:

@@ -43,7 +43,7 @@ def test_every_call_still_runs_after_what_it_needs(batch: int, any_target: Targe
 
 def test_less_memory_and_no_more_barriers(monkeypatch: pytest.MonkeyPatch, any_target: Target) -> None:
     less = planned(16, any_target)
-    monkeypatch.setattr(plans, "delay", lambda groups: groups)
+    monkeypatch.setattr(plans, "sink_calls", lambda groups: groups)
     whole = planned(16, any_target)
     assert less.arena_size < 0.9 * whole.arena_size
     assert len(less.groups) <= len(whole.groups)

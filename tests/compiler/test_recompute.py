@@ -69,7 +69,7 @@ def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
     outputs = {}
     for _ in range(3):
         images = rng.normal(size=(BATCH, 3, 20, 20)).astype(np.float32)
-        outputs = program.run(images=images, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
+        outputs = program.run(inputs=images, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
     return {name: array.tobytes() for name, array in {**program.state(), **outputs}.items()}
 
 

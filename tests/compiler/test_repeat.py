@@ -38,14 +38,14 @@ def trained(plan: ExecutionPlan, graph: Graph, target: Target) -> dict[str, byte
     program.load_state(nn.initial_state(graph, seed=1))
     for _ in range(2):
         images = rng.standard_normal((IMAGES, 3, SIDE, SIDE), np.float32)
-        program.run(images=images, labels=rng.integers(0, 3, IMAGES), learning_rate=0.1)
+        program.run(inputs=images, labels=rng.integers(0, 3, IMAGES), learning_rate=0.1)
     return {name: value.tobytes() for name, value in program.state().items()}
 
 
 def test_a_normalisation_writes_its_result_alone(monkeypatch: pytest.MonkeyPatch, any_target: Target) -> None:
     graph = step()
     less = make_plan(graph, IMAGES, any_target)
-    monkeypatch.setattr(plans, "repeat", lambda graph: graph)
+    monkeypatch.setattr(plans, "rematerialize_cheap", lambda graph: graph)
     more = make_plan(graph, IMAGES, any_target)
     assert large_arrays_written(less) == 4  # two convolutions, two activations
     assert large_arrays_written(more) == 6  # and what each normalisation has centred

@@ -239,7 +239,7 @@ def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_epoch_may_have_only_some_of_the_images() -> None:
-    batches = Batches(numbered(20), PLAIN, 4, seed=3, images=10)
+    batches = Batches(numbered(20), PLAIN, 4, seed=3, limit=10)
     assert len(batches) == 3
     assert len(list(batches.epoch(1))) == 3
     orders = [batches.order(number).tolist() for number in range(8)]

@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, in which small data is kept, too."""
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(decode, "WORTH_KEEPING", 0)
-    return tmp_path / "cache" / "images"
+    return tmp_path / "cache" / "pictures"
 
 
 def same(one: Dataset, other: Dataset) -> bool:

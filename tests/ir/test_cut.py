@@ -13,7 +13,7 @@ from opsin.ir import BATCH, Graph, Tensor, cut_points, input_tensor, last_static
 
 def made() -> tuple[Graph, dict[str, Tensor]]:
     """x → a → (b, a) → c, then a learnt weight → d."""
-    x = input_tensor("images", (BATCH, 3))
+    x = input_tensor("inputs", (BATCH, 3))
     a = ops.relu(x)
     b = ops.tanh(a)
     c = ops.add(a, b)
@@ -32,7 +32,7 @@ def test_what_does_not_depend_on_the_source_has_no_gates() -> None:
 
 
 def test_a_shortcut_from_the_source_leaves_only_the_end() -> None:
-    x = input_tensor("images", (BATCH, 3))
+    x = input_tensor("inputs", (BATCH, 3))
     total = ops.add(ops.tanh(ops.relu(x)), x)
     assert cut_points(x, total) == [total]
 
@@ -43,7 +43,7 @@ def test_the_settled_gate_is_the_last_before_anything_learnt() -> None:
 
 
 def test_what_is_updated_is_not_settled() -> None:
-    x, mean = input_tensor("images", (BATCH,)), variable("mean", ())
+    x, mean = input_tensor("inputs", (BATCH,)), variable("mean", ())
     moved = ops.subtract(ops.relu(x), mean)
     graph = Graph((x,), {"logits": moved}, {"mean": ops.add(mean, 1.0)})
     gate = last_static_cut_point(graph, "logits")
@@ -59,8 +59,8 @@ def test_both_parts_together_are_the_whole() -> None:
     second = Reference(suffix(graph, tensors["c"]), 4)
     whole.load_state(w)
     second.load_state(w)
-    features = first.run(images=images)["features"]
-    assert np.array_equal(second.run(images=features)["logits"], whole.run(images=images)["logits"])
+    features = first.run(inputs=images)["features"]
+    assert np.array_equal(second.run(inputs=features)["logits"], whole.run(inputs=images)["logits"])
 
 
 def test_a_cut_that_something_passes_by_is_refused() -> None:

@@ -36,7 +36,7 @@ def test_a_training_step_survives_and_computes_the_same() -> None:
     again = through_json(graph)
     assert str(again) == str(graph)
     rng = np.random.default_rng(0)
-    inputs = {"images": rng.normal(size=(3, 2, 6, 5)), "labels": [0, 3, 1], "learning_rate": 0.1}
+    inputs = {"inputs": rng.normal(size=(3, 2, 6, 5)), "labels": [0, 3, 1], "learning_rate": 0.1}
     states = []
     for each in (graph, again):
         engine = Reference(each, 3)

@@ -25,7 +25,7 @@ class Case:
     window: tuple[int, int]
     stride: tuple[int, int]
     include: bool
-    images: int
+    count: int
     size: tuple[int, int]
     before: tuple[int, int]
     after: tuple[int, int]
@@ -53,19 +53,19 @@ class Case:
     def images(self) -> np.ndarray:
         """Few different numbers, so that maxima are often equal."""
         rng = np.random.default_rng(self.seed)
-        shape = (self.images, *self.size, self.channels)
+        shape = (self.count, *self.size, self.channels)
         few = self.seed % 2 == 0
         return (rng.integers(-2, 3, shape) if few else rng.standard_normal(shape)).astype(np.float32)
 
     @property
     def gradient(self) -> np.ndarray:
         rng = np.random.default_rng(self.seed + 1000)
-        return rng.standard_normal((self.images, *self.out, self.channels)).astype(np.float32)
+        return rng.standard_normal((self.count, *self.out, self.channels)).astype(np.float32)
 
     @property
     def rows(self) -> int:
         """Of results, of all images."""
-        return self.images * self.out[0]
+        return self.count * self.out[0]
 
     @property
     def statics(self) -> tuple[int, tuple[int, int], tuple[int, int], bool]:
@@ -116,7 +116,7 @@ def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
     y, dx = np.zeros(g.shape), np.zeros(x.shape)
     for r, (top, bottom, _) in enumerate(case.spans(0)):
         for c, (left, right, _) in enumerate(case.spans(1)):
-            seen = x[:, top:bottom, left:right].reshape(case.images, -1, case.channels)
+            seen = x[:, top:bottom, left:right].reshape(case.count, -1, case.channels)
             y[:, r, c] = seen.max(1)
             for n, winners in enumerate(seen.argmax(1)):
                 for channel, place in enumerate(winners):
@@ -143,7 +143,7 @@ def check_max(case: Case, run: Run, target: Target) -> None:
     run(MaxPool(*case.statics), [case.images, y, *case.sizes], 0, case.rows, target=target)
     np.testing.assert_array_equal(y, expected)
     spec = MaxPoolGradient(*case.statics, case.tiles)
-    run(spec, [case.images, case.gradient, dx, *case.sizes], 0, case.images, target=target)
+    run(spec, [case.images, case.gradient, dx, *case.sizes], 0, case.count, target=target)
     np.testing.assert_allclose(dx, gradient, atol=1e-5)
     assert margins_hold(y)
     assert margins_hold(dx)
@@ -156,7 +156,7 @@ def check_avg(case: Case, run: Run, target: Target) -> None:
     run(AvgPool(*case.statics, case.include), [case.images, y, *words], 0, case.rows, target=target)
     np.testing.assert_allclose(y, expected, atol=1e-5)
     spec = AvgPoolGradient(*case.statics, case.include, case.tiles)
-    run(spec, [case.gradient, dx, *words], 0, case.images, target=target)
+    run(spec, [case.gradient, dx, *words], 0, case.count, target=target)
     np.testing.assert_allclose(dx, gradient, atol=1e-5)
     assert margins_hold(y)
     assert margins_hold(dx)
@@ -233,7 +233,7 @@ def test_windows_of_minus_infinity(case: Case) -> None:
     run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
     assert (y == -np.inf).all()
     g = np.ones_like(y)
-    run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, case.images)
+    run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, case.count)
     assert dx.sum() == g.sum()
     first = [(span_r[0], span_c[0]) for span_r in case.spans(0) for span_c in case.spans(1)]
     assert {(int(i), int(j)) for i, j in np.argwhere(dx[0, :, :, 0])} == set(first)
@@ -258,7 +258,7 @@ def test_windows_with_nothing_inside() -> None:
         np.testing.assert_allclose(dx.sum(), g[:, np.logical_not(empty)].sum(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("case", [replace(case, images=3) for case in CASES[::12]], ids=_name)
+@pytest.mark.parametrize("case", [replace(case, count=3) for case in CASES[::12]], ids=_name)
 def test_blocks_are_independent(case: Case) -> None:
     """A block writes its own image, or row of results, and the same bits alone as among others."""
     words = (*case.sizes, *case.after)
@@ -270,7 +270,7 @@ def test_blocks_are_independent(case: Case) -> None:
     ]
     for spec, given, shape, numbers in specs:
         by_row = shape == case.gradient.shape
-        blocks = case.rows if by_row else case.images
+        blocks = case.rows if by_row else case.count
         together = guarded(shape)
         run_native(spec, [*given, together, *numbers], 0, blocks)
         for block in range(blocks):

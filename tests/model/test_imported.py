@@ -120,7 +120,7 @@ def test_it_trains(path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
     pixels[:, 0] //= np.arange(1, 9, dtype=np.uint8)[:, None, None]
     x, labels = model.preprocessing.apply(pixels), np.arange(8) // 2
-    losses = [float(program.run(images=x, labels=labels, learning_rate=0.02)["loss"]) for _ in range(150)]
+    losses = [float(program.run(inputs=x, labels=labels, learning_rate=0.02)["loss"]) for _ in range(150)]
     assert losses[-1] < losses[0] / 4
     before = dict(model.state)
     model.load_state(program.state())
@@ -133,7 +133,7 @@ def test_one_step_is_that_of_the_definition(path: Path) -> None:
     """The native engine's step against the reference engine's, in float64."""
     model = opsin.import_onnx(path)
     graph = nn.training_step(model.graph, nn.optimizers.SGD())
-    inputs = {"images": random(3, 3, 16, 16), "labels": [0, 1, 2], "learning_rate": 0.1}
+    inputs = {"inputs": random(3, 3, 16, 16), "labels": [0, 1, 2], "learning_rate": 0.1}
     programs = native.compile(graph, 3), Reference(graph, 3, np.float64)
     for program in programs:
         program.load_state(model.state)

@@ -21,7 +21,7 @@ def expected_logits(model: Model, pixels: np.ndarray[tuple[int, ...], np.dtype[n
     program = Reference(model.graph, len(pixels), np.float64)
     program.load_state(model.state)
     normal = (pixels / 255 - np.reshape(model.preprocessing.mean, (-1, 1, 1))) / model.preprocessing.std[0]
-    return program.run(images=normal)["logits"]
+    return program.run(inputs=normal)["logits"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 17, 64, 65, 130])

@@ -45,7 +45,7 @@ def test_a_network_of_the_zoo_with_downloaded_weights(site: Site, tmp_path: Path
     program.load_state(model.state)
     small = np.stack([model.preprocessing.read(tmp_path / "a.png", "a")])
     values = (small / 255 - np.reshape((0.5, 0.4, 0.3), (3, 1, 1))) / np.reshape((0.2, 0.25, 0.3), (3, 1, 1))
-    logits = program.run(images=values.astype(np.float32))["logits"][0]
+    logits = program.run(inputs=values.astype(np.float32))["logits"][0]
     assert prediction.label == imagenet_labels()[int(logits.argmax())]
     model.save(tmp_path / "tiny.opsin")
     again = opsin.load(tmp_path / "tiny.opsin", engine=reference)

@@ -130,7 +130,7 @@ from opsin import nn, zoo
 from opsin.backends.native import compile
 from opsin.backends.native.clock import ticks_per_second
 from opsin.backends.native.pool import pool
-from opsin.backends.native import machine
+from opsin.backends.native import machine_peak
 from opsin.data.decode import shrink
 
 def trained(number):
@@ -145,7 +145,7 @@ def asked(name):
         program = compile(graph, batch, 2)  # and forgotten while others run
         program.load_state(nn.initial_state(graph, 1))
         images = np.random.default_rng(batch).normal(size=(batch, 3, 32, 32)).astype(np.float32)
-        results += [program.run(images=images)["logits"].tobytes() for _ in range(20)]
+        results += [program.run(inputs=images)["logits"].tobytes() for _ in range(20)]
         del program
         gc.collect()
     return results
@@ -156,7 +156,7 @@ def classified():
     return classifier.fit(PIXELS[:, 0], labels).predict_proba(PIXELS[:, 0]).tobytes()
 
 def lazily():
-    return ticks_per_second(), id(pool(3)), id(shrink._kernel()[0]), len(machine._functions())
+    return ticks_per_second(), id(pool(3)), id(shrink._kernel()[0]), len(machine_peak._functions())
 
 works = [partial(trained, 0), partial(trained, 1), partial(trained, 0), classified,
          partial(asked, "resnet20_cifar"), partial(asked, "resnet20_cifar"), partial(asked, "mlperf_tiny_resnet8"),
@@ -200,7 +200,7 @@ def child():
     graph = nn.trace(zoo.create("lenet5"), (1, 28, 28))
     program = compile(graph, 7)
     program.load_state(nn.initial_state(graph, 0))
-    program.run(images=np.zeros((7, 1, 28, 28), np.float32))
+    program.run(inputs=np.zeros((7, 1, 28, 28), np.float32))
     for each in (model, fresh, opsin.load(sys.argv[1])):
         def ask_it():
             return [each.probabilities(pixels).tobytes() for pixels in (PIXELS, PIXELS[:1])]

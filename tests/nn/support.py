@@ -36,7 +36,7 @@ def forward(
     """What `network` makes of `images`."""
     batch, channels, rows, columns = images.shape
     graph = nn.trace(network, (channels, rows, columns), training)
-    return loaded(graph, batch, state).run(images=images)["logits"]
+    return loaded(graph, batch, state).run(inputs=images)["logits"]
 
 
 def value_and_gradients(function: Callable[..., Tensor], *arrays: Array) -> tuple[Array, list[Array]]:

@@ -25,7 +25,7 @@ def test_the_average_follows_parameters_and_statistics(native: bool, rng: np.ran
     expected: dict[str, np.ndarray] = {}
     for step in range(20):
         x = rng.standard_normal((8, 1, 6, 6)).astype(np.float32)
-        program.run(images=x, labels=np.arange(8) % 2, learning_rate=0.05)
+        program.run(inputs=x, labels=np.arange(8) % 2, learning_rate=0.05)
         state = program.state()
         kept = min(0.6, step / (step + 9))
         for name in nn.trace(NETWORK, (1, 6, 6)).variables:
@@ -60,8 +60,8 @@ def test_soft_labels_are_shares_of_classes(rng: np.random.Generator) -> None:
     soft = Reference(nn.training_graph(network, (1, 2, 2), SGD(), nn.losses.soft_cross_entropy, soft=True), 6)
     for program in (hard, soft):
         program.load_state(nn.initial_state(program.graph, 3))
-    first = hard.run(images=x, labels=labels, learning_rate=0.1)
-    second = soft.run(images=x, labels=np.eye(3)[labels], learning_rate=0.1)
+    first = hard.run(inputs=x, labels=labels, learning_rate=0.1)
+    second = soft.run(inputs=x, labels=np.eye(3)[labels], learning_rate=0.1)
     assert first["correct"] == second["correct"]
     assert first["loss"] == pytest.approx(float(second["loss"]), rel=1e-6)
     for name, value in hard.state().items():
@@ -84,5 +84,5 @@ def test_class_weights_count_in_auxiliary_losses_too(rng: np.random.Generator) -
         loss = partial(nn.losses.cross_entropy, class_weights=weights)
         program = Reference(nn.training_graph(Two(), (1, 2, 2), SGD(), loss), 4)
         program.load_state(nn.initial_state(program.graph, 0))
-        losses.append(float(program.run(images=x, labels=labels, learning_rate=0.0)["loss"]))
+        losses.append(float(program.run(inputs=x, labels=labels, learning_rate=0.0)["loss"]))
     assert losses[0] != losses[1]

@@ -122,7 +122,7 @@ def test_batch_norm_trains_as_pytorch_does(rng: np.random.Generator) -> None:
     program = loaded(nn.trace(layer, (3, 5, 4), training=True), 6)
     for scale in (1.0, 4.0, 0.1, 2.0):
         x = scale * rng.standard_normal((6, 3, 5, 4)) + scale
-        found, expected = program.run(images=x)["logits"], module(torch.from_numpy(x)).detach().numpy()
+        found, expected = program.run(inputs=x)["logits"], module(torch.from_numpy(x)).detach().numpy()
         assert relative_error(found, expected) < 1e-10
         for name in ("running_mean", "running_var"):
             assert relative_error(program.state()[name], module.state_dict()[name].numpy()) < 1e-12
@@ -132,14 +132,14 @@ def test_batch_norm_used_twice_updates_twice(rng: np.random.Generator) -> None:
     norm = nn.BatchNorm2d(momentum=0.5)
     program = loaded(nn.trace(nn.Sequential(norm, norm), (1, 2, 2), training=True), 3)
     x = rng.standard_normal((3, 1, 2, 2)) + 4
-    program.run(images=x)
+    program.run(inputs=x)
     # The first use sees mean m, the second a mean of 0: ½(½·0 + ½m) + ½·0.
     assert program.state()["0.running_mean"] == pytest.approx(x.mean() / 4)
 
 
 def test_the_variance_of_a_single_number_stays_finite() -> None:
     program = loaded(nn.trace(nn.BatchNorm2d(), (1, 1, 1), training=True), 1)
-    assert program.run(images=np.full((1, 1, 1, 1), 7.0))["logits"] == 0
+    assert program.run(inputs=np.full((1, 1, 1, 1), 7.0))["logits"] == 0
     assert program.state()["running_var"] == pytest.approx(0.9)
     assert program.state()["running_mean"] == pytest.approx(0.7)
 
@@ -156,7 +156,7 @@ def two_dropouts(p: float) -> nn.Layer:
 
 def test_dropout_keeps_the_expected_share_and_its_sum() -> None:
     program = loaded(nn.trace(two_dropouts(0.25), (1, 40, 50), training=True), 4)
-    y = program.run(images=np.ones((4, 1, 40, 50)))["logits"]
+    y = program.run(inputs=np.ones((4, 1, 40, 50)))["logits"]
     assert np.unique(y) == pytest.approx([0, 1 / 0.75])
     assert y.mean() == pytest.approx(1, abs=0.03)
 
@@ -164,22 +164,22 @@ def test_dropout_keeps_the_expected_share_and_its_sum() -> None:
 def test_dropout_differs_by_place_and_step_and_repeats_by_seed() -> None:
     graph, ones = nn.trace(two_dropouts(0.5), (1, 9, 9), training=True), np.ones((2, 1, 9, 9))
     program, same, other = (loaded(graph, 2, seed=seed) for seed in (1, 1, 2))
-    first, second = (program.run(images=ones)["logits"] for _ in range(2))
+    first, second = (program.run(inputs=ones)["logits"] for _ in range(2))
     assert not np.array_equal(first[:, 0], first[:, 1])
     assert not np.array_equal(first, second)
-    assert np.array_equal(first, same.run(images=ones)["logits"])
-    assert not np.array_equal(first, other.run(images=ones)["logits"])
+    assert np.array_equal(first, same.run(inputs=ones)["logits"])
+    assert not np.array_equal(first, other.run(inputs=ones)["logits"])
     assert program.state()["random.step"] == 2
     assert program.state()["random.seed"] == 1
 
 
 def test_stochastic_depth_drops_whole_images() -> None:
     program = loaded(nn.trace(nn.StochasticDepth(0.25), (2, 3, 5), training=True), 400)
-    y = program.run(images=np.ones((400, 2, 3, 5)))["logits"].reshape(400, -1)
+    y = program.run(inputs=np.ones((400, 2, 3, 5)))["logits"].reshape(400, -1)
     assert np.unique(y) == pytest.approx([0, 1 / 0.75])
     assert np.array_equal(y.min(1), y.max(1))
     assert y.mean() == pytest.approx(1, abs=0.1)
-    assert not np.array_equal(y[:, 0], program.run(images=np.ones((400, 2, 3, 5)))["logits"][:, 0, 0, 0])
+    assert not np.array_equal(y[:, 0], program.run(inputs=np.ones((400, 2, 3, 5)))["logits"][:, 0, 0, 0])
 
 
 def test_stochastic_depth_does_nothing_outside_of_training() -> None:

@@ -82,7 +82,7 @@ def test_steps_are_those_of_pytorch(case: str, clip: float | None, rng: np.rando
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
-        assert program.run(images=x, labels=labels, learning_rate=rate)["loss"] == pytest.approx(loss.item(), 1e-9)
+        assert program.run(inputs=x, labels=labels, learning_rate=rate)["loss"] == pytest.approx(loss.item(), 1e-9)
         for name, expected in module.state_dict().items():
             assert relative_error(program.state()[name], expected.numpy()) < 1e-9, (name, step)
 
@@ -123,7 +123,7 @@ def test_float32_corrects_the_bias_of_the_first_step() -> None:
     program = Reference(graph, 4, np.float32)
     program.load_state(from_zero)
     x = np.random.default_rng(0).standard_normal((4, *SHAPE))
-    program.run(images=x, labels=[0, 1, 2, 3], learning_rate=1.0)
+    program.run(inputs=x, labels=[0, 1, 2, 3], learning_rate=1.0)
     moved = np.abs(program.state()["3.bias"] - from_zero["3.bias"])
     assert moved == pytest.approx(np.ones(5), rel=2e-6)
 
@@ -150,7 +150,7 @@ def test_a_parameter_may_have_a_rate_of_its_own(rng: np.random.Generator) -> Non
     for name, optimizer in {"plain": SGD(), "own": SGD(0.9, True, {"1.bias": 16.0}, weight_decay=0.01)}.items():
         program = loaded(graph_of(optimizer), 8)
         before = program.state()
-        program.run(images=x, labels=labels, learning_rate=rate)
+        program.run(inputs=x, labels=labels, learning_rate=rate)
         after[name] = program.state()
     for name in ("1.weight", "1.bias", "3.weight", "3.bias"):
         factor = 16.0 if name == "1.bias" else 1.0

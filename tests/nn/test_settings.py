@@ -13,9 +13,9 @@ import pytest
 
 import opsin
 from opsin import nn, ops, zoo
-from opsin.base.arguments import flag, path, real, scale, sequence, whole
 from opsin.base.errors import OpsinError, UsageError
 from opsin.ir import Tensor, input_tensor
+from opsin.ir.arguments import flag, path, real, scale, sequence, whole
 from opsin.ir.checked import checked
 from opsin.training import Stage, TrainingPlan
 from opsin.training.recipe import Recipe

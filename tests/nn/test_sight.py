@@ -36,7 +36,7 @@ def measured(network: nn.Layer, size: tuple[int, int] = SIZE) -> tuple[int, int]
     for place in np.ndindex(shape[1:] if len(shape) > 1 else (1,)):
         choice = np.zeros(shape)
         choice[(..., *place) if len(shape) > 1 else place] = 1
-        reached = program.run(images=np.ones((1, 1, *size)), chosen=choice)["d"][0, 0] != 0
+        reached = program.run(inputs=np.ones((1, 1, *size)), chosen=choice)["d"][0, 0] != 0
         if reached.any():
             extents.append([np.ptp(np.flatnonzero(reached.any(axis))) + 1 for axis in (1, 0)])
     rows, columns = np.max(extents, axis=0)

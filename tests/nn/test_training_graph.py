@@ -24,7 +24,7 @@ EVERYTHING = nn.Sequential(
 def test_the_interface() -> None:
     graph = nn.training_graph(EVERYTHING, (2, 6, 6), SGD(0.9))
     inputs = {t.node.attrs["name"]: t.type for t in graph.inputs}
-    assert inputs == {"images": Type((BATCH, 2, 6, 6)), "labels": Type((BATCH,), INT), "learning_rate": Type(())}
+    assert inputs == {"inputs": Type((BATCH, 2, 6, 6)), "labels": Type((BATCH,), INT), "learning_rate": Type(())}
     assert {name: t.type for name, t in graph.outputs.items()} == {"loss": Type(()), "correct": Type(())}
     parameters = {"0.weight", "0.bias", "1.weight", "1.bias", "6.weight", "6.bias"}
     assert set(graph.parameters) == parameters
@@ -36,7 +36,7 @@ def test_correct_counts_the_images_that_are_recognised(rng: np.random.Generator)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, bias=False))
     program = loaded(nn.training_graph(network, (1, 2, 2), SGD()), 6, {"1.weight": np.eye(4)})
     x = np.eye(4)[[0, 1, 2, 3, 0, 1]].reshape(6, 1, 2, 2)
-    results = program.run(images=x, labels=[0, 1, 2, 0, 3, 1], learning_rate=0.0)
+    results = program.run(inputs=x, labels=[0, 1, 2, 0, 3, 1], learning_rate=0.0)
     assert results["correct"] == 4
     assert results["loss"] == pytest.approx(np.log(np.e + 3) - 4 / 6)
 
@@ -46,7 +46,7 @@ def test_it_learns(rng: np.random.Generator) -> None:
     labels = np.arange(30) % 3
     x = rng.standard_normal((30, 2, 6, 6))
     x[:, 0] += labels[:, None, None]
-    runs = [program.run(images=x, labels=labels, learning_rate=0.02) for _ in range(25)]
+    runs = [program.run(inputs=x, labels=labels, learning_rate=0.02) for _ in range(25)]
     assert runs[0]["correct"] < 20
     assert runs[-1]["correct"] > 27
     assert runs[-1]["loss"] < runs[0]["loss"] / 4
@@ -55,11 +55,11 @@ def test_it_learns(rng: np.random.Generator) -> None:
 
 def test_the_trained_state_fits_the_inference_graph(rng: np.random.Generator) -> None:
     program = loaded(nn.training_graph(EVERYTHING, (2, 6, 6), SGD(0.9)), 5)
-    program.run(images=rng.standard_normal((5, 2, 6, 6)), labels=[0, 1, 2, 0, 1], learning_rate=0.1)
+    program.run(inputs=rng.standard_normal((5, 2, 6, 6)), labels=[0, 1, 2, 0, 1], learning_rate=0.1)
     inference = nn.trace(EVERYTHING, (2, 6, 6))
     state = program.state()
     trained = {name: state[name] for name in inference.variables}
-    assert np.isfinite(loaded(inference, 1, trained).run(images=np.ones((1, 2, 6, 6)))["logits"]).all()
+    assert np.isfinite(loaded(inference, 1, trained).run(inputs=np.ones((1, 2, 6, 6)))["logits"]).all()
 
 
 def test_losses_are_chosen_with_their_settings() -> None:
@@ -121,9 +121,9 @@ class Helped(nn.Layer):
 def test_losses_of_auxiliary_classifiers_add_with_their_weights(rng: np.random.Generator) -> None:
     x, labels = rng.standard_normal((5, 1, 2, 2)), np.array([0, 2, 1, 1, 0])
     step = loaded(nn.training_graph(Helped(), (1, 2, 2), SGD()), 5)
-    logits = loaded(nn.trace(Helped(), (1, 2, 2), training=True), 5).run(images=x)
+    logits = loaded(nn.trace(Helped(), (1, 2, 2), training=True), 5).run(inputs=x)
     assert list(logits) == ["logits", "auxiliary1", "auxiliary2"]
-    results = step.run(images=x, labels=labels, learning_rate=0.1)
+    results = step.run(inputs=x, labels=labels, learning_rate=0.1)
 
     def loss(z: Array) -> float:
         return float(np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(5), labels]))
@@ -181,9 +181,9 @@ def test_features_and_their_step_do_what_the_whole_step_does(rng: np.random.Gene
     state = {name: rng.uniform(0.5, 1, t.shape) for name, t in whole.variables.items()}
     images, labels = rng.normal(size=(5, 2, 6, 6)), rng.integers(0, 3, 5)
     programs = [loaded(graph, 5, {n: state[n] for n in graph.variables}) for graph in (whole, trunk, rest)]
-    features = programs[1].run(images=images)["features"]
-    a = programs[0].run(images=images, labels=labels, learning_rate=0.1)
-    b = programs[2].run(images=features, labels=labels, learning_rate=0.1)
+    features = programs[1].run(inputs=images)["features"]
+    a = programs[0].run(inputs=images, labels=labels, learning_rate=0.1)
+    b = programs[2].run(inputs=features, labels=labels, learning_rate=0.1)
     assert np.allclose(a["loss"], b["loss"]) and a["correct"] == b["correct"]
     changed = programs[2].state()
     assert all(np.allclose(value, programs[0].state()[name]) for name, value in changed.items())

@@ -26,16 +26,16 @@ def test_statistics_stay_and_parameters_learn(rng: np.random.Generator) -> None:
     assert set(step.updates) == set(graph.parameters)
     program = loaded(step, 6)
     x, labels = rng.standard_normal((6, 1, 5, 5)), np.arange(6) % 3
-    losses = [float(program.run(images=x, labels=labels, learning_rate=0.1)["loss"]) for _ in range(30)]
+    losses = [float(program.run(inputs=x, labels=labels, learning_rate=0.1)["loss"]) for _ in range(30)]
     assert losses[-1] < losses[0] / 3
 
 
 def test_auxiliary_logits_count_with_their_weights(rng: np.random.Generator) -> None:
-    images, w = input_tensor("images", (BATCH, 1, 2, 2)), variable("w", (3, 4), trainable=True)
+    images, w = input_tensor("inputs", (BATCH, 1, 2, 2)), variable("w", (3, 4), trainable=True)
     logits = ops.linear(ops.flatten(images), w)
     graph = Graph((images,), {"logits": logits})
     x, state = rng.standard_normal((5, 1, 2, 2)), {"w": rng.standard_normal((3, 4))}
-    inputs = {"images": x, "labels": np.arange(5) % 3, "learning_rate": 0.0}
+    inputs = {"inputs": x, "labels": np.arange(5) % 3, "learning_rate": 0.0}
     alone, both = (
         loaded(nn.training_step(graph, SGD(), auxiliaries=more), 5, state).run(**inputs)["loss"]
         for more in ((), ((logits, 0.5),))
@@ -44,7 +44,7 @@ def test_auxiliary_logits_count_with_their_weights(rng: np.random.Generator) -> 
 
 
 def test_what_cannot_be_trained() -> None:
-    images = input_tensor("images", (BATCH, 1, 2, 2))
+    images = input_tensor("inputs", (BATCH, 1, 2, 2))
     with pytest.raises(ShapeError, match="a network to train gives N × classes, but this one gives N × 1 × 2 × 2"):
         nn.training_step(Graph((images,), {"logits": images}), SGD())
     with pytest.raises(GraphError, match="the loss depends on no parameter"):

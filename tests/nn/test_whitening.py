@@ -35,7 +35,7 @@ def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: 
     weight = layer.fitted(given)
     assert weight.shape == graph.variables["weight"].shape == (2 * channels * kernel**2, channels, kernel, kernel)
     program.load_state({"weight": weight})
-    found = program.run(images=given)["logits"]
+    found = program.run(inputs=given)["logits"]
     half = found.shape[1] // 2
     np.testing.assert_allclose(found[:, half:], -found[:, :half], atol=1e-6)
     values = np.moveaxis(found[:, :half], 1, 0).reshape(half, -1)

@@ -13,6 +13,7 @@ from opsin.model import Model
 from opsin.report import ModelReport
 from opsin.report.features import BATCH, cut
 from opsin.report.logistic import fit
+from opsin.report.model_report import measure_model
 from tests.model.networks import small_model
 
 NASTY = ("<b>cat</b>", 'dog" onload="x', "hæt & 猫")
@@ -55,7 +56,7 @@ def subject() -> tuple[Model, Dataset]:
     program = model.engine(cut(model.graph), BATCH, None)
     program.load_state({name: model.state[name] for name in program.graph.variables})
     inputs = model.preprocessing.apply(np.asarray(data.train.pixels))
-    parts = [program.run(images=inputs[np.arange(first, first + BATCH) % 120])["features"] for first in (0, 32, 64, 96)]
+    parts = [program.run(inputs=inputs[np.arange(first, first + BATCH) % 120])["features"] for first in (0, 32, 64, 96)]
     head = fit(np.concatenate(parts)[:120], data.train.labels, 3, 3.0)
     weights = (head.weights[:-1] / head.scale).T
     bias = head.weights[-1] - weights @ head.mean
@@ -74,4 +75,4 @@ def subject() -> tuple[Model, Dataset]:
 def measured() -> ModelReport:
     """The account of `subject`."""
     model, data = subject()
-    return account(model, data, seconds=8)
+    return measure_model(model, data, seconds=8)

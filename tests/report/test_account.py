@@ -12,6 +12,7 @@ from opsin.base.errors import DataError
 from opsin.data import Dataset, LabeledImages
 from opsin.model import Model
 from opsin.report import ModelReport
+from opsin.report.model_report import measure_model
 from opsin.report.sentences import certainty, doubts, fragility, more_images, next_steps, not_knowing, verdict
 from tests.model.networks import small_model
 from tests.report.support import NASTY, measured, scenes, subject
@@ -61,7 +62,7 @@ def test_wrong_labels_in_the_training_part_are_found() -> None:
     labels[flipped] = (labels[flipped] + 1) % 3
     bad = replace(data, train=LabeledImages(data.train.pixels, labels, NASTY, data.train.names))
     model = replace(model, record={**model.record, "fingerprint": bad.fingerprint}, _programs={})
-    found = account(model, bad, seconds=8).suspects
+    found = measure_model(model, bad, seconds=8).suspects
     assert found is not None
     assert (found.looked_at, found.images, found.unseen) == (120, 120, False)
     names = [seen.name for seen in found.ranked]
@@ -72,7 +73,7 @@ def test_wrong_labels_in_the_training_part_are_found() -> None:
 def test_other_data_is_judged_as_a_whole() -> None:
     model, _ = subject()
     other = Dataset("others", scenes(60, 7, named=False), scenes(30, 8, named=False), own_split=False)
-    made = account(model, other, seconds=4)
+    made = measure_model(model, other, seconds=4)
     assert made.accuracy.total == 90
     assert not made.trained_here
     assert (made.learning_curve, made.history) == (None, ())
@@ -80,7 +81,7 @@ def test_other_data_is_judged_as_a_whole() -> None:
     assert verdict(made).endswith(" of the images of others.")
     assert made.mistakes[0].name.startswith("test image ")
     with pytest.raises(DataError, match="has a class 'fox'"):
-        account(
+        measure_model(
             model, Dataset("f", *[LabeledImages(other.test.pixels, other.test.labels, (*NASTY[:2], "fox"))] * 2, True)
         )
 
@@ -128,6 +129,6 @@ def test_a_useless_model_is_called_so() -> None:
     model.labels = NASTY
     state = {name: np.zeros_like(array) if name.startswith("head") else array for name, array in model.state.items()}
     model.load_state(state)
-    made = account(model, data, seconds=2)
+    made = measure_model(model, data, seconds=2)
     assert "That is no better than always saying “<b>cat</b>”" in certainty(made)
     assert next(next_steps(made)).startswith("Do not use it yet")

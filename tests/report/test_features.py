@@ -23,11 +23,11 @@ def test_features_times_weights_are_the_logits(name: str, shape: tuple[int, int,
     whole.load_state(state)
     part.load_state({key: state[key] for key in part.graph.variables})
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    features = part.run(images=images)["features"]
+    features = part.run(inputs=images)["features"]
     assert features.shape == (2, width)
     head = next(key for key, tensor in graph.variables.items() if tensor.shape == (5, width))
     bias = state[head.replace("weight", "bias")]
-    np.testing.assert_allclose(features @ state[head].T + bias, whole.run(images=images)["logits"], atol=1e-4)
+    np.testing.assert_allclose(features @ state[head].T + bias, whole.run(inputs=images)["logits"], atol=1e-4)
     assert head not in part.graph.variables
 
 
@@ -37,7 +37,7 @@ def test_a_last_layer_that_convolves_is_cut_before_it() -> None:
 
 
 def test_a_graph_without_weights_has_no_features() -> None:
-    images = input_tensor("images", (BATCH, 4))
+    images = input_tensor("inputs", (BATCH, 4))
     with pytest.raises(GraphError, match="no layer with weights"):
         cut(Graph((images,), {"logits": relu(images)}))
 

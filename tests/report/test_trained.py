@@ -7,6 +7,7 @@ from pathlib import Path
 import opsin
 from opsin.data import Dataset
 from opsin.model import load
+from opsin.report.model_report import measure_model
 from tests.model.networks import small_network
 from tests.report.support import scenes
 
@@ -17,7 +18,7 @@ def test_a_trained_model_is_calibrated_and_can_be_accounted_for(tmp_path: Path) 
     model = load(tmp_path / "m.opsin")
     assert model.calibration is not None
     assert model.calibration.images == 90
-    made = account(model, data, seconds=4)
+    made = measure_model(model, data, seconds=4)
     assert made.trained_here
     assert [moment.stage for moment in made.history] == ["training"] * 3
     assert made.accuracy.total == 60

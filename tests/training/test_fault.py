@@ -16,7 +16,8 @@ from opsin.backends.reference import Reference
 from opsin.data import Dataset, load
 from opsin.ir import Graph, Tensor
 from opsin.model import Engine, Model
-from opsin.training import Diverged, Event, Rewound, Stage, Step, train
+from opsin.runs import train
+from opsin.training import Diverged, Event, Rewound, Stage, Step
 from opsin.training.trainer import LOWER
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network

@@ -15,8 +15,9 @@ from opsin.backends.native import compile
 from opsin.base.errors import TrainingError
 from opsin.data import Batches, Dataset, LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation
+from opsin.runs import Run
 from opsin.runs.resume import configuration, reopen
-from opsin.training import Epoch, Run, Stage, Step, Trainer, TrainingPlan, features
+from opsin.training import Epoch, Stage, Step, Trainer, TrainingPlan, features
 from opsin.training.features import BATCH, FeatureCache, FeatureExtractor
 
 

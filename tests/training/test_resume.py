@@ -18,13 +18,13 @@ from opsin.backends.reference import Reference
 from opsin.base.errors import DataError, OpsinError, UsageError
 from opsin.data import Dataset, load
 from opsin.ir import Graph
+from opsin.runs import Run
 from opsin.runs.listing import summary
 from opsin.runs.resume import configuration, reopen
 from opsin.training import (
     Finished,
     Interrupted,
     Rewound,
-    Run,
     Shortened,
     Stage,
     Started,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from opsin.base.errors import UsageError
+from opsin.runs import Run
 from opsin.runs.listing import Summary, differences, summaries, summary
 from opsin.runs.log import Log
-from opsin.training import Run, Stage, TrainingPlan
+from opsin.training import Stage, TrainingPlan
 
 PLAN = TrainingPlan(network="lenet5", stages=(Stage(epochs=3),))
 DATA = {

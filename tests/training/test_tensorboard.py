@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import struct
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from opsin.base.errors import UsageError
+from opsin.runs import tensorboard
 from opsin.training import Epoch, Score, Started, Step
 
 STARTED = Started("lenet5", 9, 10, 2, 2, 2, 3, 1, 40)
@@ -31,10 +31,9 @@ def points(folder: Path) -> Iterator[tuple[str, int, float]]:
 
 def test_the_curves(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed; it is an optional extra")
-    module = importlib.import_module("opsin.runs.tensorboard")
-    board = module.TensorBoard(tmp_path)
+    board = tensorboard.TensorBoard(tmp_path)
     board(STARTED)
-    for step in range(41, 41 + 2 * module.EVERY + 3):
+    for step in range(41, 41 + 2 * tensorboard.EVERY + 3):
         board(Step(2, step, float(step), 1, 2))
     board(Epoch("training", 2, 83, 0.5, 0.75, Score(8, 7, 0.25), True, 1.0))
     board.close()
@@ -50,7 +49,6 @@ def test_the_curves(tmp_path: Path) -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.delitem(sys.modules, "opsin.runs.tensorboard", raising=False)
     with pytest.raises(UsageError) as caught:
-        importlib.import_module("opsin.runs.tensorboard")
+        tensorboard.require_tensorboard()
     assert str(caught.value) == "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"

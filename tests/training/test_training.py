@@ -17,6 +17,7 @@ from opsin.backends.reference import Reference
 from opsin.base.errors import DataError, ModelError, OpsinError, ShapeError, UsageError
 from opsin.data import Dataset, load
 from opsin.model import Model
+from opsin.runs import train
 from opsin.training import (
     Epoch,
     Event,
@@ -30,7 +31,6 @@ from opsin.training import (
     Trainer,
     TrainingPlan,
     Warning,
-    train,
 )
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network

@@ -21,11 +21,13 @@ from opsin.data import Dataset, load
 from opsin.ir import Graph
 from opsin.planning import autoconfig, measurement, networks
 from opsin.planning.dataset_summary import DatasetSummary
-from opsin.planning.measurement import ConvTuning, Cost, engine_of, measure
+from opsin.planning.measurement import ConvTuning, Cost, measure
 from opsin.planning.options import TrainOptions
+from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
-from opsin.training import Run, Stage, Step, Trainer, TrainingPlan, train
+from opsin.training import Stage, Step, Trainer, TrainingPlan
+from opsin.training.backend import engine_of
 from tests.data.files import write_stripes
 from tests.training.kills import result
 
@@ -179,4 +181,4 @@ def test_how_long_is_timed(
 def test_noise_is_an_input_of_each() -> None:
     graph = nn.training_graph(network(), (1, 8, 8), nn.optimizers.SGD()).bind(4)
     given = measurement.noise(graph)
-    assert given["images"].shape == (4, 1, 8, 8) and given["labels"].dtype == np.int32
+    assert given["inputs"].shape == (4, 1, 8, 8) and given["labels"].dtype == np.int32

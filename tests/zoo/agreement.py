@@ -63,7 +63,7 @@ def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float,
     load(program, name)
     expected = FOUND[f"{name}/logits"]
     inputs = {"coefficients": seeding.coefficients(expected.shape)} if gradient else {}
-    found = program.run(images=seeding.images(), **inputs)
+    found = program.run(inputs=seeding.images(), **inputs)
     of_logits = float(np.abs(found["logits"] - expected).max() / np.ptp(expected))
     if not gradient:
         return of_logits, 0.0
@@ -86,7 +86,7 @@ def step(name: str, engine: Engine) -> Step:
     graph = nn.training_graph(steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
     program = engine(graph)
     before = load(program, name)
-    results = program.run(images=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
+    results = program.run(inputs=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
     loss = float(FOUND[f"{name}/loss"])
     made = Step(abs(float(results["loss"]) - loss) / loss, {}, {})
     state = program.state()

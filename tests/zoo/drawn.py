@@ -16,7 +16,7 @@ def drawn_run(network: nn.Layer, name: str) -> tuple[dict[str, Array], Array, Ar
     x = rng.normal(size=(2, 3, 32, 32))
     program = Reference(graph, 2, np.float64)
     program.load_state(state)
-    return state, x, program.run(images=x)["logits"]
+    return state, x, program.run(inputs=x)["logits"]
 
 
 def drawn(rng: np.random.Generator, value: Array) -> Array:

@@ -62,7 +62,7 @@ def images() -> Array:
 
 def noise() -> Array:
     """For training, where the colours would make the batch's statistics those of two numbers."""
-    return numbers("images", IMAGES)
+    return numbers("pictures", IMAGES)
 
 
 def labels(classes: int) -> NDArray[np.int64]:

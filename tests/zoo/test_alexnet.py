@@ -75,7 +75,7 @@ def test_the_papers_network_computes_the_papers_formulas() -> None:
     a = torch.relu(f.linear(a, w["fc6.weight"], w["fc6.bias"]))
     a = torch.relu(f.linear(a, w["fc7.weight"], w["fc7.bias"]))
     expected = f.linear(a, w["fc8.weight"], w["fc8.bias"])
-    assert relative_error(program.run(images=x)["logits"], expected.numpy()) < 1e-4
+    assert relative_error(program.run(inputs=x)["logits"], expected.numpy()) < 1e-4
 
 
 @pytest.mark.parametrize(("name", "layer"), [("alexnet", "features.5"), ("alexnet_2012", "pool2")])
@@ -95,7 +95,7 @@ def test_a_training_step_moves_everything() -> None:
     program = compile(graph, 2, threads=1)
     program.load_state(state)
     images = 50 * rng.normal(size=(2, 3, 63, 63)).astype(np.float32)
-    first, second = (program.run(images=images, labels=[1, 7], learning_rate=0.01)["loss"] for _ in range(2))
+    first, second = (program.run(inputs=images, labels=[1, 7], learning_rate=0.01)["loss"] for _ in range(2))
     assert 0 < second < first
     assert all(
         not np.array_equal(value, state[name]) for name, value in program.state().items() if name in graph.updates

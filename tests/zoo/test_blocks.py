@@ -42,4 +42,4 @@ def test_squeeze_and_excitation_is_its_papers_formula() -> None:
     program.load_state(state)
     hidden = np.maximum(x.mean((2, 3)) @ state["fc1.weight"][:, :, 0, 0].T + state["fc1.bias"], 0)
     gates = 1 / (1 + np.exp(-(hidden @ state["fc2.weight"][:, :, 0, 0].T + state["fc2.bias"])))
-    assert relative_error(program.run(images=x)["logits"], x * gates[:, :, None, None]) < 1e-12
+    assert relative_error(program.run(inputs=x)["logits"], x * gates[:, :, None, None]) < 1e-12

@@ -62,7 +62,7 @@ def test_the_papers_logits_are_pytorchs() -> None:
     x = rng.normal(size=(1, 3, 90, 97))
     program = Reference(graph, 1, np.float64)
     program.load_state(state)
-    results = program.run(images=x)
+    results = program.run(inputs=x)
     expected = by_pytorch(torch, {name: torch.from_numpy(value) for name, value in state.items()}, torch.from_numpy(x))
     assert results.keys() == expected.keys()
     for name, logits in expected.items():

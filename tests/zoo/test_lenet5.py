@@ -59,7 +59,7 @@ def test_ten_steps_are_those_of_pytorch() -> None:
         loss = t.functional.cross_entropy(logits, torch.from_numpy(labels).long())
         loss.backward()
         optimizer.step()
-        results = program.run(images=x, labels=labels, learning_rate=0.05)
+        results = program.run(inputs=x, labels=labels, learning_rate=0.05)
         assert results["loss"] == pytest.approx(loss.item(), rel=1e-10)
         assert results["correct"] == (logits.argmax(1).numpy() == labels).sum()
     for name, expected in module.state_dict().items():

@@ -65,7 +65,7 @@ def test_its_output_follows_the_papers_formulas() -> None:
     c5 = squash(conv2d(s4, w["c5.weight"], w["c5.bias"]))[:, :, 0, 0]
     f6 = squash(c5 @ w["f6.weight"].T + w["f6.bias"])
     expected = f6 @ w["output.weight"].T + w["output.bias"]
-    assert relative_error(program.run(images=x)["logits"], expected.numpy()) < 1e-12
+    assert relative_error(program.run(inputs=x)["logits"], expected.numpy()) < 1e-12
 
 
 def test_weights_outside_of_the_table_are_never_learned() -> None:
@@ -74,7 +74,7 @@ def test_weights_outside_of_the_table_are_never_learned() -> None:
     program.load_state(nn.initial_state(graph, 0))
     before, rng = program.state(), generator("unread")
     for _ in range(2):
-        program.run(images=rng.random((4, 1, 28, 28)), labels=[3, 1, 4, 1], learning_rate=0.1)
+        program.run(inputs=rng.random((4, 1, 28, 28)), labels=[3, 1, 4, 1], learning_rate=0.1)
     moved = (program.state()["c3.weight"] != before["c3.weight"]).any((2, 3))
     assert np.array_equal(moved, before["c3.table"][:, :, 0, 0] == 1)
     assert np.array_equal(program.state()["c3.table"], before["c3.table"])

@@ -81,7 +81,7 @@ def test_they_compute_what_the_benchmark_does(name: str, formula: Callable[..., 
     program = Reference(graph, 2, np.float64)
     program.load_state(state)
     expected = formula(Keras(state), torch.from_numpy(x)).numpy()
-    assert relative_error(program.run(images=x)["logits"], expected) < 1e-12
+    assert relative_error(program.run(inputs=x)["logits"], expected) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def check_step(name: str, shape: nn.ImageShape) -> None:
 def _step(program: Program, state: dict[str, Array], images: Array) -> tuple[float, dict[str, Array]]:
     """The loss, with dropout and skipped blocks, and all variables after it."""
     program.load_state(state)
-    loss = program.run(images=images, labels=np.array([0, 3, 1, 4], np.int32), learning_rate=1e-2)["loss"]
+    loss = program.run(inputs=images, labels=np.array([0, 3, 1, 4], np.int32), learning_rate=1e-2)["loss"]
     return float(loss), program.state()
 
 

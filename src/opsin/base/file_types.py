@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from html import unescape
+from pathlib import Path
 
 HEAD = 4096
 """So many bytes of a file are enough for `identify`."""
@@ -20,6 +21,10 @@ MOST_SHOWN = 80
 AGAIN = "download it again, from the link to the file itself"
 UNPACK = "unpack it first, and give the file that is inside"
 IMAGE = "give a model file, not an image"
+
+
+BEGINNING = b'{"__metadata__":{"opsin":'
+"""How the header of every model file begins, eight bytes into the file."""
 
 
 @dataclass(frozen=True)
@@ -205,3 +210,12 @@ def _shown(text: str) -> str:
     """The text's beginning in quotes, on one line, with nothing that a terminal would obey."""
     line = " ".join(text.split())
     return repr(line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…")
+
+
+def is_model(path: Path) -> bool:
+    """Whether the file begins as model files do; the rest of it may be damaged."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8 + len(BEGINNING))[8:] == BEGINNING
+    except OSError:
+        return False

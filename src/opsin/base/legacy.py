@@ -33,9 +33,15 @@ def with_old_keys(data: Any) -> Any:
 
 def renamed_graph(data: Any) -> Any:
     """A graph as data, with old names of its inputs renamed."""
+    if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
+        return data  # The caller says what is wrong with it.
     nodes = []
     for node in data["nodes"]:
-        attrs = node["attrs"]
-        name = attrs.get("name") if node["op"] == "input" else None
-        nodes.append({**node, "attrs": {**attrs, "name": INPUT[name]}} if name in INPUT else node)
+        if isinstance(node, dict) and node.get("op") == "input" and isinstance(node.get("attrs"), dict):
+            name = node["attrs"].get("name")
+            node = {
+                **node,
+                "attrs": {**node["attrs"], "name": INPUT.get(name, name) if isinstance(name, str) else name},
+            }
+        nodes.append(node)
     return {**data, "nodes": nodes}

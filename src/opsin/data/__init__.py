@@ -1,5 +1,6 @@
 """Images and labels: from files to the batches that a network trains on."""
 
+from opsin._aliases import renamed_names
 from opsin.data.augment import Augmentation
 from opsin.data.batches import Batches
 from opsin.data.dataset import Dataset, LabeledImages
@@ -8,3 +9,5 @@ from opsin.data.load import load
 from opsin.data.preprocessing import Preprocessing
 
 __all__ = ["Augmentation", "Batches", "Dataset", "LabeledImages", "Preprocessing", "Receipt", "load"]
+
+__getattr__ = renamed_names(__name__)

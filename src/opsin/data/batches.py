@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
-from opsin.base.arguments import instance, whole
 from opsin.data.augment.apply import Augmenter, Targets
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import LabeledImages
 from opsin.data.parallel import ahead
 from opsin.data.preprocessing import Preprocessing
+from opsin.ir.arguments import instance, whole
 
 BLOCK = 2**22
 """Bytes of float32 that are prepared at a time, but at least a batch: a call costs more than a small image."""

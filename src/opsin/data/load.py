@@ -12,7 +12,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.base.arguments import instance
 from opsin.base.errors import DataError, UsageError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.decode import Range, checked_range
@@ -32,6 +31,7 @@ from opsin.data.pixels import ImageView, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
+from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.base.arguments import instance
 from opsin.base.errors import DataError
 from opsin.data.dataset import LabeledImages
 from opsin.data.decode import INTERPOLATIONS, Crop, Range, Source, read_all, read_pil
 from opsin.data.decode.samples import extent, is_dark, to_bytes
 from opsin.data.ingest.messages import value_text
 from opsin.data.pixels import ImageView, Pixels, chunks
+from opsin.ir.arguments import instance
 
 SAMPLE = 4096
 """Images of a data set on disk that mean and standard deviation are taken of."""

@@ -33,7 +33,7 @@ CACHE_SIZE = 5 * 10**9
 """Bytes that decoded images may take on disk, when nobody says otherwise."""
 
 DIGEST = 16
-MAGIC = b"opsin images 1"
+MAGIC = b"opsin pictures 1"
 FOOT = struct.Struct("<16sqq16s")
 ASIDE, SUFFIX = ".new-", ".pixels"
 LITTER_AGE = 24 * 3600

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
-from opsin.base.file_types import EMPTY, HEAD, identify
+from opsin.base.file_types import EMPTY, HEAD, identify, is_model
 from opsin.interop.tensors import DAMAGED, StoredTensor, quoted, read_numbers, size_of
 from opsin.interop.torch.archives import numpy_arrays, open_archive
 from opsin.interop.torch.checkpoints import LEGACY, archive_tensors, legacy_tensors
 from opsin.interop.torch.unwrap import matching, say, without_prefixes
 from opsin.ir import FLOAT, Graph, Tensor, show
-from opsin.model.file import is_model
 
 SAFETENSORS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",

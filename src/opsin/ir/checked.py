@@ -1,4 +1,4 @@
-"""Functions and dataclasses that check what they are given, by their annotations: see `opsin.base.arguments`."""
+"""Functions and dataclasses that check what they are given, by their annotations: see `opsin.ir.arguments`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar, cast
 
-from opsin.base.arguments import (
+from opsin.base.errors import UsageError
+from opsin.ir.arguments import (
     called,
     dim,
     dims,
@@ -25,7 +26,6 @@ from opsin.base.arguments import (
     whole,
     wholes,
 )
-from opsin.base.errors import UsageError
 from opsin.ir.core import Tensor
 
 Convert = Callable[[str, Any], Any]

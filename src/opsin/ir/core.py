@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from opsin.base.arguments import called, one_of, text
-from opsin.base.arguments import shape as sound_shape
 from opsin.base.errors import GraphError, OpsinError
+from opsin.ir.arguments import called, one_of, text
+from opsin.ir.arguments import shape as sound_shape
 from opsin.ir.operators import Operators
 from opsin.ir.size import Dim, Shape, show
 

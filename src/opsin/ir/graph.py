@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from opsin.base.arguments import whole
 from opsin.base.concurrency import lazy
 from opsin.base.errors import GraphError
+from opsin.ir.arguments import whole
 from opsin.ir.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
 from opsin.ir.size import Shape, Size, bind, show
 

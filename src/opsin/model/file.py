@@ -23,14 +23,12 @@ from safetensors.numpy import save
 
 from opsin import __version__
 from opsin.base.errors import ModelError
-from opsin.base.file_types import HEAD, identify
+from opsin.base.file_types import HEAD, identify, is_model
 
 FORMAT = 1
 """Raised by every change that an older Opsin would misread."""
 
 KEY = "opsin"
-BEGINNING = b'{"__metadata__":{"opsin":'
-"""How the header of every model file begins, eight bytes into the file."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,15 +53,6 @@ def check_writable(path: Path) -> None:
         raise ModelError(f"{path} exists and is not an Opsin model; give another name, or remove it first")
     with _aside(path, 0, keep=False):
         pass
-
-
-def is_model(path: Path) -> bool:
-    """Whether the file begins as model files do; the rest of it may be damaged."""
-    try:
-        with path.open("rb") as file:
-            return file.read(8 + len(BEGINNING))[8:] == BEGINNING
-    except OSError:
-        return False
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

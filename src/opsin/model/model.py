@@ -15,8 +15,6 @@ import opsin
 from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
 from opsin.base import random_counter
-from opsin.base.arguments import called, instance, whole
-from opsin.base.arguments import path as sound_path
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, renamed, renamed_graph
@@ -26,6 +24,8 @@ from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import say
 from opsin.interop.weights import fit, idle_layers, matched, opened
 from opsin.ir import BATCH, FLOAT, Graph, show
+from opsin.ir.arguments import called, instance, whole
+from opsin.ir.arguments import path as sound_path
 from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
@@ -126,10 +126,10 @@ class Model:
         program = self._programs.get(batch) or self._compiled(batch)
         full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
         images = self.preprocessing.apply(full)
-        logits = program.run(images=images)["logits"][: len(pixels)]
+        logits = program.run(inputs=images)["logits"][: len(pixels)]
         if not self.mirrored:
             return logits
-        image = program.run(images=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
+        image = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
 
     def _compiled(self, batch: int) -> Program:

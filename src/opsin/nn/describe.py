@@ -12,8 +12,8 @@ from functools import reduce
 from math import prod
 
 from opsin import ops
-from opsin.base.arguments import instance
 from opsin.ir import FLOAT, INPUT, VARIABLE, Dim, Graph, Node, Shape, Size, Tensor, product, topological
+from opsin.ir.arguments import instance
 from opsin.nn.receptive_field import receptive_fields
 
 BYTES = 4

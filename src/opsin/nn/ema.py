@@ -13,9 +13,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.base.arguments import instance, real
 from opsin.base.errors import UsageError
 from opsin.ir import FLOAT, Tensor, scope, variable
+from opsin.ir.arguments import instance, real
 
 PREFIX = "ema."
 STEP = "ema.step"

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.base.arguments import instance, whole
 from opsin.base.errors import GraphError
 from opsin.ir import FLOAT, Graph, Tensor
+from opsin.ir.arguments import instance, whole
 
 
 def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:

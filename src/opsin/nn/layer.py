@@ -13,10 +13,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from opsin import ops
-from opsin.base.arguments import called, instance
-from opsin.base.arguments import shape as sound_shape
 from opsin.base.errors import GraphError, OpsinError, ShapeError
 from opsin.ir import INT, Shape, Tensor, scope, show, variable
+from opsin.ir.arguments import called, instance
+from opsin.ir.arguments import shape as sound_shape
 from opsin.ir.checked import settle
 from opsin.nn.paths import inside
 

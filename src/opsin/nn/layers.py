@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from opsin import ops
-from opsin.base.arguments import LARGEST
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import Tensor, product
+from opsin.ir.arguments import LARGEST
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Configured, Layer, current_trace
 from opsin.ops.sliding import Padding, Pair, Scale, image, same_padding, to_pair

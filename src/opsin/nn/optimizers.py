@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from opsin import ops
-from opsin.base.arguments import called, real
 from opsin.base.errors import UsageError
 from opsin.ir import Tensor, scope, variable
+from opsin.ir.arguments import called, real
 from opsin.ir.checked import settle, tensors
 from opsin.ir.checked import tensor as as_tensor
 

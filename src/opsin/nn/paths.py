@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from opsin.base.arguments import texts
 from opsin.base.errors import UsageError
+from opsin.ir.arguments import texts
 
 DIGITS = "0123456789"
 

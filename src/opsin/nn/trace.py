@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.base.arguments import wholes
 from opsin.base.errors import UsageError
 from opsin.ir import BATCH, Graph, Tensor, input_tensor, show
+from opsin.ir.arguments import wholes
 from opsin.nn.layer import Layer, Trace, named_layers, tracing
 
 ImageShape = tuple[int, int, int]

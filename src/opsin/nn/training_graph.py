@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from opsin import ops
-from opsin.base.arguments import called, flag, instance, real
 from opsin.base.errors import GraphError, ShapeError, UsageError
 from opsin.ir import (
     BATCH,
@@ -21,6 +20,7 @@ from opsin.ir import (
     scope,
     suffix,
 )
+from opsin.ir.arguments import called, flag, instance, real
 from opsin.nn.ema import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.base.arguments import LARGEST, real, whole
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import FLOAT, INT, Node, Size, Tensor, Type, scope, variable
+from opsin.ir.arguments import LARGEST, real, whole
 from opsin.ops.registry import Array, Primitive, Sample, register
 
 Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"

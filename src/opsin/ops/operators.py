@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from opsin.base.arguments import called, dim, dims, real, whole
 from opsin.base.errors import UsageError
 from opsin.ir import Dim, Size, Tensor
+from opsin.ir.arguments import called, dim, dims, real, whole
 from opsin.ir.operators import provide
 from opsin.ops.arithmetic import add, divide, multiply, negate, square, subtract
 from opsin.ops.compare import equal, greater

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from opsin.base.arguments import one_of
-from opsin.base.arguments import scale as factors
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import Node, Tensor, Type
+from opsin.ir.arguments import one_of
+from opsin.ir.arguments import scale as factors
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
 from opsin.ops.sliding import Pair, Scale, image, times, to_pair

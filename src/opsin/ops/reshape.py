@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.base.arguments import one_or_more
 from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Node, Shape, Tensor, Type, product, same_size, show
+from opsin.ir.arguments import one_or_more
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, misfit, register
 

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from opsin.base.arguments import called, one_or_more
 from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Type
+from opsin.ir.arguments import called, one_or_more
 from opsin.ops import sampling
 from opsin.ops.registry import Array, misfit, need_float
 

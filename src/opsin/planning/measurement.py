@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -15,9 +14,7 @@ from opsin import nn
 from opsin.backends.native import compile as compile_native
 from opsin.backends.tuning import noise, tune
 from opsin.ir import Graph
-from opsin.model import Engine
 from opsin.training.non_finite import finite
-from opsin.training.plan import TrainingPlan
 
 with suppress(ImportError):  # there is none on Windows
     import resource
@@ -92,13 +89,6 @@ def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choice
     begin = perf_counter()
     finite(program.state())
     return Cost(float(np.median(times[1:])) / batch, used, compiling, perf_counter() - begin)
-
-
-def engine_of(plan: TrainingPlan, engine: Engine) -> Engine:
-    """`engine`; the native one takes the plan's ways of convolutions, and not what was timed on this machine since."""
-    if engine is compile_native:
-        return partial(compile_native, exact=plan.exact, choices=plan.choices)
-    return engine
 
 
 def process_bytes() -> int:

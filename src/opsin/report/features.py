@@ -45,7 +45,7 @@ class HeadFeatures:
         for first in range(0, len(order), size):
             chosen = order[first : first + size]
             full = pixels[np.resize(chosen, size)]
-            outputs = self.program.run(images=self.preprocessing.apply(full))
+            outputs = self.program.run(inputs=self.preprocessing.apply(full))
             parts.append(outputs["features"][: len(chosen)])
             if perf_counter() > end:
                 break

@@ -57,7 +57,7 @@ def measure(model: Model, seconds: float) -> Speed:
 
     def once() -> float:
         begin = perf_counter()
-        program.run(images=model.preprocessing.apply(pixels[:1]))
+        program.run(inputs=model.preprocessing.apply(pixels[:1]))
         return perf_counter() - begin
 
     end = perf_counter() + seconds

@@ -11,7 +11,7 @@ from opsin import nn
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.backends.native import compile as compile_native
-from opsin.base.arguments import instance
+from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.model import Engine, Model
 from opsin.training.events import Event

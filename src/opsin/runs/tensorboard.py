@@ -6,28 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import UsageError
+from opsin.base.optional import require
 from opsin.training.events import Epoch, Event, Started, Step
-
-try:
-    from tensorboardX import SummaryWriter
-except ImportError:
-    raise UsageError("curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'") from None
 
 EVERY = 20
 """Steps whose mean is one point of the curve."""
 
 
+def require_tensorboard() -> Any:
+    """Return the package tensorboardX. `UsageError` if it is not installed."""
+    text = "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"
+    return require("tensorboardX", UsageError, text)
+
+
 class TensorBoard:
-    """Writes the events it is called with to `folder`."""
+    """Writes the events it is called with to `folder`. `UsageError` if tensorboardX is not installed."""
 
     def __init__(self, folder: Path) -> None:
+        self._make: Any = require_tensorboard().SummaryWriter
         self._folder = folder
         self._writer: Any = None
         self._losses: list[float] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):  # what a sitting that was cut off wrote beyond its last checkpoint is left out
-            self._writer = SummaryWriter(str(self._folder), purge_step=event.done + 1)
+            self._writer = self._make(str(self._folder), purge_step=event.done + 1)
         elif isinstance(event, Step):
             self._losses.append(event.loss)
             if len(self._losses) == EVERY:

@@ -1,7 +1,6 @@
 """Training: from a network and labelled images to a model, as a stream of events."""
 
-from opsin.runs.api import resume, train
-from opsin.runs.run import Run
+from opsin._aliases import renamed_names
 from opsin.training.events import (
     Epoch,
     Event,
@@ -29,7 +28,6 @@ __all__ = [
     "Interrupted",
     "Recipe",
     "Rewound",
-    "Run",
     "Score",
     "Shortened",
     "Stage",
@@ -40,6 +38,6 @@ __all__ = [
     "Trainer",
     "TrainingPlan",
     "Warning",
-    "resume",
-    "train",
 ]  # fmt: skip
+
+__getattr__ = renamed_names(__name__)

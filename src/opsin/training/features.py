@@ -46,7 +46,7 @@ class FeatureExtractor:
         for first in range(0, len(images), BATCH):
             part = images[first : first + BATCH]
             full = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-            found[first : first + len(part)] = self.program.run(images=full)["features"][: len(part)]
+            found[first : first + len(part)] = self.program.run(inputs=full)["features"][: len(part)]
         return found
 
 
@@ -168,7 +168,7 @@ class FeatureScore:
 
     def _logits(self, part: NDArray[np.float16]) -> Floats:
         full = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)]).astype(np.float32)
-        found: Floats = self.rest.run(images=full)["logits"][: len(part)]
+        found: Floats = self.rest.run(inputs=full)["logits"][: len(part)]
         return found
 
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
-from opsin.base.arguments import instance, sequence
 from opsin.base.errors import UsageError
 from opsin.data.augment import LEVELS
+from opsin.ir.arguments import instance, sequence
 from opsin.ir.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")

@@ -18,8 +18,7 @@ from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.model import Engine, Model
 from opsin.model.file import check_writable
-from opsin.planning.measurement import engine_of
-from opsin.runs.run import Run
+from opsin.training.backend import engine_of
 from opsin.training.deadline import epochs_of, fewer_epochs
 from opsin.training.events import (
     Epoch,
@@ -40,6 +39,7 @@ from opsin.training.interrupt import Interruption
 from opsin.training.messages import DOUBTS, NO_NUMBER, diverged, record
 from opsin.training.non_finite import Diverged, find_fault, finite
 from opsin.training.plan import TrainingPlan
+from opsin.training.recorder import Recorder
 from opsin.training.saving import save_model
 from opsin.training.stages import (
     WATCH,
@@ -77,7 +77,7 @@ class Trainer:
         data: Dataset,
         *,
         network: nn.Layer | None = None,
-        run: Run | None = None,
+        run: Recorder | None = None,
         out: Path | None = None,
         deadline: float | None = None,
         threads: int | None = None,
@@ -209,7 +209,7 @@ class Trainer:
                 if self.interruption.asked:
                     return
                 rate = work.rate_of(memory, memory.step)
-                outputs = work.program.run(images=images, labels=labels, learning_rate=rate)
+                outputs = work.program.run(inputs=images, labels=labels, learning_rate=rate)
                 loss, correct = float(outputs["loss"]), int(outputs["correct"])
                 memory.losses, memory.correct = memory.losses + loss, memory.correct + correct
                 memory.step, memory.steps = memory.step + 1, memory.steps + 1
@@ -312,7 +312,7 @@ class Trainer:
         """Those planned for the stages before."""
         return sum(each.epochs for each in self.plan.stages[:stage])
 
-    def _checkpoint(self, run: Run) -> None:
+    def _checkpoint(self, run: Recorder) -> None:
         """Writes one; that the disk is full is no reason to stop, and is said once."""
         try:
             run.save(self.snapshot)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from opsin.base.arguments import LARGEST, flag, text, whole
 from opsin.base.errors import UsageError
+from opsin.ir.arguments import LARGEST, flag, text, whole
 from opsin.nn import ImageShape, Layer
 from opsin.zoo.weights import find_weights
 

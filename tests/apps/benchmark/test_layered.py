@@ -85,16 +85,16 @@ def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     case = Case(name, "infer", 2, (channels, SIZES[name], SIZES[name]), 1)
     material = prepare(case, tmp_path)
     assert material.onnx is not None
-    images = np.load(material.inputs)["images"]
+    images = np.load(material.inputs)["inputs"]
     graph = nn.trace(zoo.create(name), case.shape)
     own = Reference(graph, 2)
     own.load_state(dict(np.load(material.weights)))
     imported = read(material.onnx, classifier=True)
     other = Reference(imported.graph, 2)
     other.load_state(imported.state)
-    expected = own.run(images=images)["logits"]
+    expected = own.run(inputs=images)["logits"]
     assert np.ptp(expected) > 0
-    assert relative_error(other.run(images=images)["logits"], expected) < 1e-9
+    assert relative_error(other.run(inputs=images)["logits"], expected) < 1e-9
 
 
 def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
     own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
     own.load_state(state)
     other.load_state(imported.state)
-    assert relative_error(other.run(images=images)["logits"], own.run(images=images)["logits"]) < 1e-6
+    assert relative_error(other.run(inputs=images)["logits"], own.run(inputs=images)["logits"]) < 1e-6
 
 
 def test_a_layer_that_onnx_has_not_is_refused_by_name(tmp_path: Path) -> None:

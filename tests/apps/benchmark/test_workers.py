@@ -53,7 +53,7 @@ def expected(graph: Graph, state: dict[str, Any], inputs: dict[str, Any], task: 
     program = Reference(graph, BATCH, np.float64)
     program.load_state(state)
     if task == "infer":
-        return program.run(images=inputs["images"])["logits"]
+        return program.run(inputs=inputs["inputs"])["logits"]
     return np.array([program.run(**inputs, learning_rate=RATE)["loss"] for _ in range(2)])
 
 
@@ -65,7 +65,7 @@ def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tup
     if task == "train":
         graph = nn.training_graph(network, SHAPE, nn.optimizers.SGD(momentum=MOMENTUM))
     state = nn.initial_state(graph, 0)
-    inputs = {"images": rng.normal(size=(BATCH, *SHAPE)).astype(np.float32)}
+    inputs = {"inputs": rng.normal(size=(BATCH, *SHAPE)).astype(np.float32)}
     labels = {"labels": rng.integers(0, 5, BATCH).astype(np.int32)}
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **inputs, **labels)

@@ -87,7 +87,7 @@ def test_predict_as_json(cli: Any, model: Path, folder: Path) -> None:
 
 def uncertain(classes: int) -> Model:
     """A model of so many classes that nobody has calibrated, with logits that rise from class to class."""
-    images = input_tensor("images", (BATCH, 1, 28, 28))
+    images = input_tensor("inputs", (BATCH, 1, 28, 28))
     rise = ops.constant(np.arange(classes, dtype=np.float32)[None] / 100)
     logits = ops.add(ops.multiply(ops.sum(images, (1, 2, 3))[:, None], 0.0), rise)
     graph = Graph((images,), {"logits": logits})
@@ -169,7 +169,7 @@ def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_
     code, out, _ = cli("evaluate", model, new, "--json")
     result = json.loads(out)
     assert code == 0
-    assert result["images"] == 12
+    assert result["inputs"] == 12
     assert result["classes"] == ["lying", "standing"]
     assert np.sum(result["confusion"]) == 12
     assert result["correct"] == np.trace(result["confusion"])

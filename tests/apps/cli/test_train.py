@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import opsin
-from opsin.training import Run
+from opsin.runs import Run
 
 
 @pytest.fixture

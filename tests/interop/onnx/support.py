@@ -26,7 +26,7 @@ def run(file: File, folder: Path, x: Array, **more: Any) -> list[Array]:
     read = network(file, folder, **more)
     program = Reference(read.graph, len(x), np.float64)
     program.load_state(read.state)
-    return list(program.run(images=x).values())
+    return list(program.run(inputs=x).values())
 
 
 def refused(file: File | bytes, folder: Path, **more: Any) -> str:

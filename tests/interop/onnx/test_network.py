@@ -48,11 +48,11 @@ def test_the_same_weight_twice_is_one_variable(tmp_path: Path) -> None:
 
 
 def test_names_that_training_and_model_files_need_are_not_taken(tmp_path: Path) -> None:
-    weights = {"images": random(3, 1, 1), "random.step": random(3, 1, 1), "golden.logits": random(3, 1, 1)}
-    file = File(weights=weights).add("Mul", "x images", "a").add("Mul", "a random.step", "b")
+    weights = {"inputs": random(3, 1, 1), "random.step": random(3, 1, 1), "golden.logits": random(3, 1, 1)}
+    file = File(weights=weights).add("Mul", "x inputs", "a").add("Mul", "a random.step", "b")
     file.add("Mul", "b golden.logits", "c").add("Mul", "c a::b", "d").add("Mul", "d a//b", "y")
     file.weights |= {"a::b": random(3, 1, 1), "a//b": random(3, 1, 1)}
-    names = ["images_2", "weights.random.step", "weights.golden.logits", "a.b", "a.b_2"]
+    names = ["inputs_2", "weights.random.step", "weights.golden.logits", "a.b", "a.b_2"]
     assert list(network(file, tmp_path).state) == names
 
 

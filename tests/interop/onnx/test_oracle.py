@@ -83,7 +83,7 @@ def test_what_pytorch_exports(exporter: str, free: bool, tmp_path: Path) -> None
     network = onnx.read(path)
     program = Reference(network.graph, 2, np.float64)
     program.load_state(network.state)
-    (found,) = program.run(images=x).values()
+    (found,) = program.run(inputs=x).values()
     assert np.abs(found - expected).max() <= 1e-5 * np.ptp(expected)
 
 
@@ -134,7 +134,7 @@ def test_the_cases_of_the_standard(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             continue
         program = Reference(network.graph, len(inputs[0]), np.float64)
         program.load_state(network.state)
-        found = program.run(images=inputs[0]).values()
+        found = program.run(inputs=inputs[0]).values()
         for ours, theirs in zip(found, outputs, strict=True):
             assert ours.shape == theirs.shape, name
             tolerance = 2e-3 if theirs.dtype == np.float16 else 1e-5

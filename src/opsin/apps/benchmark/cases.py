@@ -119,7 +119,7 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> CaseInputs:
     labels = rng.integers(0, logits, case.batch).astype(np.int32)
     paths = [folder / name for name in ("weights.npz", "inputs.npz", "network.onnx")]
     np.savez(paths[0], **weights)  # type: ignore[arg-type]
-    np.savez(paths[1], images=images, labels=labels)
+    np.savez(paths[1], inputs=images, labels=labels)
     if case.task == INFER:
         write_onnx(paths[2], description, weights, case.batch)
     macs = sum(bind(node.op.macs(node), case.batch) for node in whole.nodes)

@@ -7,7 +7,6 @@ import os
 import sys
 from contextlib import closing, nullcontext
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,11 +30,11 @@ from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import SearchResult, intention, search
+from opsin.runs import Run
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import RECEIPT, REPORT
-from opsin.training import Event, Finished, Interrupted, Run, Started, Trainer
-
-BOARD = "opsin.runs.tensorboard"
+from opsin.runs.tensorboard import TensorBoard, require_tensorboard
+from opsin.training import Event, Finished, Interrupted, Started, Trainer
 
 
 def run(options: Options) -> int:
@@ -43,7 +42,8 @@ def run(options: Options) -> int:
     training = reopen(Path(options.resume), threads=options.threads) if options.resume else _begun(options)
     if training is None:
         return 0
-    folder = training.run.folder if training.run else Path()
+    run = training.run if isinstance(training.run, Run) else None
+    folder = run.folder if run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
     with (Bar if is_live(sys.stdout) else Lines)() as display, board as curves:
@@ -56,8 +56,8 @@ def run(options: Options) -> int:
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
     _conclude(last, folder)
-    if isinstance(last, Finished) and training.run and options.report:
-        _report(training, training.run)
+    if isinstance(last, Finished) and run and options.report:
+        _report(training, run)
     target = training.saved or folder
     print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
     typer.secho(f"  opsin predict {target} IMAGE", dim=True)
@@ -85,7 +85,7 @@ def _begun(options: Options) -> Trainer | None:
     """A new run; None where only its plan was asked for. What cannot work is refused before there is a folder."""
     begin = perf_counter()
     if options.tensorboard:
-        import_module(BOARD)
+        require_tensorboard()
     out = Path(options.out) if options.out else None
     if out:
         check_writable(out)
@@ -175,7 +175,7 @@ def _explain(choice: AutoPlan, intention: str = "") -> None:
 
 def _tensorboard(folder: Path) -> Any:
     """A context that gives what takes events; the package for it is loaded only here."""
-    return closing(import_module(BOARD).TensorBoard(folder / "tensorboard"))
+    return closing(TensorBoard(folder / "tensorboard"))
 
 
 def _introduce(data: Dataset, start: Started) -> None:

@@ -6,11 +6,12 @@ were given; what is learnt ends in an underscore.
 
 from __future__ import annotations
 
-from importlib import import_module
 from inspect import signature
 from typing import Any, Self
 
 from opsin.apps.estimator.problems import ParameterError
+from opsin.base.errors import UsageError
+from opsin.base.optional import require
 
 
 class Parameters:
@@ -46,7 +47,7 @@ class Parameters:
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn from 1.6 on asks first; nobody calls it where that is not installed."""
-        utils = import_module("sklearn.utils")
+        utils = require("sklearn.utils", UsageError, "scikit-learn is not installed")
         return utils.Tags(
             estimator_type="classifier",
             target_tags=utils.TargetTags(required=True),

@@ -16,7 +16,6 @@ from opsin.backends.native import tuning_cache as timed
 from opsin.backends.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.backends.native.kernel_store import kernel_addresses
 from opsin.backends.native.pool import Job, pool
-from opsin.base.arguments import instance
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
 from opsin.base.processors import processors
@@ -26,6 +25,7 @@ from opsin.compiler.lower import Choices
 from opsin.compiler.memory_limit import plan_within_memory
 from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, gc_paused
+from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.kernels.ir import Target
 

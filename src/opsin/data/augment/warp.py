@@ -7,9 +7,8 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.backends.native import codegen
-from opsin.backends.native.kernel_store import kernel_addresses
 from opsin.base.errors import ShapeError
+from opsin.data.machine_code import compiled
 from opsin.kernels.warp import Warp
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
@@ -24,7 +23,7 @@ class Warper:
     def __init__(self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, smooth: bool, coloured: bool) -> None:
         self.factors = scale, shift
         spec = Warp(len(scale), smooth, coloured)
-        self._function = FUNCTION(kernel_addresses([spec], codegen.host().target)[0])
+        self._function = FUNCTION(compiled(spec)[0])
 
     def __call__(
         self,

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.backends.native.codegen import host
-from opsin.backends.native.kernel_store import kernel_addresses
 from opsin.base.concurrency import locked_cache
 from opsin.base.errors import CompileError
+from opsin.data.machine_code import compiled
 from opsin.kernels.resize import CHANNELS, ResizeSeparable
 
 SUPPORT = 2.0
@@ -78,12 +77,11 @@ def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np
 def _kernel() -> tuple[Callable[[int, int, int, int], None] | None, int]:
     """The machine code and its lanes; None on a processor for which there is none."""
     try:
-        target = host().target
+        address, lanes = compiled(ResizeSeparable())
     except CompileError:
         return None, 1
-    (address,) = kernel_addresses([ResizeSeparable()], target)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-    return call(address), target.lanes
+    return call(address), lanes
 
 
 class _Arrow(ctypes.Structure):

@@ -23,7 +23,7 @@ OUTPUTS = (
 )  # fmt: skip
 """Words before an image's ending that say what it is to an example with several."""
 
-IMAGE_ENDINGS = (".img", ".image", ".picture")
+IMAGE_WORD_ENDINGS = (".img", ".image", ".picture")
 
 
 def examples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
@@ -60,7 +60,7 @@ def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
 
 
 def is_image(ending: str) -> bool:
-    return ending.endswith(IMAGE_ENDINGS + IMAGE_ENDINGS)
+    return ending.endswith(IMAGE_WORD_ENDINGS + IMAGE_ENDINGS)
 
 
 def images_of(files: Mapping[str, int]) -> list[str]:

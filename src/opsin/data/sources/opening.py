@@ -6,7 +6,6 @@ import glob
 import os
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from opsin.data.sources.digits import DIGITS, digits
 from opsin.data.sources.disk import open_table, open_walked
 from opsin.data.sources.folder import Walk
 from opsin.data.sources.listing import tables_in
+from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import COMPRESSED, Tar
@@ -109,7 +109,7 @@ def _open_file(path: Path, pixel_range: Range | None) -> Source | Dataset:
     if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin like any text
         raise DataError(f"{path} is {kind.what}; {kind.advice}")
     if head.startswith(PARQUET):
-        return _open_parquet([path], path.parent, path.stem)
+        return open_parquet([path], path.parent, path.stem)
     if head.startswith(NPY) or path.suffix.lower() == ".npz":
         return load_npz(path, pixel_range)
     if head.startswith(b"PK"):
@@ -144,18 +144,12 @@ def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> 
     are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
     above = folder or Path(os.path.commonpath([path.parent for path in paths]))
     if endings == {".parquet"}:
-        return _open_parquet(paths, above, name)
+        return open_parquet(paths, above, name)
     if are_tars:
         return open_shards(paths, above, name)
     raise DataError(
         f"{name} stands for {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
     )
-
-
-def _open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Source:
-    """Imports what reads Parquet only now, as its package is an extra and takes long to load."""
-    source: Source = import_module("opsin.data.sources.parquet").open_parquet(paths, folder, name)
-    return source
 
 
 def _matches(pattern: str) -> list[Path]:

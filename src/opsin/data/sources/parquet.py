@@ -1,8 +1,8 @@
 """Parquet files with images in them, as `datasets` of Hugging Face keeps them on disk. Needs pyarrow, an extra.
 
 An image is a column of bytes, or of structures with a field "bytes"; the names of the classes are in the metadata
-of the file's schema (https://huggingface.co/docs/datasets/about_dataset_features). Importing this module without
-pyarrow is a `DataError` that says what to install.
+of the file's schema (https://huggingface.co/docs/datasets/about_dataset_features). Without pyarrow, opening one is
+a `DataError` that says what to install.
 """
 
 from __future__ import annotations
@@ -15,15 +15,10 @@ from typing import Any
 
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import DataError
+from opsin.base.optional import require
 from opsin.data.bounded_files import MOST_BYTES, stamp, too_many_bytes
 from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
 from opsin.data.sources.names import listed, part_within
-
-try:
-    import pyarrow
-    from pyarrow import parquet
-except ImportError:
-    raise DataError("Parquet files need pyarrow; install it with: pip install 'opsin[parquet]'") from None
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
@@ -32,14 +27,19 @@ KEPT = 2
 """Row groups of images that are kept in memory, so that neighbours are read once."""
 
 
+def _pyarrow(module: str = "pyarrow") -> Any:
+    text = "Parquet files need pyarrow; install it with: pip install 'opsin[parquet]'"
+    return require(module, DataError, text)
+
+
 class Table:
     """One Parquet file: where its images and labels are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.file = parquet.ParquetFile(path)
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            self.file = _pyarrow("pyarrow.parquet").ParquetFile(path)
+        except (_pyarrow().ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path} is not Parquet, damaged or cut short ({_first(error)}); fetch it again") from None
         schema = self.file.schema_arrow
         self.features = _features(schema)
@@ -68,7 +68,7 @@ class Table:
     def group(self, number: int) -> Any:
         """The images of one row group, an array of bytes or null."""
         kind = self.file.schema_arrow.field(self.image).type
-        structure = pyarrow.types.is_struct(kind)
+        structure = _pyarrow().types.is_struct(kind)
         name = f"{self.image}.bytes" if structure else self.image
         column = self.file.read_row_group(number, columns=[name]).column(0).combine_chunks()
         return column.field("bytes") if structure else column
@@ -110,7 +110,7 @@ class Parquet:
             with self._lock.lock:
                 value = self._group(number, group)[within]
                 data = value.as_py() if value.is_valid else None
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
+        except (_pyarrow().ArrowException, OSError, ValueError) as error:
             text = f"{name} cannot be read, as the Parquet file is damaged ({_first(error)}); fetch it again"
             raise ItemError(text, FileProblem(name, "damaged in the Parquet file", DAMAGED)) from None
         if data is None:
@@ -150,17 +150,17 @@ def _features(schema: Any) -> dict[str, Any]:
 
 
 def _holds_images(kind: Any) -> bool:
-    if pyarrow.types.is_struct(kind):
+    if _pyarrow().types.is_struct(kind):
         return any(field.name == "bytes" and _is_bytes(field.type) for field in kind)
     return _is_bytes(kind)
 
 
 def _is_bytes(kind: Any) -> bool:
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    return bool(_pyarrow().types.is_binary(kind) or _pyarrow().types.is_large_binary(kind))
 
 
 def _is_label(kind: Any) -> bool:
-    types = pyarrow.types
+    types = _pyarrow().types
     return bool(
         types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
     )

@@ -1,0 +1,35 @@
+"""What the trainer needs of the place where it records a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from opsin.training.state import Snapshot
+
+
+class Recorder(Protocol):
+    """Where a trainer keeps its log and its checkpoints, and finds them again; `opsin.runs.Run` is one."""
+
+    model: Path
+    """The model file that the training ends with."""
+
+    damaged: list[Path]
+    """Checkpoints that could not be read when the run was resumed."""
+
+    def resume(self) -> Snapshot | None:
+        """Return the last sound snapshot, or None at the start of a run."""
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append a record to the log."""
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint. Raise `TrainingError` if that fails."""
+
+    def close(self) -> None:
+        """Release the run."""
