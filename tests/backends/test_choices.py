@@ -19,11 +19,11 @@ TIMED = TuningRecord("forward 1x1", "direct", "packed", 2e-3, 1e-3, 2)
 WRITER = """
 import sys
 from dataclasses import replace
-from opsin.backends.native.tuning_cache import Timed, remember
+from opsin.backends.native.tuning_cache import TuningRecord, save
 from opsin.kernels.ir import TARGETS
 (target,) = (row for row in TARGETS if row.name == sys.argv[2])
 for number in range(40):
-    remember([Timed(f"{sys.argv[1]} {number}", "direct", "packed", 2.0, 1.0, 1)], target)
+    save([TuningRecord(f"{sys.argv[1]} {number}", "direct", "packed", 2.0, 1.0, 1)], target)
 """
 
 
@@ -89,7 +89,7 @@ def test_other_kernels_and_other_processors_have_a_file_of_their_own(monkeypatch
 
 def test_a_folder_that_cannot_be_written_is_a_warning(folder: Path) -> None:
     folder.write_text("in the way")
-    text = "what was timed cannot be kept in .*tuning_cache: .*; set OPSIN_CACHE to a folder"
+    text = "what was timed cannot be kept in .*choices: .*; set OPSIN_CACHE to a folder"
     with pytest.warns(RuntimeWarning, match=text):
         save([TIMED], TARGET)
     assert load(TARGET) == {}

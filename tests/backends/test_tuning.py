@@ -90,7 +90,7 @@ def test_a_gain_that_is_not_there_a_second_time_is_none(
     pretend(Conv2d=0.5)
     results: Iterator[tuple[float, float]] = iter([(1.0, 0.5), (1.0, 0.99)] * 99)
     monkeypatch.setattr(tuning._Benchmark, "compare", lambda *_: next(results))
-    monkeypatch.setattr(tuning, "ways", lambda problem: candidates(problem)[:2])
+    monkeypatch.setattr(tuning, "candidates", lambda problem: candidates(problem)[:2])
     assert not tune(graph, 4, 1).others
 
 
@@ -161,14 +161,14 @@ def test_what_was_timed_is_not_timed_again(graph: Graph, pretend: Pretend, monke
     pretend(Conv2d=0.5)
     found = tune(graph, 4, 1)
     assert not load(TARGET)
-    found.remember(1)
+    found.save(1)
     monkeypatch.setattr(tuning, "_trial", None)
     again = tune(graph, 4, 1, 0.0)
     assert again.trials == tuple(replace(trial, fresh=False) for trial in found.trials) and not again.skipped
     assert again.choices == found.choices and again.reverted() == again
     assert all(trial.way is trial.model for trial in found.reverted().trials)
     size = len(load(TARGET))
-    again.remember(1)
+    again.save(1)
     assert len(load(TARGET)) == size
 
 
@@ -182,7 +182,7 @@ def test_programs_use_what_was_timed(graph: Graph) -> None:
         TuningResult(p, count, candidates(p)[0], ConvAlgorithm.DIRECT, 2.0, 1.0)
         for p, count in problems(graph, 4).items()
     )
-    TuningSummary(tuple(trials), (), 0.0).remember(1)
+    TuningSummary(tuple(trials), (), 0.0).save(1)
     assert names() == {"Conv2d", "Conv2dWeight", "MatMul"}
     assert names(choices={}) == usual
     assert names(exact=True, choices={str(p): str(ConvAlgorithm.IMPLICIT_GEMM) for p in problems(graph, 4)}) != names(
@@ -194,7 +194,7 @@ def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
     trials = (
         TuningResult(p, count, candidates(p)[0], candidates(p)[-1], 2.0, 1.0) for p, count in problems(graph, 4).items()
     )
-    TuningSummary(tuple(trials), (), 0.0).remember(2)
+    TuningSummary(tuple(trials), (), 0.0).save(2)
     states = []
     for threads in (1, 2, 3):
         program = compile(graph, 4, threads)

@@ -34,7 +34,7 @@ def test_what_a_process_does_not_give_is_left_to_the_asker(monkeypatch: pytest.M
 
 FORKED = """
 import os, signal, threading, time
-from opsin.backends.native import codegen, workshop
+from opsin.backends.native import codegen, compile_workers
 from opsin.kernels.panels import PackPanels
 
 compile_workers.processors = lambda: 3

@@ -109,6 +109,8 @@ def test_the_network_suits_the_images(
 
 def test_images_are_smaller_where_one_look_would_take_too_long(machine: Machine) -> None:
     machine(look=0.1)
+    assert networks.outline(PHOTOS, TrainOptions()).size == 96
+    machine(look=0.04)
     found = networks.outline(PHOTOS, TrainOptions())
     assert found.size == 160 and found.preprocessing and found.preprocessing.shape == (3, 160, 160)
     assert any("a look at all 2,000 of 224 × 224 would take too much of the time" in reason for reason in found.reasons)
@@ -153,7 +155,7 @@ def test_a_plan_fits_into_the_time(machine: Machine, minutes: float) -> None:
 
 
 def test_more_time_is_used(machine: Machine) -> None:
-    short, long = chosen(TrainOptions(budget=90)), chosen(TrainOptions())
+    short, long = chosen(TrainOptions(budget=50)), chosen(TrainOptions())
     assert [stage.name for stage in short.plan.stages] == ["head"]
     assert "no fine-tuning: there is no time for it" in short.reasons
     assert [stage.name for stage in long.plan.stages] == ["head", "fine-tuning"]

@@ -84,7 +84,10 @@ def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
         ({"momentum": 1.0}, "the momentum must be a number from 0 to below 1, not 1"),
         ({"momentum": 0.0, "nesterov": True}, "Nesterov's rule needs SGD with a momentum above 0, such as 0.9"),
         ({"optimizer": "adam", "nesterov": True}, "Nesterov's rule needs SGD with a momentum above 0, such as 0.9"),
-        ({"logit_adjustment": (0.0, float("-inf"))}, "Plan: logit_adjustment must be a finite number, not -inf"),
+        (
+            {"logit_adjustment": (0.0, float("-inf"))},
+            "TrainingPlan: logit_adjustment must be a finite number, not -inf",
+        ),
         ({"clip_norm": 0.0}, "the norm that gradients are clipped to must be above 0, not 0"),
         ({"smoothing": 1.0}, "the label smoothing must be a number from 0 to below 1, not 1"),
         ({"ema": float("nan")}, "the decay of the moving average (ema) must be a number from 0 to below 1, not nan"),

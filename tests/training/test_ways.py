@@ -13,7 +13,6 @@ import pytest
 from opsin import nn
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
-from opsin.backends.native.tuning_cache import load
 from opsin.backends.reference import Reference
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
@@ -79,7 +78,7 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
     list(islice(steps, 7))
     steps.close()
     broken.run.close()  # type: ignore[union-attr]
-    found(graph_of(stripes), 8, ConvAlgorithm.PACKED).remember()  # since then, something else was timed
+    found(graph_of(stripes), 8, ConvAlgorithm.IMPLICIT_GEMM).save()  # since then, something else was timed
     list(reopen(tmp_path / "broken", data=stripes, network=network(), threads=2))
     assert result(tmp_path / "broken").tensors == whole.tensors
     list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
@@ -90,7 +89,7 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
 
 def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) -> None:
     before = train(network(), stripes, epochs=1, batch=8, threads=1).state
-    found(graph_of(stripes), 8, ConvAlgorithm.DIRECT).remember()
+    found(graph_of(stripes), 8, ConvAlgorithm.DIRECT).save()
     after = train(network(), stripes, epochs=1, batch=8, threads=1).state
     assert all(after[name].tobytes() == value.tobytes() for name, value in before.items())
 
@@ -124,7 +123,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def tune(graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
         tuned.append(seconds)
-        return found(graph, batch, ConvAlgorithm.PACKED)
+        return found(graph, batch, ConvAlgorithm.IMPLICIT_GEMM)
 
     def measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
         return Cost(tuned[0] if choices else USUAL, 10**6, 0.0)
@@ -139,7 +138,7 @@ def test_ways_are_taken_where_the_whole_step_is_faster(stripes: Dataset, pretend
     assert measure(graph_of(stripes), 8, 1, own).seconds == 0.5 * USUAL
     assert set(own.choices.values()) == {"packed"} and own.others == len(own.choices) and own.seconds < 3.0
     assert pretend[1:] == [3.0]
-    assert {timed.way for timed in load(host().target).values()} == {"packed"}
+    assert {timed.way for timed in tuning_cache.load(host().target).values()} == {"packed"}
 
 
 def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[float]) -> None:
@@ -147,13 +146,13 @@ def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[floa
     own = ConvTuning(timed=True, seconds=3.0)
     assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
     assert own.choices == {} and own.others == 0
-    assert all(timed.way == timed.model for timed in load(host().target).values())
+    assert all(timed.way == timed.model for timed in tuning_cache.load(host().target).values())
 
 
 def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> None:
     for own in (None, ConvTuning(), ConvTuning(exact=True, timed=True, seconds=3.0)):
         assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
-    assert len(pretend) == 1 and not load(host().target)
+    assert len(pretend) == 1 and not tuning_cache.load(host().target)
 
 
 @pytest.mark.parametrize(

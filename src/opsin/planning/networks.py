@@ -88,9 +88,9 @@ def _reduced(network: str, side: int, default: NetworkChoice) -> NetworkChoice:
 
 
 def _affordable(network: str, side: int, facts: DatasetSummary, options: TrainOptions) -> tuple[int, float]:
-    """The largest side, up to `side`, at which there is time for a pass through all images, and its seconds."""
+    """The largest side, up to `side`, at which there is time to tune on all images, and the seconds of a pass."""
     needed = transfer.looking(network, side, facts, options)
-    while needed > transfer.LOOK * options.seconds and side > transfer.LEAST:
+    while not transfer.affordable(needed, facts.images, options.seconds) and side > transfer.LEAST:
         smaller = side - transfer.STEP
         needed, side = needed * (smaller / side) ** 2, smaller
     return side, needed

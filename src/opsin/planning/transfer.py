@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from opsin import nn, zoo
+from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
 from opsin.base.formatting import duration
 from opsin.data import Dataset
@@ -27,7 +28,11 @@ from opsin.training.freezing import FreezePoint
 from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 
 LOOK = 0.25
-"""The share of the time that one look at all images may take."""
+"""The share of the time that one pass through all images may take."""
+
+TUNING, SEEN, EPOCHS, EPOCH = 0.6, 10_000, 4, 1.7
+"""The share of the time in which one pass and some epochs of tuning all layers should fit: so many images, in at most
+so many epochs, each of which takes so many times as long as the pass."""
 
 VIEWS, VIEWED, VIEWING = 16, 12_000, 0.35
 """At most so many views of an image for the last layer, so many of all images together, and the share of the time
@@ -74,6 +79,12 @@ def looking(network: str, side: int, facts: DatasetSummary, wishes: TrainOptions
     graph = nn.trace(zoo.find(network)(facts.classes), (3, side, side))
     cost = measure(graph, features.BATCH, wishes.threads)
     return cost.seconds * (facts.images + facts.held_out)
+
+
+def affordable(look: float, images: int, seconds: float) -> bool:
+    """Whether a pass that takes `look` seconds leaves enough of all `seconds` to tune on so many `images`."""
+    epochs = min(EPOCHS, SEEN / max(1, images))
+    return look <= LOOK * seconds and look * (1 + EPOCH * epochs) <= TUNING * seconds
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ class _TransferPlanner:
         fixed += reporting(self.data, look * self.wishes.looks, self.budget)
         if images * look + fixed > left:
             raise self.budget.refuse(images * look + fixed, f"one look at {images:,} images")
-        views = max(1, min(self._most_views(), int(VIEWING * left / (images * look))))
+        views = max(1, min(self._most_views(), int(self._viewing(left - fixed) / (images * look))))
         batch = self._full_batch or self._head_batch()
         steps = ceil(images / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
@@ -155,14 +166,33 @@ class _TransferPlanner:
         )  # fmt: skip
         return StageCost(stage, views * images * look + fixed + epochs * epoch_seconds(images, batch, step), memory)
 
+    def _viewing(self, left: float) -> float:
+        """Seconds for views of the images: what tuning leaves of `left`, if there is any; at most a share of it."""
+        if len(self.data.train) < FEW or self.wishes.epochs is not None:
+            return VIEWING * left
+        with suppress(UsageError):
+            epoch = self._whole
+            return min(VIEWING * left, left - epoch.compiling - self._most_epochs * epoch.seconds)
+        return VIEWING * left
+
+    @lazy
+    def _whole(self) -> EpochCost:
+        """An epoch in which all layers learn. `UsageError` if there is no memory for it."""
+        norms = () if len(self.data.train) >= MANY else freezing.norms(self.layer)
+        return self._epoch(norms, WHOLE_RATE, self._smaller())
+
+    @property
+    def _most_epochs(self) -> int:
+        """Epochs of tuning from which on there is nothing to gain."""
+        return max(MOST, min(MOST_OF_FEW, MOST_SEEN // len(self.data.train)))
+
     def tuning(self, left: float) -> StageCost | None:
         """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
         asked, images = self.wishes.epochs, len(self.data.train)
         if asked is None and (images < FEW or left < FEWEST * images * self.look.seconds):
             return None
-        norms = () if images >= MANY else freezing.norms(self.layer)
         with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
-            whole = self._tuned(left, self._epoch(norms, WHOLE_RATE, self._smaller()), WHOLE_FEWEST)
+            whole = self._tuned(left, self._whole, WHOLE_FEWEST)
             if whole:
                 return whole
         frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
@@ -179,8 +209,7 @@ class _TransferPlanner:
         asked, affordable = self.wishes.epochs, floor((left - epoch.compiling) / epoch.seconds)
         if (asked is None or self.budget.asked) and affordable < (asked or fewest):
             return None
-        most = max(MOST, min(MOST_OF_FEW, MOST_SEEN // len(self.data.train)))
-        stage = replace(epoch.stage, epochs=asked or min(most, affordable))
+        stage = replace(epoch.stage, epochs=asked or min(self._most_epochs, affordable))
         return StageCost(stage, stage.epochs * epoch.seconds + epoch.compiling, epoch.bytes)
 
     def _smaller(self) -> int:

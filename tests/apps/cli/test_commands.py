@@ -14,6 +14,7 @@ import opsin
 from opsin import nn, ops
 from opsin.apps.cli.output import percent
 from opsin.backends.reference import Reference
+from opsin.base.legacy import renamed
 from opsin.data import Dataset, Preprocessing, load
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.model import Model
@@ -101,7 +102,8 @@ def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_pat
     made.save(tmp_path / "m.opsin")
     (expected,) = made.predict(image)
     (result,) = json.loads(cli("predict", tmp_path / "m.opsin", image, "--json").out)
-    assert set(result) == {"image", "label", "probability", "ranked"}  # nothing was calibrated, nothing is known
+    assert result["picture"] == result["image"]  # the name of Opsin 0.1.0
+    assert set(result) == {"image", "picture", "label", "probability", "ranked"}  # nothing was calibrated
     assert (result["label"], result["probability"]) == ("label999", pytest.approx(expected.probability))
     assert [each["label"] for each in result["ranked"]] == [f"label{number}" for number in range(999, 994, -1)]
     for top, count in ((1, 1), (7, 7), (5000, 1000)):
@@ -153,7 +155,7 @@ def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
     assert fourth == f"Error: {tmp_path}/empty: there are no images in this folder"
     code, out, _ = cli("predict", model, tmp_path / "no.png", "--json")
     assert code == 1
-    assert json.loads(out) == [{"image": f"{tmp_path}/no.png", "error": third.removeprefix("Error: ")}]
+    assert renamed(json.loads(out)) == [{"image": f"{tmp_path}/no.png", "error": third.removeprefix("Error: ")}]
 
 
 def test_evaluate_measures_on_what_was_held_out(cli: Any, model: Path, folder: Path) -> None:
@@ -169,7 +171,7 @@ def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_
     code, out, _ = cli("evaluate", model, new, "--json")
     result = json.loads(out)
     assert code == 0
-    assert result["inputs"] == 12
+    assert result["images"] == result["pictures"] == 12
     assert result["classes"] == ["lying", "standing"]
     assert np.sum(result["confusion"]) == 12
     assert result["correct"] == np.trace(result["confusion"])

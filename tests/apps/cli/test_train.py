@@ -124,7 +124,7 @@ def test_trials_are_shown_and_kept_in_the_plan(cli: Any, tmp_path: Path) -> None
     plan = json.loads((made / "config.json").read_text())["plan"]
     assert {each["recipe"] for each in plan["evidence"]} >= {"lenet5", "resnet9_half"}
     planned = cli("train", "digits", "--plan-only")
-    assert planned.code == 0 and "3 recipes are tried first, for" in planned.out
+    assert planned.code == 0 and " recipes are tried first, for" in planned.out
     assert "tried first" not in cli("train", "digits", "--plan-only", "--no-search").out
 
 

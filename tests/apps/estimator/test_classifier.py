@@ -57,7 +57,7 @@ def test_equal_images_are_on_one_side() -> None:
             super().__init__(plan, data, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.apps.estimator.classifier.Training", Spy)
+        patch.setattr("opsin.apps.estimator.classifier.Trainer", Spy)
         quick(epochs=1).fit(np.concatenate([X, X]), np.concatenate([Y, Y]))
     data = seen["data"]
     train, validation = ({image.tobytes() for image in part.pixels} for part in (data.train, data.validation))

@@ -14,7 +14,7 @@ from types import ModuleType
 if __name__ == "__main__":
     os.environ["OPSIN_ANSWERS"] = str(os.dup(1))
     os.dup2(2, 1)
-    name, root = sys.argv[1], Path(__file__).resolve().parents[2]
+    name, root = sys.argv[1], Path(__file__).resolve().parents[3]
     sys.path.pop(0)  # this folder, whose modules could be taken for others'
     if name == "native":
         sys.path.insert(0, str(root.parent))
