@@ -110,7 +110,7 @@ def test_the_network_suits_the_images(
 def test_images_are_smaller_where_one_look_would_take_too_long(machine: Machine) -> None:
     machine(look=0.1)
     assert networks.outline(PHOTOS, TrainOptions()).size == 96
-    machine(look=0.04)
+    machine(look=0.03)
     found = networks.outline(PHOTOS, TrainOptions())
     assert found.size == 160 and found.preprocessing and found.preprocessing.shape == (3, 160, 160)
     assert any("a look at all 2,000 of 224 × 224 would take too much of the time" in reason for reason in found.reasons)

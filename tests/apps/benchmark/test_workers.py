@@ -121,5 +121,5 @@ def test_a_worker_loads_nothing_of_opsin_but_itself(tmp_path: Path) -> None:
         "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('opsin', 'llvmlite', 'typer')), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stderr.split() == ["opsin", "opsin.apps.benchmark", "opsin.apps.benchmark.workers"]
+    assert ended.stderr.split() == ["opsin", "opsin.apps", "opsin.apps.benchmark", "opsin.apps.benchmark.workers"]
     assert not ended.stdout
