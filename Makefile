@@ -33,7 +33,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_rooms.py
+	$(BIN)/python -m pytest -q tests/test_packages.py
 
 oracle: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime scikit-learn
