@@ -8,7 +8,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle clean
+.PHONY: demo test check oracle minimum clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -38,5 +38,9 @@ check: $(VENV)/.dev
 oracle: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime scikit-learn
 
+# The oldest versions of the dependencies that pyproject.toml allows.
+minimum: $(VENV)/.core
+	$(BIN)/python tools/minimum_versions.py
+
 clean:
-	rm -rf $(VENV) digits.opsin runs
+	rm -rf $(VENV) $(VENV)-minimum digits.opsin runs
