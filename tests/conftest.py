@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from opsin.backends.native import codegen
 from opsin.kernels.ir import TARGETS, Target
+
+
+ORACLES = {"torch": "PyTorch", "onnx": "onnx", "onnxruntime": "ONNX Runtime", "sklearn": "scikit-learn"}
+"""Libraries that many tests compare with, if they are installed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
         if name not in rows:
             raise pytest.UsageError(f"this processor cannot run {name}; it runs {', '.join(rows)}")
         codegen.Host.target = rows[name]  # type: ignore[assignment, method-assign]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line which comparisons were skipped."""
+    missing = [name for module, name in ORACLES.items() if find_spec(module) is None]
+    if missing:
+        terminalreporter.write_line(
+            f"not compared with {', '.join(missing)}: not installed (`make oracle` installs them)", yellow=True
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
