@@ -17,8 +17,8 @@ from pathlib import Path
 from time import perf_counter
 
 from common import begin, finish, parser, print_table
-from tests.training.kills import broken_run, result, start
-from tests.training.kills import finish as wait_for
+from tests.runs.kills import broken_run, result, start
+from tests.runs.kills import finish as wait_for
 
 from opsin.runs.listing import summary
 

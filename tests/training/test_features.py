@@ -43,12 +43,12 @@ def dataset(count: int = 53) -> Dataset:
     return Dataset("small", images(count), images(15), own_split=True, validation=images(17))
 
 
-def feed(views: int, first: int = 0) -> FeatureCache:
+def feed(views: int, earlier_epochs: int = 0) -> FeatureCache:
     data = dataset()
     source = Batches(data.train, Preprocessing.of(data.train), 10, 1, Augmentation(flip=True))
     trunk, _ = nn.features_graphs(network(), (3, 8, 8), nn.optimizers.SGD(), frozen=("conv",))
     state = nn.initial_state(trunk, 0)
-    return FeatureCache(FeatureExtractor(trunk, state, compile, 1), source, views, first)
+    return FeatureCache(FeatureExtractor(trunk, state, compile, 1), source, views, earlier_epochs)
 
 
 def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -58,7 +58,7 @@ def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[A
 @pytest.mark.parametrize("number", [3, 4, 5, 6])
 @pytest.mark.parametrize("start", [0, 2])
 def test_an_epoch_is_the_same_whatever_was_known(number: int, start: int) -> None:
-    fresh, used = feed(2, first=2), feed(2, first=2)
+    fresh, used = feed(2, earlier_epochs=2), feed(2, earlier_epochs=2)
     for earlier in range(3, number):
         epoch(used, earlier)
     found, again = epoch(fresh, number, start), epoch(used, number)[start:]
@@ -78,29 +78,31 @@ def test_features_and_labels_belong_to_the_images_that_are_named() -> None:
     made = feed(2)
     for number in (1, 2, 3, 4):
         for step, (_, labels) in enumerate(epoch(made, number)):
-            chosen = made.images(number, step)
+            chosen = made.image_numbers(number, step)
             assert np.array_equal(made.source.images.labels[chosen], labels)
 
 
 def test_every_image_comes_in_every_epoch() -> None:
     made = feed(2)
     for number in (1, 2, 3, 4):
-        assert set(np.concatenate([made.images(number, step) for step in range(len(made))]).tolist()) == set(range(53))
+        assert set(np.concatenate([made.image_numbers(number, step) for step in range(len(made))]).tolist()) == set(
+            range(53)
+        )
 
 
 def test_features_of_a_image_do_not_depend_on_the_others() -> None:
     made = feed(1)
     images = np.random.default_rng(0).normal(size=(BATCH + 3, 3, 8, 8)).astype(np.float32)
-    together = made.trunk(images)
-    assert np.array_equal(made.trunk(images[BATCH + 1 :]), together[BATCH + 1 :])
+    together = made.extractor(images)
+    assert np.array_equal(made.extractor(images[BATCH + 1 :]), together[BATCH + 1 :])
 
 
 def test_large_features_lie_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kept = epoch(feed(1), 2)
-    monkeypatch.setattr(features, "IN_MEMORY", 1)
+    monkeypatch.setattr(features, "MAX_BYTES_IN_MEMORY", 1)
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
     made = feed(1)
-    assert isinstance(made.views[0].shelf.base, np.memmap)
+    assert isinstance(made.views[0].buffer.base, np.memmap)
     for a, b in zip(epoch(made, 2), kept, strict=True):
         assert np.array_equal(a[0], b[0])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()], "the file has no name"
@@ -110,7 +112,7 @@ def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.Mon
     def full(file: int, size: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(features, "IN_MEMORY", 1)
+    monkeypatch.setattr(features, "MAX_BYTES_IN_MEMORY", 1)
     monkeypatch.setattr(features, "_reserve", full)
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
     with pytest.raises(TrainingError, match=r"has no room for the features .* \(No space left on device\); free some"):
@@ -166,7 +168,7 @@ def begin(folder: Path) -> Trainer:
 def test_a_run_that_is_cut_off_goes_on_to_the_same_bits(
     steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.training.trainer.WATCH", 2)
+    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 2)
     monkeypatch.setattr(Run, "due", True)
     whole = begin(tmp_path / "whole")
     for _ in whole:

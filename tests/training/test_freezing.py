@@ -17,7 +17,7 @@ NETWORKS = ("lenet5", "resnet20_cifar", "efficientnet_lite0", "googlenet", "sque
 def test_a_head_is_the_last_layer_with_parameters(name: str) -> None:
     entry = zoo.find(name)
     network = entry(7)
-    head = freezing.head(network, entry.input_shape)
+    head = freezing.head_point(network, entry.input_shape)
     trunk, step = nn.features_graphs(network, entry.input_shape, SGD(), frozen=head.frozen)
     last = list(nn.trace(network, entry.input_shape).parameters)[-2:]
     assert list(step.parameters) == last
@@ -35,28 +35,28 @@ def ops_size(tensor: Tensor, skip: int = 0) -> int:
 
 
 def test_cuts_leave_less_and_less_work() -> None:
-    cuts = freezing.cuts(zoo.find("resnet20_cifar")(10), (3, 32, 32))
-    assert [cut.work for cut in cuts] == sorted((cut.work for cut in cuts), reverse=True)
+    cuts = freezing.freeze_points(zoo.find("resnet20_cifar")(10), (3, 32, 32))
+    assert [cut.mac_share for cut in cuts] == sorted((cut.mac_share for cut in cuts), reverse=True)
     assert [cut.parameters for cut in cuts] == sorted((cut.parameters for cut in cuts), reverse=True)
     assert cuts[-1].frozen == ("conv1", "bn1", "layer1", "layer2", "layer3")
     assert any(cut.frozen == ("conv1", "bn1", "layer1", "layer2") for cut in cuts)
 
 
 def test_no_cut_goes_through_a_shortcut() -> None:
-    cuts = freezing.cuts(zoo.find("resnet20_cifar")(10), (3, 32, 32))
+    cuts = freezing.freeze_points(zoo.find("resnet20_cifar")(10), (3, 32, 32))
     inside = [path for cut in cuts for path in cut.frozen if path.endswith((".conv1", ".bn1"))]
     assert not inside
 
 
 def test_norms_are_named_unless_they_are_frozen_anyway() -> None:
     network = zoo.find("resnet20_cifar")(10)
-    left = freezing.without(freezing.norms(network), ("conv1", "bn1", "layer1", "layer2"))
+    left = freezing.without(freezing.batch_norms(network), ("conv1", "bn1", "layer1", "layer2"))
     assert left == tuple(f"layer3.{block}.bn{number}" for block in range(3) for number in (1, 2))
 
 
 def test_a_network_of_one_layer_has_no_head() -> None:
     with pytest.raises(UsageError, match="no layers that could be frozen"):
-        freezing.head(nn.Sequential(nn.Flatten(), nn.Linear(3)), (1, 4, 4))
+        freezing.head_point(nn.Sequential(nn.Flatten(), nn.Linear(3)), (1, 4, 4))
 
 
 class Twice(nn.Layer):
@@ -70,4 +70,4 @@ class Twice(nn.Layer):
 
 
 def test_a_layer_that_is_used_on_both_sides_is_no_place_to_cut() -> None:
-    assert [cut.frozen for cut in freezing.cuts(Twice(), (2, 3, 3))] == [("shared", "middle")]
+    assert [cut.frozen for cut in freezing.freeze_points(Twice(), (2, 3, 3))] == [("shared", "middle")]

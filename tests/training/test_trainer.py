@@ -168,7 +168,7 @@ def test_a_second_ctrl_c_interrupts_at_once(stripes: Dataset) -> None:
 
 def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path: Path) -> None:
     def press(event: Event) -> None:
-        training.interruption.asked = True
+        training.interruption.requested = True
 
     training = Trainer(
         Recipe(2, 8).plan("small", 28), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference
@@ -238,8 +238,8 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
 
 def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
     training = Trainer(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
-    assert training.work is not None
-    assert isinstance(training.work.program, Reference)
+    assert training.runtime is not None
+    assert isinstance(training.runtime.program, Reference)
 
 
 def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:

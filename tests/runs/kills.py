@@ -82,6 +82,6 @@ def result(run: Path) -> Result:
     epochs = [record for record in read_log(run / "log.jsonl") if record["event"] == "epoch"]
     return Result(
         (run / "model.opsin").read_bytes(),
-        {name: array.tobytes() for name, array in snapshot.state.items()},
+        {name: array.tobytes() for name, array in snapshot.values.items()},
         [{key: value for key, value in epoch.items() if key not in TIMED} for epoch in epochs],
     )

@@ -36,8 +36,8 @@ from opsin.training import (
 )
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
-from tests.training.kills import result
-from tests.training.test_fault import Poisoned
+from tests.runs.kills import result
+from tests.training.test_divergence import Poisoned
 
 PLAN = TrainingPlan(
     network="small",
@@ -47,7 +47,7 @@ PLAN = TrainingPlan(
     ),
     ema=0.9,
     patience=3,
-    smoothing=0.1,
+    label_smoothing=0.1,
     class_weights=(0.7, 1.3),
 )
 
@@ -60,7 +60,7 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot every three steps, and each of them a checkpoint."""
-    monkeypatch.setattr("opsin.training.trainer.WATCH", 3)
+    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
     monkeypatch.setattr(Run, "due", True)
 
 
@@ -79,7 +79,7 @@ def whole(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unbroken run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.WATCH", 3)
+        patch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
         patch.setattr(Run, "due", True)
         list(begin(stripes, folder))
     return folder
@@ -153,7 +153,7 @@ def test_what_ctrl_c_ended_goes_on(stripes: Dataset, whole: Path, tmp_path: Path
     training = begin(stripes, folder)
     for event in training:
         if isinstance(event, Step) and event.step == 5:
-            training.interruption.asked = True
+            training.interruption.requested = True
     assert event == Interrupted(epoch=2, step=5)
     assert summary(folder).state == "interrupted"
     training = go_on(stripes, folder)
@@ -172,7 +172,7 @@ def test_a_torn_checkpoint_is_told_and_passed_over(stripes: Dataset, whole: Path
     last = max((folder / "checkpoints").iterdir())
     last.write_bytes(last.read_bytes()[:-100])
     events = list(go_on(stripes, folder))
-    assert Warning(f"{last} is damaged; training goes on from the checkpoint before it") in events
+    assert Warning(f"{last} is damaged; training continues from the checkpoint before it") in events
     assert result(folder) == result(whole)
 
 
@@ -185,8 +185,8 @@ def test_a_rewind_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
         return Poisoned(graph, batch, {rate}, "conv.weight") if "loss" in graph.outputs else Reference(graph, batch)
 
     training = begin(stripes, tmp_path / "whole", plan, engine)
-    assert training.work is not None
-    rate = training.work.rate(28)
+    assert training.runtime is not None
+    rate = training.runtime.schedule(28)
     training = begin(stripes, tmp_path / "poisoned", plan, engine)
     events = list(training)
     (rewound,) = (event for event in events if isinstance(event, Rewound))
@@ -237,7 +237,7 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
         engine=lambda graph, batch, threads: Watched(graph, batch),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.fewer_epochs", cut)
+        patch.setattr("opsin.training.deadline.affordable_epochs", cut)
         events = list(training)
     assert [event for event in events if isinstance(event, Shortened)] == [Shortened("training", 2, 4, 9)]
     schedule = nn.schedules.one_cycle(0.02, 36, 0.25)
@@ -259,9 +259,9 @@ def test_epochs_that_compute_features_again_after_a_resumption_cut_nothing(strip
         asked.append(done)
 
     training = go_on(stripes, folder)
-    training.deadline = 0.0
+    training.deadline.seconds = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.fewer_epochs", note)
+        patch.setattr("opsin.training.deadline.affordable_epochs", note)
         list(training)
     assert asked == [6, 7]  # not 4 and 5, in which both views are computed anew
 
@@ -279,8 +279,8 @@ def test_the_moving_average_is_the_model(stripes: Dataset, tmp_path: Path) -> No
     values: list[np.ndarray[Any, Any]] = []
     for event in training:
         if isinstance(event, Step):
-            assert training.work is not None
-            values.append(training.work.program.state()["head.weight"])
+            assert training.runtime is not None
+            values.append(training.runtime.program.state()["head.weight"])
     average = values[0]
     for step, value in enumerate(values[1:], start=1):
         kept = min(0.9, step / (step + 9))
@@ -317,7 +317,7 @@ def test_a_disk_that_is_full_does_not_end_training(
     warnings = [event.text for event in training if isinstance(event, Warning)]
     (said,) = warnings
     assert said.endswith(
-        "the checkpoint cannot be written (No space left on device); training goes on without it, and tries again later"
+        "the checkpoint cannot be written (No space left on device); training continues without it and tries again later"
     )
     assert (tmp_path / "run" / "model.opsin").read_bytes() == (whole / "model.opsin").read_bytes()
 
@@ -338,7 +338,9 @@ def test_other_versions_are_told(stripes: Dataset, whole: Path, tmp_path: Path) 
     changed_config(folder, lambda config: config["made"].update(opsin="0.0.9"))
     warnings = [event.text for event in go_on(stripes, folder) if isinstance(event, Warning)]
     assert warnings[0].startswith("opsin was 0.0.9 and is ")
-    assert warnings[0].endswith(" since the run began: the result may differ in its last digits from an unbroken run's")
+    assert warnings[0].endswith(
+        " since the run began: the result may differ in its last digits from that of an uninterrupted run"
+    )
 
 
 def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
@@ -366,14 +368,14 @@ def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -
         assert str(caught.value).startswith(text)
     assert training.run is not None
     training.run.close()
-    with pytest.raises(UsageError, match="was given its images by a program; only that can go on with it"):
+    with pytest.raises(UsageError, match="a program gave the run in .* its images; only that program can continue it"):
         reopen(folder, network=small_network(2), engine=reference)
     for change, text in data_changes(stripes):
         with pytest.raises(DataError) as caught:
             go_on(change, folder)
         assert text in str(caught.value)
     (folder / "config.json").write_text('{"plan": ')
-    with pytest.raises(UsageError, match="was changed and describes no run any more; start a new one"):
+    with pytest.raises(UsageError, match="was changed and no longer describes a run; start a new one"):
         go_on(stripes, folder)
 
 

@@ -81,21 +81,21 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
         Run.create({}, "digits", tmp_path)
     assert str(caught.value) == f"{tmp_path} is not empty; give a new folder for the run"
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UsageError, match=f"or go on with the one in it: opsin train --resume {tmp_path}$"):
-        Run.check_place(tmp_path)
-    with pytest.raises(UsageError, match="letter: the run's folder cannot be made"):
+    with pytest.raises(UsageError, match=f"; to continue the run in it: opsin train --resume {tmp_path}$"):
+        Run.check_folder(tmp_path)
+    with pytest.raises(UsageError, match="letter: the run's folder cannot be created"):
         Run.create({}, "digits", tmp_path / "letter")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "letter"]
 
 
 def test_a_place_is_looked_at_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Run.check_place(tmp_path / "new" / "run")
+    Run.check_folder(tmp_path / "new" / "run")
     monkeypatch.chdir(tmp_path)
-    Run.check_place()
+    Run.check_folder()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "runs").write_text("a list of runs")
     with pytest.raises(UsageError) as caught:
-        Run.check_place()
+        Run.check_folder()
     assert str(caught.value) == f"{tmp_path}/runs: no run can be written there; name another folder with --run FOLDER"
 
 
@@ -119,4 +119,4 @@ def test_a_run_whose_configuration_was_changed(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"plan": 3}))
     with pytest.raises(UsageError) as caught:
         summary(folder)
-    assert str(caught.value) == f"{folder / 'config.json'} was changed and describes no run any more; start a new one"
+    assert str(caught.value) == f"{folder / 'config.json'} was changed and no longer describes a run; start a new one"

@@ -34,7 +34,7 @@ def test_the_curves(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed; it is an optional extra")
     board = tensorboard.TensorBoard(tmp_path)
     board(STARTED)
-    for step in range(41, 41 + 2 * tensorboard.EVERY + 3):
+    for step in range(41, 41 + 2 * tensorboard.STEPS_PER_POINT + 3):
         board(Step(2, step, float(step), 1, 2))
     board(Epoch("training", 2, 83, 0.5, 0.75, Score(8, 7, 0.25), True, 1.0))
     board.close()
@@ -52,4 +52,4 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UsageError) as caught:
         tensorboard.require_tensorboard()
-    assert str(caught.value) == "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"
+    assert str(caught.value) == "curves for TensorBoard need another package: pip install 'opsin[tensorboard]'"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.runs.listing import summary
-from tests.training.kills import broken_run, finish, result, start
+from tests.runs.kills import broken_run, finish, result, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 

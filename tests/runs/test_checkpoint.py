@@ -20,8 +20,8 @@ def snapshot(steps: int) -> Snapshot:
     random = np.random.default_rng(steps)
     history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
     memory = TrainerState(
-        stage=1, epoch=2, step=3, steps=steps, images=8 * steps, losses=1e-7 / 3, correct=5, lowest=float("inf"),
-        factor=0.1, rewinds=1, stopped=True, cuts=((1, 4), (2, 3)), seconds=77.7, history=history,
+        stage=1, epoch=2, step=3, steps=steps, images=8 * steps, loss_sum=1e-7 / 3, correct=5, best_loss=float("inf"),
+        lr_scale=0.1, rewinds=1, stopped=True, truncations=((1, 4), (2, 3)), seconds=77.7, history=history,
     )  # fmt: skip
     state = {
         "conv.weight": random.standard_normal((4, 3, 3, 3)).astype(np.float32).transpose(0, 2, 3, 1),
@@ -47,13 +47,13 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert found is not None
     after, size, damaged = found
     assert (size, damaged) == (1234, [])
-    assert after.memory == before.memory
-    assert same(after.state, before.state)
+    assert after.state == before.state
+    assert same(after.values, before.values)
     assert same(after.outside, before.outside)
     assert after.best is None
-    assert after.good is not None and before.good is not None
-    assert after.good.steps == 39
-    assert same(after.good.state, before.good.state)
+    assert after.last_finite is not None and before.last_finite is not None
+    assert after.last_finite.steps == 39
+    assert same(after.last_finite.values, before.last_finite.values)
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
@@ -72,15 +72,15 @@ def damage(path: Path, how: str) -> None:
         del data[len(data) // 2 :]
     elif how == "a bit":
         data[-1] ^= 1
-    elif how == "the memory":
-        place = data.index(b'\\"factor\\": 0.1')
-        data[place : place + 15] = b'\\"factor\\": 0.9'
+    elif how == "the state":
+        place = data.index(b'\\"lr_scale\\": 0.1')
+        data[place : place + 17] = b'\\"lr_scale\\": 0.9'
     elif how == "zeros":  # what some file systems leave after a loss of power
         data[:] = bytes(len(data))
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("how", ["empty", "torn", "a bit", "the memory", "zeros"])
+@pytest.mark.parametrize("how", ["empty", "torn", "a bit", "the state", "zeros"])
 def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.write(snapshot(10), 1)
@@ -88,7 +88,7 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
     damage(last, how)
     found = checkpoints.read()
     assert found is not None
-    assert (found[0].memory.steps, found[1], found[2]) == (10, 1, [last])
+    assert (found[0].state.steps, found[1], found[2]) == (10, 1, [last])
     for path in tmp_path.iterdir():
         damage(path, "torn")
     with pytest.raises(TrainingError) as caught:
@@ -102,7 +102,7 @@ def test_one_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     with pytest.raises(TrainingError) as caught:
         Checkpoints(tmp_path).read()
-    assert str(caught.value) == f"{path} was written by another Opsin (format 9); go on with that one"
+    assert str(caught.value) == f"{path} was written by another Opsin (format 9); continue with that one"
 
 
 def test_a_full_disk_leaves_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_what_was_half_written_is_cleared_away(tmp_path: Path) -> None:
 
 
 def test_numbers_survive_json_exactly() -> None:
-    memory = snapshot(10).memory
-    assert TrainerState.from_data(json.loads(json.dumps(memory.to_data()))) == memory
-    with pytest.raises(TrainingError, match="the run's memory is not described completely"):
+    state = snapshot(10).state
+    assert TrainerState.from_data(json.loads(json.dumps(state.to_data()))) == state
+    with pytest.raises(TrainingError, match="the trainer's state is not described completely"):
         TrainerState.from_data({"stage": 1})
