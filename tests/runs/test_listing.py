@@ -11,8 +11,10 @@ import pytest
 from opsin.base.errors import UsageError
 from opsin.runs import Run
 from opsin.runs.listing import Summary, differences, summaries, summary
+from opsin.runs.lock import Lock
 from opsin.runs.log import Log
 from opsin.training import Stage, TrainingPlan
+from opsin.training.state import Snapshot, TrainerState
 
 PLAN = TrainingPlan(network="lenet5", stages=(Stage(epochs=3),))
 DATA = {
@@ -120,3 +122,15 @@ def test_a_run_whose_configuration_was_changed(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         summary(folder)
     assert str(caught.value) == f"{folder / 'config.json'} was changed and no longer describes a run; start a new one"
+
+
+def test_a_checkpoint_is_due_after_some_minutes(tmp_path: Path) -> None:
+    now = [0.0]
+    folder = made(tmp_path / "run")
+    run = Run(folder, {"checkpoint_minutes": 2}, Lock(folder / "lock"), clock=lambda: now[0])
+    assert not run.due
+    now[0] = 120.0
+    assert run.due
+    run.save(Snapshot(TrainerState(), {}, {}))
+    assert not run.due
+    run.close()

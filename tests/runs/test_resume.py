@@ -317,7 +317,8 @@ def test_a_disk_that_is_full_does_not_end_training(
     warnings = [event.text for event in training if isinstance(event, Warning)]
     (said,) = warnings
     assert said.endswith(
-        "the checkpoint cannot be written (No space left on device); training continues without it and tries again later"
+        "the checkpoint cannot be written (No space left on device); training continues without it and tries again "
+        "later"
     )
     assert (tmp_path / "run" / "model.opsin").read_bytes() == (whole / "model.opsin").read_bytes()
 
@@ -368,7 +369,7 @@ def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -
         assert str(caught.value).startswith(text)
     assert training.run is not None
     training.run.close()
-    with pytest.raises(UsageError, match="a program gave the run in .* its images; only that program can continue it"):
+    with pytest.raises(UsageError, match=r"a program gave the run in .* its images; only that program can continue it"):
         reopen(folder, network=small_network(2), engine=reference)
     for change, text in data_changes(stripes):
         with pytest.raises(DataError) as caught:

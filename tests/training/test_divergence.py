@@ -170,8 +170,8 @@ def test_a_loss_far_above_chance_is_divergence(stripes: Dataset) -> None:
     with pytest.raises(Diverged) as caught:
         run(stripes, small_network(2), engine=lambda graph, batch, threads: Rising(graph, batch))
     assert str(caught.value) == (
-        "step 4 (epoch 1): the loss rose to 50, far above the 0.693 of random guessing, even after the learning rate was lowered "
-        "from 0.01 to 0.001; try 0.0001.\nNothing had been learned yet, so no model was kept."
+        "step 4 (epoch 1): the loss rose to 50, far above the 0.693 of random guessing, even after the learning rate was "
+        "lowered from 0.01 to 0.001; try 0.0001.\nNothing had been learned yet, so no model was kept."
     )
 
 

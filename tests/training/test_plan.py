@@ -93,6 +93,7 @@ def test_invalid_stages(wrong: dict[str, Any], text: str) -> None:
         ({"ema": float("nan")}, "the decay of the moving average (ema) must be a number from 0 to below 1, not nan"),
         ({"class_weights": (1.0, 0.0)}, "a class weight must be a number above 0, not 0"),
         ({"patience": 0}, "the patience must be at least 1 epoch, not 0"),
+        ({"tta": "vflip"}, "the test-time augmentation (tta) must be one of none, hflip, not 'vflip'"),
     ],
 )
 def test_invalid_plans(wrong: dict[str, Any], text: str) -> None:

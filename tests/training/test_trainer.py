@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,17 @@ def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:
         pass
     assert len(copies) <= 2
     list(events)
+
+
+def test_seconds_are_those_of_the_clock(stripes: Dataset) -> None:
+    """Every reading is a second later: two per epoch for the deadline, one per snapshot, and one after evaluation."""
+    readings = count()
+    plan = Recipe(epochs=3, batch=8).plan("Sequential", len(stripes.train))
+    trainer = Trainer(
+        plan, stripes, network=small_network(2), engine=reference, clock=lambda: float(next(readings)), deadline=1e6
+    )
+    events = list(trainer)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert [epoch.seconds for epoch in trainer.history] == [3.0, 4.0, 4.0]
+    assert finished.seconds == 11.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from opsin import nn
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
-from opsin.backends.reference import Reference
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
@@ -26,7 +24,6 @@ from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
-from opsin.training.backend import engine_for
 from tests.data.files import write_stripes
 from tests.runs.kills import result
 
@@ -102,15 +99,6 @@ def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
     old = plan.to_data()
     del old["winograd"], old["conv_algorithms"]
     assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
-
-
-def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
-    assert engine_for(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
-    plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False)
-    program: Any = Trainer(plan, stripes, network=network(), threads=1).runtime
-    assert "Winograd" not in str(program.program.plan)
-    usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).runtime
-    assert "Winograd" in str(usual.program.plan)
 
 
 # -- while a plan is made ---------------------------------------------------------------------

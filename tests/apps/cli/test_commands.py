@@ -295,9 +295,13 @@ def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path
     code, _, err = cli(*arguments, "--out", tmp_path / "m.opsin", "--run", run)
     assert code == 1
     first, second, *_, last = err.splitlines()
-    assert first.startswith("Rolled back: by step 2 values became NaN or infinite; training continues from step 1 with the lea")
+    assert first.startswith(
+        "Rolled back: by step 2 values became NaN or infinite; training continues from step 1 with the lea"
+    )
     assert second.startswith("Error: step 2 (epoch 2): layer '")
-    assert second.endswith("' produced NaN or infinity, even after the learning rate was lowered from 1e+15 to 1e+14; try 0.004.")
+    assert second.endswith(
+        "' produced NaN or infinity, even after the learning rate was lowered from 1e+15 to 1e+14; try 0.004."
+    )
     assert last == "Nothing had been learned yet, so no model was kept."
     assert not (tmp_path / "m.opsin").exists()
     code, _, err = cli("train", "--resume", run)

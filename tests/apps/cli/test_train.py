@@ -76,9 +76,7 @@ def test_a_finished_run_does_not_go_on(cli: Any, folder: Path) -> None:
     assert err.startswith("Error: the run in mine is finished: its model is mine/model.opsin; start a new run")
     code, _, err = cli("train", folder, *SHORT, "--run", "mine")
     assert code == 2
-    assert err.startswith(
-        "Error: mine is not empty; give a new folder for the run; to continue the run in it: opsin t"
-    )
+    assert err.startswith("Error: mine is not empty; give a new folder for the run; to continue the run in it: opsin t")
 
 
 class Crash(BaseException):
@@ -88,7 +86,7 @@ class Crash(BaseException):
 def test_a_run_goes_on_as_it_began(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(run: Run, snapshot: Any) -> None:
         save(run, snapshot)
-        if snapshot.memory.epoch == 2:
+        if snapshot.state.epoch == 2:
             raise Crash
 
     save = Run.save
