@@ -25,7 +25,7 @@ from tests.model.networks import reference, small_network
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """28 images to train on: 4 steps an epoch with a batch of 8."""
+    """28 training images: 4 steps per epoch with a batch of 8."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
 
 
@@ -47,7 +47,7 @@ class Exponential(nn.Layer):
 
 
 class Poisoned(Reference):
-    """Computes as it should, but loses a variable at the end of the steps with certain learning rates."""
+    """Computes correctly, but sets a variable to NaN at the end of steps with certain learning rates."""
 
     def __init__(self, graph: Graph, batch: int, rates: set[float], lost: str) -> None:
         super().__init__(graph, batch)
@@ -60,10 +60,12 @@ class Poisoned(Reference):
         return outputs
 
 
-def poison(step: int, lost: str, again: int | None = None) -> Engine:
-    """Loses a variable in a step of the 120 that `run` takes, and one with the lowered rate: the same, or `again`."""
+def poison(step: int, lost: str, second_step: int | None = None) -> Engine:
+    """Return an engine that sets a variable to NaN in a step of the 120 of `run`, and with the lowered rate in
+    `second_step`, by default the same one.
+    """
     rate = nn.schedules.one_cycle(0.01, 120, Stage(epochs=1).warmup_fraction)
-    rates = {rate(step - 1), rate((again or step) - 1) * LR_FACTOR}
+    rates = {rate(step - 1), rate((second_step or step) - 1) * LR_FACTOR}
 
     def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
         return Poisoned(graph, batch, rates, lost) if "loss" in graph.outputs else Reference(graph, batch)
@@ -145,7 +147,7 @@ def test_the_first_problem_rolls_back_with_a_lower_learning_rate(stripes: Datase
 
     model = run(stripes, small_network(2), engine=engine, on_event=events.append)
     (rewound,) = (event for event in events if isinstance(event, Rewound))
-    # The values are lost in step 70 and the loss shows it in step 71, or the look at the end of an epoch does before.
+    # The values become NaN in step 70; the loss shows it in step 71, unless an epoch ends with a check before.
     assert rewound == Rewound("training", 18, 71, 68, "values became NaN or infinite", LR_FACTOR)
     steps = [event.step for event in events if isinstance(event, Step)]
     assert steps == [*range(1, 71), *range(69, 121)]
@@ -155,13 +157,13 @@ def test_the_first_problem_rolls_back_with_a_lower_learning_rate(stripes: Datase
 
 
 def test_a_second_problem_ends_the_run_wherever_it_is(stripes: Dataset) -> None:
-    error = diverge(stripes, small_network(2), engine=poison(30, "conv.weight", again=90))
+    error = diverge(stripes, small_network(2), engine=poison(30, "conv.weight", second_step=90))
     assert str(error).startswith("step 90 (epoch 23): layer 'conv' produced NaN or infinity, even after")
 
 
 def test_a_loss_far_above_chance_is_divergence(stripes: Dataset) -> None:
     class Rising(Reference):
-        """Says that the loss is enormous, as it is where parameters are, though finite."""
+        """Reports an enormous loss, as of parameters that are large but finite."""
 
         def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
             outputs = super().run(**inputs)
@@ -170,14 +172,14 @@ def test_a_loss_far_above_chance_is_divergence(stripes: Dataset) -> None:
     with pytest.raises(Diverged) as caught:
         run(stripes, small_network(2), engine=lambda graph, batch, threads: Rising(graph, batch))
     assert str(caught.value) == (
-        "step 4 (epoch 1): the loss rose to 50, far above the 0.693 of random guessing, even after the learning rate was "
-        "lowered from 0.01 to 0.001; try 0.0001.\nNothing had been learned yet, so no model was kept."
+        "step 4 (epoch 1): the loss rose to 50, far above the 0.693 of random guessing, even after the learning "
+        "rate was lowered from 0.01 to 0.001; try 0.0001.\nNothing had been learned yet, so no model was kept."
     )
 
 
-def test_single_enormous_losses_are_no_divergence(stripes: Dataset) -> None:
+def test_single_enormous_losses_are_not_divergence(stripes: Dataset) -> None:
     class Spiky(Reference):
-        """Says that the loss of every fourth step is enormous, as a misjudged image of a rare class makes it."""
+        """Reports an enormous loss in every fourth step, as of a wrong answer to an image of a rare class."""
 
         steps = 0
 

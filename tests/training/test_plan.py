@@ -1,4 +1,4 @@
-"""Plans: to JSON and back, and values that make no sense."""
+"""Plans: to JSON and back, and invalid values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_plan_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "text"),
+    ("values", "text"),
     [
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
         ({"epochs": 1, "batch": 0}, "the batch must hold at least 1 image, not 0"),
@@ -66,14 +66,14 @@ def test_a_plan_survives_json() -> None:
         ),
     ],
 )
-def test_invalid_stages(wrong: dict[str, Any], text: str) -> None:
+def test_invalid_stages(values: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Stage(**wrong)
+        Stage(**values)
     assert str(caught.value) == text
 
 
 @pytest.mark.parametrize(
-    ("wrong", "text"),
+    ("values", "text"),
     [
         ({"stages": ()}, "a plan has stages with different names, at least one, not []"),
         ({"stages": (Stage(epochs=1),) * 2}, "a plan has stages with different names, at least one, not ["),
@@ -96,9 +96,9 @@ def test_invalid_stages(wrong: dict[str, Any], text: str) -> None:
         ({"tta": "vflip"}, "the test-time augmentation (tta) must be one of none, hflip, not 'vflip'"),
     ],
 )
-def test_invalid_plans(wrong: dict[str, Any], text: str) -> None:
+def test_invalid_plans(values: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        TrainingPlan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **wrong})
+        TrainingPlan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **values})
     assert str(caught.value).startswith(text)
 
 

@@ -1,4 +1,4 @@
-"""The recipe's values, and values that make no sense."""
+"""The default values of recipes, and invalid values."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def test_small_data_gets_more_epochs() -> None:
 
 
 def test_small_data_gets_smaller_batches() -> None:
-    found = [(RESNET9.batch_for(count), RESNET9.rate_for(RESNET9.batch_for(count))) for count in (45_000, 3000, 600, 9)]
-    assert found == [(128, 0.2), (64, 0.1), (16, 0.025), (9, pytest.approx(0.2 * 9 / 128))]
+    values = [
+        (RESNET9.batch_for(count), RESNET9.rate_for(RESNET9.batch_for(count))) for count in (45_000, 3000, 600, 9)
+    ]
+    assert values == [(128, 0.2), (64, 0.1), (16, 0.025), (9, pytest.approx(0.2 * 9 / 128))]
     assert RESNET9.rate_for(512) == 0.4
     usual = ADAMW_ONE_CYCLE
     assert [(usual.batch_for(count), usual.rate_for(count)) for count in (9, 600)] == [(9, 0.004), (64, 0.004)]
@@ -53,8 +55,8 @@ def test_the_defaults_depend_on_the_network() -> None:
         0.1,
         3,
     )
-    asked = Recipe(7, 32, 0.01).plan("resnet9_half", 45_000).stages[0]
-    assert (asked.epochs, asked.batch, asked.learning_rate) == (7, 32, 0.01)
+    stage = Recipe(7, 32, 0.01).plan("resnet9_half", 45_000).stages[0]
+    assert (stage.epochs, stage.batch, stage.learning_rate) == (7, 32, 0.01)
     assert Recipe(batch=32).plan("resnet9_half", 45_000).stages[0].learning_rate == 0.05
 
 
