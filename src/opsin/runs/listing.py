@@ -11,12 +11,12 @@ from opsin.base.errors import UsageError
 from opsin.runs.lock import is_held
 from opsin.runs.log import read_log
 from opsin.runs.run import CONFIG, FOLDER, LOCK, LOG, read_config
-from opsin.training import events
-from opsin.training.events import DIVERGED, LOG_NAMES
+from opsin.training.events import DIVERGED, LOG_NAMES, Epoch, Finished, Interrupted
 
 RUNNING = "running"
-FINISHED, INTERRUPTED = LOG_NAMES[events.Finished], LOG_NAMES[events.Interrupted]
-EPOCH = LOG_NAMES[events.Epoch]
+FINISHED = LOG_NAMES[Finished]
+INTERRUPTED = LOG_NAMES[Interrupted]
+EPOCH = LOG_NAMES[Epoch]
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ class TrainingContext:
     threads: int | None
 
 
-def prepare(context: TrainingContext, stage: Stage, state: State) -> StageRuntime:
-    """Compile `stage`, which begins with the network's variables `state`."""
+def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRuntime:
+    """Compile `stage`, which begins with the network's variables `initial`."""
     plan, data, model = context.plan, context.data, context.model
     preprocessing = stage_preprocessing(stage, model.preprocessing)
     augmentation = augment.plan_for(stage.augment, data.train, preprocessing, stage.flip)
@@ -103,22 +103,22 @@ def prepare(context: TrainingContext, stage: Stage, state: State) -> StageRuntim
     begin = perf_counter()
     extractor_graph, graph = _step_graphs(context, stage, preprocessing.shape, augmentation.mixes)
     program = context.engine(graph, batch, context.threads)
-    program.load_state(_initial_program_values(graph, plan.seed, state))
+    program.load_state(_initial_program_values(graph, plan.seed, initial))
     batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images)
     feed: Feed = batches
     evaluate: Callable[[State], Evaluation] | None = None
     if extractor_graph:
         earlier_epochs = sum(earlier.epochs for earlier in takewhile(lambda other: other is not stage, plan.stages))
-        extractor = FeatureExtractor(extractor_graph, state, context.engine, context.threads)
+        extractor = FeatureExtractor(extractor_graph, initial, context.engine, context.threads)
         feed = FeatureCache(extractor, batches, stage.views, earlier_epochs)
         network_graph = nn.trace(context.layer, data.shape, frozen=stage.frozen)
-        evaluate = FeatureScore(network_graph, model, held_out(data), state)
+        evaluate = FeatureScore(network_graph, model, held_out(data), initial)
     compile_seconds = perf_counter() - begin
-    outside = {name: value for name, value in state.items() if name not in graph.variables}
+    outside = {name: value for name, value in initial.items() if name not in graph.variables}
 
     def network_values(values: State) -> dict[str, NDArray[Any]]:
         averaged = nn.averaged(values)
-        return {name: averaged.get(name, state[name]) for name in state}
+        return {name: averaged.get(name, initial[name]) for name in initial}
 
     def score(values: State) -> Score:
         model.load_state(values)
