@@ -25,7 +25,7 @@ from opsin.apps.benchmark.workers.pytorch import Network
 from opsin.data import Batches, Dataset, augment
 from opsin.nn.ema import WARM_UP
 from opsin.training import TrainingPlan
-from opsin.training.stages import first_state, preparation, rates_of, schedule_of
+from opsin.training.stages import initial_values, lr_scales, preprocessing_for, schedule_of
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 TRIED = 8
@@ -40,8 +40,8 @@ class Run:
     def __init__(self, plan: TrainingPlan, data: Dataset, mode: str) -> None:
         layer = zoo.find(plan.network)(len(data.classes))
         network = Network(layered(plan.network, layer, data.shape, training=True).to_data())
-        network.load(first_state(layer, nn.trace(layer, data.shape), plan, data))
-        rates = rates_of(plan, layer)
+        network.load(initial_values(layer, nn.trace(layer, data.shape), plan, data))
+        rates = lr_scales(plan, layer)
         self.layout = torch.channels_last if "channels_last" in mode else torch.contiguous_format
         self.plan, self.steps = plan, 0
         self.module: Any = network.module.to(memory_format=self.layout)
@@ -75,7 +75,7 @@ class Run:
 
     def accuracy(self, data: Dataset) -> float:
         """The share of the test part that the averaged network has right."""
-        shown, right = preparation(self.plan, data), 0
+        shown, right = preprocessing_for(self.plan, data), 0
         model = self.averaged if self.plan.ema else self.module.eval()
         with torch.inference_mode():
             for first in range(0, len(data.test), TESTED):
@@ -103,7 +103,7 @@ class Run:
         return curve
 
     def _loss(self, images: Any, labels: Any) -> Any:
-        return functional.cross_entropy(self.module(images)[0], labels, label_smoothing=self.plan.smoothing)
+        return functional.cross_entropy(self.module(images)[0], labels, label_smoothing=self.plan.label_smoothing)
 
     @staticmethod
     def _learned(module: Any) -> list[Any]:
@@ -112,7 +112,7 @@ class Run:
 
 def batches_of(plan: TrainingPlan, data: Dataset) -> Batches:
     """Those of Opsin's run."""
-    (stage,), shown = plan.stages, preparation(plan, data)
+    (stage,), shown = plan.stages, preprocessing_for(plan, data)
     made = augment.plan_for(stage.augment, data.train, shown)
     assert not made.mixes and plan.class_weights is None and plan.clip_norm is None and plan.optimizer == "sgd"
     return Batches(data.train, shown, min(stage.batch, len(data.train)), plan.seed, made)

@@ -72,7 +72,7 @@ def plan_for(recipe: str, data: Dataset, seed: int) -> TrainingPlan:
         )  # fmt: skip
     return TrainingPlan(
         network=PUBLISHED, pretrained=True, size=data.shape[-1], stages=(stage,), seed=seed, weight_decay=0.05,
-        smoothing=0.1, **_weights(counts),
+        label_smoothing=0.1, **_weights(counts),
     )  # fmt: skip
 
 

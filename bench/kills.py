@@ -1,11 +1,11 @@
-"""SIGKILL at random moments: whether runs that go on end with the bits of one that was never broken.
+"""SIGKILL at random moments: whether resumed runs are bit-identical to an uninterrupted one.
 
     PYTHONPATH=src:. python bench/kills.py [--kills 50] [--each 7] [--epochs 4] [--seed 0] [--json FILE]
 
-LeNet-5 learns the built-in digits in processes of its own, with a checkpoint at every look at the parameters, a moving
-average and early stopping. Each run is killed up to `--each` times, at moments drawn from the seed, and goes on with
-`opsin train --resume`; then the whole model file, everything in the last checkpoint (parameters, optimizer, average)
-and the history in the log are compared with those of an unbroken run. The exit code is 1 unless all are the same.
+LeNet-5 learns the built-in digits in separate processes, with a checkpoint at every check of the parameters, a moving
+average and early stopping. Each run is killed up to `--each` times, at moments drawn from the seed, and resumed with
+`opsin train --resume`. Then the model file, the last checkpoint (parameters, optimizer, average) and the history in the
+log are compared with those of an uninterrupted run. The exit code is 1 unless all are identical.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from time import perf_counter
 
 from common import begin, finish, parser, print_table
-from tests.training.kills import broken_run, result, start
-from tests.training.kills import finish as wait_for
+from tests.runs.kills import finish as wait_for
+from tests.runs.kills import interrupted_run, result, start
 
 from opsin.runs.listing import summary
 
@@ -42,7 +42,7 @@ def main() -> None:
         expected, seconds = result(folder / "whole"), summary(folder / "whole").seconds
         while done < chosen.kills:
             run = folder / f"run{len(rows)}"
-            kills = broken_run(run, arguments, min(chosen.each, chosen.kills - done), seconds, moments)
+            kills = interrupted_run(run, arguments, min(chosen.each, chosen.kills - done), seconds, moments)
             done += kills
             rows.append((kills, result(run) == expected))
     print_table(("run", "kills", "the same bits"), [(str(n), str(k), str(same)) for n, (k, same) in enumerate(rows)])

@@ -32,16 +32,16 @@ def test_logits_of_any_number_of_images(count: int) -> None:
 
 def test_a_mirrored_model_answers_with_the_mean_of_both_images(tmp_path: Path) -> None:
     model, given = small_model(), images(17)
-    model.mirrored = True
+    model.tta = "hflip"
     plain = expected_logits(model, given)
     both = (plain + expected_logits(model, given[..., ::-1])) / 2
     assert np.abs(both - plain).max() > 0.01
     np.testing.assert_allclose(model.logits(given), both, atol=1e-4)
     model.save(tmp_path / "a.opsin")
     again = load(tmp_path / "a.opsin", engine=reference)
-    assert again.mirrored
+    assert again.tta == "hflip"
     assert again.check() == 0
-    assert not small_model().mirrored
+    assert small_model().tta is None
 
 
 def test_no_images_have_no_logits() -> None:

@@ -124,7 +124,7 @@ def test_what_is_asked_for_is_done(machine: Machine) -> None:
     )
     plan = chosen(replace(wishes, ema=0.5, smoothing=0.0, patience=7, class_weights=True)).plan
     assert (plan.network, plan.size, plan.pretrained, plan.seed) == ("efficientnet_lite0", 128, True, 5)
-    assert (plan.ema, plan.smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
+    assert (plan.ema, plan.label_smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
     head, tuned = plan.stages
     assert (tuned.epochs, tuned.batch, tuned.learning_rate) == (3, 8, 0.01)
     assert head.augment == tuned.augment == "none" and head.views == 1

@@ -1,4 +1,4 @@
-"""Classes of very different sizes: weights, logit adjustment, and what label smoothing may not do."""
+"""Classes of very different sizes: weights, logit adjustment and label smoothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opsin.training import Recipe, Trainer
 from opsin.training.class_balance import class_weights, imbalance, logit_adjustment, smoothing_spread
 
 
-def test_weights_go_with_the_root_of_the_ratio() -> None:
+def test_weights_follow_the_square_root_of_the_ratio() -> None:
     counts = [400, 100, 0, 1]
     weights = class_weights(counts)
     assert weights[3] / weights[0] == pytest.approx(20) and weights[2] == 1.0
@@ -32,8 +32,8 @@ def test_smoothed_labels_of_common_classes_never_favour_a_rare_one(counts: list[
     weights, offsets = class_weights(counts), logit_adjustment(counts)
     for label in range(len(counts)):
         for kind in ("weights", "offsets"):
-            given = (weights, None) if kind == "weights" else (None, offsets)
-            target = smoothing * np.array(smoothing_spread(*given))
+            arguments = (weights, None) if kind == "weights" else (None, offsets)
+            target = smoothing * np.array(smoothing_spread(*arguments))
             target[label] += 1 - smoothing
             best = np.log(target * weights) if kind == "weights" else np.log(target) - np.array(offsets)
             assert best.argmax() == label, (kind, label, best)
@@ -41,7 +41,7 @@ def test_smoothed_labels_of_common_classes_never_favour_a_rare_one(counts: list[
 
 
 def striped(counts: list[int], seed: int) -> LabeledImages:
-    """Noisy images of 16 × 16 with a bright bar at another place for each class."""
+    """Return noisy images of 16 × 16 with a bright bar whose position depends on the class."""
     labels = np.repeat(np.arange(len(counts)), counts)
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 120, (len(labels), 1, 16, 16), dtype=np.uint8)
@@ -57,22 +57,22 @@ CASES = [
 
 
 def recalls(counts: list[int], network: str, epochs: int, **changes: object) -> list[float]:
-    """The share of each class that is found after a training with label smoothing."""
+    """Return the recall of each class after training with label smoothing."""
     data = Dataset("bars", striped(counts, 0), striped([40] * len(counts), 1), own_split=True)
-    plan = replace(Recipe(epochs=epochs).plan(network, len(data.train)), smoothing=0.1, **changes)
+    plan = replace(Recipe(epochs=epochs).plan(network, len(data.train)), label_smoothing=0.1, **changes)
     training = Trainer(plan, data)
     list(training)
-    found = training.model.evaluate(data.test).confusion.diagonal() / 40
-    return [float(share) for share in found]
+    correct = training.model.evaluate(data.test).confusion.diagonal() / 40
+    return [float(share) for share in correct]
 
 
 @pytest.mark.parametrize(("counts", "network"), CASES)
-def test_adjusted_logits_find_rare_classes_and_ruin_nothing(counts: list[int], network: str) -> None:
+def test_logit_adjustment_finds_rare_classes(counts: list[int], network: str) -> None:
     assert min(recalls(counts, network, 8, logit_adjustment=logit_adjustment(counts))) >= 0.9
 
 
 @pytest.mark.parametrize(("counts", "network"), CASES)
-def test_weights_find_rare_classes_too_but_take_longer(counts: list[int], network: str) -> None:
+def test_class_weights_find_rare_classes_in_more_epochs(counts: list[int], network: str) -> None:
     assert min(recalls(counts, network, 20, class_weights=class_weights(counts))) >= 0.9
 
 

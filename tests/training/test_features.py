@@ -1,4 +1,4 @@
-"""Stages on features: each epoch the same batches whatever was known before, and the results of the whole network."""
+"""Stages on features: epochs do not depend on what is cached, and results are those of the whole network."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def dataset(count: int = 53) -> Dataset:
     return Dataset("small", images(count), images(15), own_split=True, validation=images(17))
 
 
-def feed(views: int, first: int = 0) -> FeatureCache:
+def feed(views: int, earlier_epochs: int = 0) -> FeatureCache:
     data = dataset()
     source = Batches(data.train, Preprocessing.of(data.train), 10, 1, Augmentation(flip=True))
     trunk, _ = nn.features_graphs(network(), (3, 8, 8), nn.optimizers.SGD(), frozen=("conv",))
     state = nn.initial_state(trunk, 0)
-    return FeatureCache(FeatureExtractor(trunk, state, compile, 1), source, views, first)
+    return FeatureCache(FeatureExtractor(trunk, state, compile, 1), source, views, earlier_epochs)
 
 
 def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -57,60 +57,62 @@ def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[A
 
 @pytest.mark.parametrize("number", [3, 4, 5, 6])
 @pytest.mark.parametrize("start", [0, 2])
-def test_an_epoch_is_the_same_whatever_was_known(number: int, start: int) -> None:
-    fresh, used = feed(2, first=2), feed(2, first=2)
+def test_an_epoch_does_not_depend_on_what_is_cached(number: int, start: int) -> None:
+    fresh, used = feed(2, earlier_epochs=2), feed(2, earlier_epochs=2)
     for earlier in range(3, number):
         epoch(used, earlier)
-    found, again = epoch(fresh, number, start), epoch(used, number)[start:]
-    assert len(found) == len(again) == 6 - start
-    for (features_a, labels_a), (features_b, labels_b) in zip(found, again, strict=True):
+    expected, batches = epoch(fresh, number, start), epoch(used, number)[start:]
+    assert len(expected) == len(batches) == 6 - start
+    for (features_a, labels_a), (features_b, labels_b) in zip(expected, batches, strict=True):
         assert np.array_equal(features_a, features_b) and np.array_equal(labels_a, labels_b)
 
 
-def test_an_epoch_that_was_left_half_way_is_completed_when_it_is_needed() -> None:
+def test_an_incomplete_view_is_completed_when_it_is_needed() -> None:
     left, whole = feed(1), feed(1)
     list(islice(left.epoch(1), 2))
     for a, b in zip(epoch(left, 2), epoch(whole, 2), strict=True):
         assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
 
 
-def test_features_and_labels_belong_to_the_images_that_are_named() -> None:
-    made = feed(2)
+def test_features_and_labels_belong_to_the_image_numbers() -> None:
+    cache = feed(2)
     for number in (1, 2, 3, 4):
-        for step, (_, labels) in enumerate(epoch(made, number)):
-            chosen = made.images(number, step)
-            assert np.array_equal(made.source.images.labels[chosen], labels)
+        for step, (_, labels) in enumerate(epoch(cache, number)):
+            chosen = cache.image_numbers(number, step)
+            assert np.array_equal(cache.source.images.labels[chosen], labels)
 
 
-def test_every_image_comes_in_every_epoch() -> None:
-    made = feed(2)
+def test_every_epoch_contains_every_image() -> None:
+    cache = feed(2)
     for number in (1, 2, 3, 4):
-        assert set(np.concatenate([made.images(number, step) for step in range(len(made))]).tolist()) == set(range(53))
+        assert set(np.concatenate([cache.image_numbers(number, step) for step in range(len(cache))]).tolist()) == set(
+            range(53)
+        )
 
 
-def test_features_of_a_image_do_not_depend_on_the_others() -> None:
-    made = feed(1)
+def test_features_of_an_image_do_not_depend_on_the_others() -> None:
+    cache = feed(1)
     images = np.random.default_rng(0).normal(size=(BATCH + 3, 3, 8, 8)).astype(np.float32)
-    together = made.trunk(images)
-    assert np.array_equal(made.trunk(images[BATCH + 1 :]), together[BATCH + 1 :])
+    together = cache.extractor(images)
+    assert np.array_equal(cache.extractor(images[BATCH + 1 :]), together[BATCH + 1 :])
 
 
-def test_large_features_lie_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept = epoch(feed(1), 2)
-    monkeypatch.setattr(features, "IN_MEMORY", 1)
+def test_large_features_are_stored_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_memory = epoch(feed(1), 2)
+    monkeypatch.setattr(features, "MAX_BYTES_IN_MEMORY", 1)
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
-    made = feed(1)
-    assert isinstance(made.views[0].shelf.base, np.memmap)
-    for a, b in zip(epoch(made, 2), kept, strict=True):
+    cache = feed(1)
+    assert isinstance(cache.views[0].buffer.base, np.memmap)
+    for a, b in zip(epoch(cache, 2), in_memory, strict=True):
         assert np.array_equal(a[0], b[0])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()], "the file has no name"
 
 
-def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(file: int, size: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(features, "IN_MEMORY", 1)
+    monkeypatch.setattr(features, "MAX_BYTES_IN_MEMORY", 1)
     monkeypatch.setattr(features, "_reserve", full)
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
     with pytest.raises(TrainingError, match=r"has no room for the features .* \(No space left on device\); free some"):
@@ -122,27 +124,27 @@ def stages(as_features: bool) -> TrainingPlan:
     return TrainingPlan(network="own", stages=(stage,), ema=0.9)
 
 
-def test_training_on_features_is_training_with_frozen_layers() -> None:
-    found = []
+def test_training_on_features_equals_training_with_frozen_layers() -> None:
+    results = []
     for as_features in (True, False):
         training = Trainer(stages(as_features), dataset(), network=network(), threads=1)
-        found.append([event for event in training if isinstance(event, Epoch)])
-    for short, whole in zip(*found, strict=True):
-        assert short.held_out.loss == pytest.approx(whole.held_out.loss, rel=1e-2)
+        results.append([event for event in training if isinstance(event, Epoch)])
+    for on_features, frozen in zip(*results, strict=True):
+        assert on_features.held_out.loss == pytest.approx(frozen.held_out.loss, rel=1e-2)
     # In later epochs the order of the images is another one, but in the first there is no difference but rounding.
-    assert found[0][0].loss == pytest.approx(found[1][0].loss, rel=1e-3)
-    assert found[0][-1].held_out.loss < found[0][0].held_out.loss
+    assert results[0][0].loss == pytest.approx(results[1][0].loss, rel=1e-3)
+    assert results[0][-1].held_out.loss < results[0][0].held_out.loss
 
 
-def test_what_is_frozen_stays() -> None:
+def test_frozen_layers_do_not_change() -> None:
     for as_features in (True, False):
         training = Trainer(stages(as_features), dataset(), network=network(), threads=1)
         before = training.model.state["conv.weight"].copy()
-        learnt = training.model.state["head.weight"].copy()
+        head_before = training.model.state["head.weight"].copy()
         for _ in training:
             pass
         assert np.array_equal(training.model.state["conv.weight"], before)
-        assert not np.array_equal(training.model.state["head.weight"], learnt)
+        assert not np.array_equal(training.model.state["head.weight"], head_before)
 
 
 TWO_STAGES = TrainingPlan(
@@ -163,19 +165,17 @@ def begin(folder: Path) -> Trainer:
 
 
 @pytest.mark.parametrize("steps", [2, 6, 9, 14, 17])
-def test_a_run_that_is_cut_off_goes_on_to_the_same_bits(
-    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("opsin.training.trainer.WATCH", 2)
+def test_a_resumed_run_is_bit_identical(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 2)
     monkeypatch.setattr(Run, "due", True)
     whole = begin(tmp_path / "whole")
     for _ in whole:
         pass
-    cut_off = iter(begin(tmp_path / "cut"))
-    for event in cut_off:
+    interrupted = iter(begin(tmp_path / "cut"))
+    for event in interrupted:
         if isinstance(event, Step) and event.step == steps:
             break
-    cut_off.close()  # type: ignore[attr-defined]
+    interrupted.close()  # type: ignore[attr-defined]
     rest = reopen(tmp_path / "cut", data=dataset(), network=network(), threads=1)
     for _ in rest:
         pass

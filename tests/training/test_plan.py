@@ -1,4 +1,4 @@
-"""Plans: to JSON and back, and values that make no sense."""
+"""Plans: to JSON and back, and invalid values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL = TrainingPlan(
     momentum=0.8,
     nesterov=True,
     clip_norm=1.0,
-    smoothing=0.1,
+    label_smoothing=0.1,
     ema=0.999,
     class_weights=(0.5, 1.5),
     patience=3,
@@ -34,7 +34,7 @@ FULL = TrainingPlan(
             frozen=("stem", "blocks"),
             features=True,
         ),
-        Stage(name="fine-tuning", epochs=2, rise=0.0, schedule="constant", augment="strong"),
+        Stage(name="fine-tuning", epochs=2, warmup_fraction=0.0, schedule="constant", augment="strong"),
     ),
 )
 
@@ -46,13 +46,13 @@ def test_a_plan_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "text"),
+    ("values", "text"),
     [
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
         ({"epochs": 1, "batch": 0}, "the batch must hold at least 1 image, not 0"),
         ({"epochs": 1, "learning_rate": -1.0}, "the learning rate must be a positive number such as 0.004, not -1"),
         (
-            {"epochs": 1, "rise": 1.5},
+            {"epochs": 1, "warmup_fraction": 1.5},
             "the share of the steps in which the learning rate rises must be a number from 0 to 1, not 1.5",
         ),
         (
@@ -62,18 +62,18 @@ def test_a_plan_survives_json() -> None:
         ({"epochs": 1, "augment": "wild"}, "the augmentation must be one of none, light, strong, not 'wild'"),
         (
             {"epochs": 1, "features": True},
-            "the stage 'training' learns from features, so it needs the layers that give them",
+            "the stage 'training' trains on features and needs frozen layers that compute them",
         ),
     ],
 )
-def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
+def test_invalid_stages(values: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Stage(**wrong)
+        Stage(**values)
     assert str(caught.value) == text
 
 
 @pytest.mark.parametrize(
-    ("wrong", "text"),
+    ("values", "text"),
     [
         ({"stages": ()}, "a plan has stages with different names, at least one, not []"),
         ({"stages": (Stage(epochs=1),) * 2}, "a plan has stages with different names, at least one, not ["),
@@ -89,15 +89,16 @@ def test_stages_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
             "TrainingPlan: logit_adjustment must be a finite number, not -inf",
         ),
         ({"clip_norm": 0.0}, "the norm that gradients are clipped to must be above 0, not 0"),
-        ({"smoothing": 1.0}, "the label smoothing must be a number from 0 to below 1, not 1"),
+        ({"label_smoothing": 1.0}, "the label smoothing must be a number from 0 to below 1, not 1"),
         ({"ema": float("nan")}, "the decay of the moving average (ema) must be a number from 0 to below 1, not nan"),
         ({"class_weights": (1.0, 0.0)}, "a class weight must be a number above 0, not 0"),
         ({"patience": 0}, "the patience must be at least 1 epoch, not 0"),
+        ({"tta": "vflip"}, "the test-time augmentation (tta) must be one of none, hflip, not 'vflip'"),
     ],
 )
-def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
+def test_invalid_plans(values: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        TrainingPlan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **wrong})
+        TrainingPlan(**{"network": "lenet5", "stages": (Stage(epochs=1),), **values})
     assert str(caught.value).startswith(text)
 
 
@@ -107,9 +108,9 @@ def test_plans_that_make_no_sense(wrong: dict[str, Any], text: str) -> None:
         ({"stages": None}, "the plan is not described completely"),
         ({"stages": [{"name": "training"}]}, "the plan is not described completely"),
         ({"stages": [{"epochs": 1, "steps": 9}]}, "the plan has 'steps', which this Opsin does not know"),
-        ({"colour": "blue"}, "the plan has 'colour', which this Opsin does not know; it was written by another one"),
+        ({"colour": "blue"}, "the plan has 'colour', which this Opsin does not know; another version wrote it"),
     ],
 )
-def test_descriptions_that_are_none(change: dict[str, Any], text: str) -> None:
+def test_invalid_json(change: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         TrainingPlan.from_data({**FULL.to_data(), **change})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from opsin import nn
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
-from opsin.backends.reference import Reference
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
@@ -26,9 +24,8 @@ from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
-from opsin.training.backend import engine_of
 from tests.data.files import write_stripes
-from tests.training.kills import result
+from tests.runs.kills import result
 
 USUAL = 1e-5
 """Seconds that an image takes in the pretended machine."""
@@ -68,7 +65,7 @@ def begin(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
 
 def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
     direct = found(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
-    plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.choices)
+    plan = TrainingPlan(network="small", stages=(STAGE,), conv_algorithms=direct.choices)
     list(begin(stripes, plan, tmp_path / "whole"))
     list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
     whole, usual = result(tmp_path / "whole"), result(tmp_path / "usual")
@@ -84,7 +81,9 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
     list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
     assert result(tmp_path / "later").tensors == usual.tensors
     told = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
-    assert told["choices"].startswith("forward 8x") and told["choices"].count(": direct") == len(direct.choices)
+    assert told["conv algorithms"].startswith("forward 8x") and told["conv algorithms"].count(": direct") == len(
+        direct.choices
+    )
 
 
 def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) -> None:
@@ -95,20 +94,11 @@ def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) 
 
 
 def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
-    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True, choices={"forward": "direct"})
+    plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False, conv_algorithms={"forward": "direct"})
     assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
     old = plan.to_data()
-    del old["exact"], old["choices"]
+    del old["winograd"], old["conv_algorithms"]
     assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
-
-
-def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
-    assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
-    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
-    program: Any = Trainer(plan, stripes, network=network(), threads=1).work
-    assert "Winograd" not in str(program.program.plan)
-    usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).work
-    assert "Winograd" in str(usual.program.plan)
 
 
 # -- while a plan is made ---------------------------------------------------------------------
@@ -171,10 +161,10 @@ def test_how_long_is_timed(
     outline = networks.outline(DatasetSummary.of(data), wishes)
     choice = autoconfig.choose(outline, data, wishes, timed=timed)
     assert pretend[1:2] == ([] if seconds is None else [seconds])
-    assert bool(choice.plan.choices) == (seconds is not None)
-    assert choice.plan.exact == wishes.exact
+    assert bool(choice.plan.conv_algorithms) == (seconds is not None)
+    assert choice.plan.winograd != wishes.exact
     said = [reason for reason in choice.reasons if "computed in another way than usual" in reason]
-    assert bool(said) == bool(choice.plan.choices)
+    assert bool(said) == bool(choice.plan.conv_algorithms)
 
 
 def test_noise_is_an_input_of_each() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 RENAMED = {"pictures": "images", "picture": "image"}
@@ -16,6 +18,44 @@ TENSORS = {"golden.pictures": "golden.images"}
 NEW = {new: old for old, new in RENAMED.items()}
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Rename:
+    """A field that was called `old` and is called `new`; `upgrade` and `downgrade` convert its value."""
+
+    old: str
+    new: str
+    upgrade: Callable[[Any], Any] = _same
+    downgrade: Callable[[Any], Any] = _same
+
+
+TTA = Rename("mirrored", "tta", lambda flag: "hflip" if flag else None, lambda tta: tta == "hflip")
+WINOGRAD = Rename("exact", "winograd", lambda flag: not flag, lambda flag: not flag)
+
+PLAN = (
+    Rename("shift_rate", "norm_bias_lr_scale"),
+    Rename("smoothing", "label_smoothing"),
+    TTA,
+    WINOGRAD,
+    Rename("choices", "conv_algorithms"),
+)
+"""Fields of a training plan."""
+
+STAGE = (Rename("rise", "warmup_fraction"),)
+"""Fields of a stage of a training plan."""
+
+TRAINER_STATE = (
+    Rename("losses", "loss_sum"),
+    Rename("lowest", "best_loss"),
+    Rename("factor", "lr_scale"),
+    Rename("cuts", "truncations"),
+)
+"""Fields of the trainer's state in checkpoints of format 1."""
+
+
 def renamed(data: Any) -> Any:
     """JSON data with old keys renamed, at every depth."""
     if isinstance(data, dict):
@@ -23,10 +63,30 @@ def renamed(data: Any) -> Any:
     return [renamed(value) for value in data] if isinstance(data, list | tuple) else data
 
 
+def upgraded(data: Mapping[str, Any], renames: Iterable[Rename]) -> dict[str, Any]:
+    """Return `data` with its old keys renamed and their values converted, in the same order."""
+    rows = {row.old: row for row in renames}
+    return {
+        rows[key].new if key in rows else key: rows[key].upgrade(value) if key in rows else value
+        for key, value in data.items()
+    }
+
+
+def upgraded_plan(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a training plan as JSON has it, with its old keys and those of its stages renamed."""
+    stages = data.get("stages")
+    if not isinstance(stages, list | tuple):
+        return upgraded(data, PLAN)  # The caller says what is wrong with it.
+    new = [upgraded(stage, STAGE) if isinstance(stage, Mapping) else stage for stage in stages]
+    return {**upgraded(data, PLAN), "stages": new}
+
+
 def with_old_keys(data: Any) -> Any:
     """JSON data in which every renamed key also stands under its old name."""
     if isinstance(data, dict):
         new = {key: with_old_keys(value) for key, value in data.items()}
+        rows = PLAN if "stages" in new else STAGE if "learning_rate" in new else ()
+        new |= {row.old: row.downgrade(new[row.new]) for row in rows if row.new in new}
         return new | {NEW[key]: value for key, value in new.items() if key in NEW}
     return [with_old_keys(value) for value in data] if isinstance(data, list | tuple) else data
 

@@ -16,8 +16,9 @@ from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
 from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
+from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
-from opsin.base.legacy import TENSORS, renamed, renamed_graph
+from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.pixels import ImageView, Pixels
 from opsin.interop.tensors import StoredTensor
@@ -49,6 +50,7 @@ TOLERANCE = 1e-3
 """Largest deviation from the golden logits, as a share of the largest of them, that rounding explains."""
 
 
+@accepts_old_names((TTA,))
 @dataclass(eq=False)
 class Model:
     """A network (`graph`: images → logits, the batch free), its parameters (`state`), and what belongs to it.
@@ -56,7 +58,7 @@ class Model:
     `layers` are the layers' kinds by path, `record` tells how it was trained; `goldens` are images
     and the logits they had when the file was written; `calibration` says how far its probabilities can be believed.
     The labels of an `independent` model may come together: each has a probability of its own, by a sigmoid.
-    A `mirrored` model looks at an image and at its mirror image, and answers with the mean of both logits.
+    With `tta` "hflip" (test-time augmentation) it answers with the mean of the logits of an image and its mirror image.
     Several threads, and forked processes, may ask one model: the answers are those that one thread gets.
     """
 
@@ -72,7 +74,7 @@ class Model:
     engine: Engine = compile_native
     threads: int | None = None
     calibration: Calibration | None = None
-    mirrored: bool = False
+    tta: str | None = None
     independent: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
     _making: ForkLock = field(default_factory=ForkLock, repr=False)
@@ -106,7 +108,7 @@ class Model:
         return state
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """The network's output for uint8 N×C×H×W, the mean of two if it is `mirrored`: float32 N×classes."""
+        """The network's output for uint8 N×C×H×W, the mean of two with `tta`: float32 N×classes."""
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -127,7 +129,7 @@ class Model:
         full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
         images = self.preprocessing.apply(full)
         logits = program.run(inputs=images)["logits"][: len(pixels)]
-        if not self.mirrored:
+        if self.tta is None:
             return logits
         image = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
         return np.asarray((logits + image) / 2, np.float32)
@@ -232,7 +234,7 @@ class Model:
             "preprocessing": self.preprocessing.to_data(),
             INDEPENDENT if self.independent else "labels": list(self.labels),
             "training": self.record,
-            "mirrored": self.mirrored,
+            "mirrored": self.tta == "hflip",
         }
         if self.calibration:
             description["calibration"] = self.calibration.to_data()
@@ -254,7 +256,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
             Calibration.from_data(renamed(description["calibration"])) if "calibration" in description else None
         )
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
-        mirrored = bool(description.get("mirrored", False))
+        tta = "hflip" if description.get("mirrored", False) else None
         tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
         goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
         _check(graph, tensors, preprocessing, labels)
@@ -266,7 +268,7 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
     return Model(
         network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
-        calibration, mirrored, independent,
+        calibration, tta, independent,
     )  # fmt: skip
 
 

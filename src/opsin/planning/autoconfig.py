@@ -48,7 +48,7 @@ def choose(
     if others := budget.ways.others:
         kind = "one convolution is" if others == 1 else f"{others} convolutions are"
         reasons.append(f"{kind} computed in another way than usual: it was faster when timed here")
-    plan = replace(overridden(plan, wishes, counts), choices=budget.ways.choices)
+    plan = replace(overridden(plan, wishes, counts), conv_algorithms=budget.ways.choices)
     return AutoPlan(
         plan, (*outline.reasons, *reasons), ResourceEstimate(fitted.seconds, budget.report, fitted.bytes),
         None if unlimited else budget.left, outline.preprocessing,

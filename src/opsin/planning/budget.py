@@ -12,7 +12,8 @@ from opsin.data import Dataset
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
 from opsin.planning.measurement import ConvTuning, Cost, process_bytes
 from opsin.planning.options import TrainOptions
-from opsin.training.stages import WATCH, held_out
+from opsin.training.divergence_guard import CHECK_INTERVAL
+from opsin.training.stages import held_out
 
 REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 4.0
 """The share of the time that is kept for the report, and its bounds in seconds."""
@@ -95,7 +96,7 @@ def predicting(data: Dataset) -> float:
 def epoch_seconds(images: int, batch: int, step: Cost) -> float:
     """Seconds of an epoch's steps, the last of which is filled up, and of the snapshots that are taken meanwhile."""
     steps = ceil(images / batch)
-    return steps * batch * step.seconds + ceil(steps / WATCH) * step.snapshot
+    return steps * batch * step.seconds + ceil(steps / CHECK_INTERVAL) * step.snapshot
 
 
 def reporting(data: Dataset, look: float, budget: Budget) -> float:

@@ -14,7 +14,7 @@ from opsin import nn
 from opsin.backends.native import compile as compile_native
 from opsin.backends.tuning import noise, tune
 from opsin.ir import Graph
-from opsin.training.non_finite import finite
+from opsin.training.non_finite import all_finite
 
 with suppress(ImportError):  # there is none on Windows
     import resource
@@ -87,7 +87,7 @@ def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choice
     plan = program.plan
     used = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
     begin = perf_counter()
-    finite(program.state())
+    all_finite(program.state())
     return Cost(float(np.median(times[1:])) / batch, used, compiling, perf_counter() - begin)
 
 

@@ -27,7 +27,7 @@ def with_optimizer(plan: TrainingPlan, options: TrainOptions, images: int) -> Tr
         stages = tuple(_changed(stage, plan, optimizer, images, options.learning_rate) for stage in plan.stages)
         plan = replace(
             plan, optimizer=optimizer, stages=stages, momentum=DEFAULT_MOMENTUM.get(optimizer, 0.9), nesterov=False,
-            shift_rate=1.0, weight_decay=WEIGHT_DECAYS[optimizer],
+            norm_bias_lr_scale=1.0, weight_decay=WEIGHT_DECAYS[optimizer],
         )  # fmt: skip
     if momentum is not None:
         if plan.optimizer not in MOMENTUM:

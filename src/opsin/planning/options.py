@@ -48,9 +48,14 @@ class TrainOptions:
     def __post_init__(self) -> None:
         """`UsageError` for what no plan can have, before any image is read."""
         stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
-        whole = self._given("size", "seed", "smoothing", "ema", "patience", "optimizer", "weight_decay", "momentum")
+        whole = self._given("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
         self._check_optimizer()
-        TrainingPlan(network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),), **whole)
+        TrainingPlan(
+            network=self.network or "",
+            stages=(Stage(**{"epochs": 1, **stage}),),
+            label_smoothing=self.smoothing or 0.0,
+            **whole,
+        )
 
     def _check_optimizer(self) -> None:
         """`UsageError` where options contradict each other."""

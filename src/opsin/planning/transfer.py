@@ -112,7 +112,7 @@ def fit(outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Bud
     if tuned:
         parts.append(tuned)
         count = tuned.stage.epochs
-        some = f"the last layers; the first ones, with {1 - fitting.cut.work:.0%} of the work, stay as they are"
+        some = f"the last layers; the first ones, with {1 - fitting.cut.mac_share:.0%} of the work, stay as they are"
         side = tuned.stage.size
         tuning = some if side is None else f"all layers, on images of {side} × {side}"
         reasons.append(f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning {tuning}")
@@ -125,7 +125,7 @@ def fit(outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Bud
         reasons.append("no fine-tuning: there is no time for it")
     plan = TrainingPlan(
         network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
-        seed=wishes.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA,
+        seed=wishes.seed, weight_decay=WEIGHT_DECAY, label_smoothing=SMOOTHING, ema=EMA,
         patience=PATIENCE if data.validation is not None and len(data.validation) >= TELLING else None,
     )  # fmt: skip
     plan = with_optimizer(plan, wishes, len(data.train))
@@ -138,8 +138,8 @@ class _TransferPlanner:
     def __init__(self, outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Budget) -> None:
         self.outline, self.data, self.wishes, self.budget = outline, data, wishes, budget
         self.layer = zoo.find(outline.network)(len(data.classes))
-        self.cuts = freezing.cuts(self.layer, data.shape)
-        self.last = freezing.last(self.cuts)
+        self.cuts = freezing.freeze_points(self.layer, data.shape)
+        self.last = freezing.last_point(self.cuts)
         self.optimizer = nn.optimizers.AdamW(weight_decay=WEIGHT_DECAY)
         trunk, self.step = nn.features_graphs(self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.last.frozen)
         self.look = measure(trunk, features.BATCH, wishes.threads, budget.ways)
@@ -157,8 +157,8 @@ class _TransferPlanner:
         steps = ceil(images / batch)
         epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
         step = measure(self.step, batch, self.wishes.threads, self.budget.ways)
-        room = features.bytes_of(images, self.last.features, views)
-        kept = room if room <= features.IN_MEMORY else 0
+        room = features.feature_bytes(images, self.last.features, views)
+        kept = room if room <= features.MAX_BYTES_IN_MEMORY else 0
         _, _, memory = batch_that_fits([batch], lambda _: _both(step, self.look), self.wishes, self.data, kept)
         stage = Stage(
             name="head", epochs=epochs, batch=batch, learning_rate=HEAD_RATE, frozen=self.last.frozen, features=True,
@@ -178,7 +178,7 @@ class _TransferPlanner:
     @lazy
     def _whole(self) -> EpochCost:
         """An epoch in which all layers learn. `UsageError` if there is no memory for it."""
-        norms = () if len(self.data.train) >= MANY else freezing.norms(self.layer)
+        norms = () if len(self.data.train) >= MANY else freezing.batch_norms(self.layer)
         return self._epoch(norms, WHOLE_RATE, self._smaller())
 
     @property
@@ -195,7 +195,7 @@ class _TransferPlanner:
             whole = self._tuned(left, self._whole, WHOLE_FEWEST)
             if whole:
                 return whole
-        frozen = self.cut.frozen + freezing.without(freezing.norms(self.layer), self.cut.frozen)
+        frozen = self.cut.frozen + freezing.without(freezing.batch_norms(self.layer), self.cut.frozen)
         epoch = self._epoch(frozen, LAST_RATE, None)
         part = self._tuned(left, epoch, FEWEST)
         if part is None and asked is not None:
@@ -238,7 +238,7 @@ class _TransferPlanner:
 
     def _cut(self) -> FreezePoint:
         """Where the layers begin that are tuned."""
-        return next((cut for cut in self.cuts if cut.work <= TUNED), self.cuts[-1])
+        return next((cut for cut in self.cuts if cut.mac_share <= TUNED), self.cuts[-1])
 
     def _head_batch(self) -> int:
         """Smaller for few images, by halves: an epoch of one or two steps would teach the last layer too little."""

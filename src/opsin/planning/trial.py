@@ -122,7 +122,7 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     wrong = score.images - score.correct
     usual = inf if plan.pretrained else rate * len(data.train) * Recipe().plan(plan.network, len(data.train)).epochs
     return Trial(
-        candidate, training.memory.seconds, score.images, wrong, _error(score, uneven), mirrored, usual,
+        candidate, training.state.seconds, score.images, wrong, _error(score, uneven), mirrored, usual,
         len(part.train), len(data.train),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The folder of a run: checkpoints, log, lock, resuming and comparing."""
+"""Run folders: checkpoints, log, lock, resuming and comparing."""
 
 from opsin.runs.api import resume, train
 from opsin.runs.run import Run

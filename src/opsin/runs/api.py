@@ -1,4 +1,4 @@
-"""Training as a function call."""
+"""`opsin.train` and `opsin.runs.resume`: training as a function call."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from opsin import nn
+from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
 from opsin.data import load as load_data
-from opsin.backends.native import compile as compile_native
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.model import Engine, Model
-from opsin.training.events import Event
-from opsin.training.trainer import Trainer
 from opsin.planning.optimization import with_optimizer
-from opsin.training.plan import TrainingPlan
-from opsin.training.recipe import Recipe
+from opsin.planning.options import TrainOptions
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
-from opsin.planning.options import TrainOptions
+from opsin.training.events import Event
+from opsin.training.plan import TrainingPlan
+from opsin.training.recipe import Recipe
+from opsin.training.trainer import Trainer
 
 
 @checked
@@ -43,16 +43,19 @@ def train(
     engine: Engine = compile_native,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
-    """A model of `data`, trained by Opsin's recipe; the same seed and data give the same bits.
+    """Train a network on `data` by Opsin's recipe and return the model; the same seed and data give the same bits.
 
-    `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load`
-    takes; `epochs`, `batch` and `learning_rate` that are not given follow from the network and the data's size.
-    `optimizer` is "gd", "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule`
-    is "one_cycle", "cosine", "step" or "constant". Without `threads` every core works. Ctrl-C ends the training after
-    the step it is in. Where numbers leave the
-    finite, training goes back and on with a lower rate, once; then it raises `Diverged`. With `out` the model, or then
-    the last good one, is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
-    can go on with it.
+    `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load` takes. If `epochs`,
+    `batch` or `learning_rate` are None, they follow from the network and the size of the data. `optimizer` is "gd",
+    "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule` is "one_cycle",
+    "cosine", "step" or "constant". Without `threads` every core is used. `on_event` is called with every event.
+
+    With `out` the model is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
+    can continue the run. Ctrl-C ends the training after the present step.
+
+    If values become NaN or infinite, training returns to its last verified state and continues with a lower learning
+    rate. The second time it raises `Diverged`, which holds that state's model. Raises `UsageError`, `DataError`,
+    `ShapeError` or `ModelError` for arguments that cannot work, before training begins.
     """
     instance("the network", network, (str, nn.Layer), "a name of the zoo, such as 'lenet5', or a layer")
     recipe = Recipe(epochs, batch, learning_rate, seed)
@@ -63,15 +66,15 @@ def train(
         weight_decay=weight_decay, schedule=schedule,
     ))  # fmt: skip
     target = None if out is None else Path(out)
-    training = Trainer(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
+    trainer = Trainer(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
     if run is not None:
         source = "" if isinstance(data, Dataset) else os.fspath(data)
-        training.run = Run.create(configuration(plan, dataset, source, target), dataset.name, Path(run))
-    return _model(training, on_event)
+        trainer.run = Run.create(configuration(plan, dataset, source, target), dataset.name, Path(run))
+    return _model(trainer, on_event)
 
 
 def _plan(recipe: Recipe, name: str, images: int, options: TrainOptions) -> TrainingPlan:
-    """The recipe's plan with what was asked for."""
+    """Return the recipe's plan with `options`."""
     plan = with_optimizer(recipe.plan(name, images), options, images)
     if options.schedule is None:
         return plan
@@ -88,16 +91,16 @@ def resume(
     engine: Engine = compile_native,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
-    """Goes on with the run in the folder `run`, however it ended, to the bits of one that was never broken.
+    """Continue the run in the folder `run`, however it ended; the result is that of an uninterrupted run, bit for bit.
 
-    `data` and `network` are needed where the run was given its own. Raises `UsageError` where there is nothing to go on
-    with, and `DataError` where the images have changed.
+    `data` and `network` are needed if the run was given its own. Raises `UsageError` if there is no run that can
+    continue, and `DataError` if the images have changed.
     """
     return _model(reopen(Path(run), data=data, network=network, threads=threads, engine=engine), on_event)
 
 
-def _model(training: Trainer, on_event: Callable[[Event], None] | None) -> Model:
-    for event in training:
+def _model(trainer: Trainer, on_event: Callable[[Event], None] | None) -> Model:
+    for event in trainer:
         if on_event:
             on_event(event)
-    return training.model
+    return trainer.model

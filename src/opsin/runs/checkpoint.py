@@ -1,15 +1,15 @@
-"""Checkpoints: a run's snapshot as a file from which training goes on to the same bits.
+"""Checkpoints: a run's snapshot as a file, from which training continues to bit-identical results.
 
-A file is in safetensors' format; its metadata has one entry, "opsin_checkpoint": JSON with the run's memory and a
-checksum over it and every tensor. Files are written aside, forced to the disk and renamed, so that a crash at any
-moment leaves the one before; the last two are kept. One that was torn all the same is recognised and passed over.
+A file is in the safetensors format. Its metadata has one entry, "opsin_checkpoint": JSON with the trainer's state and a
+checksum of it and of every tensor. A file is written under another name, synced to the disk and renamed, so that a
+crash at any moment leaves the previous one intact. The last two are kept. A damaged file is recognized and skipped.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -21,14 +21,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from opsin.base.errors import TrainingError
-from opsin.training.state import ModelState, TrainerState, Snapshot, State
+from opsin.training.state import ModelState, Snapshot, State, TrainerState
 
-FORMAT = 1
-"""Raised by every change that an older Opsin would misread."""
+FORMAT = 2
+"""Increased by every change that an older Opsin would misread."""
+
+READABLE = (1, FORMAT)
+"""Formats that this Opsin can read; 1 is that of Opsin 0.1.0."""
+
+FORMAT_1 = {"memory": "state", "good": "last_finite"}
+"""Names in format 1, and those since."""
 
 KEY = "opsin_checkpoint"
-KEEP = 2
-ENDING = ".checkpoint"
+KEPT_CHECKPOINTS = 2
+SUFFIX = ".checkpoint"
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -40,11 +46,11 @@ class Checkpoints:
         self.folder = folder
 
     def write(self, snapshot: Snapshot, log_size: int) -> Path:
-        """Adds a checkpoint and removes all but the last two. `log_size` is the log's length in bytes at this moment.
+        """Add a checkpoint and remove all but the last two. `log_size` is the present size of the log in bytes.
 
-        `TrainingError` where it cannot be written; those before it stay.
+        Raise `TrainingError` if it cannot be written; the earlier ones stay.
         """
-        path = self.folder / f"{self._last_number() + 1:06}{ENDING}"
+        path = self.folder / f"{self._last_number() + 1:06}{SUFFIX}"
         part = path.with_suffix(".part")
         try:
             self.folder.mkdir(exist_ok=True)
@@ -58,13 +64,13 @@ class Checkpoints:
             with suppress(OSError):
                 part.unlink()
             raise TrainingError(f"{path}: the checkpoint cannot be written ({error.strerror})") from None
-        for old in self._paths()[KEEP:]:
-            with suppress(OSError):  # the new one is there, and that is what counts
+        for old in self._paths()[KEPT_CHECKPOINTS:]:
+            with suppress(OSError):  # What matters is that the new one is there.
                 old.unlink()
         return path
 
     def read(self) -> tuple[Snapshot, int, list[Path]] | None:
-        """The newest sound checkpoint, the log's length with it, and damaged newer ones; None where there is none."""
+        """Return the newest intact checkpoint, its size of the log, and damaged newer ones; None if there is none."""
         damaged: list[Path] = []
         for path in self._paths():
             try:
@@ -76,24 +82,24 @@ class Checkpoints:
         return None
 
     def clean(self) -> None:
-        """Removes what a process that was killed left half-written."""
+        """Remove files that a killed process left half-written."""
         for part in self.folder.glob("*.part"):
             part.unlink()
 
     def _paths(self) -> list[Path]:
-        """All checkpoints, the newest first."""
-        return sorted((path for path in self.folder.glob(f"*{ENDING}") if path.stem.isdigit()), reverse=True)
+        """Return all checkpoints, the newest first."""
+        return sorted((path for path in self.folder.glob(f"*{SUFFIX}") if path.stem.isdigit()), reverse=True)
 
     def _last_number(self) -> int:
         return max((int(path.stem) for path in self._paths()), default=0)
 
 
 class _Damaged(Exception):
-    """The file was cut short or changed."""
+    """The file was truncated or changed."""
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces a renaming in `folder` to the disk; does nothing where the system cannot."""
+    """Sync a renaming in `folder` to the disk, on systems that can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -103,50 +109,58 @@ def sync_folder(folder: Path) -> None:
 
 
 def _pack(snapshot: Snapshot, log_size: int) -> bytes:
-    good, best = snapshot.good, snapshot.best
-    tensors = dict(_prefixed("program/", snapshot.state)) | dict(_prefixed("outside/", snapshot.outside))
-    tensors |= dict(_prefixed("good/", good.state if good else {})) | dict(
-        _prefixed("best/", best.state if best else {})
-    )
-    described = {
+    last_finite, best = snapshot.last_finite, snapshot.best
+    tensors = {
+        **_prefixed("program", snapshot.values),
+        **_prefixed("outside", snapshot.outside),
+        **_prefixed("last_finite", last_finite.values if last_finite else {}),
+        **_prefixed("best", best.values if best else {}),
+    }
+    description = {
         "format": FORMAT,
-        "memory": snapshot.memory.to_data(),
-        "good": good and good.steps,
+        "state": snapshot.state.to_data(),
+        "last_finite": last_finite and last_finite.steps,
         "best": best and best.steps,
         "log": log_size,
     }
-    described["checksum"] = _checksum(described, tensors)
-    return save(tensors, {KEY: json.dumps(described)})
+    description["checksum"] = _checksum(description, tensors)
+    return save(tensors, {KEY: json.dumps(description)})
 
 
 def _unpack(path: Path) -> tuple[Snapshot, int]:
-    """`_Damaged` for a file that is not whole; `TrainingError` for one of a newer Opsin or that cannot be read."""
+    """Return a snapshot and the log's size.
+
+    Raise `_Damaged` for a damaged file; `TrainingError` for one of a newer Opsin, or one that cannot be read.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
-            described = json.loads(file.metadata()[KEY])
+            description = json.loads(file.metadata()[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        written, intact = described["format"], described.pop("checksum") == _checksum(described, tensors)
+        version, intact = description["format"], description.pop("checksum") == _checksum(description, tensors)
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _Damaged from None
     if not intact:
         raise _Damaged
-    if written != FORMAT:
-        raise TrainingError(f"{path} was written by another Opsin (format {written}); go on with that one")
-    parts: dict[str, Tensors] = {"program": {}, "outside": {}, "good": {}, "best": {}}
+    if version not in READABLE:
+        raise TrainingError(f"{path} was written by another Opsin (format {version}); continue with that one")
+    groups: dict[str, Tensors] = {"program": {}, "outside": {}, "last_finite": {}, "best": {}}
     for name, array in tensors.items():
-        part, _, rest = name.partition("/")
-        parts[part][rest] = array
-    good = None if described["good"] is None else ModelState(described["good"], parts["good"])
-    best = None if described["best"] is None else ModelState(described["best"], parts["best"])
-    memory = TrainerState.from_data(described["memory"])
-    return Snapshot(memory, parts["program"], parts["outside"], good, best), int(described["log"])
+        group, _, variable = name.partition("/")
+        groups[FORMAT_1.get(group, group)][variable] = array
+    description = {FORMAT_1.get(key, key): value for key, value in description.items()}
+    last_finite, best = (
+        None if description[name] is None else ModelState(description[name], groups[name])
+        for name in ("last_finite", "best")
+    )
+    state = TrainerState.from_data(description["state"])
+    return Snapshot(state, groups["program"], groups["outside"], last_finite, best), int(description["log"])
 
 
-def _prefixed(prefix: str, state: State) -> Iterator[tuple[str, NDArray[Any]]]:
-    for name, array in state.items():
-        yield prefix + name, np.asarray(array, order="C")  # ascontiguousarray would make a number a row
+def _prefixed(group: str, values: State) -> Tensors:
+    # ascontiguousarray would give scalars an axis.
+    return {f"{group}/{name}": np.asarray(array, order="C") for name, array in values.items()}
 
 
 def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:

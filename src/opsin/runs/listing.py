@@ -1,4 +1,4 @@
-"""The runs there are, and how two of them differ: read from their folders, also while they go on."""
+"""Listing and comparing runs, by what their folders say, even while they train."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from opsin.base.errors import UsageError
 from opsin.runs.lock import is_held
 from opsin.runs.log import read_log
 from opsin.runs.run import CONFIG, FOLDER, LOCK, LOG, read_config
+from opsin.training.events import DIVERGED, LOG_NAMES, Epoch, Finished, Interrupted
 
-RUNNING, FINISHED, INTERRUPTED, DIVERGED = "running", "finished", "interrupted", "diverged"
+RUNNING = "running"
+FINISHED = LOG_NAMES[Finished]
+INTERRUPTED = LOG_NAMES[Interrupted]
+EPOCH = LOG_NAMES[Epoch]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A run at a glance. `epochs` of `planned` are done; accuracies are from 0 to 1, None where there is none yet.
+    """The main facts of a run.
 
-    `validation` is that of the last epoch, `seconds` the time trained.
+    `epochs` of `planned` epochs are done. Accuracies are from 0 to 1, None if there is none yet; `validation` is that
+    of the last epoch. `seconds` is the time trained. `began` is a date and time in ISO 8601.
     """
 
     folder: Path
@@ -35,17 +40,17 @@ class Summary:
 
 
 def summary(folder: Path) -> Summary:
-    """Of the run in `folder`; `UsageError` where there is none."""
+    """Return the summary of the run in `folder`. `UsageError` if there is none."""
     config = read_config(folder)
     state, epochs, validation, test, seconds = INTERRUPTED, 0, None, None, 0.0
     for record in read_log(folder / LOG):
-        kind = record.get("event")
-        if kind == "epoch":
+        event = record.get("event")
+        if event == EPOCH:
             epochs, seconds = epochs + 1, seconds + float(record["seconds"])
             validation = _accuracy(record["held_out"])
-        elif kind == FINISHED:
+        elif event == FINISHED:
             state, test, seconds = FINISHED, _accuracy(record["test"]), float(record["seconds"])
-        elif kind == DIVERGED:
+        elif event == DIVERGED:
             state = DIVERGED
     if is_held(folder / LOCK):
         state = RUNNING
@@ -58,40 +63,42 @@ def summary(folder: Path) -> Summary:
 
 
 def summaries(folder: Path | None = None) -> list[Summary]:
-    """Of all runs in `folder` (runs/ here, where none is given), the oldest first; `UsageError` where it is none."""
-    place = folder or Path(FOLDER)
-    if folder is None and not place.is_dir():
+    """Return the summaries of all runs in `folder`, the oldest first. By default these are the runs in runs/.
+
+    Raise `UsageError` if the folder that was given does not exist.
+    """
+    parent = folder or Path(FOLDER)
+    if folder is None and not parent.is_dir():
         return []
-    if not place.is_dir():
-        raise UsageError(f"{place}: there is no such folder; give one that holds runs, such as {FOLDER}")
-    found = [summary(path.parent) for path in place.glob(f"*/{CONFIG}")]
-    return sorted(found, key=lambda each: (each.began, str(each.folder)))
+    if not parent.is_dir():
+        raise UsageError(f"{parent}: there is no such folder; give one that holds runs, such as {FOLDER}")
+    runs = [summary(path.parent) for path in parent.glob(f"*/{CONFIG}")]
+    return sorted(runs, key=lambda run: (run.began, str(run.folder)))
 
 
 def differences(first: Path, second: Path) -> list[tuple[str, str, str]]:
-    """What two runs were asked for differently: (what, in the first, in the second)."""
-    ours, theirs = (dict(_flat(_asked(read_config(folder)))) for folder in (first, second))
-    names = [*ours, *(name for name in theirs if name not in ours)]
-    pairs = ((name, ours.get(name, "–"), theirs.get(name, "–")) for name in names)
+    """Return the options in which two runs differ: (option, value in the first, value in the second)."""
+    options, others = (dict(_leaves(_options(read_config(folder)))) for folder in (first, second))
+    names = [*options, *(name for name in others if name not in options)]
+    pairs = ((name, options.get(name, "–"), others.get(name, "–")) for name in names)
     return [row for row in pairs if row[1] != row[2]]
 
 
-def _asked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a run's configuration that decides what comes out."""
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a run's configuration on which its result depends."""
     plan = dict(config["plan"])
     stages = {str(stage["name"]): {k: v for k, v in stage.items() if k != "name"} for stage in plan.pop("stages")}
-    data = {
-        key: value for key, value in config["data"].items() if key in ("source", "fingerprint", "images", "shape")
-    }
-    plan["choices"] = [f"{problem}: {way}" for problem, way in plan.get("choices", {}).items()]
+    data = {key: value for key, value in config["data"].items() if key in ("source", "fingerprint", "images", "shape")}
+    algorithms = plan.get("conv_algorithms", {})
+    plan["conv_algorithms"] = [f"{problem}: {algorithm}" for problem, algorithm in algorithms.items()]
     return {**plan, **stages, "data": data, "made with": config.get("made", {})}
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of nested dictionaries, by the path to them, as text."""
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested dictionaries as text, each with the path to it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flat(item, f"{name} {key}".strip().replace("_", " "))
+            yield from _leaves(item, f"{name} {key}".strip().replace("_", " "))
     elif isinstance(value, list):
         yield name, ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value) or "none"
     else:

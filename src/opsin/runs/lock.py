@@ -1,4 +1,4 @@
-"""A file that one process holds as long as it lives: however it ends, the system then lets go of the file."""
+"""A file lock that the operating system releases when the process that holds it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-PATIENCE = 0.3
-"""Seconds in which a process that only looks (`is_held`) will have let go again."""
+RETRY_SECONDS = 0.3
+"""How long to wait for a lock: a process that only asks whether it is held (`is_held`) releases it again."""
 
 
 class LockHeld(Exception):
@@ -24,20 +24,20 @@ class LockHeld(Exception):
 
 
 class Lock:
-    """Holds `path`, making it where there is none, until it is closed; `LockHeld` where another process does."""
+    """Holds `path`, a file that is created if needed, until it is closed. `LockHeld` if another process holds it."""
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        in_child(self, Lock.close)  # or a forked process would hold the lock when this one has ended
-        until = time.monotonic() + PATIENCE
+        in_child(self, Lock.close)  # Otherwise a forked process would hold the lock after this one has ended.
+        deadline = time.monotonic() + RETRY_SECONDS
         while not _try(self._handle):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 os.close(self._handle)
                 raise LockHeld
             time.sleep(0.01)
 
     def close(self) -> None:
-        """Lets go; once is enough."""
+        """Release the lock, if it is still held."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -52,7 +52,7 @@ class Lock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds `path`."""
+    """Return whether a process holds `path`."""
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:
@@ -64,7 +64,7 @@ def is_held(path: Path) -> bool:
 
 
 def _try(handle: int) -> bool:
-    """Takes the lock, unless another process has it."""
+    """Take the lock; return False if another process holds it."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)

@@ -1,4 +1,4 @@
-"""A run's log: one JSON object a line, added to as things happen, readable at any moment."""
+"""A run's log: one JSON object per line, appended as things happen and readable at any time."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from opsin.base.legacy import renamed
 
 
 class Log:
-    """The log in the file `path`; `at` cuts it to that many bytes first, and in any case to its last whole line."""
+    """The log in the file `path`, truncated to its last complete line, and with `size` to that many bytes first."""
 
-    def __init__(self, path: Path, at: int | None = None) -> None:
+    def __init__(self, path: Path, size: int | None = None) -> None:
         self._file = path.open("ab")
         if path.stat().st_size:
-            whole = path.read_bytes()[:at].rpartition(b"\n")
-            self._file.truncate(len(whole[0] + whole[1]))
+            lines, newline, _ = path.read_bytes()[:size].rpartition(b"\n")
+            self._file.truncate(len(lines + newline))
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """The size of the log in bytes."""
         return self._file.seek(0, os.SEEK_END)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Adds a line, which is in the system's hands when this returns."""
+        """Append a line; when this returns, the operating system has it."""
         self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log, without a torn line at its end; none where there is no log."""
+    """Yield the records of a log, without an incomplete line at its end; none if there is no log."""
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError:

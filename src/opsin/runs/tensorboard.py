@@ -1,4 +1,4 @@
-"""A run's curves for TensorBoard, by the package tensorboardX (an extra, which needs no TensorFlow)."""
+"""A run's curves for TensorBoard, written by the optional package tensorboardX, which needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from opsin.base.errors import UsageError
 from opsin.base.optional import require
 from opsin.training.events import Epoch, Event, Started, Step
 
-EVERY = 20
-"""Steps whose mean is one point of the curve."""
+STEPS_PER_POINT = 20
+"""The steps whose mean loss is one point of the curve."""
 
 
 def require_tensorboard() -> Any:
     """Return the package tensorboardX. `UsageError` if it is not installed."""
-    text = "curves for TensorBoard need a package more: pip install 'opsin[tensorboard]'"
+    text = "curves for TensorBoard need another package: pip install 'opsin[tensorboard]'"
     return require("tensorboardX", UsageError, text)
 
 
 class TensorBoard:
-    """Writes the events it is called with to `folder`. `UsageError` if tensorboardX is not installed."""
+    """Writes the events that it is called with to `folder`. `UsageError` if tensorboardX is not installed."""
 
     def __init__(self, folder: Path) -> None:
         self._make: Any = require_tensorboard().SummaryWriter
@@ -29,12 +29,12 @@ class TensorBoard:
         self._losses: list[float] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Started):  # what a sitting that was cut off wrote beyond its last checkpoint is left out
+        if isinstance(event, Started):  # Points beyond the last checkpoint of an earlier process are removed.
             self._writer = self._make(str(self._folder), purge_step=event.done + 1)
         elif isinstance(event, Step):
             self._losses.append(event.loss)
-            if len(self._losses) == EVERY:
-                self._writer.add_scalar("training/loss", sum(self._losses) / EVERY, event.step)
+            if len(self._losses) == STEPS_PER_POINT:
+                self._writer.add_scalar("training/loss", sum(self._losses) / STEPS_PER_POINT, event.step)
                 self._losses = []
         elif isinstance(event, Epoch):
             self._writer.add_scalar("training/accuracy", event.accuracy, event.steps)
@@ -43,7 +43,7 @@ class TensorBoard:
             self._writer.flush()
 
     def close(self) -> None:
-        """Writes what is still to be written."""
+        """Write what is still buffered."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -1,8 +1,8 @@
-"""What a plan does about classes of very different sizes.
+"""Training on classes of very different sizes.
 
 Weights of 1 / count let a single rare image outweigh a whole batch, which ruins training from a ratio of about 20 on.
-Opsin therefore adjusts the logits by default: with log π added in the loss, where π are the shares of the classes, the
-classifier that minimises it is the best one by balanced accuracy, and no gradient grows (Menon et al. 2021,
+By default Opsin adjusts the logits instead: with log π added in the loss, where π are the shares of the classes, the
+classifier that minimizes the loss is the best one by balanced accuracy, and no gradient grows (Menon et al. 2021,
 "Long-tail learning via logit adjustment"). Weights remain an option, tempered to the square root of the ratio (Mahajan
 et al. 2018).
 """
@@ -17,13 +17,13 @@ IMBALANCE = 8.0
 
 
 def imbalance(counts: Sequence[int]) -> float:
-    """How many times as many images the largest class has as the smallest; classes without images do not count."""
+    """Return the ratio of the largest class to the smallest. Classes without images do not count."""
     present = [count for count in counts if count]
     return max(present) / min(present) if present else 1.0
 
 
 def class_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """One weight a class, proportional to 1 / √count; their mean over the images is 1.
+    """Return one weight a class, proportional to 1 / √count; their mean over the images is 1.
 
     A class without images has the weight 1.
     """
@@ -32,10 +32,10 @@ def class_weights(counts: Sequence[int]) -> tuple[float, ...]:
 
 
 def smoothing_spread(weights: Sequence[float] | None, offsets: Sequence[float] | None) -> tuple[float, ...] | None:
-    """The shares in which label smoothing is spread over the classes; None: alike.
+    """Return the shares in which label smoothing is spread over the classes; None: evenly.
 
-    Classes are smoothed by their frequency if they are balanced. Alike, a rare class would get more from smoothing the
-    labels of common classes than from its own images, and the classifier would prefer it everywhere.
+    Balanced classes get shares in proportion to their frequency. With even shares, a rare class would get more from
+    smoothing the labels of common classes than from its own images, and the classifier would prefer it everywhere.
     """
     if weights is None and offsets is None:
         return None
@@ -44,9 +44,9 @@ def smoothing_spread(weights: Sequence[float] | None, offsets: Sequence[float] |
 
 
 def logit_adjustment(counts: Sequence[int]) -> tuple[float, ...]:
-    """One number a class to add to the logits in the loss: the logarithm of the class's share of the images.
+    """Return one number a class to add to the logits in the loss: the logarithm of the class's share of the images.
 
-    A class without images is taken to have one.
+    A class without images counts as one with a single image.
     """
     total = sum(counts)
     return tuple(log(max(count, 1) / total) for count in counts)

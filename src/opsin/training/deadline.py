@@ -1,41 +1,44 @@
-"""Being done in time: where the epochs that are left would take too long, there are fewer of them.
-
-The learning rates then pass through the rest of their schedule as much faster, so that training still ends with its
-small steps. That is decided at the end of an epoch and remembered as a cut, so that a run that is resumed knows of it.
-"""
+"""Finishing in time: if the remaining epochs would take too long, the last stage gets fewer."""
 
 from __future__ import annotations
 
-from math import floor
-from typing import TypeAlias
+from collections.abc import Callable
 
-Cut: TypeAlias = tuple[int, int]
-"""After how many epochs of a stage it was decided, and how many the stage has from then on."""
-
-SLACK = 0.1
-"""The share of an epoch by which training may be late: measuring is not more exact."""
+from opsin.training.events import Shortened
+from opsin.training.plan import TrainingPlan
+from opsin.training.state import TrainerState
+from opsin.training.truncation import affordable_epochs, truncated_epochs
 
 
-def epochs_of(planned: int, cuts: tuple[Cut, ...]) -> int:
-    """The epochs of a stage of so many `planned` ones."""
-    return cuts[-1][1] if cuts else planned
+class Deadline:
+    """Decides after each epoch of the last stage how many epochs fit into `seconds` of training; None: all.
 
-
-def fewer_epochs(done: int, epochs: int, an_epoch: float, left: float) -> int | None:
-    """Of how many epochs a stage has to be, of `epochs`, when `done` are over, one takes `an_epoch` seconds, and there
-    are `left` seconds; None: all fit.
+    `clock` gives the time in seconds.
     """
-    fitting = done + max(0, floor(left / an_epoch + SLACK))
-    return fitting if fitting < epochs else None
 
+    def __init__(self, plan: TrainingPlan, seconds: float | None, clock: Callable[[], float]) -> None:
+        self.plan, self.seconds, self.clock = plan, seconds, clock
+        self.entry_epoch = 0
+        self.start_time, self.start_step = 0.0, 0
 
-def planned_step(step: int, steps: int, epochs: int, cuts: tuple[Cut, ...]) -> int:
-    """Which step of the schedule, as planned for `epochs` epochs of `steps` steps, comes in step `step` (from 0)."""
-    begin, place, speed = 0, 0.0, 1.0
-    for done, fewer in cuts:
-        first = done * steps
-        if step < first:
-            break
-        place, begin = place + speed * (first - begin), first
-        speed = (epochs * steps - place) / max(1, fewer * steps - first)
-    return min(round(place + speed * (step - begin)), epochs * steps - 1)
+    def on_stage_start(self, state: TrainerState) -> None:
+        """Note the epoch with which this process enters the stage."""
+        self.entry_epoch = state.epoch
+
+    def on_epoch_start(self, state: TrainerState) -> None:
+        """Note the time and the first step of the epoch."""
+        self.start_time, self.start_step = self.clock(), state.step
+
+    def on_epoch(self, state: TrainerState, steps: int) -> Shortened | None:
+        """Return the event with fewer epochs if the time demands it. The epoch that has just ended had `steps` steps.
+
+        While features are computed, which a resumed run does again, nothing is decided: later epochs are much shorter.
+        """
+        stage = self.plan.stages[state.stage]
+        computing = stage.features and state.epoch - self.entry_epoch <= stage.views
+        if self.seconds is None or computing or state.stage + 1 < len(self.plan.stages):
+            return None
+        epoch_seconds = (self.clock() - self.start_time) * steps / max(1, steps - self.start_step)
+        epochs = truncated_epochs(stage.epochs, state.truncations)
+        affordable = affordable_epochs(state.epoch, epochs, epoch_seconds, self.seconds - state.seconds)
+        return None if affordable is None else Shortened(stage.name, state.epoch, affordable, stage.epochs)

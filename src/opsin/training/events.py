@@ -1,17 +1,18 @@
-"""What happens during training, for whoever wants to show, log or store it."""
+"""What happens during training, as data to show, log or store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from opsin.model import Evaluation
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a model did: `correct` of `images` right, with this mean loss (nats).
+    """The result of a model: `correct` of `images` images right, with this mean loss in nats.
 
-    `balanced` is the mean over the classes of the share that is right, 0 to 1; None in what an older Opsin wrote.
+    `balanced` is the balanced accuracy, the mean of the classes' accuracies, 0 to 1; None in older logs.
     """
 
     images: int
@@ -21,11 +22,12 @@ class Score:
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Score:
+        """Return the score of an evaluation."""
         return cls(evaluation.images, evaluation.correct, evaluation.loss, evaluation.balanced_accuracy)
 
     @property
     def accuracy(self) -> float:
-        """0 to 1."""
+        """The share of the images that is right, 0 to 1."""
         return self.correct / self.images
 
 
@@ -36,10 +38,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """The run begins, or goes on after `done` steps of earlier sittings. `epochs` are those of all `stages`.
+    """The run begins, or continues after `done` steps of earlier processes. `epochs` are those of all `stages`.
 
-    `held_out` images say how well it does after each epoch: the validation part, or the test part where there is
-    no other; `test` images are kept for the end.
+    After each epoch the model is measured on `held_out` images: the validation split, or the test split if there is no
+    validation split. `test` images are kept for the end.
     """
 
     network: str
@@ -55,10 +57,10 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class StageStarted(Event):
-    """A stage is compiled, in `compiling` seconds, and begins after `epoch` of its epochs of `steps` steps each.
+    """A stage was compiled in `compiling` seconds and begins after `epoch` of its epochs of `steps` steps each.
 
-    `number` counts from 1; `parameters` are those that learn. Features are computed in the first
-    `views` epochs, if any; later ones are much shorter.
+    `number` counts from 1; `parameters` are those that are trained. Features are computed in the first `views` epochs,
+    if any; later epochs are much shorter.
     """
 
     stage: str
@@ -74,7 +76,7 @@ class StageStarted(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """One batch was learnt from; `step` counts from 1 through all stages, `correct` of `images` were right before."""
+    """A step on a batch of `images`, `correct` of which were right before it; `step` counts from 1 over all stages."""
 
     epoch: int
     step: int
@@ -85,10 +87,10 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class Epoch(Event):
-    """Every image came once: mean loss and accuracy (0 to 1) during the epoch, and how the held-out images did.
+    """The end of an epoch: mean loss and accuracy (0 to 1) of its steps, and the score on the held-out images.
 
-    `epoch` counts from 1 in its stage, `steps` through all stages. `better`: no epoch before did as well on the
-    held-out images.
+    `epoch` counts from 1 in its stage, `steps` over all stages. `better` means that no earlier epoch had such a good
+    score. `seconds` includes the measurement.
     """
 
     stage: str
@@ -103,15 +105,16 @@ class Epoch(Event):
 
 @dataclass(frozen=True)
 class Warning(Event):
-    """Something that the person should know, and what to do."""
+    """A problem that does not end the run, and what to do about it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Rewound(Event):
-    """Numbers left the finite, or the loss rose beyond reason, in `step`: training goes on from step `to`, with the
-    learning rate times `factor` from there on.
+    """In `step` values became NaN or infinite, or the loss rose too far: training continues from step `to`.
+
+    All learning rates are multiplied by `factor` from there on.
     """
 
     stage: str
@@ -124,7 +127,7 @@ class Rewound(Event):
 
 @dataclass(frozen=True)
 class Shortened(Event):
-    """After `epoch` epochs of a stage, the time is enough for `epochs` of the `planned`."""
+    """After `epoch` epochs of a stage, the time suffices for `epochs` of the `planned` epochs."""
 
     stage: str
     epoch: int
@@ -134,7 +137,7 @@ class Shortened(Event):
 
 @dataclass(frozen=True)
 class StoppedEarly(Event):
-    """A stage ended before its last epoch, since validation had not improved for `patience` epochs."""
+    """A stage ended before its last epoch: the best epoch was `best`, and `patience` epochs have not improved on it."""
 
     stage: str
     epoch: int
@@ -144,7 +147,7 @@ class StoppedEarly(Event):
 
 @dataclass(frozen=True)
 class Interrupted(Event):
-    """The last event where the person asked to stop: the model is as it was after this step (0: before the first)."""
+    """The last event of an interrupted run: the model is that after `step` steps (0: before the first)."""
 
     epoch: int
     step: int
@@ -152,11 +155,38 @@ class Interrupted(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The last event of a complete run. `seconds` is the time since the first step, earlier sittings included.
+    """The last event of a complete run. `seconds` is the time trained, in earlier processes, too.
 
-    `test` is how the model did on the test part; the last epoch's result where there is no validation part.
+    `test` is the score on the test split. If there is no validation split, it is that after the model's epoch.
     """
 
     seconds: float
     images: int
     test: Score
+
+
+LOG_NAMES: dict[type[Event], str] = {
+    Started: "started",
+    StageStarted: "stagestarted",
+    Epoch: "epoch",
+    Warning: "warning",
+    Rewound: "rewound",
+    Shortened: "shortened",
+    StoppedEarly: "stoppedearly",
+    Interrupted: "interrupted",
+    Finished: "finished",
+}
+"""The names of events in a run's log. They are part of its format and stay when a class is renamed. Single steps are
+not logged; the trainer logs the mean of several instead."""
+
+DIVERGED = "diverged"
+"""The record of a run that ends with the error `Diverged`."""
+
+STEPS = "steps"
+"""The record of the mean loss of the steps since the one before, or since the epoch began."""
+
+
+def log_record(event: Event) -> dict[str, Any] | None:
+    """Return what a run's log says of an event; None if it is not logged."""
+    name = LOG_NAMES.get(type(event))
+    return {"event": name, **asdict(event)} if name else None

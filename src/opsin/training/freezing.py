@@ -1,4 +1,4 @@
-"""Which layers of a network may be frozen: all that come before a tensor that everything passes through."""
+"""The layers of a network that can be frozen together: all before a tensor through which everything passes."""
 
 from __future__ import annotations
 
@@ -13,83 +13,83 @@ from opsin.nn.paths import lineage
 
 @dataclass(frozen=True)
 class FreezePoint:
-    """A place between two layers.
+    """A place between two layers, at which the layers before it can be frozen.
 
-    `frozen` are the layers before it that have parameters, the largest that hold no others; `features` numbers of a
-    image pass through it, and after it come `parameters`, and the share `work` of all multiply-adds.
+    `frozen` are the outermost layers before it that have parameters. `features` numbers of an image pass through it.
+    The layers after it have `parameters` parameters and do the share `mac_share` of all MACs.
     """
 
     frozen: tuple[str, ...]
     features: int
     parameters: int
-    work: float
+    mac_share: float
 
 
-def cuts(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
-    """Every place at which layers with parameters can be told apart into those before and those after, in order."""
+def freeze_points(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
+    """Return every place that separates the layers with parameters into those before and those after, in order."""
     graph = nn.trace(network, shape)
-    homes, layers, done = _homes(graph), nn.named_layers(network), set[Node]()
+    readers, layers, done = _readers(graph), nn.named_layers(network), set[Node]()
     total = _macs(graph.nodes)
-    found: dict[tuple[str, ...], FreezePoint] = {}
-    for gate in cut_points(graph.inputs[0], graph.outputs["logits"]):
-        _add_operands(gate.node, done)
-        early = [path for path, nodes in homes.items() if any(node in done for node in nodes)]
-        late = [path for path, nodes in homes.items() if not all(node in done for node in nodes)]
+    points: dict[tuple[str, ...], FreezePoint] = {}
+    for cut_point in cut_points(graph.inputs[0], graph.outputs["logits"]):
+        _add_operands(cut_point.node, done)
+        early = [path for path, nodes in readers.items() if any(node in done for node in nodes)]
+        late = [path for path, nodes in readers.items() if not all(node in done for node in nodes)]
         if not early or not late or not set(early).isdisjoint(late):
             continue
-        frozen = _largest(early, late, layers)
+        frozen = _outermost(early, late, layers)
         parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in late)
-        work = _macs(node for node in graph.nodes if node not in done)
-        # Of several tensors between the same layers the last is the furthest.
-        found[frozen] = FreezePoint(frozen, element_count(gate), parameters, work / total if total else 0.0)
-    return list(found.values())
+        macs = _macs(node for node in graph.nodes if node not in done)
+        # Of several tensors between the same layers the last one is kept.
+        points[frozen] = FreezePoint(frozen, element_count(cut_point), parameters, macs / total if total else 0.0)
+    return list(points.values())
 
 
-def head(network: nn.Layer, shape: nn.ImageShape) -> FreezePoint:
-    """The cut before the last layer with parameters. `UsageError` where there are none before it."""
-    return last(cuts(network, shape))
+def head_point(network: nn.Layer, shape: nn.ImageShape) -> FreezePoint:
+    """Return the place before the last layer with parameters. `UsageError` if no layer before it has any."""
+    return last_point(freeze_points(network, shape))
 
 
-def last(found: Sequence[FreezePoint]) -> FreezePoint:
-    """The last of `cuts`. `UsageError` where there is none."""
-    if not found:
+def last_point(points: Sequence[FreezePoint]) -> FreezePoint:
+    """Return the last of `freeze_points`. `UsageError` if there is none."""
+    if not points:
         raise UsageError("the network has no layers that could be frozen before its last one; train all of it")
-    return found[-1]
+    return points[-1]
 
 
-def norms(network: nn.Layer) -> tuple[str, ...]:
-    """Every batch normalisation, so that it can be frozen: with few images its statistics are better left alone."""
+def batch_norms(network: nn.Layer) -> tuple[str, ...]:
+    """Return the paths of all batch normalizations: with few images their statistics should stay frozen."""
     return tuple(path for path, layer in nn.named_layers(network).items() if isinstance(layer, nn.BatchNorm2d))
 
 
 def without(layers: Iterable[str], frozen: Sequence[str]) -> tuple[str, ...]:
-    """Those of `layers` that are not in `frozen` layers anyway."""
+    """Return those of `layers` that are not part of `frozen` layers."""
     return tuple(path for path in layers if not any(outer in frozen for outer in lineage(path)))
 
 
-def _homes(graph: Graph) -> dict[str, list[Node]]:
-    """The nodes that read the parameters of each layer."""
-    homes: dict[str, list[Node]] = {}
+def _readers(graph: Graph) -> dict[str, list[Node]]:
+    """Return the nodes that read the parameters of each layer."""
+    readers: dict[str, list[Node]] = {}
     for tensor in graph.parameters.values():
-        homes.setdefault(_layer(tensor.node), []).extend(graph.users[tensor])
-    return homes
+        readers.setdefault(_layer(tensor.node), []).extend(graph.users[tensor])
+    return readers
 
 
 def _layer(variable: Node) -> str:
-    """The path of the layer that a variable belongs to."""
+    """Return the path of the layer that a variable belongs to."""
     assert variable.op is VARIABLE
     return str(variable.attrs["name"]).rpartition(".")[0]
 
 
-def _largest(early: Sequence[str], late: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
-    """The fewest layers that hold all `early` ones and no `late` one, in the network's order."""
+def _outermost(early: Sequence[str], late: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
+    """Return the fewest layers that contain all `early` ones and no `late` one, in the network's order."""
     mixed = {outer for path in late for outer in lineage(path)}
-    chosen = {next(outer for outer in lineage(path) if outer not in mixed) for path in early}
-    return tuple(path for path in layers if path in chosen)
+    outermost = {next(outer for outer in lineage(path) if outer not in mixed) for path in early}
+    return tuple(path for path in layers if path in outermost)
 
 
 def _add_operands(node: Node, done: set[Node]) -> None:
-    """Adds `node` and everything that goes into it."""
+    """Add `node` and everything that it depends on."""
     stack = [node]
     while stack:
         node = stack.pop()
@@ -99,10 +99,10 @@ def _add_operands(node: Node, done: set[Node]) -> None:
 
 
 def _macs(nodes: Iterable[Node]) -> int:
-    """Multiply-adds of one image."""
+    """Return the MACs for one image."""
     return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in nodes)
 
 
 def element_count(tensor: Tensor) -> int:
-    """The numbers in a tensor for one image, or in a variable."""
+    """Return the number of elements of a tensor for one image, or of a variable."""
     return int(str(bind((product(tensor.shape),), 1)[0]))

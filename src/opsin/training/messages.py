@@ -1,70 +1,39 @@
-"""What a run says about itself: in its model's file, and where it went wrong."""
+"""Sentences about a run: why it diverged, and doubts about its model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from opsin.data import Dataset
-from opsin.training.events import Epoch, Score
 from opsin.training.non_finite import NonFiniteOrigin
-from opsin.training.plan import Stage, TrainingPlan
+from opsin.training.plan import Stage
 from opsin.training.recipe import ADAMW_ONE_CYCLE
-from opsin.training.stages import held_out
 from opsin.training.state import TrainerState
 
-NO_NUMBER = "values left the finite"
-DOUBTS = (
+NOT_BETTER_THAN_CONSTANT = (
     "the model is no better than one that always gives the same answer; "
     "try another learning rate, more epochs or more images"
 )
-SHOWN = 8
+MAX_NAMES = 8
 """At most so many images are named."""
 
 
-def record(
-    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
-) -> dict[str, Any]:
-    """How a model of so many `steps` came about, for its file; nothing in it depends on the clock."""
-    made: dict[str, Any] = {
-        "data": data.name,
-        "fingerprint": data.fingerprint,
-        "images": len(data.train),
-        "held_out": len(held_out(data)),
-        "plan": plan.to_data(),
-        "steps": steps,
-        "ended": ended,
-        "history": [
-            {
-                "stage": epoch.stage,
-                "loss": epoch.loss,
-                "accuracy": epoch.accuracy,
-                "held_out_loss": epoch.held_out.loss,
-                "held_out_accuracy": epoch.held_out.accuracy,
-            }
-            for epoch in history
-            if epoch.steps <= steps or ended == "finished"
-        ],
-    }
-    if test:
-        made["test"] = {"images": test.images, "accuracy": test.accuracy, "loss": test.loss}
-    return made
-
-
 def diverged(
-    stage: Stage, before: TrainerState, step: int, fault: NonFiniteOrigin | None, trouble: str, names: Sequence[str]
+    stage: Stage, before: TrainerState, step: int, origin: NonFiniteOrigin | None, problem: str, names: Sequence[str]
 ) -> str:
-    """Why a run ends in the step `step` after the memory `before`, and what to do: a line, and one of images."""
-    place = f"epoch {before.epoch + 1}" if stage.name == "training" else f"{stage.name}, epoch {before.epoch + 1}"
-    rate = stage.learning_rate * before.factor
-    what = trouble
-    if fault:
-        what = f"the values of {f'layer {fault.layer}' if fault.layer else 'the loss'} left the finite"
+    """Return why a run ends in the step `step` after the state `before`, and what to do.
+
+    If the `origin` is known, a second line gives the `names` of the images of that step.
+    """
+    epoch = f"epoch {before.epoch + 1}" if stage.name == "training" else f"{stage.name}, epoch {before.epoch + 1}"
+    rate = stage.learning_rate * before.lr_scale
+    if origin:
+        problem = f"layer '{origin.layer}'" if origin.layer else "the loss"
+        problem += " produced NaN or infinity"
     text = (
-        f"step {before.steps + step:,} ({place}): {what}, though the learning rate had been lowered from "
+        f"step {before.steps + step:,} ({epoch}): {problem}, even after the learning rate was lowered from "
         f"{stage.learning_rate:g} to {rate:g}; try {min(rate / 10, ADAMW_ONE_CYCLE.learning_rate):g}."
     )
-    if fault is None:
+    if origin is None:
         return text
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{text}\nThe images of that step: {', '.join(names[:SHOWN])}{more}."
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{text}\nThe images of that step: {', '.join(names[:MAX_NAMES])}{more}."

@@ -1,8 +1,8 @@
-"""When numbers leave the finite: which step did it, and in which layer it began.
+"""Finding the step and the layer in which a value first became NaN or infinite.
 
-Training looks at the loss of every step, but at the parameters only now and then. A step is a
-function of the state before it and of its batch, so the steps since the last good state are run
-again, watching closely, and the guilty one once more in the reference engine, node by node.
+Training checks the loss of every step, but the parameters only now and then. A step is a function of the state before
+it and of its batch, so the steps since the last verified state are repeated with a check after each, and the one that
+fails once more by the reference engine, node by node.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from opsin.training.state import State
 
 
 class Diverged(TrainingError):
-    """Training cannot go on: numbers left the finite, or the loss rose beyond reason, for the second time.
+    """Training cannot continue: for the second time, values became NaN or infinite, or the loss rose too far.
 
-    `model` is the last good one, if there was any.
+    `model` is the last model that was verified, or None if there was none yet.
     """
 
     def __init__(self, text: str, model: Model | None) -> None:
@@ -33,31 +33,31 @@ class Diverged(TrainingError):
 
 @dataclass(frozen=True)
 class NonFiniteOrigin:
-    """The first step that made a value infinite or NaN, and the layer in which that happened."""
+    """The first step, counted from 1, that made a value NaN or infinite, and the layer in which that happened."""
 
     step: int
     layer: str
 
 
-def finite(values: State) -> bool:
-    """Whether every number is one."""
+def all_finite(values: State) -> bool:
+    """Return whether no value is NaN or infinite."""
     return all(np.isfinite(array).all() for array in values.values())
 
 
-def find_fault(program: Program, state: State, inputs: Iterable[Mapping[str, ArrayLike]]) -> NonFiniteOrigin | None:
-    """Repeats steps with `inputs` from `state` on, and finds the first that goes wrong, counted from 1; None: none."""
+def find_origin(program: Program, state: State, batches: Iterable[Mapping[str, ArrayLike]]) -> NonFiniteOrigin | None:
+    """Repeat steps with the inputs `batches` from `state` on; return where a value becomes NaN or infinite, or None."""
     program.load_state(state)
-    for step, given in enumerate(inputs, start=1):
+    for step, inputs in enumerate(batches, start=1):
         before = program.state()
-        outputs = program.run(**given)
+        outputs = program.run(**inputs)
         after = program.state()
-        if not finite(outputs) or not finite(after):
-            return NonFiniteOrigin(step, _layer(program, before, given) or _first_variable(program, after))
+        if not all_finite(outputs) or not all_finite(after):
+            return NonFiniteOrigin(step, _first_layer(program, before, inputs) or _first_variable(program, after))
     return None
 
 
-def _layer(program: Program, state: State, inputs: Mapping[str, ArrayLike]) -> str:
-    """The layer of the first node with a value that is not finite; empty where there is none or it has no name."""
+def _first_layer(program: Program, state: State, inputs: Mapping[str, ArrayLike]) -> str:
+    """Return the layer of the first node with a NaN or infinite value; empty if there is none or it has no name."""
     reference = Reference(program.graph, program.batch)
     reference.load_state(state)
     with np.errstate(all="ignore"):
@@ -68,7 +68,7 @@ def _layer(program: Program, state: State, inputs: Mapping[str, ArrayLike]) -> s
 
 
 def _first_variable(program: Program, state: State) -> str:
-    """The layer of the first parameter that is not finite: in the last place of rounding engines may differ."""
-    odd = next((name for name, array in state.items() if not np.isfinite(array).all()), "")
-    parameter = program.graph.variables[odd].node.attrs["like"] or odd if odd else ""
+    """Return the layer of the first parameter with a NaN or infinite value: engines may round differently."""
+    variable = next((name for name, array in state.items() if not np.isfinite(array).all()), "")
+    parameter = program.graph.variables[variable].node.attrs["like"] or variable if variable else ""
     return str(parameter).rpartition(".")[0]

@@ -1,7 +1,6 @@
-"""What a training run does, as data: every choice that its result depends on, and nothing else.
+"""Training plans: everything that the result of a run depends on besides the data, and nothing else.
 
-A plan goes into the run's folder as JSON and comes back from there; with the same data, the same plan leads to the
-same parameters, bit for bit.
+A plan is stored in the run's folder as JSON. The same plan and data give bit-identical parameters.
 """
 
 from __future__ import annotations
@@ -11,22 +10,27 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any
 
+from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import UsageError
+from opsin.base.legacy import PLAN, STAGE, upgraded_plan
 from opsin.data.augment import LEVELS
 from opsin.ir.arguments import instance, sequence
 from opsin.ir.checked import settle
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
-"""One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
-along half a cosine (Loshchilov & Hutter 2017); step divides the rate by 10 after one and after two thirds of the steps
-that follow the climb; constant stays after it."""
+"""One cycle rises to the learning rate and falls (Smith & Topin 2018). The others begin with a linear warm-up: cosine
+then falls along half a cosine (Loshchilov & Hutter 2017), step divides the rate by 10 after one and after two thirds of
+the remaining steps, and constant keeps it."""
 
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "adagrad", "rmsprop")
-"""Gradient descent on all training images in each step, stochastic gradient descent on batches of them, and the
-adaptive methods of `nn.optimizers`."""
+"""Gradient descent on all training images, stochastic gradient descent on batches of them, and the adaptive methods of
+`nn.optimizers`."""
+
+TTA = ("hflip",)
+"""Test-time augmentation: the mean over an image and its horizontal mirror image."""
 
 TUPLES = ("class_weights", "logit_adjustment", "evidence")
-"""Fields of a plan that JSON has as lists."""
+"""Fields of a plan that are lists in JSON."""
 
 FULL_BATCH = "gd"
 """The optimizer whose every step sees all training images."""
@@ -35,17 +39,19 @@ MOMENTUM = ("gd", "sgd", "rmsprop")
 """The optimizers that take a momentum."""
 
 
+@accepts_old_names(STAGE)
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A part of a run in which the same parameters learn in the same way: "training", or "head", then "fine-tuning".
+    """A part of a run in which the same parameters are trained: "training", or "head", then "fine-tuning".
 
-    `learning_rate` is the highest of its `schedule`, reached after the share `rise` of all its steps. `frozen` are the
-    paths of layers whose parameters do not learn and whose batch normalisation keeps its statistics; with `features`,
-    what these layers give is computed once for each of `views` views of every image, which the epochs see in turn,
-    and only what comes after them is run. `flip` mirrors images at random, or never; None decides by the data (see
-    `data.augment.plan`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
-    faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With `images` an epoch
-    has only so many of the training images, at random. Raises `UsageError` for a value that makes no sense.
+    `learning_rate` is the highest of the `schedule`, reached after the share `warmup_fraction` of all its steps.
+    `frozen` are the paths of layers whose parameters and batch statistics do not change. With `features`, the outputs
+    of these layers are computed once for each of `views` views of every image, which the epochs take in turn, and only
+    the layers after them are run. `flip` mirrors images at random, or never; None decides by the data (see
+    `data.augment.plan`). `size` trains on images of this side, in pixels, while validation keeps the plan's: smaller
+    images make faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With
+    `images` an epoch has only so many of the training images, drawn at random. Raises `UsageError` for values that make
+    no sense.
     """
 
     name: str = "training"
@@ -53,7 +59,7 @@ class Stage:
     batch: int = 64
     learning_rate: float = 0.004
     schedule: str = "one_cycle"
-    rise: float = 0.25
+    warmup_fraction: float = 0.25
     augment: str = "light"
     flip: bool | None = None
     size: int | None = None
@@ -69,35 +75,36 @@ class Stage:
         check_rate(self.learning_rate)
         _check_one_of("schedule", self.schedule, SCHEDULES)
         _check_one_of("augmentation", self.augment, LEVELS)
-        _check_share("the share of the steps in which the learning rate rises", self.rise, most=1.0)
+        _check_share("the share of the steps in which the learning rate rises", self.warmup_fraction, maximum=1.0)
         if self.features and not self.frozen:
-            raise UsageError(f"the stage '{self.name}' learns from features, so it needs the layers that give them")
+            raise UsageError(f"the stage '{self.name}' trains on features and needs frozen layers that compute them")
         if self.size is not None and self.size < 1:
             raise UsageError(f"the side of a stage's images must be at least 1 pixel, not {self.size}")
         if self.images is not None and self.images < 1:
             raise UsageError(f"an epoch needs at least one image, not {self.images}")
         if self.features and (self.size is not None or self.images is not None):
-            raise UsageError(f"the stage '{self.name}' learns from features, of all images in one size")
+            raise UsageError(f"the stage '{self.name}' trains on features, which need all images in the plan's size")
         if self.views < 1:
             raise UsageError(f"the stage '{self.name}' needs at least one view of each image, not {self.views}")
 
 
+@accepts_old_names(PLAN)
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
-    """A run: `network` (of the zoo, or the class of one's own), trained stage after stage.
+    """A run: `network`, a name of the zoo or a class of your own, trained stage after stage.
 
-    `pretrained`: it begins with published weights. `size`: the side to which images of any size are brought; None
-    keeps the data's own. `momentum` is for the optimizers in `MOMENTUM`, `nesterov` (Nesterov's rule for it) and
-    `shift_rate` (what the learning rate of batch normalisation's biases is multiplied by) are for SGD alone.
-    `smoothing` is the share of
-    each label that is spread over all classes, `ema` the decay of the exponential moving average of the parameters
-    that becomes the model (0: the parameters themselves do), `class_weights` one weight a class, `logit_adjustment` one
-    number a class that is added to the logits in the loss alone (see `class_balance`). `patience`: training
-    ends after so many epochs of a stage without a better result on validation, and the best model is kept. `mirrored`:
-    the model answers with the mean over an image and its mirror image, which takes twice as long. `exact`: no
-    algorithm with Winograd's rounding; `choices`: convolutions that go another way than the model's (see
-    `compiler.lower.ways`), as was timed when the plan was made. `evidence` is what short trials of other plans showed,
-    a mapping each; training does not depend on it. Raises `UsageError` for a value that makes no sense.
+    `pretrained`: training begins with published weights. `size`: the side, in pixels, to which images of any size are
+    scaled; None keeps the data's own. `momentum` is for the optimizers in `MOMENTUM`; `nesterov` (Nesterov's rule) and
+    `norm_bias_lr_scale` (the factor of the learning rate of batch normalization's biases) are for SGD alone.
+    `label_smoothing` is the share of each label that is spread over all classes. `ema` is the decay of the exponential
+    moving average of the parameters that becomes the model; 0: the parameters themselves do. `class_weights` has one
+    weight a class, `logit_adjustment` one number a class that is added to the logits in the loss (see
+    `class_balance`). `patience`: a stage ends after so many epochs without a better result on validation, and the best
+    model is kept. `tta` is the test-time augmentation: "hflip" averages the logits of an image and its mirror image,
+    which takes twice as long; None or "none" takes the image alone. `winograd` allows Winograd's algorithm, which
+    rounds differently. `conv_algorithms` names algorithms by convolution in place of the default ones (see
+    `compiler.lower.conv_algorithms`), as tuned when the plan was made. `evidence` is what short trials of other plans
+    showed, one mapping each; training does not depend on it. Raises `UsageError` for values that make no sense.
     """
 
     network: str
@@ -109,16 +116,16 @@ class TrainingPlan:
     weight_decay: float = 0.01
     momentum: float = 0.9
     nesterov: bool = False
-    shift_rate: float = 1.0
+    norm_bias_lr_scale: float = 1.0
     clip_norm: float | None = None
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
     ema: float = 0.0
     class_weights: tuple[float, ...] | None = None
     logit_adjustment: tuple[float, ...] | None = None
     patience: int | None = None
-    mirrored: bool = False
-    exact: bool = False
-    choices: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tta: str | None = None
+    winograd: bool = True
+    conv_algorithms: Mapping[str, str] = field(default_factory=dict, hash=False)
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -139,9 +146,9 @@ class TrainingPlan:
         _check_share("the momentum", self.momentum)
         if self.nesterov and (not self.momentum or self.optimizer not in ("gd", "sgd")):
             raise UsageError("Nesterov's rule needs SGD with a momentum above 0, such as 0.9")
-        if not (isfinite(self.shift_rate) and self.shift_rate > 0):
-            raise UsageError(f"the factor of biases' learning rate must be above 0, not {self.shift_rate:g}")
-        _check_share("the label smoothing", self.smoothing)
+        if not (isfinite(self.norm_bias_lr_scale) and self.norm_bias_lr_scale > 0):
+            raise UsageError(f"the factor of biases' learning rate must be above 0, not {self.norm_bias_lr_scale:g}")
+        _check_share("the label smoothing", self.label_smoothing)
         _check_share("the decay of the moving average (ema)", self.ema)
         for weight in self.class_weights or ():
             if not (isfinite(weight) and weight > 0):
@@ -151,6 +158,10 @@ class TrainingPlan:
                 raise UsageError(f"a class's logit adjustment must be a finite number, not {offset:g}")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"the patience must be at least 1 epoch, not {self.patience}")
+        if self.tta == "none":
+            object.__setattr__(self, "tta", None)
+        if self.tta is not None:
+            _check_one_of("test-time augmentation (tta)", self.tta, ("none", *TTA))
 
     @property
     def balances(self) -> bool:
@@ -159,11 +170,11 @@ class TrainingPlan:
 
     @property
     def epochs(self) -> int:
-        """Of all stages together."""
+        """The number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
     def to_data(self) -> dict[str, Any]:
-        """The plan as JSON has it."""
+        """Return the plan as JSON has it."""
         data = asdict(self)
         data["stages"] = [{**stage, "frozen": list(stage["frozen"])} for stage in data["stages"]]
         for name in TUPLES:
@@ -172,48 +183,53 @@ class TrainingPlan:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> TrainingPlan:
-        """What `to_data` wrote, also through JSON; `UsageError` for anything else."""
+        """Return the plan that `to_data` wrote, through JSON, also in Opsin 0.1.0. `UsageError` for anything else."""
         try:
-            stages = tuple(Stage(**_known(Stage, stage, ("frozen",))) for stage in data["stages"])
-            return cls(**{**_known(cls, data, TUPLES), "stages": stages})
+            data = upgraded_plan(data)
+            stages = tuple(Stage(**_field_values(Stage, stage, ("frozen",))) for stage in data["stages"])
+            return cls(**{**_field_values(cls, data, TUPLES), "stages": stages})
         except (KeyError, TypeError, AttributeError):
             raise UsageError("the plan is not described completely") from None
 
 
 def check_epochs(epochs: int) -> None:
+    """Raise `UsageError` unless there is at least one epoch."""
     if epochs < 1:
         raise UsageError(f"the number of epochs must be at least 1, not {epochs}")
 
 
 def check_batch(batch: int) -> None:
+    """Raise `UsageError` unless a batch holds at least one image."""
     if batch < 1:
         raise UsageError(f"the batch must hold at least 1 image, not {batch}")
 
 
 def check_seed(seed: int) -> None:
+    """Raise `UsageError` unless the seed has at most 63 bits and no sign."""
     if not 0 <= seed < 2**63:
         raise UsageError(f"the seed must be a whole number from 0 to 2^63 - 1, not {seed}")
 
 
 def check_rate(rate: float) -> None:
+    """Raise `UsageError` unless a learning rate is positive and finite."""
     if not (isfinite(rate) and rate > 0):
         raise UsageError(f"the learning rate must be a positive number such as 0.004, not {rate:g}")
 
 
-def _check_share(what: str, value: float, most: float = 0.999999) -> None:
-    if not 0 <= value <= most:
-        bound = "to 1" if most == 1 else "to below 1"
-        raise UsageError(f"{what} must be a number from 0 {bound}, not {value:g}")
+def _check_share(name: str, value: float, maximum: float = 0.999999) -> None:
+    if not 0 <= value <= maximum:
+        bound = "to 1" if maximum == 1 else "to below 1"
+        raise UsageError(f"{name} must be a number from 0 {bound}, not {value:g}")
 
 
-def _check_one_of(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise UsageError(f"the {what} must be one of {', '.join(known)}, not '{value}'")
+def _check_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"the {name} must be one of {', '.join(allowed)}, not '{value}'")
 
 
-def _known(kind: type, data: Mapping[str, Any], tuples: Sequence[str]) -> dict[str, Any]:
-    """The fields of `kind` in `data`, with those named in `tuples` turned from JSON's lists back into tuples."""
+def _field_values(kind: type, data: Mapping[str, Any], tuples: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of `kind` in `data`, with JSON's lists as tuples for those named in `tuples`."""
     names = {field.name for field in fields(kind)}
-    if strange := sorted(data.keys() - names):
-        raise UsageError(f"the plan has '{strange[0]}', which this Opsin does not know; it was written by another one")
+    if unknown := sorted(data.keys() - names):
+        raise UsageError(f"the plan has '{unknown[0]}', which this Opsin does not know; another version wrote it")
     return {key: tuple(value) if key in tuples and value is not None else value for key, value in data.items()}

@@ -19,7 +19,7 @@ class Recorder(Protocol):
     """Checkpoints that could not be read when the run was resumed."""
 
     def resume(self) -> Snapshot | None:
-        """Return the last sound snapshot, or None at the start of a run."""
+        """Return the last intact snapshot, or None at the start of a run."""
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a record to the log."""

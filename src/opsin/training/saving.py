@@ -1,18 +1,77 @@
-"""Saving the model that a training has made, wherever there is room for it."""
+"""The model file of a run."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from opsin.base.errors import ModelError
+from opsin.data import Dataset
 from opsin.model import Model
+from opsin.training.events import Epoch, Score
+from opsin.training.plan import TrainingPlan
+from opsin.training.stages import held_out
+from opsin.training.state import ModelState
+
+
+class ModelWriter:
+    """Makes a state of the network the run's `model`, and writes it; `path` is then where the model was saved last."""
+
+    def __init__(self, plan: TrainingPlan, data: Dataset, model: Model) -> None:
+        self.plan, self.data, self.model = plan, data, model
+        self.path: Path | None = None
+
+    def load(self, chosen: ModelState) -> None:
+        """Load a state into the model and calibrate the model's probabilities on the validation images."""
+        self.model.load_state(chosen.values)
+        if self.data.validation is not None and len(self.data.validation):
+            self.model.calibrate(self.data.validation)
+
+    def save(
+        self, paths: Sequence[Path], chosen: ModelState, history: Sequence[Epoch], ended: str, test: Score | None = None
+    ) -> None:
+        """Save the model, loaded from `chosen`, under all `paths`. Raise `ModelError` if that fails."""
+        self.model.record = training_record(self.plan, self.data, history, chosen.steps, ended, test)
+        for path in paths:
+            save_model(self.model, path)
+            self.path = path
+
+
+def training_record(
+    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
+) -> dict[str, Any]:
+    """Return how a model of `steps` steps was trained, for its file; nothing in it depends on the clock."""
+    record: dict[str, Any] = {
+        "data": data.name,
+        "fingerprint": data.fingerprint,
+        "images": len(data.train),
+        "held_out": len(held_out(data)),
+        "plan": plan.to_data(),
+        "steps": steps,
+        "ended": ended,
+        "history": [
+            {
+                "stage": epoch.stage,
+                "loss": epoch.loss,
+                "accuracy": epoch.accuracy,
+                "held_out_loss": epoch.held_out.loss,
+                "held_out_accuracy": epoch.held_out.accuracy,
+            }
+            for epoch in history
+            if epoch.steps <= steps or ended == "finished"
+        ],
+    }
+    if test:
+        record["test"] = {"images": test.images, "accuracy": test.accuracy, "loss": test.loss}
+    return record
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Saves it; where there is no room any more, at least in the system's folder for temporary files.
+    """Save the model in the file `path`; if that fails, in the system's folder for temporary files.
 
-    `ModelError` says where it is then.
+    Raise `ModelError` if `path` cannot be written; it names the other file, if there is one.
     """
     try:
         model.save(path)

@@ -295,10 +295,14 @@ def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path
     code, _, err = cli(*arguments, "--out", tmp_path / "m.opsin", "--run", run)
     assert code == 1
     first, second, *_, last = err.splitlines()
-    assert first.startswith("Step back: by step 2 values left the finite; training goes on from step 1 with the learn")
-    assert second.startswith("Error: step 2 (epoch 2): the values of layer ")
-    assert second.endswith(", though the learning rate had been lowered from 1e+15 to 1e+14; try 0.004.")
-    assert last == "Nothing had been learnt yet, so no model was kept."
+    assert first.startswith(
+        "Rolled back: by step 2 values became NaN or infinite; training continues from step 1 with the lea"
+    )
+    assert second.startswith("Error: step 2 (epoch 2): layer '")
+    assert second.endswith(
+        "' produced NaN or infinity, even after the learning rate was lowered from 1e+15 to 1e+14; try 0.004."
+    )
+    assert last == "Nothing had been learned yet, so no model was kept."
     assert not (tmp_path / "m.opsin").exists()
     code, _, err = cli("train", "--resume", run)
     assert (code, err.count("\n")) == (2, 1)

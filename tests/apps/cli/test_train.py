@@ -41,11 +41,11 @@ def test_a_run_says_how_it_computes(cli: Any, folder: Path) -> None:
     assert cli("train", folder, *SHORT, "--epochs", 1, "--exact", "--mirrored").code == 0
     assert cli("train", folder, *SHORT, "--epochs", 1).code == 0
     plans = [json.loads(Path(f"runs/stripes-{number}/config.json").read_text())["plan"] for number in (1, 2)]
-    assert [(plan["exact"], plan["choices"]) for plan in plans] == [(True, {}), (False, {})]
+    assert [(plan["winograd"], plan["conv_algorithms"]) for plan in plans] == [(False, {}), (True, {})]
     told = cli("runs", "runs/stripes-1", "runs/stripes-2").out.splitlines()
-    assert ["exact", "True", "False"] in [line.split() for line in told]
+    assert ["winograd", "False", "True"] in [line.split() for line in told]
     models = [opsin.load(f"runs/stripes-{number}/model.opsin") for number in (1, 2)]
-    assert [model.mirrored for model in models] == [True, False]
+    assert [model.tta for model in models] == ["hflip", None]
 
 
 def test_runs_are_listed_and_compared(cli: Any, folder: Path) -> None:
@@ -76,9 +76,7 @@ def test_a_finished_run_does_not_go_on(cli: Any, folder: Path) -> None:
     assert err.startswith("Error: the run in mine is finished: its model is mine/model.opsin; start a new run")
     code, _, err = cli("train", folder, *SHORT, "--run", "mine")
     assert code == 2
-    assert err.startswith(
-        "Error: mine is not empty; give a new folder for the run, or go on with the one in it: opsin t"
-    )
+    assert err.startswith("Error: mine is not empty; give a new folder for the run; to continue the run in it: opsin t")
 
 
 class Crash(BaseException):
@@ -88,7 +86,7 @@ class Crash(BaseException):
 def test_a_run_goes_on_as_it_began(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(run: Run, snapshot: Any) -> None:
         save(run, snapshot)
-        if snapshot.memory.epoch == 2:
+        if snapshot.state.epoch == 2:
             raise Crash
 
     save = Run.save

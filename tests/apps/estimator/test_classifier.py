@@ -109,8 +109,8 @@ def test_augmentation_is_as_asked() -> None:
 def test_a_network_of_the_zoo_and_options_reach_the_plan() -> None:
     options = {"smoothing": 0.1, "ema": 0.5, "class_weights": True, "patience": 7, "mirrored": True}
     plan = quick(network="resnet20_cifar", **QUICK | {"epochs": 1}, **options).fit(X[:12], Y[:12]).plan_
-    assert (plan.network, plan.smoothing, plan.ema, plan.patience, plan.mirrored) == (
-        "resnet20_cifar", 0.1, 0.5, 7, True,
+    assert (plan.network, plan.label_smoothing, plan.ema, plan.patience, plan.tta) == (
+        "resnet20_cifar", 0.1, 0.5, 7, "hflip",
     )  # fmt: skip
     assert plan.class_weights == (1, 1)
     assert (plan.stages[0].batch, plan.stages[0].learning_rate) == (8, 0.01)

@@ -51,7 +51,7 @@ class Lines:
         elif isinstance(event, Warning):
             self._warn("Warning: ", event.text)
         elif isinstance(event, Rewound):
-            self._warn("Step back: ", _rewound(event))
+            self._warn("Rolled back: ", _rewound(event))
         elif isinstance(event, Shortened):
             self.say(f"the time is enough for {event.epochs} of {event.planned} epochs")
         elif isinstance(event, StoppedEarly):
@@ -150,6 +150,6 @@ def clock(seconds: float) -> str:
 
 def _rewound(event: Rewound) -> str:
     return (
-        f"by step {event.step:,} {event.reason}; training goes on from step {event.to:,} "
+        f"by step {event.step:,} {event.reason}; training continues from step {event.to:,} "
         f"with the learning rate times {event.factor:g}"
     )

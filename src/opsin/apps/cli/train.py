@@ -58,7 +58,7 @@ def run(options: Options) -> int:
     _conclude(last, folder)
     if isinstance(last, Finished) and run and options.report:
         _report(training, run)
-    target = training.saved or folder
+    target = training.saved_path or folder
     print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
     typer.secho(f"  opsin predict {target} IMAGE", dim=True)
     return 0
@@ -91,7 +91,7 @@ def _begun(options: Options) -> Trainer | None:
         check_writable(out)
     place = Path(options.run) if options.run else None
     if not options.plan_only:
-        Run.check_place(place)
+        Run.check_folder(place)
     source, wishes = str(options.data), _wishes(options)
     checked_range(options.pixel_range)
     outline = networks.outline(DatasetSummary.of(open_source(source)), wishes)

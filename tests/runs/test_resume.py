@@ -1,4 +1,4 @@
-"""Runs that are cut off, at every place where they write, and go on to the bits of an unbroken one."""
+"""Runs that are interrupted wherever they write, and resumed: bit-identical to an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from opsin.training import (
 )
 from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
-from tests.training.kills import result
-from tests.training.test_fault import Poisoned
+from tests.runs.kills import result
+from tests.training.test_divergence import Poisoned
 
 PLAN = TrainingPlan(
     network="small",
@@ -47,7 +47,7 @@ PLAN = TrainingPlan(
     ),
     ema=0.9,
     patience=3,
-    smoothing=0.1,
+    label_smoothing=0.1,
     class_weights=(0.7, 1.3),
 )
 
@@ -58,39 +58,39 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A snapshot every three steps, and each of them a checkpoint."""
-    monkeypatch.setattr("opsin.training.trainer.WATCH", 3)
+def frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a snapshot every three steps, and write a checkpoint of each."""
+    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
     monkeypatch.setattr(Run, "due", True)
 
 
-def begin(data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference) -> Trainer:
+def start_run(data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference) -> Trainer:
     training = Trainer(plan, data, network=small_network(2), engine=engine)
     training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
     return training
 
 
-def go_on(data: Dataset, folder: Path, engine: Any = reference) -> Trainer:
+def resume_run(data: Dataset, folder: Path, engine: Any = reference) -> Trainer:
     return reopen(folder, data=data, network=small_network(2), engine=engine)
 
 
 @pytest.fixture(scope="module")
-def whole(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unbroken run."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
+def uninterrupted(stripes: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.WATCH", 3)
+        patch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
         patch.setattr(Run, "due", True)
-        list(begin(stripes, folder))
+        list(start_run(stripes, folder))
     return folder
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The end of the process."""
 
 
 def crash_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, but its call of that number (from 1) ends everything."""
+    """Return `function` with a crash in its call of that number, from 1."""
     calls: list[int] = []
 
     def crashing(*arguments: Any) -> Any:
@@ -104,24 +104,24 @@ def crash_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(("module", "name"), [(os, "fsync"), (Path, "replace")])
 def test_a_crash_at_any_write(
-    stripes: Dataset, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+    stripes: Dataset, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
 ) -> None:
-    expected, original, crashes = result(whole), getattr(module, name), 0
+    expected, original, crashes = result(uninterrupted), getattr(module, name), 0
     for call in range(1, 99):
         folder = tmp_path / str(call)
         crashing = crash_at(call, original)
         monkeypatch.setattr(module, name, crashing)
         try:
-            list(begin(stripes, folder))
+            list(start_run(stripes, folder))
             break
         except Crash:
             crashes += 1
         finally:
             monkeypatch.setattr(module, name, original)
         if not (folder / "config.json").exists():
-            continue  # it never began
+            continue  # The run never began.
         if summary(folder).state != "finished":
-            list(go_on(stripes, folder))
+            list(resume_run(stripes, folder))
         assert result(folder) == expected, f"{name} number {call}"
     assert crashes >= 10
 
@@ -130,80 +130,78 @@ FEATURES = replace(PLAN, stages=(replace(PLAN.stages[0], epochs=4, features=True
 
 
 @pytest.mark.parametrize("plan", [PLAN, FEATURES], ids=["frozen", "features"])
-def test_a_run_that_crashes_every_few_steps_comes_to_its_end(
-    stripes: Dataset, tmp_path: Path, plan: TrainingPlan
-) -> None:
-    list(begin(stripes, tmp_path / "whole", plan))
-    folder, sittings = tmp_path / "run", 0
-    training = begin(stripes, folder, plan)
+def test_a_run_that_crashes_every_few_steps_finishes(stripes: Dataset, tmp_path: Path, plan: TrainingPlan) -> None:
+    list(start_run(stripes, tmp_path / "uninterrupted", plan))
+    folder, processes = tmp_path / "run", 0
+    training = start_run(stripes, folder, plan)
     while summary(folder).state != "finished":
-        sittings += 1
+        processes += 1
         try:
             for number, event in enumerate(training):
-                if isinstance(event, Step) and number >= 5 + sittings % 3:
+                if isinstance(event, Step) and number >= 5 + processes % 3:
                     raise Crash
         except Crash:
-            training = go_on(stripes, folder)
-    assert sittings > 3
-    assert result(folder) == result(tmp_path / "whole")
+            training = resume_run(stripes, folder)
+    assert processes > 3
+    assert result(folder) == result(tmp_path / "uninterrupted")
 
 
-def test_what_ctrl_c_ended_goes_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_continues(stripes: Dataset, uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    training = begin(stripes, folder)
+    training = start_run(stripes, folder)
     for event in training:
         if isinstance(event, Step) and event.step == 5:
-            training.interruption.asked = True
+            training.interruption.requested = True
     assert event == Interrupted(epoch=2, step=5)
     assert summary(folder).state == "interrupted"
-    training = go_on(stripes, folder)
+    training = resume_run(stripes, folder)
     events = list(training)
     assert isinstance(events[0], Started)
     assert events[0].done == 4
-    assert result(folder) == result(whole)
+    assert result(folder) == result(uninterrupted)
 
 
-def test_a_torn_checkpoint_is_told_and_passed_over(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(stripes: Dataset, uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Crash):
-        for event in begin(stripes, folder):
+        for event in start_run(stripes, folder):
             if isinstance(event, Step) and event.step == 10:
                 raise Crash
     last = max((folder / "checkpoints").iterdir())
     last.write_bytes(last.read_bytes()[:-100])
-    events = list(go_on(stripes, folder))
-    assert Warning(f"{last} is damaged; training goes on from the checkpoint before it") in events
-    assert result(folder) == result(whole)
+    events = list(resume_run(stripes, folder))
+    assert Warning(f"{last} is damaged; training continues from the checkpoint before it") in events
+    assert result(folder) == result(uninterrupted)
 
 
-def test_a_rewind_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
-    """Also where the run was cut off between the snapshot that it goes back to and the fault."""
+def test_a_rollback_is_repeated_exactly(stripes: Dataset, tmp_path: Path) -> None:
+    """Also if the run was interrupted between the snapshot to which it returns and the problem."""
     plan = TrainingPlan(network="small", stages=(Stage(epochs=6, batch=4, learning_rate=0.01),))
     rate = 0.0
 
     def engine(graph: Graph, batch: int, threads: int | None) -> Reference:
         return Poisoned(graph, batch, {rate}, "conv.weight") if "loss" in graph.outputs else Reference(graph, batch)
 
-    training = begin(stripes, tmp_path / "whole", plan, engine)
-    assert training.work is not None
-    rate = training.work.rate(28)
-    training = begin(stripes, tmp_path / "poisoned", plan, engine)
+    training = start_run(stripes, tmp_path / "uninterrupted", plan, engine)
+    assert training.runtime is not None
+    rate = training.runtime.schedule(28)
+    training = start_run(stripes, tmp_path / "poisoned", plan, engine)
     events = list(training)
     (rewound,) = (event for event in events if isinstance(event, Rewound))
     assert (rewound.step, rewound.to) == (30, 28)
     for at in (28, 33):
-        folder = tmp_path / f"broken{at}"
+        folder = tmp_path / f"interrupted{at}"
         with pytest.raises(Crash):
-            for event in begin(stripes, folder, plan, engine):
+            for event in start_run(stripes, folder, plan, engine):
                 if isinstance(event, Step) and event.step == at:
                     raise Crash
-        list(go_on(stripes, folder, engine))
+        list(resume_run(stripes, folder, engine))
         assert result(folder) == result(tmp_path / "poisoned")
 
 
-def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None:
+def test_early_stopping_keeps_the_best_model(stripes: Dataset, tmp_path: Path) -> None:
     plan = TrainingPlan(network="small", stages=(Stage(epochs=30, batch=8, learning_rate=0.02),), patience=2)
-    training = begin(stripes, tmp_path / "run", plan)
+    training = start_run(stripes, tmp_path / "run", plan)
     events = list(training)
     (stopped,) = (event for event in events if isinstance(event, StoppedEarly))
     results = [(epoch.held_out.accuracy, -epoch.held_out.loss) for epoch in training.history]
@@ -215,18 +213,18 @@ def test_early_stopping_keeps_the_best(stripes: Dataset, tmp_path: Path) -> None
     assert training.model.evaluate(stripes.validation).accuracy == max(results)[0]
 
 
-def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(stripes: Dataset, tmp_path: Path) -> None:
+def test_a_deadline_shortens_the_last_stage_and_speeds_up_its_schedule(stripes: Dataset, tmp_path: Path) -> None:
     plan = TrainingPlan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
     rates: list[float] = []
 
-    class Watched(Reference):
+    class Recording(Reference):
         def run(self, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
             if "learning_rate" in inputs:
                 rates.append(float(np.asarray(inputs["learning_rate"])))
             return super().run(**inputs)
 
-    def cut(done: int, epochs: int, an_epoch: float, left: float) -> int | None:
-        assert (an_epoch > 0, left <= 0) == (True, True)
+    def shorten(done: int, epochs: int, epoch_seconds: float, seconds_left: float) -> int | None:
+        assert (epoch_seconds > 0, seconds_left <= 0) == (True, True)
         return 4 if (done, epochs) == (2, 9) else None
 
     training = Trainer(
@@ -234,10 +232,10 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
         stripes,
         network=small_network(2),
         deadline=0.0,
-        engine=lambda graph, batch, threads: Watched(graph, batch),
+        engine=lambda graph, batch, threads: Recording(graph, batch),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.fewer_epochs", cut)
+        patch.setattr("opsin.training.deadline.affordable_epochs", shorten)
         events = list(training)
     assert [event for event in events if isinstance(event, Shortened)] == [Shortened("training", 2, 4, 9)]
     schedule = nn.schedules.one_cycle(0.02, 36, 0.25)
@@ -247,26 +245,26 @@ def test_a_deadline_cuts_the_last_stage_and_its_schedule_ends_all_the_same(strip
     assert rates[-1] == schedule(32) < schedule(29)
 
 
-def test_epochs_that_compute_features_again_after_a_resumption_cut_nothing(stripes: Dataset, tmp_path: Path) -> None:
-    folder, asked = tmp_path / "run", list[int]()
+def test_epochs_that_compute_features_again_decide_nothing(stripes: Dataset, tmp_path: Path) -> None:
+    folder, decisions = tmp_path / "run", list[int]()
     plan = replace(FEATURES, stages=(replace(FEATURES.stages[0], epochs=7),), patience=None)
     with pytest.raises(Crash):
-        for event in begin(stripes, folder, plan):
+        for event in start_run(stripes, folder, plan):
             if isinstance(event, Step) and event.epoch == 4:
                 raise Crash
 
-    def note(done: int, epochs: int, an_epoch: float, left: float) -> None:
-        asked.append(done)
+    def decide(done: int, epochs: int, epoch_seconds: float, seconds_left: float) -> None:
+        decisions.append(done)
 
-    training = go_on(stripes, folder)
-    training.deadline = 0.0
+    training = resume_run(stripes, folder)
+    training.deadline.seconds = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.training.trainer.fewer_epochs", note)
+        patch.setattr("opsin.training.deadline.affordable_epochs", decide)
         list(training)
-    assert asked == [6, 7]  # not 4 and 5, in which both views are computed anew
+    assert decisions == [6, 7]  # Not 4 and 5, in which both views are computed again.
 
 
-def test_without_time_one_epoch_remains(stripes: Dataset) -> None:
+def test_without_time_there_is_one_epoch(stripes: Dataset) -> None:
     plan = TrainingPlan(network="small", stages=(Stage(epochs=9, batch=8, learning_rate=0.02),))
     training = Trainer(plan, stripes, network=small_network(2), deadline=0.0, engine=reference)
     assert isinstance(list(training)[-1], Finished)
@@ -275,31 +273,31 @@ def test_without_time_one_epoch_remains(stripes: Dataset) -> None:
 
 def test_the_moving_average_is_the_model(stripes: Dataset, tmp_path: Path) -> None:
     plan = TrainingPlan(network="small", stages=(Stage(epochs=3, batch=8, learning_rate=0.02),), ema=0.9)
-    training = begin(stripes, tmp_path / "run", plan)
+    training = start_run(stripes, tmp_path / "run", plan)
     values: list[np.ndarray[Any, Any]] = []
     for event in training:
         if isinstance(event, Step):
-            assert training.work is not None
-            values.append(training.work.program.state()["head.weight"])
+            assert training.runtime is not None
+            values.append(training.runtime.program.state()["head.weight"])
     average = values[0]
     for step, value in enumerate(values[1:], start=1):
-        kept = min(0.9, step / (step + 9))
-        average = kept * average + (1 - kept) * value
+        weight = min(0.9, step / (step + 9))
+        average = weight * average + (1 - weight) * value
     np.testing.assert_allclose(training.model.state["head.weight"], average, rtol=1e-5, atol=1e-6)
     assert not np.allclose(training.model.state["head.weight"], values[-1], rtol=1e-3)
 
 
-def test_frozen_layers_stay(stripes: Dataset, tmp_path: Path) -> None:
+def test_frozen_layers_do_not_change(stripes: Dataset, tmp_path: Path) -> None:
     plan = replace(PLAN, stages=PLAN.stages[:1])
-    training = begin(stripes, tmp_path / "run", plan)
+    training = start_run(stripes, tmp_path / "run", plan)
     before = dict(training.model.state)
     list(training)
     after = training.model.state
     assert all(np.array_equal(before[name], after[name]) == (not name.startswith("head")) for name in before)
 
 
-def test_a_disk_that_is_full_does_not_end_training(
-    stripes: Dataset, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_does_not_end_training(
+    stripes: Dataset, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = os.fsync
 
@@ -312,45 +310,48 @@ def test_a_disk_that_is_full_does_not_end_training(
 
     if not Path("/proc/self/fd").exists():
         pytest.skip("needs Linux to know which file is written")
-    training = begin(stripes, tmp_path / "run")
+    training = start_run(stripes, tmp_path / "run")
     monkeypatch.setattr(os, "fsync", full)
     warnings = [event.text for event in training if isinstance(event, Warning)]
-    (said,) = warnings
-    assert said.endswith(
-        "the checkpoint cannot be written (No space left on device); training goes on without it, and tries again later"
+    (warning,) = warnings
+    assert warning.endswith(
+        "the checkpoint cannot be written (No space left on device); training continues without it and tries again "
+        "later"
     )
-    assert (tmp_path / "run" / "model.opsin").read_bytes() == (whole / "model.opsin").read_bytes()
+    assert (tmp_path / "run" / "model.opsin").read_bytes() == (uninterrupted / "model.opsin").read_bytes()
 
 
-def changed_config(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def change_config(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
     change(config)
     path.write_text(json.dumps(config))
 
 
-def test_other_versions_are_told(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+def test_a_change_of_versions_is_a_warning(stripes: Dataset, uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Crash):
-        for event in begin(stripes, folder):
+        for event in start_run(stripes, folder):
             if isinstance(event, Step):
                 raise Crash
-    changed_config(folder, lambda config: config["made"].update(opsin="0.0.9"))
-    warnings = [event.text for event in go_on(stripes, folder) if isinstance(event, Warning)]
+    change_config(folder, lambda config: config["made"].update(opsin="0.0.9"))
+    warnings = [event.text for event in resume_run(stripes, folder) if isinstance(event, Warning)]
     assert warnings[0].startswith("opsin was 0.0.9 and is ")
-    assert warnings[0].endswith(" since the run began: the result may differ in its last digits from an unbroken run's")
+    assert warnings[0].endswith(
+        " since the run began: the result may differ in its last digits from that of an uninterrupted run"
+    )
 
 
-def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -> None:
+def test_runs_that_cannot_continue(stripes: Dataset, uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    training = begin(stripes, folder)
+    training = start_run(stripes, folder)
     cases: list[tuple[Path, Dataset | None, type[OpsinError], str]] = [
         (folder, stripes, UsageError, f"another process is training in {folder}; wait for it, or stop it first"),
         (
-            whole,
+            uninterrupted,
             stripes,
             UsageError,
-            f"the run in {whole} is finished: its model is {whole / 'model.opsin'}; start a n",
+            f"the run in {uninterrupted} is finished: its model is {uninterrupted / 'model.opsin'}; start a n",
         ),
         (
             tmp_path / "no",
@@ -360,21 +361,21 @@ def test_runs_that_cannot_go_on(stripes: Dataset, whole: Path, tmp_path: Path) -
         ),
         (tmp_path, stripes, UsageError, f"{tmp_path} holds no run (there is no config.json); `opsin runs` lists the r"),
     ]
-    for place, data, kind, text in cases:
+    for path, data, kind, text in cases:
         with pytest.raises(kind) as caught:
-            reopen(place, data=data, network=small_network(2), engine=reference)
+            reopen(path, data=data, network=small_network(2), engine=reference)
         assert str(caught.value).startswith(text)
     assert training.run is not None
     training.run.close()
-    with pytest.raises(UsageError, match="was given its images by a program; only that can go on with it"):
+    with pytest.raises(UsageError, match=r"a program gave the run in .* its images; only that program can continue it"):
         reopen(folder, network=small_network(2), engine=reference)
     for change, text in data_changes(stripes):
         with pytest.raises(DataError) as caught:
-            go_on(change, folder)
+            resume_run(change, folder)
         assert text in str(caught.value)
     (folder / "config.json").write_text('{"plan": ')
-    with pytest.raises(UsageError, match="was changed and describes no run any more; start a new one"):
-        go_on(stripes, folder)
+    with pytest.raises(UsageError, match="was changed and no longer describes a run; start a new one"):
+        resume_run(stripes, folder)
 
 
 def data_changes(data: Dataset) -> list[tuple[Dataset, str]]:

@@ -1,9 +1,10 @@
-"""Training: the event stream, determinism, Ctrl-C, and what is refused before it begins."""
+"""The trainer: its events, determinism, Ctrl-C, and arguments that it refuses."""
 
 from __future__ import annotations
 
 import os
 import signal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from tests.model.networks import reference, small_network
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """28 images to train on, 4 for validation and 8 to test, two classes, 12×12 grey."""
+    """28 training images, 4 for validation and 8 for testing, in two classes, 12 × 12, grey."""
     return load(write_stripes(tmp_path_factory.mktemp("stripes")))
 
 
@@ -50,7 +51,7 @@ def small(data: Dataset, on_event: Any = None, **options: Any) -> Model:
     return train(small_network(2), data, on_event=on_event, **settings)
 
 
-def test_events_tell_the_whole_story(stripes: Dataset) -> None:
+def test_the_events_of_a_run(stripes: Dataset) -> None:
     events: list[Event] = []
     model = small(stripes, events.append, epochs=2)
     start, stage, *middle, end = events
@@ -76,7 +77,7 @@ def test_events_tell_the_whole_story(stripes: Dataset) -> None:
     assert end.test.accuracy == model.evaluate(stripes.test).accuracy
 
 
-def test_a_network_learns_and_its_record_says_how(stripes: Dataset) -> None:
+def test_a_network_learns_and_has_a_record(stripes: Dataset) -> None:
     model = small(stripes, epochs=12)
     assert model.evaluate(stripes.test).accuracy == 1
     record = model.record
@@ -114,7 +115,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(stripes: Dataset) -> No
         assert all(np.array_equal(first[name], state[name]) for name in first), threads
 
 
-def test_the_model_is_saved_where_it_is_wanted(stripes: Dataset, tmp_path: Path) -> None:
+def test_the_model_is_saved(stripes: Dataset, tmp_path: Path) -> None:
     model = small(stripes, out=tmp_path / "m.opsin")
     again = opsin.load(tmp_path / "m.opsin")
     assert all(np.array_equal(model.state[name], again.state[name]) for name in model.state)
@@ -130,7 +131,7 @@ def test_a_batch_is_no_larger_than_the_data(stripes: Dataset) -> None:
 
 
 def interrupt_at(step: int) -> Any:
-    """Presses Ctrl-C during a step."""
+    """Return a listener that presses Ctrl-C during a step."""
 
     def on_event(event: Event) -> None:
         if isinstance(event, Step) and event.step == step:
@@ -168,7 +169,7 @@ def test_a_second_ctrl_c_interrupts_at_once(stripes: Dataset) -> None:
 
 def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path: Path) -> None:
     def press(event: Event) -> None:
-        training.interruption.asked = True
+        training.interruption.requested = True
 
     training = Trainer(
         Recipe(2, 8).plan("small", 28), stripes, network=small_network(2), out=tmp_path / "m.opsin", engine=reference
@@ -181,14 +182,14 @@ def test_ctrl_c_before_the_first_step_makes_no_model(stripes: Dataset, tmp_path:
     assert not (tmp_path / "m.opsin").exists()
 
 
-def test_a_network_that_learns_nothing_is_told(stripes: Dataset) -> None:
+def test_a_network_that_learns_nothing_is_a_warning(stripes: Dataset) -> None:
     events: list[Event] = []
     small(stripes, events.append, epochs=1, learning_rate=1e-9)
     (warning,) = (event for event in events if isinstance(event, Warning))
     assert warning.text.startswith("the model is no better than one that always gives the same answer; try another")
 
 
-def test_what_cannot_work_is_refused_before_anything_is_trained(stripes: Dataset, tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused(stripes: Dataset, tmp_path: Path) -> None:
     deep = nn.Sequential(("conv", nn.Conv2d(4, 13)), ("flat", nn.Flatten()), ("head", nn.Linear(2)))
     (tmp_path / "letter").write_text("a letter")
     cases: list[tuple[Any, Any, dict[str, Any], type[OpsinError], str]] = [
@@ -212,7 +213,9 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(stripes: Dataset
             train(network, data, engine=reference, **options)
 
 
-def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_saves_the_model_elsewhere(
+    stripes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, save = tmp_path / "m.opsin", Model.save
 
     def full(model: Model, path: Path) -> None:
@@ -238,12 +241,12 @@ def test_a_model_without_room_is_rescued(stripes: Dataset, tmp_path: Path, monke
 
 def test_the_reference_engine_is_a_program(stripes: Dataset) -> None:
     training = Trainer(Recipe(1).plan("small", 28), stripes, network=small_network(2), engine=reference)
-    assert training.work is not None
-    assert isinstance(training.work.program, Reference)
+    assert training.runtime is not None
+    assert isinstance(training.runtime.program, Reference)
 
 
-def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:
-    """Before the first step the program's variables are copied for a snapshot, and not once for each of them."""
+def test_counting_parameters_copies_nothing(stripes: Dataset) -> None:
+    """Before the first step the program's variables are copied once, for a snapshot."""
     copies = []
 
     class Counted(Reference):
@@ -260,3 +263,17 @@ def test_nothing_is_copied_in_order_to_be_counted(stripes: Dataset) -> None:
         pass
     assert len(copies) <= 2
     list(events)
+
+
+def test_seconds_are_those_of_the_clock(stripes: Dataset) -> None:
+    """Every reading is a second later: two per epoch for the deadline, one per snapshot, and one after evaluation."""
+    readings = count()
+    plan = Recipe(epochs=3, batch=8).plan("Sequential", len(stripes.train))
+    trainer = Trainer(
+        plan, stripes, network=small_network(2), engine=reference, clock=lambda: float(next(readings)), deadline=1e6
+    )
+    events = list(trainer)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert [epoch.seconds for epoch in trainer.history] == [3.0, 4.0, 4.0]
+    assert finished.seconds == 11.0

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, the last two, whole or passed over."""
+"""Checkpoints: exact, the last two, intact or skipped."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from opsin.training.state import ModelState, Snapshot, TrainerState
 
 
 def snapshot(steps: int) -> Snapshot:
+    """Return a snapshot with unusual values, after a number of steps."""
     random = np.random.default_rng(steps)
     history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
-    memory = TrainerState(
-        stage=1, epoch=2, step=3, steps=steps, images=8 * steps, losses=1e-7 / 3, correct=5, lowest=float("inf"),
-        factor=0.1, rewinds=1, stopped=True, cuts=((1, 4), (2, 3)), seconds=77.7, history=history,
+    state = TrainerState(
+        stage=1, epoch=2, step=3, steps=steps, images=8 * steps, loss_sum=1e-7 / 3, correct=5, best_loss=float("inf"),
+        lr_scale=0.1, rewinds=1, stopped=True, truncations=((1, 4), (2, 3)), seconds=77.7, history=history,
     )  # fmt: skip
-    state = {
+    values = {
         "conv.weight": random.standard_normal((4, 3, 3, 3)).astype(np.float32).transpose(0, 2, 3, 1),
         "ema.step": np.array(steps, np.float32),
         "random.step": np.array(7, np.int32),
         "odd": np.array([np.nan, -0.0, np.inf, 1e-42], np.float32),
     }
-    kept = ModelState(steps - 1, {"conv.weight": state["conv.weight"] + 1})
-    return Snapshot(memory, state, {"stem.weight": np.ones(3, np.float32)}, kept, None)
+    last_finite = ModelState(steps - 1, {"conv.weight": values["conv.weight"] + 1})
+    return Snapshot(state, values, {"stem.weight": np.ones(3, np.float32)}, last_finite, None)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -40,20 +41,20 @@ def same(a: Any, b: Any) -> bool:
     )
 
 
-def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_a_snapshot_is_read_bit_for_bit(tmp_path: Path) -> None:
     checkpoints, before = Checkpoints(tmp_path / "checkpoints"), snapshot(40)
     checkpoints.write(before, 1234)
-    found = checkpoints.read()
-    assert found is not None
-    after, size, damaged = found
+    stored = checkpoints.read()
+    assert stored is not None
+    after, size, damaged = stored
     assert (size, damaged) == (1234, [])
-    assert after.memory == before.memory
-    assert same(after.state, before.state)
+    assert after.state == before.state
+    assert same(after.values, before.values)
     assert same(after.outside, before.outside)
     assert after.best is None
-    assert after.good is not None and before.good is not None
-    assert after.good.steps == 39
-    assert same(after.good.state, before.good.state)
+    assert after.last_finite is not None and before.last_finite is not None
+    assert after.last_finite.steps == 39
+    assert same(after.last_finite.values, before.last_finite.values)
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
@@ -72,23 +73,23 @@ def damage(path: Path, how: str) -> None:
         del data[len(data) // 2 :]
     elif how == "a bit":
         data[-1] ^= 1
-    elif how == "the memory":
-        place = data.index(b'\\"factor\\": 0.1')
-        data[place : place + 15] = b'\\"factor\\": 0.9'
-    elif how == "zeros":  # what some file systems leave after a loss of power
+    elif how == "the state":
+        begin = data.index(b'\\"lr_scale\\": 0.1')
+        data[begin : begin + 17] = b'\\"lr_scale\\": 0.9'
+    elif how == "zeros":  # Some file systems leave this after a loss of power.
         data[:] = bytes(len(data))
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("how", ["empty", "torn", "a bit", "the memory", "zeros"])
-def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["empty", "torn", "a bit", "the state", "zeros"])
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, how: str) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.write(snapshot(10), 1)
     last = checkpoints.write(snapshot(20), 2)
     damage(last, how)
-    found = checkpoints.read()
-    assert found is not None
-    assert (found[0].memory.steps, found[1], found[2]) == (10, 1, [last])
+    stored = checkpoints.read()
+    assert stored is not None
+    assert (stored[0].state.steps, *stored[1:]) == (10, 1, [last])
     for path in tmp_path.iterdir():
         damage(path, "torn")
     with pytest.raises(TrainingError) as caught:
@@ -96,16 +97,16 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, how: str) -> None:
     assert str(caught.value) == f"{last} and all checkpoints before it are damaged; start a new run"
 
 
-def test_one_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsin.runs.checkpoint.FORMAT", 9)
     path = Checkpoints(tmp_path).write(snapshot(10), 1)
     monkeypatch.undo()
     with pytest.raises(TrainingError) as caught:
         Checkpoints(tmp_path).read()
-    assert str(caught.value) == f"{path} was written by another Opsin (format 9); go on with that one"
+    assert str(caught.value) == f"{path} was written by another Opsin (format 9); continue with that one"
 
 
-def test_a_full_disk_leaves_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_earlier_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints.write(snapshot(10), 1)
 
@@ -121,7 +122,7 @@ def test_a_full_disk_leaves_those_before(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in tmp_path.iterdir()] == ["000001.checkpoint"]
 
 
-def test_what_was_half_written_is_cleared_away(tmp_path: Path) -> None:
+def test_half_written_files_are_removed(tmp_path: Path) -> None:
     (tmp_path / "000002.part").write_bytes(b"half")
     checkpoints = Checkpoints(tmp_path)
     checkpoints.write(snapshot(10), 1)
@@ -130,7 +131,7 @@ def test_what_was_half_written_is_cleared_away(tmp_path: Path) -> None:
 
 
 def test_numbers_survive_json_exactly() -> None:
-    memory = snapshot(10).memory
-    assert TrainerState.from_data(json.loads(json.dumps(memory.to_data()))) == memory
-    with pytest.raises(TrainingError, match="the run's memory is not described completely"):
+    state = snapshot(10).state
+    assert TrainerState.from_data(json.loads(json.dumps(state.to_data()))) == state
+    with pytest.raises(TrainingError, match="the trainer's state is not described completely"):
         TrainerState.from_data({"stage": 1})

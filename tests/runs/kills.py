@@ -1,4 +1,4 @@
-"""Kills training processes at random moments, lets them go on, and compares what comes out with an unbroken run."""
+"""Training processes that are killed at random moments and resumed, and what to compare of the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMED = ("time", "seconds", "compiling")
 
 @dataclass(frozen=True)
 class Result:
-    """A run's model, all of its last checkpoint's tensors, and what its log says of its epochs: all without times."""
+    """A run's model, the tensors of its last checkpoint, and the epochs in its log, without times."""
 
     model: bytes
     tensors: dict[str, bytes]
@@ -35,53 +35,53 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end, which has to be a good one."""
+    """Wait for the process, which must succeed."""
     _, error = process.communicate()
     assert process.returncode == 0, error.decode()
 
 
-def killed(process: subprocess.Popen[bytes], run: Path, after: float) -> bool:
-    """Kills the process `after` so many seconds of training; False where it had already ended."""
-    sittings = started(run)
-    while started(run) == sittings and process.poll() is None:
+def kill_after(process: subprocess.Popen[bytes], run: Path, seconds: float) -> bool:
+    """Kill the process after some seconds of training; return False if it had already ended."""
+    previous_start = last_start(run)
+    while last_start(run) == previous_start and process.poll() is None:
         time.sleep(0.002)
-    time.sleep(after)
+    time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     return process.returncode == -signal.SIGKILL
 
 
-def started(run: Path) -> float:
-    """When the last sitting began to train, by the log."""
+def last_start(run: Path) -> float:
+    """Return the time at which training last began or continued, according to the log."""
     return max(
         (float(record["time"]) for record in read_log(run / "log.jsonl") if record["event"] == "started"), default=0
     )
 
 
-def broken_run(run: Path, options: list[object], kills: int, seconds: float, moments: random.Random) -> int:
-    """A run of about `seconds` that is killed up to `kills` times, and then ends; how often it was."""
+def interrupted_run(run: Path, options: list[object], kills: int, seconds: float, moments: random.Random) -> int:
+    """Kill a run of about `seconds` up to `kills` times, then let it finish; return how often it was killed."""
     done = 0
     while done < kills:
-        if not killed(_sitting(run, options), run, moments.uniform(0, 1.5 * seconds / (kills + 1))):
-            return done  # it came to its end before its time
+        if not kill_after(_start_or_resume(run, options), run, moments.uniform(0, 1.5 * seconds / (kills + 1))):
+            return done  # It finished before it was killed.
         done += 1
-    finish(_sitting(run, options))
+    finish(_start_or_resume(run, options))
     return done
 
 
-def _sitting(run: Path, options: list[object]) -> subprocess.Popen[bytes]:
-    """The run begins, or goes on."""
+def _start_or_resume(run: Path, options: list[object]) -> subprocess.Popen[bytes]:
     return start("--resume", run) if (run / "config.json").exists() else start(*options, "--run", run)
 
 
 def result(run: Path) -> Result:
-    found = Checkpoints(run / "checkpoints").read()
-    assert found is not None
-    snapshot = found[0]
+    """Return what must not depend on interruptions."""
+    stored = Checkpoints(run / "checkpoints").read()
+    assert stored is not None
+    snapshot = stored[0]
     assert not list(run.rglob("*.part"))
     epochs = [record for record in read_log(run / "log.jsonl") if record["event"] == "epoch"]
     return Result(
         (run / "model.opsin").read_bytes(),
-        {name: array.tobytes() for name, array in snapshot.state.items()},
+        {name: array.tobytes() for name, array in snapshot.values.items()},
         [{key: value for key, value in epoch.items() if key not in TIMED} for epoch in epochs],
     )

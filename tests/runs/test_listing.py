@@ -1,4 +1,4 @@
-"""The list of runs, and how two differ."""
+"""Listing and comparing runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from opsin.base.errors import UsageError
 from opsin.runs import Run
 from opsin.runs.listing import Summary, differences, summaries, summary
+from opsin.runs.lock import Lock
 from opsin.runs.log import Log
 from opsin.training import Stage, TrainingPlan
+from opsin.training.state import Snapshot, TrainerState
 
 PLAN = TrainingPlan(network="lenet5", stages=(Stage(epochs=3),))
 DATA = {
@@ -26,8 +28,8 @@ EPOCH = {"event": "epoch", "seconds": 30.0, "held_out": {"images": 10, "correct"
 FINISHED = {"event": "finished", "seconds": 100.0, "test": {"images": 10, "correct": 9, "loss": 0.4}}
 
 
-def made(folder: Path, *records: dict[str, Any], plan: TrainingPlan = PLAN, data: dict[str, Any] = DATA) -> Path:
-    """A run with such a log."""
+def make_run(folder: Path, *records: dict[str, Any], plan: TrainingPlan = PLAN, data: dict[str, Any] = DATA) -> Path:
+    """Create a run with such a log."""
     Run.create({"plan": plan.to_data(), "data": data}, "digits", folder).close()
     log = Log(folder / "log.jsonl")
     for record in records:
@@ -45,26 +47,26 @@ def made(folder: Path, *records: dict[str, Any], plan: TrainingPlan = PLAN, data
         ([EPOCH, {"event": "diverged", "text": "…"}], ("diverged", 1, 0.8, None, 30.0)),
     ],
 )
-def test_a_run_at_a_glance(tmp_path: Path, records: list[dict[str, Any]], expected: tuple[object, ...]) -> None:
-    found = summary(made(tmp_path / "run", *records))
-    assert isinstance(found, Summary)
-    assert (found.data, found.network, found.planned) == ("digits", "lenet5", 3)
-    assert (found.state, found.epochs, found.validation, found.test, found.seconds) == expected
+def test_the_summary_of_a_run(tmp_path: Path, records: list[dict[str, Any]], expected: tuple[object, ...]) -> None:
+    listed = summary(make_run(tmp_path / "run", *records))
+    assert isinstance(listed, Summary)
+    assert (listed.data, listed.network, listed.planned) == ("digits", "lenet5", 3)
+    assert (listed.state, listed.epochs, listed.validation, listed.test, listed.seconds) == expected
 
 
-def test_a_run_that_is_held_is_running(tmp_path: Path) -> None:
-    run = Run.reopen(made(tmp_path / "run", EPOCH))
+def test_a_locked_run_is_running(tmp_path: Path) -> None:
+    run = Run.reopen(make_run(tmp_path / "run", EPOCH))
     assert summary(run.folder).state == "running"
     run.close()
     assert summary(run.folder).state == "interrupted"
 
 
-def test_the_folder_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert summaries() == []
     for name in ("digits", "digits", "my photos/ü", "…"):
         Run.create({"plan": PLAN.to_data(), "data": DATA}, name).close()
-    assert [str(each.folder) for each in summaries()] == [
+    assert [str(run.folder) for run in summaries()] == [
         "runs/digits-1",
         "runs/digits-2",
         "runs/my-photos-ü-1",
@@ -75,36 +77,36 @@ def test_the_folder_is_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         summaries(Path("none"))
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("a letter")
     with pytest.raises(UsageError) as caught:
         Run.create({}, "digits", tmp_path)
     assert str(caught.value) == f"{tmp_path} is not empty; give a new folder for the run"
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UsageError, match=f"or go on with the one in it: opsin train --resume {tmp_path}$"):
-        Run.check_place(tmp_path)
-    with pytest.raises(UsageError, match="letter: the run's folder cannot be made"):
+    with pytest.raises(UsageError, match=f"; to continue the run in it: opsin train --resume {tmp_path}$"):
+        Run.check_folder(tmp_path)
+    with pytest.raises(UsageError, match="letter: the run's folder cannot be created"):
         Run.create({}, "digits", tmp_path / "letter")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "letter"]
 
 
-def test_a_place_is_looked_at_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Run.check_place(tmp_path / "new" / "run")
+def test_checking_a_folder_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Run.check_folder(tmp_path / "new" / "run")
     monkeypatch.chdir(tmp_path)
-    Run.check_place()
+    Run.check_folder()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "runs").write_text("a list of runs")
     with pytest.raises(UsageError) as caught:
-        Run.check_place()
+        Run.check_folder()
     assert str(caught.value) == f"{tmp_path}/runs: no run can be written there; name another folder with --run FOLDER"
 
 
-def test_what_two_were_asked_for_differently(tmp_path: Path) -> None:
+def test_the_options_in_which_two_runs_differ(tmp_path: Path) -> None:
     other = TrainingPlan(
         network="lenet5", stages=(Stage(epochs=3, learning_rate=0.01),), ema=0.99, class_weights=(1.0, 0.25)
     )
-    first = made(tmp_path / "first", plan=PLAN)
-    second = made(tmp_path / "second", plan=other, data=DATA | {"fingerprint": "cd"})
+    first = make_run(tmp_path / "first", plan=PLAN)
+    second = make_run(tmp_path / "second", plan=other, data=DATA | {"fingerprint": "cd"})
     assert differences(first, second) == [
         ("ema", "0", "0.99"),
         ("class weights", "none", "1, 0.25"),
@@ -114,9 +116,21 @@ def test_what_two_were_asked_for_differently(tmp_path: Path) -> None:
     assert differences(first, first) == []
 
 
-def test_a_run_whose_configuration_was_changed(tmp_path: Path) -> None:
-    folder = made(tmp_path / "run")
+def test_a_configuration_that_is_no_longer_one(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
     (folder / "config.json").write_text(json.dumps({"plan": 3}))
     with pytest.raises(UsageError) as caught:
         summary(folder)
-    assert str(caught.value) == f"{folder / 'config.json'} was changed and describes no run any more; start a new one"
+    assert str(caught.value) == f"{folder / 'config.json'} was changed and no longer describes a run; start a new one"
+
+
+def test_a_checkpoint_is_due_after_some_minutes(tmp_path: Path) -> None:
+    now = [0.0]
+    folder = make_run(tmp_path / "run")
+    run = Run(folder, {"checkpoint_minutes": 2}, Lock(folder / "lock"), clock=lambda: now[0])
+    assert not run.due
+    now[0] = 120.0
+    assert run.due
+    run.save(Snapshot(TrainerState(), {}, {}))
+    assert not run.due
+    run.close()

@@ -1,4 +1,4 @@
-"""The lock: one holder, and none after its death."""
+"""The lock: one holder, and none after its process has ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ input()
 """
 
 
-def test_another_process_cannot_have_it_until_the_first_is_killed(tmp_path: Path) -> None:
+def test_the_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     holder = subprocess.Popen(
@@ -39,6 +39,6 @@ def test_another_process_cannot_have_it_until_the_first_is_killed(tmp_path: Path
     assert not is_held(path)
 
 
-def test_no_lock_is_not_held(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_locked(tmp_path: Path) -> None:
     assert not is_held(tmp_path / "lock")
     assert not list(tmp_path.iterdir())

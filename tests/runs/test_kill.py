@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: a run that goes on ends with the bits of one that was never broken."""
+"""SIGKILL at random moments: a resumed run is bit-identical to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.runs.listing import summary
-from tests.training.kills import broken_run, finish, result, start
+from tests.runs.kills import finish, interrupted_run, result, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
@@ -20,13 +20,13 @@ OPTIONS: list[object] = [
 
 
 def test_five_kills(tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    finish(start(*OPTIONS, "--run", whole))
-    expected = result(whole)
-    seconds = summary(whole).seconds
+    uninterrupted = tmp_path / "uninterrupted"
+    finish(start(*OPTIONS, "--run", uninterrupted))
+    expected = result(uninterrupted)
+    seconds = summary(uninterrupted).seconds
     assert expected.epochs[-1]["epoch"] == 3
     moments, kills = random.Random(20), 0
-    while kills < 5:  # a run may come to its end before it is killed
-        run = tmp_path / f"broken{kills}"
-        kills += broken_run(run, OPTIONS, 5 - kills, seconds, moments)
+    while kills < 5:  # A run may finish before it is killed.
+        run = tmp_path / f"interrupted{kills}"
+        kills += interrupted_run(run, OPTIONS, 5 - kills, seconds, moments)
         assert result(run) == expected

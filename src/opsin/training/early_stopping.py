@@ -1,0 +1,37 @@
+"""Ending a stage whose results no longer improve."""
+
+from __future__ import annotations
+
+from opsin.training.events import Score, StoppedEarly
+from opsin.training.plan import TrainingPlan
+from opsin.training.state import TrainerState
+
+
+class EarlyStopping:
+    """Compares the results on the held-out images and ends a stage after `plan.patience` epochs without a better one.
+
+    Results are compared by balanced accuracy if the plan balances classes, else by accuracy; ties by the loss.
+    """
+
+    def __init__(self, plan: TrainingPlan) -> None:
+        self.plan = plan
+
+    def is_best(self, state: TrainerState, score: Score) -> bool:
+        """Return whether no earlier epoch of the run did as well."""
+        return all(self._merit(score) > self._merit(epoch.held_out) for epoch in state.history)
+
+    def on_epoch(self, state: TrainerState) -> StoppedEarly | None:
+        """Return the event that ends the stage before its last planned epoch, or None."""
+        stage, patience = self.plan.stages[state.stage], self.plan.patience
+        waited = self._epochs_since_best(state, stage.name)
+        if patience is None or waited < patience or state.epoch >= stage.epochs:
+            return None
+        return StoppedEarly(stage.name, state.epoch, state.epoch - waited, waited)
+
+    def _merit(self, score: Score) -> tuple[float, float]:
+        balanced = score.balanced if self.plan.balances else None
+        return score.accuracy if balanced is None else balanced, -score.loss
+
+    def _epochs_since_best(self, state: TrainerState, stage: str) -> int:
+        better = [epoch.better for epoch in state.history if epoch.stage == stage]
+        return better[::-1].index(True) if any(better) else len(better)
