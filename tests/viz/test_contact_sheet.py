@@ -9,11 +9,11 @@ from PIL import Image
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.viz import contact_sheet as module
-from opsin.viz.contact_sheet import CELL, GAP, MARGIN, NAMES, contact_sheet
+from opsin.viz.contact_sheet import GAP, MARGIN, MAX_SIDE, NAME_WIDTH, contact_sheet
 from tests.data.files import noise
 
-LEFT = MARGIN + NAMES
-TOP = MARGIN + module.HEAD.size + GAP
+LEFT = MARGIN + NAME_WIDTH
+TOP = MARGIN + module.COLUMN_HEADING.size + GAP
 
 
 def images(*shape: int, classes: tuple[str, ...] = ("cat", "dog")) -> LabeledImages:
@@ -49,9 +49,9 @@ def test_the_kept_image_and_what_is_seen_of_it() -> None:
 def test_large_images_are_reduced_and_grey_ones_stay_grey() -> None:
     these = images(1, 100, 300)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation())
-    assert sheet.width == LEFT + 9 * (CELL + GAP) + GAP + MARGIN
-    assert sheet.height == TOP + 2 * (CELL // 3 + GAP) + MARGIN
-    found = cut(sheet, 0, 0, CELL // 3, CELL)
+    assert sheet.width == LEFT + 9 * (MAX_SIDE + GAP) + GAP + MARGIN
+    assert sheet.height == TOP + 2 * (MAX_SIDE // 3 + GAP) + MARGIN
+    found = cut(sheet, 0, 0, MAX_SIDE // 3, MAX_SIDE)
     assert (found.max(axis=2) == found.min(axis=2)).all()
     assert 100 < found.mean() < 155
 
@@ -65,10 +65,10 @@ def test_a_margin_is_shown_as_kept_and_cut_as_seen() -> None:
 
 def test_mixed_images_say_what_they_count_as(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(module, "_write", lambda pen, text, place, width, style: written.append(text))
+    monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: written.append(text))
     these = images(3, 32, 32, classes=("cat", "dog", "mouse"))
     contact_sheet(these, Preprocessing.of(these), Augmentation(mixup=1), versions=4)
-    assert written[:3] == ["as kept", "as the network sees it", "cat"]
+    assert written[:3] == ["as stored", "as the network sees it", "cat"]
     captions = [text for text in written if text.startswith("+ ")]
     assert len(captions) == 12
     assert all(text.endswith(("% dog", "% mouse", "% cat")) for text in captions)
@@ -77,13 +77,13 @@ def test_mixed_images_say_what_they_count_as(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_of_many_classes_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
-    monkeypatch.setattr(module, "_write", lambda pen, text, place, width, style: names.append(text))
+    monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: names.append(text))
     these = images(1, 8, 8, classes=tuple(f"class {n:03}" for n in range(100)))
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(), versions=1)
     rows = [name for name in names if name.startswith("class")]
-    assert len(rows) == module.MOST_ROWS
+    assert len(rows) == module.MAX_ROWS
     assert (rows[0], rows[-1]) == ("class 000", "class 099")
-    assert sheet.height == TOP + module.MOST_ROWS * (128 + GAP) + MARGIN
+    assert sheet.height == TOP + module.MAX_ROWS * (128 + GAP) + MARGIN
 
 
 STRANGE = (
@@ -104,7 +104,7 @@ STRANGE = (
 def test_names_in_any_script_are_drawn_or_become_numbers() -> None:
     these = images(1, 8, 8, classes=STRANGE)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(mixup=1), versions=1)
-    margin = np.asarray(sheet)[:, NAMES + MARGIN - GAP + 1 : LEFT]
+    margin = np.asarray(sheet)[:, NAME_WIDTH + MARGIN - GAP + 1 : LEFT]
     assert (margin == 255).all(), "no name reaches into the images"
     ink = np.asarray(sheet)[:, :LEFT].min(axis=(1, 2)) < 128
     assert ink[TOP : TOP + 128].any()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin import nn, zoo
-from opsin.viz import diagram
-from opsin.viz.svg import COLOURS
+from opsin.viz import diagram, svg
+from opsin.viz.diagram_svg import COLOURS
 from tests.viz.networks import NETWORKS, chain, traced
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,13 +41,13 @@ def test_text_is_text_and_boxes_have_tooltips() -> None:
     texts = {text.text for text in root.iter(f"{SVG}text")}
     assert {"a network", "2×2 max, /2", "8×16×16", "fully connected", "batch norm"} <= texts
     tips = [group.findtext(f"{SVG}title") for group in root.iter(f"{SVG}g")]
-    assert "0.0\n3×3 conv, then batch norm, ReLU\nmakes 4×32×32\n116 parameters\n110,592 multiply-adds" in tips
+    assert "0.0\n3×3 conv, then batch norm, ReLU\noutput 4×32×32\n116 parameters\n110,592 multiply-adds" in tips
 
 
 def test_folded_boxes_tell_what_all_of_them_are() -> None:
     tips = "".join(title.text or "" for title in parsed(NETWORKS["dense"]()).iter(f"{SVG}title"))
     assert "1.layers.0.2–1.layers.3.2" in tips or "1.layers.0–3.2" in tips
-    assert "makes 12–24×32×32" in tips
+    assert "output 12–24×32×32" in tips
     assert "308–764 parameters" in tips
 
 
@@ -95,7 +95,7 @@ def test_every_kind_has_a_colour() -> None:
         assert f".{kind.replace(' ', '-')} .f {{" in text
 
 
-def test_the_image_in_the_documentation_is_what_is_drawn() -> None:
+def test_the_diagram_in_the_documentation_is_current() -> None:
     path = Path(__file__).parents[2] / "docs" / "images" / "resnet18.svg"
     entry = zoo.find("resnet18")
     network = entry()
@@ -103,3 +103,22 @@ def test_the_image_in_the_documentation_is_what_is_drawn() -> None:
     assert path.read_text(encoding="utf-8") == drawn, (
         "draw it again: opsin describe resnet18 --diagram docs/images/resnet18.svg"
     )
+
+
+def test_attributes_are_escaped_and_numbers_are_short() -> None:
+    text = svg.element("rect", class_="a", text_anchor=None, x=1.0, width=2.25, aria_label='"<b>" & more')
+    assert text == '<rect class="a" x="1" width="2.2" aria-label=\'"&lt;b&gt;" &amp; more\'/>'
+    assert ET.fromstring(text).attrib["aria-label"] == '"<b>" & more'
+
+
+def test_text_keeps_what_xml_allows() -> None:
+    assert svg.text_of("88\N{NO-BREAK SPACE}% 👩\N{ZERO WIDTH JOINER}🔬 <&>\n") == "88\xa0% 👩\u200d🔬 &lt;&amp;&gt;\n"
+    assert svg.text_of("\x00\x1b\ufffe") == "\ufffd" * 3
+
+
+def test_documents_have_a_dark_style() -> None:
+    text = svg.document(10, 20, "A & B", svg.style_sheet(".a { fill: red }", ".a { fill: blue }"), [], zoom=2)
+    root = ET.fromstring(text)
+    assert (root.attrib["width"], root.attrib["viewBox"]) == ("20", "0 0 10 20")
+    style = root.findtext(f"{SVG}style") or ""
+    assert style.index(".a { fill: red }") < style.index("@media") < style.index(".a { fill: blue }")

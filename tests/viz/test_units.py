@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from opsin import nn, ops
 from opsin.ir import Graph, Tensor
-from opsin.viz.units import Unit, units
+from opsin.viz.units import Unit, find_units
 from tests.nn.support import Of
 from tests.viz.networks import NETWORKS, Dense, Shuffled, chain, conv, of_functions, traced
 
 
 def of(network: nn.Layer) -> list[Unit]:
-    return units(*traced(network))
+    return find_units(*traced(network))
 
 
 def test_norms_and_activations_belong_to_what_they_follow() -> None:
@@ -48,7 +48,7 @@ def test_functions_are_known_by_what_they_are_composed_of() -> None:
     assert (first.before, first.caption, first.after) == ("hard swish", "3×3 conv", "SiLU")
     assert (second.kind, second.caption) == ("rearrangement", "flatten")
     graph, _ = traced(of_functions())
-    assert [unit.before for unit in units(graph, {})] == ["", "hard swish", ""]  # as for a file without kinds
+    assert [unit.before for unit in find_units(graph, {})] == ["", "hard swish", ""]  # as for a file without kinds
 
 
 def test_gates_sums_and_joins() -> None:
@@ -92,7 +92,7 @@ def test_a_layer_used_twice_is_two_units_and_counts_once() -> None:
 def test_only_what_leads_to_the_first_output_is_shown() -> None:
     graph, kinds = traced(chain())
     training = nn.trace(chain(), (3, 32, 32), training=True)
-    assert len(units(training, kinds)) >= len(units(graph, kinds))
+    assert len(find_units(training, kinds)) >= len(find_units(graph, kinds))
     inner = graph.nodes[-3].outputs[0]
     both = Graph(graph.inputs, graph.outputs | {"inner": inner})
-    assert len(units(both, kinds)) == len(units(graph, kinds))
+    assert len(find_units(both, kinds)) == len(find_units(graph, kinds))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from opsin.viz.flow import IrregularRegion, Parallel, Series, members, series
-from opsin.viz.units import Unit, units
+from opsin.viz.series_parallel import IrregularRegion, Parallel, Series, decompose, members
+from opsin.viz.units import Unit, find_units
 from tests.viz.networks import NETWORKS, traced
 
 
@@ -21,8 +21,8 @@ def shape(items: Series) -> list[object]:
 
 
 def of(name: str) -> Series:
-    found = units(*traced(NETWORKS[name]()))
-    items = series(found)
+    found = find_units(*traced(NETWORKS[name]()))
+    items = decompose(found)
     assert sorted(map(id, members(items))) == sorted(map(id, found))
     return items
 
