@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from opsin.base.errors import ModelError
 from opsin.data import LabeledImages
 from opsin.model import Calibration, Model, file, load
-from opsin.model.calibration import COLDEST, HOTTEST, TARGETS, calibrate, find_threshold, fit_temperature, softmax
+from opsin.model.calibration import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    TARGETS,
+    calibrate,
+    find_threshold,
+    fit_temperature,
+    softmax,
+)
 from tests.model.networks import LABELS, images, small_model
 
 
@@ -47,8 +55,8 @@ def test_no_other_temperature_is_better(seed: int, scale: float) -> None:
 def test_the_temperature_stays_finite() -> None:
     sure = np.eye(3)[np.arange(30) % 3] * 5.0
     labels = np.arange(30) % 3
-    assert COLDEST <= fit_temperature(sure, labels) < 1
-    assert 1 < fit_temperature(sure, (labels + 1) % 3) <= HOTTEST
+    assert MIN_TEMPERATURE <= fit_temperature(sure, labels) < 1
+    assert 1 < fit_temperature(sure, (labels + 1) % 3) <= MAX_TEMPERATURE
     assert 0.9 < fit_temperature(sure[:1], labels[:1]) < 1.1, "one image must not turn the model's head"
     assert calibrate(np.empty((0, 3)), np.empty(0, np.int32)) == Calibration(1.0, 0)
 
@@ -133,12 +141,12 @@ def test_predictions_are_calibrated() -> None:
     np.testing.assert_allclose(model.probabilities(pixels), softmax(plain.logits(pixels) / 2), atol=1e-6)
     predictions = model.predict(pixels)
     assert [p.label for p in predictions] == [p.label for p in plain.predict(pixels)]
-    assert [p.known for p in predictions] == [p.probability >= 0.9 for p in predictions]
+    assert [p.reliable for p in predictions] == [p.probability >= 0.9 for p in predictions]
     assert {True, False} == {
-        p.known for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
+        p.reliable for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
     }
-    assert all(p.known is None for p in calibrated(None).predict(pixels))
-    assert all(p.known is None for p in plain.predict(pixels))
+    assert all(p.reliable is None for p in calibrated(None).predict(pixels))
+    assert all(p.reliable is None for p in plain.predict(pixels))
 
 
 def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:

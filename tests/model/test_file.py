@@ -39,7 +39,7 @@ def change(path: Path, alter: Callable[[dict[str, Any], dict[str, Any]], object]
     checksum = file._checksum(description, tensors)
     alter(description, tensors)
     description["checksum"] = file._checksum(description, tensors) if sign else checksum
-    save_file(tensors, path, {file.KEY: json.dumps(description)})
+    save_file(tensors, path, {file.METADATA_KEY: json.dumps(description)})
 
 
 def test_a_file_cut_short_anywhere(saved: Path) -> None:

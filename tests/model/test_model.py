@@ -62,14 +62,14 @@ def test_predictions_are_ranked_probabilities() -> None:
     for row, prediction in zip(logits, model.predict(images(3)), strict=True):
         shares = np.exp(row) / np.exp(row).sum()
         assert prediction.label == LABELS[int(row.argmax())]
-        assert [label for label, _ in prediction.ranked] == [LABELS[i] for i in np.argsort(-row)]
-        np.testing.assert_allclose([share for _, share in prediction.ranked], sorted(shares)[::-1], atol=1e-5)
-        assert prediction.ranked[0] == (prediction.label, prediction.probability)
+        assert [label for label, _ in prediction.ranking] == [LABELS[i] for i in np.argsort(-row)]
+        np.testing.assert_allclose([share for _, share in prediction.ranking], sorted(shares)[::-1], atol=1e-5)
+        assert prediction.ranking[0] == (prediction.label, prediction.probability)
 
 
 def test_extreme_logits_have_probabilities() -> None:
-    prediction = Prediction.of(np.array([-1e30, 3e38, 3e38], np.float32), LABELS)
-    assert prediction.ranked == (("dog", 0.5), ("eel", 0.5), ("cat", 0.0))
+    prediction = Prediction.from_logits(np.array([-1e30, 3e38, 3e38], np.float32), LABELS)
+    assert prediction.ranking == (("dog", 0.5), ("eel", 0.5), ("cat", 0.0))
     assert str(prediction) == "dog (50.0%)"
 
 
@@ -105,7 +105,7 @@ def test_evaluation_counts_what_is_right() -> None:
 def test_an_evaluation_in_words() -> None:
     evaluation = Evaluation(LABELS, np.array([[8, 2, 0], [0, 10, 0], [3, 0, 7]]), 0.3)
     assert str(evaluation) == "83.33% of 30 images right (5 wrong)"
-    assert evaluation.mistakes() == [("eel", "cat", 3), ("cat", "dog", 2)]
+    assert evaluation.confusions() == [("eel", "cat", 3), ("cat", "dog", 2)]
 
 
 def test_evaluation_refuses_strange_classes_and_no_images() -> None:

@@ -1,4 +1,4 @@
-"""A small model with something to say about a small dataset; made without training."""
+"""A small model with something to say about a small dataset; report without training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from opsin.data import Dataset, LabeledImages
 from opsin.model import Model
 from opsin.report import ModelReport
-from opsin.report.features import BATCH, cut
+from opsin.report.features import BATCH, penultimate_graph
 from opsin.report.logistic import fit
 from opsin.report.model_report import measure_model
 from tests.model.networks import small_model
@@ -39,7 +39,7 @@ def scenes(count: int, seed: int, named: bool = True) -> LabeledImages:
     return LabeledImages(pixels, labels, NASTY, names)
 
 
-def moments() -> list[dict[str, Any]]:
+def epoch_records() -> list[dict[str, Any]]:
     return [
         {"stage": "head", "loss": 0.9, "accuracy": 0.5, "held_out_accuracy": 0.5, "held_out_loss": 0.9},
         {"stage": "fine-tuning", "loss": 0.5, "accuracy": 0.8, "held_out_accuracy": 0.7, "held_out_loss": 0.6},
@@ -53,7 +53,7 @@ def subject() -> tuple[Model, Dataset]:
     data = Dataset("<data>", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
     model = small_model()
     model.labels, model.name = NASTY, "<model>"
-    program = model.engine(cut(model.graph), BATCH, None)
+    program = model.engine(penultimate_graph(model.graph), BATCH, None)
     program.load_state({name: model.state[name] for name in program.graph.variables})
     inputs = model.preprocessing.apply(np.asarray(data.train.pixels))
     parts = [program.run(inputs=inputs[np.arange(first, first + BATCH) % 120])["features"] for first in (0, 32, 64, 96)]
@@ -63,7 +63,7 @@ def subject() -> tuple[Model, Dataset]:
     model.load_state({**model.state, "head.weight": weights.astype(np.float32), "head.bias": bias.astype(np.float32)})
     model.record = {
         "fingerprint": data.fingerprint,
-        "history": moments(),
+        "history": epoch_records(),
         "plan": {"seed": 3, "stages": [{"batch": 8}]},
     }
     assert data.validation is not None
@@ -73,6 +73,6 @@ def subject() -> tuple[Model, Dataset]:
 
 @cache
 def measured() -> ModelReport:
-    """The account of `subject`."""
+    """The report of `subject`."""
     model, data = subject()
     return measure_model(model, data, seconds=8)

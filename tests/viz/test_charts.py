@@ -60,3 +60,33 @@ def test_shares_are_drawn_with_their_bounds() -> None:
     bar = ET.fromstring(range_bar(0.5, (0.0, 1.0), "between 0% and 100%", "1 of 2"))
     assert [path.attrib["d"] for path in bar.iter("path")] == ["M4 7H116", "M4 7H116"]
     assert next(bar.iter("circle")).attrib["cx"] == "60"
+
+
+def test_charts_are_sound_svg() -> None:
+    lines = [Series("a & b", "first", ((1, 0.2), (2, 0.9))), Series("c", "second", ((1, 0.1), (2, 0.3)))]
+    dots = [Dot(0.65, 0.6, (0.2, 0.9), 4, "<3>"), Dot(0.97, 40 / 41, (0.9, 1.0), 8, "&")]
+    for drawn in (
+        line_chart(lines, "epoch", "right", True, [1.5]), line_chart(lines[:1], "n", "loss", False),
+        share_chart(dots, "x", "y", "d"), range_bar(0.75, (0.3, 0.95), "a", "b"),
+    ):  # fmt: skip
+        root = ET.fromstring(drawn)
+        _, _, width, height = map(float, root.attrib["viewBox"].split())
+        for circle in root.iter("circle"):
+            assert 0 <= float(circle.attrib["cx"]) <= width
+            assert 0 <= float(circle.attrib["cy"]) <= height
+
+
+def test_points_are_where_their_values_are() -> None:
+    drawn = ET.fromstring(line_chart([Series("s", "first", ((0, 0.0), (10, 1.0)))], "x", "y", is_share=True))
+    first, last = (circle.attrib for circle in drawn.iter("circle"))
+    assert float(first["cx"]) < float(last["cx"])
+    assert float(first["cy"]) > float(last["cy"])
+    ticks = [node.text for node in drawn.iter("text")]
+    assert {"0\N{NO-BREAK SPACE}%", "100\N{NO-BREAK SPACE}%", "5", "10"} & set(ticks)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.83, 0.91), (0, 37_000), (1, 1 + 1e-9), (0, 0.004)])
+def test_ticks_are_few_and_within_the_axis(low: float, high: float) -> None:
+    ticks = Axis(low, high, 0, 100).ticks()
+    assert len(ticks) <= 7
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)

@@ -156,7 +156,7 @@ class FeatureScore:
         self.rest.load_state({name: state[name] for name in self.rest.graph.variables})
         features = self._features() if self.known is None else self.known
         logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        return Evaluation.of(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
+        return Evaluation.from_probabilities(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
 
     def _features(self) -> NDArray[np.float16]:
         self.known = _shelf(len(self.images), self.trunk.shape)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opsin.data import Dataset
+from opsin.model.record import evaluation_split, held_out_split
 from opsin.training.events import Epoch, Score
 from opsin.training.non_finite import NonFiniteOrigin
 from opsin.training.plan import Stage, TrainingPlan
@@ -25,12 +26,17 @@ SHOWN = 8
 def record(
     plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
 ) -> dict[str, Any]:
-    """How a model of so many `steps` came about, for its file; nothing in it depends on the clock."""
+    """Return the training record of a model after `steps`, for its file; nothing in it depends on the clock.
+
+    "measured_on" is the split of the figures under "test": data without test images of its own is measured on its
+    validation or training images. "held_out_split" is the split on which every epoch was measured.
+    """
     made: dict[str, Any] = {
         "data": data.name,
         "fingerprint": data.fingerprint,
         "images": len(data.train),
         "held_out": len(held_out(data)),
+        "held_out_split": held_out_split(data),
         "plan": plan.to_data(),
         "steps": steps,
         "ended": ended,
@@ -47,6 +53,7 @@ def record(
         ],
     }
     if test:
+        made["measured_on"] = evaluation_split(data)
         made["test"] = {"images": test.images, "accuracy": test.accuracy, "loss": test.loss}
     return made
 

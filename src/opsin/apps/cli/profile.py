@@ -176,7 +176,8 @@ def tree(found: Profile, name: str) -> IcicleBar:
         lines = [line for line in found.lines if (line.direction or FORWARD) == direction]
         if lines:
             _plant(root.child(direction, direction), direction, lines, found)
-    root.children[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, "for other threads, and for inputs to be copied")
+    note = "for other threads, and for inputs to be copied"
+    root.children[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, note)
     return root
 
 
@@ -190,4 +191,5 @@ def _plant(top: IcicleBar, direction: str, lines: Sequence[ProfileRow], found: P
         if line.macs:
             notes.append(f"{line.flops / 1e9:.1f} GF/s, {line.flops / found.peak:.0%} of the peak")
         # A key of its own: a layer may call the same kernel more than once.
-        part.children[f"{number} {line.algorithm}"] = IcicleBar(line.algorithm, direction, line.seconds, "\n".join(notes))
+        call = IcicleBar(line.algorithm, direction, line.seconds, "\n".join(notes))
+        part.children[f"{number} {line.algorithm}"] = call

@@ -13,7 +13,7 @@ from PIL import Image
 
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Preprocessing
-from opsin.model.inputs import prepared
+from opsin.model.inputs import to_pixels
 from tests.data.files import write_image
 from tests.model.networks import LABELS, images, small_model
 
@@ -46,41 +46,41 @@ def test_a_image_is_prepared_as_its_file(name: str, preprocessing: Preprocessing
     tags = Image.Exif()
     tags[ORIENTATION] = 6
     pil_images()[name].save(path, **({"exif": tags} if path.suffix != ".gif" else {}))
-    expected = prepared(path, preprocessing)
+    expected = to_pixels(path, preprocessing)
     content = path.read_bytes()
-    assert np.array_equal(prepared(content, preprocessing), expected)
-    assert np.array_equal(prepared(io.BytesIO(content), preprocessing), expected)
+    assert np.array_equal(to_pixels(content, preprocessing), expected)
+    assert np.array_equal(to_pixels(io.BytesIO(content), preprocessing), expected)
     with Image.open(path) as image, path.open("rb") as file:
-        assert np.array_equal(prepared(image, preprocessing), expected)
-        assert np.array_equal(prepared(file, preprocessing), expected)
+        assert np.array_equal(to_pixels(image, preprocessing), expected)
+        assert np.array_equal(to_pixels(file, preprocessing), expected)
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         if path.suffix != ".jpg":  # which is reduced while it is decoded
-            assert np.array_equal(prepared(image, preprocessing), expected)
-            assert np.array_equal(prepared(image.copy(), preprocessing), expected)
+            assert np.array_equal(to_pixels(image, preprocessing), expected)
+            assert np.array_equal(to_pixels(image.copy(), preprocessing), expected)
 
 
 def test_large_jpegs_that_were_only_opened_are_read_as_files(tmp_path: Path) -> None:
     Image.fromarray(NOISE[..., :3]).resize((600, 700)).save(tmp_path / "a.jpg")
-    expected = prepared(tmp_path / "a.jpg", COLOUR)
+    expected = to_pixels(tmp_path / "a.jpg", COLOUR)
     with Image.open(tmp_path / "a.jpg") as image:
-        assert np.array_equal(prepared(image, COLOUR), expected)
+        assert np.array_equal(to_pixels(image, COLOUR), expected)
         assert image.load()  # and can still be used
-        assert np.abs(prepared(image, COLOUR).astype(int) - expected).max() < 32
+        assert np.abs(to_pixels(image, COLOUR).astype(int) - expected).max() < 32
 
 
 def test_arrays_are_images_in_every_order() -> None:
     colour = NOISE[..., :3]
-    expected = prepared(Image.fromarray(colour), COLOUR)
-    grey = prepared(Image.fromarray(NOISE[..., 0]), GREY)
+    expected = to_pixels(Image.fromarray(colour), COLOUR)
+    grey = to_pixels(Image.fromarray(NOISE[..., 0]), GREY)
     for same in (colour, colour.transpose(2, 0, 1), colour[None], [colour], np.stack([colour])):
-        assert np.array_equal(prepared(same, COLOUR), expected)
+        assert np.array_equal(to_pixels(same, COLOUR), expected)
     for same in (NOISE[..., 0], NOISE[..., :1], NOISE[None, ..., 0]):
-        assert np.array_equal(prepared(same, GREY), grey)
-    assert np.array_equal(prepared(NOISE, COLOUR), prepared(Image.fromarray(NOISE), COLOUR))
+        assert np.array_equal(to_pixels(same, GREY), grey)
+    assert np.array_equal(to_pixels(NOISE, COLOUR), to_pixels(Image.fromarray(NOISE), COLOUR))
     own = NOISE[:20, :24, :3].transpose(2, 0, 1)
-    assert np.array_equal(prepared(own, COLOUR)[0], own)
-    assert np.array_equal(prepared(np.stack([own, own]), COLOUR)[1], own)
+    assert np.array_equal(to_pixels(own, COLOUR)[0], own)
+    assert np.array_equal(to_pixels(np.stack([own, own]), COLOUR)[1], own)
 
 
 def test_forms_may_be_mixed(tmp_path: Path) -> None:
@@ -160,10 +160,10 @@ def test_a_closed_image_is_no_image(tmp_path: Path) -> None:
 def test_the_likeliest_labels() -> None:
     model = small_model()
     (all_of_them,) = model.predict(images(1))
-    assert len(all_of_them.ranked) == len(LABELS)
+    assert len(all_of_them.ranking) == len(LABELS)
     for top in (1, 2, 3, 99, np.int64(2)):
         (some,) = model.predict(images(1), top=top)  # type: ignore[arg-type]
-        assert some.ranked == all_of_them.ranked[:top]
+        assert some.ranking == all_of_them.ranking[:top]
         assert (some.label, some.probability) == (all_of_them.label, all_of_them.probability)
     wrong: Callable[[Any], Any] = lambda top: model.predict(images(1), top=top)  # noqa: E731
     with pytest.raises(UsageError, match=r"^top, the number of labels for each image, must be a whole number of at le"):

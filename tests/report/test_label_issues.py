@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.report.label_issues import held_out_probabilities, suspicion
+from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.learning_curve import learning_curve
 from opsin.report.logistic import PENALTIES, choose_penalty, fit, folds
 from tests.report.support import blobs
@@ -51,13 +51,13 @@ def test_flipped_labels_come_first() -> None:
     labels = truth.copy()
     labels[flipped] = (truth[flipped] + random.integers(1, 5, 40)) % 5
     shares = held_out_probabilities(features, labels, 5, 3.0)
-    found = suspicion(shares, labels)
+    found = rank_labels(shares, labels)
     assert np.isin(flipped, found.order[:64]).mean() > 0.9
-    assert 20 <= found.doubtful <= 50
+    assert 20 <= found.issue_count <= 50
     assert (found.suggested[flipped] == truth[flipped]).mean() > 0.9
 
 
-def test_what_judges_a_image_has_not_seen_it() -> None:
+def test_images_are_judged_out_of_sample() -> None:
     random = np.random.default_rng(0)
     noise, labels = random.normal(size=(200, 300)).astype(np.float32), random.integers(0, 2, 200)
     shares = held_out_probabilities(noise, labels, 2, 100.0)
@@ -65,11 +65,11 @@ def test_what_judges_a_image_has_not_seen_it() -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
-def test_suspicion_by_hand() -> None:
+def test_ranking_by_hand() -> None:
     shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.45, 0.55], [0.1, 0.9], [0.7, 0.3]])
-    found = suspicion(shares, np.array([0, 0, 1, 1, 0, 1]))
+    found = rank_labels(shares, np.array([0, 0, 1, 1, 0, 1]))
     assert found.order.tolist() == [4, 5, 3, 1, 2, 0]
-    assert found.doubtful == 2, "numbers 4 and 5"
+    assert found.issue_count == 2, "numbers 4 and 5"
 
 
 def test_more_images_help_until_they_do_not() -> None:
@@ -90,7 +90,7 @@ def test_the_class_with_few_images_needs_more() -> None:
     asked = blobs(900, 3, seed=4, apart=1.5)
     curve = learning_curve((features[kept], labels[kept]), asked, ("a", "b", "c"), 3.0)
     assert curve is not None
-    assert curve.needy()[0] == 1
+    assert curve.classes_in_need()[0] == 1
     assert curve.to_data()["need_images"][0] == "b"
 
 
