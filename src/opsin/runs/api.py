@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from opsin import nn
-from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
 from opsin.data import load as load_data
+from opsin.backends.native import compile as compile_native
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.model import Engine, Model
-from opsin.planning.optimization import with_optimizer
-from opsin.planning.options import TrainOptions
-from opsin.runs.resume import configuration, reopen
-from opsin.runs.run import Run
 from opsin.training.events import Event
+from opsin.training.trainer import Trainer
+from opsin.planning.optimization import with_optimizer
 from opsin.training.plan import TrainingPlan
 from opsin.training.recipe import Recipe
-from opsin.training.trainer import Trainer
+from opsin.runs.resume import configuration, reopen
+from opsin.runs.run import Run
+from opsin.planning.options import TrainOptions
 
 
 @checked

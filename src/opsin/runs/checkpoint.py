@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from opsin.base.errors import TrainingError
-from opsin.training.state import ModelState, Snapshot, State, TrainerState
+from opsin.training.state import ModelState, TrainerState, Snapshot, State
 
 FORMAT = 1
 """Raised by every change that an older Opsin would misread."""

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from opsin import nn
-from opsin.backends.native import compile as compile_native
-from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset
 from opsin.data import load as load_data
+from opsin.backends.native import compile as compile_native
+from opsin.base.errors import DataError, UsageError
 from opsin.model import Engine
 from opsin.model.pretrained import preprocessing_of
 from opsin.runs.log import read_log
-from opsin.runs.run import LOG, MODEL, Run, made_with
-from opsin.training.plan import TrainingPlan
 from opsin.training.trainer import Trainer
+from opsin.training.plan import TrainingPlan
+from opsin.runs.run import LOG, MODEL, Run, made_with
 
 
 def reopen(

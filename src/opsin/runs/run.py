@@ -26,10 +26,10 @@ from typing import Any
 
 from opsin import __version__
 from opsin.backends.native import codegen
-from opsin.base.errors import TrainingError, UsageError
 from opsin.base.legacy import renamed
+from opsin.base.errors import TrainingError, UsageError
 from opsin.runs.checkpoint import Checkpoints, sync_folder
-from opsin.runs.lock import Lock, LockHeld
+from opsin.runs.lock import LockHeld, Lock
 from opsin.runs.log import Log
 from opsin.training.state import Snapshot
 
