@@ -129,8 +129,8 @@ def abstention(report: ModelReport) -> str:
         return ""
     if measured is None or fitted.target is None:
         return (
-            "It always gives an answer: the images set aside were too few, or its answers too uncertain, to find a "
-            "probability above which its answers are reliable."
+            "It always gives an answer: too few images were set aside, or its answers were too uncertain, to find a "
+            "probability above which they are reliable."
         )
     threshold = percent(measured.threshold)
     if not measured.answered.count:
