@@ -1,4 +1,4 @@
-"""Calibration: the temperature is the best one, the threshold keeps its promise, both come back from the file."""
+"""Calibration: the temperature is optimal, the threshold reaches its target, and both are saved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from opsin.model.calibration import (
 from tests.model.networks import LABELS, images, small_model
 
 
-def honest(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
+def sample(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
     """Logits whose softmax is the truth, and labels drawn from it."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, spread, (count, classes))
@@ -39,14 +39,14 @@ def loss(logits: Any, labels: Any, temperature: float) -> float:
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_the_temperature_undoes_a_scale(scale: float) -> None:
-    logits, labels = honest(4000, 5)
+    logits, labels = sample(4000, 5)
     assert fit_temperature(scale * logits, labels) == pytest.approx(scale, rel=0.06)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.5, 5))
 def test_no_other_temperature_is_better(seed: int, scale: float) -> None:
-    logits, labels = honest(300, 4, seed)
+    logits, labels = sample(300, 4, seed)
     best = fit_temperature(scale * logits, labels)
     for other in (0.9 * best, 1.1 * best):
         assert loss(scale * logits, labels, best) < loss(scale * logits, labels, other)
@@ -61,7 +61,7 @@ def test_the_temperature_stays_finite() -> None:
     assert calibrate(np.empty((0, 3)), np.empty(0, np.int32)) == Calibration(1.0, 0)
 
 
-def test_the_threshold_parts_sure_answers_from_others() -> None:
+def test_the_threshold_separates_reliable_answers() -> None:
     confidence = np.concatenate([np.linspace(0.99, 0.9, 300), np.linspace(0.7, 0.51, 100)])
     correct = np.concatenate([np.arange(300) % 50 != 0, np.arange(100) % 2 == 0])
     found = find_threshold(1.0, confidence, correct)
@@ -72,26 +72,26 @@ def test_the_threshold_parts_sure_answers_from_others() -> None:
     assert found.right == correct[accepted].mean() >= 0.95
 
 
-def test_images_of_one_probability_are_not_parted() -> None:
+def test_images_of_equal_probability_stay_together() -> None:
     found = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
     assert (found.threshold, found.answered, found.right) == (0.9, 0.5, 1.0)
     assert find_threshold(1.0, np.full(200, 0.9), np.arange(200) % 2 == 0).threshold is None
 
 
-def test_a_model_that_is_never_wrong_still_does_not_guess() -> None:
+def test_a_model_that_is_always_right_does_not_answer_below_one_half() -> None:
     assert find_threshold(1.0, np.linspace(0.3, 1, 200), np.ones(200, bool)).threshold == 0.5 == min(TARGETS) - 0.3
 
 
-def test_too_few_images_promise_nothing() -> None:
+def test_too_few_images_have_no_threshold() -> None:
     few = find_threshold(1.0, np.linspace(0.8, 1, 6), np.ones(6, bool))
     assert (few.threshold, few.target, few.images) == (None, None, 6)
     assert find_threshold(1.0, np.linspace(0.8, 1, 12), np.ones(12, bool)).target == 0.8
 
 
-def test_the_promise_holds_on_new_images() -> None:
+def test_the_target_is_reached_on_new_images() -> None:
     margins = []
     for seed in range(40):
-        logits, labels = honest(3000, 5, seed, spread=4)
+        logits, labels = sample(3000, 5, seed, spread=4)
         fitted = calibrate(2 * logits[:600], labels[:600])
         assert fitted.threshold is not None and fitted.target is not None
         shares = softmax(2 * logits[600:], fitted.temperature)
@@ -108,7 +108,7 @@ def calibrated(threshold: float | None = 0.9) -> Model:
     return model
 
 
-def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
+def test_the_calibration_is_saved(tmp_path: Path) -> None:
     model = calibrated()
     model.save(tmp_path / "m.opsin")
     again = load(tmp_path / "m.opsin")
@@ -128,7 +128,7 @@ def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
         ({"images": None}, "its calibration is not described completely"),
     ],
 )
-def test_a_calibration_that_makes_no_sense(change: dict[str, Any], text: str) -> None:
+def test_an_invalid_calibration_is_refused(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ModelError, match=text):
         Calibration.from_data(calibrated().calibration.to_data() | change)  # type: ignore[union-attr]
     with pytest.raises(ModelError, match="not described completely"):
@@ -149,7 +149,7 @@ def test_predictions_are_calibrated() -> None:
     assert all(p.reliable is None for p in plain.predict(pixels))
 
 
-def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:
+def test_new_parameters_invalidate_the_calibration() -> None:
     model = small_model()
     labels = (np.arange(60) % 2).astype(np.int32)
     logits = model.logits(images(60))

@@ -1,4 +1,4 @@
-"""The model file: every kind of damage is recognised, and writing is all or nothing."""
+"""Model files: all damage is detected, and writing is atomic."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def change(path: Path, alter: Callable[[dict[str, Any], dict[str, Any]], object]
     save_file(tensors, path, {file.METADATA_KEY: json.dumps(description)})
 
 
-def test_a_file_cut_short_anywhere(saved: Path) -> None:
+def test_every_truncation_is_detected(saved: Path) -> None:
     data = saved.read_bytes()
     for length in (9, 20, 100, len(data) // 2, len(data) - 1):
         saved.write_bytes(data[:length])
@@ -54,7 +54,7 @@ def test_a_file_cut_short_anywhere(saved: Path) -> None:
     assert message(saved) == " is damaged or cut short; copy it again or train it anew"
 
 
-def test_every_changed_byte_is_noticed(saved: Path) -> None:
+def test_every_changed_byte_is_detected(saved: Path) -> None:
     data = saved.read_bytes()
     for position in np.linspace(40, len(data) - 1, 60).astype(int):
         changed = bytearray(data)
@@ -63,12 +63,12 @@ def test_every_changed_byte_is_noticed(saved: Path) -> None:
         assert "changed after it was written" in message(saved) or "damaged" in message(saved), position
 
 
-def test_an_edited_file(saved: Path) -> None:
+def test_an_edited_file_is_refused(saved: Path) -> None:
     change(saved, lambda description, _: description.update(labels=["a", "b", "c"]), sign=False)
     assert message(saved) == " was changed after it was written (its checksum is wrong); copy it again or train it anew"
 
 
-def test_files_of_other_kinds(tmp_path: Path) -> None:
+def test_other_file_types_are_named(tmp_path: Path) -> None:
     path = tmp_path / "other"
     for data in (b"hello", b"PK\3\4" + bytes(100), os.urandom(1000), b"\xff" * 500):
         path.write_bytes(data)
@@ -79,7 +79,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     assert message(tmp_path) == " is a folder, not a model file"
 
 
-def test_a_newer_format(saved: Path) -> None:
+def test_a_newer_format_is_refused(saved: Path) -> None:
     change(saved, lambda description, _: description.update(format=2, opsin="9.1", graph="unheard of"))
     assert "has model format 2, written by Opsin 9.1; this Opsin " in message(saved)
     assert "pip install --upgrade opsin" in message(saved)
@@ -104,19 +104,19 @@ def test_a_newer_format(saved: Path) -> None:
         (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and logits do not fit"),
     ],
 )
-def test_a_well_signed_file_that_makes_no_sense(saved: Path, alter: Any, text: str) -> None:
+def test_an_inconsistent_file_with_a_valid_checksum_is_refused(saved: Path, alter: Any, text: str) -> None:
     change(saved, alter)
     assert text in message(saved)
 
 
-def test_a_file_with_the_same_content_is_the_same_file(tmp_path: Path) -> None:
+def test_equal_models_give_equal_files(tmp_path: Path) -> None:
     small_model().save(tmp_path / "a")
     small_model().save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert load_file(tmp_path / "a").keys() >= {"conv.weight", "golden.images"}
 
 
-def test_places_where_no_model_can_be_written(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a letter")
     for path, text in {
         tmp_path
@@ -135,7 +135,7 @@ def test_places_where_no_model_can_be_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_is_no_model_is_not_replaced(tmp_path: Path, saved: Path) -> None:
+def test_other_files_are_not_replaced(tmp_path: Path, saved: Path) -> None:
     (tmp_path / "letter.txt").write_text("a letter")
     with pytest.raises(ModelError, match=r"letter\.txt exists and is not an Opsin model; give another name"):
         file.check_writable(tmp_path / "letter.txt")
@@ -158,7 +158,7 @@ except ModelError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
-def test_no_room_on_the_disk_leaves_the_old_file_and_no_other(saved: Path) -> None:
+def test_a_full_disk_leaves_the_old_file(saved: Path) -> None:
     before = saved.read_bytes()
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(saved)], capture_output=True, text=True, check=True,

@@ -1,4 +1,4 @@
-"""Images in every form in which programs hold them."""
+"""Images in all forms in which programs hold them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pil_images() -> dict[str, Image.Image]:
 @pytest.mark.filterwarnings("ignore:.*the model knows no pixel range")
 @pytest.mark.parametrize("name", pil_images())
 @pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
-def test_a_image_is_prepared_as_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
+def test_an_image_is_read_like_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
     path = tmp_path / name
     tags = Image.Exif()
     tags[ORIENTATION] = 6
@@ -60,7 +60,7 @@ def test_a_image_is_prepared_as_its_file(name: str, preprocessing: Preprocessing
             assert np.array_equal(to_pixels(image.copy(), preprocessing), expected)
 
 
-def test_large_jpegs_that_were_only_opened_are_read_as_files(tmp_path: Path) -> None:
+def test_lazily_opened_jpegs_are_read_like_files(tmp_path: Path) -> None:
     Image.fromarray(NOISE[..., :3]).resize((600, 700)).save(tmp_path / "a.jpg")
     expected = to_pixels(tmp_path / "a.jpg", COLOUR)
     with Image.open(tmp_path / "a.jpg") as image:
@@ -69,7 +69,7 @@ def test_large_jpegs_that_were_only_opened_are_read_as_files(tmp_path: Path) -> 
         assert np.abs(to_pixels(image, COLOUR).astype(int) - expected).max() < 32
 
 
-def test_arrays_are_images_in_every_order() -> None:
+def test_arrays_in_every_axis_order() -> None:
     colour = NOISE[..., :3]
     expected = to_pixels(Image.fromarray(colour), COLOUR)
     grey = to_pixels(Image.fromarray(NOISE[..., 0]), GREY)
@@ -108,7 +108,7 @@ def closed(content: bytes) -> Any:
     return file
 
 
-class Later:
+class AsyncFile:
     """A file whose content has to be waited for."""
 
     async def read(self, size: int) -> bytes:
@@ -140,31 +140,31 @@ class Later:
         ("https://a.b/c.png", r"^https://a.b/c.png is an address, not a file; fetch it first, and give the bytes"),
         (".", r"^\. is a folder, not an image; give the files in it, such as sorted"),
         (io.StringIO("text"), "^the image gives str, not bytes; open the file in mode 'rb'"),
-        (Later(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
+        (AsyncFile(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
         (closed(b"x"), r"^the image cannot be read: I/O operation on closed file.; open the file anew, in mode 'rb'"),
         (Image.new("L", (0, 5)), "^the image has no pixels; give an image with some"),
     ],
 )  # fmt: skip
-def test_what_is_no_image_is_called_so(wrong: Any, text: str) -> None:
+def test_anything_else_is_refused(wrong: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         small_model().predict(wrong)
 
 
-def test_a_closed_image_is_no_image(tmp_path: Path) -> None:
+def test_a_closed_image_is_refused(tmp_path: Path) -> None:
     image = Image.open(write_image(tmp_path / "a.png", images(1)[0][0]))
     image.close()
     with pytest.raises(DataError, match=r"a.png cannot be used \(.*\); give a Pillow image that is open, or its file"):
         small_model().predict(image)
 
 
-def test_the_likeliest_labels() -> None:
+def test_the_most_probable_labels() -> None:
     model = small_model()
-    (all_of_them,) = model.predict(images(1))
-    assert len(all_of_them.ranking) == len(LABELS)
+    (complete,) = model.predict(images(1))
+    assert len(complete.ranking) == len(LABELS)
     for top in (1, 2, 3, 99, np.int64(2)):
         (some,) = model.predict(images(1), top=top)  # type: ignore[arg-type]
-        assert some.ranking == all_of_them.ranking[:top]
-        assert (some.label, some.probability) == (all_of_them.label, all_of_them.probability)
+        assert some.ranking == complete.ranking[:top]
+        assert (some.label, some.probability) == (complete.label, complete.probability)
     wrong: Callable[[Any], Any] = lambda top: model.predict(images(1), top=top)  # noqa: E731
     with pytest.raises(UsageError, match=r"^top, the number of labels for each image, must be a whole number of at le"):
         wrong(0)
@@ -172,7 +172,7 @@ def test_the_likeliest_labels() -> None:
         wrong(1.5)
 
 
-def test_models_say_what_they_take() -> None:
+def test_logits_refuse_anything_but_uint8_arrays() -> None:
     model = small_model()
     with pytest.raises(DataError, match=r"^the model takes arrays of uint8, not 'a.png'; predict takes files, too"):
         model.logits("a.png")  # type: ignore[arg-type]

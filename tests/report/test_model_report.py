@@ -1,4 +1,4 @@
-"""The report of a model: what it says is what the model does, and no more than that."""
+"""Reports state what was measured, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opsin.report import ModelReport, sentences, text
 from opsin.report.model_report import measure_model
 from opsin.report.sentences import evidence, headline, next_steps
 from tests.model.networks import small_model
-from tests.report.support import NASTY, measured, scenes, subject
+from tests.report.support import TRICKY_NAMES, measured, scenes, subject
 
 
 def test_figures_are_those_of_the_models_answers() -> None:
@@ -23,7 +23,7 @@ def test_figures_are_those_of_the_models_answers() -> None:
     probabilities = model.probabilities(data.test.pixels)
     right = probabilities.argmax(axis=1) == data.test.labels
     assert (report.accuracy.count, report.accuracy.total) == (right.sum(), 60)
-    assert 0.6 < right.mean() < 1, "the material should leave something to find"
+    assert 0.6 < right.mean() < 1, "some answers should be wrong"
     assert report.evaluation.confusion.sum() == 60
     assert report.baseline[1].count == 20
     threshold = model.calibration.threshold if model.calibration else None
@@ -41,7 +41,10 @@ def test_mistakes_are_ordered_by_confidence() -> None:
     assert [example.name for example in report.mistakes] == [f"<i>{number}</i>.jpg" for number in order[:count]]
     for example in report.mistakes:
         number = int(example.name.removeprefix("<i>").partition("<")[0])
-        assert (example.label, example.answer) == (NASTY[number % 3], NASTY[int(probabilities[number].argmax())])
+        assert (example.label, example.answer) == (
+            TRICKY_NAMES[number % 3],
+            TRICKY_NAMES[int(probabilities[number].argmax())],
+        )
         assert example.label_probability < example.probability
         assert report.thumbnails[str(example.thumbnail)].startswith("data:image/png;base64,")
 
@@ -51,7 +54,7 @@ def test_cells_of_the_confusion_matrix_have_their_images() -> None:
     for (label, answer), shown in report.confusion_examples.items():
         count = report.evaluation.confusion[label, answer]
         assert 0 < len(shown) <= count
-        assert {(example.label, example.answer) for example in shown} == {(NASTY[label], NASTY[answer])}
+        assert {(example.label, example.answer) for example in shown} == {(TRICKY_NAMES[label], TRICKY_NAMES[answer])}
     assert len(report.confusion_examples) == np.count_nonzero(report.evaluation.confusion)
 
 
@@ -60,14 +63,14 @@ def test_wrong_labels_in_the_training_split_are_found() -> None:
     flipped = np.array([5, 31, 77, 100])
     labels = data.train.labels.copy()
     labels[flipped] = (labels[flipped] + 1) % 3
-    bad = replace(data, train=LabeledImages(data.train.pixels, labels, NASTY, data.train.names))
-    model = replace(model, record={**model.record, "fingerprint": bad.fingerprint}, _programs={})
-    found = measure_model(model, bad, seconds=8).label_issues
-    assert found is not None
-    assert (found.checked, found.images, found.independent) == (120, 120, False)
-    names = [example.name for example in found.examples]
+    mislabelled = replace(data, train=LabeledImages(data.train.pixels, labels, TRICKY_NAMES, data.train.names))
+    model = replace(model, record={**model.record, "fingerprint": mislabelled.fingerprint}, _programs={})
+    issues = measure_model(model, mislabelled, seconds=8).label_issues
+    assert issues is not None
+    assert (issues.checked, issues.images, issues.independent) == (120, 120, False)
+    names = [example.name for example in issues.examples]
     assert sum(f"<i>{number}</i>.jpg" in names for number in flipped) >= 3
-    assert all(example.label != example.answer for example in found.examples)
+    assert all(example.label != example.answer for example in issues.examples)
 
 
 def test_other_data_is_measured_as_a_whole() -> None:
@@ -82,14 +85,15 @@ def test_other_data_is_measured_as_a_whole() -> None:
     assert report.mistakes[0].name.startswith("test image ")
     with pytest.raises(DataError, match="has a class 'fox'"):
         measure_model(
-            model, Dataset("f", *[LabeledImages(other.test.pixels, other.test.labels, (*NASTY[:2], "fox"))] * 2, True)
+            model,
+            Dataset("f", *[LabeledImages(other.test.pixels, other.test.labels, (*TRICKY_NAMES[:2], "fox"))] * 2, True),
         )
 
 
 def test_a_report_is_plain_data() -> None:
     data = json.loads(json.dumps(measured().to_data()))
     assert data["accuracy"]["total"] == data["images"] == 60
-    assert data["confusion"]["classes"] == list(NASTY)
+    assert data["confusion"]["classes"] == list(TRICKY_NAMES)
     assert data["training"]["plan"]["seed"] == 3
     assert len(data["robustness"]["kinds"]) == 6
     assert data["speed"]["parameters"] > 0
@@ -131,10 +135,10 @@ def test_what_was_not_measured_is_not_mentioned() -> None:
     assert [section(bare) for section in sections] == [""] * 4
 
 
-def test_a_useless_model_is_called_so() -> None:
+def test_a_useless_model_is_reported() -> None:
     data = subject()[1]
     model: Model = small_model()
-    model.labels = NASTY
+    model.labels = TRICKY_NAMES
     state = {name: np.zeros_like(array) if name.startswith("head") else array for name, array in model.state.items()}
     model.load_state(state)
     report = measure_model(model, data, seconds=2)

@@ -1,4 +1,4 @@
-"""The page: whole, safe and self-contained HTML; the text: a screenful; the files: all or nothing."""
+"""The page is valid, safe and self-contained HTML; the text fits a screen; files are written atomically."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from opsin.report import page, text, write, write_text
 from opsin.report.examples import Example, LabelIssues
 from opsin.report.model_report import measure_model
 from opsin.report.statistics import BIN_COUNT
-from tests.report.support import NASTY, measured, subject
+from tests.report.support import TRICKY_NAMES, measured, subject
 
 VOID = {"meta", "img", "br"}
 
 
 class Checker(HTMLParser):
-    """Collects tags, attributes and text; every tag has to be closed in its place."""
+    """Collects tags, attributes and text; fails unless tags are nested correctly."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def test_every_section_is_there(checked: Checker) -> None:
     assert links == [f"#{key}" for key in sections]
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_runs(checked: Checker) -> None:
+def test_nothing_is_loaded_and_nothing_runs(checked: Checker) -> None:
     assert "script" not in {tag for tag, _ in checked.tags}
     for _, attrs in checked.tags:
         assert not any(key.startswith("on") for key in attrs)
@@ -76,7 +76,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs(checked: Checker) -> None
 
 def test_names_are_escaped_everywhere(checked: Checker) -> None:
     text = "".join(checked.words)
-    assert all(name in text for name in NASTY)
+    assert all(name in text for name in TRICKY_NAMES)
     assert "i" not in {tag for tag, attrs in checked.tags if "class" not in attrs}
     assert sum(tag == "b" for tag, _ in checked.tags) < 200
     assert "<b>cat</b>" not in page(measured())
@@ -129,7 +129,7 @@ def test_the_text_names_suspected_label_errors() -> None:
     assert "Check the 7 labels that look wrong, correct the errors, and train again." in "\n".join(lines)
 
 
-def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_files_are_written_atomically(tmp_path: Path) -> None:
     model, data = subject()
     report = write(tmp_path, model, data, seconds=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
@@ -143,7 +143,7 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_times_are_bounded() -> None:
+def test_little_time_is_respected() -> None:
     model, data = subject()
     report = measure_model(model, data, seconds=0)
     assert report.robustness is None

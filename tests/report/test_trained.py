@@ -1,4 +1,4 @@
-"""What training leaves behind is what a report needs: a calibrated model, its history, its data's fingerprint."""
+"""Training leaves what a report needs: a calibrated model, its history, and the fingerprint of its data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.model.networks import small_network
 from tests.report.support import scenes
 
 
-def test_a_trained_model_is_calibrated_and_can_be_accounted_for(tmp_path: Path) -> None:
+def test_a_trained_model_can_be_reported_on(tmp_path: Path) -> None:
     data = Dataset("scenes", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
     opsin.train(small_network(), data, epochs=3, batch=16, out=tmp_path / "m.opsin")
     model = load(tmp_path / "m.opsin")

@@ -1,4 +1,4 @@
-"""What a good diagram is, in numbers: each function gives what is wrong with one."""
+"""Checks of diagrams; each function returns what is wrong with one."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ def text_bounds(texts: DiagramText) -> Rectangle:
     return left, texts.y - 0.72 * size, left + width, texts.y + 0.2 * size
 
 
-def overlap(a: Rectangle, b: Rectangle, least: float = 0.2) -> bool:
-    return min(a[2], b[2]) - max(a[0], b[0]) > least and min(a[3], b[3]) - max(a[1], b[1]) > least
+def overlap(a: Rectangle, b: Rectangle, minimum: float = 0.2) -> bool:
+    return min(a[2], b[2]) - max(a[0], b[0]) > minimum and min(a[3], b[3]) - max(a[1], b[1]) > minimum
 
 
-def things(diagram: Diagram) -> list[tuple[str, Rectangle]]:
-    """Boxes and texts, which must not lie on each other."""
+def rectangles(diagram: Diagram) -> list[tuple[str, Rectangle]]:
+    """Return boxes and texts, which must not overlap."""
     boxes = [(box.units[0].path or box.units[0].caption, box.bounds) for box in diagram.boxes]
     return boxes + [(texts.text, text_bounds(texts)) for texts in diagram.texts]
 
 
 def overlaps(diagram: Diagram) -> list[str]:
-    return [f"{a} on {b}" for (a, one), (b, other) in combinations(things(diagram), 2) if overlap(one, other)]
+    return [f"{a} on {b}" for (a, one), (b, other) in combinations(rectangles(diagram), 2) if overlap(one, other)]
 
 
-def strays(diagram: Diagram) -> list[str]:
-    """What is drawn outside of the diagram; the heading stands above it."""
+def outside(diagram: Diagram) -> list[str]:
+    """Return what is drawn outside the diagram; the heading is above it."""
     return [
         name
-        for name, (left, top, right, bottom) in things(diagram)
+        for name, (left, top, right, bottom) in rectangles(diagram)
         if left < -1 or right > diagram.width + 1 or top < -50 or bottom > diagram.height + 3
     ]
 
 
 def crossings(diagram: Diagram) -> Iterator[str]:
-    """Edges that are slanted, or pass over texts or over boxes other than their own."""
+    """Yield edges that are slanted, or that pass over text or other boxes."""
     texts = [(texts.text, text_bounds(texts)) for texts in diagram.texts]
     for edge in diagram.edges:
         name = f"{edge.source.units[0].path} → {edge.target.units[0].path}"
         for (x0, y0), (x1, y1) in pairwise(edge.points):
             if abs(x0 - x1) > 0.01 and abs(y0 - y1) > 0.01:
                 yield f"{name} is slanted"
-            along = (min(x0, x1) - 0.3, min(y0, y1) - 0.3, max(x0, x1) + 0.3, max(y0, y1) + 0.3)
+            segment = (min(x0, x1) - 0.3, min(y0, y1) - 0.3, max(x0, x1) + 0.3, max(y0, y1) + 0.3)
             others = [box for box in diagram.boxes if box not in (edge.source, edge.target)]
-            yield from (f"{name} crosses {b.units[0].path}" for b in others if overlap(along, b.bounds))
-            yield from (f"{name} crosses '{text}'" for text, bounds in texts if overlap(along, bounds))
+            yield from (f"{name} crosses {b.units[0].path}" for b in others if overlap(segment, b.bounds))
+            yield from (f"{name} crosses '{text}'" for text, bounds in texts if overlap(segment, bounds))

@@ -1,4 +1,4 @@
-"""The contact sheet: what is where on it, and names in any script."""
+"""Contact sheets: the layout, and names in any script."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cut(sheet: Image.Image, row: int, column: int, height: int, width: int, capt
     return np.asarray(sheet)[top : top + height, left : left + width]
 
 
-def test_the_kept_image_and_what_is_seen_of_it() -> None:
+def test_the_stored_image_and_its_augmented_versions() -> None:
     these, limits = images(3, 32, 32), Augmentation(flip=True, shift=0.1)
     preprocessing = Preprocessing.of(these)
     sheet = contact_sheet(these, preprocessing, limits, versions=3, seed=5)
@@ -56,14 +56,14 @@ def test_large_images_are_reduced_and_grey_ones_stay_grey() -> None:
     assert 100 < found.mean() < 155
 
 
-def test_a_margin_is_shown_as_kept_and_cut_as_seen() -> None:
+def test_a_margin_is_shown_as_stored_and_cropped_as_seen() -> None:
     these = images(3, 40, 40)
     preprocessing = Preprocessing(3, 32, 32, (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
     sheet = contact_sheet(these, preprocessing, Augmentation(), versions=1)
     assert sheet.width == LEFT + 2 * (128 + GAP) + GAP + MARGIN
 
 
-def test_mixed_images_say_what_they_count_as(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_images_have_captions(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: written.append(text))
     these = images(3, 32, 32, classes=("cat", "dog", "mouse"))
@@ -75,7 +75,7 @@ def test_mixed_images_say_what_they_count_as(monkeypatch: pytest.MonkeyPatch) ->
     assert all(text.endswith("% dog") for text in written[3:7])
 
 
-def test_of_many_classes_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_of_many_classes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
     monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: names.append(text))
     these = images(1, 8, 8, classes=tuple(f"class {n:03}" for n in range(100)))
@@ -101,7 +101,7 @@ STRANGE = (
 )
 
 
-def test_names_in_any_script_are_drawn_or_become_numbers() -> None:
+def test_names_are_rendered_or_become_numbers() -> None:
     these = images(1, 8, 8, classes=STRANGE)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(mixup=1), versions=1)
     margin = np.asarray(sheet)[:, NAME_WIDTH + MARGIN - GAP + 1 : LEFT]
@@ -110,7 +110,7 @@ def test_names_in_any_script_are_drawn_or_become_numbers() -> None:
     assert ink[TOP : TOP + 128].any()
 
 
-def test_without_a_font_that_can_write_it_a_name_becomes_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_without_a_font_become_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FONTS", ())
     module._fonts.cache_clear()
     names = ("cat", "длинный рукав", "シャツ", "t-shirt, été", "", "two\nlines")

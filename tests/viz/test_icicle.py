@@ -1,4 +1,4 @@
-"""Icicle plots: every box within its parent, in order, as wide as its time."""
+"""Icicle plots: every bar is within its parent, in order, and as wide as its time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_boxes_fill_their_parents() -> None:
     assert boxes["step"][1] < boxes["forward"][1] == boxes["waiting"][1] < boxes["forward › pool"][1]
 
 
-def test_words_are_cut_to_their_box_and_tooltips_are_whole() -> None:
+def test_labels_are_shortened_and_tooltips_are_complete() -> None:
     root = IcicleBar("step")
     root.child("a name that is much too long for its box", "forward").seconds = 0.1
     root.child("rest", "waiting").seconds = 0.9
@@ -48,5 +48,5 @@ def test_words_are_cut_to_their_box_and_tooltips_are_whole() -> None:
     assert ">a name that is much too long for its box</text>" not in image
 
 
-def test_a_step_of_no_time_is_drawn_without_boxes() -> None:
+def test_a_step_without_time_has_no_bars() -> None:
     assert '<rect class="box' not in icicle(IcicleBar("nothing"), "title", "facts")

@@ -1,4 +1,4 @@
-"""Units: what a reader counts as one step."""
+"""Units: the boxes of a diagram."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from opsin import nn, ops
 from opsin.ir import Graph, Tensor
 from opsin.viz.units import Unit, find_units
 from tests.nn.support import Of
-from tests.viz.networks import NETWORKS, Dense, Shuffled, chain, conv, of_functions, traced
+from tests.viz.networks import NETWORKS, Dense, Shuffled, chain, conv, functional, traced
 
 
 def of(network: nn.Layer) -> list[Unit]:
@@ -43,12 +43,12 @@ def test_captions() -> None:
     assert [unit.after for unit in of(layers)[-3:]] == ["local response norm", "flatten", "Softmax".lower()]
 
 
-def test_functions_are_known_by_what_they_are_composed_of() -> None:
-    first, second = of(of_functions())[1:]
+def test_functions_are_recognised_by_their_operations() -> None:
+    first, second = of(functional())[1:]
     assert (first.before, first.caption, first.after) == ("hard swish", "3×3 conv", "SiLU")
     assert (second.kind, second.caption) == ("rearrangement", "flatten")
-    graph, _ = traced(of_functions())
-    assert [unit.before for unit in find_units(graph, {})] == ["", "hard swish", ""]  # as for a file without kinds
+    graph, _ = traced(functional())
+    assert [unit.before for unit in find_units(graph, {})] == ["", "hard swish", ""]  # as in a file without layer kinds
 
 
 def test_gates_sums_and_joins() -> None:
@@ -65,11 +65,11 @@ def test_splitting_and_shuffling_are_units() -> None:
     assert captions == ["input", "3×3 conv", "split", "split", "3×3 conv", "concat", "shuffle"]
 
 
-def test_shuffling_by_a_new_axis_is_part_of_the_join() -> None:
+def test_interleaving_is_part_of_the_join() -> None:
     def interleaved(self: nn.Layer, x: Tensor) -> Tensor:
         batch, channels, rows, columns = x.shape
-        apart = (batch, channels, 1, rows, columns)
-        both = ops.concat([ops.reshape(x, apart), ops.reshape(ops.relu(x), apart)], axis=2)
+        expanded = (batch, channels, 1, rows, columns)
+        both = ops.concat([ops.reshape(x, expanded), ops.reshape(ops.relu(x), expanded)], axis=2)
         return ops.reshape(both, (batch, 6, rows, columns))
 
     join = of(Of(interleaved))[-1]
