@@ -121,17 +121,17 @@ def test_the_calibration_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"temperature": 0}, "its calibration's numbers make no sense"),
-        ({"temperature": float("nan")}, "its calibration's numbers make no sense"),
-        ({"threshold": 1.5}, "its calibration's numbers make no sense"),
-        ({"threshold": "high"}, "its calibration is not described completely"),
-        ({"images": None}, "its calibration is not described completely"),
+        ({"temperature": 0}, "its calibration has invalid values"),
+        ({"temperature": float("nan")}, "its calibration has invalid values"),
+        ({"threshold": 1.5}, "its calibration has invalid values"),
+        ({"threshold": "high"}, "its calibration is incomplete"),
+        ({"images": None}, "its calibration is incomplete"),
     ],
 )
 def test_an_invalid_calibration_is_refused(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ModelError, match=text):
         Calibration.from_data(calibrated().calibration.to_data() | change)  # type: ignore[union-attr]
-    with pytest.raises(ModelError, match="not described completely"):
+    with pytest.raises(ModelError, match="is incomplete"):
         Calibration.from_data({})
 
 

@@ -49,9 +49,9 @@ def test_every_truncation_is_detected(saved: Path) -> None:
         text = message(saved)
         assert "is damaged or cut short; copy it again" in text or "is not an Opsin model file" in text, length
     saved.write_bytes(data + b"more")
-    assert message(saved) == " is damaged or cut short; copy it again or train it anew"
+    assert message(saved) == " is damaged or cut short; copy it again, or train it again"
     saved.write_bytes(b"")
-    assert message(saved) == " is damaged or cut short; copy it again or train it anew"
+    assert message(saved) == " is damaged or cut short; copy it again, or train it again"
 
 
 def test_every_changed_byte_is_detected(saved: Path) -> None:
@@ -65,7 +65,8 @@ def test_every_changed_byte_is_detected(saved: Path) -> None:
 
 def test_an_edited_file_is_refused(saved: Path) -> None:
     change(saved, lambda description, _: description.update(labels=["a", "b", "c"]), sign=False)
-    assert message(saved) == " was changed after it was written (its checksum is wrong); copy it again or train it anew"
+    text = message(saved)
+    assert text == " was changed after it was written (its checksum is wrong); copy it again, or train it again"
 
 
 def test_other_file_types_are_named(tmp_path: Path) -> None:
@@ -91,17 +92,17 @@ def test_a_newer_format_is_refused(saved: Path) -> None:
         (lambda d, t: d.pop("graph"), "lacks a part of a model file ('graph')"),
         (lambda d, t: t.pop("golden.logits"), "lacks a part of a model file ('golden.logits')"),
         (lambda d, t: d.update(layers="conv"), "lacks a part of a model file"),
-        (lambda d, t: d.update(graph={}), "describes no network that can run: the data describes no graph"),
+        (lambda d, t: d.update(graph={}), "does not describe a valid network: the data describes no graph"),
         (lambda d, t: d["graph"]["nodes"][-1].update(op="system"), "there is no operation called 'system'"),
         (lambda d, t: d.update(preprocessing={}), "the preprocessing is not described completely"),
         (lambda d, t: d["preprocessing"].update(height=7), "does not take the images that its preprocessing makes"),
         (lambda d, t: d.update(labels=["a"]), "does not give one output for each of its 1 labels"),
         (lambda d, t: d.update(labels=7), "lacks a part of a model file"),
-        (lambda d, t: t.pop("conv.weight"), "the tensor 'conv.weight' is missing or one too many"),
-        (lambda d, t: t.update(extra=np.zeros(2, np.float32)), "the tensor 'extra' is missing or one too many"),
+        (lambda d, t: t.pop("conv.weight"), "the tensor 'conv.weight' is missing or unexpected"),
+        (lambda d, t: t.update(extra=np.zeros(2, np.float32)), "the tensor 'extra' is missing or unexpected"),
         (lambda d, t: t.update({"conv.bias": np.zeros(3, np.float32)}), "the tensor 'conv.bias' is float32 3, not 4"),
         (lambda d, t: t.update({"conv.bias": np.zeros(4)}), "the tensor 'conv.bias' is float64 4, not 4"),
-        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and logits do not fit"),
+        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and logits do not match"),
     ],
 )
 def test_an_inconsistent_file_with_a_valid_checksum_is_refused(saved: Path, alter: Any, text: str) -> None:
@@ -121,11 +122,11 @@ def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     for path, text in {
         tmp_path
         / "nowhere"
-        / "m.opsin": f"{tmp_path}/nowhere is no folder; make it first, or give another place for the model",
+        / "m.opsin": f"{tmp_path}/nowhere is not a folder; create it first, or name another place for the model",
         tmp_path: f"{tmp_path} is a folder; give the name of a file for the model, such as {tmp_path}/model.opsin",
         tmp_path
         / "file"
-        / "m.opsin": f"{tmp_path}/file is no folder; make it first, or give another place for the model",
+        / "m.opsin": f"{tmp_path}/file is not a folder; create it first, or name another place for the model",
         tmp_path / ("x" * 300): "the model cannot be written here (File name too long); give another place",
     }.items():
         for attempt in (small_model().save, file.check_writable):
@@ -165,7 +166,7 @@ def test_a_full_disk_leaves_the_old_file(saved: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout == (
-        f"{saved}: there is no room on the disk for the model (0.0 MB); free some, or save it elsewhere\n"
+        f"{saved}: there is not enough disk space for the model (0.0 MB); free some, or save it elsewhere\n"
     )
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]

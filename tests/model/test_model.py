@@ -144,7 +144,7 @@ def test_deviating_results_are_detected(tmp_path: Path) -> None:
     for state in (other, {name: np.full_like(array, np.nan) for name, array in other.items()}):
         model = load(tmp_path / "a.opsin", engine=reference)
         model.state = state
-        with pytest.raises(ModelError, match=r"a\.opsin gives other results here than where it was made"):
+        with pytest.raises(ModelError, match=r"a\.opsin gives other results here than where it was saved"):
             model.check()
 
 

@@ -84,7 +84,7 @@ def test_arguments_override_the_defaults(path: Path) -> None:
     preprocessing = Preprocessing(3, 16, 16, (0.5,) * 3, (0.2,) * 3)
     model = opsin.import_onnx(path, labels=["a", "b", "c", "d"], preprocessing=preprocessing)
     assert (model.labels, model.preprocessing) == (("a", "b", "c", "d"), preprocessing)
-    with pytest.raises(UsageError, match=r"small.onnx tells 4 classes apart, but 2 labels were given"):
+    with pytest.raises(UsageError, match=r"small.onnx distinguishes 4 classes, but 2 labels were given"):
         opsin.import_onnx(path, labels=["a", "b"])
     with pytest.raises(ModelError, match=r"takes images of 3 × 16 × 16, not 3 × 8 × 8"):
         opsin.import_onnx(path, preprocessing=Preprocessing(3, 8, 8, (0,) * 3, (1,) * 3))

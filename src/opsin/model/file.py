@@ -36,7 +36,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
-    """Writes the file, whole or not at all; `ModelError` where it cannot be version."""
+    """Write the file atomically; raise `ModelError` if it cannot be written."""
     metadata = {**description, "format": FORMAT, "opsin": __version__}
     metadata["checksum"] = _checksum(metadata, tensors)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
@@ -78,10 +78,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ModelError(f"{path} is damaged or cut short; copy it again or train it anew") from None
+        raise ModelError(f"{path} is damaged or cut short; copy it again, or train it again") from None
     if not is_intact:
         raise ModelError(
-            f"{path} was changed after it was written (its checksum is wrong); copy it again or train it anew"
+            f"{path} was changed after it was written (its checksum is wrong); copy it again, or train it again"
         )
     return description, tensors
 
@@ -116,7 +116,7 @@ def _atomic_file(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]
     if os.path.isdir(path):  # unlike Path.is_dir, accepts names that no file can have
         raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
     if not os.path.isdir(path.parent):
-        raise ModelError(f"{path.parent} is no folder; make it first, or give another place for the model")
+        raise ModelError(f"{path.parent} is not a folder; create it first, or name another place for the model")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("xb") as file:
@@ -132,5 +132,5 @@ def _atomic_file(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]
 
 def _reason(error: OSError, size: int) -> str:
     if error.errno in DISK_FULL:
-        return f"there is no room on the disk for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
+        return f"there is not enough disk space for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
     return f"the model cannot be written here ({error.strerror}); give another place"

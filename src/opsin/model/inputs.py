@@ -76,9 +76,9 @@ def _read_one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np
 
 def _from_path(path: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     if path.lower().startswith(URL_PREFIXES):
-        raise DataError(f"{path[:80]} is an address, not a file; fetch it first, and give the bytes or the file")
+        raise DataError(f"{path[:80]} is a URL, not a file; download it first, and pass the bytes or the file")
     if "\0" in path:
-        raise DataError(f"{path!r} is no path of a file; the bytes of an image are given as bytes, not as text")
+        raise DataError(f"{path!r} is not a file path; pass the bytes of an image as bytes, not as text")
     if os.path.isdir(path):
         raise DataError(
             f"{path} is a folder, not an image; give the files in it, such as sorted(Path(…).glob('*.jpg'))"
@@ -96,7 +96,7 @@ def _content(file: Any, name: str) -> bytes:
         while parts[-1] and isinstance(parts[-1], bytes | bytearray) and sum(map(len, parts)) <= MOST_BYTES:
             parts.append(file.read(MOST_BYTES + 1))
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{called} cannot be read: {error}; open the file anew, in mode 'rb'") from None
+        raise DataError(f"{called} cannot be read: {error}; open the file again, in mode 'rb'") from None
     if not isinstance(parts[0], bytes | bytearray):
         if hasattr(parts[0], "close"):  # a coroutine, which would warn that it was never awaited
             parts[0].close()

