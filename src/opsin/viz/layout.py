@@ -10,19 +10,8 @@ from itertools import groupby
 from opsin.nn.paths import last_name, lineage, parent, span
 from opsin.viz import captions
 from opsin.viz.blocks import Block, Segment
-from opsin.viz.cells import (
-    FORK_WIDTH,
-    LINE_HEIGHT,
-    Cell,
-    FramedRow,
-    IrregularCell,
-    LabeledBox,
-    MergePoint,
-    OpenEdges,
-    Row,
-    Scale,
-    extended,
-)
+from opsin.viz.branch_cells import FramedRow, IrregularCell, MergePoint
+from opsin.viz.cells import FORK_WIDTH, LINE_HEIGHT, Cell, LabeledBox, OpenEdges, Row, Scale, extended
 from opsin.viz.diagram import Diagram, DiagramText, Section
 from opsin.viz.series_parallel import IrregularRegion, Parallel, Series, members
 from opsin.viz.text_metrics import short_count
