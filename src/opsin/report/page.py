@@ -187,8 +187,7 @@ def _reliability_chart(bins: Iterable[Bin]) -> str:
             row.right.value or 0.0,
             (row.right.low, row.right.high),
             3 + 5 * (row.right.total / largest) ** 0.5,
-            f"{row.right.total:,} answers with a probability of about {row.confidence:.0%}: "
-            f"{row.right.value or 0.0:.0%} of them are right",
+            f"probability about {row.confidence:.0%}: {row.right.count:,} of {row.right.total:,} answers right",
         )
         for row in rows
     ]
