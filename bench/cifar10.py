@@ -37,16 +37,16 @@ from opsin.data.sources import open_source
 from opsin.planning import autoconfig
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import TrainOptions
-from opsin.report.charts import Series, curves
 from opsin.training import Epoch, Interrupted, Step, Trainer, TrainingPlan
+from opsin.viz import svg
+from opsin.viz.charts import HEIGHT, WIDTH, Series, line_chart
 
 GOALS = (0.90, 0.92)
-STYLE = (
-    "text { font: 11px Helvetica, Arial, sans-serif; fill: #18222c } .page { fill: #ffffff } .grid { stroke: #d8dee4 } "
-    ".axis { stroke: #a3aeb9; fill: none } .line { fill: none; stroke-width: 2 } .line.first { stroke: #1d8f6e } "
-    ".line.second { stroke: #c8642b } .dot.first, .key.first { fill: #1d8f6e } "
-    ".dot.second, .key.second { fill: #c8642b }"
-)
+RULES = """
+.grid { stroke: #d8dee4 } .axis { stroke: #a3aeb9; fill: none } .line { fill: none; stroke-width: 2 }
+.line.first { stroke: #1d8f6e } .line.second { stroke: #c8642b }
+.dot.first, .key.first { fill: #1d8f6e } .dot.second, .key.second { fill: #c8642b }
+"""
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,12 @@ def image(curve: Mapping[str, list[dict[str, float]]]) -> str:
         for (name, points), style in zip(curve.items(), styles, strict=False)
         if points
     ]
-    chart = curves(series, "minutes", "right on the test part", True)
-    keys = "".join(
-        f'<rect class="key {each.style}" x="300" y="{150 + 16 * row}" width="10" height="10"/>'
-        f'<text x="315" y="{159 + 16 * row}">{each.name}, {each.points[-1][1]:.2%}</text>'
-        for row, each in enumerate(series)
-    )
-    head, _, rest = chart.removesuffix("</svg>").partition(">")
-    head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" width="630" height="345" ', 1)
-    page = '<rect class="page" width="100%" height="100%"/>'
-    return f"{head}><style>{STYLE}</style>{page}{rest}{keys}</svg>\n"
+    content = [line_chart(series, "minutes", "accuracy on the test split", is_share=True)]
+    for row, each in enumerate(series):
+        content.append(svg.element("rect", class_=f"key {each.style}", x=300, y=150 + 16 * row, width=10, height=10))
+        content.append(svg.label(315, 159 + 16 * row, f"{each.name}, {each.points[-1][1]:.2%}", ""))
+    style = svg.style_sheet(RULES, ".grid { stroke: #333f4b }")
+    return svg.document(WIDTH, HEIGHT, "Accuracy over time", style, content, zoom=1.5)
 
 
 def show(points: list[Point]) -> None:

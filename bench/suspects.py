@@ -18,8 +18,8 @@ from common import begin, finish, parser, print_table
 
 import opsin
 from opsin.model.calibration import calibrate, softmax
-from opsin.report.features import cut
-from opsin.report.label_issues import held_out_probabilities, suspicion
+from opsin.report.features import penultimate_graph
+from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.logistic import choose_penalty, fit
 from opsin.report.statistics import Share, reliability
 
@@ -35,7 +35,7 @@ def main() -> None:
     record = begin(arguments)
     published = opsin.pretrained("efficientnet_lite0")
     data = opsin.data.load(arguments.data, like=published.preprocessing)
-    program = published.engine(cut(published.graph), BATCH, None)
+    program = published.engine(penultimate_graph(published.graph), BATCH, None)
     program.load_state({name: published.state[name] for name in program.graph.variables})
     start = perf_counter()
     parts = {
@@ -74,13 +74,14 @@ def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
                 noisy[chosen] = others.argmax(axis=1)
             start = perf_counter()
             penalty = choose_penalty(inputs, noisy, classes)
-            result = suspicion(held_out_probabilities(inputs, noisy, classes, penalty), noisy)
+            result = rank_labels(held_out_probabilities(inputs, noisy, classes, penalty), noisy)
             seconds = perf_counter() - start
             first = result.order[: round(LOOKED_AT * len(labels))]
             share = Share(int(np.isin(chosen, first).sum()), len(chosen))
-            among = int(np.isin(chosen, result.order[: result.doubtful]).sum())
-            rows.append([kind, f"{seed}", f"{share.value:.1%}", f"{result.doubtful}", f"{among}", f"{seconds:.1f} s"])
-            found.append({"kind": kind, "seed": seed, "found": share.value, "doubtful": result.doubtful, "s": seconds})
+            among = int(np.isin(chosen, result.order[: result.issue_count]).sum())
+            issues = result.issue_count
+            rows.append([kind, f"{seed}", f"{share.value:.1%}", f"{issues}", f"{among}", f"{seconds:.1f} s"])
+            found.append({"kind": kind, "seed": seed, "found": share.value, "doubtful": issues, "s": seconds})
     heads = ["flipped to", "seed", f"found in the first {LOOKED_AT:.0%}", "doubtful", "flipped among them", "time"]
     print_table(heads, rows)
     return found

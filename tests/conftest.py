@@ -13,7 +13,6 @@ import pytest
 from opsin.backends.native import codegen
 from opsin.kernels.ir import TARGETS, Target
 
-
 ORACLES = {"torch": "PyTorch", "onnx": "onnx", "onnxruntime": "ONNX Runtime", "sklearn": "scikit-learn"}
 """Libraries that many tests compare with, if they are installed."""
 

@@ -68,9 +68,9 @@ def violations(source: str, here: str) -> list[str]:
     tree, found = ast.parse(source), []
     for node, name in imports(tree):
         parts = name.split(".")
-        if parts[0] == "opsin" and len(parts) > 1 and owner(parts[1]) in PACKAGES:
-            if PACKAGES.index(owner(parts[1])) > PACKAGES.index(here):
-                found.append(f"line {getattr(node, 'lineno', 0)} imports {name}")
+        known = parts[0] == "opsin" and len(parts) > 1 and owner(parts[1]) in PACKAGES
+        if known and PACKAGES.index(owner(parts[1])) > PACKAGES.index(here):
+            found.append(f"line {getattr(node, 'lineno', 0)} imports {name}")
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             found += [

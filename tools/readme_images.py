@@ -1,6 +1,6 @@
 """Make the images of the README: the top of a report, and the diagram of LeNet-5. Needs Chromium.
 
-    python tools/readme_images.py [--data digits] [--budget 10min]
+python tools/readme_images.py [--data digits] [--budget 10min]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes PyTorch's checkpoints without PyTorch, sound and malicious: pickles are put together byte by byte."""
+"""Writes valid and malicious PyTorch checkpoints without PyTorch: pickles are assembled byte by byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {
 
 
 def whole(code: bytes) -> bytes:
-    """A pickle of protocol 2."""
+    """Return a pickle of protocol 2."""
     return b"\x80\x02" + code + b"."
 
 
@@ -33,7 +33,7 @@ def number(value: int) -> bytes:
 
 
 def group(*items: bytes) -> bytes:
-    """A tuple."""
+    """Return a tuple."""
     return b"(" + b"".join(items) + b"t"
 
 
@@ -46,7 +46,7 @@ def mapping(items: Mapping[str, bytes]) -> bytes:
 
 
 def name(path: str) -> bytes:
-    """Something by its name, such as "os.system"."""
+    """Return a global by its name, such as "os.system"."""
     module, _, attribute = path.rpartition(".")
     return f"c{module}\n{attribute}\n".encode()
 
@@ -56,7 +56,7 @@ def call(path: str, *arguments: bytes) -> bytes:
 
 
 def ordered(items: Mapping[str, bytes]) -> bytes:
-    """An OrderedDict as `state_dict` gives it, with the versions of the modules as an attribute."""
+    """Return an OrderedDict like that of `state_dict`, with the modules' versions as an attribute."""
     filled = call("collections.OrderedDict") + b"(" + b"".join(text(k) + v for k, v in items.items()) + b"u"
     return filled + mapping({"_metadata": call("collections.OrderedDict")}) + b"b"
 
@@ -73,7 +73,7 @@ def tensor(stored: bytes, shape: Sequence[int], strides: Sequence[int], offset: 
 
 
 def plain(key: str, array: NDArray[np.generic]) -> bytes:
-    """A tensor that fills its storage, row by row."""
+    """Return a contiguous tensor that fills its storage."""
     strides = [int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim)]
     return tensor(storage(key, array.size, KINDS[array.dtype.name]), array.shape, strides)
 
@@ -81,7 +81,7 @@ def plain(key: str, array: NDArray[np.generic]) -> bytes:
 def write_zip(
     path: Path, pickle: bytes, storages: Mapping[str, bytes], root: str = "archive", byteorder: bytes = b"little"
 ) -> Path:
-    """The format since PyTorch 1.6."""
+    """Write the format since PyTorch 1.6."""
     with ZipFile(path, "w", ZIP_STORED) as archive:
         archive.writestr(f"{root}/data.pkl", pickle)
         archive.writestr(f"{root}/byteorder", byteorder)
@@ -92,7 +92,7 @@ def write_zip(
 
 
 def write_legacy(path: Path, pickle: bytes, storages: Mapping[str, tuple[int, bytes]]) -> Path:
-    """The format before: each storage has its number of elements before it."""
+    """Write the format before PyTorch 1.6, in which the number of elements precedes each storage."""
     out = BytesIO()
     out.write(MAGIC)
     out.write(whole(b"M\xe9\x03"))
@@ -108,7 +108,7 @@ def write_legacy(path: Path, pickle: bytes, storages: Mapping[str, tuple[int, by
 
 
 def write_state(path: Path, state: Mapping[str, NDArray[np.generic]], legacy: bool = False) -> Path:
-    """A state-dict of arrays in either format."""
+    """Write a state dict of arrays in either format."""
     pickle = whole(ordered({key: plain(str(i), array) for i, (key, array) in enumerate(state.items())}))
     data = {str(i): array for i, array in enumerate(state.values())}
     if legacy:

@@ -1,4 +1,4 @@
-"""A small model without training, for tests of what is done with models."""
+"""A small untrained model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = ("cat", "dog", "eel")
 
 
 def reference(graph: Graph, batch: int, threads: int | None = None) -> Reference:
-    """The reference engine in the place of the native one."""
+    """Return a program of the reference engine, as a substitute for the native one."""
     return Reference(graph, batch)
 
 
@@ -26,7 +26,7 @@ def small_network(classes: int = 3) -> nn.Layer:
 
 
 def small_model(seed: int = 1) -> Model:
-    """A model of 8×9 grey images and three labels."""
+    """Return a model of grey 8 × 9 images with three labels."""
     network = small_network()
     graph = nn.trace(network, (1, 8, 9))
     state = nn.initial_state(graph, seed)

@@ -1,4 +1,4 @@
-"""A network of the zoo with published weights, on a server on this computer."""
+"""A network of the zoo with published weights on a local server."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def tiny(classes: int) -> nn.Layer:
 
 
 def published_state() -> dict[str, NDArray[np.float32]]:
-    """Its weights, under names of which one layer's is another than in the network."""
+    """Return its weights; the name of one layer differs from the network's."""
     graph = nn.trace(tiny(1000), (3, 8, 8))
     return {name.replace("head", "_fc"): array for name, array in nn.initial_state(graph, 5).items()}
 
 
 @contextmanager
 def published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """The zoo has the network `tiny` meanwhile, and the server its weights; the cache is empty."""
+    """Add the network `tiny` to the zoo and its weights to the server; the cache is empty."""
     monkeypatch.setenv("OPSIN_CACHE", str(folder / "cache"))
     content = write_state(folder / "tiny.pth", published_state()).read_bytes()
     with serving() as site:

@@ -1,4 +1,4 @@
-"""A web server on this computer for files of weights, which can misbehave in the ways that servers do."""
+"""A local web server for weight files that can misbehave in all the ways that servers do."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from threading import Thread
 
 @dataclass
 class Site:
-    """What the server has, how it behaves, and what it was asked for: names and ranges."""
+    """The files of the server, its behaviour, and the requests that it received: names and ranges."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     breaks_after: int | None = None  # bytes of a file after which the connection breaks
     ranges: bool = True
-    shift: int = 0  # a range begins so many bytes later than was asked for
+    shift: int = 0  # bytes by which a range begins too late
     length: bool = True
     status: int = 0
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def add(self, content: bytes, stem: str = "tiny") -> str:
-        """Puts a file there under a name with its hash; the name."""
+        """Add a file under a name with its hash; return the name."""
         name = f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
         self.files[name] = content
         return name
@@ -32,7 +32,7 @@ class Site:
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """A client that goes away in the middle is what some tests are about."""
+        """Ignore clients that disconnect, as they do in some tests."""
 
 
 @contextmanager
@@ -41,13 +41,13 @@ def serving() -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            name, wanted = self.path.rpartition("/")[2], self.headers.get("Range")
-            site.asked.append((name, wanted))
+            name, byte_range = self.path.rpartition("/")[2], self.headers.get("Range")
+            site.requests.append((name, byte_range))
             content = site.files.get(name)
             if site.status or content is None:
                 self.send_error(site.status or 404)
                 return
-            begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and site.ranges else 0
+            begin = int(byte_range.removeprefix("bytes=").removesuffix("-")) if byte_range and site.ranges else 0
             if begin >= len(content) and begin:
                 self.send_error(416)
                 return

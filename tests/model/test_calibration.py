@@ -1,4 +1,4 @@
-"""Calibration: the temperature is the best one, the threshold keeps its promise, both come back from the file."""
+"""Calibration: the temperature is optimal, the threshold reaches its target, and both are saved."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from hypothesis import strategies as st
 from opsin.base.errors import ModelError
 from opsin.data import LabeledImages
 from opsin.model import Calibration, Model, file, load
-from opsin.model.calibration import COLDEST, HOTTEST, TARGETS, calibrate, find_threshold, fit_temperature, softmax
+from opsin.model.calibration import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    TARGETS,
+    calibrate,
+    find_threshold,
+    fit_temperature,
+    softmax,
+)
 from tests.model.networks import LABELS, images, small_model
 
 
-def honest(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
+def sample(count: int, classes: int, seed: int = 0, spread: float = 2) -> tuple[Any, Any]:
     """Logits whose softmax is the truth, and labels drawn from it."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, spread, (count, classes))
@@ -31,14 +39,14 @@ def loss(logits: Any, labels: Any, temperature: float) -> float:
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_the_temperature_undoes_a_scale(scale: float) -> None:
-    logits, labels = honest(4000, 5)
+    logits, labels = sample(4000, 5)
     assert fit_temperature(scale * logits, labels) == pytest.approx(scale, rel=0.06)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.5, 5))
 def test_no_other_temperature_is_better(seed: int, scale: float) -> None:
-    logits, labels = honest(300, 4, seed)
+    logits, labels = sample(300, 4, seed)
     best = fit_temperature(scale * logits, labels)
     for other in (0.9 * best, 1.1 * best):
         assert loss(scale * logits, labels, best) < loss(scale * logits, labels, other)
@@ -47,13 +55,13 @@ def test_no_other_temperature_is_better(seed: int, scale: float) -> None:
 def test_the_temperature_stays_finite() -> None:
     sure = np.eye(3)[np.arange(30) % 3] * 5.0
     labels = np.arange(30) % 3
-    assert COLDEST <= fit_temperature(sure, labels) < 1
-    assert 1 < fit_temperature(sure, (labels + 1) % 3) <= HOTTEST
+    assert MIN_TEMPERATURE <= fit_temperature(sure, labels) < 1
+    assert 1 < fit_temperature(sure, (labels + 1) % 3) <= MAX_TEMPERATURE
     assert 0.9 < fit_temperature(sure[:1], labels[:1]) < 1.1, "one image must not turn the model's head"
     assert calibrate(np.empty((0, 3)), np.empty(0, np.int32)) == Calibration(1.0, 0)
 
 
-def test_the_threshold_parts_sure_answers_from_others() -> None:
+def test_the_threshold_separates_reliable_answers() -> None:
     confidence = np.concatenate([np.linspace(0.99, 0.9, 300), np.linspace(0.7, 0.51, 100)])
     correct = np.concatenate([np.arange(300) % 50 != 0, np.arange(100) % 2 == 0])
     found = find_threshold(1.0, confidence, correct)
@@ -64,26 +72,26 @@ def test_the_threshold_parts_sure_answers_from_others() -> None:
     assert found.right == correct[accepted].mean() >= 0.95
 
 
-def test_images_of_one_probability_are_not_parted() -> None:
+def test_images_of_equal_probability_stay_together() -> None:
     found = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
     assert (found.threshold, found.answered, found.right) == (0.9, 0.5, 1.0)
     assert find_threshold(1.0, np.full(200, 0.9), np.arange(200) % 2 == 0).threshold is None
 
 
-def test_a_model_that_is_never_wrong_still_does_not_guess() -> None:
+def test_a_model_that_is_always_right_does_not_answer_below_one_half() -> None:
     assert find_threshold(1.0, np.linspace(0.3, 1, 200), np.ones(200, bool)).threshold == 0.5 == min(TARGETS) - 0.3
 
 
-def test_too_few_images_promise_nothing() -> None:
+def test_too_few_images_have_no_threshold() -> None:
     few = find_threshold(1.0, np.linspace(0.8, 1, 6), np.ones(6, bool))
     assert (few.threshold, few.target, few.images) == (None, None, 6)
     assert find_threshold(1.0, np.linspace(0.8, 1, 12), np.ones(12, bool)).target == 0.8
 
 
-def test_the_promise_holds_on_new_images() -> None:
+def test_the_target_is_reached_on_new_images() -> None:
     margins = []
     for seed in range(40):
-        logits, labels = honest(3000, 5, seed, spread=4)
+        logits, labels = sample(3000, 5, seed, spread=4)
         fitted = calibrate(2 * logits[:600], labels[:600])
         assert fitted.threshold is not None and fitted.target is not None
         shares = softmax(2 * logits[600:], fitted.temperature)
@@ -100,7 +108,7 @@ def calibrated(threshold: float | None = 0.9) -> Model:
     return model
 
 
-def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
+def test_the_calibration_is_saved(tmp_path: Path) -> None:
     model = calibrated()
     model.save(tmp_path / "m.opsin")
     again = load(tmp_path / "m.opsin")
@@ -113,17 +121,17 @@ def test_the_calibration_is_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"temperature": 0}, "its calibration's numbers make no sense"),
-        ({"temperature": float("nan")}, "its calibration's numbers make no sense"),
-        ({"threshold": 1.5}, "its calibration's numbers make no sense"),
-        ({"threshold": "high"}, "its calibration is not described completely"),
-        ({"images": None}, "its calibration is not described completely"),
+        ({"temperature": 0}, "its calibration has invalid values"),
+        ({"temperature": float("nan")}, "its calibration has invalid values"),
+        ({"threshold": 1.5}, "its calibration has invalid values"),
+        ({"threshold": "high"}, "its calibration is incomplete"),
+        ({"images": None}, "its calibration is incomplete"),
     ],
 )
-def test_a_calibration_that_makes_no_sense(change: dict[str, Any], text: str) -> None:
+def test_an_invalid_calibration_is_refused(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ModelError, match=text):
         Calibration.from_data(calibrated().calibration.to_data() | change)  # type: ignore[union-attr]
-    with pytest.raises(ModelError, match="not described completely"):
+    with pytest.raises(ModelError, match="is incomplete"):
         Calibration.from_data({})
 
 
@@ -133,15 +141,15 @@ def test_predictions_are_calibrated() -> None:
     np.testing.assert_allclose(model.probabilities(pixels), softmax(plain.logits(pixels) / 2), atol=1e-6)
     predictions = model.predict(pixels)
     assert [p.label for p in predictions] == [p.label for p in plain.predict(pixels)]
-    assert [p.known for p in predictions] == [p.probability >= 0.9 for p in predictions]
+    assert [p.reliable for p in predictions] == [p.probability >= 0.9 for p in predictions]
     assert {True, False} == {
-        p.known for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
+        p.reliable for p in calibrated(float(np.median([p.probability for p in predictions]))).predict(pixels)
     }
-    assert all(p.known is None for p in calibrated(None).predict(pixels))
-    assert all(p.known is None for p in plain.predict(pixels))
+    assert all(p.reliable is None for p in calibrated(None).predict(pixels))
+    assert all(p.reliable is None for p in plain.predict(pixels))
 
 
-def test_a_model_calibrates_itself_and_forgets_it_with_its_parameters() -> None:
+def test_new_parameters_invalidate_the_calibration() -> None:
     model = small_model()
     labels = (np.arange(60) % 2).astype(np.int32)
     logits = model.logits(images(60))

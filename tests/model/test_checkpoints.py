@@ -1,4 +1,4 @@
-"""PyTorch's checkpoints in both formats, written by hand and, where it is installed, by PyTorch."""
+"""PyTorch checkpoints in both formats, assembled by hand and, if it is installed, written by PyTorch."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def legacy(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def test_every_kind_of_number(tmp_path: Path, legacy: bool) -> None:
+def test_every_dtype(tmp_path: Path, legacy: bool) -> None:
     assert_same(read_state(write_state(tmp_path / "a.pth", STATE, legacy)), STATE)
 
 
@@ -188,7 +188,7 @@ BESIDES = {
 
 
 @pytest.mark.parametrize("what", BESIDES)
-def test_plain_data_beside_the_weights(tmp_path: Path, legacy: bool, what: str) -> None:
+def test_plain_data_next_to_the_weights(tmp_path: Path, legacy: bool, what: str) -> None:
     one, other = np.arange(2, dtype=np.float32), np.zeros(4, np.uint8) if what == "raw" else np.zeros(1, np.float32)
     storages = {"0": one, "9": other} if what in ("raw", "cuda") else {"0": one}
     beside = BESIDES[what]
@@ -197,7 +197,7 @@ def test_plain_data_beside_the_weights(tmp_path: Path, legacy: bool, what: str) 
     assert_same(found, {"w": one})
 
 
-def test_tensors_of_newer_types(tmp_path: Path, legacy: bool) -> None:
+def test_newer_dtypes(tmp_path: Path, legacy: bool) -> None:
     def retyped(key: str, size: int, kind: str) -> bytes:
         stored = storage(key, size * np.dtype(kind).itemsize, "storage.UntypedStorage")
         hooks = call("collections.OrderedDict")
@@ -209,7 +209,7 @@ def test_tensors_of_newer_types(tmp_path: Path, legacy: bool) -> None:
     assert_same(read_state(write(tmp_path / "a.pth", pickle, {"0": wide.view(np.uint8)}, legacy)), {"a": wide})
 
 
-def test_tensors_of_eight_bits(tmp_path: Path) -> None:
+def test_eight_bit_dtypes(tmp_path: Path) -> None:
     """The largest, the smallest and the strange numbers of each type, from its definition."""
     known = {
         "float8_e4m3fn": {0x7E: 448.0, 0x01: 2.0**-9, 0x7F: np.nan, 0xB8: -1.0, 0x80: -0.0},
@@ -226,14 +226,14 @@ def test_tensors_of_eight_bits(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, np.array(list(values.values()), np.float32))
 
 
-def test_tensors_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
+def test_unsupported_tensors_are_named(tmp_path: Path) -> None:
     for what, expected in (("meta", "is without numbers"), ("sparse", r"is sparse.*save tensor\.to_dense\(\) instead")):
         pickle = whole(mapping({"w": plain("0", np.ones(1, np.float32)), "odd": BESIDES[what]}))
         with pytest.raises(ModelError, match=f"its tensor 'odd' {expected}"):
             read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}))
 
 
-def test_arrays_of_numpy_as_weights(tmp_path: Path) -> None:
+def test_numpy_arrays_as_weights(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
     state = {
         "a": np.arange(6.0).reshape(2, 3), "turned": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
@@ -279,7 +279,7 @@ def test_what_pytorch_writes_of_a_training_run(tmp_path: Path, legacy: bool) -> 
         read_state(tmp_path / "b.pth")
 
 
-def test_programs_of_pytorch_are_no_weights(tmp_path: Path) -> None:
+def test_torchscript_is_refused(tmp_path: Path) -> None:
     path = write_state(tmp_path / "a.pt", STATE)
     with ZipFile(path, "a") as archive:
         archive.writestr("archive/constants.pkl", b"")

@@ -1,4 +1,4 @@
-"""Downloads from a server on this computer: whole, broken, wrong, impossible."""
+"""Downloads from a local server: complete, interrupted, wrong and impossible ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_file_is_downloaded_once(site: Site) -> None:
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert weights_file(name) == path
-    assert site.asked == [(name, None)]
+    assert site.requests == [(name, None)]
     assert [file.name for file in folder().iterdir()] == [name]
 
 
@@ -60,24 +60,24 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(site: Site) -> None:
     assert weights_file(name).read_bytes() == CONTENT
 
 
-def test_a_broken_connection_is_made_again_where_it_broke(site: Site) -> None:
+def test_a_broken_download_resumes(site: Site) -> None:
     name = site.add(CONTENT)
     site.breaks_after = 300_000
     seen: list[tuple[int, int]] = []
     assert weights_file(name, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
-    assert [asked for _, asked in site.asked] == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
+    assert [asked for _, asked in site.requests] == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
     assert {total for _, total in seen} == {len(CONTENT)}
 
 
-def test_a_download_goes_on_in_a_later_process(site: Site) -> None:
+def test_a_download_resumes_in_a_later_process(site: Site) -> None:
     name = site.add(CONTENT)
     folder().mkdir(parents=True)
     (folder() / f"{name}.part").write_bytes(CONTENT[:1000])
     assert weights_file(name).read_bytes() == CONTENT
-    assert site.asked == [(name, "bytes=1000-")]
+    assert site.requests == [(name, "bytes=1000-")]
 
 
-def test_a_server_that_gives_up_each_time(site: Site) -> None:
+def test_a_server_that_breaks_every_connection(site: Site) -> None:
     name = site.add(CONTENT)
     weights = folder() / f"{name}.part"
     folder().mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_server_that_gives_up_each_time(site: Site) -> None:
     assert text.startswith(
         f"{site.address}/{name} cannot be downloaded: the connection broke off. 0.5 MB are there, from"
     )
-    assert len(site.asked) == download.TRIES
+    assert len(site.requests) == download.TRIES
     site.breaks_after = None
     assert weights_file(name).read_bytes() == CONTENT
 
@@ -102,7 +102,7 @@ def test_a_server_without_ranges(site: Site, begun: int) -> None:
 
 
 @pytest.mark.parametrize("begun", [bytes(1000), CONTENT, bytes(len(CONTENT)), CONTENT + b"more"])
-def test_a_beginning_of_another_file_is_dropped(site: Site, begun: bytes) -> None:
+def test_a_partial_download_of_another_file_is_discarded(site: Site, begun: bytes) -> None:
     name = site.add(CONTENT)
     folder().mkdir(parents=True)
     (folder() / f"{name}.part").write_bytes(begun)
@@ -110,7 +110,7 @@ def test_a_beginning_of_another_file_is_dropped(site: Site, begun: bytes) -> Non
     assert [file.name for file in folder().iterdir()] == [name]
 
 
-def test_another_part_than_asked_for_is_not_taken(site: Site) -> None:
+def test_a_wrong_range_is_refused(site: Site) -> None:
     name = site.add(CONTENT)
     folder().mkdir(parents=True)
     (folder() / f"{name}.part").write_bytes(CONTENT[:1000])
@@ -118,7 +118,7 @@ def test_another_part_than_asked_for_is_not_taken(site: Site) -> None:
     assert "the server sends another part of the file than was asked for" in failure(name)
 
 
-def test_a_server_that_does_not_say_how_long_a_file_is(site: Site) -> None:
+def test_a_server_without_content_length(site: Site) -> None:
     name = site.add(CONTENT)
     site.length = False
     seen: list[tuple[int, int]] = []
@@ -126,7 +126,7 @@ def test_a_server_that_does_not_say_how_long_a_file_is(site: Site) -> None:
     assert seen[-1] == (len(CONTENT), 0)
 
 
-def test_another_content_than_was_published(site: Site) -> None:
+def test_content_with_another_hash_is_refused(site: Site) -> None:
     name = site.add(CONTENT)
     site.files[name] = CONTENT[::-1]
     assert failure(name) == (
@@ -174,7 +174,7 @@ def test_a_file_put_into_the_cache_by_hand(site: Site) -> None:
     folder().mkdir(parents=True)
     (folder() / name).write_bytes(CONTENT)
     assert weights_file(name) == folder() / name
-    assert not site.asked
+    assert not site.requests
 
 
 def test_the_official_server_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_threads_download_a_file_once(site: Site) -> None:
     with ThreadPoolExecutor(6) as pool:
         paths = list(pool.map(lambda _: weights_file(name), range(6)))
     assert {path.read_bytes() for path in paths} == {CONTENT}
-    assert site.asked == [(name, None)]
+    assert site.requests == [(name, None)]
 
 
 def test_another_process_may_be_done_first(site: Site) -> None:

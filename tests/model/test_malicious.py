@@ -1,4 +1,4 @@
-"""Files made to harm: refused in words, with nothing run, nothing read outside, and memory bounded."""
+"""Malicious files are refused: no code runs, no other file is read, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_storages_of_other_sizes_than_they_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "key", ["../../secret", "/etc/passwd", "..\\..\\secret", "C:\\secret", "0/../../../secret", ""]
 )
-def test_names_that_climb_out_are_only_names(tmp_path: Path, key: str) -> None:
+def test_path_traversal_is_harmless(tmp_path: Path, key: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_bytes(ONE.tobytes())
     code = whole(mapping({"../../w": tensor(storage(key, 1), (1,), (1,))}))
@@ -201,7 +201,7 @@ def test_every_truncation(tmp_path: Path) -> None:
             refusal(path)
 
 
-def test_every_changed_byte_does_no_harm(tmp_path: Path) -> None:
+def test_every_changed_byte_is_harmless(tmp_path: Path) -> None:
     """A changed file is refused, or has other numbers; nothing else may come of it."""
     for legacy in (False, True):
         path = write_state(tmp_path / "a.pth", {"a": np.arange(4, dtype=np.float32)}, legacy)

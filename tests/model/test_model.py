@@ -1,4 +1,4 @@
-"""Models: asked, measured, saved, loaded."""
+"""Models: prediction, evaluation, saving and loading."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_logits_of_any_number_of_images(count: int) -> None:
     np.testing.assert_allclose(model.logits(images(count)), expected_logits(model, images(count)), atol=1e-4)
 
 
-def test_a_mirrored_model_answers_with_the_mean_of_both_images(tmp_path: Path) -> None:
+def test_a_mirrored_model_averages_both_images(tmp_path: Path) -> None:
     model, given = small_model(), images(17)
     model.tta = "hflip"
     plain = expected_logits(model, given)
@@ -62,18 +62,18 @@ def test_predictions_are_ranked_probabilities() -> None:
     for row, prediction in zip(logits, model.predict(images(3)), strict=True):
         shares = np.exp(row) / np.exp(row).sum()
         assert prediction.label == LABELS[int(row.argmax())]
-        assert [label for label, _ in prediction.ranked] == [LABELS[i] for i in np.argsort(-row)]
-        np.testing.assert_allclose([share for _, share in prediction.ranked], sorted(shares)[::-1], atol=1e-5)
-        assert prediction.ranked[0] == (prediction.label, prediction.probability)
+        assert [label for label, _ in prediction.ranking] == [LABELS[i] for i in np.argsort(-row)]
+        np.testing.assert_allclose([share for _, share in prediction.ranking], sorted(shares)[::-1], atol=1e-5)
+        assert prediction.ranking[0] == (prediction.label, prediction.probability)
 
 
-def test_extreme_logits_have_probabilities() -> None:
-    prediction = Prediction.of(np.array([-1e30, 3e38, 3e38], np.float32), LABELS)
-    assert prediction.ranked == (("dog", 0.5), ("eel", 0.5), ("cat", 0.0))
+def test_extreme_logits_have_finite_probabilities() -> None:
+    prediction = Prediction.from_logits(np.array([-1e30, 3e38, 3e38], np.float32), LABELS)
+    assert prediction.ranking == (("dog", 0.5), ("eel", 0.5), ("cat", 0.0))
     assert str(prediction) == "dog (50.0%)"
 
 
-def test_files_and_arrays_are_the_same_to_a_model(tmp_path: Path) -> None:
+def test_files_and_arrays_give_the_same_predictions(tmp_path: Path) -> None:
     model = small_model()
     paths = [write_image(tmp_path / f"{i}.png", pixels[0]) for i, pixels in enumerate(images(3))]
     expected = model.predict(images(3))
@@ -89,7 +89,7 @@ def test_arrays_of_other_shapes_are_refused() -> None:
             small_model().logits(wrong)  # type: ignore[arg-type]
 
 
-def test_evaluation_counts_what_is_right() -> None:
+def test_evaluation_counts_right_answers() -> None:
     model = small_model()
     labels = np.arange(40, dtype=np.int32) % 2
     evaluation = model.evaluate(LabeledImages(images(40), labels, ("eel", "cat")))
@@ -105,17 +105,17 @@ def test_evaluation_counts_what_is_right() -> None:
 def test_an_evaluation_in_words() -> None:
     evaluation = Evaluation(LABELS, np.array([[8, 2, 0], [0, 10, 0], [3, 0, 7]]), 0.3)
     assert str(evaluation) == "83.33% of 30 images right (5 wrong)"
-    assert evaluation.mistakes() == [("eel", "cat", 3), ("cat", "dog", 2)]
+    assert evaluation.confusions() == [("eel", "cat", 3), ("cat", "dog", 2)]
 
 
-def test_evaluation_refuses_strange_classes_and_no_images() -> None:
+def test_evaluation_refuses_unknown_classes_and_no_images() -> None:
     with pytest.raises(DataError, match="has a class 'fox' that the model does not know; it knows cat, dog, eel"):
         small_model().evaluate(LabeledImages(images(1), np.zeros(1, np.int32), ("fox",)))
     with pytest.raises(DataError, match="no images"):
         small_model().evaluate(LabeledImages(images(0), np.zeros(0, np.int32), LABELS))
 
 
-def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_model_survives_saving_and_loading(tmp_path: Path) -> None:
     model = small_model()
     model.save(tmp_path / "a.opsin")
     again = load(tmp_path / "a.opsin", engine=reference)
@@ -131,24 +131,24 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "a.opsin").read_bytes() == (tmp_path / "b.opsin").read_bytes()
 
 
-def test_new_parameters_reach_programs_that_are_already_compiled() -> None:
+def test_new_parameters_reach_compiled_programs() -> None:
     model, other = small_model(1), small_model(2)
     assert model.predict(images(4)) != other.predict(images(4))
     model.load_state({**other.state, "optimizer.step": np.zeros(())})
     assert model.predict(images(4)) == other.predict(images(4))
 
 
-def test_a_model_that_computes_differently_says_so(tmp_path: Path) -> None:
+def test_deviating_results_are_detected(tmp_path: Path) -> None:
     small_model().save(tmp_path / "a.opsin")
     other = small_model(2).state
     for state in (other, {name: np.full_like(array, np.nan) for name, array in other.items()}):
         model = load(tmp_path / "a.opsin", engine=reference)
         model.state = state
-        with pytest.raises(ModelError, match=r"a\.opsin gives other results here than where it was made"):
+        with pytest.raises(ModelError, match=r"a\.opsin gives other results here than where it was saved"):
             model.check()
 
 
-def test_goldens_are_nobodys_images() -> None:
+def test_goldens_contain_no_training_images() -> None:
     model = small_model()
     model.check()
     assert model.goldens is not None
@@ -163,3 +163,11 @@ def test_graphs_keep_their_names_in_the_file(tmp_path: Path) -> None:
     model.save(tmp_path / "a.opsin")
     graph = load(tmp_path / "a.opsin").graph
     assert [row.path for row in nn.describe(graph).rows] == [row.path for row in nn.describe(model.graph).rows]
+
+
+def test_predictions_have_the_names_of_0_1_0() -> None:
+    (prediction,) = small_model().predict(images(1))
+    with pytest.warns(DeprecationWarning, match="Prediction.known is now Prediction.reliable; the old name goes with"):
+        assert prediction.known is prediction.reliable
+    with pytest.warns(DeprecationWarning, match="Prediction.ranked is now Prediction.ranking"):
+        assert prediction.ranked is prediction.ranking

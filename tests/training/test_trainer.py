@@ -205,7 +205,7 @@ def test_invalid_arguments_are_refused(stripes: Dataset, tmp_path: Path) -> None
         ("lenet5", tmp_path / "nowhere", {}, DataError, "there is no such folder"),
         ("lenet5", stripes, {"threads": 0}, UsageError, "the number of threads must be at least 1, not 0"),
         ("lenet5", stripes, {"batch": 0}, UsageError, "the batch must hold at least 1 image"),
-        ("lenet5", stripes, {"out": tmp_path / "no" / "m"}, ModelError, "no is no folder; make it first"),
+        ("lenet5", stripes, {"out": tmp_path / "no" / "m"}, ModelError, "no is not a folder; create it first"),
         ("lenet5", stripes, {"out": tmp_path / "letter"}, ModelError, "exists and is not an Opsin model"),
     ]
     for network, data, options, kind, text in cases:

@@ -1,4 +1,4 @@
-"""Small networks of every topology that an image has to show."""
+"""Small networks of every topology that a diagram has to show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def traced(network: nn.Layer, shape: tuple[int, int, int] = SHAPE) -> tuple[Grap
 
 
 def conv(out: int, kernel: int = 3, stride: int = 1) -> nn.Layer:
-    """Convolution, norm and activation: one unit."""
+    """Return convolution, norm and activation: one unit."""
     return nn.Sequential(
         nn.Conv2d(out, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(), nn.ReLU()
     )  # fmt: skip
@@ -36,7 +36,7 @@ class Residual(nn.Layer):
 
 
 class Gated(nn.Layer):
-    """A convolution whose channels are weighed by what they are on average."""
+    """A convolution with channel attention (squeeze and excitation)."""
 
     def __init__(self, out: int) -> None:
         self.conv, self.fc1, self.fc2 = conv(out), nn.Conv2d(2, 1), nn.Conv2d(out, 1)
@@ -57,20 +57,20 @@ class Inception(nn.Layer):
 
 
 class Dense(nn.Layer):
-    """Each layer reads what all before it made: all of it is joined anew every time."""
+    """Each layer reads the concatenated outputs of all previous ones."""
 
     def __init__(self, depth: int = 4) -> None:
         self.layers = [nn.Sequential(nn.BatchNorm2d(), nn.ReLU(), nn.Conv2d(4, 3, padding=1)) for _ in range(depth)]
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [x]
+        outputs = [x]
         for layer in self.layers:
-            found.append(layer(ops.concat(found)))
-        return ops.concat(found)
+            outputs.append(layer(ops.concat(outputs)))
+        return ops.concat(outputs)
 
 
 class Shuffled(nn.Layer):
-    """Half of the channels pass, half are convolved, and then they are mixed."""
+    """Half of the channels are convolved; then all are shuffled."""
 
     def __init__(self) -> None:
         self.conv = conv(8)
@@ -84,7 +84,7 @@ class Shuffled(nn.Layer):
 
 
 class UNet(nn.Layer):
-    """Shortcuts inside of shortcuts."""
+    """Nested shortcuts."""
 
     def __init__(self) -> None:
         self.in1, self.in2, self.deep = conv(4), conv(8), conv(8)
@@ -99,7 +99,7 @@ class UNet(nn.Layer):
 
 
 class Cell(nn.Layer):
-    """Branches that read each other: no series, and no branches."""
+    """Branches that read each other: neither a series nor branches."""
 
     def __init__(self) -> None:
         self.a, self.b, self.c, self.d = conv(4), conv(4), conv(4), conv(4)
@@ -115,14 +115,14 @@ def chain() -> nn.Layer:
 
 
 def stages() -> nn.Layer:
-    """Two stages of residual blocks, of which the later ones are alike."""
+    """Return two stages of residual blocks, some of them identical."""
     first = nn.Sequential(*(Residual(8) for _ in range(3)))
     second = nn.Sequential(Residual(16, 2), *(Residual(16) for _ in range(4)))
     return nn.Sequential(("stem", conv(8)), ("stage1", first), ("stage2", second), ("head", head()))
 
 
 def pairs() -> nn.Layer:
-    """Depthwise and 1 × 1 convolutions in turn."""
+    """Return alternating depthwise and 1 × 1 convolutions."""
 
     def pair() -> nn.Layer:
         return nn.Sequential(("dw", nn.Conv2d(8, 3, padding=1, groups=8)), ("pw", nn.Conv2d(8, 1)))
@@ -130,8 +130,8 @@ def pairs() -> nn.Layer:
     return nn.Sequential(("stem", conv(8)), ("blocks", nn.Sequential(*(pair() for _ in range(4)))), ("head", head()))
 
 
-def of_functions() -> nn.Layer:
-    """Layers that are no layers: all operations are the network's own."""
+def functional() -> nn.Layer:
+    """Return a network without layers: all operations are its own."""
     return Of(lambda self, x: ops.flatten(ops.silu(self.conv(ops.hard_swish(x)))), conv=nn.Conv2d(2, 3))
 
 
@@ -139,7 +139,7 @@ NETWORKS = {
     "chain": chain,
     "stages": stages,
     "pairs": pairs,
-    "functions": of_functions,
+    "functions": functional,
     "gated": lambda: nn.Sequential(conv(8), Gated(8), Gated(8), head()),
     "gated residual": lambda: nn.Sequential(
         conv(8), Of(lambda self, x: ops.add(self.inner(x), x), inner=nn.Sequential(Gated(8), conv(8))), head()
@@ -148,7 +148,7 @@ NETWORKS = {
     "dense": lambda: nn.Sequential(conv(8), Dense(), head()),
     "shuffled": lambda: nn.Sequential(conv(16), Shuffled(), Shuffled(), Shuffled(), Shuffled(), head()),
     "u-net": UNet,
-    "tangle": lambda: nn.Sequential(conv(4), Cell(), head()),
+    "irregular": lambda: nn.Sequential(conv(4), Cell(), head()),
     "one layer": lambda: nn.Conv2d(2, 3),
     "nothing": nn.Identity,
     "whole shortcut": lambda: Of(lambda self, x: ops.add(x, self.conv(x)), conv=nn.Conv2d(3, 1)),

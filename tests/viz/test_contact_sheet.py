@@ -1,4 +1,4 @@
-"""The contact sheet: what is where on it, and names in any script."""
+"""Contact sheets: the layout, and names in any script."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from PIL import Image
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.viz import contact_sheet as module
-from opsin.viz.contact_sheet import CELL, GAP, MARGIN, NAMES, contact_sheet
+from opsin.viz.contact_sheet import GAP, MARGIN, MAX_SIDE, NAME_WIDTH, contact_sheet
 from tests.data.files import noise
 
-LEFT = MARGIN + NAMES
-TOP = MARGIN + module.HEAD.size + GAP
+LEFT = MARGIN + NAME_WIDTH
+TOP = MARGIN + module.COLUMN_HEADING.size + GAP
 
 
 def images(*shape: int, classes: tuple[str, ...] = ("cat", "dog")) -> LabeledImages:
@@ -30,7 +30,7 @@ def cut(sheet: Image.Image, row: int, column: int, height: int, width: int, capt
     return np.asarray(sheet)[top : top + height, left : left + width]
 
 
-def test_the_kept_image_and_what_is_seen_of_it() -> None:
+def test_the_stored_image_and_its_augmented_versions() -> None:
     these, limits = images(3, 32, 32), Augmentation(flip=True, shift=0.1)
     preprocessing = Preprocessing.of(these)
     sheet = contact_sheet(these, preprocessing, limits, versions=3, seed=5)
@@ -49,41 +49,41 @@ def test_the_kept_image_and_what_is_seen_of_it() -> None:
 def test_large_images_are_reduced_and_grey_ones_stay_grey() -> None:
     these = images(1, 100, 300)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation())
-    assert sheet.width == LEFT + 9 * (CELL + GAP) + GAP + MARGIN
-    assert sheet.height == TOP + 2 * (CELL // 3 + GAP) + MARGIN
-    found = cut(sheet, 0, 0, CELL // 3, CELL)
+    assert sheet.width == LEFT + 9 * (MAX_SIDE + GAP) + GAP + MARGIN
+    assert sheet.height == TOP + 2 * (MAX_SIDE // 3 + GAP) + MARGIN
+    found = cut(sheet, 0, 0, MAX_SIDE // 3, MAX_SIDE)
     assert (found.max(axis=2) == found.min(axis=2)).all()
     assert 100 < found.mean() < 155
 
 
-def test_a_margin_is_shown_as_kept_and_cut_as_seen() -> None:
+def test_a_margin_is_shown_as_stored_and_cropped_as_seen() -> None:
     these = images(3, 40, 40)
     preprocessing = Preprocessing(3, 32, 32, (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
     sheet = contact_sheet(these, preprocessing, Augmentation(), versions=1)
     assert sheet.width == LEFT + 2 * (128 + GAP) + GAP + MARGIN
 
 
-def test_mixed_images_say_what_they_count_as(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_images_have_captions(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(module, "_write", lambda pen, text, place, width, style: written.append(text))
+    monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: written.append(text))
     these = images(3, 32, 32, classes=("cat", "dog", "mouse"))
     contact_sheet(these, Preprocessing.of(these), Augmentation(mixup=1), versions=4)
-    assert written[:3] == ["as kept", "as the network sees it", "cat"]
+    assert written[:3] == ["as stored", "as the network sees it", "cat"]
     captions = [text for text in written if text.startswith("+ ")]
     assert len(captions) == 12
     assert all(text.endswith(("% dog", "% mouse", "% cat")) for text in captions)
     assert all(text.endswith("% dog") for text in written[3:7])
 
 
-def test_of_many_classes_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_of_many_classes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
-    monkeypatch.setattr(module, "_write", lambda pen, text, place, width, style: names.append(text))
+    monkeypatch.setattr(module, "_write_line", lambda pen, text, place, width, style: names.append(text))
     these = images(1, 8, 8, classes=tuple(f"class {n:03}" for n in range(100)))
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(), versions=1)
     rows = [name for name in names if name.startswith("class")]
-    assert len(rows) == module.MOST_ROWS
+    assert len(rows) == module.MAX_ROWS
     assert (rows[0], rows[-1]) == ("class 000", "class 099")
-    assert sheet.height == TOP + module.MOST_ROWS * (128 + GAP) + MARGIN
+    assert sheet.height == TOP + module.MAX_ROWS * (128 + GAP) + MARGIN
 
 
 STRANGE = (
@@ -101,16 +101,16 @@ STRANGE = (
 )
 
 
-def test_names_in_any_script_are_drawn_or_become_numbers() -> None:
+def test_names_are_rendered_or_become_numbers() -> None:
     these = images(1, 8, 8, classes=STRANGE)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(mixup=1), versions=1)
-    margin = np.asarray(sheet)[:, NAMES + MARGIN - GAP + 1 : LEFT]
+    margin = np.asarray(sheet)[:, NAME_WIDTH + MARGIN - GAP + 1 : LEFT]
     assert (margin == 255).all(), "no name reaches into the images"
     ink = np.asarray(sheet)[:, :LEFT].min(axis=(1, 2)) < 128
     assert ink[TOP : TOP + 128].any()
 
 
-def test_without_a_font_that_can_write_it_a_name_becomes_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_without_a_font_become_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FONTS", ())
     module._fonts.cache_clear()
     names = ("cat", "длинный рукав", "シャツ", "t-shirt, été", "", "two\nlines")

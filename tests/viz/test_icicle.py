@@ -1,4 +1,4 @@
-"""Icicle plots: every box within its parent, in order, as wide as its time."""
+"""Icicle plots: every bar is within its parent, in order, and as wide as its time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn() -> ET.Element:
     root = IcicleBar("step")
-    first = root.inner("forward", "forward")
+    first = root.child("forward", "forward")
     for name, seconds in (("conv <1>", 3.0), ("pool", 1.0)):
-        first.inner(name, "forward").seconds = seconds
-    root.inner("update", "update").seconds = 0.00001  # too narrow to be seen
-    root.inner("waiting", "waiting").seconds = 4.0
+        first.child(name, "forward").seconds = seconds
+    root.child("update", "update").seconds = 0.00001  # too narrow to be seen
+    root.child("waiting", "waiting").seconds = 4.0
     return ET.fromstring(icicle(root, "A & B", "facts"))
 
 
@@ -38,15 +38,15 @@ def test_boxes_fill_their_parents() -> None:
     assert boxes["step"][1] < boxes["forward"][1] == boxes["waiting"][1] < boxes["forward › pool"][1]
 
 
-def test_words_are_cut_to_their_box_and_tooltips_are_whole() -> None:
+def test_labels_are_shortened_and_tooltips_are_complete() -> None:
     root = IcicleBar("step")
-    root.inner("a name that is much too long for its box", "forward").seconds = 0.1
-    root.inner("rest", "waiting").seconds = 0.9
+    root.child("a name that is much too long for its box", "forward").seconds = 0.1
+    root.child("rest", "waiting").seconds = 0.9
     image = icicle(root, "title", "facts")
     assert "<title>a name that is much too long for its box" in image
     assert "a name that is mu" in image.replace("<title>a name that is much", "")
     assert ">a name that is much too long for its box</text>" not in image
 
 
-def test_a_step_of_no_time_is_drawn_without_boxes() -> None:
+def test_a_step_without_time_has_no_bars() -> None:
     assert '<rect class="box' not in icicle(IcicleBar("nothing"), "title", "facts")

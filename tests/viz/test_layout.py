@@ -1,4 +1,4 @@
-"""Images of networks, as data: everything is there, connected, and nothing lies on anything else."""
+"""Diagrams as data: everything is drawn, connected, and without overlaps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from opsin import nn, zoo
 from opsin.ir import Graph
 from opsin.viz.architecture import draw
 from opsin.viz.diagram import CIRCLE, Diagram
-from opsin.viz.layout import BORDER, PAGE, row_breaks
-from opsin.viz.units import units
-from tests.viz.geometry import crossings, overlaps, strays
+from opsin.viz.layout import BORDER, PAGE_WIDTH, row_breaks
+from opsin.viz.units import find_units
+from tests.viz.geometry import crossings, outside, overlaps
 from tests.viz.networks import NETWORKS, traced
 
 FAMILIES = [
@@ -44,19 +44,19 @@ def subject(name: str) -> tuple[Graph, dict[str, str], Diagram]:
 
 
 @every_network
-def test_nothing_lies_on_anything_else(name: str) -> None:
-    _, _, image = subject(name)
-    assert overlaps(image) == []
-    assert strays(image) == []
-    assert list(crossings(image)) == []
-    assert image.width + 2 * BORDER <= PAGE
+def test_nothing_overlaps(name: str) -> None:
+    _, _, diagram = subject(name)
+    assert overlaps(diagram) == []
+    assert outside(diagram) == []
+    assert list(crossings(diagram)) == []
+    assert diagram.width + 2 * BORDER <= PAGE_WIDTH
 
 
 @every_network
-def test_every_layer_is_drawn_or_folded_and_drawn_once(name: str) -> None:
-    graph, kinds, image = subject(name)
-    drawn = [unit for box in image.boxes for unit in box.units]
-    assert len(drawn) == len(set(drawn)) == len(units(graph, kinds))
+def test_every_layer_is_drawn_once(name: str) -> None:
+    graph, kinds, diagram = subject(name)
+    drawn = [unit for box in diagram.boxes for unit in box.units]
+    assert len(drawn) == len(set(drawn)) == len(find_units(graph, kinds))
     layers = {row.path for row in nn.describe(graph, kinds).rows}
     assert layers <= {scope for unit in drawn for scope in unit.scopes}
     assert sum(unit.parameters for unit in drawn) == nn.describe(graph).parameters
@@ -64,11 +64,11 @@ def test_every_layer_is_drawn_or_folded_and_drawn_once(name: str) -> None:
 
 @every_network
 def test_edges_are_what_units_read(name: str) -> None:
-    _, _, image = subject(name)
-    home = {unit: box for box in image.boxes for unit in box.units}
-    wanted = [(home[source], box) for box in image.boxes for source in box.units[0].sources]
-    assert sorted(map(id_pair, wanted)) == sorted(id_pair((edge.source, edge.target)) for edge in image.edges)
-    for edge in image.edges:
+    _, _, diagram = subject(name)
+    home = {unit: box for box in diagram.boxes for unit in box.units}
+    expected = [(home[source], box) for box in diagram.boxes for source in box.units[0].sources]
+    assert sorted(map(id_pair, expected)) == sorted(id_pair((edge.source, edge.target)) for edge in diagram.edges)
+    for edge in diagram.edges:
         assert edge.points[0] == edge.source.right
         assert edge.points[-1] in (edge.target.left, edge.target.top)
 
@@ -93,75 +93,75 @@ FRAMES = {
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_frames_are_blocks(name: str) -> None:
-    _, _, image = subject(name)
-    found = [frame.path + (f" ×{frame.copies}" if frame.copies > 1 else "") for frame in image.frames]
+    _, _, diagram = subject(name)
+    found = [frame.path + (f" ×{frame.copies}" if frame.copies > 1 else "") for frame in diagram.frames]
     assert ", ".join(found) == FRAMES[name]
-    texts = [words.text for words in image.words]
-    assert all(f"×{frame.copies}" in texts for frame in image.frames if frame.copies > 1)
+    texts = [text.text for text in diagram.texts]
+    assert all(f"×{frame.copies}" in texts for frame in diagram.frames if frame.copies > 1)
 
 
-def test_densely_connected_layers_are_folded_with_what_grows() -> None:
-    _, _, image = subject("densenet121")
-    folded = [frame.copies for frame in image.frames if frame.copies > 1]
+def test_densely_connected_layers_are_folded() -> None:
+    _, _, diagram = subject("densenet121")
+    folded = [frame.copies for frame in diagram.frames if frame.copies > 1]
     assert folded == [6, 12, 24, 16]
-    texts = [words.text for words in image.words]
+    texts = [text.text for text in diagram.texts]
     assert "features.denseblock1.denselayer1–6" in texts
     assert "96–256×56×56" in texts
     assert "8,576–29.4 k" in texts
 
 
-def test_shortcuts_pass_above_and_end_in_the_sum() -> None:
-    _, _, image = subject("resnet18")
-    sums = [box for box in image.boxes if box.form is CIRCLE]
+def test_shortcuts_run_above_and_end_in_the_sum() -> None:
+    _, _, diagram = subject("resnet18")
+    sums = [box for box in diagram.boxes if box.size is CIRCLE]
     assert len(sums) == 7  # the two blocks of layer1 are one
     for box in sums:
-        above, straight = sorted((e for e in image.edges if e.target is box), key=lambda e: e.points[-1][1])
+        above, straight = sorted((e for e in diagram.edges if e.target is box), key=lambda e: e.points[-1][1])
         assert above.points[-1] == box.top
         assert straight.points[-2:] == (straight.source.right, box.left)
         assert min(y for _, y in above.points) < straight.source.bounds[1]
 
 
-def test_sizes_follow_the_tensors() -> None:
-    _, _, image = subject("vgg16")
-    forms = {box.units[0].shape: box.form for box in image.boxes}
+def test_box_sizes_follow_the_tensors() -> None:
+    _, _, diagram = subject("vgg16")
+    forms = {box.units[0].shape: box.size for box in diagram.boxes}
     large, half, deep = forms[64, 224, 224], forms[64, 112, 112], forms[512, 14, 14]
     assert large.height == pytest.approx(2**0.5 * half.height)
-    assert large.across == pytest.approx(2**0.5 * half.across)
+    assert large.depth_x == pytest.approx(2**0.5 * half.depth_x)
     assert deep.thickness > 2 * half.thickness
     assert forms[4096,].height == pytest.approx(2 * forms[1000,].height, rel=0.05)
 
 
 def test_a_tall_image_has_tall_boxes() -> None:
-    _, _, image = subject("mlperf_tiny_ds_cnn")  # images of 49 × 10
-    assert image.boxes[0].form.height > 5 * image.boxes[0].form.across
+    _, _, diagram = subject("mlperf_tiny_ds_cnn")  # images of 49 × 10
+    assert diagram.boxes[0].size.height > 5 * diagram.boxes[0].size.depth_x
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_legend_explains_what_is_there_and_nothing_else(name: str) -> None:
-    _, _, image = subject(name)
-    kinds = {box.units[0].kind for box in image.boxes}
-    assert {key.what for key in image.keys} - {"norm", "activation", "pile"} == kinds
+def test_the_legend_contains_what_occurs(name: str) -> None:
+    _, _, diagram = subject(name)
+    kinds = {box.units[0].kind for box in diagram.boxes}
+    assert {key.sample for key in diagram.legend_keys} - {"norm", "activation", "stack"} == kinds
 
 
-def test_words_name_layers_and_work() -> None:
-    _, _, image = subject("alexnet_2012")
-    texts = [words.text for words in image.words]
+def test_labels_name_layers_and_operations() -> None:
+    _, _, diagram = subject("alexnet_2012")
+    texts = [text.text for text in diagram.texts]
     for text in ("conv2", "5×5 conv, 2 groups", "256×27×27", "307.5 k", "3×3 max, /2", "local response norm"):
         assert text in texts
     assert "3 × 224 × 224 → 1000,  60,965,224 parameters,  724.4 M multiply-adds" in texts
 
 
 def test_names_within_a_block_or_a_section_are_short() -> None:
-    texts = [words.text for words in subject("efficientnet_b0")[2].words]
+    texts = [text.text for text in subject("efficientnet_b0")[2].texts]
     assert {"features.2.1", "block.0", "fc1"} <= set(texts)
-    texts = [words.text for words in subject("vgg16")[2].words]
+    texts = [text.text for text in subject("vgg16")[2].texts]
     assert texts.count("features") == 2  # once a row
     assert "features.0" not in texts
 
 
-def test_long_names_are_cut() -> None:
+def test_long_names_are_shortened() -> None:
     graph, kinds = traced(nn.Sequential(("a_name_that_someone_thought_about_for_long", nn.Conv2d(2, 3)), nn.ReLU()))
-    texts = [words.text for words in draw(graph, kinds, "long").words]
+    texts = [text.text for text in draw(graph, kinds, "long").texts]
     assert "…eone_thought_about_for_long" in texts
 
 
@@ -175,7 +175,7 @@ def test_long_names_are_cut() -> None:
         ([100.0, 5000.0, 100.0], "abc", [1, 1, 1]),
     ],
 )
-def test_rows_are_few_and_begin_where_sizes_change(widths: list[float], stages: str, rows: list[int]) -> None:
+def test_rows_break_at_stages(widths: list[float], stages: str, rows: list[int]) -> None:
     found = row_breaks(widths, stages)
     assert [end - begin for begin, end in found] == rows
     assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])]

@@ -1,16 +1,16 @@
-"""Units: what a reader counts as one step."""
+"""Units: the boxes of a diagram."""
 
 from __future__ import annotations
 
 from opsin import nn, ops
 from opsin.ir import Graph, Tensor
-from opsin.viz.units import Unit, units
+from opsin.viz.units import Unit, find_units
 from tests.nn.support import Of
-from tests.viz.networks import NETWORKS, Dense, Shuffled, chain, conv, of_functions, traced
+from tests.viz.networks import NETWORKS, Dense, Shuffled, chain, conv, functional, traced
 
 
 def of(network: nn.Layer) -> list[Unit]:
-    return units(*traced(network))
+    return find_units(*traced(network))
 
 
 def test_norms_and_activations_belong_to_what_they_follow() -> None:
@@ -43,12 +43,12 @@ def test_captions() -> None:
     assert [unit.after for unit in of(layers)[-3:]] == ["local response norm", "flatten", "Softmax".lower()]
 
 
-def test_functions_are_known_by_what_they_are_composed_of() -> None:
-    first, second = of(of_functions())[1:]
+def test_functions_are_recognised_by_their_operations() -> None:
+    first, second = of(functional())[1:]
     assert (first.before, first.caption, first.after) == ("hard swish", "3×3 conv", "SiLU")
     assert (second.kind, second.caption) == ("rearrangement", "flatten")
-    graph, _ = traced(of_functions())
-    assert [unit.before for unit in units(graph, {})] == ["", "hard swish", ""]  # as for a file without kinds
+    graph, _ = traced(functional())
+    assert [unit.before for unit in find_units(graph, {})] == ["", "hard swish", ""]  # as in a file without layer kinds
 
 
 def test_gates_sums_and_joins() -> None:
@@ -65,11 +65,11 @@ def test_splitting_and_shuffling_are_units() -> None:
     assert captions == ["input", "3×3 conv", "split", "split", "3×3 conv", "concat", "shuffle"]
 
 
-def test_shuffling_by_a_new_axis_is_part_of_the_join() -> None:
+def test_interleaving_is_part_of_the_join() -> None:
     def interleaved(self: nn.Layer, x: Tensor) -> Tensor:
         batch, channels, rows, columns = x.shape
-        apart = (batch, channels, 1, rows, columns)
-        both = ops.concat([ops.reshape(x, apart), ops.reshape(ops.relu(x), apart)], axis=2)
+        expanded = (batch, channels, 1, rows, columns)
+        both = ops.concat([ops.reshape(x, expanded), ops.reshape(ops.relu(x), expanded)], axis=2)
         return ops.reshape(both, (batch, 6, rows, columns))
 
     join = of(Of(interleaved))[-1]
@@ -92,7 +92,7 @@ def test_a_layer_used_twice_is_two_units_and_counts_once() -> None:
 def test_only_what_leads_to_the_first_output_is_shown() -> None:
     graph, kinds = traced(chain())
     training = nn.trace(chain(), (3, 32, 32), training=True)
-    assert len(units(training, kinds)) >= len(units(graph, kinds))
+    assert len(find_units(training, kinds)) >= len(find_units(graph, kinds))
     inner = graph.nodes[-3].outputs[0]
     both = Graph(graph.inputs, graph.outputs | {"inner": inner})
-    assert len(units(both, kinds)) == len(units(graph, kinds))
+    assert len(find_units(both, kinds)) == len(find_units(graph, kinds))

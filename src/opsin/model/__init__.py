@@ -1,4 +1,4 @@
-"""A trained network: asked what it sees, measured, and kept in one safe file."""
+"""Trained models: prediction, evaluation, calibration, and a safe file format."""
 
 from opsin.interop.weights import read_state
 from opsin.model.calibration import Calibration

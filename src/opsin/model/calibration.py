@@ -1,6 +1,6 @@
-"""How far a model's probabilities can be believed: a temperature, and when it should say that it does not know.
+"""Calibration: a temperature for reliable probabilities, and a threshold below which a model does not know.
 
-Both are fitted on images that the network did not learn from, and are stored in the model file.
+Both are fitted on images that the network was not trained on, and stored in the model file.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
 
-COLDEST, HOTTEST = 0.05, 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Bounds of the temperature."""
 
 TARGETS = (0.95, 0.9, 0.8)
-"""The share of answers that should be right, the first that the model can be shown to reach."""
+"""Shares of right answers to aim for; the first one that the model demonstrably reaches is chosen."""
 
-ANSWERED = 0.5
-"""A target counts only if at least this share of the images still gets an answer."""
+MIN_COVERAGE = 0.5
+"""A target counts only if at least this share of the images still gets an answer (coverage)."""
 
-LEAST = 0.5
-"""What is less likely than not is never an answer that the model knows."""
+MIN_THRESHOLD = 0.5
+"""A model does not know an answer that is less likely than not."""
 
-ONE_SIDED = 1.645
-"""Standard deviations of the normal distribution below which 95 % of it lies."""
+Z_95_ONE_SIDED = 1.645
+"""95 % of a normal distribution lie below this many standard deviations above its mean."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """`logits / temperature` give the probabilities; below `threshold` the model does not know.
+    """Probabilities are the softmax of `logits / temperature`; below `threshold` the model does not know.
 
-    On the `images` it was fitted on, the share `answered` had at least that probability, and `right` of these
-    answers were right; `target` is the share that was asked for. Without `threshold` the images were too few, or
-    the model is not sure enough, to promise anything.
+    Of the `images` that it was fitted on, the share `answered` reached the threshold, and the share `right` of these
+    answers was right; `target` is the share to be reached. `threshold` is None if there were too few images, or the
+    model is not accurate enough, to reach any target.
     """
 
     temperature: float
@@ -52,88 +52,92 @@ class Calibration:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Calibration:
-        """What `to_data` wrote; `ModelError` for anything else."""
+        """Read what `to_data` wrote; raise `ModelError` for anything else."""
         try:
             shares = [None if data[k] is None else float(data[k]) for k in ("threshold", "target", "answered", "right")]
-            made = cls(float(data["temperature"]), int(data["images"]), *shares)
+            calibration = cls(float(data["temperature"]), int(data["images"]), *shares)
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise ModelError("its calibration is not described completely") from None
-        sound = isfinite(made.temperature) and COLDEST <= made.temperature <= HOTTEST and made.images >= 0
-        if not sound or not all(share is None or 0 <= share <= 1 for share in shares):
-            raise ModelError("its calibration's numbers make no sense")
-        return made
+            raise ModelError("its calibration is incomplete") from None
+        is_valid = (
+            isfinite(calibration.temperature)
+            and MIN_TEMPERATURE <= calibration.temperature <= MAX_TEMPERATURE
+            and calibration.images >= 0
+        )
+        if not is_valid or not all(share is None or 0 <= share <= 1 for share in shares):
+            raise ModelError("its calibration has invalid values")
+        return calibration
 
 
 def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities N × classes of `logits / temperature`, in float64."""
+    """Return the softmax of `logits / temperature` along the last axis, in float64."""
     scaled = np.asarray(logits, np.float64)
     scaled = (scaled - scaled.max(axis=-1, keepdims=True)) / temperature
-    shares = np.exp(scaled)
-    total: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
-    return total
+    exponentials = np.exp(scaled)
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """1 / (1 + e^-logits), each for itself, in float64."""
+    """Return 1 / (1 + e^-logits), elementwise, in float64."""
     return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64))))
 
 
 def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:
-    """Temperature and threshold, from the `logits` N × classes of images and their `labels` N (column numbers)."""
+    """Fit temperature and threshold to `logits` (N × classes) and `labels` (N class numbers)."""
     if not len(labels):
         return Calibration(1.0, 0)
     temperature = fit_temperature(logits, labels)
-    shares = softmax(logits, temperature)
-    correct = shares.argmax(axis=1) == labels
-    return find_threshold(temperature, shares.max(axis=1), correct)
+    probabilities = softmax(logits, temperature)
+    correct = probabilities.argmax(axis=1) == labels
+    return find_threshold(temperature, probabilities.max(axis=1), correct)
 
 
 def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """The temperature with the least cross-entropy (Guo et al., "On calibration of modern neural networks", 2017).
+    """Find the temperature of lowest cross-entropy (Guo et al., "On calibration of modern neural networks", 2017).
 
-    The cross-entropy is convex in β = 1 / temperature. A normal prior around β = 1, of the weight of one image, keeps
-    β finite where every answer is right. The root of the derivative is found by bisection, in float64.
+    The cross-entropy is convex in β = 1 / temperature. A normal prior around β = 1, with the weight of one image, keeps
+    β finite if every answer is right. The root of the derivative is found by bisection, in float64.
     """
     exact = np.asarray(logits, np.float64)
     exact = exact - exact.max(axis=1, keepdims=True)
-    chosen = exact[np.arange(len(labels)), labels]
+    label_logits = exact[np.arange(len(labels)), labels]
 
-    def slope(beta: float) -> float:
-        shares = np.exp(beta * exact)
-        mean = (shares * exact).sum(axis=1) / shares.sum(axis=1)
-        return float((mean - chosen).sum()) + beta - 1
+    def derivative(beta: float) -> float:
+        exponentials = np.exp(beta * exact)
+        mean = (exponentials * exact).sum(axis=1) / exponentials.sum(axis=1)
+        return float((mean - label_logits).sum()) + beta - 1
 
-    low, high = 1 / HOTTEST, 1 / COLDEST
+    low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     for _ in range(60):
         middle = sqrt(low * high)
-        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return min(HOTTEST, max(COLDEST, 1 / sqrt(low * high)))
+        low, high = (low, middle) if derivative(middle) > 0 else (middle, high)
+    return min(MAX_TEMPERATURE, max(MIN_TEMPERATURE, 1 / sqrt(low * high)))
 
 
 def find_threshold(temperature: float, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
-    """The least probability from which on answers are right often enough, for the first of `TARGETS` that can be had.
+    """Find the lowest probability above which answers reach the first possible one of `TARGETS`.
 
-    "Often enough" means that the share of right answers among those at least as probable lies above the target even at
-    the lower end of its one-sided 95 % interval (Wilson 1927).
+    They reach a target if the lower end of the one-sided 95 % confidence interval (Wilson 1927) of their accuracy does.
     """
     order = np.argsort(-confidence, kind="stable")
-    sure, right = confidence[order], np.cumsum(correct[order])
-    counts = np.arange(1, len(sure) + 1)
-    ends = np.append(sure[1:] < sure[:-1], True) & (sure >= LEAST)  # images of one probability stay together
+    confidence, right = confidence[order], np.cumsum(correct[order])
+    counts = np.arange(1, len(confidence) + 1)
+    is_last = np.append(confidence[1:] < confidence[:-1], True)  # images of equal probability stay together
+    is_candidate = is_last & (confidence >= MIN_THRESHOLD)
     bounds = lower_bound(right, counts)
     for target in TARGETS:
-        good = np.flatnonzero(ends & (bounds >= target))
-        if len(good) and counts[good[-1]] >= ANSWERED * len(sure):
-            last = good[-1]
-            share, hits = counts[last] / len(sure), right[last] / counts[last]
-            threshold = LEAST if (sure[last + 1 :] < LEAST).all() else float(sure[last])
-            return Calibration(temperature, len(sure), threshold, target, float(share), float(hits))
-    return Calibration(temperature, len(sure))
+        reaching = np.flatnonzero(is_candidate & (bounds >= target))
+        if len(reaching) and counts[reaching[-1]] >= MIN_COVERAGE * len(confidence):
+            last = reaching[-1]
+            share, accuracy = counts[last] / len(confidence), right[last] / counts[last]
+            threshold = MIN_THRESHOLD if (confidence[last + 1 :] < MIN_THRESHOLD).all() else float(confidence[last])
+            return Calibration(temperature, len(confidence), threshold, target, float(share), float(accuracy))
+    return Calibration(temperature, len(confidence))
 
 
-def lower_bound(right: NDArray[Any], counts: NDArray[Any], deviations: float = ONE_SIDED) -> NDArray[np.float64]:
-    """The lower end of Wilson's interval for `right` of `counts`."""
-    share, extra = right / counts, deviations**2 / counts
-    spread = np.sqrt(extra * (share * (1 - share) + extra / 4))
-    bound: NDArray[np.float64] = (share + extra / 2 - spread) / (1 + extra)
+def lower_bound(right: NDArray[Any], counts: NDArray[Any], deviations: float = Z_95_ONE_SIDED) -> NDArray[np.float64]:
+    """Return the lower end of Wilson's interval for `right` of `counts`."""
+    share, correction = right / counts, deviations**2 / counts
+    margin = np.sqrt(correction * (share * (1 - share) + correction / 4))
+    bound: NDArray[np.float64] = (share + correction / 2 - margin) / (1 + correction)
     return bound

@@ -1,8 +1,8 @@
 """The model file: one safetensors file whose metadata describes the network completely.
 
-Its metadata has one entry, "opsin": JSON with the format's number, the network's graph, the
-preprocessing, the labels and the training record, and a checksum over all of that and every
-tensor. Reading runs no code; a file that was cut short or changed is recognised.
+Its metadata has one entry, "opsin": JSON with the version of the format, the network's graph, the preprocessing, the
+labels and the training record, and a checksum over all of that and every tensor. Reading a file runs no code of it; a
+truncated or modified file is detected.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from opsin.base.errors import ModelError
 from opsin.base.file_types import HEAD, identify, is_model
 
 FORMAT = 1
-"""Raised by every change that an older Opsin would misread."""
+"""Version of the format; increased by every change that an older Opsin would misread."""
 
-KEY = "opsin"
+METADATA_KEY = "opsin"
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
 def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
-    """Writes the file, whole or not at all; `ModelError` where it cannot be written."""
-    described = {**description, "format": FORMAT, "opsin": __version__}
-    described["checksum"] = _checksum(described, tensors)
+    """Write the file atomically; raise `ModelError` if it cannot be written."""
+    metadata = {**description, "format": FORMAT, "opsin": __version__}
+    metadata["checksum"] = _checksum(metadata, tensors)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = save(arrays, {KEY: _dumps(described)})
-    with _aside(path, len(data)) as file:
+    data = save(arrays, {METADATA_KEY: _dumps(metadata)})
+    with _atomic_file(path, len(data)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 def check_writable(path: Path) -> None:
-    """`ModelError` where `write(path, …)` would fail now, or would replace a file that is no model."""
+    """Raise `ModelError` if `write(path, …)` would fail, or would replace a file that is not a model."""
     if os.path.isfile(path) and path.stat().st_size and not is_model(path):
         raise ModelError(f"{path} exists and is not an Opsin model; give another name, or remove it first")
-    with _aside(path, 0, keep=False):
+    with _atomic_file(path, 0, keep=False):
         pass
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Description and tensors of a model file, with the checksum found right; `ModelError` otherwise."""
+    """Return description and tensors of a model file; raise `ModelError` if its checksum is wrong."""
     try:
         if not is_model(path) and path.stat().st_size:
-            raise ModelError(f"{path} is {_other(path)}")
+            raise ModelError(f"{path} is {_describe_other(path)}")
         with safe_open(path, framework="numpy") as file:
-            text = file.metadata()[KEY]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            text = file.metadata()[METADATA_KEY]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         description = json.loads(text)
-        written = description["format"]
-        if type(written) is int and written > FORMAT:
+        version = description["format"]
+        if type(version) is int and version > FORMAT:
             raise ModelError(
-                f"{path} has model format {written}, written by Opsin {description.get('opsin', '?')}; this Opsin "
+                f"{path} has model format {version}, written by Opsin {description.get('opsin', '?')}; this Opsin "
                 f"{__version__} reads format {FORMAT}: upgrade with `pip install --upgrade opsin`"
             )
-        intact = description.pop("checksum") == _checksum(description, tensors)
+        is_intact = description.pop("checksum") == _checksum(description, tensors)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file; make a model with `opsin train`") from None
     except IsADirectoryError:
@@ -78,16 +78,16 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ModelError(f"{path} is damaged or cut short; copy it again or train it anew") from None
-    if not intact:
+        raise ModelError(f"{path} is damaged or cut short; copy it again, or train it again") from None
+    if not is_intact:
         raise ModelError(
-            f"{path} was changed after it was written (its checksum is wrong); copy it again or train it anew"
+            f"{path} was changed after it was written (its checksum is wrong); copy it again, or train it again"
         )
     return description, tensors
 
 
-def _other(path: Path) -> str:
-    """What a file is that is no model file, and what to do."""
+def _describe_other(path: Path) -> str:
+    """Say what a file is instead of a model file, and what to do."""
     with path.open("rb") as file:
         kind = identify(file.read(HEAD))
     if kind and kind.absent:
@@ -111,26 +111,26 @@ def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
 
 
 @contextmanager
-def _aside(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
-    """A new file beside `path` that takes its place at the end, or vanishes."""
-    if os.path.isdir(path):  # unlike Path.is_dir, content with names that no file can have
+def _atomic_file(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` at the end, or is removed after an error."""
+    if os.path.isdir(path):  # unlike Path.is_dir, accepts names that no file can have
         raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
     if not os.path.isdir(path.parent):
-        raise ModelError(f"{path.parent} is no folder; make it first, or give another place for the model")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        raise ModelError(f"{path.parent} is not a folder; create it first, or name another place for the model")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as file:
+        with temporary.open("xb") as file:
             yield file
         if keep:
-            part.replace(path)
+            temporary.replace(path)
     except OSError as error:
         raise ModelError(f"{path}: {_reason(error, size)}") from None
     finally:
         with suppress(OSError):
-            part.unlink()
+            temporary.unlink()
 
 
 def _reason(error: OSError, size: int) -> str:
-    if error.errno in NO_ROOM:
-        return f"there is no room on the disk for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
+    if error.errno in DISK_FULL:
+        return f"there is not enough disk space for the model ({size / 1e6:.1f} MB); free some, or save it elsewhere"
     return f"the model cannot be written here ({error.strerror}); give another place"

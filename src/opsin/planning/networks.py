@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from opsin import zoo
 from opsin.base.errors import UsageError
-from opsin.model.pretrained import at_hand, preprocessing_of
+from opsin.model.pretrained import is_available_offline, preprocessing_of
 from opsin.planning import transfer
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice, TrainOptions
@@ -42,7 +42,7 @@ def outline(facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
         return _given(wishes.network, facts, wishes)
     if not facts.resizable or (facts.side <= SMALL and not wishes.pretrained):
         return _small(facts, wishes)
-    if wishes.pretrained is False or not at_hand(TRANSFER):
+    if wishes.pretrained is False or not is_available_offline(TRANSFER):
         why = "from scratch, as asked" if wishes.pretrained is False else _no_weights()
         if wishes.pretrained:
             raise UsageError(f"there is nothing to begin with: {_no_weights()}")
@@ -54,7 +54,7 @@ def outline(facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
 
 def seen(facts: DatasetSummary, size: int | None = None) -> NetworkChoice:
     """How images are read where there is time enough, without measuring; `size`, if somebody asks for one."""
-    if size is None and facts.resizable and facts.side > SMALL and at_hand(TRANSFER):
+    if size is None and facts.resizable and facts.side > SMALL and is_available_offline(TRANSFER):
         size = LARGEST
     return outline(facts, TrainOptions(size=size))
 
@@ -72,7 +72,7 @@ def alternatives(default: NetworkChoice, options: TrainOptions) -> list[NetworkC
         found.append(_scratch(SMALL_GREY, default))
     if default.network == SMALL_COLOUR and not facts.grey and facts.images >= MANY and side >= TINY:
         found.append(_scratch(MANY_COLOUR, default))
-    if facts.resizable and options.size is None and options.pretrained is None and at_hand(TRANSFER):
+    if facts.resizable and options.size is None and options.pretrained is None and is_available_offline(TRANSFER):
         enlarged = next(large for small, large in ENLARGED.items() if facts.side <= small)
         side, needed = _affordable(TRANSFER, enlarged, facts, options)
         if needed <= transfer.LOOK * options.seconds:
@@ -103,7 +103,7 @@ def _scratch(network: str, default: NetworkChoice) -> NetworkChoice:
 def _given(network: str, facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
     """The network that was asked for; with its published weights where they are wanted, or at hand."""
     entry = zoo.find(network)
-    wanted = wishes.pretrained if wishes.pretrained is not None else facts.resizable and at_hand(network)
+    wanted = wishes.pretrained if wishes.pretrained is not None else facts.resizable and is_available_offline(network)
     if wanted:
         return _transferred(network, facts, wishes, "as asked")
     side = wishes.size

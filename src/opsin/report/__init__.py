@@ -1,4 +1,4 @@
-"""The report: an honest account of what a model can do and what it cannot, as a page, as text, and as data."""
+"""Reports on models: what a model can do and what it cannot, as a page, as text and as data."""
 
 from opsin.report.files import write, write_text
 from opsin.report.model_report import SECONDS, ModelReport, measure_model

@@ -1,4 +1,4 @@
-"""How a model was made, as its record tells it: settings as a table, whatever they are."""
+"""How a model was trained: the settings in its training record, as a table."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from opsin.report.model_report import ModelReport
 
-LEFT_OUT = ("history", "test", "fingerprint")
-"""What the report tells elsewhere, or what tells people nothing."""
+EXCLUDED_KEYS = ("history", "test", "fingerprint")
+"""Keys whose content the report shows elsewhere, or that say nothing to a reader."""
 
 
-def configuration(account: ModelReport) -> str:
-    """A list of names and values; empty where the model has no record."""
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings(account.record))
-    size = " × ".join(map(str, account.shape))
-    return f"<dl><dt>network</dt><dd>{escape(account.network)}</dd><dt>input</dt><dd>{size}</dd>{rows}</dl>"
+def configuration(report: ModelReport) -> str:
+    """Return network, input size and settings as an HTML list."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings(report.record))
+    size = " × ".join(map(str, report.shape))
+    return f"<dl><dt>network</dt><dd>{escape(report.network)}</dd><dt>input</dt><dd>{size}</dd>{rows}</dl>"
 
 
 def settings(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The values in `record`, those inside others with both names: `plan, seed`."""
+    """Yield names and values; names of nested settings are joined: `plan, seed`."""
     for key, value in record.items():
         name = f"{prefix}{key.replace('_', ' ')}"
-        if (not prefix and key in LEFT_OUT) or value is None or value == []:
+        if (not prefix and key in EXCLUDED_KEYS) or value is None or value == []:
             continue
         if isinstance(value, Mapping):
             yield from settings(value, f"{name}, ")

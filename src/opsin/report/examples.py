@@ -1,8 +1,8 @@
-"""What is worth showing: confident mistakes, the images in a confusion matrix, doubtful labels."""
+"""Images that a report shows: confident mistakes, examples of a confusion matrix, and suspected label errors."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,96 +10,114 @@ from numpy.typing import NDArray
 
 from opsin.data import LabeledImages
 from opsin.model.calibration import Calibration
-from opsin.report.gallery import Album
-from opsin.report.label_issues import suspicion
+from opsin.report.label_issues import rank_labels
 from opsin.report.statistics import Share
+from opsin.report.thumbnails import ThumbnailStore
 
-MISTAKES, SUSPECTS, CELL, RIGHT = 24, 48, 12, 4
-"""Images shown: confident mistakes, suspects, in a cell of the confusion matrix and in one of its diagonal."""
+MAX_MISTAKES = 24
+MIN_MISTAKES = 6
+CONFIDENT = 0.5
+"""Mistakes of a lower probability are not confident; they are shown only to make up `MIN_MISTAKES`."""
 
-CONFIDENT, FEW = 0.5, 6
-"""Mistakes of a smaller probability are not called confident, and only so many of them are shown."""
+MAX_LABEL_ISSUES = 48
+"""Suspected label errors shown with a thumbnail."""
 
-LARGEST = 30
-"""The images in its cells are shown for a confusion matrix of at most so many classes."""
+MIN_LISTED = 0.08
+"""Share of the labels listed by name, at least."""
 
-LISTED = 0.08
-"""The share of the images whose labels are listed by name, if not more of them look doubtful."""
+MAX_MATRIX_CLASSES = 30
+"""With more classes the confusion matrix is not drawn."""
+
+MAX_CELL_IMAGES, MAX_DIAGONAL_IMAGES = 12, 4
+"""Images shown for a cell of the confusion matrix."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image, its label, and the answer to it. `thumbnail` is the key of its small copy in the album."""
+    """An image with its label and the model's answer; `thumbnail` is its key in the thumbnail store.
+
+    `probability` is that of the answer, `label_probability` that of the label.
+    """
 
     name: str
     label: str
     answer: str
     probability: float
-    """Of the answer."""
-    given: float
-    """Of the label."""
+    label_probability: float
     thumbnail: str | None = None
 
     def to_data(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key != "thumbnail"}
+        return {
+            "name": self.name, "label": self.label, "answer": self.answer, "probability": self.probability,
+            "given": self.label_probability,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedSet:
-    """`images` with their `labels` (N, numbers of `classes`) and the `probabilities` (N × classes) that somebody who
-    has not learnt from them gives each class.
+    """N images with their labels (class numbers) and predicted probabilities (N × classes, out of sample).
 
-    They are a sample of the `part` ("train", "test") of the data; `numbers` are theirs in it, from 0.
+    They are a sample of a `split` ("train", "test") of the data; `indices` are their positions in it.
     """
 
-    part: str
+    split: str
     images: LabeledImages
     labels: NDArray[np.int32]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
-    numbers: NDArray[np.intp]
+    indices: NDArray[np.intp]
 
     @property
     def answers(self) -> NDArray[np.intp]:
-        found: NDArray[np.intp] = np.argmax(self.probabilities, axis=1)
-        return found
+        """The most probable class of each image."""
+        classes: NDArray[np.intp] = np.argmax(self.probabilities, axis=1)
+        return classes
 
-    def seen(self, number: int, album: Album | None) -> Example:
-        """What there is to say about an image; with an `album`, to which a small copy is added."""
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """The probability of each answer."""
+        probabilities: NDArray[np.float64] = self.probabilities.max(axis=1)
+        return probabilities
+
+    def example(self, number: int, thumbnails: ThumbnailStore | None) -> Example:
+        """Describe an image; with `thumbnails`, store its thumbnail there."""
         answer, label = int(self.probabilities[number].argmax()), int(self.labels[number])
         names = self.images.names
         return Example(
-            names[number] if names else f"{self.part} image {self.numbers[number] + 1:,}",
+            names[number] if names else f"{self.split} image {self.indices[number] + 1:,}",
             self.classes[label],
             self.classes[answer],
             float(self.probabilities[number, answer]),
             float(self.probabilities[number, label]),
-            album.add(self.part, self.images.pixels, number) if album else None,
+            thumbnails.add(self.split, self.images.pixels, number) if thumbnails else None,
         )
 
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """Labels that are probably wrong, the most suspicious first; about `doubtful` of `looked_at` of `images`.
+    """Suspected label errors, the most suspicious first: about `count` among `checked` of `images` labels.
 
-    `unseen`: they were judged by a network that has not learnt from them. `agreement` is the share of the labels with
-    which the judge agrees: one who often errs finds fault with good labels, too.
+    `independent`: the judge was not trained on these labels. `agreement` is the share of the labels with which the
+    judge agrees; a judge that is often wrong suspects correct labels, too.
     """
 
     images: int
-    looked_at: int
-    doubtful: int
-    unseen: bool
+    checked: int
+    count: int
+    independent: bool
     agreement: float
-    ranked: tuple[Example, ...]
+    examples: tuple[Example, ...]
 
     def to_data(self) -> dict[str, Any]:
-        return {**asdict(self), "ranked": [seen.to_data() for seen in self.ranked]}
+        return {
+            "images": self.images, "looked_at": self.checked, "doubtful": self.count, "unseen": self.independent,
+            "agreement": self.agreement, "ranked": [example.to_data() for example in self.examples],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """What the threshold does here: the share of the images that get an answer, and of these, of right ones."""
+    """The effect of a threshold: the share of the images that get an answer, and the share of right answers."""
 
     threshold: float
     answered: Share
@@ -109,48 +127,56 @@ class Abstention:
         return {"threshold": self.threshold, "answered": self.answered.to_data(), "right": self.right.to_data()}
 
 
-def confident_mistakes(look: EvaluatedSet, album: Album) -> tuple[Example, ...]:
-    """The wrong answers that were given with the highest probability."""
-    wrong = np.flatnonzero(look.answers != look.labels)
-    sure = look.probabilities[wrong].max(axis=1)
-    count = min(MISTAKES, max(FEW, int((sure >= CONFIDENT).sum())))
-    order = wrong[np.argsort(-sure, kind="stable")][:count]
-    return tuple(look.seen(int(number), album) for number in order)
+def confident_mistakes(evaluated: EvaluatedSet, thumbnails: ThumbnailStore) -> tuple[Example, ...]:
+    """Return the wrong answers of the highest probability."""
+    wrong = np.flatnonzero(evaluated.answers != evaluated.labels)
+    confidence = evaluated.confidence[wrong]
+    count = min(MAX_MISTAKES, max(MIN_MISTAKES, int((confidence >= CONFIDENT).sum())))
+    order = wrong[np.argsort(-confidence, kind="stable")][:count]
+    return tuple(evaluated.example(int(number), thumbnails) for number in order)
 
 
-def cells(look: EvaluatedSet, album: Album) -> dict[tuple[int, int], tuple[Example, ...]]:
-    """By (class, answer), some of the images in each cell of the confusion matrix, the most probable answers first.
+def confusion_examples(
+    evaluated: EvaluatedSet, thumbnails: ThumbnailStore
+) -> dict[tuple[int, int], tuple[Example, ...]]:
+    """Return, by (class, answer), the most confident answers in each cell of the confusion matrix.
 
-    Where the album is too small for all, the diagonal goes short.
+    Mistakes come first, so that the diagonal lacks thumbnails if the store becomes full.
     """
-    if len(look.classes) > LARGEST:
+    if len(evaluated.classes) > MAX_MATRIX_CLASSES:
         return {}
-    found: dict[tuple[int, int], tuple[Example, ...]] = {}
-    answers, sure = look.answers, look.probabilities.max(axis=1)
-    pairs = [(int(a), int(b)) for a, b in {*zip(look.labels.tolist(), answers.tolist(), strict=True)}]
+    examples: dict[tuple[int, int], tuple[Example, ...]] = {}
+    labels, answers, confidence = evaluated.labels, evaluated.answers, evaluated.confidence
+    pairs = [(int(a), int(b)) for a, b in {*zip(labels.tolist(), answers.tolist(), strict=True)}]
     for label, answer in sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair)):
-        inside = np.flatnonzero((look.labels == label) & (answers == answer))
-        order = inside[np.argsort(-sure[inside], kind="stable")][: RIGHT if label == answer else CELL]
-        found[label, answer] = tuple(look.seen(int(number), album) for number in order)
-    return found
+        cell = np.flatnonzero((labels == label) & (answers == answer))
+        count = MAX_DIAGONAL_IMAGES if label == answer else MAX_CELL_IMAGES
+        order = cell[np.argsort(-confidence[cell], kind="stable")][:count]
+        examples[label, answer] = tuple(evaluated.example(int(number), thumbnails) for number in order)
+    return examples
 
 
-def suspects(look: EvaluatedSet, images: int, unseen: bool, album: Album) -> LabelIssues:
-    """The labels to look at, of `images` of which `look` has a sample; the first ones with small copies."""
-    found = suspicion(look.probabilities, look.labels)
-    count = max(found.doubtful, round(LISTED * len(look.labels)))
-    chosen = [int(number) for number in found.order[:count] if look.answers[number] != look.labels[number]]
-    shown = min(SUSPECTS, found.doubtful)
-    ranked = tuple(look.seen(number, album if place < shown else None) for place, number in enumerate(chosen))
-    agreement = float((look.answers == look.labels).mean())
-    return LabelIssues(images, len(look.labels), found.doubtful, unseen, agreement, ranked)
+def find_label_issues(
+    evaluated: EvaluatedSet, images: int, independent: bool, thumbnails: ThumbnailStore
+) -> LabelIssues:
+    """Return suspected label errors in `evaluated`, a sample of `images`; the first ones get thumbnails."""
+    ranking = rank_labels(evaluated.probabilities, evaluated.labels)
+    count = max(ranking.issue_count, round(MIN_LISTED * len(evaluated.labels)))
+    wrong = evaluated.answers != evaluated.labels
+    numbers = [int(number) for number in ranking.order[:count] if wrong[number]]
+    shown = min(MAX_LABEL_ISSUES, ranking.issue_count)
+    examples = tuple(
+        evaluated.example(number, thumbnails if place < shown else None) for place, number in enumerate(numbers)
+    )
+    agreement = float((~wrong).mean())
+    return LabelIssues(images, len(evaluated.labels), ranking.issue_count, independent, agreement, examples)
 
 
-def known(look: EvaluatedSet, calibration: Calibration | None) -> Abstention | None:
-    """What the calibration's threshold, if it has one, does to these images."""
+def measure_abstention(evaluated: EvaluatedSet, calibration: Calibration | None) -> Abstention | None:
+    """Return what the calibration's threshold does to these images; None if it has no threshold."""
     if calibration is None or calibration.threshold is None:
         return None
-    sure = look.probabilities.max(axis=1) >= calibration.threshold
-    right = int((sure & (look.answers == look.labels)).sum())
-    answered = int(sure.sum())
-    return Abstention(calibration.threshold, Share(answered, len(sure)), Share(right, answered))
+    is_answered = evaluated.confidence >= calibration.threshold
+    right = int((is_answered & (evaluated.answers == evaluated.labels)).sum())
+    answered = int(is_answered.sum())
+    return Abstention(calibration.threshold, Share(answered, len(is_answered)), Share(right, answered))

@@ -1,4 +1,4 @@
-"""A report's files: the page, and its figures as JSON."""
+"""The files of a report: the page, and its figures as JSON."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ PAGE, DATA = "report.html", "report.json"
 
 
 def write(folder: str | os.PathLike[str], model: Model, data: Dataset, *, seconds: float = SECONDS) -> ModelReport:
-    """Measures `model` on `data` in about `seconds`, and writes report.html and report.json into `folder`.
+    """Measure `model` on `data` in about `seconds`, and write report.html and report.json into `folder`.
 
-    `UsageError` where they cannot be written; what was there before stays then.
+    Raise `UsageError` if they cannot be written; existing files then stay as they were.
     """
-    made = measure_model(model, data, seconds=seconds)
-    place = Path(folder)
-    write_text(place / DATA, json.dumps(made.to_data(), indent=1, ensure_ascii=False) + "\n")
-    write_text(place / PAGE, page(made))
-    return made
+    report = measure_model(model, data, seconds=seconds)
+    write_text(Path(folder) / DATA, json.dumps(report.to_data(), indent=1, ensure_ascii=False) + "\n")
+    write_text(Path(folder) / PAGE, page(report))
+    return report
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all; `UsageError` where it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a file atomically; raise `UsageError` if it cannot be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
-        part.replace(path)
+        temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
-            part.unlink()
+            temporary.unlink()
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another place for the report") from None

@@ -1,27 +1,27 @@
-"""How the training went, epoch by epoch, as the model's file remembers it, and what that says in words."""
+"""The training history in a model file, epoch by epoch, and what its curves say: a diagnosis as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any
 
-from opsin.report.phrases import percent
 from opsin.report.statistics import Share
 
-RISEN = 1.1
-"""The held-out loss has risen where it ends so many times above its least."""
+LOSS_RISE = 1.1
+"""The held-out loss has risen if it ends at this many times its minimum, or more."""
 
-GAP = 0.08
-"""From this difference on, the training images are known better than others by heart."""
+ACCURACY_GAP = 0.08
+"""A larger difference between training and held-out accuracy is a sign of overfitting."""
 
-STILL = 0.03
-"""The held-out loss was still falling where the last fifth of the epochs took off this share."""
+LOSS_FALL = 0.03
+"""The held-out loss was still falling if the last fifth of the epochs reduced it by this share."""
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """An epoch: mean loss (nats) and accuracy (0 to 1) while it learnt, and afterwards on the held-out images."""
+    """An epoch: mean loss (nats) and accuracy (0 to 1) during training, and then on the held-out images."""
 
     stage: str
     loss: float
@@ -33,8 +33,36 @@ class EpochRecord:
         return asdict(self)
 
 
-def moments(record: Mapping[str, Any]) -> tuple[EpochRecord, ...]:
-    """The epochs in a model's training record; none where it has none, or tells them otherwise."""
+class Fit(Enum):
+    """What the curves of a training run show."""
+
+    OVERFITTING = "the held-out loss rose while the training loss fell"
+    GAP = "training images are classified much better than held-out ones"
+    UNCERTAIN_GAP = "there is a gap, but too few held-out images to be sure"
+    STILL_IMPROVING = "the held-out loss was still falling at the end"
+    UNDERFITTING = "augmented training images are classified worse than held-out ones"
+    GOOD = "none of these"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the curves of the last stage show.
+
+    `epochs` are its epochs; `since` is the index of the one with the lowest held-out loss (`OVERFITTING`) or of the
+    one from which on the loss fell (`STILL_IMPROVING`), otherwise of the last one.
+    """
+
+    fit: Fit
+    epochs: tuple[EpochRecord, ...]
+    since: int
+
+    @property
+    def last(self) -> EpochRecord:
+        return self.epochs[-1]
+
+
+def epoch_records(record: Mapping[str, Any]) -> tuple[EpochRecord, ...]:
+    """Return the epochs in a model's training record; none if it has none in this form."""
     try:
         return tuple(
             EpochRecord(
@@ -50,59 +78,33 @@ def moments(record: Mapping[str, Any]) -> tuple[EpochRecord, ...]:
         return ()
 
 
-def reading(history: Sequence[EpochRecord], held_out_images: int | None = None) -> str:
-    """What the curves of the last stage say, or of all, if that has one epoch. Empty where there is but one in all.
+def diagnose(history: Sequence[EpochRecord], held_out_images: int | None = None) -> Diagnosis | None:
+    """Diagnose the last stage, or all stages if the last one has a single epoch; None for fewer than two epochs.
 
-    `held_out_images` is how many there were, where that is known: few of them prove no gap.
+    If `held_out_images` is known, a gap that so few images cannot prove is uncertain.
     """
-    part = [moment for moment in history if moment.stage == history[-1].stage] if history else []
-    part = part if len(part) > 1 else list(history)
-    if len(part) < 2:
-        return ""
-    last = part[-1]
-    losses = [moment.held_out_loss for moment in part if moment.held_out_loss is not None]
-    gap = last.accuracy - last.held_out_accuracy
-    learnt, held_out = percent(last.accuracy), percent(last.held_out_accuracy)
-    if len(losses) == len(part):
+    stage = [epoch for epoch in history if epoch.stage == history[-1].stage] if history else []
+    epochs = tuple(stage if len(stage) > 1 else history)
+    if len(epochs) < 2:
+        return None
+    last, end = epochs[-1], len(epochs) - 1
+    losses = [epoch.held_out_loss for epoch in epochs if epoch.held_out_loss is not None]
+    has_losses = len(losses) == len(epochs)
+    if has_losses:
         best = min(range(len(losses)), key=losses.__getitem__)
-        if losses[-1] > RISEN * losses[best] and part[-1].loss < part[best].loss:
-            return (
-                f"It overfits: after epoch {best + 1} of {len(part)} the loss on held-out images rose again, from "
-                f"{losses[best]:.2f} to {losses[-1]:.2f}, while that on the training images went on falling, from "
-                f"{part[best].loss:.2f} to {last.loss:.2f}. Fewer epochs, stronger augmentation or more images help."
-            )
-    if gap > GAP:
-        if held_out_images and _share(last, held_out_images).high >= last.accuracy - GAP:
-            return (
-                f"In the last epoch {learnt} of its training images were right, and {held_out} of the "
-                f"{held_out_images:,} held-out ones: too few to tell whether it knows the first ones by heart."
-            )
-        return (
-            f"It knows its training images better than others: {learnt} of them were right in the last "
-            f"epoch, of the held-out images {held_out}. More images or stronger augmentation "
-            "would close that gap."
-        )
-    tail = max(1, len(losses) // 5)
-    if len(losses) == len(part) > 4 and losses[-1] < (1 - STILL) * losses[-1 - tail]:
-        return (
-            f"It was still learning when the training ended: in the last {_epochs(tail)} the loss on held-out images "
-            f"fell from {losses[-1 - tail]:.2f} to {losses[-1]:.2f}. More epochs would help."
-        )
-    if last.accuracy < last.held_out_accuracy - GAP:
-        return (
-            f"No overfitting: with {learnt} of the training images, which are distorted to make them "
-            f"harder, it does less well than with held-out ones ({held_out}). A larger network or "
-            "more epochs could learn more from them."
-        )
-    return (
-        f"No overfitting to speak of: {learnt} of the training images were right in the last epoch, and "
-        f"{held_out} of the held-out ones."
-    )
+        if losses[-1] > LOSS_RISE * losses[best] and last.loss < epochs[best].loss:
+            return Diagnosis(Fit.OVERFITTING, epochs, best)
+    if last.accuracy - last.held_out_accuracy > ACCURACY_GAP:
+        is_uncertain = held_out_images and _held_out_bound(last, held_out_images) >= last.accuracy - ACCURACY_GAP
+        return Diagnosis(Fit.UNCERTAIN_GAP if is_uncertain else Fit.GAP, epochs, end)
+    since = end - max(1, len(epochs) // 5)
+    if has_losses and len(epochs) > 4 and losses[-1] < (1 - LOSS_FALL) * losses[since]:
+        return Diagnosis(Fit.STILL_IMPROVING, epochs, since)
+    if last.accuracy < last.held_out_accuracy - ACCURACY_GAP:
+        return Diagnosis(Fit.UNDERFITTING, epochs, end)
+    return Diagnosis(Fit.GOOD, epochs, end)
 
 
-def _share(moment: EpochRecord, images: int) -> Share:
-    return Share(round(moment.held_out_accuracy * images), images)
-
-
-def _epochs(count: int) -> str:
-    return "epoch" if count == 1 else f"{count} epochs"
+def _held_out_bound(epoch: EpochRecord, images: int) -> float:
+    """Return the upper bound of the held-out accuracy."""
+    return Share(round(epoch.held_out_accuracy * images), images).high

@@ -1,7 +1,7 @@
-"""Which labels are probably wrong: confident learning (Northcutt, Jiang & Chuang, "Confident learning", JAIR 2021).
+"""Suspected label errors by confident learning (Northcutt, Jiang & Chuang, "Confident learning", JAIR 2021).
 
-Every image is judged by a model that was not fitted on it: logistic regression on the features of a network, fitted
-on four fifths of the images for the other fifth.
+Every image is judged by a model that was not fitted on it: a logistic regression on the features of a network, fitted
+on the images of the other folds.
 """
 
 from __future__ import annotations
@@ -12,56 +12,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.report.logistic import Floats, fit, folds, side_by_side
+from opsin.report.logistic import Floats, fit, folds, run_in_parallel
 
 FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class LabelIssue:
-    """Images in the order in which to look at them, the most suspicious first.
+class LabelRanking:
+    """The labels of N images by suspicion: `order` lists image numbers, the most suspicious first.
 
-    `order` are their numbers, sorted by the probability of the label that they have, `given`; `suggested` is the
-    likeliest label and `probability` its probability; the last three in the order of the images. `doubtful` is the
-    estimated number of wrong labels, which is how far down the list it is worth looking.
+    `self_confidence` is the probability of the label, which the order follows; `suggested` the most probable class,
+    and `probability` its probability (all N, in the order of the images). `issue_count` is the estimated number of
+    wrong labels.
     """
 
     order: NDArray[np.intp]
-    given: NDArray[np.float64]
+    self_confidence: NDArray[np.float64]
     suggested: NDArray[np.intp]
     probability: NDArray[np.float64]
-    doubtful: int
+    issue_count: int
 
 
 def held_out_probabilities(features: Floats, labels: NDArray[Any], classes: int, penalty: float) -> NDArray[np.float64]:
-    """For N images (features N × F) the probability of each class, by heads that were not fitted on them."""
+    """Return out-of-sample probabilities (N × classes) by cross-validation on `features` (N × F)."""
     fold = folds(labels, FOLDS)
-    shares = np.empty((len(labels), classes))
+    probabilities = np.empty((len(labels), classes))
 
-    def judge(number: int) -> None:
-        inside = fold != number
-        head = fit(features[inside], labels[inside], classes, penalty)
-        shares[~inside] = head.probabilities(features[~inside])
+    def predict(number: int) -> None:
+        training = fold != number
+        head = fit(features[training], labels[training], classes, penalty)
+        probabilities[~training] = head.probabilities(features[~training])
 
-    side_by_side(judge, FOLDS)
-    return shares
+    run_in_parallel(predict, FOLDS)
+    return probabilities
 
 
-def suspicion(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> LabelIssue:
-    """From out-of-sample `probabilities` N × classes and the given `labels` N.
+def rank_labels(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> LabelRanking:
+    """Rank labels (N) by out-of-sample probabilities (N × classes).
 
-    A class is sure of an image when it is at least as probable as, on average, for the images with its label. The
-    images whose likeliest sure class is not their label (outside the diagonal of the confident joint) are counted;
-    ranked is by the label's own probability ("self-confidence").
+    A class is confident about an image if its probability is at least the mean over the images with its label. Images
+    whose most probable confident class is not their label (off the diagonal of the confident joint) are counted as
+    issues. The order follows the probability of the label itself ("self-confidence").
     """
     numbers = np.arange(len(labels))
-    given = probabilities[numbers, labels]
+    self_confidence = probabilities[numbers, labels]
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
-    usual = np.bincount(labels, weights=given, minlength=classes) / np.maximum(counts, 1)
-    sure = (probabilities >= usual) & (counts > 0)
-    opinion = np.where(sure, probabilities, -1.0).argmax(axis=1)
+    thresholds = np.bincount(labels, weights=self_confidence, minlength=classes) / np.maximum(counts, 1)
+    confident = (probabilities >= thresholds) & (counts > 0)
+    confident_class = np.where(confident, probabilities, -1.0).argmax(axis=1)
     suggested = probabilities.argmax(axis=1)
-    doubtful = sure.any(axis=1) & (opinion != labels) & (suggested != labels)
-    order = np.argsort(given, kind="stable")
-    return LabelIssue(order, given, suggested, probabilities[numbers, suggested], int(doubtful.sum()))
+    is_issue = confident.any(axis=1) & (confident_class != labels) & (suggested != labels)
+    order = np.argsort(self_confidence, kind="stable")
+    return LabelRanking(order, self_confidence, suggested, probabilities[numbers, suggested], int(is_issue.sum()))

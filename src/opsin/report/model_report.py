@@ -1,4 +1,4 @@
-"""The account: everything that a report says about a model, measured once, as plain data."""
+"""Model reports: all measurements of a model, made once, as plain data."""
 
 from __future__ import annotations
 
@@ -15,47 +15,49 @@ from opsin.data import Dataset, LabeledImages
 from opsin.data.ingest.receipt import Receipt
 from opsin.model import Evaluation, Model
 from opsin.model.calibration import Calibration
+from opsin.model.record import Split, evaluation_split, held_out_split
 from opsin.report.examples import (
     Abstention,
     EvaluatedSet,
     Example,
     LabelIssues,
-    cells,
     confident_mistakes,
-    known,
-    suspects,
+    confusion_examples,
+    find_label_issues,
+    measure_abstention,
 )
-from opsin.report.features import HeadFeatures, find_trunk
-from opsin.report.gallery import Album
-from opsin.report.history import EpochRecord, moments
+from opsin.report.features import PenultimateFeatures, feature_extractor
+from opsin.report.history import Diagnosis, EpochRecord, diagnose, epoch_records
 from opsin.report.label_issues import held_out_probabilities
 from opsin.report.learning_curve import LearningCurve, learning_curve
 from opsin.report.logistic import choose_penalty
-from opsin.report.robustness import KINDS, Robustness, robustness
-from opsin.report.speed import Speed, measure
+from opsin.report.robustness import CORRUPTIONS, Robustness, measure_robustness
+from opsin.report.speed import Speed, measure_speed
 from opsin.report.statistics import ClassFigures, Reliability, Share, class_figures, reliability
+from opsin.report.thumbnails import ThumbnailStore
 
 SECONDS = 80.0
-"""What an account may take where nothing else is said, apart from compiling and the evaluation itself."""
+"""Default time for a report, without compilation and the evaluation itself."""
 
-FEATURES, SPOILING, TIMING = 0.6, 0.25, 0.05
+FEATURE_TIME, ROBUSTNESS_TIME, SPEED_TIME = 0.6, 0.25, 0.05
 """Shares of that time."""
 
-ORDERING = 105
-"""What random numbers are for (see `opsin.base.random_counter`)."""
+FEATURE_ORDER = 105
+"""Purpose of random numbers (see `opsin.base.random_counter`)."""
 
-FEWEST = 50
-"""With fewer images than this there is nothing to learn about labels."""
+MIN_IMAGES = 50
+"""With fewer images, labels are not judged."""
 
 
 @dataclass(frozen=True, eq=False)
 class ModelReport:
-    """What was found about the model called `model`, on images of `data` that it has not learnt from.
+    """The measurements of a model called `model`, on images of `data`. What could not be measured is None.
 
-    What could not be measured is None. `trained_here`: it learnt from other images of the same data. `baseline` is
-    the label that is right most often if it is always said. `cells` are images of the confusion matrix by (class,
-    answer), `example` small copies of an image spoilt in each of `robustness.KINDS`' ways, at each strength,
-    `thumbnails` small copies by key.
+    `trained_here`: the model was trained on another split of the same data, and `split` is the one it was measured on;
+    data without test images is measured on the validation or training images. `baseline` is the most frequent label,
+    with the accuracy of always answering it. `confusion_examples` are images of the confusion matrix by (class,
+    answer). `corrupted_examples` are thumbnails of one image under each of `CORRUPTIONS` at each severity, and
+    `thumbnails` maps keys to `data:` URLs.
     """
 
     model: str
@@ -63,6 +65,7 @@ class ModelReport:
     data: str
     record: dict[str, Any]
     trained_here: bool
+    split: Split
     shape: tuple[int, int, int]
     evaluation: Evaluation
     accuracy: Share
@@ -70,111 +73,118 @@ class ModelReport:
     classes: tuple[ClassFigures, ...]
     reliability: Reliability
     calibration: Calibration | None
-    known: Abstention | None
+    abstention: Abstention | None
     history: tuple[EpochRecord, ...]
+    diagnosis: Diagnosis | None
     mistakes: tuple[Example, ...]
-    cells: dict[tuple[int, int], tuple[Example, ...]]
-    suspects: LabelIssues | None
+    confusion_examples: dict[tuple[int, int], tuple[Example, ...]]
+    label_issues: LabelIssues | None
     learning_curve: LearningCurve | None
     robustness: Robustness | None
-    example: tuple[str, ...]
+    corrupted_examples: tuple[str, ...]
     speed: Speed
     receipt: Receipt | None
     seconds: float
     thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_data(self) -> dict[str, Any]:
-        """Everything but the small copies, for JSON."""
+        """Return everything but the thumbnails, for JSON."""
         label, share = self.baseline
-        parts: dict[str, Any] = {
+        sections: dict[str, Any] = {
             "accuracy": self.accuracy, "reliability": self.reliability, "calibration": self.calibration,
-            "known": self.known, "suspects": self.suspects, "learning_curve": self.learning_curve,
+            "known": self.abstention, "suspects": self.label_issues, "learning_curve": self.learning_curve,
             "robustness": self.robustness, "speed": self.speed, "receipt": self.receipt,
         }  # fmt: skip
         return {
             "opsin": __version__, "model": self.model, "network": self.network, "data": self.data,
-            "images": self.evaluation.images, "correct": self.evaluation.correct, "loss": self.evaluation.loss,
+            "measured_on": self.split, "images": self.evaluation.images, "correct": self.evaluation.correct,
+            "loss": self.evaluation.loss,
             "confusion": {
                 "classes": list(self.evaluation.classes), "counts": self.evaluation.confusion.tolist()
             },
             "baseline": {"label": label, **share.to_data()}, "classes": [each.to_data() for each in self.classes],
-            **{name: part.to_data() if part else None for name, part in parts.items()},
-            "history": [moment.to_data() for moment in self.history],
-            "mistakes": [seen.to_data() for seen in self.mistakes], "training": self.record, "seconds": self.seconds,
+            **{name: section.to_data() if section else None for name, section in sections.items()},
+            "history": [epoch.to_data() for epoch in self.history],
+            "mistakes": [example.to_data() for example in self.mistakes],
+            "training": self.record, "seconds": self.seconds,
         }  # fmt: skip
 
 
 def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> ModelReport:
-    """Measures `model` on the test part of `data`; on all of it, where the model was trained on other data.
+    """Measure `model` on the test split of `data`, or on all of it if the model was trained on other data.
 
-    Takes about `seconds` and the time of the evaluation itself; costly parts look at fewer images where there is no
-    time for all of them, and say so. `DataError` where the data has classes that the model does not know.
+    Takes about `seconds` and the time of the evaluation itself. Expensive measurements use a sample if there is no
+    time for all images, and report its size. Raise `DataError` if the data has classes that the model does not know.
     """
-    begin, album = perf_counter(), Album()
+    begin, thumbnails = perf_counter(), ThumbnailStore()
     trained_here = data.fingerprint == model.record.get("fingerprint")
-    held_out = data.test if trained_here or data.own_split else data.everything()
-    look = EvaluatedSet(
-        "test",
-        held_out,
-        model.numbers(held_out),
-        model.probabilities(held_out.pixels),
-        model.labels,
-        np.arange(len(held_out)),
-    )
-    evaluation = Evaluation.of(look.probabilities, look.labels, model.labels)
-    mistakes = confident_mistakes(look, album)
-    doubts, curve = _of_features(model, data, look, FEATURES * seconds, album) if trained_here else (None, None)
-    if not trained_here and len(held_out) >= FEWEST:  # the model itself has not seen these labels
-        doubts = suspects(look, len(held_out), True, album)
-    result = robustness(model, held_out, SPOILING * seconds)
+    split = evaluation_split(data)
+    images = data.test if trained_here or data.own_split else data.everything()
+    evaluated = EvaluatedSet(
+        split, images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
+        np.arange(len(images)),
+    )  # fmt: skip
+    evaluation = Evaluation.from_probabilities(evaluated.probabilities, evaluated.labels, model.labels)
+    mistakes = confident_mistakes(evaluated, thumbnails)
+    issues, curve = None, None
+    if trained_here:
+        issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)
+    elif len(images) >= MIN_IMAGES:  # the model itself was not trained on these labels
+        issues = find_label_issues(evaluated, len(images), True, thumbnails)
+    robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds)
+    history = epoch_records(model.record) if trained_here else ()
+    was_held_out = held_out_split(data) != "training"
     return ModelReport(
-        model.name, model.network, data.name, model.record, trained_here, model.preprocessing.shape,
+        model.name, model.network, data.name, model.record, trained_here, split, model.preprocessing.shape,
         evaluation, Share(evaluation.correct, evaluation.images), _baseline(evaluation), class_figures(evaluation),
-        reliability(look.probabilities, look.labels), model.calibration, known(look, model.calibration),
-        moments(model.record) if trained_here else (), mistakes, cells(look, album), doubts, curve, result,
-        _example(held_out, album) if result else (), measure(model, TIMING * seconds), data.receipt,
-        perf_counter() - begin, album.copies,
+        reliability(evaluated.probabilities, evaluated.labels), model.calibration,
+        measure_abstention(evaluated, model.calibration), history,
+        diagnose(history, model.record.get("held_out")) if was_held_out else None, mistakes,
+        confusion_examples(evaluated, thumbnails), issues, curve, robustness,
+        _corrupted_examples(images, thumbnails) if robustness else (), measure_speed(model, SPEED_TIME * seconds),
+        data.receipt, perf_counter() - begin, thumbnails.urls,
     )  # fmt: skip
 
 
 def _baseline(evaluation: Evaluation) -> tuple[str, Share]:
     counts = evaluation.confusion.sum(axis=1)
-    most = int(counts.argmax())
-    return evaluation.classes[most], Share(int(counts[most]), int(counts.sum()))
+    most_frequent = int(counts.argmax())
+    return evaluation.classes[most_frequent], Share(int(counts[most_frequent]), int(counts.sum()))
 
 
-def _of_features(
-    model: Model, data: Dataset, look: EvaluatedSet, seconds: float, album: Album
+def _measure_features(
+    model: Model, data: Dataset, evaluated: EvaluatedSet, seconds: float, thumbnails: ThumbnailStore
 ) -> tuple[LabelIssues | None, LearningCurve | None]:
-    """What the features of the training images say about their labels, and about how many of them are needed."""
-    trunk = _trunk(model)
-    if trunk is None or len(data.train) < FEWEST:
+    """Return label issues and learning curve of the training images, by their penultimate features."""
+    extractor = _feature_extractor(model)
+    if extractor is None or len(data.train) < MIN_IMAGES:
         return None, None
     begin = perf_counter()
-    asked_order = random_counter.order(len(look.labels), 0, ORDERING)
-    asked = trunk.features(look.images.pixels, asked_order, seconds / 3)
-    order = random_counter.order(len(data.train), 0, ORDERING)
-    features = trunk.features(data.train.pixels, order, seconds - (perf_counter() - begin))
-    seen = data.train.take(order[: len(features)])
-    labels, truth = model.numbers(seen), look.labels[asked_order[: len(asked)]]
-    if len(labels) < FEWEST or (np.bincount(labels) > 1).sum() < 2:
+    held_out_order = random_counter.order(len(evaluated.labels), 0, FEATURE_ORDER)
+    held_out = extractor.compute(evaluated.images.pixels, held_out_order, seconds / 3)
+    order = random_counter.order(len(data.train), 0, FEATURE_ORDER)
+    features = extractor.compute(data.train.pixels, order, seconds - (perf_counter() - begin))
+    order = order[: len(features)]
+    sample = data.train.take(order)
+    labels, held_out_labels = model.label_indices(sample), evaluated.labels[held_out_order[: len(held_out)]]
+    if len(labels) < MIN_IMAGES or (np.bincount(labels) > 1).sum() < 2:
         return None, None
     penalty = choose_penalty(features, labels, len(model.labels))
-    shares = held_out_probabilities(features, labels, len(model.labels), penalty)
-    train = EvaluatedSet("train", seen, labels, shares, model.labels, order[: len(features)])
-    doubts = suspects(train, len(data.train), trunk.published, album)
-    return doubts, learning_curve((features, labels), (asked, truth), model.labels, penalty)
+    probabilities = held_out_probabilities(features, labels, len(model.labels), penalty)
+    train = EvaluatedSet("train", sample, labels, probabilities, model.labels, order)
+    issues = find_label_issues(train, len(data.train), extractor.independent, thumbnails)
+    return issues, learning_curve((features, labels), (held_out, held_out_labels), model.labels, penalty)
 
 
-def _trunk(model: Model) -> HeadFeatures | None:
+def _feature_extractor(model: Model) -> PenultimateFeatures | None:
     try:
-        return find_trunk(model)
+        return feature_extractor(model)
     except GraphError:  # the network has no layer with weights
         return None
 
 
-def _example(images: LabeledImages, album: Album) -> tuple[str, ...]:
-    """The first image, spoilt in every way."""
+def _corrupted_examples(images: LabeledImages, thumbnails: ThumbnailStore) -> tuple[str, ...]:
+    """Return the keys of the first image's thumbnails under every corruption."""
     pixels = images.pixels[0]
-    spoilt = [spoil(pixels, 1) for _, strengths in KINDS for _, spoil in strengths]
-    return tuple(album.show(f"spoilt-{number}", each) for number, each in enumerate(spoilt))
+    corrupted = [corrupt(pixels, 1) for _, severities in CORRUPTIONS for _, corrupt in severities]
+    return tuple(thumbnails.put(f"corrupted-{number}", each) for number, each in enumerate(corrupted))

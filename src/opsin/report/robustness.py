@@ -1,7 +1,7 @@
-"""How a model does on worse images: blurred, noisy, darker, brighter, compressed, turned; three strengths of each.
+"""Robustness: accuracy on blurred, noisy, darker, brighter, compressed and rotated images, at three severities each.
 
 After Hendrycks & Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations", ICLR
-2019, with milder strengths, as amateurs' cameras have them, and relative to the size of the image.
+2019, with milder severities, typical of consumer cameras, and relative to the size of the image.
 """
 
 from __future__ import annotations
@@ -22,120 +22,122 @@ from opsin.base import random_counter
 from opsin.base.processors import processors
 from opsin.data import LabeledImages
 from opsin.model import Model
-from opsin.report.phrases import SPACE
+from opsin.report.phrases import NBSP
 from opsin.report.statistics import Share
 
-SPOILING, SAMPLING = 103, 104
-"""What random numbers are for (see `opsin.base.random_counter`)."""
+NOISE, SAMPLE = 103, 104
+"""Purposes of random numbers (see `opsin.base.random_counter`)."""
 
-MOST = 400
-"""More images would tell little more."""
-LEAST = 30
-"""With fewer images than this, what they say is mostly chance, and is left out."""
+MAX_IMAGES = 400
+"""More images would hardly change the figures."""
+MIN_IMAGES = 30
+"""With fewer images the figures are mostly chance, and are left out."""
 
-SMALL = 64
-"""On smaller images a blur relative to their size would move nothing."""
+MIN_BLUR_SIDE = 64
+"""Smaller images are blurred as if they had this side; a relative blur would have no effect."""
 
 Pixels = NDArray[np.uint8]
-Spoil = Callable[[Pixels, int], Pixels]
+Corruption = Callable[[Pixels, int], Pixels]
+"""Corrupts an image (uint8 C×H×W), given its number."""
 
 
 def blur(share: float, image: Pixels, number: int) -> Pixels:
-    """Gaussian blur with a standard deviation of `share` of the shorter side, or of `SMALL` pixels if that is less."""
-    radius = share * max(SMALL, min(image.shape[1:]))
-    return _array(_image(image).filter(ImageFilter.GaussianBlur(radius)), image)
+    """Blur with a Gaussian of standard deviation `share` of the shorter side (at least `MIN_BLUR_SIDE`)."""
+    radius = share * max(MIN_BLUR_SIDE, min(image.shape[1:]))
+    return _to_array(_to_image(image).filter(ImageFilter.GaussianBlur(radius)), image)
 
 
 def noise(deviation: float, image: Pixels, number: int) -> Pixels:
-    """Independent normal noise of this standard deviation on the values 0…255, the same for each run."""
-    random = np.random.Generator(np.random.Philox(key=[number, SPOILING]))
+    """Add independent normal noise of this standard deviation to the values 0…255; it depends on `number` alone."""
+    random = np.random.Generator(np.random.Philox(key=[number, NOISE]))
     return _rounded(image + random.normal(0, deviation, image.shape))
 
 
-def light(factor: float, image: Pixels, number: int) -> Pixels:
-    """Values times `factor`."""
+def brightness(factor: float, image: Pixels, number: int) -> Pixels:
+    """Multiply the values by `factor`."""
     return _rounded(image * factor)
 
 
 def jpeg(quality: int, image: Pixels, number: int) -> Pixels:
-    """Saved as JPEG of this quality, and read again."""
+    """Compress the image as JPEG of this quality."""
     file = BytesIO()
-    _image(image).save(file, "JPEG", quality=quality)
+    _to_image(image).save(file, "JPEG", quality=quality)
     with Image.open(file) as opened:
-        return _array(opened, image)
+        return _to_array(opened, image)
 
 
-def turn(degrees: float, image: Pixels, number: int) -> Pixels:
-    """Turned, every other one the other way; beyond the border the image goes on as its mirror image."""
+def rotate(degrees: float, image: Pixels, number: int) -> Pixels:
+    """Rotate the image, those of odd numbers counterclockwise; mirror it beyond its borders."""
     rows, columns = (min(side // 2, side - 1) for side in image.shape[1:])
-    wide = np.pad(image, ((0, 0), (rows, rows), (columns, columns)), "symmetric")
+    padded = np.pad(image, ((0, 0), (rows, rows), (columns, columns)), "symmetric")
     angle = degrees if number % 2 else -degrees
-    turned = _array(_image(wide).rotate(angle, Image.Resampling.BILINEAR), wide)
-    return turned[:, rows : rows + image.shape[1], columns : columns + image.shape[2]]
+    rotated = _to_array(_to_image(padded).rotate(angle, Image.Resampling.BILINEAR), padded)
+    return rotated[:, rows : rows + image.shape[1], columns : columns + image.shape[2]]
 
 
-KINDS: tuple[tuple[str, tuple[tuple[str, Spoil], ...]], ...] = (
-    ("blurred", tuple((f"{100 * share:g}{SPACE}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
+CORRUPTIONS: tuple[tuple[str, tuple[tuple[str, Corruption], ...]], ...] = (
+    ("blurred", tuple((f"{100 * share:g}{NBSP}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
     ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
-    ("darker", tuple((f"× {factor}", partial(light, factor)) for factor in (0.7, 0.5, 0.3))),
-    ("brighter", tuple((f"× {factor}", partial(light, factor)) for factor in (1.3, 1.6, 2.0))),
+    ("darker", tuple((f"× {factor}", partial(brightness, factor)) for factor in (0.7, 0.5, 0.3))),
+    ("brighter", tuple((f"× {factor}", partial(brightness, factor)) for factor in (1.3, 1.6, 2.0))),
     ("compressed", tuple((f"JPEG quality {quality}", partial(jpeg, quality)) for quality in (50, 25, 10))),
-    ("turned", tuple((f"{degrees}°", partial(turn, degrees)) for degrees in (5, 15, 30))),
+    ("rotated", tuple((f"{degrees}°", partial(rotate, degrees)) for degrees in (5, 15, 30))),
 )
+"""Kinds of corruption, each with its severities: their names, and the functions."""
 
 
 @dataclass(frozen=True)
 class CorruptedImages:
-    """Accuracy on images spoilt in a way, at each strength (a text such as "× 0.5")."""
+    """Accuracy on corrupted images at each severity, which is a text such as "× 0.5"."""
 
     kind: str
-    strengths: tuple[tuple[str, Share], ...]
+    severities: tuple[tuple[str, Share], ...]
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy on the same images `clean` and spoilt; `of` so many held-out ones, of which they are a sample."""
+    """Accuracy on a sample of `available` images, `clean` and corrupted."""
 
     clean: Share
-    of: int
+    available: int
     kinds: tuple[CorruptedImages, ...]
 
     def to_data(self) -> dict[str, Any]:
         kinds = [
-            {"kind": each.kind, "strengths": [{"strength": s, **share.to_data()} for s, share in each.strengths]}
+            {"kind": each.kind, "strengths": [{"strength": s, **share.to_data()} for s, share in each.severities]}
             for each in self.kinds
         ]
-        return {"clean": self.clean.to_data(), "of": self.of, "kinds": kinds}
+        return {"clean": self.clean.to_data(), "of": self.available, "kinds": kinds}
 
 
-def robustness(model: Model, images: LabeledImages, seconds: float) -> Robustness | None:
-    """How `model` does on a sample of `images`, as large as fits into `seconds`; None where that is too small."""
-    order = random_counter.order(len(images), 0, SAMPLING)[:MOST]
-    runs = 1 + sum(len(strengths) for _, strengths in KINDS)
-    if len(order) < LEAST:
+def measure_robustness(model: Model, images: LabeledImages, seconds: float) -> Robustness | None:
+    """Measure `model` on as large a sample of `images` as fits into `seconds`; return None if it is too small."""
+    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_IMAGES]
+    runs = 1 + sum(len(severities) for _, severities in CORRUPTIONS)
+    if len(order) < MIN_IMAGES:
         return None
-    model.logits(images.pixels[order[:LEAST]])  # compiles what is not compiled yet
+    model.logits(images.pixels[order[:MIN_IMAGES]])  # compiles what is not compiled yet
     begin = perf_counter()
-    _right(model, images.take(order[:LEAST]), partial(blur, 0.01))
-    each = (perf_counter() - begin) / LEAST
-    count = min(len(order), int(seconds / (runs * each)))
-    if count < LEAST:
+    _accuracy(model, images.take(order[:MIN_IMAGES]), partial(blur, 0.01))
+    seconds_per_image = (perf_counter() - begin) / MIN_IMAGES
+    count = min(len(order), int(seconds / (runs * seconds_per_image)))
+    if count < MIN_IMAGES:
         return None
     sample = images.take(np.sort(order[:count]))
     kinds = tuple(
-        CorruptedImages(kind, tuple((name, _right(model, sample, spoil)) for name, spoil in strengths))
-        for kind, strengths in KINDS
+        CorruptedImages(kind, tuple((name, _accuracy(model, sample, corrupt)) for name, corrupt in severities))
+        for kind, severities in CORRUPTIONS
     )
-    return Robustness(_right(model, sample, None), len(images), kinds)
+    return Robustness(_accuracy(model, sample, None), len(images), kinds)
 
 
-def _right(model: Model, images: LabeledImages, spoil: Spoil | None) -> Share:
+def _accuracy(model: Model, images: LabeledImages, corrupt: Corruption | None) -> Share:
     pixels = images.pixels[:]
-    if spoil is not None:
+    if corrupt is not None:
         with ThreadPoolExecutor(processors()) as pool:
-            pixels = np.stack(list(pool.map(spoil, pixels, range(len(pixels)))))
+            pixels = np.stack(list(pool.map(corrupt, pixels, range(len(pixels)))))
     answers = model.logits(pixels).argmax(axis=1)
-    return Share(int((answers == model.numbers(images)).sum()), len(pixels))
+    return Share(int((answers == model.label_indices(images)).sum()), len(pixels))
 
 
 def _rounded(values: NDArray[Any]) -> Pixels:
@@ -143,11 +145,12 @@ def _rounded(values: NDArray[Any]) -> Pixels:
     return rounded
 
 
-def _image(image: Pixels) -> Image.Image:
-    """uint8 C×H×W as Pillow has it; one channel is grey, three are RGB."""
-    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+def _to_image(pixels: Pixels) -> Image.Image:
+    """Return uint8 C×H×W as a Pillow image: grey for one channel, RGB for three."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
-def _array(image: Image.Image, like: Pixels) -> Pixels:
+def _to_array(image: Image.Image, like: Pixels) -> Pixels:
+    """Return a Pillow image as uint8 C×H×W, with as many channels as `like`."""
     values = np.asarray(image, np.uint8)
     return values[None] if len(like) == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))

@@ -1,187 +1,249 @@
-"""A report's figures in sentences. They say how sure they are, and what to do."""
+"""The sentences of a report: what was measured, how certain it is, and what to do next.
+
+Each function returns the sentences of one section, empty if there is nothing to say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opsin.report.history import reading
+from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import between, listed, percent
+from opsin.report.phrases import interval, join_names, percent
 
-FEW = 100
-"""Figures from fewer images than this are called rough."""
+MIN_IMAGES = 100
+"""Figures from fewer images are called rough."""
 
-CONFUSED = 3
-"""So many confusions are told, and only those of at least two images."""
+MAX_EXAMPLES = 3
+"""At most this many confusions, classes or corruptions are named."""
 
-DROP = 0.1
-"""What a spoilt image costs in accuracy, from which on it is pointed out."""
+MIN_ROBUSTNESS_DROP = 0.1
+"""Report a corruption if it costs more accuracy than this."""
 
-WORTH = 0.01
-"""A doubling of the images that brings less accuracy than this is not worth it."""
+MIN_GAIN = 0.01
+"""Twice the images are worthwhile if they add at least this much accuracy."""
 
-UNTOLD = 0.08
-"""Where chance alone makes a calibration error of this size, a measured one says nothing."""
+MAX_CHANCE_ERROR = 0.08
+"""If chance alone makes a larger calibration error, a measured error says nothing."""
 
-JUDGE = 0.75
-"""Doubts of one who agrees with fewer labels than this are weak."""
+MIN_AGREEMENT = 0.75
+"""Suspected label errors are weak if the judge agrees with fewer labels than this."""
 
-ERRONEOUS = 0.01
-"""From this share of doubtful labels on, looking at them comes first."""
+MIN_ISSUE_SHARE = 0.01
+"""Checking labels is a next step if at least this share of them is suspicious."""
+
+TRAINING = {
+    Fit.OVERFITTING: (
+        "It overfits: after epoch {epoch} of {count} the loss on held-out images rose again, from "
+        "{since.held_out_loss:.2f} to {last.held_out_loss:.2f}, while the loss on training images kept falling, from "
+        "{since.loss:.2f} to {last.loss:.2f}. Fewer epochs, stronger augmentation or more images would help."
+    ),
+    Fit.GAP: (
+        "It does better on training images than on others: in the last epoch it was right on {training} of the "
+        "training images, but on {held_out} of the held-out images. More images or stronger augmentation would narrow "
+        "the gap."
+    ),
+    Fit.UNCERTAIN_GAP: (
+        "In the last epoch it was right on {training} of the training images and on {held_out} of the {images:,} "
+        "held-out images: too few to tell whether it overfits."
+    ),
+    Fit.STILL_IMPROVING: (
+        "It was still improving when training ended: in the last {tail} the loss on held-out images fell from "
+        "{since.held_out_loss:.2f} to {last.held_out_loss:.2f}. More epochs would help."
+    ),
+    Fit.UNDERFITTING: (
+        "It does not overfit: it was right on {training} of the training images, which augmentation makes harder, and "
+        "on {held_out} of the held-out images. A larger network or more epochs could learn more from them."
+    ),
+    Fit.GOOD: (
+        "There is no sign of overfitting: in the last epoch it was right on {training} of the training images and on "
+        "{held_out} of the held-out images."
+    ),
+}
+"""Sentences about the training curves."""
 
 
-def verdict(account: ModelReport) -> str:
-    """The one sentence that matters."""
-    share = account.accuracy
-    unseen = "images it has never seen" if account.trained_here else f"the images of {account.data}"
-    return f"Right on {percent(share.value or 0)} of {unseen}."
+def headline(report: ModelReport) -> str:
+    """Return the one sentence that matters most."""
+    images = f"the images of {report.data}"
+    if report.trained_here:
+        images = {
+            "test": "images it has never seen",
+            "validation": "the validation images, which also guided its training",
+            "training": "its own training images",
+        }[report.split]
+    return f"Right on {percent(report.accuracy.value or 0)} of {images}."
 
 
-def certainty(account: ModelReport) -> str:
-    """What the verdict rests on."""
-    share, (label, always) = account.accuracy, account.baseline
-    rough = " Take that as a rough figure: there are few images to measure with." if share.total < FEW else ""
-    if always.count >= share.count:
-        compared = f"That is no better than always saying “{label}”, which is right on {percent(always.value or 0)}."
+def evidence(report: ModelReport) -> str:
+    """Return what the headline rests on."""
+    share, (label, always) = report.accuracy, report.baseline
+    text = f"{share.count:,} of {share.total:,} images were classified correctly"
+    if report.trained_here and report.split != "test":
+        text += "; on new images, expect less."
     else:
-        compared = f"Always saying “{label}” would be right on {percent(always.value or 0)}."
-    return (
-        f"{share.count:,} of {share.total:,} images were right; with other images of the same kind expect "
-        f"{between(share)}.{rough} {compared}"
-    )
+        text += f"; on similar images, expect {interval(share)}."
+    if share.total < MIN_IMAGES:
+        text += " This is a rough estimate, because there are few images to measure on."
+    if always.count >= share.count:
+        constant = f"always answering “{label}”, which would be right on {percent(always.value or 0)}"
+        return f"{text} That is no better than {constant}."
+    return f"{text} Always answering “{label}” would be right on {percent(always.value or 0)}."
 
 
-def confusions(account: ModelReport) -> str:
-    """What is taken for what most often."""
-    frequent = [row for row in account.evaluation.mistakes() if row[2] > 1][:CONFUSED]
+def frequent_confusions(report: ModelReport) -> str:
+    """Return the most frequent confusions."""
+    frequent = [row for row in report.evaluation.confusions() if row[2] > 1][:MAX_EXAMPLES]
     if not frequent:
-        return "" if account.accuracy.count < account.accuracy.total else "It made no mistake at all."
-    totals = dict(zip(account.evaluation.classes, account.evaluation.confusion.sum(axis=1).tolist(), strict=True))
-    told = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in frequent]
-    return f"Most often it takes {listed(told)}."
+        return "" if report.accuracy.count < report.accuracy.total else "It made no mistakes."
+    totals = dict(zip(report.evaluation.classes, report.evaluation.confusion.sum(axis=1).tolist(), strict=True))
+    pairs = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in frequent]
+    return f"Most often it mistakes {join_names(pairs)}."
 
 
-def trust(account: ModelReport) -> str:
-    """Whether its probabilities can be believed."""
-    found = account.reliability
-    size = f"Its probabilities are off by {100 * found.error:.1f} points on average"
-    chance = f"with {account.accuracy.total:,} images, chance alone makes that {100 * found.by_chance:.1f}"
-    believed = "they can be believed" if found.error < max(0.05, 1.5 * found.by_chance) else "do not rely on them"
-    if found.by_chance > UNTOLD:
-        believed = "there are too few to tell whether to believe them"
-    fitted = account.calibration
-    how = ""
-    if fitted and fitted.images:
-        how = f" A temperature of {fitted.temperature:.2f}, fitted on {fitted.images:,} other images, is part of it."
-    elif not fitted:
-        how = " It has no temperature, since no images were set aside to fit one."
-    return f"{size}; {chance}: {believed}.{how}"
+def calibration(report: ModelReport) -> str:
+    """Return whether its probabilities can be trusted."""
+    reliability, fitted = report.reliability, report.calibration
+    text = (
+        f"Its probabilities are off by {100 * reliability.error:.1f} percentage points on average. With "
+        f"{report.accuracy.total:,} images, {100 * reliability.by_chance:.1f} would be expected by chance alone"
+    )
+    if reliability.by_chance > MAX_CHANCE_ERROR:
+        text += ": too few images to tell whether the probabilities can be trusted."
+    elif reliability.error < max(0.05, 1.5 * reliability.by_chance):
+        text += ": the probabilities can be trusted."
+    else:
+        text += ": do not rely on the probabilities."
+    if fitted is None:
+        return f"{text} They are not calibrated, because no images were set aside for that."
+    if not fitted.images:
+        return text
+    temperature = f"a temperature of {fitted.temperature:.2f}, fitted on {fitted.images:,} images"
+    return f"{text} They are calibrated with {temperature}."
 
 
-def not_knowing(account: ModelReport) -> str:
-    """What its "I don't know" is worth."""
-    known, fitted = account.known, account.calibration
+def abstention(report: ModelReport) -> str:
+    """Return what its "I don't know" is worth."""
+    measured, fitted = report.abstention, report.calibration
     if fitted is None:
         return ""
-    if known is None or fitted.target is None:
+    if measured is None or fitted.target is None:
         return (
-            "It always answers: the images set aside were too few, or its answers too uncertain, to say from which "
-            "probability on they can be relied on."
+            "It always gives an answer: too few images were set aside, or its answers were too uncertain, to find a "
+            "probability above which they are reliable."
         )
-    if not known.answered.count:
-        return f"It would answer none of these images: its probabilities all lie below {percent(known.threshold)}."
+    threshold = percent(measured.threshold)
+    if not measured.answered.count:
+        return f"It would answer “I don't know” for all of these images: no probability reaches {threshold}."
     return (
-        f"Below a probability of {percent(known.threshold)} it says that it does not know, so that "
-        f"{percent(fitted.target)} of its answers are right. Here it answered "
-        f"{percent(known.answered.value or 0)} of the images; {percent(known.right.value or 0)} of these answers "
-        f"were right ({between(known.right)})."
+        f"Below a probability of {threshold} it says that it does not know, so that at least "
+        f"{percent(fitted.target)} of its answers are right. Here it gave an answer for "
+        f"{percent(measured.answered.value or 0)} of the images, and {percent(measured.right.value or 0)} of these "
+        f"answers were right ({interval(measured.right)})."
     )
 
 
-def overfitting(account: ModelReport) -> str:
-    """What the curves say."""
-    return reading(account.history, account.record.get("held_out"))
-
-
-def doubts(account: ModelReport) -> str:
-    """How many labels look wrong."""
-    found = account.suspects
-    if found is None:
+def training(report: ModelReport) -> str:
+    """Return what the training curves show."""
+    diagnosis = report.diagnosis
+    if diagnosis is None:
         return ""
-    part = "" if found.looked_at == found.images else f" (a sample of {found.images:,})"
-    among = f"of {found.looked_at:,} {'training ' if account.trained_here else ''}images{part}"
-    if not found.doubtful:
-        return f"None {among} has a label that looks wrong."
-    verb = "label looks" if found.doubtful == 1 else "labels look"
-    text = f"{found.doubtful:,} {verb} wrong, or at least strange, {among}; the most suspicious come first."
-    if found.agreement < JUDGE:
-        agreed = percent(found.agreement)
-        text += f" What judges them agrees with only {agreed} of the labels, so that many of these doubts are wrong."
-    if not found.unseen:
-        text += " The network has learnt these labels itself, so it will have missed some."
+    last, since, count = diagnosis.last, diagnosis.epochs[diagnosis.since], len(diagnosis.epochs)
+    tail = count - 1 - diagnosis.since
+    return TRAINING[diagnosis.fit].format(
+        last=last, since=since, epoch=diagnosis.since + 1, count=count, images=report.record.get("held_out"),
+        tail="epoch" if tail == 1 else f"{tail} epochs",
+        training=percent(last.accuracy), held_out=percent(last.held_out_accuracy),
+    )  # fmt: skip
+
+
+def label_issues(report: ModelReport) -> str:
+    """Return how many labels look wrong."""
+    issues = report.label_issues
+    if issues is None:
+        return ""
+    sample = "" if issues.checked == issues.images else f" (a sample of {issues.images:,})"
+    images = f"{issues.checked:,} {'training ' if report.trained_here else ''}images{sample}"
+    if not issues.count:
+        return f"None of {images} has a label that looks wrong."
+    noun = "has a label that looks" if issues.count == 1 else "have labels that look"
+    text = f"{issues.count:,} of {images} {noun} wrong, or at least unusual. The most suspicious come first."
+    if issues.agreement < MIN_AGREEMENT:
+        agreement = percent(issues.agreement)
+        text += f" The model that judges them agrees with only {agreement} of the labels, so many of these are correct."
+    if not issues.independent:
+        text += " The network was trained on these labels, so some errors will have been missed."
     return text
 
 
-def more_images(account: ModelReport) -> str:
-    """Whether more images would help, and of what."""
-    curve = account.learning_curve
+def learning_curve(report: ModelReport) -> str:
+    """Return whether more images would help, and of which classes."""
+    curve = report.learning_curve
     if curve is None:
         return ""
-    half, whole = curve.points[1], curve.points[-1]
+    half, full = curve.points[1], curve.points[-1]
     text = (
-        f"With half of the training images ({half.images:,}), {percent(half.accuracy)} of the held-out ones are "
-        f"right; with all {whole.images:,}, {percent(whole.accuracy)}. "
+        f"Trained on half of the training images ({half.images:,}), it is right on {percent(half.accuracy)} of the "
+        f"held-out images; on all {full.images:,}, on {percent(full.accuracy)}. "
     )
-    if curve.gain < WORTH:
-        text += "More of the same would hardly help"
+    if curve.gain < MIN_GAIN:
+        text += "More images of the same kind would hardly help"
     else:
-        text += f"Twice as many may bring up to {100 * curve.gain:.0f} points more"
-    noise = curve.accuracy.high - curve.accuracy.low
-    if abs(curve.gain) < noise / 4:
+        text += f"Twice as many images could add up to {100 * curve.gain:.0f} percentage points"
+    if abs(curve.gain) < (curve.accuracy.high - curve.accuracy.low) / 4:
         text += f", but {curve.accuracy.total:,} held-out images are too few to be sure"
-    needy = [f"{curve.classes[n]} ({curve.counts[n]:,})" for n in curve.needy()[:CONFUSED]]
-    return f"{text}. Most in need of more: {listed(needy)}." if needy and curve.gain >= WORTH else f"{text}."
+    classes = [f"{curve.classes[n]} ({curve.counts[n]:,})" for n in curve.classes_in_need()[:MAX_EXAMPLES]]
+    needs = f" More images are needed most of {join_names(classes)}." if classes and curve.gain >= MIN_GAIN else ""
+    return f"{text}.{needs}"
 
 
-def fragility(account: ModelReport) -> str:
-    """What kind of worse images it cannot stand."""
-    found = account.robustness
-    if found is None:
+def robustness(report: ModelReport) -> str:
+    """Return which corruptions of images cost it the most accuracy."""
+    measured = report.robustness
+    if measured is None:
         return ""
-    sample = f"all {found.of:,}" if found.clean.total == found.of else f"{found.clean.total:,} of the {found.of:,}"
-    text = f"Measured on {sample} images, on which {percent(found.clean.value or 0)} are right as they are. "
-    worst = sorted((each.strengths[-1][1].value or 0.0, each.kind, each.strengths[-1][0]) for each in found.kinds)
-    bad = [(value, kind, how) for value, kind, how in worst if (found.clean.value or 0) - value > DROP]
-    if not bad:
-        return f"{text}Nothing of this costs it more than {100 * DROP:.0f} points."
-    told = [f"{kind} ({how}): {percent(value)}" for value, kind, how in bad[:CONFUSED]]
-    return f"{text}It suffers most from images that are {'; '.join(told)}."
+    clean, count = measured.clean.value or 0.0, measured.clean.total
+    sample = f"all {count:,}" if count == measured.available else f"{count:,} of the {measured.available:,}"
+    text = f"Measured on {sample} images; without corruption, {percent(clean)} of them are classified correctly. "
+    strongest = [(each.severities[-1][1].value or 0.0, each.kind, each.severities[-1][0]) for each in measured.kinds]
+    worst = [(value, kind, name) for value, kind, name in sorted(strongest) if clean - value > MIN_ROBUSTNESS_DROP]
+    if not worst:
+        return f"{text}None of these corruptions costs more than {100 * MIN_ROBUSTNESS_DROP:.0f} percentage points."
+    cases = [f"{kind} ({name}): {percent(value)}" for value, kind, name in worst[:MAX_EXAMPLES]]
+    return f"{text}It loses most on images that are {'; '.join(cases)}."
 
 
-def next_steps(account: ModelReport) -> Iterator[str]:
-    """What to do, the most useful first."""
-    label, always = account.baseline
-    if always.count >= account.accuracy.count:
-        yield f"Do not use it yet: saying “{label}” every time is as good. Train longer, or give it more images."
-    if account.receipt is not None and account.receipt.leaks:
-        count = len(account.receipt.leaks)
-        what = "image lies" if count == 1 else "images lie"
+def next_steps(report: ModelReport) -> Iterator[str]:
+    """Yield what to do, the most useful first."""
+    label, always = report.baseline
+    if always.count >= report.accuracy.count:
+        yield f"Do not use it yet: always answering “{label}” is just as good. Train longer, or add images."
+    if report.trained_here and report.split != "test":
+        yield f"Measure it on images that it was not trained on: opsin evaluate {report.model} DATA"
+    if report.receipt is not None and report.receipt.leaks:
+        count = len(report.receipt.leaks)
+        images = "1 image is" if count == 1 else f"{count:,} images are"
         yield (
-            f"Take duplicates out of the data: {count:,} {what} in more than one part, so that some of what it was "
-            "measured on it may have seen."
+            f"Remove duplicates from the data: {images} in more than one split, so the model may have seen some of the "
+            "images that it was measured on."
         )
-    found = account.suspects
-    if found is not None and found.doubtful >= max(1, ERRONEOUS * found.looked_at) and found.agreement >= JUDGE:
-        what = "label that looks" if found.doubtful == 1 else f"{found.doubtful:,} labels that look"
-        yield f"Look through the {what} wrong, correct what is, and train again."
-    curve = account.learning_curve
-    if curve is not None and curve.needy() and (curve.gain >= WORTH or account.accuracy.total < FEW):
-        yield f"Collect more images of {listed([curve.classes[n] for n in curve.needy()[:CONFUSED]])}."
-    if account.accuracy.total < FEW:
-        yield f"Set more images aside for measuring: {account.accuracy.total:,} leave a wide margin."
-    text = overfitting(account)
-    if text.startswith("It was still learning"):
-        yield "Train for more epochs: it was still getting better."
-    elif text.startswith("It overfits"):
-        yield "Stop earlier, or augment more strongly: it learns its training images by heart."
-    yield f"Try it on images of your own: opsin predict {account.model} IMAGE"
+    issues, few = report.label_issues, report.accuracy.total < MIN_IMAGES
+    if (
+        issues is not None
+        and issues.agreement >= MIN_AGREEMENT
+        and issues.count >= max(1, MIN_ISSUE_SHARE * issues.checked)
+    ):
+        labels = "label that looks" if issues.count == 1 else f"{issues.count:,} labels that look"
+        yield f"Check the {labels} wrong, correct the errors, and train again."
+    curve = report.learning_curve
+    if curve is not None and curve.classes_in_need() and (curve.gain >= MIN_GAIN or few):
+        classes = [curve.classes[n] for n in curve.classes_in_need()[:MAX_EXAMPLES]]
+        yield f"Collect more images of {join_names(classes)}."
+    if few:
+        yield f"Set aside more images for testing: {report.accuracy.total:,} leave a wide margin of error."
+    fit = report.diagnosis.fit if report.diagnosis else None
+    if fit is Fit.STILL_IMPROVING:
+        yield "Train for more epochs: the model was still improving."
+    elif fit is Fit.OVERFITTING:
+        yield "Train for fewer epochs, or augment more strongly: the model overfits."
+    yield f"Try it on your own images: opsin predict {report.model} IMAGE"

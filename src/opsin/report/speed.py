@@ -1,4 +1,4 @@
-"""What a model costs on this machine: time and memory, measured."""
+"""Speed and memory of a model on this machine."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from opsin.model import Model
 
 try:
     import resource
-except ImportError:  # Windows has no such count
+except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-RUNS = 15
-MANY = 64
+MAX_RUNS = 15
+"""Runs of which the latency is the median."""
+THROUGHPUT_IMAGES = 64
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of predicting, from pixels to probabilities, on all the `cores` of `machine`.
+    """The speed of inference, from pixels to probabilities, on all `cores` of `machine`.
 
-    `latency` is the median of seconds for one image alone, `throughput` images a second for many at once, `memory`
-    the bytes that parameters and intermediate results of one image take, None where the engine does not say; `peak`
-    the most bytes that this process has had in memory so far, None where the system does not say.
+    `latency` is the median of seconds for one image, `throughput` is images per second for many at once. `memory` is
+    the bytes of parameters and activations for one image, None if the engine does not report it; `peak` is the peak
+    memory of this process in bytes, None if the system does not report it.
     """
 
     machine: str
@@ -48,36 +49,36 @@ class Speed:
         return asdict(self)
 
 
-def measure(model: Model, seconds: float) -> Speed:
-    """Times `model` for about `seconds`, apart from compiling."""
+def measure_speed(model: Model, seconds: float) -> Speed:
+    """Time `model` for about `seconds`, without compilation."""
     channels, rows, columns = model.preprocessing.shape
-    pixels = np.random.default_rng(0).integers(0, 256, (MANY, channels, rows, columns), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (THROUGHPUT_IMAGES, channels, rows, columns), dtype=np.uint8)
     program = model.engine(model.graph, 1, model.threads)
     program.load_state(model.state)
 
-    def once() -> float:
+    def run() -> float:
         begin = perf_counter()
         program.run(inputs=model.preprocessing.apply(pixels[:1]))
         return perf_counter() - begin
 
     end = perf_counter() + seconds
-    once()
-    times = [once()]
-    while len(times) < RUNS and perf_counter() < end:
-        times.append(once())
+    run()
+    times = [run()]
+    while len(times) < MAX_RUNS and perf_counter() < end:
+        times.append(run())
     model.logits(pixels)
     begin = perf_counter()
     model.logits(pixels)
-    throughput = MANY / (perf_counter() - begin)
-    described = nn.describe(model.graph)
+    throughput = THROUGHPUT_IMAGES / (perf_counter() - begin)
+    description = nn.describe(model.graph)
     return Speed(
         cpu_model(), processors(),
-        described.parameters, described.macs, median(times), throughput,
-        _memory(program), peak_memory(),
+        description.parameters, description.macs, median(times), throughput,
+        _program_memory(program), peak_memory(),
     )  # fmt: skip
 
 
-def _memory(program: Program) -> int | None:
+def _program_memory(program: Program) -> int | None:
     if not isinstance(program, Native):
         return None
     plan = program.plan
@@ -85,8 +86,8 @@ def _memory(program: Program) -> int | None:
 
 
 def peak_memory() -> int | None:
-    """The most bytes this process has had in memory; None where the system keeps no such count."""
+    """Return the peak memory of this process in bytes; None if the system does not report it."""
     if resource is None:
         return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,4 +1,4 @@
-"""Figures with their uncertainty: what a count of right answers says about images that nobody has seen yet."""
+"""Shares with their confidence intervals, precision and recall, and the calibration error."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from opsin.model import Evaluation
 
-TWO_SIDED = 1.959964
-"""Standard deviations of the normal distribution around its mean within which 95 % of it lies."""
+Z_95 = 1.959964
+"""95 % of a normal distribution lie within this many standard deviations of its mean."""
 
-BINS = 15
-"""Of equal width, as in Guo et al., "On calibration of modern neural networks", 2017."""
+BIN_COUNT = 15
+"""Bins of equal width, as in Guo et al., "On calibration of modern neural networks", 2017."""
 
-CHANCES = 400
-"""Draws from which the calibration error of a perfectly calibrated model is estimated."""
+SIMULATIONS = 400
+"""Draws to estimate the calibration error of a perfectly calibrated model."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Share:
 
     @property
     def value(self) -> float | None:
-        """0 to 1; None of nothing."""
+        """The share, 0 to 1; None if the total is 0."""
         return self.count / self.total if self.total else None
 
     @property
@@ -44,9 +44,10 @@ class Share:
     def _bounds(self) -> tuple[float, float]:
         if not self.total:
             return 0.0, 1.0
-        share, extra = self.count / self.total, TWO_SIDED**2 / self.total
-        middle, spread = share + extra / 2, sqrt(extra * (share * (1 - share) + extra / 4))
-        return max(0.0, (middle - spread) / (1 + extra)), min(1.0, (middle + spread) / (1 + extra))
+        share, correction = self.count / self.total, Z_95**2 / self.total
+        centre = share + correction / 2
+        margin = sqrt(correction * (share * (1 - share) + correction / 4))
+        return max(0.0, (centre - margin) / (1 + correction)), min(1.0, (centre + margin) / (1 + correction))
 
     def to_data(self) -> dict[str, Any]:
         return {"count": self.count, "total": self.total, "value": self.value, "low": self.low, "high": self.high}
@@ -54,7 +55,7 @@ class Share:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How a class did: `recall` of its images were found, `precision` of the answers that named it were right."""
+    """Recall (the share of a class's images that are recognised) and precision (the share of right answers)."""
 
     name: str
     recall: Share
@@ -62,9 +63,9 @@ class ClassFigures:
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall: 2 · right / (images + answers), 0 where there are none."""
-        both = self.recall.total + self.precision.total
-        return 2 * self.recall.count / both if both else 0.0
+        """The harmonic mean of precision and recall: 2 · right / (images + answers), 0 if there are none."""
+        total = self.recall.total + self.precision.total
+        return 2 * self.recall.count / total if total else 0.0
 
     def to_data(self) -> dict[str, Any]:
         shares = {"recall": self.recall.to_data(), "precision": self.precision.to_data()}
@@ -73,7 +74,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers whose confidence lay between `low` and `high`: their mean `confidence`, and how many were right."""
+    """The answers with a probability between `low` and `high`: their mean `confidence`, and how many were right."""
 
     low: float
     high: float
@@ -83,9 +84,9 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Whether confidence can be believed: `error` is the expected calibration error over `bins` of equal width.
+    """The expected calibration error over `bins` of equal width.
 
-    `by_chance` is the error that a perfectly calibrated model would have on average on so few images.
+    `by_chance` is the mean error of a perfectly calibrated model on as many images.
     """
 
     bins: tuple[Bin, ...]
@@ -100,7 +101,7 @@ class Reliability:
 
 
 def class_figures(evaluation: Evaluation) -> tuple[ClassFigures, ...]:
-    """Precision and recall of every class, in the order of the classes."""
+    """Return precision and recall of every class, in the order of the classes."""
     confusion = evaluation.confusion
     right, images, answers = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     return tuple(
@@ -110,24 +111,24 @@ def class_figures(evaluation: Evaluation) -> tuple[ClassFigures, ...]:
 
 
 def reliability(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Reliability:
-    """Of the answers to N images: `probabilities` N × classes, `labels` N.
+    """Measure the calibration of `probabilities` (N × classes) for images with these `labels` (N).
 
-    The error is Σ over bins of (share of the images) · |share right - mean confidence|.
+    The error is Σ over bins of (share of the images) · |accuracy - mean confidence|.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    bin_of = np.minimum((confidence * BIN_COUNT).astype(np.intp), BIN_COUNT - 1)
     bins = []
-    for number in range(BINS):
-        here = place == number
-        if here.any():
-            share = Share(int(right[here].sum()), int(here.sum()))
-            bins.append(Bin(number / BINS, (number + 1) / BINS, float(confidence[here].mean()), share))
-    random = np.random.default_rng(0)  # only for the estimate below; it decides nothing
-    chances = [_error(place, confidence, random.random(len(labels)) < confidence) for _ in range(CHANCES)]
-    return Reliability(tuple(bins), _error(place, confidence, right), float(np.mean(chances)))
+    for number in range(BIN_COUNT):
+        members = bin_of == number
+        if members.any():
+            share = Share(int(right[members].sum()), int(members.sum()))
+            bins.append(Bin(number / BIN_COUNT, (number + 1) / BIN_COUNT, float(confidence[members].mean()), share))
+    random = np.random.default_rng(0)  # used only for the following estimate
+    errors = [_error(bin_of, confidence, random.random(len(labels)) < confidence) for _ in range(SIMULATIONS)]
+    return Reliability(tuple(bins), _error(bin_of, confidence, right), float(np.mean(errors)))
 
 
-def _error(place: NDArray[np.intp], confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    gaps = np.bincount(place, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(place))
+def _error(bin_of: NDArray[np.intp], confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    gaps = np.bincount(bin_of, weights=right - confidence, minlength=BIN_COUNT)
+    return float(np.abs(gaps).sum() / len(bin_of))

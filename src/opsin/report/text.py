@@ -1,4 +1,4 @@
-"""The core of a report as lines for a terminal: a screenful."""
+"""The core of a report as lines for a terminal: about one screen."""
 
 from __future__ import annotations
 
@@ -7,81 +7,74 @@ from collections.abc import Iterator
 
 from opsin.report import sentences
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import SPACE, percent
-from opsin.report.statistics import ClassFigures, Share
+from opsin.report.phrases import NBSP, percent
+from opsin.report.statistics import Share
 
 WIDTH = 96
-CLASSES = 12
-"""Of more classes only the worst are shown, so many of them."""
-SUSPECTS = 5
-"""So many doubtful labels are named."""
-NAME = 24
-"""Characters of a class's name."""
+MAX_CLASSES = 12
+"""If there are more classes, the worst ones are shown."""
+MAX_LABEL_ISSUES = 5
+MAX_NAME_LENGTH = 24
 
 
-def text(account: ModelReport) -> list[str]:
-    """Verdict, classes, confusions, and what to do; lines of at most `WIDTH` characters, but for long names."""
+def text(report: ModelReport) -> list[str]:
+    """Return headline, classes, findings and next steps, in lines of at most `WIDTH` characters."""
     lines = [
-        sentences.verdict(account),
-        *_wrapped(f"{sentences.certainty(account)} {sentences.confusions(account)}"),
+        sentences.headline(report),
+        *_wrapped(f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}"),
         "",
+        *_classes(report),
     ]
-    lines += _classes(account)
-    told = (
-        sentences.trust(account),
-        sentences.not_knowing(account),
-        sentences.overfitting(account),
-        sentences.more_images(account),
-        sentences.fragility(account),
-        sentences.doubts(account),
+    findings = (
+        sentences.calibration(report),
+        sentences.abstention(report),
+        sentences.training(report),
+        sentences.learning_curve(report),
+        sentences.robustness(report),
+        sentences.label_issues(report),
     )
-    for each in told:
-        if each:
-            lines += _wrapped(each, "· ", "  ")
-    lines += _suspects(account)
-    steps = list(sentences.next_steps(account))
+    for finding in findings:
+        if finding:
+            lines += _wrapped(finding, "· ", "  ")
+    lines += _label_issues(report)
     lines += ["", "What to do next:"]
-    for number, step in enumerate(steps, start=1):
+    for number, step in enumerate(sentences.next_steps(report), start=1):
         lines += _wrapped(step, f"{number}. ", "   ")
-    return [line.replace(SPACE, " ") for line in lines]
+    return [line.replace(NBSP, " ") for line in lines]
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     return textwrap.wrap(text.strip(), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
-def _classes(account: ModelReport) -> Iterator[str]:
-    """A table; classes that did worst come first where there are too many for all."""
-    rows = [each for each in account.classes if each.recall.total or each.precision.total]
-    shown = rows
-    if len(rows) > CLASSES:
-        shown = sorted(rows, key=lambda each: each.f1)[:CLASSES]
-    width = max([len("class"), *(min(NAME, len(each.name)) for each in shown)])
-    yield f"{'class':<{width}}  images   found            right when named"
+def _classes(report: ModelReport) -> Iterator[str]:
+    """Yield a table of the classes; if there are too many, those with the lowest F1 score."""
+    rows = [each for each in report.classes if each.recall.total or each.precision.total]
+    shown = rows if len(rows) <= MAX_CLASSES else sorted(rows, key=lambda each: each.f1)[:MAX_CLASSES]
+    width = max([len("class"), *(min(MAX_NAME_LENGTH, len(each.name)) for each in shown)])
+    yield f"{'class':<{width}}  images   recall           precision"
     for each in shown:
-        yield f"{_short(each.name):<{width}}  {each.recall.total:>8,}   {_figures(each)}"
+        figures = f"{_share(each.recall):<15}  {_share(each.precision)}".rstrip()
+        yield f"{_shortened(each.name):<{width}}  {each.recall.total:>8,}   {figures}"
     if len(rows) > len(shown):
         yield f"… and {len(rows) - len(shown):,} classes that did better"
     yield ""
 
 
-def _suspects(account: ModelReport) -> Iterator[str]:
-    """The labels that are most likely wrong, by the images' names; the page has all of them."""
-    found = account.suspects
-    for seen in found.ranked[: min(found.doubtful, SUSPECTS)] if found else ():
-        yield f"    {seen.name}: labelled {seen.label}, looks like {seen.answer} ({percent(seen.probability)})"
+def _label_issues(report: ModelReport) -> Iterator[str]:
+    """Yield the names of the images whose labels are most likely wrong; the page lists all of them."""
+    issues = report.label_issues
+    for example in issues.examples[: min(issues.count, MAX_LABEL_ISSUES)] if issues else ():
+        probability = percent(example.probability)
+        yield f"    {example.name}: labelled {example.label}, looks like {example.answer} ({probability})"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
-
-
-def _figures(each: ClassFigures) -> str:
-    return f"{_share(each.recall):<15}  {_share(each.precision)}".rstrip()
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…"
 
 
 def _share(share: Share) -> str:
-    """`87 % (62–96)`."""
+    """Return `87 % (62–96)`."""
     if share.value is None:
         return "–"
     return f"{percent(share.value):>6} ({100 * share.low:.0f}–{100 * share.high:.0f})"

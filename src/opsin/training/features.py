@@ -162,7 +162,7 @@ class FeatureScore:
             self.features = self._extract()
         features = self.features
         logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        return Evaluation.of(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
+        return Evaluation.from_probabilities(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
 
     def _extract(self) -> NDArray[np.float16]:
         features = _allocate(len(self.images), self.extractor.shape)

@@ -10,6 +10,7 @@ from typing import Any
 from opsin.base.errors import ModelError
 from opsin.data import Dataset
 from opsin.model import Model
+from opsin.model.record import evaluation_split, held_out_split
 from opsin.training.events import Epoch, Score
 from opsin.training.plan import TrainingPlan
 from opsin.training.stages import held_out
@@ -42,12 +43,17 @@ class ModelWriter:
 def training_record(
     plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
 ) -> dict[str, Any]:
-    """Return how a model of `steps` steps was trained, for its file; nothing in it depends on the clock."""
+    """Return how a model of `steps` steps was trained, for its file; nothing in it depends on the clock.
+
+    "measured_on" is the split of the figures under "test": data without test images of its own is measured on its
+    validation or training images. "held_out_split" is the split on which every epoch was measured.
+    """
     record: dict[str, Any] = {
         "data": data.name,
         "fingerprint": data.fingerprint,
         "images": len(data.train),
         "held_out": len(held_out(data)),
+        "held_out_split": held_out_split(data),
         "plan": plan.to_data(),
         "steps": steps,
         "ended": ended,
@@ -64,6 +70,7 @@ def training_record(
         ],
     }
     if test:
+        record["measured_on"] = evaluation_split(data)
         record["test"] = {"images": test.images, "accuracy": test.accuracy, "loss": test.loss}
     return record
 

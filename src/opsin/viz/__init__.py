@@ -1,4 +1,4 @@
-"""What a network looks like."""
+"""Drawings: architecture diagrams, icicle plots, charts and contact sheets, on a small SVG library."""
 
 from opsin.viz.architecture import diagram
 

@@ -1,45 +1,54 @@
-"""Cells: parts of a network that know how much room they need around the line on which they stand.
+"""Cells: rectangles of a diagram that know how much space they need above and below their line.
 
-Every cell is entered on its left and left on its right, at the height of that line. `place` draws it, and takes and
-gives the edges that are still without an end: the box they come from, and the corners behind them.
+Edges enter a cell on its left and leave it on its right, at the height of the line. `place` draws the cell. It takes
+the open edges (the box that each comes from, and its corners so far) and returns those that leave the cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from math import sqrt
 from typing import Protocol, TypeAlias
 
 from opsin.base.concurrency import lazy
-from opsin.viz import labels
-from opsin.viz.diagram import CIRCLE, STYLES, Box, Diagram, DiagramText, Edge, Form, Frame, Point
-from opsin.viz.text_metrics import between, count, text_width
+from opsin.viz import captions
+from opsin.viz.diagram import CIRCLE, STYLES, Box, BoxSize, Diagram, DiagramText, Edge
+from opsin.viz.svg import Point
+from opsin.viz.text_metrics import short_count, text_width, value_range
 from opsin.viz.units import Unit
 
-Loose: TypeAlias = "tuple[tuple[Box, tuple[Point, ...]], ...]"
-"""Edges without an end yet."""
+OpenEdges: TypeAlias = "tuple[tuple[Box, tuple[Point, ...]], ...]"
+"""Edges that have no target yet: their sources, and their corners so far."""
 
-LINE = 13.0
-"""From one line of text to the next."""
-TALLEST, THICKEST, LONGEST = 110.0, 36.0, 80.0
-"""Of boxes: for the most rows, the most channels and the most features of the network."""
-ACROSS, RISE = 0.32, 0.2
-"""Shares of the length for which a cuboid's depth goes right and up."""
-MARGIN, GAP, TURN, EDGE = 9.0, 8.0, 11.0, 7.0
-"""Beside a box, between lanes, where edges part or meet, and inside of a frame."""
-BAND = 3.0
-"""Width of the stripe that stands for a function around a unit's work."""
+LINE_HEIGHT = 13.0
+MAX_HEIGHT = 110.0
+"""Height of a box with as many rows as the largest feature map of the network."""
+MAX_THICKNESS = 36.0
+"""Thickness of a box with the most channels."""
+MAX_BAR_LENGTH = 80.0
+"""Length of a bar with the most features."""
+MIN_HEIGHT, MIN_BAR_LENGTH = 9.0, 12.0
+DEPTH_X, DEPTH_Y = 0.32, 0.2
+"""How far the depth of a box extends to the right and upwards, as a share of its length."""
+MARGIN = 9.0
+"""Space to the left and to the right of a box."""
+LANE_GAP = 8.0
+"""Space between two branches."""
+FORK_WIDTH = 11.0
+"""Space in which edges fork or merge."""
+FRAME_PADDING = 7.0
+STRIPE_WIDTH = 3.0
+"""Width of the stripe for a function before or after a unit's main operation."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The largest sizes of a network, which the boxes are measured by; lengths follow square roots."""
+    """The largest sizes in a network. Boxes are drawn relative to them; lengths grow with the square root."""
 
-    places: int
-    channels: int
-    features: int
+    max_side: int
+    max_channels: int
+    max_features: int
 
     @classmethod
     def of(cls, units: Sequence[Unit]) -> Scale:
@@ -50,16 +59,20 @@ class Scale:
             max((unit.shape[0] for unit in units if _vector(unit)), default=1),
         )
 
-    def form(self, unit: Unit) -> Form:
-        """The form of the box that shows what `unit` makes: a bar for numbers that have no places."""
-        if unit.kind in (labels.ADD, labels.GATE):
+    def box_size(self, unit: Unit) -> BoxSize:
+        """Return the size of the box for the output of `unit`; vectors, which have no spatial axes, are bars."""
+        if unit.kind in (captions.ADD, captions.MULTIPLY):
             return CIRCLE
-        bands = BAND * len(labels.stripes(unit.before) + labels.stripes(unit.after))
+        bands = STRIPE_WIDTH * len(captions.stripes(unit.before) + captions.stripes(unit.after))
         if _vector(unit):
-            return Form(bands + 5, max(12.0, LONGEST * sqrt(unit.shape[0] / self.features)), 3.0, 2.0)
+            return BoxSize(
+                bands + 5, max(MIN_BAR_LENGTH, MAX_BAR_LENGTH * sqrt(unit.shape[0] / self.max_features)), 3.0, 2.0
+            )
         channels, rows, columns, *_ = (*unit.shape, 1, 1)
-        high, deep = (max(9.0, TALLEST * sqrt(size / self.places)) for size in (rows, columns))
-        return Form(bands + 3 + THICKEST * sqrt(channels / self.channels), high, ACROSS * deep, RISE * deep)
+        high, deep = (max(MIN_HEIGHT, MAX_HEIGHT * sqrt(size / self.max_side)) for size in (rows, columns))
+        return BoxSize(
+            bands + 3 + MAX_THICKNESS * sqrt(channels / self.max_channels), high, DEPTH_X * deep, DEPTH_Y * deep
+        )
 
 
 def _vector(unit: Unit) -> bool:
@@ -67,104 +80,103 @@ def _vector(unit: Unit) -> bool:
 
 
 class Cell(Protocol):
-    """Its width, and what it needs above and below the line."""
+    """A rectangle with a width, and a height above and below the line."""
 
     @property
     def width(self) -> float: ...
     @property
-    def up(self) -> float: ...
+    def above(self) -> float: ...
     @property
-    def down(self) -> float: ...
+    def below(self) -> float: ...
 
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
-        """Draws the cell with its left end at `x`, on the line at `y`."""
+    def place(self, diagram: Diagram, x: float, y: float, open_edges: OpenEdges) -> OpenEdges:
+        """Draw the cell with its left end at `x` and its line at `y`; return the edges that leave it."""
         ...
 
 
-def finish(image: Diagram, loose: Loose, box: Box, end: Point | None = None) -> None:
-    """Ends edges at `box`: on its left, or at `end`."""
-    image.edges += (Edge(source, box, (source.right, *corners, end or box.left)) for source, corners in loose)
+def close_edges(diagram: Diagram, open_edges: OpenEdges, box: Box, end: Point | None = None) -> None:
+    """End edges at `box`: at its left side, or at `end`."""
+    diagram.edges += (Edge(source, box, (source.right, *corners, end or box.left)) for source, corners in open_edges)
 
 
-def turned(loose: Loose, *corners: Point) -> Loose:
-    """The same edges, continued by `corners`."""
-    return tuple((source, (*before, *corners)) for source, before in loose)
+def extended(open_edges: OpenEdges, *corners: Point) -> OpenEdges:
+    """Extend edges by `corners`."""
+    return tuple((source, (*before, *corners)) for source, before in open_edges)
 
 
 @dataclass(frozen=True)
 class LabeledBox:
-    """A box with its words below it, or, with `beside`, on the right of it, above and below the edge that leaves."""
+    """A box with its label below, or, if `label_right`, to its right, above and below the edge that leaves."""
 
     units: tuple[Unit, ...]
     name: str
-    form: Form
-    beside: bool = False
-    room: float = 0.0
-    """The least width."""
+    size: BoxSize
+    label_right: bool = False
+    min_width: float = 0.0
 
     @lazy
     def lines(self) -> list[tuple[str, str]]:
-        """The words and their styles."""
+        """The lines of the label, and their styles."""
         unit = self.units[0]
-        if self.form.round:
+        if self.size.is_circle:
             return [(unit.after, "faint")] if unit.after else []
-        found = [(self.name, "name")] if self.name and unit.kind != labels.CONCAT else []
-        found += [(unit.caption, "plain"), (self._shape(), "plain")]
+        lines = [(self.name, "name")] if self.name and unit.kind != captions.CONCAT else []
+        lines += [(unit.caption, "plain"), (self._shape(), "plain")]
         if unit.parameters:
-            found.append((between([count(u.parameters) for u in self.units]), "faint"))
-        return found
+            lines.append((value_range([short_count(u.parameters) for u in self.units]), "faint"))
+        return lines
 
     def _shape(self) -> str:
-        """`64×56×56`, or `64–256×56×56` where the channels grow."""
-        channels = between([str(unit.shape[0]) for unit in self.units])
+        """Return `64×56×56`, or `64–256×56×56` if the channels grow from copy to copy."""
+        channels = value_range([str(unit.shape[0]) for unit in self.units])
         return "×".join((channels, *map(str, self.units[0].shape[1:])))
 
     @lazy
     def width(self) -> float:
-        box = self.form.width + 2 * MARGIN
+        box = self.size.width + 2 * MARGIN
         label = max((text_width(text, *STYLES[style]) for text, style in self.lines), default=0.0)
-        return max(self.room, box + 4 + label if self.beside else max(box, label + 8))
+        return max(self.min_width, box + 4 + label if self.label_right else max(box, label + 8))
 
     @property
-    def up(self) -> float:
-        return max(self.form.reach, 2 * LINE) if self.beside else self.form.reach
+    def above(self) -> float:
+        return max(self.size.half_height, 2 * LINE_HEIGHT) if self.label_right else self.size.half_height
 
     @property
-    def down(self) -> float:
-        return self.up + (4 + LINE * len(self.lines) if self.lines and not self.beside else 0)
+    def below(self) -> float:
+        return self.above + (4 + LINE_HEIGHT * len(self.lines) if self.lines and not self.label_right else 0)
 
     @property
     def begin(self) -> float:
-        """From the cell's left end to the box."""
-        return MARGIN if self.beside else (self.width - self.form.width) / 2
+        """Distance from the cell's left end to the box."""
+        return MARGIN if self.label_right else (self.width - self.size.width) / 2
 
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
+    def place(self, diagram: Diagram, x: float, y: float, open_edges: OpenEdges) -> OpenEdges:
         box = self.box(x, y)
-        self.draw(image, box)
-        finish(image, loose, box)
+        self.draw(diagram, box)
+        close_edges(diagram, open_edges, box)
         return ((box, ()),)
 
     def box(self, x: float, y: float) -> Box:
-        """The station's box, where the cell begins at `x`."""
-        return Box(self.units, self.form, x + self.begin, y)
+        """Return the box, for a cell that begins at `x`."""
+        return Box(self.units, self.size, x + self.begin, y)
 
-    def draw(self, image: Diagram, box: Box) -> None:
-        """Draws the box and its words."""
-        image.boxes.append(box)
-        if not self.beside:
+    def draw(self, diagram: Diagram, box: Box) -> None:
+        """Draw the box and its label."""
+        diagram.boxes.append(box)
+        if not self.label_right:
             for number, (text, style) in enumerate(self.lines):
-                height = box.form.reach + LINE * (number + 1)
-                image.words.append(DiagramText(box.x + box.form.width / 2, box.y + height, text, style))
+                height = box.size.half_height + LINE_HEIGHT * (number + 1)
+                diagram.texts.append(DiagramText(box.x + box.size.width / 2, box.y + height, text, style))
             return
         above = (len(self.lines) + 1) // 2
         for number, (text, style) in enumerate(self.lines):
-            height = 12 + LINE * (number - above) if number >= above else -5 - LINE * (above - 1 - number)
-            image.words.append(DiagramText(box.bounds[2] + 4, box.y + height, text, style, "start"))
+            height = 12 + LINE_HEIGHT * (number - above) if number >= above else -5 - LINE_HEIGHT * (above - 1 - number)
+            diagram.texts.append(DiagramText(box.bounds[2] + 4, box.y + height, text, style, "start"))
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cells one after the other. An empty one is a shortcut."""
+    """Cells one after the other. A row without cells is a shortcut."""
 
     cells: tuple[Cell, ...]
     gap: float = 0.0
@@ -174,185 +186,15 @@ class Row:
         return sum(cell.width for cell in self.cells) + self.gap * max(0, len(self.cells) - 1)
 
     @lazy
-    def up(self) -> float:
-        return max((cell.up for cell in self.cells), default=2.0)
+    def above(self) -> float:
+        return max((cell.above for cell in self.cells), default=2.0)
 
     @lazy
-    def down(self) -> float:
-        return max((cell.down for cell in self.cells), default=2.0)
+    def below(self) -> float:
+        return max((cell.below for cell in self.cells), default=2.0)
 
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
+    def place(self, diagram: Diagram, x: float, y: float, open_edges: OpenEdges) -> OpenEdges:
         for cell in self.cells:
-            loose = cell.place(image, x, y, loose)
+            open_edges = cell.place(diagram, x, y, open_edges)
             x += cell.width + self.gap
-        return loose
-
-
-@dataclass(frozen=True)
-class MergePoint:
-    """Branches from one edge to the box in which they meet.
-
-    The branch number `trunk` runs straight, the others above it; without a trunk they lie evenly around the line.
-    """
-
-    branches: tuple[Row, ...]
-    trunk: int | None
-    join: LabeledBox
-
-    @lazy
-    def lanes(self) -> list[float]:
-        """The height of each branch, relative to the line."""
-        if self.trunk is None:
-            rows, middle = self.branches, len(self.branches) // 2
-            tops = accumulate((row.up + row.down + GAP for row in rows[:-1]), initial=0.0)
-            lanes = [top + row.up for top, row in zip(tops, rows, strict=True)]
-            centre = (lanes[middle] + lanes[~middle]) / 2
-            return [lane - centre for lane in lanes]
-        lanes, top = [0.0] * len(self.branches), -max(self.branches[self.trunk].up, self.join.up)
-        others = [number for number in range(len(self.branches)) if number != self.trunk]
-        for number in sorted(others, key=lambda number: not self.branches[number].cells):  # shortcuts pass outside
-            lanes[number] = top - GAP - self.branches[number].down
-            top = lanes[number] - self.branches[number].up
-        return lanes
-
-    @lazy
-    def length(self) -> float:
-        """Of the longest branch."""
-        return max(row.width for row in self.branches)
-
-    @property
-    def width(self) -> float:
-        return 2 * TURN + self.length + self.join.width
-
-    @lazy
-    def up(self) -> float:
-        return max(self.join.up, *(row.up - lane for row, lane in zip(self.branches, self.lanes, strict=True)))
-
-    @lazy
-    def down(self) -> float:
-        return max(self.join.down, *(row.down + lane for row, lane in zip(self.branches, self.lanes, strict=True)))
-
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
-        fork, meet = x + TURN / 2, x + TURN * 1.5 + self.length
-        join = self.join.box(x + 2 * TURN + self.length, y)
-        for row, lane in zip(self.branches, self.lanes, strict=True):
-            slack = self.length - row.width
-            begin = x + TURN + (slack if self.trunk is None else slack / 2)
-            entering = turned(loose, (fork, y), (fork, y + lane)) if lane else loose
-            leaving = row.place(image, begin, y + lane, entering)
-            if not lane:
-                finish(image, leaving, join)
-            elif self.trunk is None:
-                finish(image, turned(leaving, (meet, y + lane), (meet, y)), join)
-            else:
-                finish(image, turned(leaving, (join.top[0], y + lane)), join, join.top)
-        self.join.draw(image, join)
-        return ((join, ()),)
-
-
-@dataclass(frozen=True)
-class IrregularCell:
-    """Units that are no series and no branches: in a row, each with the places of those that it reads, -1 for the edge
-    that enters; `last` are those that are read behind. What does not come from the neighbour passes above."""
-
-    stations: tuple[LabeledBox, ...]
-    reads: tuple[tuple[int, ...], ...]
-    last: tuple[int, ...]
-
-    @lazy
-    def arcs(self) -> dict[tuple[int, int], int]:
-        """The edges that pass above, from place to place, and the level that each has for itself."""
-        edges = [(source, place) for place, sources in enumerate((*self.reads, self.last)) for source in sources]
-        return {edge: level for level, edge in enumerate(edge for edge in edges if edge[1] - edge[0] > 1)}
-
-    @lazy
-    def row(self) -> Row:
-        return Row(self.stations, gap=TURN)
-
-    @property
-    def width(self) -> float:
-        return self.row.width + 2 * TURN
-
-    @property
-    def up(self) -> float:
-        return self.row.up + GAP * (1 + len(self.arcs))
-
-    @property
-    def down(self) -> float:
-        return self.row.down
-
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
-        made = {-1: (loose, x + TURN / 2)}
-        place = x + TURN
-        for number, station in enumerate(self.stations):
-            box = station.box(place, y)
-            station.draw(image, box)
-            for source in self.reads[number]:
-                before, fork = made[source]
-                if (level := self.arcs.get((source, number))) is None:
-                    finish(image, before, box)
-                else:
-                    height = y - self.row.up - GAP * (1 + level)
-                    corners = (fork, y), (fork, height), (box.top[0], height)
-                    finish(image, turned(before, *corners), box, box.top)
-            place += station.width + TURN
-            made[number] = ((box, ()),), place - TURN / 2
-        return self._behind(y, made, place)
-
-    def _behind(self, y: float, made: dict[int, tuple[Loose, float]], end: float) -> Loose:
-        """The edges that leave."""
-        leaving: Loose = ()
-        for source in self.last:
-            before, fork = made[source]
-            if (level := self.arcs.get((source, len(self.stations)))) is not None:
-                height = y - self.row.up - GAP * (1 + level)
-                before = turned(before, (fork, y), (fork, height), (end - TURN / 2, height), (end - TURN / 2, y))
-            leaving += before
-        return leaving
-
-
-@dataclass(frozen=True)
-class Framed:
-    """A row in a frame, with a title above it; more than one copy shows as a pile, with their number."""
-
-    row: Row
-    path: str
-    title: str
-    note: str
-    copies: int
-
-    @property
-    def pile(self) -> float:
-        """How far the frames of other copies look out."""
-        return 6.0 if self.copies > 1 else 0.0
-
-    @property
-    def lines(self) -> list[tuple[str, str]]:
-        """The words above the row and their styles."""
-        found = [(text, style) for text, style in ((self.title, "title"), (self.note, "faint")) if text]
-        return found or [("", "faint")]
-
-    @lazy
-    def width(self) -> float:
-        widths = [text_width(text, *STYLES[style]) for text, style in self.lines]
-        if self.copies > 1:
-            widths[0] += text_width(f"×{self.copies}", *STYLES["badge"]) + 8
-        return max(self.row.width, *widths) + 2 * EDGE + self.pile
-
-    @property
-    def up(self) -> float:
-        return self.row.up + EDGE + LINE * len(self.lines) + self.pile
-
-    @property
-    def down(self) -> float:
-        return self.row.down + EDGE
-
-    def place(self, image: Diagram, x: float, y: float, loose: Loose) -> Loose:
-        top, right = y - self.up + self.pile, x + self.width - self.pile
-        image.frames.append(Frame((x, top, right, y + self.down), self.copies, self.path))
-        for number, (text, style) in enumerate(self.lines, start=1):
-            image.words.append(DiagramText(x + EDGE, top + LINE * number, text, style, "start"))
-        if self.copies > 1:
-            image.words.append(DiagramText(right - EDGE, top + LINE + 1, f"×{self.copies}", "badge", "end"))
-        slack = self.width - self.pile - self.row.width
-        return self.row.place(image, x + slack / 2, y, loose)
+        return open_edges

@@ -1,4 +1,4 @@
-"""A contact sheet: what training will show a network of its images, a row a class."""
+"""Contact sheets: the first image of each class, and how the network will see it during training."""
 
 from __future__ import annotations
 
@@ -15,122 +15,122 @@ from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.data.augment.apply import Targets
 
-MOST_ROWS = 24
-"""Classes that are shown; of more, these many spread evenly."""
+MAX_ROWS = 24
+"""Classes shown; if there are more, this many are chosen at even distances."""
 
 VERSIONS = 8
-"""Changed images beside each."""
+"""Augmented images in each row."""
 
-CELL, GAP, MARGIN, NAMES = 128, 6, 16, 168
-"""Pixels: the largest side of an image, the space between two, that around all, and the width of the names."""
+MAX_SIDE, GAP, MARGIN, NAME_WIDTH = 128, 6, 16, 168
+"""Pixels: the largest side of an image, the gap between images, the margin, and the width of the class names."""
 
-INK, FAINT, PAPER = (24, 24, 27), (96, 96, 105), (255, 255, 255)
+INK, GREY, BACKGROUND = (24, 24, 27), (96, 96, 105), (255, 255, 255)
 
 FONTS = (
     "NotoSans-Regular.ttf", "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf", "Arial Unicode.ttf",
     "PingFang.ttc", "msyh.ttc", "seguisym.ttf", "arial.ttf",
 )  # fmt: skip
-"""The system's fonts that are tried, in this order, for a name that Pillow's own cannot write."""
+"""System fonts to try, in this order, for names that Pillow's own font cannot render."""
 
 MISSING = "\U0010fffe"
-"""A character that no font has."""
+"""A noncharacter, which no font has a glyph for."""
 
 AnyFont = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a line is written: the size of its letters in pixels, and what of it lies at its place (Pillow's anchors)."""
+    """The size of text in pixels, its colour, and its anchor (see Pillow)."""
 
     size: int
     colour: tuple[int, int, int]
     anchor: str
 
 
-NAME, HEAD, CAPTION = Style(16, INK, "lm"), Style(16, FAINT, "ls"), Style(12, FAINT, "lt")
+NAME, COLUMN_HEADING, CAPTION = Style(16, INK, "lm"), Style(16, GREY, "ls"), Style(12, GREY, "lt")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A class: its name, its image as it is kept (H×W×C), what is seen of it, and a caption to each of these."""
+    """A class: its name, its original image (H×W×C), the augmented versions, and a caption for each of these."""
 
     name: str
-    kept: NDArray[np.uint8]
-    seen: list[NDArray[np.uint8]]
+    original: NDArray[np.uint8]
+    augmented: list[NDArray[np.uint8]]
     captions: list[str]
 
 
 def contact_sheet(
-    images: LabeledImages, preprocessing: Preprocessing, limits: Augmentation, versions: int = VERSIONS, seed: int = 0
+    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
 ) -> Image.Image:
-    """The first image of each class: as it is kept, and in `versions` epochs as the network sees it.
+    """Draw the first image of each class, as stored and as the network sees it in `versions` epochs.
 
-    Mixed images are mixed with that of the next row, and say what they count as. Of more than `MOST_ROWS` classes
-    some are shown. A name that no font here can write loses its accents, or becomes the class's number, from 1.
+    Mixed images are mixed with that of the next row; their captions give the share and the class of the other image. At
+    most `MAX_ROWS` classes are shown. Names that no font can render lose their accents, or become "class 3".
     """
-    rows = _rows(images, preprocessing, limits, versions, seed)
-    caption = CAPTION.size + GAP if limits.mixes else 0
+    rows = _rows(images, preprocessing, policy, versions, seed)
+    caption = CAPTION.size + GAP if policy.mixes else 0
     height, width = (max(side) for side in zip(_size(images.shape), _size(preprocessing.shape), strict=True))
-    head, line = MARGIN + HEAD.size + GAP, height + caption + GAP
-    left = MARGIN + NAMES
+    head, line = MARGIN + COLUMN_HEADING.size + GAP, height + caption + GAP
+    left = MARGIN + NAME_WIDTH
     sheet = Image.new(
-        "RGB", (left + (versions + 1) * (width + GAP) + GAP + MARGIN, head + line * len(rows) + MARGIN), PAPER
+        "RGB", (left + (versions + 1) * (width + GAP) + GAP + MARGIN, head + line * len(rows) + MARGIN), BACKGROUND
     )
-    pen = ImageDraw.Draw(sheet)
+    canvas = ImageDraw.Draw(sheet)
     first = left + width + 3 * GAP
-    for text, place in (("as kept", left), ("as the network sees it", first)):
-        _write(pen, text, (place, head - GAP), NAMES, HEAD)
+    for text, position in (("as stored", left), ("as the network sees it", first)):
+        _write_line(canvas, text, (position, head - GAP), NAME_WIDTH, COLUMN_HEADING)
     for number, row in enumerate(rows):
         top = head + number * line
-        _write(pen, row.name, (MARGIN, top + height // 2), NAMES - GAP, NAME)
-        _paste(sheet, row.kept, left, top)
-        for column, (image, text) in enumerate(zip(row.seen, row.captions, strict=True)):
-            place = first + column * (width + GAP)
-            _paste(sheet, image, place, top)
-            _write(pen, text, (place, top + height + GAP // 2), width, CAPTION)
+        _write_line(canvas, row.name, (MARGIN, top + height // 2), NAME_WIDTH - GAP, NAME)
+        _paste(sheet, row.original, left, top)
+        for column, (image, text) in enumerate(zip(row.augmented, row.captions, strict=True)):
+            position = first + column * (width + GAP)
+            _paste(sheet, image, position, top)
+            _write_line(canvas, text, (position, top + height + GAP // 2), width, CAPTION)
     return sheet
 
 
 def _rows(
-    images: LabeledImages, preprocessing: Preprocessing, limits: Augmentation, versions: int, seed: int
+    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
 ) -> list[Row]:
-    """Of each class shown, its first image, through all the epochs."""
+    """Return, for each class shown, its first image in all epochs."""
     present, firsts = np.unique(images.labels, return_index=True)
-    chosen = np.unique(np.linspace(0, len(present) - 1, min(MOST_ROWS, len(present))).astype(np.intp))
-    labels, pixels = present[chosen].astype(np.int32), images.pixels[firsts[chosen]]
-    augmenter = Augmenter(limits, preprocessing, images.shape[1:], len(images.classes), seed)
+    indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
+    labels, pixels = present[indices].astype(np.int32), images.pixels[firsts[indices]]
+    augmenter = Augmenter(policy, preprocessing, images.shape[1:], len(images.classes), seed)
     scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.factors)
-    seen, captions = [], []
+    augmented, captions = [], []
     for epoch in range(1, versions + 1):
         shown, targets = augmenter(pixels, labels, len(labels), epoch, 0)
         values = np.clip(np.rint((shown - shift) / scale), 0, 255).astype(np.uint8)
-        seen.append(values.transpose(0, 2, 3, 1))
-        captions.append(_captions(targets, labels, images.classes) if limits.mixes else [""] * len(labels))
+        augmented.append(values.transpose(0, 2, 3, 1))
+        captions.append(_captions(targets, labels, images.classes) if policy.mixes else [""] * len(labels))
     names = [_name(images.classes, label) for label in labels]
-    versions_of, captions_of = zip(*seen, strict=True), zip(*captions, strict=True)
-    kept = [image.transpose(1, 2, 0) for image in pixels]
-    return [Row(*parts) for parts in zip(names, kept, map(list, versions_of), map(list, captions_of), strict=True)]
+    originals = [image.transpose(1, 2, 0) for image in pixels]
+    rows = zip(names, originals, zip(*augmented, strict=True), zip(*captions, strict=True), strict=True)
+    return [Row(name, original, list(row), list(texts)) for name, original, row, texts in rows]
 
 
 def _captions(targets: Targets, labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
-    """What mixed images count as besides their own class; nothing for whole ones."""
+    """Return the share and the class of the other image in mixed images, and nothing for the others."""
     others = np.array(targets)
     others[np.arange(len(labels)), labels] = 0
-    found = others.argmax(axis=1)
-    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(others, found, strict=True)]
+    other = others.argmax(axis=1)
+    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(others, other, strict=True)]
 
 
 def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Height and width at which an image of `shape` is shown: tiny ones magnified whole times, large ones reduced."""
+    """Return height and width in which to show an image: tiny ones enlarged by whole factors, large ones reduced."""
     _, height, width = shape
-    if max(height, width) <= CELL:
-        times = CELL // max(height, width)
+    if max(height, width) <= MAX_SIDE:
+        times = MAX_SIDE // max(height, width)
         return times * height, times * width
-    return max(1, CELL * height // max(height, width)), max(1, CELL * width // max(height, width))
+    return max(1, MAX_SIDE * height // max(height, width)), max(1, MAX_SIDE * width // max(height, width))
 
 
 def _paste(sheet: Image.Image, pixels: NDArray[np.uint8], left: int, top: int) -> None:
-    """Puts an H×W×C image there, in the size it is shown in."""
+    """Paste an H×W×C image at its display size."""
     rows, columns = _size((pixels.shape[2], pixels.shape[0], pixels.shape[1]))
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels[:, :, :3]))
     larger = rows >= image.height
@@ -138,39 +138,39 @@ def _paste(sheet: Image.Image, pixels: NDArray[np.uint8], left: int, top: int) -
     sheet.paste(image, (left, top))
 
 
-def _write(pen: ImageDraw.ImageDraw, text: str, place: tuple[int, int], width: int, style: Style) -> None:
-    """One line that ends in … where it would be wider than `width`."""
+def _write_line(canvas: ImageDraw.ImageDraw, text: str, position: tuple[int, int], width: int, style: Style) -> None:
+    """Write one line, which ends in … if it would be wider than `width`."""
     font = _font(text, style.size) or _fonts(style.size)[0]
-    while pen.textlength(text, font) > width:
+    while canvas.textlength(text, font) > width:
         text = text.removesuffix("…")[:-1] + "…"
-    pen.text(place, text, style.colour, font, anchor=style.anchor)
+    canvas.text(position, text, style.colour, font, anchor=style.anchor)
 
 
 def _name(classes: tuple[str, ...], number: int) -> str:
-    """The class's name as one line; without its accents, or its number, where no font here can write it."""
-    whole = classes[number].encode("utf-8", "replace").decode()  # names of files may hold halves of characters
+    """Return the class's name as one line; without accents, or as "class 3", if no font can render it."""
+    whole = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
     name = " ".join(whole.split())
     plain = "".join(c for c in normalize("NFKD", name) if not combining(c))
     return next((text for text in (name, plain) if text and _font(text, NAME.size)), f"class {number + 1}")
 
 
 def _font(text: str, size: int) -> AnyFont | None:
-    """The first font that can write `text`."""
+    """Return the first font that can render `text`."""
     return next((font for font in _fonts(size) if _can_write(font, text)), None)
 
 
 @cache
 def _fonts(size: int) -> list[AnyFont]:
-    """Pillow's own font, and the system's that there are."""
-    found: list[AnyFont] = [ImageFont.load_default(size)]
+    """Return Pillow's own font, and the system fonts that are installed."""
+    fonts: list[AnyFont] = [ImageFont.load_default(size)]
     for name in FONTS:
-        with suppress(OSError):  # not on this machine
-            found.append(ImageFont.truetype(name, size))
-    return found
+        with suppress(OSError):  # not installed
+            fonts.append(ImageFont.truetype(name, size))
+    return fonts
 
 
 def _can_write(font: AnyFont, text: str) -> bool:
-    """Whether the font has a shape of its own for every character."""
+    """Whether the font has a glyph for every character."""
     missing = _shape(font, MISSING)
     return all(character.isspace() or _shape(font, character) != missing for character in set(text))
 

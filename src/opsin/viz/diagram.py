@@ -1,4 +1,4 @@
-"""What an image of a network is made of, as data: boxes, edges, frames and words at their places.
+"""Diagrams of networks as data: boxes, edges, frames and text with their positions.
 
 Lengths are pixels; y grows downwards.
 """
@@ -8,48 +8,48 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from opsin.viz.svg import Point
 from opsin.viz.units import Unit
 
-Point: TypeAlias = "tuple[float, float]"
 Rectangle: TypeAlias = "tuple[float, float, float, float]"
 """Left, top, right, bottom."""
 
-RADIUS = 8.0
-"""Of the circle in which branches are added or multiplied."""
+CIRCLE_RADIUS = 8.0
+"""Radius of the circle in which branches are added or multiplied."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """The size of a box: of a cuboid that shows a tensor, or of a circle where nothing of that is set.
+class BoxSize:
+    """The size of a box: of a cuboid that stands for a tensor, or of a circle.
 
-    Its front is `thickness` × `height` and its depth runs `across` to the right and `rise` upwards.
+    The front is `thickness` × `height`; the depth extends by `depth_x` to the right and by `depth_y` upwards.
     """
 
     thickness: float
     height: float
-    across: float = 0.0
-    rise: float = 0.0
-    round: bool = False
+    depth_x: float = 0.0
+    depth_y: float = 0.0
+    is_circle: bool = False
 
     @property
     def width(self) -> float:
-        return self.thickness + self.across
+        return self.thickness + self.depth_x
 
     @property
-    def reach(self) -> float:
-        """How far the box goes above and below its middle."""
-        return (self.height + self.rise) / 2
+    def half_height(self) -> float:
+        """How far the box extends above and below its centre."""
+        return (self.height + self.depth_y) / 2
 
 
-CIRCLE = Form(2 * RADIUS, 2 * RADIUS, round=True)
+CIRCLE = BoxSize(2 * CIRCLE_RADIUS, 2 * CIRCLE_RADIUS, is_circle=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A unit (and its equals in other copies of a block), drawn with its left end at `x` and its middle at `y`."""
+    """A unit (and its counterparts in other copies of a block), with its left end at `x` and its centre at `y`."""
 
     units: tuple[Unit, ...]
-    form: Form
+    size: BoxSize
     x: float
     y: float
 
@@ -59,22 +59,22 @@ class Box:
 
     @property
     def right(self) -> Point:
-        """The middle of the right face."""
-        return self.x + self.form.thickness + self.form.across / 2, self.y
+        """The centre of the right face."""
+        return self.x + self.size.thickness + self.size.depth_x / 2, self.y
 
     @property
     def top(self) -> Point:
-        """The middle of the upper face."""
-        return self.x + self.form.width / 2, self.y - self.form.reach + self.form.rise / 2
+        """The centre of the upper face."""
+        return self.x + self.size.width / 2, self.y - self.size.half_height + self.size.depth_y / 2
 
     @property
     def bounds(self) -> Rectangle:
-        return self.x, self.y - self.form.reach, self.x + self.form.width, self.y + self.form.reach
+        return self.x, self.y - self.size.half_height, self.x + self.size.width, self.y + self.size.half_height
 
 
 @dataclass(frozen=True)
 class Edge:
-    """What `source` makes goes to `target`, along `points` from one to the other."""
+    """An edge from `source` to `target` along `points`."""
 
     source: Box
     target: Box
@@ -83,7 +83,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Frame:
-    """Around a block that stands for `copies` of it."""
+    """A frame around a block that stands for `copies` identical ones."""
 
     bounds: Rectangle
     copies: int
@@ -92,7 +92,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Section:
-    """A line over units of one layer, with its name."""
+    """A line above the units of one layer."""
 
     begin: float
     end: float
@@ -101,7 +101,7 @@ class Section:
 
 @dataclass(frozen=True)
 class DiagramText:
-    """Text from, around or up to a point, by `anchor`: start, middle or end. `style` is one of `STYLES`."""
+    """Text that starts at, is centred on, or ends at a point (`anchor`: start, middle, end), in one of `STYLES`."""
 
     x: float
     y: float
@@ -114,24 +114,24 @@ STYLES = {
     "heading": (18.0, True), "name": (11.0, True), "plain": (11.0, False), "faint": (11.0, False),
     "title": (11.0, True), "badge": (13.0, True),
 }  # fmt: skip
-"""Size, and whether it is bold."""
+"""Font size in pixels, and whether the text is bold."""
 
 
-PILED = "pile"
+STACKED = "stack"
 
 
 @dataclass(frozen=True)
-class Key:
-    """A sample of how something is drawn: of a kind of unit, of a stripe, or of a pile of frames (`PILED`)."""
+class LegendKey:
+    """A sample in the legend: of a kind of unit, of a stripe, or of a stack of frames (`STACKED`)."""
 
     x: float
     y: float
-    what: str
+    sample: str
 
 
 @dataclass
 class Diagram:
-    """A network, drawn."""
+    """A diagram of a network."""
 
     width: float = 0.0
     height: float = 0.0
@@ -139,5 +139,5 @@ class Diagram:
     edges: list[Edge] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
-    words: list[DiagramText] = field(default_factory=list)
-    keys: list[Key] = field(default_factory=list)
+    texts: list[DiagramText] = field(default_factory=list)
+    legend_keys: list[LegendKey] = field(default_factory=list)

@@ -1,125 +1,119 @@
-"""A tree of times as an image: each box as wide as its time, those that make it up below it.
+"""Icicle plots: a tree of times in which each bar is as wide as its time, and its children lie below it.
 
-Icicle plots are Kruskal & Landwehr's ("Icicle plots: better displays for hierarchical clustering", 1983); upside down
-they are known as flame graphs (Gregg 2011).
+After Kruskal & Landwehr, "Icicle plots: better displays for hierarchical clustering", 1983. Upside down they are known
+as flame graphs (Gregg 2011).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
 
+from opsin.viz import svg
 from opsin.viz.text_metrics import text_width
 
-WIDTH, BORDER, HEAD = 1200.0, 16.0, 64.0
-ROW, LETTERS = 22.0, 11.0
-LEAST = 0.15
-"""Pixels below which a box is left out: its parent still shows that something is there."""
+WIDTH, BORDER, HEADING_HEIGHT = 1200.0, 16.0, 64.0
+ROW_HEIGHT, FONT_SIZE = 22.0, 11.0
+MIN_WIDTH = 0.15
+"""Narrower bars (in pixels) are left out; their parents still show their time."""
 COLOURS = {
     "forward": "#7fb2e5", "recomputed": "#c9a0dc", "input gradient": "#f2b766", "weight gradient": "#e58a7a",
     "update": "#8fcf9f", "waiting": "#c4c9ce",
 }  # fmt: skip
-STYLE = """
-text { font-family: Helvetica, Arial, 'Liberation Sans', sans-serif; font-size: 11px; fill: #18222c }
-.heading { font-size: 16px; font-weight: bold } .page { fill: #ffffff } .whole { fill: #e4e9ee }
-rect.box { stroke: #ffffff; stroke-width: 0.7 } .box:hover { stroke: #18222c; stroke-width: 1.4 }
-@media screen and (prefers-color-scheme: dark) {
-.page { fill: #12181e } .outside { fill: #e8edf2 } rect.box { stroke: #12181e } .whole { fill: #aeb8c2 }
-.box:hover { stroke: #ffffff }
-}
+RULES = f"""
+.heading {{ font-size: 16px; font-weight: bold }} .whole {{ fill: #e4e9ee }} .inside {{ fill: {svg.INK} }}
+rect.box {{ stroke: {svg.PAPER}; stroke-width: 0.7 }} .box:hover {{ stroke: {svg.INK}; stroke-width: 1.4 }}
+{"".join(f".{svg.class_name(kind)} {{ fill: {colour} }} " for kind, colour in COLOURS.items())}
+"""
+DARK_RULES = """
+rect.box { stroke: #12181e } .whole { fill: #aeb8c2 } .box:hover { stroke: #ffffff }
 """
 
 
 @dataclass
 class IcicleBar:
-    """A box: its words, what its tooltip adds, its own seconds, and what it consists of, in order."""
+    """A bar: its label, a note for its tooltip, its own time in seconds, and its children in order."""
 
     name: str
     kind: str = ""
     seconds: float = 0.0
     note: str = ""
-    parts: dict[str, IcicleBar] = field(default_factory=dict)
+    children: dict[str, IcicleBar] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
-        return self.seconds + sum(part.total for part in self.parts.values())
+        """Seconds of the bar and of everything below it."""
+        return self.seconds + sum(child.total for child in self.children.values())
 
     @property
     def depth(self) -> int:
-        return 1 + max((part.depth for part in self.parts.values()), default=0)
+        return 1 + max((child.depth for child in self.children.values()), default=0)
 
-    def inner(self, name: str, kind: str) -> IcicleBar:
-        """The part called `name`, made where there is none yet."""
-        return self.parts.setdefault(name, IcicleBar(name, kind))
+    def child(self, name: str, kind: str) -> IcicleBar:
+        """Return the child called `name`, and create it if there is none."""
+        return self.children.setdefault(name, IcicleBar(name, kind))
 
 
-def icicle(root: IcicleBar, heading: str, under: str) -> str:
-    """The image of `root` as SVG, with `heading` and a line `under` it."""
-    height = HEAD + ROW * root.depth + 34 + BORDER
-    full = root.total
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:g}" height="{height:g}" '
-        f'viewBox="0 0 {WIDTH:g} {height:g}" role="img">',
-        f"<title>{escape(heading)}</title>",
-        f"<style>{STYLE}{''.join(_colours())}</style>",
-        '<rect class="page" width="100%" height="100%"/>',
-        f'<text class="heading outside" x="{BORDER:g}" y="28">{escape(heading)}</text>',
-        f'<text class="outside" x="{BORDER:g}" y="48">{escape(under)}</text>',
-        *_boxes(root, BORDER, 0, (WIDTH - 2 * BORDER) / full if full else 0.0, full, ""),
-        *_legend(_kinds(root), HEAD + ROW * root.depth + 24),
-        "</svg>",
+def icicle(root: IcicleBar, heading: str, subtitle: str) -> str:
+    """Draw `root` as an SVG file."""
+    total = root.total
+    scale = (WIDTH - 2 * BORDER) / total if total else 0.0
+    bottom = HEADING_HEIGHT + ROW_HEIGHT * root.depth
+    content = [
+        svg.label(BORDER, 28, heading, "heading"),
+        svg.label(BORDER, 48, subtitle, ""),
+        *_bars(root, BORDER, 0, scale, total, ""),
+        *_legend(_kinds(root), bottom + 24),
     ]
-    return "\n".join(lines) + "\n"
+    return svg.document(WIDTH, bottom + 34 + BORDER, heading, svg.style_sheet(RULES, DARK_RULES), content)
 
 
-def _boxes(part: IcicleBar, x: float, level: int, scale: float, full: float, path: str) -> Iterator[str]:
-    width = part.total * scale
-    if width < LEAST:
+def _bars(bar: IcicleBar, x: float, level: int, scale: float, total: float, parent: str) -> Iterator[str]:
+    """Yield the bar and everything below it; `scale` is pixels a second, `parent` the path of the parent."""
+    width = bar.total * scale
+    if width < MIN_WIDTH:
         return
-    y = HEAD + ROW * level
-    where = f"{path} › {part.name}" if path else part.name
-    words = [where, f"{1e3 * part.total:.3f} ms, {part.total / full:.1%}", *([part.note] if part.note else [])]
-    yield (
-        f'<g><title>{escape(chr(10).join(words))}</title><rect class="box {_class(part.kind)}" x="{x:.2f}" y="{y:g}" '
-        f'width="{width:.2f}" height="{ROW - 1:g}" rx="1.5"/>{_label(part.name, x, y, width)}</g>'
+    y = HEADING_HEIGHT + ROW_HEIGHT * level
+    path = f"{parent} › {bar.name}" if parent else bar.name
+    tooltip = [path, f"{1e3 * bar.total:.3f} ms, {bar.total / total:.1%}", *([bar.note] if bar.note else [])]
+    box = svg.element(
+        "rect",
+        class_=f"box {_class(bar.kind)}",
+        x=f"{x:.2f}",
+        y=y,
+        width=f"{width:.2f}",
+        height=ROW_HEIGHT - 1,
+        rx="1.5",
     )
-    for inner in part.parts.values():
-        yield from _boxes(inner, x, level + 1, scale, full, where if level else "")
-        x += inner.total * scale
+    yield svg.element("g", svg.title("\n".join(tooltip)) + box + _label(bar.name, x, y, width))
+    for child in bar.children.values():
+        yield from _bars(child, x, level + 1, scale, total, path if level else "")
+        x += child.total * scale
 
 
 def _label(name: str, x: float, y: float, width: float) -> str:
-    """The name, as much of it as fits; nothing where that would be less than two letters."""
-    room, shown = width - 8, name
-    while len(shown) > 2 and text_width(shown, LETTERS) > room:
-        shown = shown.rstrip("…")[:-1] + "…"
-    if text_width(shown, LETTERS) > room:
-        return ""
-    return f'<text x="{x + 4:.2f}" y="{y + 14.5:g}">{escape(shown)}</text>'
+    """Return as much of the name as fits; nothing if that is less than two letters."""
+    available, text = width - 8, name
+    while len(text) > 2 and text_width(text, FONT_SIZE) > available:
+        text = text.rstrip("…")[:-1] + "…"
+    return svg.label(x + 4, y + 14.5, text, "inside") if text_width(text, FONT_SIZE) <= available else ""
 
 
-def _kinds(part: IcicleBar) -> dict[str, None]:
-    """Every kind below `part`, in order."""
-    found = dict.fromkeys([part.kind] if part.kind else [])
-    for inner in part.parts.values():
-        found |= _kinds(inner)
-    return found
+def _kinds(bar: IcicleBar) -> dict[str, None]:
+    """Return all kinds in a tree, in order."""
+    kinds = dict.fromkeys([bar.kind] if bar.kind else [])
+    for child in bar.children.values():
+        kinds |= _kinds(child)
+    return kinds
 
 
 def _legend(kinds: Iterable[str], y: float) -> Iterator[str]:
     x = BORDER
     for kind in kinds:
-        yield f'<rect class="{_class(kind)}" x="{x:g}" y="{y - 10:g}" width="12" height="12" rx="1.5"/>'
-        yield f'<text class="outside" x="{x + 17:g}" y="{y:g}">{escape(kind)}</text>'
-        x += 17 + text_width(kind, LETTERS) + 22
-
-
-def _colours() -> Iterator[str]:
-    for kind, colour in COLOURS.items():
-        yield f".{_class(kind)} {{ fill: {colour} }}\n"
+        yield svg.element("rect", class_=_class(kind), x=x, y=y - 10, width=12, height=12, rx="1.5")
+        yield svg.label(x + 17, y, kind, "")
+        x += 17 + text_width(kind, FONT_SIZE) + 22
 
 
 def _class(kind: str) -> str:
-    return kind.replace(" ", "-") or "whole"
+    return svg.class_name(kind) or "whole"

@@ -1,19 +1,19 @@
-"""Around an image: its heading above, and below what the drawing means."""
+"""The heading of a diagram, and its legend."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opsin.viz import labels
-from opsin.viz.diagram import PILED, STYLES, Diagram, DiagramText, Key
+from opsin.viz import captions
+from opsin.viz.diagram import STACKED, STYLES, Diagram, DiagramText, LegendKey
 from opsin.viz.text_metrics import text_width
 
-KEY, SPACE, LINE = 30.0, 22.0, 26.0
-"""Width of a sample, room between entries, and from one line of the legend to the next."""
+KEY_WIDTH, ENTRY_GAP, LINE_HEIGHT = 30.0, 22.0, 26.0
+"""Width of a sample, space between entries, and height of a line of the legend."""
 
-KINDS = (
-    labels.INPUT_KIND, labels.CONV, labels.DEPTHWISE, labels.LINEAR, labels.MAX_POOL, labels.AVERAGE_POOL, labels.RESAMPLE,
-    labels.FUNCTION, labels.MOVE, labels.CONCAT, labels.ADD, labels.GATE,
+KIND_ORDER = (
+    captions.INPUT_KIND, captions.CONV, captions.DEPTHWISE, captions.LINEAR, captions.MAX_POOL, captions.AVERAGE_POOL,
+    captions.RESAMPLE, captions.FUNCTION, captions.REARRANGE, captions.CONCAT, captions.ADD, captions.MULTIPLY,
 )  # fmt: skip
 
 SCALE = (
@@ -21,37 +21,37 @@ SCALE = (
 )
 
 
-def add_heading(image: Diagram, title: str, subtitle: str) -> None:
-    """Above the image."""
-    image.words.append(DiagramText(0, -32, title, "heading", "start"))
-    image.words.append(DiagramText(0, -12, subtitle, "plain", "start"))
-    image.width = max(image.width, text_width(title, *STYLES["heading"]), text_width(subtitle, *STYLES["plain"]))
+def add_heading(diagram: Diagram, title: str, subtitle: str) -> None:
+    """Write title and subtitle above the diagram."""
+    diagram.texts.append(DiagramText(0, -32, title, "heading", "start"))
+    diagram.texts.append(DiagramText(0, -12, subtitle, "plain", "start"))
+    diagram.width = max(diagram.width, text_width(title, *STYLES["heading"]), text_width(subtitle, *STYLES["plain"]))
 
 
-def add_legend(image: Diagram) -> None:
-    """Below the image, in lines as wide as it is."""
-    image.width = max(image.width, text_width(SCALE, *STYLES["faint"]))
-    x, y = 0.0, image.height + LINE + 6
-    for what, text in _entries(image):
-        width = KEY + text_width(text, *STYLES["plain"])
-        if x and x + width > image.width:
-            x, y = 0.0, y + LINE
-        image.keys.append(Key(x, y, what))
-        image.words.append(DiagramText(x + KEY, y + 4, text, "plain", "start"))
-        x += width + SPACE
-    image.words.append(DiagramText(0, y + LINE, SCALE, "faint", "start"))
-    image.height = y + LINE + 4
+def add_legend(diagram: Diagram) -> None:
+    """Draw the legend below the diagram, in lines as wide as it is."""
+    diagram.width = max(diagram.width, text_width(SCALE, *STYLES["faint"]))
+    x, y = 0.0, diagram.height + LINE_HEIGHT + 6
+    for sample, text in _entries(diagram):
+        width = KEY_WIDTH + text_width(text, *STYLES["plain"])
+        if x and x + width > diagram.width:
+            x, y = 0.0, y + LINE_HEIGHT
+        diagram.legend_keys.append(LegendKey(x, y, sample))
+        diagram.texts.append(DiagramText(x + KEY_WIDTH, y + 4, text, "plain", "start"))
+        x += width + ENTRY_GAP
+    diagram.texts.append(DiagramText(0, y + LINE_HEIGHT, SCALE, "faint", "start"))
+    diagram.height = y + LINE_HEIGHT + 4
 
 
-def _entries(image: Diagram) -> Iterator[tuple[str, str]]:
-    """What occurs in the image, and what it means."""
-    units = [unit for box in image.boxes for unit in box.units]
+def _entries(diagram: Diagram) -> Iterator[tuple[str, str]]:
+    """Yield the samples of what occurs in the diagram, and their meanings."""
+    units = [unit for box in diagram.boxes for unit in box.units]
     kinds = {unit.kind for unit in units}
-    yield from ((kind, kind) for kind in KINDS if kind in kinds)
+    yield from ((kind, kind) for kind in KIND_ORDER if kind in kinds)
     names = [name for unit in units for text in (unit.before, unit.after) for name in text.split(", ") if name]
-    for stripe in (labels.NORM, labels.ACTIVATION):
-        found = dict.fromkeys(name for name in names if labels.stripes(name) == [stripe])
-        if found:
-            yield stripe, " or ".join(found)
-    if any(frame.copies > 1 for frame in image.frames):
-        yield PILED, "×n: n alike in a row"
+    for stripe in (captions.NORM, captions.ACTIVATION):
+        striped = dict.fromkeys(name for name in names if captions.stripes(name) == [stripe])
+        if striped:
+            yield stripe, " or ".join(striped)
+    if any(frame.copies > 1 for frame in diagram.frames):
+        yield STACKED, "×n: repeated n times"

@@ -1,76 +1,80 @@
-"""Which parts that follow each other are alike, so that one drawing stands for all."""
+"""Repetitions in a network: runs of identical segments, of which one is drawn for all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opsin.viz.flow import IrregularRegion, Series, members
+from opsin.viz.series_parallel import IrregularRegion, Series, members
 from opsin.viz.units import Unit
 
-LONGEST_PERIOD = 8
-FEWEST_BLOCKS, FEWEST_UNITS = 3, 5
-"""Units that a repetition saves at least: of blocks, and of units in a row, which a reader would rather see."""
+MAX_PERIOD = 8
+MIN_SAVED_IN_BLOCKS, MIN_SAVED_IN_CHAINS = 3, 5
+"""Units that folding has to save: for blocks, and for plain chains, which a reader would rather see in full."""
 
 
-def repetition(looks: Sequence[Look], place: int) -> tuple[int, int]:
-    """Period and count of the repetition that begins at `place` and saves most; (1, 1) where none is worth it."""
+def repetition(signatures: Sequence[Signature], start: int) -> tuple[int, int]:
+    """Return period and count of the repetition at `start` that saves the most units; (1, 1) if none saves enough."""
     best, best_saved = (1, 1), 0
-    for period in range(1, min(LONGEST_PERIOD, (len(looks) - place) // 2) + 1):
-        first, count = looks[place : place + period], 1
-        while looks[place + count * period : place + (count + 1) * period] == first:
+    for period in range(1, min(MAX_PERIOD, (len(signatures) - start) // 2) + 1):
+        first, count = signatures[start : start + period], 1
+        while signatures[start + count * period : start + (count + 1) * period] == first:
             count += 1
         if period == 1:
-            count = max(count, _growing(looks, place))
-        saved = (count - 1) * sum(len(look.shapes) for look in first)
-        fewest = FEWEST_BLOCKS if any(len(look.shapes) > 1 for look in first) else FEWEST_UNITS
-        if saved >= fewest and saved > best_saved:
+            count = max(count, _growing_count(signatures, start))
+        saved = (count - 1) * sum(len(signature.shapes) for signature in first)
+        min_saved = (
+            MIN_SAVED_IN_BLOCKS if any(len(signature.shapes) > 1 for signature in first) else MIN_SAVED_IN_CHAINS
+        )
+        if saved >= min_saved and saved > best_saved:
             best, best_saved = (period, count), saved
     return best
 
 
-def _growing(looks: Sequence[Look], place: int) -> int:
-    """How many branching parts, at least three, have channels that grow by the same numbers from one to the next."""
-    first, count = looks[place], 1
-    while place + count < len(looks) and first.branches:
-        steps = looks[place + count].growth(looks[place + count - 1])
-        if steps is None or (count > 1 and steps != looks[place + 1].growth(first)):
+def _growing_count(signatures: Sequence[Signature], start: int) -> int:
+    """Return the length of a run of branching segments (at least 3) whose channels grow by equal steps; otherwise 1."""
+    first, count = signatures[start], 1
+    while start + count < len(signatures) and first.branches:
+        steps = signatures[start + count].growth(signatures[start + count - 1])
+        if steps is None or (count > 1 and steps != signatures[start + 1].growth(first)):
             break
         count += 1
     return count if count > 2 else 1
 
 
 @dataclass(frozen=True)
-class Look:
-    """What decides whether parts are alike: what their units do and how they hang together, and the units' sizes."""
+class Signature:
+    """What has to be equal for segments to be alike: what their units do, how they are connected, and their sizes."""
 
-    words: tuple[object, ...]
+    structure: tuple[object, ...]
     shapes: tuple[tuple[int, ...], ...]
     parameters: tuple[int, ...]
     branches: bool
 
     @classmethod
-    def of(cls, items: Series) -> Look:
+    def of(cls, items: Series) -> Signature:
         units = list(members(items))
         branches = any(not isinstance(item, Unit) for item in items)
-        return cls(_words(items), tuple(u.shape for u in units), tuple(u.parameters for u in units), branches)
+        return cls(_structure(items), tuple(u.shape for u in units), tuple(u.parameters for u in units), branches)
 
-    def growth(self, other: Look) -> tuple[int, ...] | None:
-        """By how many channels each unit has more than in `other`; nothing where anything else is different."""
-        if self.words != other.words or any(a[1:] != b[1:] for a, b in zip(self.shapes, other.shapes, strict=True)):
+    def growth(self, other: Signature) -> tuple[int, ...] | None:
+        """Return by how many channels each unit exceeds that of `other`; None if anything else differs."""
+        if self.structure != other.structure or any(
+            a[1:] != b[1:] for a, b in zip(self.shapes, other.shapes, strict=True)
+        ):
             return None
         steps = tuple(a[0] - b[0] for a, b in zip(self.shapes, other.shapes, strict=True))
         return steps if any(steps) or self.parameters == other.parameters else None
 
 
-def _words(items: Series) -> tuple[object, ...]:
-    found: list[object] = []
+def _structure(items: Series) -> tuple[object, ...]:
+    structure: list[object] = []
     for item in items:
         if isinstance(item, Unit):
-            found.append((item.kind, item.caption, item.before, item.after))
+            structure.append((item.kind, item.caption, item.before, item.after))
         elif isinstance(item, IrregularRegion):
-            number = {unit: place for place, unit in enumerate(item.units)}
-            found.append(tuple((u.caption, *(number.get(s, -1) for s in u.sources)) for u in item.units))
+            position = {unit: index for index, unit in enumerate(item.units)}
+            structure.append(tuple((u.caption, *(position.get(s, -1) for s in u.sources)) for u in item.units))
         else:
-            found.append(tuple(_words(branch) for branch in item.branches))
-    return tuple(found)
+            structure.append(tuple(_structure(branch) for branch in item.branches))
+    return tuple(structure)

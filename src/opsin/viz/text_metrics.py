@@ -1,4 +1,4 @@
-"""How wide words are, and how numbers are written in an image."""
+"""The width of text in a drawing, and compact numbers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ WIDTHS = {
     278: " .,:;/!ftI[]|", 222: "ijl", 333: "()-r", 500: "cksvxyzJ", 584: "×+=<>~", 611: "FTZ", 667: "ABEKPSVXY&",
     722: "CDHNRUw", 778: "GOQ", 833: "mM", 889: "%", 944: "W", 1000: "…@",
 }  # fmt: skip
-"""Advance widths of Helvetica's characters in thousandths of the size (Adobe's font metrics); others have 556."""
+"""Advance widths of Helvetica's characters in thousandths of the font size (Adobe's font metrics)."""
+
+DEFAULT_WIDTH = 556
+BOLD_FACTOR = 1.07
+"""How much wider bold letters are."""
 
 _WIDTH = {letter: width for width, letters in WIDTHS.items() for letter in letters}
-BOLD = 1.07
-"""Bold letters are wider by so much."""
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Pixels that `text` takes in Helvetica, or a face like it."""
-    return sum(_WIDTH.get(letter, 556) for letter in text) / 1000 * size * (BOLD if bold else 1)
+    """Return the width of `text` in pixels, set in Helvetica or a similar font of `size` pixels."""
+    return sum(_WIDTH.get(letter, DEFAULT_WIDTH) for letter in text) / 1000 * size * (BOLD_FACTOR if bold else 1)
 
 
-def count(number: int) -> str:
-    """`9,408`, `36.9 k`, `2.36 M`, `102.8 M`: three digits or a little more."""
+def short_count(number: int) -> str:
+    """Return about three digits of a number: `9,408`, `36.9 k`, `2.36 M`, `102.8 M`."""
     if number < 10_000:
         return f"{number:,}"
     scaled, unit = next(
@@ -31,6 +33,6 @@ def count(number: int) -> str:
     return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
 
 
-def between(words: Sequence[str]) -> str:
-    """The first and the last word, or one where they are the same."""
-    return words[0] if words[0] == words[-1] else f"{words[0]}–{words[-1]}"
+def value_range(texts: Sequence[str]) -> str:
+    """Return the first and the last text as a range, or one of them if they are equal."""
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]}–{texts[-1]}"

@@ -1,4 +1,4 @@
-"""The units of an image: each what works, together with the functions and rearrangements around it."""
+"""Units: the boxes of a diagram. A main operation, and the functions and rearrangements around it, are one unit."""
 
 from __future__ import annotations
 
@@ -6,143 +6,150 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from opsin.ir import VARIABLE, Graph, Node, bind, product
-from opsin.viz import labels
-from opsin.viz.pieces import Piece, cut
+from opsin.viz import captions
+from opsin.viz.op_groups import OpGroup, group_operations
 
-HOSTS = frozenset({labels.CONV, labels.DEPTHWISE, labels.LINEAR, labels.MAX_POOL, labels.AVERAGE_POOL, labels.RESAMPLE})
+ABSORBING_KINDS = frozenset({
+    captions.CONV, captions.DEPTHWISE, captions.LINEAR, captions.MAX_POOL, captions.AVERAGE_POOL, captions.RESAMPLE,
+})  # fmt: skip
+"""Kinds of groups that absorb the functions before and after them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """One box of the image."""
+    """One box of a diagram."""
 
     kind: str
     path: str
-    """The layer whose work it is."""
+    """The layer of the main operation."""
     caption: str
-    """What it does: "3×3 conv, /2"."""
+    """The main operation: "3×3 conv, /2"."""
     before: str
-    """Functions of what it reads, in their order: "batch norm, ReLU"."""
+    """Functions applied to the input, in their order: "batch norm, ReLU"."""
     after: str
-    """Functions of what it makes."""
+    """Functions applied to the output."""
     shape: tuple[int, ...]
-    """Of what it gives on, for one image."""
+    """The shape of the output for one image, without the batch axis."""
     parameters: int
     macs: int
     scopes: tuple[str, ...]
-    """Every layer that it stands for."""
+    """All layers that the unit stands for."""
     sources: tuple[Unit, ...] = field(repr=False)
-    """The units that it reads."""
+    """The units that this one reads."""
 
 
 @dataclass(eq=False)
-class Cluster:
-    """A unit in the making."""
+class UnitBuilder:
+    """The groups of a future unit."""
 
-    main: Piece
-    before: list[Piece] = field(default_factory=list)
-    after: list[Piece] = field(default_factory=list)
+    main: OpGroup
+    before: list[OpGroup] = field(default_factory=list)
+    after: list[OpGroup] = field(default_factory=list)
 
     @property
-    def pieces(self) -> list[Piece]:
+    def groups(self) -> list[OpGroup]:
         return [*self.before, self.main, *self.after]
 
 
-def units(graph: Graph, kinds: Mapping[str, str]) -> list[Unit]:
-    """The units from the graph's first input to its first output, operands first; `kinds` as `nn.layer_kinds` gives."""
-    pieces = cut(graph)
-    clusters = _gather(pieces)
-    home = {piece: cluster for cluster in clusters for piece in cluster.pieces}
+def find_units(graph: Graph, kinds: Mapping[str, str]) -> list[Unit]:
+    """Return the units from the graph's first input to its first output, in topological order.
+
+    `kinds` is what `nn.layer_kinds` returns.
+    """
+    builders = _merge_groups(group_operations(graph))
+    builder_of = {group: builder for builder in builders for group in builder.groups}
     counted: set[Node] = set()
-    made: dict[Cluster, Unit] = {}
-    for cluster in clusters:
-        read = dict.fromkeys(home[source] for piece in cluster.pieces for source in piece.sources)
-        sources = tuple(made[other] for other in read if other is not cluster)
-        made[cluster] = _unit(cluster, sources, kinds, counted)
-    return list(made.values())
+    unit_of: dict[UnitBuilder, Unit] = {}
+    for builder in builders:
+        operands = dict.fromkeys(builder_of[source] for group in builder.groups for source in group.sources)
+        sources = tuple(unit_of[other] for other in operands if other is not builder)
+        unit_of[builder] = _unit(builder, sources, kinds, counted)
+    return list(unit_of.values())
 
 
-def _gather(pieces: list[Piece]) -> list[Cluster]:
-    """Clusters of one piece that works and soft ones that only it goes with; the others stay by themselves."""
-    readers: dict[Piece, list[Piece]] = {piece: [] for piece in pieces}
-    for piece in pieces:
-        for source in dict.fromkeys(piece.sources):
-            readers[source].append(piece)
-    clusters: dict[Piece, Cluster] = {}
-    for piece in pieces:
-        host = clusters[piece.sources[0]] if piece.sources else None
-        if host and not piece.works and len(readers[piece.sources[0]]) == 1 and _follows(piece, host, readers[piece]):
-            clusters[piece] = host
-            host.after.append(piece)
+def _merge_groups(groups: list[OpGroup]) -> list[UnitBuilder]:
+    """Merge each main group with the minor ones that belong to it alone; the others become units of their own."""
+    readers: dict[OpGroup, list[OpGroup]] = {group: [] for group in groups}
+    for group in groups:
+        for source in dict.fromkeys(group.sources):
+            readers[source].append(group)
+    builders: dict[OpGroup, UnitBuilder] = {}
+    for group in groups:
+        host = builders[group.sources[0]] if group.sources else None
+        if host and not group.is_main and len(readers[group.sources[0]]) == 1 and _follows(group, host, readers[group]):
+            builders[group] = host
+            host.after.append(group)
         else:
-            clusters[piece] = Cluster(piece)
-    for cluster in reversed(list(dict.fromkeys(clusters.values()))):
-        last = cluster.pieces[-1]
-        if len(readers[last]) == 1 and _leads(cluster, clusters[readers[last][0]]):
-            host = clusters[readers[last][0]]
-            host.before[:0] = cluster.pieces
-            clusters |= dict.fromkeys(cluster.pieces, host)
-    return list(dict.fromkeys(clusters[piece] for piece in pieces if clusters[piece].pieces[-1] is piece))
+            builders[group] = UnitBuilder(group)
+    for builder in reversed(list(dict.fromkeys(builders.values()))):
+        last = builder.groups[-1]
+        if len(readers[last]) == 1 and _precedes(builder, builders[readers[last][0]]):
+            host = builders[readers[last][0]]
+            host.before[:0] = builder.groups
+            builders |= dict.fromkeys(builder.groups, host)
+    return list(dict.fromkeys(builders[group] for group in groups if builders[group].groups[-1] is group))
 
 
-def _follows(piece: Piece, cluster: Cluster, readers: list[Piece]) -> bool:
-    """Whether a soft piece, read by `readers`, belongs to what it reads."""
-    main, before = cluster.main, cluster.pieces[-1].output.shape
-    if piece.moves and main.moves:
-        return not _stacks(piece, readers)
-    if piece.moves:
-        squeezes = not _parts(piece) and (len(before) == 5 or all(size == 1 for size in before[2:]))
-        return squeezes and piece.output.rank <= 4
-    if not main.works:
-        return not main.moves
-    return labels.kind_of(main) in HOSTS or (len(set(main.sources)) > 1 and not _variables(piece))
+def _follows(group: OpGroup, builder: UnitBuilder, readers: list[OpGroup]) -> bool:
+    """Whether a minor group, which `readers` read, belongs to the unit that it reads."""
+    main, shape = builder.main, builder.groups[-1].output.shape
+    if group.rearranges and main.rearranges:
+        return not _stacks(group, readers)
+    if group.rearranges:
+        squeezes = not _selects(group) and (len(shape) == 5 or all(size == 1 for size in shape[2:]))
+        return squeezes and group.output.rank <= 4
+    if not main.is_main:
+        return not main.rearranges
+    return captions.kind_of(main) in ABSORBING_KINDS or (len(set(main.sources)) > 1 and not _variables(group))
 
 
-def _leads(cluster: Cluster, reader: Cluster) -> bool:
-    """Whether a cluster of soft pieces belongs to what reads it."""
-    if cluster.main.works or any(_parts(piece) for piece in cluster.pieces):
+def _precedes(builder: UnitBuilder, reader: UnitBuilder) -> bool:
+    """Whether minor groups belong to the unit that reads them."""
+    if builder.main.is_main or any(_selects(group) for group in builder.groups):
         return False
-    return labels.kind_of(reader.main) in HOSTS or _stacks(cluster.main, [reader.main])
+    return captions.kind_of(reader.main) in ABSORBING_KINDS or _stacks(builder.main, [reader.main])
 
 
-def _stacks(piece: Piece, readers: list[Piece]) -> bool:
-    """Whether a piece only reshapes what is then joined along a new axis."""
-    reshapes = all(node.op.name == "reshape" for node in piece.nodes)
-    return reshapes and piece.output.rank == 5 and [labels.kind_of(reader) for reader in readers] == [labels.CONCAT]
+def _stacks(group: OpGroup, readers: list[OpGroup]) -> bool:
+    """Whether a group only reshapes its input, for a concatenation along a new axis."""
+    reshapes = all(node.op.name == "reshape" for node in group.nodes)
+    return reshapes and group.output.rank == 5 and [captions.kind_of(reader) for reader in readers] == [captions.CONCAT]
 
 
-def _parts(piece: Piece) -> bool:
-    """Whether a piece takes only a part, or changes the order: an image should show that."""
-    return any(node.op.name in ("slice", "transpose") for node in piece.nodes)
+def _selects(group: OpGroup) -> bool:
+    """Whether a group selects or reorders values, which a diagram should show."""
+    return any(node.op.name in ("slice", "transpose") for node in group.nodes)
 
 
-def _unit(cluster: Cluster, sources: tuple[Unit, ...], kinds: Mapping[str, str], counted: set[Node]) -> Unit:
-    main, nodes = cluster.main, [node for piece in cluster.pieces for node in piece.nodes]
-    fresh = [v for piece in cluster.pieces for v in _variables(piece) if v.attrs["trainable"] and v not in counted]
-    counted.update(fresh)
-    soft = not main.works
+def _unit(builder: UnitBuilder, sources: tuple[Unit, ...], kinds: Mapping[str, str], counted: set[Node]) -> Unit:
+    """Build a unit; parameters in `counted` belong to an earlier one that shares them."""
+    main, nodes = builder.main, [node for group in builder.groups for node in group.nodes]
+    variables = [v for group in builder.groups for v in _variables(group)]
+    new = dict.fromkeys(v for v in variables if v.attrs["trainable"] and v not in counted)
+    counted.update(new)
+    is_minor = not main.is_main
     return Unit(
-        kind=labels.kind_of(main),
+        kind=captions.kind_of(main),
         path=main.scope,
-        caption=labels.functions(cluster.pieces, kinds) if soft else labels.caption(main, kinds),
-        before="" if soft else labels.functions(cluster.before, kinds),
-        after="" if soft else labels.functions(cluster.after, kinds),
-        shape=bind(cluster.pieces[-1].output.shape[1:], 1) or (1,),
-        parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in dict.fromkeys(fresh)),
+        caption=captions.functions(builder.groups, kinds) if is_minor else captions.caption(main, kinds),
+        before="" if is_minor else captions.functions(builder.before, kinds),
+        after="" if is_minor else captions.functions(builder.after, kinds),
+        shape=bind(builder.groups[-1].output.shape[1:], 1) or (1,),
+        parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in new),
         macs=sum(int(bind((node.op.macs(node),), 1)[0]) for node in nodes),
-        scopes=tuple(dict.fromkeys(piece.scope for piece in cluster.pieces)),
+        scopes=tuple(dict.fromkeys(group.scope for group in builder.groups)),
         sources=sources,
     )
 
 
-def _variables(piece: Piece) -> list[Node]:
-    """The variables that a piece reads, if only through operations on variables."""
-    found: dict[Node, None] = {}
-    read = {source for piece_source in piece.sources for source in piece_source.nodes} | set(piece.nodes)
-    stack = [t.node for node in piece.nodes for t in node.inputs]
+def _variables(group: OpGroup) -> list[Node]:
+    """Return the variables that a group reads, directly or through operations on variables alone."""
+    variables: dict[Node, None] = {}
+    others = {node for source in group.sources for node in source.nodes} | set(group.nodes)
+    stack = [t.node for node in group.nodes for t in node.inputs]
     while stack:
         node = stack.pop()
-        if node not in read and node not in found:
-            found[node] = None
+        if node not in others and node not in variables:
+            variables[node] = None
             stack += (t.node for t in node.inputs)
-    return [node for node in found if node.op is VARIABLE]
+    return [node for node in variables if node.op is VARIABLE]

@@ -261,7 +261,7 @@ def test_things_that_fail(cli: Any, model: Path, folder: Path, tmp_path: Path) -
     for arguments, text in {
         ("train", tmp_path / "nowhere"): f"{tmp_path}/nowhere: there is no such folder or file; give 'digits'",
         ("train", tmp_path / "one"): f"{tmp_path}/one holds images of one class only ('cat')",
-        ("train", small, "--out", tmp_path / "a" / "m"): f"{tmp_path}/a is no folder; make it first",
+        ("train", small, "--out", tmp_path / "a" / "m"): f"{tmp_path}/a is not a folder; create it first",
         ("train", small, "--out", tmp_path / "letter"): f"{tmp_path}/letter exists and is not an Opsin model",
         ("evaluate", tmp_path / "none.opsin", "digits"): f"{tmp_path}/none.opsin: there is no such file",
         ("evaluate", tmp_path / "letter", "digits"): f"{tmp_path}/letter is not an Opsin model file",

@@ -27,7 +27,7 @@ def test_predict_with_the_name_of_a_network(site: Site, tmp_path: Path, capfd: p
     out, err = capfd.readouterr()
     assert err == ""
     assert out.startswith(f"{image}   ")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     site.files.clear()
     assert run(["predict", "tiny", str(image)]) == 0
     assert capfd.readouterr().out == out

@@ -102,9 +102,9 @@ def test_the_tree_is_as_wide_as_the_step() -> None:
     )
     root = tree(Profile(lines, 1.0, 1, 1, 1e9, 1e9), "step")
     assert root.total == 1.0
-    assert [(part.name, part.total) for part in root.parts.values()] == [
+    assert [(part.name, part.total) for part in root.children.values()] == [
         ("forward", 0.5), ("weight gradient", 0.25), ("update", 0.125), ("waiting", 0.125),
     ]  # fmt: skip
-    calls = root.parts["forward"].parts["stage"].parts["conv"].parts
+    calls = root.children["forward"].children["stage"].children["conv"].children
     assert [part.name for part in calls.values()] == ["direct", "direct"]
     assert "conv2d with relu" in next(iter(calls.values())).note

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.data.ingest.division import assign
+from opsin.data.ingest.division import assign, share_in_words
 from opsin.data.ingest.split import held_out, numbered_ranks, ranks
 from tests.data.files import noise
 
@@ -84,3 +84,19 @@ def test_missing_parts_are_held_out(given_parts: list[str], counts: tuple[int, i
     assert tuple(int((parts == part).sum()) for part in ("train", "validation", "test")) == counts
     assert text.startswith(sentence)
     assert all(mine == own for mine, own in zip(parts, given_parts, strict=True) if own in ("validation", "test"))
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.5, "half"),
+        (1 / 3, "a third"),
+        (0.2, "a fifth"),
+        (0.125, "an eighth"),
+        (0.1, "a tenth"),
+        (0.15, "15 %"),
+        (0.7, "70 %"),
+    ],
+)
+def test_shares_in_words(share: float, words: str) -> None:
+    assert share_in_words(share) == words

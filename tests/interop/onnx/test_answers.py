@@ -83,13 +83,13 @@ def test_one_output_tells_two_classes_apart(tmp_path: Path, what: str, batch: in
     np.testing.assert_allclose(model.probabilities(PIXELS), two(sigmoid(logits(1))), atol=1e-6)
     first = model.predict(PIXELS[0])[0]
     assert first.label == str(int(logits(1)[0, 0] > 0))
-    assert dict(first.ranked)["1"] == pytest.approx(sigmoid(logits(1))[0, 0], abs=1e-6)
+    assert dict(first.ranking)["1"] == pytest.approx(sigmoid(logits(1))[0, 0], abs=1e-6)
 
 
 def test_given_names_of_two_classes(tmp_path: Path) -> None:
     file = chain(network(1), ("Sigmoid", {}))
     assert model_of(file, tmp_path, labels=["cat", "dog"]).labels == ("cat", "dog")
-    with pytest.raises(UsageError, match="tells 2 classes apart, but 1 labels were given"):
+    with pytest.raises(UsageError, match="distinguishes 2 classes, but 1 labels were given"):
         model_of(file, tmp_path, labels=["dog"])
 
 
@@ -113,7 +113,7 @@ def test_several_sigmoids_are_probabilities_of_their_own(tmp_path: Path, steps: 
         assert prediction.independent
         assert prediction.label == str(row.argmax())
         assert prediction.probability == pytest.approx(row.max(), abs=1e-6)
-        assert [share for _, share in prediction.ranked] == pytest.approx(sorted(row, reverse=True), abs=1e-6)
+        assert [share for _, share in prediction.ranking] == pytest.approx(sorted(row, reverse=True), abs=1e-6)
     model.save(tmp_path / "a.opsin")
     loaded = opsin.load(tmp_path / "a.opsin", engine=reference)
     assert loaded.independent
@@ -122,7 +122,7 @@ def test_several_sigmoids_are_probabilities_of_their_own(tmp_path: Path, steps: 
 
 def test_independent_labels_are_not_calibrated(tmp_path: Path) -> None:
     model = model_of(chain(network(5), ("Sigmoid", {})), tmp_path)
-    with pytest.raises(UsageError, match="gives each label a probability of its own; only distributions are"):
+    with pytest.raises(UsageError, match="has independent labels; only probabilities that add up to 1"):
         model.calibrate(opsin.data.load("digits").test)
 
 

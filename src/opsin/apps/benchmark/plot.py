@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from itertools import groupby
 from math import ceil, floor, log10
 from statistics import median
-from xml.sax.saxutils import escape
 
 from opsin.apps.benchmark.cases import TRAIN
 from opsin.apps.benchmark.measure import Figures, Result
 from opsin.apps.benchmark.report import rate
 from opsin.apps.benchmark.scaling import Sweep
-from opsin.viz.svg import px
+from opsin.viz import svg
+from opsin.viz.svg import label, px
 from opsin.viz.text_metrics import text_width
 
-STYLE = """
-text { font-family: Helvetica, Arial, 'Liberation Sans', 'Nimbus Sans', sans-serif; font-size: 11px; fill: #18222c }
-.heading { font-size: 17px; font-weight: bold } .name { font-weight: bold } .faint { fill: #5a6672 }
-.page { fill: #ffffff } .axis { stroke: #a3aeb9; stroke-width: 1 } .one { stroke: #5a6672; stroke-dasharray: 3 3 }
+RULES = """
+.heading { font-size: 17px; font-weight: bold } .name { font-weight: bold }
+.axis { fill: none; stroke: #a3aeb9; stroke-width: 1 } .one { stroke: #5a6672; stroke-dasharray: 3 3 }
 .opsin { fill: #1d8f6e } .peer { fill: #8fa3b5 } .best { fill: #5b7fa8 } .spread { stroke: #18222c; stroke-width: 1.2 }
 .line { fill: none; stroke: #1d8f6e; stroke-width: 2 } .ideal { fill: none; stroke: #8fa3b5; stroke-dasharray: 4 3 }
-@media screen and (prefers-color-scheme: dark) {
-text { fill: #e8edf2 } .faint { fill: #a5b0bb } .page { fill: #12181e } .axis { stroke: #55616d }
-.one { stroke: #a5b0bb } .spread { stroke: #e8edf2 } .opsin { fill: #2fb78f } .line { stroke: #2fb78f }
-}
+"""
+DARK_RULES = """
+.axis { stroke: #55616d } .one { stroke: #a5b0bb } .spread { stroke: #e8edf2 } .opsin { fill: #2fb78f }
+.line { stroke: #2fb78f }
 """
 MARGIN, ROW, GAP, WIDTH = 24.0, 17.0, 16.0, 460.0
 PANEL, PANEL_HEIGHT, LEFT = 250.0, 200.0, 62.0
@@ -40,32 +39,30 @@ def bars(results: Sequence[Result]) -> str:
     parts: list[str] = []
     y = 52.0
     for task, chosen in groupby(results, lambda result: result.case.task):
-        parts.append(_text(MARGIN, y, "Training" if task == TRAIN else "Inference", "heading"))
+        parts.append(label(MARGIN, y, "Training" if task == TRAIN else "Inference", "heading"))
         y += 22
         for result in chosen:
             y = _case(parts, result, y, begin, scale) + GAP
-    parts.append(f'<path class="one" d="M{px(begin + scale)} 34V{px(y - GAP)}"/>')
-    parts.append(_text(begin + scale, 28, "the best peer", "faint", "middle"))
-    return _page(begin + WIDTH + 170, y + 6, "Speed of Opsin and of other libraries", parts)
+    parts.append(svg.path(f"M{px(begin + scale)} 34V{px(y - GAP)}", "one"))
+    parts.append(label(begin + scale, 28, "the best peer", "faint", "middle"))
+    return _file(begin + WIDTH + 170, y + 6, "Speed of Opsin and of other libraries", parts)
 
 
 def _case(parts: list[str], result: Result, y: float, begin: float, scale: float) -> float:
     """The bars of a case, from `y` on; where they end."""
     case = result.case
-    parts.append(_text(MARGIN, y, _name(result), "name"))
-    parts.append(_text(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
+    parts.append(label(MARGIN, y, _name(result), "name"))
+    parts.append(label(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
     y += 7
     for figures in _drawn(result):
         middle, least, most = _relative(result, figures)
         kind = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
         centre = y + ROW / 2 - 1
-        parts.append(_text(begin - 8, centre + 4, figures.title, "name" if kind == "opsin" else "", "end"))
-        parts.append(
-            f'<rect class="{kind}" x="{px(begin)}" y="{px(y)}" width="{px(middle * scale)}" height="{px(ROW - 3)}"/>'
-            f'<path class="spread" d="M{px(begin + least * scale)} {px(centre)}H{px(begin + most * scale)}"/>'
-        )
+        parts.append(label(begin - 8, centre + 4, figures.title, "name" if kind == "opsin" else "", "end"))
+        parts.append(svg.element("rect", class_=kind, x=begin, y=y, width=middle * scale, height=ROW - 3))
+        parts.append(svg.path(f"M{px(begin + least * scale)} {px(centre)}H{px(begin + most * scale)}", "spread"))
         words = f"{rate(result, figures)} images/s"
-        parts.append(_text(begin + max(middle, most) * scale + 6, centre + 4, words, "faint"))
+        parts.append(label(begin + max(middle, most) * scale + 6, centre + 4, words, "faint"))
         y += ROW
     return y
 
@@ -86,12 +83,12 @@ def _relative(result: Result, figures: Figures) -> tuple[float, float, float]:
 
 def lines(sweeps: Sequence[Sweep]) -> str:
     """Time against size for each sweep, both axes in powers; dashed is what grows exactly as the work does."""
-    parts = [_text(MARGIN + LEFT, 32, "Dashed: time that grows exactly as the work does.", "faint")]
+    parts = [label(MARGIN + LEFT, 32, "Dashed: time that grows exactly as the work does.", "faint")]
     for number, sweep in enumerate(sweeps):
         _panel(parts, sweep, MARGIN + LEFT + number % 2 * (PANEL + LEFT + 40), 70 + number // 2 * (PANEL_HEIGHT + 90))
     rows = ceil(len(sweeps) / 2)
     width = MARGIN + min(len(sweeps), 2) * (PANEL + LEFT + 40)
-    return _page(width, 40 + rows * (PANEL_HEIGHT + 90), "How Opsin's time grows with the work", parts)
+    return _file(width, 40 + rows * (PANEL_HEIGHT + 90), "How Opsin's time grows with the work", parts)
 
 
 def _panel(parts: list[str], sweep: Sweep, left: float, top: float) -> None:
@@ -100,41 +97,28 @@ def _panel(parts: list[str], sweep: Sweep, left: float, top: float) -> None:
     low, high = log10(sizes[0]), log10(sizes[-1])
     bottom, ceiling = floor(log10(min(times + ideal))), ceil(log10(max(times + ideal)))
 
-    def place(size: float, milliseconds: float) -> str:
+    def position(size: float, milliseconds: float) -> svg.Point:
         x = left + (log10(size) - low) / ((high - low) or 1) * PANEL
         y = top + PANEL_HEIGHT * (1 - (log10(milliseconds) - bottom) / max(1, ceiling - bottom))
-        return f"{px(x)} {px(y)}"
+        return x, y
 
-    parts.append(_text(left, top - 14, sweep.title, "name"))
-    parts.append(f'<path class="axis" fill="none" d="M{px(left)} {px(top)}v{px(PANEL_HEIGHT)}h{px(PANEL)}"/>')
+    parts.append(label(left, top - 14, sweep.title, "name"))
+    parts.append(svg.path(f"M{px(left)} {px(top)}v{px(PANEL_HEIGHT)}h{px(PANEL)}", "axis"))
     for power in range(bottom, ceiling + 1):
-        y = place(sizes[0], 10.0**power).split()[1]
-        parts.append(_text(left - 6, float(y) + 4, f"{10.0**power:g} ms", "faint", "end"))
+        _, y = position(sizes[0], 10.0**power)
+        parts.append(label(left - 6, y + 4, f"{10.0**power:g} ms", "faint", "end"))
     for size in sizes:
-        x = place(size, 10.0**bottom).split()[0]
-        parts.append(_text(float(x), top + PANEL_HEIGHT + 15, str(size), "faint", "middle"))
-    parts.append(_text(left + PANEL / 2, top + PANEL_HEIGHT + 32, sweep.axis, "faint", "middle"))
+        x, _ = position(size, 10.0**bottom)
+        parts.append(label(x, top + PANEL_HEIGHT + 15, str(size), "faint", "middle"))
+    parts.append(label(left + PANEL / 2, top + PANEL_HEIGHT + 32, sweep.axis, "faint", "middle"))
     for kind, values in (("ideal", ideal), ("line", times)):
-        points = "L".join(place(size, value) for size, value in zip(sizes, values, strict=True))
-        parts.append(f'<path class="{kind}" d="M{points}"/>')
+        points = [position(size, value) for size, value in zip(sizes, values, strict=True)]
+        parts.append(svg.path(svg.polyline(points), kind))
     for size, value in zip(sizes, times, strict=True):
-        x, y = place(size, value).split()
-        parts.append(f'<circle class="opsin" cx="{x}" cy="{y}" r="3"><title>{size}: {value:.3g} ms</title></circle>')
+        x, y = position(size, value)
+        tooltip = svg.title(f"{size}: {value:.3g} ms")
+        parts.append(svg.element("circle", tooltip, class_="opsin", cx=x, cy=y, r=3))
 
 
-def _page(width: float, height: float, title: str, parts: Sequence[str]) -> str:
-    """A whole file."""
-    return "\n".join([
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{px(width)}" height="{px(height)}" '
-        f'viewBox="0 0 {px(width)} {px(height)}" role="img">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{STYLE}</style>",
-        '<rect class="page" width="100%" height="100%"/>',
-        *parts,
-        "</svg>",
-    ]) + "\n"  # fmt: skip
-
-
-def _text(x: float, y: float, words: str, style: str, anchor: str = "start") -> str:
-    return f'<text class="{style}" text-anchor="{anchor}" x="{px(x)}" y="{px(y)}">{escape(words)}</text>'
+def _file(width: float, height: float, title: str, parts: Sequence[str]) -> str:
+    return svg.document(width, height, title, svg.style_sheet(RULES, DARK_RULES), parts)

@@ -53,15 +53,19 @@ def _print_training(model: Model) -> None:
     if history := record.get("history"):
         typer.echo(
             f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: "
-            f"{_accuracy(record)} images right"
+            f"{accuracy(record)} images right"
         )
 
 
-def _accuracy(record: Mapping[str, Any]) -> str:
-    """`98.20% of 1,000 test`: what it ended with, or where it did not come to its end, what the last epoch had."""
+def accuracy(record: Mapping[str, Any]) -> str:
+    """Return `98.20% of 1,000 test`: the final accuracy, or that of the last epoch if training was interrupted.
+
+    Records of Opsin 0.1.0 do not name the split; it called all of them test or held-out.
+    """
     if test := record.get("test"):
-        return f"{test['accuracy']:.2%} of {test['images']:,} test"
-    return f"{record['history'][-1]['held_out_accuracy']:.2%} of {record['held_out']:,} held-out"
+        return f"{test['accuracy']:.2%} of {test['images']:,} {record.get('measured_on', 'test')}"
+    accuracy, split = record["history"][-1]["held_out_accuracy"], record.get("held_out_split", "held-out")
+    return f"{accuracy:.2%} of {record['held_out']:,} {split}"
 
 
 def _shortened(labels: tuple[str, ...], most: int = 12) -> str:

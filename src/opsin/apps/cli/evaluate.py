@@ -52,13 +52,13 @@ def _check_report(report: str) -> None:
 
 
 def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
-    """The whole account: the page into a file, its core onto the terminal."""
-    account = measure_model(model, data)
-    write_text(Path(report), page(account))
+    """Write the page into a file, and its core to the terminal."""
+    measured = measure_model(model, data)
+    write_text(Path(report), page(measured))
     if as_json:
-        print_json(account.to_data())
+        print_json(measured.to_data())
         return 0
-    first, *lines = text(account)
+    first, *lines = text(measured)
     print_heading(first)
     for line in lines:
         typer.echo(line)
@@ -78,7 +78,7 @@ def _rows(result: Evaluation) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for number, name in enumerate(result.classes):
         count, right = int(result.confusion[number].sum()), int(result.confusion[number, number])
-        taken = [f"{other} ({n:,})" for label, other, n in result.mistakes() if label == name]
+        taken = [f"{other} ({n:,})" for label, other, n in result.confusions() if label == name]
         shown = ", ".join(taken[:MISTAKES]) + (", …" if len(taken) > MISTAKES else "")
         rows.append((name, f"{count:,}", f"{right:,}", f"{right / count:.1%}" if count else "", shown))
     return rows

@@ -78,9 +78,9 @@ def _predict(model: Model, images: Sequence[tuple[str, NDArray[np.uint8] | DataE
 
 
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
-    if prediction.known is False:
-        return name, DONT_KNOW, "", f"perhaps {_listed(prediction.ranked)}"
-    rest = prediction.ranked[1:]
+    if prediction.reliable is False:
+        return name, DONT_KNOW, "", f"perhaps {_listed(prediction.ranking)}"
+    rest = prediction.ranking[1:]
     return name, prediction.label, percent(prediction.probability), f"then {_listed(rest)}" if rest else ""
 
 
@@ -91,6 +91,6 @@ def _listed(ranked: Sequence[tuple[str, float]]) -> str:
 def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
     if isinstance(result, DataError):
         return {"image": name, "error": str(result)}
-    ranked = [{"label": label, "probability": share} for label, share in result.ranked]
-    known = {} if result.known is None else {"known": result.known}
+    ranked = [{"label": label, "probability": share} for label, share in result.ranking]
+    known = {} if result.reliable is None else {"known": result.reliable}
     return {"image": name, "label": result.label, "probability": result.probability, **known, "ranked": ranked}

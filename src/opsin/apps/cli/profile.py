@@ -175,8 +175,9 @@ def tree(found: Profile, name: str) -> IcicleBar:
     for direction in DIRECTIONS:
         lines = [line for line in found.lines if (line.direction or FORWARD) == direction]
         if lines:
-            _plant(root.inner(direction, direction), direction, lines, found)
-    root.parts[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, "for other threads, and for inputs to be copied")
+            _plant(root.child(direction, direction), direction, lines, found)
+    note = "for other threads, and for inputs to be copied"
+    root.children[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, note)
     return root
 
 
@@ -184,10 +185,11 @@ def _plant(top: IcicleBar, direction: str, lines: Sequence[ProfileRow], found: P
     for number, line in enumerate(lines):
         part = top
         for step in line.layer.split(".") if line.layer else ():
-            part = part.inner(step, direction)
+            part = part.child(step, direction)
         with_ = f" with {', '.join(line.fused)}" if line.fused else ""
         notes = [f"{line.operation}{with_}", f"{line.bytes / 1e6:.2f} MB, {line.bandwidth / 1e9:.1f} GB/s"]
         if line.macs:
             notes.append(f"{line.flops / 1e9:.1f} GF/s, {line.flops / found.peak:.0%} of the peak")
         # A key of its own: a layer may call the same kernel more than once.
-        part.parts[f"{number} {line.algorithm}"] = IcicleBar(line.algorithm, direction, line.seconds, "\n".join(notes))
+        call = IcicleBar(line.algorithm, direction, line.seconds, "\n".join(notes))
+        part.children[f"{number} {line.algorithm}"] = call

@@ -11,7 +11,7 @@ from opsin.apps.cli.output import print_heading, write_aside
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, in_words, plan, plan_for
-from opsin.viz.contact_sheet import MOST_ROWS, VERSIONS, contact_sheet
+from opsin.viz.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
 
 
 def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:
@@ -28,7 +28,7 @@ def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, flo
     contact_sheet(images, preprocessing, limits, versions).save(image, "PNG")
     write_aside(path, image.getvalue())
     count, (channels, height, width) = len(images.classes), images.shape
-    rows = f"{count} classes" if count <= MOST_ROWS else f"{MOST_ROWS} of {count} classes"
+    rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
     changed = limits != Augmentation()
     typer.echo(f"Each image is, at random: {in_words(limits)}." if changed else "Nothing is changed.")

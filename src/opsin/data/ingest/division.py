@@ -67,7 +67,7 @@ def assign(
 
 
 def _sentence(own: list[str]) -> str:
-    test, validation = f"a {_share(split.TEST_SHARE)} of each class", f"a {_share(split.VALIDATION_SHARE)}"
+    test, validation = f"{share_in_words(split.TEST_SHARE)} of each class", share_in_words(split.VALIDATION_SHARE)
     if TEST in own and VALIDATION in own:
         return "the data's own"
     if TEST in own:
@@ -77,8 +77,11 @@ def _sentence(own: list[str]) -> str:
     return f"made here: test is {test}, validation {validation} of the rest, always the same images"
 
 
-def _share(value: float) -> str:
-    return {0.2: "fifth", 0.1: "tenth"}[value]
+def share_in_words(value: float) -> str:
+    """Return a share in words, such as "a fifth", or "15 %" if it is not a simple fraction."""
+    words = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 8: "an eighth", 10: "a tenth"}
+    count = round(1 / value)
+    return words[count] if count in words and abs(1 / value - count) < 1e-9 else f"{100 * value:g} %"
 
 
 def sizes_of(sizes: NDArray[np.int32]) -> Sizes | None:

@@ -1,4 +1,4 @@
-"""What the pieces of a network are called in an image: kinds, which have a colour each, and short captions."""
+"""Names of what a network's operations do: kinds, each of which has a colour, and short captions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from itertools import groupby
 
 from opsin.ir import INPUT, Node
 from opsin.ops.sliding import Pair, times
-from opsin.viz.pieces import Piece
+from opsin.viz.op_groups import OpGroup
 
 NORM, ACTIVATION = "norm", "activation"
-MOVES = frozenset({"flatten", "reshape", "pad"})
-"""What rearranging operations are called that units may have around them."""
+REARRANGING = frozenset({"flatten", "reshape", "pad"})
+"""Names of rearranging operations, which `stripes` ignores."""
 
 INPUT_KIND, CONV, DEPTHWISE, LINEAR = "input", "convolution", "depthwise convolution", "fully connected"
 MAX_POOL, AVERAGE_POOL, RESAMPLE = "max pooling", "average pooling", "resampling"
-CONCAT, ADD, GATE, MOVE, FUNCTION = "concatenation", "addition", "multiplication", "rearrangement", "function"
+CONCAT, ADD, MULTIPLY, REARRANGE, FUNCTION = "concatenation", "addition", "multiplication", "rearrangement", "function"
 
-FUNCTIONS = {
+FUNCTION_PATTERNS = {
     (frozenset({"relu"}), False): "ReLU",
     (frozenset({"relu6"}), False): "ReLU6",
     (frozenset({"greater", "where", "multiply"}), True): "leaky ReLU",
@@ -25,28 +25,28 @@ FUNCTIONS = {
     (frozenset({"erf", "multiply", "add"}), True): "GELU",
     (frozenset({"add", "relu6", "multiply"}), False): "hard sigmoid",
     (frozenset({"add", "relu6", "multiply"}), True): "hard swish",
-    (frozenset({"add"}), False): "",  # a bias
-    (frozenset({"multiply"}), False): "",  # what makes a mean of a sum
+    (frozenset({"add"}), False): "",  # adds a bias
+    (frozenset({"multiply"}), False): "",  # divides a sum, for a mean
     (frozenset({"multiply", "add"}), False): "scale and shift",
 }
-"""What the usual functions of one tensor are composed of, and whether they read it twice."""
+"""Common functions of one tensor: the operations that they consist of, whether they read it twice, and their names."""
 
-LAYERS = {
+LAYER_NAMES = {
     "BatchNorm2d": "batch norm", "BatchNormalization": "batch norm", "LocalResponseNorm": "local response norm",
     "LRN": "local response norm", "Relu": "ReLU", "LeakyReLU": "leaky ReLU", "LeakyRelu": "leaky ReLU",
     "Sigmoid": "sigmoid", "Tanh": "tanh", "HardSwish": "hard swish", "HardSigmoid": "hard sigmoid",
     "LogSoftmax": "log-softmax", "Softmax": "softmax",
 }  # fmt: skip
-"""Layers, and operators of ONNX, whose class is not what they are called in a text."""
+"""Names of layers, and of ONNX operators, that are not called like their class in texts."""
 
 
-def kind_of(piece: Piece) -> str:
-    """The kind of a piece, by the operation that does its work."""
-    if piece.nodes[0].op is INPUT:
+def kind_of(group: OpGroup) -> str:
+    """Return the kind of a group, by its main operation."""
+    if group.nodes[0].op is INPUT:
         return INPUT_KIND
-    worker = piece.worker
-    if worker is not None:
-        match worker.op.name:
+    main_op = group.main_op
+    if main_op is not None:
+        match main_op.op.name:
             case "matmul":
                 return LINEAR
             case "max_pool2d" | "max":
@@ -54,41 +54,41 @@ def kind_of(piece: Piece) -> str:
             case "avg_pool2d" | "sum":
                 return AVERAGE_POOL
             case "resample2d":
-                return AVERAGE_POOL if worker.attrs["mode"] == "area" else RESAMPLE
+                return AVERAGE_POOL if main_op.attrs["mode"] == "area" else RESAMPLE
             case "concat":
                 return CONCAT
-        return DEPTHWISE if _depthwise(worker) else CONV
-    if len(set(piece.sources)) > 1:
-        return GATE if any(node.op.name in ("multiply", "divide") for node in piece.nodes) else ADD
-    return MOVE if piece.moves else FUNCTION
+        return DEPTHWISE if _depthwise(main_op) else CONV
+    if len(set(group.sources)) > 1:
+        return MULTIPLY if any(node.op.name in ("multiply", "divide") for node in group.nodes) else ADD
+    return REARRANGE if group.rearranges else FUNCTION
 
 
-def caption(piece: Piece, kinds: Mapping[str, str]) -> str:
-    """What a piece does: "3×3 conv, /2", "global avg", "concat", "ReLU"."""
-    if piece.nodes[0].op is INPUT:
+def caption(group: OpGroup, kinds: Mapping[str, str]) -> str:
+    """Return what a group does: "3×3 conv, /2", "global avg", "concat", "ReLU"."""
+    if group.nodes[0].op is INPUT:
         return INPUT_KIND
-    if piece.worker is not None:
-        return _work(piece.worker)
-    if piece.moves:
-        return _move(piece.nodes)
-    return functions([piece], kinds)
+    if group.main_op is not None:
+        return _work(group.main_op)
+    if group.rearranges:
+        return _rearrangement(group.nodes)
+    return functions([group], kinds)
 
 
-def functions(pieces: Sequence[Piece], kinds: Mapping[str, str]) -> str:
-    """The names of functions that follow each other: "batch norm, ReLU". What a layer does itself is one function."""
+def functions(groups: Sequence[OpGroup], kinds: Mapping[str, str]) -> str:
+    """Return the names of consecutive functions: "batch norm, ReLU". All operations of one layer are one function."""
     names = []
-    for scope, group in groupby(pieces, key=lambda piece: None if piece.moves else piece.scope):
-        parts = list(group)
+    for scope, run in groupby(groups, key=lambda group: None if group.rearranges else group.scope):
+        members = list(run)
         if scope is None:
-            names.append(_move([node for part in parts for node in part.nodes]))
+            names.append(_rearrangement([node for member in members for node in member.nodes]))
         else:
-            names.append(_function(parts, kinds.get(scope, "")))
+            names.append(_function(members, kinds.get(scope, "")))
     return ", ".join(name for name in names if name)
 
 
 def stripes(text: str) -> list[str]:
-    """Of functions as `functions` names them, those that change numbers: `NORM` or `ACTIVATION` for each."""
-    names = [name for name in text.split(", ") if name and name not in MOVES]
+    """Return `NORM` or `ACTIVATION` for each function in `text` (see `functions`) that changes values."""
+    names = [name for name in text.split(", ") if name and name not in REARRANGING]
     return [NORM if "norm" in name or name == "scale and shift" else ACTIVATION for name in names]
 
 
@@ -128,13 +128,13 @@ def _conv(node: Node) -> str:
 
 
 def _depthwise(node: Node) -> bool:
-    """Whether each channel is convolved by itself."""
+    """Whether each channel is convolved separately."""
     channels = node.inputs[0].shape[1]
     return node.op.name == "conv2d" and 1 < node.attrs["groups"] == channels
 
 
-def _move(nodes: Sequence[Node]) -> str:
-    """What rearranging operations do together."""
+def _rearrangement(nodes: Sequence[Node]) -> str:
+    """Return what rearranging operations do together."""
     names = {node.op.name for node in nodes}
     if "transpose" in names:
         return "shuffle" if names == {"reshape", "transpose"} else "transpose"
@@ -152,12 +152,12 @@ def _move(nodes: Sequence[Node]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def _function(pieces: Sequence[Piece], kind: str) -> str:
-    if kind in LAYERS:
-        return LAYERS[kind]
-    nodes = [node for piece in pieces for node in piece.nodes]
-    twice = any(len(piece.sources) > 1 for piece in pieces)  # as in x · hard_sigmoid(x)
-    known = FUNCTIONS.get((frozenset(node.op.name for node in nodes), twice))
+def _function(groups: Sequence[OpGroup], kind: str) -> str:
+    if kind in LAYER_NAMES:
+        return LAYER_NAMES[kind]
+    nodes = [node for group in groups for node in group.nodes]
+    twice = any(len(group.sources) > 1 for group in groups)  # as in x · hard_sigmoid(x)
+    known = FUNCTION_PATTERNS.get((frozenset(node.op.name for node in nodes), twice))
     if known is None:
         return kind or ", ".join(dict.fromkeys(node.op.name for node in nodes))
     return known or kind
@@ -170,5 +170,5 @@ def _stride(stride: Pair) -> str:
 
 
 def _short(pair: Pair) -> str:
-    """`3×3`."""
+    """Return `3×3`."""
     return times(pair).replace(" ", "")

@@ -1,4 +1,4 @@
-"""Models of ONNX files: used, trained, saved and described like any other."""
+"""Models from ONNX files are used, trained, saved and described like any other."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_logits_of_any_number_of_images(path: Path) -> None:
     assert np.allclose(opsin.import_onnx(path, engine=reference).logits(pixels), expected, atol=1e-4)
 
 
-def test_what_the_file_does_not_say(path: Path, tmp_path: Path) -> None:
+def test_defaults_for_what_the_file_does_not_contain(path: Path, tmp_path: Path) -> None:
     model = opsin.import_onnx(path)
     assert model.labels == ("0", "1", "2", "3")
     assert model.preprocessing == Preprocessing(3, 16, 16, (0, 0, 0), (1, 1, 1))
@@ -80,11 +80,11 @@ def test_what_the_file_does_not_say(path: Path, tmp_path: Path) -> None:
     assert grey.labels[-1] == "999"
 
 
-def test_what_the_caller_says(path: Path) -> None:
+def test_arguments_override_the_defaults(path: Path) -> None:
     preprocessing = Preprocessing(3, 16, 16, (0.5,) * 3, (0.2,) * 3)
     model = opsin.import_onnx(path, labels=["a", "b", "c", "d"], preprocessing=preprocessing)
     assert (model.labels, model.preprocessing) == (("a", "b", "c", "d"), preprocessing)
-    with pytest.raises(UsageError, match=r"small.onnx tells 4 classes apart, but 2 labels were given"):
+    with pytest.raises(UsageError, match=r"small.onnx distinguishes 4 classes, but 2 labels were given"):
         opsin.import_onnx(path, labels=["a", "b"])
     with pytest.raises(ModelError, match=r"takes images of 3 × 16 × 16, not 3 × 8 × 8"):
         opsin.import_onnx(path, preprocessing=Preprocessing(3, 8, 8, (0,) * 3, (1,) * 3))
@@ -92,7 +92,7 @@ def test_what_the_caller_says(path: Path) -> None:
         opsin.import_onnx(path, preprocessing=Preprocessing(3, 8, 8, (0,) * 3, (1,) * 3), input_shape=(3, 16, 16))
 
 
-def test_sizes_that_the_file_leaves_free(tmp_path: Path) -> None:
+def test_free_sizes(tmp_path: Path) -> None:
     file = classifier(4)
     file.inputs, file.outputs = {"input": ("n", 3, "h", "w")}, {"output": ("n", 4)}
     path = file.write(tmp_path / "free.onnx")
@@ -129,7 +129,7 @@ def test_it_trains(path: Path) -> None:
     assert (model.logits(pixels).argmax(1) == labels).mean() > 0.8
 
 
-def test_one_step_is_that_of_the_definition(path: Path) -> None:
+def test_a_training_step_matches_the_reference(path: Path) -> None:
     """The native engine's step against the reference engine's, in float64."""
     model = opsin.import_onnx(path)
     graph = nn.training_step(model.graph, nn.optimizers.SGD())
@@ -168,7 +168,7 @@ def test_describe(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert data["model"]["training"] == {"onnx": {"producer": "tests 1.0", "opset": 17}}
 
 
-def test_a_file_that_cannot_be_had(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = File().add("Einsum", "x", "y", name="attention").write(tmp_path / "NET.ONNX")
     for arguments in (["predict", str(path), "x.png"], ["describe", str(path)], ["evaluate", str(path), "digits"]):
         assert run(arguments) == 1

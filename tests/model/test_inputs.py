@@ -1,4 +1,4 @@
-"""Images in every form in which programs hold them."""
+"""Images in all forms in which programs hold them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Preprocessing
-from opsin.model.inputs import prepared
+from opsin.model.inputs import to_pixels
 from tests.data.files import write_image
 from tests.model.networks import LABELS, images, small_model
 
@@ -41,46 +41,46 @@ def pil_images() -> dict[str, Image.Image]:
 @pytest.mark.filterwarnings("ignore:.*the model knows no pixel range")
 @pytest.mark.parametrize("name", pil_images())
 @pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
-def test_a_image_is_prepared_as_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
+def test_an_image_is_read_like_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
     path = tmp_path / name
     tags = Image.Exif()
     tags[ORIENTATION] = 6
     pil_images()[name].save(path, **({"exif": tags} if path.suffix != ".gif" else {}))
-    expected = prepared(path, preprocessing)
+    expected = to_pixels(path, preprocessing)
     content = path.read_bytes()
-    assert np.array_equal(prepared(content, preprocessing), expected)
-    assert np.array_equal(prepared(io.BytesIO(content), preprocessing), expected)
+    assert np.array_equal(to_pixels(content, preprocessing), expected)
+    assert np.array_equal(to_pixels(io.BytesIO(content), preprocessing), expected)
     with Image.open(path) as image, path.open("rb") as file:
-        assert np.array_equal(prepared(image, preprocessing), expected)
-        assert np.array_equal(prepared(file, preprocessing), expected)
+        assert np.array_equal(to_pixels(image, preprocessing), expected)
+        assert np.array_equal(to_pixels(file, preprocessing), expected)
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         if path.suffix != ".jpg":  # which is reduced while it is decoded
-            assert np.array_equal(prepared(image, preprocessing), expected)
-            assert np.array_equal(prepared(image.copy(), preprocessing), expected)
+            assert np.array_equal(to_pixels(image, preprocessing), expected)
+            assert np.array_equal(to_pixels(image.copy(), preprocessing), expected)
 
 
-def test_large_jpegs_that_were_only_opened_are_read_as_files(tmp_path: Path) -> None:
+def test_lazily_opened_jpegs_are_read_like_files(tmp_path: Path) -> None:
     Image.fromarray(NOISE[..., :3]).resize((600, 700)).save(tmp_path / "a.jpg")
-    expected = prepared(tmp_path / "a.jpg", COLOUR)
+    expected = to_pixels(tmp_path / "a.jpg", COLOUR)
     with Image.open(tmp_path / "a.jpg") as image:
-        assert np.array_equal(prepared(image, COLOUR), expected)
+        assert np.array_equal(to_pixels(image, COLOUR), expected)
         assert image.load()  # and can still be used
-        assert np.abs(prepared(image, COLOUR).astype(int) - expected).max() < 32
+        assert np.abs(to_pixels(image, COLOUR).astype(int) - expected).max() < 32
 
 
-def test_arrays_are_images_in_every_order() -> None:
+def test_arrays_in_every_axis_order() -> None:
     colour = NOISE[..., :3]
-    expected = prepared(Image.fromarray(colour), COLOUR)
-    grey = prepared(Image.fromarray(NOISE[..., 0]), GREY)
+    expected = to_pixels(Image.fromarray(colour), COLOUR)
+    grey = to_pixels(Image.fromarray(NOISE[..., 0]), GREY)
     for same in (colour, colour.transpose(2, 0, 1), colour[None], [colour], np.stack([colour])):
-        assert np.array_equal(prepared(same, COLOUR), expected)
+        assert np.array_equal(to_pixels(same, COLOUR), expected)
     for same in (NOISE[..., 0], NOISE[..., :1], NOISE[None, ..., 0]):
-        assert np.array_equal(prepared(same, GREY), grey)
-    assert np.array_equal(prepared(NOISE, COLOUR), prepared(Image.fromarray(NOISE), COLOUR))
+        assert np.array_equal(to_pixels(same, GREY), grey)
+    assert np.array_equal(to_pixels(NOISE, COLOUR), to_pixels(Image.fromarray(NOISE), COLOUR))
     own = NOISE[:20, :24, :3].transpose(2, 0, 1)
-    assert np.array_equal(prepared(own, COLOUR)[0], own)
-    assert np.array_equal(prepared(np.stack([own, own]), COLOUR)[1], own)
+    assert np.array_equal(to_pixels(own, COLOUR)[0], own)
+    assert np.array_equal(to_pixels(np.stack([own, own]), COLOUR)[1], own)
 
 
 def test_forms_may_be_mixed(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def closed(content: bytes) -> Any:
     return file
 
 
-class Later:
+class AsyncFile:
     """A file whose content has to be waited for."""
 
     async def read(self, size: int) -> bytes:
@@ -136,35 +136,35 @@ class Later:
         (np.array(3, np.uint8), "^what was given is an array of uint8 scalar; "),
         (b"no image", "^the image is not an image but text; give a PNG"),
         (b"", "^the image is empty, not an image"),
-        ("a\0b", "is no path of a file; the bytes of an image are given as bytes, not as text"),
-        ("https://a.b/c.png", r"^https://a.b/c.png is an address, not a file; fetch it first, and give the bytes"),
+        ("a\0b", "is not a file path; pass the bytes of an image as bytes, not as text"),
+        ("https://a.b/c.png", r"^https://a.b/c.png is a URL, not a file; download it first, and pass the bytes"),
         (".", r"^\. is a folder, not an image; give the files in it, such as sorted"),
         (io.StringIO("text"), "^the image gives str, not bytes; open the file in mode 'rb'"),
-        (Later(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
-        (closed(b"x"), r"^the image cannot be read: I/O operation on closed file.; open the file anew, in mode 'rb'"),
+        (AsyncFile(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
+        (closed(b"x"), r"^the image cannot be read: I/O operation on closed file.; open the file again, in mode 'rb'"),
         (Image.new("L", (0, 5)), "^the image has no pixels; give an image with some"),
     ],
 )  # fmt: skip
-def test_what_is_no_image_is_called_so(wrong: Any, text: str) -> None:
+def test_anything_else_is_refused(wrong: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         small_model().predict(wrong)
 
 
-def test_a_closed_image_is_no_image(tmp_path: Path) -> None:
+def test_a_closed_image_is_refused(tmp_path: Path) -> None:
     image = Image.open(write_image(tmp_path / "a.png", images(1)[0][0]))
     image.close()
     with pytest.raises(DataError, match=r"a.png cannot be used \(.*\); give a Pillow image that is open, or its file"):
         small_model().predict(image)
 
 
-def test_the_likeliest_labels() -> None:
+def test_the_most_probable_labels() -> None:
     model = small_model()
-    (all_of_them,) = model.predict(images(1))
-    assert len(all_of_them.ranked) == len(LABELS)
+    (complete,) = model.predict(images(1))
+    assert len(complete.ranking) == len(LABELS)
     for top in (1, 2, 3, 99, np.int64(2)):
         (some,) = model.predict(images(1), top=top)  # type: ignore[arg-type]
-        assert some.ranked == all_of_them.ranked[:top]
-        assert (some.label, some.probability) == (all_of_them.label, all_of_them.probability)
+        assert some.ranking == complete.ranking[:top]
+        assert (some.label, some.probability) == (complete.label, complete.probability)
     wrong: Callable[[Any], Any] = lambda top: model.predict(images(1), top=top)  # noqa: E731
     with pytest.raises(UsageError, match=r"^top, the number of labels for each image, must be a whole number of at le"):
         wrong(0)
@@ -172,7 +172,7 @@ def test_the_likeliest_labels() -> None:
         wrong(1.5)
 
 
-def test_models_say_what_they_take() -> None:
+def test_logits_refuse_anything_but_uint8_arrays() -> None:
     model = small_model()
     with pytest.raises(DataError, match=r"^the model takes arrays of uint8, not 'a.png'; predict takes files, too"):
         model.logits("a.png")  # type: ignore[arg-type]

@@ -1,28 +1,28 @@
-"""Series and branches."""
+"""Series-parallel decomposition."""
 
 from __future__ import annotations
 
-from opsin.viz.flow import IrregularRegion, Parallel, Series, members, series
-from opsin.viz.units import Unit, units
+from opsin.viz.series_parallel import IrregularRegion, Parallel, Series, decompose, members
+from opsin.viz.units import Unit, find_units
 from tests.viz.networks import NETWORKS, traced
 
 
 def shape(items: Series) -> list[object]:
-    """Units by their captions, branches as lists of lists."""
-    found: list[object] = []
+    """Return units by their captions, and branches as lists of lists."""
+    nested: list[object] = []
     for item in items:
         if isinstance(item, Unit):
-            found.append(item.caption)
+            nested.append(item.caption)
         elif isinstance(item, IrregularRegion):
-            found.append({unit.path for unit in item.units})
+            nested.append({unit.path for unit in item.units})
         else:
-            found.append([shape(branch) for branch in item.branches])
-    return found
+            nested.append([shape(branch) for branch in item.branches])
+    return nested
 
 
 def of(name: str) -> Series:
-    found = units(*traced(NETWORKS[name]()))
-    items = series(found)
+    found = find_units(*traced(NETWORKS[name]()))
+    items = decompose(found)
     assert sorted(map(id, members(items))) == sorted(map(id, found))
     return items
 
@@ -41,12 +41,12 @@ def test_a_shortcut_is_an_empty_branch() -> None:
     assert block.fork in block.join.sources
 
 
-def test_branches_lie_side_by_side() -> None:
+def test_parallel_branches() -> None:
     modules = [item for item in shape(of("inception")) if isinstance(item, list)]
     assert modules == [[["1×1 conv"], ["1×1 conv", "3×3 conv"], ["3×3 max", "1×1 conv"]]] * 2
 
 
-def test_branches_lie_in_branches() -> None:
+def test_nested_branches() -> None:
     gate = [[], ["global avg", "1×1 conv", "1×1 conv"]]
     assert shape(of("gated residual"))[2] == [[], ["3×3 conv", gate, "multiply", "3×3 conv"]]
     inner = ["2×2 max, /2", "3×3 conv", "nearest to 16×16"]
@@ -54,7 +54,7 @@ def test_branches_lie_in_branches() -> None:
     assert shape(of("u-net")) == ["input", "3×3 conv", [[], outer], "concat", "3×3 conv"]
 
 
-def test_what_is_neither_is_a_tangle() -> None:
-    (tangle,) = (item for item in of("tangle") if isinstance(item, IrregularRegion))
+def test_anything_else_is_an_irregular_region() -> None:
+    (tangle,) = (item for item in of("irregular") if isinstance(item, IrregularRegion))
     assert {unit.path for unit in tangle.units} == {"1.a.0", "1.b.0", "1.c.0", "1.d.0", "1"}
     assert tangle.join.caption == "concat"

@@ -1,18 +1,18 @@
-"""Logistic regression, wrong labels, and learning curves, on features whose truth is known."""
+"""Logistic regression, label issues and learning curves on features with known labels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from opsin.report.label_issues import held_out_probabilities, suspicion
+from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.learning_curve import learning_curve
 from opsin.report.logistic import PENALTIES, choose_penalty, fit, folds
 from tests.report.support import blobs
 
 
 @pytest.mark.parametrize("penalty", [0.3, 10.0, 1000.0])
-def test_the_head_is_where_the_gradient_vanishes(penalty: float) -> None:
+def test_the_gradient_vanishes_at_the_fitted_head(penalty: float) -> None:
     features, labels = blobs(300, 4)
     head = fit(features, labels, 4, penalty)
     inputs = (features - head.mean) / head.scale
@@ -22,21 +22,21 @@ def test_the_head_is_where_the_gradient_vanishes(penalty: float) -> None:
     assert abs(rest.sum(axis=0)).max() < 3
 
 
-def test_the_head_learns_what_there_is_to_learn() -> None:
-    features, labels = blobs(600, 5, apart=4)
+def test_the_head_separates_the_classes() -> None:
+    features, labels = blobs(600, 5, distance=4)
     head = fit(features[:400], labels[:400], 5, 3.0)
     assert (head.logits(features[400:]).argmax(axis=1) == labels[400:]).mean() > 0.95
 
 
-def test_a_cautious_penalty_is_chosen_for_noise() -> None:
+def test_a_strong_penalty_is_chosen_for_noise() -> None:
     random = np.random.default_rng(0)
     noise = random.normal(size=(120, 40)).astype(np.float32)
     assert choose_penalty(noise, random.integers(0, 3, 120), 3) >= 300
-    features, labels = blobs(2000, 3, apart=2)
+    features, labels = blobs(2000, 3, distance=2)
     assert choose_penalty(features, labels, 3) == min(PENALTIES)
 
 
-def test_folds_are_stratified_and_the_same_every_time() -> None:
+def test_folds_are_stratified_and_deterministic() -> None:
     labels = np.repeat([0, 1, 2], [50, 23, 7])
     fold = folds(labels, 5)
     assert np.array_equal(fold, folds(labels, 5))
@@ -45,19 +45,19 @@ def test_folds_are_stratified_and_the_same_every_time() -> None:
 
 
 def test_flipped_labels_come_first() -> None:
-    features, truth = blobs(800, 5, apart=4.5)
+    features, truth = blobs(800, 5, distance=4.5)
     random = np.random.default_rng(1)
     flipped = random.choice(800, 40, replace=False)
     labels = truth.copy()
     labels[flipped] = (truth[flipped] + random.integers(1, 5, 40)) % 5
     shares = held_out_probabilities(features, labels, 5, 3.0)
-    found = suspicion(shares, labels)
-    assert np.isin(flipped, found.order[:64]).mean() > 0.9
-    assert 20 <= found.doubtful <= 50
-    assert (found.suggested[flipped] == truth[flipped]).mean() > 0.9
+    ranking = rank_labels(shares, labels)
+    assert np.isin(flipped, ranking.order[:64]).mean() > 0.9
+    assert 20 <= ranking.issue_count <= 50
+    assert (ranking.suggested[flipped] == truth[flipped]).mean() > 0.9
 
 
-def test_what_judges_a_image_has_not_seen_it() -> None:
+def test_images_are_judged_out_of_sample() -> None:
     random = np.random.default_rng(0)
     noise, labels = random.normal(size=(200, 300)).astype(np.float32), random.integers(0, 2, 200)
     shares = held_out_probabilities(noise, labels, 2, 100.0)
@@ -65,18 +65,18 @@ def test_what_judges_a_image_has_not_seen_it() -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
-def test_suspicion_by_hand() -> None:
+def test_ranking_by_hand() -> None:
     shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.45, 0.55], [0.1, 0.9], [0.7, 0.3]])
-    found = suspicion(shares, np.array([0, 0, 1, 1, 0, 1]))
-    assert found.order.tolist() == [4, 5, 3, 1, 2, 0]
-    assert found.doubtful == 2, "numbers 4 and 5"
+    ranking = rank_labels(shares, np.array([0, 0, 1, 1, 0, 1]))
+    assert ranking.order.tolist() == [4, 5, 3, 1, 2, 0]
+    assert ranking.issue_count == 2, "numbers 4 and 5"
 
 
-def test_more_images_help_until_they_do_not() -> None:
+def test_the_learning_curve_flattens() -> None:
     classes = tuple("abcd")
-    asked = blobs(800, 4, seed=9, apart=1.8)
-    few = learning_curve(blobs(40, 4, apart=1.8), asked, classes, 3.0)
-    many = learning_curve(blobs(4000, 4, apart=1.8), asked, classes, 3.0)
+    held_out = blobs(800, 4, seed=9, distance=1.8)
+    few = learning_curve(blobs(40, 4, distance=1.8), held_out, classes, 3.0)
+    many = learning_curve(blobs(4000, 4, distance=1.8), held_out, classes, 3.0)
     assert few is not None and many is not None
     assert [point.images for point in few.points] == [10, 20, 30, 40]
     assert few.points[-1].accuracy > few.points[0].accuracy + 0.03
@@ -85,15 +85,15 @@ def test_more_images_help_until_they_do_not() -> None:
 
 
 def test_the_class_with_few_images_needs_more() -> None:
-    features, labels = blobs(900, 3, apart=1.5)
-    kept = (labels != 1) | (np.arange(900) < 60)
-    asked = blobs(900, 3, seed=4, apart=1.5)
-    curve = learning_curve((features[kept], labels[kept]), asked, ("a", "b", "c"), 3.0)
+    features, labels = blobs(900, 3, distance=1.5)
+    selected = (labels != 1) | (np.arange(900) < 60)
+    held_out = blobs(900, 3, seed=4, distance=1.5)
+    curve = learning_curve((features[selected], labels[selected]), held_out, ("a", "b", "c"), 3.0)
     assert curve is not None
-    assert curve.needy()[0] == 1
+    assert curve.classes_in_need()[0] == 1
     assert curve.to_data()["need_images"][0] == "b"
 
 
-def test_too_few_images_have_no_curve() -> None:
+def test_too_few_images_have_no_learning_curve() -> None:
     features, labels = blobs(9, 3)
     assert learning_curve((features, labels), blobs(30, 3), ("a", "b", "c"), 3.0) is None

@@ -1,0 +1,35 @@
+"""Images in a page: thumbnails with a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from html import escape
+
+from opsin.report.examples import Example
+from opsin.report.model_report import ModelReport
+
+MAX_NAME_LENGTH = 28
+
+
+def image(report: ModelReport, key: str | None, name: str = "") -> str:
+    """Return the thumbnail stored under `key` as HTML; nothing if there is none."""
+    url = report.thumbnails.get(key or "")
+    if url is None:
+        return ""
+    tiny = ' class="tiny"' if url.startswith("data:image/png") else ""
+    return f'<img{tiny} src="{url}" alt="{escape(name)}" title="{escape(name)}" loading="lazy">'
+
+
+def image_grid(report: ModelReport, examples: Iterable[Example], caption: Callable[[Example], str]) -> str:
+    """Return a grid of images, each with `caption(example)` (HTML) and its name."""
+    items = "".join(
+        f"<li>{image(report, example.thumbnail, example.name)}{caption(example)}"
+        f'<span class="file">{escape(shortened(example.name))}</span></li>'
+        for example in examples
+    )
+    return f'<ul class="images">{items}</ul>'
+
+
+def shortened(name: str) -> str:
+    """Return the end of a long name, which distinguishes files."""
+    return name if len(name) <= MAX_NAME_LENGTH else f"…{name[-(MAX_NAME_LENGTH - 1) :]}"

@@ -1,0 +1,58 @@
+"""Thumbnails, stored as `data:` URLs so that a page remains a single file."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from opsin.data.pixels import Pixels
+
+MAX_SIDE = 112
+"""Pixels of the longer side of a thumbnail."""
+
+TINY_SIDE = 48
+"""Images of at most this side keep every pixel, and browsers enlarge them."""
+
+JPEG_QUALITY = 72
+
+MAX_THUMBNAILS = 700
+"""Thumbnails in a store: about 3 MB."""
+
+
+class ThumbnailStore:
+    """Thumbnails by a key that names split and image; each is made once, up to `MAX_THUMBNAILS`."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, str] = {}
+
+    def add(self, split: str, pixels: Pixels, number: int) -> str | None:
+        """Return the key of an image's thumbnail; None if the store is full."""
+        key = f"{split}-{number}"
+        if key not in self.urls:
+            if len(self.urls) >= MAX_THUMBNAILS:
+                return None
+            self.urls[key] = thumbnail(pixels[number])
+        return key
+
+    def put(self, key: str, pixels: NDArray[np.uint8]) -> str:
+        """Store the thumbnail of an image under `key`, and return the key."""
+        self.urls[key] = thumbnail(pixels)
+        return key
+
+
+def thumbnail(pixels: NDArray[np.uint8]) -> str:
+    """Return an image (uint8 C×H×W of one or three channels) as a `data:` URL: PNG if it is tiny, JPEG otherwise."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+    file = BytesIO()
+    if max(image.size) <= TINY_SIDE:
+        image.save(file, "PNG", optimize=True)
+        kind = "png"
+    else:
+        image.thumbnail((MAX_SIDE, MAX_SIDE))
+        image.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
