@@ -160,7 +160,7 @@ def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> Non
     [
         (TrainOptions(), True, 6.0), (TrainOptions(budget=100), True, 1.0), (TrainOptions(budget=7200), True, 10.0),
         (TrainOptions(budget=50), True, 0.0), (TrainOptions(memory=4e9), True, 0.0), (TrainOptions(epochs=2, budget=600), True, 6.0),
-        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(exact=True), True, None),
+        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(winograd=False), True, None),
     ],
 )  # fmt: skip
 def test_how_long_is_timed(

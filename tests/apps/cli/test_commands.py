@@ -42,14 +42,14 @@ def test_train_prints_an_epoch_a_line_and_saves_the_model(
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("stripes: 40 images of 2 classes, in ")
-    assert "stripes: 28 images in 2 classes to learn from, 4 for validation, 8 to test; 28 × 28, grey" in lines
+    assert "stripes: 2 classes, 28 for training, 4 for validation, 8 for testing; 28 × 28, grey" in lines
     assert "lenet5: 61,026 parameters" in lines
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line[:9] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
     assert all(
         "loss" in e and "accuracy" in e and "validation" in e and "images/s" in e and " left" in e for e in epochs
     )
-    assert "of the 8 test images right." in out
+    assert "of the 8 test images classified correctly." in out
     assert lines[-2].startswith("runs/stripes-1/model.opsin is the model, ")
     assert opsin.load("runs/stripes-1/model.opsin").record["plan"]["seed"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
@@ -161,7 +161,7 @@ def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
 def test_evaluate_measures_on_what_was_held_out(cli: Any, model: Path, folder: Path) -> None:
     code, out, err = cli("evaluate", model, folder)
     assert (code, err) == (0, "")
-    assert out.startswith("100.00% of the 8 held-out images of stripes right\n0 wrong, mean loss 0.")
+    assert out.startswith("100.00% of the 8 held-out images of stripes classified correctly\n0 wrong, mean loss 0.")
     assert out.splitlines()[-2].split() == ["lying", "4", "4", "100.0%"]
 
 
@@ -177,7 +177,7 @@ def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_
     assert result["correct"] == np.trace(result["confusion"])
     assert result["accuracy"] == result["correct"] / 12
     assert {"model", "data", "loss"} < result.keys()
-    assert "of the 12 unseen images of new right" in cli("evaluate", model, new).out
+    assert "of the 12 unseen images of new classified correctly" in cli("evaluate", model, new).out
 
 
 def test_describe_a_network(cli: Any) -> None:
@@ -188,7 +188,7 @@ def test_describe_a_network(cli: Any) -> None:
     assert ["conv1", "Conv2d", "6", "×", "28", "×", "28", "156", "117,600", "5", "×", "5"] in [
         line[:12] for line in lines
     ]
-    assert ["in", "all", "61,706", "416,520"] in [line[:4] for line in lines]
+    assert ["total", "61,706", "416,520"] in [line[:3] for line in lines]
     data = json.loads(cli("describe", "lenet5", "--json").out)
     assert (data["parameters"], data["macs"], data["input"], data["classes"]) == (61_706, 416_520, [1, 28, 28], 10)
     assert data["layers"][0]["output"] == [6, 28, 28]
@@ -200,7 +200,7 @@ def test_describe_a_model(cli: Any, model: Path) -> None:
     assert code == 0
     assert "(lenet5): 1 × 28 × 28 images, 2 classes" in out
     assert "labels: lying, standing" in out
-    assert "trained on 28 images of stripes for 6 epochs: 100.00% of 8 test images right" in out
+    assert "trained on 28 images of stripes for 6 epochs: 100.00% of 8 test images classified correctly" in out
     data = json.loads(cli("describe", model, "--json").out)
     assert data["model"]["labels"] == ["lying", "standing"]
     assert data["model"]["training"]["steps"] == 24
@@ -234,7 +234,7 @@ TRY = "shows what it takes."
         (("train", "digits", "--learning-rate", "nan"), "the learning rate must be a positive number such as 0.004"),
         (("train", "digits", "--network", "lenet6"), "there is no network called 'lenet6'; did you mean lenet5"),
         (("predict", "digits.opsin"), f"Missing argument 'IMAGE'.\n`opsin predict --help` {TRY}"),
-        (("describe", "lenet9"), "lenet9 is no model file, and there is no network called 'lenet9'; did you mean"),
+        (("describe", "lenet9"), "lenet9 is not a model file, and there is no network called 'lenet9'; did you mean"),
     ],
 )  # fmt: skip
 def test_requests_that_make_no_sense(
@@ -295,7 +295,7 @@ def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path
     code, _, err = cli(*arguments, "--out", tmp_path / "m.opsin", "--run", run)
     assert code == 1
     first, second, *_, last = err.splitlines()
-    assert first.startswith("Step back: by step 2 values left the finite; training goes on from step 1 with the learn")
+    assert first.startswith("Rolled back: step 2: values left the finite; training continues from step 1 with the lear")
     assert second.startswith("Error: step 2 (epoch 2): the values of layer ")
     assert second.endswith(", though the learning rate had been lowered from 1e+15 to 1e+14; try 0.004.")
     assert last == "Nothing had been learnt yet, so no model was kept."

@@ -18,7 +18,7 @@ from tests.model.networks import small_model
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a shell")
 
 OPSIN = f"{sys.executable} -m opsin"
-FULL = "Error: the output cannot be written: No space left on device; make room, or send it elsewhere\n"
+FULL = "Error: the output cannot be written: No space left on device; free some space, or send it elsewhere\n"
 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:

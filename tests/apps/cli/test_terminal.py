@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opsin.apps.cli.terminal import is_live, settle_size
+from opsin.apps.cli.terminal import discard_invalid_sizes, is_live
 
 COMMANDS = ["", "train", "predict", "evaluate", "describe", "profile", "tune", "bench", "runs", "data", "data check"]
 
@@ -49,7 +49,7 @@ def test_sound_sizes_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("LINES", "0")
     monkeypatch.delenv("TERMINAL_WIDTH", raising=False)
-    settle_size()
+    discard_invalid_sizes()
     assert os.environ["COLUMNS"] == "120"
     assert "LINES" not in os.environ and "TERMINAL_WIDTH" not in os.environ
     assert not is_live(None)

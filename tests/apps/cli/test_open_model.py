@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.apps.cli.main import run
-from opsin.apps.cli.models import Download
+from opsin.apps.cli.open_model import DownloadProgress
 from tests.data.files import noise, write_image
 from tests.model.published import published
 from tests.model.server import Site
@@ -60,7 +60,7 @@ def test_a_terminal_shows_how_a_download_goes(
 
 
 def test_the_line_of_a_download(capfd: pytest.CaptureFixture[str]) -> None:
-    show = Download("tiny")
+    show = DownloadProgress("tiny")
     for done in range(0, 100_000_001, 250_000):
         show(done, 100_000_000)
     lines = [line for line in capfd.readouterr().err.split("\r") if line.strip()]
