@@ -72,7 +72,7 @@ class OptionFields:
         None, "Memory limit, such as 2GB.", PLANNING, "SIZE", shown_default="what is available", parse=parse_bytes,
         zoo_only=True,
     )  # fmt: skip
-    search: bool = option(True, "Compare several recipes in short trials first.", PLANNING, zoo_only=True)
+    search: bool = option(True, "Compare several recipes in short trials first.", PLANNING)
     epochs: int | None = option(None, "Number of passes over the training images.", OPTIMIZATION, "N", minimum=1)
     batch: int | None = option(None, "Images per step.", OPTIMIZATION, "N", minimum=1)
     learning_rate: float | None = option(None, "Highest learning rate of the schedule.", OPTIMIZATION, "RATE")

@@ -19,7 +19,7 @@ from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 
 @pytest.fixture(autouse=True)
 def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which direct convolution is twice as fast as any other algorithm, and a whole step a tenth faster."""
+    """A machine on which direct convolution is twice as fast as others, and a whole step a tenth faster by it."""
 
     def trial(contest: Any, count: int) -> TuningResult:
         model = candidates(contest.problem)[0]
@@ -76,10 +76,8 @@ def test_what_was_timed_is_used_and_shown_and_forgotten(cli: Any) -> None:
 def test_a_step_that_gets_no_faster_keeps_the_model(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "compare_steps", lambda *_: (0.010, 0.0101))
     out = cli(*TUNE, "--infer").out
-    assert (
-        "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuristic's are kept."
-        in out
-    )
+    assert "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuri" in out
+    assert "and 10.10 ms with these: the heuristic's are kept." in out
     assert all(timed.way == timed.model for timed in load(host().target).values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ import pytest
 import opsin
 from opsin import nn
 from opsin.apps.estimator import ImageClassifier, InputError, NotFitted, ParameterError
+from opsin.apps.estimator.arrays import RENAMED, Form, ImageLayout
+from opsin.apps.estimator.classifier import OLD_ATTRIBUTES
+from opsin.apps.estimator.parameters import NOT_PARAMETERS
 from opsin.base.errors import OpsinError, UsageError
 from opsin.planning.measurement import Cost
+from opsin.planning.option_fields import OptionFields, declared_options
 from opsin.training import Step, Trainer
 from tests.apps.estimator.support import QUICK, quick, striped
 from tests.model.networks import small_network
@@ -107,7 +112,7 @@ def test_augmentation_is_as_asked() -> None:
 
 @barely
 def test_a_network_of_the_zoo_and_options_reach_the_plan() -> None:
-    options = {"smoothing": 0.1, "ema": 0.5, "class_weights": True, "patience": 7, "mirrored": True}
+    options = {"label_smoothing": 0.1, "ema": 0.5, "class_weights": True, "patience": 7, "tta": True}
     plan = quick(network="resnet20_cifar", **QUICK | {"epochs": 1}, **options).fit(X[:12], Y[:12]).plan_
     assert (plan.network, plan.smoothing, plan.ema, plan.patience, plan.mirrored) == (
         "resnet20_cifar", 0.1, 0.5, 7, True,
@@ -182,7 +187,7 @@ def test_fitting_again_forgets() -> None:
 
 def test_unfitted(fitted: ImageClassifier) -> None:
     for ask in (lambda: quick().predict(X), lambda: quick().score(X, Y), lambda: quick().score("digits")):
-        with pytest.raises(NotFitted, match=r"this ImageClassifier has learnt nothing yet; call fit\(X, y\) first"):
+        with pytest.raises(NotFitted, match=r"this ImageClassifier is not fitted yet; call fit\(X, y\) first"):
             ask()
     with pytest.raises(InputError, match="give a list of paths"):
         fitted.predict("photo.jpg")
@@ -199,6 +204,24 @@ def test_parameters() -> None:
     assert model.batch is None
 
 
+def test_options_of_training_are_parameters() -> None:
+    names = [name for name, _, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS]
+    parameters = signature(ImageClassifier).parameters
+    assert list(parameters) == ["network", *names, "image_shape", "random_state", "verbose"]
+    assert all(f"`{name}`: " in str(ImageClassifier.__doc__) for name in names)
+    assert ImageClassifier(winograd=False).winograd is False  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"ImageClassifier.__init__\(\) got an unexpected keyword argument 'epoch'"):
+        ImageClassifier(epoch=3)
+
+
+def test_old_names_of_parameters_are_accepted() -> None:
+    with pytest.warns(DeprecationWarning, match="the parameter smoothing is now label_smoothing"):
+        model = ImageClassifier(smoothing=0.1)
+    assert repr(model) == "ImageClassifier(label_smoothing=0.1)"
+    with pytest.warns(DeprecationWarning, match="the parameter mirrored is now tta; the old name will be removed"):
+        assert model.set_params(mirrored=True).get_params()["tta"] is True
+
+
 def test_making_one_looks_at_nothing() -> None:
     shape = [28, 28]
     assert ImageClassifier(epochs=-5, image_shape=shape).get_params()["image_shape"] is shape  # type: ignore[arg-type]
@@ -209,6 +232,20 @@ def test_pickling_keeps_every_bit(fitted: ImageClassifier) -> None:
     assert np.array_equal(copy.predict_proba(NEW), fitted.predict_proba(NEW))
     assert copy.get_params() == fitted.get_params()
     assert pickle.loads(pickle.dumps(quick())).get_params() == quick().get_params()
+
+
+def test_pickles_with_old_names_are_loaded(fitted: ImageClassifier) -> None:
+    state = fitted.__getstate__()
+    old = {new: name for name, new in OLD_ATTRIBUTES.items()}
+    copy = ImageClassifier.__new__(ImageClassifier)
+    copy.__setstate__({old.get(name, name): value for name, value in state.items() if name != "winograd"})
+    assert copy.get_params() == fitted.get_params()
+    assert np.array_equal(copy.predict(NEW), fitted.predict(NEW))
+    layout = ImageLayout.of(X, None, True)
+    old = {new: name for name, new in RENAMED.items()}
+    restored = ImageLayout.__new__(Form)
+    restored.__setstate__({old.get(name, name): value for name, value in vars(layout).items()})
+    assert restored == layout
 
 
 @barely
@@ -236,18 +273,22 @@ def test_a_table_with_other_columns_is_refused() -> None:
 def test_verbose_says_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
     quick(epochs=2, verbose=True).fit(X, Y)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("training, epoch 2: loss ") and "of 4 images right" in lines[1]
+    assert (
+        len(lines) == 2
+        and lines[1].startswith("training, epoch 2: loss ")
+        and "of 4 validation images classified correctly" in lines[1]
+    )
 
 
 def test_ctrl_c_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    heed = ImageClassifier._heed
+    on_event = ImageClassifier._on_event
 
-    def press(self: ImageClassifier, event: Any) -> Any:
+    def press(self: ImageClassifier, event: Any, inputs: Any) -> Any:
         if isinstance(event, Step):
             os.kill(os.getpid(), signal.SIGINT)
-        return heed(self, event)
+        return on_event(self, event, inputs)
 
-    monkeypatch.setattr(ImageClassifier, "_heed", press)
+    monkeypatch.setattr(ImageClassifier, "_on_event", press)
     model = quick()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opsin.apps.estimator import ImageClassifier, InputError
-from opsin.apps.estimator.files import is_paths, listed, paths_of
+from opsin.apps.estimator.files import is_paths, paths_of, source_of
 from opsin.base.errors import DataError, UsageError
 from opsin.model import Model
 from tests.apps.estimator.support import quick
@@ -70,7 +70,9 @@ def test_files_that_cannot_be_used_are_told_of(folder: Path, paths: list[Path], 
     broken = tmp_path / "broken.png"
     broken.write_bytes(paths[0].read_bytes()[:50])
     some = [*paths, broken]
-    with pytest.warns(UserWarning, match=r"1 of the files cannot be used, such as .*broken.png: .*; receipt_ has all"):
+    with pytest.warns(
+        UserWarning, match=r"1 of the files cannot be used, such as .*broken.png: .*; see receipt_ for all"
+    ):
         model = quick(epochs=2).fit(some, [*(path.parent.name for path in paths), "broken"])
     assert model.classes_.tolist() == ["lying", "standing"]
     with pytest.raises(DataError, match=r"broken\.png"):
@@ -109,11 +111,11 @@ def test_size_is_for_files(paths: list[Path]) -> None:
 
 
 def test_arrays_for_a_model_of_files_are_refused(fitted: ImageClassifier, folder: Path) -> None:
-    with pytest.raises(InputError, match="this ImageClassifier has learnt from files; give a list of paths"):
+    with pytest.raises(InputError, match="this ImageClassifier was trained on files; give a list of paths"):
         fitted.predict(np.zeros((2, 12, 12), np.uint8))
-    with pytest.raises(UsageError, match="says itself what its images show; leave y out"):
+    with pytest.raises(UsageError, match="has its own labels; leave y out"):
         quick().fit(folder, ["a"])
-    with pytest.raises(UsageError, match="says itself what its images show; leave y out"):
+    with pytest.raises(UsageError, match="has its own labels; leave y out"):
         fitted.score(folder, ["a"])
 
 
@@ -129,7 +131,7 @@ def test_what_counts_as_paths() -> None:
 
 def test_choices_among_the_same_files_share_a_cache(paths: list[Path]) -> None:
     names = [str(path) for path in paths]
-    first, second = listed(names, ["x"] * 40), listed(names[::2], ["x"] * 20)
+    first, second = source_of(names, ["x"] * 40), source_of(names[::2], ["x"] * 20)
     assert first[1] == second[1]
-    twice = listed([names[0], names[0]], ["x", "y"])[0]
+    twice = source_of([names[0], names[0]], ["x", "y"])[0]
     assert [item.name for item in twice.items] == [names[0], f"{names[0]} (2)"]

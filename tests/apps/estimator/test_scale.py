@@ -49,8 +49,8 @@ def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
         assert "training was on " in str(error) and "give " in str(error)
         return
     alike = any(fitted in group and asked in group for group in SAME)
-    assert form.notice(x) or alike or np.abs(made.astype(int) - BYTES[:3]).max() <= 1
-    assert form.notice(x) or made.std() > 0.35 * BYTES[:3].std()
+    assert form.scale_warning(x) or alike or np.abs(made.astype(int) - BYTES[:3]).max() <= 1
+    assert form.scale_warning(x) or made.std() > 0.35 * BYTES[:3].std()
 
 
 @pytest.mark.parametrize(("fitted", "asked", "text"), [
@@ -91,7 +91,7 @@ def test_an_estimator_says_it() -> None:
             ask(BYTES)
     with pytest.raises(InputError, match="same scale"):
         classifier.score(BYTES, LABELS)
-    with pytest.warns(UserWarning, match=r"^\d+% of the numbers in X lie outside the training range and are cut off"):
+    with pytest.warns(UserWarning, match=r"^\d+% of the numbers in X are outside the training range and are clipped"):
         classifier.predict(BYTES / 127.5 - 1)
     with pytest.warns(UserWarning, match=r"^X is nearly black, with numbers from 0 to 0.00392157; training was on"):
         classifier.predict(BYTES[:2] / 255**2)
@@ -102,13 +102,13 @@ def test_an_estimator_says_it() -> None:
         classifier.predict(BYTES / 250)  # a little more than white
     with pytest.raises(InputError, match="X contains NaN"):
         classifier.predict(np.full((1, 12, 12), np.nan))
-    with pytest.raises(InputError, match="X holds arrays of 3 × 12 × 12, but ImageClassifier learnt from 12 × 12"):
+    with pytest.raises(InputError, match="X holds arrays of 3 × 12 × 12, but ImageClassifier was trained on 12 × 12"):
         classifier.predict(np.zeros((1, 3, 12, 12)))
 
 
 def test_features_that_are_no_images_may_lie_anywhere() -> None:
     x = np.random.default_rng(0).normal(size=(30, 5))
     form = ImageLayout.of(x, None, True)
-    assert not form.image
+    assert not form.is_image
     assert form.pixels(100 * x, "it").max() == 255
-    assert not form.notice(100 * x)
+    assert not form.scale_warning(100 * x)

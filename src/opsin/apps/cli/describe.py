@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # the package of models takes longer to load than everything 
 ADAMW_COPIES = 3
 """Copies of every parameter in training: the parameter itself and AdamW's two moments."""
 
+WITHOUT_TEST = ("the arrays", "the list of files")
+"""Names of datasets that classifiers are fitted to and that have no test split."""
+
 MAX_LABELS = 12
 """The most labels of a model that are listed."""
 
@@ -62,17 +65,27 @@ def _print_training(model: Model) -> None:
 def _accuracy(record: Mapping[str, Any]) -> str:
     """Return the accuracy, and which images it was measured on.
 
-    A finished training has a final measurement, an interrupted one that of the last epoch. Models of Opsin 0.1.0 do
-    not record which images were used; theirs were test images, unless a classifier was fitted without any.
+    A finished training has a final measurement, an interrupted one that of the last epoch.
     """
     if score := record.get("test"):
-        accuracy, images = score["accuracy"], score["images"]
-        split = score.get("measured_on", record.get("measured_on", "test"))
+        accuracy, images, split = score["accuracy"], score["images"], _measured_on(record)
     else:
         accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
         split = "held-out"
     text = f"{accuracy:.2%} of {images:,} {split} images classified correctly"
     return text if split != "training" else f"{text}, which says nothing about new images"
+
+
+def _measured_on(record: Mapping[str, Any]) -> str:
+    """Return the split of the final measurement: "test", "validation" or "training".
+
+    Opsin 0.1.0 did not record it. Its classifiers had no test split if they were fitted to arrays or lists of files.
+    """
+    if "measured_on" in record:
+        return str(record["measured_on"])
+    if record["data"] not in WITHOUT_TEST:
+        return "test"
+    return "training" if record["test"]["images"] == record["images"] else "validation"
 
 
 def _shortened(labels: tuple[str, ...]) -> str:
