@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opsin.apps.benchmark.cases import STANDARD, Case, cases, prepare, whole_numbers
+from opsin.apps.benchmark.cases import STANDARD, Case, cases, parse_batches, prepare
 from opsin.base.errors import UsageError
 
 
@@ -30,8 +30,8 @@ def test_the_standard_ones() -> None:
 
 @pytest.mark.parametrize("text", ["", "1,", "0", "-1", "2.5", "many", "9999999"])
 def test_batches_are_whole_numbers(text: str) -> None:
-    with pytest.raises(UsageError, match=r"'x' should have numbers from 1 to 4,096, with commas between them"):
-        whole_numbers(text, "x")
+    with pytest.raises(UsageError, match=r"'x' must have numbers from 1 to 4,096, separated by commas"):
+        parse_batches(text, "x")
 
 
 def test_an_unknown_network_is_named() -> None:

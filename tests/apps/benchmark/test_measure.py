@@ -23,7 +23,7 @@ def quiet(text: str) -> None:
 
 
 def measured(case: Case, *others: Competitor) -> Result:
-    return measure(case, [OURS, *others], rounds=2, seconds=0.01, say=quiet)
+    return measure(case, [OURS, *others], rounds=2, seconds=0.01, show_progress=quiet)
 
 
 @pytest.mark.usefixtures("pretending")
@@ -65,7 +65,7 @@ def test_who_fails_is_left_out_with_the_reason() -> None:
 def test_opsins_own_failure_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Competitor(peers.Peer("opsin", "Opsin", "module_that_is_not_there", "", (), ()), "", sys.executable)
     with pytest.raises(PeerError, match="Opsin ended with exit code 1"):
-        measure(CASE, [gone], rounds=1, seconds=0.01, say=quiet)
+        measure(CASE, [gone], rounds=1, seconds=0.01, show_progress=quiet)
 
 
 def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_pat
     made: list[peers.Worker] = []
 
     class Kept(peers.Worker):
-        def __init__(self, contender: Competitor, threads: int, log: Path) -> None:
-            super().__init__(contender, threads, log)
+        def __init__(self, competitor: Competitor, threads: int, log: Path) -> None:
+            super().__init__(competitor, threads, log)
             made.append(self)
 
     monkeypatch.setattr("opsin.apps.benchmark.measure.Worker", Kept)
@@ -84,7 +84,7 @@ def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(CASE, [OURS], rounds=1, seconds=0.01, say=interrupt)
+        measure(CASE, [OURS], rounds=1, seconds=0.01, show_progress=interrupt)
     assert len(made) == 1 and made[0].process.poll() is not None
     assert not list(tmp_path.iterdir())
 

@@ -55,7 +55,7 @@ def test_the_figures_of_a_case(result: Result) -> None:
     assert wrong[4] == "5e-01: differs" and odd[4] == "inf: differs"
     assert broken == ("Broken", "", "", "", "", "Broken ended with signal 9")
     assert result.share_of_peak == pytest.approx(2 * 16e6 / 0.011 / 1e10)
-    assert "multiply-adds alone 10 GF/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
+    assert "peak by FMA alone 10 GFLOP/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
 
 
 def test_the_summary_and_its_markdown(result: Result) -> None:
@@ -65,7 +65,7 @@ def test_the_summary_and_its_markdown(result: Result) -> None:
     text = report.markdown([result], FACTS)
     assert "| resnet18 | 16 | 1,455 | Torch eager | 485 | 3.00 (2.50 to 4.00) | 29% |" in text
     assert text.startswith("Some CPU (kind, avx2), 2 cores, load 0.5; Opsin 9.9") and "Training steps" in text
-    assert "Inference" not in text and "Against Torch 1" in text
+    assert "Inference" not in text and "Compared with Torch 1" in text
 
 
 def test_without_peers_there_is_no_ratio(result: Result) -> None:
@@ -84,7 +84,7 @@ def test_everything_is_in_the_data(result: Result) -> None:
     data = json.loads(json.dumps(report.to_data([result], FACTS), allow_nan=False))
     (found,) = data["results"]
     assert found["best_peer"] == "Torch eager"
-    assert found["ratio"] == pytest.approx({"least": 2.5, "median": 3, "most": 4})
+    assert found["ratio"] == pytest.approx({"minimum": 2.5, "median": 3, "maximum": 4, "least": 2.5, "most": 4})
     assert found["figures"][4]["difference"] is None and found["figures"][5]["problem"]
     assert found["network"] == "resnet18" and found["batch"] == 16 and data["machine"] == FACTS
 
@@ -110,8 +110,8 @@ def test_growth_is_time_a_unit_of_work() -> None:
     assert worse.growth[-1] == pytest.approx(1.25) and not worse.linear
     assert rows(worse)[1] == ("2", "15 (15 to 15)", "0.75")
     text = report.scaling_markdown([worse, better], FACTS)
-    assert "LeNet-5: time grows as the work to the power 1.16, and somewhere faster than the work" in text
-    assert "LeNet-5: time grows as the work to the power 0.79, linear or better" in text
+    assert "LeNet-5: time is proportional to the work to the power 1.16, with a step that is worse than linear" in text
+    assert "LeNet-5: time is proportional to the work to the power 0.79, linear or better" in text
     root = ET.fromstring(lines([better, worse]))
     assert sum(element.attrib.get("class") == "line" for element in root.iter()) == 2
 

@@ -60,12 +60,12 @@ class TestWorker(Worker):
     __test__ = False
 
     def command(self) -> list[str]:
-        peer = self.contender.peer
+        peer = self.competitor.peer
         return [sys.executable, "-c", peer.program] if isinstance(peer, Pretender) else super().command()
 
     def ask(self, request: dict[str, object], limit: float) -> dict[str, object]:
         answer = super().ask(request, limit)
-        if self.contender.peer is peers.OPSIN and "results" in answer:
+        if self.competitor.peer is peers.OPSIN and "results" in answer:
             Path(str(request["folder"]), "expected.npz").write_bytes(Path(str(answer["results"])).read_bytes())
         return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from opsin.apps.benchmark import report
-from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, whole_numbers
+from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, parse_batches
 from opsin.apps.benchmark.measure import Result, measure
 from opsin.apps.benchmark.peers import OPSIN, PEERS, Competitor, interpreters
 from opsin.apps.benchmark.plot import bars, lines
@@ -60,7 +60,7 @@ def run(
             raise UsageError("--scaling has fixed networks, batches and sizes; leave out yours")
         return run_scaling(count, rounds, seconds, machine, outputs)
     selected = cases(
-        networks, tasks or (TRAIN, INFER), whole_numbers(batch, f"--batch {batch}") if batch else [], size, count
+        networks, tasks or (TRAIN, INFER), parse_batches(batch, f"--batch {batch}") if batch else [], size, count
     )
     for case in {(case.network, case.task): case for case in selected}.values():
         describe(case)  # refuses a network before anything is measured
