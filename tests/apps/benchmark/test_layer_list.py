@@ -79,7 +79,9 @@ def test_what_has_no_words_elsewhere_is_refused_by_name() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return nn.Flatten()(ops.exp(x))
 
-    with pytest.raises(UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot"):
+    with pytest.raises(
+        UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot give to other libraries"
+    ):
         layer_list("odd", Odd(), (1, 5, 5), False)
 
 

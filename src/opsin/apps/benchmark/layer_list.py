@@ -181,7 +181,7 @@ class _Lifter:
     def _unsupported(self, node: Node) -> UsageError:
         where = f"layer {node.scope} of {self.name}" if node.scope else self.name
         return UsageError(
-            f"{where} applies '{node.op.name}' in a way that other libraries cannot be given by `opsin bench`"
+            f"{where} applies '{node.op.name}' in a way that `opsin bench` cannot give to other libraries"
         )
 
 

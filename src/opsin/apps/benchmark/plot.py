@@ -56,16 +56,16 @@ def _case(parts: list[str], result: Result, y: float, begin: float, scale: float
     parts.append(_text(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
     y += 7
     for figures in _drawn(result):
-        median_speed, slowest, fastest = _relative(result, figures)
+        average, slowest, fastest = _relative(result, figures)
         style = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
         centre = y + ROW / 2 - 1
         parts.append(_text(begin - 8, centre + 4, figures.title, "name" if style == "opsin" else "", "end"))
         parts.append(
-            f'<rect class="{style}" x="{px(begin)}" y="{px(y)}" width="{px(median_speed * scale)}" height="{px(ROW - 3)}"/>'
+            f'<rect class="{style}" x="{px(begin)}" y="{px(y)}" width="{px(average * scale)}" height="{px(ROW - 3)}"/>'
             f'<path class="spread" d="M{px(begin + slowest * scale)} {px(centre)}H{px(begin + fastest * scale)}"/>'
         )
         speed = f"{rate(result, figures)} images/s"
-        parts.append(_text(begin + max(median_speed, fastest) * scale + 6, centre + 4, speed, "faint"))
+        parts.append(_text(begin + max(average, fastest) * scale + 6, centre + 4, speed, "faint"))
         y += ROW
     return y
 

@@ -105,7 +105,7 @@ class Network:
         return keras.ops.pad(x, (batch, rows, columns, channels))
 
     def _padded(self, step: dict[str, Any], x: Any, window: list[int], fill: float) -> tuple[Any, str]:
-        """Return `x` with padding, and the padding mode of the layer: "same" if that is equivalent, otherwise "valid"."""
+        """Return `x` with padding, and the padding mode of the layer: "same" if equivalent, otherwise "valid"."""
         attrs, sizes = step["attrs"], zip(self.shapes[step["inputs"][0]][1:], step["shape"][1:], strict=True)
         padding, is_same = [], True
         extents = [(k - 1) * d + 1 for k, d in zip(window, attrs.get("dilation", (1, 1)), strict=True)]

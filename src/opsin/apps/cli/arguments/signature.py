@@ -30,20 +30,24 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def flags(name: str, hint: Any, default: Any, option: Option) -> str:
+    """Return the spellings of an option: "--name", and for a boolean that can be turned off also "--no-name"."""
+    positive = option_name(name)
+    can_be_off = hint in (bool, bool | None) and default is not False
+    return option.flags or (f"{positive}/--no-{positive.removeprefix('--')}" if can_be_off else positive)
+
+
 def _parameters(options: type[Any]) -> Iterator[Parameter]:
     annotated: Any = Annotated  # as a value, for types that are known only at run time
     hints = get_type_hints(options)
     for name, default, option in declared_options(options):
-        annotation = annotated[hints[name], _typer_option(name, hints[name], default, option)]
+        annotation = annotated[hints[name], _typer_option(flags(name, hints[name], default, option), option)]
         yield Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _typer_option(name: str, hint: Any, default: Any, option: Option) -> Any:
-    flags = option_name(name)
-    if hint in (bool, bool | None) and default is not False:
-        flags = f"{flags}/--no-{flags.removeprefix('--')}"
+def _typer_option(spellings: str, option: Option) -> Any:
     return typer.Option(
-        option.flags or flags,
+        spellings,
         help=option.help,
         metavar=option.metavar,
         min=option.minimum,
