@@ -18,9 +18,6 @@ MAX_SIZE = 4096
 MODEL, PLANNING, OPTIMIZATION, MACHINE = "Network and images", "Planning", "Optimization", "Machine"
 """Groups of options in the help."""
 
-MISSING = "chosen by Opsin"
-"""The default of an option that is None, if the option does not say it more precisely."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Option:

@@ -24,7 +24,7 @@ SIZES = {
 """Networks with most kinds of layers, at odd sizes, too."""
 
 
-def test_lenet5_is_its_layers() -> None:
+def test_the_layers_of_lenet5() -> None:
     found = layer_list("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
     assert [step.op for step in found.steps] == [
         "conv2d", "relu", "max_pool2d", "conv2d", "relu", "max_pool2d", "flatten", "linear", "relu", "linear", "relu",
@@ -37,7 +37,7 @@ def test_lenet5_is_its_layers() -> None:
     assert found.outputs == [(12, 1.0)]
 
 
-def test_batch_normalisation_is_one_layer_in_training_and_after() -> None:
+def test_batch_normalisation_is_one_layer() -> None:
     for training in (False, True):
         found = layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
         norms = [step for step in found.steps if step.op == "batch_norm"]
@@ -45,14 +45,14 @@ def test_batch_normalisation_is_one_layer_in_training_and_after() -> None:
         assert norms[0].parameters["running_var"] == "bn1.running_var"
 
 
-def test_what_does_not_learn_is_told() -> None:
+def test_frozen_weights_are_listed() -> None:
     found = layer_list("airbench94", zoo.airbench94(), (3, 32, 32), True)
     units = [f"blocks.{block}.{unit}" for block in range(3) for unit in ("first", "second")]
     assert sorted(found.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
     assert layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
 
 
-def test_auxiliary_classifiers_come_with_their_weights_in_training_alone() -> None:
+def test_auxiliary_classifiers_are_for_training_alone() -> None:
     assert [share for _, share in layer_list("g", deterministic(zoo.googlenet()), (3, 64, 64), True).outputs] == [
         1,
         0.3,
@@ -74,7 +74,7 @@ def test_a_layer_used_twice_is_two_steps() -> None:
     assert [step.op for step in found.steps] == ["conv2d", "relu6", "conv2d", "relu6", "flatten", "linear"]
 
 
-def test_what_has_no_words_elsewhere_is_refused_by_name() -> None:
+def test_unsupported_operations_are_refused_by_name() -> None:
     class Odd(nn.Layer):
         def forward(self, x: Tensor) -> Tensor:
             return nn.Flatten()(ops.exp(x))
@@ -89,13 +89,13 @@ def test_what_has_no_words_elsewhere_is_refused_by_name() -> None:
 def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     channels = zoo.find(name).input_shape[0]
     case = Case(name, "infer", 2, (channels, SIZES[name], SIZES[name]), 1)
-    material = prepare(case, tmp_path)
-    assert material.onnx is not None
-    images = np.load(material.inputs)["inputs"]
+    files = prepare(case, tmp_path)
+    assert files.onnx is not None
+    images = np.load(files.inputs)["inputs"]
     graph = nn.trace(zoo.create(name), case.shape)
     own = Reference(graph, 2)
-    own.load_state(dict(np.load(material.weights)))
-    imported = read(material.onnx, classifier=True)
+    own.load_state(dict(np.load(files.weights)))
+    imported = read(files.onnx, classifier=True)
     other = Reference(imported.graph, 2)
     other.load_state(imported.state)
     expected = own.run(inputs=images)["logits"]
@@ -103,7 +103,7 @@ def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     assert relative_error(other.run(inputs=images)["logits"], expected) < 1e-9
 
 
-def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
+def test_rare_layers_are_equal_in_onnx(tmp_path: Path) -> None:
     class Rare(nn.Layer):
         def __init__(self) -> None:
             self.pool, self.act, self.head = nn.AvgPool2d(3, 2, 1, True), nn.HardSwish(), nn.Linear(4)
@@ -125,7 +125,7 @@ def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
     assert relative_error(other.run(inputs=images)["logits"], own.run(inputs=images)["logits"]) < 1e-6
 
 
-def test_a_layer_that_onnx_has_not_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_layer_without_an_onnx_operator_is_refused_by_name(tmp_path: Path) -> None:
     network = nn.Sequential(("act", nn.GELU()), ("flat", nn.Flatten()), ("head", nn.Linear(2)))
     with pytest.raises(UsageError, match="layer act of odd is a gelu, which is not written to ONNX files"):
         write_onnx(tmp_path / "odd.onnx", layer_list("odd", network, (1, 4, 4), False), {}, 1)

@@ -113,7 +113,7 @@ def test_keras(name: str, task: str, network: nn.Layer, tmp_path: Path) -> None:
     assert difference(right, found) < 1e-5
 
 
-def test_a_worker_loads_nothing_of_opsin_but_itself(tmp_path: Path) -> None:
+def test_a_worker_imports_nothing_else_of_opsin(tmp_path: Path) -> None:
     """Other interpreters have none of Opsin's dependencies."""
     code = (
         "import runpy, sys; sys.argv = ['start.py', 'worker']; sys.path.insert(0, 'x');"

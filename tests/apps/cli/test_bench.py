@@ -12,9 +12,9 @@ import pytest
 from opsin.apps.benchmark.cases import Case
 from opsin.apps.cli import bench
 from opsin.apps.cli.main import run
-from tests.apps.benchmark.workers import pretender, pretending, pretends
+from tests.apps.benchmark.workers import equal_answers, fake_competitor, fake_workers
 
-__all__ = ["pretending"]
+__all__ = ["fake_workers"]
 
 QUICK = ("--rounds", "1", "--seconds", "0.01", "--threads", "1")
 
@@ -24,9 +24,9 @@ def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "interpreters", lambda given: {})
 
 
-def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], pretending: None) -> None:
+def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], fake_workers: None) -> None:
     def with_one(case: Case, pythons: dict[str, str]) -> list[Any]:
-        return [*original(case, pythons), pretender("Genie", pretends(10.0))]
+        return [*original(case, pythons), fake_competitor("Genie", equal_answers(10.0))]
 
     original = bench.competitors
     with pytest.MonkeyPatch.context() as patch:
@@ -46,12 +46,12 @@ def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str],
     ET.parse(files[2])
 
 
-def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, pretending: None) -> None:
+def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, fake_workers: None) -> None:
     original = bench.competitors
     monkeypatch.setattr(
         bench,
         "competitors",
-        lambda case, pythons: [*original(case, pythons), pretender("Imp", pretends(1.0, shift=1.0))],
+        lambda case, pythons: [*original(case, pythons), fake_competitor("Imp", equal_answers(1.0, shift=1.0))],
     )
     assert run(["bench", "lenet5:1", "--infer", *QUICK]) == 1
 
@@ -78,7 +78,7 @@ def test_scaling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.
         (["lenet5", "--scaling"], "--scaling has fixed networks, batches and sizes; leave out yours"),
     ],
 )
-def test_senseless_requests(arguments: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_requests(arguments: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", *arguments]) == 2
     assert text in capfd.readouterr().err
 

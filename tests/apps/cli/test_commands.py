@@ -34,7 +34,7 @@ def model(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_train_prints_an_epoch_a_line_and_saves_the_model(
+def test_train_prints_a_line_per_epoch_and_saves_the_model(
     cli: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def test_train_takes_another_network_rate_and_name(cli: Any, folder: Path, tmp_p
     assert out.read_bytes() == (run / "model.opsin").read_bytes()
 
 
-def test_predict_prints_a_line_a_image(cli: Any, model: Path, folder: Path) -> None:
+def test_predict_prints_a_line_per_image(cli: Any, model: Path, folder: Path) -> None:
     code, out, err = cli("predict", model, folder / "lying" / "3.png", folder / "standing")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -97,7 +97,7 @@ def uncertain(classes: int) -> Model:
     return Model("many", graph, nn.initial_state(graph, 0), preprocessing, labels, engine=Reference)  # type: ignore[arg-type]
 
 
-def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_predict_prints_the_most_likely_labels(cli: Any, folder: Path, tmp_path: Path) -> None:
     made, image = uncertain(1000), folder / "lying" / "3.png"
     made.save(tmp_path / "m.opsin")
     (expected,) = made.predict(image)
@@ -120,7 +120,7 @@ def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_pat
         assert err.startswith("Error: Invalid value for '--top'")
 
 
-def test_a_trained_model_says_whether_it_knows_where_that_could_be_shown(cli: Any, model: Path, folder: Path) -> None:
+def test_a_calibrated_model_reports_whether_it_knows(cli: Any, model: Path, folder: Path) -> None:
     loaded = opsin.load(model)
     assert loaded.calibration is not None
     loaded.calibration = replace(loaded.calibration, threshold=0.5)
@@ -135,7 +135,7 @@ def test_a_trained_model_says_whether_it_knows_where_that_could_be_shown(cli: An
     assert line.rstrip().split("   ")[1:] == ["don't know", "", f"perhaps lying ({percent(result['probability'])})"]
 
 
-def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
+def test_predict_reports_unreadable_files_after_the_predictions(
     cli: Any, model: Path, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("notes")
@@ -158,14 +158,14 @@ def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
     assert renamed(json.loads(out)) == [{"image": f"{tmp_path}/no.png", "error": third.removeprefix("Error: ")}]
 
 
-def test_evaluate_measures_on_what_was_held_out(cli: Any, model: Path, folder: Path) -> None:
+def test_evaluate_uses_the_held_out_images(cli: Any, model: Path, folder: Path) -> None:
     code, out, err = cli("evaluate", model, folder)
     assert (code, err) == (0, "")
     assert out.startswith("100.00% of the 8 held-out images of stripes classified correctly\n0 wrong, mean loss 0.")
     assert out.splitlines()[-2].split() == ["lying", "4", "4", "100.0%"]
 
 
-def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_path: Path) -> None:
+def test_evaluate_uses_all_images_of_new_data(cli: Any, model: Path, tmp_path: Path) -> None:
     new = write_stripes(tmp_path / "new", count=6)
     (new / "lying" / "0.png").rename(new / "standing" / "wrong.png")
     code, out, _ = cli("evaluate", model, new, "--json")
@@ -237,7 +237,7 @@ TRY = "shows what it takes."
         (("describe", "lenet9"), "lenet9 is not a model file, and there is no network called 'lenet9'; did you mean"),
     ],
 )  # fmt: skip
-def test_requests_that_make_no_sense(
+def test_invalid_requests(
     cli: Any, arguments: tuple[object, ...], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -248,7 +248,7 @@ def test_requests_that_make_no_sense(
     assert not list(tmp_path.iterdir())
 
 
-def test_things_that_fail(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
+def test_failures(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("a letter")
     write_image(tmp_path / "one" / "cat" / "1.png", noise(0, 8, 8))
     small = write_stripes(tmp_path / "small", 3)

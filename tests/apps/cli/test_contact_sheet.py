@@ -51,7 +51,7 @@ def test_a_sheet_is_drawn_and_described(photographs: Path, capsys: pytest.Captur
         (["--out", "nowhere/sheet.png"], "nowhere/sheet.png cannot be written: No such file or directory"),
     ],
 )
-def test_what_cannot_be_done_is_refused(
+def test_contact_sheets_that_cannot_be_drawn(
     options: list[str], message: str, photographs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["data", "show", str(photographs), *options]) > 0

@@ -43,7 +43,7 @@ def test_check_as_json_and_in_a_file(folder: Path, tmp_path: Path, capfd: pytest
     assert "lying/notes.png: not an image" in (tmp_path / "receipt.txt").read_text()
 
 
-def test_what_cannot_be_checked(tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_check_refuses_invalid_requests(tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "check", str(tmp_path / "nowhere")]) == 1
     assert "there is no such folder or file" in capfd.readouterr().err
     assert run(["data", "check", str(folder), "--cache-size", "much"]) == 2
@@ -60,6 +60,6 @@ def test_amounts(text: str, amount: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", "5 apples", "1e9"])
-def test_amounts_that_are_none(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     with pytest.raises(UsageError, match="is not an amount of memory; write 500MB, 5GB or 0"):
         parse_bytes(text)

@@ -25,7 +25,7 @@ def describe(cli: Any) -> Any:
     return partial(cli, "describe")
 
 
-def test_images_and_classes_of_another_kind(describe: Any) -> None:
+def test_another_image_size_and_number_of_classes(describe: Any) -> None:
     code, out, err = describe("lenet5", "--input", "3x32x20", "--classes", 26)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "lenet5: 3 × 32 × 20 images, 26 classes"
@@ -36,7 +36,7 @@ def test_images_and_classes_of_another_kind(describe: Any) -> None:
 @pytest.mark.parametrize(
     "size", ["224", "3x224", "3x0x224", "axbxc", "3x224x224x1", "3x-1x5", "3x1e2x5", "3x70000x5", ""]
 )
-def test_sizes_that_are_none(describe: Any, size: str) -> None:
+def test_invalid_sizes(describe: Any, size: str) -> None:
     code, out, err = describe("lenet5", f"--input={size}")
     assert (code, out) == (2, "")
     assert err == (
@@ -59,7 +59,7 @@ def test_a_size_that_the_network_cannot_take(describe: Any) -> None:
     assert (code, err) == (2, "Error: a network tells at least two classes apart, not 1\n")
 
 
-def test_a_models_size_is_its_own(describe: Any, tmp_path: Path) -> None:
+def test_the_size_of_a_model_is_fixed(describe: Any, tmp_path: Path) -> None:
     (tmp_path / "m.opsin").write_bytes(b"anything")
     for option in (("--input", "3x8x8"), ("--classes", 3)):
         code, _, err = describe(tmp_path / "m.opsin", *option)
@@ -76,7 +76,7 @@ def test_total_memory(describe: Any) -> None:
     assert data["parameter_memory"] == 4 * 61706
 
 
-def test_blocks_have_sums_and_equal_ones_are_shown_once(describe: Any) -> None:
+def test_groups_have_sums_and_equal_blocks_are_folded(describe: Any) -> None:
     lines = describe("resnet50").out.splitlines()
     assert len(lines) < 125
     starts = {line.strip().split("   ")[0] for line in lines}
@@ -88,7 +88,7 @@ def test_blocks_have_sums_and_equal_ones_are_shown_once(describe: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "googlenet", "efficientnet_b0"])
-def test_every_row_is_in_one_entry_of_each_depth(name: str) -> None:
+def test_every_row_is_in_one_entry_per_depth(name: str) -> None:
     rows = nn.describe(nn.trace(zoo.create(name), (3, 64, 64))).rows
     entries = list(layer_tree(rows))
     assert [row for entry in entries if entry.depth == 0 for row in entry.rows] == list(rows)
@@ -98,7 +98,7 @@ def test_every_row_is_in_one_entry_of_each_depth(name: str) -> None:
         assert inner == ([] if len(entry.rows) == 1 else list(entry.rows[: len(entry.rows) // entry.copies]))
 
 
-def test_outlines_fold_blocks_that_are_equal_or_grow_evenly() -> None:
+def test_equal_and_evenly_growing_blocks_are_folded() -> None:
     def heads(name: str) -> list[tuple[str, int]]:
         graph, kinds = traced(NETWORKS[name]())
         return [

@@ -44,7 +44,7 @@ def test_memory_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     assert {call["direction"] for call in data["prediction"]["calls"]} == {"forward"}
 
 
-def test_what_fitting_costs_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_cost_of_a_memory_limit_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ("resnet20_cifar", "--batch", "16", "--threads", "2")
     _, whole, _ = output(capfd, *arguments, "--memory", "1GB")
     assert "of the 1,000 MB allowed: nothing has to be recomputed." in whole
@@ -56,7 +56,7 @@ def test_what_fitting_costs_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert cost.startswith("which adds no MACs") or re.match(r"which adds [\d,.]+ million MACs to a step \(", cost)
 
 
-def test_what_cannot_fit_is_refused_with_the_least_that_can(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_that_is_too_low_is_refused_with_the_minimum(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = output(capfd, "lenet5", "--memory", "1MB", "--batch", "64")
     assert (code, out) == (1, "")
     assert err.startswith("Error: this takes at least ")
@@ -70,7 +70,7 @@ def test_what_cannot_fit_is_refused_with_the_least_that_can(capfd: pytest.Captur
         (("--memory", "much"), "Error: 'much' is not an amount of memory; write 500MB, 5GB or 0\n"),
     ],
 )
-def test_amounts_that_make_no_sense(arguments: tuple[str, ...], text: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_limits(arguments: tuple[str, ...], text: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert output(capfd, "lenet5", *arguments) == (2, "", text)
 
 

@@ -66,7 +66,7 @@ def test_a_prediction_as_data(capfd: pytest.CaptureFixture[str]) -> None:
     assert sum(call["share"] for call in data["calls"]) + data["waiting"] / data["seconds"] == pytest.approx(1)
 
 
-def test_the_image(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_flame_graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "step.svg"
     code, out, _ = output(capfd, "lenet5", *QUICK, "--svg", str(file))
     assert code == 0
@@ -85,7 +85,7 @@ def test_the_image(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         (("--size", "28"), "--size takes channels, height and width"),
     ],
 )
-def test_requests_that_make_no_sense(
+def test_invalid_requests(
     arguments: tuple[str, str], text: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, out, err = output(capfd, "lenet5", *arguments)

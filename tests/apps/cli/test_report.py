@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_what_it_is_not_sure_of_it_does_not_know(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_uncertain_predictions_are_not_given(cli: Any, folder: Path, tmp_path: Path) -> None:
     pixels = images(90)
     model = small_model()
     model.calibration = Calibration(1.5, 100)
@@ -78,7 +78,7 @@ def test_evaluate_writes_the_report(cli: Any, folder: Path, tmp_path: Path) -> N
     assert cli("evaluate", path, folder)[1].startswith(f"{data['correct'] / 90:.2%} of the 90 unseen images")
 
 
-def test_places_where_no_report_can_be(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_paths_where_no_report_can_be_written(cli: Any, folder: Path, tmp_path: Path) -> None:
     path = saved(tmp_path, None)
     (tmp_path / "page.html").mkdir()
     for report, text in {

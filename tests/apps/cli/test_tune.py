@@ -35,7 +35,7 @@ def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 TUNE = ("tune", "resnet20_cifar", "--batch", "4", "--threads", "1")
 
 
-def test_the_table_says_what_gains(cli: Any) -> None:
+def test_the_table_shows_the_gains(cli: Any) -> None:
     code, out, err = cli(*TUNE)
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -53,7 +53,7 @@ def test_the_table_says_what_gains(cli: Any) -> None:
     assert all(timed.threads == 1 for timed in load(host().target).values())
 
 
-def test_what_was_timed_is_used_and_shown_and_forgotten(cli: Any) -> None:
+def test_tuning_results_are_used_shown_and_cleared(cli: Any) -> None:
     plan = ("describe", "resnet20_cifar", "--plan", "--batch", "4")
     assert "timed" not in cli(*plan).out
     cli(*TUNE)
@@ -73,7 +73,7 @@ def test_what_was_timed_is_used_and_shown_and_forgotten(cli: Any) -> None:
     assert "timed" not in cli(*plan).out
 
 
-def test_a_step_that_gets_no_faster_keeps_the_model(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_gets_no_faster_keeps_the_heuristic(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "compare_steps", lambda *_: (0.010, 0.0101))
     out = cli(*TUNE, "--infer").out
     assert "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuri" in out
@@ -81,7 +81,7 @@ def test_a_step_that_gets_no_faster_keeps_the_model(cli: Any, monkeypatch: pytes
     assert all(timed.way == timed.model for timed in load(host().target).values())
 
 
-def test_what_there_is_no_time_for_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convolutions_without_time_are_reported(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "SINGLE_SHARE", 0.0)
     out = cli(*TUNE).out
     assert "There was no time for 17 convolutions. Run the command again to continue with them" in out
@@ -89,7 +89,7 @@ def test_what_there_is_no_time_for_is_said(cli: Any, monkeypatch: pytest.MonkeyP
     assert not load(host().target)
 
 
-def test_requests_that_make_no_sense(cli: Any) -> None:
+def test_invalid_requests(cli: Any) -> None:
     assert cli(*TUNE, "--budget", "soon")[::2] == (2, "Error: 'soon' is not a duration; write 90s, 10min or 1h30min\n")
     code, _, err = cli("tune", "nonsense")
     assert code == 2 and err.startswith("Error: nonsense is not a model file, and ")

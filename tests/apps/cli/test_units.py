@@ -17,7 +17,7 @@ def test_times(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["10", "min", "ten minutes", "10min later", "0s", "-5min", "", "5 days"])
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_durations(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_seconds(text)
     assert str(refused.value) == f"'{text}' is not a duration; write 90s, 10min or 1h30min"

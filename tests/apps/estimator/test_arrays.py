@@ -28,7 +28,7 @@ def test_grey_colour_first_and_last_are_the_same_images() -> None:
     assert np.array_equal(pixels(last[..., :1]), first[:, :1])
 
 
-def test_flattened_squares_are_found_and_other_features_laid_out_in_one() -> None:
+def test_flattened_squares_are_detected_and_other_features_fill_a_square() -> None:
     square = noise(2, 3, 9, 9)
     assert np.array_equal(pixels(square.reshape(3, 81))[:, 0], square)
     odd = pixels(noise(3, 4, 7))
@@ -39,7 +39,7 @@ def test_flattened_squares_are_found_and_other_features_laid_out_in_one() -> Non
     assert not ImageLayout.of(noise(2, 3, 7), None, False).is_image
 
 
-def test_small_images_are_enlarged_by_whole_factors() -> None:
+def test_small_images_are_enlarged_by_integer_factors() -> None:
     x = noise(4, 2, 8, 10)
     made = pixels(x, enlarge=True)
     assert made.shape == (2, 1, 16, 20) and min(made.shape[2:]) >= MIN_SIDE
@@ -48,12 +48,12 @@ def test_small_images_are_enlarged_by_whole_factors() -> None:
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "int64", "int8", "float16", "bool"])
-def test_numbers_are_scaled_from_least_to_most(kind: str) -> None:
+def test_numbers_are_scaled_from_minimum_to_maximum(kind: str) -> None:
     x = np.array([[0, 1, 1, 0], [1, 0, 0, 1]], kind)
     assert np.array_equal(pixels(x).reshape(2, 4), 255 * x.astype(np.uint8))
 
 
-def test_fractions_become_bytes_and_come_back() -> None:
+def test_fractions_are_converted_to_the_original_bytes() -> None:
     x = noise(5, 6, 16, 16)
     x[0, 0, :2] = 0, 255
     assert np.array_equal(pixels(x / 255)[:, 0], x)
@@ -64,7 +64,7 @@ def test_bytes_stay_as_they_are() -> None:
     assert pixels(np.full((2, 4), 7, np.uint8)).max() == 7
 
 
-def test_what_lies_outside_the_training_range_is_clipped() -> None:
+def test_numbers_outside_the_training_range_are_clipped() -> None:
     form = ImageLayout.of(np.array([[0.0, 1, 2, 3]]), None, False)
     assert form.pixels(np.array([[-5.0, 0.3, 9, 1.5]]), "it").reshape(-1).tolist() == [0, 26, 255, 128]
 
@@ -73,7 +73,7 @@ def test_one_value_everywhere_is_black() -> None:
     assert not pixels(np.full((3, 4), 0.7)).any()
 
 
-def test_many_images_are_scaled_in_parts_of_equal_result() -> None:
+def test_images_are_scaled_equally_in_chunks() -> None:
     x = np.random.default_rng(6).normal(size=(2500, 4))
     form = ImageLayout.of(x, None, False)
     assert np.array_equal(form.pixels(x, "it"), np.concatenate([form.pixels(x[n : n + 1], "it") for n in range(2500)]))
@@ -94,7 +94,7 @@ def test_many_images_are_scaled_in_parts_of_equal_result() -> None:
         (np.array([[1, np.inf, 0, 0]]), None, r"X contains infinity \(inf\)"),
     ],
 )
-def test_what_cannot_be_told_is_refused(x: Any, image_shape: Any, text: str) -> None:
+def test_ambiguous_arrays_are_refused(x: Any, image_shape: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         pixels(x, image_shape)
 
@@ -112,12 +112,12 @@ def test_what_cannot_be_told_is_refused(x: Any, image_shape: Any, text: str) -> 
         ([[{}, 1]], "X holds something that is not a number"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_refused(x: Any, text: str) -> None:
+def test_other_things_than_arrays_of_numbers_are_refused(x: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         check_array(x)
 
 
-def test_other_shapes_and_kinds_than_learnt_are_refused() -> None:
+def test_other_shapes_and_types_than_in_training_are_refused() -> None:
     form = ImageLayout.of(np.zeros((2, 9), np.uint8), None, False)
     with pytest.raises(InputError, match="X has 4 features, but ImageClassifier is expecting 9 features as input"):
         form.pixels(np.zeros((1, 4), np.uint8), "ImageClassifier")

@@ -21,14 +21,14 @@ from opsin.apps.estimator.labels import check_labels, class_name, classes_of
         (np.array(["x", "y", "x"], object), ["x", "y"]),
     ],
 )
-def test_classes_are_sorted_and_keep_their_kind(y: Any, classes: list[Any]) -> None:
+def test_classes_are_sorted_and_keep_their_type(y: Any, classes: list[Any]) -> None:
     labels = check_labels(y, 3)
     found, numbers = classes_of(labels)
     assert found.tolist() == classes and found.dtype == labels.dtype
     assert found[numbers].tolist() == list(y)
 
 
-def test_a_column_is_taken_with_a_warning() -> None:
+def test_a_column_is_accepted_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="A column-vector y was passed when a 1d array was expected"):
         assert check_labels([[1], [2]], 2).tolist() == [1, 2]
 
@@ -44,7 +44,7 @@ def test_a_column_is_taken_with_a_warning() -> None:
         ([[1], [1, 2], 3], "y is not one label for each image"),
     ],
 )
-def test_what_is_no_labels_is_refused(y: Any, text: str) -> None:
+def test_invalid_labels_are_refused(y: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         check_labels(y, 3)
 
@@ -56,5 +56,5 @@ def test_one_class_and_mixed_kinds_are_refused() -> None:
         classes_of(np.array(["a", 1], object))
 
 
-def test_names_are_sound_text() -> None:
+def test_class_names_are_escaped_text() -> None:
     assert [class_name(label) for label in (3, "hat", "a\nb")] == ["3", "hat", "a\\nb"]

@@ -37,7 +37,7 @@ SAME = ({"fractions", "fractions of single precision"}, {"floats to 255", "whole
 
 @pytest.mark.parametrize("fitted", SCALES)
 @pytest.mark.parametrize("asked", SCALES)
-def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
+def test_every_pair_of_scales(fitted: str, asked: str) -> None:
     """No combination is turned into white or black without a word."""
     form = ImageLayout.of(SCALES[fitted], None, False)
     x = SCALES[asked][:3]
@@ -73,7 +73,7 @@ def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
     ("bytes", "floats to 255", "training was on bytes; give uint8 from 0 to 255 again, such as X.astype('uint8')"),
     ("bytes", "around 0", "X is float64, but training was on bytes; give uint8 from 0 to 255 again"),
 ])  # fmt: skip
-def test_what_is_refused(fitted: str, asked: str, text: str) -> None:
+def test_refused_scales(fitted: str, asked: str, text: str) -> None:
     form = ImageLayout.of(SCALES[fitted], None, False)
     with pytest.raises(InputError) as caught:
         form.pixels(SCALES[asked], "it")
@@ -84,7 +84,7 @@ def test_what_is_refused(fitted: str, asked: str, text: str) -> None:
         assert np.abs(made.astype(int) - (np.where(BYTES > 99, 255, 0) if asked == "masks" else BYTES)).max() <= 1
 
 
-def test_an_estimator_says_it() -> None:
+def test_an_estimator_refuses_and_warns() -> None:
     classifier = ImageClassifier("lenet5", epochs=8, batch=8).fit(BYTES / 255, LABELS)
     for ask in (classifier.predict, classifier.predict_proba):
         with pytest.raises(InputError, match=r"X is uint8 from 0 to 255, but training was on float64 from 0 to 1"):
@@ -106,7 +106,7 @@ def test_an_estimator_says_it() -> None:
         classifier.predict(np.zeros((1, 3, 12, 12)))
 
 
-def test_features_that_are_no_images_may_lie_anywhere() -> None:
+def test_features_may_be_outside_the_training_range() -> None:
     x = np.random.default_rng(0).normal(size=(30, 5))
     form = ImageLayout.of(x, None, True)
     assert not form.is_image

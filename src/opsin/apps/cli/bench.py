@@ -118,8 +118,8 @@ def print_case(result: Result) -> None:
 def print_summary(results: Sequence[Result]) -> None:
     """Print a table for each task that has more than one case."""
     for task, title in ((TRAIN, "Training steps"), (INFER, "Inference")):
-        chosen = [result for result in results if result.case.task == task]
-        if len(chosen) > 1:
+        selected = [result for result in results if result.case.task == task]
+        if len(selected) > 1:
             typer.echo()
             print_heading(title)
-            print_table(report.SUMMARY, report.summary(chosen), left=(0, 3))
+            print_table(report.SUMMARY, report.summary(selected), left=(0, 3))

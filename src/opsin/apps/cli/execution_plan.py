@@ -22,7 +22,7 @@ from opsin.compiler.recompute import macs
 from opsin.ir import show
 
 PROCESS_MEMORY = "60 MB"
-"""About what a process of Opsin takes beside its plan."""
+"""About what a process of Opsin takes in addition to its plan."""
 
 PURPOSES = {
     "parameters": "parameters", "optimizer": "AdamW's two moments per parameter", "statistics": "running statistics",
