@@ -19,7 +19,7 @@ MODEL, PLANNING, OPTIMIZATION, MACHINE = "Network and images", "Planning", "Opti
 """Groups of options in the help."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Option:
     """How one field appears as an option.
 
@@ -51,9 +51,12 @@ def declared_options(options: type[Any]) -> Iterator[tuple[str, Any, Option]]:
             yield each.name, each.default, each.metadata["option"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class OptionFields:
-    """What can be requested of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes."""
+    """What can be requested of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes.
+
+    Only subclasses have objects. Methods that are not needed are not generated, because that takes time in every help.
+    """
 
     network: str | None = option(None, "Name of the network, as `opsin describe` knows it.", MODEL, "NAME")
     pretrained: bool | None = option(

@@ -21,7 +21,7 @@ RESUMABLE = {"resume", "threads", "report"}
 """The options that can be combined with --resume."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class CommandOptions(OptionFields):
     """The options of training, and those that only the command has."""
 
