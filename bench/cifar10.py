@@ -31,7 +31,7 @@ import numpy as np
 from common import begin, parser, print_table
 
 import opsin
-from opsin.apps.cli.units import parse_seconds
+from opsin.base.units import parse_seconds
 from opsin.data import Dataset, LabeledImages
 from opsin.data.sources import open_source
 from opsin.planning import autoconfig
@@ -71,7 +71,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
     budget = parse_seconds(options.budget) if options.budget else None
     wishes = TrainOptions(
         network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
-        mirrored=options.mirrored, seed=options.seed, threads=options.threads,
+        tta=options.mirrored, seed=options.seed, threads=options.threads,
     )  # fmt: skip
     outline = autoconfig.outline(DatasetSummary.of(source), wishes)
     start = perf_counter()

@@ -29,7 +29,7 @@ from material import Array, images, trained_state
 
 from opsin import nn, zoo
 from opsin.apps.benchmark.cases import INFER, TRAIN
-from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.layer_list import deterministic, layer_list
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native import Native, compile
 from opsin.ir import Graph
@@ -55,8 +55,8 @@ class Case:
         self.batch, self.threads = int(batch), options.threads
         entry = zoo.find(self.name)
         self.shape = entry.input_shape
-        network = steady(zoo.create(self.name))
-        self.description = layered(self.name, network, self.shape, training=True)
+        network = deterministic(zoo.create(self.name))
+        self.description = layer_list(self.name, network, self.shape, training=True)
         optimizer = nn.optimizers.SGD(momentum=0.9)
         self.graphs = {TRAIN: nn.training_graph(network, self.shape, optimizer), INFER: nn.trace(network, self.shape)}
         graph, rng = self.graphs[TRAIN], np.random.default_rng(0)

@@ -122,7 +122,7 @@ def test_what_is_asked_for_is_done(machine: Machine) -> None:
     wishes = TrainOptions(
         network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5
     )
-    plan = chosen(replace(wishes, ema=0.5, smoothing=0.0, patience=7, class_weights=True)).plan
+    plan = chosen(replace(wishes, ema=0.5, label_smoothing=0.0, patience=7, class_weights=True)).plan
     assert (plan.network, plan.size, plan.pretrained, plan.seed) == ("efficientnet_lite0", 128, True, 5)
     assert (plan.ema, plan.label_smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
     head, tuned = plan.stages

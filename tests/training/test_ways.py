@@ -150,7 +150,7 @@ def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> Non
     [
         (TrainOptions(), True, 6.0), (TrainOptions(budget=100), True, 1.0), (TrainOptions(budget=7200), True, 10.0),
         (TrainOptions(budget=50), True, 0.0), (TrainOptions(memory=4e9), True, 0.0), (TrainOptions(epochs=2, budget=600), True, 6.0),
-        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(exact=True), True, None),
+        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(winograd=False), True, None),
     ],
 )  # fmt: skip
 def test_how_long_is_timed(
@@ -162,7 +162,7 @@ def test_how_long_is_timed(
     choice = autoconfig.choose(outline, data, wishes, timed=timed)
     assert pretend[1:2] == ([] if seconds is None else [seconds])
     assert bool(choice.plan.conv_algorithms) == (seconds is not None)
-    assert choice.plan.winograd != wishes.exact
+    assert choice.plan.winograd == wishes.winograd
     said = [reason for reason in choice.reasons if "computed in another way than usual" in reason]
     assert bool(said) == bool(choice.plan.conv_algorithms)
 

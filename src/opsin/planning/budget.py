@@ -52,7 +52,7 @@ class Budget:
         spare = timed and total >= SHORTEST and wishes.memory is None  # timing takes memory of its own
         seconds = min(LONGEST_TUNING, TUNING * total) if spare else 0.0
         report = min(LONGEST_REPORT, max(SHORTEST_REPORT, REPORT * total))
-        ways = ConvTuning(wishes.exact, timed, seconds)
+        ways = ConvTuning(not wishes.winograd, timed, seconds)
         return cls(total * (1 - MARGIN) - report - spent, report, total, spent, wishes.budget is not None, ways)
 
     def refuse(self, needed: float, what: str) -> UsageError:

@@ -9,56 +9,29 @@ from typing import Any
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.option_fields import OptionFields
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
 BUDGET = 600.0
-"""Seconds for everything, from the command to the report, where nobody says how long it may take."""
+"""The default time limit in seconds, from the start of the command to the end of the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """What somebody asks for; None: Opsin chooses. `budget` is in seconds for the whole command, `memory` in bytes.
-    `search` allows short trials of several recipes on the data.
-    """
-
-    network: str | None = None
-    pretrained: bool | None = None
-    size: int | None = None
-    epochs: int | None = None
-    batch: int | None = None
-    learning_rate: float | None = None
-    optimizer: str | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
-    schedule: str | None = None
-    flip: bool | None = None
-    augment: str | None = None
-    ema: float | None = None
-    smoothing: float | None = None
-    class_weights: bool | None = None
-    patience: int | None = None
-    seed: int = 0
-    budget: float | None = None
-    memory: float | None = None
-    threads: int | None = None
-    mirrored: bool = False
-    search: bool = True
-    exact: bool = False
+class TrainOptions(OptionFields):
+    """What is requested of a training. Raise `UsageError` for values that no plan can have."""
 
     def __post_init__(self) -> None:
-        """`UsageError` for what no plan can have, before any image is read."""
+        """Raise `UsageError` for values that no plan can have, before any image is read."""
         stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
-        whole = self._given("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
+        plan = self._given("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
         self._check_optimizer()
         TrainingPlan(
-            network=self.network or "",
-            stages=(Stage(**{"epochs": 1, **stage}),),
-            label_smoothing=self.smoothing or 0.0,
-            **whole,
-        )
+            network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),),
+            label_smoothing=self.label_smoothing or 0.0, **plan,
+        )  # fmt: skip
 
     def _check_optimizer(self) -> None:
-        """`UsageError` where options contradict each other."""
+        """Raise `UsageError` if options contradict each other."""
         if self.optimizer in OPTIMIZERS and self.optimizer not in MOMENTUM and self.momentum is not None:
             raise UsageError(
                 f"{self.optimizer} takes no momentum; leave it out, or take one of {', '.join(MOMENTUM)} as the "
@@ -75,12 +48,12 @@ class TrainOptions:
 
     @property
     def looks(self) -> int:
-        """How often the model looks at an image to answer."""
-        return 2 if self.mirrored else 1
+        """Forward passes per image in prediction."""
+        return 2 if self.tta else 1
 
     @property
     def seconds(self) -> float:
-        """How long everything may take."""
+        """The time limit for everything, in seconds."""
         return self.budget or BUDGET
 
 

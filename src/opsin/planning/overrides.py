@@ -21,12 +21,12 @@ def overridden(plan: TrainingPlan, options: TrainOptions, counts: Sequence[int])
         plan,
         stages=tuple(_overridden(stage, options) for stage in plan.stages),
         ema=plan.ema if options.ema is None else options.ema,
-        label_smoothing=plan.label_smoothing if options.smoothing is None else options.smoothing,
+        label_smoothing=plan.label_smoothing if options.label_smoothing is None else options.label_smoothing,
         class_weights=class_weights(counts) if options.class_weights else None,
         logit_adjustment=logit_adjustment(counts) if adjusts(options, counts) else None,
         patience=options.patience or plan.patience,
-        tta="hflip" if options.mirrored else None,
-        winograd=not options.exact,
+        tta="hflip" if options.tta else None,
+        winograd=options.winograd,
     )
 
 

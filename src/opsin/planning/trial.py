@@ -96,7 +96,7 @@ class Trial:
 def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     """Train the candidate for about so many `seconds` on a part of `data`; None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
-    budget = Budget(seconds, NO_REPORT, seconds, 0.0, True, ConvTuning(options.exact))
+    budget = Budget(seconds, NO_REPORT, seconds, 0.0, True, ConvTuning(not options.winograd))
     fit = transfer.fit if candidate.outline.pretrained else scratch.fit
     rate = _image_seconds(candidate, data)
     most = FILLED * (seconds / rate - len(data.test) / 3)

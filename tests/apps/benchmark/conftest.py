@@ -1,3 +1,3 @@
-from tests.apps.benchmark.workers import pretending
+from tests.apps.benchmark.workers import fake_workers
 
-__all__ = ["pretending"]
+__all__ = ["fake_workers"]

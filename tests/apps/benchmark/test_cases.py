@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opsin.apps.benchmark.cases import STANDARD, Case, cases, prepare, whole_numbers
+from opsin.apps.benchmark.cases import STANDARD, Case, cases, parse_batches, prepare
 from opsin.base.errors import UsageError
 
 
@@ -22,7 +22,7 @@ def test_names_batches_and_sizes() -> None:
     assert str(found[0]) == "lenet5, inference, batch 1, 1 × 28 × 28, 3 threads"
 
 
-def test_the_standard_ones() -> None:
+def test_standard_cases() -> None:
     usual = cases([], ["train", "infer"], [], None, 1)
     assert len(usual) == len(STANDARD["train"]) + 11
     assert {case.batch for case in cases([], ["train"], [4], None, 1)} == {4}
@@ -30,8 +30,8 @@ def test_the_standard_ones() -> None:
 
 @pytest.mark.parametrize("text", ["", "1,", "0", "-1", "2.5", "many", "9999999"])
 def test_batches_are_whole_numbers(text: str) -> None:
-    with pytest.raises(UsageError, match=r"'x' should have numbers from 1 to 4,096, with commas between them"):
-        whole_numbers(text, "x")
+    with pytest.raises(UsageError, match=r"'x' must have numbers from 1 to 4,096, separated by commas"):
+        parse_batches(text, "x")
 
 
 def test_an_unknown_network_is_named() -> None:
@@ -49,20 +49,20 @@ def test_a_case_is_the_same_every_time(tmp_path: Path) -> None:
     found = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        material = prepare(case, tmp_path / name)
-        assert material.onnx is not None
-        found.append((dict(np.load(material.weights)), dict(np.load(material.inputs)), material.onnx.read_bytes()))
+        files = prepare(case, tmp_path / name)
+        assert files.onnx is not None
+        found.append((dict(np.load(files.weights)), dict(np.load(files.inputs)), files.onnx.read_bytes()))
     (weights, inputs, onnx), (again, others, same) = found
     assert onnx == same and weights.keys() == again.keys()
     assert all((weights[key] == again[key]).all() for key in weights)
     assert all((inputs[key] == others[key]).all() for key in inputs)
     statistics = np.concatenate([v for k, v in weights.items() if k.endswith("running_var")])
     assert 0.5 <= statistics.min() < 0.9 and statistics.max() > 1.1  # neither 0 nor 1, which folding could leave out
-    assert material.macs == 2 * 12_501_632
+    assert files.macs == 2 * 12_501_632
 
 
 def test_training_counts_all_three_products(tmp_path: Path) -> None:
     case = Case("lenet5", "train", 4, (1, 28, 28), 1)
-    material = prepare(case, tmp_path)
+    files = prepare(case, tmp_path)
     forward, first = 416_520, 117_600  # the images' own gradient is not needed
-    assert material.onnx is None and material.macs == 4 * (3 * forward - first)
+    assert files.onnx is None and files.macs == 4 * (3 * forward - first)

@@ -12,10 +12,10 @@ from opsin.apps.benchmark import peers
 from opsin.apps.benchmark.cases import Case
 from opsin.apps.benchmark.measure import Result, difference, measure
 from opsin.apps.benchmark.peers import OPSIN, Competitor, PeerError
-from tests.apps.benchmark.workers import REFUSING, pretender, pretends, says
+from tests.apps.benchmark.workers import REFUSING, answering, equal_answers, fake_competitor
 
 CASE = Case("lenet5", "infer", 2, (1, 28, 28), 1)
-OURS = Competitor(OPSIN, "", sys.executable)
+OPSIN_COMPETITOR = Competitor(OPSIN, "", sys.executable)
 
 
 def quiet(text: str) -> None:
@@ -23,12 +23,14 @@ def quiet(text: str) -> None:
 
 
 def measured(case: Case, *others: Competitor) -> Result:
-    return measure(case, [OURS, *others], rounds=2, seconds=0.01, say=quiet)
+    return measure(case, [OPSIN_COMPETITOR, *others], rounds=2, seconds=0.01, show_progress=quiet)
 
 
-@pytest.mark.usefixtures("pretending")
-def test_those_that_agree_take_turns_and_the_fastest_is_the_best() -> None:
-    result = measured(CASE, pretender("Slower", pretends(15.0)), pretender("Faster", pretends(10.0)))
+@pytest.mark.usefixtures("fake_workers")
+def test_the_fastest_peer_with_equal_results_is_the_best() -> None:
+    result = measured(
+        CASE, fake_competitor("Slower", equal_answers(15.0)), fake_competitor("Faster", equal_answers(10.0))
+    )
     ours, slower, faster = result.figures
     assert result.best is faster and faster.seconds == [1.0, 1.0] and slower.seconds == [1.5, 1.5]
     assert len(ours.seconds) == len(result.peaks) == len(result.bandwidths) == 2
@@ -39,42 +41,44 @@ def test_those_that_agree_take_turns_and_the_fastest_is_the_best() -> None:
     assert result.macs == 2 * 416_520
 
 
-@pytest.mark.usefixtures("pretending")
-def test_who_computes_something_else_is_never_the_best() -> None:
-    result = measured(CASE, pretender("Wrong", pretends(0.001, shift=0.5)), pretender("Right", pretends(10.0)))
+@pytest.mark.usefixtures("fake_workers")
+def test_a_peer_with_other_results_is_never_the_best() -> None:
+    result = measured(
+        CASE, fake_competitor("Wrong", equal_answers(0.001, shift=0.5)), fake_competitor("Right", equal_answers(10.0))
+    )
     wrong = result.figures[1]
     assert not wrong.agrees and wrong.dropped and wrong.difference is not None and wrong.difference > 0.01
     assert result.best is result.figures[2]
 
 
-@pytest.mark.usefixtures("pretending")
-def test_who_is_far_behind_is_tried_once() -> None:
-    result = measured(CASE, pretender("Slow", pretends(100.0)), pretender("Quick", pretends(1.0)))
+@pytest.mark.usefixtures("fake_workers")
+def test_a_slow_peer_is_dropped_after_one_turn() -> None:
+    result = measured(CASE, fake_competitor("Slow", equal_answers(100.0)), fake_competitor("Quick", equal_answers(1.0)))
     slow, quick = result.figures[1:]
     assert slow.dropped and slow.seconds == [10.0] and slow.problem is None
     assert not quick.dropped and len(quick.seconds) == 2
 
 
-@pytest.mark.usefixtures("pretending")
-def test_who_fails_is_left_out_with_the_reason() -> None:
-    result = measured(CASE, pretender("Broken", says(REFUSING)))
+@pytest.mark.usefixtures("fake_workers")
+def test_a_failing_peer_is_left_out_with_the_reason() -> None:
+    result = measured(CASE, fake_competitor("Broken", answering(REFUSING)))
     assert result.figures[1].problem == "Broken: ValueError: what is an image?"
     assert result.best is None and result.ratios is None
 
 
-def test_opsins_own_failure_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_opsin_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Competitor(peers.Peer("opsin", "Opsin", "module_that_is_not_there", "", (), ()), "", sys.executable)
     with pytest.raises(PeerError, match="Opsin ended with exit code 1"):
-        measure(CASE, [gone], rounds=1, seconds=0.01, say=quiet)
+        measure(CASE, [gone], rounds=1, seconds=0.01, show_progress=quiet)
 
 
-def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_process_or_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     made: list[peers.Worker] = []
 
     class Kept(peers.Worker):
-        def __init__(self, contender: Competitor, threads: int, log: Path) -> None:
-            super().__init__(contender, threads, log)
+        def __init__(self, competitor: Competitor, threads: int, log: Path) -> None:
+            super().__init__(competitor, threads, log)
             made.append(self)
 
     monkeypatch.setattr("opsin.apps.benchmark.measure.Worker", Kept)
@@ -84,7 +88,7 @@ def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(CASE, [OURS], rounds=1, seconds=0.01, say=interrupt)
+        measure(CASE, [OPSIN_COMPETITOR], rounds=1, seconds=0.01, show_progress=interrupt)
     assert len(made) == 1 and made[0].process.poll() is not None
     assert not list(tmp_path.iterdir())
 

@@ -12,24 +12,24 @@ import pytest
 from opsin.apps.benchmark import peers
 from opsin.apps.benchmark.peers import PEERS, PeerError, interpreters
 from opsin.base.errors import UsageError
-from tests.apps.benchmark.workers import DEAD, REFUSING, SILENT, TestWorker, pretender, says
+from tests.apps.benchmark.workers import DEAD, REFUSING, SILENT, TestWorker, answering, fake_competitor
 
 
 def worker(program: str, folder: Path) -> TestWorker:
-    return TestWorker(pretender("Djinn", program), 1, folder / "log")
+    return TestWorker(fake_competitor("Djinn", program), 1, folder / "log")
 
 
 @pytest.mark.parametrize(
     ("program", "text"),
     [
-        (says(DEAD), "Djinn ended with exit code 1: no more wishes"),
-        (says(REFUSING), r"Djinn: ValueError: what is an image\?"),
+        (answering(DEAD), "Djinn ended with exit code 1: no more wishes"),
+        (answering(REFUSING), r"Djinn: ValueError: what is an image\?"),
         ("import os; os.kill(os.getpid(), 9)", "Djinn ended with signal 9"),
         ("import module_that_is_not_there", "Djinn ended with exit code 1: ModuleNotFoundError"),
     ],
     ids=["dead", "refusing", "killed", "missing"],
 )
-def test_a_failure_is_told(program: str, text: str, tmp_path: Path) -> None:
+def test_failures_are_reported(program: str, text: str, tmp_path: Path) -> None:
     asked = worker(program, tmp_path)
     try:
         with pytest.raises(PeerError, match=text):
@@ -38,8 +38,8 @@ def test_a_failure_is_told(program: str, text: str, tmp_path: Path) -> None:
         asked.close()
 
 
-def test_silence_ends(tmp_path: Path) -> None:
-    asked = worker(says(SILENT), tmp_path)
+def test_a_silent_worker_times_out(tmp_path: Path) -> None:
+    asked = worker(answering(SILENT), tmp_path)
     begin = time.monotonic()
     with pytest.raises(PeerError, match="Djinn did not answer within 0 seconds"):
         asked.ask({"do": "open"}, 0.2)
@@ -48,10 +48,10 @@ def test_silence_ends(tmp_path: Path) -> None:
     assert asked.process.poll() is not None
 
 
-def test_this_environments_paths_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_environment_variables_are_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    asked = worker(says("import os; answer = {k: os.environ.get(k) for k in request['keys']}"), tmp_path)
+    asked = worker(answering("import os; answer = {k: os.environ.get(k) for k in request['keys']}"), tmp_path)
     try:
         keys = ["PYTHONPATH", "OPENBLAS_CORETYPE", "OMP_NUM_THREADS"]
         assert asked.ask({"do": "tell", "keys": keys}, 30) == dict(zip(keys, (None, None, "1"), strict=True))
@@ -74,15 +74,15 @@ def test_an_interpreter_without_the_package_is_refused(tmp_path: Path, monkeypat
         interpreters(["djinn=/no/python"])
 
 
-def test_what_is_installed_here_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_peers_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PEERS, "djinn", peers.Peer("djinn", "Djinn", "djinn", "numpy", (), ()))
     assert interpreters([])["djinn"] == sys.executable
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes here")
-def test_what_a_process_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_child_processes_end_with_their_worker(tmp_path: Path) -> None:
     child = "[sys.executable, '-c', 'import time; time.sleep(60)']"
-    asked = worker(says(f"import subprocess; answer = {{'child': subprocess.Popen({child}).pid}}"), tmp_path)
+    asked = worker(answering(f"import subprocess; answer = {{'child': subprocess.Popen({child}).pid}}"), tmp_path)
     number = asked.ask({"do": "start"}, 30)["child"]
     assert isinstance(number, int)
     asked.close()

@@ -16,7 +16,7 @@ from opsin.apps.benchmark.peers import OPSIN, Competitor
 from opsin.apps.benchmark.plot import bars, lines
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, rows, sweeps
 
-FACTS: dict[str, Any] = {
+MACHINE: dict[str, Any] = {
     "cpu": "Some CPU", "kind": "kind, avx2", "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
     "opsin": "9.9",
 }  # fmt: skip
@@ -55,41 +55,41 @@ def test_the_figures_of_a_case(result: Result) -> None:
     assert wrong[4] == "5e-01: differs" and odd[4] == "inf: differs"
     assert broken == ("Broken", "", "", "", "", "Broken ended with signal 9")
     assert result.share_of_peak == pytest.approx(2 * 16e6 / 0.011 / 1e10)
-    assert "multiply-adds alone 10 GF/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
+    assert "peak by FMA alone 10 GFLOP/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
 
 
 def test_the_summary_and_its_markdown(result: Result) -> None:
     assert report.summary([result]) == [
         ("resnet18", "16", "1,455", "Torch eager", "485", "3.00 (2.50 to 4.00)", "29%"),
     ]
-    text = report.markdown([result], FACTS)
+    text = report.markdown([result], MACHINE)
     assert "| resnet18 | 16 | 1,455 | Torch eager | 485 | 3.00 (2.50 to 4.00) | 29% |" in text
     assert text.startswith("Some CPU (kind, avx2), 2 cores, load 0.5; Opsin 9.9") and "Training steps" in text
-    assert "Inference" not in text and "Against Torch 1" in text
+    assert "Inference" not in text and "Compared with Torch 1" in text
 
 
 def test_without_peers_there_is_no_ratio(result: Result) -> None:
     alone = Result(result.case, result.macs, result.figures[:1], result.peaks, result.bandwidths)
     assert report.summary([alone])[0][3:6] == ("none", "", "")
-    assert "No other library" in report.markdown([alone], FACTS)
+    assert "No other library" in report.markdown([alone], MACHINE)
     ET.fromstring(bars([alone]))
 
 
-def test_slow_ones_have_digits_enough(result: Result) -> None:
+def test_low_speeds_have_three_digits(result: Result) -> None:
     result.opsin.seconds = [1.3, 1.3, 1.3]
     assert report.rows(result)[0][2] == "12.3"
 
 
-def test_everything_is_in_the_data(result: Result) -> None:
-    data = json.loads(json.dumps(report.to_data([result], FACTS), allow_nan=False))
+def test_the_json_data_is_complete(result: Result) -> None:
+    data = json.loads(json.dumps(report.to_data([result], MACHINE), allow_nan=False))
     (found,) = data["results"]
     assert found["best_peer"] == "Torch eager"
-    assert found["ratio"] == pytest.approx({"least": 2.5, "median": 3, "most": 4})
+    assert found["ratio"] == pytest.approx({"minimum": 2.5, "median": 3, "maximum": 4, "least": 2.5, "most": 4})
     assert found["figures"][4]["difference"] is None and found["figures"][5]["problem"]
-    assert found["network"] == "resnet18" and found["batch"] == 16 and data["machine"] == FACTS
+    assert found["network"] == "resnet18" and found["batch"] == 16 and data["machine"] == MACHINE
 
 
-def test_bars_are_as_long_as_the_speed(result: Result) -> None:
+def test_the_length_of_bars_is_the_speed(result: Result) -> None:
     root = ET.fromstring(bars([result]))
     widths = [float(r.attrib["width"]) for r in root.iter() if r.attrib.get("class") in ("opsin", "best", "peer")]
     assert len(widths) == 3  # who computes something else has no bar
@@ -103,20 +103,20 @@ def sweep(*seconds: float) -> Sweep:
     return Sweep("LeNet-5", "images", [1, 2, 4], [1.0, 2.0, 4.0], cases, [[s, s] for s in seconds])
 
 
-def test_growth_is_time_a_unit_of_work() -> None:
+def test_growth_is_time_per_unit_of_work() -> None:
     better = sweep(0.01, 0.015, 0.03)
     assert better.growth == pytest.approx([1, 0.75, 0.75]) and better.linear
     worse = sweep(0.01, 0.015, 0.05)
     assert worse.growth[-1] == pytest.approx(1.25) and not worse.linear
     assert rows(worse)[1] == ("2", "15 (15 to 15)", "0.75")
-    text = report.scaling_markdown([worse, better], FACTS)
-    assert "LeNet-5: time grows as the work to the power 1.16, and somewhere faster than the work" in text
-    assert "LeNet-5: time grows as the work to the power 0.79, linear or better" in text
+    text = report.scaling_markdown([worse, better], MACHINE)
+    assert "LeNet-5: time is proportional to the work to the power 1.16, with a step that is worse than linear" in text
+    assert "LeNet-5: time is proportional to the work to the power 0.79, linear or better" in text
     root = ET.fromstring(lines([better, worse]))
     assert sum(element.attrib.get("class") == "line" for element in root.iter()) == 2
 
 
-def test_threads_should_share_the_work() -> None:
+def test_the_speedup_by_threads_is_judged() -> None:
     cases = [Case("lenet5", "infer", 1, (1, 28, 28), threads) for threads in (1, 2)]
     found = Sweep("LeNet-5", "threads", [1, 2], [1.0, 0.5], cases, [[0.019, 0.02], [0.01, 0.01]])
     assert found.verdict == "2 threads are 1.95 (1.90 to 2.00) times as fast as 1"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.layer_list import deterministic, layer_list
 from opsin.apps.benchmark.measure import difference
 from opsin.apps.benchmark.onnx_file import write_onnx
-from opsin.apps.benchmark.peers import FOLDER, PEERS, Competitor, Worker
+from opsin.apps.benchmark.peers import PEERS, WORKERS, Competitor, Worker
 from opsin.backends.reference import Reference
 from opsin.ir import Graph, Tensor
 
@@ -60,7 +60,7 @@ def expected(graph: Graph, state: dict[str, Any], inputs: dict[str, Any], task: 
 def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tuple[Any, Any]:
     """What a library computes, and what is right."""
     rng = np.random.default_rng(1)
-    description = layered("mixed", steady(network), SHAPE, task == "train")
+    description = layer_list("mixed", deterministic(network), SHAPE, task == "train")
     graph = nn.trace(network, SHAPE)
     if task == "train":
         graph = nn.training_graph(network, SHAPE, nn.optimizers.SGD(momentum=MOMENTUM))
@@ -113,11 +113,11 @@ def test_keras(name: str, task: str, network: nn.Layer, tmp_path: Path) -> None:
     assert difference(right, found) < 1e-5
 
 
-def test_a_worker_loads_nothing_of_opsin_but_itself(tmp_path: Path) -> None:
+def test_a_worker_imports_nothing_else_of_opsin(tmp_path: Path) -> None:
     """Other interpreters have none of Opsin's dependencies."""
     code = (
         "import runpy, sys; sys.argv = ['start.py', 'worker']; sys.path.insert(0, 'x');"
-        f"runpy.run_path({str(FOLDER / 'start.py')!r}, run_name='__main__');"
+        f"runpy.run_path({str(WORKERS / 'start.py')!r}, run_name='__main__');"
         "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('opsin', 'llvmlite', 'typer')), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

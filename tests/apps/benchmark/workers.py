@@ -33,44 +33,44 @@ REFUSING = "answer = {'error': 'ValueError: what is an image?', 'memory': None}"
 SILENT = "time.sleep(60)"
 
 
-def says(body: str) -> str:
+def answering(body: str) -> str:
     """A program that answers each request by `body`, which sets `answer`."""
     return ANSWERS.replace("    BODY", "    " + body.strip())
 
 
-def pretends(pace: float, shift: float = 0.0) -> str:
+def equal_answers(pace: float, shift: float = 0.0) -> str:
     """A program that computes what Opsin did, plus `shift`, and says that ten calls took `pace` seconds."""
-    return says(SAME.replace("SHIFT", repr(shift)).replace("PACE", repr(pace)))
+    return answering(SAME.replace("SHIFT", repr(shift)).replace("PACE", repr(pace)))
 
 
 @dataclass(frozen=True)
-class Pretender(Peer):
+class FakePeer(Peer):
     """A library that is a program in a test."""
 
     program: str = ""
 
 
-def pretender(name: str, program: str) -> Competitor:
-    return Competitor(Pretender(name, name, "", "", ("",), ("",), program=program), "", sys.executable)
+def fake_competitor(name: str, program: str) -> Competitor:
+    return Competitor(FakePeer(name, name, "", "", ("",), ("",), program=program), "", sys.executable)
 
 
 class TestWorker(Worker):
-    """Runs a pretender's program; Opsin is run as always, and its results are left for the pretenders."""
+    """Runs a fake_competitor's program; Opsin is run as always, and its results are left for the pretenders."""
 
     __test__ = False
 
     def command(self) -> list[str]:
-        peer = self.contender.peer
-        return [sys.executable, "-c", peer.program] if isinstance(peer, Pretender) else super().command()
+        peer = self.competitor.peer
+        return [sys.executable, "-c", peer.program] if isinstance(peer, FakePeer) else super().command()
 
     def ask(self, request: dict[str, object], limit: float) -> dict[str, object]:
         answer = super().ask(request, limit)
-        if self.contender.peer is peers.OPSIN and "results" in answer:
+        if self.competitor.peer is peers.OPSIN and "results" in answer:
             Path(str(request["folder"]), "expected.npz").write_bytes(Path(str(answer["results"])).read_bytes())
         return answer
 
 
 @pytest.fixture
-def pretending(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretenders can be measured."""
     monkeypatch.setattr(measure, "Worker", TestWorker)

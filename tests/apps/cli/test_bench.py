@@ -12,9 +12,9 @@ import pytest
 from opsin.apps.benchmark.cases import Case
 from opsin.apps.cli import bench
 from opsin.apps.cli.main import run
-from tests.apps.benchmark.workers import pretender, pretending, pretends
+from tests.apps.benchmark.workers import equal_answers, fake_competitor, fake_workers
 
-__all__ = ["pretending"]
+__all__ = ["fake_workers"]
 
 QUICK = ("--rounds", "1", "--seconds", "0.01", "--threads", "1")
 
@@ -24,32 +24,34 @@ def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "interpreters", lambda given: {})
 
 
-def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], pretending: None) -> None:
-    def with_one(case: Case, found: dict[str, str]) -> list[Any]:
-        return [*original(case, found), pretender("Genie", pretends(10.0))]
+def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], fake_workers: None) -> None:
+    def with_one(case: Case, pythons: dict[str, str]) -> list[Any]:
+        return [*original(case, pythons), fake_competitor("Genie", equal_answers(10.0))]
 
-    original = bench.contenders
+    original = bench.competitors
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "contenders", with_one)
+        patch.setattr(bench, "competitors", with_one)
         files = [str(tmp_path / name) for name in ("b.json", "b.md", "b.svg")]
         code = run(
             ["bench", "lenet5:1,2", "--infer", *QUICK, "--json", files[0], "--markdown", files[1], "--plot", files[2]]
         )
     out, err = capfd.readouterr()
     assert code == 0 and not err
-    assert "lenet5, inference, batch 2, 1 × 28 × 28, 1 thread: 0.4 million multiply-adds an image" in out
-    assert "Not here: PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow, JAX; --peer NAME=PYTHON says" in out
-    assert "multiply-adds alone" in out and "ratio (least to most)" in out
+    assert "lenet5, inference, batch 2, 1 × 28 × 28, 1 thread: 0.4 million MACs per image" in out
+    assert "Not installed: PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow, JAX; --peer NAME=PYTHON names an" in out
+    assert "peak by FMA alone" in out and "ratio (range)" in out
     data = json.loads(Path(files[0]).read_text())
-    assert [r["batch"] for r in data["results"]] == [1, 2] and data["results"][0]["best_peer"] == "Genie"
+    assert [result["batch"] for result in data["results"]] == [1, 2] and data["results"][0]["best_peer"] == "Genie"
     assert "| lenet5 | 2 |" in Path(files[1]).read_text()
     ET.parse(files[2])
 
 
-def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, pretending: None) -> None:
-    original = bench.contenders
+def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, fake_workers: None) -> None:
+    original = bench.competitors
     monkeypatch.setattr(
-        bench, "contenders", lambda case, found: [*original(case, found), pretender("Imp", pretends(1.0, shift=1.0))]
+        bench,
+        "competitors",
+        lambda case, pythons: [*original(case, pythons), fake_competitor("Imp", equal_answers(1.0, shift=1.0))],
     )
     assert run(["bench", "lenet5:1", "--infer", *QUICK]) == 1
 
@@ -61,7 +63,7 @@ def test_scaling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.
     plot = tmp_path / "s.svg"
     assert run(["bench", "--scaling", *QUICK, "--plot", str(plot)]) == 0
     out, _ = capfd.readouterr()
-    assert "LeNet-5: " in out and "images in the batch" in out and "time a unit of work" in out
+    assert "LeNet-5: " in out and "images in the batch" in out and "time per unit of work" in out
     ET.parse(plot)
 
 
@@ -71,22 +73,23 @@ def test_scaling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.
         (["lenet6"], "there is no network called 'lenet6'"),
         (["lenet5", "mobilenet_v3_small"], "of mobilenet_v3_small applies 'sum' in a way that `opsin bench` cannot"),
         (["lenet5", "--size", "5"], "lenet5 does not take 1 × 5 × 5 images: layer"),
-        (["lenet5:x"], "'lenet5:x' should have numbers from 1 to 4,096"),
-        (["lenet5", "--batch", "0"], "'--batch 0' should have numbers"),
-        (["lenet5", "--scaling"], "--scaling runs networks, batches and sizes of its own; leave out the others"),
+        (["lenet5:x"], "'lenet5:x' must have numbers from 1 to 4,096"),
+        (["lenet5", "--batch", "0"], "'--batch 0' must have numbers"),
+        (["lenet5", "--scaling"], "--scaling has fixed networks, batches and sizes; leave out yours"),
     ],
 )
-def test_senseless_requests(arguments: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_requests(arguments: list[str], text: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", *arguments]) == 2
     assert text in capfd.readouterr().err
 
 
-def test_the_line_of_progress_is_for_terminals(capfd: pytest.CaptureFixture[str]) -> None:
-    bench.Progress()("nothing")
+def test_the_status_line_is_for_terminals(capfd: pytest.CaptureFixture[str]) -> None:
+    with bench.StatusLine() as line:
+        line.show("nothing")
     assert capfd.readouterr() == ("", "")
 
 
 def test_opsin_comes_first_and_peers_with_every_mode() -> None:
     case = Case("lenet5", "train", 1, (1, 28, 28), 1)
-    titles = [c.title for c in bench.contenders(case, {"pytorch": "python", "openvino": "python"})]
+    titles = [each.title for each in bench.competitors(case, {"pytorch": "python", "openvino": "python"})]
     assert titles[:2] == ["Opsin", "PyTorch eager"] and len(titles) == 5

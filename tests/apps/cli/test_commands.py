@@ -34,7 +34,7 @@ def model(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_train_prints_an_epoch_a_line_and_saves_the_model(
+def test_train_prints_a_line_per_epoch_and_saves_the_model(
     cli: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -42,14 +42,14 @@ def test_train_prints_an_epoch_a_line_and_saves_the_model(
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("stripes: 40 images of 2 classes, in ")
-    assert "stripes: 28 images in 2 classes to learn from, 4 for validation, 8 to test; 28 × 28, grey" in lines
+    assert "stripes: 2 classes, 28 for training, 4 for validation, 8 for testing; 28 × 28, grey" in lines
     assert "lenet5: 61,026 parameters" in lines
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line[:9] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
     assert all(
         "loss" in e and "accuracy" in e and "validation" in e and "images/s" in e and " left" in e for e in epochs
     )
-    assert "of the 8 test images right." in out
+    assert "of the 8 test images classified correctly." in out
     assert lines[-2].startswith("runs/stripes-1/model.opsin is the model, ")
     assert opsin.load("runs/stripes-1/model.opsin").record["plan"]["seed"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
@@ -65,7 +65,7 @@ def test_train_takes_another_network_rate_and_name(cli: Any, folder: Path, tmp_p
     assert out.read_bytes() == (run / "model.opsin").read_bytes()
 
 
-def test_predict_prints_a_line_a_image(cli: Any, model: Path, folder: Path) -> None:
+def test_predict_prints_a_line_per_image(cli: Any, model: Path, folder: Path) -> None:
     code, out, err = cli("predict", model, folder / "lying" / "3.png", folder / "standing")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -97,7 +97,7 @@ def uncertain(classes: int) -> Model:
     return Model("many", graph, nn.initial_state(graph, 0), preprocessing, labels, engine=Reference)  # type: ignore[arg-type]
 
 
-def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_predict_prints_the_most_likely_labels(cli: Any, folder: Path, tmp_path: Path) -> None:
     made, image = uncertain(1000), folder / "lying" / "3.png"
     made.save(tmp_path / "m.opsin")
     (expected,) = made.predict(image)
@@ -120,7 +120,7 @@ def test_predict_names_the_likeliest_labels_only(cli: Any, folder: Path, tmp_pat
         assert err.startswith("Error: Invalid value for '--top'")
 
 
-def test_a_trained_model_says_whether_it_knows_where_that_could_be_shown(cli: Any, model: Path, folder: Path) -> None:
+def test_a_calibrated_model_reports_whether_it_knows(cli: Any, model: Path, folder: Path) -> None:
     loaded = opsin.load(model)
     assert loaded.calibration is not None
     loaded.calibration = replace(loaded.calibration, threshold=0.5)
@@ -135,7 +135,7 @@ def test_a_trained_model_says_whether_it_knows_where_that_could_be_shown(cli: An
     assert line.rstrip().split("   ")[1:] == ["don't know", "", f"perhaps lying ({percent(result['probability'])})"]
 
 
-def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
+def test_predict_reports_unreadable_files_after_the_predictions(
     cli: Any, model: Path, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("notes")
@@ -158,14 +158,14 @@ def test_predict_reports_what_is_no_image_and_answers_for_the_rest(
     assert renamed(json.loads(out)) == [{"image": f"{tmp_path}/no.png", "error": third.removeprefix("Error: ")}]
 
 
-def test_evaluate_measures_on_what_was_held_out(cli: Any, model: Path, folder: Path) -> None:
+def test_evaluate_uses_the_held_out_images(cli: Any, model: Path, folder: Path) -> None:
     code, out, err = cli("evaluate", model, folder)
     assert (code, err) == (0, "")
-    assert out.startswith("100.00% of the 8 held-out images of stripes right\n0 wrong, mean loss 0.")
+    assert out.startswith("100.00% of the 8 held-out images of stripes classified correctly\n0 wrong, mean loss 0.")
     assert out.splitlines()[-2].split() == ["lying", "4", "4", "100.0%"]
 
 
-def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_path: Path) -> None:
+def test_evaluate_uses_all_images_of_new_data(cli: Any, model: Path, tmp_path: Path) -> None:
     new = write_stripes(tmp_path / "new", count=6)
     (new / "lying" / "0.png").rename(new / "standing" / "wrong.png")
     code, out, _ = cli("evaluate", model, new, "--json")
@@ -177,7 +177,7 @@ def test_evaluate_measures_on_everything_that_is_new(cli: Any, model: Path, tmp_
     assert result["correct"] == np.trace(result["confusion"])
     assert result["accuracy"] == result["correct"] / 12
     assert {"model", "data", "loss"} < result.keys()
-    assert "of the 12 unseen images of new right" in cli("evaluate", model, new).out
+    assert "of the 12 unseen images of new classified correctly" in cli("evaluate", model, new).out
 
 
 def test_describe_a_network(cli: Any) -> None:
@@ -188,7 +188,7 @@ def test_describe_a_network(cli: Any) -> None:
     assert ["conv1", "Conv2d", "6", "×", "28", "×", "28", "156", "117,600", "5", "×", "5"] in [
         line[:12] for line in lines
     ]
-    assert ["in", "all", "61,706", "416,520"] in [line[:4] for line in lines]
+    assert ["total", "61,706", "416,520"] in [line[:3] for line in lines]
     data = json.loads(cli("describe", "lenet5", "--json").out)
     assert (data["parameters"], data["macs"], data["input"], data["classes"]) == (61_706, 416_520, [1, 28, 28], 10)
     assert data["layers"][0]["output"] == [6, 28, 28]
@@ -200,7 +200,7 @@ def test_describe_a_model(cli: Any, model: Path) -> None:
     assert code == 0
     assert "(lenet5): 1 × 28 × 28 images, 2 classes" in out
     assert "labels: lying, standing" in out
-    assert "trained on 28 images of stripes for 6 epochs: 100.00% of 8 test images right" in out
+    assert "trained on 28 images of stripes for 6 epochs: 100.00% of 8 test images classified correctly" in out
     data = json.loads(cli("describe", model, "--json").out)
     assert data["model"]["labels"] == ["lying", "standing"]
     assert data["model"]["training"]["steps"] == 24
@@ -234,10 +234,10 @@ TRY = "shows what it takes."
         (("train", "digits", "--learning-rate", "nan"), "the learning rate must be a positive number such as 0.004"),
         (("train", "digits", "--network", "lenet6"), "there is no network called 'lenet6'; did you mean lenet5"),
         (("predict", "digits.opsin"), f"Missing argument 'IMAGE'.\n`opsin predict --help` {TRY}"),
-        (("describe", "lenet9"), "lenet9 is no model file, and there is no network called 'lenet9'; did you mean"),
+        (("describe", "lenet9"), "lenet9 is not a model file, and there is no network called 'lenet9'; did you mean"),
     ],
 )  # fmt: skip
-def test_requests_that_make_no_sense(
+def test_invalid_requests(
     cli: Any, arguments: tuple[object, ...], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -248,7 +248,7 @@ def test_requests_that_make_no_sense(
     assert not list(tmp_path.iterdir())
 
 
-def test_things_that_fail(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
+def test_failures(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("a letter")
     write_image(tmp_path / "one" / "cat" / "1.png", noise(0, 8, 8))
     small = write_stripes(tmp_path / "small", 3)
@@ -296,7 +296,7 @@ def test_a_learning_rate_that_is_too_high(cli: Any, folder: Path, tmp_path: Path
     assert code == 1
     first, second, *_, last = err.splitlines()
     assert first.startswith(
-        "Rolled back: by step 2 values became NaN or infinite; training continues from step 1 with the lea"
+        "Rolled back: step 2: values became NaN or infinite; training continues from step 1 with the lear"
     )
     assert second.startswith("Error: step 2 (epoch 2): layer '")
     assert second.endswith(

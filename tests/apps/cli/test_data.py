@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from opsin.apps.cli.main import run
-from opsin.apps.cli.units import parse_bytes
 from opsin.base.errors import UsageError
 from opsin.base.legacy import renamed
+from opsin.base.units import parse_bytes
 from tests.data.files import write_stripes
 
 
@@ -39,15 +39,15 @@ def test_check_as_json_and_in_a_file(folder: Path, tmp_path: Path, capfd: pytest
     assert (shown["images"], shown["shape"]) == (10, [1, 20, 20])
     assert [problem["name"] for problem in shown["problems"]] == ["lying/notes.png"]
     assert run([*arguments, "--out", str(tmp_path / "receipt.txt")]) == 0
-    assert capfd.readouterr().out.endswith(f"Every file by its name is in {tmp_path / 'receipt.txt'}.\n")
+    assert capfd.readouterr().out.endswith(f"{tmp_path / 'receipt.txt'} lists every file by name.\n")
     assert "lying/notes.png: not an image" in (tmp_path / "receipt.txt").read_text()
 
 
-def test_what_cannot_be_checked(tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_check_refuses_invalid_requests(tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "check", str(tmp_path / "nowhere")]) == 1
     assert "there is no such folder or file" in capfd.readouterr().err
     assert run(["data", "check", str(folder), "--cache-size", "much"]) == 2
-    assert capfd.readouterr().err == "Error: 'much' is no amount of memory; write 500MB, 5GB or 0\n"
+    assert capfd.readouterr().err == "Error: 'much' is not an amount of memory; write 500MB, 5GB or 0\n"
     assert run(["data", "check", str(folder), "--out", str(tmp_path / "no" / "file")]) == 2
     assert "cannot be written: No such file or directory; name another file" in capfd.readouterr().err
 
@@ -60,6 +60,6 @@ def test_amounts(text: str, amount: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", "5 apples", "1e9"])
-def test_amounts_that_are_none(text: str) -> None:
-    with pytest.raises(UsageError, match="is no amount of memory; write 500MB, 5GB or 0"):
+def test_invalid_amounts(text: str) -> None:
+    with pytest.raises(UsageError, match="is not an amount of memory; write 500MB, 5GB or 0"):
         parse_bytes(text)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from opsin import nn, zoo
-from opsin.apps.cli.outline import outline
+from opsin.apps.cli.layer_tree import layer_tree
 from tests.viz.networks import NETWORKS, traced
 
 
@@ -25,7 +25,7 @@ def describe(cli: Any) -> Any:
     return partial(cli, "describe")
 
 
-def test_images_and_classes_of_another_kind(describe: Any) -> None:
+def test_another_image_size_and_number_of_classes(describe: Any) -> None:
     code, out, err = describe("lenet5", "--input", "3x32x20", "--classes", 26)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "lenet5: 3 × 32 × 20 images, 26 classes"
@@ -36,11 +36,11 @@ def test_images_and_classes_of_another_kind(describe: Any) -> None:
 @pytest.mark.parametrize(
     "size", ["224", "3x224", "3x0x224", "axbxc", "3x224x224x1", "3x-1x5", "3x1e2x5", "3x70000x5", ""]
 )
-def test_sizes_that_are_none(describe: Any, size: str) -> None:
+def test_invalid_sizes(describe: Any, size: str) -> None:
     code, out, err = describe("lenet5", f"--input={size}")
     assert (code, out) == (2, "")
     assert err == (
-        f"Error: --input takes channels, rows and columns, such as 3x224x224, each from 1 to 65,536; not '{size}'\n"
+        f"Error: --input takes channels, height and width, such as 3x224x224, each from 1 to 65,536; not '{size}'\n"
     )
 
 
@@ -59,38 +59,38 @@ def test_a_size_that_the_network_cannot_take(describe: Any) -> None:
     assert (code, err) == (2, "Error: a network tells at least two classes apart, not 1\n")
 
 
-def test_a_models_size_is_its_own(describe: Any, tmp_path: Path) -> None:
+def test_the_size_of_a_model_is_fixed(describe: Any, tmp_path: Path) -> None:
     (tmp_path / "m.opsin").write_bytes(b"anything")
     for option in (("--input", "3x8x8"), ("--classes", 3)):
         code, _, err = describe(tmp_path / "m.opsin", *option)
         assert code == 2
-        assert err.startswith(f"Error: {tmp_path}/m.opsin is a model, whose size of images and classes are what it")
-        assert "--input and --classes go with the name of a network" in err
+        assert err.startswith(f"Error: {tmp_path}/m.opsin is a model, and its image size and classes are fixed by its")
+        assert "--input and --classes are for the names of networks" in err
 
 
-def test_memory_in_all(describe: Any) -> None:
+def test_total_memory(describe: Any) -> None:
     out = describe("lenet5").out
-    assert "One image needs 284.5 kB: 246.8 kB for the parameters, 37.6 kB for activations." in out
-    assert "Training with AdamW keeps 740.5 kB of parameters and moments; --memory plans" in out
+    assert "Predicting one image takes 284.5 kB: 246.8 kB for the parameters, 37.6 kB for activations." in out
+    assert "Training with AdamW takes 740.5 kB for parameters and moments; --memory shows what" in out
     data = json.loads(describe("lenet5", "--json").out)
     assert data["parameter_memory"] == 4 * 61706
 
 
-def test_blocks_have_sums_and_equal_ones_are_shown_once(describe: Any) -> None:
+def test_groups_have_sums_and_equal_blocks_are_folded(describe: Any) -> None:
     lines = describe("resnet50").out.splitlines()
     assert len(lines) < 125
     starts = {line.strip().split("   ")[0] for line in lines}
     assert {"layer1", "1–2 ×2", "1–3 ×3", "1–5 ×5", "downsample"} <= starts
     (stage,) = (line for line in lines if line.startswith("layer3 "))
     assert stage.split()[1:7] == ["1024", "×", "14", "×", "14", "7,098,368"]
-    assert lines[-1].startswith("×n: n blocks alike")
+    assert lines[-2].startswith("×n: n equal blocks")
     assert "×n" not in describe("lenet5").out
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "googlenet", "efficientnet_b0"])
-def test_every_row_is_in_one_entry_of_each_depth(name: str) -> None:
+def test_every_row_is_in_one_entry_per_depth(name: str) -> None:
     rows = nn.describe(nn.trace(zoo.create(name), (3, 64, 64))).rows
-    entries = list(outline(rows))
+    entries = list(layer_tree(rows))
     assert [row for entry in entries if entry.depth == 0 for row in entry.rows] == list(rows)
     for place, entry in enumerate(entries):
         below = list(takewhile(lambda other, depth=entry.depth: other.depth > depth, entries[place + 1 :]))
@@ -98,17 +98,19 @@ def test_every_row_is_in_one_entry_of_each_depth(name: str) -> None:
         assert inner == ([] if len(entry.rows) == 1 else list(entry.rows[: len(entry.rows) // entry.copies]))
 
 
-def test_outlines_fold_blocks_that_are_equal_or_grow_evenly() -> None:
+def test_equal_and_evenly_growing_blocks_are_folded() -> None:
     def heads(name: str) -> list[tuple[str, int]]:
         graph, kinds = traced(NETWORKS[name]())
-        return [(e.name, e.copies) for e in outline(nn.describe(graph, kinds).rows) if len(e.rows) > 1 or e.copies > 1]
+        return [
+            (e.name, e.copies) for e in layer_tree(nn.describe(graph, kinds).rows) if len(e.rows) > 1 or e.copies > 1
+        ]
 
     assert ("0–2", 3) in heads("stages")
     assert ("1–4", 4) in heads("stages")
     assert ("0–3", 4) in heads("pairs")
     assert all(copies == 1 for _, copies in heads("u-net"))
     described = nn.describe(nn.trace(zoo.create("densenet121"), (3, 64, 64)))
-    folded = [(entry.name, entry.copies) for entry in outline(described.rows) if entry.copies > 1]
+    folded = [(entry.name, entry.copies) for entry in layer_tree(described.rows) if entry.copies > 1]
     assert folded == [(f"denselayer1–{count}", count) for count in (6, 12, 24, 16)]
 
 

@@ -43,7 +43,7 @@ def test_the_range_is_stated_and_set(folder: Path, tmp_path: Path, capfd: pytest
         assert capfd.readouterr().err == text
 
 
-def test_a_run_keeps_the_range_and_its_model_tells_what_exceeds_it(
+def test_a_run_keeps_the_range_and_its_model_warns_of_values_outside(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ def test_a_run_keeps_the_range_and_its_model_tells_what_exceeds_it(
     assert err == f"Error: {cube} is {kind}\n"
 
 
-def test_the_receipt_has_the_size_upright(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_receipt_has_the_upright_size(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     turned = chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0")
     for kind in ("a", "b"):
         (tmp_path / "data" / kind).mkdir(parents=True)

@@ -34,7 +34,7 @@ def call(*arguments: object, stdin: bytes | None = None) -> subprocess.Completed
     return subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, env=ENVIRONMENT)
 
 
-def test_warnings_are_sentences_without_lines_of_the_program(model: Path, folder: Path, tmp_path: Path) -> None:
+def test_warnings_are_printed_without_source_lines(model: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = subprocess.run(
         [*COMMAND, "predict", str(model), str(folder / "standing" / "4.png")],
@@ -49,7 +49,7 @@ def test_warnings_are_sentences_without_lines_of_the_program(model: Path, folder
     )
 
 
-def test_a_image_on_standard_input(model: Path, folder: Path) -> None:
+def test_an_image_on_standard_input(model: Path, folder: Path) -> None:
     done = call("predict", model, "-", "--json", stdin=(folder / "standing" / "4.png").read_bytes())
     assert (done.returncode, done.stderr) == (0, b"")
     (result,) = json.loads(done.stdout)
@@ -142,7 +142,7 @@ def test_a_terminal_has_a_bar(folder: Path, tmp_path: Path) -> None:
     assert "\x1b[1m" in text
 
 
-def test_a_closed_pipe_is_no_failure_worth_a_traceback(model: Path) -> None:
+def test_a_closed_pipe_gives_no_traceback(model: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -m opsin describe {model} --json | head -n 1",
         shell=True,

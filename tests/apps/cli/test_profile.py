@@ -39,7 +39,7 @@ def test_the_table_adds_up(by: str, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = output(capfd, "lenet5", *QUICK, "--by", by, "--top", "5")
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "lenet5, training step, 8 images of 1 × 28 × 28"
-    assert "peak 100 GF/s, 10 GB/s" in out.splitlines()[1]
+    assert "peak 100 GFLOP/s, 10 GB/s" in out.splitlines()[1]
     assert all(len(line) <= 100 for line in out.splitlines())
     *found, whole = shares(out)
     assert whole == 100
@@ -66,11 +66,11 @@ def test_a_prediction_as_data(capfd: pytest.CaptureFixture[str]) -> None:
     assert sum(call["share"] for call in data["calls"]) + data["waiting"] / data["seconds"] == pytest.approx(1)
 
 
-def test_the_image(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_flame_graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "step.svg"
     code, out, _ = output(capfd, "lenet5", *QUICK, "--svg", str(file))
     assert code == 0
-    assert out.endswith(f"{file} shows it as an image.\n")
+    assert out.endswith(f"{file} is the flame graph.\n")
     ET.parse(file)
     text = file.read_text(encoding="utf-8")
     assert "weight gradient › conv2" in text
@@ -82,10 +82,10 @@ def test_the_image(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     [
         (("--by", "color"), "--by takes layer or kernel, not 'color'"),
         (("--svg", "step.png"), "the image is an SVG file: call it step.svg instead of step.png"),
-        (("--size", "28"), "--size takes channels, rows and columns"),
+        (("--size", "28"), "--size takes channels, height and width"),
     ],
 )
-def test_requests_that_make_no_sense(
+def test_invalid_requests(
     arguments: tuple[str, str], text: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, out, err = output(capfd, "lenet5", *arguments)

@@ -9,7 +9,7 @@ from opsin.apps.cli.progress import Lines
 from opsin.training import Epoch, Score, StageStarted, Started, Step
 
 
-def test_epochs_on_known_features_count_for_little(
+def test_epochs_on_cached_features_count_for_little(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_what_it_is_not_sure_of_it_does_not_know(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_uncertain_predictions_are_not_given(cli: Any, folder: Path, tmp_path: Path) -> None:
     pixels = images(90)
     model = small_model()
     model.calibration = Calibration(1.5, 100)
@@ -67,7 +67,7 @@ def test_evaluate_writes_the_report(cli: Any, folder: Path, tmp_path: Path) -> N
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("Right on ") and lines[0].endswith(" of the images of data.")
-    assert lines[-1] == f"{report} is the whole report, for a browser."
+    assert lines[-1] == f"{report} is the full report, for a browser."
     assert "What to do next:" in lines
     page = report.read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>") and page.endswith("</html>\n")
@@ -78,12 +78,14 @@ def test_evaluate_writes_the_report(cli: Any, folder: Path, tmp_path: Path) -> N
     assert cli("evaluate", path, folder)[1].startswith(f"{data['correct'] / 90:.2%} of the 90 unseen images")
 
 
-def test_places_where_no_report_can_be(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_paths_where_no_report_can_be_written(cli: Any, folder: Path, tmp_path: Path) -> None:
     path = saved(tmp_path, None)
     (tmp_path / "page.html").mkdir()
     for report, text in {
         tmp_path / "r.txt": f"the report is an HTML file: call it {tmp_path}/r.html instead of {tmp_path}/r.txt",
-        tmp_path / "no" / "r.html": f"{tmp_path}/no is no folder; make it first, or name another place for the report",
+        tmp_path
+        / "no"
+        / "r.html": f"{tmp_path}/no is not a folder; create it first, or write the report to another folder",
         tmp_path / "page.html": f"{tmp_path}/page.html is a folder; give the name of a file for the report",
     }.items():
         code, out, err = cli("evaluate", path, folder, "--report", report)

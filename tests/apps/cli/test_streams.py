@@ -18,7 +18,7 @@ from tests.model.networks import small_model
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a shell")
 
 OPSIN = f"{sys.executable} -m opsin"
-FULL = "Error: the output cannot be written: No space left on device; make room, or send it elsewhere\n"
+FULL = "Error: the output cannot be written: No space left on device; free some space, or send it elsewhere\n"
 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     "arguments",
     ["describe lenet5", "describe lenet5 --json", "--version", "--help", "train --help", "", "data", "runs"],
 )
-def test_a_full_disk_is_said_in_a_line(arguments: str, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_a_line(arguments: str, tmp_path: Path) -> None:
     done = shell(f"cd {tmp_path}; $OPSIN {arguments} > /dev/full")
     assert (done.returncode, done.stderr) == (1, FULL)
 
@@ -60,7 +60,7 @@ def test_a_command_does_its_work_without_streams(redirection: str, arguments: st
     assert shell(f"$OPSIN {arguments} {redirection}").returncode == code
 
 
-def test_a_file_that_is_written_without_streams_is_whole(tmp_path: Path) -> None:
+def test_a_file_written_without_streams_is_complete(tmp_path: Path) -> None:
     """The first file that is opened would else be standard output itself."""
     for redirection in ("", ">&- 2>&- <&-"):
         assert (
@@ -71,12 +71,12 @@ def test_a_file_that_is_written_without_streams_is_whole(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("arguments", ["describe resnet152", "train --help", "--version"])
-def test_a_reader_that_has_seen_enough_is_no_error(arguments: str) -> None:
+def test_a_reader_that_closes_the_pipe_is_no_error(arguments: str) -> None:
     done = shell(f"$OPSIN {arguments} | true; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stdout, done.stderr) == (141, "", "")
 
 
-def test_standard_input_that_gives_no_image(tmp_path: Path) -> None:
+def test_standard_input_without_an_image(tmp_path: Path) -> None:
     shell(f"cd {tmp_path}; $OPSIN train digits --network lenet5 --epochs 1 --no-report --out m.opsin")
     closed = shell(f"$OPSIN predict {tmp_path}/m.opsin - <&-")
     assert closed.returncode == 1

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from opsin.apps.cli.terminal import is_live, settle_size
+from opsin.apps.cli.terminal import discard_invalid_sizes, is_live
 
 COMMANDS = ["", "train", "predict", "evaluate", "describe", "profile", "tune", "bench", "runs", "data", "data check"]
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "5", "-3", "abc", "100000", "²", "9" * 5000, ""])
-def test_sizes_that_make_no_sense_are_forgotten(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_invalid_terminal_sizes_are_ignored(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
         monkeypatch.setenv(name, columns)
     for command in COMMANDS:
@@ -26,7 +26,7 @@ def test_sizes_that_make_no_sense_are_forgotten(cli: Any, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("columns", ["20", "40", "79"])
-def test_narrow_help_cuts_no_option(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_narrow_help_truncates_no_option(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     out = cli("train", "--help").out
     assert "--class-weights / --no-class-weights" in out
@@ -37,7 +37,7 @@ def test_narrow_help_cuts_no_option(cli: Any, monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "abc"])
-def test_tables_do_not_depend_on_a_senseless_width(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_tables_do_not_depend_on_an_invalid_width(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     expected = cli("profile", "lenet5", "--batch", "1", "--seconds", "0").out.splitlines()
     monkeypatch.setenv("COLUMNS", columns)
     found = cli("profile", "lenet5", "--batch", "1", "--seconds", "0").out.splitlines()
@@ -45,11 +45,11 @@ def test_tables_do_not_depend_on_a_senseless_width(cli: Any, monkeypatch: pytest
     assert len(found) == len(expected)
 
 
-def test_sound_sizes_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_terminal_sizes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("LINES", "0")
     monkeypatch.delenv("TERMINAL_WIDTH", raising=False)
-    settle_size()
+    discard_invalid_sizes()
     assert os.environ["COLUMNS"] == "120"
     assert "LINES" not in os.environ and "TERMINAL_WIDTH" not in os.environ
     assert not is_live(None)

@@ -22,8 +22,10 @@ def cli(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 SHORT = ("--network", "lenet5", "--batch", 8, "--no-report")
 
 
-def test_a_run_has_all_that_belongs_to_it(cli: Any, folder: Path) -> None:
-    code, _, err = cli("train", folder, *SHORT, "--epochs", 2, "--ema", 0.9, "--class-weights", "--smoothing", 0.1)
+def test_a_run_has_all_its_files(cli: Any, folder: Path) -> None:
+    code, _, err = cli(
+        "train", folder, *SHORT, "--epochs", 2, "--ema", 0.9, "--class-weights", "--label-smoothing", 0.1
+    )
     assert (code, err) == (0, "")
     place = Path("runs/stripes-1")
     assert {"config.json", "log.jsonl", "checkpoints", "model.opsin", "lock"} <= {path.name for path in place.iterdir()}
@@ -37,8 +39,8 @@ def test_a_run_has_all_that_belongs_to_it(cli: Any, folder: Path) -> None:
     assert len(list((place / "checkpoints").iterdir())) == 2
 
 
-def test_a_run_says_how_it_computes(cli: Any, folder: Path) -> None:
-    assert cli("train", folder, *SHORT, "--epochs", 1, "--exact", "--mirrored").code == 0
+def test_a_run_records_how_it_computes(cli: Any, folder: Path) -> None:
+    assert cli("train", folder, *SHORT, "--epochs", 1, "--no-winograd", "--tta").code == 0
     assert cli("train", folder, *SHORT, "--epochs", 1).code == 0
     plans = [json.loads(Path(f"runs/stripes-{number}/config.json").read_text())["plan"] for number in (1, 2)]
     assert [(plan["winograd"], plan["conv_algorithms"]) for plan in plans] == [(False, {}), (True, {})]
@@ -69,7 +71,7 @@ def test_runs_are_listed_and_compared(cli: Any, folder: Path) -> None:
     assert cli("runs", "a", "b", "c").err == "Error: `opsin runs` compares two runs, not 3; give two of their folders\n"
 
 
-def test_a_finished_run_does_not_go_on(cli: Any, folder: Path) -> None:
+def test_a_finished_run_cannot_be_resumed(cli: Any, folder: Path) -> None:
     assert cli("train", folder, *SHORT, "--epochs", 1, "--run", "mine").code == 0
     code, _, err = cli("train", "--resume", "mine")
     assert code == 2
@@ -83,7 +85,7 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-def test_a_run_goes_on_as_it_began(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_gives_the_same_model(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(run: Run, snapshot: Any) -> None:
         save(run, snapshot)
         if snapshot.state.epoch == 2:
@@ -97,36 +99,36 @@ def test_a_run_goes_on_as_it_began(cli: Any, folder: Path, monkeypatch: pytest.M
     code, out, _ = cli("runs")
     (row,) = (line.split() for line in out.splitlines() if line.startswith("runs/stripes-1 "))
     assert row[3:5] == ["interrupted", "2/4"]
-    assert out.splitlines()[-1] == "Go on with one that was interrupted: opsin train --resume runs/stripes-1"
+    assert out.splitlines()[-1] == "To continue the interrupted run: opsin train --resume runs/stripes-1"
     code, out, err = cli("train", "--resume", "runs/stripes-1", "--threads", 1)
     assert (code, err) == (0, "")
-    assert "Going on after step " in out
+    assert "Continuing after step " in out
     assert [line[:9] for line in out.splitlines() if line.startswith("epoch")] == ["epoch 3/4", "epoch 4/4"]
     cli("train", folder, *SHORT, "--epochs", 4)
     assert Path("m.opsin").read_bytes() == Path("runs/stripes-2/model.opsin").read_bytes()
 
 
-def test_options_that_a_run_does_not_take_when_it_goes_on(cli: Any) -> None:
+def test_options_that_cannot_be_combined_with_resume(cli: Any) -> None:
     for option, name in {("digits",): "DATA", ("--epochs", 3): "--epochs", ("--ema", 0.9): "--ema"}.items():
         code, _, err = cli("train", *option, "--resume", "mine")
         assert code == 2
-        assert err == f"Error: a run goes on as it began; leave out {name}, or start a new run with it\n"
+        assert err == f"Error: a resumed run keeps its options; leave out {name}, or start a new run with it\n"
     code, _, err = cli("train", "--resume", "mine")
     assert err == "Error: mine: there is no such folder; `opsin runs` lists the runs there are\n"
 
 
-def test_trials_are_shown_and_kept_in_the_plan(cli: Any, tmp_path: Path) -> None:
+def test_trials_are_printed_and_recorded_in_the_plan(cli: Any, tmp_path: Path) -> None:
     made = tmp_path / "run"
     told = cli("train", "digits", "--budget", "16s", "--no-report", "--run", made)
     assert told.code == 0 and "Trials" in told.out and "validation error" in told.out
     plan = json.loads((made / "config.json").read_text())["plan"]
     assert {each["recipe"] for each in plan["evidence"]} >= {"lenet5", "resnet9_half"}
-    planned = cli("train", "digits", "--plan-only")
+    planned = cli("train", "digits", "--dry-run")
     assert planned.code == 0 and " recipes are tried first, for" in planned.out
-    assert "tried first" not in cli("train", "digits", "--plan-only", "--no-search").out
+    assert "tried first" not in cli("train", "digits", "--dry-run", "--no-search").out
 
 
-def test_optimizers_and_schedules_are_one_word_away(cli: Any, folder: Path, tmp_path: Path) -> None:
+def test_optimizers_and_schedules_are_options(cli: Any, folder: Path, tmp_path: Path) -> None:
     made = tmp_path / "run"
     options = ("--optimizer", "adagrad", "--schedule", "cosine", "--weight-decay", "0.001", "--no-flip")
     assert cli("train", folder, "--epochs", 1, "--no-report", "--run", made, *options).code == 0

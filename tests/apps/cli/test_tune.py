@@ -19,7 +19,7 @@ from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 
 @pytest.fixture(autouse=True)
 def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that goes the direct way twice as fast as any other; a whole step is a tenth faster by that."""
+    """A machine on which direct convolution is twice as fast as others, and a whole step a tenth faster by it."""
 
     def trial(contest: Any, count: int) -> TuningResult:
         model = candidates(contest.problem)[0]
@@ -35,57 +35,61 @@ def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 TUNE = ("tune", "resnet20_cifar", "--batch", "4", "--threads", "1")
 
 
-def test_the_table_says_what_gains(cli: Any) -> None:
+def test_the_table_shows_the_gains(cli: Any) -> None:
     code, out, err = cli(*TUNE)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "resnet20_cifar, training step, 4 images of 3 × 32 × 32, 1 thread"
-    assert lines[2].split() == ["convolution", "direction", "by", "the", "model", "ms", "taken", "ms", "gain", "times"]
+    assert lines[2].split() == ["convolution", "direction", "heuristic", "ms", "fastest", "ms", "gain", "count"]
     row = next(line for line in lines if line.startswith("64 × 8 × 8 → 64 × 8 × 8, 3×3 ") and "weight" in line)
     assert row.split("3×3")[1].split() == [*"weight gradient Winograd, by points 2.000 direct 1.000 100% 5".split()]
     first = next(line for line in lines if line.startswith("3 × 32 × 32 → 16 × 32 × 32, 3×3 ") and "forward" in line)
     assert first.split()[-5:] == ["direct", "2.000", "the", "same", "1"]
     assert any(line.startswith("32 × 16 × 16 → 64 × 8 × 8, 3×3 / 2 ") for line in lines)
-    assert "a whole training step took 11.00 ms with the model's ways, 10.00 ms with these: 10.0% faster." in out
+    assert (
+        "a whole training step took 11.00 ms with the heuristic's algorithms and 10.00 ms with these: 10.0% faster."
+        in out
+    )
     assert all(timed.threads == 1 for timed in load(host().target).values())
 
 
-def test_what_was_timed_is_used_and_shown_and_forgotten(cli: Any) -> None:
+def test_tuning_results_are_used_shown_and_cleared(cli: Any) -> None:
     plan = ("describe", "resnet20_cifar", "--plan", "--batch", "4")
     assert "timed" not in cli(*plan).out
     cli(*TUNE)
     out = cli(*plan).out
     row = next(line for line in out.splitlines() if "layer3.1.conv1 " in line and " forward " in line)
     assert "direct, timed" in row and "Winograd" not in out
-    assert out.splitlines()[-1] == "timed: chosen by timing on this machine (opsin tune); the others by the model"
-    assert "timed" not in cli(*plan, "--exact").out and "timed" not in cli(*plan, "--infer").out
+    assert out.splitlines()[-1] == "timed: chosen by `opsin tune` on this machine; the others by the heuristic"
+    assert "timed" not in cli(*plan, "--no-winograd").out and "timed" not in cli(*plan, "--infer").out
     data = json.loads(cli(*plan, "--json").out)
     assert {call["timed"] for call in data["training"]["calls"]} == {True, False}
     assert not any(call["timed"] for call in data["prediction"]["calls"])
     again = cli(*TUNE).out
-    assert "* timed before" in again and "which should save" in again
+    assert "* timed by an earlier run" in again and "which should save" in again
     count = len(load(host().target))
-    assert f"forgot what was timed of {count} convolutions; the model decides again" in cli(*TUNE, "--forget").out
-    assert "forgot what was timed of no convolutions" in cli(*TUNE, "--forget").out
+    assert f"deleted the results for {count} convolutions; the heuristic chooses again" in cli(*TUNE, "--clear").out
+    assert "deleted the results for no convolutions" in cli(*TUNE, "--clear").out
     assert "timed" not in cli(*plan).out
 
 
-def test_a_step_that_gets_no_faster_keeps_the_model(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_gets_no_faster_keeps_the_heuristic(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "compare_steps", lambda *_: (0.010, 0.0101))
     out = cli(*TUNE, "--infer").out
-    assert "a whole prediction took 10.00 ms with the model's ways, 10.10 ms with these: the model's are kept." in out
+    assert "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuri" in out
+    assert "and 10.10 ms with these: the heuristic's are kept." in out
     assert all(timed.way == timed.model for timed in load(host().target).values())
 
 
-def test_what_there_is_no_time_for_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "SINGLE", 0.0)
+def test_convolutions_without_time_are_reported(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "SINGLE_SHARE", 0.0)
     out = cli(*TUNE).out
-    assert "There was no time for 17 convolutions; the same command goes on with them" in out
-    assert "Another way than the model's is taken for no convolutions." in out
+    assert "There was no time for 17 convolutions. Run the command again to continue with them" in out
+    assert "Another algorithm than the heuristic's is used for no convolutions." in out
     assert not load(host().target)
 
 
-def test_requests_that_make_no_sense(cli: Any) -> None:
-    assert cli(*TUNE, "--budget", "soon")[::2] == (2, "Error: 'soon' is no time; write 90s, 10min or 1h30min\n")
+def test_invalid_requests(cli: Any) -> None:
+    assert cli(*TUNE, "--budget", "soon")[::2] == (2, "Error: 'soon' is not a duration; write 90s, 10min or 1h30min\n")
     code, _, err = cli("tune", "nonsense")
-    assert code == 2 and err.startswith("Error: nonsense is no model file, and ")
+    assert code == 2 and err.startswith("Error: nonsense is not a model file, and ")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from opsin.apps.estimator import InputError
-from opsin.apps.estimator.arrays import LEAST, ImageLayout, checked
+from opsin.apps.estimator.arrays import MIN_SIDE, ImageLayout, check_array
 from tests.data.files import noise
 
 
 def pixels(x: Any, image_shape: Any = None, enlarge: bool = False) -> np.ndarray:
-    array = checked(x)
+    array = check_array(x)
     return ImageLayout.of(array, image_shape, enlarge).pixels(array, "it")
 
 
@@ -28,32 +28,32 @@ def test_grey_colour_first_and_last_are_the_same_images() -> None:
     assert np.array_equal(pixels(last[..., :1]), first[:, :1])
 
 
-def test_flattened_squares_are_found_and_other_features_laid_out_in_one() -> None:
+def test_flattened_squares_are_detected_and_other_features_fill_a_square() -> None:
     square = noise(2, 3, 9, 9)
     assert np.array_equal(pixels(square.reshape(3, 81))[:, 0], square)
     odd = pixels(noise(3, 4, 7))
     assert odd.shape == (4, 1, 3, 3)
     assert np.array_equal(odd.reshape(4, 9)[:, :7], noise(3, 4, 7))
     assert not odd.reshape(4, 9)[:, 7:].any()
-    assert ImageLayout.of(noise(2, 3, 81), None, False).image
-    assert not ImageLayout.of(noise(2, 3, 7), None, False).image
+    assert ImageLayout.of(noise(2, 3, 81), None, False).is_image
+    assert not ImageLayout.of(noise(2, 3, 7), None, False).is_image
 
 
-def test_small_images_are_enlarged_by_whole_factors() -> None:
+def test_small_images_are_enlarged_by_integer_factors() -> None:
     x = noise(4, 2, 8, 10)
     made = pixels(x, enlarge=True)
-    assert made.shape == (2, 1, 16, 20) and min(made.shape[2:]) >= LEAST
+    assert made.shape == (2, 1, 16, 20) and min(made.shape[2:]) >= MIN_SIDE
     assert np.array_equal(made[:, 0, ::2, ::2], x) and np.array_equal(made[:, 0, 1::2, 1::2], x)
     assert pixels(noise(4, 2, 12, 12), enlarge=True).shape == (2, 1, 12, 12)
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "int64", "int8", "float16", "bool"])
-def test_numbers_are_scaled_from_least_to_most(kind: str) -> None:
+def test_numbers_are_scaled_from_minimum_to_maximum(kind: str) -> None:
     x = np.array([[0, 1, 1, 0], [1, 0, 0, 1]], kind)
     assert np.array_equal(pixels(x).reshape(2, 4), 255 * x.astype(np.uint8))
 
 
-def test_fractions_become_bytes_and_come_back() -> None:
+def test_fractions_are_converted_to_the_original_bytes() -> None:
     x = noise(5, 6, 16, 16)
     x[0, 0, :2] = 0, 255
     assert np.array_equal(pixels(x / 255)[:, 0], x)
@@ -64,7 +64,7 @@ def test_bytes_stay_as_they_are() -> None:
     assert pixels(np.full((2, 4), 7, np.uint8)).max() == 7
 
 
-def test_what_lies_outside_the_training_range_is_clipped() -> None:
+def test_numbers_outside_the_training_range_are_clipped() -> None:
     form = ImageLayout.of(np.array([[0.0, 1, 2, 3]]), None, False)
     assert form.pixels(np.array([[-5.0, 0.3, 9, 1.5]]), "it").reshape(-1).tolist() == [0, 26, 255, 128]
 
@@ -73,7 +73,7 @@ def test_one_value_everywhere_is_black() -> None:
     assert not pixels(np.full((3, 4), 0.7)).any()
 
 
-def test_many_images_are_scaled_in_parts_of_equal_result() -> None:
+def test_images_are_scaled_equally_in_chunks() -> None:
     x = np.random.default_rng(6).normal(size=(2500, 4))
     form = ImageLayout.of(x, None, False)
     assert np.array_equal(form.pixels(x, "it"), np.concatenate([form.pixels(x[n : n + 1], "it") for n in range(2500)]))
@@ -82,7 +82,7 @@ def test_many_images_are_scaled_in_parts_of_equal_result() -> None:
 @pytest.mark.parametrize(
     ("x", "image_shape", "text"),
     [
-        (np.zeros((2, 3072)), None, r"may be colour images of 32 × 32; say how they lie: image_shape=\(32, 32, 3\)"),
+        (np.zeros((2, 3072)), None, r"may be colour images of 32 × 32; say which layout: image_shape=\(32, 32, 3\)"),
         (np.zeros((2, 9)), (3, 4), r"X has 9 features, but image_shape=\(3, 4\) needs 12"),
         (np.zeros((2, 5, 5)), (4, 4), r"X has arrays of 5 × 5, but image_shape=\(4, 4\) needs 16"),
         (np.zeros((2, 16)), 16, r"image_shape must be \(height, width\), .* not 16"),
@@ -94,7 +94,7 @@ def test_many_images_are_scaled_in_parts_of_equal_result() -> None:
         (np.array([[1, np.inf, 0, 0]]), None, r"X contains infinity \(inf\)"),
     ],
 )
-def test_what_cannot_be_told_is_refused(x: Any, image_shape: Any, text: str) -> None:
+def test_ambiguous_arrays_are_refused(x: Any, image_shape: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         pixels(x, image_shape)
 
@@ -109,19 +109,19 @@ def test_what_cannot_be_told_is_refused(x: Any, image_shape: Any, text: str) -> 
         (np.zeros((2, 4), complex), "Complex data not supported"),
         ([[1, 2], [3]], "X is not an array of numbers, all images of one size"),
         ([["a", "b"], ["c", "d"]], "X is not an array of numbers"),
-        ([[{}, 1]], "X holds something that is no number"),
+        ([[{}, 1]], "X holds something that is not a number"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_refused(x: Any, text: str) -> None:
+def test_other_things_than_arrays_of_numbers_are_refused(x: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
-        checked(x)
+        check_array(x)
 
 
-def test_other_shapes_and_kinds_than_learnt_are_refused() -> None:
+def test_other_shapes_and_types_than_in_training_are_refused() -> None:
     form = ImageLayout.of(np.zeros((2, 9), np.uint8), None, False)
     with pytest.raises(InputError, match="X has 4 features, but ImageClassifier is expecting 9 features as input"):
         form.pixels(np.zeros((1, 4), np.uint8), "ImageClassifier")
-    with pytest.raises(InputError, match="X holds arrays of 3 × 3, but it learnt from 9"):
+    with pytest.raises(InputError, match="X holds arrays of 3 × 3, but it was trained on 9"):
         form.pixels(np.zeros((1, 3, 3), np.uint8), "it")
     with pytest.raises(InputError, match="X is float64, but training was on bytes"):
         form.pixels(np.zeros((1, 9)), "it")

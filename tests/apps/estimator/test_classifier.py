@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,20 @@ import pytest
 import opsin
 from opsin import nn
 from opsin.apps.estimator import ImageClassifier, InputError, NotFitted, ParameterError
+from opsin.apps.estimator.arrays import RENAMED, Form, ImageLayout
+from opsin.apps.estimator.classifier import OLD_ATTRIBUTES
+from opsin.apps.estimator.parameters import NOT_PARAMETERS
 from opsin.base.errors import OpsinError, UsageError
 from opsin.planning.measurement import Cost
+from opsin.planning.option_fields import OptionFields, declared_options
 from opsin.training import Step, Trainer
 from tests.apps.estimator.support import QUICK, quick, striped
 from tests.model.networks import small_network
 
 X, Y = striped()
-barely = pytest.mark.filterwarnings("ignore:the model is no better than one that always gives")
+undertrained = pytest.mark.filterwarnings("ignore:the model is no better than one that always gives")
 """Tests that train too little for anything to be learnt."""
-NEW, THEIRS = striped(60)
+NEW_X, NEW_Y = striped(60)
 
 
 @pytest.fixture(scope="module")
@@ -31,24 +36,24 @@ def fitted() -> ImageClassifier:
 
 
 def test_it_learns(fitted: ImageClassifier) -> None:
-    assert fitted.score(NEW, THEIRS) == 1
-    assert fitted.predict(NEW[:3]).tolist() == ["lying", "standing", "lying"]
-    shares = fitted.predict_proba(NEW)
+    assert fitted.score(NEW_X, NEW_Y) == 1
+    assert fitted.predict(NEW_X[:3]).tolist() == ["lying", "standing", "lying"]
+    shares = fitted.predict_proba(NEW_X)
     assert shares.shape == (60, 2) and np.allclose(shares.sum(axis=1), 1)
     assert fitted.classes_.tolist() == ["lying", "standing"]
     assert fitted.n_features_in_ == 144
     assert fitted.plan_.network == "lenet5" and len(fitted.history_) == 8
     assert fitted.receipt_ is None
-    assert [prediction.label for prediction in fitted.model_.predict(NEW[:2, None])] == ["lying", "standing"]
+    assert [prediction.label for prediction in fitted.model_.predict(NEW_X[:2, None])] == ["lying", "standing"]
 
 
-def test_a_part_is_kept_apart_to_calibrate_by(fitted: ImageClassifier) -> None:
+def test_a_validation_split_is_held_out_for_calibration(fitted: ImageClassifier) -> None:
     assert fitted.model_.calibration is not None and fitted.model_.calibration.images == 4
     assert fitted.model_.record["images"] == 36
 
 
-@barely
-def test_equal_images_are_on_one_side() -> None:
+@undertrained
+def test_equal_images_are_in_one_split() -> None:
     seen: dict[str, Any] = {}
 
     class Spy(Trainer):
@@ -66,9 +71,9 @@ def test_equal_images_are_on_one_side() -> None:
 
 def test_the_same_seed_gives_the_same_bits(fitted: ImageClassifier) -> None:
     again, other = quick().fit(X, Y), quick(random_state=1).fit(X, Y)
-    assert np.array_equal(again.predict_proba(NEW), fitted.predict_proba(NEW))
-    assert not np.array_equal(other.predict_proba(NEW), fitted.predict_proba(NEW))
-    assert np.array_equal(quick(random_state=None).fit(X, Y).predict_proba(NEW), fitted.predict_proba(NEW))
+    assert np.array_equal(again.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
+    assert not np.array_equal(other.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
+    assert np.array_equal(quick(random_state=None).fit(X, Y).predict_proba(NEW_X), fitted.predict_proba(NEW_X))
 
 
 def test_layouts_and_scales_do_not_matter(fitted: ImageClassifier) -> None:
@@ -76,17 +81,17 @@ def test_layouts_and_scales_do_not_matter(fitted: ImageClassifier) -> None:
     least, most = scaled.min(), scaled.max()
     scaled = (scaled - least) / (most - least)
     flat = quick().fit(X.reshape(len(X), -1), Y)
-    assert np.array_equal(flat.predict_proba(NEW.reshape(60, -1)), fitted.predict_proba(NEW))
+    assert np.array_equal(flat.predict_proba(NEW_X.reshape(60, -1)), fitted.predict_proba(NEW_X))
     fractions = quick().fit(scaled[..., None], Y)
-    assert fractions.score(((NEW - least) / (most - least))[..., None], THEIRS) == 1
+    assert fractions.score(((NEW_X - least) / (most - least))[..., None], NEW_Y) == 1
 
 
-def test_labels_keep_their_kind_and_order() -> None:
+def test_labels_keep_their_type_and_order() -> None:
     numbers = np.where(Y == "lying", 10, 2)
     model = quick().fit(X, numbers)
     assert model.classes_.tolist() == [2, 10] and model.classes_.dtype == numbers.dtype
-    assert model.predict(NEW[:2]).tolist() == [10, 2]
-    assert (model.predict_proba(NEW)[:, 1] > 0.5).tolist() == (THEIRS == "lying").tolist()
+    assert model.predict(NEW_X[:2]).tolist() == [10, 2]
+    assert (model.predict_proba(NEW_X)[:, 1] > 0.5).tolist() == (NEW_Y == "lying").tolist()
 
 
 def test_ten_samples_with_two_features() -> None:
@@ -97,17 +102,17 @@ def test_ten_samples_with_two_features() -> None:
     assert model.model_.calibration is None  # there are too few to spare
 
 
-@barely
-def test_augmentation_is_as_asked() -> None:
+@undertrained
+def test_augmentation_follows_the_option() -> None:
     assert quick(epochs=1).fit(X, Y).plan_.stages[0].augment == "light"
     assert quick(epochs=1, augment="none").fit(X, Y).plan_.stages[0].augment == "none"
     features = np.random.default_rng(0).normal(size=(20, 2))
     assert quick(epochs=1, augment="light").fit(features, np.arange(20) % 2).plan_.stages[0].augment == "light"
 
 
-@barely
+@undertrained
 def test_a_network_of_the_zoo_and_options_reach_the_plan() -> None:
-    options = {"smoothing": 0.1, "ema": 0.5, "class_weights": True, "patience": 7, "mirrored": True}
+    options = {"label_smoothing": 0.1, "ema": 0.5, "class_weights": True, "patience": 7, "tta": True}
     plan = quick(network="resnet20_cifar", **QUICK | {"epochs": 1}, **options).fit(X[:12], Y[:12]).plan_
     assert (plan.network, plan.label_smoothing, plan.ema, plan.patience, plan.tta) == (
         "resnet20_cifar", 0.1, 0.5, 7, "hflip",
@@ -116,30 +121,30 @@ def test_a_network_of_the_zoo_and_options_reach_the_plan() -> None:
     assert (plan.stages[0].batch, plan.stages[0].learning_rate) == (8, 0.01)
 
 
-def test_a_layer_of_ones_own() -> None:
+def test_a_layer_of_the_user() -> None:
     model = quick(network=small_network(2), augment="none").fit(X, Y)
-    assert model.score(NEW, THEIRS) == 1
+    assert model.score(NEW_X, NEW_Y) == 1
     assert model.plan_.network == "Sequential" and model.plan_.stages[0].augment == "none"
     assert model.model_.preprocessing.shape == (1, 12, 12)
     with pytest.raises(UsageError, match=r"ema=0.5 is for networks of the zoo; leave it out with a network of your"):
         quick(network=small_network(2), ema=0.5).fit(X, Y)
 
 
-@barely
-def test_small_images_are_not_enlarged_for_a_layer_of_ones_own() -> None:
+@undertrained
+def test_small_images_are_not_enlarged_for_a_layer_of_the_user() -> None:
     layer = nn.Sequential(nn.Conv2d(4, 3), nn.Flatten(), nn.Linear(2))
     model = quick(network=layer, epochs=1).fit(X[:, :5, :5], Y)
     assert model.model_.preprocessing.shape == (1, 5, 5)
 
 
-def test_a_budget_is_kept_or_refused() -> None:
+def test_a_budget_is_met_or_refused() -> None:
     with pytest.raises(UsageError, match=r"one epoch of lenet5 takes .* but .* is left for training"):
         quick(budget=0.001, epochs=None).fit(X, Y)
     assert quick(budget=60).fit(X, Y).plan_.epochs == 8
 
 
-@barely
-def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@undertrained
+def test_without_a_budget_the_plan_does_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsin.planning.scratch.measure", lambda *args: Cost(seconds=2.0, bytes=1, compiling=0))
     assert quick(epochs=None, batch=None, augment="none").fit(X[:20], Y[:20]).plan_.epochs == 200
     with pytest.raises(UsageError, match="try --budget"):
@@ -159,30 +164,30 @@ def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.Monkey
         ({"pretrained": True, "network": "resnet18"}, "published weights see images of 224 × 224"),
     ],
 )
-def test_parameters_without_sense_are_refused(options: dict[str, Any], text: str) -> None:
+def test_invalid_parameters_are_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(OpsinError, match=text):
         quick(**options).fit(X, Y)
 
 
-@barely
-def test_what_was_learnt_stays_where_the_next_fit_fails() -> None:
+@undertrained
+def test_a_failed_fit_keeps_the_earlier_result() -> None:
     model = quick(epochs=1).fit(X, Y)
-    before = model.predict_proba(NEW)
+    before = model.predict_proba(NEW_X)
     with pytest.raises(InputError):
         model.fit(X, Y[:-1])
-    assert np.array_equal(model.predict_proba(NEW), before)
+    assert np.array_equal(model.predict_proba(NEW_X), before)
 
 
-@barely
-def test_fitting_again_forgets() -> None:
+@undertrained
+def test_fitting_again_replaces_the_result() -> None:
     model = quick(epochs=1).fit(X, Y)
-    model.fit(NEW[:20, :, :, None].repeat(3, axis=3), np.arange(20) % 4)
+    model.fit(NEW_X[:20, :, :, None].repeat(3, axis=3), np.arange(20) % 4)
     assert model.n_features_in_ == 432 and model.classes_.tolist() == [0, 1, 2, 3]
 
 
 def test_unfitted(fitted: ImageClassifier) -> None:
     for ask in (lambda: quick().predict(X), lambda: quick().score(X, Y), lambda: quick().score("digits")):
-        with pytest.raises(NotFitted, match=r"this ImageClassifier has learnt nothing yet; call fit\(X, y\) first"):
+        with pytest.raises(NotFitted, match=r"this ImageClassifier is not fitted yet; call fit\(X, y\) first"):
             ask()
     with pytest.raises(InputError, match="give a list of paths"):
         fitted.predict("photo.jpg")
@@ -199,19 +204,51 @@ def test_parameters() -> None:
     assert model.batch is None
 
 
-def test_making_one_looks_at_nothing() -> None:
+def test_options_of_training_are_parameters() -> None:
+    names = [name for name, _, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS]
+    parameters = signature(ImageClassifier).parameters
+    assert list(parameters) == ["network", *names, "image_shape", "random_state", "verbose"]
+    assert all(f"`{name}`: " in str(ImageClassifier.__doc__) for name in names)
+    assert ImageClassifier(winograd=False).winograd is False  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match=r"ImageClassifier.__init__\(\) got an unexpected keyword argument 'epoch'"):
+        ImageClassifier(epoch=3)
+
+
+def test_old_names_of_parameters_are_accepted() -> None:
+    with pytest.warns(DeprecationWarning, match="the parameter smoothing is now label_smoothing"):
+        model = ImageClassifier(smoothing=0.1)
+    assert repr(model) == "ImageClassifier(label_smoothing=0.1)"
+    with pytest.warns(DeprecationWarning, match="the parameter mirrored is now tta; the old name will be removed"):
+        assert model.set_params(mirrored=True).get_params()["tta"] is True
+
+
+def test_the_constructor_checks_nothing() -> None:
     shape = [28, 28]
     assert ImageClassifier(epochs=-5, image_shape=shape).get_params()["image_shape"] is shape  # type: ignore[arg-type]
 
 
-def test_pickling_keeps_every_bit(fitted: ImageClassifier) -> None:
+def test_pickles_give_identical_predictions(fitted: ImageClassifier) -> None:
     copy = pickle.loads(pickle.dumps(fitted))
-    assert np.array_equal(copy.predict_proba(NEW), fitted.predict_proba(NEW))
+    assert np.array_equal(copy.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
     assert copy.get_params() == fitted.get_params()
     assert pickle.loads(pickle.dumps(quick())).get_params() == quick().get_params()
 
 
-@barely
+def test_pickles_with_old_names_are_loaded(fitted: ImageClassifier) -> None:
+    state = fitted.__getstate__()
+    old = {new: name for name, new in OLD_ATTRIBUTES.items()}
+    copy = ImageClassifier.__new__(ImageClassifier)
+    copy.__setstate__({old.get(name, name): value for name, value in state.items() if name != "winograd"})
+    assert copy.get_params() == fitted.get_params()
+    assert np.array_equal(copy.predict(NEW_X), fitted.predict(NEW_X))
+    layout = ImageLayout.of(X, None, True)
+    old = {new: name for name, new in RENAMED.items()}
+    restored = ImageLayout.__new__(Form)
+    restored.__setstate__({old.get(name, name): value for name, value in vars(layout).items()})
+    assert restored == layout
+
+
+@undertrained
 def test_a_table_with_other_columns_is_refused() -> None:
     class Table:
         def __init__(self, x: Any, columns: list[str]) -> None:
@@ -232,32 +269,36 @@ def test_a_table_with_other_columns_is_refused() -> None:
     assert not hasattr(model.fit(flat, Y), "feature_names_in_")
 
 
-@barely
-def test_verbose_says_how_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+@undertrained
+def test_verbose_prints_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
     quick(epochs=2, verbose=True).fit(X, Y)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("training, epoch 2: loss ") and "of 4 images right" in lines[1]
+    assert (
+        len(lines) == 2
+        and lines[1].startswith("training, epoch 2: loss ")
+        and "of 4 validation images classified correctly" in lines[1]
+    )
 
 
 def test_ctrl_c_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    heed = ImageClassifier._heed
+    on_event = ImageClassifier._on_event
 
-    def press(self: ImageClassifier, event: Any) -> Any:
+    def press(self: ImageClassifier, event: Any, inputs: Any) -> Any:
         if isinstance(event, Step):
             os.kill(os.getpid(), signal.SIGINT)
-        return heed(self, event)
+        return on_event(self, event, inputs)
 
-    monkeypatch.setattr(ImageClassifier, "_heed", press)
+    monkeypatch.setattr(ImageClassifier, "_on_event", press)
     model = quick()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)
     assert not hasattr(model, "model_")
 
 
-def test_it_warns_of_a_model_that_learnt_nothing() -> None:
+def test_a_useless_model_causes_a_warning() -> None:
     with pytest.warns(UserWarning, match="no better than one that always gives the same answer"):
         quick(epochs=1, learning_rate=1e-9).fit(X, Y)
 
 
-def test_it_is_where_people_look() -> None:
+def test_it_is_exported_by_the_package() -> None:
     assert opsin.ImageClassifier is ImageClassifier

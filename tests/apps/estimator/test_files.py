@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opsin.apps.estimator import ImageClassifier, InputError
-from opsin.apps.estimator.files import is_paths, listed, paths_of
+from opsin.apps.estimator.files import is_paths, paths_of, source_of
 from opsin.base.errors import DataError, UsageError
 from opsin.model import Model
 from tests.apps.estimator.support import quick
@@ -30,7 +30,7 @@ def fitted(paths: list[Path]) -> ImageClassifier:
     return quick().fit(paths, [path.parent.name for path in paths])
 
 
-def test_a_list_of_paths_is_learnt_from(fitted: ImageClassifier, paths: list[Path]) -> None:
+def test_fitting_a_list_of_paths(fitted: ImageClassifier, paths: list[Path]) -> None:
     labels = [path.parent.name for path in paths]
     assert fitted.score(paths, labels) == 1
     assert fitted.predict([str(paths[0])]).tolist() == ["lying"]
@@ -40,7 +40,7 @@ def test_a_list_of_paths_is_learnt_from(fitted: ImageClassifier, paths: list[Pat
     assert fitted.receipt_ is not None and not hasattr(fitted, "n_features_in_")
 
 
-def test_the_same_files_as_a_folder_have_no_test_part_that_was_not_learnt_from(
+def test_a_model_fitted_on_paths_is_not_measured_on_the_same_folder(
     fitted: ImageClassifier, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
@@ -60,17 +60,19 @@ def test_labels_keep_their_order(paths: list[Path]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the model is no better than one that always gives")
-def test_the_same_path_may_come_twice(paths: list[Path]) -> None:
+def test_repeated_paths(paths: list[Path]) -> None:
     twice = [*paths, *paths[:10]]
     model = quick(epochs=1).fit(twice, [path.parent.name for path in twice])
     assert model.model_.record["images"] + model.model_.record["held_out"] == 50
 
 
-def test_files_that_cannot_be_used_are_told_of(folder: Path, paths: list[Path], tmp_path: Path) -> None:
+def test_unusable_files_cause_a_warning(folder: Path, paths: list[Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(paths[0].read_bytes()[:50])
     some = [*paths, broken]
-    with pytest.warns(UserWarning, match=r"1 of the files cannot be used, such as .*broken.png: .*; receipt_ has all"):
+    with pytest.warns(
+        UserWarning, match=r"1 of the files cannot be used, such as .*broken.png: .*; see receipt_ for all"
+    ):
         model = quick(epochs=2).fit(some, [*(path.parent.name for path in paths), "broken"])
     assert model.classes_.tolist() == ["lying", "standing"]
     with pytest.raises(DataError, match=r"broken\.png"):
@@ -90,14 +92,14 @@ def test_a_folder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.predict([folder / "lying" / "3.png"]).tolist() == ["lying"]
 
 
-def test_a_folder_that_was_not_learnt_from_is_measured_whole(folder: Path, tmp_path: Path) -> None:
+def test_all_images_of_another_folder_are_measured(folder: Path, tmp_path: Path) -> None:
     model = quick().fit(folder)
     small = write_stripes(tmp_path, 3)
     (small / "lying" / "0.png").rename(small / "standing" / "9.png")
     assert model.score(small) == pytest.approx(5 / 6)
 
 
-def test_the_digits_that_are_built_in() -> None:
+def test_built_in_digits() -> None:
     model = quick(epochs=1, batch=64, learning_rate=0.004).fit("digits")
     assert model.score("digits") > 0.8
     assert model.classes_.tolist() == [str(digit) for digit in range(10)]
@@ -109,15 +111,15 @@ def test_size_is_for_files(paths: list[Path]) -> None:
 
 
 def test_arrays_for_a_model_of_files_are_refused(fitted: ImageClassifier, folder: Path) -> None:
-    with pytest.raises(InputError, match="this ImageClassifier has learnt from files; give a list of paths"):
+    with pytest.raises(InputError, match="this ImageClassifier was trained on files; give a list of paths"):
         fitted.predict(np.zeros((2, 12, 12), np.uint8))
-    with pytest.raises(UsageError, match="says itself what its images show; leave y out"):
+    with pytest.raises(UsageError, match="has its own labels; leave y out"):
         quick().fit(folder, ["a"])
-    with pytest.raises(UsageError, match="says itself what its images show; leave y out"):
+    with pytest.raises(UsageError, match="has its own labels; leave y out"):
         fitted.score(folder, ["a"])
 
 
-def test_what_counts_as_paths() -> None:
+def test_detecting_paths() -> None:
     assert is_paths(["a", "b"]) and is_paths([Path("a")]) and is_paths(np.array(["a"])) and is_paths([["a"], ["b"]])
     assert not is_paths([]) and not is_paths([[1.0]]) and not is_paths(np.zeros((2, 2))) and not is_paths([b"a"])
     assert paths_of(np.array([["a"], ["b"]], object)) == ["a", "b"]
@@ -127,9 +129,9 @@ def test_what_counts_as_paths() -> None:
         paths_of([["a", "b"], ["c", "d"]])
 
 
-def test_choices_among_the_same_files_share_a_cache(paths: list[Path]) -> None:
+def test_subsets_of_the_same_files_share_a_cache(paths: list[Path]) -> None:
     names = [str(path) for path in paths]
-    first, second = listed(names, ["x"] * 40), listed(names[::2], ["x"] * 20)
+    first, second = source_of(names, ["x"] * 40), source_of(names[::2], ["x"] * 20)
     assert first[1] == second[1]
-    twice = listed([names[0], names[0]], ["x", "y"])[0]
+    twice = source_of([names[0], names[0]], ["x", "y"])[0]
     assert [item.name for item in twice.items] == [names[0], f"{names[0]} (2)"]

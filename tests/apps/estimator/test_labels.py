@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opsin.apps.estimator import InputError
-from opsin.apps.estimator.labels import checked, classes_of, name_of
+from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,16 @@ from opsin.apps.estimator.labels import checked, classes_of, name_of
         (np.array(["x", "y", "x"], object), ["x", "y"]),
     ],
 )
-def test_classes_are_sorted_and_keep_their_kind(y: Any, classes: list[Any]) -> None:
-    labels = checked(y, 3)
+def test_classes_are_sorted_and_keep_their_type(y: Any, classes: list[Any]) -> None:
+    labels = check_labels(y, 3)
     found, numbers = classes_of(labels)
     assert found.tolist() == classes and found.dtype == labels.dtype
     assert found[numbers].tolist() == list(y)
 
 
-def test_a_column_is_taken_with_a_warning() -> None:
+def test_a_column_is_accepted_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="A column-vector y was passed when a 1d array was expected"):
-        assert checked([[1], [2]], 2).tolist() == [1, 2]
+        assert check_labels([[1], [2]], 2).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_a_column_is_taken_with_a_warning() -> None:
         ([[1], [1, 2], 3], "y is not one label for each image"),
     ],
 )
-def test_what_is_no_labels_is_refused(y: Any, text: str) -> None:
+def test_invalid_labels_are_refused(y: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
-        checked(y, 3)
+        check_labels(y, 3)
 
 
 def test_one_class_and_mixed_kinds_are_refused() -> None:
@@ -56,5 +56,5 @@ def test_one_class_and_mixed_kinds_are_refused() -> None:
         classes_of(np.array(["a", 1], object))
 
 
-def test_names_are_sound_text() -> None:
-    assert [name_of(label) for label in (3, "hat", "a\nb")] == ["3", "hat", "a\\nb"]
+def test_class_names_are_escaped_text() -> None:
+    assert [class_name(label) for label in (3, "hat", "a\nb")] == ["3", "hat", "a\\nb"]

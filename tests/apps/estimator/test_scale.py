@@ -37,7 +37,7 @@ SAME = ({"fractions", "fractions of single precision"}, {"floats to 255", "whole
 
 @pytest.mark.parametrize("fitted", SCALES)
 @pytest.mark.parametrize("asked", SCALES)
-def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
+def test_every_pair_of_scales(fitted: str, asked: str) -> None:
     """No combination is turned into white or black without a word."""
     form = ImageLayout.of(SCALES[fitted], None, False)
     x = SCALES[asked][:3]
@@ -49,8 +49,8 @@ def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
         assert "training was on " in str(error) and "give " in str(error)
         return
     alike = any(fitted in group and asked in group for group in SAME)
-    assert form.notice(x) or alike or np.abs(made.astype(int) - BYTES[:3]).max() <= 1
-    assert form.notice(x) or made.std() > 0.35 * BYTES[:3].std()
+    assert form.scale_warning(x) or alike or np.abs(made.astype(int) - BYTES[:3]).max() <= 1
+    assert form.scale_warning(x) or made.std() > 0.35 * BYTES[:3].std()
 
 
 @pytest.mark.parametrize(("fitted", "asked", "text"), [
@@ -73,7 +73,7 @@ def test_every_scale_asked_of_every_other(fitted: str, asked: str) -> None:
     ("bytes", "floats to 255", "training was on bytes; give uint8 from 0 to 255 again, such as X.astype('uint8')"),
     ("bytes", "around 0", "X is float64, but training was on bytes; give uint8 from 0 to 255 again"),
 ])  # fmt: skip
-def test_what_is_refused(fitted: str, asked: str, text: str) -> None:
+def test_refused_scales(fitted: str, asked: str, text: str) -> None:
     form = ImageLayout.of(SCALES[fitted], None, False)
     with pytest.raises(InputError) as caught:
         form.pixels(SCALES[asked], "it")
@@ -84,14 +84,14 @@ def test_what_is_refused(fitted: str, asked: str, text: str) -> None:
         assert np.abs(made.astype(int) - (np.where(BYTES > 99, 255, 0) if asked == "masks" else BYTES)).max() <= 1
 
 
-def test_an_estimator_says_it() -> None:
+def test_an_estimator_refuses_and_warns() -> None:
     classifier = ImageClassifier("lenet5", epochs=8, batch=8).fit(BYTES / 255, LABELS)
     for ask in (classifier.predict, classifier.predict_proba):
         with pytest.raises(InputError, match=r"X is uint8 from 0 to 255, but training was on float64 from 0 to 1"):
             ask(BYTES)
     with pytest.raises(InputError, match="same scale"):
         classifier.score(BYTES, LABELS)
-    with pytest.warns(UserWarning, match=r"^\d+% of the numbers in X lie outside the training range and are cut off"):
+    with pytest.warns(UserWarning, match=r"^\d+% of the numbers in X are outside the training range and are clipped"):
         classifier.predict(BYTES / 127.5 - 1)
     with pytest.warns(UserWarning, match=r"^X is nearly black, with numbers from 0 to 0.00392157; training was on"):
         classifier.predict(BYTES[:2] / 255**2)
@@ -102,13 +102,13 @@ def test_an_estimator_says_it() -> None:
         classifier.predict(BYTES / 250)  # a little more than white
     with pytest.raises(InputError, match="X contains NaN"):
         classifier.predict(np.full((1, 12, 12), np.nan))
-    with pytest.raises(InputError, match="X holds arrays of 3 × 12 × 12, but ImageClassifier learnt from 12 × 12"):
+    with pytest.raises(InputError, match="X holds arrays of 3 × 12 × 12, but ImageClassifier was trained on 12 × 12"):
         classifier.predict(np.zeros((1, 3, 12, 12)))
 
 
-def test_features_that_are_no_images_may_lie_anywhere() -> None:
+def test_features_may_be_outside_the_training_range() -> None:
     x = np.random.default_rng(0).normal(size=(30, 5))
     form = ImageLayout.of(x, None, True)
-    assert not form.image
+    assert not form.is_image
     assert form.pixels(100 * x, "it").max() == 255
-    assert not form.notice(100 * x)
+    assert not form.scale_warning(100 * x)

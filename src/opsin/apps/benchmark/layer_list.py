@@ -1,7 +1,7 @@
-"""A network as a list of layers in plain data, from which another library builds the same network with its own layers.
+"""A network as a list of layers in plain data, from which other libraries build the same network.
 
-A traced graph has batch normalisation in pieces, which no peer would run so. Here the pieces of a layer are put
-together again: each step is a layer that every library has, with the names of its parameters.
+In a traced graph, layers such as batch normalisation consist of several operations. Here these are combined again: each
+step is a layer that every library has, with the names of its parameters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from opsin.base.errors import UsageError
 from opsin.ir import BATCH, INPUT, VARIABLE, Graph, Node, Tensor, bind
 from opsin.nn.trace import image_input, run_forward
 
-WHOLE = {
+COMPOSITE = {
     "BatchNorm2d": ("batch_norm", ("eps", "momentum")),
     "ReLU6": ("relu6", ()),
     "HardSwish": ("hard_swish", ()),
@@ -24,29 +24,30 @@ WHOLE = {
     "GlobalAvgPool2d": ("global_avg_pool2d", ()),
     "LocalResponseNorm": ("local_response_norm", ("size", "alpha", "beta", "k")),
 }
-"""Layers whose operations become one step: its name, and the layer's attributes that it takes over."""
-PLAIN = ("relu", "tanh", "sigmoid", "add", "multiply", "concat", "slice", "pad", "max_pool2d", "avg_pool2d")
-"""Operations that are a step each, with their attributes."""
+"""Layers whose operations become one step: the name of the step, and the attributes of the layer that it has."""
+SINGLE = ("relu", "tanh", "sigmoid", "add", "multiply", "concat", "slice", "pad", "max_pool2d", "avg_pool2d")
+"""Operations that become a step each, with their attributes."""
 
 
 @dataclass
 class Step:
-    """One layer: `inputs` and `output` are numbers of values, 0 being the images; `parameters` full names by role."""
+    """A layer. `inputs` and `output` number values, where 0 is the images; `parameters` are full names by role."""
 
     op: str
     name: str
     inputs: list[int]
     output: int
     shape: list[int]
-    """Of the output, without the batch."""
+    """The shape of the output, without the batch."""
     attrs: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LayerList:
-    """A network; `outputs` are the logits and those of auxiliary classifiers, with their losses' weights. `fixed` are
-    the weights that do not learn.
+    """A network. `outputs` are its logits and those of auxiliary classifiers, with the weights of their losses.
+
+    `fixed` are the weights that are not trained.
     """
 
     name: str
@@ -56,106 +57,110 @@ class LayerList:
     fixed: list[str]
 
     def to_data(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the list as data for JSON."""
         return asdict(self)
 
 
-def layered(name: str, network: nn.Layer, shape: nn.ImageShape, training: bool) -> LayerList:
-    """`network` for images of `shape`; without `training` auxiliary classifiers are left out.
+def layer_list(name: str, network: nn.Layer, shape: nn.ImageShape, training: bool) -> LayerList:
+    """Return the layers of `network` for images of `shape`, with its auxiliary classifiers only for `training`.
 
-    Raises `UsageError` where the network has an operation that the list does not know.
+    Raise `UsageError` if the network has an operation that other libraries cannot be given.
     """
     images = image_input(shape)
-    logits, found = run_forward(network, images, training)
-    heads = [(logits, 1.0), *(found.auxiliaries if training else [])]
+    logits, trace = run_forward(network, images, training)
+    heads = [(logits, 1.0), *(trace.auxiliaries if training else [])]
     graph = Graph((images,), {str(number): tensor for number, (tensor, _) in enumerate(heads)})
-    lifting = _Lifting(name, graph, nn.named_layers(network))
-    steps = lifting.steps()
+    lifter = _Lifter(name, graph, nn.named_layers(network))
+    steps = lifter.lift()
     weights = [full for step in steps for role, full in step.parameters.items() if role in ("weight", "bias")]
     fixed = [full for full in weights if full not in graph.parameters]
-    return LayerList(name, shape, steps, [(lifting.numbers[tensor], weight) for tensor, weight in heads], fixed)
+    return LayerList(name, shape, steps, [(lifter.numbers[tensor], weight) for tensor, weight in heads], fixed)
 
 
-def steady(network: nn.Layer) -> nn.Layer:
-    """The network with nothing left to chance in training, so that libraries can be compared number by number."""
+def deterministic(network: nn.Layer) -> nn.Layer:
+    """Return the network without randomness in training, so that the results of libraries can be compared."""
     for layer in nn.named_layers(network).values():
         if isinstance(layer, nn.Dropout | nn.StochasticDepth):
             layer.p = 0.0
     return network
 
 
-class _Lifting:
+class _Lifter:
+    """Combines the operations of a graph into layers."""
+
     def __init__(self, name: str, graph: Graph, layers: dict[str, nn.Layer]) -> None:
         self.name, self.graph, self.layers = name, graph, layers
         self.numbers: dict[Tensor, int] = {graph.inputs[0]: 0}
-        self.made: list[Step] = []
+        self.steps: list[Step] = []
         self.users, self.outputs = graph.users, set(graph.outputs.values())
 
-    def steps(self) -> list[Step]:
-        """Every node that depends on the images, alone or with the rest of its layer."""
-        moving = _moving(self.graph)
-        done: set[Node] = set()
-        for node in moving:
-            if node in done:
+    def lift(self) -> list[Step]:
+        """Return a step for every node that depends on the images, alone or with the rest of its layer."""
+        nodes = _dependent_nodes(self.graph)
+        combined: set[Node] = set()
+        for node in nodes:
+            if node in combined:
                 continue
             layer = self.layers.get(node.scope)
-            if type(layer).__name__ in WHOLE:
-                group = self._group(node, moving)
-                done.update(group)
-                self._whole(group, layer)
+            if type(layer).__name__ in COMPOSITE:
+                group = self._group(node, nodes)
+                combined.update(group)
+                self._add_composite(group, layer)
             else:
-                self._single(node)
-        return self.made
+                self._add_single(node)
+        return self.steps
 
-    def _group(self, first: Node, moving: Iterable[Node]) -> list[Node]:
-        """`first` and what follows from it inside the same layer."""
+    def _group(self, first: Node, nodes: Iterable[Node]) -> list[Node]:
+        """Return `first` and the nodes of the same layer that depend on it or share its inputs."""
         group = {first: None}
-        for node in moving:
+        for node in nodes:
             shared = set(node.inputs) & set(first.inputs) & self.numbers.keys()
             if node.scope == first.scope and (shared or any(t.node in group for t in node.inputs)):
                 group[node] = None
         return list(group)
 
-    def _whole(self, group: list[Node], layer: Any) -> None:
-        op, names = WHOLE[type(layer).__name__]
-        inside = {t for node in group for t in node.outputs}
-        sources = list(dict.fromkeys(t for n in group for t in n.inputs if t in self.numbers and t not in inside))
-        ends = [n.output for n in group if n.output in self.outputs or not set(self.users[n.output]) <= set(group)]
-        if len(sources) != 1 or len(ends) != 1:
-            raise UsageError(f"{self.name} uses its layer {group[0].scope} in a way that `opsin bench` does not follow")
+    def _add_composite(self, group: list[Node], layer: Any) -> None:
+        op, names = COMPOSITE[type(layer).__name__]
+        outputs = {t for node in group for t in node.outputs}
+        sources = list(dict.fromkeys(t for n in group for t in n.inputs if t in self.numbers and t not in outputs))
+        results = [n.output for n in group if n.output in self.outputs or not set(self.users[n.output]) <= set(group)]
+        if len(sources) != 1 or len(results) != 1:
+            raise UsageError(
+                f"{self.name} uses its layer {group[0].scope} in a way that `opsin bench` does not support"
+            )
         path = f"{group[0].scope}."
         roles = ("weight", "bias", "running_mean", "running_var") if op == "batch_norm" else ()
         self._add(
-            op, group[0], sources, ends[0], {name: getattr(layer, name) for name in names},
+            op, group[0], sources, results[0], {name: getattr(layer, name) for name in names},
             {role: path + role for role in roles},
         )  # fmt: skip
 
-    def _single(self, node: Node) -> None:
-        known = [t for t in node.inputs if t in self.numbers]
+    def _add_single(self, node: Node) -> None:
+        inputs = [t for t in node.inputs if t in self.numbers]
         parameters = [name for t in node.inputs if t not in self.numbers and (name := _parameter(t))]
         attrs, op = bind(node.attrs, 1), node.op.name
-        if op in ("conv2d", "matmul") and len(known) == len(parameters) == 1 and known[0] is node.inputs[0]:
+        if op in ("conv2d", "matmul") and len(inputs) == len(parameters) == 1 and inputs[0] is node.inputs[0]:
             if op == "matmul" and (attrs["transpose_a"] or not attrs["transpose_b"]):
-                raise self._unknown(node)
+                raise self._unsupported(node)
             name, attrs = ("linear", {}) if op == "matmul" else (op, attrs | {"kernel": node.inputs[1].shape[2:]})
-            self._add(name, node, known, node.output, attrs, {"weight": parameters[0]})
-        elif op == "add" and len(known) == len(parameters) == 1 and (owner := self._owner(known[0])):
+            self._add(name, node, inputs, node.output, attrs, {"weight": parameters[0]})
+        elif op == "add" and len(inputs) == len(parameters) == 1 and (owner := self._owner(inputs[0])):
             owner.parameters["bias"] = parameters[0]
             self.numbers[node.output] = owner.output
-        elif op == "reshape" and node.output.rank == 2 and known[0].shape[0] == node.output.shape[0] == BATCH:
-            self._add("flatten", node, known, node.output, {})
+        elif op == "reshape" and node.output.rank == 2 and inputs[0].shape[0] == node.output.shape[0] == BATCH:
+            self._add("flatten", node, inputs, node.output, {})
         elif op == "resample2d" and attrs["mode"] == "area" and not attrs["adjoint"]:
-            self._add("adaptive_avg_pool2d", node, known, node.output, {"size": attrs["size"]})
-        elif op == "multiply" and len(known) == 1 and (factors := _numbers(node)):
-            self._add("scale", node, known, node.output, {"factor": factors[0]})
-        elif op in PLAIN and len(known) == len(node.inputs):
-            self._add(op, node, known, node.output, attrs)
+            self._add("adaptive_avg_pool2d", node, inputs, node.output, {"size": attrs["size"]})
+        elif op == "multiply" and len(inputs) == 1 and (factors := _constant_factors(node)):
+            self._add("scale", node, inputs, node.output, {"factor": factors[0]})
+        elif op in SINGLE and len(inputs) == len(node.inputs):
+            self._add(op, node, inputs, node.output, attrs)
         else:
-            raise self._unknown(node)
+            raise self._unsupported(node)
 
     def _owner(self, tensor: Tensor) -> Step | None:
-        """The convolution or linear layer that still lacks its bias, if `tensor` is what it makes."""
-        step = next((s for s in self.made if s.output == self.numbers[tensor]), None)
+        """Return the convolution or linear layer without a bias yet that computes `tensor`, if there is one."""
+        step = next((s for s in self.steps if s.output == self.numbers[tensor]), None)
         return step if step and step.op in ("conv2d", "linear") and "bias" not in step.parameters else None
 
     def _add(
@@ -167,36 +172,36 @@ class _Lifting:
         attrs: dict[str, Any],
         parameters: dict[str, str] | None = None,
     ) -> None:
-        number = self.numbers[output] = len(self.made) + 1
+        number = self.numbers[output] = len(self.steps) + 1
         shape = [int(size) for size in bind(output.shape[1:], 1)]
-        self.made.append(
+        self.steps.append(
             Step(op, node.scope, [self.numbers[t] for t in inputs], number, shape, attrs, parameters or {})
         )
 
-    def _unknown(self, node: Node) -> UsageError:
+    def _unsupported(self, node: Node) -> UsageError:
         where = f"layer {node.scope} of {self.name}" if node.scope else self.name
         return UsageError(
-            f"{where} applies '{node.op.name}' in a way that `opsin bench` cannot write for other libraries"
+            f"{where} applies '{node.op.name}' in a way that `opsin bench` cannot give to other libraries"
         )
 
 
-def _moving(graph: Graph) -> list[Node]:
-    """The nodes that depend on the images, in order."""
-    found: dict[Node, None] = {}
+def _dependent_nodes(graph: Graph) -> list[Node]:
+    """Return the nodes that depend on the images, in order."""
+    dependent: dict[Node, None] = {}
     for node in graph.nodes:
-        if any(t.node.op is INPUT or t.node in found for t in node.inputs):
-            found[node] = None
-    return list(found)
+        if any(t.node.op is INPUT or t.node in dependent for t in node.inputs):
+            dependent[node] = None
+    return list(dependent)
 
 
-def _numbers(node: Node) -> list[float]:
-    """The operands that are numbers known beforehand."""
-    made = [t.node for t in node.inputs if t.node.op.name == "constant"]
-    return [each.attrs["value"] for each in made if isinstance(each.attrs["value"], float)]
+def _constant_factors(node: Node) -> list[float]:
+    """Return the values of the operands that are constant numbers."""
+    constants = [t.node for t in node.inputs if t.node.op.name == "constant"]
+    return [constant.attrs["value"] for constant in constants if isinstance(constant.attrs["value"], float)]
 
 
 def _parameter(tensor: Tensor) -> str | None:
-    """The name of the variable that `tensor` is, if only reshaped."""
+    """Return the name of the variable that `tensor` is or reshapes; None if it is anything else."""
     node = tensor.node
     while node.op.name == "reshape":
         node = node.inputs[0].node

@@ -1,4 +1,4 @@
-"""One case, everybody in turns: whether they compute the same, and how long they take."""
+"""Measure a case: compare the results of all competitors, and time them in alternation."""
 
 from __future__ import annotations
 
@@ -21,76 +21,78 @@ from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native.machine_peak import Peak, Stream
 
 LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
-"""Of differences: of losses as a share of what a step changes them by, of logits as a share of their range. Modes of
-one and the same library differ by 2 % in losses where a deep network begins with many normalisations."""
-BEHIND = 2.0
-"""A peer's mode that needs so many times as long as the best is tried once, and gets no more turns."""
+"""The largest accepted differences: of losses relative to their change in a step, of logits relative to their range.
+Modes of one library differ by 2 % in losses if a deep network begins with many normalisations."""
+MAX_SLOWDOWN = 2.0
+"""A mode that takes more than this multiple of the best peer's time is dropped after its first turn."""
 PAUSE = 0.05
-"""Seconds before a turn, in which the threads of the turn before go to sleep."""
+"""Seconds before a turn, in which the threads of the previous turn go to sleep."""
 
-Say = Callable[[str], None]
+ShowProgress = Callable[[str], None]
 
 
 @dataclass
 class Figures:
-    """What one contender gave in one case; `seconds` a call, round by round."""
+    """The results of one competitor in one case. `seconds` are per call, round by round."""
 
     title: str
     library: str
     limit: float
-    """Of `difference`, for results that agree."""
+    """The largest `difference` of results that agree."""
     version: str = ""
     opened: float = 0.0
-    """Seconds to build or compile the network, and for the first results."""
+    """Seconds to build or compile the network and compute the first results."""
     difference: float | None = None
-    """From Opsin's results."""
+    """The difference from Opsin's results; see `difference`."""
     seconds: list[float] = field(default_factory=list)
     memory: float | None = None
-    """The most bytes that the process has had."""
+    """Peak bytes of the process."""
     idle: float = 0.0
-    """CPU seconds used between turns, a second waited; near 0, or the others were disturbed."""
+    """CPU seconds used between turns, per second waited. It should be near 0, or others were disturbed."""
     dropped: bool = False
-    """Too far behind for more than a trial."""
+    """Whether it was too slow for more than one turn."""
     problem: str | None = None
-    """Why there are no figures."""
+    """Why there are no results."""
 
     @property
     def agrees(self) -> bool:
+        """Whether the results are those of Opsin."""
         return self.difference is not None and self.difference <= self.limit
 
 
 @dataclass
 class Result:
-    """A case's figures: Opsin's first, then the peers'; the machine's own limits from the same rounds."""
+    """The results of a case: Opsin's, then the peers', and the limits of the machine in the same rounds."""
 
     case: Case
     macs: int
     figures: list[Figures]
     peaks: list[float]
-    """FLOP/s that multiply-adds alone reach, round by round."""
+    """Peak FLOP/s by FMA instructions alone, round by round."""
     bandwidths: list[float]
-    """Bytes a second from and to memory, round by round."""
+    """Memory bandwidth in bytes per second, round by round."""
 
     @property
     def opsin(self) -> Figures:
+        """The results of Opsin."""
         return self.figures[0]
 
     @property
     def best(self) -> Figures | None:
-        """The fastest peer whose results are right."""
-        able = [f for f in self.figures[1:] if f.seconds and f.agrees and not f.dropped]
-        return min(able, key=lambda f: median(f.seconds), default=None)
+        """The fastest peer whose results agree."""
+        candidates = [f for f in self.figures[1:] if f.seconds and f.agrees and not f.dropped]
+        return min(candidates, key=lambda f: median(f.seconds), default=None)
 
     @property
     def ratios(self) -> Spread | None:
-        """How many times Opsin's speed is the best peer's, round by round."""
+        """Opsin's speed relative to the best peer's, round by round."""
         if not self.best or not self.opsin.seconds:
             return None
         return Spread.of_ratios(self.best.seconds, self.opsin.seconds)
 
     @property
     def share_of_peak(self) -> float | None:
-        """Of Opsin: two operations for each multiply-add of direct convolution, against multiply-adds alone."""
+        """Opsin's share of the peak, with two operations for each MAC of direct convolution."""
         if not self.opsin.seconds:
             return None
         return median(2 * self.macs / s / p for s, p in zip(self.opsin.seconds, self.peaks, strict=True))
@@ -98,101 +100,103 @@ class Result:
 
 @dataclass
 class Runner:
-    """A contender at work."""
+    """A competitor with its process."""
 
     figures: Figures
     worker: Worker
-    since: float = field(default_factory=time.perf_counter)
+    last_answer: float = field(default_factory=time.perf_counter)
     busy: float = 0.0
     waited: float = 0.0
 
     def open(self, request: dict[str, Any]) -> NDArray[Any]:
-        """The first results: logits, or the losses of two training steps."""
+        """Build the network and return the first results: logits, or the losses of two training steps."""
         answer = self.worker.ask(request, OPEN_LIMIT)
-        self.since = time.perf_counter()
+        self.last_answer = time.perf_counter()
         self.figures.version, self.figures.opened = answer["version"], answer["seconds"]
         self.figures.memory = answer["memory"]
         with np.load(answer["results"]) as arrays:
             return np.asarray(arrays["losses" if "losses" in arrays else "logits"])
 
     def turn(self, seconds: float) -> float:
-        """Seconds a call, in a turn of about so many seconds."""
-        self.waited += time.perf_counter() - self.since
+        """Take a turn of about `seconds`, and return the seconds per call."""
+        self.waited += time.perf_counter() - self.last_answer
         answer = self.worker.ask({"do": "time", "seconds": seconds}, seconds + TURN_LIMIT)
-        self.since = time.perf_counter()
+        self.last_answer = time.perf_counter()
         self.busy += answer["idle"]
         self.figures.memory = answer["memory"]
         self.figures.idle = self.busy / max(self.waited, 1e-9)
         return float(answer["seconds"] / answer["calls"])
 
 
-def measure(case: Case, contenders: Sequence[Competitor], rounds: int, seconds: float, say: Say) -> Result:
-    """Opens every contender on the same weights and images, compares what they compute, and lets them take turns.
+def measure(
+    case: Case, competitors: Sequence[Competitor], rounds: int, seconds: float, show_progress: ShowProgress
+) -> Result:
+    """Run every competitor on the same weights and images, compare the results, and time them in alternation.
 
-    The first contender is Opsin, whose failure is raised (`PeerError`). In each round everybody has one turn of about
-    `seconds`, in an order of its own, while the others sleep. Those that fail, compute something else, or are far
-    behind at a first trial are out; their figures say why.
+    The first competitor is Opsin. Raise `PeerError` if it fails. In each round every competitor has one turn of about
+    `seconds`, in random order, while the others sleep. Competitors that fail, whose results differ, or that are far
+    slower in their first turn, are dropped; their figures say why.
     """
     with tempfile.TemporaryDirectory(prefix="opsin-bench-") as name, closing() as runners:
         folder = Path(name)
-        material = prepare(case, folder)
-        found: list[Figures] = []
+        inputs = prepare(case, folder)
+        figures: list[Figures] = []
         expected: NDArray[Any] | None = None
-        for contender in contenders:
-            say(f"{case}: {contender.title} gets ready")
-            found.append(Figures(contender.title, contender.peer.title, LIMITS[case.task]))
-            runner = Runner(found[-1], Worker(contender, case.threads, folder / f"{len(found)}.log"))
+        for competitor in competitors:
+            show_progress(f"{case}: starting {competitor.title}")
+            figures.append(Figures(competitor.title, competitor.peer.title, LIMITS[case.task]))
+            runner = Runner(figures[-1], Worker(competitor, case.threads, folder / f"{len(figures)}.log"))
             runners.append(runner)
             try:
-                results = runner.open(material.request(case, contender.mode))
+                results = runner.open(inputs.request(case, competitor.mode))
                 expected = results if expected is None else expected
-                found[-1].difference = difference(expected, results)
-                found[-1].seconds = [runner.turn(seconds / 2)]
+                figures[-1].difference = difference(expected, results)
+                figures[-1].seconds = [runner.turn(seconds / 2)]
             except PeerError as error:
                 if not runners[1:]:
                     raise
-                found[-1].problem = str(error)
+                figures[-1].problem = str(error)
                 runners.remove(runner)
                 runner.worker.close()
             _drop_slow(runners)
-        peaks, bandwidths = _rounds(case, runners, rounds, seconds, say)
-    return Result(case, material.macs, found, peaks, bandwidths)
+        peaks, bandwidths = _measure_rounds(case, runners, rounds, seconds, show_progress)
+    return Result(case, inputs.macs, figures, peaks, bandwidths)
 
 
-def difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
-    """The largest, as a share of the range of what is expected; infinite where shapes differ.
+def difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
+    """Return the largest difference relative to the range of the expected values; infinity if the shapes differ.
 
-    What is expected are logits, N × classes, or the losses before and after a training step. Their range is what the
-    step changes, so that a wrong gradient shows even where it moves the loss by little.
+    The values are logits, N × classes, or the losses before and after a training step. The range of the losses is their
+    change in the step, so a wrong gradient shows even if it changes the loss by little.
     """
-    if expected.shape != found.shape:
+    if expected.shape != actual.shape:
         return float("inf")
-    largest = float(np.max(np.abs(expected - found)) / np.ptp(expected))
+    largest = float(np.max(np.abs(expected - actual)) / np.ptp(expected))
     return largest if np.isfinite(largest) else float("inf")
 
 
 def _drop_slow(runners: list[Runner]) -> None:
-    """Ends the peers' modes that are far behind the best peer's, or wrong, so that their memory is free again."""
+    """End the modes of peers that are far slower than the best, or whose results differ, to free their memory."""
     peers = runners[1:]
     best = min((r.figures.seconds[-1] for r in peers if r.figures.agrees), default=float("inf"))
     for runner in peers:
-        if not runner.figures.agrees or runner.figures.seconds[-1] > BEHIND * best:
+        if not runner.figures.agrees or runner.figures.seconds[-1] > MAX_SLOWDOWN * best:
             runner.figures.dropped = True
             runners.remove(runner)
             runner.worker.close()
 
 
-def _rounds(
-    case: Case, runners: Sequence[Runner], rounds: int, seconds: float, say: Say
+def _measure_rounds(
+    case: Case, runners: Sequence[Runner], rounds: int, seconds: float, show_progress: ShowProgress
 ) -> tuple[list[float], list[float]]:
-    """Turns for all that are left, and for the machine's own limits: FLOP/s and bytes a second, round by round."""
+    """Time the remaining runners. Return the limits of the machine round by round: FLOP/s and bytes per second."""
     peak, stream = Peak(case.threads), Stream(case.threads)
     peaks: list[float] = []
     bandwidths: list[float] = []
     for runner in runners:
         runner.figures.seconds = []
     for number in range(rounds):
-        say(f"{case}: round {number + 1} of {rounds}")
+        show_progress(f"{case}: round {number + 1} of {rounds}")
         take_turns(runners, number, seconds)
         time.sleep(PAUSE)
         peaks.append(peak.flops / _best_of(peak))
@@ -201,14 +205,14 @@ def _rounds(
 
 
 def take_turns(runners: Sequence[Runner], number: int, seconds: float) -> None:
-    """Round `number`: a turn for everybody, in an order of its own, so that what slows the machine slows all alike."""
+    """Give every runner a turn, in an order that depends on the round, so that disturbances affect all alike."""
     for runner in random.Random(number).sample(list(runners), len(runners)):
         time.sleep(PAUSE)
         runner.figures.seconds.append(runner.turn(seconds))
 
 
 def _best_of(call: Callable[[], None], calls: int = 4) -> float:
-    """Seconds of the fastest of a few calls."""
+    """Return the seconds of the fastest of a few calls."""
     times = []
     for _ in range(calls):
         begin = time.perf_counter()
@@ -219,7 +223,7 @@ def _best_of(call: Callable[[], None], calls: int = 4) -> float:
 
 @contextmanager
 def closing() -> Iterator[list[Runner]]:
-    """A list of runners whose processes end with the block, however it ends."""
+    """Yield a list of runners whose processes end with the block."""
     runners: list[Runner] = []
     try:
         yield runners

@@ -1,7 +1,8 @@
-"""Writes a list of layers as an ONNX file, for libraries that only predict: operators of opset 17, weights as they are.
+"""Write a list of layers as an ONNX file of opset 17, for libraries that only predict.
 
-Protocol Buffers' wire format is written here: a field is its number and kind in a varint, then a varint, four bytes, or
-a length and so many bytes (protobuf.dev/programming-guides/encoding). Field numbers are those of `onnx.proto`.
+The file is in the wire format of Protocol Buffers: a field is its number and type in a varint, followed by a varint,
+four bytes, or a length and that many bytes (protobuf.dev/programming-guides/encoding). Field numbers are those of
+`onnx.proto`.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ from opsin.apps.benchmark.layer_list import LayerList, Step
 from opsin.base.errors import UsageError
 
 Value: TypeAlias = "int | float | str | bytes | list[int]"
-FLOAT_KIND, INT_KIND = 1, 7
+FLOAT, INT64 = 1, 7
 IR_VERSION, OPSET = 8, 17
 
-SIMPLE = {
+WITHOUT_ATTRIBUTES = {
     "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "add": "Add", "multiply": "Mul", "hard_swish": "HardSwish",
     "global_avg_pool2d": "GlobalAveragePool", "flatten": "Flatten",
 }  # fmt: skip
 
 
 def write_onnx(path: Path, network: LayerList, weights: Mapping[str, NDArray[Any]], batch: int) -> None:
-    """The network for `batch` images, from "inputs" to "logits". `UsageError` for a layer that ONNX has not."""
+    """Write the network for `batch` images. Raise `UsageError` for a layer that has no ONNX operator here."""
     nodes = [_node(step, network) for step in network.steps]
     ((logits, _),) = network.outputs
     classes = network.steps[-1].shape[-1]
-    used = {name: weights[name] for step in network.steps for name in step.parameters.values()}
+    parameters = {name: weights[name] for step in network.steps for name in step.parameters.values()}
     constants = {key: array for step in network.steps for key, array in _constants(step).items()}
     graph = b"".join([
         *(_field(1, node) for node in nodes),
         _field(2, network.name),
-        *(_field(5, _tensor(name, array)) for name, array in {**used, **constants}.items()),
+        *(_field(5, _tensor(name, array)) for name, array in {**parameters, **constants}.items()),
         _field(11, _value_info("v0", (batch, *network.input))),
         _field(12, _value_info(f"v{logits}", (batch, classes))),
     ])  # fmt: skip
@@ -46,9 +47,9 @@ def write_onnx(path: Path, network: LayerList, weights: Mapping[str, NDArray[Any
 
 
 def _node(step: Step, network: LayerList) -> bytes:
-    """NodeProto."""
-    if step.op in SIMPLE:
-        return _plain_node(SIMPLE[step.op], step, {})
+    """Return a NodeProto."""
+    if step.op in WITHOUT_ATTRIBUTES:
+        return _plain_node(WITHOUT_ATTRIBUTES[step.op], step, {})
     if step.op not in OPERATORS:
         raise UsageError(f"layer {step.name} of {network.name} is a {step.op}, which is not written to ONNX files")
     return OPERATORS[step.op](step)
@@ -63,21 +64,21 @@ def _plain_node(op: str, step: Step, attributes: Mapping[str, Value], roles: tup
 
 def _conv(step: Step) -> bytes:
     attrs = step.attrs
-    moves = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "dilations": attrs["dilation"]}
-    listed: dict[str, Value] = {key: list(pair) for key, pair in moves.items()}
-    return _plain_node("Conv", step, {**listed, "pads": _pads(attrs), "group": attrs["groups"]}, ("weight", "bias"))
+    pairs = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "dilations": attrs["dilation"]}
+    lists: dict[str, Value] = {key: list(pair) for key, pair in pairs.items()}
+    return _plain_node("Conv", step, {**lists, "pads": _pads(attrs), "group": attrs["groups"]}, ("weight", "bias"))
 
 
 def _pool(op: str) -> Callable[[Step], bytes]:
     def write(step: Step) -> bytes:
         attrs = step.attrs
-        made: dict[str, Value] = {
+        attributes: dict[str, Value] = {
             "kernel_shape": list(attrs["window"]), "strides": list(attrs["stride"]), "pads": _pads(attrs),
             "ceil_mode": int(attrs["ceil_mode"]),
         }  # fmt: skip
         if "count_include_pad" in attrs:
-            made["count_include_pad"] = int(attrs["count_include_pad"])
-        return _plain_node(op, step, made)
+            attributes["count_include_pad"] = int(attrs["count_include_pad"])
+        return _plain_node(op, step, attributes)
 
     return write
 
@@ -89,8 +90,8 @@ def _batch_norm(step: Step) -> bytes:
 
 def _local_response_norm(step: Step) -> bytes:
     attrs = step.attrs
-    made: dict[str, Value] = {"size": attrs["size"], "alpha": attrs["alpha"], "beta": attrs["beta"]}
-    return _plain_node("LRN", step, {**made, "bias": float(attrs["k"])})
+    attributes: dict[str, Value] = {"size": attrs["size"], "alpha": attrs["alpha"], "beta": attrs["beta"]}
+    return _plain_node("LRN", step, {**attributes, "bias": float(attrs["k"])})
 
 
 OPERATORS: dict[str, Callable[[Step], bytes]] = {
@@ -109,31 +110,36 @@ OPERATORS: dict[str, Callable[[Step], bytes]] = {
 
 
 def _constants(step: Step) -> dict[str, NDArray[Any]]:
-    """What ONNX takes as further operands, by name."""
+    """Return the attributes that ONNX takes as operands, by name."""
     attrs = step.attrs
-    made: dict[str, Any] = {}
+    operands: dict[str, Any] = {}
     if step.op == "relu6":
-        made = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+        operands = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
     elif step.op == "scale":
-        made = {"factor": np.array(attrs["factor"], np.float32)}
-    elif step.op == "slice":  # the batch's axis stays whole
+        operands = {"factor": np.array(attrs["factor"], np.float32)}
+    elif step.op == "slice":  # not the axis of the batch
         axes = range(1, len(attrs["starts"]))
-        made = {"starts": attrs["starts"][1:], "stops": attrs["stops"][1:], "axes": axes, "steps": attrs["steps"][1:]}
+        operands = {
+            "starts": attrs["starts"][1:],
+            "stops": attrs["stops"][1:],
+            "axes": axes,
+            "steps": attrs["steps"][1:],
+        }
     elif step.op == "pad":
-        made = {"pads": [*attrs["low"], *attrs["high"]]}
+        operands = {"pads": [*attrs["low"], *attrs["high"]]}
     return {
-        f"c{step.output}.{key}": np.asarray(value, getattr(value, "dtype", np.int64)) for key, value in made.items()
+        f"c{step.output}.{key}": np.asarray(value, getattr(value, "dtype", np.int64)) for key, value in operands.items()
     }
 
 
 def _pads(attrs: Mapping[str, Any]) -> list[int]:
-    """Top, left, bottom, right."""
+    """Return top, left, bottom and right padding."""
     (top, bottom), (left, right) = attrs["padding"]
     return [top, left, bottom, right]
 
 
 def _attribute(name: str, value: Value) -> bytes:
-    """AttributeProto."""
+    """Return an AttributeProto."""
     head = _field(1, name)
     if isinstance(value, list):
         return head + b"".join(_field(8, item) for item in value) + _field(20, 7)
@@ -143,16 +149,16 @@ def _attribute(name: str, value: Value) -> bytes:
 
 
 def _tensor(name: str, array: NDArray[Any]) -> bytes:
-    """TensorProto."""
-    kind = INT_KIND if array.dtype == np.int64 else FLOAT_KIND
+    """Return a TensorProto."""
+    element_type = INT64 if array.dtype == np.int64 else FLOAT
     dims = b"".join(_field(1, size) for size in array.shape)
-    return dims + _field(2, kind) + _field(8, name) + _field(9, array.tobytes())
+    return dims + _field(2, element_type) + _field(8, name) + _field(9, array.tobytes())
 
 
 def _value_info(name: str, shape: tuple[int, ...]) -> bytes:
-    """ValueInfoProto of real numbers."""
+    """Return a ValueInfoProto of float numbers."""
     dims = b"".join(_field(1, _field(1, size)) for size in shape)
-    return _field(1, name) + _field(2, _field(1, _field(1, FLOAT_KIND) + _field(2, dims)))
+    return _field(1, name) + _field(2, _field(1, _field(1, FLOAT) + _field(2, dims)))
 
 
 def _field(number: int, value: Value) -> bytes:

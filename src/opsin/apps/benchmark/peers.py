@@ -1,4 +1,4 @@
-"""Who is compared: the libraries, in which modes, and how each one's process is talked to."""
+"""The libraries that are compared, their modes, and their processes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from typing import Any
 
 from opsin.base.errors import OpsinError, UsageError
 
-FOLDER = Path(__file__).parent / "workers"
-HIDDEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONSTARTUP")
-"""Environment variables that say how this process should work, and are not for others."""
+WORKERS = Path(__file__).parent / "workers"
+PRIVATE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONSTARTUP")
+"""Environment variables that are for this process only."""
 OPEN_LIMIT, TURN_LIMIT = 600.0, 120.0
-"""Seconds to get ready in, and seconds a turn may take beyond what was asked for."""
+"""Seconds that a worker may take to start, and to finish a turn after its requested time."""
 
 
 class PeerError(OpsinError):
-    """A worker failed, died or did not answer; its case goes on without it."""
+    """A worker failed, died or did not answer. The case continues without it."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A library: the module in `workers`, the package that it needs, and its modes for each task."""
+    """A library: its module in `workers`, the package that it needs, and its modes for each task."""
 
     name: str
     title: str
@@ -42,6 +42,7 @@ class Peer:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def modes(self, task: str) -> tuple[str, ...]:
+        """Return the modes for a task."""
         return self.train if task == "train" else self.infer
 
 
@@ -57,7 +58,7 @@ PEERS = {
         Peer("onnxruntime", "ONNX Runtime", "onnx_runtime", "onnxruntime", (), ("",)),
         Peer(
             "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency",),
-            {"CI": "true"},  # or it reports its use over the network, from one more process
+            {"CI": "true"},  # otherwise another process sends usage statistics
         ),
         Peer("mnn", "MNN", "alibaba_mnn", "MNN", (), ("",)),
         Peer(
@@ -82,16 +83,17 @@ class Competitor:
 
     @property
     def title(self) -> str:
+        """The library and its mode."""
         return f"{self.peer.title} {self.mode}".strip()
 
 
-def interpreters(given: Sequence[str]) -> dict[str, str]:
-    """The interpreter of each peer that can be run: `NAME=PYTHON` as `given`, or this one where the package is there.
+def interpreters(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the interpreter of each available peer: `NAME=PYTHON` of the arguments, or this one if it has the package.
 
-    `UsageError` where a name is unknown, or a given interpreter lacks the package.
+    Raise `UsageError` if a name is unknown, or an interpreter of the arguments lacks the package.
     """
-    found = {}
-    for text in given:
+    pythons = {}
+    for text in arguments:
         name, equals, python = text.partition("=")
         if name not in PEERS or not equals:
             raise UsageError(f"--peer takes NAME=PYTHON with a name of {', '.join(PEERS)}; not '{text}'")
@@ -100,51 +102,52 @@ def interpreters(given: Sequence[str]) -> dict[str, str]:
                 f"{python} cannot import {PEERS[name].package}; name an interpreter that can, or install it there "
                 f"with: {python} -m pip install {PEERS[name].package}"
             )
-        found[name] = python
-    return found | {
+        pythons[name] = python
+    return pythons | {
         name: sys.executable
         for name, peer in PEERS.items()
-        if name not in found and _has(sys.executable, peer.package)
+        if name not in pythons and _has(sys.executable, peer.package)
     }  # fmt: skip
 
 
 @cache
 def _has(python: str, package: str) -> bool:
-    """Whether an interpreter can find a package, and Keras where the peer is one of its backends."""
-    needed = [package, *(["keras"] if package in ("tensorflow", "jax") else [])]
-    code = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {needed!r})))"
+    """Return whether an interpreter has a package, and Keras if the package is one of its backends."""
+    packages = [package, *(["keras"] if package in ("tensorflow", "jax") else [])]
+    code = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {packages!r})))"
     try:
-        ended = subprocess.run([python, "-c", code], env=_environment(), capture_output=True, timeout=60)
+        process = subprocess.run([python, "-c", code], env=_environment(), capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return ended.returncode == 0
+    return process.returncode == 0
 
 
 def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in HIDDEN} | dict(more or {})
+    return {key: value for key, value in os.environ.items() if key not in PRIVATE_VARIABLES} | dict(more or {})
 
 
 class Worker:
-    """The process of a contender; what it prints is kept in `log`."""
+    """The process of a competitor. Its output goes to the file `log`."""
 
-    def __init__(self, contender: Competitor, threads: int, log: Path) -> None:
-        self.contender, self.log = contender, log
+    def __init__(self, competitor: Competitor, threads: int, log: Path) -> None:
+        self.competitor = competitor
+        self.log = log
         more = {"OMP_NUM_THREADS": str(threads), "NPROC": str(threads), "CUDA_VISIBLE_DEVICES": ""}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, encoding="utf-8",
-                env=_environment(more | dict(contender.peer.environment)), start_new_session=True,
+                env=_environment(more | dict(competitor.peer.environment)), start_new_session=True,
             )  # fmt: skip
         self._answers: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def command(self) -> list[str]:
-        """What is run."""
-        return [self.contender.python, str(FOLDER / "start.py"), self.contender.peer.module]
+        """Return the command line."""
+        return [self.competitor.python, str(WORKERS / "start.py"), self.competitor.peer.module]
 
     def ask(self, request: dict[str, Any], limit: float) -> dict[str, Any]:
-        """The answer to a request; `PeerError` where it is an error, or none comes within `limit` seconds."""
-        title = self.contender.title
+        """Return the answer to a request. Raise `PeerError` if it is an error, or none comes within `limit` seconds."""
+        title = self.competitor.title
         try:
             assert self.process.stdin
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -156,15 +159,15 @@ class Worker:
             line = ""
         if not line:
             code = self.process.wait()
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise PeerError(f"{title} ended with {how}{self._last_words()}")
+            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise PeerError(f"{title} ended with {reason}{self._last_line()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(f"{title}: {answer['error']}")
         return answer
 
     def close(self) -> None:
-        """Ends the process and those that it started, at once."""
+        """Kill the process and those that it started."""
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -181,6 +184,6 @@ class Worker:
                 self._answers.put(line)
         self._answers.put("")
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""

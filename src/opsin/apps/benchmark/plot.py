@@ -1,4 +1,4 @@
-"""Images of what was measured, as SVG: speeds beside each other, and time against size."""
+"""Draw the results of a benchmark as SVG: bars of speeds, and lines of time against size."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ DARK_RULES = """
 .line { stroke: #2fb78f }
 """
 MARGIN, ROW, GAP, WIDTH = 24.0, 17.0, 16.0, 460.0
-PANEL, PANEL_HEIGHT, LEFT = 250.0, 200.0, 62.0
+PANEL_WIDTH, PANEL_HEIGHT, LEFT = 250.0, 200.0, 62.0
 
 
 def bars(results: Sequence[Result]) -> str:
-    """For each case everybody's speed as a multiple of the best peer's, with the spread over the rounds."""
+    """Draw the speed of each competitor relative to the best peer's, with its range over the rounds, case by case."""
     labels = [figures.title for result in results for figures in result.figures]
     labels += [_name(result) for result in results]
     begin = MARGIN + max(text_width(label, 11, bold=True) for label in labels) + 16
-    reach = max(_relative(result, figures)[2] for result in results for figures in _drawn(result))
-    scale = WIDTH / max(1.0, reach)
+    longest = max(_relative(result, figures)[2] for result in results for figures in _drawn(result))
+    scale = WIDTH / max(1.0, longest)
     parts: list[str] = []
     y = 52.0
-    for task, chosen in groupby(results, lambda result: result.case.task):
+    for task, group in groupby(results, lambda result: result.case.task):
         parts.append(label(MARGIN, y, "Training" if task == TRAIN else "Inference", "heading"))
         y += 22
-        for result in chosen:
+        for result in group:
             y = _case(parts, result, y, begin, scale) + GAP
     parts.append(svg.path(f"M{px(begin + scale)} 34V{px(y - GAP)}", "one"))
     parts.append(label(begin + scale, 28, "the best peer", "faint", "middle"))
@@ -49,20 +49,20 @@ def bars(results: Sequence[Result]) -> str:
 
 
 def _case(parts: list[str], result: Result, y: float, begin: float, scale: float) -> float:
-    """The bars of a case, from `y` on; where they end."""
+    """Draw the bars of a case from `y` on, and return where they end."""
     case = result.case
     parts.append(label(MARGIN, y, _name(result), "name"))
     parts.append(label(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
     y += 7
     for figures in _drawn(result):
-        middle, least, most = _relative(result, figures)
-        kind = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
+        average, slowest, fastest = _relative(result, figures)
+        style = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
         centre = y + ROW / 2 - 1
-        parts.append(label(begin - 8, centre + 4, figures.title, "name" if kind == "opsin" else "", "end"))
-        parts.append(svg.element("rect", class_=kind, x=begin, y=y, width=middle * scale, height=ROW - 3))
-        parts.append(svg.path(f"M{px(begin + least * scale)} {px(centre)}H{px(begin + most * scale)}", "spread"))
-        words = f"{rate(result, figures)} images/s"
-        parts.append(label(begin + max(middle, most) * scale + 6, centre + 4, words, "faint"))
+        parts.append(label(begin - 8, centre + 4, figures.title, "name" if style == "opsin" else "", "end"))
+        parts.append(svg.element("rect", class_=style, x=begin, y=y, width=average * scale, height=ROW - 3))
+        parts.append(svg.path(f"M{px(begin + slowest * scale)} {px(centre)}H{px(begin + fastest * scale)}", "spread"))
+        speed = f"{rate(result, figures)} images/s"
+        parts.append(label(begin + max(average, fastest) * scale + 6, centre + 4, speed, "faint"))
         y += ROW
     return y
 
@@ -76,18 +76,20 @@ def _drawn(result: Result) -> list[Figures]:
 
 
 def _relative(result: Result, figures: Figures) -> tuple[float, float, float]:
-    """Median, least and most of the speed, as multiples of the best peer's median; of Opsin's where there is none."""
+    """Return median, minimum and maximum of the speed, relative to the best peer's median, or Opsin's without peers."""
     unit = median((result.best or result.opsin).seconds)
     return unit / median(figures.seconds), unit / max(figures.seconds), unit / min(figures.seconds)
 
 
 def lines(sweeps: Sequence[Sweep]) -> str:
-    """Time against size for each sweep, both axes in powers; dashed is what grows exactly as the work does."""
-    parts = [label(MARGIN + LEFT, 32, "Dashed: time that grows exactly as the work does.", "faint")]
+    """Draw time against size for each sweep, with logarithmic axes. A dashed line shows linear growth."""
+    parts = [label(MARGIN + LEFT, 32, "Dashed: time proportional to the work.", "faint")]
     for number, sweep in enumerate(sweeps):
-        _panel(parts, sweep, MARGIN + LEFT + number % 2 * (PANEL + LEFT + 40), 70 + number // 2 * (PANEL_HEIGHT + 90))
+        _panel(
+            parts, sweep, MARGIN + LEFT + number % 2 * (PANEL_WIDTH + LEFT + 40), 70 + number // 2 * (PANEL_HEIGHT + 90)
+        )
     rows = ceil(len(sweeps) / 2)
-    width = MARGIN + min(len(sweeps), 2) * (PANEL + LEFT + 40)
+    width = MARGIN + min(len(sweeps), 2) * (PANEL_WIDTH + LEFT + 40)
     return _file(width, 40 + rows * (PANEL_HEIGHT + 90), "How Opsin's time grows with the work", parts)
 
 
@@ -98,19 +100,19 @@ def _panel(parts: list[str], sweep: Sweep, left: float, top: float) -> None:
     bottom, ceiling = floor(log10(min(times + ideal))), ceil(log10(max(times + ideal)))
 
     def position(size: float, milliseconds: float) -> svg.Point:
-        x = left + (log10(size) - low) / ((high - low) or 1) * PANEL
+        x = left + (log10(size) - low) / ((high - low) or 1) * PANEL_WIDTH
         y = top + PANEL_HEIGHT * (1 - (log10(milliseconds) - bottom) / max(1, ceiling - bottom))
         return x, y
 
     parts.append(label(left, top - 14, sweep.title, "name"))
-    parts.append(svg.path(f"M{px(left)} {px(top)}v{px(PANEL_HEIGHT)}h{px(PANEL)}", "axis"))
+    parts.append(svg.path(f"M{px(left)} {px(top)}v{px(PANEL_HEIGHT)}h{px(PANEL_WIDTH)}", "axis"))
     for power in range(bottom, ceiling + 1):
         _, y = position(sizes[0], 10.0**power)
         parts.append(label(left - 6, y + 4, f"{10.0**power:g} ms", "faint", "end"))
     for size in sizes:
         x, _ = position(size, 10.0**bottom)
         parts.append(label(x, top + PANEL_HEIGHT + 15, str(size), "faint", "middle"))
-    parts.append(label(left + PANEL / 2, top + PANEL_HEIGHT + 32, sweep.axis, "faint", "middle"))
+    parts.append(label(left + PANEL_WIDTH / 2, top + PANEL_HEIGHT + 32, sweep.axis, "faint", "middle"))
     for kind, values in (("ideal", ideal), ("line", times)):
         points = [position(size, value) for size, value in zip(sizes, values, strict=True)]
         parts.append(svg.path(svg.polyline(points), kind))

@@ -1,4 +1,4 @@
-"""What was measured, as lines for the terminal, as a Markdown table, and as data."""
+"""The results of a benchmark as lines for the terminal, as Markdown tables, and as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import opsin
 from opsin.apps.benchmark.cases import INFER, TRAIN
 from opsin.apps.benchmark.measure import LIMITS, Figures, Result
 from opsin.apps.benchmark.scaling import Sweep
-from opsin.apps.benchmark.scaling import rows as rows_of
+from opsin.apps.benchmark.scaling import rows as sweep_rows
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native import codegen
 from opsin.backends.native.machine_peak import cpu_model, load
@@ -20,115 +20,117 @@ from opsin.base.processors import processors
 
 Row = tuple[str, ...]
 
-HEADS: Row = ("", "ms a call", "images/s", "× best peer", "difference", "memory")
-SUMMARY: Row = ("network", "batch", "Opsin, images/s", "best peer", "images/s", "ratio (least to most)", "of peak")
+HEADS: Row = ("", "ms per call", "images/s", "× best peer", "difference", "memory")
+SUMMARY: Row = ("network", "batch", "Opsin, images/s", "best peer", "images/s", "ratio (range)", "of peak")
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on besides the programs."""
-    this = codegen.host()
+    """Return what the results depend on besides the programs."""
+    native = codegen.host()
     return {
-        "cpu": cpu_model(), "kind": f"{this.cpu}, {this.target.name}", "cores": processors(), "load": load(),
+        "cpu": cpu_model(), "kind": f"{native.cpu}, {native.target.name}", "cores": processors(), "load": load(),
         "system": platform.system(), "python": platform.python_version(), "opsin": opsin.__version__,
     }  # fmt: skip
 
 
-def machine_line(facts: dict[str, Any]) -> str:
-    busy = "" if facts["load"] is None else f", load {facts['load']}"
+def machine_line(machine: dict[str, Any]) -> str:
+    """Return a line about the machine and the versions."""
+    load = "" if machine["load"] is None else f", load {machine['load']}"
     return (
-        f"{facts['cpu']} ({facts['kind']}), {facts['cores']} cores{busy}; "
-        f"Opsin {facts['opsin']}, Python {facts['python']}"
+        f"{machine['cpu']} ({machine['kind']}), {machine['cores']} cores{load}; "
+        f"Opsin {machine['opsin']}, Python {machine['python']}"
     )
 
 
 def limits_line(result: Result) -> str:
-    """The machine's own limits in the same rounds."""
+    """Return a line about the limits of the machine, measured in the same rounds."""
     peak, bandwidth = Spread.of(result.peaks), Spread.of(result.bandwidths)
     return (
-        f"multiply-adds alone {peak.median / 1e9:.0f} GF/s ({peak.least / 1e9:.0f} to {peak.most / 1e9:.0f}), "
-        f"memory {bandwidth.median / 1e9:.1f} GB/s ({bandwidth.least / 1e9:.1f} to {bandwidth.most / 1e9:.1f})"
+        f"peak by FMA alone {peak.median / 1e9:.0f} GFLOP/s ({peak.minimum / 1e9:.0f} to {peak.maximum / 1e9:.0f}), "
+        f"memory {bandwidth.median / 1e9:.1f} GB/s ({bandwidth.minimum / 1e9:.1f} to {bandwidth.maximum / 1e9:.1f})"
     )
 
 
 def rows(result: Result) -> list[Row]:
-    """Everybody's figures in a case, under `HEADS`."""
-    made: list[Row] = []
+    """Return a row for each competitor in a case, under `HEADS`."""
+    table: list[Row] = []
     for figures in result.figures:
         if figures.problem is not None:
-            made.append((figures.title, "", "", "", "", figures.problem))
+            table.append((figures.title, "", "", "", "", figures.problem))
             continue
         spread = Spread.of([1e3 * s for s in figures.seconds])
         times = f"{spread.median:.3g}" if figures.dropped else f"{spread:.3g}"
         memory = f"{figures.memory / 1e6:,.0f} MB" if figures.memory else ""
         ratio = "dropped" if figures.dropped else against_best(result, figures)
-        first = "" if figures is result.opsin else _difference(figures)
-        made.append((figures.title, times, rate(result, figures), ratio, first, memory))
-    return made
+        difference = "" if figures is result.opsin else _difference(figures)
+        table.append((figures.title, times, rate(result, figures), ratio, difference, memory))
+    return table
 
 
 def against_best(result: Result, figures: Figures) -> str:
-    """The median ratio of speeds round by round, and its spread."""
+    """Return the speed relative to the best peer's, with its range over the rounds."""
     if result.best is None:
         return ""
     return f"{Spread.of_ratios(result.best.seconds, figures.seconds):.2f}"
 
 
 def rate(result: Result, figures: Figures) -> str:
-    """Images a second, in three digits or more."""
-    number = result.case.batch / median(figures.seconds)
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    """Return the images per second, in at least three digits."""
+    images = result.case.batch / median(figures.seconds)
+    return f"{images:,.0f}" if images >= 100 else f"{images:.3g}"
 
 
 def summary(results: Sequence[Result]) -> list[Row]:
-    """A line a case, under `SUMMARY`."""
-    made: list[Row] = []
+    """Return a row for each case, under `SUMMARY`."""
+    table: list[Row] = []
     for result in results:
         best, spread, share = result.best, result.ratios, result.share_of_peak
-        made.append((
+        table.append((
             result.case.network, str(result.case.batch), rate(result, result.opsin),
             best.title if best else "none", rate(result, best) if best else "",
             f"{spread:.2f}" if spread else "", f"{share:.0%}" if share else "",
         ))  # fmt: skip
-    return made
+    return table
 
 
-def markdown(results: Sequence[Result], facts: dict[str, Any]) -> str:
-    """The tables of training and of inference, and what they were measured on."""
-    parts = [f"{machine_line(facts)}. {versions(results)}."]
+def markdown(results: Sequence[Result], machine: dict[str, Any]) -> str:
+    """Return the tables for training and inference, with the conditions of the measurements."""
+    parts = [f"{machine_line(machine)}. {versions(results)}."]
     for training in (True, False):
-        chosen = [result for result in results if (result.case.task == TRAIN) == training]
-        if chosen:
+        selected = [result for result in results if (result.case.task == TRAIN) == training]
+        if selected:
             parts.append("Training steps" if training else "Inference")
             lines = [_line(SUMMARY), _line(("---", "---:", "---:", "---", "---:", "---:", "---:"))]
-            parts.append("\n".join([*lines, *map(_line, summary(chosen))]))
+            parts.append("\n".join([*lines, *map(_line, summary(selected))]))
     parts.append(
-        f"{results[0].case.threads} threads each, in turns; medians, and ratios round by round. Logits agree within "
-        f"{LIMITS[INFER]:.1%} of their range, losses within {LIMITS[TRAIN]:.0%} of what a step changes. 'Of peak' "
-        f"compares twice the multiply-adds of direct convolution with {limits_line(results[-1])}."
+        f"Each library runs in its own process with {results[0].case.threads} threads, and the processes alternate. "
+        f"Times are medians; ratios are taken round by round. Logits agree within {LIMITS[INFER]:.1%} of their range, "
+        f"losses within {LIMITS[TRAIN]:.0%} of their change in a step. 'Of peak' compares two operations for each MAC "
+        f"of direct convolution with the limits of the machine: {limits_line(results[-1])}."
     )
     return "\n\n".join(parts) + "\n"
 
 
-def scaling_markdown(sweeps: Sequence[Sweep], facts: dict[str, Any]) -> str:
-    """A table a sweep."""
-    parts = [machine_line(facts) + "."]
+def scaling_markdown(sweeps: Sequence[Sweep], machine: dict[str, Any]) -> str:
+    """Return a table for each sweep."""
+    parts = [machine_line(machine) + "."]
     for sweep in sweeps:
         parts.append(f"{sweep.title}: {sweep.verdict}")
-        heads = [_line((sweep.axis, "ms a call", "time a unit of work")), _line(("---:", "---:", "---:"))]
-        parts.append("\n".join([*heads, *map(_line, rows_of(sweep))]))
+        heads = [_line((sweep.axis, "ms per call", "time per unit of work")), _line(("---:", "---:", "---:"))]
+        parts.append("\n".join([*heads, *map(_line, sweep_rows(sweep))]))
     return "\n\n".join(parts) + "\n"
 
 
 def versions(results: Sequence[Result]) -> str:
-    """Each peer's version."""
-    found = {f.library: f"{f.library} {f.version}" for r in results for f in r.figures[1:] if f.version}
-    return "Against " + ", ".join(found.values()) if found else "No other library was there to compare with"
+    """Return the versions of the peers."""
+    peers = {f.library: f"{f.library} {f.version}" for r in results for f in r.figures[1:] if f.version}
+    return "Compared with " + ", ".join(peers.values()) if peers else "No other library was available"
 
 
-def to_data(results: Sequence[Result], facts: dict[str, Any]) -> dict[str, Any]:
-    """Everything, for JSON."""
+def to_data(results: Sequence[Result], machine: dict[str, Any]) -> dict[str, Any]:
+    """Return all results as data for JSON."""
     return {
-        "machine": facts,
+        "machine": machine,
         "results": [
             {
                 **asdict(result.case),
@@ -137,7 +139,7 @@ def to_data(results: Sequence[Result], facts: dict[str, Any]) -> dict[str, Any]:
                 "bytes_a_second": result.bandwidths,
                 "share_of_peak": result.share_of_peak,
                 "best_peer": result.best.title if result.best else None,
-                "ratio": asdict(result.ratios) if result.ratios else None,
+                "ratio": _ratio(result.ratios) if result.ratios else None,
                 "figures": [_finite(asdict(figures)) for figures in result.figures],
             }
             for result in results
@@ -145,8 +147,13 @@ def to_data(results: Sequence[Result], facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _ratio(ratios: Spread) -> dict[str, float]:
+    """Return the ratios as data, also under the names of Opsin 0.1.0."""
+    return {**asdict(ratios), "least": ratios.minimum, "most": ratios.maximum}
+
+
 def _finite(data: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: a difference that has no measure is none."""
+    """Replace an infinite difference by None, because JSON has no infinity."""
     return data | {"difference": None} if data["difference"] == float("inf") else data
 
 

@@ -1,4 +1,4 @@
-"""A figure that was measured several times."""
+"""The median and range of repeated measurements."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Spread:
-    """What repeated measuring gave."""
+    """The median and range of repeated measurements."""
 
-    least: float
+    minimum: float
     median: float
-    most: float
+    maximum: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of values."""
         return cls(min(values), median(values), max(values))
 
     @classmethod
-    def of_ratios(cls, above: Sequence[float], below: Sequence[float]) -> Spread:
-        """Of the ratios round by round."""
-        return cls.of([a / b for a, b in zip(above, below, strict=True)])
+    def of_ratios(cls, numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+        """Return the spread of the ratios, round by round."""
+        return cls.of([a / b for a, b in zip(numerators, denominators, strict=True)])
 
     def __format__(self, spec: str) -> str:
-        """Each number by `spec`: `median (least to most)`."""
-        return f"{self.median:{spec}} ({self.least:{spec}} to {self.most:{spec}})"
+        """Return `median (minimum to maximum)`, each number formatted by `spec`."""
+        return f"{self.median:{spec}} ({self.minimum:{spec}} to {self.maximum:{spec}})"

@@ -1,4 +1,4 @@
-"""`opsin bench`: Opsin's speed against that of the other libraries here."""
+"""`opsin bench`: compare Opsin's speed with that of other libraries."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from typing import Any
 import typer
 
 from opsin.apps.benchmark import report
-from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, whole_numbers
+from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, parse_batches
 from opsin.apps.benchmark.measure import Result, measure
 from opsin.apps.benchmark.peers import OPSIN, PEERS, Competitor, interpreters
 from opsin.apps.benchmark.plot import bars, lines
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, sweeps
 from opsin.apps.benchmark.scaling import rows as scaling_rows
-from opsin.apps.cli.output import print_heading, print_table, write_aside
-from opsin.apps.cli.terminal import is_live
+from opsin.apps.cli.output import StatusLine, print_heading, print_table, write_file
 from opsin.base.errors import UsageError
 from opsin.base.processors import processors
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the results go, too; none where that is not asked for."""
+    """The files that the results are written to, if any."""
 
     json: str | None
     markdown: str | None
     plot: str | None
 
     def write(self, data: dict[str, Any], markdown: Callable[[], str], plot: Callable[[], str]) -> None:
+        """Write the requested files."""
         if self.json:
-            write_aside(self.json, json.dumps(data, indent=2, allow_nan=False) + "\n")
+            write_file(self.json, json.dumps(data, indent=2, allow_nan=False) + "\n")
         if self.markdown:
-            write_aside(self.markdown, markdown())
+            write_file(self.markdown, markdown())
         if self.plot:
-            write_aside(self.plot, plot())
+            write_file(self.plot, plot())
 
 
 def run(
@@ -53,88 +53,73 @@ def run(
     scaling: bool,
     files: tuple[str | None, str | None, str | None],
 ) -> int:
-    """Measures case by case and prints each; 1 where a peer computed something else than Opsin."""
-    count, facts, outputs = threads or processors(), report.machine(), Files(*files)
+    """Measure and print case by case. Return 1 if the results of a peer differ from Opsin's."""
+    count, machine, outputs = threads or processors(), report.machine(), Files(*files)
     if scaling:
         if networks or batch or size:
-            raise UsageError("--scaling runs networks, batches and sizes of its own; leave out the others")
-        return run_scaling(count, rounds, seconds, facts, outputs)
-    wanted = cases(
-        networks, tasks or (TRAIN, INFER), whole_numbers(batch, f"--batch {batch}") if batch else [], size, count
+            raise UsageError("--scaling has fixed networks, batches and sizes; leave out yours")
+        return run_scaling(count, rounds, seconds, machine, outputs)
+    selected = cases(
+        networks, tasks or (TRAIN, INFER), parse_batches(batch, f"--batch {batch}") if batch else [], size, count
     )
-    for case in {(case.network, case.task): case for case in wanted}.values():
-        describe(case)  # what cannot be measured is said before anything is
-    found = interpreters(peers)
-    typer.echo(report.machine_line(facts))
-    if missing := [peer.title for name, peer in PEERS.items() if name not in found]:
-        typer.secho(f"Not here: {', '.join(missing)}; --peer NAME=PYTHON says which interpreter has it.", dim=True)
+    for case in {(case.network, case.task): case for case in selected}.values():
+        describe(case)  # refuses a network before anything is measured
+    pythons = interpreters(peers)
+    typer.echo(report.machine_line(machine))
+    if missing := [peer.title for name, peer in PEERS.items() if name not in pythons]:
+        typer.secho(
+            f"Not installed: {', '.join(missing)}; --peer NAME=PYTHON names an interpreter that has it.", dim=True
+        )
     results: list[Result] = []
-    progress = Progress()
-    for case in wanted:
-        try:
-            results.append(measure(case, contenders(case, found), rounds, seconds, progress))
-        finally:
-            progress("")
+    for case in selected:
+        with StatusLine() as line:
+            results.append(measure(case, competitors(case, pythons), rounds, seconds, line.show))
         print_case(results[-1])
-        outputs.write(  # after every case, so that an interrupted run leaves what it has
-            report.to_data(results, facts), partial(report.markdown, results, facts), partial(bars, results)
+        outputs.write(  # after every case, so that an interrupted run leaves its results
+            report.to_data(results, machine), partial(report.markdown, results, machine), partial(bars, results)
         )
     print_summary(results)
-    wrong = [f for result in results for f in result.figures[1:] if f.difference is not None and not f.agrees]
-    return 1 if wrong else 0
+    compared = [peer for result in results for peer in result.figures[1:] if peer.difference is not None]
+    return 0 if all(peer.agrees for peer in compared) else 1
 
 
-def run_scaling(threads: int, rounds: int, seconds: float, facts: dict[str, Any], outputs: Files) -> int:
-    """Measures and prints how Opsin's time grows."""
-    typer.echo(report.machine_line(facts))
-    done: list[Sweep] = []
-    progress = Progress()
+def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, Any], outputs: Files) -> int:
+    """Measure and print how Opsin's time grows."""
+    typer.echo(report.machine_line(machine))
+    measured: list[Sweep] = []
     for sweep in sweeps(threads):
-        try:
-            measure_sweep(sweep, Competitor(OPSIN, "", sys.executable), rounds, seconds, progress)
-        finally:
-            progress("")
-        done.append(sweep)
+        with StatusLine() as line:
+            measure_sweep(sweep, Competitor(OPSIN, "", sys.executable), rounds, seconds, line.show)
+        measured.append(sweep)
         typer.echo()
         print_heading(sweep.title, f": {sweep.verdict}")
-        print_table((sweep.axis, "ms a call", "time a unit of work"), scaling_rows(sweep), left=())
-        data = {"machine": facts, "sweeps": [each.to_data() for each in done]}
-        outputs.write(data, partial(report.scaling_markdown, done, facts), partial(lines, done))
+        print_table((sweep.axis, "ms per call", "time per unit of work"), scaling_rows(sweep), left=())
+        data = {"machine": machine, "sweeps": [each.to_data() for each in measured]}
+        outputs.write(data, partial(report.scaling_markdown, measured, machine), partial(lines, measured))
     return 0
 
 
-def contenders(case: Case, found: dict[str, str]) -> list[Competitor]:
-    """Opsin first, then every mode of every peer that can do the case's task."""
-    peers = [PEERS[name] for name in PEERS if name in found]
-    others = [Competitor(peer, mode, found[peer.name]) for peer in peers for mode in peer.modes(case.task)]
+def competitors(case: Case, pythons: dict[str, str]) -> list[Competitor]:
+    """Return Opsin, then every mode of every peer that supports the task. `pythons` are the peers' interpreters."""
+    peers = [PEERS[name] for name in PEERS if name in pythons]
+    others = [Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task)]
     return [Competitor(OPSIN, "", sys.executable), *others]
 
 
 def print_case(result: Result) -> None:
+    """Print the results of a case."""
     typer.echo()
-    print_heading(str(result.case), f": {result.macs / result.case.batch / 1e6:,.1f} million multiply-adds an image")
+    print_heading(str(result.case), f": {result.macs / result.case.batch / 1e6:,.1f} million MACs per image")
     print_table(report.HEADS, report.rows(result), left=(0,))
-    share = f"Opsin at {result.share_of_peak:.0%} of the peak; " if result.share_of_peak else ""
+    share = f"Opsin reaches {result.share_of_peak:.0%} of the peak; " if result.share_of_peak else ""
     typer.secho(f"{share}{report.limits_line(result)}", dim=True)
 
 
 def print_summary(results: Sequence[Result]) -> None:
+    """Print a table for each task that has more than one case."""
     for task, title in ((TRAIN, "Training steps"), (INFER, "Inference")):
-        chosen = [result for result in results if result.case.task == task]
-        if len(chosen) > 1:
+        selected = [result for result in results if result.case.task == task]
+        if len(selected) > 1:
             typer.echo()
             print_heading(title)
-            print_table(report.SUMMARY, report.summary(chosen), left=(0, 3))
-
-
-class Progress:
-    """A line on standard error about what is going on, written over itself where that is a terminal."""
-
-    def __init__(self) -> None:
-        self.line = ""
-        self.shown = is_live(sys.stderr)
-
-    def __call__(self, text: str) -> None:
-        if self.shown:
-            typer.echo(f"\r{' ' * len(self.line)}\r{text}", nl=False, err=True)
-            self.line = text
+            print_table(report.SUMMARY, report.summary(selected), left=(0, 3))

@@ -1,4 +1,4 @@
-"""`opsin describe`: a network or a model, layer by layer, as a table, as JSON, or as an image of its architecture."""
+"""`opsin describe`: the layers of a network or a model as a table, as JSON, or as a diagram of the architecture."""
 
 from __future__ import annotations
 
@@ -11,35 +11,41 @@ import typer
 
 import opsin
 from opsin import nn
-from opsin.apps.cli.outline import Entry, outline
-from opsin.apps.cli.output import print_heading, print_json, print_table, write_aside
-from opsin.apps.cli.subject import Subject, find_subject
+from opsin.apps.cli.layer_tree import Entry, layer_tree
+from opsin.apps.cli.output import print_heading, print_json, print_table, write_file
+from opsin.apps.cli.target import Target, find_target
 from opsin.base.errors import UsageError
 from opsin.ir import show
 from opsin.nn.describe import BYTES
 
-if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
+if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
 
-COPIES = 3
-"""Of every parameter in training: itself and AdamW's two moments."""
+ADAMW_COPIES = 3
+"""Copies of every parameter in training: the parameter itself and AdamW's two moments."""
+
+WITHOUT_TEST = ("the arrays", "the list of files")
+"""Names of datasets that classifiers are fitted to and that have no test split."""
+
+MAX_LABELS = 12
+"""The most labels of a model that are listed."""
 
 
-def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
-    """Prints the table of a network's layers, and for a model how it came about; with `diagram` writes the image."""
+def run(name: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
+    """Print the table of layers, and for a model how it was trained; with `diagram`, also draw the architecture."""
     if diagram is not None and not diagram.lower().endswith(".svg"):
         raise UsageError(f"the diagram is an SVG file: call it {os.path.splitext(diagram)[0]}.svg instead of {diagram}")
-    subject = find_subject(what, size, classes)
-    description = nn.describe(subject.graph, subject.kinds)
+    target = find_target(name, size, classes)
+    description = nn.describe(target.graph, target.kinds)
     if diagram is not None:
-        name = subject.model.network if subject.model else subject.name
-        write_aside(diagram, opsin.viz.diagram(subject.graph, subject.kinds, name))
+        title = target.model.network if target.model else target.name
+        write_file(diagram, opsin.viz.diagram(target.graph, target.kinds, title))
     if as_json:
-        print_json(_data(subject, description))
+        print_json(_data(target, description))
         return 0
-    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.classes} classes")
-    if subject.model:
-        _print_training(subject.model)
+    print_heading(target.name, f": {show(target.input_shape)} images, {target.classes} classes")
+    if target.model:
+        _print_training(target.model)
     typer.echo()
     _print_layers(description)
     if diagram is not None:
@@ -52,54 +58,69 @@ def _print_training(model: Model) -> None:
     typer.echo(f"labels: {_shortened(model.labels)}")
     if history := record.get("history"):
         typer.echo(
-            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: "
-            f"{accuracy(record)} images right"
+            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: {_accuracy(record)}"
         )
 
 
-def accuracy(record: Mapping[str, Any]) -> str:
-    """Return `98.20% of 1,000 test`: the final accuracy, or that of the last epoch if training was interrupted.
+def _accuracy(record: Mapping[str, Any]) -> str:
+    """Return the accuracy, and which images it was measured on.
 
-    Records of Opsin 0.1.0 do not name the split; it called all of them test or held-out.
+    A finished training has a final measurement, an interrupted one that of the last epoch.
     """
-    if test := record.get("test"):
-        return f"{test['accuracy']:.2%} of {test['images']:,} {record.get('measured_on', 'test')}"
-    accuracy, split = record["history"][-1]["held_out_accuracy"], record.get("held_out_split", "held-out")
-    return f"{accuracy:.2%} of {record['held_out']:,} {split}"
+    if score := record.get("test"):
+        accuracy, images, split = score["accuracy"], score["images"], _measured_on(record)
+    else:
+        accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
+        split = "held-out"
+    text = f"{accuracy:.2%} of {images:,} {split} images classified correctly"
+    return text if split != "training" else f"{text}, which says nothing about new images"
 
 
-def _shortened(labels: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(labels[:most]) + (f", … ({len(labels)})" if len(labels) > most else "")
+def _measured_on(record: Mapping[str, Any]) -> str:
+    """Return the split of the final measurement: "test", "validation" or "training".
+
+    Opsin 0.1.0 did not record it. Its classifiers had no test split if they were fitted to arrays or lists of files.
+    """
+    if "measured_on" in record:
+        return str(record["measured_on"])
+    if record["data"] not in WITHOUT_TEST:
+        return "test"
+    return "training" if record["test"]["images"] == record["images"] else "validation"
+
+
+def _shortened(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:MAX_LABELS]) + (f", … ({len(labels)})" if len(labels) > MAX_LABELS else "")
 
 
 def _print_layers(description: nn.Description) -> None:
-    """The table, and below it what its figures mean."""
-    entries = list(outline(description.rows))
-    heads = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "memory", "to train")
+    """Print the table, and notes on its figures."""
+    entries = list(layer_tree(description.rows))
+    heads = ("layer", "kind", "output", "parameters", "MACs", "receptive field", "memory", "saved for backward")
     total = (
-        "in all", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
+        "total", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
         _bytes(description.inference_memory), _bytes(description.training_memory),
     )  # fmt: skip
     print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
-    numbers = BYTES * description.parameters
+    parameters = BYTES * description.parameters
     typer.echo(
-        f"\nOne image needs {_bytes(numbers + description.inference_memory)}: {_bytes(numbers)} for the parameters, "
-        f"{_bytes(description.inference_memory)} for activations.\n"
-        f"Training with AdamW keeps {_bytes(COPIES * numbers)} of parameters and moments; "
-        "--memory plans what a batch takes beside them."
+        f"\nPredicting one image takes {_bytes(parameters + description.inference_memory)}: {_bytes(parameters)} for "
+        f"the parameters, {_bytes(description.inference_memory)} for activations.\n"
+        f"Training with AdamW takes {_bytes(ADAMW_COPIES * parameters)} for parameters and moments; "
+        "--memory shows what a batch takes in addition."
     )
-    note = "Multiply-adds and memory are for one image; 'sees' is the receptive field in its pixels."
+    note = "MACs and memory are for one image. The receptive field is in pixels of the image."
     if any(entry.copies > 1 for entry in entries):
         note += (
-            "\n×n: n blocks alike, with the sums of all; what the last makes and sees, and below it the first's layers."
+            "\n×n: n equal blocks, with the sums of all; output and receptive field are those of the last block, and "
+            "the layers\nbelow are those of the first."
         )
     typer.secho(note, dim=True)
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
-    """A line of the table: of one row, or of a block with its sums."""
+    """Return a line of the table: a row, or a group with its sums."""
     rows = entry.rows
-    parameters, macs, kept = (sum(numbers) for numbers in zip(*map(_sums, rows), strict=True))
+    parameters, macs, saved = (sum(numbers) for numbers in zip(*map(_costs, rows), strict=True))
     return (
         "  " * entry.depth + entry.name + (f" ×{entry.copies}" if entry.copies > 1 else ""),
         entry.kind,
@@ -108,16 +129,16 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         f"{macs:,}" if macs else "",
         "{} × {}".format(*rows[-1].receptive_field),
         _bytes(max(row.inference_memory for row in rows)),
-        _bytes(kept) if kept else "",
+        _bytes(saved) if saved else "",
     )
 
 
-def _sums(row: nn.LayerRow) -> Sequence[int]:
+def _costs(row: nn.LayerRow) -> Sequence[int]:
     return row.parameters, row.macs, row.training_memory
 
 
 def _bytes(count: float) -> str:
-    """`812 B`, `3.1 kB`, `14.2 MB`."""
+    """Return `812 B`, `3.1 kB` or `14.2 MB`."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
@@ -125,11 +146,11 @@ def _bytes(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:
+def _data(target: Target, description: nn.Description) -> dict[str, Any]:
     data = {
-        "name": subject.name,
-        "input": list(subject.input_shape),
-        "classes": subject.classes,
+        "name": target.name,
+        "input": list(target.input_shape),
+        "classes": target.classes,
         "parameters": description.parameters,
         "macs": description.macs,
         "parameter_memory": BYTES * description.parameters,
@@ -137,8 +158,8 @@ def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:
         "training_memory": description.training_memory,
         "layers": [{**asdict(row), "output": list(row.output[1:])} for row in description.rows],
     }
-    if subject.model:
-        model = subject.model
+    if target.model:
+        model = target.model
         data["model"] = {
             "network": model.network,
             "labels": list(model.labels),

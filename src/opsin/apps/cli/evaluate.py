@@ -1,4 +1,4 @@
-"""`opsin evaluate`: how a model does on labelled images, in a line a class or as a whole report."""
+"""`opsin evaluate`: measure a model on labelled images, per class or as a full report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from opsin.apps.cli.models import open_model
+from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages
@@ -16,43 +16,45 @@ from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
 
-MISTAKES = 3
-"""So many of a class's mistakes are shown, the most frequent ones."""
+MAX_CONFUSIONS = 3
+"""The most confusions of a class that are shown, the most frequent ones."""
 
 
-def run(model: str, data: str, as_json: bool, report: str | None) -> int:
-    """Prints accuracy, loss, and each class with what it is mistaken for; with `report` writes the page, too."""
+def run(name: str, source: str, as_json: bool, report: str | None) -> int:
+    """Print accuracy, loss, and the confusions of each class; with `report`, also write the page."""
     if report is not None:
-        _check_report(report)
-    loaded = open_model(model)
-    loaded.check()
-    dataset = load_data(data, like=loaded.preprocessing)
+        _check_report_path(report)
+    model = open_model(name)
+    model.check()
+    data = load_data(source, like=model.preprocessing)
     if report is not None:
-        return _report(loaded, dataset, report, as_json)
-    images, which = _unseen(loaded, dataset)
-    result = loaded.evaluate(images)
+        return _report(model, data, report, as_json)
+    images, which = _unseen_images(model, data)
+    result = model.evaluate(images)
     if as_json:
-        print_json({"model": model, "data": data, **_data(result)})
+        print_json({"model": name, "data": source, **_data(result)})
         return 0
-    print_heading(f"{result.accuracy:.2%}", f" of the {result.images:,} {which} images of {dataset.name} right")
+    print_heading(
+        f"{result.accuracy:.2%}", f" of the {result.images:,} {which} images of {data.name} classified correctly"
+    )
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
-    print_table(("class", "images", "right", "", "taken for"), _rows(result), left=(0, 4))
+    print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
     return 0
 
 
-def _check_report(report: str) -> None:
-    """`UsageError` where the report could not be written at the end, or would replace something else."""
+def _check_report_path(report: str) -> None:
+    """Raise `UsageError` if the report could not be written, or would replace something else."""
     path = Path(report)
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"the report is an HTML file: call it {path.with_suffix('.html')} instead of {report}")
     if not os.path.isdir(path.parent):
-        raise UsageError(f"{path.parent} is no folder; make it first, or name another place for the report")
+        raise UsageError(f"{path.parent} is not a folder; create it first, or write the report to another folder")
     if os.path.isdir(path):
         raise UsageError(f"{report} is a folder; give the name of a file for the report")
 
 
 def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
-    """Write the page into a file, and its core to the terminal."""
+    """Write the full report to a file, and print its summary."""
     measured = measure_model(model, data)
     write_text(Path(report), page(measured))
     if as_json:
@@ -63,12 +65,15 @@ def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
     for line in lines:
         typer.echo(line)
     typer.echo()
-    print_heading(report, " is the whole report, for a browser.")
+    print_heading(report, " is the full report, for a browser.")
     return 0
 
 
-def _unseen(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
-    """The held-out images; all of them, where Opsin divided data that the model was not trained on."""
+def _unseen_images(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
+    """Return images that the model was not trained on, and what to call them.
+
+    These are the test split if the data has one, or if it is the data that the model was trained on; else all images.
+    """
     if data.own_split or data.fingerprint == model.record.get("fingerprint"):
         return data.test, "held-out"
     return data.everything(), "unseen"
@@ -77,10 +82,10 @@ def _unseen(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
 def _rows(result: Evaluation) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for number, name in enumerate(result.classes):
-        count, right = int(result.confusion[number].sum()), int(result.confusion[number, number])
-        taken = [f"{other} ({n:,})" for label, other, n in result.confusions() if label == name]
-        shown = ", ".join(taken[:MISTAKES]) + (", …" if len(taken) > MISTAKES else "")
-        rows.append((name, f"{count:,}", f"{right:,}", f"{right / count:.1%}" if count else "", shown))
+        count, correct = int(result.confusion[number].sum()), int(result.confusion[number, number])
+        confusions = [f"{other} ({n:,})" for label, other, n in result.confusions() if label == name]
+        listed = ", ".join(confusions[:MAX_CONFUSIONS]) + (", …" if len(confusions) > MAX_CONFUSIONS else "")
+        rows.append((name, f"{count:,}", f"{correct:,}", f"{correct / count:.1%}" if count else "", listed))
     return rows
 
 

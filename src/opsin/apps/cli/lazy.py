@@ -1,4 +1,4 @@
-"""Commands are modules that are loaded when they are called, so that `opsin --help` starts at once."""
+"""Load the module of a command when it is called, so that `opsin --help` starts at once."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from typing import cast
 
 
 def command(name: str) -> Callable[..., int]:
-    """The `run` of a command's module, which gives the exit code."""
+    """Return the function `run` of a command's module. It returns the exit code."""
     return cast("Callable[..., int]", import_module(f"opsin.apps.cli.{name}").run)

@@ -1,4 +1,4 @@
-"""What the commands print, in one style."""
+"""Print results, tables and messages, in one style for all commands."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ from opsin.base.errors import UsageError
 from opsin.base.legacy import with_old_keys
 
 INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended before it had a result: 128 + the signal's number, as shells have it."""
+"""The exit code of a command that Ctrl-C stopped before it had a result: 128 + the number of SIGINT, as in shells."""
 
-GAP = "   "
+COLUMN_GAP = "   "
 
 
 def print_error(text: str) -> None:
-    """A message on standard error, its first word in red where that is a terminal."""
-    typer.secho("Error: ", fg="red", bold=True, err=True, nl=False, color=False if is_plain() else None)
-    typer.echo(text, err=True)
+    """Print an error on standard error, on a terminal with a red label."""
+    print_labelled("Error: ", "red", text)
 
 
 def print_warning(text: str) -> None:
-    """A message on standard error about what does not stop the command."""
-    typer.secho("Warning: ", fg="yellow", bold=True, err=True, nl=False, color=False if is_plain() else None)
+    """Print a warning on standard error, on a terminal with a yellow label."""
+    print_labelled("Warning: ", "yellow", text)
+
+
+def print_labelled(label: str, color: str, text: str) -> None:
+    """Print a message on standard error, on a terminal with a coloured label."""
+    typer.secho(label, fg=color, bold=True, err=True, nl=False, color=False if is_plain() else None)
     typer.echo(text, err=True)
 
 
 def print_heading(text: str, rest: str = "") -> None:
-    """A line that begins bold on a terminal."""
+    """Print a line whose beginning is bold on a terminal."""
     typer.secho(text, bold=True, nl=False)
     typer.echo(rest)
 
 
 def print_json(data: object) -> None:
-    """`data` as JSON; what the encoding of standard output does not have is written as JSON's escapes."""
+    """Print `data` as JSON. Characters that standard output cannot encode become JSON escapes."""
     data = with_old_keys(data)
     text = json.dumps(data, indent=2, ensure_ascii=False)
     try:
@@ -50,7 +54,7 @@ def print_json(data: object) -> None:
 
 
 def percent(share: float) -> str:
-    """`98.7%`; what is not quite all or nothing does not read so."""
+    """Return a share from 0 to 1 as `98.7%`. Only exactly 0 and 1 read as 0.0% and 100.0%."""
     if 0 < share < 0.0005:
         return "<0.1%"
     if 0.9995 < share < 1:
@@ -59,53 +63,54 @@ def percent(share: float) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Lines of columns as wide as their widest cell: those numbered in `left` aligned left, the others right."""
+    """Return lines with aligned columns: those whose numbers are in `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
         cells = zip(row, widths, strict=True)
-        return GAP.join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(cells)).rstrip()
+        return COLUMN_GAP.join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(cells)).rstrip()
 
     return [line(row) for row in rows]
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> None:
-    """A table under its (dim) heads."""
-    first, *lines = table([heads, *rows], left)
-    typer.secho(first, dim=True)
+    """Print a table under its heads."""
+    head, *lines = table([heads, *rows], left)
+    typer.secho(head, dim=True)
     for line in lines:
         typer.echo(line)
 
 
-class PassingLine:
-    """A line on standard error about how far something is, written over itself; it vanishes at the end.
+class StatusLine:
+    """A line of progress on standard error that is overwritten by the next one, and disappears at the end.
 
-    Only a terminal gets to see it.
+    It is shown on terminals only.
     """
 
     def __init__(self) -> None:
         self._width = 0
 
-    def __enter__(self) -> PassingLine:
+    def __enter__(self) -> StatusLine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.show("")
 
     def show(self, text: str) -> None:
+        """Replace the line by `text`."""
         if is_live(sys.stderr):
             typer.echo(f"\r{' ' * self._width}\r{text}", nl=False, err=True)
             self._width = len(text)
 
 
-def write_aside(path: str, content: str | bytes) -> None:
-    """Writes a file, whole or not at all, text as UTF-8; `UsageError` where it cannot be written."""
-    aside = f"{path}.{os.getpid()}.part"
+def write_file(path: str, content: str | bytes) -> None:
+    """Write a file completely or not at all, text as UTF-8. Raise `UsageError` if it cannot be written."""
+    partial = f"{path}.{os.getpid()}.part"
     try:
-        with open(aside, "xb") as file:
+        with open(partial, "xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-        os.replace(aside, path)
+        os.replace(partial, path)
     except OSError as error:
         with suppress(OSError):
-            os.unlink(aside)
+            os.unlink(partial)
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another file") from None

@@ -1,4 +1,4 @@
-"""`opsin predict`: what a model sees in images."""
+"""`opsin predict`: classify images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from opsin.apps.cli.models import open_model
+from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import percent, print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.data.bounded_files import MOST_BYTES
@@ -24,28 +24,28 @@ DONT_KNOW = "don't know"
 Result = tuple[str, "Prediction | DataError"]
 
 
-def run(model: str, images: Sequence[str], as_json: bool, top: int) -> int:
-    """Prints a line an image, with its `top` likeliest labels; "don't know" where the model is not sure enough.
+def run(name: str, images: Sequence[str], as_json: bool, top: int) -> int:
+    """Print a line per image with its `top` most likely labels, or "don't know" if the model is not sure enough.
 
-    A file that cannot be read keeps no other from its answer; the exit code is then 1.
+    Files that cannot be read are reported after the predictions for the others. The exit code is then 1.
     """
-    loaded = open_model(model)
-    items = [item for image in images for item in _read(loaded, image)]
-    results = _predict(loaded, items, top)
+    model = open_model(name)
+    inputs = [each for image in images for each in _read(model, image)]
+    results = _predict(model, inputs, top)
     if as_json:
         print_json([_data(name, result) for name, result in results])
     else:
         rows = [_row(name, result) for name, result in results if isinstance(result, Prediction)]
         for line in table(rows, left=(0, 1, 3)):
             typer.echo(line)
-    failures = [result for _, result in results if isinstance(result, DataError)]
-    for failure in failures:
-        print_error(str(failure))
-    return 1 if failures else 0
+    errors = [result for _, result in results if isinstance(result, DataError)]
+    for error in errors:
+        print_error(str(error))
+    return 1 if errors else 0
 
 
 def _read(model: Model, image: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
-    """The pixels of a file, of each file in a folder, or of standard input, or the reason why there are none."""
+    """Yield the name and pixels, or the error, of a file, of each image in a folder, or of standard input."""
     if image == "-":
         sources: list[tuple[str, Path | None]] = [("standard input", None)]
     elif os.path.isdir(image):
@@ -56,14 +56,14 @@ def _read(model: Model, image: str) -> Iterator[tuple[str, NDArray[np.uint8] | D
         sources = [(image, Path(image))]
     for name, source in sources:
         try:
-            yield name, model.preprocessing.read(_piped() if source is None else source, name)
+            yield name, model.preprocessing.read(_standard_input() if source is None else source, name)
         except DataError as error:
             yield name, error
 
 
-def _piped() -> bytes:
-    """What comes on standard input, up to a byte more than an image may have."""
-    if sys.stdin is None:  # closed before the start
+def _standard_input() -> bytes:
+    """Read standard input, at most one byte more than an image may have."""
+    if sys.stdin is None:  # closed before the process started
         raise DataError("standard input is closed; pipe an image into the command, or name a file instead of -")
     try:
         return sys.stdin.buffer.read(MOST_BYTES + 1)
@@ -71,10 +71,10 @@ def _piped() -> bytes:
         raise DataError(f"standard input cannot be read: {error.strerror}; name a file instead of -") from None
 
 
-def _predict(model: Model, images: Sequence[tuple[str, NDArray[np.uint8] | DataError]], top: int) -> list[Result]:
-    """The predictions in the images' places, all computed together."""
-    predictions = iter(model.predict([pixels for _, pixels in images if isinstance(pixels, np.ndarray)], top=top))
-    return [(name, item if isinstance(item, DataError) else next(predictions)) for name, item in images]
+def _predict(model: Model, inputs: Sequence[tuple[str, NDArray[np.uint8] | DataError]], top: int) -> list[Result]:
+    """Return a prediction in place of each image, computed in batches."""
+    predictions = iter(model.predict([pixels for _, pixels in inputs if isinstance(pixels, np.ndarray)], top=top))
+    return [(name, each if isinstance(each, DataError) else next(predictions)) for name, each in inputs]
 
 
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
@@ -85,12 +85,12 @@ def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
 
 
 def _listed(ranked: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{label} ({percent(share)})" for label, share in ranked)
+    return ", ".join(f"{label} ({percent(probability)})" for label, probability in ranked)
 
 
 def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
     if isinstance(result, DataError):
         return {"image": name, "error": str(result)}
-    ranked = [{"label": label, "probability": share} for label, share in result.ranking]
+    ranked = [{"label": label, "probability": probability} for label, probability in result.ranking]
     known = {} if result.reliable is None else {"known": result.reliable}
     return {"image": name, "label": result.label, "probability": result.probability, **known, "ranked": ranked}

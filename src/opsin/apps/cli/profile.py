@@ -1,4 +1,4 @@
-"""`opsin profile`: where the time of a training step, or of a prediction, goes."""
+"""`opsin profile`: measure how the time of a training step or a prediction is spent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from opsin import nn
-from opsin.apps.cli.output import print_json, write_aside
-from opsin.apps.cli.subject import Subject, find_subject
+from opsin.apps.cli.output import print_json, write_file
+from opsin.apps.cli.target import Target, find_target
 from opsin.backends.native.profile import Profile, ProfileRow, added, profile
 from opsin.backends.native.program import Native, compile
 from opsin.base.errors import UsageError
@@ -22,174 +22,175 @@ from opsin.compiler.passes import DIRECTIONS, FORWARD
 from opsin.ir import show
 from opsin.viz.icicle import IcicleBar, icicle
 
-COLUMNS = 100
-"""What the table fits in."""
+TABLE_WIDTH = 100
+"""Columns of the table, if it is not written to a terminal."""
+MAX_PATH = 26
+"""Characters of a layer's path in the table."""
 WAITING = "waiting"
-RATE = 1e-6
-"""A learning rate that moves the parameters so little that timing does not depend on how often it is done."""
+WAITING_NOTE = "for other threads, and for inputs to be copied"
+LEARNING_RATE = 1e-6
+"""So small that the parameters, and with them the timing, hardly depend on the number of steps."""
 
 
 def run(
-    what: str,
+    name: str,
     batch: int,
     size: str | None,
     infer: bool,
     threads: int | None,
-    exact: bool,
+    winograd: bool,
     by: str,
     top: int,
     seconds: float,
     svg: str | None,
     as_json: bool,
 ) -> int:
-    """Compiles, runs for about `seconds`, and prints the table; with `svg` draws it, too."""
+    """Compile, run for about `seconds`, and print the table; with `svg`, also draw a flame graph."""
     if by not in ("layer", "kernel"):
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
-    subject = find_subject(what, size, None, "--size")
-    program = compile(subject.graph if infer else subject.step(), batch, threads, exact=exact)
-    found = profile(program, _inputs(program, subject, batch), seconds)
+    target = find_target(name, size, None, "--size")
+    graph = target.graph if infer else target.training_step()
+    program = compile(graph, batch, threads, exact=not winograd)
+    measured = profile(program, _inputs(program, target, batch), seconds)
     kind = "prediction" if infer else "training step"
-    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}"
+    title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}"
     if svg is not None:
-        write_aside(svg, icicle(tree(found, kind), title, _facts(found, batch)))
+        write_file(svg, icicle(tree(measured, kind), title, _summary(measured, batch)))
     if as_json:
-        print_json(_data(title, batch, found))
+        print_json(_data(title, batch, measured))
         return 0
     typer.secho(title, bold=True)
-    typer.echo(_facts(found, batch) + "\n")
-    _print(found, by, top)
+    typer.echo(_summary(measured, batch) + "\n")
+    _print(measured, by, top)
     if svg is not None:
-        typer.echo(f"\n{svg} shows it as an image.")
+        typer.echo(f"\n{svg} is the flame graph.")
     return 0
 
 
-def _inputs(program: Native, subject: Subject, batch: int) -> dict[str, Any]:
-    """Random images and labels; the network gets a model's parameters, or first values."""
+def _inputs(program: Native, target: Target, batch: int) -> dict[str, Any]:
+    """Return random images and labels, and load the parameters: a model's, or initial ones."""
     graph = program.graph
     state = nn.initial_state(graph, seed=0)
-    if subject.model is not None:
-        state |= {name: value for name, value in subject.model.state.items() if name in state}
+    if target.model is not None:
+        state |= {name: value for name, value in target.model.state.items() if name in state}
     program.load_state(state)
     rng = np.random.default_rng(0)
-    inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *subject.input_shape)).astype(np.float32)}
+    inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *target.input_shape)).astype(np.float32)}
     if len(graph.inputs) > 1:
-        inputs |= {"labels": rng.integers(0, subject.classes, batch).astype(np.int32), "learning_rate": RATE}
+        inputs |= {"labels": rng.integers(0, target.classes, batch).astype(np.int32), "learning_rate": LEARNING_RATE}
     return inputs
 
 
-def _facts(found: Profile, batch: int) -> str:
-    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
+def _summary(measured: Profile, batch: int) -> str:
+    threads = f"{measured.threads} thread{'s' if measured.threads > 1 else ''}"
     return (
-        f"{1e3 * found.total:,.2f} ms, {batch / found.total:,.1f} images/s on {threads}, "
-        f"fastest of {found.runs} runs; peak {found.peak / 1e9:.0f} GF/s, {found.bandwidth / 1e9:.0f} GB/s"
+        f"{1e3 * measured.total:,.2f} ms, {batch / measured.total:,.1f} images/s on {threads}, "
+        f"fastest of {measured.runs} runs; peak {measured.peak / 1e9:.0f} GFLOP/s, {measured.bandwidth / 1e9:.0f} GB/s"
     )
 
 
-# -- the table ----------------------------------------------------------------------------------
+# -- table --------------------------------------------------------------------------------------
 
 
-def by_layer(found: Profile) -> list[ProfileRow]:
-    """The calls of each layer and direction as one line, the longest first."""
-    return _grouped(found.lines, lambda line: (line.layer, line.direction))
+def by_layer(measured: Profile) -> list[ProfileRow]:
+    """Return a row for each layer and direction, the slowest first."""
+    return _grouped(measured.lines, lambda row: (row.layer, row.direction))
 
 
-def by_kernel(found: Profile) -> list[ProfileRow]:
-    """The calls of each algorithm and direction as one line, the longest first."""
-    return _grouped(found.lines, lambda line: (line.algorithm, line.direction))
+def by_kernel(measured: Profile) -> list[ProfileRow]:
+    """Return a row for each algorithm and direction, the slowest first."""
+    return _grouped(measured.lines, lambda row: (row.algorithm, row.direction))
 
 
-def _grouped(lines: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str, str]]) -> list[ProfileRow]:
+def _grouped(rows: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str, str]]) -> list[ProfileRow]:
     groups: dict[tuple[str, str], list[ProfileRow]] = {}
-    for line in lines:
-        groups.setdefault(key(line), []).append(line)
-    return sorted(map(added, groups.values()), key=lambda line: -line.seconds)
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return sorted(map(added, groups.values()), key=lambda row: -row.seconds)
 
 
-def _print(found: Profile, by: str, top: int) -> None:
-    """The longest lines, what the others and the waiting come to, and the sum; below, what the figures mean."""
-    lines = by_layer(found) if by == "layer" else by_kernel(found)
+def _print(measured: Profile, by: str, top: int) -> None:
+    """Print the slowest rows, the sum of the others, the waiting, the total, and notes on the figures."""
+    rows = by_layer(measured) if by == "layer" else by_kernel(measured)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", show_footer=False)
     heads = ("layer", "direction", "algorithm") if by == "layer" else ("algorithm", "direction", "calls")
-    for number, head in enumerate((*heads, "ms", "GF/s", "peak", "MB", "GB/s", "share")):
+    for number, head in enumerate((*heads, "ms", "GFLOP/s", "peak", "MB", "GB/s", "share")):
         left = number < 2 or head == "algorithm"
         table.add_column(head, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
-    for line in lines[:top]:
-        names = (_shown(line.layer), line.direction, line.algorithm)
+    for row in rows[:top]:
+        names = (_abbreviated(row.layer), row.direction, row.algorithm)
         table.add_row(
-            *(names if by == "layer" else (line.algorithm, line.direction, f"{line.calls}")), *_cells(line, found)
+            *(names if by == "layer" else (row.algorithm, row.direction, f"{row.calls}")), *_cells(row, measured)
         )
-    rest = lines[top:]
+    rest = rows[top:]
     if rest:
-        table.add_row(f"{len(rest)} more", "", "", *_cells(added(rest), found))
-    waiting = f"{1e3 * found.waiting:.2f}", "", "", "", "", f"{found.share(found.waiting):.1%}"
+        table.add_row(f"{len(rest)} more", "", "", *_cells(added(rest), measured))
+    waiting = f"{1e3 * measured.waiting:.2f}", "", "", "", "", f"{measured.share(measured.waiting):.1%}"
     table.add_row(WAITING, "", "", *waiting, style="dim")
-    whole = added([*found.lines, ProfileRow("", "", "", "", (), found.waiting, 0, 0)])
-    table.add_row("in all", "", "", *_cells(whole, found), style="bold")
+    total = added([*measured.lines, ProfileRow("", "", "", "", (), measured.waiting, 0, 0)])
+    table.add_row("total", "", "", *_cells(total, measured), style="bold")
     console = Console(highlight=False, soft_wrap=False)
-    console.width = max(COLUMNS, console.width) if not console.is_terminal else console.width
+    console.width = max(TABLE_WIDTH, console.width) if not console.is_terminal else console.width
     console.print(table)
     typer.secho(
-        "\nms: all threads' time over their number. GF/s: as direct summation counts, so that Winograd's\n"
-        "may be above the peak. MB: operands and results, each once. A call that computes several\n"
-        "operations is in the line of the convolution, or of the last of them. waiting: for other\n"
-        "threads, and for inputs to be copied.",
+        "\nms: sum over all threads, divided by their number. GFLOP/s: counted as for direct convolution,\n"
+        "so Winograd's algorithm can exceed the peak. MB: each operand and result once. A call with several\n"
+        "operations counts for its convolution, or else for its last operation.\n"
+        f"{WAITING}: {WAITING_NOTE}.",
         dim=True,
     )
 
 
-def _cells(line: ProfileRow, found: Profile) -> tuple[str, ...]:
-    flops, share = line.flops, line.flops / found.peak
-    computes = (f"{flops / 1e9:.1f}", f"{share:.0%}") if line.macs else ("", "")
+def _cells(row: ProfileRow, measured: Profile) -> tuple[str, ...]:
+    rate = (f"{row.flops / 1e9:.1f}", f"{row.flops / measured.peak:.0%}") if row.macs else ("", "")
     return (
-        f"{1e3 * line.seconds:.2f}", *computes, f"{line.bytes / 1e6:.1f}", f"{line.bandwidth / 1e9:.1f}",
-        f"{found.share(line.seconds):.1%}",
+        f"{1e3 * row.seconds:.2f}", *rate, f"{row.bytes / 1e6:.1f}", f"{row.bandwidth / 1e9:.1f}",
+        f"{measured.share(row.seconds):.1%}",
     )  # fmt: skip
 
 
-def _shown(layer: str, most: int = 26) -> str:
-    """A layer's path, without its middle where it is long."""
-    if len(layer) > most:
-        layer = f"{layer[: most // 3]}…{layer[-(most - most // 3 - 1) :]}"
-    return layer or "(network)"
+def _abbreviated(path: str) -> str:
+    """Return the path of a layer, without its middle if it is long."""
+    if len(path) > MAX_PATH:
+        path = f"{path[: MAX_PATH // 3]}…{path[-(MAX_PATH - MAX_PATH // 3 - 1) :]}"
+    return path or "(network)"
 
 
-# -- as data and as an image -------------------------------------------------------------------
+# -- data and image -----------------------------------------------------------------------
 
 
-def _data(title: str, batch: int, found: Profile) -> dict[str, Any]:
+def _data(title: str, batch: int, measured: Profile) -> dict[str, Any]:
     return {
-        "title": title, "batch": batch, "threads": found.threads, "runs": found.runs, "seconds": found.total,
-        "waiting": found.waiting, "peak_flops": found.peak, "memory_bandwidth": found.bandwidth,
+        "title": title, "batch": batch, "threads": measured.threads, "runs": measured.runs, "seconds": measured.total,
+        "waiting": measured.waiting, "peak_flops": measured.peak, "memory_bandwidth": measured.bandwidth,
         "calls": [
-            {**asdict(line), "flops": line.flops, "bytes_a_second": line.bandwidth, "share": found.share(line.seconds)}
-            for line in found.lines
+            {**asdict(row), "flops": row.flops, "bytes_a_second": row.bandwidth, "share": measured.share(row.seconds)}
+            for row in measured.lines
         ],
     }  # fmt: skip
 
 
-def tree(found: Profile, name: str) -> IcicleBar:
-    """The step, its directions, in each the layers as they lie in each other, and their calls."""
+def tree(measured: Profile, name: str) -> IcicleBar:
+    """Return the step as a tree: directions, in each of them the nested layers, and their kernel calls."""
     root = IcicleBar(name)
     for direction in DIRECTIONS:
-        lines = [line for line in found.lines if (line.direction or FORWARD) == direction]
-        if lines:
-            _plant(root.child(direction, direction), direction, lines, found)
-    note = "for other threads, and for inputs to be copied"
-    root.children[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, note)
+        rows = [row for row in measured.lines if (row.direction or FORWARD) == direction]
+        if rows:
+            _add_calls(root.child(direction, direction), direction, rows, measured)
+    root.children[WAITING] = IcicleBar(WAITING, WAITING, measured.waiting, WAITING_NOTE)
     return root
 
 
-def _plant(top: IcicleBar, direction: str, lines: Sequence[ProfileRow], found: Profile) -> None:
-    for number, line in enumerate(lines):
-        part = top
-        for step in line.layer.split(".") if line.layer else ():
-            part = part.child(step, direction)
-        with_ = f" with {', '.join(line.fused)}" if line.fused else ""
-        notes = [f"{line.operation}{with_}", f"{line.bytes / 1e6:.2f} MB, {line.bandwidth / 1e9:.1f} GB/s"]
-        if line.macs:
-            notes.append(f"{line.flops / 1e9:.1f} GF/s, {line.flops / found.peak:.0%} of the peak")
-        # A key of its own: a layer may call the same kernel more than once.
-        call = IcicleBar(line.algorithm, direction, line.seconds, "\n".join(notes))
-        part.children[f"{number} {line.algorithm}"] = call
+def _add_calls(root: IcicleBar, direction: str, rows: Sequence[ProfileRow], measured: Profile) -> None:
+    for number, row in enumerate(rows):
+        bar = root
+        for name in row.layer.split(".") if row.layer else ():
+            bar = bar.child(name, direction)
+        fused = f" with {', '.join(row.fused)}" if row.fused else ""
+        notes = [f"{row.operation}{fused}", f"{row.bytes / 1e6:.2f} MB, {row.bandwidth / 1e9:.1f} GB/s"]
+        if row.macs:
+            notes.append(f"{row.flops / 1e9:.1f} GFLOP/s, {row.flops / measured.peak:.0%} of the peak")
+        # The number makes the key unique: a layer may call the same kernel more than once.
+        bar.children[f"{number} {row.algorithm}"] = IcicleBar(row.algorithm, direction, row.seconds, "\n".join(notes))

@@ -1,4 +1,4 @@
-"""Training as it goes: a bar on a terminal, a line an epoch elsewhere. Both read the same events."""
+"""The progress of a training: a bar on terminals, a line per epoch elsewhere. Both follow the same events."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from opsin.apps.cli.output import print_labelled, print_warning
 from opsin.training import Epoch, Event, Rewound, Shortened, StageStarted, Started, Step, StoppedEarly, Warning
 
-REDRAW = 0.1
-"""Seconds between two looks of the bar."""
+REDRAW_INTERVAL = 0.1
+"""Seconds between two updates of the bar."""
 
-LINES = 12
-"""At most so many epochs of a stage leave a line above the bar."""
+MAX_LINES = 12
+"""The most epochs of a stage that leave a line above the bar."""
+
+SMOOTHING_STEPS = 50
+"""Steps over which the shown loss and accuracy are averaged."""
 
 
 class Lines:
-    """A line an epoch, for files and pipes."""
+    """A line per epoch, for files and pipes."""
 
-    now: StageStarted
+    current: StageStarted
 
     def __init__(self) -> None:
-        self.begin, self.done, self.loss, self.accuracy = 0.0, 0, 0.0, 0.0
+        self.begin = 0.0
+        self.steps = 0
+        self.loss = 0.0
+        self.accuracy = 0.0
 
     def __enter__(self) -> Lines:
         return self
@@ -36,7 +43,7 @@ class Lines:
         pass
 
     def __call__(self, event: Event) -> None:
-        """Shows what there is to show of an event."""
+        """Show an event."""
         if isinstance(event, Started):
             self.start = event
         elif isinstance(event, StageStarted):
@@ -45,65 +52,68 @@ class Lines:
             self._count(event)
         elif isinstance(event, Epoch):
             self.epoch(event)
-            if event.epoch == self.now.views:  # from here on it goes faster, and is timed anew
-                self.now = replace(self.now, epoch=event.epoch, views=0)
-                self.begin, self.done = perf_counter(), 0
+            if event.epoch == self.current.views:  # later epochs are faster, so the timing starts again
+                self.current = replace(self.current, epoch=event.epoch, views=0)
+                self._restart()
         elif isinstance(event, Warning):
-            self._warn("Warning: ", event.text)
+            print_warning(event.text)
         elif isinstance(event, Rewound):
-            self._warn("Rolled back: ", _rewound(event))
+            print_labelled("Rolled back: ", "yellow", _rollback(event))
         elif isinstance(event, Shortened):
-            self.say(f"the time is enough for {event.epochs} of {event.planned} epochs")
+            self.print(f"there is time for {event.epochs} of {event.planned} epochs")
         elif isinstance(event, StoppedEarly):
-            self.say(f"stopped: {event.patience} epochs after epoch {event.best} none was better")
+            self.print(f"stopped early: no improvement in the {event.patience} epochs after epoch {event.best}")
 
     def stage(self, stage: StageStarted) -> None:
-        self.now, self.begin, self.done = stage, perf_counter(), 0
+        """Show that a stage begins."""
+        self.current = stage
+        self._restart()
         if self.start.stages > 1:
-            self.say(f"{stage.stage}: {stage.parameters:,} parameters learn, compiled in {stage.compiling:.1f} s")
+            self.print(f"{stage.stage}: training {stage.parameters:,} parameters, compiled in {stage.compiling:.1f} s")
+
+    def _restart(self) -> None:
+        self.begin = perf_counter()
+        self.steps = 0
 
     def epoch(self, epoch: Epoch) -> None:
-        self.say(f"{self._line(epoch)}   {self._left()} left")
+        """Show the result of an epoch."""
+        self.print(f"{self._line(epoch)}   {self._time_left()} left")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
+        """Print a line."""
         typer.echo(text)
 
-    def _warn(self, head: str, text: str) -> None:
-        typer.secho(head, fg="yellow", bold=True, err=True, nl=False)
-        typer.echo(text, err=True)
-
     def _count(self, step: Step) -> None:
-        """Loss and accuracy are means over about the last 50 steps."""
-        self.done += 1
-        weight = max(1 / 50, 1 / self.done)
+        self.steps += 1
+        weight = max(1 / SMOOTHING_STEPS, 1 / self.steps)
         self.loss += weight * (step.loss - self.loss)
         self.accuracy += weight * (step.correct / step.images - self.accuracy)
 
     def _title(self, epoch: int) -> str:
-        name = "epoch" if self.start.stages == 1 else self.now.stage
-        return f"{name} {epoch:{len(str(self.now.epochs))}}/{self.now.epochs}"
+        name = "epoch" if self.start.stages == 1 else self.current.stage
+        return f"{name} {epoch:{len(str(self.current.epochs))}}/{self.current.epochs}"
 
     def _line(self, epoch: Epoch) -> str:
         measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {epoch.held_out.accuracy:6.2%}"
         return f"{self._title(epoch.epoch)}   {measures}   {self._speed()}"
 
     def _speed(self) -> str:
-        """Over the whole stage, the evaluations included."""
-        return f"{self.done * self.now.batch / max(perf_counter() - self.begin, 1e-9):,.0f} images/s"
+        """Return the speed over the whole stage, evaluations included."""
+        return f"{self.steps * self.current.batch / max(perf_counter() - self.begin, 1e-9):,.0f} images/s"
 
-    def _left(self) -> str:
-        """The time that the rest of the stage will take, going by the past; of what goes faster later, next to none."""
-        last = self.now.views if self.now.epoch < self.now.views else self.now.epochs
-        rest = (last - self.now.epoch) * self.now.steps / max(self.done, 1) - 1
-        return clock(max(0.0, (perf_counter() - self.begin) * rest))
+    def _time_left(self) -> str:
+        """Return an estimate for the rest of the stage; epochs that reuse features count for nothing."""
+        last = self.current.views if self.current.epoch < self.current.views else self.current.epochs
+        ratio = (last - self.current.epoch) * self.current.steps / max(self.steps, 1) - 1
+        return clock(max(0.0, (perf_counter() - self.begin) * ratio))
 
 
 class Bar(Lines):
-    """A bar that is redrawn a few times a second; some of the epochs leave a line above it."""
+    """A bar that is redrawn a few times per second. Some of the epochs leave a line above it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.drawn = 0.0
+        self.last_update = 0.0
         columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[numbers]}")
         self.progress = Progress(
             *columns, console=Console(highlight=False), auto_refresh=False, transient=True, expand=True
@@ -117,13 +127,14 @@ class Bar(Lines):
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        if isinstance(event, Step) and perf_counter() - self.drawn > REDRAW:
-            self.drawn = perf_counter()
+        if isinstance(event, Step) and perf_counter() - self.last_update > REDRAW_INTERVAL:
+            self.last_update = perf_counter()
+            averages = f"loss {self.loss:.4f} · accuracy {self.accuracy:.1%}"
             self.progress.update(
                 self.task,
-                completed=self.now.epoch * self.now.steps + self.done,
+                completed=self.current.epoch * self.current.steps + self.steps,
                 description=self._title(event.epoch),
-                numbers=f"loss {self.loss:.4f} · accuracy {self.accuracy:.1%} · {self._speed()} · {self._left()} left",
+                numbers=f"{averages} · {self._speed()} · {self._time_left()} left",
                 refresh=True,
             )
 
@@ -133,23 +144,23 @@ class Bar(Lines):
         self.progress.start()
 
     def epoch(self, epoch: Epoch) -> None:
-        last = self.now.epochs
-        if epoch.epoch % -(-last // LINES) == 0 or epoch.epoch == last:
-            self.say(self._line(epoch))
+        last = self.current.epochs
+        if epoch.epoch % -(-last // MAX_LINES) == 0 or epoch.epoch == last:
+            self.print(self._line(epoch))
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self.progress.console.print(text)
 
 
 def clock(seconds: float) -> str:
-    """`0:07`, `12:30`, `3:05:00`."""
+    """Return a duration as `0:07`, `12:30` or `3:05:00`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _rewound(event: Rewound) -> str:
+def _rollback(event: Rewound) -> str:
     return (
-        f"by step {event.step:,} {event.reason}; training continues from step {event.to:,} "
+        f"step {event.step:,}: {event.reason}; training continues from step {event.to:,} "
         f"with the learning rate times {event.factor:g}"
     )

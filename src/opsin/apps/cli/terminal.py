@@ -1,4 +1,4 @@
-"""What the terminal, or who started the command, says about how output is to look."""
+"""What the terminal and the environment say about the format of the output."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import shutil
 from typing import TextIO
 
 SIZES = {"COLUMNS": (20, 500), "LINES": (5, 500), "TERMINAL_WIDTH": (20, 500)}
-"""Variables of the environment that hold sizes, and which of their values make sense."""
+"""Environment variables that hold sizes, and the range of their sensible values."""
 
-WIDE = 80
-"""Columns from which on help is set in boxes, with options, values and texts side by side."""
+MIN_BOX_WIDTH = 80
+"""The fewest columns for help in boxes, with options, values and texts side by side."""
 
 
-def settle_size() -> None:
-    """Forgets sizes in the environment that make no sense, such as COLUMNS=0; then the terminal's own hold."""
-    for name, (least, most) in SIZES.items():
-        given = os.environ.get(name, str(least))
-        number = int(given) if given.isascii() and given.isdigit() and len(given) < 9 else 0
-        if not least <= number <= most:
+def discard_invalid_sizes() -> None:
+    """Remove sizes that make no sense from the environment, such as COLUMNS=0, so that the terminal's own apply."""
+    for name, (minimum, maximum) in SIZES.items():
+        text = os.environ.get(name, str(minimum))
+        size = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        if not minimum <= size <= maximum:
             del os.environ[name]
 
 
 def is_wide() -> bool:
-    return shutil.get_terminal_size().columns >= WIDE
+    """Return whether the terminal is wide enough for help in boxes."""
+    return shutil.get_terminal_size().columns >= MIN_BOX_WIDTH
 
 
 def is_plain() -> bool:
-    """Whether nothing is to be in colour or bold: https://no-color.org, and terminals that know no such thing."""
+    """Return whether output must have no colours: see https://no-color.org; dumb terminals have none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def is_live(stream: TextIO | None) -> bool:
-    """Whether a line on `stream` can be written over."""
+    """Return whether a line on `stream` can be overwritten."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

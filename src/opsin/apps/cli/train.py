@@ -1,4 +1,4 @@
-"""`opsin train`: from images to a run's folder with a model in it."""
+"""`opsin train`: from images to a run folder with a model in it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from typing import Any
 import typer
 
 from opsin import report
-from opsin.apps.cli.loading import read
-from opsin.apps.cli.output import INTERRUPTED, PassingLine, print_error, print_heading, print_table
+from opsin.apps.cli.arguments.train import CommandOptions
+from opsin.apps.cli.load_data import load_for
+from opsin.apps.cli.output import INTERRUPTED, StatusLine, print_error, print_heading, print_table
 from opsin.apps.cli.progress import Bar, Lines, clock
 from opsin.apps.cli.terminal import is_live
-from opsin.apps.cli.train_options import Options
-from opsin.apps.cli.units import parse_bytes, parse_seconds
 from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, size
 from opsin.data import Dataset
@@ -37,168 +36,169 @@ from opsin.runs.tensorboard import TensorBoard, require_tensorboard
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
 
 
-def run(options: Options) -> int:
-    """Trains, shows how it goes, and says where the model is."""
-    training = reopen(Path(options.resume), threads=options.threads) if options.resume else _begun(options)
-    if training is None:
+def run(source: str | None, options: CommandOptions) -> int:
+    """Train, show the progress, and print where the model is. `source` is None if a run is resumed."""
+    trainer = reopen(Path(options.resume), threads=options.threads) if options.resume else _start(str(source), options)
+    if trainer is None:
         return 0
-    run = training.run if isinstance(training.run, Run) else None
+    run = trainer.run if isinstance(trainer.run, Run) else None
     folder = run.folder if run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
     with (Bar if is_live(sys.stdout) else Lines)() as display, board as curves:
-        for last in training:
+        for last in trainer:
             if isinstance(last, Started):
-                _introduce(training.data, last)
+                _print_start(trainer.data, last)
             display(last)
             if curves:
                 curves(last)
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
-    _conclude(last, folder)
+    _print_end(last, folder)
     if isinstance(last, Finished) and run and options.report:
-        _report(training, run)
-    target = training.saved_path or folder
-    print_heading(str(target), f" is the model, {target.stat().st_size / 1e3:,.0f} kB. Ask it what it sees:")
-    typer.secho(f"  opsin predict {target} IMAGE", dim=True)
+        _report(trainer, run)
+    model = trainer.saved_path or folder
+    print_heading(str(model), f" is the model, {model.stat().st_size / 1e3:,.0f} kB. To use it:")
+    typer.secho(f"  opsin predict {model} IMAGE", dim=True)
     return 0
 
 
-def _report(training: Trainer, made: Run) -> None:
-    """The account of the model. Whatever happens to it, the model is safe already."""
+def _report(trainer: Trainer, run: Run) -> None:
+    """Write the report and print its summary. If that fails, the model is already saved."""
     typer.echo()
     try:
-        seconds = float(made.config.get("report_seconds", report.SECONDS))
-        account = report.write(made.folder, training.model, training.data, seconds=seconds)
-        for line in report.text(account):
+        seconds = float(run.config.get("report_seconds", report.SECONDS))
+        measured = report.write(run.folder, trainer.model, trainer.data, seconds=seconds)
+        for line in report.text(measured):
             typer.echo(line)
-        print_heading(f"\n{made.folder / REPORT}", " says more, with images.\n")
+        print_heading(f"\n{run.folder / REPORT}", " is the full report, with images.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
-        print_error(f"the report could not be made ({error}); the model is complete without it")
+        print_error(f"the report could not be written ({error}); the model is complete without it")
     except KeyboardInterrupt:
-        source = made.config["data"]["source"] or "DATA"
-        print_error("the report was interrupted; the model is complete without it. To make it:")
-        typer.secho(f"  opsin evaluate {made.model} {source} --report {made.report}", dim=True, err=True)
+        source = run.config["data"]["source"] or "DATA"
+        print_error("the report was interrupted; the model is complete without it. To write it:")
+        typer.secho(f"  opsin evaluate {run.model} {source} --report {run.report}", dim=True, err=True)
 
 
-def _begun(options: Options) -> Trainer | None:
-    """A new run; None where only its plan was asked for. What cannot work is refused before there is a folder."""
+def _start(source: str, options: CommandOptions) -> Trainer | None:
+    """Plan and create a new run; with --dry-run, print the plan and return None.
+
+    Raise `OpsinError` for anything that cannot work, before there is a folder.
+    """
     begin = perf_counter()
     if options.tensorboard:
         require_tensorboard()
     out = Path(options.out) if options.out else None
     if out:
         check_writable(out)
-    place = Path(options.run) if options.run else None
-    if not options.plan_only:
-        Run.check_folder(place)
-    source, wishes = str(options.data), _wishes(options)
+    folder = Path(options.run) if options.run else None
+    if not options.dry_run:
+        Run.check_folder(folder)
+    requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
     checked_range(options.pixel_range)
-    outline = networks.outline(DatasetSummary.of(open_source(source)), wishes)
-    data = _load(source, outline, options)
-    if options.plan_only:
+    choice = networks.outline(DatasetSummary.of(open_source(source)), requested)
+    data = _load(source, choice, options)
+    if options.dry_run:
         spent = perf_counter() - begin
-        _explain(autoconfig.choose(outline, data, wishes, spent), intention(outline, data, wishes, spent))
+        _print_plan(autoconfig.choose(choice, data, requested, spent), intention(choice, data, requested, spent))
         return None
-    found = _search(source, outline, data, wishes, perf_counter() - begin, options)
-    data = found.data
-    choice = autoconfig.choose(
-        found.outline, data, found.options, perf_counter() - begin, timed=True, useful=found.useful
-    ).with_evidence(found.reasons, found.evidence)
-    _explain(choice)
-    training = Trainer(choice.plan, data, out=out, deadline=choice.deadline, threads=options.threads)
-    config = configuration(choice.plan, data, source, out) | {
-        "reasons": list(choice.reasons),
-        "deadline": choice.deadline,
-        "report_seconds": choice.expected.report,
+    best = _search(source, choice, data, requested, perf_counter() - begin, options)
+    plan = autoconfig.choose(
+        best.outline, best.data, best.options, perf_counter() - begin, timed=True, useful=best.useful
+    ).with_evidence(best.reasons, best.evidence)
+    _print_plan(plan)
+    trainer = Trainer(plan.plan, best.data, out=out, deadline=plan.deadline, threads=options.threads)
+    config = configuration(plan.plan, best.data, source, out) | {
+        "reasons": list(plan.reasons),
+        "deadline": plan.deadline,
+        "report_seconds": plan.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
     }
-    made = training.run = Run.create(config, data.name, place)
+    trainer.run = _create_run(config, best.data, folder)
+    return trainer
+
+
+def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> Run:
+    """Create the folder of a run, with the receipt of its data."""
+    run = Run.create(config, data.name, folder)
     if data.receipt:
-        made.write(f"{RECEIPT}.json", json.dumps(data.receipt.to_data(), indent=2, ensure_ascii=False) + "\n")
-        made.write(f"{RECEIPT}.txt", data.receipt.text(full=True) + "\n")
-    return training
+        run.write(f"{RECEIPT}.json", json.dumps(data.receipt.to_data(), indent=2, ensure_ascii=False) + "\n")
+        run.write(f"{RECEIPT}.txt", data.receipt.text(full=True) + "\n")
+    return run
 
 
-def _wishes(options: Options) -> TrainOptions:
-    names = {field.name for field in fields(TrainOptions)} - {"budget", "memory"}
-    return TrainOptions(
-        **{name: getattr(options, name) for name in names},
-        budget=parse_seconds(options.budget) if options.budget else None,
-        memory=parse_bytes(options.memory) if options.memory else None,
-    )
-
-
-def _load(source: str, outline: NetworkChoice, options: Options) -> Dataset:
-    """The data, with what was found in them where they are anybody's files."""
-    data = read(source, outline, options.cache_size, options.pixel_range)
+def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
+    """Load the data, and print the receipt of files."""
+    data = load_for(choice, source, options.cache_size, options.pixel_range)
     if data.receipt and os.path.exists(source):
-        first, _, rest = data.receipt.text().partition(":")
-        print_heading(first, f":{rest}\n")
+        name, _, summary = data.receipt.text().partition(":")
+        print_heading(name, f":{summary}\n")
     return data
 
 
 def _search(
-    source: str, outline: NetworkChoice, data: Dataset, wishes: TrainOptions, spent: float, options: Options
+    source: str, choice: NetworkChoice, data: Dataset, requested: TrainOptions, spent: float, options: CommandOptions
 ) -> SearchResult:
-    """The recipe that learns best in short trials."""
+    """Compare recipes in short trials, and print the results."""
 
     def load(other: NetworkChoice) -> Dataset:
-        return read(source, other, options.cache_size, options.pixel_range)
+        return load_for(other, source, options.cache_size, options.pixel_range)
 
-    with PassingLine() as line:
-        found = search(outline, data, wishes, spent, load, line.show)
-    if found.evidence:
+    with StatusLine() as line:
+        result = search(choice, data, requested, spent, load, line.show)
+    if result.evidence:
         print_heading("Trials")
         heads = ("recipe", "seconds", "validation error", "predicted")
         rows = [
-            (str(each["recipe"]), f"{each['seconds']:.1f}", f"{each['error']:.2%}",
-             f"{each['predicted_error']:.2%}" if "predicted_error" in each else "")
-            for each in found.evidence
+            (str(trial["recipe"]), f"{trial['seconds']:.1f}", f"{trial['error']:.2%}",
+             f"{trial['predicted_error']:.2%}" if "predicted_error" in trial else "")
+            for trial in result.evidence
         ]  # fmt: skip
         print_table(heads, rows, left=(0,))
         typer.echo()
-    return found
+    return result
 
 
-def _explain(choice: AutoPlan, intention: str = "") -> None:
-    """What was chosen, and why, and what it will take."""
+def _print_plan(plan: AutoPlan, trials: str = "") -> None:
+    """Print the plan, the reasons for it, and what it takes; `trials` describes those that would precede it."""
     print_heading("Plan")
-    if intention:
-        typer.echo(f"  - {intention}; the best is trained. Without them:")
-    for reason in choice.reasons:
+    if trials:
+        typer.echo(f"  - {trials}; the best one is trained. Without trials:")
+    for reason in plan.reasons:
         typer.echo(f"  - {reason}")
-    expected = choice.expected
-    took = f"{duration(expected.seconds)} of training, then {duration(expected.report)} at most for the report"
-    typer.echo(f"  Expected on this machine, by measurement: {took}; {size(expected.bytes)} of memory.\n")
+    expected = plan.expected
+    time = f"{duration(expected.seconds)} of training, then up to {duration(expected.report)} for the report"
+    typer.echo(f"  Expected on this machine, by measurement: {time}; {size(expected.bytes)} of memory.\n")
 
 
 def _tensorboard(folder: Path) -> Any:
-    """A context that gives what takes events; the package for it is loaded only here."""
+    """Return a context that gives a writer of events for TensorBoard. Its package is imported only here."""
     return closing(TensorBoard(folder / "tensorboard"))
 
 
-def _introduce(data: Dataset, start: Started) -> None:
+def _print_start(data: Dataset, start: Started) -> None:
     channels, height, width = data.shape
-    more = (
-        f"{start.held_out:,} for validation, {start.test:,} to test" if data.validation else f"{start.test:,} held out"
+    splits = f"{start.images:,} for training, "
+    splits += (
+        f"{start.held_out:,} for validation, {start.test:,} for testing"
+        if data.validation
+        else f"{start.test:,} held out"
     )
     print_heading(
         data.name,
-        f": {start.images:,} images in {start.classes} classes to learn from, {more}; "
-        f"{height} × {width}, {'grey' if channels == 1 else 'colour'}",
+        f": {start.classes} classes, {splits}; {height} × {width}, {'grey' if channels == 1 else 'colour'}",
     )
     print_heading(start.network, f": {start.parameters:,} parameters")
     if start.done:
-        typer.echo(f"Going on after step {start.done:,}.")
+        typer.echo(f"Continuing after step {start.done:,}.")
     typer.echo()
 
 
-def _conclude(last: Event | None, folder: Path) -> None:
+def _print_end(last: Event | None, folder: Path) -> None:
     typer.echo()
     if isinstance(last, Interrupted):
-        typer.echo(f"Stopped in epoch {last.epoch}, after step {last.step:,}. To go on:")
+        typer.echo(f"Stopped in epoch {last.epoch}, after step {last.step:,}. To continue:")
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
-        print_heading(f"{last.test.accuracy:.2%}", f" of the {last.test.images:,} test images right.")
+        print_heading(f"{last.test.accuracy:.2%}", f" of the {last.test.images:,} test images classified correctly.")

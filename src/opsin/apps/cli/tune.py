@@ -1,12 +1,11 @@
-"""`opsin tune`: which way each convolution of a network is computed fastest on this machine."""
+"""`opsin tune`: find the fastest algorithm for each convolution of a network on this machine."""
 
 from __future__ import annotations
 
 import typer
 
-from opsin.apps.cli.output import PassingLine, print_heading, print_table
-from opsin.apps.cli.subject import find_subject
-from opsin.apps.cli.units import parse_seconds
+from opsin.apps.cli.output import StatusLine, print_heading, print_table
+from opsin.apps.cli.target import find_target
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import delete
 from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, problems, tune
@@ -14,63 +13,67 @@ from opsin.base.processors import processors
 from opsin.compiler.lower.conv_algorithms import ConvProblem
 from opsin.ir import show
 
-SINGLE = 0.7
-"""The share of the time for single convolutions; the rest is for whole steps."""
+BUDGET = 60.0
+"""The default time limit in seconds."""
+
+SINGLE_SHARE = 0.7
+"""The share of the time for single convolutions. The rest is for whole steps."""
 
 
 def run(
-    what: str, batch: int, size: str | None, infer: bool, threads: int | None, budget: str, forgetting: bool
+    name: str, batch: int, size: str | None, infer: bool, threads: int | None, budget: float | None, clear: bool
 ) -> int:
-    """Times, prints what came of it, and keeps it where the whole network gets faster by it."""
-    subject = find_subject(what, size, None, "--size")
-    count, seconds = threads or processors(), parse_seconds(budget)
-    graph = subject.graph if infer else subject.step()
+    """Time the algorithms, print the results, and save them if the whole network becomes faster."""
+    target = find_target(name, size, None, "--size")
+    count = threads or processors()
+    graph = target.graph if infer else target.training_step()
     kind = "prediction" if infer else "training step"
-    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}, {_threads(count)}"
-    if forgetting:
-        gone = delete(map(str, problems(graph, batch)), host().target)
-        print_heading(title, f": forgot what was timed of {_convolutions(gone)}; the model decides again")
+    title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}, {_threads(count)}"
+    if clear:
+        deleted = delete(map(str, problems(graph, batch)), host().target)
+        print_heading(title, f": deleted the results for {_convolutions(deleted)}; the heuristic chooses again")
         return 0
     print_heading(title)
-    with PassingLine() as line:
+    with StatusLine() as line:
 
-        def tell(number: int, total: int, problem: ConvProblem) -> None:
+        def show_progress(number: int, total: int, problem: ConvProblem) -> None:
             line.show(f"timing {number} of {total}: {problem.direction}, {shape(problem)}")
 
-        found = tune(graph, batch, count, SINGLE * seconds, tell)
-    if not found.trials and not found.skipped:
-        typer.echo("There is nothing to choose: no convolution of it can be computed in more than one way.")
+        summary = tune(graph, batch, count, SINGLE_SHARE * (budget or BUDGET), show_progress)
+    if not summary.trials and not summary.skipped:
+        typer.echo("There is nothing to tune: there is only one algorithm for each convolution.")
         return 0
-    step = compare_steps(graph, batch, count, found.choices) if any(trial.fresh for trial in found.others) else None
+    is_new = any(trial.fresh for trial in summary.others)
+    step = compare_steps(graph, batch, count, summary.choices) if is_new else None
     if step and step[1] >= step[0]:
-        found = found.reverted()
-    found.save(count)
-    _print(found)
-    _conclude(found, step, kind)
+        summary = summary.reverted()
+    summary.save(count)
+    _print(summary)
+    _print_conclusion(summary, step, kind)
     return 0
 
 
 def shape(problem: ConvProblem) -> str:
-    """`64 × 56 × 56 → 128 × 28 × 28, 3×3 / 2` of one image."""
+    """Return the shapes of a convolution for one image, as `64 × 56 × 56 → 128 × 28 × 28, 3×3 / 2`."""
     rows, columns = problem.stride
     stride = "" if problem.stride == (1, 1) else f" / {rows}" if rows == columns else f" / {rows}×{columns}"
     sizes = f"{show((problem.channels, *problem.size))} → {show((problem.filters, *problem.out))}"
     return f"{sizes}, {problem.kernel[0]}×{problem.kernel[1]}{stride}"
 
 
-def _print(found: TuningSummary) -> None:
-    """A line for each problem, those that gain most first; what was timed before is marked."""
-    trials = sorted(found.trials, key=lambda trial: -trial.saved)
-    heads = ("convolution", "direction", "by the model", "ms", "taken", "ms", "gain", "times")
+def _print(summary: TuningSummary) -> None:
+    """Print a line for each convolution, the largest gains first. A star marks results of earlier runs."""
+    trials = sorted(summary.trials, key=lambda trial: -trial.saved)
+    heads = ("convolution", "direction", "heuristic", "ms", "fastest", "ms", "gain", "count")
     rows = [_cells(trial) for trial in trials]
     typer.echo()
     print_table(heads, rows, left=(0, 1, 2, 4))
     if any(not trial.fresh for trial in trials):
-        typer.secho("* timed before", dim=True)
-    if found.skipped:
+        typer.secho("* timed by an earlier run", dim=True)
+    if summary.skipped:
         typer.echo(
-            f"\nThere was no time for {_convolutions(len(found.skipped))}; "
-            "the same command goes on with them, --budget gives more time."
+            f"\nThere was no time for {_convolutions(len(summary.skipped))}. "
+            "Run the command again to continue with them, or give more time with --budget."
         )
 
 
@@ -83,22 +86,25 @@ def _cells(trial: TuningResult) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _conclude(found: TuningSummary, step: tuple[float, float] | None, kind: str) -> None:
-    """What the whole network gains."""
-    saved, other = sum(trial.saved for trial in found.trials), len(found.others)
+def _print_conclusion(summary: TuningSummary, step: tuple[float, float] | None, kind: str) -> None:
+    """Print what the whole network gains. `step` are its seconds before and after, if they were measured."""
+    saved, count = 1e3 * sum(trial.saved for trial in summary.trials), len(summary.others)
+    replaced = f"\nAnother algorithm than the heuristic's is used for {_convolutions(count)}"
     if step is None:
-        more = f", which should save {1e3 * saved:.2f} ms a {kind}" if other else ""
-        typer.echo(f"\nAnother way than the model's is taken for {_convolutions(other)}{more}.")
+        typer.echo(replaced + (f", which should save {saved:.2f} ms per {kind}." if count else "."))
         return
     before, after = step
-    measured = f"a whole {kind} took {1e3 * before:.2f} ms with the model's ways, {1e3 * after:.2f} ms with these"
+    measured = (
+        f"a whole {kind} took {1e3 * before:.2f} ms with the heuristic's algorithms and {1e3 * after:.2f} ms with these"
+    )
     if after >= before:
-        typer.echo(f"\nSingle convolutions were faster in other ways, but {measured}: the model's are kept.")
+        typer.echo(
+            f"\nSingle convolutions were faster with other algorithms, but {measured}: the heuristic's are kept."
+        )
     else:
         typer.echo(
-            f"\nAnother way than the model's is taken for {_convolutions(other)}, which should save {1e3 * saved:.2f} "
-            f"ms; {measured}: {before / after - 1:.1%} faster.\nTraining and prediction on this machine use them from "
-            "now on; --forget leaves all to the model again."
+            f"{replaced}, which should save {saved:.2f} ms; {measured}: {before / after - 1:.1%} faster.\n"
+            "Training and prediction on this machine use them from now on. To return to the heuristic, use --clear."
         )
 
 

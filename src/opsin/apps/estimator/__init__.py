@@ -1,6 +1,6 @@
-"""An estimator in the manner of scikit-learn, which it does not need."""
+"""An estimator with the interface of scikit-learn, which it does not need."""
 
 from opsin.apps.estimator.classifier import ImageClassifier
-from opsin.apps.estimator.problems import InputError, NotFitted, ParameterError
+from opsin.apps.estimator.errors import InputError, NotFitted, ParameterError
 
 __all__ = ["ImageClassifier", "InputError", "NotFitted", "ParameterError"]

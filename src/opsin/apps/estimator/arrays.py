@@ -1,4 +1,4 @@
-"""From arrays as people have them to images of bytes.
+"""Convert arrays of any layout and number type to images of bytes.
 
 | X | holds |
 |---|---|
@@ -6,9 +6,9 @@
 | N×H×W×C, N×C×H×W | with 1 or 3 channels, last or first |
 | N×F | flattened images of `image_shape`, or square grey ones; other features fill a square row by row |
 
-Bytes (uint8) are used as they are. Of all other numbers the least and the largest in the training images become 0 and
-255, those between are rounded to whole steps, and what lies outside later is taken for the nearest, unless it lies so
-far outside, or is so small, that it must be meant on another scale: that is refused.
+Bytes (uint8) are used as they are. Other numbers are scaled: the minimum and maximum of the training images become 0
+and 255, and values in between are rounded. Later images are clipped to that range. They are refused if their values are
+so far outside, or so small, that they must be on another scale.
 """
 
 from __future__ import annotations
@@ -20,150 +20,180 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.estimator.problems import InputError, KindError
+from opsin.apps.estimator.errors import InputError, InputTypeError
 from opsin.ir import show
 
 CHANNELS = (1, 3)
-LEAST = 12
-"""Smaller images are enlarged to this side or a little more, as networks of the zoo need room to pool."""
+"""The possible numbers of channels."""
 
-COLOUR_FROM = 8
-"""From this side on, rows of 3 · side² numbers may be flattened colour images, and nobody knows in which order."""
+MIN_SIDE = 12
+"""Smaller images are enlarged to at least this side, because networks of the zoo need pixels to pool."""
 
-ROWS = 1024
+MIN_COLOUR_SIDE = 8
+"""From this side on, rows of 3 · side² numbers may be flattened colour images, in an unknown order."""
+
+CHUNK = 1024
 """Images that are scaled at a time, so that the working copy stays small."""
 
-FAR = 4.0
-"""Numbers that lie outside the training range by more than so many times its width are on another scale."""
+MAX_EXCESS = 4.0
+"""Numbers outside the training range by more than this multiple of its width are on another scale."""
 
-LARGE = 16.0
-"""A range of whole numbers of at least this width is not that of fractions from 0 to 1."""
+MIN_INTEGER_RANGE = 16.0
+"""A range of integers of at least this width cannot be meant as fractions from 0 to 1."""
 
-NOTICED = 0.1
-"""The share of numbers outside the training range from which on that is worth a warning."""
+MIN_CLIPPED_SHARE = 0.1
+"""The share of clipped numbers from which on there is a warning."""
 
-SLIGHT = 0.02
-"""The share of the training range by which numbers may lie outside it without notice."""
+TOLERANCE = 0.02
+"""The share of the training range by which numbers may be outside it without a warning."""
 
-DARK = 1 / 12
-"""Where all numbers lie in this share of the training range, hardly anything is to be seen."""
+DARK_SHARE = 1 / 12
+"""An image whose numbers are all in this lowest share of the training range is nearly black."""
+
+WHITE_LEVELS = (1, 255, 4095, 65535)
+"""The usual values of white."""
+
+RENAMED = {
+    "laid": "layout", "axis": "channel_axis", "factor": "enlargement", "image": "is_image", "kind": "dtype",
+    "whole": "is_integer",
+}  # fmt: skip
+"""Attributes in pickles of Opsin 0.1.0, and their current names."""
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """How one of the arrays of shape `sample` becomes an image.
+    """How an array of shape `sample` becomes an image.
 
-    `laid` is how its numbers are laid out in order (H×W, H×W×C or C×H×W), `axis` where its channels are then (None:
-    there is but one). `low` and `high` become 0 and 255 (None: bytes stay). `factor`: each pixel becomes so many by so
-    many. `image`: the numbers are pixels, not features laid out in a square. `kind` is the type of the numbers, and
-    `whole` says that none was a fraction.
+    `layout` is the shape in which its numbers are arranged (H×W, H×W×C or C×H×W), and `channel_axis` the axis of the
+    channels in it (None: there is one channel). `low` and `high` become 0 and 255 (None: bytes are unchanged). Each
+    pixel is repeated `enlargement` times in both directions. `is_image` says that the numbers are pixels, not features
+    arranged in a square, `dtype` is their type, and `is_integer` says that all of them were integers.
     """
 
     sample: Shape
-    laid: Shape
-    axis: int | None
+    layout: Shape
+    channel_axis: int | None
     low: float | None
     high: float | None
-    factor: int
-    image: bool
-    kind: str = ""
-    whole: bool = False
+    enlargement: int
+    is_image: bool
+    dtype: str = ""
+    is_integer: bool = False
 
     @classmethod
     def of(cls, x: NDArray[Any], image_shape: Shape | None, enlarge: bool) -> ImageLayout:
-        """For training images `x`; `enlarge` small ones. `InputError` where it cannot be told what they show."""
-        laid, image = _laid(x.shape[1:], image_shape)
-        axis = _channel_axis(laid)
-        sides = [side for place, side in enumerate(laid) if place != axis]
-        factor = ceil(LEAST / min(sides)) if enlarge else 1
-        low, high, whole = None, None, x.dtype.kind in "bui"
+        """Return the layout of training images `x`. Raise `InputError` if it is ambiguous.
+
+        With `enlarge`, small images are enlarged.
+        """
+        layout, is_image = _layout(x.shape[1:], image_shape)
+        axis = _channel_axis(layout)
+        sides = [side for index, side in enumerate(layout) if index != axis]
+        enlargement = ceil(MIN_SIDE / min(sides)) if enlarge else 1
+        low, high, is_integer = None, None, x.dtype.kind in "bui"
         if x.dtype != np.uint8:
             low, high = float(np.min(x)), float(np.max(x))
             if not np.isfinite(high - low):
-                raise _unfinite(np.array([low, high]))
-            whole = whole or bool((x == np.rint(x)).all())
-        return cls(x.shape[1:], laid, axis, low, high, factor, image, str(x.dtype), whole)
+                raise _not_finite(np.array([low, high]))
+            is_integer = is_integer or bool((x == np.rint(x)).all())
+        return cls(x.shape[1:], layout, axis, low, high, enlargement, is_image, str(x.dtype), is_integer)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, also one of Opsin 0.1.0."""
+        self.__dict__.update({RENAMED.get(name, name): value for name, value in state.items()})
 
     def pixels(self, x: NDArray[Any], name: str) -> NDArray[np.uint8]:
-        """uint8 N×C×H×W of `x`, which `checked` gave; `InputError` where it does not fit what `name` learnt from."""
+        """Return the images in `x`, an array from `check_array`, as uint8 N×C×H×W.
+
+        `name` is the estimator in messages. Raise `InputError` if shape or scale differ from the training images.
+        """
         if x.shape[1:] != self.sample:
             if x.ndim == 2 and len(self.sample) == 1:
                 raise InputError(
                     f"X has {x.shape[1]} features, but {name} is expecting {self.sample[0]} features as input"
                 )
-            raise InputError(f"X holds arrays of {show(x.shape[1:])}, but {name} learnt from {show(self.sample)}")
+            raise InputError(f"X holds arrays of {show(x.shape[1:])}, but {name} was trained on {show(self.sample)}")
         self._check_scale(x)
-        rows = np.zeros((len(x), prod(self.laid)), np.uint8)  # features may be fewer than there is room for
-        for first in range(0, len(x), ROWS):
-            part = x[first : first + ROWS].reshape(len(x[first : first + ROWS]), -1)
-            rows[first : first + ROWS, : part.shape[1]] = self._bytes(part)
-        made = rows.reshape(len(x), *self.laid)
-        made = made[:, None] if self.axis is None else np.moveaxis(made, self.axis + 1, 1)
-        if self.factor > 1:
-            made = made.repeat(self.factor, axis=2).repeat(self.factor, axis=3)
-        return np.ascontiguousarray(made)
+        rows = np.zeros((len(x), prod(self.layout)), np.uint8)  # features may not fill the square
+        for first in range(0, len(x), CHUNK):
+            chunk = x[first : first + CHUNK].reshape(len(x[first : first + CHUNK]), -1)
+            rows[first : first + CHUNK, : chunk.shape[1]] = self._bytes(chunk)
+        images = rows.reshape(len(x), *self.layout)
+        images = images[:, None] if self.channel_axis is None else np.moveaxis(images, self.channel_axis + 1, 1)
+        if self.enlargement > 1:
+            images = images.repeat(self.enlargement, axis=2).repeat(self.enlargement, axis=3)
+        return np.ascontiguousarray(images)
 
     def _check_scale(self, x: NDArray[Any]) -> None:
-        """`InputError` where the numbers must be meant on another scale than those of the training images."""
+        """Raise `InputError` if the numbers must be on another scale than those of the training images."""
         if self.low is None or self.high is None or not len(x):
             return
         low, high, width = float(np.min(x)), float(np.max(x)), self.high - self.low
         if not width or not np.isfinite(high - low):
             return
-        far = self.image and (high > self.high + FAR * width or low < self.low - FAR * width)
-        narrow = x.dtype == bool or (x.dtype == np.uint8 and self.high > 4 * np.iinfo(np.uint8).max)
-        fractions = x.dtype.kind == "f" and low >= 0 and high <= 1 and bool((x != np.rint(x)).any())
-        if far or (width >= LARGE and (narrow or (self.whole and fractions))):
+        excess = MAX_EXCESS * width
+        is_far = self.is_image and (high > self.high + excess or low < self.low - excess)
+        is_narrow = x.dtype == bool or (x.dtype == np.uint8 and self.high > 4 * np.iinfo(np.uint8).max)
+        is_fraction = x.dtype.kind == "f" and low >= 0 and high <= 1 and bool((x != np.rint(x)).any())
+        if is_far or (width >= MIN_INTEGER_RANGE and (is_narrow or (self.is_integer and is_fraction))):
             raise InputError(
-                f"X is {x.dtype} from {low:g} to {high:g}, but training was on {self.kind or 'numbers'} from "
+                f"X is {x.dtype} from {low:g} to {high:g}, but training was on {self.dtype or 'numbers'} from "
                 f"{self.low:g} to {self.high:g}; give numbers on the same scale: {self._advice(x, high)}"
             )
 
     def _advice(self, x: NDArray[Any], high: float) -> str:
-        """How numbers on one usual scale come to that of the training."""
-        usual = next((white for white in (1, 255, 4095, 65535) if high <= white), None)
-        if x.dtype == np.uint8:
-            usual = 255
-        if self.image and self.low is not None and self.high is not None and usual and np.min(x) >= 0:
-            mine = next((white for white in (1, 255, 4095, 65535) if self.high <= white), None)
-            if self.low >= 0 and mine and mine != usual:
-                return f"X / {usual}" if mine == 1 else f"X.astype(float) * ({mine} / {usual})"
+        """Return how to convert numbers from one usual scale to that of the training."""
+        white = 255 if x.dtype == np.uint8 else _white_level(high)
+        if self.is_image and self.low is not None and self.high is not None and white and np.min(x) >= 0:
+            fitted = _white_level(self.high)
+            if self.low >= 0 and fitted and fitted != white:
+                return f"X / {white}" if fitted == 1 else f"X.astype(float) * ({fitted} / {white})"
         return "prepare X as the training images were prepared, or clip it to their range"
 
-    def notice(self, x: NDArray[Any]) -> str:
-        """What is odd about the scale of numbers that are accepted; "" where nothing is."""
-        if not self.image or self.low is None or self.high is None or not self.high > self.low:
+    def scale_warning(self, x: NDArray[Any]) -> str:
+        """Return a warning about the scale of numbers that are accepted; "" if there is none."""
+        if not self.is_image or self.low is None or self.high is None or not self.high > self.low:
             return ""
         width = self.high - self.low
-        slight = SLIGHT * width
-        outside = float(((x < self.low - slight) | (x > self.high + slight)).mean())
-        told = f"training was on numbers from {self.low:g} to {self.high:g}"
-        if outside > NOTICED:
-            return f"{outside:.0%} of the numbers in X lie outside the training range and are cut off; {told}"
+        margin = TOLERANCE * width
+        outside = float(((x < self.low - margin) | (x > self.high + margin)).mean())
+        training = f"training was on numbers from {self.low:g} to {self.high:g}"
+        if outside > MIN_CLIPPED_SHARE:
+            return f"{outside:.0%} of the numbers in X are outside the training range and are clipped; {training}"
         low, high = float(np.min(x)), float(np.max(x))
-        if low < high <= self.low + DARK * width:
-            return f"X is nearly black, with numbers from {low:g} to {high:g}; {told}"
+        if low < high <= self.low + DARK_SHARE * width:
+            return f"X is nearly black, with numbers from {low:g} to {high:g}; {training}"
         return ""
 
-    def _bytes(self, part: NDArray[Any]) -> NDArray[np.uint8]:
+    def _bytes(self, x: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the numbers of `x` as bytes."""
         if self.low is None or self.high is None:
-            if part.dtype != np.uint8:
+            if x.dtype != np.uint8:
                 raise InputError(
-                    f"X is {part.dtype}, but training was on bytes; give uint8 from 0 to 255 again{_bytewise(part)}"
+                    f"X is {x.dtype}, but training was on bytes; give uint8 from 0 to 255 again{_to_bytes(x)}"
                 )
-            return part
-        exact = part.astype(np.float64)
-        if not np.isfinite(exact).all():
-            raise _unfinite(exact)
-        scaled = (exact - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
-        made: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
-        return made
+            return x
+        numbers = x.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise _not_finite(numbers)
+        scaled = (numbers - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
+        rounded: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+        return rounded
 
 
-def _bytewise(x: NDArray[Any]) -> str:
-    """How these numbers probably become the bytes that they were, without wrapping round."""
+Form = ImageLayout
+"""The name in pickles of Opsin 0.1.0."""
+
+
+def _white_level(high: float) -> int | None:
+    """Return the lowest usual value of white that is at least `high`."""
+    return next((white for white in WHITE_LEVELS if high <= white), None)
+
+
+def _to_bytes(x: NDArray[Any]) -> str:
+    """Return how to convert these numbers to bytes, without overflow."""
     low, high = (float(np.min(x)), float(np.max(x))) if x.size else (0.0, 0.0)
     if not (low >= 0 and high <= 65535):
         return ""
@@ -172,8 +202,8 @@ def _bytewise(x: NDArray[Any]) -> str:
     return ", such as X.astype('uint8')" if high <= 255 else ", such as (X / 257).round().astype('uint8')"
 
 
-def checked(x: Any) -> NDArray[Any]:
-    """`x` as an array of real numbers with a row for each image; `InputError` says what is wrong with it."""
+def check_array(x: Any) -> NDArray[Any]:
+    """Return `x` as an array of real numbers with a row for each image. Raise `InputError` if it is anything else."""
     if hasattr(x, "toarray"):
         raise InputError("X is a sparse matrix, which is not supported; give X.toarray()")
     array = _numbers(x)
@@ -193,7 +223,7 @@ def checked(x: Any) -> NDArray[Any]:
 
 
 def _numbers(x: Any) -> NDArray[Any]:
-    """`x` as an array of bool, whole or real numbers."""
+    """Return `x` as an array of Booleans, integers or real numbers."""
     try:
         array = np.asarray(x)
         if array.dtype.kind in "buif":
@@ -201,66 +231,68 @@ def _numbers(x: Any) -> NDArray[Any]:
         if array.dtype.kind != "c":
             return array.astype(np.float64)
     except TypeError as error:
-        raise KindError(f"X holds something that is no number ({error})") from None
+        raise InputTypeError(f"X holds something that is not a number ({error})") from None
     except ValueError as error:
         raise InputError(f"X is not an array of numbers, all images of one size ({error})") from None
     raise InputError("Complex data not supported: pixels are real numbers")
 
 
-def _laid(sample: Shape, image_shape: Shape | None) -> tuple[Shape, bool]:
-    """How a sample's numbers are laid out, and whether they are an image's."""
+def _layout(sample: Shape, image_shape: Shape | None) -> tuple[Shape, bool]:
+    """Return the shape in which a sample's numbers are arranged, and whether they are pixels."""
     if image_shape is not None:
-        laid = _given(image_shape)
-        if sample != laid and (len(sample) != 1 or sample[0] != prod(laid)):
+        layout = _check_image_shape(image_shape)
+        if sample != layout and (len(sample) != 1 or sample[0] != prod(layout)):
             numbers = f"{sample[0]} features" if len(sample) == 1 else f"arrays of {show(sample)}"
-            raise InputError(f"X has {numbers}, but image_shape={laid} needs {prod(laid)}; give the shape of an image")
-        return laid, True
+            raise InputError(
+                f"X has {numbers}, but image_shape={layout} needs {prod(layout)}; give the shape of an image"
+            )
+        return layout, True
     if len(sample) > 1:
         return sample, True
     count = sample[0]
     side = isqrt(count)
-    third = isqrt(count // 3)
-    if third >= COLOUR_FROM and 3 * third**2 == count:
+    colour_side = isqrt(count // 3)
+    if colour_side >= MIN_COLOUR_SIDE and 3 * colour_side**2 == count:
         raise InputError(
-            f"X has {count} features, which may be colour images of {third} × {third}; say how they lie: "
-            f"image_shape=({third}, {third}, 3) where red, green and blue of a pixel follow each other, "
-            f"image_shape=(3, {third}, {third}) where all of red comes first"
+            f"X has {count} features, which may be colour images of {colour_side} × {colour_side}; say which layout: "
+            f"image_shape=({colour_side}, {colour_side}, 3) if red, green and blue of a pixel follow each other, "
+            f"image_shape=(3, {colour_side}, {colour_side}) if all of red comes first"
         )
     return ((side, side), True) if side**2 == count else ((side + 1, side + 1), False)
 
 
-def _given(image_shape: Any) -> Shape:
+def _check_image_shape(image_shape: Any) -> Shape:
     try:
-        laid = tuple(int(side) for side in image_shape)
+        layout = tuple(int(side) for side in image_shape)
     except (TypeError, ValueError):
-        laid = ()
-    if len(laid) not in (2, 3) or min(laid) < 1:
+        layout = ()
+    if len(layout) not in (2, 3) or min(layout) < 1:
         raise InputError(
             f"image_shape must be (height, width), (height, width, channels) or (channels, height, width), "
             f"not {image_shape!r}"
         )
-    return laid
+    return layout
 
 
-def _channel_axis(laid: Shape) -> int | None:
-    """Where the channels are; `InputError` where that cannot be."""
-    if len(laid) == 2:
+def _channel_axis(layout: Shape) -> int | None:
+    """Return the axis of the channels; None if there is none. Raise `InputError` if it is ambiguous."""
+    if len(layout) == 2:
         return None
-    if len(laid) == 3:
-        first, last = (laid[axis] in CHANNELS for axis in (0, 2))
+    if len(layout) == 3:
+        first, last = (layout[axis] in CHANNELS for axis in (0, 2))
         if first != last:
             return 0 if first else 2
         if first:
             raise InputError(
-                f"the images are {show(laid)}, in which the channels could be first or last; "
+                f"the images are {show(layout)}, in which the channels could be first or last; "
                 "give grey ones without channels, and others larger"
             )
     raise InputError(
-        f"X holds arrays of {show(laid)}; give images of height × width, with 1 or 3 channels before or after, "
+        f"X holds arrays of {show(layout)}; give images of height × width, with 1 or 3 channels before or after, "
         "or flattened ones"
     )
 
 
-def _unfinite(numbers: NDArray[np.float64]) -> InputError:
-    what = "NaN" if np.isnan(numbers).any() else "infinity (inf)"
-    return InputError(f"X contains {what}; pixels are finite numbers: replace the others, or leave those images out")
+def _not_finite(numbers: NDArray[np.float64]) -> InputError:
+    value = "NaN" if np.isnan(numbers).any() else "infinity (inf)"
+    return InputError(f"X contains {value}; pixels are finite numbers: replace the others, or leave those images out")

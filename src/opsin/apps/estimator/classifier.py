@@ -1,4 +1,4 @@
-"""`ImageClassifier`: training and prediction in the manner of scikit-learn, for its pipelines, searches and scores."""
+"""`ImageClassifier`: training and prediction with the interface of scikit-learn, for its pipelines and searches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.apps.estimator import arrays, columns, files, labels
-from opsin.apps.estimator.arrays import Shape
-from opsin.apps.estimator.fit_inputs import FitInputs, material, plan_for
-from opsin.apps.estimator.parameters import Parameters
-from opsin.apps.estimator.problems import InputError, not_fitted
+from opsin.apps.estimator import files
+from opsin.apps.estimator.arrays import Shape, check_array
+from opsin.apps.estimator.columns import check_columns, column_names
+from opsin.apps.estimator.errors import InputError, not_fitted
+from opsin.apps.estimator.fit_inputs import FitInputs, plan_for, prepare_inputs
+from opsin.apps.estimator.labels import check_labels
+from opsin.apps.estimator.parameters import DEFAULTS, RENAMED, Parameters, describe_options, option_parameters
 from opsin.base.errors import UsageError
 from opsin.data import load as load_data
 from opsin.model import Model, load
@@ -27,28 +29,27 @@ from opsin.planning.options import TrainOptions
 from opsin.training import Epoch, Event, Interrupted, Shortened, StoppedEarly, Trainer, TrainingPlan, Warning
 from opsin.training.plan import check_seed
 
-FOREVER = 365 * 86400.0
+NO_LIMIT = 365 * 86400.0
 """Seconds of a budget that never binds: the plan then depends on data and options alone, not on the machine's speed."""
+
+OLD_ATTRIBUTES = {**RENAMED, "_form": "_layout"}
+"""Attributes in pickles of Opsin 0.1.0, and their current names."""
 
 
 class ImageClassifier(Parameters):
-    """Learns to tell images apart.
+    """A convolutional network that classifies images.
 
-    `network` is a name of the zoo, a layer of one's own, or None: Opsin chooses, as `opsin train` does. The other
-    parameters are the options of that command, None again leaves them to Opsin: `pretrained` (begin with published
-    weights), `size` (the side that files are brought to), `epochs`, `batch`, `learning_rate`, `optimizer` ("gd", "sgd",
-    "adam", "adamw", "adagrad", "rmsprop"), `momentum`, `weight_decay`, `schedule` ("one_cycle", "cosine", "step",
-    "constant"), `flip` (mirror images at random, or never), `augment` ("none", "light", "strong"), `ema`,
-    `smoothing`, `mirrored`, `class_weights`, `patience`, `budget` (in seconds), `memory` (in
-    bytes), `threads`. `image_shape` says what flattened images were: (height, width), (height, width, channels) or
-    (channels, height, width). `verbose` prints a line an epoch.
+    `network` is the name of a network of the zoo, an `nn.Layer`, or None: Opsin chooses, as `opsin train` does.
+    `image_shape` is the shape of flattened images: (height, width), (height, width, channels) or (channels, height,
+    width). `verbose` prints a line per epoch. The other parameters are the options of `opsin train`; with None, Opsin
+    chooses. `budget` is in seconds, `memory` in bytes.
 
-    The same `random_state` (None is 0) and data give the same bits. With a `budget` they may not: how much is learnt
-    then follows from the speed of the machine.
+    The same `random_state` (None is 0) and data give bit-identical models. With a `budget` they may not, because the
+    amount of training then depends on the speed of the machine.
 
-    After `fit`: `classes_`, the labels, sorted; `model_`, an `opsin.Model`, to be saved and asked for more; `plan_`,
-    what was done; `history_`, the result of each epoch; `receipt_`, what was found in files (None for arrays); of
-    arrays `n_features_in_`, the numbers in an image, and of tables `feature_names_in_`, the columns' names.
+    After `fit`: `classes_`, the labels, sorted; `model_`, an `opsin.Model`; `plan_`, the training plan; `history_`, the
+    result of each epoch; `receipt_`, what was found in files (None for arrays); for arrays `n_features_in_`, the
+    numbers per image, and for tables `feature_names_in_`, the column names.
     """
 
     classes_: NDArray[Any]
@@ -57,163 +58,135 @@ class ImageClassifier(Parameters):
     model_: Model
     plan_: TrainingPlan
     history_: list[Epoch]
+    budget: float | None
+    memory: float | None
+    threads: int | None
 
+    @option_parameters
     def __init__(
         self,
         network: str | nn.Layer | None = None,
         *,
-        pretrained: bool | None = None,
-        size: int | None = None,
-        epochs: int | None = None,
-        batch: int | None = None,
-        learning_rate: float | None = None,
-        optimizer: str | None = None,
-        momentum: float | None = None,
-        weight_decay: float | None = None,
-        schedule: str | None = None,
-        flip: bool | None = None,
-        augment: str | None = None,
-        ema: float | None = None,
-        smoothing: float | None = None,
-        mirrored: bool = False,
-        class_weights: bool | None = None,
-        patience: int | None = None,
-        budget: float | None = None,
-        memory: float | None = None,
         image_shape: Shape | None = None,
         random_state: int | None = 0,
-        threads: int | None = None,
         verbose: bool = False,
+        **options: Any,
     ) -> None:
         self.network = network
-        self.pretrained = pretrained
-        self.size = size
-        self.epochs = epochs
-        self.batch = batch
-        self.learning_rate = learning_rate
-        self.optimizer = optimizer
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.schedule = schedule
-        self.flip = flip
-        self.augment = augment
-        self.ema = ema
-        self.smoothing = smoothing
-        self.mirrored = mirrored
-        self.class_weights = class_weights
-        self.patience = patience
-        self.budget = budget
-        self.memory = memory
         self.image_shape = image_shape
         self.random_state = random_state
-        self.threads = threads
         self.verbose = verbose
+        self._set_options(options)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learns from images X with labels y.
+        """Train on images X with labels y, and return this classifier.
 
-        X: arrays N×H×W, N×H×W×C or N×C×H×W (C 1 or 3), flattened ones N×F, or N paths of image files. y: N labels,
-        of any kind that can be sorted. X may also be one path alone, of whatever `opsin train` takes ("photos/"):
-        labels and division are then its own, and a test part stays unseen, for `score`. Of other data, about a tenth
-        of each class is not learnt from either, but used to choose and to calibrate by. Numbers other than bytes are
-        scaled: the least in X becomes black, the largest white.
+        X: arrays N×H×W, N×H×W×C or N×C×H×W (C is 1 or 3), flattened images N×F, or N paths of image files. y: N labels
+        of any type that can be sorted. X may also be a single path, of anything that `opsin train` takes ("photos/"):
+        it has its own labels and splits, and its test split remains unseen, for `score`. Of other data, about a tenth
+        of each class is held out for validation and calibration. Numbers other than bytes are scaled: the minimum of X
+        becomes black, the maximum white.
 
-        Raises `InputError`, a ValueError, for X and y that cannot be used, and Opsin's other errors. Ctrl-C is a
-        KeyboardInterrupt; whatever was learnt before the call stays.
+        Raise `InputError`, a ValueError, if X or y cannot be used, and other errors of Opsin. Ctrl-C raises
+        KeyboardInterrupt; the result of an earlier `fit` is kept then.
         """
         begin = perf_counter()
-        wishes, layer = self._wishes(), self.network if isinstance(self.network, nn.Layer) else None
-        made = material(X, y, wishes, layer is not None, self.image_shape)
-        plan, deadline = plan_for(made, layer, perf_counter() - begin)
-        training = Trainer(plan, made.data, network=layer, deadline=deadline, threads=wishes.threads)
-        told = [text for event in training for text in self._heed(event)]
-        self._keep(training, made, columns.names_of(X))
-        for text in (*_unusable(made), *told):
+        options, layer = self._options(), self.network if isinstance(self.network, nn.Layer) else None
+        inputs = prepare_inputs(X, y, options, layer is not None, self.image_shape)
+        plan, deadline = plan_for(inputs, layer, perf_counter() - begin)
+        trainer = Trainer(plan, inputs.data, network=layer, deadline=deadline, threads=options.threads)
+        messages = [text for event in trainer for text in self._on_event(event, inputs)]
+        self._store(trainer, inputs, column_names(X))
+        for text in (*_file_warnings(inputs), *messages):
             warnings.warn(text, UserWarning, stacklevel=2)
         return self
 
-    def _wishes(self) -> TrainOptions:
-        """The parameters as training wants them. `UsageError` where they are nothing of the kind."""
+    def _options(self) -> TrainOptions:
+        """Return the parameters as options of training. Raise `UsageError` for invalid ones."""
         seed = 0 if self.random_state is None else self.random_state
         if not isinstance(seed, Integral):
             raise UsageError(f"random_state must be a whole number or None, not {seed!r}")
         check_seed(int(seed))
-        return TrainOptions(
-            network=self.network if isinstance(self.network, str) else None, pretrained=self.pretrained,
-            size=self.size, epochs=self.epochs, batch=self.batch, learning_rate=self.learning_rate,
-            optimizer=self.optimizer, momentum=self.momentum, weight_decay=self.weight_decay, schedule=self.schedule,
-            flip=self.flip, augment=self.augment, ema=self.ema, smoothing=self.smoothing,
-            class_weights=self.class_weights, patience=self.patience, mirrored=self.mirrored, seed=int(seed),
-            threads=self.threads, search=False,
-            budget=_amount("budget", self.budget, "seconds") or FOREVER, memory=_amount("memory", self.memory, "bytes"),
-        )  # fmt: skip
+        options = {name: getattr(self, name) for name in DEFAULTS} | {
+            "network": self.network if isinstance(self.network, str) else None,
+            "seed": int(seed),
+            "search": False,
+            "budget": _check_amount("budget", self.budget, "seconds") or NO_LIMIT,
+            "memory": _check_amount("memory", self.memory, "bytes"),
+        }
+        return TrainOptions(**options)
 
-    def _heed(self, event: Event) -> Iterator[str]:
-        """Tells how training goes, and gives what is to be warned of."""
+    def _on_event(self, event: Event, inputs: FitInputs) -> Iterator[str]:
+        """Print the progress if wanted, and yield the texts of warnings."""
         if isinstance(event, Interrupted):
             raise KeyboardInterrupt
         if isinstance(event, Warning):
             yield event.text
         if self.verbose and isinstance(event, Epoch):
-            told = f"loss {event.loss:.4f}, {event.held_out.accuracy:.2%} of {event.held_out.images:,} images right"
-            print(f"{event.stage}, epoch {event.epoch}: {told}")
+            held_out = "test" if inputs.data.validation is None else "validation"
+            split = "training" if inputs.measured_on == "training" else held_out
+            score = f"{event.held_out.accuracy:.2%} of {event.held_out.images:,} {split} images classified correctly"
+            print(f"{event.stage}, epoch {event.epoch}: loss {event.loss:.4f}, {score}")
         if self.verbose and isinstance(event, Shortened | StoppedEarly):
             print(f"{event.stage} ends after epoch {event.epoch if isinstance(event, StoppedEarly) else event.epochs}")
 
-    def _keep(self, training: Trainer, made: FitInputs, names: NDArray[np.object_] | None) -> None:
-        for each in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, to something else
-            self.__dict__.pop(each, None)
-        self.model_, self.plan_, self.history_ = training.model, training.plan, training.history
-        self.classes_, self.receipt_, self._form = made.classes, made.data.receipt, made.form
-        self._columns = np.array([self.model_.labels.index(name) for name in made.names])
-        if made.form:
-            self.n_features_in_ = int(np.prod(made.form.sample))
-        if made.form and names is not None:
+    def _store(self, trainer: Trainer, inputs: FitInputs, names: NDArray[np.object_] | None) -> None:
+        """Set the fitted attributes."""
+        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, to something else
+            self.__dict__.pop(name, None)
+        self.model_, self.plan_, self.history_ = trainer.model, trainer.plan, trainer.history
+        self.model_.record["measured_on"] = inputs.measured_on
+        self.classes_, self.receipt_, self._layout = inputs.classes, inputs.data.receipt, inputs.layout
+        self._columns = np.array([self.model_.labels.index(name) for name in inputs.names])
+        if inputs.layout:
+            self.n_features_in_ = int(np.prod(inputs.layout.sample))
+        if inputs.layout and names is not None:
             self.feature_names_in_ = names
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """The probability of each of `classes_` for arrays or paths as `fit` took them: N × classes, calibrated where
-        there were images enough for that.
+        """Return the probability of each of `classes_`, N × classes, for arrays or paths as in `fit`.
+
+        The probabilities are calibrated if there were enough images for that.
         """
         model = self._fitted()
         if files.is_source(X):
-            raise InputError(f"'{X}' is one path; give a list of paths, of the images")
+            raise InputError(f"'{X}' is one path; give a list of paths of images")
         if files.is_paths(X):
-            parts = [model.probabilities(pixels) for pixels in files.read(files.paths_of(X), model.preprocessing)]
-            return np.concatenate(parts)[:, self._columns]
-        if self._form is None:
-            raise InputError(f"this {type(self).__name__} has learnt from files; give a list of paths")
-        columns.check(X, getattr(self, "feature_names_in_", None))
-        array = arrays.checked(X)
-        pixels = self._form.pixels(array, type(self).__name__)
-        if notice := self._form.notice(array):
-            warnings.warn(notice, UserWarning, stacklevel=2)
+            chunks = files.read(files.paths_of(X), model.preprocessing)
+            return np.concatenate([model.probabilities(pixels) for pixels in chunks])[:, self._columns]
+        if self._layout is None:
+            raise InputError(f"this {type(self).__name__} was trained on files; give a list of paths")
+        check_columns(X, getattr(self, "feature_names_in_", None))
+        array = check_array(X)
+        pixels = self._layout.pixels(array, type(self).__name__)
+        if text := self._layout.scale_warning(array):
+            warnings.warn(text, UserWarning, stacklevel=2)
         return model.probabilities(pixels)[:, self._columns]
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest label of each image: N of `classes_`."""
-        shares = self.predict_proba(X)
-        chosen: NDArray[Any] = self.classes_[shares.argmax(axis=1)]
-        return chosen
+        """Return the most likely label of each image: N of `classes_`."""
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The share of images that are given their label y, 0 to 1.
+        """Return the accuracy for images X with labels y, 0 to 1.
 
-        For a path alone ("photos/"), of its test part; of all its images, where it brings none and is not what was
-        learnt from.
+        For a single path ("photos/"), it is measured on the test split; on all images if there is no test split and
+        the classifier was trained on other data.
         """
         if files.is_source(X):
-            return self._score_of(X, y)
+            return self._score_of_source(X, y)
         predicted = self.predict(X)
-        return float((predicted == labels.checked(y, len(predicted))).mean())
+        return float((predicted == check_labels(y, len(predicted))).mean())
 
-    def _score_of(self, source: str | os.PathLike[str], y: Any) -> float:
+    def _score_of_source(self, source: str | os.PathLike[str], y: Any) -> float:
         model = self._fitted()
         if y is not None:
-            raise UsageError(f"{source} says itself what its images show; leave y out")
+            raise UsageError(f"{source} has its own labels; leave y out")
         data = load_data(source, model.preprocessing)
-        mine = data.own_split or data.fingerprint == model.record["fingerprint"]
-        return model.evaluate(data.test if mine else data.everything()).accuracy
+        has_test = data.own_split or data.fingerprint == model.record["fingerprint"]
+        return model.evaluate(data.test if has_test else data.everything()).accuracy
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):
@@ -221,7 +194,7 @@ class ImageClassifier(Parameters):
         return self.model_
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and joblib: the model is its file."""
+        """Return the attributes for pickle and joblib, with the model as the bytes of its file."""
         state = self.__dict__.copy()
         if "model_" in state:
             with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
@@ -231,7 +204,9 @@ class ImageClassifier(Parameters):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        """Restore a pickle, also one of Opsin 0.1.0."""
+        self.__dict__.update(DEFAULTS)
+        self.__dict__.update({OLD_ATTRIBUTES.get(name, name): value for name, value in state.items()})
         if "model_" in state:
             with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
                 path = Path(folder) / "model.opsin"
@@ -240,15 +215,18 @@ class ImageClassifier(Parameters):
             self.model_.name = "the model"
 
 
-def _amount(name: str, value: float | None, unit: str) -> float | None:
+ImageClassifier.__doc__ = f"{ImageClassifier.__doc__}\n    Options of training:\n\n{describe_options()}\n    "
+
+
+def _check_amount(name: str, value: float | None, unit: str) -> float | None:
     if value is not None and not (isinstance(value, Real) and 0 < value < np.inf):
         raise UsageError(f"{name} is a number of {unit} above 0, or None, not {value!r}")
     return None if value is None else float(value)
 
 
-def _unusable(made: FitInputs) -> Iterator[str]:
-    """Says which files training did without."""
-    problems = made.data.receipt.problems if made.data.receipt else ()
+def _file_warnings(inputs: FitInputs) -> Iterator[str]:
+    """Yield a warning about files that were left out."""
+    problems = inputs.data.receipt.problems if inputs.data.receipt else ()
     if problems:
         first = problems[0]
-        yield f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; receipt_ has all"
+        yield f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; see receipt_ for all"

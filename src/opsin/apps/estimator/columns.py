@@ -1,6 +1,6 @@
-"""Tables whose columns have names, such as pandas', so that pixels in another order are not taken for the same image.
+"""Check the column names of tables such as pandas', so that reordered pixels are not taken for the same image.
 
-The sentences are those that scikit-learn's tools expect.
+The messages are those that scikit-learn's tools expect.
 """
 
 from __future__ import annotations
@@ -11,35 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.estimator.problems import InputError
+from opsin.apps.estimator.errors import InputError
 
-SHOWN = 5
+MAX_NAMES = 5
+"""The most names that a message lists."""
 
 
-def names_of(x: Any) -> NDArray[np.object_] | None:
-    """The names of a table's columns; None where it has none, or they are not all text."""
+def column_names(x: Any) -> NDArray[np.object_] | None:
+    """Return the names of a table's columns; None if it has none, or not all of them are text."""
     names = getattr(x, "columns", None)
     if names is None or not all(isinstance(name, str) for name in names):
         return None
     return np.array(list(names), dtype=object)
 
 
-def check(x: Any, learnt: NDArray[np.object_] | None) -> None:
-    """`InputError` where the columns of `x` have names that are not those `learnt`, in their order."""
-    names = names_of(x)
-    if names is None or learnt is None or np.array_equal(names, learnt):
+def check_columns(x: Any, fitted: NDArray[np.object_] | None) -> None:
+    """Raise `InputError` if `x` has column names that differ from the `fitted` ones, or come in another order."""
+    names = column_names(x)
+    if names is None or fitted is None or np.array_equal(names, fitted):
         return
-    told = [
-        *_told("Feature names unseen at fit time:", sorted(set(names) - set(learnt))),
-        *_told("Feature names seen at fit time, yet now missing:", sorted(set(learnt) - set(names))),
+    differences = [
+        *_listed("Feature names unseen at fit time:", sorted(set(names) - set(fitted))),
+        *_listed("Feature names seen at fit time, yet now missing:", sorted(set(fitted) - set(names))),
     ]
-    told = told or ["Feature names must be in the same order as they were in fit.\n"]
-    raise InputError("The feature names should match those that were passed during fit.\n" + "".join(told))
+    differences = differences or ["Feature names must be in the same order as they were in fit.\n"]
+    raise InputError("The feature names should match those that were passed during fit.\n" + "".join(differences))
 
 
-def _told(what: str, names: Sequence[str]) -> Iterator[str]:
+def _listed(title: str, names: Sequence[str]) -> Iterator[str]:
     if names:
-        yield f"{what}\n"
-        yield from (f"- {name}\n" for name in names[:SHOWN])
-    if len(names) > SHOWN:
+        yield f"{title}\n"
+        yield from (f"- {name}\n" for name in names[:MAX_NAMES])
+    if len(names) > MAX_NAMES:
         yield "- …\n"

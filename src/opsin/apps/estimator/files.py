@@ -1,4 +1,4 @@
-"""Image files as an estimator takes them: a list of paths with labels, or data that says its labels itself."""
+"""Image files as an estimator takes them: a list of paths with labels, or a source that has its own labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.estimator.problems import InputError
+from opsin.apps.estimator.errors import InputError
 from opsin.data import Dataset, LabeledImages, Preprocessing
 from opsin.data.items import UNSPLIT, Item, shown
 from opsin.data.parallel import each
 from opsin.data.pixels import joined
 from opsin.data.sources.folder import Files
 
-READ = 256
-"""Files that are held in memory at a time."""
+CHUNK = 256
+"""Images that are in memory at a time."""
 
 
 def is_source(x: Any) -> bool:
-    """Whether `x` is one path: a folder, an archive, a table, or "digits"."""
+    """Return whether `x` is one path: a folder, an archive, a table, or "digits"."""
     return _is_path(x)
 
 
 def is_paths(x: Any) -> bool:
-    """Whether `x` holds paths, one for each image."""
+    """Return whether `x` holds paths, one for each image."""
     if isinstance(x, Sequence):
         first = x[0] if len(x) else None
         return _is_path(first[0] if isinstance(first, list | tuple) and first else first)
@@ -41,57 +41,57 @@ def _is_path(x: Any) -> bool:
 
 
 def paths_of(x: Any) -> list[str]:
-    """One path for each image, from N or N×1; `InputError` where there is something else among them."""
+    """Return one path for each image, from N or N×1. Raise `InputError` if there is anything else among them."""
     table = np.asarray(x, dtype=object)
     if table.size != len(table):
         raise InputError(f"X holds {table.size // len(table)} columns of text; give one path for each image")
     flat = table.reshape(-1)
-    for place, path in enumerate(flat):
+    for index, path in enumerate(flat):
         if not _is_path(path):
-            raise InputError(f"X[{place}] is {path!r}, not a path as the others are; give all images as paths")
+            raise InputError(f"X[{index}] is {path!r}, not a path as the others are; give all images as paths")
     return [os.fspath(path) for path in flat]
 
 
-def listed(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
-    """The source of these files, and what the cache of decoded images knows them by.
+def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
+    """Return a source of these files, and its key in the cache of decoded images.
 
-    Other choices among the same files, as cross-validation makes them, are known by the same.
+    All subsets of the same files have the same key, so that the folds of a cross-validation share their images.
     """
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     items = []
     for path, label in zip(paths, labels, strict=True):
         name = shown(path)
-        seen[name] += 1  # a path may come twice, as where samples are drawn with replacement; names may not
-        items.append(Item(name if seen[name] == 1 else f"{name} ({seen[name]})", label, UNSPLIT))
-    above = os.path.commonpath([os.path.abspath(path) for path in paths])
-    return Files("the list of files", Path(), items, (), paths), os.path.join(above, "*")
+        counts[name] += 1  # a sample drawn with replacement repeats paths, but names must be unique
+        items.append(Item(name if counts[name] == 1 else f"{name} ({counts[name]})", label, UNSPLIT))
+    folder = os.path.commonpath([os.path.abspath(path) for path in paths])
+    return Files("the list of files", Path(), items, (), paths), os.path.join(folder, "*")
 
 
 def without_test(data: Dataset) -> Dataset:
-    """All of it to learn from, but the validation part: who gives labels one by one keeps a test part of his own.
+    """Return the dataset with its test split added to the training split. The caller has a test split of its own.
 
-    Its fingerprint is not that of the same files with a test part, on which a model could then still be measured.
+    In place of a test split stands the validation split, or the training split if there is none: `FitInputs` records
+    that. The fingerprint differs from that of the same files with a test split, which could measure a model.
     """
     content = f"{data.content} without test"
     if data.validation is None:
         everything = data.everything()
         return Dataset(data.name, everything, everything, True, None, data.receipt, content, data.pixel_range)
-    parts = (data.train, data.test)
-    names = tuple(name for part in parts for name in part.names or ())
-    train = LabeledImages(
-        joined([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]), data.classes, names
-    )
+    splits = (data.train, data.test)
+    names = tuple(name for split in splits for name in split.names or ())
+    pixels = joined([split.pixels for split in splits])
+    train = LabeledImages(pixels, np.concatenate([split.labels for split in splits]), data.classes, names)
     return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
 
 
-def read(paths: Sequence[str], like: Preprocessing) -> Iterator[NDArray[np.uint8]]:
-    """The images, `READ` at a time: uint8 N×C×H×W. `DataError` for a file that is none."""
-    for first in range(0, len(paths), READ):
-        some = paths[first : first + READ]
-        pixels = np.empty((len(some), *like.shape), np.uint8)
+def read(paths: Sequence[str], preprocessing: Preprocessing) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images in chunks, uint8 N×C×H×W. Raise `DataError` for a file that is not an image."""
+    for first in range(0, len(paths), CHUNK):
+        chunk = paths[first : first + CHUNK]
+        pixels = np.empty((len(chunk), *preprocessing.shape), np.uint8)
 
-        def take(place: int, some: Sequence[str] = some, pixels: NDArray[np.uint8] = pixels) -> None:
-            pixels[place] = like.read(Path(some[place]), some[place])
+        def decode(index: int, chunk: Sequence[str] = chunk, pixels: NDArray[np.uint8] = pixels) -> None:
+            pixels[index] = preprocessing.read(Path(chunk[index]), chunk[index])
 
-        each(take, range(len(some)))
+        each(decode, range(len(chunk)))
         yield pixels

@@ -1,4 +1,4 @@
-"""What an estimator's `fit` was given, as a dataset, with the plan for it."""
+"""The arguments of an estimator's `fit` as a dataset, and the training plan for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn
-from opsin.apps.estimator import files, labels
-from opsin.apps.estimator.arrays import ImageLayout, Shape
-from opsin.apps.estimator.arrays import checked as checked_arrays
+from opsin.apps.estimator import files
+from opsin.apps.estimator.arrays import ImageLayout, Shape, check_array
+from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages, load
 from opsin.data.ingest.duplicates import exact
@@ -24,118 +24,128 @@ from opsin.data.store import DIGEST
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
+from opsin.planning.option_fields import declared_options
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.overrides import overridden
 from opsin.training import Recipe, TrainingPlan
 
-OWN = (
-    "epochs", "batch", "learning_rate", "optimizer", "momentum", "weight_decay", "schedule", "flip", "augment", "size",
-    "budget", "seed", "threads", "mirrored", "search", "exact",
-)  # fmt: skip
-"""What can be asked for a network of one's own."""
-
 
 @dataclass(frozen=True, eq=False)
 class FitInputs:
-    """`data` to learn from, what is asked for (`wishes`), and `outline` of the network for it (None: one's own).
+    """What an estimator learns from: the data, the options, and the choice of a network.
 
-    `classes` are the labels as they were given, `names` what the model calls them; `form` is how arrays become
-    images.
+    `choice` is None for a layer of the user. `classes` are the labels as they were given, and `names` what the model
+    calls them. `layout` says how arrays become images; None for files. `has_test` says whether the data has a test
+    split; otherwise `data.test` repeats its validation or training split.
     """
 
     data: Dataset
-    wishes: TrainOptions
-    outline: NetworkChoice | None
+    options: TrainOptions
+    choice: NetworkChoice | None
     classes: NDArray[Any]
     names: tuple[str, ...]
-    form: ImageLayout | None = None
+    layout: ImageLayout | None = None
+    has_test: bool = False
+
+    @property
+    def measured_on(self) -> str:
+        """The split that `data.test` really is: "test", "validation" or "training"."""
+        if self.has_test:
+            return "test"
+        return "validation" if self.data.validation is not None else "training"
 
 
-def material(x: Any, y: Any, wishes: TrainOptions, own: bool, image_shape: Shape | None) -> FitInputs:
-    """From what `fit` takes; `own` says that the network is a layer of one's own. `InputError` where it is no data."""
+def prepare_inputs(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_shape: Shape | None) -> FitInputs:
+    """Return the arguments of `fit` as a dataset. Raise `InputError` if they are not labelled images.
+
+    `is_layer` says that the network is a layer of the user.
+    """
     if files.is_source(x):
-        return _from_source(x, y, wishes, own)
+        return _from_source(x, y, options, is_layer)
     if files.is_paths(x):
-        return _from_paths(files.paths_of(x), y, wishes, own)
-    if wishes.size is not None:
-        raise UsageError(f"size={wishes.size} is for files; arrays are used as they are: resize them, or leave it out")
-    return _from_arrays(x, y, wishes, own, image_shape)
+        return _from_paths(files.paths_of(x), y, options, is_layer)
+    if options.size is not None:
+        raise UsageError(f"size={options.size} is for files; arrays are used as they are: resize them, or leave it out")
+    return _from_arrays(x, y, options, is_layer, image_shape)
 
 
-def _from_source(source: str | os.PathLike[str], y: Any, wishes: TrainOptions, own: bool) -> FitInputs:
+def _from_source(source: str | os.PathLike[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
     if y is not None:
-        raise UsageError(f"{source} says itself what its images show; leave y out, or give a list of paths")
-    outline = None if own else networks.outline(DatasetSummary.of(open_source(source)), wishes)
-    data = load(source, outline.preprocessing if outline else None, size=_size(outline, wishes))
-    return FitInputs(data, wishes, outline, np.array(data.classes), data.classes)
+        raise UsageError(f"{source} has its own labels; leave y out, or give a list of paths")
+    choice = None if is_layer else networks.outline(DatasetSummary.of(open_source(source)), options)
+    data = load(source, choice.preprocessing if choice else None, size=_size(choice, options))
+    return FitInputs(data, options, choice, np.array(data.classes), data.classes, has_test=True)
 
 
-def _from_paths(paths: list[str], y: Any, wishes: TrainOptions, own: bool) -> FitInputs:
-    given = labels.checked(y, len(paths))
-    labels.classes_of(given)
-    names = [labels.name_of(label) for label in given.tolist()]
-    source, key = files.listed(paths, names)
-    outline = None if own else networks.outline(DatasetSummary.of(source), wishes)
-    data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
-    known = np.isin(names, data.classes)  # of some classes, no image may be readable
-    classes, _ = labels.classes_of(given[known])
-    return FitInputs(files.without_test(data), wishes, outline, classes, _names(classes))
+def _from_paths(paths: list[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
+    labels = check_labels(y, len(paths))
+    classes_of(labels)  # refuses fewer than two classes before any image is read
+    names = [class_name(label) for label in labels.tolist()]
+    source, key = files.source_of(paths, names)
+    choice = None if is_layer else networks.outline(DatasetSummary.of(source), options)
+    data = take_in(source, key, choice.preprocessing if choice else None, _size(choice, options), options.seed)
+    is_present = np.isin(names, data.classes)  # of some classes, no image may be readable
+    classes, _ = classes_of(labels[is_present])
+    return FitInputs(files.without_test(data), options, choice, classes, _names(classes))
 
 
-def _size(outline: NetworkChoice | None, wishes: TrainOptions) -> int | None:
-    """The side of squares that files are to become; None where a published network says more, or the files do."""
-    if outline is None:
-        return wishes.size
-    return None if outline.preprocessing else outline.size
+def _size(choice: NetworkChoice | None, options: TrainOptions) -> int | None:
+    """Return the side that files are resized to; None if published weights or the files decide it."""
+    if choice is None:
+        return options.size
+    return None if choice.preprocessing else choice.size
 
 
-def _from_arrays(x: Any, y: Any, wishes: TrainOptions, own: bool, image_shape: Shape | None) -> FitInputs:
-    array = checked_arrays(x)
-    classes, numbers = labels.classes_of(labels.checked(y, len(array)))
-    form = ImageLayout.of(array, image_shape, enlarge=not own)
+def _from_arrays(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_shape: Shape | None) -> FitInputs:
+    array = check_array(x)
+    classes, numbers = classes_of(check_labels(y, len(array)))
+    layout = ImageLayout.of(array, image_shape, enlarge=not is_layer)
     names = _names(classes)
-    data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
-    if not form.image and wishes.augment is None:
-        wishes = replace(wishes, augment="none")
-    outline = None if own else networks.outline(replace(DatasetSummary.of(data), resizable=False), wishes)
-    return FitInputs(data, wishes, outline, classes, names, form)
+    data = _split(layout.pixels(array, "the estimator"), numbers, names, options.seed)
+    if not layout.is_image and options.augment is None:
+        options = replace(options, augment="none")
+    choice = None if is_layer else networks.outline(replace(DatasetSummary.of(data), resizable=False), options)
+    return FitInputs(data, options, choice, classes, names, layout)
 
 
 def _names(classes: NDArray[Any]) -> tuple[str, ...]:
-    return tuple(labels.name_of(label) for label in classes.tolist())
+    return tuple(class_name(label) for label in classes.tolist())
 
 
-def _divided(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
-    """About a tenth of each class apart, to choose and calibrate by, with equal images on one side.
+def _split(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
+    """Hold out about a tenth of each class for validation and calibration. Equal images stay together.
 
-    Where there are too few images for that, how well training goes is measured on those that are learnt from.
+    If there are too few images for that, progress is measured on the training images. There is no test split: the
+    validation or training split stands in its place.
     """
     images, count = LabeledImages(pixels, numbers, names), len(numbers)
     if VALIDATION_SHARE * count >= len(images.classes):
         digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST).digest() for image in pixels)
         groups = exact(np.frombuffer(digests, np.uint8).reshape(count, DIGEST))
-        everything, rank = np.arange(count), numbered_ranks(count, seed)
-        apart = held_out(images.labels, groups, rank, everything, VALIDATION_SHARE, MOST_VALIDATION)
-        rest = np.setdiff1d(everything, apart)
-        if len(apart) and len(np.unique(images.labels[rest])) == len(images.classes):
-            validation = images.take(apart)
+        indices, rank = np.arange(count), numbered_ranks(count, seed)
+        held = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MOST_VALIDATION)
+        rest = np.setdiff1d(indices, held)
+        if len(held) and len(np.unique(images.labels[rest])) == len(images.classes):
+            validation = images.take(held)
             return Dataset("the arrays", images.take(rest), validation, True, validation)
     return Dataset("the arrays", images, images, True)
 
 
-def plan_for(made: FitInputs, network: nn.Layer | None, spent: float) -> tuple[TrainingPlan, float | None]:
-    """The plan, `spent` seconds after `fit` was called, and how many seconds it may take from now (None: as many as it
-    does). `UsageError` where what is asked for does not fit.
+def plan_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tuple[TrainingPlan, float | None]:
+    """Return the plan, and how many seconds it may take from now (None: no limit).
+
+    `spent` are the seconds since `fit` was called. Raise `UsageError` if the options do not fit the network.
     """
-    wishes, outline = made.wishes, made.outline
-    if outline is not None:
-        choice = autoconfig.choose(outline, made.data, wishes, spent)
-        return choice.plan, choice.deadline
-    for name, value in vars(wishes).items():
-        if name not in OWN and value is not None:
+    options, choice = inputs.options, inputs.choice
+    if choice is not None:
+        plan = autoconfig.choose(choice, inputs.data, options, spent)
+        return plan.plan, plan.deadline
+    for name, default, option in declared_options(TrainOptions):
+        value = getattr(options, name)
+        if option.zoo_only and value != default:
             raise UsageError(f"{name}={value!r} is for networks of the zoo; leave it out with a network of your own")
-    recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
-    images = made.data.train
-    plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), wishes, len(images))
-    plan = overridden(plan, replace(wishes, class_weights=False), images.counts())
-    return plan, wishes.budget - spent if wishes.budget else None
+    recipe = Recipe(options.epochs, options.batch, options.learning_rate, options.seed)
+    images = inputs.data.train
+    training_plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), options, len(images))
+    training_plan = overridden(training_plan, replace(options, class_weights=False), images.counts())
+    return training_plan, options.budget - spent if options.budget else None

@@ -1,4 +1,4 @@
-"""From labels of any kind to numbers of classes, and back."""
+"""Convert labels of any kind to class numbers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.estimator import problems
-from opsin.apps.estimator.problems import InputError
+from opsin.apps.estimator.errors import InputError, column_warning
 from opsin.data.items import shown
 
 
-def checked(y: Any, count: int) -> NDArray[Any]:
-    """A label for each of `count` images; `InputError` says what is wrong with them."""
+def check_labels(y: Any, count: int) -> NDArray[Any]:
+    """Return a label for each of `count` images as an array. Raise `InputError` if y is anything else."""
     if y is None:
         raise InputError(
             "ImageClassifier requires y to be passed, but the target y is None; give a label for each image"
@@ -24,7 +23,7 @@ def checked(y: Any, count: int) -> NDArray[Any]:
     except ValueError as error:
         raise InputError(f"y is not one label for each image ({error})") from None
     if labels.ndim == 2 and labels.shape[1] == 1:
-        warnings.warn(problems.column(), stacklevel=4)
+        warnings.warn(column_warning(), stacklevel=4)
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != count:
         raise InputError(f"X holds {count} images, and y is {labels.shape}; give one label for each image")
@@ -37,7 +36,7 @@ def checked(y: Any, count: int) -> NDArray[Any]:
 
 
 def classes_of(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The classes, sorted, and each label's number among them; `InputError` where there are not at least two."""
+    """Return the sorted classes, and the class number of each label. Raise `InputError` for fewer than two classes."""
     try:
         classes, numbers = np.unique(labels, return_inverse=True)
     except TypeError:
@@ -49,6 +48,6 @@ def classes_of(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
     return classes, numbers.reshape(-1).astype(np.int32)
 
 
-def name_of(label: Any) -> str:
-    """What a model calls a class."""
+def class_name(label: Any) -> str:
+    """Return the name of a class in the model."""
     return shown(str(label))

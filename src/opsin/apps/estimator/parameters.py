@@ -1,52 +1,94 @@
-"""What scikit-learn's tools (clone, pipelines, searches) ask of an estimator, without that package.
+"""The parameters of an estimator, as scikit-learn's tools (clone, pipelines, searches) use them, without that package.
 
-See "Developing scikit-learn estimators" in its documentation: parameters are the arguments of `__init__`, kept as they
-were given; what is learnt ends in an underscore.
+See "Developing scikit-learn estimators" in its documentation: parameters are the arguments of `__init__`, stored as
+they were given; fitted attributes end in an underscore.
 """
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import Any, Self
+import warnings
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
+from textwrap import fill
+from typing import Any, Self, TypeVar
 
-from opsin.apps.estimator.problems import ParameterError
+from opsin.apps.estimator.errors import ParameterError
 from opsin.base.errors import UsageError
 from opsin.base.optional import require
+from opsin.planning.option_fields import OptionFields, declared_options
+
+NOT_PARAMETERS = {"network", "seed", "search"}
+"""Options of training that the estimator takes in another form, or not at all."""
+
+DEFAULTS = {name: default for name, default, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS}
+"""The options of training that are parameters of an estimator, with their defaults."""
+
+RENAMED = {"smoothing": "label_smoothing", "mirrored": "tta"}
+"""Parameters under the names that they had in Opsin 0.1.0, and their current names."""
+
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def option_parameters(init: Init) -> Init:
+    """Decorate an `__init__` whose `**` parameter stands for the options of training: give it their signature."""
+    declared = signature(init)
+    own = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in DEFAULTS.items()]
+    parameters = sorted([*own[:2], *options, *own[2:]], key=lambda each: each.kind)
+    init.__signature__ = declared.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return init
+
+
+def describe_options() -> str:
+    """Return a line for each option of training, for the docstring of an estimator."""
+    described = ((name, option.help) for name, _, option in declared_options(OptionFields) if name in DEFAULTS)
+    return "\n".join(
+        fill(f"`{name}`: {text}", 116, initial_indent="    ", subsequent_indent="        ") for name, text in described
+    )
 
 
 class Parameters:
     """A class whose parameters are the arguments of its `__init__`."""
 
-    _estimator_type = "classifier"  # what scikit-learn asked for before 1.6
+    _estimator_type = "classifier"  # scikit-learn before 1.6 reads it
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         return {name: each.default for name, each in signature(cls).parameters.items()}
 
+    def _set_options(self, options: Mapping[str, Any]) -> None:
+        """Store the options of training. Raise `TypeError` for an unknown one, as Python does."""
+        current = _with_current_names(options)
+        for name in current:
+            if name not in DEFAULTS:
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
+        for name, default in DEFAULTS.items():
+            setattr(self, name, current.get(name, default))
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; `deep` makes no difference, as none of them is an estimator."""
+        """Return the parameters by name. `deep` makes no difference, because none of them is an estimator."""
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
-        """Sets parameters by name, all or none; `ParameterError` for one that there is not."""
-        known = self._defaults()
-        for name in params:
+        """Set parameters by name, all or none. Raise `ParameterError` for an unknown one."""
+        known, current = self._defaults(), _with_current_names(params)
+        for name in current:
             if name not in known:
                 raise ParameterError(
                     f"Invalid parameter '{name}' for {type(self).__name__}; it has {', '.join(sorted(known))}"
                 )
-        for name, value in params.items():
+        for name, value in current.items():
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
-        """As it would be made, with what differs from the defaults."""
+        """Return the constructor call, with the parameters that differ from their defaults."""
         defaults = self._defaults()
         shown = [f"{name}={value!r}" for name, value in self.get_params().items() if _differs(value, defaults[name])]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn from 1.6 on asks first; nobody calls it where that is not installed."""
+        """Return the tags that scikit-learn 1.6 and later ask for. Only scikit-learn calls this."""
         utils = require("sklearn.utils", UsageError, "scikit-learn is not installed")
         return utils.Tags(
             estimator_type="classifier",
@@ -54,6 +96,14 @@ class Parameters:
             classifier_tags=utils.ClassifierTags(),
             input_tags=utils.InputTags(two_d_array=True, three_d_array=True),
         )
+
+
+def _with_current_names(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with their current names, and warn of old ones."""
+    for name in RENAMED.keys() & parameters.keys():
+        text = f"the parameter {name} is now {RENAMED[name]}; the old name will be removed in the next release"
+        warnings.warn(text, DeprecationWarning, stacklevel=4)
+    return {RENAMED.get(name, name): value for name, value in parameters.items()}
 
 
 def _differs(value: Any, default: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The programs that are compared, each in a process of its own, and possibly of another interpreter.
+"""The programs that are compared. Each runs in a separate process, possibly with another interpreter.
 
-A module here imports its library, NumPy, and `worker`, and nothing else of Opsin, except `native`, which is Opsin.
+A module here imports its library, NumPy and `worker`, but nothing else of Opsin, except for `native`, Opsin itself.
 """

@@ -1,6 +1,6 @@
-"""MNN, by its Module API, with full precision; the ONNX file goes through MNN's own converter before.
+"""MNN with its Module API and full precision. Its own converter reads the ONNX file.
 
-The converter's Python front (`MNN.tools`) reports its use over the network; here its extension module is called itself.
+The converter's Python interface (`MNN.tools`) sends usage statistics, so the extension module is called directly.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
 
 
 class Mnn:
+    """A converted network."""
+
     def __init__(self, job: Job) -> None:
         path = f"{job.folder}/{os.getpid()}.mnn"
         _tools.mnnconvert(
@@ -39,7 +41,7 @@ class Mnn:
     def results(self) -> Arrays:
         return {"logits": np.array(self.step())}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": MNN.version()}
 
 

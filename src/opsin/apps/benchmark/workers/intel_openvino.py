@@ -1,4 +1,4 @@
-"""OpenVINO with its hint for the least latency, in 32-bit numbers as all others, and inputs that it need not copy."""
+"""OpenVINO with its latency hint, in float32 like all others, and with inputs that are not copied."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
 
 
 class OpenVino:
+    """A compiled network."""
+
     def __init__(self, job: Job) -> None:
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
@@ -34,7 +36,7 @@ class OpenVino:
     def results(self) -> Arrays:
         return {"logits": np.array(self.step())}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": openvino.__version__.split("-")[0]}
 
 

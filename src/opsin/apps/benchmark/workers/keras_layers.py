@@ -1,6 +1,6 @@
-"""Keras on TensorFlow or on JAX, with channels last, which is all that both have on processors.
+"""Keras on TensorFlow or JAX, with channels last, the only layout that both support on CPUs.
 
-TensorFlow runs the step as a graph, or compiled by XLA; JAX compiles it by XLA, and what it updates keeps its memory.
+TensorFlow runs the step as a graph, or compiled by XLA. JAX compiles it by XLA, with donated buffers for the state.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ LAYERS: dict[str, Callable[[], Any]] = {
 
 
 class Network:
-    """The Keras model of a list of layers, with its weights set."""
+    """The Keras model of a list of layers, with its weights."""
 
     def __init__(self, description: dict[str, Any], weights: Arrays, batch: int) -> None:
         self.weights = weights
-        channels, rows, columns = description["input"]
+        channels, height, width = description["input"]
         self.shapes = {0: description["input"], **{step["output"]: step["shape"] for step in description["steps"]}}
-        images = keras.Input((rows, columns, channels), batch)
+        images = keras.Input((height, width, channels), batch)
         self.values = {0: images}
-        self.spread: dict[int, list[int]] = {}
-        """Shapes of what was flattened, by number: the features come in another order than elsewhere."""
+        self.flattened: dict[int, list[int]] = {}
+        """Shapes before flattening, by number: with channels last, the features come in another order."""
         for step in description["steps"]:
             self.values[step["output"]] = self._value(step)
         self.model = keras.Model(images, [self.values[number] for number, _ in description["outputs"]])
@@ -45,11 +45,11 @@ class Network:
     def _value(self, step: dict[str, Any]) -> Any:
         x, op = [self.values[number] for number in step["inputs"]], step["op"]
         if op == "flatten":
-            self.spread[step["output"]] = self.shapes[step["inputs"][0]]
+            self.flattened[step["output"]] = self.shapes[step["inputs"][0]]
         if op in LAYERS:
             return LAYERS[op]()(x if len(x) > 1 else x[0])
-        made: Callable[[dict[str, Any], Any], Any] = getattr(self, f"_{op}")
-        return made(step, x[0])
+        build: Callable[[dict[str, Any], Any], Any] = getattr(self, f"_{op}")
+        return build(step, x[0])
 
     def _conv2d(self, step: dict[str, Any], x: Any) -> Any:
         attrs, channels = step["attrs"], self.shapes[step["inputs"][0]][0]
@@ -67,8 +67,8 @@ class Network:
 
     def _linear(self, step: dict[str, Any], x: Any) -> Any:
         weight, bias = self._parameters(step)
-        if spread := self.spread.get(step["inputs"][0]):
-            weight = weight.reshape(-1, *spread).transpose(0, 2, 3, 1).reshape(len(weight), -1)
+        if shape := self.flattened.get(step["inputs"][0]):
+            weight = weight.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(weight), -1)
         return self._with(layers.Dense(len(weight), use_bias=bool(bias)), x, [weight.T, *bias])
 
     def _batch_norm(self, step: dict[str, Any], x: Any) -> Any:
@@ -84,7 +84,7 @@ class Network:
     def _avg_pool2d(self, step: dict[str, Any], x: Any) -> Any:
         attrs = step["attrs"]
         if attrs["ceil_mode"] or np.any(attrs["padding"]):
-            raise ValueError("average pooling over the border is not the same in Keras")
+            raise ValueError("Keras averages over padded borders in another way")
         return layers.AveragePooling2D(attrs["window"], attrs["stride"])(x)
 
     def _adaptive_avg_pool2d(self, step: dict[str, Any], x: Any) -> Any:
@@ -105,22 +105,24 @@ class Network:
         return keras.ops.pad(x, (batch, rows, columns, channels))
 
     def _padded(self, step: dict[str, Any], x: Any, window: list[int], fill: float) -> tuple[Any, str]:
-        """`x` with its border, and which padding is left to the layer: its own "same" where that is the same."""
+        """Return `x` with padding, and the padding mode of the layer: "same" if equivalent, otherwise "valid"."""
         attrs, sizes = step["attrs"], zip(self.shapes[step["inputs"][0]][1:], step["shape"][1:], strict=True)
-        needed, same = [], True
-        reach = [(k - 1) * d + 1 for k, d in zip(window, attrs.get("dilation", (1, 1)), strict=True)]
-        for (size, out), stride, extent, (low, _) in zip(sizes, attrs["stride"], reach, attrs["padding"], strict=True):
-            whole = max(0, (out - 1) * stride + extent - size)
-            needed.append((low, max(0, whole - low)))
-            same = same and out == -(-size // stride) and low == whole // 2
-        if not np.any(needed):
+        padding, is_same = [], True
+        extents = [(k - 1) * d + 1 for k, d in zip(window, attrs.get("dilation", (1, 1)), strict=True)]
+        for (size, out), stride, extent, (low, _) in zip(
+            sizes, attrs["stride"], extents, attrs["padding"], strict=True
+        ):
+            total = max(0, (out - 1) * stride + extent - size)
+            padding.append((low, max(0, total - low)))
+            is_same = is_same and out == -(-size // stride) and low == total // 2
+        if not np.any(padding):
             return x, "valid"
-        if same:
+        if is_same:
             return x, "same"
-        return keras.ops.pad(x, ((0, 0), *needed, (0, 0)), constant_values=fill), "valid"
+        return keras.ops.pad(x, ((0, 0), *padding, (0, 0)), constant_values=fill), "valid"
 
     def _parameters(self, step: dict[str, Any]) -> tuple[Any, list[Any]]:
-        """The weight, and the bias if there is one."""
+        """Return the weight, and a list with the bias if there is one."""
         names = step["parameters"]
         return self.weights[names["weight"]], [self.weights[names["bias"]]] if "bias" in names else []
 
@@ -131,7 +133,7 @@ class Network:
 
 
 class Session:
-    """A Keras model; the two backends differ in how a step is made."""
+    """A Keras model. The two backends build the step in different ways."""
 
     def __init__(self, job: Job) -> None:
         self.job, self.backend = job, importlib.import_module(BACKEND)
@@ -140,33 +142,36 @@ class Session:
         self.model = Network(job.network, weights, job.batch).model
         self.images = keras.ops.convert_to_tensor(np.ascontiguousarray(inputs["inputs"].transpose(0, 2, 3, 1)))
         self.labels = keras.ops.convert_to_tensor(inputs["labels"])
-        self.shares = [share for _, share in job.network["outputs"]]
+        self.loss_weights = [weight for _, weight in job.network["outputs"]]
         if job.task == "train":
             self.optimizer = keras.optimizers.SGD(job.rate, momentum=job.momentum)
             self.optimizer.build(self.model.trainable_variables)
-        self.ready()
+        self.prepare()
 
     def _set_threads(self) -> None:
         raise NotImplementedError
 
-    def ready(self) -> None:
-        """Makes the step."""
+    def prepare(self) -> None:
+        """Build the step."""
         raise NotImplementedError
 
     def step(self) -> Any:
         raise NotImplementedError
 
     def loss(self, outputs: Any, labels: Any) -> Any:
-        """Cross-entropy, with the shares of auxiliary classifiers."""
-        measure = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        terms = [share * measure(labels, logits) for share, logits in zip(self.shares, _all(outputs), strict=True)]
+        """Return the cross-entropy, with the weighted losses of auxiliary classifiers."""
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        terms = [
+            weight * cross_entropy(labels, logits)
+            for weight, logits in zip(self.loss_weights, _all(outputs), strict=True)
+        ]
         return sum(terms[1:], terms[0])
 
     def results(self) -> Arrays:
         first = np.array(self.step())
         return {"logits": first} if first.ndim else {"losses": np.array([first, np.array(self.step())])}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": f"{self.backend.__version__} (Keras {keras.__version__})"}
 
 
@@ -175,7 +180,7 @@ class TensorFlow(Session):
         self.backend.config.threading.set_intra_op_parallelism_threads(self.job.threads)
         self.backend.config.threading.set_inter_op_parallelism_threads(1)
 
-    def ready(self) -> None:
+    def prepare(self) -> None:
         train = self.job.task == "train"
         self.run = self.backend.function(self._train if train else self._infer, jit_compile=self.job.mode == "XLA")
 
@@ -195,11 +200,13 @@ class TensorFlow(Session):
 
 class Jax(Session):
     def _set_threads(self) -> None:
-        """The number of threads comes with the environment (NPROC)."""
+        """JAX takes the number of threads from the environment (NPROC)."""
 
-    def ready(self) -> None:
+    def prepare(self) -> None:
         model = self.model
-        self.state = [[v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)]
+        self.state = [
+            [v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)
+        ]
         if self.job.task == "train":
             self.state.append([v.value for v in self.optimizer.variables])
             self.run = self.backend.jit(self._train, donate_argnums=0)
@@ -213,21 +220,21 @@ class Jax(Session):
         return np.asarray(self.run(self.state, self.images))
 
     def _train(self, state: Any, images: Any, labels: Any) -> Any:
-        def measured(trainable: Any, others: Any) -> Any:
+        def loss_of(trainable: Any, others: Any) -> Any:
             outputs, others = self.model.stateless_call(trainable, others, images, training=True)
             return self.loss(outputs, labels), others
 
-        trainable, others, memory = state
-        (loss, others), gradients = self.backend.value_and_grad(measured, has_aux=True)(trainable, others)
-        trainable, memory = self.optimizer.stateless_apply(memory, gradients, trainable)
-        return loss, [trainable, others, memory]
+        trainable, others, optimizer_state = state
+        (loss, others), gradients = self.backend.value_and_grad(loss_of, has_aux=True)(trainable, others)
+        trainable, optimizer_state = self.optimizer.stateless_apply(optimizer_state, gradients, trainable)
+        return loss, [trainable, others, optimizer_state]
 
     def _infer(self, state: Any, images: Any) -> Any:
         return _all(self.model.stateless_call(*state, images, training=False)[0])[0]
 
 
 def _all(outputs: Any) -> Any:
-    """The outputs as a list: Keras leaves the list out where there is one."""
+    """Return the outputs as a list. Keras returns a single output without one."""
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 

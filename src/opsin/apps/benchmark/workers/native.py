@@ -1,4 +1,4 @@
-"""Opsin itself."""
+"""Opsin."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 import opsin
 from opsin import nn, zoo
-from opsin.apps.benchmark.layer_list import steady
+from opsin.apps.benchmark.layer_list import deterministic
 from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
 from opsin.backends.native import compile
 
 
 def channels_last(images: Any) -> Any:
-    """N C H W, in memory N H W C: as Opsin's own images come."""
+    """Return images N×C×H×W that are N×H×W×C in memory, like those that Opsin loads."""
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 class Native:
-    """A compiled program; images and results are NumPy arrays."""
+    """A compiled program. Images and results are NumPy arrays."""
 
     def __init__(self, job: Job) -> None:
-        network, shape = steady(zoo.create(job.network["name"])), tuple(job.network["input"])
+        network, shape = deterministic(zoo.create(job.network["name"])), tuple(job.network["input"])
         if job.task == "train":
             graph = nn.training_graph(network, shape, nn.optimizers.SGD(momentum=job.momentum))
         else:
@@ -47,7 +47,7 @@ class Native:
             return first
         return {"losses": np.array([first["loss"], self.step()["loss"]])}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": opsin.__version__, "compiled": self.compiled}
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: every graph optimisation, as many threads inside an operator as are asked for, denormals as zero."""
+"""ONNX Runtime with all graph optimisations, all threads within an operator, and denormals as zero."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
 
 
 class OnnxRuntime:
+    """An inference session."""
+
     def __init__(self, job: Job) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = job.threads, 1
+        options.intra_op_num_threads = job.threads
+        options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         self.session = onnxruntime.InferenceSession(job.onnx, options, providers=["CPUExecutionProvider"])
@@ -25,7 +28,7 @@ class OnnxRuntime:
     def results(self) -> Arrays:
         return {"logits": self.step()}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": onnxruntime.__version__}
 
 

@@ -1,8 +1,8 @@
-"""PyTorch: eager, eager with channels last, compiled; for inference also frozen.
+"""PyTorch: eager, eager with channels last, and compiled; for inference also frozen.
 
-What its guides advise for processors without a GPU is done: denormals are flushed, the optimizer is fused, inference
-has no autograd, activations work in place where nothing else reads their input, and compiled inference has its weights
-frozen and so folded and packed ahead (PyTorch's performance tuning guide, and the notes on TorchInductor's freezing).
+It follows the advice of PyTorch's performance tuning guide, and of the notes on TorchInductor's freezing, for CPUs:
+denormals are flushed, the optimizer is fused, inference has no autograd, activations work in place if nothing else
+reads their input, and compiled inference has frozen weights, which are folded and packed ahead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 class Network:
-    """The module that a list of layers describes, and its outputs."""
+    """The module of a list of layers."""
 
     def __init__(self, description: dict[str, Any]) -> None:
         self.shapes = {0: description["input"], **{step["output"]: step["shape"] for step in description["steps"]}}
@@ -41,12 +41,12 @@ class Network:
             self.values[step["output"]] = self._node(step)
         self.graph.output([self.values[number] for number, _ in description["outputs"]])
         self.module = fx.GraphModule(self.modules, self.graph)
-        for own, parameter in self.module.named_parameters():
-            parameter.requires_grad_(self.names[own] not in description["fixed"])
+        for name, parameter in self.module.named_parameters():
+            parameter.requires_grad_(self.names[name] not in description["fixed"])
 
     def load(self, weights: Arrays) -> None:
-        """Sets parameters and running statistics by their names in the list of layers."""
-        state = {own: torch.from_numpy(weights[name]) for own, name in self.names.items()}
+        """Set parameters and running statistics by their names in the list of layers."""
+        state = {name: torch.from_numpy(weights[full]) for name, full in self.names.items()}
         missing, unexpected = self.module.load_state_dict(state, strict=False)
         assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
 
@@ -60,8 +60,10 @@ class Network:
         if op == "concat":
             return self.graph.call_function(torch.cat, (x, attrs["axis"]))
         if op == "slice":
-            cuts = zip(attrs["starts"][1:], attrs["stops"][1:], attrs["steps"][1:], strict=True)
-            return self.graph.call_function(operator.getitem, (x[0], (slice(None), *(slice(*cut) for cut in cuts))))
+            bounds = zip(attrs["starts"][1:], attrs["stops"][1:], attrs["steps"][1:], strict=True)
+            return self.graph.call_function(
+                operator.getitem, (x[0], (slice(None), *(slice(*bound) for bound in bounds)))
+            )
         if op == "pad":
             assert not any(attrs["interior"])
             widths = [w for pair in zip(attrs["low"][::-1], attrs["high"][::-1], strict=True) for w in pair]
@@ -112,7 +114,7 @@ class Network:
 
 
 class PyTorch:
-    """A network in one of the modes; its results are tensors."""
+    """A network in one of the modes. Its results are tensors."""
 
     def __init__(self, job: Job) -> None:
         torch.set_num_threads(job.threads)
@@ -121,22 +123,22 @@ class PyTorch:
         layout = torch.channels_last if "channels_last" in job.mode else torch.contiguous_format
         network = Network(job.network)
         network.load(weights)
-        module: Any = network.module  # PyTorch's types know no `memory_format` here
+        module: Any = network.module  # PyTorch's type hints lack `memory_format`
         self.module = module.to(memory_format=layout)
         self.images = torch.from_numpy(inputs["inputs"]).contiguous(memory_format=layout)
         if job.task == "train":
             self.labels = torch.from_numpy(inputs["labels"]).long()
-            self.shares = [share for _, share in job.network["outputs"]]
+            self.loss_weights = [weight for _, weight in job.network["outputs"]]
             self.module.train()
             self.optimizer = torch.optim.SGD(self.module.parameters(), lr=job.rate, momentum=job.momentum, fused=True)
             self.loss: Any = torch.compile(self._loss, dynamic=False) if "compile" in job.mode else self._loss
             self.step: Any = self._training_step
         else:
-            self._freeze(job.mode)
+            self._prepare_inference(job.mode)
             self.step = self._inference
 
-    def _freeze(self, mode: str) -> None:
-        """Makes the module ready to predict."""
+    def _prepare_inference(self, mode: str) -> None:
+        """Trace and freeze, or compile, the module according to the mode."""
         self.module.eval()
         if "frozen" in mode:
             with torch.inference_mode():
@@ -149,7 +151,7 @@ class PyTorch:
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         outputs = self.module(images)
         terms = [functional.cross_entropy(logits, labels) for logits in outputs]
-        return sum((share * term for share, term in zip(self.shares[1:], terms[1:], strict=True)), terms[0])
+        return sum((weight * term for weight, term in zip(self.loss_weights[1:], terms[1:], strict=True)), terms[0])
 
     def _training_step(self) -> torch.Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -169,7 +171,7 @@ class PyTorch:
             return {"logits": first.numpy()}
         return {"losses": np.array([first.item(), self.step().item()])}
 
-    def facts(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         return {"version": torch.__version__}
 
 

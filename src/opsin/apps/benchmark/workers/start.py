@@ -1,8 +1,8 @@
-"""Starts one of this folder's modules in an interpreter that may have nothing else of Opsin: `python start.py NAME`.
+"""Start a module of this folder in an interpreter that need not have Opsin: `python start.py NAME`.
 
-For all but Opsin's own, the package `opsin` is put up as an empty one whose modules are found beside this file, so that
-none of Opsin's dependencies is needed, and none of this environment's packages gets into another's. Standard output is
-kept for answers: some libraries print when they are loaded.
+Except for Opsin's own worker, the package `opsin` is replaced by an empty one that finds its modules next to this file.
+Then none of Opsin's dependencies is needed, and no package of one environment is imported by another. Standard output
+is reserved for answers, because some libraries print when they are loaded.
 """
 
 import os
@@ -15,7 +15,7 @@ if __name__ == "__main__":
     os.environ["OPSIN_ANSWERS"] = str(os.dup(1))
     os.dup2(2, 1)
     name, root = sys.argv[1], Path(__file__).resolve().parents[3]
-    sys.path.pop(0)  # this folder, whose modules could be taken for others'
+    sys.path.pop(0)  # this folder, whose modules could hide others
     if name == "native":
         sys.path.insert(0, str(root.parent))
     else:

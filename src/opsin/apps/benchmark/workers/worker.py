@@ -1,12 +1,12 @@
-"""What every worker does: it reads requests, a line of JSON each, and answers so; in between it waits without working.
+"""The protocol of all workers: each request and each answer is a line of JSON. Between them the worker sleeps.
 
 | request | answer |
 |---|---|
-| `{"do": "open", …}`, see `Job` | what `Session.facts` says, seconds to open, where the results are |
-| `{"do": "time", "seconds": s}` | calls, and seconds they took together; CPU seconds used since the last answer |
+| `{"do": "open", …}`, see `Job` | `Session.info`, seconds to open, and the file of the results |
+| `{"do": "time", "seconds": s}` | number of calls, their total seconds, and CPU seconds used since the last answer |
 | `{"do": "close"}` | none; the process ends |
 
-What goes wrong is an answer, too: `{"error": …}`. Whatever a library prints goes to standard error.
+An error is also an answer: `{"error": …}`. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import numpy as np
 
 Arrays = dict[str, Any]
 """NumPy arrays by name."""
-WARM = 0.2
-"""The share of a turn that is run before, and not counted."""
+WARM_UP_SHARE = 0.2
+"""The duration of the uncounted warm-up, as a share of a turn."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to run: `network` is the data of `layered.Layered`; files hold the rest."""
+    """What to run. `network` is the data of a `layer_list.LayerList`; files hold the weights and inputs."""
 
     task: str
     """train or infer."""
@@ -42,16 +42,16 @@ class Job:
     weights: str
     """NPZ of parameters and running statistics by name."""
     inputs: str
-    """NPZ of images N × C × H × W, and for training labels N."""
+    """NPZ of images N×C×H×W, and for training of labels N."""
     onnx: str
-    """The same network and weights for inference, as ONNX has it; empty in training."""
+    """ONNX file of the same network and weights for inference; empty for training."""
     rate: float
     momentum: float
     folder: str
-    """For files of the worker's own."""
+    """For files that the worker writes."""
 
     def arrays(self) -> tuple[Arrays, Arrays]:
-        """Weights, and inputs."""
+        """Return the weights and the inputs."""
         return dict(np.load(self.weights)), dict(np.load(self.inputs))
 
 
@@ -59,32 +59,32 @@ class Session(Protocol):
     """A network that is ready to run."""
 
     def step(self) -> object:
-        """One training step, or the logits of one batch, until the result is there."""
+        """Run a training step, or predict a batch, and wait for the result."""
 
     def results(self) -> Arrays:
-        """Of inference the logits; of training, where it is called first, the losses of two steps."""
+        """Return the logits of inference, or the losses of the first two training steps."""
 
-    def facts(self) -> dict[str, Any]:
-        """Versions, and what else is worth knowing."""
+    def info(self) -> dict[str, Any]:
+        """Return the version, and other facts for the record."""
 
 
-def serve(opened: Callable[[Job], Session]) -> None:
-    """Answers requests until the other side goes away."""
-    channel = _answers()
+def serve(open_session: Callable[[Job], Session]) -> None:
+    """Answer requests until the other side closes the channel."""
+    channel = _answer_channel()
     session: Session | None = None
-    used = time.process_time()
+    cpu_seconds = time.process_time()
     for line in sys.stdin:
         request = json.loads(line)
-        idle = time.process_time() - used
-        do = request.pop("do")
-        if do == "close":
+        idle = time.process_time() - cpu_seconds
+        action = request.pop("do")
+        if action == "close":
             break
         try:
-            if do == "open":
+            if action == "open":
                 begin = time.perf_counter()
                 job = Job(**request)
-                session = opened(job)
-                answer = _first(session, job, begin)
+                session = open_session(job)
+                answer = _first_results(session, job, begin)
             else:
                 assert session is not None
                 answer = {**_timed(session, request["seconds"]), "idle": idle}
@@ -92,39 +92,39 @@ def serve(opened: Callable[[Job], Session]) -> None:
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}
         answer["memory"] = _peak_memory()
-        used = time.process_time()
+        cpu_seconds = time.process_time()
         channel.write(json.dumps(answer) + "\n")
         channel.flush()
-    os._exit(0)  # libraries with threads of their own may take long to leave, or crash
+    os._exit(0)  # libraries with threads may take long to exit, or crash
 
 
-def _first(session: Session, job: Job, begin: float) -> dict[str, Any]:
-    """The first results, in a file."""
+def _first_results(session: Session, job: Job, begin: float) -> dict[str, Any]:
+    """Write the first results to a file, and return the answer."""
     results = session.results()
     seconds = time.perf_counter() - begin
     path = str(Path(job.folder) / f"{os.getpid()}.npz")
     np.savez(path, **results)
-    return {"results": path, "seconds": seconds, **session.facts()}
+    return {"results": path, "seconds": seconds, **session.info()}
 
 
 def _timed(session: Session, seconds: float) -> dict[str, Any]:
-    _repeat(session, WARM * seconds)
-    calls, passed = _repeat(session, seconds)
-    return {"calls": calls, "seconds": passed}
+    _repeat(session, WARM_UP_SHARE * seconds)
+    calls, elapsed = _repeat(session, seconds)
+    return {"calls": calls, "seconds": elapsed}
 
 
 def _repeat(session: Session, seconds: float) -> tuple[int, float]:
-    """Steps for about `seconds`, at least one: how many, and how long they took."""
-    begin, calls, passed = time.perf_counter(), 0, 0.0
-    while not calls or passed + passed / calls / 2 < seconds:
+    """Run steps for about `seconds`, at least one. Return their number and how long they took."""
+    begin, calls, elapsed = time.perf_counter(), 0, 0.0
+    while not calls or elapsed + elapsed / calls / 2 < seconds:
         session.step()
         calls += 1
-        passed = time.perf_counter() - begin
-    return calls, passed
+        elapsed = time.perf_counter() - begin
+    return calls, elapsed
 
 
 def _peak_memory() -> float | None:
-    """The most bytes that this process has had in memory, where the system tells."""
+    """Return the peak bytes of this process in memory; None if the system does not report them."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -132,6 +132,6 @@ def _peak_memory() -> float | None:
     return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), None)
 
 
-def _answers() -> TextIO:
-    """Where answers go: see `start`, which sends what anybody prints to standard error before a library is loaded."""
+def _answer_channel() -> TextIO:
+    """Return the stream for answers. `start` has redirected standard output to standard error before."""
     return os.fdopen(int(os.environ["OPSIN_ANSWERS"]), "w", encoding="utf-8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from opsin.apps.cli.units import parse_seconds
 from opsin.base.errors import UsageError
 from opsin.base.formatting import duration, size
+from opsin.base.units import parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ def test_times(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["10", "min", "ten minutes", "10min later", "0s", "-5min", "", "5 days"])
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_durations(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_seconds(text)
-    assert str(refused.value) == f"'{text}' is no time; write 90s, 10min or 1h30min"
+    assert str(refused.value) == f"'{text}' is not a duration; write 90s, 10min or 1h30min"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`opsin data show`: a contact sheet of what a network will see."""
+"""`opsin data show`: draw a contact sheet of images as training sees them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from io import BytesIO
 
 import typer
 
-from opsin.apps.cli.loading import read_to_see
-from opsin.apps.cli.output import print_heading, write_aside
+from opsin.apps.cli.load_data import load_as_trained
+from opsin.apps.cli.output import print_heading, write_file
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, in_words, plan, plan_for
@@ -15,21 +15,22 @@ from opsin.viz.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
 
 
 def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:
-    """Draws the sheet and says what is on it."""
-    plan(augment, (3, 64, 64))  # refuses an unknown level before anything is read
+    """Write the contact sheet and describe it."""
+    plan(augment, (3, 64, 64))  # refuses an unknown level before any image is read
     if out is not None and not out.lower().endswith(".png"):
         raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
-    dataset = read_to_see(data, size, pixel_range=pixel_range)
+    dataset = load_as_trained(data, size, pixel_range=pixel_range)
     images, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(images)
-    limits = plan_for(augment, images, preprocessing)
-    versions = VERSIONS if augment != "none" else 1
-    image = BytesIO()
-    contact_sheet(images, preprocessing, limits, versions).save(image, "PNG")
-    write_aside(path, image.getvalue())
+    augmentation = plan_for(augment, images, preprocessing)
+    png = BytesIO()
+    contact_sheet(images, preprocessing, augmentation, VERSIONS if augment != "none" else 1).save(png, "PNG")
+    write_file(path, png.getvalue())
     count, (channels, height, width) = len(images.classes), images.shape
     rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
-    changed = limits != Augmentation()
-    typer.echo(f"Each image is, at random: {in_words(limits)}." if changed else "Nothing is changed.")
+    if augmentation == Augmentation():
+        typer.echo("Images are not changed.")
+    else:
+        typer.echo(f"Random changes of each image: {in_words(augmentation)}.")
     return 0

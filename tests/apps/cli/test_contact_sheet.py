@@ -27,7 +27,7 @@ def test_a_sheet_is_drawn_and_described(photographs: Path, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert out == (
         "zoo-contact-sheet.png  2 classes, 40 × 40 pixels, colour\n"
-        "Each image is, at random: mirrored left to right, shifted by up to 12.5% of the side.\n"
+        "Random changes of each image: mirrored left to right, shifted by up to 12.5% of the side.\n"
     )
     with Image.open("zoo-contact-sheet.png") as sheet:
         assert sheet.format == "PNG"
@@ -40,7 +40,7 @@ def test_a_sheet_is_drawn_and_described(photographs: Path, capsys: pytest.Captur
     assert run(["data", "show", str(photographs), "--augment", "none", "--size", "20", "--out", "none.png"]) == 0
     out = capsys.readouterr().out
     assert "20 × 20 pixels" in out
-    assert out.endswith("Nothing is changed.\n")
+    assert out.endswith("Images are not changed.\n")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_sheet_is_drawn_and_described(photographs: Path, capsys: pytest.Captur
         (["--out", "nowhere/sheet.png"], "nowhere/sheet.png cannot be written: No such file or directory"),
     ],
 )
-def test_what_cannot_be_done_is_refused(
+def test_contact_sheets_that_cannot_be_drawn(
     options: list[str], message: str, photographs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["data", "show", str(photographs), *options]) > 0

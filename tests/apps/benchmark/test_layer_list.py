@@ -9,7 +9,7 @@ import pytest
 
 from opsin import nn, ops, zoo
 from opsin.apps.benchmark.cases import Case, prepare
-from opsin.apps.benchmark.layer_list import layered, steady
+from opsin.apps.benchmark.layer_list import deterministic, layer_list
 from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.backends.reference import Reference
 from opsin.base.errors import UsageError
@@ -24,8 +24,8 @@ SIZES = {
 """Networks with most kinds of layers, at odd sizes, too."""
 
 
-def test_lenet5_is_its_layers() -> None:
-    found = layered("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
+def test_the_layers_of_lenet5() -> None:
+    found = layer_list("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
     assert [step.op for step in found.steps] == [
         "conv2d", "relu", "max_pool2d", "conv2d", "relu", "max_pool2d", "flatten", "linear", "relu", "linear", "relu",
         "linear",
@@ -37,24 +37,28 @@ def test_lenet5_is_its_layers() -> None:
     assert found.outputs == [(12, 1.0)]
 
 
-def test_batch_normalisation_is_one_layer_in_training_and_after() -> None:
+def test_batch_normalisation_is_one_layer() -> None:
     for training in (False, True):
-        found = layered("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
+        found = layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
         norms = [step for step in found.steps if step.op == "batch_norm"]
         assert len(norms) == 19 and norms[0].attrs == {"eps": 1e-5, "momentum": 0.1}
         assert norms[0].parameters["running_var"] == "bn1.running_var"
 
 
-def test_what_does_not_learn_is_told() -> None:
-    found = layered("airbench94", zoo.airbench94(), (3, 32, 32), True)
+def test_frozen_weights_are_listed() -> None:
+    found = layer_list("airbench94", zoo.airbench94(), (3, 32, 32), True)
     units = [f"blocks.{block}.{unit}" for block in range(3) for unit in ("first", "second")]
     assert sorted(found.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
-    assert layered("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
+    assert layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
 
 
-def test_auxiliary_classifiers_come_with_their_weights_in_training_alone() -> None:
-    assert [share for _, share in layered("g", steady(zoo.googlenet()), (3, 64, 64), True).outputs] == [1, 0.3, 0.3]
-    assert len(layered("g", zoo.googlenet(), (3, 64, 64), False).outputs) == 1
+def test_auxiliary_classifiers_are_for_training_alone() -> None:
+    assert [share for _, share in layer_list("g", deterministic(zoo.googlenet()), (3, 64, 64), True).outputs] == [
+        1,
+        0.3,
+        0.3,
+    ]
+    assert len(layer_list("g", zoo.googlenet(), (3, 64, 64), False).outputs) == 1
 
 
 def test_a_layer_used_twice_is_two_steps() -> None:
@@ -66,30 +70,32 @@ def test_a_layer_used_twice_is_two_steps() -> None:
             x = self.act(self.conv(self.act(self.conv(x))))
             return self.head(nn.Flatten()(x))
 
-    found = layered("twice", Twice(), (1, 5, 5), False)
+    found = layer_list("twice", Twice(), (1, 5, 5), False)
     assert [step.op for step in found.steps] == ["conv2d", "relu6", "conv2d", "relu6", "flatten", "linear"]
 
 
-def test_what_has_no_words_elsewhere_is_refused_by_name() -> None:
+def test_unsupported_operations_are_refused_by_name() -> None:
     class Odd(nn.Layer):
         def forward(self, x: Tensor) -> Tensor:
             return nn.Flatten()(ops.exp(x))
 
-    with pytest.raises(UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot write for"):
-        layered("odd", Odd(), (1, 5, 5), False)
+    with pytest.raises(
+        UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot give to other libraries"
+    ):
+        layer_list("odd", Odd(), (1, 5, 5), False)
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     channels = zoo.find(name).input_shape[0]
     case = Case(name, "infer", 2, (channels, SIZES[name], SIZES[name]), 1)
-    material = prepare(case, tmp_path)
-    assert material.onnx is not None
-    images = np.load(material.inputs)["inputs"]
+    files = prepare(case, tmp_path)
+    assert files.onnx is not None
+    images = np.load(files.inputs)["inputs"]
     graph = nn.trace(zoo.create(name), case.shape)
     own = Reference(graph, 2)
-    own.load_state(dict(np.load(material.weights)))
-    imported = read(material.onnx, classifier=True)
+    own.load_state(dict(np.load(files.weights)))
+    imported = read(files.onnx, classifier=True)
     other = Reference(imported.graph, 2)
     other.load_state(imported.state)
     expected = own.run(inputs=images)["logits"]
@@ -97,7 +103,7 @@ def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     assert relative_error(other.run(inputs=images)["logits"], expected) < 1e-9
 
 
-def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
+def test_rare_layers_are_equal_in_onnx(tmp_path: Path) -> None:
     class Rare(nn.Layer):
         def __init__(self) -> None:
             self.pool, self.act, self.head = nn.AvgPool2d(3, 2, 1, True), nn.HardSwish(), nn.Linear(4)
@@ -110,7 +116,7 @@ def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
     network, shape = Rare(), (3, 20, 23)
     graph = nn.trace(network, shape)
     state = nn.initial_state(graph, 0)
-    write_onnx(tmp_path / "rare.onnx", layered("rare", network, shape, False), state, 2)
+    write_onnx(tmp_path / "rare.onnx", layer_list("rare", network, shape, False), state, 2)
     imported = read(tmp_path / "rare.onnx", classifier=True)
     images = np.random.default_rng(0).normal(size=(2, *shape))
     own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
@@ -119,7 +125,7 @@ def test_other_layers_are_the_same_in_onnx(tmp_path: Path) -> None:
     assert relative_error(other.run(inputs=images)["logits"], own.run(inputs=images)["logits"]) < 1e-6
 
 
-def test_a_layer_that_onnx_has_not_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_layer_without_an_onnx_operator_is_refused_by_name(tmp_path: Path) -> None:
     network = nn.Sequential(("act", nn.GELU()), ("flat", nn.Flatten()), ("head", nn.Linear(2)))
     with pytest.raises(UsageError, match="layer act of odd is a gelu, which is not written to ONNX files"):
-        write_onnx(tmp_path / "odd.onnx", layered("odd", network, (1, 4, 4), False), {}, 1)
+        write_onnx(tmp_path / "odd.onnx", layer_list("odd", network, (1, 4, 4), False), {}, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.apps.cli.main import run
-from opsin.apps.cli.models import Download
+from opsin.apps.cli.open_model import DownloadProgress
 from tests.data.files import noise, write_image
 from tests.model.published import published
 from tests.model.server import Site
@@ -33,7 +33,7 @@ def test_predict_with_the_name_of_a_network(site: Site, tmp_path: Path, capfd: p
     assert capfd.readouterr().out == out
 
 
-def test_a_file_of_that_name_comes_first(
+def test_a_file_has_priority_over_a_network_of_that_name(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -42,7 +42,7 @@ def test_a_file_of_that_name_comes_first(
     assert "tiny is not an Opsin model file" in capfd.readouterr().err
 
 
-def test_weights_that_cannot_be_had(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unavailable_weights(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     site.files.clear()
     assert run(["predict", "tiny", "a.png"]) == 1
     assert "cannot be downloaded: the server has no such file (404)" in capfd.readouterr().err
@@ -50,7 +50,7 @@ def test_weights_that_cannot_be_had(site: Site, capfd: pytest.CaptureFixture[str
     assert "there are no published weights for lenet5" in capfd.readouterr().err
 
 
-def test_a_terminal_shows_how_a_download_goes(
+def test_a_terminal_shows_the_progress_of_a_download(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     image = write_image(tmp_path / "a.png", noise(0, 20, 30, 3))
@@ -59,8 +59,8 @@ def test_a_terminal_shows_how_a_download_goes(
     assert capfd.readouterr().err.strip("\r ") == ""  # it was there for a moment only
 
 
-def test_the_line_of_a_download(capfd: pytest.CaptureFixture[str]) -> None:
-    show = Download("tiny")
+def test_the_progress_line_of_a_download(capfd: pytest.CaptureFixture[str]) -> None:
+    show = DownloadProgress("tiny")
     for done in range(0, 100_000_001, 250_000):
         show(done, 100_000_000)
     lines = [line for line in capfd.readouterr().err.split("\r") if line.strip()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -25,9 +26,9 @@ def test_memory_is_that_of_the_plan(capfd: pytest.CaptureFixture[str]) -> None:
     entry = zoo.find("lenet5")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.AdamW())
     total = make_plan(graph, 256, host().target).bytes_with(2)
-    assert out.splitlines()[0] == "lenet5: 256 images of 1 × 28 × 28 at once, 2 threads"
-    line = next(line for line in out.splitlines() if line.startswith("in all"))
-    assert line.split()[2] == (f"{total / 1e6:.0f}" if total >= 1e7 else f"{total / 1e6:.2f}")
+    assert out.splitlines()[0] == "lenet5: 256 images of 1 × 28 × 28 per step, 2 threads"
+    line = next(line for line in out.splitlines() if line.startswith("total"))
+    assert line.split()[1] == (f"{total / 1e6:.0f}" if total >= 1e7 else f"{total / 1e6:.2f}")
     stages = [line.split()[0] for line in out.splitlines() if line.startswith(("conv", "pool", "fc", "loss"))]
     assert stages == ["conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "fc3", "loss"]
 
@@ -43,19 +44,19 @@ def test_memory_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     assert {call["direction"] for call in data["prediction"]["calls"]} == {"forward"}
 
 
-def test_what_fitting_costs_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_cost_of_a_memory_limit_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ("resnet20_cifar", "--batch", "16", "--threads", "2")
     _, whole, _ = output(capfd, *arguments, "--memory", "1GB")
-    assert "of the 1,000 MB allowed: nothing has to be computed again." in whole
+    assert "of the 1,000 MB allowed: nothing has to be recomputed." in whole
     code, out, _ = output(capfd, *arguments, "--memory", "29MB")
     assert code == 0
-    assert "29 MB allowed: activations of the forward pass are computed again in the backward pass" in out
-    assert "The results are the same bits." in out
-    cost = next(line for line in out.splitlines() if "multiply-add" in line)
-    assert cost.startswith("which takes no multiply-add more") or "million multiply-adds more in a step (" in cost
+    assert "29 MB allowed: activations of the forward pass are recomputed in the backward pass" in out
+    assert "The results are bit-identical." in out
+    cost = next(line for line in out.splitlines() if "MACs" in line)
+    assert cost.startswith("which adds no MACs") or re.match(r"which adds [\d,.]+ million MACs to a step \(", cost)
 
 
-def test_what_cannot_fit_is_refused_with_the_least_that_can(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_that_is_too_low_is_refused_with_the_minimum(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = output(capfd, "lenet5", "--memory", "1MB", "--batch", "64")
     assert (code, out) == (1, "")
     assert err.startswith("Error: this takes at least ")
@@ -65,11 +66,11 @@ def test_what_cannot_fit_is_refused_with_the_least_that_can(capfd: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("2GB",), "Error: '2GB' says how much memory training may take, and goes with --memory\n"),
-        (("--memory", "much"), "Error: 'much' is no amount of memory; write 500MB, 5GB or 0\n"),
+        (("2GB",), "Error: '2GB' is a memory limit of training; use it with --memory\n"),
+        (("--memory", "much"), "Error: 'much' is not an amount of memory; write 500MB, 5GB or 0\n"),
     ],
 )
-def test_amounts_that_make_no_sense(arguments: tuple[str, ...], text: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_limits(arguments: tuple[str, ...], text: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert output(capfd, "lenet5", *arguments) == (2, "", text)
 
 
@@ -78,9 +79,9 @@ def test_the_plan_names_algorithms(capfd: pytest.CaptureFixture[str]) -> None:
     assert "Winograd" in out
     assert "layer4.1.conv2" in out
     assert "weight gradient" not in out
-    _, exact, _ = output(capfd, "resnet18", "--plan", "--batch", "1", "--infer", "--exact")
+    _, exact, _ = output(capfd, "resnet18", "--plan", "--batch", "1", "--infer", "--no-winograd")
     assert "Winograd" not in exact
     _, training, _ = output(capfd, "lenet5", "--plan", "--batch", "64")
     assert "conv2d with add, relu" in training
-    assert "image by image" in training
+    assert "per image" in training
     assert training.splitlines()[-1].startswith(f"{sum('  ' in line for line in training.splitlines()) - 1} calls in ")

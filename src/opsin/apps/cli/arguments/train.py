@@ -1,0 +1,86 @@
+"""What `opsin train` and `opsin runs` take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from opsin.apps.cli.arguments.shared import CACHE_SIZE, CACHE_SIZE_HELP, PIXEL_RANGE_DEFAULT, PIXEL_RANGE_HELP, Json
+from opsin.apps.cli.arguments.signature import option_name, with_options
+from opsin.apps.cli.lazy import command
+from opsin.base.errors import UsageError
+from opsin.base.units import parse_bytes
+from opsin.planning.option_fields import MACHINE, MODEL, PLANNING, OptionFields, option
+
+RUN, OUTPUT = "Run", "Output"
+"""Groups of options in the help, after those of `option_fields`."""
+
+RESUMABLE = {"resume", "threads", "report"}
+"""The options that can be combined with --resume."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class CommandOptions(OptionFields):
+    """The options of training, and those that only the command has."""
+
+    pixel_range: tuple[float, float] | None = option(
+        None, PIXEL_RANGE_HELP, MODEL, "BLACK WHITE", shown_default=PIXEL_RANGE_DEFAULT
+    )
+    dry_run: bool = option(False, "Print the plan and exit.", PLANNING)
+    run: str | None = option(None, "A new folder for the run.", RUN, "FOLDER", shown_default="runs/DATA-NUMBER")
+    resume: str | None = option(None, "Continue the run in this folder, however it ended.", RUN, "RUN")
+    checkpoint_minutes: float = option(
+        5.0, "Time between two checkpoints; there is also one after each epoch.", RUN, "MINUTES", minimum=0
+    )
+    out: str | None = option(None, "Also save the model to this file.", OUTPUT, "FILE")
+    report: bool = option(True, "Write a report about the model, an HTML page.", OUTPUT)
+    tensorboard: bool = option(False, "Also write curves for TensorBoard.", OUTPUT)
+    cache_size: int | None = option(None, CACHE_SIZE_HELP, MACHINE, "SIZE", shown_default=CACHE_SIZE, parse=parse_bytes)
+
+
+@with_options(CommandOptions)
+def train(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help="Labelled images: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
+        ),
+    ] = None,
+    **options: Any,
+) -> int:
+    """Train a network on labelled images and save it as a model file.
+
+    Opsin chooses the options that you leave out. Ctrl-C stops the training and keeps a model; --resume continues it.
+    """
+    if options["resume"]:
+        _check_resumable(context)
+    elif data is None:
+        raise UsageError("Missing argument 'DATA'.\n`opsin train --help` shows what it takes.")
+    return command("train")(data, CommandOptions(**options))
+
+
+def runs(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER] | RUN RUN", help="A folder of runs, or two runs to compare.", show_default="runs"
+        ),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """List training runs, or compare two of them."""
+    return command("runs")(folders or [], json)
+
+
+def _check_resumable(context: typer.Context) -> None:
+    """Raise `UsageError` if --resume is combined with an option that would change the run."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in RESUMABLE and source is not None and source.name == "COMMANDLINE":
+            what = "DATA" if name == "data" else option_name(name)
+            raise UsageError(f"a resumed run keeps its options; leave out {what}, or start a new run with it")

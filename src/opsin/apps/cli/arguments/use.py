@@ -1,0 +1,36 @@
+"""What `opsin predict` and `opsin evaluate` take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile
+from opsin.apps.cli.lazy import command
+
+
+def predict(
+    model: ModelFile,
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE", help="Image files, folders of images, or - for an image on standard input."),
+    ],
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of most likely labels for each image.")] = 5,
+    json: Json = False,
+) -> int:
+    """Classify images: print the most likely labels with their probabilities, or "don't know"."""
+    return command("predict")(model, images, json, top)
+
+
+def evaluate(
+    model: ModelFile,
+    data: LabeledData,
+    json: Json = False,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.html", help="Also write the full report, an HTML page; takes about a minute."),
+    ] = None,
+) -> int:
+    """Measure a model on labelled images that it was not trained on."""
+    return command("evaluate")(model, data, json, report)

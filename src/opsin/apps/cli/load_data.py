@@ -1,0 +1,43 @@
+"""Load images as `opsin train` does, and show the progress in a status line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opsin.apps.cli.output import StatusLine
+from opsin.data import Dataset, load
+from opsin.data.decode import checked_range
+from opsin.data.sources import open_source
+from opsin.data.store import CACHE_SIZE
+from opsin.planning import networks
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.options import NetworkChoice
+
+
+def load_for(
+    choice: NetworkChoice, source: str, cache_size: int | None = None, pixel_range: Sequence[float] | None = None
+) -> Dataset:
+    """Load the images of `source` in the size and layout that the network takes. `cache_size` is in bytes."""
+    preprocessing = choice.preprocessing
+    with StatusLine() as line:
+
+        def show_progress(done: int, total: int) -> None:
+            line.show(f"{done:,} of {total:,} images read")
+
+        return load(
+            source,
+            preprocessing,
+            size=None if preprocessing else choice.size,
+            cache_size=CACHE_SIZE if cache_size is None else cache_size,
+            on_progress=show_progress,
+            pixel_range=pixel_range,
+        )
+
+
+def load_as_trained(
+    source: str, size: int | None, cache_size: int | None = None, pixel_range: Sequence[float] | None = None
+) -> Dataset:
+    """Load the images as a training without a tight time limit would."""
+    checked = checked_range(pixel_range)
+    choice = networks.seen(DatasetSummary.of(open_source(source)), size)
+    return load_for(choice, source, cache_size, checked)
