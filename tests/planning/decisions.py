@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from opsin.base.errors import UsageError
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, TrainOptions
-from tests.planning.pretended import PHOTOS, Machine, choose, with_machine
+from tests.planning.fake_machine import PHOTOS, FakeMachine, choose
 
 RECORD = Path(__file__).with_name("decisions.json")
 
@@ -33,12 +31,12 @@ def cases() -> Iterator[Case]:
     for look in (0.001, 0.008, 0.05):
         for count in (40, 300, 2000, 30_000):
             for budget in (30, 60, 180, 600, 7200):
-                yield _case("photos", {"images": count}, {"budget": budget}, {"look": look})
+                yield _case("photos", {"images": count}, {"budget": budget}, {"forward": look})
     for look in (1e-5, 0.008, 0.3):
         for count in (60, 2000, 40_000):
             for budget in (26, 60, 600, 3600):
                 for kind, change in (("colour", SMALL), ("grey", GREY)):
-                    yield _case(kind, {**change, "images": count}, {"budget": budget}, {"look": look})
+                    yield _case(kind, {**change, "images": count}, {"budget": budget}, {"forward": look})
     for memory in (0.25e9, 0.4e9, 0.6e9, 0.9e9, 2e9):
         for count in (60, 2000, 30_000):
             yield _case("photos", {"images": count}, {"memory": memory, "budget": 1200}, {})
@@ -57,7 +55,7 @@ def cases() -> Iterator[Case]:
         for budget in (None, 120, 1800):
             for kind, change in (("photos", {}), ("photos", {"images": 50}), ("colour", SMALL)):
                 yield _case(kind, change, {"epochs": epochs, "budget": budget}, {})
-                yield _case(kind, change, {"epochs": epochs, "budget": budget, "mirrored": True}, {"look": 0.05})
+                yield _case(kind, change, {"epochs": epochs, "budget": budget, "mirrored": True}, {"forward": 0.05})
     for options in (
         {"optimizer": "gd"}, {"optimizer": "sgd", "momentum": 0.5}, {"batch": 8}, {"batch": 8, "memory": 3e8},
         {"learning_rate": 0.01}, {"augment": "none"}, {"size": 96}, {"size": 300}, {"momentum": 0.9}, {"ema": 0.5},
@@ -68,17 +66,17 @@ def cases() -> Iterator[Case]:
 
 
 def _case(kind: str, change: dict[str, Any], options: dict[str, Any], costs: dict[str, float]) -> Case:
-    told = {name: value for name, value in {**change, **options, **costs}.items() if name not in ("grey", "resizable")}
-    return f"{kind}, {', '.join(f'{name} {value:g}' if isinstance(value, float) else f'{name} {value}' for name, value in told.items())}", change, options, costs
+    named = {**change, **options, **costs}
+    words = [f"{name} {value}" for name, value in named.items() if name not in ("grey", "resizable")]
+    return ", ".join([kind, *words]), change, options, costs
 
 
-def decision(case: Case, machine: Machine) -> Any:
+def decision(case: Case) -> Any:
     """Return what is chosen for the case: the plan's numbers and its estimates, or the numbers of a refusal."""
     _, change, options, costs = case
-    machine(**costs)
     try:
         summary = DatasetSummary(**{**vars(PHOTOS), **change})
-        return _described(choose(TrainOptions(**options), summary))
+        return _described(choose(TrainOptions(**options), summary, FakeMachine(**costs)))
     except UsageError as error:
         return {"refused": numbers(str(error))}
 
@@ -109,9 +107,7 @@ def _described(auto: AutoPlan) -> dict[str, Any]:
 
 def main() -> None:
     """Record what is chosen now."""
-    with pytest.MonkeyPatch.context() as patch:
-        machine = with_machine(patch)
-        lines = [f" {json.dumps(case[0])}: {json.dumps(decision(case, machine))}" for case in cases()]
+    lines = [f" {json.dumps(case[0])}: {json.dumps(decision(case))}" for case in cases()]
     RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opsin.planning.candidates import Candidate, candidates
 
 from opsin import data
 from opsin.data import Dataset, LabeledImages
 from opsin.planning import networks, search, trial
-from opsin.planning.candidates import Candidate, candidates
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.trial import Trial

@@ -140,7 +140,8 @@ def test_a_budget_is_kept_or_refused() -> None:
 
 @barely
 def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.planning.scratch.measure", lambda *args: Cost(seconds=2.0, bytes=1, compiling=0))
+    cost = Cost(image_seconds=2.0, bytes=1, compile_seconds=0.0)
+    monkeypatch.setattr("opsin.planning.measurement.LocalMachine.run_cost", lambda *args: cost)
     assert quick(epochs=None, batch=None, augment="none").fit(X[:20], Y[:20]).plan_.epochs == 200
     with pytest.raises(UsageError, match="try --budget"):
         quick(epochs=None, budget=30).fit(X, Y)

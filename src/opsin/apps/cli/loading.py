@@ -34,4 +34,6 @@ def read_to_see(
 ) -> Dataset:
     """The images as a training that has time enough would read them."""
     chosen = checked_range(pixel_range)
-    return read(source, networks.seen(DatasetSummary.of(open_source(source)), size), cache_size, chosen)
+    return read(
+        source, networks.choose_without_timing(DatasetSummary.of(open_source(source)), size), cache_size, chosen
+    )

@@ -29,7 +29,7 @@ from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
-from opsin.planning.search import SearchResult, intention, search
+from opsin.planning.search import SearchResult, describe_search, search
 from opsin.runs import Run
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import RECEIPT, REPORT
@@ -94,16 +94,16 @@ def _begun(options: Options) -> Trainer | None:
         Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
     checked_range(options.pixel_range)
-    outline = networks.outline(DatasetSummary.of(open_source(source)), wishes)
+    outline = networks.choose_network(DatasetSummary.of(open_source(source)), wishes)
     data = _load(source, outline, options)
     if options.plan_only:
         spent = perf_counter() - begin
-        _explain(autoconfig.choose(outline, data, wishes, spent), intention(outline, data, wishes, spent))
+        _explain(autoconfig.choose(outline, data, wishes, spent), describe_search(outline, data, wishes, spent))
         return None
     found = _search(source, outline, data, wishes, perf_counter() - begin, options)
     data = found.data
     choice = autoconfig.choose(
-        found.outline, data, found.options, perf_counter() - begin, timed=True, useful=found.useful
+        found.choice, data, found.options, perf_counter() - begin, tune_convs=True, useful_seconds=found.useful_seconds
     ).with_evidence(found.reasons, found.evidence)
     _explain(choice)
     training = Trainer(choice.plan, data, out=out, deadline=choice.deadline, threads=options.threads)

@@ -25,7 +25,7 @@ from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
-from opsin.planning.overrides import overridden
+from opsin.planning.overrides import with_overrides
 from opsin.training import Recipe, TrainingPlan
 
 OWN = (
@@ -65,7 +65,7 @@ def material(x: Any, y: Any, wishes: TrainOptions, own: bool, image_shape: Shape
 def _from_source(source: str | os.PathLike[str], y: Any, wishes: TrainOptions, own: bool) -> FitInputs:
     if y is not None:
         raise UsageError(f"{source} says itself what its images show; leave y out, or give a list of paths")
-    outline = None if own else networks.outline(DatasetSummary.of(open_source(source)), wishes)
+    outline = None if own else networks.choose_network(DatasetSummary.of(open_source(source)), wishes)
     data = load(source, outline.preprocessing if outline else None, size=_size(outline, wishes))
     return FitInputs(data, wishes, outline, np.array(data.classes), data.classes)
 
@@ -75,7 +75,7 @@ def _from_paths(paths: list[str], y: Any, wishes: TrainOptions, own: bool) -> Fi
     labels.classes_of(given)
     names = [labels.name_of(label) for label in given.tolist()]
     source, key = files.listed(paths, names)
-    outline = None if own else networks.outline(DatasetSummary.of(source), wishes)
+    outline = None if own else networks.choose_network(DatasetSummary.of(source), wishes)
     data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
     known = np.isin(names, data.classes)  # of some classes, no image may be readable
     classes, _ = labels.classes_of(given[known])
@@ -97,7 +97,7 @@ def _from_arrays(x: Any, y: Any, wishes: TrainOptions, own: bool, image_shape: S
     data = _divided(form.pixels(array, "the estimator"), numbers, names, wishes.seed)
     if not form.image and wishes.augment is None:
         wishes = replace(wishes, augment="none")
-    outline = None if own else networks.outline(replace(DatasetSummary.of(data), resizable=False), wishes)
+    outline = None if own else networks.choose_network(replace(DatasetSummary.of(data), resizable=False), wishes)
     return FitInputs(data, wishes, outline, classes, names, form)
 
 
@@ -137,5 +137,5 @@ def plan_for(made: FitInputs, network: nn.Layer | None, spent: float) -> tuple[T
     recipe = Recipe(wishes.epochs, wishes.batch, wishes.learning_rate, wishes.seed)
     images = made.data.train
     plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), wishes, len(images))
-    plan = overridden(plan, replace(wishes, class_weights=False), images.counts())
+    plan = with_overrides(plan, replace(wishes, class_weights=False), images.counts())
     return plan, wishes.budget - spent if wishes.budget else None
