@@ -1,4 +1,4 @@
-"""Ways of convolutions that were timed: when a plan takes them, and that a run keeps what it began with."""
+"""Tuned convolution algorithms: when a plan adopts them, and that a run keeps those it began with."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
 from opsin.ir import Graph
-from opsin.planning import autoconfig, measurement, networks
+from opsin.planning import autoconfig, measurement
 from opsin.planning.dataset_summary import DatasetSummary
-from opsin.planning.measurement import ConvTuning, Cost, measure
+from opsin.planning.measurement import ConvTuning, Cost, CostMeter
+from opsin.planning.networks import choose_network
 from opsin.planning.options import TrainOptions
 from opsin.runs import Run, train
 from opsin.runs.listing import differences
@@ -28,10 +29,11 @@ from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
 from opsin.training.backend import engine_of
 from tests.data.files import write_stripes
+from tests.planning.fake_machine import FakeMachine
 from tests.training.kills import result
 
-USUAL = 1e-5
-"""Seconds that an image takes in the pretended machine."""
+DEFAULT_SECONDS = 1e-5
+"""The time of an image on the fake machine, with the default algorithms."""
 STAGE = Stage(epochs=2, batch=8, learning_rate=0.01)
 
 
@@ -54,47 +56,50 @@ def graph_of(data: Dataset) -> Graph:
     return nn.training_graph(network(), data.shape, nn.optimizers.AdamW())
 
 
-def found(graph: Graph, batch: int, way: ConvAlgorithm) -> TuningSummary:
-    """As if one way, which works for all problems, had been the fastest."""
-    trials = (TuningResult(p, count, candidates(p)[0], way, 2.0, 1.0) for p, count in problems(graph, batch).items())
+def tuned(graph: Graph, batch: int, fastest: ConvAlgorithm) -> TuningSummary:
+    """Return the summary of a tuning in which one algorithm, which works for all problems, was the fastest."""
+    counts = problems(graph, batch).items()
+    trials = (TuningResult(p, count, candidates(p)[0], fastest, 2.0, 1.0) for p, count in counts)
     return TuningSummary(tuple(trials), (), 0.0)
 
 
-def begin(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
+def start_run(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
     training = Trainer(plan, data, network=network(), threads=1)
     training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
     return training
 
 
-def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
-    direct = found(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
+def test_a_run_keeps_the_algorithms_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
+    direct = tuned(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
     plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.choices)
-    list(begin(stripes, plan, tmp_path / "whole"))
-    list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
+    list(start_run(stripes, plan, tmp_path / "whole"))
+    list(start_run(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
     whole, usual = result(tmp_path / "whole"), result(tmp_path / "usual")
-    assert whole.tensors != usual.tensors  # or this test says nothing
-    broken = begin(stripes, plan, tmp_path / "broken")
+    assert whole.tensors != usual.tensors  # Otherwise this test shows nothing.
+    broken = start_run(stripes, plan, tmp_path / "broken")
     steps = (event for event in broken if isinstance(event, Step))
     list(islice(steps, 7))
     steps.close()
     broken.run.close()  # type: ignore[union-attr]
-    found(graph_of(stripes), 8, ConvAlgorithm.IMPLICIT_GEMM).save()  # since then, something else was timed
+    tuned(graph_of(stripes), 8, ConvAlgorithm.IMPLICIT_GEMM).save()  # A later tuning.
     list(reopen(tmp_path / "broken", data=stripes, network=network(), threads=2))
     assert result(tmp_path / "broken").tensors == whole.tensors
-    list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
+    list(start_run(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
     assert result(tmp_path / "later").tensors == usual.tensors
-    told = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
-    assert told["choices"].startswith("forward 8x") and told["choices"].count(": direct") == len(direct.choices)
+    different = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
+    assert different["choices"].startswith("forward 8x") and different["choices"].count(": direct") == len(
+        direct.choices
+    )
 
 
-def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) -> None:
+def test_opsin_train_ignores_the_tuning_cache(stripes: Dataset) -> None:
     before = train(network(), stripes, epochs=1, batch=8, threads=1).state
-    found(graph_of(stripes), 8, ConvAlgorithm.DIRECT).save()
+    tuned(graph_of(stripes), 8, ConvAlgorithm.DIRECT).save()
     after = train(network(), stripes, epochs=1, batch=8, threads=1).state
     assert all(after[name].tobytes() == value.tobytes() for name, value in before.items())
 
 
-def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
+def test_a_plan_with_algorithms_survives_json(stripes: Dataset) -> None:
     plan = TrainingPlan(network="small", stages=(STAGE,), exact=True, choices={"forward": "direct"})
     assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
     old = plan.to_data()
@@ -102,7 +107,7 @@ def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
     assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
 
 
-def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
+def test_only_the_native_backend_takes_the_algorithms(stripes: Dataset) -> None:
     assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
     plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
     program: Any = Trainer(plan, stripes, network=network(), threads=1).work
@@ -114,70 +119,73 @@ def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
 # -- while a plan is made ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Tuning finds packing to be the fastest; a step then takes half as long, or what the list begins with. The seconds
-    that tuning is given are added to it.
-    """
-    tuned = [0.5 * USUAL]
+class TunableMachine(FakeMachine):
+    """A machine on which tuning finds implicit GEMM to be the fastest; a step then takes `tuned_seconds` an image."""
 
-    def tune(graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
-        tuned.append(seconds)
-        return found(graph, batch, ConvAlgorithm.IMPLICIT_GEMM)
+    def __init__(self, tuned_seconds: float = 0.5 * DEFAULT_SECONDS) -> None:
+        super().__init__()
+        self.tuned_seconds = tuned_seconds
+        self.tuning_seconds: list[float] = []
 
-    def measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
-        return Cost(tuned[0] if choices else USUAL, 10**6, 0.0)
+    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
+        self.tuning_seconds.append(seconds)
+        return tuned(graph, batch, ConvAlgorithm.IMPLICIT_GEMM)
 
-    monkeypatch.setattr(measurement, "tune", tune)
-    monkeypatch.setattr(measurement, "_measured", measured)
-    return tuned
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+        return Cost(self.tuned_seconds if algorithms else DEFAULT_SECONDS, 10**6, 0.0)
 
 
-def test_ways_are_taken_where_the_whole_step_is_faster(stripes: Dataset, pretend: list[float]) -> None:
-    own = ConvTuning(timed=True, seconds=3.0)
-    assert measure(graph_of(stripes), 8, 1, own).seconds == 0.5 * USUAL
-    assert set(own.choices.values()) == {"packed"} and own.others == len(own.choices) and own.seconds < 3.0
-    assert pretend[1:] == [3.0]
-    assert {timed.way for timed in tuning_cache.load(host().target).values()} == {"packed"}
+def test_algorithms_are_adopted_if_the_whole_step_is_faster(stripes: Dataset) -> None:
+    machine, tuning = TunableMachine(), ConvTuning(enabled=True, seconds=3.0)
+    assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == 0.5 * DEFAULT_SECONDS
+    assert set(tuning.algorithms.values()) == {"packed"} and tuning.changed == len(tuning.algorithms)
+    assert machine.tuning_seconds == [3.0] and tuning.seconds < 3.0
+    assert {record.way for record in tuning_cache.load(host().target).values()} == {"packed"}
 
 
-def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[float]) -> None:
-    pretend[0] = 1.1 * USUAL
-    own = ConvTuning(timed=True, seconds=3.0)
-    assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
-    assert own.choices == {} and own.others == 0
-    assert all(timed.way == timed.model for timed in tuning_cache.load(host().target).values())
+def test_algorithms_are_reverted_if_the_whole_step_is_slower(stripes: Dataset) -> None:
+    machine, tuning = TunableMachine(1.1 * DEFAULT_SECONDS), ConvTuning(enabled=True, seconds=3.0)
+    assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == DEFAULT_SECONDS
+    assert tuning.algorithms == {} and tuning.changed == 0
+    assert all(record.way == record.model for record in tuning_cache.load(host().target).values())
 
 
-def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> None:
-    for own in (None, ConvTuning(), ConvTuning(exact=True, timed=True, seconds=3.0)):
-        assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
-    assert len(pretend) == 1 and not tuning_cache.load(host().target)
+def test_nothing_is_tuned_unless_enabled(stripes: Dataset) -> None:
+    machine = TunableMachine()
+    for tuning in (None, ConvTuning(), ConvTuning(exact=True, enabled=True, seconds=3.0)):
+        assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == DEFAULT_SECONDS
+    assert not machine.tuning_seconds and not tuning_cache.load(host().target)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "timed", "seconds"),
+    ("options", "enabled", "seconds"),
     [
-        (TrainOptions(), True, 6.0), (TrainOptions(budget=100), True, 1.0), (TrainOptions(budget=7200), True, 10.0),
-        (TrainOptions(budget=50), True, 0.0), (TrainOptions(memory=4e9), True, 0.0), (TrainOptions(epochs=2, budget=600), True, 6.0),
-        (TrainOptions(epochs=2), True, None), (TrainOptions(), False, None), (TrainOptions(exact=True), True, None),
+        (TrainOptions(), True, 6.0),
+        (TrainOptions(budget=100), True, 1.0),
+        (TrainOptions(budget=7200), True, 10.0),
+        (TrainOptions(budget=50), True, 0.0),
+        (TrainOptions(memory=4e9), True, 0.0),
+        (TrainOptions(epochs=2, budget=600), True, 6.0),
+        (TrainOptions(epochs=2), True, None),
+        (TrainOptions(), False, None),
+        (TrainOptions(exact=True), True, None),
     ],
-)  # fmt: skip
-def test_how_long_is_timed(
-    wishes: TrainOptions, timed: bool, seconds: float | None, pretend: list[float], monkeypatch: pytest.MonkeyPatch
+)
+def test_the_budget_limits_the_tuning(
+    options: TrainOptions, enabled: bool, seconds: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.planning.budget.TUNING", 0.01)
-    data = load("digits")
-    outline = networks.outline(DatasetSummary.of(data), wishes)
-    choice = autoconfig.choose(outline, data, wishes, timed=timed)
-    assert pretend[1:2] == ([] if seconds is None else [seconds])
-    assert bool(choice.plan.choices) == (seconds is not None)
-    assert choice.plan.exact == wishes.exact
-    said = [reason for reason in choice.reasons if "computed in another way than usual" in reason]
-    assert bool(said) == bool(choice.plan.choices)
+    monkeypatch.setattr("opsin.planning.budget.CONV_TUNING_SHARE", 0.01)
+    machine, data = TunableMachine(), load("digits")
+    choice = choose_network(DatasetSummary.of(data), options, machine)
+    auto = autoconfig.choose(choice, data, options, tune_convs=enabled, machine=machine)
+    assert machine.tuning_seconds[:1] == ([] if seconds is None else [seconds])
+    assert bool(auto.plan.choices) == (seconds is not None)
+    assert auto.plan.exact == options.exact
+    reasons = [reason for reason in auto.reasons if "another algorithm than the default" in reason]
+    assert bool(reasons) == bool(auto.plan.choices)
 
 
-def test_noise_is_an_input_of_each() -> None:
+def test_every_input_gets_noise() -> None:
     graph = nn.training_graph(network(), (1, 8, 8), nn.optimizers.SGD()).bind(4)
-    given = measurement.noise(graph)
-    assert given["inputs"].shape == (4, 1, 8, 8) and given["labels"].dtype == np.int32
+    inputs = measurement.noise(graph)
+    assert inputs["inputs"].shape == (4, 1, 8, 8) and inputs["labels"].dtype == np.int32

@@ -47,12 +47,12 @@ def choose(
     reasons = [*choice.reasons, *candidate.reasons]
     if adjusts_logits(options, counts):
         reasons.append(
-            "rare classes count as much as common ones (logit adjustment), as one has "
-            f"{imbalance(counts):.0f} times another's images"
+            "rare classes count as much as common ones (logit adjustment), as the largest class has "
+            f"{imbalance(counts):.0f} times as many images as the smallest"
         )
     if count := conv_tuning.changed:
-        subject = "one convolution is" if count == 1 else f"{count} convolutions are"
-        reasons.append(f"{subject} computed in another way than usual: it was faster when timed here")
+        subject = "one convolution uses" if count == 1 else f"{count} convolutions use"
+        reasons.append(f"{subject} another algorithm than the default: it was faster when timed on this machine")
     plan = with_overrides(planner.plan(candidate), options, counts)
     plan = replace(plan, choices=conv_tuning.algorithms)
     estimate = ResourceEstimate(candidate.seconds, budget.report_seconds, candidate.bytes)

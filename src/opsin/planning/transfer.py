@@ -146,7 +146,7 @@ class TransferPlanner:
     def _single_pass(self) -> Candidate:
         """Return the least that any plan takes, which is too much."""
         seconds = self.pass_seconds + self.fixed_seconds
-        name = f"one look at {len(self.data.train):,} images"
+        name = f"one forward pass over {len(self.data.train):,} images"
         return Candidate((), seconds, 0.0, (), name, required_seconds=seconds, recommended_seconds=seconds)
 
     def _head_alone(self, head: StageCost) -> Candidate:
@@ -177,7 +177,7 @@ class TransferPlanner:
                 seconds=seconds,
                 bytes=max(head.bytes, epoch.bytes),
                 reasons=(_head_reason(head), *self._tuning_reasons(epoch.stage, epochs, seconds)),
-                name=f"training with {epochs} epochs of fine-tuning",
+                name=f"training with {_epochs(epochs)} of fine-tuning",
                 required_seconds=0.0 if asked is not None and not self.budget.is_explicit else seconds,
                 recommended_seconds=recommended,
             )
@@ -187,11 +187,11 @@ class TransferPlanner:
         layers = f"all layers, on images of {stage.size} × {stage.size}"
         if stage.size is None:
             fixed = 1 - self.tuning_point.work
-            layers = f"the last layers; the first ones, with {fixed:.0%} of the work, stay as they are"
-        yield f"then {epochs} {'epoch' if epochs == 1 else 'epochs'} of fine-tuning {layers}"
+            layers = f"the last layers; the first ones, with {fixed:.0%} of the multiply-adds, stay frozen"
+        yield f"then {_epochs(epochs)} of fine-tuning {layers}"
         unused = self.budget.training_seconds - seconds
         if self.options.epochs is None and unused > UNUSED_SHARE * self.budget.training_seconds:
-            yield f"no more epochs, which would only learn the images by heart: {duration(unused)} stay unused"
+            yield f"no more epochs, as they would overfit: {duration(unused)} stay unused"
 
     # -- stages -----------------------------------------------------------------------------------
 
@@ -308,7 +308,11 @@ def tuning_side(side: int) -> int:
     return min(side, max(MIN_SIDE, round(TUNING_SIDE_RATIO * side / SIDE_STEP) * SIDE_STEP))
 
 
+def _epochs(count: int) -> str:
+    return "one epoch" if count == 1 else f"{count} epochs"
+
+
 def _head_reason(head: StageCost) -> str:
     views = head.stage.views
     count = "one view of every image" if views == 1 else f"{views} views of every image"
-    return f"first the last layer alone, on {count}, computed once"
+    return f"first the last layer alone, on features of {count}, which are computed once"

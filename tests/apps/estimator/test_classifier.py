@@ -157,7 +157,7 @@ def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.Monkey
         ({"network": "lenet"}, "there is no network called 'lenet'; did you mean"),
         ({"size": 32}, "size=32 is for files; arrays are used as they are"),
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
-        ({"pretrained": True, "network": "resnet18"}, "published weights see images of 224 × 224"),
+        ({"pretrained": True, "network": "resnet18"}, "published weights need images of 224 × 224"),
     ],
 )
 def test_parameters_without_sense_are_refused(options: dict[str, Any], text: str) -> None:
