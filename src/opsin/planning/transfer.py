@@ -134,11 +134,12 @@ class TransferPlanner:
 
     def plan(self, candidate: Candidate) -> TrainingPlan:
         validation = len(self.data.validation or ())
-        plan = TrainingPlan(
-            network=self.choice.network, pretrained=True, size=self.choice.size, stages=candidate.stages,
-            seed=self.options.seed, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA,
+        plan = replace(
+            transfer_plan(self.choice.network, candidate.stages),
+            size=self.choice.size,
+            seed=self.options.seed,
             patience=PATIENCE if validation >= MIN_VALIDATION_FOR_PATIENCE else None,
-        )  # fmt: skip
+        )
         return with_optimizer(plan, self.options, len(self.data.train))
 
     # -- candidates -------------------------------------------------------------------------------
@@ -301,6 +302,13 @@ class TransferPlanner:
             return [self._full_batch]
         largest = min(self.options.batch or TUNING_BATCH, len(self.data.train))
         return [largest] if self.options.batch else [size for size in (largest, largest // 2, largest // 4) if size]
+
+
+def transfer_plan(network: str, stages: tuple[Stage, ...]) -> TrainingPlan:
+    """Return a plan that begins with published weights, with the hyperparameters of fine-tuning."""
+    return TrainingPlan(
+        network=network, pretrained=True, stages=stages, weight_decay=WEIGHT_DECAY, smoothing=SMOOTHING, ema=EMA
+    )
 
 
 def tuning_side(side: int) -> int:

@@ -21,9 +21,6 @@ from opsin.nn.describe import BYTES
 if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
     from opsin.model import Model
 
-COPIES = 3
-"""Of every parameter in training: itself and AdamW's two moments."""
-
 
 def run(what: str, size: str | None, classes: int | None, as_json: bool, diagram: str | None) -> int:
     """Prints the table of a network's layers, and for a model how it came about; with `diagram` writes the image."""
@@ -81,8 +78,7 @@ def _print_layers(description: nn.Description) -> None:
     typer.echo(
         f"\nOne image needs {_bytes(numbers + description.inference_memory)}: {_bytes(numbers)} for the parameters, "
         f"{_bytes(description.inference_memory)} for activations.\n"
-        f"Training with AdamW keeps {_bytes(COPIES * numbers)} of parameters and moments; "
-        "--memory plans what a batch takes beside them."
+        "--memory shows what a training step takes, with the optimizer that `opsin train` would use."
     )
     note = "Multiply-adds and memory are for one image; 'sees' is the receptive field in its pixels."
     if any(entry.copies > 1 for entry in entries):

@@ -67,7 +67,8 @@ def _plan(
 def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
     """A line a purpose, and for the training step one a stage."""
     purposes = {
-        "parameters": "parameters", "optimizer": "AdamW's two moments of each", "statistics": "running statistics",
+        "parameters": "parameters", "optimizer": "state of the optimizer",
+        "statistics": "running statistics, moving averages",
         "inputs": "images and labels", "prepared": "weights prepared once, constants",
         "activations": "activations kept for the backward pass", "others": "other results, gradients, working memory",
         "scratch": "the threads' own",
