@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opsin._aliases import renamed_names
 from opsin.base.errors import OpsinError
 from opsin.data import Dataset
 from opsin.data.decode import read_header
@@ -93,3 +94,6 @@ def _headers(source: Source) -> tuple[list[int], list[bool]]:
         sides.append(min(header.height, header.width))
         greys.append(header.grey)
     return sides, greys
+
+
+__getattr__ = renamed_names(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opsin import nn, zoo
+from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
@@ -182,3 +183,6 @@ def _leaves_time_to_tune(pass_seconds: float, images: int, total_seconds: float)
     epochs = min(MAX_TUNING_EPOCHS, TUNING_IMAGES / max(1, images))
     seconds = pass_seconds * (1 + EPOCH_PASSES * epochs)
     return pass_seconds <= MAX_PASS_SHARE * total_seconds and seconds <= MAX_TUNING_SHARE * total_seconds
+
+
+__getattr__ = renamed_names(__name__)

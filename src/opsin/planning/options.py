@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
@@ -124,3 +125,6 @@ class AutoPlan:
     def with_evidence(self, reasons: Sequence[str], evidence: Sequence[Mapping[str, Any]]) -> AutoPlan:
         """Return this with what trials showed: their reasons first, and the evidence in the plan."""
         return replace(self, reasons=(*reasons, *self.reasons), plan=replace(self.plan, evidence=tuple(evidence)))
+
+
+__getattr__ = renamed_names(__name__)
