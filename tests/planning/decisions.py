@@ -28,15 +28,15 @@ Case = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]
 
 def cases() -> Iterator[Case]:
     """Give every case."""
-    for look in (0.001, 0.008, 0.05):
+    for forward in (0.001, 0.008, 0.05):
         for count in (40, 300, 2000, 30_000):
             for budget in (30, 60, 180, 600, 7200):
-                yield _case("photos", {"images": count}, {"budget": budget}, {"forward": look})
-    for look in (1e-5, 0.008, 0.3):
+                yield _case("photos", {"images": count}, {"budget": budget}, {"forward": forward})
+    for forward in (1e-5, 0.008, 0.3):
         for count in (60, 2000, 40_000):
             for budget in (26, 60, 600, 3600):
                 for kind, change in (("colour", SMALL), ("grey", GREY)):
-                    yield _case(kind, {**change, "images": count}, {"budget": budget}, {"forward": look})
+                    yield _case(kind, {**change, "images": count}, {"budget": budget}, {"forward": forward})
     for memory in (0.25e9, 0.4e9, 0.6e9, 0.9e9, 2e9):
         for count in (60, 2000, 30_000):
             yield _case("photos", {"images": count}, {"memory": memory, "budget": 1200}, {})

@@ -65,8 +65,8 @@ def run_search(
 def test_a_network_that_starts_slowly_wins_if_there_is_time(trials: list[tuple[str, float]]) -> None:
     long, short = run_search(TrainOptions(budget=600.0)), run_search(TrainOptions(budget=60.0))
     assert long.choice.network == "resnet9_half" and short.choice.network == "lenet5"
-    assert long.options.augment == "strong"  # which made every error a tenth smaller
-    assert long.options.flip is True  # as mirrored images were found as well as others
+    assert long.options.augment == "strong"  # It makes every error a tenth smaller.
+    assert long.options.flip is True  # Mirrored images are classified as well as the others.
     assert "2 other recipes were tried" in long.reasons[0] and "mirrored at random" in long.reasons[1]
     assert sum(seconds for _, seconds in trials) <= search.TRIALS_SHARE * 600 + search.SHORT_TRIALS_SHARE * 60
 
@@ -77,7 +77,7 @@ def test_the_evidence_goes_into_the_plan(trials: list[tuple[str, float]]) -> Non
     assert sum("predicted_error" in each for each in evidence) == 2
     plan = TrainingPlan(network="lenet5", stages=(Stage(epochs=1),), evidence=evidence)
     assert TrainingPlan.from_data(plan.to_data()).evidence == evidence
-    assert plan == replace(plan, evidence=())  # training does not depend on it
+    assert plan == replace(plan, evidence=())  # Training does not depend on it.
 
 
 def test_the_best_trial_of_each_network_enters_the_second_round(trials: list[tuple[str, float]]) -> None:
@@ -95,7 +95,7 @@ def test_easy_data_ends_the_search_and_the_training_early(
     assert easy.useful_seconds == search.EASY_SHARE * 600
     assert "even half as many would not differ significantly" in easy.reasons[1]
     assert sum(seconds for _, seconds in trials[1:]) <= search.EASY_SHARE * 600
-    assert run_search(TrainOptions(budget=600.0), size=1000 * 1000).useful_seconds is None  # so many images show more
+    assert run_search(TrainOptions(budget=600.0), size=1000 * 1000).useful_seconds is None  # So many images show more.
 
 
 @pytest.mark.parametrize(

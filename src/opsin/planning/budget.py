@@ -17,7 +17,7 @@ MIN_REPORT_SECONDS, MAX_REPORT_SECONDS = 4.0, 75.0
 """The report's share of the total time, and its bounds."""
 
 FIXED_REPORT_SECONDS = 2.0
-"""What a report takes besides evaluating the model."""
+"""The time of a report without the evaluation of the model."""
 
 MARGIN = 0.04
 """The share of the total time that stays in reserve."""
@@ -28,7 +28,7 @@ MIN_SECONDS_TO_TUNE_CONVS = 60.0
 """The share of the total time for timing convolution algorithms, its bound, and the total time from which it pays."""
 
 PROGRAM_BYTES = 120e6
-"""An allowance for memory that is not counted: modules that are loaded later, such as the report's, and its figures."""
+"""An allowance for memory that is not counted, such as that of modules that are loaded later and of the report."""
 
 ACTIVATION_COPIES = 12
 """An allowance for evaluation: a small network's activations take this many times the memory of its input."""

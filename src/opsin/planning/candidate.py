@@ -33,7 +33,7 @@ class Candidate:
 
 
 class Planner(Protocol):
-    """A way to train a network: what it could do, and the plan for what was taken of that."""
+    """Lists what is possible for a network and data, and makes the plan for what is chosen of it."""
 
     def candidates(self) -> Iterator[Candidate]:
         """Give candidates from best to cheapest, at least one. What only later ones need is measured later."""

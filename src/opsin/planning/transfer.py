@@ -123,13 +123,13 @@ class TransferPlanner:
         if not self.budget.allows(head.bytes):
             yield self._head_alone(head)
             return
-        asked = self.options.epochs is not None
-        if asked or (len(self.data.train) >= MIN_IMAGES_TO_TUNE and self._has_time_to_tune(head)):
+        has_fixed_epochs = self.options.epochs is not None
+        if has_fixed_epochs or (len(self.data.train) >= MIN_IMAGES_TO_TUNE and self._has_time_to_tune(head)):
             yield from self._tuned(head, self.all_layers, MIN_EPOCHS_OF_ALL_LAYERS)
             yield from self._tuned(head, self.last_layers, MIN_EPOCHS_OF_LAST_LAYERS)
             if not self.budget.allows(self.last_layers.bytes):
-                return
-        if not asked:
+                return  # The refusal says how much memory would suffice.
+        if not has_fixed_epochs:
             yield self._head_alone(head)
 
     def plan(self, candidate: Candidate) -> TrainingPlan:
@@ -145,7 +145,7 @@ class TransferPlanner:
     # -- candidates -------------------------------------------------------------------------------
 
     def _single_pass(self) -> Candidate:
-        """Return the least that any plan takes, which is too much."""
+        """Return the least that any plan takes, for the refusal: a forward pass over all images."""
         seconds = self.pass_seconds + self.fixed_seconds
         name = f"one forward pass over {len(self.data.train):,} images"
         return Candidate((), seconds, 0.0, (), name, required_seconds=seconds, recommended_seconds=seconds)
@@ -167,8 +167,9 @@ class TransferPlanner:
 
     def _tuned(self, head: StageCost, epoch: StageCost, min_epochs: int) -> Iterator[Candidate]:
         """Give the useful epochs, then fewer, down to `min_epochs`; or only the number that the options ask for."""
-        asked = self.options.epochs
-        for epochs in [asked] if asked is not None else range(self._useful_epochs, min_epochs - 1, -1):
+        requested = self.options.epochs
+        is_unlimited = requested is not None and not self.budget.is_explicit
+        for epochs in range(self._useful_epochs, min_epochs - 1, -1) if requested is None else [requested]:
             tuning_seconds = epochs * epoch.seconds
             seconds = head.seconds + (tuning_seconds + epoch.compile_seconds)
             # With more time, features of more views are computed, too.
@@ -179,7 +180,7 @@ class TransferPlanner:
                 bytes=max(head.bytes, epoch.bytes),
                 reasons=(_head_reason(head), *self._tuning_reasons(epoch.stage, epochs, seconds)),
                 name=f"training with {_epochs(epochs)} of fine-tuning",
-                required_seconds=0.0 if asked is not None and not self.budget.is_explicit else seconds,
+                required_seconds=0.0 if is_unlimited else seconds,
                 recommended_seconds=recommended,
             )
 
