@@ -34,7 +34,7 @@ import opsin
 from opsin.base.units import parse_seconds
 from opsin.data import Dataset, LabeledImages
 from opsin.data.sources import open_source
-from opsin.planning import autoconfig
+from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import TrainOptions
 from opsin.training import Epoch, Interrupted, Step, Trainer, TrainingPlan
@@ -73,7 +73,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
         network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
         tta=options.mirrored, seed=options.seed, threads=options.threads,
     )  # fmt: skip
-    outline = autoconfig.outline(DatasetSummary.of(source), wishes)
+    outline = networks.choose_network(DatasetSummary.of(source), wishes)
     start = perf_counter()
     data = opsin.data.load(options.data, outline.preprocessing, size=None if outline.preprocessing else outline.size)
     spent = perf_counter() - start
@@ -84,7 +84,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
         print(f"the plan is {kept}'s")
         plan = TrainingPlan.from_data(json.loads(kept.read_text(encoding="utf-8")))
     else:
-        choice = autoconfig.choose(outline, data, wishes, spent, timed=True)
+        choice = autoconfig.choose(outline, data, wishes, spent, tune_convs=True)
         plan = choice.plan
         kept.write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
         print("\n".join(f"  - {reason}" for reason in choice.reasons))

@@ -1,13 +1,13 @@
-"""Two sets of images that are hard to learn from: many classes that look alike, and few images of each class.
+"""Two datasets that are hard to learn: many similar classes, and few images per class.
 
     python bench/similar_classes.py faces LFWCROP.zip FOLDER
-    python bench/similar_classes.py few PHOTOS.zip FOLDER [--each 40] [--validation]
+    python bench/similar_classes.py few PHOTOS.zip FOLDER [--per-class 40] [--validation]
 
-`faces` takes everybody of LFWcrop with 20 images or more as a class; a third of each, by a hash of the names, is the
-test part. `few` takes, by such a hash, so many images of each class of the training part of PHOTOS, a zip with
-train/, validation/ and test/; the test part stays whole, and the validation part goes with `--validation` only: who
-has 40 photos of each class has to choose by some of these. Both write FOLDER/train/CLASS/ and FOLDER/test/CLASS/,
-the files as they are; `opsin train FOLDER` and `finetune_pytorch.py FOLDER` take them.
+`faces` makes a class of every person in LFWcrop with 20 images or more; a third of each, chosen by a hash of the file
+name, is the test split. `few` takes `--per-class` images of each class, chosen by such a hash, from the training split
+of PHOTOS, a zip with train/, validation/ and test/. The test split stays complete. The validation split is left out
+unless `--validation` is given: with only 40 photos per class, some of these have to serve for validation. Both copy the
+files to FOLDER/train/CLASS/ and FOLDER/test/CLASS/, for `opsin train FOLDER` and `finetune_pytorch.py FOLDER`.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from small_images import name_hash, people_of
 
 def faces(source: Path, folder: Path) -> None:
     members = {
-        name: f"{part}/{person}/{Path(name).name}"
-        for person, parts in people_of(source).items()
-        for part in parts
-        for name in parts[part]
+        name: f"{split}/{person}/{Path(name).name}"
+        for person, splits in people_of(source).items()
+        for split in splits
+        for name in splits[split]
     }
     _write(source, folder, members)
 
 
-def few(source: Path, folder: Path, each: int, validation: bool) -> None:
-    parts = ("train", "validation", "test") if validation else ("train", "test")
+def few(source: Path, folder: Path, per_class: int, validation: bool) -> None:
+    splits = ("train", "validation", "test") if validation else ("train", "test")
     groups: dict[tuple[str, str], list[str]] = {}
     for name in zipfile.ZipFile(source).namelist():
-        steps = name.rstrip("/").split("/")
-        if not name.endswith("/") and len(steps) >= 3 and steps[-3] in parts:
-            groups.setdefault((steps[-3], steps[-2]), []).append(name)
+        parents = name.rstrip("/").split("/")
+        if not name.endswith("/") and len(parents) >= 3 and parents[-3] in splits:
+            groups.setdefault((parents[-3], parents[-2]), []).append(name)
     members: dict[str, str] = {}
-    for (part, label), names in sorted(groups.items()):
-        chosen = sorted(names, key=name_hash)[: each if part == "train" else None]
-        members |= {name: f"{part}/{label}/{Path(name).name}" for name in sorted(chosen)}
+    for (split, label), names in sorted(groups.items()):
+        chosen = sorted(names, key=name_hash)[: per_class if split == "train" else None]
+        members |= {name: f"{split}/{label}/{Path(name).name}" for name in sorted(chosen)}
     _write(source, folder, members)
 
 
 def _write(source: Path, folder: Path, members: dict[str, str]) -> None:
     counts: dict[str, int] = {}
     with zipfile.ZipFile(source) as archive:
-        for name, goal in members.items():
-            path = folder / goal
+        for name, target in members.items():
+            path = folder / target
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archive.read(name))
-            part = goal.split("/")[0]
-            counts[part] = counts.get(part, 0) + 1
-    classes = len({goal.split("/")[1] for goal in members.values()})
-    print(f"{folder}: {classes} classes; " + ", ".join(f"{part} {count}" for part, count in counts.items()))
+            split = target.split("/")[0]
+            counts[split] = counts.get(split, 0) + 1
+    classes = len({target.split("/")[1] for target in members.values()})
+    print(f"{folder}: {classes} classes; " + ", ".join(f"{split} {count}" for split, count in counts.items()))
 
 
 def main() -> int:
-    command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("what", choices=("faces", "few"))
-    command.add_argument("source", type=Path)
-    command.add_argument("folder", type=Path)
-    command.add_argument("--each", type=int, default=40)
-    command.add_argument("--validation", action="store_true", help="keep the validation part")
-    options = command.parse_args()
-    if options.what == "faces":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("faces", "few"))
+    parser.add_argument("source", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--per-class", type=int, default=40)
+    parser.add_argument("--validation", action="store_true", help="keep the validation split")
+    options = parser.parse_args()
+    if options.action == "faces":
         faces(options.source, options.folder)
     else:
-        few(options.source, options.folder, options.each, options.validation)
+        few(options.source, options.folder, options.per_class, options.validation)
     return 0
 
 

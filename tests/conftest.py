@@ -45,7 +45,7 @@ def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("timed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("opsin.backends.native.tuning_cache.cache_folder", lambda: folder)
-        patch.setattr("opsin.planning.budget.TUNING", 0.0)
+        patch.setattr("opsin.planning.budget.CONV_TUNING_SHARE", 0.0)
         yield
 
 

@@ -21,11 +21,22 @@ PACKAGES = {
 }  # fmt: skip
 """Old names below `opsin`, and the new ones."""
 
+MODULES = {
+    "training.choose": "planning.autoconfig",
+    "training.facts": "planning.dataset_summary",
+    "training.networks": "planning.networks",
+    "training.wishes": "planning.options",
+}
+"""Old names of modules in packages that remain, and the new ones."""
+
 PUBLIC = {"errors", "onnx"}
 """Old names that remain public, without a warning."""
 
 NAMES = {
     "opsin.data": {"Pictures": "opsin.data.LabeledImages"},
+    "opsin.planning.dataset_summary": {"Facts": "opsin.planning.dataset_summary.DatasetSummary"},
+    "opsin.planning.networks": {"outline": "opsin.planning.networks.choose_network"},
+    "opsin.planning.options": {"Wishes": "opsin.planning.options.TrainOptions"},
     "opsin.training": {
         "Plan": "opsin.training.TrainingPlan",
         "Run": "opsin.runs.Run",
@@ -77,10 +88,12 @@ class _AliasFinder(MetaPathFinder):
     """Finds modules under their old names."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        first, _, rest = name.removeprefix("opsin.").partition(".")
-        if not name.startswith("opsin.") or first not in PACKAGES:
+        old = name.removeprefix("opsin.")
+        first, _, rest = old.partition(".")
+        if not name.startswith("opsin.") or (first not in PACKAGES and old not in MODULES):
             return None
-        actual = f"opsin.{PACKAGES[first]}" + (f".{rest}" if rest else "")
+        new = MODULES.get(old) or PACKAGES[first] + (f".{rest}" if rest else "")
+        actual = f"opsin.{new}"
         return ModuleSpec(name, _AliasLoader(name, actual))
 
 

@@ -1,8 +1,8 @@
-"""What to train when nobody says: from the data and this machine to a plan, with reasons and what it will take.
+"""Automatic configuration: from data and this machine to a training plan, with reasons and what it will take.
 
-It goes in three steps. An `NetworkChoice` says which network and how large its images are, before these are read
-(`networks`); short trials compare it with others (`search`); a `AutoPlan` is the whole plan, made of what is known then,
-and of how long the compiled steps take on this machine.
+It takes three steps. A `NetworkChoice` says which network is trained and how large its images are, before these are
+read (`networks`). Short trials compare it with others (`search`). Then an `AutoPlan` is made from what is known of the
+data and from the measured time of the compiled steps.
 """
 
 from __future__ import annotations
@@ -10,46 +10,59 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opsin.data import Dataset
-from opsin.planning import scratch, transfer
-from opsin.planning.budget import Budget
+from opsin.planning.budget import Budget, conv_tuning_of
+from opsin.planning.candidate import Planner, first_that_fits
+from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
-from opsin.planning.overrides import adjusts, overridden
+from opsin.planning.overrides import adjusts_logits, with_overrides
+from opsin.planning.scratch import ScratchPlanner
+from opsin.planning.transfer import TransferPlanner
 from opsin.training.class_balance import imbalance
 
 
 def choose(
-    outline: NetworkChoice,
+    choice: NetworkChoice,
     data: Dataset,
-    wishes: TrainOptions,
-    spent: float = 0.0,
-    timed: bool = False,
-    useful: float | None = None,
+    options: TrainOptions,
+    elapsed_seconds: float = 0.0,
+    tune_convs: bool = False,
+    useful_seconds: float | None = None,
+    machine: Machine = LOCAL_MACHINE,
 ) -> AutoPlan:
-    """The plan for `data`, read as `outline` says, `spent` seconds after the command was given.
+    """Return the plan for `data`, which was read as `choice` says, `elapsed_seconds` after the command was given.
 
-    `timed`: ways of convolutions, and thereby the last digits of results, are chosen by timing them on this machine,
-    unless the number of epochs is given and no time: what is learnt then depends on data and wishes alone. `useful` is
-    how many seconds of training are of use, if that is known (see `search`).
-    Raises `UsageError`, with the reason and what would do, where time or memory do not suffice.
+    With `tune_convs`, convolution algorithms, and therefore the last digits of results, come from timing them on the
+    machine, unless the options give a number of epochs and no time: what is learned then depends on data and options
+    alone. `useful_seconds` is the training time after which more does not help, if it is known (see `search`).
+    Raises `UsageError`, with the reason and what would suffice, if time or memory do not.
     """
-    unlimited = wishes.epochs is not None and wishes.budget is None
-    budget = Budget.of(wishes, spent, timed and not unlimited)
-    if useful is not None:
-        budget = replace(budget, left=min(budget.left, useful))
-    fit = transfer.fit if outline.pretrained else scratch.fit
-    fitted = fit(outline, data, wishes, budget)
-    plan, reasons = fitted.plan, list(fitted.reasons)
+    is_unlimited = options.epochs is not None and options.budget is None
+    budget = Budget.of(options, elapsed_seconds)
+    if useful_seconds is not None:
+        budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
+    conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
+    planner = planner_for(choice, data, options, budget, CostMeter(machine, options.threads, conv_tuning))
+    candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
-    if adjusts(wishes, counts):
+    reasons = [*choice.reasons, *candidate.reasons]
+    if adjusts_logits(options, counts):
         reasons.append(
-            "rare classes count as much as common ones (logit adjustment), as one has "
-            f"{imbalance(counts):.0f} times another's images"
+            "rare classes count as much as common ones (logit adjustment), as the largest class has "
+            f"{imbalance(counts):.0f} times as many images as the smallest"
         )
-    if others := budget.ways.others:
-        kind = "one convolution is" if others == 1 else f"{others} convolutions are"
-        reasons.append(f"{kind} computed in another way than usual: it was faster when timed here")
-    plan = replace(overridden(plan, wishes, counts), conv_algorithms=budget.ways.choices)
-    return AutoPlan(
-        plan, (*outline.reasons, *reasons), ResourceEstimate(fitted.seconds, budget.report, fitted.bytes),
-        None if unlimited else budget.left, outline.preprocessing,
-    )  # fmt: skip
+    if count := conv_tuning.changed:
+        subject = "one convolution uses" if count == 1 else f"{count} convolutions use"
+        reasons.append(f"{subject} another algorithm than the default: it was faster when timed on this machine")
+    plan = with_overrides(planner.plan(candidate), options, counts)
+    plan = replace(plan, conv_algorithms=conv_tuning.algorithms)
+    estimate = ResourceEstimate(candidate.seconds, budget.report_seconds, candidate.bytes)
+    deadline = None if is_unlimited else budget.training_seconds
+    return AutoPlan(plan, tuple(reasons), estimate, deadline, choice.preprocessing)
+
+
+def planner_for(
+    choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
+) -> Planner:
+    """Return the planner for a network with published weights, or without."""
+    planner = TransferPlanner if choice.pretrained else ScratchPlanner
+    return planner(choice, data, options, budget, meter)

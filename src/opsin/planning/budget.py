@@ -1,4 +1,4 @@
-"""Time and memory that a plan may take, and what is left of them."""
+"""The time and memory that a plan may take, and what training takes besides its steps."""
 
 from __future__ import annotations
 
@@ -6,109 +6,124 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from opsin.base.errors import UsageError
-from opsin.base.formatting import duration, size
 from opsin.data import Dataset
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
-from opsin.planning.measurement import ConvTuning, Cost, process_bytes
+from opsin.planning.measurement import ConvTuning, Cost
 from opsin.planning.options import TrainOptions
 from opsin.training.divergence_guard import CHECK_INTERVAL
 from opsin.training.stages import held_out
 
-REPORT, LONGEST_REPORT, SHORTEST_REPORT = 0.15, 75.0, 4.0
-"""The share of the time that is kept for the report, and its bounds in seconds."""
+REPORT_SHARE = 0.15
+MIN_REPORT_SECONDS, MAX_REPORT_SECONDS = 4.0, 75.0
+"""The report's share of the total time, and its bounds."""
 
-FIXED_REPORT = 2.0
-"""Seconds that a report takes at least, besides measuring."""
+FIXED_REPORT_SECONDS = 2.0
+"""The time of a report without the evaluation of the model."""
 
 MARGIN = 0.04
-"""The share of the time that is kept for what nobody foresees."""
+"""The share of the total time that stays in reserve."""
 
-TUNING, LONGEST_TUNING, SHORTEST = 0.01, 10.0, 60.0
-"""The share of the time for timing ways of convolutions, its bound in seconds, and the time from which on it pays."""
+CONV_TUNING_SHARE = 0.01
+MAX_CONV_TUNING_SECONDS = 10.0
+MIN_SECONDS_TO_TUNE_CONVS = 60.0
+"""The share of the total time for timing convolution algorithms, its bound, and the total time from which it pays."""
 
-PYTHON = 120e6
-"""Bytes that a report and the rest of the program take besides what is counted."""
+PROGRAM_BYTES = 120e6
+"""An allowance for memory that is not counted, such as that of modules that are loaded later and of the report."""
+
+ACTIVATION_COPIES = 12
+"""An allowance for evaluation: a small network's activations take this many times the memory of its input."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`left` seconds for training, after `spent` ones and before a report of `report` ones; `asked`: somebody did.
+    """The limits of a command, in seconds and bytes.
 
-    `ways` are those of convolutions, with the time there is to find the fastest.
+    Of `total_seconds`, `elapsed_seconds` are over, `report_seconds` are for the report, and `training_seconds` remain
+    for training. `memory` is None without a limit. `is_explicit` tells whether the time was given or is the default.
     """
 
-    left: float
-    report: float
-    total: float
-    spent: float
-    asked: bool
-    ways: ConvTuning
+    training_seconds: float
+    report_seconds: float
+    total_seconds: float
+    elapsed_seconds: float
+    is_explicit: bool
+    memory: float | None = None
 
     @classmethod
-    def of(cls, wishes: TrainOptions, spent: float, timed: bool) -> Budget:
-        """`timed`: ways of convolutions are chosen by timing them here."""
-        total = wishes.seconds
-        spare = timed and total >= SHORTEST and wishes.memory is None  # timing takes memory of its own
-        seconds = min(LONGEST_TUNING, TUNING * total) if spare else 0.0
-        report = min(LONGEST_REPORT, max(SHORTEST_REPORT, REPORT * total))
-        ways = ConvTuning(not wishes.winograd, timed, seconds)
-        return cls(total * (1 - MARGIN) - report - spent, report, total, spent, wishes.budget is not None, ways)
+    def of(cls, options: TrainOptions, elapsed_seconds: float) -> Budget:
+        """Return what remains of the options' budget after `elapsed_seconds`."""
+        total = options.seconds
+        report = min(MAX_REPORT_SECONDS, max(MIN_REPORT_SECONDS, REPORT_SHARE * total))
+        training = total * (1 - MARGIN) - report - elapsed_seconds
+        return cls(training, report, total, elapsed_seconds, options.budget is not None, options.memory)
 
-    def refuse(self, needed: float, what: str) -> UsageError:
-        """The error that says what does not fit, and which budget would do."""
-        before = needed + self.spent
-        short, long = before / (1 - MARGIN - REPORT), (before + LONGEST_REPORT) / (1 - MARGIN)
-        total = max(min(short, long), (before + SHORTEST_REPORT) / (1 - MARGIN))
-        minutes = -(-total // 60)
-        return UsageError(
-            f"{what} takes {duration(needed)} on this machine, but {duration(max(0.0, self.left))} of "
-            f"{duration(self.total)} is left for training (reading the images took {duration(self.spent)}, "
-            f"the report needs {duration(self.report)}); try --budget {minutes:.0f}min"
-        )
+    def total_for(self, training_seconds: float) -> float:
+        """Return the total seconds of a budget that leaves `training_seconds` for training."""
+        before_report = training_seconds + self.elapsed_seconds
+        share = before_report / (1 - MARGIN - REPORT_SHARE)
+        longest = (before_report + MAX_REPORT_SECONDS) / (1 - MARGIN)
+        return max(min(share, longest), (before_report + MIN_REPORT_SECONDS) / (1 - MARGIN))
+
+    def allows(self, memory: float) -> bool:
+        """Return whether this many bytes are within the limit."""
+        return self.memory is None or memory <= self.memory
 
 
-def batch_that_fits(
-    batches: Sequence[int], cost: Callable[[int], Cost], wishes: TrainOptions, data: Dataset, extra: float = 0.0
-) -> tuple[int, Cost, float]:
-    """The first of `batches` whose step fits into the memory, its cost, and all that the process will need.
+def conv_tuning_of(options: TrainOptions, enabled: bool) -> ConvTuning:
+    """Return the tuning for `options`, with time for new measurements if the budget is long enough.
 
-    `UsageError` where none fits.
+    There is none under a memory limit: timing convolutions takes memory of its own.
     """
-    before, needed = process_bytes(), 0.0
+    total = options.seconds
+    affordable = enabled and total >= MIN_SECONDS_TO_TUNE_CONVS and options.memory is None
+    seconds = min(MAX_CONV_TUNING_SECONDS, CONV_TUNING_SHARE * total) if affordable else 0.0
+    return ConvTuning(not options.winograd, enabled, seconds)
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """A batch size, what its step costs, and the peak memory of the process that trains with it, in bytes."""
+
+    batch: int
+    step: Cost
+    peak_bytes: float
+
+
+def first_batch_within(
+    budget: Budget, batches: Sequence[int], cost: Callable[[int], Cost], fixed_bytes: float
+) -> BatchCost:
+    """Return the first of `batches` whose step fits the memory, or the last one if none does.
+
+    `fixed_bytes` are needed with any batch.
+    """
     for batch in batches:
-        found = cost(batch)
-        needed = before + found.bytes + predicting(data) + extra + PYTHON
-        if wishes.memory is None or needed <= wishes.memory:
-            return batch, found, needed
-    raise UsageError(
-        f"this needs {size(needed)} of memory even with {batches[-1]} images a step, more than "
-        f"{size(wishes.memory or 0)}; allow more, or take a smaller --network or --size"
-    )
+        step = cost(batch)
+        result = BatchCost(batch, step, fixed_bytes + step.bytes)
+        if budget.allows(result.peak_bytes):
+            break
+    return result
 
 
-def predicting(data: Dataset) -> float:
-    """Bytes that measuring takes besides: a batch of images and what small networks make of them."""
-    batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, _numbers(data))))
-    return 4.0 * batch * _numbers(data) * 12
+def evaluation_bytes(data: Dataset) -> float:
+    """Return the memory that evaluating a model takes besides its parameters: a batch of images and its activations."""
+    channels, height, width = data.shape
+    elements = channels * height * width
+    batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, elements)))
+    return 4.0 * batch * elements * ACTIVATION_COPIES
 
 
 def epoch_seconds(images: int, batch: int, step: Cost) -> float:
-    """Seconds of an epoch's steps, the last of which is filled up, and of the snapshots that are taken meanwhile."""
+    """Return the time of an epoch's steps, of which the last is padded to a whole batch, and of its snapshots."""
     steps = ceil(images / batch)
-    return steps * batch * step.seconds + ceil(steps / CHECK_INTERVAL) * step.snapshot
+    return steps * batch * step.image_seconds + ceil(steps / CHECK_INTERVAL) * step.snapshot_seconds
 
 
-def reporting(data: Dataset, look: float, budget: Budget) -> float:
-    """Seconds that the report takes beyond its share: it measures the test part again, in `look` seconds an image."""
-    return max(0.0, len(data.test) * look + FIXED_REPORT - budget.report)
+def report_overrun_seconds(data: Dataset, forward_seconds: float, budget: Budget) -> float:
+    """Return what the report takes beyond its share: it evaluates the test split, `forward_seconds` per image."""
+    return max(0.0, len(data.test) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
 
 
-def evaluating(data: Dataset, look: float) -> float:
-    """Seconds to measure a model on the held-out images, with `look` seconds an image."""
-    return len(held_out(data)) * look
-
-
-def _numbers(data: Dataset) -> int:
-    channels, height, width = data.shape
-    return channels * height * width
+def evaluation_seconds(data: Dataset, forward_seconds: float) -> float:
+    """Return the time to evaluate a model on the held-out images, `forward_seconds` per image."""
+    return len(held_out(data)) * forward_seconds

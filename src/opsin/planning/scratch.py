@@ -1,105 +1,142 @@
-"""Plans that train from scratch: as many epochs as are of use and as the time allows."""
+"""Plans that train from scratch: as many epochs as are useful and as the time allows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import floor
 
 from opsin import nn, zoo
 from opsin.base.formatting import duration
 from opsin.data import Dataset
-from opsin.planning.budget import Budget, batch_that_fits, epoch_seconds, evaluating, reporting
-from opsin.planning.measurement import Cost, measure
+from opsin.planning.budget import (
+    PROGRAM_BYTES,
+    Budget,
+    epoch_seconds,
+    evaluation_bytes,
+    evaluation_seconds,
+    first_batch_within,
+    report_overrun_seconds,
+)
+from opsin.planning.candidate import Candidate
+from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
-from opsin.planning.options import FittedPlan, NetworkChoice, TrainOptions
-from opsin.training.plan import FULL_BATCH, TrainingPlan
+from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 from opsin.training.recipe import Recipe
 from opsin.training.stages import optimizer_of
 
-SMALLEST_BATCH = 4
+MIN_BATCH = 4
 
-FEWEST_STEPS = 8
-"""Steps under which a training is not worth it."""
+MIN_STEPS = 8
+"""Steps of a partial epoch: fewer are not worth training."""
 
+STEP_FORWARD_PASSES = 3
+"""The time of a training step in forward passes: the backward pass computes two convolutions for each forward one."""
 
-def fit(outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Budget) -> FittedPlan:
-    """The recipe of the network, with the epochs for which there is time.
-
-    Raises `UsageError` where not even one epoch fits, or not those that were asked for.
-    """
-    fitting = _ScratchPlanner(outline, data, wishes, budget)
-    plan, step, memory = fitting.plan, fitting.step, fitting.memory
-    images, epochs = len(data.train), plan.stages[0].epochs
-    epoch = epoch_seconds(images, plan.stages[0].batch, step) + evaluating(data, wishes.looks * step.seconds / 3)
-    affordable = floor((budget.left - _finishing(data, wishes, step, budget)) / epoch)
-    if wishes.epochs is not None and not budget.asked:
-        affordable = epochs
-    if affordable < 1 and wishes.epochs is None and (short := _part_of_epoch(fitting, data, wishes, budget)):
-        return short
-    if affordable < (wishes.epochs or 1):
-        what = f"{wishes.epochs} epochs" if wishes.epochs else "one epoch"
-        raise budget.refuse((wishes.epochs or 1) * epoch, f"{what} of {outline.network}")
-    reasons = list(fitting.reasons)
-    if affordable < epochs:
-        reasons.append(f"{affordable} epochs, where {epochs} would be usual: one takes {duration(epoch)}")
-    elif wishes.epochs is None and budget.asked and affordable > 2 * epochs:
-        reasons.append(f"{epochs} epochs, as more hardly help {outline.network}: there is time for {affordable}")
-    stage = replace(plan.stages[0], epochs=min(epochs, affordable))
-    return FittedPlan(
-        replace(plan, stages=(stage,), size=outline.size), tuple(reasons), stage.epochs * epoch + step.compiling, memory
-    )
+PLENTIFUL_TIME = 2
+"""If there is time for this many times the useful epochs, the plan says why it does not use it."""
 
 
-def _part_of_epoch(fitting: _ScratchPlanner, data: Dataset, wishes: TrainOptions, budget: Budget) -> FittedPlan | None:
-    """As many images as there is time for, if that is enough for some steps."""
-    plan, step = fitting.plan, fitting.step
-    stage, measuring = plan.stages[0], evaluating(data, wishes.looks * step.seconds / 3)
-    left = budget.left - _finishing(data, wishes, step, budget) - measuring - step.snapshot
-    steps = floor(left / (stage.batch * step.seconds))
-    if steps < FEWEST_STEPS:
-        return None
-    images = min(steps * stage.batch, len(data.train))
-    plan = replace(plan, stages=(replace(stage, epochs=1, images=images),), size=fitting.outline.size)
-    reason = f"{images:,} of the {len(data.train):,} images, once: there is no time for all"
-    seconds = epoch_seconds(images, stage.batch, step) + measuring + step.compiling
-    return FittedPlan(plan, (*fitting.reasons, reason), seconds, fitting.memory)
+class ScratchPlanner:
+    """Plans by the network's recipe, with the largest batch that fits the memory."""
 
+    def __init__(
+        self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
+    ) -> None:
+        self.choice, self.data, self.options, self.budget = choice, data, options, budget
+        layer, recipe_plan = zoo.find(choice.network)(len(data.classes)), self._recipe_plan(options.batch)
+        ema = recipe_plan.ema if options.ema is None else options.ema
+        graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), ema=ema)
+        batches = self._batches(recipe_plan.stages[0].batch)
+        fixed_bytes = meter.machine.process_bytes() + evaluation_bytes(data) + PROGRAM_BYTES
+        batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
+        self.step, self.bytes = batch_cost.step, batch_cost.peak_bytes
+        self.reasons: tuple[str, ...] = ()
+        if batch_cost.batch < batches[0]:
+            recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
+            self.reasons = (f"a batch of {batch_cost.batch} images, so that a step fits into the memory",)
+        self.recipe_plan = recipe_plan
+        self.forward_seconds = options.forward_passes * self.step.image_seconds / STEP_FORWARD_PASSES
+        self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
+        self.final_seconds = self._final_seconds()
+        steps_seconds = epoch_seconds(len(data.train), self.stage.batch, self.step)
+        self.epoch_seconds = steps_seconds + self.evaluation_seconds
 
-def _finishing(data: Dataset, wishes: TrainOptions, step: Cost, budget: Budget) -> float:
-    """Seconds to calibrate the model and to measure it on the test part, and the report's beyond its share."""
-    validation, look = len(data.validation or ()), wishes.looks * step.seconds / 3
-    measuring = (len(data.test) + validation) * look if validation else 0.0
-    return measuring + reporting(data, look, budget)
+    @property
+    def stage(self) -> Stage:
+        """The recipe's stage, with all useful epochs or those of the options."""
+        return self.recipe_plan.stages[0]
 
+    def candidates(self) -> Iterator[Candidate]:
+        """Give all useful epochs, then fewer, then a part of one; or only the number that the options ask for."""
+        if self.options.epochs is not None:
+            yield self._epochs(self.options.epochs)
+            return
+        for epochs in range(self.stage.epochs, 0, -1):
+            yield self._epochs(epochs)
+        yield from self._partial_epoch()
 
-class _ScratchPlanner:
-    """The plan that the options ask for, with the batch for which there is memory, and what its step costs."""
+    def plan(self, candidate: Candidate) -> TrainingPlan:
+        return replace(self.recipe_plan, stages=candidate.stages, size=self.choice.size)
 
-    def __init__(self, outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Budget) -> None:
-        self.outline, self.data, self.wishes = outline, data, wishes
-        self.reasons: list[str] = []
-        layer, plan = zoo.find(outline.network)(len(data.classes)), self._plan(wishes.batch)
-        ema = plan.ema if wishes.ema is None else wishes.ema
-        graph = nn.training_graph(layer, data.shape, optimizer_of(plan, layer), ema=ema)
+    def _epochs(self, epochs: int) -> Candidate:
+        seconds = epochs * self.epoch_seconds
+        is_unlimited = self.options.epochs is not None and not self.budget.is_explicit
+        return Candidate(
+            stages=(replace(self.stage, epochs=epochs),),
+            seconds=seconds + self.step.compile_seconds,
+            bytes=self.bytes,
+            reasons=self.reasons + self._epochs_reasons(epochs),
+            name=f"{'one epoch' if epochs == 1 else f'{epochs} epochs'} of {self.choice.network}",
+            required_seconds=0.0 if is_unlimited else seconds + self.final_seconds,
+            recommended_seconds=seconds,
+        )
 
-        def cost(batch: int) -> Cost:
-            return measure(graph, batch, wishes.threads, budget.ways)
+    def _epochs_reasons(self, epochs: int) -> tuple[str, ...]:
+        """Explain a number of epochs that is not the usual one, or that does not use the time."""
+        usual = self.stage.epochs
+        if epochs < usual:
+            return (f"{epochs} epochs instead of the usual {usual}: one takes {duration(self.epoch_seconds)}",)
+        affordable = floor((self.budget.training_seconds - self.final_seconds) / self.epoch_seconds)
+        if self.options.epochs is None and self.budget.is_explicit and affordable > PLENTIFUL_TIME * usual:
+            return (f"{usual} epochs, as more would hardly help {self.choice.network}: there is time for {affordable}",)
+        return ()
 
-        batches = self._batches(plan.stages[0].batch)
-        batch, self.step, self.memory = batch_that_fits(batches, cost, wishes, data)
-        if batch < batches[0]:
-            plan = self._plan(batch)  # with the rate that goes with it
-            self.reasons.append(f"{batch} images a step, so that the memory suffices")
-        self.plan = plan
+    def _partial_epoch(self) -> Iterator[Candidate]:
+        """Give one epoch of as many images as there is time for, if these make enough steps."""
+        count, batch = len(self.data.train), self.stage.batch
+        other_seconds = self.final_seconds + self.evaluation_seconds + self.step.snapshot_seconds
+        step_seconds = batch * self.step.image_seconds
+        steps = floor((self.budget.training_seconds - other_seconds) / step_seconds)
+        if steps < MIN_STEPS:
+            return
+        images = min(steps * batch, count)
+        seconds = epoch_seconds(images, batch, self.step) + self.evaluation_seconds
+        yield Candidate(
+            stages=(replace(self.stage, epochs=1, images=images),),
+            seconds=seconds + self.step.compile_seconds,
+            bytes=self.bytes,
+            reasons=(*self.reasons, f"one epoch of {images:,} of the {count:,} images: there is no time for all"),
+            name=f"an epoch of {images:,} images",
+            required_seconds=steps * step_seconds + other_seconds,
+            recommended_seconds=seconds,
+        )
 
-    def _plan(self, batch: int | None) -> TrainingPlan:
-        wishes, images = self.wishes, len(self.data.train)
-        plan = Recipe(wishes.epochs, batch, wishes.learning_rate, wishes.seed).plan(self.outline.network, images)
-        return with_optimizer(plan, wishes, images)
+    def _final_seconds(self) -> float:
+        """Return the time to calibrate and evaluate the model, and the report's beyond its share."""
+        validation = len(self.data.validation or ())
+        evaluations = (len(self.data.test) + validation) * self.forward_seconds if validation else 0.0
+        return evaluations + report_overrun_seconds(self.data, self.forward_seconds, self.budget)
+
+    def _recipe_plan(self, batch: int | None) -> TrainingPlan:
+        options, images = self.options, len(self.data.train)
+        plan = Recipe(options.epochs, batch, options.learning_rate, options.seed).plan(self.choice.network, images)
+        return with_optimizer(plan, options, images)
 
     def _batches(self, largest: int) -> list[int]:
-        """The sizes to try, by halves; only one if it was asked for."""
+        """Return the batch sizes to try, each half of the one before; only one if the options fix it."""
         batches = [largest]
-        while self.wishes.batch is None and self.wishes.optimizer != FULL_BATCH and batches[-1] // 2 >= SMALLEST_BATCH:
+        while self.options.batch is None and self.options.optimizer != FULL_BATCH and batches[-1] // 2 >= MIN_BATCH:
             batches.append(batches[-1] // 2)
         return batches

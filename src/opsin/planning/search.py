@@ -1,9 +1,9 @@
 """Choosing among recipes by what each learns in a short trial on the data itself.
 
 Successive halving (Jamieson & Talwalkar 2016): every recipe trains for the same few seconds; the best one of each
-network trains again for three times as long. Two points of its learning curve say how its error falls with time, as a
-power law (Hestness et al. 2017), and hence what each would reach in all the time there is: a small network that is
-ahead after seconds is often behind after minutes. The default recipe stays unless another one is predicted to be better
+network trains again for three times as long. Two points of its learning curve show how its error falls with time, as a
+power law (Hestness et al. 2017), and hence the error it would reach in all the time there is: a small network that
+leads after seconds often trails after minutes. The default recipe stays unless another one is predicted to be better
 by more than chance explains.
 """
 
@@ -19,86 +19,100 @@ from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning import trial
 from opsin.planning.budget import Budget
-from opsin.planning.candidates import Candidate, candidates
 from opsin.planning.networks import SMALL_GREY
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.trial import Trial
+from opsin.planning.trial_candidates import TrialCandidate, trial_candidates
 
 Load = Callable[[NetworkChoice], Dataset]
 Progress = Callable[[str], None]
 
-SHARE, SHORT_SHARE, SHORT = 0.15, 0.25, 120.0
-"""The share of the training time for all trials, and its value for budgets shorter than the last."""
+TRIALS_SHARE = 0.15
+SHORT_BUDGET_SECONDS = 120.0
+SHORT_TRIALS_SHARE = 0.25
+"""The share of the training time for all trials, and its value for budgets below `SHORT_BUDGET_SECONDS`."""
 
-SHORTEST_TRIAL = 1.0
-"""Seconds under which a trial shows nothing."""
+MIN_TRIAL_SECONDS = 1.0
+"""Shorter trials show nothing."""
 
-FEWEST_VALIDATION = 12
-"""Validation images under which recipes cannot be told apart."""
+MIN_VALIDATION_IMAGES = 12
+"""With fewer validation images, recipes cannot be told apart."""
 
-LONGER = 3.0
-"""How much longer the trials of the second round are."""
+SECOND_ROUND_FACTOR = 3.0
+"""How many times as long the trials of the second round are."""
 
-USUAL_EXPONENT, EXPONENTS = 0.35, (0.05, 0.6)
-"""How fast errors usually fall with the number of different images, and the bounds of what two points are believed."""
+SECOND_ROUND_TRIALS = 6
+"""The second round takes place if there is time for this many of the shortest trials in addition to the first round."""
 
-REPEATED = 0.4
-"""How much an image that was seen before counts, as a power: twice the epochs are worth 2^0.4 times the images."""
+DEFAULT_EXPONENT = 0.35
+MIN_EXPONENT, MAX_EXPONENT = 0.05, 0.6
+"""How fast errors usually fall with the number of different images, and the bounds for an estimate from two points."""
 
-EASY_WRONG, EASY_ERROR, EASY_SHARE = 10, 0.05, 0.03
-"""With fewer wrong validation images than the first, and a smaller share than the second, even half as many errors
-could not be told from chance (a sign test needs five images). Trials and training then get this share of the budget."""
+REPEAT_EXPONENT = 0.4
+"""What repeated images are worth: twice the epochs are worth 2^0.4 times the images."""
+
+MAX_EASY_ERRORS = 10
+MAX_EASY_ERROR_RATE = 0.05
+MIN_EASY_IMAGES = 100
+EASY_SHARE = 0.03
+"""If a trial has fewer errors and a lower error rate than these on enough images, even half as many errors could not be
+told from chance (a sign test needs five images). Trials and training then get `EASY_SHARE` of the budget."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The recipe that was chosen: `outline`, its `data` and `options`; `reasons` in sentences, `evidence` for the plan.
+    """The recipe that was chosen: a network, its `data` and `options`, with `reasons` in sentences.
 
-    `useful` is how many seconds of training are of use, if that is less than there are.
+    `evidence` goes into the plan. More than `useful_seconds` of training would not help (None: unknown).
     """
 
-    outline: NetworkChoice
+    choice: NetworkChoice
     data: Dataset
     options: TrainOptions
     reasons: tuple[str, ...] = ()
     evidence: tuple[Mapping[str, Any], ...] = ()
-    useful: float | None = None
+    useful_seconds: float | None = None
 
 
-def intention(default: NetworkChoice, data: Dataset, options: TrainOptions, spent: float) -> str:
-    """What `search` would try, in a sentence; empty if nothing."""
-    tried, seconds = _planned(default, data, options, spent)
+def describe_search(default: NetworkChoice, data: Dataset, options: TrainOptions, elapsed_seconds: float) -> str:
+    """Return what `search` would try, in a sentence; an empty string if nothing."""
+    tried, seconds = _affordable_candidates(default, data, options, elapsed_seconds)
     if len(tried) < 2:
         return ""
     names = "; ".join(each.name for each in tried)
-    return f"{len(tried)} recipes are tried first, for {duration(seconds)} together: {names}"
+    return f"{len(tried)} recipes are tried first, for {duration(seconds)} in total: {names}"
 
 
 def search(
-    default: NetworkChoice, data: Dataset, options: TrainOptions, spent: float, load: Load, on_progress: Progress
+    default: NetworkChoice,
+    data: Dataset,
+    options: TrainOptions,
+    elapsed_seconds: float,
+    load: Load,
+    on_progress: Progress,
 ) -> SearchResult:
-    """Try recipes on `data`, which `default` describes, `spent` seconds after the command was given.
+    """Try recipes on `data`, which was read for `default`, `elapsed_seconds` after the command was given.
 
-    `load` reads the data for another outline; `on_progress` is told what is going on.
+    `load` reads the data for another choice; `on_progress` is called with what happens next.
     """
-    return _Search(default, data, options, spent, load, on_progress).run()
+    return _Search(default, data, options, elapsed_seconds, load, on_progress).run()
 
 
-def _seconds(options: TrainOptions, spent: float) -> float:
-    """The time for all trials."""
-    share = SHORT_SHARE if options.seconds < SHORT else SHARE
-    return share * max(0.0, Budget.of(options, spent, timed=False).left)
+def _trials_seconds(options: TrainOptions, elapsed_seconds: float) -> float:
+    """Return the time for all trials."""
+    share = SHORT_TRIALS_SHARE if options.seconds < SHORT_BUDGET_SECONDS else TRIALS_SHARE
+    return share * max(0.0, Budget.of(options, elapsed_seconds).training_seconds)
 
 
-def _planned(
-    default: NetworkChoice, data: Dataset, options: TrainOptions, spent: float
-) -> tuple[list[Candidate], float]:
-    """As many candidates as there is time for, and that time; only one if trials show nothing or there is no time."""
-    tried, seconds = candidates(default, options), _seconds(options, spent)
-    if trial.validation_images(data) < FEWEST_VALIDATION:
-        return tried[:1], 0.0
-    count = min(len(tried), int(seconds / SHORTEST_TRIAL))
-    return (tried[:count], seconds) if count > 1 else (tried[:1], 0.0)
+def _affordable_candidates(
+    default: NetworkChoice, data: Dataset, options: TrainOptions, elapsed_seconds: float
+) -> tuple[list[TrialCandidate], float]:
+    """Return as many candidates as there is time for, and that time; only one if trials would show nothing."""
+    candidates, seconds = trial_candidates(default, options), _trials_seconds(options, elapsed_seconds)
+    if trial.validation_images(data) < MIN_VALIDATION_IMAGES:
+        return candidates[:1], 0.0
+    count = min(len(candidates), int(seconds / MIN_TRIAL_SECONDS))
+    return (candidates[:count], seconds) if count > 1 else (candidates[:1], 0.0)
 
 
 class _Search:
@@ -107,146 +121,166 @@ class _Search:
         default: NetworkChoice,
         data: Dataset,
         options: TrainOptions,
-        spent: float,
+        elapsed_seconds: float,
         load: Load,
         on_progress: Progress,
     ) -> None:
         self.default, self.options, self.on_progress, self.load = default, options, on_progress, load
-        self.loaded = {_reading(default): data}
-        self.compared: dict[object, Dataset] = {}
-        self.started = perf_counter()
-        self.begin = self.started - spent
-        self.tried, self.seconds = _planned(default, data, options, spent)
-        self.validation = len(data.validation or ())
+        self.datasets = {_preparation(default): data}
+        self.trial_datasets: dict[object, Dataset] = {}
+        self.search_begin = perf_counter()
+        self.command_begin = self.search_begin - elapsed_seconds
+        self.candidates, self.seconds = _affordable_candidates(default, data, options, elapsed_seconds)
+        self.validation_count = len(data.validation or ())
         self.trials: list[Trial] = []
 
     def run(self) -> SearchResult:
-        if len(self.tried) < 2:
+        if len(self.candidates) < 2:
             return SearchResult(self.default, self._data(self.default), self.options)
-        second = max(2, len({each.outline.network for each in self.tried}))
-        rounds = len(self.tried) + (LONGER * second if self.seconds / SHORTEST_TRIAL >= len(self.tried) + 6 else 0)
-        first = self._first_round(self.seconds / rounds)
-        if not first:
+        finalist_count = max(2, len({each.choice.network for each in self.candidates}))
+        has_second_round = self.seconds / MIN_TRIAL_SECONDS >= len(self.candidates) + SECOND_ROUND_TRIALS
+        # The time is divided into trials of the first round's length.
+        units = len(self.candidates) + (SECOND_ROUND_FACTOR * finalist_count if has_second_round else 0)
+        trials = self._first_round(self.seconds / units)
+        if not trials:
             return SearchResult(self.default, self._data(self.default), self.options)
-        finalists = _finalists(first, second)
+        finalists = _finalists(trials, finalist_count)
         curves = [(early, early) for early in finalists]
-        if rounds > len(self.tried) and not self.easy and self.in_time:
-            longer = LONGER * self.seconds / rounds
-            curves = [(early, self._try(early.candidate, longer) or early) for early in finalists]
-        return self._chosen(curves)
+        if has_second_round and not self.is_easy and self.is_in_time:
+            seconds = SECOND_ROUND_FACTOR * self.seconds / units
+            curves = [(early, self._try(early.candidate, seconds) or early) for early in finalists]
+        return self._result(curves)
 
     @property
-    def easy(self) -> bool:
+    def is_easy(self) -> bool:
         """Whether the validation images, all of them, could not tell more training from chance."""
         best = min(self.trials, key=lambda each: each.error, default=None)
-        if best is None or best.images < 100:
+        if best is None or best.images < MIN_EASY_IMAGES:
             return False
-        return best.wrong * max(1.0, self.validation / best.images) < EASY_WRONG and best.error < EASY_ERROR
+        errors = best.errors * max(1.0, self.validation_count / best.images)
+        return errors < MAX_EASY_ERRORS and best.error < MAX_EASY_ERROR_RATE
 
     @property
-    def in_time(self) -> bool:
-        """Whether there is time for more: compiling and reading may have taken it."""
-        return perf_counter() - self.started < self.seconds
+    def is_in_time(self) -> bool:
+        """Whether there is time for more trials: compiling and reading may have taken it."""
+        return perf_counter() - self.search_begin < self.seconds
 
     def _first_round(self, seconds: float) -> list[Trial]:
-        """A trial of each candidate for which there is time; shorter ones once the data has shown to be easy."""
-        short = max(SHORTEST_TRIAL, EASY_SHARE * self.options.seconds / len(self.tried))
+        """Try each candidate for which there is time; more briefly once the data has proved to be easy."""
+        easy_seconds = max(MIN_TRIAL_SECONDS, EASY_SHARE * self.options.seconds / len(self.candidates))
         trials = list[Trial]()
-        # The fastest network first, then those that know something already: time may be over before the others.
-        order = {SMALL_GREY: 0, **{each.outline.network: 1 for each in self.tried if each.outline.pretrained}}
-        for candidate in sorted(self.tried, key=lambda each: order.get(each.outline.network, 2)):
-            if trials and not self.in_time:
+        # The fastest network comes first, then pretrained ones: time may be over before the others.
+        order = {SMALL_GREY: 0, **{each.choice.network: 1 for each in self.candidates if each.choice.pretrained}}
+        for candidate in sorted(self.candidates, key=lambda each: order.get(each.choice.network, 2)):
+            if trials and not self.is_in_time:
                 break
-            if result := self._try(candidate, min(seconds, short) if self.easy else seconds):
+            if result := self._try(candidate, min(seconds, easy_seconds) if self.is_easy else seconds):
                 trials.append(result)
         return trials
 
-    def _try(self, candidate: Candidate, seconds: float) -> Trial | None:
-        key = _reading(candidate.outline)
-        if key not in self.compared:
-            self.compared[key] = trial.comparable(self._data(candidate.outline), self.options.seed)
+    def _try(self, candidate: TrialCandidate, seconds: float) -> Trial | None:
+        key = _preparation(candidate.choice)
+        if key not in self.trial_datasets:
+            self.trial_datasets[key] = trial.comparable(self._data(candidate.choice), self.options.seed)
         self.on_progress(f"trying {candidate.name} for {duration(seconds)}")
-        result = trial.run(candidate, self.compared[key], seconds)
+        result = trial.run(candidate, self.trial_datasets[key], seconds)
         if result:
             self.trials.append(result)
         return result
 
-    def _data(self, outline: NetworkChoice) -> Dataset:
-        key = _reading(outline)
-        if key not in self.loaded:
-            self.on_progress(f"reading the images for {outline.network}")
-            self.loaded[key] = self.load(outline)
-        return self.loaded[key]
+    def _data(self, choice: NetworkChoice) -> Dataset:
+        key = _preparation(choice)
+        if key not in self.datasets:
+            self.on_progress(f"reading the images for {choice.network}")
+            self.datasets[key] = self.load(choice)
+        return self.datasets[key]
 
-    def _chosen(self, curves: Sequence[tuple[Trial, Trial]]) -> SearchResult:
-        useful = EASY_SHARE * self.options.seconds if self.easy else None
-        left = useful or Budget.of(self.options, perf_counter() - self.begin, timed=False).left
-        expected = {late.candidate: _predicted(early, late, left) for early, late in curves}
-        best, at = min(curves, key=lambda curve: expected[curve[1].candidate])[1], self.tried[0]
-        default = next((late for _, late in curves if late.candidate == at), None)
-        if default and expected[at] - default.deviation / 2 <= expected[best.candidate]:
-            best = default
-        chosen = best.candidate
+    def _result(self, curves: Sequence[tuple[Trial, Trial]]) -> SearchResult:
+        useful_seconds = EASY_SHARE * self.options.seconds if self.is_easy else None
+        elapsed = perf_counter() - self.command_begin
+        seconds = useful_seconds or Budget.of(self.options, elapsed).training_seconds
+        predicted = {late.candidate: _predicted_error(early, late, seconds) for early, late in curves}
+        best = self._best([late for _, late in curves], predicted)
+        finals = {id(late) for _, late in curves}
         evidence = tuple(
-            {**each.to_data(), "predicted_error": round(expected[each.candidate], 5)}
-            if any(each is late for _, late in curves)
+            {**each.to_data(), "predicted_error": round(predicted[each.candidate], 5)}
+            if id(each) in finals
             else each.to_data()
             for each in self.trials
         )
-        reasons, options = [self._reason(best), *self._enough(useful)], chosen.options
-        if best.mirrors is not None and best.mirrored_error is not None:
-            options = replace(options, flip=best.mirrors)
-            how = "at random" if best.mirrors else "never"
+        reasons, options = [self._reason(best), *self._easy_reason(useful_seconds)], best.candidate.options
+        if best.is_mirror_invariant is not None and best.mirrored_error is not None:
+            options = replace(options, flip=best.is_mirror_invariant)
+            how = "at random" if best.is_mirror_invariant else "never"
             reasons.append(
-                f"images are mirrored {how}: a network that saw none mirrored has {1 - best.mirrored_error:.1%} of "
-                f"mirrored validation images right, and {1 - best.error:.1%} of others"
+                f"images are mirrored {how}: a network trained on no mirrored ones classifies "
+                f"{1 - best.mirrored_error:.1%} of mirrored validation images correctly, and {1 - best.error:.1%} of "
+                "the others"
             )
-        return SearchResult(chosen.outline, self._data(chosen.outline), options, tuple(reasons), evidence, useful)
+        choice = best.candidate.choice
+        return SearchResult(choice, self._data(choice), options, tuple(reasons), evidence, useful_seconds)
 
-    def _enough(self, useful: float | None) -> Iterator[str]:
-        """Why more time would not help, if so."""
-        if useful is not None:
+    def _best(self, trials: Sequence[Trial], predicted: Mapping[TrialCandidate, float]) -> Trial:
+        """Return the trial with the lowest predicted error; the default's if chance may explain the difference."""
+        best = min(trials, key=lambda each: predicted[each.candidate])
+        default = next((each for each in trials if each.candidate == self.candidates[0]), None)
+        if default is None:
+            return best
+        optimistic = predicted[default.candidate] - default.standard_error / 2
+        return default if optimistic <= predicted[best.candidate] else best
+
+    def _easy_reason(self, useful_seconds: float | None) -> Iterator[str]:
+        """Say why more time would not help, if so."""
+        if useful_seconds is not None:
             best = min(self.trials, key=lambda each: each.error)
             yield (
-                f"about {duration(useful)} of training, as more would not show: only {best.wrong} of {best.images:,} "
-                "validation images were wrong in a trial, and even half of these could not be told from chance"
+                f"about {duration(useful_seconds)} of training, as a benefit of more could not be measured: a trial "
+                f"had only {best.errors} of {best.images:,} validation images wrong, and even half as many would not "
+                "differ significantly"
             )
 
     def _reason(self, best: Trial) -> str:
-        others = len(self.tried) - 1
-        what = "recipe was" if others == 1 else "recipes were"
+        others = len(self.candidates) - 1
+        subject = "recipe was" if others == 1 else "recipes were"
         return (
-            f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images right after "
-            f"{duration(best.seconds)} of trial; {others} other {what} tried"
+            f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images correct after a trial "
+            f"of {duration(best.seconds)}; {others} other {subject} tried"
         )
 
 
-def _reading(outline: NetworkChoice) -> object:
-    """What outlines that read the same images have in common."""
-    return outline.size, outline.preprocessing
+def _preparation(choice: NetworkChoice) -> object:
+    """Return a key that choices share if they read the same images."""
+    return choice.size, choice.preprocessing
 
 
 def _finalists(trials: Sequence[Trial], count: int) -> list[Trial]:
-    """The best trial of each network, then the best of the others, `count` together."""
+    """Return the best trial of each network, then the best of the others, `count` in total."""
     ordered = sorted(trials, key=lambda each: each.error)
-    networks = {each.candidate.outline.network: each for each in reversed(ordered)}
-    rest = [each for each in ordered if each not in networks.values()]
-    return [*networks.values(), *rest][:count]
+    best_of_network = {each.candidate.choice.network: each for each in reversed(ordered)}
+    others = [each for each in ordered if each not in best_of_network.values()]
+    return [*best_of_network.values(), *others][:count]
 
 
-def _predicted(early: Trial, late: Trial, seconds: float) -> float:
-    """The error after `seconds`, or the recipe's usual time if that is less, by two points of a learning curve."""
-    exponent = USUAL_EXPONENT
+def _predicted_error(early: Trial, late: Trial, seconds: float) -> float:
+    """Return the error after `seconds`, or after the recipe's useful time if that is less.
+
+    It follows from two points of a learning curve; if there is only one, from the usual exponent.
+    """
+    exponent = DEFAULT_EXPONENT
     if late is not early and late.seconds > early.seconds > 0:
-        growth = _growth(late.seconds / early.seconds, late.learned / early.learned)
-        fall = log(early.error / late.error) / max(log(growth), 1e-3)
-        exponent = (USUAL_EXPONENT + min(max(fall, EXPONENTS[0]), EXPONENTS[1])) / 2
-    longer = max(1.0, min(seconds, late.usual) / max(late.seconds, 1e-3))
-    worth = _growth(longer, late.available / late.learned)
-    return float(late.error * worth**-exponent)
+        gain = _training_gain(late.seconds / early.seconds, late.training_images / early.training_images)
+        estimate = log(early.error / late.error) / max(log(gain), 1e-3)
+        exponent = (DEFAULT_EXPONENT + min(max(estimate, MIN_EXPONENT), MAX_EXPONENT)) / 2
+    time_ratio = max(1.0, min(seconds, late.useful_seconds) / max(late.seconds, 1e-3))
+    gain = _training_gain(time_ratio, late.available_images / late.training_images)
+    return float(late.error * gain**-exponent)
 
 
-def _growth(longer: float, images: float) -> float:
-    """What a training that is `longer` by a factor is worth if there are at most `images` times as many images."""
-    new = max(1.0, min(longer, images))
-    return float(new * max(1.0, longer / new) ** REPEATED)
+def _training_gain(time_ratio: float, image_ratio: float) -> float:
+    """Return how many times as many images a longer training is worth.
+
+    It takes `time_ratio` times as long, with at most `image_ratio` times as many different images; the rest of the time
+    repeats these.
+    """
+    new_images = max(1.0, min(time_ratio, image_ratio))
+    return float(new_images * max(1.0, time_ratio / new_images) ** REPEAT_EXPONENT)

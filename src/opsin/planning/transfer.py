@@ -1,267 +1,327 @@
-"""Plans that begin with published weights: first a new last layer on features, then the last layers with it.
+"""Plans that begin with published weights: first a new last layer is trained on features, then more layers with it.
 
-What others learnt from a million photos is kept (Yosinski et al. 2014): the last layer is trained on what the one
-before gives for a few views of each image, which is computed once. From there all layers are tuned gently, on smaller
-images than those that are tested: random crops show objects larger than testing does, so that both see them about
-alike, and epochs take half the time (Touvron et al. 2019). Batch normalisation keeps its published statistics, which
-few images could only spoil. Where time is short, only the last layers are tuned.
+What others learned from a million photos is kept (Yosinski et al. 2014). The last layer is trained on the features that
+the layer before it gives for a few views of each image; these are computed once. Then all layers are fine-tuned gently,
+on smaller images than those of the test: random crops show objects larger than testing does, so that their apparent
+sizes agree, and epochs take half the time (Touvron et al. 2019). Batch normalisation keeps its published statistics,
+which few images could only spoil. If time is short, only the last layers are fine-tuned.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from math import ceil
 
 from opsin import nn, zoo
 from opsin.base.concurrency import lazy
-from opsin.base.errors import UsageError
 from opsin.base.formatting import duration
 from opsin.data import Dataset
-from opsin.planning.budget import Budget, batch_that_fits, epoch_seconds, evaluating, reporting
-from opsin.planning.dataset_summary import DatasetSummary
-from opsin.planning.measurement import Cost, measure
+from opsin.planning.budget import (
+    PROGRAM_BYTES,
+    Budget,
+    epoch_seconds,
+    evaluation_bytes,
+    evaluation_seconds,
+    first_batch_within,
+    report_overrun_seconds,
+)
+from opsin.planning.candidate import Candidate
+from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
-from opsin.planning.options import FittedPlan, NetworkChoice, TrainOptions
+from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.training import features, freezing
 from opsin.training.freezing import FreezePoint
 from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 
-LOOK = 0.25
-"""The share of the time that one pass through all images may take."""
+MAX_HEAD_VIEWS = 16
+MAX_HEAD_FEATURES = 12_000
+MAX_HEAD_SHARE = 0.35
+"""The last layer trains on at most this many views of an image and, of all images together, about this many; computing
+their features takes at most this share of the training time."""
 
-TUNING, SEEN, EPOCHS, EPOCH = 0.6, 10_000, 4, 1.7
-"""The share of the time in which one pass and some epochs of tuning all layers should fit: so many images, in at most
-so many epochs, each of which takes so many times as long as the pass."""
+HEAD_BATCH, MIN_HEAD_BATCH = 64, 8
+MIN_HEAD_STEPS_PER_EPOCH = 8
+HEAD_LEARNING_RATE = 0.004
+HEAD_STEPS = 1200
+MIN_HEAD_EPOCHS, MAX_HEAD_EPOCHS = 6, 24
+"""The last layer learns fast, in about `HEAD_STEPS` steps. It overfits few images in more epochs than the bound."""
 
-VIEWS, VIEWED, VIEWING = 16, 12_000, 0.35
-"""At most so many views of an image for the last layer, so many of all images together, and the share of the time
-that they may take."""
+MAX_TUNED_WORK = 0.35
+"""The share of the multiply-adds in the last layers, if only these are fine-tuned, at most."""
 
-HEAD_BATCH, HEAD_RATE, HEAD_STEPS = 64, 0.004, 1200
-HEAD_SMALLEST, HEAD_STEPS_AN_EPOCH = 8, 8
-HEAD_EPOCHS = (6, 24)
-"""The last layer learns fast: so many steps, in epochs between these bounds. Few images it soon knows by heart."""
+TUNING_BATCH = 32
+ALL_LAYERS_LEARNING_RATE = 5e-4
+LAST_LAYERS_LEARNING_RATE = 2e-4
+MIN_EPOCHS_OF_ALL_LAYERS = 3
+MIN_EPOCHS_OF_LAST_LAYERS = 2
+"""Fewer epochs of fine-tuning are not worth it."""
 
-TUNED = 0.35
-"""At most this share of the multiply-adds is in the layers that are tuned."""
+USEFUL_EPOCHS = 12
+MAX_EPOCHS_OF_FEW_IMAGES = 30
+USEFUL_IMAGES = 10_000
+"""More than 12 epochs only overfit; but there are enough to see 10,000 images, in up to 30 epochs."""
 
-TUNING_BATCH, LAST_RATE, WHOLE_RATE = 32, 2e-4, 5e-4
-"""Images in a step of tuning, and the learning rates if the last layers are tuned, or all."""
+TUNING_SIDE_RATIO = 0.72
+SIDE_STEP = 32
+MIN_SIDE = 96
+"""The side of the images that all layers are fine-tuned on, relative to the side that is tested; a multiple of
+`SIDE_STEP` pixels, and not below `MIN_SIDE`."""
 
-FEWEST, WHOLE_FEWEST = 2, 3
-"""Epochs of tuning, of the last layers and of all: fewer are not worth it."""
+UNUSED_SHARE = 0.15
+"""If more than this share of the time stays unused, the plan says why."""
 
-MOST, MOST_SEEN, MOST_OF_FEW = 12, 10_000, 30
-"""Epochs of tuning at most, but enough to see so many images, up to so many epochs: more only learn by heart."""
+MIN_IMAGES_TO_TRAIN_NORMS = 20_000
+"""With this many images, batch normalisation learns new statistics and parameters, too."""
 
-SMALLER, STEP, LEAST = 0.72, 32, 96
-"""The side of the images that all layers are tuned on, as a share of the side that is tested; in steps of so many
-pixels, and at least so large."""
-
-SPARE = 0.15
-"""The share of the time from which on a plan says why it does not use it."""
-
-MANY = 20_000
-"""So many images teach batch normalisation other statistics, too."""
-
-FEW = 100
-"""Fewer images than these say too little of so many parameters: only the last layer learns."""
+MIN_IMAGES_TO_TUNE = 100
+"""Fewer images say too little about so many parameters: only the last layer is trained."""
 
 WEIGHT_DECAY, SMOOTHING, EMA = 0.1, 0.1, 0.98
-PATIENCE, TELLING = 20, 1000
-"""Epochs without a better result on validation after which tuning ends, and the validation images that it takes to
-tell one epoch from another; with fewer the last epoch's model is taken, as choosing would follow chance."""
 
-
-def looking(network: str, side: int, facts: DatasetSummary, wishes: TrainOptions) -> float:
-    """Seconds that this machine takes to look at every image once, at `side` × `side`."""
-    graph = nn.trace(zoo.find(network)(facts.classes), (3, side, side))
-    cost = measure(graph, features.BATCH, wishes.threads)
-    return cost.seconds * (facts.images + facts.held_out)
-
-
-def affordable(look: float, images: int, seconds: float) -> bool:
-    """Whether a pass that takes `look` seconds leaves enough of all `seconds` to tune on so many `images`."""
-    epochs = min(EPOCHS, SEEN / max(1, images))
-    return look <= LOOK * seconds and look * (1 + EPOCH * epochs) <= TUNING * seconds
+PATIENCE = 20
+MIN_VALIDATION_FOR_PATIENCE = 1000
+"""Training stops after this many epochs without a better validation result, if there are enough validation images to
+tell one epoch from another. With fewer, the choice would follow chance, and the last epoch's model is taken."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """A stage, and the seconds and bytes it takes."""
+    """A stage, and the seconds and bytes it takes; `compile_seconds` come once, before the first epoch."""
 
     stage: Stage
     seconds: float
     bytes: float
+    compile_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class EpochCost(StageCost):
-    """A stage of one epoch; `compiling` are the seconds before the first, which come once."""
+class TransferPlanner:
+    """Plans for a network with published weights: the last layer alone, then all layers or the last ones."""
 
-    compiling: float
-
-
-def fit(outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Budget) -> FittedPlan:
-    """The head first, then fine-tuning if there is time. Raises `UsageError` where time or memory do not suffice."""
-    fitting = _TransferPlanner(outline, data, wishes, budget)
-    head = fitting.head()
-    parts, reasons = [head], [f"first the last layer alone, on {_views(head.stage.views)}, computed once"]
-    tuned = fitting.tuning(budget.left - head.seconds)
-    if tuned:
-        parts.append(tuned)
-        count = tuned.stage.epochs
-        some = f"the last layers; the first ones, with {1 - fitting.cut.mac_share:.0%} of the work, stay as they are"
-        side = tuned.stage.size
-        tuning = some if side is None else f"all layers, on images of {side} × {side}"
-        reasons.append(f"then {count} {'epoch' if count == 1 else 'epochs'} of fine-tuning {tuning}")
-        spare = budget.left - head.seconds - tuned.seconds
-        if wishes.epochs is None and spare > SPARE * budget.left:
-            reasons.append(f"no more epochs, which would only learn the images by heart: {duration(spare)} stay unused")
-    elif len(data.train) < FEW:
-        reasons.append(f"no fine-tuning: {len(data.train):,} images are too few for it")
-    else:
-        reasons.append("no fine-tuning: there is no time for it")
-    plan = TrainingPlan(
-        network=outline.network, pretrained=True, size=outline.size, stages=tuple(part.stage for part in parts),
-        seed=wishes.seed, weight_decay=WEIGHT_DECAY, label_smoothing=SMOOTHING, ema=EMA,
-        patience=PATIENCE if data.validation is not None and len(data.validation) >= TELLING else None,
-    )  # fmt: skip
-    plan = with_optimizer(plan, wishes, len(data.train))
-    return FittedPlan(plan, tuple(reasons), sum(part.seconds for part in parts), max(part.bytes for part in parts))
-
-
-class _TransferPlanner:
-    """Stages for a network and data, by what their steps cost here."""
-
-    def __init__(self, outline: NetworkChoice, data: Dataset, wishes: TrainOptions, budget: Budget) -> None:
-        self.outline, self.data, self.wishes, self.budget = outline, data, wishes, budget
-        self.layer = zoo.find(outline.network)(len(data.classes))
-        self.cuts = freezing.freeze_points(self.layer, data.shape)
-        self.last = freezing.last_point(self.cuts)
+    def __init__(
+        self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
+    ) -> None:
+        self.choice, self.data, self.options, self.budget, self.meter = choice, data, options, budget, meter
+        self.layer = zoo.find(choice.network)(len(data.classes))
+        self.freeze_points = freezing.freeze_points(self.layer, data.shape)
+        self.head_point = freezing.last_point(self.freeze_points)
         self.optimizer = nn.optimizers.AdamW(weight_decay=WEIGHT_DECAY)
-        trunk, self.step = nn.features_graphs(self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.last.frozen)
-        self.look = measure(trunk, features.BATCH, wishes.threads, budget.ways)
-        self.cut = self._cut()
+        extractor, self.head_step = nn.features_graphs(
+            self.layer, data.shape, self.optimizer, ema=EMA, frozen=self.head_point.frozen
+        )
+        self.extractor = meter.measure(extractor, features.BATCH)
+        self.pass_seconds = len(data.train) * self.extractor.image_seconds
+        """One forward pass over all training images."""
+        self.fixed_seconds = self._fixed_seconds()
 
-    def head(self) -> StageCost:
-        """The last layer on its own. Raises `UsageError` where there is no time for a look at every image."""
-        images, look, left = len(self.data.train), self.look.seconds, self.budget.left
-        fixed = (evaluating(self.data, look) + len(self.data.test) * look) * self.wishes.looks
-        fixed += reporting(self.data, look * self.wishes.looks, self.budget)
-        if images * look + fixed > left:
-            raise self.budget.refuse(images * look + fixed, f"one look at {images:,} images")
-        views = max(1, min(self._most_views(), int(self._viewing(left - fixed) / (images * look))))
-        batch = self._full_batch or self._head_batch()
-        steps = ceil(images / batch)
-        epochs = max(HEAD_EPOCHS[0], min(HEAD_EPOCHS[1], round(HEAD_STEPS / steps)))
-        step = measure(self.step, batch, self.wishes.threads, self.budget.ways)
-        room = features.feature_bytes(images, self.last.features, views)
-        kept = room if room <= features.MAX_BYTES_IN_MEMORY else 0
-        _, _, memory = batch_that_fits([batch], lambda _: _both(step, self.look), self.wishes, self.data, kept)
-        stage = Stage(
-            name="head", epochs=epochs, batch=batch, learning_rate=HEAD_RATE, frozen=self.last.frozen, features=True,
-            views=views, augment=self.wishes.augment or "light",
+    def candidates(self) -> Iterator[Candidate]:
+        """Give fine-tuning of all layers, of the last ones, and none, each with the last layer trained first."""
+        if self.pass_seconds + self.fixed_seconds > self.budget.training_seconds:
+            yield self._single_pass()
+            return
+        head = self.head
+        if not self.budget.allows(head.bytes):
+            yield self._head_alone(head)
+            return
+        has_fixed_epochs = self.options.epochs is not None
+        if has_fixed_epochs or (len(self.data.train) >= MIN_IMAGES_TO_TUNE and self._has_time_to_tune(head)):
+            yield from self._tuned(head, self.all_layers, MIN_EPOCHS_OF_ALL_LAYERS)
+            yield from self._tuned(head, self.last_layers, MIN_EPOCHS_OF_LAST_LAYERS)
+            if not self.budget.allows(self.last_layers.bytes):
+                return  # The refusal says how much memory would suffice.
+        if not has_fixed_epochs:
+            yield self._head_alone(head)
+
+    def plan(self, candidate: Candidate) -> TrainingPlan:
+        validation = len(self.data.validation or ())
+        plan = replace(
+            transfer_plan(self.choice.network, candidate.stages),
+            size=self.choice.size,
+            seed=self.options.seed,
+            patience=PATIENCE if validation >= MIN_VALIDATION_FOR_PATIENCE else None,
+        )
+        return with_optimizer(plan, self.options, len(self.data.train))
+
+    # -- candidates -------------------------------------------------------------------------------
+
+    def _single_pass(self) -> Candidate:
+        """Return the least that any plan takes, for the refusal: a forward pass over all images."""
+        seconds = self.pass_seconds + self.fixed_seconds
+        name = f"one forward pass over {len(self.data.train):,} images"
+        return Candidate((), seconds, 0.0, (), name, required_seconds=seconds, recommended_seconds=seconds)
+
+    def _head_alone(self, head: StageCost) -> Candidate:
+        count = len(self.data.train)
+        few = count < MIN_IMAGES_TO_TUNE
+        reason = f"{count:,} images are too few for it" if few else "there is no time for it"
+        required = self.pass_seconds + self.fixed_seconds
+        return Candidate(
+            (head.stage,), head.seconds, head.bytes, (_head_reason(head), f"no fine-tuning: {reason}"),
+            "training the last layer", required_seconds=required, recommended_seconds=required,
         )  # fmt: skip
-        return StageCost(stage, views * images * look + fixed + epochs * epoch_seconds(images, batch, step), memory)
 
-    def _viewing(self, left: float) -> float:
-        """Seconds for views of the images: what tuning leaves of `left`, if there is any; at most a share of it."""
-        if len(self.data.train) < FEW or self.wishes.epochs is not None:
-            return VIEWING * left
-        with suppress(UsageError):
-            epoch = self._whole
-            return min(VIEWING * left, left - epoch.compiling - self._most_epochs * epoch.seconds)
-        return VIEWING * left
+    def _has_time_to_tune(self, head: StageCost) -> bool:
+        """Return whether fine-tuning is worth measuring: an epoch takes at least as long as a forward pass."""
+        seconds = self.budget.training_seconds - head.seconds
+        return seconds >= MIN_EPOCHS_OF_LAST_LAYERS * len(self.data.train) * self.extractor.image_seconds
+
+    def _tuned(self, head: StageCost, epoch: StageCost, min_epochs: int) -> Iterator[Candidate]:
+        """Give the useful epochs, then fewer, down to `min_epochs`; or only the number that the options ask for."""
+        requested = self.options.epochs
+        is_unlimited = requested is not None and not self.budget.is_explicit
+        for epochs in range(self._useful_epochs, min_epochs - 1, -1) if requested is None else [requested]:
+            tuning_seconds = epochs * epoch.seconds
+            seconds = head.seconds + (tuning_seconds + epoch.compile_seconds)
+            # With more time, features of more views are computed, too.
+            recommended = head.seconds + tuning_seconds + self._max_views * self.pass_seconds
+            yield Candidate(
+                stages=(head.stage, replace(epoch.stage, epochs=epochs)),
+                seconds=seconds,
+                bytes=max(head.bytes, epoch.bytes),
+                reasons=(_head_reason(head), *self._tuning_reasons(epoch.stage, epochs, seconds)),
+                name=f"training with {_epochs(epochs)} of fine-tuning",
+                required_seconds=0.0 if is_unlimited else seconds,
+                recommended_seconds=recommended,
+            )
+
+    def _tuning_reasons(self, stage: Stage, epochs: int, seconds: float) -> Iterator[str]:
+        """Say what is fine-tuned, and why there are no more epochs if time stays unused."""
+        layers = f"all layers, on images of {stage.size} × {stage.size}"
+        if stage.size is None:
+            fixed = 1 - self.tuning_point.mac_share
+            layers = f"the last layers; the first ones, with {fixed:.0%} of the multiply-adds, stay frozen"
+        yield f"then {_epochs(epochs)} of fine-tuning {layers}"
+        unused = self.budget.training_seconds - seconds
+        if self.options.epochs is None and unused > UNUSED_SHARE * self.budget.training_seconds:
+            yield f"no more epochs, as they would overfit: {duration(unused)} stay unused"
+
+    # -- stages -----------------------------------------------------------------------------------
 
     @lazy
-    def _whole(self) -> EpochCost:
-        """An epoch in which all layers learn. `UsageError` if there is no memory for it."""
-        norms = () if len(self.data.train) >= MANY else freezing.batch_norms(self.layer)
-        return self._epoch(norms, WHOLE_RATE, self._smaller())
+    def head(self) -> StageCost:
+        """The last layer, trained on features of as many views as there is time for."""
+        images, forward = len(self.data.train), self.extractor.image_seconds
+        seconds_for_views = self._seconds_for_views(self.budget.training_seconds - self.fixed_seconds)
+        views = max(1, min(self._max_views, int(seconds_for_views / (images * forward))))
+        batch = self._full_batch or self._head_batch()
+        epochs = max(MIN_HEAD_EPOCHS, min(MAX_HEAD_EPOCHS, round(HEAD_STEPS / ceil(images / batch))))
+        step = self.meter.measure(self.head_step, batch)
+        feature_bytes = features.feature_bytes(images, self.head_point.features, views)
+        in_memory = feature_bytes if feature_bytes <= features.MAX_BYTES_IN_MEMORY else 0
+        stage = Stage(
+            name="head", epochs=epochs, batch=batch, learning_rate=HEAD_LEARNING_RATE, frozen=self.head_point.frozen,
+            features=True, views=views, augment=self.options.augment or "light",
+        )  # fmt: skip
+        seconds = views * images * forward + self.fixed_seconds + epochs * epoch_seconds(images, batch, step)
+        return StageCost(stage, seconds, self._fixed_bytes() + step.bytes + self.extractor.bytes + in_memory)
 
-    @property
-    def _most_epochs(self) -> int:
-        """Epochs of tuning from which on there is nothing to gain."""
-        return max(MOST, min(MOST_OF_FEW, MOST_SEEN // len(self.data.train)))
+    @lazy
+    def all_layers(self) -> StageCost:
+        """An epoch of fine-tuning all layers; batch normalisation is frozen unless there are many images."""
+        frozen = () if len(self.data.train) >= MIN_IMAGES_TO_TRAIN_NORMS else freezing.batch_norms(self.layer)
+        return self._tuning_epoch(frozen, ALL_LAYERS_LEARNING_RATE, tuning_side(max(self.data.shape[1:])))
 
-    def tuning(self, left: float) -> StageCost | None:
-        """As many epochs as fit into `left` seconds, or that were asked for; None where that is not worth it."""
-        asked, images = self.wishes.epochs, len(self.data.train)
-        if asked is None and (images < FEW or left < FEWEST * images * self.look.seconds):
-            return None
-        with suppress(UsageError):  # where the memory does not suffice, it may for the last layers
-            whole = self._tuned(left, self._whole, WHOLE_FEWEST)
-            if whole:
-                return whole
-        frozen = self.cut.frozen + freezing.without(freezing.batch_norms(self.layer), self.cut.frozen)
-        epoch = self._epoch(frozen, LAST_RATE, None)
-        part = self._tuned(left, epoch, FEWEST)
-        if part is None and asked is not None:
-            most = self._most_views() * images * self.look.seconds  # with more time there are more views
-            needed = asked * epoch.seconds + self.budget.left - left + most
-            raise self.budget.refuse(needed, f"training with {asked} epochs of fine-tuning")
-        return part
+    @lazy
+    def last_layers(self) -> StageCost:
+        """An epoch of fine-tuning the last layers only."""
+        first = self.tuning_point.frozen
+        norms = freezing.without(freezing.batch_norms(self.layer), first)
+        return self._tuning_epoch(first + norms, LAST_LAYERS_LEARNING_RATE, None)
 
-    def _tuned(self, left: float, epoch: EpochCost, fewest: int) -> StageCost | None:
-        """The epochs that were asked for, or `fewest` and more; None where they do not fit."""
-        asked, affordable = self.wishes.epochs, floor((left - epoch.compiling) / epoch.seconds)
-        if (asked is None or self.budget.asked) and affordable < (asked or fewest):
-            return None
-        stage = replace(epoch.stage, epochs=asked or min(self._most_epochs, affordable))
-        return StageCost(stage, stage.epochs * epoch.seconds + epoch.compiling, epoch.bytes)
-
-    def _smaller(self) -> int:
-        """The side of the images to tune all layers on."""
-        side = max(self.data.shape[1:])
-        return min(side, max(LEAST, round(SMALLER * side / STEP) * STEP))
-
-    def _epoch(self, frozen: tuple[str, ...], rate: float, side: int | None) -> EpochCost:
-        """One with all but `frozen` learning, on images of this `side`."""
-        data, wishes = self.data, self.wishes
+    def _tuning_epoch(self, frozen: tuple[str, ...], learning_rate: float, side: int | None) -> StageCost:
+        """Return an epoch in which all layers but `frozen` learn, on images of this `side` (None: the data's)."""
+        data, options = self.data, self.options
         shape = data.shape if side is None else (data.shape[0], side, side)
         graph = nn.training_graph(self.layer, shape, self.optimizer, ema=EMA, frozen=frozen)
-        batch, step, memory = batch_that_fits(
-            self._batches(), lambda size: measure(graph, size, wishes.threads, self.budget.ways), wishes, data
+        batch_cost = first_batch_within(
+            self.budget, self._tuning_batches(), lambda batch: self.meter.measure(graph, batch), self._fixed_bytes()
         )
+        step = batch_cost.step
         stage = Stage(
-            name="fine-tuning", epochs=1, batch=batch, learning_rate=wishes.learning_rate or rate,
-            frozen=frozen, augment=wishes.augment or "light", size=side,
+            name="fine-tuning", epochs=1, batch=batch_cost.batch, learning_rate=options.learning_rate or learning_rate,
+            frozen=frozen, augment=options.augment or "light", size=side,
         )  # fmt: skip
-        seconds = epoch_seconds(len(data.train), batch, step) + evaluating(data, wishes.looks * self.look.seconds)
-        return EpochCost(stage, seconds, memory, step.compiling)
+        seconds = epoch_seconds(len(data.train), batch_cost.batch, step)
+        seconds += evaluation_seconds(data, options.forward_passes * self.extractor.image_seconds)
+        return StageCost(stage, seconds, batch_cost.peak_bytes, step.compile_seconds)
 
-    def _most_views(self) -> int:
-        """The views for which there is a use."""
-        return 1 if self.wishes.augment == "none" else max(1, min(VIEWS, VIEWED // len(self.data.train)))
+    # -- limits -----------------------------------------------------------------------------------
 
-    def _cut(self) -> FreezePoint:
-        """Where the layers begin that are tuned."""
-        return next((cut for cut in self.cuts if cut.mac_share <= TUNED), self.cuts[-1])
+    def _fixed_seconds(self) -> float:
+        """Return the time for evaluation after the last layer's training and at the end, and for the report."""
+        data, forward, passes = self.data, self.extractor.image_seconds, self.options.forward_passes
+        seconds = (evaluation_seconds(data, forward) + len(data.test) * forward) * passes
+        return seconds + report_overrun_seconds(data, forward * passes, self.budget)
+
+    def _fixed_bytes(self) -> float:
+        """Return the memory that the process needs besides a training step's."""
+        return self.meter.machine.process_bytes() + evaluation_bytes(self.data) + PROGRAM_BYTES
+
+    def _seconds_for_views(self, available: float) -> float:
+        """Return the time for features: what fine-tuning of all layers leaves of it, but at most a share."""
+        share = MAX_HEAD_SHARE * available
+        if len(self.data.train) < MIN_IMAGES_TO_TUNE or self.options.epochs is not None:
+            return share
+        epoch = self.all_layers
+        if not self.budget.allows(epoch.bytes):
+            return share
+        return min(share, available - epoch.compile_seconds - self._useful_epochs * epoch.seconds)
+
+    @property
+    def _useful_epochs(self) -> int:
+        """The epochs of fine-tuning after which more would overfit."""
+        return max(USEFUL_EPOCHS, min(MAX_EPOCHS_OF_FEW_IMAGES, USEFUL_IMAGES // len(self.data.train)))
+
+    @property
+    def _max_views(self) -> int:
+        """The useful views of an image: one if all would be the same."""
+        if self.options.augment == "none":
+            return 1
+        return max(1, min(MAX_HEAD_VIEWS, MAX_HEAD_FEATURES // len(self.data.train)))
+
+    @property
+    def tuning_point(self) -> FreezePoint:
+        """The point after which layers are fine-tuned if only the last ones are."""
+        fitting = (point for point in self.freeze_points if point.mac_share <= MAX_TUNED_WORK)
+        return next(fitting, self.freeze_points[-1])
 
     def _head_batch(self) -> int:
-        """Smaller for few images, by halves: an epoch of one or two steps would teach the last layer too little."""
+        """Return the batch for the last layer: smaller for few images, so that an epoch has enough steps."""
         images, batch = len(self.data.train), HEAD_BATCH
-        while batch > HEAD_SMALLEST and images < HEAD_STEPS_AN_EPOCH * batch:
+        while batch > MIN_HEAD_BATCH and images < MIN_HEAD_STEPS_PER_EPOCH * batch:
             batch //= 2
         return min(batch, images)
 
     @property
     def _full_batch(self) -> int | None:
-        """All images, for gradient descent."""
-        return len(self.data.train) if self.wishes.optimizer == FULL_BATCH else None
+        """The number of all images if the optimizer is gradient descent."""
+        return len(self.data.train) if self.options.optimizer == FULL_BATCH else None
 
-    def _batches(self) -> list[int]:
+    def _tuning_batches(self) -> list[int]:
+        """Return the batch sizes to try for fine-tuning; only one if the options fix it."""
         if self._full_batch:
             return [self._full_batch]
-        most = min(self.wishes.batch or TUNING_BATCH, len(self.data.train))
-        return [most] if self.wishes.batch else [size for size in (most, most // 2, most // 4) if size]
+        largest = min(self.options.batch or TUNING_BATCH, len(self.data.train))
+        return [largest] if self.options.batch else [size for size in (largest, largest // 2, largest // 4) if size]
 
 
-def _both(step: Cost, look: Cost) -> Cost:
-    return replace(step, bytes=step.bytes + look.bytes)
+def transfer_plan(network: str, stages: tuple[Stage, ...]) -> TrainingPlan:
+    """Return a plan that begins with published weights, with the hyperparameters of fine-tuning."""
+    return TrainingPlan(
+        network=network, pretrained=True, stages=stages, weight_decay=WEIGHT_DECAY, label_smoothing=SMOOTHING, ema=EMA
+    )
 
 
-def _views(count: int) -> str:
-    return "one view of every image" if count == 1 else f"{count} views of every image"
+def tuning_side(side: int) -> int:
+    """Return the side of the images on which all layers are fine-tuned, for a model that sees `side` pixels."""
+    return min(side, max(MIN_SIDE, round(TUNING_SIDE_RATIO * side / SIDE_STEP) * SIDE_STEP))
+
+
+def _epochs(count: int) -> str:
+    return "one epoch" if count == 1 else f"{count} epochs"
+
+
+def _head_reason(head: StageCost) -> str:
+    views = head.stage.views
+    count = "one view of every image" if views == 1 else f"{views} views of every image"
+    return f"first the last layer alone, on features of {count}, which are computed once"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import Any
@@ -15,75 +14,80 @@ from opsin import nn, zoo
 from opsin.base import random_counter
 from opsin.base.errors import TrainingError, UsageError
 from opsin.data import Dataset, LabeledImages
-from opsin.data.ingest.split import held_out as divided
-from opsin.data.ingest.split import numbered_ranks
-from opsin.planning import scratch, transfer
+from opsin.data.ingest.split import held_out, numbered_ranks
+from opsin.planning.autoconfig import planner_for
 from opsin.planning.budget import Budget
-from opsin.planning.candidates import Candidate
-from opsin.planning.measurement import ConvTuning, measure
-from opsin.planning.overrides import overridden
+from opsin.planning.candidate import fits
+from opsin.planning.measurement import LOCAL_MACHINE, ConvTuning, CostMeter
+from opsin.planning.options import TrainOptions
+from opsin.planning.overrides import with_overrides
+from opsin.planning.trial_candidates import TrialCandidate
 from opsin.training.class_balance import IMBALANCE, imbalance
 from opsin.training.events import Interrupted, Score
+from opsin.training.plan import TrainingPlan
 from opsin.training.recipe import Recipe
 from opsin.training.trainer import Trainer
 
-VALIDATION_SHARE, MAX_VALIDATION = 0.2, 2000
-"""The part of the images by which trials are compared, and the most of them."""
+VALIDATION_SHARE = 0.2
+MAX_VALIDATION_IMAGES = 2000
+"""The share of the images by which trials are compared, and its bound."""
 
-ENOUGH_VALIDATION, LARGEST_SHARE = 40, 1 / 3
-"""With a smaller validation part than the first, trials take a part of all training and validation images, large enough
-for that number if the second share allows it."""
+MIN_VALIDATION_IMAGES = 40
+MAX_VALIDATION_SHARE = 1 / 3
+"""If the validation split has fewer images than this, trials take their validation images from training and validation
+together: as many as this if the maximum share allows it."""
 
-FILLED, FEWEST = 0.8, 32
-"""The share of a trial that its first epoch may take, and the training images it has at least."""
+FIRST_EPOCH_SHARE = 0.8
+"""The share of a trial that its first epoch may take."""
 
-MIRRORED, MIRRORED_BYTES = 1.25, 2**27
-"""How much larger the error of mirrored images may be if they show the same, and the most bytes of them."""
+MIN_TRAINING_IMAGES = 32
 
-NO_REPORT = 1e6
-"""Seconds for the report of a trial: there is none, and nothing is to be kept for it."""
+MAX_MIRRORED_ERROR_RATIO = 1.25
+"""How much larger the error of mirrored images may be if they show the same as the others."""
 
-MEASURED = 16
-"""Images in the steps that are timed."""
+MAX_MIRRORED_BYTES = 2**27
 
-LOOKING = 1.6
-"""How much longer a trial of a published network takes for an image than one pass through it."""
+MEASURED_BATCH = 16
+"""The batch of the steps that are timed."""
+
+TRANSFER_PASSES = 1.6
+"""The time per image of a trial with published weights, in forward passes."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a trial: `wrong` of `images` of the validation images after `seconds` of training.
+    """The result of a trial: `errors` of `images` validation images after `seconds` of training.
 
-    `error` is the share that is wrong, or for unbalanced data the mean of the classes' shares, 0 to 1. `mirrored_error`
-    is that of mirrored validation images, where none were mirrored in training; None where that was not tried. `usual`
-    is how many seconds the recipe takes at most for all of the data, however much time there is. It learned from
-    `learned` different images, of `available`.
+    `error` is the error rate or, for unbalanced data, the mean of the classes' error rates, 0 to 1. `mirrored_error` is
+    that of mirrored validation images if none were mirrored in training, and None if that was not tested. On all of the
+    data, the recipe trains for at most `useful_seconds`, however much time there is. The trial used `training_images`
+    different images of the `available_images`.
     """
 
-    candidate: Candidate
+    candidate: TrialCandidate
     seconds: float
     images: int
-    wrong: int
+    errors: int
     error: float
     mirrored_error: float | None = None
-    usual: float = inf
-    learned: int = 1
-    available: int = 1
+    useful_seconds: float = inf
+    training_images: int = 1
+    available_images: int = 1
 
     @property
-    def deviation(self) -> float:
+    def standard_error(self) -> float:
         """The standard error of `error`."""
         return sqrt(self.error * (1 - self.error) / self.images)
 
     @property
-    def mirrors(self) -> bool | None:
-        """Whether mirrored images show the same, as a network that never saw one finds; None if it was not asked."""
+    def is_mirror_invariant(self) -> bool | None:
+        """Whether mirrored images show the same, judged by a network that never saw one; None if not tested."""
         if self.mirrored_error is None:
             return None
-        return self.mirrored_error <= MIRRORED * self.error + 2 * self.deviation
+        return self.mirrored_error <= MAX_MIRRORED_ERROR_RATIO * self.error + 2 * self.standard_error
 
     def to_data(self) -> Mapping[str, Any]:
-        """The evidence as a plan holds it."""
+        """Return the evidence that a plan stores."""
         return {
             "recipe": self.candidate.name,
             "seconds": round(self.seconds, 2),
@@ -93,100 +97,128 @@ class Trial:
         }
 
 
-def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
-    """Train the candidate for about so many `seconds` on a part of `data`; None if that is too little for it."""
+def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | None:
+    """Train the candidate for about this many seconds on a part of `data`; return None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
-    budget = Budget(seconds, NO_REPORT, seconds, 0.0, True, ConvTuning(not options.winograd))
-    fit = transfer.fit if candidate.outline.pretrained else scratch.fit
-    rate = _image_seconds(candidate, data)
-    most = FILLED * (seconds / rate - len(data.test) / 3)
-    for images in (most, most / 2, most / 4):  # measuring is noisy: what just fits in, next time does not
-        part = _part(data, max(FEWEST, int(images)), options.seed)
-        with suppress(UsageError):
-            plan = fit(candidate.outline, part, options, budget).plan
-            break
-    else:
+    image_seconds = _image_seconds(candidate, data)
+    fitted = _fitted(candidate, data, options, image_seconds)
+    if fitted is None:
         return None
+    plan, part = fitted
     counts = data.train.counts()
-    probing = options.flip is None and options.augment != "none"
-    plan = replace(overridden(plan, replace(options, flip=False) if probing else options, counts), patience=None)
-    training = Trainer(plan, part, deadline=seconds, threads=options.threads)
+    tests_mirroring = options.flip is None and options.augment != "none"
+    plan = with_overrides(plan, replace(options, flip=False) if tests_mirroring else options, counts)
+    trainer = Trainer(replace(plan, patience=None), part, deadline=seconds, threads=options.threads)
     try:
-        events = list(training)
-    except TrainingError:  # diverged
+        events = list(trainer)
+    except TrainingError:  # It diverged.
         return None
     if any(isinstance(event, Interrupted) for event in events):
         raise KeyboardInterrupt
-    score, uneven = training.history[-1].held_out, imbalance(counts) > IMBALANCE
-    mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.test))), uneven) if probing else None
-    wrong = score.images - score.correct
-    usual = inf if plan.pretrained else rate * len(data.train) * Recipe().plan(plan.network, len(data.train)).epochs
+    score, is_unbalanced = trainer.history[-1].held_out, imbalance(counts) > IMBALANCE
+    mirrored_error = None
+    if tests_mirroring:
+        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirrored(data.test))), is_unbalanced)
     return Trial(
-        candidate, training.state.seconds, score.images, wrong, _error(score, uneven), mirrored, usual,
-        len(part.train), len(data.train),
-    )  # fmt: skip
+        candidate=candidate,
+        seconds=trainer.state.seconds,
+        images=score.images,
+        errors=score.images - score.correct,
+        error=_error(score, is_unbalanced),
+        mirrored_error=mirrored_error,
+        useful_seconds=_useful_seconds(plan, image_seconds, len(data.train)),
+        training_images=len(part.train),
+        available_images=len(data.train),
+    )
 
 
-def _error(score: Score, uneven: bool) -> float:
-    """The share that is wrong, never 0: that nothing is wrong of few images does not show much."""
-    wrong, count = score.images - score.correct, score.images
-    if uneven and score.balanced is not None:
+def _fitted(
+    candidate: TrialCandidate, data: Dataset, options: TrainOptions, image_seconds: float
+) -> tuple[TrainingPlan, Dataset] | None:
+    """Return a plan for the trial and the part of the data for it; None if no part is small enough."""
+    seconds = options.seconds
+    # No report follows a trial, so that none can take longer than its share.
+    budget = Budget(seconds, inf, seconds, 0.0, is_explicit=True, memory=options.memory)
+    max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.test) / 3)
+    for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
+        part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
+        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(not options.winograd))
+        try:
+            planner = planner_for(candidate.choice, part, options, budget, meter)
+            fitting = next((each for each in planner.candidates() if fits(each, budget)), None)
+            if fitting:
+                return planner.plan(fitting), part
+        except UsageError:  # The options contradict this recipe, such as a momentum for AdamW.
+            return None
+    return None
+
+
+def _useful_seconds(plan: TrainingPlan, image_seconds: float, images: int) -> float:
+    """Return how long the recipe trains on all images at most."""
+    if plan.pretrained:
+        return inf
+    return image_seconds * images * Recipe().plan(plan.network, images).epochs
+
+
+def _error(score: Score, is_unbalanced: bool) -> float:
+    """Return the error rate, never 0: no error among few images does not show much."""
+    errors, count = score.images - score.correct, score.images
+    if is_unbalanced and score.balanced is not None:
         return max(1 - score.balanced, 0.5 / (count + 1))
-    return (wrong + 0.5) / (count + 1)
+    return (errors + 0.5) / (count + 1)
 
 
 def _mirrored(images: LabeledImages) -> LabeledImages:
-    """The mirror images of as many images as memory suggests."""
-    count = max(1, min(len(images), MIRRORED_BYTES // int(np.prod(images.shape))))
-    some = images.take(np.arange(count))
-    return replace(some, pixels=np.ascontiguousarray(some.pixels[:][..., ::-1]))
+    """Return the mirror images of the first images, as many as the memory for them allows."""
+    count = max(1, min(len(images), MAX_MIRRORED_BYTES // int(np.prod(images.shape))))
+    first = images.take(np.arange(count))
+    return replace(first, pixels=np.ascontiguousarray(first.pixels[:][..., ::-1]))
 
 
-def _image_seconds(candidate: Candidate, data: Dataset) -> float:
-    """How long the candidate takes for a training image."""
-    outline, options = candidate.outline, candidate.options
-    layer = zoo.find(outline.network)(len(data.classes))
-    if outline.pretrained:
-        return LOOKING * measure(nn.trace(layer, data.shape), MEASURED, options.threads).seconds
+def _image_seconds(candidate: TrialCandidate, data: Dataset) -> float:
+    """Return how long the candidate takes for a training image."""
+    choice, options = candidate.choice, candidate.options
+    layer = zoo.find(choice.network)(len(data.classes))
+    meter = CostMeter(LOCAL_MACHINE, options.threads)
+    if choice.pretrained:
+        return TRANSFER_PASSES * meter.measure(nn.trace(layer, data.shape), MEASURED_BATCH).image_seconds
     graph = nn.training_graph(layer, data.shape, nn.optimizers.SGD(momentum=0.9))
-    return measure(graph, min(MEASURED, len(data.train)), options.threads).seconds
+    return meter.measure(graph, min(MEASURED_BATCH, len(data.train))).image_seconds
 
 
 def validation_images(data: Dataset) -> int:
-    """By how many images trials on `data` are compared."""
-    own = len(data.validation or ())
-    return min(MAX_VALIDATION, own if own >= ENOUGH_VALIDATION else _compared(own + len(data.train)))
+    """Return by how many images trials on `data` are compared."""
+    count = len(data.validation or ())
+    if count < MIN_VALIDATION_IMAGES:
+        count = _validation_count(count + len(data.train))
+    return min(MAX_VALIDATION_IMAGES, count)
 
 
-def _compared(images: int) -> int:
-    """How many of all images are for validation."""
-    return max(int(VALIDATION_SHARE * images), min(ENOUGH_VALIDATION, int(LARGEST_SHARE * images)))
+def _validation_count(images: int) -> int:
+    """Return how many of all images are for validation."""
+    return max(int(VALIDATION_SHARE * images), min(MIN_VALIDATION_IMAGES, int(MAX_VALIDATION_SHARE * images)))
 
 
 def comparable(data: Dataset, seed: int) -> Dataset:
-    """`data` with a validation part for trials, which its training part lacks, as its test part, and no other."""
-    if data.validation is not None and len(data.validation) >= ENOUGH_VALIDATION:
-        train, validation = data.train, _some(data.validation, MAX_VALIDATION, seed)
+    """Return `data` with the validation images of trials as its test split, and the other images to train on."""
+    if data.validation is not None and len(data.validation) >= MIN_VALIDATION_IMAGES:
+        train, validation = data.train, _sample(data.validation, MAX_VALIDATION_IMAGES, seed)
     else:
         images = replace(data, test=data.test.take(np.arange(0))).everything()
         count = len(images)
         groups, rank = np.arange(count), numbered_ranks(count, seed)
-        apart = divided(images.labels, groups, rank, groups, _compared(count) / count, MAX_VALIDATION)
-        rest = np.setdiff1d(groups, apart)
-        train, validation = images.take(rest), images.take(apart)
+        share = _validation_count(count) / count
+        chosen = held_out(images.labels, groups, rank, groups, share, MAX_VALIDATION_IMAGES)
+        train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 
 
-def _part(data: Dataset, images: int, seed: int) -> Dataset:
-    return replace(data, train=_some(data.train, images, seed))
-
-
-def _some(images: LabeledImages, most: int, seed: int) -> LabeledImages:
-    """At most so many of the images, at random but one of each class at least."""
+def _sample(images: LabeledImages, max_images: int, seed: int) -> LabeledImages:
+    """Return a random sample of at most `max_images`, which has at least one image of each class."""
     count = len(images)
-    if count <= most:
+    if count <= max_images:
         return images
     order = random_counter.order(count, seed, random_counter.TRIAL)
     _, first = np.unique(images.labels[order], return_index=True)
-    chosen: NDArray[np.intp] = np.union1d(order[:most], order[first]).astype(np.intp)
+    chosen: NDArray[np.intp] = np.union1d(order[:max_images], order[first]).astype(np.intp)
     return images.take(chosen)

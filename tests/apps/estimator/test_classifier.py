@@ -143,9 +143,10 @@ def test_a_budget_is_met_or_refused() -> None:
     assert quick(budget=60).fit(X, Y).plan_.epochs == 8
 
 
-@undertrained
-def test_without_a_budget_the_plan_does_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.planning.scratch.measure", lambda *args: Cost(seconds=2.0, bytes=1, compiling=0))
+@barely
+def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = Cost(image_seconds=2.0, bytes=1, compile_seconds=0.0)
+    monkeypatch.setattr("opsin.planning.measurement.LocalMachine.run_cost", lambda *args: cost)
     assert quick(epochs=None, batch=None, augment="none").fit(X[:20], Y[:20]).plan_.epochs == 200
     with pytest.raises(UsageError, match="try --budget"):
         quick(epochs=None, budget=30).fit(X, Y)
@@ -161,7 +162,7 @@ def test_without_a_budget_the_plan_does_not_depend_on_the_machine(monkeypatch: p
         ({"network": "lenet"}, "there is no network called 'lenet'; did you mean"),
         ({"size": 32}, "size=32 is for files; arrays are used as they are"),
         ({"epochs": 0}, "the number of epochs must be at least 1, not 0"),
-        ({"pretrained": True, "network": "resnet18"}, "published weights see images of 224 × 224"),
+        ({"pretrained": True, "network": "resnet18"}, "published weights need images of 224 × 224"),
     ],
 )
 def test_invalid_parameters_are_refused(options: dict[str, Any], text: str) -> None:

@@ -21,9 +21,6 @@ from opsin.nn.describe import BYTES
 if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
 
-ADAMW_COPIES = 3
-"""Copies of every parameter in training: the parameter itself and AdamW's two moments."""
-
 WITHOUT_TEST = ("the arrays", "the list of files")
 """Names of datasets that classifiers are fitted to and that have no test split."""
 
@@ -105,8 +102,7 @@ def _print_layers(description: nn.Description) -> None:
     typer.echo(
         f"\nPredicting one image takes {_bytes(parameters + description.inference_memory)}: {_bytes(parameters)} for "
         f"the parameters, {_bytes(description.inference_memory)} for activations.\n"
-        f"Training with AdamW takes {_bytes(ADAMW_COPIES * parameters)} for parameters and moments; "
-        "--memory shows what a batch takes in addition."
+        "--memory shows what a training step takes, with the optimizer that `opsin train` would use."
     )
     note = "MACs and memory are for one image. The receptive field is in pixels of the image."
     if any(entry.copies > 1 for entry in entries):

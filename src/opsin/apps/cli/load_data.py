@@ -39,5 +39,5 @@ def load_as_trained(
 ) -> Dataset:
     """Load the images as a training without a tight time limit would."""
     checked = checked_range(pixel_range)
-    choice = networks.seen(DatasetSummary.of(open_source(source)), size)
+    choice = networks.choose_without_timing(DatasetSummary.of(open_source(source)), size)
     return load_for(choice, source, cache_size, checked)

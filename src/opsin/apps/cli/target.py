@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import opsin
 from opsin import nn, zoo
 from opsin.apps.cli.open_model import open_model
 from opsin.base.errors import ShapeError, UsageError
@@ -13,6 +14,7 @@ from opsin.ir import Graph, show
 
 if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
+    from opsin.planning import DefaultStep
 
 MAX_EXTENT = 2**16
 """The most channels, rows or columns of an image."""
@@ -38,12 +40,20 @@ class Target:
         """The number of classes."""
         return self.graph.outputs["logits"].shape[-1]
 
+    @property
+    def default_step(self) -> DefaultStep:
+        """How `opsin train` trains the network; an imported one uses the recipe for networks without one of their own."""
+        if self.network is not None:
+            return opsin.planning.default_step(self.name, self.network)
+        name = self.model.network if self.model else ""
+        layer = zoo.find(name)(int(self.classes)) if name in zoo.names() else nn.Sequential()
+        return opsin.planning.default_step(name, layer)
+
     def training_step(self) -> Graph:
-        """Return the graph of a training step with AdamW."""
-        optimizer = nn.optimizers.AdamW()
+        """Return the graph of the training step that `opsin train` takes."""
         if self.network is None:
-            return nn.training_step(self.graph, optimizer)
-        return nn.training_graph(self.network, self.input_shape, optimizer)
+            return self.default_step.of_graph(self.graph)
+        return self.default_step.of_network(self.network, self.input_shape)
 
 
 def find_target(name: str, size: str | None, classes: int | None, option: str = "--input") -> Target:

@@ -28,7 +28,7 @@ from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
-from opsin.planning.search import SearchResult, intention, search
+from opsin.planning.search import SearchResult, describe_search, search
 from opsin.runs import Run
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import RECEIPT, REPORT
@@ -96,15 +96,20 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
     checked_range(options.pixel_range)
-    choice = networks.outline(DatasetSummary.of(open_source(source)), requested)
+    choice = networks.choose_network(DatasetSummary.of(open_source(source)), requested)
     data = _load(source, choice, options)
     if options.dry_run:
         spent = perf_counter() - begin
-        _print_plan(autoconfig.choose(choice, data, requested, spent), intention(choice, data, requested, spent))
+        _print_plan(autoconfig.choose(choice, data, requested, spent), describe_search(choice, data, requested, spent))
         return None
     best = _search(source, choice, data, requested, perf_counter() - begin, options)
     plan = autoconfig.choose(
-        best.outline, best.data, best.options, perf_counter() - begin, timed=True, useful=best.useful
+        best.choice,
+        best.data,
+        best.options,
+        perf_counter() - begin,
+        tune_convs=True,
+        useful_seconds=best.useful_seconds,
     ).with_evidence(best.reasons, best.evidence)
     _print_plan(plan)
     trainer = Trainer(plan.plan, best.data, out=out, deadline=plan.deadline, threads=options.threads)

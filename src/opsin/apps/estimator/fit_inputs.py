@@ -26,7 +26,7 @@ from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.option_fields import declared_options
 from opsin.planning.options import NetworkChoice, TrainOptions
-from opsin.planning.overrides import overridden
+from opsin.planning.overrides import with_overrides
 from opsin.training import Recipe, TrainingPlan
 
 
@@ -72,7 +72,7 @@ def prepare_inputs(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_
 def _from_source(source: str | os.PathLike[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
     if y is not None:
         raise UsageError(f"{source} has its own labels; leave y out, or give a list of paths")
-    choice = None if is_layer else networks.outline(DatasetSummary.of(open_source(source)), options)
+    choice = None if is_layer else networks.choose_network(DatasetSummary.of(open_source(source)), options)
     data = load(source, choice.preprocessing if choice else None, size=_size(choice, options))
     return FitInputs(data, options, choice, np.array(data.classes), data.classes, has_test=True)
 
@@ -82,7 +82,7 @@ def _from_paths(paths: list[str], y: Any, options: TrainOptions, is_layer: bool)
     classes_of(labels)  # refuses fewer than two classes before any image is read
     names = [class_name(label) for label in labels.tolist()]
     source, key = files.source_of(paths, names)
-    choice = None if is_layer else networks.outline(DatasetSummary.of(source), options)
+    choice = None if is_layer else networks.choose_network(DatasetSummary.of(source), options)
     data = take_in(source, key, choice.preprocessing if choice else None, _size(choice, options), options.seed)
     is_present = np.isin(names, data.classes)  # of some classes, no image may be readable
     classes, _ = classes_of(labels[is_present])
@@ -104,7 +104,7 @@ def _from_arrays(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_sh
     data = _split(layout.pixels(array, "the estimator"), numbers, names, options.seed)
     if not layout.is_image and options.augment is None:
         options = replace(options, augment="none")
-    choice = None if is_layer else networks.outline(replace(DatasetSummary.of(data), resizable=False), options)
+    choice = None if is_layer else networks.choose_network(replace(DatasetSummary.of(data), resizable=False), options)
     return FitInputs(data, options, choice, classes, names, layout)
 
 
@@ -147,5 +147,5 @@ def plan_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tuple
     recipe = Recipe(options.epochs, options.batch, options.learning_rate, options.seed)
     images = inputs.data.train
     training_plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), options, len(images))
-    training_plan = overridden(training_plan, replace(options, class_weights=False), images.counts())
+    training_plan = with_overrides(training_plan, replace(options, class_weights=False), images.counts())
     return training_plan, options.budget - spent if options.budget else None

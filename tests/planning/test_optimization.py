@@ -1,4 +1,4 @@
-"""Every optimizer and schedule of the guide by its name, from the options to what is learnt."""
+"""Every optimizer and schedule, by name: from the options to a trained model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = {
 
 
 def bars(count: int, seed: int) -> LabeledImages:
-    """Images of 12 × 12 with a bar at the left or at the right, and noise."""
+    """Return noisy images of 12 × 12 with a bar on the left or on the right."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     pixels = random.integers(0, 100, (count, 1, 12, 12))
@@ -66,13 +66,13 @@ def test_gradient_descent_takes_all_images_in_each_step() -> None:
 
 def test_values_reach_the_optimizer() -> None:
     plan = Recipe().plan("lenet5", 1000)
-    made = optimizer_of(
+    optimizer = optimizer_of(
         with_optimizer(plan, TrainOptions(optimizer="sgd", momentum=0.5, weight_decay=0.1), 1000), network()
     )
-    assert isinstance(made, optimizers.SGD) and (made.momentum, made.weight_decay) == (0.5, 0.1)
+    assert isinstance(optimizer, optimizers.SGD) and (optimizer.momentum, optimizer.weight_decay) == (0.5, 0.1)
     assert with_optimizer(plan, TrainOptions(optimizer="sgd"), 1000).stages[0].learning_rate == 0.05
     assert with_optimizer(plan, TrainOptions(weight_decay=0.3), 1000) == replace(plan, weight_decay=0.3)
-    assert with_optimizer(plan, TrainOptions(optimizer="adamw"), 1000) == plan  # its own
+    assert with_optimizer(plan, TrainOptions(optimizer="adamw"), 1000) == plan  # It is the default.
     rate = Recipe(learning_rate=0.3).plan("lenet5", 1000)
     assert with_optimizer(rate, TrainOptions(optimizer="sgd", learning_rate=0.3), 1000).stages[0].learning_rate == 0.3
     head = Stage(name="head", epochs=1, learning_rate=0.004), Stage(name="tuning", epochs=1, learning_rate=2e-4)
@@ -104,16 +104,16 @@ def test_options_that_contradict_each_other(options: dict[str, Any], text: str) 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 7])
 def test_a_stage_of_few_steps_has_rates_that_learn(schedule: str, steps: int) -> None:
     for rise in (0.0, 0.25, 1.0):
-        rate = schedule_of(Stage(epochs=1, learning_rate=0.1, schedule=schedule, warmup_fraction=rise), steps)
+        rate = schedule_of(Stage(epochs=1, learning_rate=0.1, schedule=schedule, rise=rise), steps)
         rates = [rate(step) for step in range(steps)]
         assert max(rates) >= 0.04 and min(rates) > 1e-4, rates
 
 
 def test_one_step_on_all_images_learns() -> None:
-    """A batch as large as the data and one epoch: one step, which moves the parameters."""
+    """One epoch of one batch is a single step, which changes the parameters."""
     plan = Recipe(epochs=1, batch=4096).plan("Sequential", len(DATA.train))
     training = Trainer(plan, DATA, network=network())
-    before = {name: array.copy() for name, array in training.values.items()}
+    initial = {name: array.copy() for name, array in training.state.items()}
     list(training)
-    moved = max(np.abs(training.model.state[name] - before[name]).max() for name in before)
-    assert moved > 1e-3
+    change = max(np.abs(training.model.state[name] - initial[name]).max() for name in initial)
+    assert change > 1e-3

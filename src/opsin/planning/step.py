@@ -1,0 +1,51 @@
+"""The training step that `opsin train` takes for a network, for commands that profile, tune or describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsin import nn
+from opsin.ir import Graph
+from opsin.nn.optimizers import Optimizer
+from opsin.planning.measurement import LOCAL_MACHINE, Machine
+from opsin.planning.transfer import transfer_plan
+from opsin.training import freezing
+from opsin.training.plan import Stage, TrainingPlan
+from opsin.training.recipe import Recipe
+from opsin.training.stages import loss_of, optimizer_of
+
+
+@dataclass(frozen=True)
+class DefaultStep:
+    """How a network learns if no option says otherwise.
+
+    `ema` is the decay of the moving average of the parameters (0: none). The layers in `frozen` do not learn.
+    """
+
+    optimizer: Optimizer
+    loss: nn.Loss
+    ema: float
+    frozen: tuple[str, ...] = ()
+
+    def of_network(self, network: nn.Layer, input_shape: nn.ImageShape) -> Graph:
+        """Return the step's graph for a network of layers."""
+        return nn.training_graph(network, input_shape, self.optimizer, self.loss, ema=self.ema, frozen=self.frozen)
+
+    def of_graph(self, graph: Graph) -> Graph:
+        """Return the step's graph for a model's inference graph, whose normalisation statistics are fixed."""
+        return nn.training_step(graph, self.optimizer, self.loss, ema=self.ema)
+
+
+def default_step(name: str, network: nn.Layer, machine: Machine = LOCAL_MACHINE) -> DefaultStep:
+    """Return the step in which all layers of the network called `name` learn.
+
+    With published weights that is fine-tuning, with frozen batch normalisation, as for fewer than
+    `transfer.MIN_IMAGES_TO_TRAIN_NORMS` images; otherwise it is the recipe for training from scratch.
+    """
+    if machine.has_weights(name):
+        return _step(transfer_plan(name, (Stage(epochs=1),)), network, freezing.batch_norms(network))
+    return _step(Recipe().plan(name, images=1), network, ())  # The number of images does not change the step.
+
+
+def _step(plan: TrainingPlan, network: nn.Layer, frozen: tuple[str, ...]) -> DefaultStep:
+    return DefaultStep(optimizer_of(plan, network), loss_of(plan, soft=False), plan.ema, frozen)
