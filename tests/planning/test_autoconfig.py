@@ -65,7 +65,7 @@ def test_options_are_obeyed() -> None:
     options = TrainOptions(
         network="efficientnet_lite0", size=128, epochs=3, batch=8, learning_rate=0.01, augment="none", seed=5
     )
-    plan = choose(replace(options, ema=0.5, smoothing=0.0, patience=7, class_weights=True)).plan
+    plan = choose(replace(options, ema=0.5, label_smoothing=0.0, patience=7, class_weights=True)).plan
     assert (plan.network, plan.size, plan.pretrained, plan.seed) == ("efficientnet_lite0", 128, True, 5)
     assert (plan.ema, plan.smoothing, plan.patience, plan.class_weights) == (0.5, 0.0, 7, (1.0, 1.0))
     head, tuning = plan.stages

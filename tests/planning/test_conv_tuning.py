@@ -100,7 +100,7 @@ def test_opsin_train_ignores_the_tuning_cache(stripes: Dataset) -> None:
 
 
 def test_a_plan_with_algorithms_survives_json(stripes: Dataset) -> None:
-    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True, choices={"forward": "direct"})
+    plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False, conv_algorithms={"forward": "direct"})
     assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
     old = plan.to_data()
     del old["exact"], old["choices"]
@@ -109,7 +109,7 @@ def test_a_plan_with_algorithms_survives_json(stripes: Dataset) -> None:
 
 def test_only_the_native_backend_takes_the_algorithms(stripes: Dataset) -> None:
     assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
-    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
+    plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False)
     program: Any = Trainer(plan, stripes, network=network(), threads=1).work
     assert "Winograd" not in str(program.program.plan)
     usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).work
@@ -168,7 +168,7 @@ def test_nothing_is_tuned_unless_enabled(stripes: Dataset) -> None:
         (TrainOptions(epochs=2, budget=600), True, 6.0),
         (TrainOptions(epochs=2), True, None),
         (TrainOptions(), False, None),
-        (TrainOptions(exact=True), True, None),
+        (TrainOptions(winograd=False), True, None),
     ],
 )
 def test_the_budget_limits_the_tuning(
@@ -180,7 +180,7 @@ def test_the_budget_limits_the_tuning(
     auto = autoconfig.choose(choice, data, options, tune_convs=enabled, machine=machine)
     assert machine.tuning_seconds[:1] == ([] if seconds is None else [seconds])
     assert bool(auto.plan.choices) == (seconds is not None)
-    assert auto.plan.exact == not options.winograd
+    assert auto.plan.winograd == options.winograd
     reasons = [reason for reason in auto.reasons if "another algorithm than the default" in reason]
     assert bool(reasons) == bool(auto.plan.choices)
 

@@ -226,7 +226,7 @@ class _Search:
         default = next((each for each in trials if each.candidate == self.candidates[0]), None)
         if default is None:
             return best
-        optimistic = predicted[default.candidate] - default.standard_error / 2
+        optimistic = predicted[default.candidate] - default.margin
         return default if optimistic <= predicted[best.candidate] else best
 
     def _easy_reason(self, useful_seconds: float | None) -> Iterator[str]:
@@ -271,6 +271,8 @@ def _predicted_error(early: Trial, late: Trial, seconds: float) -> float:
         gain = _training_gain(late.seconds / early.seconds, late.training_images / early.training_images)
         estimate = log(early.error / late.error) / max(log(gain), 1e-3)
         exponent = (DEFAULT_EXPONENT + min(max(estimate, MIN_EXPONENT), MAX_EXPONENT)) / 2
+    if late.error + late.standard_error >= late.chance_error:
+        return late.error  # It has learned nothing yet, and a learning curve cannot be extrapolated from there.
     time_ratio = max(1.0, min(seconds, late.useful_seconds) / max(late.seconds, 1e-3))
     gain = _training_gain(time_ratio, late.available_images / late.training_images)
     return float(late.error * gain**-exponent)

@@ -53,6 +53,7 @@ MAX_TUNED_WORK = 0.35
 TUNING_BATCH = 32
 ALL_LAYERS_LEARNING_RATE = 5e-4
 LAST_LAYERS_LEARNING_RATE = 2e-4
+MIN_EPOCHS_FROM_START = 2
 MIN_EPOCHS_OF_ALL_LAYERS = 3
 MIN_EPOCHS_OF_LAST_LAYERS = 2
 """Fewer epochs of fine-tuning are not worth it."""
@@ -96,7 +97,10 @@ class StageCost:
 
 
 class TransferPlanner:
-    """Plans for a network with published weights: the last layer alone, then all layers or the last ones."""
+    """Plans for a network with published weights: the last layer alone, then all layers or the last ones.
+
+    If time is short, all layers are fine-tuned from the start.
+    """
 
     def __init__(
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
@@ -119,6 +123,7 @@ class TransferPlanner:
         if self.pass_seconds + self.fixed_seconds > self.budget.training_seconds:
             yield self._single_pass()
             return
+        yield from self._direct()
         head = self.head
         if not self.budget.allows(head.bytes):
             yield self._head_alone(head)
@@ -149,6 +154,32 @@ class TransferPlanner:
         seconds = self.pass_seconds + self.fixed_seconds
         name = f"one forward pass over {len(self.data.train):,} images"
         return Candidate((), seconds, 0.0, (), name, required_seconds=seconds, recommended_seconds=seconds)
+
+    def _direct(self) -> Iterator[Candidate]:
+        """Give fine-tuning of all layers from the start, if training the last layer before leaves too few epochs.
+
+        A last layer that already fits the published features leaves a few epochs of fine-tuning little to improve.
+        """
+        if self.options.epochs is not None or len(self.data.train) < MIN_IMAGES_TO_TUNE:
+            return
+        epoch = self.all_layers
+        forward = self.extractor.image_seconds * self.options.forward_passes
+        end_seconds = len(self.data.test) * forward + report_overrun_seconds(self.data, forward, self.budget)
+        fixed_seconds = epoch.compile_seconds + end_seconds
+        seconds_after_head = self.budget.training_seconds - self.pass_seconds - fixed_seconds
+        if not self.budget.allows(epoch.bytes) or seconds_after_head >= self._useful_epochs * epoch.seconds:
+            return
+        for epochs in range(self._useful_epochs, MIN_EPOCHS_FROM_START - 1, -1):
+            seconds = epochs * epoch.seconds + fixed_seconds
+            yield Candidate(
+                stages=(replace(epoch.stage, epochs=epochs),),
+                seconds=seconds,
+                bytes=epoch.bytes,
+                reasons=(_direct_reason(epoch.stage, epochs), "the last layer is not trained first: no time for it"),
+                name=f"{_epochs(epochs)} of fine-tuning all layers",
+                required_seconds=seconds,
+                recommended_seconds=seconds,
+            )
 
     def _head_alone(self, head: StageCost) -> Candidate:
         count = len(self.data.train)
@@ -319,6 +350,10 @@ def tuning_side(side: int) -> int:
 
 def _epochs(count: int) -> str:
     return "one epoch" if count == 1 else f"{count} epochs"
+
+
+def _direct_reason(stage: Stage, epochs: int) -> str:
+    return f"{_epochs(epochs)} of fine-tuning all layers from the start, on images of {stage.size} × {stage.size}"
 
 
 def _head_reason(head: StageCost) -> str:

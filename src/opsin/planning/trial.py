@@ -61,7 +61,7 @@ class Trial:
     `error` is the error rate or, for unbalanced data, the mean of the classes' error rates, 0 to 1. `mirrored_error` is
     that of mirrored validation images if none were mirrored in training, and None if that was not tested. On all of the
     data, the recipe trains for at most `useful_seconds`, however much time there is. The trial used `training_images`
-    different images of the `available_images`.
+    different images of the `available_images`. `chance_error` is the error of always predicting the same class.
     """
 
     candidate: TrialCandidate
@@ -73,11 +73,17 @@ class Trial:
     useful_seconds: float = inf
     training_images: int = 1
     available_images: int = 1
+    chance_error: float = 1.0
 
     @property
     def standard_error(self) -> float:
         """The standard error of `error`."""
         return sqrt(self.error * (1 - self.error) / self.images)
+
+    @property
+    def margin(self) -> float:
+        """By how much the error of another recipe must be smaller; larger for few validation images."""
+        return self.standard_error * (0.5 if self.images >= MIN_VALIDATION_IMAGES else 1.0)
 
     @property
     def is_mirror_invariant(self) -> bool | None:
@@ -129,6 +135,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
         useful_seconds=_useful_seconds(plan, image_seconds, len(data.train)),
         training_images=len(part.train),
         available_images=len(data.train),
+        chance_error=1 - 1 / len(data.classes) if is_unbalanced else 1 - max(counts) / sum(counts),
     )
 
 

@@ -9,6 +9,9 @@ from opsin.planning.measurement import LOCAL_MACHINE, Machine
 from opsin.planning.networks import SMALL_GREY, alternatives
 from opsin.planning.options import NetworkChoice, TrainOptions
 
+MIN_SECONDS_FOR_VARIANTS = 120.0
+"""The budget from which on a variant of a published network is tried."""
+
 MAX_IMAGES_FOR_STRONG_AUGMENTATION = 5000
 """Training images up to which stronger augmentation is tried."""
 
@@ -54,7 +57,8 @@ def _variants(choices: Sequence[NetworkChoice], options: TrainOptions) -> Iterat
     """
     default = choices[0]
     if default.pretrained:
-        if default.summary.grey and options.flip is None and options.augment != "none":
+        has_time = options.seconds >= MIN_SECONDS_FOR_VARIANTS
+        if default.summary.grey and has_time and options.flip is None and options.augment != "none":
             yield TrialCandidate(default, replace(options, flip=True))
         return
     residual = next((each for each in choices if each.network != SMALL_GREY and not each.pretrained), None)
