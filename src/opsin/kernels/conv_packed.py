@@ -125,7 +125,7 @@ class ConvPacked(KernelSpec):
             with k.when(there) as case:
                 copy_run(k, pixel, target, channels, lanes)
             with k.otherwise(case):
-                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.spread(0.0, lanes), n))
+                over_lanes(k, channels, lanes, lambda c, n: k.store(target, c, k.broadcast(0.0, lanes), n))
 
     def _prefetch(self, k: Builder, start: Pointer, rows: int, panel: Operand, panels: int) -> None:
         """Brings near the next block's pixels at the place of this tile's `rows`: a share with every panel.

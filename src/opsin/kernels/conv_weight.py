@@ -57,7 +57,7 @@ class Conv2dWeight(KernelSpec):
         with k.loop(k.begin, k.end) as block:
             sums = k.offset(partial, block * size)
             with k.loop(0, size) as i:
-                k.store(sums, i, k.spread(0.0, 1))
+                k.store(sums, i, k.broadcast(0.0, 1))
             with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
                 if self.padded:
                     source, row = image.padded(number, 0, height, margin, target.lanes)

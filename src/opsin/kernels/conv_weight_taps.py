@@ -56,7 +56,7 @@ class ConvWeightTaps(KernelSpec):
             s, r = tap % window.width, tap // window.width % kernel
             part = tap // (window.width * kernel)
             into = k.offset(result, (tap * window.channels + share * self.rows) * self.filters + first)
-            zero = k.spread(0.0, target.lanes)
+            zero = k.broadcast(0.0, target.lanes)
             with k.loop(0, self.rows) as row:
                 line = k.offset(into, row * self.filters)
                 over_lanes(k, self.columns, target.lanes, lambda i, n: k.store(line, i, zero, n))

@@ -262,7 +262,7 @@ class Depthwise(_Depthwise):
     ) -> None:
         """`source` is the base row's first column; `out` the place of the first result, and what a row is on."""
         vectors = list(enumerate(cell.counts))
-        sums = [[k.register(k.spread(0.0, lanes)) for _ in vectors] for _ in range(cell.run.size)]
+        sums = [[k.register(k.broadcast(0.0, lanes)) for _ in vectors] for _ in range(cell.run.size)]
         row_of_kernel = self.columns.taps * self.channels
         for tap, column in cell.taps.each(k):
             pixel = k.offset(source, column * self.channels)
@@ -306,7 +306,7 @@ class DepthwiseWeight(_Depthwise):
         vectors = VECTORS if (ROWS + self.rows.taps) * VECTORS < target.registers else 1
         with k.loop(k.begin, k.end) as block:
             sums = k.offset(partial, block * size)
-            zero = k.spread(0.0, target.lanes)
+            zero = k.broadcast(0.0, target.lanes)
             over_lanes(k, size, target.lanes, lambda i, n: k.store(sums, i, zero, n))
             with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
                 image = k.offset(x, number * self.height * width * self.channels)

@@ -45,7 +45,7 @@ IDENTITY = Expression(1, (), (0,))
 
 
 def _truth(k: Builder, mask: Value) -> Value:
-    return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
+    return k.select(mask, k.broadcast(1.0, mask.kind.lanes), 0.0)
 
 
 def _extreme(k: Builder, choose: Callable[[Value, Value], Value], a: Value, b: Value) -> Value:
@@ -69,7 +69,7 @@ def _power(k: Builder, x: Value, exponent: float) -> Value:
 
 def _whole_power(k: Builder, x: Value, exponent: int) -> Value:
     """By repeated squaring, so that negative numbers have their powers too."""
-    result = k.spread(1.0, x.kind.lanes)
+    result = k.broadcast(1.0, x.kind.lanes)
     while exponent:
         if exponent % 2:
             result = result * x
@@ -109,8 +109,8 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "greater": lambda k, v, _: _truth(k, v[0] > v[1]),
     "equal": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
     "where": lambda k, v, _: k.select(k.equal(v[0], 0.0), v[2], v[1]),
-    "constant": lambda k, v, a: k.spread(a, v[0].kind.lanes),
-    "whole": lambda k, v, a: k.spread(a, v[0].kind.lanes, I32),
+    "constant": lambda k, v, a: k.broadcast(a, v[0].kind.lanes),
+    "whole": lambda k, v, a: k.broadcast(a, v[0].kind.lanes, I32),
     "negate": lambda k, v, _: -v[0],
     "exp": lambda k, v, _: functions.exp(k, v[0]),
     "log": lambda k, v, _: functions.log(k, v[0]),

@@ -41,7 +41,7 @@ class MapReduceByChannel(KernelSpec):
         with k.loop(k.begin, k.end) as number:
             first, last = number * block, k.minimum(pixels, number * block + block)
             own = [k.offset(s, number * self.channels) for s in sums]
-            zero = k.spread(0.0, target.lanes)
+            zero = k.broadcast(0.0, target.lanes)
             for s in own:
                 over_lanes(k, self.channels, target.lanes, lambda c, n, s=s: k.store(s, c, zero, n))  # type: ignore[misc]
             whole = first + (last - first) // PIXELS * PIXELS
@@ -66,7 +66,7 @@ class MapReduceByChannel(KernelSpec):
 
         def vector(c: Operand, n: int) -> None:
             shared = {
-                i: k.spread(k.load(buffer, 0), lanes, F32) if kind == "scalar" else k.load(buffer, c, lanes, n)
+                i: k.broadcast(k.load(buffer, 0), lanes, F32) if kind == "scalar" else k.load(buffer, c, lanes, n)
                 for i, (kind, buffer) in enumerate(zip(self.operands, operands, strict=True))
                 if kind != "same"
             }

@@ -60,7 +60,7 @@ class MatMulWide(KernelSpec):
             across = k.minimum(self.width, self.n - column)
             stripe = k.offset(b, column * b_step if self.turned else column)
             with k.loop(0, count * self.width, target.lanes) as i:
-                k.store(sums, i, k.spread(0.0, target.lanes))
+                k.store(sums, i, k.broadcast(0.0, target.lanes))
             with k.loop(0, depth, DEPTH) as done:
                 length = k.minimum(DEPTH, depth - done)
                 left = k.offset(a, first * a_row + done)
@@ -97,7 +97,8 @@ class MatMulWide(KernelSpec):
 
         def turns(first: Value, count: int) -> None:
             factors = [
-                [k.spread(k.load(left, r * a_row + first + i), lanes) for i in range(count)] for r in range(self.rows)
+                [k.broadcast(k.load(left, r * a_row + first + i), lanes) for i in range(count)]
+                for r in range(self.rows)
             ]
 
             def vector(j: Operand, n: int) -> None:

@@ -40,14 +40,14 @@ class Moments(KernelSpec):
         with k.loop(k.begin, k.end) as number:
             first, last = number * block, k.minimum(pixels, number * block + block)
             out = k.offset(partial, number * (2 * channels))
-            zero = k.spread(0.0, lanes)
+            zero = k.broadcast(0.0, lanes)
             over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(out, c, zero, n))
             with k.loop(first, last, GROUP) as group:
                 stop = k.minimum(last, group + GROUP)
                 count = _real(k, stop - group)
                 over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(means, c, zero, n))
                 self._add(k, lanes, x, means, group, stop, None)
-                share = k.spread(1.0 / count, lanes)
+                share = k.broadcast(1.0 / count, lanes)
                 over_lanes(k, channels, lanes, lambda c, n: k.store(means, c, k.load(means, c, lanes, n) * share, n))
                 self._add(k, lanes, x, squares, group, stop, means)
                 before = _real(k, group - first)
@@ -97,13 +97,13 @@ class MergeMoments(KernelSpec):
         lanes, channels = target.lanes, self.channels
         with k.loop(k.begin, k.end):
             total = k.scratch
-            zero = k.spread(0.0, lanes)
+            zero = k.broadcast(0.0, lanes)
             over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(total, c, zero, n))
             with k.loop(0, pixels, block) as first:
                 part = k.offset(partial, first // block * (2 * channels))
                 count = _real(k, k.minimum(pixels - first, block))
                 merge(k, lanes, channels, total, part, k.offset(part, channels), _real(k, first), count)
-            all_, share = k.spread(_real(k, pixels), lanes), k.spread(1.0 / _real(k, pixels), lanes)
+            all_, share = k.broadcast(_real(k, pixels), lanes), k.broadcast(1.0 / _real(k, pixels), lanes)
 
             def finish(c: Operand, n: int) -> None:
                 k.store(sums, c, k.load(total, c, lanes, n) * all_, n)
@@ -117,8 +117,8 @@ def merge(
     k: Builder, lanes: int, channels: int, total: Pointer, means: Pointer, squares: Pointer, before: Value, count: Value
 ) -> None:
     """Adds the moments of `count` pixels to `total`, means and then squares, which hold those of `before` pixels."""
-    share = k.spread(count / (before + count), lanes)
-    weight = k.spread(before * count / (before + count), lanes)
+    share = k.broadcast(count / (before + count), lanes)
+    weight = k.broadcast(before * count / (before + count), lanes)
 
     def vector(c: Operand, n: int) -> None:
         mean = k.load(total, c, lanes, n)

@@ -70,7 +70,7 @@ class PackPanels(KernelSpec):
             with k.loop(start, stop) as number, k.loop(0, depth) as i:
                 for j, count in enumerate(counts):
                     at = i * self.columns + number * pair + j * lanes
-                    value = k.load(w, at, lanes, count) if count else k.spread(0.0, lanes)
+                    value = k.load(w, at, lanes, count) if count else k.broadcast(0.0, lanes)
                     k.store(u, (number * depth + i) * pair + j * lanes, value)
 
         pack((lanes, lanes), k.begin, k.minimum(k.end, whole))
@@ -110,13 +110,13 @@ class PackTransposed(KernelSpec):
                 with k.loop(0, full, lanes) as i:
                     for j, count in enumerate(counts):
                         rows = [k.load(source, (j * lanes + n) * step + i, lanes) for n in range(count)]
-                        rows += [k.spread(0.0, lanes)] * (lanes - count)
+                        rows += [k.broadcast(0.0, lanes)] * (lanes - count)
                         for n, value in enumerate(transpose_in_registers(k, rows)):
                             k.store(into, (i + n) * pair + j * lanes, value)
                 with k.loop(full, depth) as i:
                     for n in range(pair):
                         there = n % lanes < counts[n // lanes]
-                        value = k.load(source, n * step + i) if there else k.spread(0.0, 1)
+                        value = k.load(source, n * step + i) if there else k.broadcast(0.0, 1)
                         k.store(into, i * pair + n, value)
 
         pack((lanes, lanes), k.begin, k.minimum(k.end, whole))

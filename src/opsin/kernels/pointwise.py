@@ -117,7 +117,7 @@ class Pointwise(KernelSpec):
             if buffer is None:
                 values.append(_places(k, place, step, lanes))
             elif _is(step, 0):
-                values.append(k.spread(k.load(buffer, place), lanes, stream.element))
+                values.append(k.broadcast(k.load(buffer, place), lanes, stream.element))
             else:
                 values.append(k.load(buffer, place, lanes, min(count, lanes), step))
         for offset, value in enumerate(self.expression.emit(k, values)):
@@ -136,9 +136,9 @@ def _places(k: Builder, place: Operand, step: Operand, lanes: int) -> Value:
     if lanes == 1:
         return start
     if _is(step, 0):
-        return k.spread(start, lanes, I32)
+        return k.broadcast(start, lanes, I32)
     stride = k.convert("i32", k.constant(step, k.begin.kind))
-    return k.spread(start, lanes, I32) + k.lane_numbers(lanes) * k.spread(stride, lanes, I32)
+    return k.broadcast(start, lanes, I32) + k.iota(lanes) * k.broadcast(stride, lanes, I32)
 
 
 FLOATS = Stream(F32, 1)

@@ -76,7 +76,7 @@ class PoolWindow:
 def _lane_number(k: Builder, number: Operand, lanes: int) -> Value:
     """A pixel's number in every lane, to compare with."""
     scalar = k.convert("i32", number) if isinstance(number, Value) else number
-    return k.spread(scalar, lanes, I32)
+    return k.broadcast(scalar, lanes, I32)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class MaxPool(_Pool):
 
     def _one(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
-            best = k.register(k.spread(float("-inf"), lanes))
+            best = k.register(k.broadcast(float("-inf"), lanes))
             for place, _ in window.pixels(k):
                 value, before = k.load(x, place + first, lanes, count), best.get()
                 # `maximum` lets a NaN of its second operand through, and this one of the first.
@@ -197,7 +197,7 @@ class AvgPool(_Pool):
 
     def _one(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, scale: Operand, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
-            total = k.register(k.spread(0.0, lanes))
+            total = k.register(k.broadcast(0.0, lanes))
             for place, _ in window.pixels(k):
                 total.set(total.get() + k.load(x, place + first, lanes, count))
             k.store(y, window.result + first, total.get() * scale, count)
@@ -233,7 +233,7 @@ class MaxPoolGradient(_Pool):
 
     def _one(self, k: Builder, x: Pointer, g: Pointer, dx: Pointer, window: PoolWindow, lanes: int) -> None:
         def body(first: Operand, count: int) -> None:
-            best = k.register(k.spread(float("-inf"), lanes))
+            best = k.register(k.broadcast(float("-inf"), lanes))
             winner = k.register(_lane_number(k, window.first, lanes))
             for place, number in window.pixels(k):
                 value, before = k.load(x, place + first, lanes, count), best.get()

@@ -100,14 +100,14 @@ class Reduce(KernelSpec):
             assert self.channels is not None
 
             def vector(first: Operand, count: int) -> None:
-                sum = k.register(k.spread(START[self.function], lanes))
+                sum = k.register(k.broadcast(START[self.function], lanes))
                 level(0, source + first, lambda at: accumulate(sum, k.load(x, at, lanes, count)))
                 k.store(y, place + first, sum.get(), count)
 
             over_lanes(k, self.channels, lanes, vector)
             return
-        wide = k.register(k.spread(START[self.function], lanes))
-        single = k.register(k.spread(START[self.function], 1))
+        wide = k.register(k.broadcast(START[self.function], lanes))
+        single = k.register(k.broadcast(START[self.function], 1))
         whole = extent // lanes * lanes
 
         def along(at: Operand) -> None:
@@ -118,7 +118,7 @@ class Reduce(KernelSpec):
 
         level(0, source, along)
         name = "add" if self.function == "sum" else "max"
-        total = k.register(k.fold(name, wide.get()))
+        total = k.register(k.reduce_lanes(name, wide.get()))
         accumulate(total, single.get())
         k.store(y, place, total.get())
 

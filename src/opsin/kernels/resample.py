@@ -102,9 +102,9 @@ class Resample(KernelSpec):
         """One pixel of the result, from `rows` × `columns` of the source."""
 
         def body(first: Operand, count: int) -> None:
-            total = k.register(k.spread(0.0, lanes))
+            total = k.register(k.broadcast(0.0, lanes))
             for i in each(k, 0, rows):
-                line = k.register(k.spread(0.0, lanes))
+                line = k.register(k.broadcast(0.0, lanes))
                 for j in each(k, 0, columns):
                     value = k.load(pixel.source, i * pixel.row_stride + j * self.channels + first, lanes, count)
                     line.set(k.fma(value, k.load(pixel.column_weights, j), line.get()))

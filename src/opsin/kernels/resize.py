@@ -68,9 +68,9 @@ class ResizeSeparable(KernelSpec):
 
 def _down(k: Builder, source: Pointer, weights: Pointer, taps: Value, stride: Value, lanes: int) -> list[Value]:
     """`lanes` neighbouring pixels summed over the rows of a run, a vector a channel."""
-    sums = [k.register(k.spread(0.0, lanes)) for _ in range(CHANNELS)]
+    sums = [k.register(k.broadcast(0.0, lanes)) for _ in range(CHANNELS)]
     with k.loop(0, taps) as tap:
-        pixels, weight = k.load(source, tap * stride, lanes), k.spread(k.load(weights, tap), lanes)
+        pixels, weight = k.load(source, tap * stride, lanes), k.broadcast(k.load(weights, tap), lanes)
         for channel, total in enumerate(sums):
             code = (pixels >> (8 * channel) if channel else pixels) & 255
             total.set(k.fma(k.convert("float", code), weight, total.get()))
@@ -79,9 +79,9 @@ def _down(k: Builder, source: Pointer, weights: Pointer, taps: Value, stride: Va
 
 def _along(k: Builder, source: Pointer, weights: Pointer, taps: Value, lanes: int) -> list[Value]:
     """A panel's rows summed over the columns of a run, a vector a channel."""
-    sums = [k.register(k.spread(0.0, lanes)) for _ in range(CHANNELS)]
+    sums = [k.register(k.broadcast(0.0, lanes)) for _ in range(CHANNELS)]
     with k.loop(0, taps) as tap:
-        weight = k.spread(k.load(weights, tap), lanes)
+        weight = k.broadcast(k.load(weights, tap), lanes)
         for channel, total in enumerate(sums):
             value = k.load(source, (tap * CHANNELS + channel) * lanes, lanes)
             total.set(k.fma(value, weight, total.get()))

@@ -92,7 +92,7 @@ def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Val
 
 def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
     """Zeros from `start` up to `stop`."""
-    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.spread(0.0, n)))
+    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.broadcast(0.0, n)))
 
 
 def transpose_in_registers(k: Builder, square: Sequence[Value]) -> list[Value]:

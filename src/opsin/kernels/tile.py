@@ -61,7 +61,7 @@ class Tile:
 
     def __init__(self, k: Builder, target: Target, rows: int, run: ColumnRange, ways: int = 1) -> None:
         self.k, self.lanes, self.rows, self.run = k, target.lanes, rows, run
-        zero = k.spread(0.0, target.lanes)
+        zero = k.broadcast(0.0, target.lanes)
         self.sums: list[list[list[Register]]] = [
             [[k.register(zero) for _ in range(run.vectors)] for _ in range(rows)] for _ in range(ways)
         ]
@@ -77,7 +77,7 @@ class Tile:
         k = self.k
         row = [k.load(right, at + j * self.lanes, self.lanes) for j in range(self.run.vectors)]
         for i in range(self.rows):
-            factor = k.spread(left(i), self.lanes)
+            factor = k.broadcast(left(i), self.lanes)
             for sum, vector in zip(self.sums[way][i], row, strict=True):
                 sum.set(k.fma(factor, vector, sum.get()))
 
@@ -144,7 +144,7 @@ class BoundEpilogue:
         values = [sum]
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "scalar":
-                values.append(k.spread(k.load(buffer, 0), lanes, F32))
+                values.append(k.broadcast(k.load(buffer, 0), lanes, F32))
             else:
                 values.append(k.load(buffer, column if kind == "channel" else at, lanes, count))
         for buffer, value in zip(self.results, self.epilogue.expression.emit(k, values), strict=True):

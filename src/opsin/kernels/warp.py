@@ -76,8 +76,8 @@ class Warp(KernelSpec):
         self, k: Builder, source: _Image, start: tuple[Value, Value], column: Value, line: Pointer, lanes: int
     ) -> None:
         """`lanes` pixels of a line of the result; `start` is where its first one lies in the source."""
-        number = k.spread(k.convert("i32", column), lanes, I32)
-        c = k.convert("float", number + k.lane_numbers(lanes) if lanes > 1 else number)
+        number = k.broadcast(k.convert("i32", column), lanes, I32)
+        c = k.convert("float", number + k.iota(lanes) if lanes > 1 else number)
         p, q = (first + step * c for first, step in zip(start, source.steps, strict=True))
         values = self._smooth(k, source, p, q) if self.smooth else self._nearest(k, source, p, q)
         if self.coloured:

@@ -170,7 +170,7 @@ def _read(
                 copy(k, source, line, first * channels, last * channels, lanes)
                 clear(k, line, last * channels, k.constant(side * channels, row.kind), lanes)
             with k.otherwise(case):
-                over_lanes(k, side * channels, lanes, lambda c, n: k.store(line, c, k.spread(0.0, lanes), n))
+                over_lanes(k, side * channels, lanes, lambda c, n: k.store(line, c, k.broadcast(0.0, lanes), n))
         use(patch, k.constant(side * channels, width.kind))
 
 

@@ -124,8 +124,8 @@ def test_registers_hold_what_was_last_set(target: Target) -> None:
 def test_registers_of_vectors_and_truths(target: Target) -> None:
     k = Builder("vectors")
     x, y = k.buffer("x"), k.buffer("y")
-    total = k.register(k.spread(0.0, target.lanes))
-    ever = k.register(k.spread(0.0, target.lanes) < 0.0)
+    total = k.register(k.broadcast(0.0, target.lanes))
+    ever = k.register(k.broadcast(0.0, target.lanes) < 0.0)
     with k.loop(0, 5) as i:
         value = k.load(x, i * target.lanes, target.lanes)
         total.set(total.get() + value)

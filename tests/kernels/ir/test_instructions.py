@@ -34,7 +34,7 @@ def compute(
 
 
 def truth(k: Builder, mask: Value) -> Value:
-    return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
+    return k.select(mask, k.broadcast(1.0, mask.kind.lanes), 0.0)
 
 
 FLOAT_BUILDS: dict[str, tuple[Build, Callable[..., np.ndarray]]] = {
@@ -123,7 +123,7 @@ def test_a_nan_made_whole_spoils_nothing_else(target: Target) -> None:
     """It may become any number, but that number is one."""
     k = Builder("whole_nan")
     y = k.buffer("y")
-    number = k.convert("int", k.spread(float("nan"), target.lanes))
+    number = k.convert("int", k.broadcast(float("nan"), target.lanes))
     k.store(y, 0, k.convert("float", number - number) + 1.0)
     (found,) = agree(k.kernel(), [np.zeros(target.lanes, np.float32)], target)
     assert (found == 1).all()
@@ -168,7 +168,7 @@ def test_fold(element: str, name: str, target: Target) -> None:
     k = Builder("fold")
     x, y = k.buffer("x", element), k.buffer("y", element)
     with k.loop(0, 20) as i:
-        k.store(y, i, k.fold(name, k.load(x, i * target.lanes, target.lanes)))
+        k.store(y, i, k.reduce_lanes(name, k.load(x, i * target.lanes, target.lanes)))
     _, found = agree(k.kernel(), [values, np.zeros(20, DTYPES[element])], target)
     if name == "max":
         np.testing.assert_array_equal(found, values.max(1))
@@ -180,8 +180,8 @@ def test_fold(element: str, name: str, target: Target) -> None:
 def test_lane_numbers(target: Target) -> None:
     k = Builder("lanes")
     y = k.buffer("y", I32)
-    k.store(y, 0, k.lane_numbers(target.lanes))
-    k.store(y, target.lanes, k.lane_numbers(1) + 9)
+    k.store(y, 0, k.iota(target.lanes))
+    k.store(y, target.lanes, k.iota(1) + 9)
     (found,) = agree(k.kernel(), [np.zeros(target.lanes + 1, np.int32)], target)
     assert found.tolist() == [*range(target.lanes), 9]
 
@@ -191,10 +191,10 @@ def test_spread_and_constants(target: Target) -> None:
     lanes = target.lanes
     k = Builder("spread")
     x, y, z = k.buffer("x"), k.buffer("y"), k.buffer("z", I32)
-    k.store(y, 0, k.spread(k.load(x, 3), lanes))
-    k.store(y, lanes, k.spread(0.1, lanes))
-    k.store(y, 2 * lanes, k.spread(float("-inf"), lanes))
-    k.store(z, 0, k.spread(-5, lanes, I32))
+    k.store(y, 0, k.broadcast(k.load(x, 3), lanes))
+    k.store(y, lanes, k.broadcast(0.1, lanes))
+    k.store(y, 2 * lanes, k.broadcast(float("-inf"), lanes))
+    k.store(z, 0, k.broadcast(-5, lanes, I32))
     k.store(z, lanes, k.constant(k.constant(9, ScalarType(I32)), ScalarType(I32, lanes)))
     zeros = np.zeros(3 * lanes, np.float32)
     _, y_found, z_found = agree(k.kernel(), [np.arange(4, dtype=np.float32), zeros, zeros.astype(np.int32)], target)
@@ -212,7 +212,7 @@ def test_shuffle_picks_lanes_of_both(target: Target) -> None:
     picks = [(3 * i + 1) % (2 * lanes) for i in range(lanes)]
     k.store(y, 0, k.shuffle(a, b, picks))
     k.store(y, lanes, k.shuffle(b, b, list(reversed(range(lanes)))))
-    numbers = k.lane_numbers(lanes)
+    numbers = k.iota(lanes)
     k.store(z, 0, k.shuffle(numbers, numbers, [0] * lanes))
     values, zeros = np.arange(2 * lanes, dtype=np.float32), np.zeros(2 * lanes, np.float32)
     _, found, whole = agree(k.kernel(), [values, zeros, np.ones(lanes, np.int32)], target)
@@ -287,7 +287,7 @@ def test_random_programs(seed: int, target: Target) -> None:
 
     for _ in range(100):
         step()
-    ints += [k.select(m, k.spread(1, lanes, I32), 0) for m in truths]
+    ints += [k.select(m, k.broadcast(1, lanes, I32), 0) for m in truths]
     for buffer, values in ((y, floats), (w, ints)):
         for i, value in enumerate(values):
             k.store(buffer, i * lanes, value)

@@ -39,7 +39,7 @@ def test_the_number_of_arguments_is_checked() -> None:
 
 def test_scratch_is_as_large_as_given() -> None:
     k = Builder("scratch")
-    k.store(k.scratch, 3, k.spread(1.0, 1))
+    k.store(k.scratch, 3, k.broadcast(1.0, 1))
     interpret(k.kernel(), [], 0, 1, scratch=4)
     with pytest.raises(IndexError, match="element 3 of an array of 3"):
         interpret(k.kernel(), [], 0, 1, scratch=3)

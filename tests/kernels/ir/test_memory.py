@@ -146,6 +146,6 @@ def test_bytes_from_anywhere(wide: bool, target: Target) -> None:
 def test_bytes_are_loaded_from_bytes() -> None:
     k = Builder("wrong")
     with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
-        k.load_bytes(k.buffer("x"), k.spread(0, 4, I32))
+        k.load_bytes(k.buffer("x"), k.broadcast(0, 4, I32))
     with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
-        k.load_bytes(k.buffer("b", U8), k.spread(0.0, 4))
+        k.load_bytes(k.buffer("b", U8), k.broadcast(0.0, 4))

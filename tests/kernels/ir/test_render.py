@@ -32,7 +32,7 @@ def axpy(lanes: int) -> Kernel:
     k = Builder("axpy")
     x, y, n = k.buffer("x"), k.buffer("y"), k.index("n")
     with k.loop(0, n, lanes) as i:
-        k.store(y, i, k.fma(k.load(x, i, lanes), k.spread(2.0, lanes), k.load(y, i, lanes)))
+        k.store(y, i, k.fma(k.load(x, i, lanes), k.broadcast(2.0, lanes), k.load(y, i, lanes)))
     return k.kernel()
 
 
