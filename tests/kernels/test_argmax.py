@@ -7,9 +7,7 @@ import pytest
 
 from opsin.kernels.argmax import ArgMax
 from opsin.kernels.ir import Target
-from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
-
-RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
+from tests.kernels.support import each_run, guarded, margins_hold, run_native
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -19,7 +17,7 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize(("run", "target"), RUNS, ids=["-".join((run.__name__, row.name)) for run, row in RUNS])
+@each_run
 @pytest.mark.parametrize("seed", range(30))
 def test_any_axis_of_any_array(seed: int, run: object, target: Target) -> None:
     rng = np.random.default_rng(seed)

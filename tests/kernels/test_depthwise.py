@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from opsin.kernels.depthwise import Axis, Depthwise, DepthwiseWeight
+from opsin.kernels.depthwise import Depthwise
+from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.ir import Target
+from opsin.kernels.taps import Axis
 from opsin.kernels.tile import Epilogue
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import AVX512, HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 Run = Callable[..., None]
 BIAS = Epilogue(Expression(2, (Step("add", (0, 1)), Step("relu", (2,))), (3,)), ("channel",))
@@ -88,13 +90,13 @@ def check(case: Case, run: Run, target: Target) -> None:
     assert margins_hold(partial)
 
 
-@pytest.mark.parametrize("target", [WIDE, TARGETS[-1]], ids=lambda t: t.name)
+@pytest.mark.parametrize("target", [AVX512, HOST_TARGETS[-1]], ids=lambda t: t.name)
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_by_the_definition(number: int, target: Target) -> None:
-    check(CASES[number], run_meaning, target)
+    check(CASES[number], run_interpreted, target)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda t: t.name)
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_as_machine_code(number: int, target: Target) -> None:
     check(CASES[number], run_native, target)
@@ -102,7 +104,7 @@ def test_as_machine_code(number: int, target: Target) -> None:
 
 def test_tiles_that_read_alike_are_built_once() -> None:
     """The first and the last tile reach over the border, all others are one run."""
-    first, inside, last = Axis(3, 1, 1, 1).runs(112, 112)
+    first, inside, last = Axis(3, 1, 1, 1).runs(112, 112, 4)
     assert (first.tiles, inside.tiles, last.tiles) == (1, 26, 1)
-    assert (inside.first, inside.base, inside.step, inside.places) == (4, 4, 4, [-1, 0, 1, 2, 3, 4])
-    assert [run.tiles for run in Axis(3, 2, 1, 1, transposed=True).runs(56, 112)] == [27, 1]
+    assert (inside.first, inside.base, inside.step, inside.positions) == (4, 4, 4, [-1, 0, 1, 2, 3, 4])
+    assert [run.tiles for run in Axis(3, 2, 1, 1, transposed=True).runs(56, 112, 4)] == [27, 1]

@@ -10,12 +10,12 @@ from opsin.kernels.ir import Target
 from opsin.kernels.matmul_wide import MatMulWide
 from opsin.kernels.tile import Epilogue
 from opsin.kernels.transpose import Transpose
-from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 BIAS = Epilogue(Expression(2, (Step("add", (0, 1)),), (2,)), ("channel",))
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(("m", "rows"), [(1, 1), (3, 3), (5, 5), (11, 4), (13, 13)])
 @pytest.mark.parametrize(("n", "depth"), [(40, 130), (67, 300), (32, 7)])
@@ -37,11 +37,11 @@ def test_a_product_by_its_meaning() -> None:
     rng = np.random.default_rng(0)
     a, b, y = rng.standard_normal((4, 9), np.float32), rng.standard_normal((9, 20), np.float32), guarded((4, 20))
     spec = MatMulWide(20, 4, 32, False)
-    run_meaning(spec, [a, b, 4, 9, 9, 20, y], 0, 1, spec.scratch())
+    run_interpreted(spec, [a, b, 4, 9, 9, 20, y], 0, 1, spec.scratch())
     np.testing.assert_allclose(y, a @ b, atol=1e-5)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize(("rows", "columns"), [(16, 8), (37, 21), (3, 50), (50, 3)])
 def test_turned_copies(rows: int, columns: int, target: Target) -> None:
     x = np.random.default_rng(rows).standard_normal((2, 3, columns, rows), np.float32)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import Target
-from opsin.kernels.panels import PackPanels, PackTransposed, panels
-from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
+from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
+from tests.kernels.support import HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 SHAPES = [(1, 1, 32, 32), (3, 3, 16, 48), (2, 1, 21, 37), (1, 2, 3, 5), (1, 1, 40, 1)]
-each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+each_target = pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
 def expected(w: np.ndarray, target: Target) -> np.ndarray:
     """w (kh kw C K) in panels of two vectors, zeros beyond the last column."""
     columns, width = w.shape[-1], 2 * target.lanes
-    blocks = panels(columns, target)
+    blocks = panel_count(columns, target)
     wide = np.zeros((w.size // columns, blocks * width), np.float32)
     wide[:, :columns] = w.reshape(-1, columns)
     return wide.reshape(-1, blocks, width).swapaxes(0, 1)
@@ -51,10 +51,10 @@ def test_columns_are_packed(shape: tuple[int, ...], target: Target) -> None:
 
 
 def test_columns_are_packed_by_its_meaning() -> None:
-    target = TARGETS[0]
+    target = HOST_TARGETS[0]
     stored = np.random.default_rng(2).standard_normal((1, 1, 21, 2 * target.lanes + 3), np.float32)
     right = expected(stored.swapaxes(2, 3), target)
     u = guarded(right.shape)
     depth = stored.shape[3]
-    run_meaning(PackTransposed(21), [stored, u, 1, 1, depth, depth, 0, 0], 0, len(right), target=target)
+    run_interpreted(PackTransposed(21), [stored, u, 1, 1, depth, depth, 0, 0], 0, len(right), target=target)
     np.testing.assert_array_equal(u, right)

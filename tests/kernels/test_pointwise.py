@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from opsin.kernels.expression import FUNCTIONS, IDENTITY, Expression, Step
 from opsin.kernels.ir import F32, I32, Target
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
-from tests.kernels.support import TARGETS, UNTOUCHED, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import AVX512, HOST_TARGETS, UNTOUCHED, guarded, margins_hold, run_interpreted, run_native
 
 Array = np.ndarray
 WHOLE = Stream(I32, 1)
@@ -114,7 +114,7 @@ def test_every_function_is_tested() -> None:
     assert {name for name, *_ in EXACT + CLOSE} == set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize(("name", "meaning", "inputs", "attribute"), EXACT)
 def test_exact_functions(
     name: str, meaning: Callable[..., Array], inputs: list[Array], attribute: float | None, target: Target
@@ -124,7 +124,7 @@ def test_exact_functions(
     np.testing.assert_array_equal(call(name, inputs, attribute, target), expected)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize(("name", "meaning", "inputs", "attribute"), CLOSE)
 def test_close_functions(
     name: str, meaning: Callable[..., Array], inputs: list[Array], attribute: float | None, target: Target
@@ -200,7 +200,7 @@ def random_problem(seed: int) -> tuple[list[View], View, Array]:
     return operands, dense(shape), a * b + c
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("seed", range(32))
 def test_any_strides(seed: int, target: Target) -> None:
     operands, result, expected = random_problem(seed)
@@ -212,7 +212,7 @@ def test_any_strides(seed: int, target: Target) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_by_definition(seed: int) -> None:
     operands, result, expected = random_problem(seed)
-    for target, run in ((TARGETS[0], run_meaning), (WIDE, run_meaning), (WIDE, run_native)):
+    for target, run in ((HOST_TARGETS[0], run_interpreted), (AVX512, run_interpreted), (AVX512, run_native)):
         result.memory[:] = 0
         compute(operands, result, target, run)
         np.testing.assert_array_equal(result.array, expected)
@@ -223,14 +223,14 @@ def test_results_of_any_strides() -> None:
     rng = np.random.default_rng(3)
     operands = [random_view(rng, (3, 13)) for _ in range(3)]
     result = View(guarded((3 * 13 * 2,)), (3, 13), (1, 6))
-    compute(operands, result, TARGETS[0])
+    compute(operands, result, HOST_TARGETS[0])
     a, b, c = (view.array for view in operands)
     np.testing.assert_array_equal(result.array, a * b + c)
     assert (result.memory.reshape(13, 2, 3)[:, 1] == UNTOUCHED).all()
     assert margins_hold(result.memory)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize(("count", "block"), [(1, 1), (7, 8), (8, 8), (61, 16), (61, 7), (64, 24)])
 def test_flat_blocks(count: int, block: int, target: Target) -> None:
     rng = np.random.default_rng(count)
@@ -252,7 +252,7 @@ def test_flat_streams_of_every_kind() -> None:
     streams = (Stream(F32, 0), Stream(F32, None))
     spec = Pointwise(expression, streams, (FLOATS, FLOATS, FLOATS), 0, 0)
     results = [guarded((21,)) for _ in range(3)]
-    for run in (run_meaning, run_native):
+    for run in (run_interpreted, run_native):
         run(spec, [scalar, strided, *results, 21, 21, 3], 0, 1)
         for found, expected in zip(results, (9, -9, 3), strict=True):
             np.testing.assert_array_equal(found, np.arange(21) * expected)
@@ -260,7 +260,7 @@ def test_flat_streams_of_every_kind() -> None:
             found[:] = 0
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("step", [0, 1, None])
 def test_places(step: int | None, target: Target) -> None:
     """The index itself as an operand, with every form of innermost stride."""

@@ -10,7 +10,7 @@ import pytest
 
 from opsin.kernels.ir import Target
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import AVX512, HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 Run = Callable[..., None]
 
@@ -170,13 +170,13 @@ def test_the_cases_have_every_kind() -> None:
     assert any(case.channels < 8 for case in CASES)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_max_pool_and_its_gradient(case: Case, target: Target) -> None:
     check_max(case, run_native, target)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_avg_pool_and_its_gradient(case: Case, target: Target) -> None:
     check_avg(case, run_native, target)
@@ -185,14 +185,14 @@ def test_avg_pool_and_its_gradient(case: Case, target: Target) -> None:
 @pytest.mark.parametrize("case", CASES[::9], ids=_name)
 @pytest.mark.parametrize("check", [check_max, check_avg])
 def test_wide_vectors(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
-    check(case, run_native, WIDE)
+    check(case, run_native, AVX512)
 
 
 @pytest.mark.parametrize("case", SMALL, ids=_name)
 @pytest.mark.parametrize("check", [check_max, check_avg])
 def test_by_definition(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
-    check(case, run_meaning, TARGETS[0])
-    check(case, run_native, TARGETS[0])
+    check(case, run_interpreted, HOST_TARGETS[0])
+    check(case, run_native, HOST_TARGETS[0])
 
 
 @pytest.mark.parametrize("window", [(3, 3), (5, 5)])

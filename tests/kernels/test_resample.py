@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import Target
-from opsin.kernels.resample import Resample, runs
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from opsin.kernels.resample import Resample, nonzero_runs
+from tests.kernels.support import AVX512, HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 
 def axis_matrix(rng: np.random.Generator, size: int, source: int) -> np.ndarray:
@@ -36,16 +36,16 @@ def check(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray, chann
     images = int(rng.integers(1, 4))
     x = rng.standard_normal((images, height, width, channels)).astype(np.float32)
     y = guarded((images, out_height, out_width, channels))
-    tables = [runs(rows), runs(columns)]
+    tables = [nonzero_runs(rows), nonzero_runs(columns)]
     longest = [weights.shape[1] for _, _, weights in tables]
     args = [x, y, *tables[0], *tables[1], height, width, out_height, out_width, *longest]
     meaning, target = how.get("meaning", False), how.get("target")
-    (run_meaning if meaning else run_native)(Resample(channels), args, 0, images, target=target)  # type: ignore[arg-type]
+    (run_interpreted if meaning else run_native)(Resample(channels), args, 0, images, target=target)  # type: ignore[arg-type]
     np.testing.assert_allclose(y, np.einsum("rh,nhwc,sw->nrsc", rows, x, columns), atol=2e-5)
     assert margins_hold(y)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("seed", range(32))
 def test_random_maps(seed: int, target: Target) -> None:
     rng = np.random.default_rng(seed)
@@ -69,19 +69,19 @@ def test_by_definition(channels: int) -> None:
     rng = np.random.default_rng(channels)
     for rows in (axis_matrix(rng, 3, 4), bilinear(6, 3), np.eye(4)[[0, 0, 1, 3]]):
         check(rng, rows, rows, channels, meaning=True)
-        check(rng, rows, rows, channels, target=WIDE)
+        check(rng, rows, rows, channels, target=AVX512)
 
 
 def test_only_its_own_images() -> None:
     x, y = np.ones((3, 2, 2, 5), np.float32), guarded((3, 4, 4, 5))
-    table = runs(np.repeat(np.eye(2), 2, 0))
+    table = nonzero_runs(np.repeat(np.eye(2), 2, 0))
     run_native(Resample(5), [x, y, *table, *table, 2, 2, 4, 4, 1, 1], 1, 2)
     assert (y[1] == 1).all()
     assert (y[[0, 2]] == 77).all()
 
 
 def test_runs_of_a_matrix() -> None:
-    starts, counts, weights = runs(np.array([[0, 2, 3, 0], [0, 0, 0, 0], [0, 0, 0, 5], [1, 0, 4, 0]]))
+    starts, counts, weights = nonzero_runs(np.array([[0, 2, 3, 0], [0, 0, 0, 0], [0, 0, 0, 5], [1, 0, 4, 0]]))
     assert starts.tolist() == [1, 0, 3, 0]
     assert counts.tolist() == [2, 0, 1, 3]
     assert weights.tolist() == [[2, 3, 0], [0, 0, 0], [5, 0, 0], [1, 0, 4]]
@@ -89,7 +89,7 @@ def test_runs_of_a_matrix() -> None:
 
 
 def test_runs_of_nothing() -> None:
-    starts, counts, weights = runs(np.zeros((2, 3)))
+    starts, counts, weights = nonzero_runs(np.zeros((2, 3)))
     assert counts.tolist() == [0, 0]
     assert starts.tolist() == [0, 0]
     assert weights.tolist() == [[0], [0]]

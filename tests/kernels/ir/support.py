@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from opsin.kernels.ir import Kernel, Target, interpret
-from tests.kernels.support import TARGETS, WIDE, call_native
+from tests.kernels.support import AVX512, HOST_TARGETS, call_native
 
-ROWS = [*TARGETS, WIDE]
+ROWS = [*HOST_TARGETS, AVX512]
 """What every instruction is rendered for: all rows that run here, and vectors wider than this processor's."""
 
 FLOATS = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.1, -2.5, 3.5, 1e30, -1e-30, 16777217.0, 3.4e38]

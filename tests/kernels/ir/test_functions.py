@@ -12,7 +12,7 @@ import pytest
 from opsin.kernels.ir import Builder, Kernel, Target, functions
 from opsin.kernels.spec import KernelSpec
 from tests.kernels.ir.support import ROWS
-from tests.kernels.support import run_meaning, run_native
+from tests.kernels.support import run_interpreted, run_native
 
 Array = np.ndarray
 COUNT = 1 << 16
@@ -110,7 +110,7 @@ def test_erf_is_within_3e_7(target: Target) -> None:
 
 
 @each_row
-@pytest.mark.parametrize("run", [run_native, run_meaning])
+@pytest.mark.parametrize("run", [run_native, run_interpreted])
 @pytest.mark.parametrize("name", SPECIAL)
 def test_special_values(name: str, run: Callable[..., None], target: Target) -> None:
     x, expected = np.array(SPECIAL[name], np.float32).T
@@ -123,7 +123,7 @@ def test_meaning_and_machine_code_are_close(name: str) -> None:
     x = both_signs(powers(1e-3, 50)[::1024])
     for target in ROWS:
         np.testing.assert_allclose(
-            apply(name, x, target), apply(name, x, target, run_meaning), rtol=4e-7, atol=1e-7, err_msg=target.name
+            apply(name, x, target), apply(name, x, target, run_interpreted), rtol=4e-7, atol=1e-7, err_msg=target.name
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from opsin.kernels.ir import F32, I32, U8, Builder, Kernel, Target
 from tests.kernels.ir.support import ROWS, agree
-from tests.kernels.support import TARGETS, call_native, guarded, margins_hold
+from tests.kernels.support import HOST_TARGETS, call_native, guarded, margins_hold
 
 DTYPES = {F32: np.float32, I32: np.int32}
 each_row = pytest.mark.parametrize("target", ROWS, ids=lambda row: row.name)
@@ -55,7 +55,7 @@ def test_nothing_around_is_written(element: str, target: Target) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 def test_nothing_beyond_is_read(target: Target) -> None:
     """At the end of a page whose follower must not be touched: reading it would end the process."""
     page = mmap.PAGESIZE

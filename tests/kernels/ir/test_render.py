@@ -10,7 +10,7 @@ import pytest
 from opsin.backends.native.render import MANY, literal, render
 from opsin.kernels.ir import F32, I32, INDEX, TARGETS, Builder, Kernel, Target
 from tests.kernels.ir.support import agree
-from tests.kernels.support import TARGETS as ROWS_HERE
+from tests.kernels.support import HOST_TARGETS as ROWS_HERE
 
 ROWS = {row.name: row for row in TARGETS}
 

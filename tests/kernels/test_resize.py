@@ -7,9 +7,7 @@ import pytest
 
 from opsin.kernels.ir import Target
 from opsin.kernels.resize import ResizeSeparable
-from tests.kernels.support import TARGETS, run_meaning, run_native
-
-RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
+from tests.kernels.support import each_run
 
 
 def matrix(starts: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
@@ -19,7 +17,7 @@ def matrix(starts: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize(("run", "target"), RUNS, ids=["-".join((r.__name__, t.name)) for r, t in RUNS])
+@each_run
 @pytest.mark.parametrize("seed", range(4))
 def test_any_runs_and_weights(seed: int, run: object, target: Target) -> None:
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from opsin.kernels.ir import Target
 from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.moments import GROUP, MergeMoments, Moments
 from opsin.kernels.spec import KernelSpec
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import AVX512, HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
 
 SIZES = [(1, 1, 1), (7, 3, 2), (33, 16, 3), (100, 19, 4), (64, 40, 1)]
 """(pixels, channels, blocks)"""
@@ -18,12 +18,12 @@ SIZES = [(1, 1, 1), (7, 3, 2), (33, 16, 3), (100, 19, 4), (64, 40, 1)]
 
 def run(spec: KernelSpec, args: list[np.ndarray | int], blocks: int, scratch: int, target: Target | None) -> None:
     if target is None:
-        run_meaning(spec, args, 0, blocks, scratch)
+        run_interpreted(spec, args, 0, blocks, scratch)
     else:
         run_native(spec, args, 0, blocks, scratch, target)
 
 
-@pytest.mark.parametrize("target", [None, *TARGETS], ids=lambda row: row.name if row else "meaning")
+@pytest.mark.parametrize("target", [None, *HOST_TARGETS], ids=lambda row: row.name if row else "meaning")
 @pytest.mark.parametrize(("pixels", "channels", "blocks"), SIZES)
 def test_a_sweep_stores_and_sums(pixels: int, channels: int, blocks: int, target: Target | None) -> None:
     """(x - mean) · factor is stored; it and its product with g are summed."""
@@ -43,7 +43,7 @@ def test_a_sweep_stores_and_sums(pixels: int, channels: int, blocks: int, target
     assert all(map(margins_hold, (y, first, second)))
 
 
-@pytest.mark.parametrize("target", [None, *TARGETS], ids=lambda row: row.name if row else "meaning")
+@pytest.mark.parametrize("target", [None, *HOST_TARGETS], ids=lambda row: row.name if row else "meaning")
 @pytest.mark.parametrize(("pixels", "channels", "blocks"), [*SIZES, (3 * GROUP + 5, 9, 2)])
 @pytest.mark.parametrize("offset", [0.0, 3000.0])
 def test_moments(pixels: int, channels: int, blocks: int, offset: float, target: Target | None) -> None:
@@ -63,5 +63,5 @@ def test_moments_on_the_widest_row() -> None:
     spec = Moments(19)
     x = np.random.default_rng(0).standard_normal((50, 19), np.float32)
     partial = guarded((1, 2, 19))
-    run_meaning(spec, [x, partial, 50, 50], 0, 1, 38, WIDE)
+    run_interpreted(spec, [x, partial, 50, 50], 0, 1, 38, AVX512)
     np.testing.assert_allclose(partial[0, 0], x.mean(0), atol=1e-6)
