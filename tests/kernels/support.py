@@ -99,6 +99,16 @@ def with_slack(array: np.ndarray) -> np.ndarray:
     return memory
 
 
+def pack(matrix: np.ndarray, target: Target) -> np.ndarray:
+    """Return `matrix` (depth × columns) in panels of two vectors, with zeros beyond the last column."""
+    depth, columns = matrix.shape
+    width = 2 * target.lanes
+    panels = -(-columns // width)
+    wide = np.zeros((depth, panels * width), np.float32)
+    wide[:, :columns] = matrix
+    return np.ascontiguousarray(wide.reshape(depth, panels, width).swapaxes(0, 1))
+
+
 @cache
 def _compile_spec(spec: KernelSpec, target: Target) -> int:
     return _compile(spec.build(target), target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.kernels.ir import I32, Builder, Kernel, interpret
+from opsin.kernels.ir import I32, Builder, Kernel, Pointer, ScalarType, interpret
 
 
 def move(index: int, element: str = "f32", lanes: int = 1) -> Kernel:
@@ -43,6 +43,19 @@ def test_scratch_is_as_large_as_given() -> None:
     interpret(k.kernel(), [], 0, 1, scratch=4)
     with pytest.raises(IndexError, match="element 3 of an array of 3"):
         interpret(k.kernel(), [], 0, 1, scratch=3)
+
+
+def test_scratch_holds_numbers_of_any_type() -> None:
+    k = Builder("scratch")
+    whole = Pointer(k.scratch_base, I32)
+    y = k.buffer("y", I32)
+    k.store(k.scratch, 0, k.broadcast(1.0, 1))
+    k.store(whole, 1, k.constant(7, ScalarType(I32)))
+    k.store(y, 0, k.load(whole, 1))
+    k.store(y, 1, k.load(whole, 0))
+    found = np.zeros(2, np.int32)
+    interpret(k.kernel(), [found], 0, 1, scratch=2)
+    assert found.tolist() == [7, 0x3F800000]
 
 
 def test_arrays_of_any_shape_are_their_memory() -> None:

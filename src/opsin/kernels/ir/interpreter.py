@@ -74,9 +74,12 @@ class InterpreterMemory:
     def __init__(self) -> None:
         self._bases: list[int] = []
         self._arrays: list[np.ndarray] = []
+        self._untyped: set[int] = set()
 
-    def add(self, array: np.ndarray) -> int:
-        """Give `array` an address and return it."""
+    def add(self, array: np.ndarray, untyped: bool = False) -> int:
+        """Give `array` an address and return it; elements of `untyped` memory may have any 32-bit type."""
+        if untyped:
+            self._untyped.add(len(self._bases))
         base = (len(self._bases) + 1) << 36
         self._bases.append(base)
         self._arrays.append(array.reshape(-1))
@@ -92,6 +95,8 @@ class InterpreterMemory:
         array = self._arrays[number]
         element = (address - self._bases[number]) // size + index
         _check_index(element, array)
+        if number in self._untyped and size == array.itemsize:
+            array = array.view(dtype)
         if array.dtype != dtype:
             raise TypeError(f"an array of {array.dtype} read as {dtype}")
         return array, element
@@ -130,7 +135,7 @@ class Interpreter:
         if len(args) != len(self.kernel.parameters):
             raise TypeError(f"{self.kernel.name} takes {len(self.kernel.parameters)} arguments, not {len(args)}")
         self.words = [arg if isinstance(arg, int) else self.memory.add(arg) for arg in args]
-        base = self.memory.add(np.zeros(max(scratch, 1), np.float32))
+        base = self.memory.add(np.zeros(max(scratch, 1), np.float32), untyped=True)
         for value, number in ((self.kernel.begin, begin), (self.kernel.end, end), (self.kernel.scratch_base, base)):
             self.values[value] = np.array([number], np.int64)
         with np.errstate(all="ignore"):
