@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from opsin.kernels.ir import Target
 from opsin.kernels.resample import Resample, nonzero_runs
-from tests.kernels.support import AVX512, HOST_TARGETS, guarded, margins_hold, run_interpreted, run_native
+from tests.kernels.support import HOST_TARGETS, arguments, each_run, guarded, margins_hold, run_native
+
+Run = Callable[..., None]
+AXES = ("row", "column")
 
 
 def axis_matrix(rng: np.random.Generator, size: int, source: int) -> np.ndarray:
@@ -31,16 +36,20 @@ def bilinear(size: int, source: int) -> np.ndarray:
     return matrix
 
 
-def check(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray, channels: int, **how: object) -> None:
+def check(
+    rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray, channels: int, run: Run, target: Target
+) -> None:
     (out_height, height), (out_width, width) = rows.shape, columns.shape
     images = int(rng.integers(1, 4))
     x = rng.standard_normal((images, height, width, channels)).astype(np.float32)
     y = guarded((images, out_height, out_width, channels))
-    tables = [nonzero_runs(rows), nonzero_runs(columns)]
-    longest = [weights.shape[1] for _, _, weights in tables]
-    args = [x, y, *tables[0], *tables[1], height, width, out_height, out_width, *longest]
-    meaning, target = how.get("meaning", False), how.get("target")
-    (run_interpreted if meaning else run_native)(Resample(channels), args, 0, images, target=target)  # type: ignore[arg-type]
+    spec, tables = Resample(channels), {}
+    for axis, matrix in zip(AXES, (rows, columns), strict=True):
+        starts, counts, weights = nonzero_runs(matrix)
+        tables |= {f"{axis}_starts": starts, f"{axis}_counts": counts, f"{axis}_weights": weights}
+    taps = {f"{axis}_taps": tables[f"{axis}_weights"].shape[1] for axis in AXES}
+    args = arguments(spec, x=x, y=y, **tables, **taps, H=height, W=width, OH=out_height, OW=out_width)
+    run(spec, args, 0, images, target=target)
     np.testing.assert_allclose(y, np.einsum("rh,nhwc,sw->nrsc", rows, x, columns), atol=2e-5)
     assert margins_hold(y)
 
@@ -53,23 +62,24 @@ def test_random_maps(seed: int, target: Target) -> None:
     channels = int(rng.integers(1, 36))
     for _ in range(3):
         rows, columns = axis_matrix(rng, *sizes[:2]), axis_matrix(rng, *sizes[2:])
-        check(rng, rows, columns, channels, target=target)
+        check(rng, rows, columns, channels, run_native, target)
 
 
+@each_run
 @pytest.mark.parametrize(("size", "source"), [(8, 4), (4, 8), (5, 7), (13, 6), (1, 5), (5, 1)])
-def test_bilinear_and_its_adjoint(size: int, source: int) -> None:
+def test_bilinear_and_its_adjoint(size: int, source: int, run: Run, target: Target) -> None:
     rng = np.random.default_rng(size)
     matrix = bilinear(size, source)
-    check(rng, matrix, matrix[::-1], 9)
-    check(rng, matrix.T, matrix[::-1].T, 9)
+    check(rng, matrix, matrix[::-1], 9, run, target)
+    check(rng, matrix.T, matrix[::-1].T, 9, run, target)
 
 
-@pytest.mark.parametrize("channels", [1, 9])
-def test_by_definition(channels: int) -> None:
+@each_run
+@pytest.mark.parametrize("channels", [1, 19])
+def test_runs_of_every_kind(channels: int, run: Run, target: Target) -> None:
     rng = np.random.default_rng(channels)
     for rows in (axis_matrix(rng, 3, 4), bilinear(6, 3), np.eye(4)[[0, 0, 1, 3]]):
-        check(rng, rows, rows, channels, meaning=True)
-        check(rng, rows, rows, channels, target=AVX512)
+        check(rng, rows, rows, channels, run, target)
 
 
 def test_only_its_own_images() -> None:
