@@ -104,9 +104,9 @@ def pack(matrix: np.ndarray, target: Target) -> np.ndarray:
     depth, columns = matrix.shape
     width = 2 * target.lanes
     panels = -(-columns // width)
-    wide = np.zeros((depth, panels * width), np.float32)
-    wide[:, :columns] = matrix
-    return np.ascontiguousarray(wide.reshape(depth, panels, width).swapaxes(0, 1))
+    padded = np.zeros((depth, panels * width), np.float32)
+    padded[:, :columns] = matrix
+    return np.ascontiguousarray(padded.reshape(depth, panels, width).swapaxes(0, 1))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The place of the maximum, as np.argmax has it."""
+"""The index of the maximum, against np.argmax."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.kernels.support import each_run, guarded, margins_hold, run_native
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Few different numbers, so many ties, and some that are not finite."""
+    """Return few different numbers, hence many ties, and some that are not finite."""
     x = rng.integers(-2, 3, shape).astype(np.float32)
     x[rng.random(shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
     return x

@@ -108,10 +108,10 @@ class Case:
 
 def test_windows_by_their_definition() -> None:
     x = np.arange(2 * 5 * 6 * 3).reshape(2, 5, 6, 3)
-    found = windows(x, (2, 3), (2, 1), (1, 2), (1, 2), (3, 4))
+    actual = windows(x, (2, 3), (2, 1), (1, 2), (1, 2), (3, 4))
     padded = np.pad(x, ((0, 0), (1, 9), (2, 9), (0, 0)))
     for i, j, r, s in np.ndindex(3, 4, 2, 3):
-        np.testing.assert_array_equal(found[:, i, j, :, r, s], padded[:, 2 * i + r, j + 2 * s])
+        np.testing.assert_array_equal(actual[:, i, j, :, r, s], padded[:, 2 * i + r, j + 2 * s])
 
 
 @each_run

@@ -1,4 +1,4 @@
-"""Sums and variances by channel, with and without what is computed on the way."""
+"""Sums and variances by channel, of arrays and of the results of an expression."""
 
 from __future__ import annotations
 

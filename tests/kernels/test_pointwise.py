@@ -254,9 +254,9 @@ def test_flat_streams_of_every_kind(run: Run, target: Target) -> None:
     spec = Pointwise(expression, streams, (FLOATS, FLOATS, FLOATS), 0, 0)
     results = [guarded((21,)) for _ in range(3)]
     run(spec, [scalar, strided, *results, 21, 21, 3], 0, 1, target=target)
-    for found, expected in zip(results, (9, -9, 3), strict=True):
-        np.testing.assert_array_equal(found, np.arange(21) * expected)
-        assert margins_hold(found)
+    for actual, expected in zip(results, (9, -9, 3), strict=True):
+        np.testing.assert_array_equal(actual, np.arange(21) * expected)
+        assert margins_hold(actual)
 
 
 @each_run

@@ -119,8 +119,8 @@ def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
             pixels = x[:, top:bottom, left:right].reshape(case.count, -1, case.channels)
             y[:, r, c] = pixels.max(1)
             for n, winners in enumerate(pixels.argmax(1)):
-                for channel, place in enumerate(winners):
-                    i, j = divmod(int(place), right - left)
+                for channel, index in enumerate(winners):
+                    i, j = divmod(int(index), right - left)
                     dx[n, top + i, left + j, channel] += g[n, r, c, channel]
     return y, dx
 
@@ -200,9 +200,9 @@ def test_small_cases(case: Case, check: Callable[[Case, Run, Target], None], run
 def test_max_pooling_propagates_a_nan(window: tuple[int, int], pad: int) -> None:
     padding = (pad, pad)
     case = Case(pad > 0, False, 9, window, (2, 2), True, 1, (7, 7), padding, padding, False, 1)
-    for place in [(0, 0), (3, 3), (6, 6), (2, 5)]:
+    for row, column in [(0, 0), (3, 3), (6, 6), (2, 5)]:
         x = case.images
-        x[0, *place, 4] = np.nan
+        x[0, row, column, 4] = np.nan
         y, dx = guarded(case.gradient.shape), guarded(x.shape)
         run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
         g = np.ones_like(y)
@@ -210,10 +210,10 @@ def test_max_pooling_propagates_a_nan(window: tuple[int, int], pad: int) -> None
         hits = 0
         for r, (top, bottom, _) in enumerate(case.spans(0)):
             for c, (left, right, _) in enumerate(case.spans(1)):
-                inside = top <= place[0] < bottom and left <= place[1] < right
+                inside = top <= row < bottom and left <= column < right
                 hits += inside
                 assert np.isnan(y[0, r, c]).tolist() == [inside and channel == 4 for channel in range(9)]
-        assert dx[0, *place, 4] == hits
+        assert dx[0, row, column, 4] == hits
 
 
 def test_the_first_nan_wins_the_gradient() -> None:

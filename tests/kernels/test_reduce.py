@@ -14,7 +14,7 @@ from opsin.kernels.reduce import Combine, Reduce
 from tests.kernels.support import arguments, each_run, guarded, margins_hold
 
 Run = Callable[..., None]
-REDUCTIONS = {"sum": np.sum, "max": np.max}
+REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {"sum": np.sum, "max": np.max}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Resampling against the two dense matrices that its tables come from."""
+"""Resampling against the two dense matrices that the tables are made from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AXES = ("row", "column")
 
 
 def axis_matrix(rng: np.random.Generator, size: int, source: int) -> np.ndarray:
-    """Rows of random runs, some of them empty; often of one length, as bilinear and nearest have."""
+    """Return rows with random runs, some of them empty; often all of one length, as for bilinear and nearest."""
     matrix = np.zeros((size, source))
     length = int(rng.integers(1, 5))
     vary = rng.random() < 0.5
@@ -29,8 +29,8 @@ def axis_matrix(rng: np.random.Generator, size: int, source: int) -> np.ndarray:
 
 def bilinear(size: int, source: int) -> np.ndarray:
     matrix = np.zeros((size, source))
-    for row, place in enumerate((np.arange(size) + 0.5) * source / size - 0.5):
-        low, part = divmod(max(place, 0.0), 1.0)
+    for row, position in enumerate((np.arange(size) + 0.5) * source / size - 0.5):
+        low, part = divmod(max(position, 0.0), 1.0)
         matrix[row, int(low)] += 1 - part
         matrix[row, min(int(low) + 1, source - 1)] += part
     return matrix
@@ -43,7 +43,8 @@ def check(
     images = int(rng.integers(1, 4))
     x = rng.standard_normal((images, height, width, channels)).astype(np.float32)
     y = guarded((images, out_height, out_width, channels))
-    spec, tables = Resample(channels), {}
+    spec = Resample(channels)
+    tables: dict[str, np.ndarray] = {}
     for axis, matrix in zip(AXES, (rows, columns), strict=True):
         starts, counts, weights = nonzero_runs(matrix)
         tables |= {f"{axis}_starts": starts, f"{axis}_counts": counts, f"{axis}_weights": weights}

@@ -55,7 +55,7 @@ SPECS: list[KernelSpec] = [
 ]  # fmt: skip
 
 
-def subclasses(cls: type) -> Iterator[type]:
+def subclasses(cls: type[KernelSpec]) -> Iterator[type[KernelSpec]]:
     for subclass in cls.__subclasses__():
         yield subclass
         yield from subclasses(subclass)

@@ -45,13 +45,13 @@ def test_taps_at_run_time(axis: Axis) -> None:
     with k.loop(0, results) as result:
         for tap, position in axis.taps_inside(k, result, n).loop(k):
             k.store(y, result * axis.taps + tap, k.convert("i32", position))
-    found = np.full((results, axis.taps), -1, np.int32)
-    interpret(k.kernel(), [found, size], 0, 1)
-    expected = np.full_like(found, -1)
+    actual = np.full((results, axis.taps), -1, np.int32)
+    interpret(k.kernel(), [actual, size], 0, 1)
+    expected = np.full_like(actual, -1)
     for i in range(results):
-        for tap, position in axis.reads(i, size):
-            expected[i, tap] = position
-    np.testing.assert_array_equal(found, expected)
+        for number, at in axis.reads(i, size):
+            expected[i, number] = at
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_adjacent_tiles_that_read_alike_are_one_run() -> None:

@@ -42,9 +42,9 @@ def test_a_row(transform: Transform, matrix: np.ndarray) -> None:
     x, y = k.buffer("x"), k.buffer("y")
     for i, value in enumerate(transform([k.load(x, i * size, size) for i in range(size)])):
         k.store(y, i * size, value)
-    found = np.zeros((points, size), np.float32)
-    interpret(k.kernel(), [np.eye(size, dtype=np.float32), found], 0, 1)
-    np.testing.assert_allclose(found, matrix, rtol=1e-6, atol=1e-7)
+    actual = np.zeros((points, size), np.float32)
+    interpret(k.kernel(), [np.eye(size, dtype=np.float32), actual], 0, 1)
+    np.testing.assert_allclose(actual, matrix, rtol=1e-6, atol=1e-7)
 
 
 @each_transform
@@ -57,9 +57,9 @@ def test_both_axes(transform: Transform, matrix: np.ndarray) -> None:
         for j, value in enumerate(values):
             k.store(y, i * points + j, value)
     pixels = np.random.default_rng(size).standard_normal((size, size)).astype(np.float32)
-    found = np.zeros((points, points), np.float32)
-    interpret(k.kernel(), [pixels, found], 0, 1)
-    np.testing.assert_allclose(found, matrix @ pixels @ matrix.T, rtol=1e-5, atol=1e-4)
+    actual = np.zeros((points, points), np.float32)
+    interpret(k.kernel(), [pixels, actual], 0, 1)
+    np.testing.assert_allclose(actual, matrix @ pixels @ matrix.T, rtol=1e-5, atol=1e-4)
 
 
 def test_a_tile_of_a_convolution() -> None:

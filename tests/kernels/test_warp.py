@@ -1,4 +1,4 @@
-"""Moving, coloring and normalising images of bytes, by its formula in NumPy."""
+"""Moving, coloring and normalizing images of bytes, against its formula in NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.kernels.support import HOST_TARGETS, each_run, guarded, margins_hold,
 
 
 def expected(spec: Warp, x: np.ndarray, y: np.ndarray, args: list[np.ndarray]) -> np.ndarray:
-    """What the kernel's docstring says, in float64."""
+    """Return the results by the formula in the kernel's docstring, in float64."""
     maps, colors, boxes, scale, shift = args
     height, width = x.shape[2:]
     rows, columns = np.mgrid[: y.shape[1], : y.shape[2]].astype(np.float64)
@@ -58,12 +58,12 @@ def test_any_map_of_any_image(colored: bool, bilinear: bool, seed: int, run: obj
     difference = np.abs(y - expected(spec, x, y, args))
     if bilinear:
         assert difference.max() < 1e-3
-    else:  # a place between two pixels may be rounded to either
+    else:  # a position between two pixels may be rounded to either
         assert (difference > 1e-4).mean() < 0.01
 
 
 @each_run
-def test_the_map_of_every_pixel_to_itself_keeps_the_bits(run: object, target: Target) -> None:
+def test_the_identity_map_is_exact(run: object, target: Target) -> None:
     rng = np.random.default_rng(7)
     x = rng.integers(0, 256, (2, 3, 9, 13), np.uint8)
     maps = np.tile(np.array([0, 1, 0, 0, 0, 1], np.float32), (2, 1))
@@ -81,21 +81,22 @@ def test_blocks_are_images() -> None:
     y = guarded((3, 2, 2, 1))
     maps = np.tile(np.array([0, 1, 0, 0, 0, 1], np.float32), (3, 1))
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
-    args = [x, y, maps, np.zeros((3, 1, 2), np.float32), np.zeros((3, 4), np.int32), one, zero, 2, 2, 2, 2]
+    colors, boxes = np.zeros((3, 1, 2), np.float32), np.zeros((3, 4), np.int32)
+    args: list[np.ndarray | int] = [x, y, maps, colors, boxes, one, zero, 2, 2, 2, 2]
     run_native(Warp(1, False, False), args, 1, 2)
     assert y.reshape(3, 4).tolist() == [[77] * 4, [4, 5, 6, 7], [77] * 4]
 
 
-def test_every_row_of_the_target_table_gives_the_same_bits() -> None:
+def test_results_are_bit_identical_on_all_targets() -> None:
     rng = np.random.default_rng(3)
     x = rng.integers(0, 256, (4, 3, 20, 20), np.uint8)
     maps = rng.uniform(-1, 1, (4, 6)).astype(np.float32)
     colors = rng.uniform(-1, 1, (4, 3, 4)).astype(np.float32)
     scale, shift = rng.normal(size=(2, 3)).astype(np.float32)
-    found = []
+    actual = []
     for target in HOST_TARGETS:
         y = guarded((4, 17, 19, 3))
         args = [x, y, maps, colors, np.zeros((4, 4), np.int32), scale, shift, 20, 20, 17, 19]
         run_native(Warp(3, True, True), args, 0, 4, target=target)
-        found.append(y.tobytes())
-    assert len(set(found)) == 1
+        actual.append(y.tobytes())
+    assert len(set(actual)) == 1

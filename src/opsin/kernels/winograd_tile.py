@@ -24,7 +24,7 @@ class TileTransform:
     """Emits the transformation of tiles of `channels` to points that are `point` elements apart.
 
     Pixels beyond the border are zeros; `patch` is memory for a tile at the border. If channels are stored in panels,
-    `position` gives the place of a channel.
+    `position` maps a channel to its offset.
     """
 
     k: Builder

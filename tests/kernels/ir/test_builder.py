@@ -102,8 +102,8 @@ def test_blocks_nest_and_instructions_come_in_order() -> None:
     mark(5)
     kernel = k.kernel()
     (loop,) = (item for item in kernel.body if isinstance(item, Loop))
-    (found,) = (item for item in loop.body if isinstance(item, Branch))
-    assert found is branch
+    (actual,) = (item for item in loop.body if isinstance(item, Branch))
+    assert actual is branch
     marks = [
         item.data for item in kernel.instructions() if item.result is not None and item.result.kind == ScalarType(I32)
     ]

@@ -1,4 +1,4 @@
-"""The definition runs kernels strictly: mistakes that machine code would hide are errors."""
+"""The interpreter is strict: it raises errors for mistakes that machine code would hide."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def test_scratch_holds_numbers_of_any_type() -> None:
     k.store(whole, 1, k.constant(7, ScalarType(I32)))
     k.store(y, 0, k.load(whole, 1))
     k.store(y, 1, k.load(whole, 0))
-    found = np.zeros(2, np.int32)
-    interpret(k.kernel(), [found], 0, 1, scratch=2)
-    assert found.tolist() == [7, 0x3F800000]
+    actual = np.zeros(2, np.int32)
+    interpret(k.kernel(), [actual], 0, 1, scratch=2)
+    assert actual.tolist() == [7, 0x3F800000]
 
 
 def test_arrays_of_any_shape_are_their_memory() -> None:

@@ -249,11 +249,11 @@ class Builder:
             "gather", ScalarType(buffer.element, lanes), (*location, self.constant(stride, ScalarType(INDEX))), count
         )
 
-    def load_bytes(self, buffer: Pointer, places: Value) -> Value:
-        """Load the bytes at the indices `places` (i32, any number of lanes) as i32 from 0 to 255."""
-        if buffer.element != U8 or places.kind.element != I32:
-            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} places")
-        return self.emit("load_bytes", places.kind, (buffer.address, places))
+    def load_bytes(self, buffer: Pointer, indices: Value) -> Value:
+        """Load the bytes at `indices` (i32, any number of lanes) as i32 from 0 to 255."""
+        if buffer.element != U8 or indices.kind.element != I32:
+            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} indices")
+        return self.emit("load_bytes", indices.kind, (buffer.address, indices))
 
     def store(
         self, buffer: Pointer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
