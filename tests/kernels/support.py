@@ -1,4 +1,4 @@
-"""Running one kernel on arrays: by the definition of the language, and as machine code."""
+"""Running one kernel on arrays: in the interpreter, and as machine code."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import pytest
 
 from opsin.backends.native import codegen, render
 from opsin.kernels import ir
 from opsin.kernels.ir import Kernel, Target, interpret
 from opsin.kernels.spec import KernelSpec
 
-TARGETS = codegen.host().targets
-"""Every row of the target table that runs here."""
+HOST_TARGETS = codegen.host().targets
+"""The rows of the target table that run here."""
 
-WIDE = next(row for row in ir.TARGETS if row.lanes == 16)
-"""The widest row: narrower processors run its kernels too, only more slowly."""
+AVX512 = next(row for row in ir.TARGETS if row.lanes == 16)
+"""The row with the widest vectors. Narrower processors run its kernels, too, but more slowly."""
 
 MARGIN, UNTOUCHED = 32, 77
 _numbers = count()
@@ -29,13 +30,13 @@ _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_in
 
 
 def guarded(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
-    """An array for results, full of `UNTOUCHED`, with a margin of the same before and after it."""
+    """Return an array for results, full of `UNTOUCHED`, with a margin of the same before and after it."""
     whole = np.full(prod(shape) + 2 * MARGIN, UNTOUCHED, dtype)
     return whole[MARGIN:-MARGIN].reshape(shape)
 
 
 def margins_hold(array: np.ndarray) -> bool:
-    """Whether nothing was written around an array from `guarded`."""
+    """Return whether nothing was written around an array from `guarded`."""
     whole = array.base
     assert whole is not None
     assert whole.size == array.size + 2 * MARGIN
@@ -45,7 +46,7 @@ def margins_hold(array: np.ndarray) -> bool:
 def call_native(
     kernel: Kernel, target: Target, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int = 0
 ) -> None:
-    """Compiles `kernel` and runs it on blocks `begin … end`; arrays are changed in place."""
+    """Compile `kernel` and run it on blocks `begin … end`; arrays are changed in place."""
     _call(_compile(kernel, target), args, begin, end, scratch)
 
 
@@ -57,11 +58,11 @@ def run_native(
     scratch: int = 0,
     target: Target | None = None,
 ) -> None:
-    """The kernel of `spec` as machine code; `scratch` counts float32 elements."""
+    """Run the kernel of `spec` as machine code; `scratch` counts float32 elements."""
     _call(_compile_spec(spec, target or codegen.host().target), args, begin, end, scratch)
 
 
-def run_meaning(
+def run_interpreted(
     spec: KernelSpec,
     args: Sequence[np.ndarray | int],
     begin: int,
@@ -69,8 +70,43 @@ def run_meaning(
     scratch: int = 0,
     target: Target | None = None,
 ) -> None:
-    """The kernel of `spec` by the definition of the language."""
+    """Run the kernel of `spec` in the interpreter."""
     interpret(spec.build(target or codegen.host().target), args, begin, end, scratch)
+
+
+RUNS = [(run_native, row) for row in HOST_TARGETS] + [(run_interpreted, row) for row in ir.TARGETS]
+"""As machine code with the vectors that this processor has, and in the interpreter with those of all targets."""
+
+each_run = pytest.mark.parametrize(("run", "target"), RUNS, ids=[f"{run.__name__}-{row.name}" for run, row in RUNS])
+
+
+def arguments(spec: KernelSpec, *epilogue: np.ndarray, **values: Any) -> list[np.ndarray | int]:
+    """Return the arguments of a call in order, from `values` by the names of the signature; groups are sequences."""
+    ordered: list[np.ndarray | int] = []
+    for name in spec.signature.pointers + spec.signature.words:
+        if name.startswith("*"):
+            ordered += values.pop(name[1:])
+        else:
+            ordered.append(values.pop(name))
+    assert not values, f"unknown arguments {sorted(values)}"
+    return [*ordered, *epilogue]
+
+
+def with_slack(array: np.ndarray) -> np.ndarray:
+    """Return a copy whose memory continues with NaNs, for kernels that read whole vectors beyond the end."""
+    memory = np.full(array.size + 2 * AVX512.lanes, np.nan, np.float32)
+    memory[: array.size] = array.ravel()
+    return memory
+
+
+def pack(matrix: np.ndarray, target: Target) -> np.ndarray:
+    """Return `matrix` (depth × columns) in panels of two vectors, with zeros beyond the last column."""
+    depth, columns = matrix.shape
+    width = 2 * target.lanes
+    panels = -(-columns // width)
+    padded = np.zeros((depth, panels * width), np.float32)
+    padded[:, :columns] = matrix
+    return np.ascontiguousarray(padded.reshape(depth, panels, width).swapaxes(0, 1))
 
 
 @cache
@@ -79,7 +115,7 @@ def _compile_spec(spec: KernelSpec, target: Target) -> int:
 
 
 def _compile(kernel: Kernel, target: Target) -> int:
-    # Every function of the process needs a name of its own.
+    # Every function of the process needs a different name.
     kernel = replace(kernel, name=f"{kernel.name}_{next(_numbers)}")
     (address,) = codegen.load(codegen.object_code(render.render(kernel, target)), kernel.name)
     return address

@@ -1,4 +1,4 @@
-"""The place of the maximum, as np.argmax has it."""
+"""The index of the maximum, against np.argmax."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import pytest
 
 from opsin.kernels.argmax import ArgMax
 from opsin.kernels.ir import Target
-from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
-
-RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
+from tests.kernels.support import each_run, guarded, margins_hold, run_native
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Few different numbers, so many ties, and some that are not finite."""
+    """Return few different numbers, hence many ties, and some that are not finite."""
     x = rng.integers(-2, 3, shape).astype(np.float32)
     x[rng.random(shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
     return x
 
 
-@pytest.mark.parametrize(("run", "target"), RUNS, ids=["-".join((run.__name__, row.name)) for run, row in RUNS])
+@each_run
 @pytest.mark.parametrize("seed", range(30))
 def test_any_axis_of_any_array(seed: int, run: object, target: Target) -> None:
     rng = np.random.default_rng(seed)

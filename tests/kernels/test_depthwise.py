@@ -1,26 +1,29 @@
-"""Depthwise convolution against plain NumPy, by the language's definition and as machine code."""
+"""Depthwise convolution against its reference in NumPy, forward and both gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from opsin.kernels.depthwise import Axis, Depthwise, DepthwiseWeight
+from opsin.kernels import depthwise, depthwise_weight
+from opsin.kernels.depthwise import BLOCK_MULTIPLE, SINGLE_PASS_WEIGHTS, Depthwise, Schedule, channel_block
+from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.expression import Expression, Step
-from opsin.kernels.ir import Target
+from opsin.kernels.ir import TARGETS, Target
+from opsin.kernels.taps import Axis
 from opsin.kernels.tile import Epilogue
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import HOST_TARGETS, arguments, each_run, guarded, margins_hold, run_native
 
 Run = Callable[..., None]
-BIAS = Epilogue(Expression(2, (Step("add", (0, 1)), Step("relu", (2,))), (3,)), ("channel",))
+BIAS_RELU = Epilogue(Expression(2, (Step("add", (0, 1)), Step("relu", (2,))), (3,)), ("channel",))
 
 
 @dataclass(frozen=True)
 class Case:
-    """`size` places under windows that take `out` places: rows and columns."""
+    """Images of `size` under windows that have `out` positions, by rows and columns."""
 
     channels: int
     size: tuple[int, int]
@@ -33,24 +36,10 @@ class Case:
 
     @property
     def transposed(self) -> tuple[Axis, Axis]:
-        rows, columns = (Axis(a.taps, a.stride, a.dilation, a.before, transposed=True) for a in self.axes)
-        return rows, columns
+        return replace(self.axes[0], transposed=True), replace(self.axes[1], transposed=True)
 
     def array(self, *shape: int) -> np.ndarray:
-        return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
-
-    def matrices(self) -> tuple[np.ndarray, np.ndarray]:
-        """For rows and for columns: taps × out × size, 1 where a tap of a window reads a place."""
-        made = []
-        for axis, size, out in zip(self.axes, self.size, self.out, strict=True):
-            matrix = np.zeros((axis.taps, out, size))
-            for tap in range(axis.taps):
-                for window in range(out):
-                    place = window * axis.stride + tap * axis.dilation - axis.before
-                    if 0 <= place < size:
-                        matrix[tap, window, place] = 1
-            made.append(matrix)
-        return made[0], made[1]
+        return np.random.default_rng(sum(shape)).standard_normal((*shape, self.channels)).astype(np.float32)
 
 
 CASES = [
@@ -59,50 +48,70 @@ CASES = [
     Case(3, (7, 9), (5, 2), (Axis(2, 1, 2, 0), Axis(3, 3, 2, 1))),
     Case(33, (3, 5), (6, 3), (Axis(4, 1, 1, 3), Axis(3, 1, 1, 0))),
 ]
+LARGE = Case(SINGLE_PASS_WEIGHTS // 9 + 60, (5, 4), (5, 4), (Axis(3, 1, 1, 1), Axis(3, 1, 1, 1)))
+"""Channels that are computed in several blocks."""
 
 
 def check(case: Case, run: Run, target: Target) -> None:
     (height, width), (rows, columns), images = case.size, case.out, 2
-    x, g = case.array(images, *case.size, case.channels), case.array(images, *case.out, case.channels)
-    w, b = case.array(*case.kernel, case.channels), case.array(case.channels)
-    down, across = case.matrices()
+    x, g, w, b = case.array(images, *case.size), case.array(images, *case.out), case.array(*case.kernel), case.array()
 
     y, blocks = guarded(g.shape), images * columns
-    spec = Depthwise(case.channels, height, rows, *case.axes, BIAS)
+    spec = Depthwise(case.channels, height, rows, *case.axes, BIAS_RELU)
     for begin, end in ((0, 1), (1, blocks - 1), (blocks - 1, blocks)):
-        run(spec, [x, w, width, columns, b, y], begin, end, target=target)
-    wanted = np.einsum("rih,sjw,nhwc,rsc->nijc", down, across, x, w) + b
-    np.testing.assert_allclose(y, np.maximum(wanted, 0), atol=1e-5)
+        run(spec, arguments(spec, b, y, x=x, w=w, W=width, OW=columns), begin, end, target=target)
+    expected = depthwise.reference(x, w, *case.axes, case.out)
+    np.testing.assert_allclose(y, np.maximum(expected + b, 0), atol=1e-5)
 
-    dx = guarded(x.shape)
-    transposed = Depthwise(case.channels, rows, height, *case.transposed)
-    run(transposed, [g, w, columns, width, dx], 0, images * width, target=target)
-    np.testing.assert_allclose(dx, np.einsum("rih,sjw,nijc,rsc->nhwc", down, across, g, w), atol=1e-5)
+    dx, spec = guarded(x.shape), Depthwise(case.channels, rows, height, *case.transposed)
+    run(spec, arguments(spec, dx, x=g, w=w, W=columns, OW=width), 0, images * width, target=target)
+    np.testing.assert_allclose(dx, depthwise.reference(g, w, *case.transposed, case.size), atol=1e-5)
 
-    partial = guarded((images, *w.shape))
-    weight = DepthwiseWeight(case.channels, height, rows, *case.axes)
-    run(weight, [x, g, partial, images, width, columns, 1], 0, images, target=target)
-    np.testing.assert_allclose(partial, np.einsum("rih,sjw,nhwc,nijc->nrsc", down, across, x, g), atol=1e-4)
+    partial, weight = guarded((images, *w.shape)), DepthwiseWeight(case.channels, height, rows, *case.axes)
+    args = arguments(weight, x=x, g=g, partial=partial, N=images, W=width, OW=columns, images=1)
+    run(weight, args, 0, images, target=target)
+    for image in range(images):
+        one = slice(image, image + 1)
+        dw = depthwise_weight.reference(x[one], g[one], *case.axes)
+        np.testing.assert_allclose(partial[image], dw, atol=1e-4)
     assert margins_hold(y)
     assert margins_hold(dx)
     assert margins_hold(partial)
 
 
-@pytest.mark.parametrize("target", [WIDE, TARGETS[-1]], ids=lambda t: t.name)
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_by_the_definition(number: int, target: Target) -> None:
-    check(CASES[number], run_meaning, target)
+@each_run
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.channels))
+def test_forward_and_gradients(case: Case, run: Run, target: Target) -> None:
+    check(case, run, target)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_as_machine_code(number: int, target: Target) -> None:
-    check(CASES[number], run_native, target)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
+def test_more_channels_than_a_pass_takes(target: Target) -> None:
+    block = channel_block(LARGE.channels, 9)
+    assert block is not None
+    assert block % BLOCK_MULTIPLE == 0
+    check(LARGE, run_native, target)
 
 
-def test_tiles_that_read_alike_are_built_once() -> None:
-    """The first and the last tile reach over the border, all others are one run."""
-    first, inside, last = Axis(3, 1, 1, 1).runs(112, 112)
-    assert (first.tiles, inside.tiles, last.tiles) == (1, 26, 1)
-    assert (inside.first, inside.base, inside.step, inside.places) == (4, 4, 4, [-1, 0, 1, 2, 3, 4])
-    assert [run.tiles for run in Axis(3, 2, 1, 1, transposed=True).runs(56, 112)] == [27, 1]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.channels))
+def test_the_references_by_matrices(case: Case) -> None:
+    """The matrices, taps × results × positions, are 1 where a tap of a result reads a position."""
+    matrices = []
+    for axis, size, out in zip(case.axes, case.size, case.out, strict=True):
+        tap, result, position = np.ogrid[: axis.taps, :out, :size]
+        matrices.append((result * axis.stride + tap * axis.dilation - axis.before == position).astype(float))
+    down, across = matrices
+    x, g, w = case.array(2, *case.size), case.array(2, *case.out), case.array(*case.kernel)
+    y = np.einsum("rih,sjw,nhwc,rsc->nijc", down, across, x, w)
+    np.testing.assert_allclose(depthwise.reference(x, w, *case.axes, case.out), y, atol=1e-5)
+    dx = np.einsum("rih,sjw,nijc,rsc->nhwc", down, across, g, w)
+    np.testing.assert_allclose(depthwise.reference(g, w, *case.transposed, case.size), dx, atol=1e-5)
+    dw = np.einsum("rih,sjw,nhwc,nijc->rsc", down, across, x, g)
+    np.testing.assert_allclose(depthwise_weight.reference(x, g, *case.axes), dw, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+def test_the_schedule_of_a_weight_gradient_fits_the_registers(target: Target) -> None:
+    small, large = (DepthwiseWeight(8, 9, 9, Axis(n, 1, 1, 0), Axis(3, 1, 1, 0)) for n in (3, 40))
+    assert small.schedule(target) == Schedule()
+    assert large.schedule(target) == Schedule(vectors=1)

@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from opsin.kernels.ir import Target
-from opsin.kernels.panels import PackPanels, PackTransposed, panels
-from tests.kernels.support import TARGETS, guarded, margins_hold, run_meaning, run_native
+from opsin.kernels.panels import PackPanels, PackTransposed
+from tests.kernels.support import HOST_TARGETS, arguments, each_run, guarded, margins_hold, pack, run_native
 
+Run = Callable[..., None]
 SHAPES = [(1, 1, 32, 32), (3, 3, 16, 48), (2, 1, 21, 37), (1, 2, 3, 5), (1, 1, 40, 1)]
-each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+"""kh × kw × depth × columns."""
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 
 
-def expected(w: np.ndarray, target: Target) -> np.ndarray:
-    """w (kh kw C K) in panels of two vectors, zeros beyond the last column."""
-    columns, width = w.shape[-1], 2 * target.lanes
-    blocks = panels(columns, target)
-    wide = np.zeros((w.size // columns, blocks * width), np.float32)
-    wide[:, :columns] = w.reshape(-1, columns)
-    return wide.reshape(-1, blocks, width).swapaxes(0, 1)
-
-
-@each_target
+@each_run
 @each_shape
-def test_rows_are_packed(shape: tuple[int, ...], target: Target) -> None:
-    w = np.random.default_rng(0).standard_normal(shape, np.float32)
-    right = expected(w, target)
-    u = guarded(right.shape)
-    run_native(PackPanels(shape[-1]), [w, u, right.shape[1]], 0, len(right), target=target)
-    np.testing.assert_array_equal(u, right)
+def test_rows_are_packed(shape: tuple[int, ...], run: Run, target: Target) -> None:
+    w = np.random.default_rng(0).standard_normal(shape, np.float32).reshape(-1, shape[-1])
+    expected = pack(w, target)
+    u, spec = guarded(expected.shape), PackPanels(shape[-1])
+    run(spec, arguments(spec, w=w, u=u, depth=len(w)), 0, len(u), target=target)
+    np.testing.assert_array_equal(u, expected)
     assert margins_hold(u)
 
 
-@each_target
-@each_shape
-def test_columns_are_packed(shape: tuple[int, ...], target: Target) -> None:
-    """From an array (kh kw K C) whose kernel runs backwards in memory, as an input gradient reads it."""
+def check_columns(shape: tuple[int, ...], backwards: bool, run: Run, target: Target) -> None:
+    """Pack an array kh × kw × columns × depth, whose kernel is read from its end if `backwards`."""
     height, width, depth, columns = shape
-    stored = np.random.default_rng(1).standard_normal((height, width, columns, depth), np.float32)
-    right = expected(stored[::-1, ::-1].swapaxes(2, 3), target)
-    u = guarded(right.shape)
+    w = np.random.default_rng(1).standard_normal((height, width, columns, depth), np.float32)
     area = columns * depth
-    start = stored.ravel()[(height * width - 1) * area :]
-    args = [start, u, height, width, depth, depth, -width * area, -area]
-    run_native(PackTransposed(columns), args, 0, len(right), target=target)
-    np.testing.assert_array_equal(u, right)
+    start = w.ravel()[(height * width - 1) * area :] if backwards else w
+    kernel = w[::-1, ::-1] if backwards else w
+    expected = pack(kernel.swapaxes(2, 3).reshape(-1, columns), target)
+    u, spec, sign = guarded(expected.shape), PackTransposed(columns), -1 if backwards else 1
+    strides = {"column_stride": depth, "kh_stride": sign * width * area, "kw_stride": sign * area}
+    run(spec, arguments(spec, w=start, u=u, kh=height, kw=width, depth=depth, **strides), 0, len(u), target=target)
+    np.testing.assert_array_equal(u, expected)
     assert margins_hold(u)
 
 
-def test_columns_are_packed_by_its_meaning() -> None:
-    target = TARGETS[0]
-    stored = np.random.default_rng(2).standard_normal((1, 1, 21, 2 * target.lanes + 3), np.float32)
-    right = expected(stored.swapaxes(2, 3), target)
-    u = guarded(right.shape)
-    depth = stored.shape[3]
-    run_meaning(PackTransposed(21), [stored, u, 1, 1, depth, depth, 0, 0], 0, len(right), target=target)
-    np.testing.assert_array_equal(u, right)
+@each_run
+@each_shape
+def test_columns_are_packed(shape: tuple[int, ...], run: Run, target: Target) -> None:
+    check_columns(shape, False, run, target)
+
+
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
+@each_shape
+def test_columns_of_a_rotated_kernel_are_packed(shape: tuple[int, ...], target: Target) -> None:
+    """As an input gradient reads it."""
+    check_columns(shape, True, run_native, target)

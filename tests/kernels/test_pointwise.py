@@ -13,9 +13,9 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from opsin.kernels.expression import FUNCTIONS, IDENTITY, Expression, Step
-from opsin.kernels.ir import F32, I32, Target
+from opsin.kernels.ir import F32, I32, TARGETS, Target
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
-from tests.kernels.support import TARGETS, UNTOUCHED, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import HOST_TARGETS, UNTOUCHED, each_run, guarded, margins_hold, run_interpreted, run_native
 
 Array = np.ndarray
 WHOLE = Stream(I32, 1)
@@ -98,14 +98,14 @@ CLOSE: list[tuple[str, Callable[..., Array], list[Array], float | None]] = [
 ]
 
 
-def call(name: str, inputs: list[Array], attribute: float | int | None, target: Target) -> Array:
-    """One function on whole arrays."""
+def call(name: str, inputs: list[Array], attribute: float | int | None, run: Run, target: Target) -> Array:
+    """Apply one function to whole arrays."""
     streams = tuple(WHOLE if x.dtype == np.int32 else FLOATS for x in inputs)
     result = WHOLE if name in ("random_key", "whole") else FLOATS
     step = Step(name, tuple(range(len(inputs))), attribute)
     spec = Pointwise(Expression(len(inputs), (step,), (len(inputs),)), streams, (result,), 0, 0)
     y = guarded(inputs[0].shape, np.int32 if result == WHOLE else np.float32)
-    run_native(spec, [*inputs, y, y.size, y.size], 0, 1, target=target)
+    run(spec, [*inputs, y, y.size, y.size], 0, 1, target=target)
     assert margins_hold(y)
     return y
 
@@ -114,26 +114,26 @@ def test_every_function_is_tested() -> None:
     assert {name for name, *_ in EXACT + CLOSE} == set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
-@pytest.mark.parametrize(("name", "meaning", "inputs", "attribute"), EXACT)
+@each_run
+@pytest.mark.parametrize(("name", "function", "inputs", "attribute"), EXACT)
 def test_exact_functions(
-    name: str, meaning: Callable[..., Array], inputs: list[Array], attribute: float | None, target: Target
+    name: str, function: Callable[..., Array], inputs: list[Array], attribute: float | None, run: Run, target: Target
 ) -> None:
     with np.errstate(all="ignore"):
-        expected = meaning(*inputs) if attribute is None else meaning(*inputs, attribute)
-    np.testing.assert_array_equal(call(name, inputs, attribute, target), expected)
+        expected = function(*inputs) if attribute is None else function(*inputs, attribute)
+    np.testing.assert_array_equal(call(name, inputs, attribute, run, target), expected)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
-@pytest.mark.parametrize(("name", "meaning", "inputs", "attribute"), CLOSE)
+@each_run
+@pytest.mark.parametrize(("name", "function", "inputs", "attribute"), CLOSE)
 def test_close_functions(
-    name: str, meaning: Callable[..., Array], inputs: list[Array], attribute: float | None, target: Target
+    name: str, function: Callable[..., Array], inputs: list[Array], attribute: float | None, run: Run, target: Target
 ) -> None:
     wide = [x.astype(np.float64) for x in inputs]
     with np.errstate(all="ignore"):
-        expected = meaning(*wide) if attribute is None else meaning(*wide, attribute)
+        expected = function(*wide) if attribute is None else function(*wide, attribute)
         expected = np.where(np.abs(expected) > 3.4e38, np.sign(expected) * np.inf, expected)
-    np.testing.assert_allclose(call(name, inputs, attribute, target), expected, rtol=2e-6, atol=3e-7)
+    np.testing.assert_allclose(call(name, inputs, attribute, run, target), expected, rtol=2e-6, atol=3e-7)
 
 
 # -- shapes ---------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class View:
 
     @property
     def words(self) -> list[int]:
-        """What the kernel is told: the last stride only where it is not fixed."""
+        """The strides as arguments: the last one only if it is not fixed."""
         return [*(self.strides if self.stream.inner is None else self.strides[:-1])]
 
 
@@ -181,7 +181,7 @@ def dense(shape: tuple[int, ...]) -> View:
 
 
 def compute(operands: list[View], result: View, target: Target, run: Run = run_native) -> None:
-    """a · b + c by loops around the innermost dimension, its outermost index one block after another."""
+    """Compute a · b + c in two runs, each with some blocks of the outermost dimension."""
     views = [*operands, result]
     *outer, extent = result.shape
     streams = [view.stream for view in views]
@@ -200,7 +200,7 @@ def random_problem(seed: int) -> tuple[list[View], View, Array]:
     return operands, dense(shape), a * b + c
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("seed", range(32))
 def test_any_strides(seed: int, target: Target) -> None:
     operands, result, expected = random_problem(seed)
@@ -209,66 +209,65 @@ def test_any_strides(seed: int, target: Target) -> None:
     assert margins_hold(result.memory)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_by_definition(seed: int) -> None:
+@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("seed", range(8))
+def test_any_strides_in_the_interpreter(seed: int, target: Target) -> None:
     operands, result, expected = random_problem(seed)
-    for target, run in ((TARGETS[0], run_meaning), (WIDE, run_meaning), (WIDE, run_native)):
-        result.memory[:] = 0
-        compute(operands, result, target, run)
-        np.testing.assert_array_equal(result.array, expected)
+    compute(operands, result, target, run_interpreted)
+    np.testing.assert_array_equal(result.array, expected)
+    assert margins_hold(result.memory)
 
 
 def test_results_of_any_strides() -> None:
-    """Written where their strides say, and nowhere else."""
+    """They are written at their strides, and nothing else is."""
     rng = np.random.default_rng(3)
     operands = [random_view(rng, (3, 13)) for _ in range(3)]
     result = View(guarded((3 * 13 * 2,)), (3, 13), (1, 6))
-    compute(operands, result, TARGETS[0])
+    compute(operands, result, HOST_TARGETS[0])
     a, b, c = (view.array for view in operands)
     np.testing.assert_array_equal(result.array, a * b + c)
     assert (result.memory.reshape(13, 2, 3)[:, 1] == UNTOUCHED).all()
     assert margins_hold(result.memory)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@each_run
 @pytest.mark.parametrize(("count", "block"), [(1, 1), (7, 8), (8, 8), (61, 16), (61, 7), (64, 24)])
-def test_flat_blocks(count: int, block: int, target: Target) -> None:
+def test_flat_blocks(count: int, block: int, run: Run, target: Target) -> None:
     rng = np.random.default_rng(count)
     a, b, c = rng.standard_normal((3, count)).astype(np.float32)
     spec = Pointwise(SCALE_AND_SHIFT, (FLOATS,) * 3, (FLOATS,), 0, 0)
     y = guarded((count,))
-    run_native(spec, [a, b, c, y, count, block], 1, -(-count // block), target=target)
+    run(spec, [a, b, c, y, count, block], 1, -(-count // block), target=target)
     np.testing.assert_array_equal(y[block:], (a * b + c)[block:])
     assert (y[:block] == UNTOUCHED).all()
-    run_native(spec, [a, b, c, y, count, block], 0, 1, target=target)
+    run(spec, [a, b, c, y, count, block], 0, 1, target=target)
     np.testing.assert_array_equal(y, a * b + c)
     assert margins_hold(y)
 
 
-def test_flat_streams_of_every_kind() -> None:
+@each_run
+def test_flat_streams_of_every_kind(run: Run, target: Target) -> None:
     """A scalar, a strided operand, and results of an intermediate value and of a copy."""
     scalar, strided = np.array([3], np.float32), np.arange(63, dtype=np.float32)
     expression = Expression(2, (Step("multiply", (0, 1)), Step("negate", (2,))), (2, 3, 1))
     streams = (Stream(F32, 0), Stream(F32, None))
     spec = Pointwise(expression, streams, (FLOATS, FLOATS, FLOATS), 0, 0)
     results = [guarded((21,)) for _ in range(3)]
-    for run in (run_meaning, run_native):
-        run(spec, [scalar, strided, *results, 21, 21, 3], 0, 1)
-        for found, expected in zip(results, (9, -9, 3), strict=True):
-            np.testing.assert_array_equal(found, np.arange(21) * expected)
-            assert margins_hold(found)
-            found[:] = 0
+    run(spec, [scalar, strided, *results, 21, 21, 3], 0, 1, target=target)
+    for actual, expected in zip(results, (9, -9, 3), strict=True):
+        np.testing.assert_array_equal(actual, np.arange(21) * expected)
+        assert margins_hold(actual)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@each_run
 @pytest.mark.parametrize("step", [0, 1, None])
-def test_places(step: int | None, target: Target) -> None:
+def test_places(step: int | None, run: Run, target: Target) -> None:
     """The index itself as an operand, with every form of innermost stride."""
     expression = Expression(1, (Step("cast", (0,)),), (1,))
     spec = Pointwise(expression, (Stream("place", step),), (FLOATS,), 1, 19)
     y = guarded((4, 19))
     stride = 5 if step is None else step
-    run_native(spec, [y, 4, 100, *([stride] if step is None else []), 19], 0, 4, target=target)
+    run(spec, [y, 4, 100, *([stride] if step is None else []), 19], 0, 4, target=target)
     np.testing.assert_array_equal(y, np.arange(4)[:, None] * 100 + np.arange(19) * stride)
     assert margins_hold(y)
 

@@ -10,7 +10,7 @@ import pytest
 
 from opsin.kernels.ir import Target
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
-from tests.kernels.support import TARGETS, WIDE, guarded, margins_hold, run_meaning, run_native
+from tests.kernels.support import AVX512, HOST_TARGETS, each_run, guarded, margins_hold, run_native
 
 Run = Callable[..., None]
 
@@ -51,11 +51,11 @@ class Case:
 
     @property
     def images(self) -> np.ndarray:
-        """Few different numbers, so that maxima are often equal."""
+        """Few different numbers, so that several maxima are often equal."""
         rng = np.random.default_rng(self.seed)
         shape = (self.count, *self.size, self.channels)
-        few = self.seed % 2 == 0
-        return (rng.integers(-2, 3, shape) if few else rng.standard_normal(shape)).astype(np.float32)
+        is_whole = self.seed % 2 == 0
+        return (rng.integers(-2, 3, shape) if is_whole else rng.standard_normal(shape)).astype(np.float32)
 
     @property
     def gradient(self) -> np.ndarray:
@@ -77,7 +77,7 @@ class Case:
 
 
 def random_case(seed: int) -> Case:
-    """Three cases in a row differ only in what a kernel is told when it runs."""
+    """Return a case; three consecutive ones differ only in the arguments of the kernel."""
     static, rng = np.random.default_rng(200 + seed // 3), np.random.default_rng(seed)
     kind = ("clamp", "inside", "clamp", "tiles")[seed // 3 % 4]
     window, stride, channels = static.integers(1, 6, 2), static.integers(1, 4, 2), int(static.integers(1, 36))
@@ -111,22 +111,22 @@ SMALL = [
 
 
 def max_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima, and the gradient by the images."""
+    """Return the maxima, and the gradient with respect to the images."""
     x, g = case.images, case.gradient.astype(np.float64)
     y, dx = np.zeros(g.shape), np.zeros(x.shape)
     for r, (top, bottom, _) in enumerate(case.spans(0)):
         for c, (left, right, _) in enumerate(case.spans(1)):
-            seen = x[:, top:bottom, left:right].reshape(case.count, -1, case.channels)
-            y[:, r, c] = seen.max(1)
-            for n, winners in enumerate(seen.argmax(1)):
-                for channel, place in enumerate(winners):
-                    i, j = divmod(int(place), right - left)
+            pixels = x[:, top:bottom, left:right].reshape(case.count, -1, case.channels)
+            y[:, r, c] = pixels.max(1)
+            for n, winners in enumerate(pixels.argmax(1)):
+                for channel, index in enumerate(winners):
+                    i, j = divmod(int(index), right - left)
                     dx[n, top + i, left + j, channel] += g[n, r, c, channel]
     return y, dx
 
 
 def avg_pool(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The means, and the gradient by the images."""
+    """Return the means, and the gradient with respect to the images."""
     x, g = case.images.astype(np.float64), case.gradient
     y, dx = np.zeros(g.shape), np.zeros(x.shape)
     for r, (top, bottom, rows) in enumerate(case.spans(0)):
@@ -170,13 +170,13 @@ def test_the_cases_have_every_kind() -> None:
     assert any(case.channels < 8 for case in CASES)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_max_pool_and_its_gradient(case: Case, target: Target) -> None:
     check_max(case, run_native, target)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_avg_pool_and_its_gradient(case: Case, target: Target) -> None:
     check_avg(case, run_native, target)
@@ -185,35 +185,35 @@ def test_avg_pool_and_its_gradient(case: Case, target: Target) -> None:
 @pytest.mark.parametrize("case", CASES[::9], ids=_name)
 @pytest.mark.parametrize("check", [check_max, check_avg])
 def test_wide_vectors(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
-    check(case, run_native, WIDE)
+    check(case, run_native, AVX512)
 
 
+@each_run
 @pytest.mark.parametrize("case", SMALL, ids=_name)
 @pytest.mark.parametrize("check", [check_max, check_avg])
-def test_by_definition(case: Case, check: Callable[[Case, Run, Target], None]) -> None:
-    check(case, run_meaning, TARGETS[0])
-    check(case, run_native, TARGETS[0])
+def test_small_cases(case: Case, check: Callable[[Case, Run, Target], None], run: Run, target: Target) -> None:
+    check(case, run, target)
 
 
 @pytest.mark.parametrize("window", [(3, 3), (5, 5)])
 @pytest.mark.parametrize("pad", [0, 1])
-def test_a_nan_comes_through_max_pooling(window: tuple[int, int], pad: int) -> None:
+def test_max_pooling_propagates_a_nan(window: tuple[int, int], pad: int) -> None:
     padding = (pad, pad)
     case = Case(pad > 0, False, 9, window, (2, 2), True, 1, (7, 7), padding, padding, False, 1)
-    for place in [(0, 0), (3, 3), (6, 6), (2, 5)]:
+    for row, column in [(0, 0), (3, 3), (6, 6), (2, 5)]:
         x = case.images
-        x[0, *place, 4] = np.nan
+        x[0, row, column, 4] = np.nan
         y, dx = guarded(case.gradient.shape), guarded(x.shape)
         run_native(MaxPool(*case.statics), [x, y, *case.sizes], 0, case.rows)
         g = np.ones_like(y)
         run_native(MaxPoolGradient(*case.statics, False), [x, g, dx, *case.sizes], 0, 1)
-        hit = 0
+        hits = 0
         for r, (top, bottom, _) in enumerate(case.spans(0)):
             for c, (left, right, _) in enumerate(case.spans(1)):
-                inside = top <= place[0] < bottom and left <= place[1] < right
-                hit += inside
+                inside = top <= row < bottom and left <= column < right
+                hits += inside
                 assert np.isnan(y[0, r, c]).tolist() == [inside and channel == 4 for channel in range(9)]
-        assert dx[0, *place, 4] == hit
+        assert dx[0, row, column, 4] == hits
 
 
 def test_the_first_nan_wins_the_gradient() -> None:
@@ -240,7 +240,7 @@ def test_windows_of_minus_infinity(case: Case) -> None:
 
 
 def test_windows_with_nothing_inside() -> None:
-    """More padding than a window has rows: what lies in the padding alone is −∞ or 0, and gives nothing back."""
+    """More padding than a window has rows: a window in the padding gives −∞ or 0, and has no gradient."""
     case = Case(True, False, 9, (2, 2), (1, 1), False, 2, (3, 3), (4, 0), (3, 0), False, 1)
     empty = [top >= bottom for top, bottom, _ in case.spans(0)]
     assert sum(empty) == 4
@@ -249,18 +249,18 @@ def test_windows_with_nothing_inside() -> None:
     assert (y == -np.inf).all((0, 2, 3)).tolist() == empty
     run_native(AvgPool(*case.statics, False), [case.images, y, *case.sizes, *case.after], 0, case.rows)
     assert (y == 0).all((0, 2, 3)).tolist() == empty
-    for spec, given, words in (
+    for spec, inputs, words in (
         (MaxPoolGradient(*case.statics, False), [case.images, g], case.sizes),
         (AvgPoolGradient(*case.statics, False, False), [g], (*case.sizes, *case.after)),
     ):
-        run_native(spec, [*given, dx, *words], 0, 2)
+        run_native(spec, [*inputs, dx, *words], 0, 2)
         assert margins_hold(dx)
         np.testing.assert_allclose(dx.sum(), g[:, np.logical_not(empty)].sum(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("case", [replace(case, count=3) for case in CASES[::12]], ids=_name)
 def test_blocks_are_independent(case: Case) -> None:
-    """A block writes its own image, or row of results, and the same bits alone as among others."""
+    """A block writes its image or its row of results; computed alone, the result is bit-identical."""
     words = (*case.sizes, *case.after)
     specs = [
         (MaxPool(*case.statics), [case.images], case.gradient.shape, case.sizes),
@@ -268,15 +268,15 @@ def test_blocks_are_independent(case: Case) -> None:
         (AvgPool(*case.statics, True), [case.images], case.gradient.shape, words),
         (AvgPoolGradient(*case.statics, True, case.tiles), [case.gradient], case.images.shape, words),
     ]
-    for spec, given, shape, numbers in specs:
+    for spec, inputs, shape, sizes in specs:
         by_row = shape == case.gradient.shape
         blocks = case.rows if by_row else case.count
         together = guarded(shape)
-        run_native(spec, [*given, together, *numbers], 0, blocks)
+        run_native(spec, [*inputs, together, *sizes], 0, blocks)
         for block in range(blocks):
             alone = guarded(shape)
-            run_native(spec, [*given, alone, *numbers], block, block + 1)
-            own = [array.reshape(blocks, -1) for array in (alone, together)]
-            np.testing.assert_array_equal(own[0][block], own[1][block])
-            others = np.delete(own[0], block, 0)
+            run_native(spec, [*inputs, alone, *sizes], block, block + 1)
+            first, second = (array.reshape(blocks, -1) for array in (alone, together))
+            np.testing.assert_array_equal(first[block], second[block])
+            others = np.delete(first, block, 0)
             np.testing.assert_array_equal(others, np.full_like(others, 77))

@@ -1,41 +1,60 @@
-"""Convolution, direct: a matrix product whose left operand is the image itself.
+"""Direct convolution: a matrix product whose left operand is the image itself.
 
-In NHWC the numbers under one row of the kernel lie in one run of `kw · C` elements, so the sum
-over a window is `kh` runs of a register tile, with neighbouring output pixels `stride · C`
-elements apart. Nothing is unfolded. Rows outside the image are skipped; columns outside it are
-supplied by copying the rows of a block into scratch memory between zeros.
+In NHWC the numbers under one row of the convolution's kernel are contiguous runs of `kw · C` elements. The sum over a
+window is therefore `kh` runs in a register tile, and adjacent output pixels are `stride · C` elements apart. Nothing is
+unfolded. Rows outside the image are skipped. For columns outside it, the rows of a block are copied to scratch memory,
+between zeros.
 
-The input gradient of a convolution of stride 1 is the same computation on the output's gradient,
-with the kernel turned by 180° and its channels exchanged; for larger strides the gradient is first
-spread out with zeros between.
+The input gradient of a convolution of stride 1 is the same computation on the output's gradient, with the kernel
+rotated by 180° and its channels exchanged. For larger strides, zeros are first inserted into the gradient.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, clear, copy
+from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
     ColumnRange,
     Epilogue,
     Tile,
-    columns,
-    most_rows,
-    over_columns,
-    over_rows,
-    split,
+    column_loop,
+    column_ranges,
+    max_rows,
+    row_loop,
+    row_ranges,
 )
 
-UNROLL = 8
-"""Runs up to this long are unrolled while building."""
+MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
+"""The arguments of `Margin`, in order."""
+MAX_UNROLLED = 8
+"""Runs of up to this many numbers are unrolled."""
+
+
+def windows(
+    x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int],
+    padding: tuple[int, int], out_size: tuple[int, int],
+) -> np.ndarray:  # fmt: skip
+    """Return the windows of images N × H × W × C as N × OH × OW × C × kh × kw; `padding` is at the top and left."""
+    reach = [(n - 1) * s + (taps - 1) * d + 1 for n, s, taps, d in zip(out_size, stride, kernel, dilation, strict=True)]
+    border = [(before, max(0, r - before - size)) for before, r, size in zip(padding, reach, x.shape[1:3], strict=True)]
+    spans = [(taps - 1) * d + 1 for taps, d in zip(kernel, dilation, strict=True)]
+    view = np.lib.stride_tricks.sliding_window_view(np.pad(x, [(0, 0), *border, (0, 0)]), spans, (1, 2))
+    (sh, sw), (dh, dw), (height, width) = stride, dilation, out_size
+    return view[:, ::sh, ::sw, :, ::dh, ::dw][:, :height, :width]
 
 
 @dataclass(frozen=True)
 class ConvWindow:
-    """How a convolution reads its input: `channels` a group, `groups`, kernel width, step and spacing along a row."""
+    """How a convolution reads a row of its input: `channels` of a group, `groups`, kernel width, stride and
+    dilation."""
 
     channels: int
     groups: int
@@ -50,70 +69,73 @@ class ConvWindow:
 
     @property
     def runs(self) -> int:
-        """Runs of neighbouring numbers under one row of the kernel."""
+        """Contiguous runs under one row of the kernel."""
         return 1 if self.groups == 1 and self.dilation == 1 else self.width
 
     @property
     def run(self) -> int:
-        """Numbers in a run."""
+        """Elements of a run."""
         return self.channels * self.width // self.runs
 
 
 @dataclass(frozen=True)
 class Margin:
-    """How a padded row is made: `left` zeros, `held` pixels from pixel `skip` on, zeros up to `width` pixels."""
+    """The words that define a padded row: `pad_left` zeros, the `copied` pixels from pixel `skip` on, and zeros up to
+    `padded_width` pixels."""
 
-    left: Value
+    pad_left: Value
     skip: Value
-    held: Value
-    width: Value
-
-    @staticmethod
-    def bind(k: Builder) -> Margin:
-        """Declares the four arguments, in this order."""
-        return Margin(*(k.index(name) for name in ("left", "skip", "held", "padded_width")))
+    copied: Value
+    padded_width: Value
 
 
 class ConvInput:
-    """The rows of one input image, padded left and right if need be, as seen by a block."""
+    """The images as the blocks of a kernel read them: in place, or as rows padded on the left and right."""
 
     def __init__(self, k: Builder, window: ConvWindow, source: Pointer, height: Value, width: Value) -> None:
         self.k, self.window, self.source = k, window, source
         self.height, self.width = height, width
 
-    def plain(self, number: Operand) -> tuple[Pointer, Operand]:
-        """Image `number` as it lies: (buffer, elements a row)."""
+    def in_place(self, number: Operand) -> tuple[Pointer, Operand]:
+        """Return image `number` as (pointer, elements of a row)."""
         row = self.width * self.window.pixel
         return self.k.offset(self.source, number * self.height * row), row
 
     def padded(
-        self, number: Operand, first: Operand, last: Operand, margin: Margin, lanes: int
+        self, number: Operand, rows: tuple[Operand, Operand], margin: Margin, lanes: int
     ) -> tuple[Pointer, Operand]:
-        """Rows `first … last` of it in scratch, where row `first` comes first: (buffer shifted to row 0, row size)."""
+        """Copy the rows from `rows[0]` up to `rows[1]` to scratch memory and pad them.
+
+        Returns (pointer to where row 0 would be, elements of a row).
+        """
         k, pixel = self.k, self.window.pixel
-        source, row = self.plain(number)
-        padded_row = margin.width * pixel
-        before, held = margin.left * pixel, margin.held * pixel
+        first, last = rows
+        source, row = self.in_place(number)
+        padded_row = margin.padded_width * pixel
+        before, copied = margin.pad_left * pixel, margin.copied * pixel
         with k.loop(first, last) as y:
             target = k.offset(k.scratch, (y - first) * padded_row)
             clear(k, target, 0, before, lanes)
-            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, held, lanes)
-            clear(k, target, before + held, padded_row, lanes)
+            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copied, lanes)
+            clear(k, target, before + copied, padded_row, lanes)
         return k.offset(k.scratch, 0 - first * padded_row), padded_row
 
 
 def first_inside(k: Builder, start: Operand, step: Value) -> Value:
-    """The first whole `i ≥ 0` with `start + i · step ≥ 0`."""
+    """Return the first whole `i ≥ 0` with `start + i · step ≥ 0`."""
     return k.maximum(0, (0 - start + step - 1) // step)
 
 
-def first_outside(k: Builder, start: Operand, step: Value, limit: Operand, most: Operand) -> Value:
-    """The first whole `i` (at most `most`) with `start + i · step ≥ limit`."""
-    return k.maximum(0, k.minimum(most, (limit - start + step - 1) // step))
+def first_outside(k: Builder, start: Operand, step: Value, limit: Operand, count: Operand) -> Value:
+    """Return the first whole `i ≥ 0` with `start + i · step ≥ limit`, but at most `count`."""
+    return k.maximum(0, k.minimum(count, (limit - start + step - 1) // step))
 
 
 def taps_inside(k: Builder, start: Value, step: Value, limit: Value, taps: Value) -> tuple[Value, Value]:
-    """The first tap `i` with `start + i · step` from 0 up to `limit`, and past the last; dividing at borders only."""
+    """Return the range (first, past the last) of taps `i` with `0 ≤ start + i · step < limit`.
+
+    It divides only at borders.
+    """
     first, last = k.register(k.constant(0, step.kind)), k.register(taps)
     with k.when((start < 0) | (start + (taps - 1) * step >= limit)):
         first.set(first_inside(k, start, step))
@@ -123,13 +145,16 @@ def taps_inside(k: Builder, start: Value, step: Value, limit: Value, taps: Value
 
 @dataclass(frozen=True)
 class Conv2d(KernelSpec):
-    """`y = epilogue(x ∗ w)`, `filters` outputs a group, `out_width` pixels a row.
+    """`y = epilogue(x ∗ w)`: `filters` outputs of each group, `out_width` pixels in a row.
 
-    Arguments: x (N H W C), w (kh kw C/g K); H, W, OH, kh, stride and dilation down, top; the four of
-    `Margin` (unused where `padded` is not set); rows a block, blocks an image; then the epilogue's, on
-    arrays N OH OW K. A block is some rows of one image. Scratch, where `padded`: the rows a block reads ×
-    padded width × channels.
+    `x` is N × H × W × C, `w` is kh × kw × C/groups × K; `top` is the padding above the image. The words of `Margin` are
+    unused unless the rows are `padded`. The epilogue's arrays are N × OH × OW × K. A block is `rows` rows of an image
+    with `blocks` blocks. Scratch if `padded`: the rows that a block reads × padded width × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "w"), ("H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "rows", "blocks"), epilogue=True
+    )
 
     window: ConvWindow
     filters: int
@@ -139,13 +164,10 @@ class Conv2d(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")
-        x, w = k.buffer("x"), k.buffer("w")
-        height, width, out_height, kernel = (k.index(n) for n in ("H", "W", "OH", "kh"))
-        stride, dilation, top = (k.index(n) for n in ("sh", "dh", "top"))
-        margin = Margin.bind(k)
-        rows, blocks = k.index("rows"), k.index("blocks")
+        (x, w), words = self.signature.bind(k)
+        height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words
         epilogue = self.epilogue.bind(k)
-        image = ConvInput(k, self.window, x, height, width)
+        images = ConvInput(k, self.window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             number = block // blocks
             first = (block % blocks) * rows
@@ -153,27 +175,24 @@ class Conv2d(KernelSpec):
             if self.padded:
                 low = k.maximum(0, first * stride - top)
                 high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
-                source, row = image.padded(number, low, high, margin, target.lanes)
+                source, row = images.padded(number, (low, high), Margin(*margin), target.lanes)
             else:
-                source, row = image.plain(number)
-            for_group = _Group(self, k, target, source, row, w, epilogue)
+                source, row = images.in_place(number)
+            output_row = _OutputRow(self, k, target, source, row, w, epilogue)
             with k.loop(0, self.window.groups) as group:
                 base = group * self.filters
-
-                def across(column: Operand, run: ColumnRange) -> None:
+                for column, columns in column_loop(k, column_ranges(self.filters, target), target.lanes):
                     with k.loop(first, last) as y:
                         start = y * stride - top
                         taps = taps_inside(k, start, dilation, height, kernel)
-                        out = (number * out_height + y) * self.out_width
-                        for_group.row(group, base + column, run, start, dilation, taps, out)
-
-                over_columns(k, columns(self.filters, target), target.lanes, across)
+                        output = (number * out_height + y) * self.out_width
+                        output_row.emit(group, (base + column, columns), (start, dilation), taps, output)
         return k.kernel()
 
 
 @dataclass(frozen=True)
-class _Group:
-    """The inner part of `Conv2d`: one output row of one tile of filters."""
+class _OutputRow:
+    """Emits one output row of `Conv2d` for one tile of filters."""
 
     spec: Conv2d
     k: Builder
@@ -183,56 +202,63 @@ class _Group:
     weight: Pointer
     epilogue: BoundEpilogue
 
-    def row(
+    def emit(
         self,
         group: Value,
-        column: Operand,
-        run: ColumnRange,
-        start: Value,
-        dilation: Value,
+        filters: tuple[Operand, ColumnRange],
+        rows: tuple[Value, Value],
         taps: tuple[Value, Value],
-        out: Value,
+        output: Value,
     ) -> None:
+        """`filters` is (first filter, columns of the tile), `rows` is (row under tap 0, dilation), and `taps` the range
+        of taps inside the image; `output` is the number of the first output pixel."""
         spec, k = self.spec, self.k
-        filters = spec.filters * spec.window.groups
-        most = most_rows(spec.filters, self.target)
+        column, columns = filters
+        row_size = spec.filters * spec.window.groups
+        for pixel, pixels in row_loop(k, row_ranges(spec.out_width, max_rows(spec.filters, self.target))):
+            sums = Tile(k, self.target, pixels, columns)
+            self._accumulate(sums, group, column, pixel, rows, taps)
+            self._store(sums, output, pixel, row_size, column)
 
-        def tile(pixel: Operand, pixels: int) -> None:
-            sums = Tile(k, self.target, pixels, run)
-            with k.loop(*taps) as r:
-                at = (start + r * dilation) * self.row_size + pixel * (spec.window.stride * spec.window.pixel)
-                left = k.offset(self.source, at + group * spec.window.channels)
-                right = k.offset(self.weight, r * (spec.window.width * spec.window.channels * filters) + column)
-                window_row(k, spec.window, sums, left, right, filters)
-            for i in range(pixels):
-                for j, count in enumerate(sums.counts()):
-                    channel = column + j * self.target.lanes
-                    self.epilogue.store(sums.value(i, j), (out + pixel + i) * filters + channel, channel, count)
+    def _accumulate(
+        self,
+        sums: Tile,
+        group: Value,
+        column: Operand,
+        pixel: Operand,
+        rows: tuple[Value, Value],
+        taps: tuple[Value, Value],
+    ) -> None:
+        k, window = self.k, self.spec.window
+        filters = self.spec.filters * window.groups
+        start, dilation = rows
+        with k.loop(*taps) as r:
+            at = (start + r * dilation) * self.row_size + pixel * (window.stride * window.pixel)
+            left = k.offset(self.source, at + group * window.channels)
+            right = k.offset(self.weight, r * (window.width * window.channels * filters) + column)
+            add_window_row(k, window, sums, left, right, filters)
 
-        over_rows(k, split(spec.out_width, most), tile)
+    def _store(self, sums: Tile, output: Value, pixel: Operand, row_size: int, column: Operand) -> None:
+        self.epilogue.store_tile(sums, lambda i: (output + pixel + i) * row_size, column)
 
 
-def window_row(k: Builder, window: ConvWindow, sums: Tile, left: Pointer, right: Pointer, filters: int) -> None:
-    """Adds one row of the kernel: `runs` runs of `run` numbers, against as many rows of the weight."""
+def add_window_row(k: Builder, window: ConvWindow, sums: Tile, left: Pointer, right: Pointer, filters: int) -> None:
+    """Add the products of one row of the kernel: `window.runs` runs of `window.run` elements."""
     step = window.stride * window.pixel
 
-    def turn(run: Operand, i: Operand) -> None:
+    def add(run: Operand, i: Operand) -> None:
         at = run * (window.dilation * window.pixel) + i
         sums.accumulate(lambda row: k.load(left, at + row * step), right, (run * window.run + i) * filters)
 
-    def over_run(run: Operand) -> None:
-        if window.run <= UNROLL:
-            for number in range(window.run):
-                turn(run, number)
-        else:
-            with k.loop(0, window.run) as i:
-                turn(run, i)
+    for run in _short_loop(k, window.runs, window.runs * window.run):
+        for i in _short_loop(k, window.run, window.run):
+            add(run, i)
 
-    if window.runs == 1:
-        over_run(0)
-    elif window.runs * window.run <= UNROLL:
-        for number in range(window.runs):
-            over_run(number)
+
+def _short_loop(k: Builder, count: int, work: int) -> Iterator[Operand]:
+    """Yield the numbers up to `count`, unrolled if there is one or the `work` is small."""
+    if count == 1 or work <= MAX_UNROLLED:
+        yield from range(count)
     else:
-        with k.loop(0, window.runs) as each:
-            over_run(each)
+        with k.loop(0, count) as number:
+            yield number

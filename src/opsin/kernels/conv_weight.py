@@ -1,36 +1,38 @@
 """The weight gradient of a convolution: `dw[r, s, c, k] = Σ x[n, y·sh + r, x·sw + s, c] · g[n, y, x, k]`.
 
-A matrix product again, reduced over output pixels: the tile's rows are neighbouring numbers under
-the window, spread one by one; its columns are the gradient's channels, read where they lie. Each
-block sums its own images into an array of its own; the arrays are added afterwards in order, so
-that the bits do not depend on who computed what.
+This is a matrix product, too, reduced over output pixels. The rows of the tile are adjacent numbers under the window,
+which are broadcast one by one; its columns are the channels of the gradient, read in place. Each block sums its images
+into its own array. The arrays are added afterwards, in order, so the result does not depend on which thread computed
+what.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from opsin.kernels.conv import ConvInput, ConvWindow, Margin, first_inside, first_outside
+from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, first_inside, first_outside
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import ColumnRange, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.tile import ColumnRange, Tile, column_loop, column_ranges, max_rows, row_loop, row_ranges
 
-INDEPENDENT = 8
-"""Sums that must be under way at once to keep two multiply-add units with a latency of four busy."""
-
-
-NEAR = 16 * 1024
-"""Numbers of the output's gradient that are used for every tap before the next ones: they stay in a near cache."""
+MIN_CONCURRENT_SUMS = 8
+"""Independent sums that keep two multiply-add units with a latency of four cycles busy."""
+CACHED_GRADIENTS = 16 * 1024
+"""Numbers of the output's gradient that are used for all taps before the next ones; they stay in a cache."""
 
 
 @dataclass(frozen=True)
 class Conv2dWeight(KernelSpec):
-    """Partial weight gradients, an array (kh kw C/g K) a block.
+    """Partial weight gradients, an array kh × kw × C/groups × K for each block.
 
-    Arguments: x (N H W C), g (N OH OW K), partial (blocks × kh kw C/g K); N, H, W, OH, kh, stride and
-    dilation down, top; the four of `Margin`; images a block. Scratch, where `padded`: the image × the
-    padded width.
+    `x` is N × H × W × C, `g` is N × OH × OW × K, and `partial` holds the arrays of all blocks. The words of `Margin`
+    are unused unless the images are `padded`. A block is `images` images. Scratch if `padded`: a padded image.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "g", "partial"), ("N", "H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "images")
+    )
 
     window: ConvWindow
     filters: int
@@ -39,83 +41,83 @@ class Conv2dWeight(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d_weight")
-        x, g, partial = k.buffer("x"), k.buffer("g"), k.buffer("partial")
-        count, height, width, out_height, kernel = (k.index(n) for n in ("N", "H", "W", "OH", "kh"))
-        stride, dilation, top = (k.index(n) for n in ("sh", "dh", "top"))
-        margin = Margin.bind(k)
-        images = k.index("images")
-        window = self.window
-        filters = self.filters * window.groups
-        row_of_kernel = window.width * window.channels * filters
-        size = kernel * row_of_kernel
-        image = ConvInput(k, window, x, height, width)
+        (x, g, partial), words = self.signature.bind(k)
+        count, height, width, out_height, kernel, stride, dilation, top, *margin, images = words
+        filters = self.filters * self.window.groups
+        kernel_row = self.window.width * self.window.channels * filters
+        size = kernel * kernel_row
+        image = ConvInput(k, self.window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             sums = k.offset(partial, block * size)
             with k.loop(0, size) as i:
-                k.store(sums, i, k.spread(0.0, 1))
+                k.store(sums, i, k.broadcast(0.0, 1))
             with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
                 if self.padded:
-                    source, row = image.padded(number, 0, height, margin, target.lanes)
+                    source, row = image.padded(number, (0, height), Margin(*margin), target.lanes)
                 else:
-                    source, row = image.plain(number)
+                    source, row = image.in_place(number)
                 gradient = k.offset(g, number * out_height * self.out_width * filters)
-                few = max(1, NEAR // (self.out_width * filters))
-                with k.loop(0, out_height, few) as y, k.loop(0, kernel) as r:
+                block_rows = max(1, CACHED_GRADIENTS // (self.out_width * filters))
+                with k.loop(0, out_height, block_rows) as y, k.loop(0, kernel) as r:
                     start = r * dilation - top
                     first = k.maximum(y, first_inside(k, start, stride))
-                    last = k.minimum(y + few, first_outside(k, start, stride, height, out_height))
+                    last = k.minimum(y + block_rows, first_outside(k, start, stride, height, out_height))
                     shifted = k.offset(source, start * row)
-                    into = k.offset(sums, r * row_of_kernel)
-                    self._row(k, target, shifted, row * stride, gradient, (first, last), into)
+                    target_row = k.offset(sums, r * kernel_row)
+                    _KernelRow(self, k, target, shifted, row * stride, gradient, (first, last), target_row).emit()
         return k.kernel()
 
-    def _row(
-        self,
-        k: Builder,
-        target: Target,
-        source: Pointer,
-        row: Operand,
-        gradient: Pointer,
-        rows: tuple[Value, Value],
-        into: Pointer,
-    ) -> None:
-        """One row of the kernel for one image, added to `into`."""
-        window = self.window
-        filters = self.filters * window.groups
 
-        def tile(at: Operand, size: int, column: Operand, run: ColumnRange, left: Operand) -> None:
-            ways = 1 if size * run.vectors >= INDEPENDENT or self.out_width < 2 else 2
-            sums = Tile(k, target, size, run, ways)
+@dataclass(frozen=True)
+class _KernelRow:
+    """Adds the products for one row of the kernel and the output rows `rows` of one image to `sums`.
 
-            def pixel(y: Value, x: Operand, way: int) -> None:
-                place = y * row + x * (window.stride * window.pixel) + left
-                sums.accumulate(
-                    lambda i: k.load(source, place + i), gradient, (y * self.out_width + x) * filters + column, way
-                )
+    Output row y reads the row `row_size` · y elements after `source`.
+    """
 
-            with k.loop(*rows) as y:
-                with k.loop(0, self.out_width // ways * ways, ways) as x:
-                    for way in range(ways):
-                        pixel(y, x + way, way)
-                for last in range(self.out_width // ways * ways, self.out_width):
-                    pixel(y, last, 0)
-            sums.put(into, at * filters + column, filters, add=True)
+    spec: Conv2dWeight
+    k: Builder
+    target: Target
+    source: Pointer
+    row_size: Operand
+    gradient: Pointer
+    rows: tuple[Value, Value]
+    sums: Pointer
 
-        def each_run(group: Operand, run_number: Operand) -> None:
-            def across(column: Operand, run: ColumnRange) -> None:
-                base = run_number * (window.dilation * window.pixel) + group * window.channels
-                over_rows(
-                    k,
-                    split(window.run, most_rows(self.filters, target)),
-                    lambda at, size: tile(
-                        run_number * window.run + at, size, group * self.filters + column, run, base + at
-                    ),
-                )
-
-            over_columns(k, columns(self.filters, target), target.lanes, across)
-
+    def emit(self) -> None:
+        window = self.spec.window
         if window.groups == 1 and window.runs == 1:
-            each_run(0, 0)
+            self._run(0, 0)
             return
-        with k.loop(0, window.groups) as group, k.loop(0, window.runs) as run_number:
-            each_run(group, run_number)
+        with self.k.loop(0, window.groups) as group, self.k.loop(0, window.runs) as run:
+            self._run(group, run)
+
+    def _run(self, group: Operand, run: Operand) -> None:
+        """Add the products of one contiguous run of the window."""
+        k, window, filters, lanes = self.k, self.spec.window, self.spec.filters, self.target.lanes
+        for column, columns in column_loop(k, column_ranges(filters, self.target), lanes):
+            base = run * (window.dilation * window.pixel) + group * window.channels
+            for at, rows in row_loop(k, row_ranges(window.run, max_rows(filters, self.target))):
+                row = run * window.run + at
+                self._tile((row, rows), (group * filters + column, columns), base + at)
+
+    def _tile(self, rows: tuple[Operand, int], filters: tuple[Operand, ColumnRange], left: Operand) -> None:
+        """Add the products of `rows` (first, count) of the weights and `filters` (first, columns of the tile)."""
+        k, out_width = self.k, self.spec.out_width
+        (at, count), (column, columns) = rows, filters
+        row_size = self.spec.filters * self.spec.window.groups
+        sets = 1 if count * columns.vectors >= MIN_CONCURRENT_SUMS or out_width < 2 else 2
+        sums = Tile(k, self.target, count, columns, sets)
+        with k.loop(*self.rows) as y:
+            with k.loop(0, out_width // sets * sets, sets) as x:
+                for number in range(sets):
+                    self._pixel(sums, number, y, x + number, left, column)
+            for x_last in range(out_width // sets * sets, out_width):
+                self._pixel(sums, 0, y, x_last, left, column)
+        sums.store(self.sums, at * row_size + column, row_size, add=True)
+
+    def _pixel(self, sums: Tile, accumulator_set: int, y: Value, x: Operand, left: Operand, column: Operand) -> None:
+        spec = self.spec
+        at = y * self.row_size + x * (spec.window.stride * spec.window.pixel) + left
+        gradient = (y * spec.out_width + x) * (spec.filters * spec.window.groups) + column
+        sums.accumulate(lambda i: self.k.load(self.source, at + i), self.gradient, gradient, accumulator_set)

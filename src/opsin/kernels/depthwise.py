@@ -1,175 +1,82 @@
-"""Depthwise convolution: every channel is filtered by itself, by a kernel of its own.
+"""Depthwise convolution: each channel is filtered by its own kernel.
 
-Vectors run along the channels, so that a tap is one multiply-add of two runs of memory, nothing is spread and
-nothing padded. A tile of `ROWS` neighbouring rows by two vectors of channels stays in registers while the taps
-of one column after the other are added; each number loaded serves all rows of the tile that it reaches, and
-whole cache lines are read and written one behind the other. Taps beyond the border are left out: by rows when
-the kernel is built, as every tile knows which rows it reads, and by columns when it runs.
+Vectors run along the channels, so each tap is one multiply-add of contiguous vectors, without broadcasts or padding. A
+tile of some rows of results × some vectors of channels stays in registers while the taps of one kernel column after
+another are added. Each number that is loaded is used for all rows of the tile, and whole cache lines are read and
+written in sequence. Taps beyond the border are skipped: along the columns of the image at build time, because the rows
+that each tile reads are known, and along its rows at run time.
 
-Each channel has little to compute, so reading the images in the order of memory matters as much as the
-arithmetic. Few rows at a time keep the streams that have to share a set of the nearest cache few, too: rows are
-often a power of two apart.
+There is little arithmetic for each channel, so it is as important to read the images in the order of memory. A tile has
+few rows because rows are often a power of two apart and compete for the same sets of the first-level cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import gcd
+from typing import ClassVar
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
-from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue, split
+import numpy as np
 
-ROWS, VECTORS = 4, 2
-"""Results of a tile: rows, and vectors of channels."""
-NEAR = 1600
-"""Numbers of the kernels of as many channels as are taken at a time, where there are more than `MOST`."""
-MOST = 4096
-"""Numbers of all kernels up to which they stay in the nearest cache beside the images."""
-LINES = 64
-"""Channels are taken in multiples of this, so that images are still read in runs of several cache lines."""
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
+from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.taps import Axis, TapLoop, TapRun
+from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue
 
 
-@dataclass(frozen=True)
-class Axis:
-    """How a window of `taps` numbers, `dilation` apart, moves by `stride`, with `before` zeros before the first place.
-
-    A result reads the places under its window. `transposed` is the gradient by what was read: a result then reads
-    those windows that reach it, and no zeros are put between them.
-    """
-
-    taps: int
-    stride: int
-    dilation: int
-    before: int
-    transposed: bool = False
-
-    def base(self, result: int) -> int:
-        """A place near those that `result` reads, which moves evenly with it."""
-        return result // self.stride if self.transposed else result * self.stride
-
-    def reads(self, result: int, size: int) -> Iterator[tuple[int, int]]:
-        """(tap, place read) for each tap of `result` that is inside the `size` places there are."""
-        for tap in range(self.taps):
-            place, rest = result * self.stride - self.before + tap * self.dilation, 0
-            if self.transposed:
-                place, rest = divmod(result + self.before - tap * self.dilation, self.stride)
-            if rest == 0 and 0 <= place < size:
-                yield tap, place
-
-    def runs(self, size: int, results: int) -> list[TapRun]:
-        """Tiles of about `ROWS` of the `results`, those that read alike in one run."""
-        if self.transposed and self.stride > 1:
-            most = max(1, ROWS // self.stride) * self.stride
-            sizes = [min(most, results - first) for first in range(0, results, most)]
-        else:
-            sizes = [rows for tiles, rows in split(results, ROWS) for _ in range(tiles)]
-        runs: list[TapRun] = []
-        first = 0
-        for count in sizes:
-            base, step = self.base(first), self.base(first + count) - self.base(first)
-            reads = tuple((i, tap, at - base) for i in range(count) for tap, at in self.reads(first + i, size))
-            if runs and (runs[-1].size, runs[-1].step, runs[-1].reads) == (count, step, reads):
-                runs[-1] = TapRun(runs[-1].first, runs[-1].tiles + 1, count, runs[-1].base, step, reads)
-            else:
-                runs.append(TapRun(first, 1, count, base, step, reads))
-            first += count
-        return runs
-
-    def taps_inside(self, k: Builder, result: Value, size: Value) -> Taps:
-        """As `reads`, for a result that is known when the kernel runs."""
-        if not self.transposed:
-            start, step = result * self.stride - self.before, self.dilation
-            first = k.maximum(0, (0 - start + (step - 1)) // step)
-            return Taps(first, k.minimum(self.taps, (size - start + (step - 1)) // step), 0, 1, start, step)
-        common = gcd(self.stride, self.dilation)
-        period, back = self.stride // common, self.dilation // common
-        reach = result + self.before
-        tap = self._first_tap(k, reach)
-        place = (reach - tap * self.dilation) // self.stride
-        count = (self.taps - tap + (period - 1)) // period
-        first = k.maximum(0, (place - size + back) // back)
-        return Taps(first, k.minimum(count, (place + back) // back), tap, period, place, -back)
-
-    def _first_tap(self, k: Builder, reach: Value) -> Value:
-        """The first tap under which `reach` is a whole number of strides away, or `taps` where there is none."""
-        tap = k.constant(self.taps, reach.kind)
-        for phase in range(self.stride):
-            found = (tap for tap in range(self.taps) if (phase - tap * self.dilation) % self.stride == 0)
-            tap = k.select(k.equal(reach % self.stride, phase), next(found, self.taps), tap)
-        return tap
+def reference(x: np.ndarray, w: np.ndarray, rows: Axis, columns: Axis, out_size: tuple[int, int]) -> np.ndarray:
+    """Convolve `x` (N × H × W × C) with `w` (kh × kw × C); the result is N × OH × OW × C."""
+    y = np.zeros((len(x), *out_size, x.shape[3]))
+    for i, j in np.ndindex(out_size):
+        for r, p in rows.reads(i, x.shape[1]):
+            for s, q in columns.reads(j, x.shape[2]):
+                y[:, i, j] += x[:, p, q] * w[r, s]
+    return y
 
 
 @dataclass(frozen=True)
-class TapRun:
-    """`tiles` tiles of `size` results each, from result `first` on.
+class Schedule:
+    """The order of the computation, which affects its speed and not its results."""
 
-    `reads`: (result of the tile, tap, place read counted from the tile's base); the base of the first tile is
-    `base`, and every further one is `step` places on.
-    """
+    rows: int = 4
+    """Tile: rows of results."""
+    vectors: int = 2
+    """Tile: vectors of channels."""
+    channel_block: int | None = None
+    """Channels that are computed for a whole image before the next ones; None for all channels."""
 
-    first: int
-    tiles: int
-    size: int
-    base: int
-    step: int
-    reads: tuple[tuple[int, int, int], ...]
 
-    @property
-    def taps(self) -> list[int]:
-        return sorted({tap for _, tap, _ in self.reads})
+SINGLE_PASS_WEIGHTS = 4096
+"""Up to this many weights of all channels stay in the first-level cache together with the images."""
+BLOCK_WEIGHTS = 1600
+"""If there are more, the weights of a block of channels."""
+BLOCK_MULTIPLE = 64
+"""Blocks are multiples of this many channels, so that images are still read in runs of several cache lines."""
 
-    @property
-    def places(self) -> list[int]:
-        return sorted({place for _, _, place in self.reads})
 
-    def at(self, place: int) -> list[tuple[int, int]]:
-        """(result, tap) wherever `place` is read."""
-        return [(result, tap) for result, tap, read in self.reads if read == place]
-
-    def each(self, k: Builder) -> Iterator[tuple[Operand, Operand]]:
-        """The first result and the base of every tile."""
-        if self.tiles == 1:
-            yield self.first, self.base
-        else:
-            with k.loop(0, self.tiles) as tile:
-                yield tile * self.size + self.first, tile * self.step + self.base
+def channel_block(channels: int, taps: int) -> int | None:
+    """Return `Schedule.channel_block` for kernels of `taps` weights."""
+    if taps * channels <= SINGLE_PASS_WEIGHTS:
+        return None
+    return max(1, BLOCK_WEIGHTS // taps // BLOCK_MULTIPLE) * BLOCK_MULTIPLE
 
 
 @dataclass(frozen=True)
-class Taps:
-    """Turns `first … last` of a loop: turn t is tap `tap + t · tap_step`, at place `place + t · place_step`."""
-
-    first: Value
-    last: Value
-    tap: Operand
-    tap_step: int
-    place: Value
-    place_step: int
-
-    def each(self, k: Builder) -> Iterator[tuple[Value, Value]]:
-        """(tap, place) of every turn."""
-        with k.loop(self.first, self.last) as turn:
-            yield turn * self.tap_step + self.tap, turn * self.place_step + self.place
-
-
-@dataclass(frozen=True)
-class OutputCell:
-    """One tile of rows at one column, for neighbouring channels: `counts` lanes of vectors from `channel` on."""
+class Cell:
+    """A tile of rows in one column, for adjacent channels: vectors of `lane_counts` channels from `channel` on."""
 
     run: TapRun
     row: Operand
     base: Operand
     column: Value
-    taps: Taps
+    taps: TapLoop
     channel: Operand
-    counts: tuple[int, ...]
+    lane_counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class _Depthwise(KernelSpec):
-    """What the kernels share: `height` rows of `channels` are read for `out_height` rows of results."""
+class DepthwiseSpec(KernelSpec):
+    """The fields of the depthwise kernels: `height` rows of `channels` are read for `out_height` rows of results."""
 
     channels: int
     height: int
@@ -177,172 +84,105 @@ class _Depthwise(KernelSpec):
     rows: Axis
     columns: Axis
 
-    def _segments(self, vectors: int, lanes: int) -> tuple[int, tuple[int, ...]]:
-        """Channels in whole groups of `vectors`, and the lanes of the vectors that are left."""
-        left = self.channels % (vectors * lanes)
-        return self.channels - left, tuple(min(lanes, left - done) for done in range(0, left, lanes))
-
-    def _walk(
-        self,
-        k: Builder,
-        columns: tuple[Operand, Value],
-        width: Value,
-        vectors: int,
-        lanes: int,
-        visit: Callable[[OutputCell], None],
-    ) -> None:
-        """Visits every cell of the columns given, of images `width` wide, in the order of memory."""
-        wide = vectors * lanes
-        whole, left = self._segments(vectors, lanes)
-
-        def sweep(limits: tuple[Operand, Operand] | None, rest: tuple[int, ...]) -> None:
-            for run in self.rows.runs(self.height, self.out_height):
-                for row, base in run.each(k):
+    def cells(
+        self, k: Builder, lanes: int, schedule: Schedule, columns: tuple[Operand, Value], width: Value
+    ) -> Iterator[Cell]:
+        """Yield every cell of the result columns `columns` of one image of `width`, in the order of memory."""
+        vectors = (lanes,) * schedule.vectors
+        for whole, rest in self._channel_ranges(k, schedule.vectors * lanes, lanes, schedule.channel_block):
+            for run in self.rows.runs(self.height, self.out_height, schedule.rows):
+                for row, base in run.loop(k):
                     with k.loop(*columns) as column:
                         taps = self.columns.taps_inside(k, column, width)
-                        if limits:
-                            with k.loop(*limits, wide) as channel:
-                                visit(OutputCell(run, row, base, column, taps, channel, (lanes,) * vectors))
+                        if whole:
+                            with k.loop(*whole, schedule.vectors * lanes) as channel:
+                                yield Cell(run, row, base, column, taps, channel, vectors)
                         if rest:
-                            visit(OutputCell(run, row, base, column, taps, whole, rest))
+                            first = self.channels - sum(rest)
+                            yield Cell(run, row, base, column, taps, first, rest)
 
-        numbers = self.rows.taps * self.columns.taps
-        if numbers * self.channels <= MOST:
-            sweep((0, whole) if whole else None, left)
+    def _channel_ranges(
+        self, k: Builder, width: int, lanes: int, block: int | None
+    ) -> Iterator[tuple[tuple[Operand, Operand] | None, tuple[int, ...]]]:
+        """Yield (limits of whole tiles of `width` channels or None, lane counts of the vectors of the remainder)."""
+        remaining = self.channels % width
+        whole = self.channels - remaining
+        rest = tuple(min(lanes, remaining - first) for first in range(0, remaining, lanes))
+        if block is None:
+            yield ((0, whole) if whole else None), rest
             return
-        some = max(1, NEAR // numbers // LINES) * LINES
-        with k.loop(0, whole, some) as first:
-            sweep((first, k.minimum(whole, first + some)), ())
-        if left:
-            sweep(None, left)
+        with k.loop(0, whole, block) as first:
+            yield (first, k.minimum(whole, first + block)), ()
+        if rest:
+            yield None, rest
 
 
 @dataclass(frozen=True)
-class Depthwise(_Depthwise):
-    """`y = epilogue(x ∗ w)`, channel by channel; with transposed axes, `x` holds gradients of results.
+class Depthwise(DepthwiseSpec):
+    """`y = epilogue(x ∗ w)`, channel by channel; with transposed axes, `x` is the gradient of the results.
 
-    Arguments: x (N × height × W × channels), w (kh × kw × channels), W, OW; then the epilogue's, on arrays
-    N × out_height × OW × channels. A block is one column of one image's results.
+    `x` is N × height × W × channels, `w` is kh × kw × channels, and the epilogue's arrays are
+    N × out_height × OW × channels. A block is one column of the results of one image.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "w"), ("W", "OW"), epilogue=True)
 
     epilogue: Epilogue = PLAIN
 
+    def schedule(self) -> Schedule:
+        """Return the schedule, which is the same on all targets."""
+        return Schedule(channel_block=channel_block(self.channels, self.rows.taps * self.columns.taps))
+
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")
-        x, w = k.buffer("x"), k.buffer("w")
-        width, out_width = k.index("W"), k.index("OW")
-        epilogue = self.epilogue.bind(k)
+        (x, w), (width, out_width) = self.signature.bind(k)
+        tile = _DepthwiseTile(self, k, target.lanes, w, width, self.epilogue.bind(k))
         with k.loop(k.begin // out_width, (k.end + out_width - 1) // out_width) as number:
-            done = number * out_width
-            columns = k.maximum(0, k.begin - done), k.minimum(out_width, k.end - done)
+            first = number * out_width
+            columns = k.maximum(0, k.begin - first), k.minimum(out_width, k.end - first)
             image = k.offset(x, number * self.height * width * self.channels)
-
-            def visit(cell: OutputCell) -> None:
+            for cell in self.cells(k, target.lanes, self.schedule(), columns, width):
                 source = k.offset(image, cell.base * width * self.channels + cell.channel)
                 row = number * self.out_height + cell.row
                 at = (row * out_width + cell.column) * self.channels + cell.channel
-                self._cell(k, target.lanes, cell, source, width, w, epilogue, (at, out_width * self.channels))
-
-            self._walk(k, columns, width, VECTORS, target.lanes, visit)
+                row_size = out_width * self.channels
+                tile.store(cell, tile.convolve(cell, source), at, row_size)
         return k.kernel()
-
-    def _cell(
-        self,
-        k: Builder,
-        lanes: int,
-        cell: OutputCell,
-        source: Pointer,
-        width: Value,
-        w: Pointer,
-        epilogue: BoundEpilogue,
-        out: tuple[Value, Value],
-    ) -> None:
-        """`source` is the base row's first column; `out` the place of the first result, and what a row is on."""
-        vectors = list(enumerate(cell.counts))
-        sums = [[k.register(k.spread(0.0, lanes)) for _ in vectors] for _ in range(cell.run.size)]
-        row_of_kernel = self.columns.taps * self.channels
-        for tap, column in cell.taps.each(k):
-            pixel = k.offset(source, column * self.channels)
-            weight = k.offset(w, tap * self.channels + cell.channel)
-            weights = {
-                (r, j): k.load(weight, r * row_of_kernel + j * lanes, lanes, n)
-                for r in cell.run.taps
-                for j, n in vectors
-            }
-            for place in cell.run.places:
-                for j, n in vectors:
-                    value = k.load(pixel, width * (place * self.channels) + j * lanes, lanes, n)
-                    for i, r in cell.run.at(place):
-                        sums[i][j].set(k.fma(value, weights[r, j], sums[i][j].get()))
-        first, step = out
-        for i, row in enumerate(sums):
-            for j, n in vectors:
-                at, channel = first + step * i + j * lanes, cell.channel + j * lanes
-                epilogue.store(row[j].get(), at, channel, n)
 
 
 @dataclass(frozen=True)
-class DepthwiseWeight(_Depthwise):
-    """Partial weight gradients, an array (kh × kw × channels) a block, as `Conv2dWeight` gives them.
+class _DepthwiseTile:
+    """Emits the code of one cell of `Depthwise`."""
 
-    The sums of a cell's taps are kept in memory, where they stay in the nearest cache, and are each loaded once
-    for a tile of rows.
+    spec: Depthwise
+    k: Builder
+    lanes: int
+    weights: Pointer
+    width: Value
+    epilogue: BoundEpilogue
 
-    Arguments: x (N × height × W × channels), g (N × out_height × OW × channels), partial; N, W, OW, images a block.
-    A block is some images.
-    """
-
-    def build(self, target: Target) -> Kernel:
-        k = Builder("depthwise_weight")
-        x, g, partial = k.buffer("x"), k.buffer("g"), k.buffer("partial")
-        count, width, out_width, images = (k.index(name) for name in ("N", "W", "OW", "images"))
-        size = self.rows.taps * self.columns.taps * self.channels
-        # One vector where the sums and gradients of two would not stay in registers.
-        vectors = VECTORS if (ROWS + self.rows.taps) * VECTORS < target.registers else 1
-        with k.loop(k.begin, k.end) as block:
-            sums = k.offset(partial, block * size)
-            zero = k.spread(0.0, target.lanes)
-            over_lanes(k, size, target.lanes, lambda i, n: k.store(sums, i, zero, n))
-            with k.loop(block * images, k.minimum(count, (block + 1) * images)) as number:
-                image = k.offset(x, number * self.height * width * self.channels)
-                gradient = k.offset(g, number * self.out_height * out_width * self.channels)
-
-                def visit(cell: OutputCell) -> None:
-                    source = k.offset(image, cell.base * width * self.channels + cell.channel)
-                    at = (cell.row * out_width + cell.column) * self.channels + cell.channel
-                    given = k.offset(gradient, at)
-                    self._cell(k, target.lanes, cell, source, width, given, out_width, sums)
-
-                self._walk(k, (0, out_width), width, vectors, target.lanes, visit)
-        return k.kernel()
-
-    def _cell(
-        self,
-        k: Builder,
-        lanes: int,
-        cell: OutputCell,
-        source: Pointer,
-        width: Value,
-        given: Pointer,
-        out_width: Value,
-        sums: Pointer,
-    ) -> None:
-        """`source` is the base row's first column, `given` the gradient of the cell's first result."""
-        vectors = list(enumerate(cell.counts))
-        gradients = [
-            [k.load(given, out_width * (i * self.channels) + j * lanes, lanes, n) for j, n in vectors]
-            for i in range(cell.run.size)
-        ]
-        row_of_kernel = self.columns.taps * self.channels
-        for tap, column in cell.taps.each(k):
-            pixel = k.offset(source, column * self.channels)
-            into = k.offset(sums, tap * self.channels + cell.channel)
-            places = {(r, j): r * row_of_kernel + j * lanes for r in cell.run.taps for j, _ in vectors}
-            totals = {(r, j): k.load(into, at, lanes, cell.counts[j]) for (r, j), at in places.items()}
-            for place in cell.run.places:
+    def convolve(self, cell: Cell, source: Pointer) -> list[list[Register]]:
+        """Return the sums, rows × vectors; `source` is the first column of the cell's base row."""
+        k, lanes, channels = self.k, self.lanes, self.spec.channels
+        vectors = list(enumerate(cell.lane_counts))
+        sums = [[k.register(k.broadcast(0.0, lanes)) for _ in vectors] for _ in range(cell.run.size)]
+        kernel_row = self.spec.columns.taps * channels
+        for tap, column in cell.taps.loop(k):
+            pixel = k.offset(source, column * channels)
+            weight = k.offset(self.weights, tap * channels + cell.channel)
+            weights = {
+                (r, j): k.load(weight, r * kernel_row + j * lanes, lanes, n) for r in cell.run.taps for j, n in vectors
+            }
+            for position in cell.run.positions:
                 for j, n in vectors:
-                    value = k.load(pixel, width * (place * self.channels) + j * lanes, lanes, n)
-                    for i, r in cell.run.at(place):
-                        totals[r, j] = k.fma(value, gradients[i][j], totals[r, j])
-            for (r, j), at in places.items():
-                k.store(into, at, totals[r, j], cell.counts[j])
+                    value = k.load(pixel, self.width * (position * channels) + j * lanes, lanes, n)
+                    for i, r in cell.run.readers(position):
+                        sums[i][j].set(k.fma(value, weights[r, j], sums[i][j].get()))
+        return sums
+
+    def store(self, cell: Cell, sums: list[list[Register]], first: Value, row_size: Value) -> None:
+        """Store the sums from element `first` of the results on, rows `row_size` elements apart."""
+        for i, row in enumerate(sums):
+            for j, n in enumerate(cell.lane_counts):
+                at, channel = first + row_size * i + j * self.lanes, cell.channel + j * self.lanes
+                self.epilogue.store(row[j].get(), at, channel, n)

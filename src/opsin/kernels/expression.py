@@ -1,8 +1,7 @@
-"""Pointwise arithmetic as data, and how each function is computed on vectors.
+"""Pointwise expressions as data, and the code of each function on vectors.
 
-An `Expression` is what pointwise fusion makes of a group of nodes: a straight line of steps over
-operands, any of whose values may be a result. Kernels of their own (`pointwise`) and the last
-lines of convolutions and matrix products (their epilogues) compute it in registers.
+Pointwise fusion turns a group of nodes into an `Expression`: a sequence of steps on operands, any of whose values may
+be a result. Pointwise kernels and the epilogues of convolutions and matrix products compute it in registers.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from opsin.kernels.ir import I32, Builder, Value, functions
 
 @dataclass(frozen=True)
 class Step:
-    """`function(values[i] for i in arguments)`; values are numbered operands first, then steps in order."""
+    """`function(values[i] for i in arguments)`; the operands are numbered first, then the steps in order."""
 
     function: str
     arguments: tuple[int, ...]
@@ -25,14 +24,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Expression:
-    """`operands` inputs, then `steps`; `results` are the numbers of the values to keep."""
+    """`steps` on a number of `operands`; `results` are the numbers of the values that are returned."""
 
     operands: int
     steps: tuple[Step, ...]
     results: tuple[int, ...]
 
     def emit(self, k: Builder, operands: list[Value]) -> list[Value]:
-        """Computes the expression on values of any (equal) lanes."""
+        """Compute the expression on values with equal numbers of lanes, and return the results."""
         values = list(operands)
         for step in self.steps:
             arguments = [values[i] for i in step.arguments]
@@ -41,16 +40,17 @@ class Expression:
 
 
 IDENTITY = Expression(1, (), (0,))
-"""A copy."""
+"""Returns its operand."""
 
 
-def _truth(k: Builder, mask: Value) -> Value:
-    return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
+def _zero_or_one(k: Builder, mask: Value) -> Value:
+    """Return 1.0 in the lanes in which `mask` holds, otherwise 0.0."""
+    return k.select(mask, k.broadcast(1.0, mask.kind.lanes), 0.0)
 
 
-def _extreme(k: Builder, choose: Callable[[Value, Value], Value], a: Value, b: Value) -> Value:
-    """`choose` is the builder's `maximum` or `minimum`, which let a NaN of `a` through; here one of `b` comes too."""
-    return k.select(k.equal(b, b), choose(b, a), b)
+def _propagate_nan(k: Builder, select: Callable[[Value, Value], Value], a: Value, b: Value) -> Value:
+    """Return `select(b, a)`, the builder's `maximum` or `minimum`, which propagates a NaN in `a`, or a NaN in `b`."""
+    return k.select(k.equal(b, b), select(b, a), b)
 
 
 def _power(k: Builder, x: Value, exponent: float) -> Value:
@@ -68,8 +68,8 @@ def _power(k: Builder, x: Value, exponent: float) -> Value:
 
 
 def _whole_power(k: Builder, x: Value, exponent: int) -> Value:
-    """By repeated squaring, so that negative numbers have their powers too."""
-    result = k.spread(1.0, x.kind.lanes)
+    """Compute by repeated squaring, so that powers of negative numbers are defined."""
+    result = k.broadcast(1.0, x.kind.lanes)
     while exponent:
         if exponent % 2:
             result = result * x
@@ -78,7 +78,7 @@ def _whole_power(k: Builder, x: Value, exponent: int) -> Value:
 
 
 def _mix(x: Value) -> Value:
-    """A 32-bit mixing function, lowbias32 of C. Wellons' "hash prospector"."""
+    """Mix the bits of 32-bit numbers: lowbias32 of C. Wellons' "hash prospector"."""
     x = x ^ (x >> 16)
     x = x * 0x7FEB352D
     x = x ^ (x >> 15)
@@ -92,7 +92,7 @@ def _signed(bits: int) -> int:
 
 def _bernoulli(k: Builder, key: Value, index: Value, threshold: int) -> Value:
     bits = _mix(_mix(index + key) ^ key)
-    return _truth(k, (bits >> 8) < threshold)
+    return _zero_or_one(k, (bits >> 8) < threshold)
 
 
 def _random_key(seed: Value, step: Value, site: int) -> Value:
@@ -104,13 +104,13 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "subtract": lambda k, v, _: v[0] - v[1],
     "multiply": lambda k, v, _: v[0] * v[1],
     "divide": lambda k, v, _: v[0] / v[1],
-    "maximum": lambda k, v, _: _extreme(k, k.maximum, v[0], v[1]),
-    "minimum": lambda k, v, _: _extreme(k, k.minimum, v[0], v[1]),
-    "greater": lambda k, v, _: _truth(k, v[0] > v[1]),
-    "equal": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
+    "maximum": lambda k, v, _: _propagate_nan(k, k.maximum, v[0], v[1]),
+    "minimum": lambda k, v, _: _propagate_nan(k, k.minimum, v[0], v[1]),
+    "greater": lambda k, v, _: _zero_or_one(k, v[0] > v[1]),
+    "equal": lambda k, v, _: _zero_or_one(k, k.equal(v[0], v[1])),
     "where": lambda k, v, _: k.select(k.equal(v[0], 0.0), v[2], v[1]),
-    "constant": lambda k, v, a: k.spread(a, v[0].kind.lanes),
-    "whole": lambda k, v, a: k.spread(a, v[0].kind.lanes, I32),
+    "constant": lambda k, v, a: k.broadcast(a, v[0].kind.lanes),
+    "whole": lambda k, v, a: k.broadcast(a, v[0].kind.lanes, I32),
     "negate": lambda k, v, _: -v[0],
     "exp": lambda k, v, _: functions.exp(k, v[0]),
     "log": lambda k, v, _: functions.log(k, v[0]),
@@ -119,14 +119,14 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "sigmoid": lambda k, v, _: functions.sigmoid(k, v[0]),
     "erf": lambda k, v, _: functions.erf(k, v[0]),
     "absolute": lambda k, v, _: k.unary("abs", v[0]),
-    "sign": lambda k, v, _: _truth(k, v[0] > 0.0) - _truth(k, v[0] < 0.0),
-    # A NaN is not below zero, so it comes through and is noticed.
+    "sign": lambda k, v, _: _zero_or_one(k, v[0] > 0.0) - _zero_or_one(k, v[0] < 0.0),
+    # The order of the operands propagates a NaN.
     "relu": lambda k, v, _: k.maximum(0.0, v[0]),
     "relu6": lambda k, v, _: k.minimum(6.0, k.maximum(0.0, v[0])),
     "power": lambda k, v, a: _power(k, v[0], a),
     "cast": lambda k, v, _: k.convert("float", v[0]),
-    "same_index": lambda k, v, _: _truth(k, k.equal(v[0], v[1])),
+    "same_index": lambda k, v, _: _zero_or_one(k, k.equal(v[0], v[1])),
     "random_key": lambda k, v, a: _random_key(v[0], v[1], a),
     "bernoulli": lambda k, v, a: _bernoulli(k, v[0], v[1], a),
 }
-"""How each pointwise function is computed; the names are the graph's own where it has the operation."""
+"""The code of each pointwise function, by the name of the graph's operation if there is one."""

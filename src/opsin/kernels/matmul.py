@@ -1,22 +1,36 @@
-"""Matrix products: `y[m, n] = Σ_k a(m, k) · b[k, n]`, with whatever the epilogue makes of the sum."""
+"""Matrix products with an epilogue: `y[m, n] = epilogue(Σ_k a(m, k) · b[k, n])`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Target
-from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.tile import (
+    PLAIN,
+    BoundEpilogue,
+    ColumnRange,
+    Epilogue,
+    Tile,
+    column_loop,
+    column_ranges,
+    max_rows,
+    row_loop,
+    row_ranges,
+)
 
 
 @dataclass(frozen=True)
 class MatMul(KernelSpec):
-    """`a` is read with stride `a_row` between rows (None: rows are neighbours, `a_step` apart along k).
+    """`y[m, n] = epilogue(Σ_k a(m, k) · b[k, n])`, where `m`, `k` and `n` are also the sizes.
 
-    Arguments: a, b; m, k, a_step (the stride of `a` along k), b_row (the stride of `b` along k, whose
-    columns are neighbours); then the epilogue's. The output has `n` columns, rows of `n` elements. A
-    block is `rows` rows of the output; the last may have fewer.
+    The rows of `a` are `a_row` elements apart, or adjacent if that is None; `a_step` is the stride of `a` along k. The
+    rows of `b` are `b_row` elements apart and contiguous. The epilogue's arrays are m × n. A block is `rows` rows of
+    the output; the last may have fewer.
     """
+
+    signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_step", "b_row"), epilogue=True)
 
     n: int
     rows: int
@@ -25,33 +39,43 @@ class MatMul(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul")
-        a, b = k.buffer("a"), k.buffer("b")
-        m, depth, a_step, b_row = k.index("m"), k.index("k"), k.index("a_step"), k.index("b_row")
-        epilogue = self.epilogue.bind(k)
-        runs = columns(self.n, target)
+        (a, b), (m, depth, a_step, b_row) = self.signature.bind(k)
+        product = _Product(self, k, target, a, b, depth, a_step, b_row, self.epilogue.bind(k))
+        ranges = column_ranges(self.n, target)
         whole = m // self.rows
-        a_row = 1 if self.a_row is None else self.a_row
-
-        def tile(row: Operand, rows: int, column: Operand, run: ColumnRange) -> None:
-            sums = Tile(k, target, rows, run)
-            left = k.offset(a, row * a_row)
-            with k.loop(0, depth) as i:
-                at = i * a_step
-                sums.accumulate(lambda r: k.load(left, at + r * a_row), b, i * b_row + column)
-            for r in range(rows):
-                for j, count in enumerate(sums.counts()):
-                    first = column + j * target.lanes
-                    epilogue.store(sums.value(r, j), (row + r) * self.n + first, first, count)
-
-        def block(first: Operand) -> None:
-            def across(column: Operand, run: ColumnRange) -> None:
-                over_rows(k, split(self.rows, most_rows(self.n, target)), lambda r, n: tile(first + r, n, column, run))
-
-            over_columns(k, runs, target.lanes, across)
-
         with k.loop(k.begin, k.minimum(k.end, whole)) as number:
-            block(number * self.rows)
-        # The rows that make no whole block, one by one.
+            first = number * self.rows
+            for column, columns in column_loop(k, ranges, target.lanes):
+                for row, rows in row_loop(k, row_ranges(self.rows, max_rows(self.n, target))):
+                    product.tile(first + row, rows, column, columns)
+        # The rows after the last whole block, one by one.
         with k.when(whole < k.end), k.loop(whole * self.rows, m) as row:
-            over_columns(k, runs, target.lanes, lambda column, run: tile(row, 1, column, run))
+            for column, columns in column_loop(k, ranges, target.lanes):
+                product.tile(row, 1, column, columns)
         return k.kernel()
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Emits the register tiles of `MatMul`."""
+
+    spec: MatMul
+    k: Builder
+    target: Target
+    a: Pointer
+    b: Pointer
+    depth: Value
+    a_step: Value
+    b_row: Value
+    epilogue: BoundEpilogue
+
+    def tile(self, row: Operand, rows: int, column: Operand, columns: ColumnRange) -> None:
+        """Emit the tile of `rows` rows from `row` on and of `columns` from `column` on."""
+        k, n = self.k, self.spec.n
+        a_row = 1 if self.spec.a_row is None else self.spec.a_row
+        sums = Tile(k, self.target, rows, columns)
+        left = k.offset(self.a, row * a_row)
+        with k.loop(0, self.depth) as i:
+            at = i * self.a_step
+            sums.accumulate(lambda r: k.load(left, at + r * a_row), self.b, i * self.b_row + column)
+        self.epilogue.store_tile(sums, lambda r: (row + r) * n, column)

@@ -1,183 +1,192 @@
 """Matrix products with a large right operand and few rows: fully connected layers, which are bound by memory.
 
-A block owns a stripe of the right operand's columns and reads it once, in runs as long as memory likes, a few
-rows at a time: they are packed into panels as wide as the register tile (turned, where the stripe's columns lie
-along memory) and multiplied with all rows of the left operand before the next ones come.
+A block owns a stripe of columns of the right operand and reads it once, in long contiguous runs, a few rows at a time.
+The rows are packed into panels as wide as the register tile (and transposed if the columns are contiguous) and
+multiplied by all rows of the left operand before the next rows are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec
-from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, over_rows, split
+from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
 DEPTH = 128
 """Rows of the right operand that are packed at a time."""
-
-LONE, TURNS = 3, 8
-"""Rows of the left operand up to which the right one is not worth packing, and its rows that then go at a time."""
+MAX_UNPACKED_ROWS = 3
+"""For up to this many rows of the left operand, packing the right operand does not pay off."""
+UNPACKED_DEPTH = 8
+"""Rows of the right operand that are read at a time without packing."""
 
 
 @dataclass(frozen=True)
 class MatMulWide(KernelSpec):
-    """`y[m, n] = epilogue(Σ_k a[m, k] · b[k, n])`, a block for `rows` rows and `width` columns (whole panels).
+    """`y[m, n] = epilogue(Σ_k a[m, k] · b[k, n])`, where `m`, `k` and `n` are also the sizes.
 
-    Arguments: a, b; m, k, a_row, b_step (the stride of `b` along k or, where `turned`, along n: along the other it is
-    dense, as `a` is along k); then the epilogue's. Scratch: see `scratch`.
+    `a` is contiguous along k, with rows `a_row` elements apart. `b` is contiguous along n with the stride `b_step`
+    along k, or the other way round if `transposed`. The epilogue's arrays are m × n. A block is `rows` rows × `width`
+    columns (whole panels).
     """
+
+    signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_row", "b_step"), epilogue=True)
 
     n: int
     rows: int
     width: int
-    turned: bool
+    transposed: bool
     epilogue: Epilogue = PLAIN
 
     def scratch(self) -> int:
-        """Float32 elements of scratch memory: panels and sums."""
+        """Return the float32 elements of scratch memory: panels and sums."""
         return (DEPTH + self.rows) * self.width
 
     @property
     def packs(self) -> bool:
-        """Whether enough rows use what would be packed."""
-        return self.turned or self.rows > LONE
+        """Whether the right operand is packed."""
+        return self.transposed or self.rows > MAX_UNPACKED_ROWS
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")
-        a, b = k.buffer("a"), k.buffer("b")
-        m, depth, a_row, b_step = k.index("m"), k.index("k"), k.index("a_row"), k.index("b_step")
+        (a, b), (m, depth, a_row, b_step) = self.signature.bind(k)
         epilogue = self.epilogue.bind(k)
         stripes = -(-self.n // self.width)
         packed, sums = k.scratch, k.offset(k.scratch, DEPTH * self.width)
         with k.loop(k.begin, k.end) as block:
             first, column = block // stripes * self.rows, block % stripes * self.width
             count = k.minimum(self.rows, m - first)
-            across = k.minimum(self.width, self.n - column)
-            stripe = k.offset(b, column * b_step if self.turned else column)
+            width = k.minimum(self.width, self.n - column)
+            stripe = k.offset(b, column * b_step if self.transposed else column)
             with k.loop(0, count * self.width, target.lanes) as i:
-                k.store(sums, i, k.spread(0.0, target.lanes))
-            with k.loop(0, depth, DEPTH) as done:
-                length = k.minimum(DEPTH, depth - done)
-                left = k.offset(a, first * a_row + done)
-                if not self.packs:
-                    self._stream(k, target, left, a_row, k.offset(stripe, done * b_step), b_step, sums, length, across)
+                k.store(sums, i, k.broadcast(0.0, target.lanes))
+            with k.loop(0, depth, DEPTH) as start:
+                length = k.minimum(DEPTH, depth - start)
+                left = k.offset(a, first * a_row + start)
+                right = k.offset(stripe, start if self.transposed else start * b_step)
+                step = _Step(self, k, target, left, a_row, right, b_step, sums, length, width)
+                if self.packs:
+                    step.pack(packed)
+                    step.multiply(packed, count)
                 else:
-                    pack, source = (self._pack_turned, done) if self.turned else (self._pack, done * b_step)
-                    pack(k, target, k.offset(stripe, source), b_step, packed, length, across)
-                    self._multiply(k, target, left, a_row, packed, sums, length, across, count)
-            with k.loop(0, count) as row:
-                at = (first + row) * self.n + column
-
-                def finish(i: Operand, lanes: int, row: Value = row, at: Value = at, column: Value = column) -> None:
-                    value = k.load(sums, row * self.width + i, target.lanes, lanes)
-                    epilogue.store(value, at + i, column + i, lanes)
-
-                _over(k, across, target.lanes, self.n % target.lanes, finish)
+                    step.multiply_unpacked()
+            self._finish(k, target.lanes, (first, count), (column, width), sums, epilogue)
         return k.kernel()
 
-    def _stream(
+    def _finish(
         self,
         k: Builder,
-        target: Target,
-        left: Pointer,
-        a_row: Value,
-        source: Pointer,
-        b_step: Value,
+        lanes: int,
+        rows: tuple[Value, Value],
+        columns: tuple[Value, Value],
         sums: Pointer,
-        length: Value,
-        across: Value,
+        epilogue: BoundEpilogue,
     ) -> None:
-        """Adds the product of some rows of the stripe to the sums of the block, read where they lie."""
-        lanes = target.lanes
+        """Apply the epilogue to a block: `rows` and `columns` are (first, count)."""
+        (first, count), (column, width) = rows, columns
+        with k.loop(0, count) as row:
+            at = (first + row) * self.n + column
+            for i, n in _vector_loop(k, width, lanes, self.n % lanes):
+                value = k.load(sums, row * self.width + i, lanes, n)
+                epilogue.store(value, at + i, column + i, n)
 
-        def turns(first: Value, count: int) -> None:
-            factors = [
-                [k.spread(k.load(left, r * a_row + first + i), lanes) for i in range(count)] for r in range(self.rows)
-            ]
 
-            def vector(j: Operand, n: int) -> None:
-                totals = [k.load(sums, r * self.width + j, lanes) for r in range(self.rows)]
-                for i in range(count):
-                    value = k.load(source, (first + i) * b_step + j, lanes, n)
-                    totals = [k.fma(f[i], value, total) for f, total in zip(factors, totals, strict=True)]
-                for r, total in enumerate(totals):
-                    k.store(sums, r * self.width + j, total)
+@dataclass(frozen=True)
+class _Step:
+    """Adds the products of `length` rows of a stripe, which is `width` columns wide, to the sums of its block.
 
-            _over(k, across, lanes, self.n % lanes, vector)
+    `left` and `right` are the first elements of the operands.
+    """
 
-        whole = length // TURNS * TURNS
-        with k.loop(0, whole, TURNS) as first:
-            turns(first, TURNS)
-        with k.loop(whole, length) as first:
-            turns(first, 1)
+    spec: MatMulWide
+    k: Builder
+    target: Target
+    left: Pointer
+    a_row: Value
+    right: Pointer
+    b_step: Value
+    sums: Pointer
+    length: Value
+    width: Value
 
-    def _pack(
-        self, k: Builder, target: Target, source: Pointer, step: Value, into: Pointer, length: Value, across: Value
-    ) -> None:
-        """Rows that lie along memory: each is cut up among the panels."""
-        lanes = target.lanes
+    def _columns(self) -> Iterator[tuple[Operand, int]]:
+        return _vector_loop(self.k, self.width, self.target.lanes, self.spec.n % self.target.lanes)
 
-        with k.loop(0, length) as i:
+    def multiply_unpacked(self) -> None:
+        """Multiply with the right operand in place."""
+        k = self.k
+        whole = self.length // UNPACKED_DEPTH * UNPACKED_DEPTH
+        with k.loop(0, whole, UNPACKED_DEPTH) as first:
+            self._multiply_rows(first, UNPACKED_DEPTH)
+        with k.loop(whole, self.length) as first:
+            self._multiply_rows(first, 1)
 
-            def vector(j: Operand, count: int) -> None:
-                place = j // (2 * lanes) * (DEPTH * 2 * lanes) + i * (2 * lanes) + j % (2 * lanes)
-                k.store(into, place, k.load(source, i * step + j, lanes, count))
+    def _multiply_rows(self, first: Value, count: int) -> None:
+        """Multiply `count` rows of the right operand from `first` on."""
+        k, lanes, rows, width = self.k, self.target.lanes, self.spec.rows, self.spec.width
+        factors = [
+            [k.broadcast(k.load(self.left, r * self.a_row + first + i), lanes) for i in range(count)]
+            for r in range(rows)
+        ]
+        for j, n in self._columns():
+            totals = [k.load(self.sums, r * width + j, lanes) for r in range(rows)]
+            for i in range(count):
+                value = k.load(self.right, (first + i) * self.b_step + j, lanes, n)
+                totals = [k.fma(f[i], value, total) for f, total in zip(factors, totals, strict=True)]
+            for r, total in enumerate(totals):
+                k.store(self.sums, r * width + j, total)
 
-            _over(k, across, lanes, self.n % lanes, vector)
+    def pack(self, packed: Pointer) -> None:
+        """Copy the rows of the right operand into panels."""
+        (self._pack_columns if self.spec.transposed else self._pack_rows)(packed)
 
-    def _pack_turned(
-        self, k: Builder, target: Target, source: Pointer, step: Value, into: Pointer, length: Value, across: Value
-    ) -> None:
-        """Columns that lie along memory: each becomes a column of a panel."""
-        lanes, pair = target.lanes, 2 * target.lanes
-        whole = length // lanes * lanes
-        with k.loop(0, across) as j:
-            column = k.offset(source, j * step)
-            panel = k.offset(into, j // pair * (DEPTH * pair) + j % pair)
+    def _pack_rows(self, packed: Pointer) -> None:
+        """Pack contiguous rows: each is divided among the panels."""
+        k, lanes, panel = self.k, self.target.lanes, 2 * self.target.lanes
+        with k.loop(0, self.length) as i:
+            for j, count in self._columns():
+                at = j // panel * (DEPTH * panel) + i * panel + j % panel
+                k.store(packed, at, k.load(self.right, i * self.b_step + j, lanes, count))
+
+    def _pack_columns(self, packed: Pointer) -> None:
+        """Pack contiguous columns: each becomes a column of a panel."""
+        k, lanes, width = self.k, self.target.lanes, 2 * self.target.lanes
+        whole = self.length // lanes * lanes
+        with k.loop(0, self.width) as j:
+            column = k.offset(self.right, j * self.b_step)
+            panel = k.offset(packed, j // width * (DEPTH * width) + j % width)
             with k.loop(0, whole, lanes) as i:
-                k.store(panel, i * pair, k.load(column, i, lanes), stride=pair)
-            with k.loop(whole, length) as i:
-                k.store(panel, i * pair, k.load(column, i))
+                k.store(panel, i * width, k.load(column, i, lanes), stride=width)
+            with k.loop(whole, self.length) as i:
+                k.store(panel, i * width, k.load(column, i))
 
-    def _multiply(
-        self,
-        k: Builder,
-        target: Target,
-        left: Pointer,
-        a_row: Value,
-        packed: Pointer,
-        sums: Pointer,
-        length: Value,
-        across: Value,
-        count: Value,
-    ) -> None:
-        """Adds the product of some rows of the stripe to the sums of the block."""
-        lanes, pair = target.lanes, 2 * target.lanes
-        most = (target.registers - 3) // 2
-
-        with k.loop(0, across, pair) as column:
+    def multiply(self, packed: Pointer, count: Value) -> None:
+        """Multiply `count` rows of the left operand by the panels."""
+        k, rows = self.k, self.spec.rows
+        with k.loop(0, self.width, 2 * self.target.lanes) as column:
             panel = k.offset(packed, column * DEPTH)
-
-            def tile(row: Operand, rows: int, column: Value = column, panel: Pointer = panel) -> None:
-                tile = Tile(k, target, rows, ColumnRange(0, 1, 2, lanes))
-                start = k.offset(left, row * a_row)
-                with k.loop(0, length) as i:
-                    tile.accumulate(lambda r: k.load(start, r * a_row + i), panel, i * pair)
-                tile.put(sums, row * self.width + column, self.width, add=True)
-
-            with k.when(count >= self.rows) as full:
-                over_rows(k, split(self.rows, most), tile)
+            with k.when(count >= rows) as full:
+                for row, size in row_loop(k, row_ranges(rows, max_panel_rows(self.target))):
+                    self._tile(row, size, column, panel)
             with k.otherwise(full), k.loop(0, count) as row:
-                tile(row, 1)
+                self._tile(row, 1, column, panel)
+
+    def _tile(self, row: Operand, rows: int, column: Value, panel: Pointer) -> None:
+        k, lanes = self.k, self.target.lanes
+        tile = Tile(k, self.target, rows, ColumnRange(0, 1, 2, lanes))
+        start = k.offset(self.left, row * self.a_row)
+        with k.loop(0, self.length) as i:
+            tile.accumulate(lambda r: k.load(start, r * self.a_row + i), panel, i * (2 * lanes))
+        tile.store(self.sums, row * self.spec.width + column, self.spec.width, add=True)
 
 
-def _over(k: Builder, count: Value, lanes: int, rest: int, body: Callable[[Operand, int], None]) -> None:
-    """Runs `body(first, lanes)` over `count` columns; `rest` says how many lanes a last broken vector has."""
+def _vector_loop(k: Builder, count: Value, lanes: int, rest: int) -> Iterator[tuple[Operand, int]]:
+    """Yield (first, lanes) for `count` columns; `rest` is the number of lanes of an incomplete last vector."""
     whole = count // lanes * lanes
     with k.loop(0, whole, lanes) as first:
-        body(first, lanes)
+        yield first, lanes
     if rest:
         with k.when(whole < count):
-            body(whole, rest)
+            yield whole, rest

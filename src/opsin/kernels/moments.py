@@ -1,131 +1,135 @@
-"""Sums and variances by channel in one pass over memory.
+"""Means and variances by channel in one pass over memory.
 
-A few pixels at a time are read twice while they are in the nearest cache: for their mean, and for the squared
-distances from it. What several groups of pixels give is merged by the formula of Chan, Golub & LeVeque, "Updating
-formulae and a pairwise algorithm for computing sample variances" (1979), which loses no digits where the mean is
-large beside the deviation.
+A few pixels at a time are read twice while they are in the first-level cache: for their mean, and for the squared
+distances from it. The moments of groups of pixels are merged by the formula of Chan, Golub & LeVeque, "Updating
+formulae and a pairwise algorithm for computing sample variances" (1979), which loses no digits if the mean is large
+compared with the deviation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+import numpy as np
+
+from opsin.kernels.ir import F32, Builder, Kernel, Pointer, Target, Value
+from opsin.kernels.spec import KernelSpec, Signature, clear_constant, vector_loop
 
 PIXELS = 8
-"""Pixels added up at a time."""
+"""Pixels that are added at a time."""
 GROUP = 4 * PIXELS
 """Pixels that are read twice."""
 
 
+def reference(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums and variances of the columns of `x` (pixels × channels)."""
+    return x.sum(0), x.var(0)
+
+
 @dataclass(frozen=True)
 class Moments(KernelSpec):
-    """Mean and squared distances for the pixels of a block: partial is parts × 2 × channels.
+    """The means and summed squared distances of each block.
 
-    Arguments: x (pixels × channels), partial, pixels in all, and of a block. Scratch: 2 × channels.
+    `x` is pixels × channels, `partial` is blocks × 2 × channels. A block is `block` of all `pixels`. Scratch:
+    2 × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "partial"), ("pixels", "block"))
 
     channels: int
 
     def build(self, target: Target) -> Kernel:
         k = Builder("moments")
-        x, partial = k.buffer("x"), k.buffer("partial")
-        pixels, block = k.index("pixels"), k.index("block")
+        (x, partial), (pixels, block) = self.signature.bind(k)
         lanes, channels = target.lanes, self.channels
         means, squares = k.scratch, k.offset(k.scratch, channels)
         with k.loop(k.begin, k.end) as number:
             first, last = number * block, k.minimum(pixels, number * block + block)
-            out = k.offset(partial, number * (2 * channels))
-            zero = k.spread(0.0, lanes)
-            over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(out, c, zero, n))
+            total = k.offset(partial, number * (2 * channels))
+            zero = k.broadcast(0.0, lanes)
+            clear_constant(k, total, 2 * channels, zero)
             with k.loop(first, last, GROUP) as group:
                 stop = k.minimum(last, group + GROUP)
-                count = _real(k, stop - group)
-                over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(means, c, zero, n))
-                self._add(k, lanes, x, means, group, stop, None)
-                share = k.spread(1.0 / count, lanes)
-                over_lanes(k, channels, lanes, lambda c, n: k.store(means, c, k.load(means, c, lanes, n) * share, n))
-                self._add(k, lanes, x, squares, group, stop, means)
-                before = _real(k, group - first)
-                merge(k, lanes, channels, out, means, squares, before, count)
+                count = _float(k, stop - group)
+                clear_constant(k, means, 2 * channels, zero)
+                self._add(k, lanes, x, means, (group, stop), None)
+                share = k.broadcast(1.0 / count, lanes)
+                for c, n in vector_loop(k, channels, lanes):
+                    k.store(means, c, k.load(means, c, lanes, n) * share, n)
+                self._add(k, lanes, x, squares, (group, stop), means)
+                merge(k, lanes, channels, total, (means, squares), (_float(k, group - first), count))
         return k.kernel()
 
     def _add(
-        self, k: Builder, lanes: int, x: Pointer, into: Pointer, first: Value, last: Value, centre: Pointer | None
+        self, k: Builder, lanes: int, x: Pointer, sums: Pointer, pixels: tuple[Value, Value], centre: Pointer | None
     ) -> None:
-        """Adds up the pixels, or their squared distances from `centre`."""
-
-        def pixels(pixel: Value, count: int) -> None:
-            bases = [(pixel + i) * self.channels for i in range(count)]
-
-            def vector(c: Operand, n: int) -> None:
-                total = k.load(into, c, lanes, n)
-                mean = None if centre is None else k.load(centre, c, lanes, n)
-                for base in bases:
-                    value = k.load(x, base + c, lanes, n)
-                    total = total + value if mean is None else k.fma(value - mean, value - mean, total)
-                k.store(into, c, total, n)
-
-            over_lanes(k, self.channels, lanes, vector)
-
+        """Add `pixels` (first, past the last), or their squared distances from `centre`, to `sums`."""
+        first, last = pixels
         whole = first + (last - first) // PIXELS * PIXELS
-        with k.loop(first, whole, PIXELS) as pixel:
-            pixels(pixel, PIXELS)
-        with k.loop(whole, last) as pixel:
-            pixels(pixel, 1)
+        for start, stop, count in ((first, whole, PIXELS), (whole, last, 1)):
+            with k.loop(start, stop, count) as pixel:
+                bases = [(pixel + i) * self.channels for i in range(count)]
+                for c, n in vector_loop(k, self.channels, lanes):
+                    total = k.load(sums, c, lanes, n)
+                    mean = None if centre is None else k.load(centre, c, lanes, n)
+                    for base in bases:
+                        value = k.load(x, base + c, lanes, n)
+                        total = total + value if mean is None else k.fma(value - mean, value - mean, total)
+                    k.store(sums, c, total, n)
 
 
 @dataclass(frozen=True)
 class MergeMoments(KernelSpec):
-    """The parts of `Moments` in order: sums and variances of each channel.
+    """The sums and variances of each channel, from the results of `Moments`, merged in order.
 
-    Arguments: partial, sums, variances, pixels in all, and of a part. One block. Scratch: 2 × channels.
+    `pixels` and `block` are those of `Moments`. There is one block. Scratch: 2 × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(("partial", "sums", "variances"), ("pixels", "block"))
 
     channels: int
 
     def build(self, target: Target) -> Kernel:
         k = Builder("merge_moments")
-        partial, sums, variances = k.buffer("partial"), k.buffer("sums"), k.buffer("variances")
-        pixels, block = k.index("pixels"), k.index("block")
+        (partial, sums, variances), (pixels, block) = self.signature.bind(k)
         lanes, channels = target.lanes, self.channels
         with k.loop(k.begin, k.end):
             total = k.scratch
-            zero = k.spread(0.0, lanes)
-            over_lanes(k, 2 * channels, lanes, lambda c, n: k.store(total, c, zero, n))
+            clear_constant(k, total, 2 * channels, k.broadcast(0.0, lanes))
             with k.loop(0, pixels, block) as first:
-                part = k.offset(partial, first // block * (2 * channels))
-                count = _real(k, k.minimum(pixels - first, block))
-                merge(k, lanes, channels, total, part, k.offset(part, channels), _real(k, first), count)
-            all_, share = k.spread(_real(k, pixels), lanes), k.spread(1.0 / _real(k, pixels), lanes)
-
-            def finish(c: Operand, n: int) -> None:
-                k.store(sums, c, k.load(total, c, lanes, n) * all_, n)
+                means = k.offset(partial, first // block * (2 * channels))
+                count = _float(k, k.minimum(pixels - first, block))
+                moments = means, k.offset(means, channels)
+                merge(k, lanes, channels, total, moments, (_float(k, first), count))
+            factor, share = k.broadcast(_float(k, pixels), lanes), k.broadcast(1.0 / _float(k, pixels), lanes)
+            for c, n in vector_loop(k, channels, lanes):
+                k.store(sums, c, k.load(total, c, lanes, n) * factor, n)
                 k.store(variances, c, k.load(total, c + channels, lanes, n) * share, n)
-
-            over_lanes(k, channels, lanes, finish)
         return k.kernel()
 
 
 def merge(
-    k: Builder, lanes: int, channels: int, total: Pointer, means: Pointer, squares: Pointer, before: Value, count: Value
+    k: Builder,
+    lanes: int,
+    channels: int,
+    total: Pointer,
+    moments: tuple[Pointer, Pointer],
+    counts: tuple[Value, Value],
 ) -> None:
-    """Adds the moments of `count` pixels to `total`, means and then squares, which hold those of `before` pixels."""
-    share = k.spread(count / (before + count), lanes)
-    weight = k.spread(before * count / (before + count), lanes)
-
-    def vector(c: Operand, n: int) -> None:
+    """Add `moments` (means, summed squares) of `counts[1]` pixels to `total`, which has those of `counts[0]` pixels."""
+    (means, squares), (before, count) = moments, counts
+    share = k.broadcast(count / (before + count), lanes)
+    weight = k.broadcast(before * count / (before + count), lanes)
+    for c, n in vector_loop(k, channels, lanes):
         mean = k.load(total, c, lanes, n)
         distance = k.load(means, c, lanes, n) - mean
         k.store(total, c, k.fma(distance, share, mean), n)
-        own = k.load(total, c + channels, lanes, n) + k.load(squares, c, lanes, n)
-        k.store(total, c + channels, k.fma(distance * distance, weight, own), n)
-
-    over_lanes(k, channels, lanes, vector)
+        sums = k.load(total, c + channels, lanes, n) + k.load(squares, c, lanes, n)
+        k.store(total, c + channels, k.fma(distance * distance, weight, sums), n)
 
 
-def _real(k: Builder, number: Value) -> Value:
+def _float(k: Builder, number: Value) -> Value:
     assert number.kind.lanes == 1
     result = k.convert("float", k.convert("i32", number))
     assert result.kind.element == F32

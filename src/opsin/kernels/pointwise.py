@@ -1,7 +1,7 @@
 """Pointwise kernels: an expression over arrays of any strides.
 
-The loop nest follows the results' order in memory, with neighbouring dimensions merged wherever
-every operand allows it, so that most kernels are one long loop over contiguous vectors.
+The loops follow the order of the results in memory. Adjacent dimensions are merged if every operand allows it, so most
+kernels are one long loop over contiguous vectors.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from typing import ClassVar
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
 
 @dataclass(frozen=True)
 class Stream:
-    """How an operand or a result goes along the innermost dimension.
+    """An operand or a result, and how it is read or written along the innermost dimension.
 
-    `element` is `f32`, `i32`, or `place`: no memory at all, the value is the index itself as a
-    32-bit number, `Σ stride · position`. `inner` is 1 (contiguous), 0 (the same for all) or None
-    (any stride, given at run time).
+    `element` is `f32`, `i32`, or `place`: no memory, the value is the index as a 32-bit number, `Σ stride · position`.
+    `inner` is the stride: 1 (contiguous), 0 (one element for all) or None (any stride, given at run time).
     """
 
     element: str
@@ -29,14 +28,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Pointwise(KernelSpec):
-    """`results = expression(operands)` over `outer` loops around one innermost dimension.
+    """`results = expression(operands)` in `outer` loops around one innermost dimension.
 
-    Arguments: a buffer for each stream that is not a `place` (operands, then results); then, with
-    `outer` = 0, the number of elements and the elements of a block; with `outer` ≥ 1, the extents
-    of the outer dimensions, outermost first, and for each stream its strides along them, and after
-    these its innermost stride where `inner` is None. A block is `block` elements, or one index of
-    the outermost dimension, whose innermost extent `extent` is fixed.
+    There is a pointer for each stream that is not a `place`, operands first. With `outer` = 0, the words `limits` are
+    the number of elements and the elements of a block; with `outer` ≥ 1, they are the extents of the outer dimensions,
+    outermost first. The words `strides` are, for each stream, its strides along the outer dimensions and, if `inner` is
+    None, its innermost stride. A block is as many elements as `limits` says, or one index of the outermost dimension;
+    the innermost dimension then has `extent` elements.
     """
+
+    signature: ClassVar[Signature] = Signature(("*streams",), ("*limits", "*strides"))
 
     expression: Expression
     operands: tuple[Stream, ...]
@@ -48,9 +49,9 @@ class Pointwise(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("pointwise")
-        streams = self.operands + self.results
         buffers = [
-            k.buffer(f"b{i}", stream.element) if stream.element != "place" else None for i, stream in enumerate(streams)
+            k.buffer(f"stream{i}", stream.element) if stream.element != "place" else None
+            for i, stream in enumerate(self.operands + self.results)
         ]
         if self.outer == 0:
             self._flat(k, buffers, target.lanes)
@@ -59,84 +60,87 @@ class Pointwise(KernelSpec):
         return k.kernel()
 
     def _flat(self, k: Builder, buffers: list[Pointer | None], lanes: int) -> None:
+        """Emit one loop over all elements of the blocks."""
         count, block = k.index("count"), k.index("block")
         streams = self.operands + self.results
-        inner: list[Operand] = [
-            k.index(f"s{i}") if stream.inner is None else stream.inner for i, stream in enumerate(streams)
+        steps: list[Operand] = [
+            k.index(f"stride{i}") if stream.inner is None else stream.inner for i, stream in enumerate(streams)
         ]
+        vector = _Vector(self, k, buffers, [0] * len(streams), steps)
         start = k.begin * block
         stop = k.minimum(k.end * block, count)
         whole = start + (stop - start) // lanes * lanes
-        bases: list[Operand] = [0] * len(streams)
         with k.loop(start, whole, lanes) as i:
-            self._compute(k, buffers, bases, inner, i, lanes, lanes)
+            vector.emit(i, lanes, lanes)
         with k.loop(whole, stop) as i:
-            self._compute(k, buffers, bases, inner, i, 1, 1)
+            vector.emit(i, 1, 1)
 
     def _nested(self, k: Builder, buffers: list[Pointer | None], lanes: int) -> None:
-        extents = [k.index(f"n{d}") for d in range(self.outer)]
-        streams = self.operands + self.results
+        """Emit nested loops over the outer dimensions, and one over the innermost dimension."""
+        extents = [k.index(f"extent{d}") for d in range(self.outer)]
         strides: list[list[Value]] = []
-        inner: list[Operand] = []
-        for number, stream in enumerate(streams):
-            strides.append([k.index(f"s{number}_{d}") for d in range(self.outer)])
-            inner.append(k.index(f"s{number}") if stream.inner is None else stream.inner)
+        steps: list[Operand] = []
+        for number, stream in enumerate(self.operands + self.results):
+            strides.append([k.index(f"stride{number}_{d}") for d in range(self.outer)])
+            steps.append(k.index(f"stride{number}") if stream.inner is None else stream.inner)
 
         def level(depth: int, bases: list[Operand]) -> None:
             if depth == self.outer:
-
-                def body(first: Operand, count: int) -> None:
-                    self._compute(k, buffers, bases, inner, first, count, lanes if self.extent > 1 else 1)
-
-                over_lanes(k, self.extent, lanes, body)
+                vector = _Vector(self, k, buffers, bases, steps)
+                for first, count in vector_loop(k, self.extent, lanes):
+                    vector.emit(first, count, lanes if self.extent > 1 else 1)
                 return
             start, stop = (k.begin, k.end) if depth == 0 else (0, extents[depth])
             with k.loop(start, stop) as i:
                 level(depth + 1, [base + i * stride[depth] for base, stride in zip(bases, strides, strict=True)])
 
-        level(0, [k.constant(0, k.begin.kind) for _ in streams])
+        level(0, [k.constant(0, k.begin.kind) for _ in strides])
 
-    def _compute(
-        self,
-        k: Builder,
-        buffers: list[Pointer | None],
-        bases: list[Operand],
-        inner: list[Operand],
-        first: Operand,
-        count: int,
-        lanes: int,
-    ) -> None:
-        """One vector of results: `count` of `lanes` elements from `first` on."""
-        streams = self.operands + self.results
-        at = [base + first * step if not _is(step, 0) else base for base, step in zip(bases, inner, strict=True)]
+
+@dataclass(frozen=True)
+class _Vector:
+    """Emits one vector of results; `bases` and `steps` are the first index and the innermost stride of each stream."""
+
+    spec: Pointwise
+    k: Builder
+    buffers: list[Pointer | None]
+    bases: list[Operand]
+    steps: list[Operand]
+
+    def emit(self, first: Operand, count: int, lanes: int) -> None:
+        """Compute `count` of `lanes` elements from `first` on."""
+        k, spec = self.k, self.spec
+        indices = [
+            base + first * step if not _is(step, 0) else base for base, step in zip(self.bases, self.steps, strict=True)
+        ]
         values: list[Value] = []
-        for number, stream in enumerate(self.operands):
-            buffer, place, step = buffers[number], at[number], inner[number]
+        for number, stream in enumerate(spec.operands):
+            buffer, index, step = self.buffers[number], indices[number], self.steps[number]
             if buffer is None:
-                values.append(_places(k, place, step, lanes))
+                values.append(_index_vector(k, index, step, lanes))
             elif _is(step, 0):
-                values.append(k.spread(k.load(buffer, place), lanes, stream.element))
+                values.append(k.broadcast(k.load(buffer, index), lanes, stream.element))
             else:
-                values.append(k.load(buffer, place, lanes, min(count, lanes), step))
-        for offset, value in enumerate(self.expression.emit(k, values)):
-            number = len(self.operands) + offset
-            buffer = buffers[number]
-            assert buffer is not None, streams[number]
-            k.store(buffer, at[number], value, min(count, lanes), inner[number])
+                values.append(k.load(buffer, index, lanes, min(count, lanes), step))
+        for number, value in enumerate(spec.expression.emit(k, values), start=len(spec.operands)):
+            buffer = self.buffers[number]
+            assert buffer is not None, (spec.operands + spec.results)[number]
+            k.store(buffer, indices[number], value, min(count, lanes), self.steps[number])
 
 
 def _is(step: Operand, number: int) -> bool:
     return isinstance(step, int) and step == number
 
 
-def _places(k: Builder, place: Operand, step: Operand, lanes: int) -> Value:
-    start = k.convert("i32", k.constant(place, k.begin.kind))
+def _index_vector(k: Builder, index: Operand, step: Operand, lanes: int) -> Value:
+    """Return `index`, `index + step`, … as i32."""
+    start = k.convert("i32", k.constant(index, k.begin.kind))
     if lanes == 1:
         return start
     if _is(step, 0):
-        return k.spread(start, lanes, I32)
+        return k.broadcast(start, lanes, I32)
     stride = k.convert("i32", k.constant(step, k.begin.kind))
-    return k.spread(start, lanes, I32) + k.lane_numbers(lanes) * k.spread(stride, lanes, I32)
+    return k.broadcast(start, lanes, I32) + k.iota(lanes) * k.broadcast(stride, lanes, I32)
 
 
 FLOATS = Stream(F32, 1)

@@ -1,34 +1,45 @@
 """Sums and maxima along axes.
 
-Kept dimensions outside, reduced ones inside, with vectors along the innermost dimension in memory,
-whether that is kept (each lane its own sum) or reduced (lanes are added at the end, first half with
-second half, until one is left). A reduction that several blocks share gives partial results, which
-a second kernel of the same kind combines in order.
+The loops over the dimensions that remain are outside, those over the reduced ones inside. Vectors run along the
+innermost dimension in memory, whether it remains (each lane has its own sum) or is reduced (the lanes are combined at
+the end). A reduction that is shared by several blocks gives partial results, which `Combine` adds in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes, over_range
+from opsin.kernels.spec import KernelSpec, Signature, range_loop, vector_loop
 
 START = {"sum": 0.0, "max": float("-inf")}
+"""The initial value of each reduction."""
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """One dimension: its limits and its strides in x and, if it remains, in y."""
+
+    start: Operand
+    stop: Value
+    strides: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
 class Reduce(KernelSpec):
-    """`y = reduce(x)` over `reduced` dimensions, for `kept` ones, and an innermost one of stride 1.
+    """`y = reduce(x)` over `reduced` dimensions, for `kept` others and an innermost one of stride 1.
 
-    `channels` is the innermost extent where it is kept, or None where it is reduced.
+    `function` is "sum" or "max". `channels` is the extent of the innermost dimension if it is kept, or None if it is
+    reduced; its extent is then the word `extent`. The words `kept` are the extent, the stride in x and the stride in y
+    of each kept dimension, outermost first; `reduced` are the extent and the stride of each reduced one.
 
-    Arguments: x, y; for each kept dimension, outermost first, its extent, its stride in x and in y; for
-    each reduced one its extent and stride; where the innermost is reduced, its extent; `shared`; `block`.
-    With `shared` = 0 a block is `block` indices of the first kept dimension. With `shared` = 1 it is `block`
-    indices of the first *reduced* dimension, and result number `block` lies after those before it, each of
-    as many elements as the kept dimensions make.
+    With `shared` = 0, a block is `block` indices of the first kept dimension. With `shared` = 1, it is `block` indices
+    of the first *reduced* dimension, and the partial results of the blocks are stored one after another in y.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "y"), ("*kept", "*reduced", "*extent", "shared", "block"))
 
     function: str
     kept: int
@@ -37,108 +48,110 @@ class Reduce(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("reduce")
-        x, y = k.buffer("x"), k.buffer("y")
-        kept = [(k.index(f"k{d}"), k.index(f"kx{d}"), k.index(f"ky{d}")) for d in range(self.kept)]
-        reduced = [(k.index(f"r{d}"), k.index(f"rx{d}")) for d in range(self.reduced)]
-        extent = k.index("extent") if self.channels is None else None
-        shared, block = k.index("shared"), k.index("block")
+        groups = {"kept": 3 * self.kept, "reduced": 2 * self.reduced, "extent": int(self.channels is None)}
+        (x, y), words = self.signature.bind(k, **groups)
+        extents, (shared, block) = words[:-2], words[-2:]
+        kept = [extents[3 * d : 3 * d + 3] for d in range(self.kept)]
+        reduced = [extents[3 * self.kept + 2 * d :][:2] for d in range(self.reduced)]
         size: Operand = 1 if self.channels is None else self.channels
         for n, _, _ in kept:
             size = n * size
         with k.loop(k.begin, k.end) as number:
             first, last = number * block, number * block + block
             is_shared = k.equal(shared, 1)
-            out = k.offset(y, k.select(is_shared, number * size, 0))
+            result = k.offset(y, k.select(is_shared, number * size, 0))
 
-            def limits(own: bool, n: Value) -> tuple[Value, Value]:
-                mine = is_shared if own else k.equal(shared, 0)
-                return k.select(mine, first, 0), k.minimum(n, k.select(mine, last, n))
+            def loop(d: int, extent: Value, strides: list[Value], divided: bool) -> _Loop:
+                """Return the loop over a dimension, of which a block computes a range if it is `divided` and `d` is
+                0."""
+                if d:
+                    return _Loop(0, extent, tuple(strides))
+                in_blocks = is_shared if divided else k.equal(shared, 0)
+                start, stop = k.select(in_blocks, first, 0), k.minimum(extent, k.select(in_blocks, last, extent))
+                return _Loop(start, stop, tuple(strides))
 
-            ranges = [limits(False, n) if d == 0 else (0, n) for d, (n, _, _) in enumerate(kept)]
-            inner = [limits(True, n) if d == 0 else (0, n) for d, (n, _) in enumerate(reduced)]
-
-            def level(depth: int, source: Operand, place: Operand) -> None:
-                if depth == self.kept:
-                    self._cell(k, target, x, out, source, place, list(zip(inner, reduced, strict=True)), extent)
-                    return
-                with k.loop(*ranges[depth]) as i:
-                    level(depth + 1, source + i * kept[depth][1], place + i * kept[depth][2])
-
+            outer = [loop(d, n, strides, False) for d, (n, *strides) in enumerate(kept)]
+            inner = [loop(d, n, strides, True) for d, (n, *strides) in enumerate(reduced)]
             zero = k.constant(0, number.kind)
-            level(0, zero, zero)
+            cell = _Cell(self, k, target.lanes, x, result, inner, extents[-1] if self.channels is None else None)
+            for source, index in nested_loops(k, outer, (zero, zero)):
+                cell.emit(source, index)
         return k.kernel()
 
-    def _cell(
-        self,
-        k: Builder,
-        target: Target,
-        x: Pointer,
-        y: Pointer,
-        source: Operand,
-        place: Operand,
-        reduced: list[tuple[tuple[Operand, Operand], tuple[Value, Value]]],
-        extent: Value | None,
-    ) -> None:
-        """One result, or one vector of results along a kept innermost dimension."""
 
-        def accumulate(sum: Register, value: Value) -> None:
-            sum.set(sum.get() + value if self.function == "sum" else k.maximum(sum.get(), value))
+def nested_loops(k: Builder, loops: list[_Loop], starts: tuple[Operand, ...]) -> Iterator[tuple[Operand, ...]]:
+    """Yield the indices in the arrays that the strides belong to, from `starts` on, inside all `loops`."""
+    if not loops:
+        yield starts
+        return
+    loop, *inner = loops
+    with k.loop(loop.start, loop.stop) as i:
+        indices = tuple(start + i * stride for start, stride in zip(starts, loop.strides, strict=True))
+        yield from nested_loops(k, inner, indices)
 
-        def level(depth: int, at: Operand, body: Callable[[Operand], None]) -> None:
-            if depth == self.reduced:
-                body(at)
-                return
-            limits, (_, stride) = reduced[depth]
-            with k.loop(*limits) as i:
-                level(depth + 1, at + i * stride, body)
 
-        lanes = target.lanes
-        if extent is None:
-            assert self.channels is not None
+@dataclass(frozen=True)
+class _Cell:
+    """Emits one result, or one vector of results along an innermost dimension that is kept."""
 
-            def vector(first: Operand, count: int) -> None:
-                sum = k.register(k.spread(START[self.function], lanes))
-                level(0, source + first, lambda at: accumulate(sum, k.load(x, at, lanes, count)))
-                k.store(y, place + first, sum.get(), count)
+    spec: Reduce
+    k: Builder
+    lanes: int
+    x: Pointer
+    y: Pointer
+    loops: list[_Loop]
+    extent: Value | None
 
-            over_lanes(k, self.channels, lanes, vector)
-            return
-        wide = k.register(k.spread(START[self.function], lanes))
-        single = k.register(k.spread(START[self.function], 1))
+    def emit(self, source: Operand, index: Operand) -> None:
+        """Reduce the elements of x from `source` on, into element `index` of y."""
+        if self.extent is None:
+            self._vectors(source, index)
+        else:
+            self._scalar(source, index, self.extent)
+
+    def _accumulate(self, total: Register, value: Value) -> None:
+        total.set(total.get() + value if self.spec.function == "sum" else self.k.maximum(total.get(), value))
+
+    def _vectors(self, source: Operand, index: Operand) -> None:
+        k, lanes = self.k, self.lanes
+        assert self.spec.channels is not None
+        for first, count in vector_loop(k, self.spec.channels, lanes):
+            total = k.register(k.broadcast(START[self.spec.function], lanes))
+            for (at,) in nested_loops(k, self.loops, (source + first,)):
+                self._accumulate(total, k.load(self.x, at, lanes, count))
+            k.store(self.y, index + first, total.get(), count)
+
+    def _scalar(self, source: Operand, index: Operand, extent: Value) -> None:
+        k, lanes, start = self.k, self.lanes, START[self.spec.function]
+        vector, rest = k.register(k.broadcast(start, lanes)), k.register(k.broadcast(start, 1))
         whole = extent // lanes * lanes
-
-        def along(at: Operand) -> None:
+        for (at,) in nested_loops(k, self.loops, (source,)):
             with k.loop(0, whole, lanes) as i:
-                accumulate(wide, k.load(x, at + i, lanes))
+                self._accumulate(vector, k.load(self.x, at + i, lanes))
             with k.loop(whole, extent) as i:
-                accumulate(single, k.load(x, at + i))
-
-        level(0, source, along)
-        name = "add" if self.function == "sum" else "max"
-        total = k.register(k.fold(name, wide.get()))
-        accumulate(total, single.get())
-        k.store(y, place, total.get())
+                self._accumulate(rest, k.load(self.x, at + i))
+        total = k.register(k.reduce_lanes("add" if self.spec.function == "sum" else "max", vector.get()))
+        self._accumulate(total, rest.get())
+        k.store(self.y, index, total.get())
 
 
 @dataclass(frozen=True)
 class Combine(KernelSpec):
     """`y[i] = Σ partial[s, i]`, the partial results added in order.
 
-    Arguments: partial, y, count (elements a result), parts, block. A block is `block` elements.
+    `partial` is parts × count. A block is `block` elements.
     """
+
+    signature: ClassVar[Signature] = Signature(("partial", "y"), ("count", "parts", "block"))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("combine")
-        partial, y = k.buffer("partial"), k.buffer("y")
-        count, parts, block = k.index("count"), k.index("parts"), k.index("block")
+        (partial, y), (count, parts, block) = self.signature.bind(k)
         start = k.begin * block
         stop = k.minimum(count, k.end * block)
-
-        def add(i: Operand, lanes: int) -> None:
-            sum = k.register(k.load(partial, i, lanes))
+        for i, lanes in range_loop(k, start, stop, target.lanes):
+            total = k.register(k.load(partial, i, lanes))
             with k.loop(1, parts) as s:
-                sum.set(sum.get() + k.load(partial, s * count + i, lanes))
-            k.store(y, i, sum.get())
-
-        over_range(k, start, stop, target.lanes, add)
+                total.set(total.get() + k.load(partial, s * count + i, lanes))
+            k.store(y, i, total.get())
         return k.kernel()

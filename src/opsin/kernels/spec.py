@@ -1,32 +1,67 @@
-"""What kernels share: the form of a specification, loops over a channel count, copies, and squares that are turned."""
+"""What the kernels share: specifications and their arguments, loops over vectors, copies, transposition in
+registers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 
-LINE = 16
-"""Elements of a cache line, in which memory comes."""
+CACHE_LINE = 16
+"""Float32 elements of a cache line."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a kernel, in the order of a call: `pointers`, `words` (whole numbers), and last the pointers of
+    the epilogue's operands and results if there is an `epilogue`.
+
+    A name that begins with "*" stands for a group of any number of arguments, as the specification's fields require.
+    `elements` maps the pointers whose arrays are not float32 to their element kinds.
+    """
+
+    pointers: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    epilogue: bool = False
+    elements: Mapping[str, str] = field(default_factory=dict)
+
+    def bind(self, k: Builder, **groups: int) -> tuple[list[Pointer], list[Value]]:
+        """Declare the pointers and words; `groups` gives the number of arguments of each group by its name."""
+        pointers = [k.buffer(name, self.elements.get(name, F32)) for name in self._expand(self.pointers, groups)]
+        return pointers, [k.index(name) for name in self._expand(self.words, groups)]
+
+    @staticmethod
+    def _expand(names: tuple[str, ...], groups: Mapping[str, int]) -> Iterator[str]:
+        """Return the names in order, groups as `name0`, `name1`, …"""
+        for name in names:
+            group = name.removeprefix("*")
+            if group == name:
+                yield name
+            else:
+                yield from (f"{group}{number}" for number in range(groups[group]))
 
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """Everything that a kernel is specialised on; equal specifications are the same machine code.
+    """Everything that a kernel is specialized on; equal specifications give the same machine code.
 
-    Subclasses add fields of plain data and say in their docstring which arguments the built kernel
-    takes, and what one block of work is. The representation of a specification is its name in the
-    code cache, so it must hold all that `build` looks at besides the target.
+    A subclass adds fields of plain data, declares the `signature`, and says in its docstring what the arguments are
+    and what one block of work is. The representation of a specification is its key in the code cache, so the fields
+    must determine everything that `build` depends on besides the target.
     """
 
+    signature: ClassVar[Signature]
+
     def build(self, target: Target) -> Kernel:
-        """The kernel for a processor like `target`."""
+        """Return the kernel for a processor like `target`."""
         raise NotImplementedError
 
 
-def each(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:
-    """The numbers from `start` up to `stop`: Python's own, unrolled while building; others by a loop at run time."""
+def loop_or_unroll(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:
+    """Yield the numbers from `start` up to `stop`: unrolled if both are Python numbers, otherwise in an emitted
+    loop."""
     if isinstance(start, int) and isinstance(stop, int):
         yield from range(start, stop)
     else:
@@ -34,62 +69,82 @@ def each(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:
             yield number
 
 
-def over_lanes(k: Builder, count: int, lanes: int, body: Callable[[Operand, int], None]) -> None:
-    """Runs `body(first, n)` over `count` channels, `lanes` at a time; the last time with the `n` that are left."""
+def vector_loop(k: Builder, count: int, lanes: int) -> Iterator[tuple[Operand, int]]:
+    """Yield (first, n) for vectors of `lanes` out of `count` elements; the last one has the `n` elements that remain.
+
+    The code in the body of the `for` statement is emitted once for whole vectors, in a loop if there are several, and
+    once more for the remainder.
+    """
     whole = count // lanes * lanes
     if whole == lanes:
-        body(0, lanes)
+        yield 0, lanes
     elif whole:
         with k.loop(0, whole, lanes) as first:
-            body(first, lanes)
+            yield first, lanes
     if count > whole:
-        body(whole, count - whole)
+        yield whole, count - whole
 
 
-def over_range(k: Builder, start: Operand, stop: Value, lanes: int, body: Callable[[Operand, int], None]) -> None:
-    """Runs `body(first, n)` from `start` up to `stop`, known at run time: `lanes` at a time, and then one by one."""
+def range_loop(k: Builder, start: Operand, stop: Value, lanes: int) -> Iterator[tuple[Operand, int]]:
+    """Yield (first, n) from `start` up to `stop`, which is known at run time: `lanes` at a time, then one by one."""
     whole = start + (stop - start) // lanes * lanes
     with k.loop(start, whole, lanes) as first:
-        body(first, lanes)
+        yield first, lanes
     with k.loop(whole, stop) as first:
-        body(first, 1)
+        yield first, 1
 
 
 def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
-    """Copies the elements from `start` up to `stop`."""
-    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.load(source, i, n)))
+    """Copy the elements from `start` up to `stop`."""
+    for i, n in range_loop(k, start, stop, lanes):
+        k.store(target, i, k.load(source, i, n))
+
+
+def copy_constant(k: Builder, source: Pointer, target: Pointer, count: int, lanes: int) -> None:
+    """Copy `count` elements, a number that is known when the kernel is built."""
+    for i, n in vector_loop(k, count, lanes):
+        k.store(target, i, k.load(source, i, lanes, n), n)
 
 
 def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
-    """Zeros from `start` up to `stop`."""
-    over_range(k, start, stop, lanes, lambda i, n: k.store(target, i, k.spread(0.0, n)))
+    """Write zeros from `start` up to `stop`."""
+    for i, n in range_loop(k, start, stop, lanes):
+        k.store(target, i, k.broadcast(0.0, n))
 
 
-def transpose_in_registers(k: Builder, square: Sequence[Value]) -> list[Value]:
-    """As many vectors as each has lanes (a power of two from 4 on), rows becoming columns, in log₂ rounds of shuffles.
+def clear_constant(k: Builder, target: Pointer, count: int, zero: Value) -> None:
+    """Write `count` times `zero`, a vector; `count` is known when the kernel is built."""
+    for i, n in vector_loop(k, count, zero.kind.lanes):
+        k.store(target, i, zero, n)
 
-    Quarters of 4 × 4 are turned as SSE does it, the pairs of a pair's rows interleaved first; then they change places.
+
+def transpose_in_registers(k: Builder, rows: Sequence[Value]) -> list[Value]:
+    """Transpose a square of as many vectors as each has lanes (a power of two, at least 4) by log₂(lanes) shuffles
+    each.
+
+    First every square of 4 × 4 is transposed, as with SSE: pairs of rows are interleaved twice. Then squares of
+    4, 8, … rows exchange their halves.
     """
-    lanes = len(square)
-    groups = range(0, lanes, 4)
-
-    def zip_pairs(a: Value, b: Value, low: Sequence[int]) -> list[Value]:
-        """Of every group of four lanes, `low` of both, and those beside."""
-        picks = [at + i for at in groups for i in low]
-        return [k.shuffle(a, b, picks), k.shuffle(a, b, [pick + 2 for pick in picks])]
-
-    rows = list(square)
-    for at in groups:
-        first, second = (zip_pairs(rows[at + i], rows[at + i + 1], (0, lanes, 1, lanes + 1)) for i in (0, 2))
+    lanes = len(rows)
+    columns = list(rows)
+    for at in range(0, lanes, 4):
+        low, high = (_interleave(k, columns[at + i], columns[at + i + 1], (0, lanes, 1, lanes + 1)) for i in (0, 2))
         for half in (0, 1):
-            turned = zip_pairs(first[half], second[half], (0, 1, lanes, lanes + 1))
-            rows[at + 2 * half : at + 2 * half + 2] = turned
+            pair = _interleave(k, low[half], high[half], (0, 1, lanes, lanes + 1))
+            columns[at + 2 * half : at + 2 * half + 2] = pair
     distance = 4
     while distance < lanes:
         for i in (i for i in range(lanes) if not i & distance):
-            a, b = rows[i], rows[i + distance]
-            kept = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
-            rows[i] = k.shuffle(a, b, kept)
-            rows[i + distance] = k.shuffle(a, b, [pick + distance for pick in kept])
+            a, b = columns[i], columns[i + distance]
+            picks = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
+            columns[i] = k.shuffle(a, b, picks)
+            columns[i + distance] = k.shuffle(a, b, [pick + distance for pick in picks])
         distance *= 2
-    return rows
+    return columns
+
+
+def _interleave(k: Builder, a: Value, b: Value, picks: Sequence[int]) -> list[Value]:
+    """Return two vectors: of every group of four lanes the lanes `picks` of `a` and `b`, and those two lanes
+    further."""
+    groups = [at + pick for at in range(0, a.kind.lanes, 4) for pick in picks]
+    return [k.shuffle(a, b, groups), k.shuffle(a, b, [pick + 2 for pick in groups])]

@@ -1,14 +1,14 @@
-"""The register tile: the heart of matrix products and convolutions.
+"""The register tile, the inner loop of matrix products and convolutions.
 
-A tile of `rows × columns` sums stays in vector registers while the reduction runs; each turn
-loads one row of the right operand as vectors, spreads one number of the left operand for each
-row of the tile, and multiplies and adds. This is the micro-kernel of Goto & van de Geijn, "Anatomy
-of High-Performance Matrix Multiplication" (2008), with the left operand read where it lies.
+A tile of `rows × columns` sums stays in vector registers during the reduction. Each step loads one row of the right
+operand as vectors, broadcasts one number of the left operand for each row of the tile, and multiplies and adds. This
+is the micro-kernel of Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), except that the
+left operand is read in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
@@ -17,7 +17,7 @@ from opsin.kernels.ir import F32, Builder, Operand, Pointer, Register, Target, V
 
 @dataclass(frozen=True)
 class ColumnRange:
-    """A run of output columns covered by tiles of equal width: `vectors` registers, the last with `last` lanes."""
+    """`tiles` register tiles of equal width from column `first` on: `vectors` registers, the last of `last` lanes."""
 
     first: int
     tiles: int
@@ -25,150 +25,172 @@ class ColumnRange:
     last: int
 
     def width(self, lanes: int) -> int:
+        """Return the columns of one tile."""
         return (self.vectors - 1) * lanes + self.last
 
 
-def columns(count: int, target: Target) -> list[ColumnRange]:
-    """How `count` columns are cut into tiles: two vectors wide, with what is left over in a narrower one."""
+def column_ranges(count: int, target: Target) -> list[ColumnRange]:
+    """Split `count` columns into tiles of two vectors, and the remainder into a narrower tile."""
     lanes = target.lanes
     vectors = -(-count // lanes)
     if vectors in (1, 3):
         return [ColumnRange(0, 1, vectors, count - (vectors - 1) * lanes)]
-    whole = count // (2 * lanes)
-    runs = [ColumnRange(0, whole, 2, lanes)] if whole else []
-    left = count - whole * 2 * lanes
-    if left:
-        needed = -(-left // lanes)
-        runs.append(ColumnRange(whole * 2 * lanes, 1, needed, left - (needed - 1) * lanes))
-    return runs
+    tiles = count // (2 * lanes)
+    ranges = [ColumnRange(0, tiles, 2, lanes)] if tiles else []
+    rest = count - tiles * 2 * lanes
+    if rest:
+        vectors = -(-rest // lanes)
+        ranges.append(ColumnRange(tiles * 2 * lanes, 1, vectors, rest - (vectors - 1) * lanes))
+    return ranges
 
 
-def most_rows(count: int, target: Target) -> int:
-    """The rows of a tile for `count` columns: as many as the registers hold beside the operands."""
-    widest = max(run.vectors for run in columns(count, target))
-    return max(1, (target.registers - widest - 1) // widest)
+def max_rows(count: int, target: Target) -> int:
+    """Return the rows of a tile for `count` columns: as many as the registers hold in addition to the operands."""
+    vectors = max(columns.vectors for columns in column_ranges(count, target))
+    return max(1, (target.registers - vectors - 1) // vectors)
 
 
-def split(count: int, most: int) -> list[tuple[int, int]]:
-    """`count` rows as (tiles, rows) runs, no tile above `most`, sizes differing by at most one."""
-    tiles = -(-count // most)
-    small, larger = divmod(count, tiles)
-    return [(n, size) for n, size in ((larger, small + 1), (tiles - larger, small)) if n]
+def max_panel_rows(target: Target) -> int:
+    """Return the rows of a tile that is two vectors wide."""
+    return (target.registers - 3) // 2
+
+
+def row_ranges(count: int, max_rows: int) -> list[tuple[int, int]]:
+    """Split `count` rows into ranges (tiles, rows of each), at most `max_rows` each; sizes differ by at most one."""
+    tiles = -(-count // max_rows)
+    rows, larger = divmod(count, tiles)
+    return [(n, size) for n, size in ((larger, rows + 1), (tiles - larger, rows)) if n]
 
 
 class Tile:
-    """Sums for `rows` × `vectors` registers, in `ways` sets that take turns to hide the latency of an addition."""
+    """Sums for `rows` rows of the columns `columns`.
 
-    def __init__(self, k: Builder, target: Target, rows: int, run: ColumnRange, ways: int = 1) -> None:
-        self.k, self.lanes, self.rows, self.run = k, target.lanes, rows, run
-        zero = k.spread(0.0, target.lanes)
+    Several `accumulator_sets`, used in turn, hide the latency of an addition for small tiles.
+    """
+
+    def __init__(self, k: Builder, target: Target, rows: int, columns: ColumnRange, accumulator_sets: int = 1) -> None:
+        self.k, self.lanes, self.rows, self.columns = k, target.lanes, rows, columns
+        zero = k.broadcast(0.0, target.lanes)
         self.sums: list[list[list[Register]]] = [
-            [[k.register(zero) for _ in range(run.vectors)] for _ in range(rows)] for _ in range(ways)
+            [[k.register(zero) for _ in range(columns.vectors)] for _ in range(rows)] for _ in range(accumulator_sets)
         ]
 
-    def counts(self) -> list[int]:
-        return [self.lanes] * (self.run.vectors - 1) + [self.run.last]
+    def lane_counts(self) -> list[int]:
+        """Return the number of columns in each vector of a row."""
+        return [self.lanes] * (self.columns.vectors - 1) + [self.columns.last]
 
-    def accumulate(self, left: Callable[[int], Value], right: Pointer, at: Operand, way: int = 0) -> None:
-        """One turn of the reduction: `sums[i] += left(i) · right[at …]`.
+    def accumulate(
+        self, left: Callable[[int], Value], right: Pointer, index: Operand, accumulator_set: int = 0
+    ) -> None:
+        """Emit one step of the reduction: `sums[i] += left(i) · right[index …]`.
 
-        Whole vectors are read even where the last has fewer lanes; what they hold there is never stored.
+        Whole vectors are read even if the last has fewer columns; the other lanes are never stored.
         """
         k = self.k
-        row = [k.load(right, at + j * self.lanes, self.lanes) for j in range(self.run.vectors)]
+        row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
         for i in range(self.rows):
-            factor = k.spread(left(i), self.lanes)
-            for sum, vector in zip(self.sums[way][i], row, strict=True):
+            factor = k.broadcast(left(i), self.lanes)
+            for sum, vector in zip(self.sums[accumulator_set][i], row, strict=True):
                 sum.set(k.fma(factor, vector, sum.get()))
 
     def value(self, i: int, j: int) -> Value:
+        """Return vector `j` of the sums of row `i`."""
         result = self.sums[0][i][j].get()
-        for way in self.sums[1:]:
-            result = result + way[i][j].get()
+        for sums in self.sums[1:]:
+            result = result + sums[i][j].get()
         return result
 
-    def put(self, into: Pointer, place: Operand, step: int, add: bool) -> None:
-        """Writes the sums, rows `step` elements apart from `place` on, or adds them to what is there."""
+    def store(self, target: Pointer, index: Operand, row_size: int, add: bool) -> None:
+        """Write the sums to `target` from `index` on, rows `row_size` elements apart, or `add` them to its contents."""
         k = self.k
         for i in range(self.rows):
-            for j, count in enumerate(self.counts()):
-                at, value = place + i * step + j * self.lanes, self.value(i, j)
-                k.store(into, at, k.load(into, at, self.lanes, count) + value if add else value, count)
+            for j, count in enumerate(self.lane_counts()):
+                at, value = index + i * row_size + j * self.lanes, self.value(i, j)
+                k.store(target, at, k.load(target, at, self.lanes, count) + value if add else value, count)
 
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What is computed from a finished sum before it is stored.
+    """The computation on a finished sum before it is stored.
 
-    Operand 0 of `expression` is the sum; each further one is `channel` (a value a column), `same`
-    (an array like the output) or `scalar`. Each result is an array like the output.
+    Operand 0 of `expression` is the sum. Each further operand is `channel` (an array with one value for each column),
+    `same` (an array of the output's shape) or `scalar`. Each result is an array of the output's shape.
     """
 
     expression: Expression
     operands: tuple[str, ...] = ()
 
     def bind(self, k: Builder) -> BoundEpilogue:
-        """Declares the arguments: a buffer an operand, then one a result."""
+        """Declare the arguments: a pointer for each operand, then one for each result."""
         operands = [k.buffer(f"e{i}") for i in range(len(self.operands))]
         results = [k.buffer(f"y{i}") for i in range(len(self.expression.results))]
         return BoundEpilogue(self, k, operands, results)
 
 
 PLAIN = Epilogue(IDENTITY)
-"""The sum as it is."""
+"""Stores the sum."""
 
 
 @dataclass(frozen=True)
 class BoundEpilogue:
+    """An epilogue with its arguments in one kernel."""
+
     epilogue: Epilogue
     k: Builder
     operands: list[Pointer]
     results: list[Pointer]
 
     @property
-    def reads(self) -> bool:
-        """Whether `store` reads arrays like the output."""
+    def reads_arrays(self) -> bool:
+        """Whether `store` reads arrays of the output's shape."""
         return "same" in self.epilogue.operands
 
-    def prefetch(self, at: Operand) -> None:
-        """Brings near what `store` will read and write at element `at` of the output."""
+    def prefetch(self, index: Operand) -> None:
+        """Prefetch what `store` reads and writes at element `index` of the output."""
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "same":
-                self.k.prefetch(buffer, at)
+                self.k.prefetch(buffer, index)
         for buffer in self.results:
-            self.k.prefetch(buffer, at, to_write=True)
+            self.k.prefetch(buffer, index, to_write=True)
 
-    def store(self, sum: Value, at: Operand, column: Operand, count: int) -> None:
-        """Finishes `count` lanes of `sum`, element `at` of the output, column `column`."""
+    def store(self, sum: Value, index: Operand, column: Operand, count: int) -> None:
+        """Apply the epilogue to `count` lanes of `sum`, which is element `index` of the output, in column `column`."""
         k, lanes = self.k, sum.kind.lanes
         values = [sum]
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "scalar":
-                values.append(k.spread(k.load(buffer, 0), lanes, F32))
+                values.append(k.broadcast(k.load(buffer, 0), lanes, F32))
             else:
-                values.append(k.load(buffer, column if kind == "channel" else at, lanes, count))
+                values.append(k.load(buffer, column if kind == "channel" else index, lanes, count))
         for buffer, value in zip(self.results, self.epilogue.expression.emit(k, values), strict=True):
-            k.store(buffer, at, value, count)
+            k.store(buffer, index, value, count)
+
+    def store_tile(self, tile: Tile, index: Callable[[int], Operand], column: Operand) -> None:
+        """Apply the epilogue to a tile from `column` on; `index(i)` is the element of the output in row i, column 0."""
+        for i in range(tile.rows):
+            for j, count in enumerate(tile.lane_counts()):
+                first = column + j * tile.lanes
+                self.store(tile.value(i, j), index(i) + first, first, count)
 
 
-def over_columns(k: Builder, runs: list[ColumnRange], lanes: int, body: Callable[[Operand, ColumnRange], None]) -> None:
-    """Runs `body(first column, run)` for every tile across."""
-    for run in runs:
-        if run.tiles == 1:
-            body(run.first, run)
+def column_loop(k: Builder, ranges: list[ColumnRange], lanes: int) -> Iterator[tuple[Operand, ColumnRange]]:
+    """Yield (first column, range) for every tile of `ranges`, emitting a loop for each range of several tiles."""
+    for columns in ranges:
+        if columns.tiles == 1:
+            yield columns.first, columns
         else:
-            width = run.width(lanes)
-            with k.loop(run.first, run.first + run.tiles * width, width) as first:
-                body(first, run)
+            width = columns.width(lanes)
+            with k.loop(columns.first, columns.first + columns.tiles * width, width) as first:
+                yield first, columns
 
 
-def over_rows(k: Builder, runs: list[tuple[int, int]], body: Callable[[Operand, int], None]) -> None:
-    """Runs `body(first row, rows)` for every tile down."""
+def row_loop(k: Builder, ranges: list[tuple[int, int]]) -> Iterator[tuple[Operand, int]]:
+    """Yield (first row, rows) for every tile of `ranges`, emitting a loop for each range of several tiles."""
     first = 0
-    for tiles, rows in runs:
+    for tiles, rows in ranges:
         if tiles == 1:
-            body(first, rows)
+            yield first, rows
         else:
             with k.loop(first, first + tiles * rows, rows) as row:
-                body(row, rows)
+                yield row, rows
         first += tiles * rows

@@ -1,7 +1,7 @@
-"""The transforms of Winograd's F(4×4, 3×3), one row at a time.
+"""The transforms of Winograd's F(4×4, 3×3), applied to one row at a time.
 
-The matrices are those of A. Lavin & S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), with
-common subexpressions taken out; `both_axes` applies one of them down and across a tile.
+The matrices are those of A. Lavin & S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), with common
+subexpressions eliminated. `both_axes` applies a transform to the columns and then the rows of a tile.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from opsin.kernels.ir import Value
 
 STEP, SIDE = 4, 6
-"""Outputs and inputs of a tile along one axis."""
+"""Outputs and inputs of a tile along each axis."""
 POINTS = SIDE * SIDE
-"""Matrix products."""
+"""Points of a transformed tile, each of which has its own matrix product."""
 
 
 def input_row(d: Sequence[Value]) -> list[Value]:
-    """Bᵀ times a column of six."""
+    """Return Bᵀ times a vector of six inputs: six points."""
     k = d[0].builder
     even, odd = k.fma(k.constant(-4.0, d[2].kind), d[2], d[4]), k.fma(k.constant(-4.0, d[1].kind), d[1], d[3])
     far, near = d[4] - d[2], (d[3] - d[1]) * 2.0
@@ -32,7 +32,7 @@ def input_row(d: Sequence[Value]) -> list[Value]:
 
 
 def output_row(m: Sequence[Value]) -> list[Value]:
-    """Aᵀ times a column of six: four outputs."""
+    """Return Aᵀ times a vector of six points: four outputs."""
     k = m[0].builder
     a, b, c, d = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
 
@@ -43,21 +43,21 @@ def output_row(m: Sequence[Value]) -> list[Value]:
 
 
 def filter_row(g: Sequence[Value]) -> list[Value]:
-    """G times a column of three: six points."""
+    """Return G times a vector of three weights: six points."""
     ends, sides = (g[0] + g[2]) * (-1 / 6), g[1] * (1 / 6)
     outer, middle = g[0] * (1 / 24) + g[2] * (1 / 6), g[1] * (1 / 12)
     return [g[0] * 0.25, ends - sides, ends + sides, outer + middle, outer - middle, g[2]]
 
 
 def gradient_row(y: Sequence[Value]) -> list[Value]:
-    """A times a column of four: six points, the transpose of `output_row`."""
+    """Return A times a vector of four gradients: six points. It is the transpose of `output_row`."""
     a, b = y[0] + y[2], y[1] + y[3]
     c, d = y[0] + y[2] * 4.0, (y[1] + y[3] * 4.0) * 2.0
     return [y[0], a + b, a - b, c + d, c - d, y[3]]
 
 
 def filter_gradient_row(u: Sequence[Value]) -> list[Value]:
-    """Gᵀ times a column of six: three taps, the transpose of `filter_row`."""
+    """Return Gᵀ times a vector of six points: three taps. It is the transpose of `filter_row`."""
     inner, outer = u[1] + u[2], u[3] + u[4]
     return [
         u[0] * 0.25 - inner * (1 / 6) + outer * (1 / 24),
@@ -69,6 +69,6 @@ def filter_gradient_row(u: Sequence[Value]) -> list[Value]:
 def both_axes(
     rows: int, columns: int, read: Callable[[int, int], Value], transform: Callable[[Sequence[Value]], list[Value]]
 ) -> list[list[Value]]:
-    """`transform` applied to every column of a `rows` × `columns` tile, and then to every row."""
+    """Apply `transform` to every column of a `rows` × `columns` tile, and then to every row."""
     down = [transform([read(i, j) for i in range(rows)]) for j in range(columns)]
     return [transform([down[j][i] for j in range(columns)]) for i in range(len(down[0]))]

@@ -1,4 +1,4 @@
-"""Kernels by their definition and as machine code, compared bit by bit."""
+"""Kernels in the interpreter and as machine code, compared bit by bit."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from opsin.kernels.ir import Kernel, Target, interpret
-from tests.kernels.support import TARGETS, WIDE, call_native
+from tests.kernels.support import AVX512, HOST_TARGETS, call_native
 
-ROWS = [*TARGETS, WIDE]
-"""What every instruction is rendered for: all rows that run here, and vectors wider than this processor's."""
+ALL_TARGETS = HOST_TARGETS if AVX512 in HOST_TARGETS else [*HOST_TARGETS, AVX512]
+"""The targets that every instruction is compiled for: those that run here, and the one with the widest vectors."""
 
 FLOATS = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.1, -2.5, 3.5, 1e30, -1e-30, 16777217.0, 3.4e38]
 INTS = [0, 1, -1, 2, -7, 13, 255, -256, 65537, 2**30, 2**31 - 1, -(2**31) + 1]
 
 
 def all_pairs(numbers: Sequence[float], dtype: type, multiple: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every number with every other, filled up to a multiple of `multiple`."""
+    """Return every pair of numbers, padded to a multiple of `multiple` pairs."""
     pairs = [(a, b) for a in numbers for b in numbers]
     pairs += [(numbers[1], numbers[1])] * (-len(pairs) % multiple)
     a, b = np.array(pairs, dtype).T
@@ -25,7 +25,7 @@ def all_pairs(numbers: Sequence[float], dtype: type, multiple: int) -> tuple[np.
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether all numbers are the same, the sign of zero included; one NaN is like another."""
+    """Return whether all numbers are equal, including the sign of zero; all NaNs are equal."""
     if a.dtype != np.float32:
         return bool(np.array_equal(a, b))
     return bool(np.all((a.view(np.int32) == b.view(np.int32)) | (np.isnan(a) & np.isnan(b))))
@@ -34,16 +34,16 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 def agree(
     kernel: Kernel, args: Sequence[np.ndarray | int], target: Target, begin: int = 0, end: int = 1, scratch: int = 0
 ) -> list[np.ndarray]:
-    """The arrays among `args` after the kernel has run on copies of them: the same both ways, or the test fails."""
-    meant, found = (
+    """Run a kernel in the interpreter and natively on copies of `args`, compare, and return the arrays."""
+    interpreted, actual = (
         [arg if isinstance(arg, int) else arg.copy() for arg in args],
         [arg if isinstance(arg, int) else arg.copy() for arg in args],
     )
-    interpret(kernel, meant, begin, end, scratch)
-    call_native(kernel, target, found, begin, end, scratch)
+    interpret(kernel, interpreted, begin, end, scratch)
+    call_native(kernel, target, actual, begin, end, scratch)
     arrays = []
-    for number, (a, b) in enumerate(zip(meant, found, strict=True)):
+    for number, (a, b) in enumerate(zip(interpreted, actual, strict=True)):
         if not isinstance(a, int) and not isinstance(b, int):
-            assert same_bits(a, b), f"argument {number} on {target.name}:\n{a}\nis meant,\n{b}\nwas found"
+            assert same_bits(a, b), f"argument {number} on {target.name}:\n{a}\nin the interpreter,\n{b}\nnatively"
             arrays.append(b)
     return arrays

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import I32, INDEX, Builder, Register, ScalarType, Target, Value
-from tests.kernels.ir.support import ROWS, agree
+from tests.kernels.ir.support import ALL_TARGETS, agree
 
-each_row = pytest.mark.parametrize("target", ROWS[:1], ids=lambda row: row.name)
+each_target = pytest.mark.parametrize("target", ALL_TARGETS[:1], ids=lambda row: row.name)
 """Control flow has nothing to do with vectors."""
 
 
@@ -26,20 +26,20 @@ class Log:
         self.next.set(self.next.get() + 1)
 
     def run(self, target: Target, *args: int) -> list[int]:
-        (found,) = agree(self.k.kernel(), [np.full(200, -99, np.int32), *args], target)
-        written = found[found != -99]
-        assert (found[: written.size] == written).all()
+        (actual,) = agree(self.k.kernel(), [np.full(200, -99, np.int32), *args], target)
+        written = actual[actual != -99]
+        assert (actual[: written.size] == written).all()
         return [int(number) for number in written]
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize(
     ("start", "stop", "step"),
     [(0, 5, 1), (0, 0, 1), (3, 2, 1), (5, -5, 2), (-3, 4, 1), (-9, -2, 3), (0, 10, 4), (0, 12, 4), (7, 8, 100)],
 )
-@pytest.mark.parametrize("known", [True, False], ids=["constant", "given"])
-def test_loops_turn_like_range(start: int, stop: int, step: int, known: bool, target: Target) -> None:
-    log = Log("turns")
+@pytest.mark.parametrize("known", [True, False], ids=["constant", "argument"])
+def test_loops_iterate_like_range(start: int, stop: int, step: int, known: bool, target: Target) -> None:
+    log = Log("loop")
     limits: list[Value | int] = [log.k.index(name) for name in ("start", "stop", "step")]
     with log.k.loop(*([start, stop, step] if known else limits)) as i:
         log.write(i)
@@ -51,7 +51,7 @@ def test_loops_turn_like_range(start: int, stop: int, step: int, known: bool, ta
     assert log.run(target, start, stop, step) == [*expected, 2000]
 
 
-@each_row
+@each_target
 def test_loops_inside_loops(target: Target) -> None:
     log = Log("nest")
     n = log.k.index("n")
@@ -66,7 +66,7 @@ def test_loops_inside_loops(target: Target) -> None:
     assert log.run(target, 4) == expected
 
 
-@each_row
+@each_target
 def test_branches(target: Target) -> None:
     log = Log("branches")
     k, n = log.k, log.k.index("n")
@@ -82,7 +82,7 @@ def test_branches(target: Target) -> None:
     assert log.run(target, 7) == [0, 100, 201, 2, 203, 4, 104, 305, 6]
 
 
-@each_row
+@each_target
 def test_a_branch_may_do_nothing(target: Target) -> None:
     log = Log("nothing")
     k, n = log.k, log.k.index("n")
@@ -95,7 +95,7 @@ def test_a_branch_may_do_nothing(target: Target) -> None:
     assert log.run(target, 3) == [1]
 
 
-@each_row
+@each_target
 def test_registers_hold_what_was_last_set(target: Target) -> None:
     """Through loops and branches; `get` is a value of its moment."""
     log = Log("registers")
@@ -120,23 +120,23 @@ def test_registers_hold_what_was_last_set(target: Target) -> None:
     assert log.run(target, 9) == [*expected, x]
 
 
-@pytest.mark.parametrize("target", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", ALL_TARGETS, ids=lambda row: row.name)
 def test_registers_of_vectors_and_truths(target: Target) -> None:
     k = Builder("vectors")
     x, y = k.buffer("x"), k.buffer("y")
-    total = k.register(k.spread(0.0, target.lanes))
-    ever = k.register(k.spread(0.0, target.lanes) < 0.0)
+    total = k.register(k.broadcast(0.0, target.lanes))
+    ever = k.register(k.broadcast(0.0, target.lanes) < 0.0)
     with k.loop(0, 5) as i:
         value = k.load(x, i * target.lanes, target.lanes)
         total.set(total.get() + value)
         ever.set(ever.get() | (value > 1.0))
     k.store(y, 0, k.select(ever.get(), total.get(), -1.0))
     data = np.random.default_rng(0).standard_normal((5, target.lanes)).astype(np.float32)
-    _, found = agree(k.kernel(), [data, np.zeros(target.lanes, np.float32)], target)
-    np.testing.assert_allclose(found, np.where((data > 1).any(0), data.sum(0), -1), rtol=1e-5, atol=1e-6)
+    _, actual = agree(k.kernel(), [data, np.zeros(target.lanes, np.float32)], target)
+    np.testing.assert_allclose(actual, np.where((data > 1).any(0), data.sum(0), -1), rtol=1e-5, atol=1e-6)
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize("seed", range(12))
 def test_random_control_flow(seed: int, target: Target) -> None:
     """Loops, branches and registers in each other, as a random program of three registers has them."""
@@ -145,15 +145,15 @@ def test_random_control_flow(seed: int, target: Target) -> None:
     k, n = log.k, log.k.index("n")
     registers = [k.register(n + i) for i in range(3)]
 
-    def some() -> Register:
+    def any_register() -> Register:
         return registers[int(rng.integers(3))]
 
     def block(depth: int, indices: list[Value]) -> None:
         for _ in range(int(rng.integers(1, 4))):
             kind = int(rng.integers(5)) if depth < 3 else int(rng.integers(2))
-            value = (some().get() * int(rng.integers(-3, 4)) + indices[int(rng.integers(len(indices)))]) % 1009
+            value = (any_register().get() * int(rng.integers(-3, 4)) + indices[int(rng.integers(len(indices)))]) % 1009
             if kind < 2:
-                some().set(value)
+                any_register().set(value)
             elif kind < 4:
                 with k.loop(value % 4 - 2, int(rng.integers(-1, 3)), int(rng.integers(1, 3))) as i:
                     block(depth + 1, [*indices, i])
@@ -167,5 +167,5 @@ def test_random_control_flow(seed: int, target: Target) -> None:
         block(0, [n])
     for register in registers:
         log.write(register.get())
-    for n_given in (0, 5, -7):
-        assert len(log.run(target, n_given)) == 3
+    for n_value in (0, 5, -7):
+        assert len(log.run(target, n_value)) == 3

@@ -11,12 +11,12 @@ import pytest
 
 from opsin.kernels.ir import Builder, Kernel, Target, functions
 from opsin.kernels.spec import KernelSpec
-from tests.kernels.ir.support import ROWS
-from tests.kernels.support import run_meaning, run_native
+from tests.kernels.ir.support import ALL_TARGETS
+from tests.kernels.support import run_interpreted, run_native
 
 Array = np.ndarray
 COUNT = 1 << 16
-each_row = pytest.mark.parametrize("target", ROWS, ids=lambda row: row.name)
+each_target = pytest.mark.parametrize("target", ALL_TARGETS, ids=lambda row: row.name)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ SPECIAL: dict[str, list[tuple[float, float]]] = {
 }
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize(("name", "x", "units"), SWEEPS, ids=[f"{name}{i % 2}" for i, (name, *_) in enumerate(SWEEPS)])
 def test_error_over_a_sweep(name: str, x: Array, units: float, target: Target) -> None:
     x = x.astype(np.float32)
@@ -102,15 +102,15 @@ def test_error_over_a_sweep(name: str, x: Array, units: float, target: Target) -
     assert error[worst] <= units, f"{error[worst]} units at {x[worst]}"
 
 
-@each_row
+@each_target
 def test_erf_is_within_3e_7(target: Target) -> None:
     """What counts for GELU is the absolute error."""
     x = np.linspace(-6, 6, COUNT).astype(np.float32)
     assert np.abs(apply("erf", x, target) - MEANINGS["erf"](x.astype(np.float64))).max() < 3e-7
 
 
-@each_row
-@pytest.mark.parametrize("run", [run_native, run_meaning])
+@each_target
+@pytest.mark.parametrize("run", [run_native, run_interpreted])
 @pytest.mark.parametrize("name", SPECIAL)
 def test_special_values(name: str, run: Callable[..., None], target: Target) -> None:
     x, expected = np.array(SPECIAL[name], np.float32).T
@@ -121,16 +121,16 @@ def test_special_values(name: str, run: Callable[..., None], target: Target) -> 
 def test_meaning_and_machine_code_are_close(name: str) -> None:
     """As close as a rounding of `fma` more or less leaves them."""
     x = both_signs(powers(1e-3, 50)[::1024])
-    for target in ROWS:
+    for target in ALL_TARGETS:
         np.testing.assert_allclose(
-            apply(name, x, target), apply(name, x, target, run_meaning), rtol=4e-7, atol=1e-7, err_msg=target.name
+            apply(name, x, target), apply(name, x, target, run_interpreted), rtol=4e-7, atol=1e-7, err_msg=target.name
         )
 
 
 @pytest.mark.parametrize("name", MEANINGS)
 def test_the_same_bits_for_any_number_of_lanes(name: str) -> None:
     x = both_signs(powers(1e-3, 50))
-    rows = [row for row in ROWS if row.fma]
+    rows = [row for row in ALL_TARGETS if row.fma]
     first, *others = (apply(name, x, row).view(np.int32) for row in rows)
     for other in others:
         np.testing.assert_array_equal(first, other)

@@ -1,4 +1,4 @@
-"""Every instruction that computes: its meaning in NumPy, and its rendering against that."""
+"""Every arithmetic instruction: the interpreter against NumPy, and the generated code against the interpreter."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import F32, I32, INDEX, Builder, ScalarType, Target, Value
-from tests.kernels.ir.support import FLOATS, INTS, ROWS, agree, all_pairs
+from tests.kernels.ir.support import ALL_TARGETS, FLOATS, INTS, agree, all_pairs
 from tests.kernels.support import call_native
 
 DTYPES = {F32: np.float32, I32: np.int32}
 Build = Callable[[Builder, Value, Value], Value]
-each_row = pytest.mark.parametrize("target", ROWS, ids=lambda row: row.name)
+each_target = pytest.mark.parametrize("target", ALL_TARGETS, ids=lambda row: row.name)
 
 
 def compute(
@@ -29,12 +29,12 @@ def compute(
             value = build(k, k.load(x, i, lanes), k.load(y, i, lanes))
             results.append(np.zeros(a.size, DTYPES[value.kind.element]))
             k.store(k.buffer(name, value.kind.element), i, value)
-    _, _, *found = agree(k.kernel(), [a, b, a.size, *results], target)
-    return dict(zip(builds, found, strict=True))
+    _, _, *actual = agree(k.kernel(), [a, b, a.size, *results], target)
+    return dict(zip(builds, actual, strict=True))
 
 
 def truth(k: Builder, mask: Value) -> Value:
-    return k.select(mask, k.spread(1.0, mask.kind.lanes), 0.0)
+    return k.select(mask, k.broadcast(1.0, mask.kind.lanes), 0.0)
 
 
 FLOAT_BUILDS: dict[str, tuple[Build, Callable[..., np.ndarray]]] = {
@@ -87,7 +87,7 @@ INT_BUILDS: dict[str, tuple[Build, Callable[..., np.ndarray]]] = {
 }
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize("scalar", [False, True], ids=["vector", "scalar"])
 @pytest.mark.parametrize(("element", "table"), [(F32, FLOAT_BUILDS), (I32, INT_BUILDS)], ids=["f32", "i32"])
 def test_arithmetic(
@@ -95,13 +95,13 @@ def test_arithmetic(
 ) -> None:
     lanes = 1 if scalar else target.lanes
     a, b = all_pairs(FLOATS if element == F32 else INTS, DTYPES[element], target.lanes)
-    found = compute(element, lanes, target, {name: build for name, (build, _) in table.items()}, a, b)
+    actual = compute(element, lanes, target, {name: build for name, (build, _) in table.items()}, a, b)
     with np.errstate(all="ignore"):
-        for name, (_, meaning) in table.items():
-            np.testing.assert_array_equal(found[name], meaning(a, b), err_msg=name)
+        for name, (_, function) in table.items():
+            np.testing.assert_array_equal(actual[name], function(a, b), err_msg=name)
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize("scalar", [False, True], ids=["vector", "scalar"])
 def test_conversions_of_floats(scalar: bool, target: Target) -> None:
     builds: dict[str, Build] = {
@@ -112,26 +112,26 @@ def test_conversions_of_floats(scalar: bool, target: Target) -> None:
     a = np.array(
         [0, -0.0, 0.5, -0.5, 1.99, -1.99, 16777216, -2147483520, 2147483520, 3e-39, 1e9, -7, 8, 9, 1, 2], np.float32
     )
-    found = compute(F32, 1 if scalar else target.lanes, target, builds, a, a)
-    np.testing.assert_array_equal(found["int"], a.astype(np.int32))
-    np.testing.assert_array_equal(found["bits"], a.view(np.int32))
-    np.testing.assert_array_equal(found["back"].view(np.int32), a.view(np.int32))
+    actual = compute(F32, 1 if scalar else target.lanes, target, builds, a, a)
+    np.testing.assert_array_equal(actual["int"], a.astype(np.int32))
+    np.testing.assert_array_equal(actual["bits"], a.view(np.int32))
+    np.testing.assert_array_equal(actual["back"].view(np.int32), a.view(np.int32))
 
 
-@each_row
+@each_target
 def test_a_nan_made_whole_spoils_nothing_else(target: Target) -> None:
     """It may become any number, but that number is one."""
     k = Builder("whole_nan")
     y = k.buffer("y")
-    number = k.convert("int", k.spread(float("nan"), target.lanes))
+    number = k.convert("int", k.broadcast(float("nan"), target.lanes))
     k.store(y, 0, k.convert("float", number - number) + 1.0)
-    (found,) = agree(k.kernel(), [np.zeros(target.lanes, np.float32)], target)
-    assert (found == 1).all()
+    (actual,) = agree(k.kernel(), [np.zeros(target.lanes, np.float32)], target)
+    assert (actual == 1).all()
 
 
-@each_row
+@each_target
 def test_fma(target: Target) -> None:
-    """Within a unit in the last place of the exact sum, or rounded twice where the processor has no fma."""
+    """Within a unit in the last place of the exact sum, or rounded twice if the processor has no fused multiply-add."""
     rng = np.random.default_rng(0)
     a, b, c = (rng.standard_normal(1024) * 10.0 ** rng.integers(-3, 4, 1024) for _ in range(3))
     a, b, c = (v.astype(np.float32) for v in (a, b, c))
@@ -140,70 +140,70 @@ def test_fma(target: Target) -> None:
     x, y, z, r = (k.buffer(name) for name in "xyzr")
     with k.loop(0, 1024, target.lanes) as i:
         k.store(r, i, k.fma(*(k.load(buffer, i, target.lanes) for buffer in (x, y, z))))
-    found = np.zeros(1024, np.float32)
-    call_native(k.kernel(), target, [a, b, c, found], 0, 1)
+    actual = np.zeros(1024, np.float32)
+    call_native(k.kernel(), target, [a, b, c, actual], 0, 1)
     if target.fma:
         exact = a.astype(np.longdouble) * b + c
-        assert (np.abs(found - exact) <= np.spacing(np.abs(exact).astype(np.float32))).all()
+        assert (np.abs(actual - exact) <= np.spacing(np.abs(exact).astype(np.float32))).all()
     else:
-        np.testing.assert_array_equal(found, a * b + c)
+        np.testing.assert_array_equal(actual, a * b + c)
 
 
-@each_row
+@each_target
 def test_fma_takes_scalars(target: Target) -> None:
     k = Builder("fma_scalar")
     x, y = k.buffer("x"), k.buffer("y")
     k.store(y, 0, k.fma(k.load(x, 0, target.lanes), k.load(x, 1), k.load(x, 2)))
     ramp = np.arange(target.lanes, dtype=np.float32)
-    _, found = agree(k.kernel(), [ramp, np.zeros_like(ramp)], target)
-    np.testing.assert_array_equal(found, ramp + 2)
+    _, actual = agree(k.kernel(), [ramp, np.zeros_like(ramp)], target)
+    np.testing.assert_array_equal(actual, ramp + 2)
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize(("element", "name"), list(product((F32, I32), ("add", "max"))))
-def test_fold(element: str, name: str, target: Target) -> None:
+def test_reduce_lanes(element: str, name: str, target: Target) -> None:
     """First half with second half, until one is left."""
     rng = np.random.default_rng(1)
     values = (rng.standard_normal((20, target.lanes)) * 1e6).astype(DTYPES[element])
-    k = Builder("fold")
+    k = Builder("reduce")
     x, y = k.buffer("x", element), k.buffer("y", element)
     with k.loop(0, 20) as i:
-        k.store(y, i, k.fold(name, k.load(x, i * target.lanes, target.lanes)))
-    _, found = agree(k.kernel(), [values, np.zeros(20, DTYPES[element])], target)
+        k.store(y, i, k.reduce_lanes(name, k.load(x, i * target.lanes, target.lanes)))
+    _, actual = agree(k.kernel(), [values, np.zeros(20, DTYPES[element])], target)
     if name == "max":
-        np.testing.assert_array_equal(found, values.max(1))
+        np.testing.assert_array_equal(actual, values.max(1))
     else:
-        np.testing.assert_allclose(found, values.sum(1, dtype=np.float64), rtol=1e-4, atol=1)
+        np.testing.assert_allclose(actual, values.sum(1, dtype=np.float64), rtol=1e-4, atol=1)
 
 
-@each_row
-def test_lane_numbers(target: Target) -> None:
+@each_target
+def test_iota(target: Target) -> None:
     k = Builder("lanes")
     y = k.buffer("y", I32)
-    k.store(y, 0, k.lane_numbers(target.lanes))
-    k.store(y, target.lanes, k.lane_numbers(1) + 9)
-    (found,) = agree(k.kernel(), [np.zeros(target.lanes + 1, np.int32)], target)
-    assert found.tolist() == [*range(target.lanes), 9]
+    k.store(y, 0, k.iota(target.lanes))
+    k.store(y, target.lanes, k.iota(1) + 9)
+    (actual,) = agree(k.kernel(), [np.zeros(target.lanes + 1, np.int32)], target)
+    assert actual.tolist() == [*range(target.lanes), 9]
 
 
-@each_row
-def test_spread_and_constants(target: Target) -> None:
+@each_target
+def test_broadcast_and_constants(target: Target) -> None:
     lanes = target.lanes
-    k = Builder("spread")
+    k = Builder("broadcast")
     x, y, z = k.buffer("x"), k.buffer("y"), k.buffer("z", I32)
-    k.store(y, 0, k.spread(k.load(x, 3), lanes))
-    k.store(y, lanes, k.spread(0.1, lanes))
-    k.store(y, 2 * lanes, k.spread(float("-inf"), lanes))
-    k.store(z, 0, k.spread(-5, lanes, I32))
+    k.store(y, 0, k.broadcast(k.load(x, 3), lanes))
+    k.store(y, lanes, k.broadcast(0.1, lanes))
+    k.store(y, 2 * lanes, k.broadcast(float("-inf"), lanes))
+    k.store(z, 0, k.broadcast(-5, lanes, I32))
     k.store(z, lanes, k.constant(k.constant(9, ScalarType(I32)), ScalarType(I32, lanes)))
     zeros = np.zeros(3 * lanes, np.float32)
-    _, y_found, z_found = agree(k.kernel(), [np.arange(4, dtype=np.float32), zeros, zeros.astype(np.int32)], target)
-    assert y_found.reshape(3, lanes)[:, 0].tolist() == [3, np.float32(0.1), -np.inf]
-    assert (y_found.reshape(3, lanes) == y_found.reshape(3, lanes)[:, :1]).all()
+    _, y_actual, z_found = agree(k.kernel(), [np.arange(4, dtype=np.float32), zeros, zeros.astype(np.int32)], target)
+    assert y_actual.reshape(3, lanes)[:, 0].tolist() == [3, np.float32(0.1), -np.inf]
+    assert (y_actual.reshape(3, lanes) == y_actual.reshape(3, lanes)[:, :1]).all()
     assert z_found.reshape(3, lanes)[:2].tolist() == [[-5] * lanes, [9] * lanes]
 
 
-@each_row
+@each_target
 def test_shuffle_picks_lanes_of_both(target: Target) -> None:
     lanes = target.lanes
     k = Builder("shuffle")
@@ -212,15 +212,15 @@ def test_shuffle_picks_lanes_of_both(target: Target) -> None:
     picks = [(3 * i + 1) % (2 * lanes) for i in range(lanes)]
     k.store(y, 0, k.shuffle(a, b, picks))
     k.store(y, lanes, k.shuffle(b, b, list(reversed(range(lanes)))))
-    numbers = k.lane_numbers(lanes)
+    numbers = k.iota(lanes)
     k.store(z, 0, k.shuffle(numbers, numbers, [0] * lanes))
     values, zeros = np.arange(2 * lanes, dtype=np.float32), np.zeros(2 * lanes, np.float32)
-    _, found, whole = agree(k.kernel(), [values, zeros, np.ones(lanes, np.int32)], target)
-    assert found.tolist() == [*picks, *reversed(range(lanes, 2 * lanes))]
+    _, actual, whole = agree(k.kernel(), [values, zeros, np.ones(lanes, np.int32)], target)
+    assert actual.tolist() == [*picks, *reversed(range(lanes, 2 * lanes))]
     assert whole.tolist() == [0] * lanes
 
 
-@each_row
+@each_target
 def test_whole_numbers_of_64_bits(target: Target) -> None:
     """Kernel arguments and addresses: arithmetic beyond 32 bits, and division towards zero."""
     k = Builder("indices")
@@ -241,12 +241,12 @@ def test_whole_numbers_of_64_bits(target: Target) -> None:
         assert value.kind == ScalarType(INDEX)
         k.store(y, i, k.convert("i32", value))
     m = 100003
-    (found,) = agree(k.kernel(), [m, np.zeros(12, np.int32)], target)
+    (actual,) = agree(k.kernel(), [m, np.zeros(12, np.int32)], target)
     expected = [m, m**3 % 1000, -(m // 7), -(m % 7), 5, m, m >> 2, m << 2, (m**3 ^ m) // m // m, m & 12, m | 1, 0]
-    assert found.tolist() == expected
+    assert actual.tolist() == expected
 
 
-@each_row
+@each_target
 @pytest.mark.parametrize("seed", range(8))
 def test_random_programs(seed: int, target: Target) -> None:
     """Straight lines of a hundred instructions on vectors: every value, bit by bit."""
@@ -287,7 +287,7 @@ def test_random_programs(seed: int, target: Target) -> None:
 
     for _ in range(100):
         step()
-    ints += [k.select(m, k.spread(1, lanes, I32), 0) for m in truths]
+    ints += [k.select(m, k.broadcast(1, lanes, I32), 0) for m in truths]
     for buffer, values in ((y, floats), (w, ints)):
         for i, value in enumerate(values):
             k.store(buffer, i * lanes, value)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import F32, I32, U8, Builder, Kernel, Target
-from tests.kernels.ir.support import ROWS, agree
-from tests.kernels.support import TARGETS, call_native, guarded, margins_hold
+from tests.kernels.ir.support import ALL_TARGETS, agree
+from tests.kernels.support import HOST_TARGETS, call_native, guarded, margins_hold
 
 DTYPES = {F32: np.float32, I32: np.int32}
-each_row = pytest.mark.parametrize("target", ROWS, ids=lambda row: row.name)
+each_target = pytest.mark.parametrize("target", ALL_TARGETS, ids=lambda row: row.name)
 each_element = pytest.mark.parametrize("element", [F32, I32])
 
 
@@ -29,7 +29,7 @@ def copies(element: str, lanes: int) -> Kernel:
     return k.kernel()
 
 
-@each_row
+@each_target
 @each_element
 def test_parts_of_vectors(element: str, target: Target) -> None:
     lanes = target.lanes
@@ -41,21 +41,21 @@ def test_parts_of_vectors(element: str, target: Target) -> None:
         assert z[count].tolist() == [*x[:count], *[77] * (lanes - count)]
 
 
-@each_row
+@each_target
 @each_element
 def test_nothing_around_is_written(element: str, target: Target) -> None:
     for count in (0, 1, target.lanes - 1, target.lanes):
         k = Builder("edge")
         x, y = k.buffer("x", element), k.buffer("y", element)
         k.store(y, 0, k.load(x, 0, target.lanes), count)
-        found = guarded((max(count, 1),), DTYPES[element])
-        call_native(k.kernel(), target, [np.ones(target.lanes, DTYPES[element]), found], 0, 1)
-        assert margins_hold(found)
-        assert (found == (1 if count else 77)).all()
+        actual = guarded((max(count, 1),), DTYPES[element])
+        call_native(k.kernel(), target, [np.ones(target.lanes, DTYPES[element]), actual], 0, 1)
+        assert margins_hold(actual)
+        assert (actual == (1 if count else 77)).all()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
+@pytest.mark.parametrize("target", HOST_TARGETS, ids=lambda row: row.name)
 def test_nothing_beyond_is_read(target: Target) -> None:
     """At the end of a page whose follower must not be touched: reading it would end the process."""
     page = mmap.PAGESIZE
@@ -71,26 +71,26 @@ def test_nothing_beyond_is_read(target: Target) -> None:
             k.store(y, (count - 1) * lanes, k.load(x, last - count, lanes, count))
             k.store(x, last - count, k.load(y, (count - 1) * lanes, lanes), count)
         whole[:last] = np.arange(last)
-        y_found = guarded((lanes, lanes))
-        call_native(k.kernel(), target, [whole, y_found], 0, 1)
+        y_actual = guarded((lanes, lanes))
+        call_native(k.kernel(), target, [whole, y_actual], 0, 1)
         for count in range(1, lanes + 1):
-            assert y_found[count - 1].tolist() == [*range(last - count, last), *[0] * (lanes - count)]
+            assert y_actual[count - 1].tolist() == [*range(last - count, last), *[0] * (lanes - count)]
     finally:
         ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + page), ctypes.c_size_t(page), 3)
 
 
-@each_row
+@each_target
 @each_element
-@pytest.mark.parametrize("known", [True, False], ids=["constant", "given"])
+@pytest.mark.parametrize("known", [True, False], ids=["constant", "argument"])
 def test_strides(element: str, known: bool, target: Target) -> None:
-    """Forwards, backwards and on the spot; a stride of one by its own way."""
+    """Forwards, backwards and on the spot; a stride of one as plain loads and stores."""
     lanes = target.lanes
     strides = [1, 2, 5, 0, -1, -3]
     k = Builder("strides")
     x, y, z = (k.buffer(name, element) for name in "xyz")
-    given = [k.index(f"s{i}") for i in range(len(strides))]
+    arguments = [k.index(f"s{i}") for i in range(len(strides))]
     for i, stride in enumerate(strides):
-        step = stride if known else given[i]
+        step = stride if known else arguments[i]
         k.store(y, i * lanes, k.load(x, 60, lanes, lanes - 1, step))
         k.store(z, 200 * i + 60, k.load(x, 0, lanes), lanes - 1, step)
     rng = np.random.default_rng(0)
@@ -98,14 +98,14 @@ def test_strides(element: str, known: bool, target: Target) -> None:
     results = [np.zeros((len(strides), lanes), data.dtype), np.full((len(strides), 200), 77, data.dtype)]
     _, read, written = agree(k.kernel(), [data, *results, *strides], target)
     for i, stride in enumerate(strides):
-        places = 60 + np.arange(lanes - 1) * stride
-        assert read[i].tolist() == [*data[places], 0]
+        indices = 60 + np.arange(lanes - 1) * stride
+        assert read[i].tolist() == [*data[indices], 0]
         expected = np.full(200, 77, data.dtype)
-        expected[places] = data[: lanes - 1]  # of equal places, the last one stays
+        expected[indices] = data[: lanes - 1]  # of equal indices, the last one wins
         np.testing.assert_array_equal(written[i], expected)
 
 
-@each_row
+@each_target
 def test_offsets_and_scratch(target: Target) -> None:
     k = Builder("offsets")
     x, y, n = k.buffer("x"), k.buffer("y", I32), k.index("n")
@@ -113,39 +113,39 @@ def test_offsets_and_scratch(target: Target) -> None:
     k.store(k.scratch, 5, k.load(inner, -1))
     k.store(k.offset(k.scratch, n), 0, k.load(inner, n * 2))
     k.store(k.offset(y, n), 1, k.convert("int", k.load(k.scratch, 5) * 100.0 + k.load(k.scratch, n)))
-    x_given, y_given = np.arange(30, dtype=np.float32), np.zeros(10, np.int32)
-    _, found = agree(k.kernel(), [x_given, y_given, 7], target, scratch=8)
-    assert found.tolist() == [0] * 8 + [924, 0]
+    x_input, y_input = np.arange(30, dtype=np.float32), np.zeros(10, np.int32)
+    _, actual = agree(k.kernel(), [x_input, y_input, 7], target, scratch=8)
+    assert actual.tolist() == [0] * 8 + [924, 0]
 
 
-@each_row
+@each_target
 def test_blocks_are_what_begin_and_end_say(target: Target) -> None:
     k = Builder("blocks")
     y = k.buffer("y", I32)
     with k.loop(k.begin, k.end) as i:
         k.store(y, i, k.convert("i32", i * 10))
-    (found,) = agree(k.kernel(), [np.full(6, 77, np.int32)], target, begin=2, end=5)
-    assert found.tolist() == [77, 77, 20, 30, 40, 77]
+    (actual,) = agree(k.kernel(), [np.full(6, 77, np.int32)], target, begin=2, end=5)
+    assert actual.tolist() == [77, 77, 20, 30, 40, 77]
 
 
-@each_row
-@pytest.mark.parametrize("wide", [False, True], ids=["scalar", "vector"])
-def test_bytes_from_anywhere(wide: bool, target: Target) -> None:
-    """Every value from 0 to 255 comes as itself, from places in any order, counted from an offset."""
-    lanes = target.lanes if wide else 1
+@each_target
+@pytest.mark.parametrize("is_vector", [False, True], ids=["scalar", "vector"])
+def test_bytes_from_anywhere(is_vector: bool, target: Target) -> None:
+    """Every value from 0 to 255 is loaded unchanged, from indices in any order that count from an offset."""
+    lanes = target.lanes if is_vector else 1
     k = Builder("bytes")
-    x, places, y = k.buffer("x", U8), k.buffer("places", I32), k.buffer("y", I32)
+    x, indices, y = k.buffer("x", U8), k.buffer("indices", I32), k.buffer("y", I32)
     with k.loop(0, 256, lanes) as i:
-        k.store(y, i, k.load_bytes(k.offset(x, 3), k.load(places, i, lanes)))
+        k.store(y, i, k.load_bytes(k.offset(x, 3), k.load(indices, i, lanes)))
     data = np.random.default_rng(0).permutation(259).astype(np.uint8)
     order = np.random.default_rng(1).permutation(256).astype(np.int32)
-    found = agree(k.kernel(), [data, order, np.zeros(256, np.int32)], target)[-1]
-    np.testing.assert_array_equal(found, data[3:][order])
+    actual = agree(k.kernel(), [data, order, np.zeros(256, np.int32)], target)[-1]
+    np.testing.assert_array_equal(actual, data[3:][order])
 
 
 def test_bytes_are_loaded_from_bytes() -> None:
     k = Builder("wrong")
-    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
-        k.load_bytes(k.buffer("x"), k.spread(0, 4, I32))
-    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 places"):
-        k.load_bytes(k.buffer("b", U8), k.spread(0.0, 4))
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 indices"):
+        k.load_bytes(k.buffer("x"), k.broadcast(0, 4, I32))
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 indices"):
+        k.load_bytes(k.buffer("b", U8), k.broadcast(0.0, 4))

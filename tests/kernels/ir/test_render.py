@@ -1,4 +1,4 @@
-"""What the LLVM text of a kernel looks like where it matters."""
+"""Properties of the LLVM text of a kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from opsin.backends.native.render import MANY, literal, render
 from opsin.kernels.ir import F32, I32, INDEX, TARGETS, Builder, Kernel, Target
 from tests.kernels.ir.support import agree
-from tests.kernels.support import TARGETS as ROWS_HERE
+from tests.kernels.support import HOST_TARGETS as ROWS_HERE
 
 ROWS = {row.name: row for row in TARGETS}
 
@@ -18,9 +18,9 @@ ROWS = {row.name: row for row in TARGETS}
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.0, 0.1, -3.4e38, 1e-45, float("inf"), float("nan")])
 def test_constants_are_the_bits_of_a_float32(value: float) -> None:
     bits = int(literal(value, F32), 16)
-    (found,) = struct.unpack("d", struct.pack("Q", bits))
-    np.testing.assert_array_equal(found, float(np.float32(value)))
-    assert np.signbit(found) == np.signbit(value)
+    (actual,) = struct.unpack("d", struct.pack("Q", bits))
+    np.testing.assert_array_equal(actual, float(np.float32(value)))
+    assert np.signbit(actual) == np.signbit(value)
 
 
 def test_whole_constants_are_plain() -> None:
@@ -32,7 +32,7 @@ def axpy(lanes: int) -> Kernel:
     k = Builder("axpy")
     x, y, n = k.buffer("x"), k.buffer("y"), k.index("n")
     with k.loop(0, n, lanes) as i:
-        k.store(y, i, k.fma(k.load(x, i, lanes), k.spread(2.0, lanes), k.load(y, i, lanes)))
+        k.store(y, i, k.fma(k.load(x, i, lanes), k.broadcast(2.0, lanes), k.load(y, i, lanes)))
     return k.kernel()
 
 
@@ -45,7 +45,7 @@ def test_every_row_renders(target: Target) -> None:
     assert ("fmul" in text) == (not target.fma)
 
 
-def test_loop_indices_are_not_said_to_be_positive() -> None:
+def test_loop_indices_may_be_negative() -> None:
     """Loops may begin below zero; "no unsigned wrap" would let LLVM compute anything there."""
     assert "nuw" not in render(axpy(8), ROWS["avx2"])
 

@@ -212,7 +212,7 @@ class Renderer:
             text = "<" + ", ".join([f"{ELEMENTS[kind.element]} {text}"] * kind.lanes) + ">"
         self.names[item.result] = text
 
-    def do_spread(self, item: Instruction) -> None:
+    def do_broadcast(self, item: Instruction) -> None:
         kind, (source,) = item.result.kind, item.operands
         vector = llvm_type(kind)
         first = self.assign(None, f"insertelement {vector} poison, {self.typed(source)}, i32 0")
@@ -224,11 +224,11 @@ class Renderer:
         picks = ", ".join(f"i32 {pick}" for pick in item.data)
         self.assign(item.result, f"shufflevector {a}, {b}, <{len(item.data)} x i32> <{picks}>")
 
-    def do_lanes(self, item: Instruction) -> None:
+    def do_iota(self, item: Instruction) -> None:
         lanes = item.result.kind.lanes
         self.names[item.result] = "<" + ", ".join(f"i32 {i}" for i in range(lanes)) + ">" if lanes > 1 else "0"
 
-    def do_fold(self, item: Instruction) -> None:
+    def do_reduce(self, item: Instruction) -> None:
         (source,) = item.operands
         name, kind = self.name(source), source.kind
         while kind.lanes > 1:

@@ -8,7 +8,9 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import bind_epilogue, draft_epilogue
 from opsin.compiler.views import FILTERS, Places, View, channels_last, row_major
 from opsin.ir import Node, Tensor
-from opsin.kernels.depthwise import Axis, Depthwise, DepthwiseWeight
+from opsin.kernels.depthwise import Depthwise
+from opsin.kernels.depthwise_weight import DepthwiseWeight
+from opsin.kernels.taps import Axis
 
 PARTIAL = 16 * 1024 * 1024
 """Elements that all partial weight gradients of one convolution should stay below."""

@@ -10,8 +10,8 @@ from opsin.compiler.lower.pointwise import BoundTail, Draft, bind_epilogue, draf
 from opsin.compiler.views import Places, View, row_major
 from opsin.ir import Node, Tensor
 from opsin.kernels.matmul import MatMul
-from opsin.kernels.matmul_wide import LONE, MatMulWide
-from opsin.kernels.tile import most_rows
+from opsin.kernels.matmul_wide import MAX_UNPACKED_ROWS, MatMulWide
+from opsin.kernels.tile import max_rows
 
 LARGE = 2**17
 """Elements of a right operand that no cache of a core holds, so that it should be read once."""
@@ -46,7 +46,7 @@ def matmul(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor]
         _wide(lower, a, b, tail, m * depth * n)
         return
     by_image = own_images(a, lower.batch) and own_images(tail.results[0], lower.batch)
-    rows = lower.chunk if by_image else min(m, 2 * most_rows(n, lower.target))
+    rows = lower.chunk if by_image else min(m, 2 * max_rows(n, lower.target))
     across = a.strides[1] == 1
     spec = MatMul(n, rows, a.strides[0] if across else None, tail.epilogue)
     arguments: list[Argument] = [a, b, m, depth, a.strides[1], b.strides[0], *tail.arguments]
@@ -62,7 +62,8 @@ def _wide(lower: Lowering, a: View, b: View, tail: BoundTail, macs: int) -> None
     """A product whose right operand is read once, in stripes."""
     (m, depth), n = a.shape, b.shape[1]
     pair = 2 * lower.target.lanes
-    stripes, most = (PARALLEL, STRIPE) if m > LONE else (PARALLEL // 2, 2 * STRIPE)  # longer runs for what is just read
+    # Longer runs for what is just read.
+    stripes, most = (PARALLEL, STRIPE) if m > MAX_UNPACKED_ROWS else (PARALLEL // 2, 2 * STRIPE)
     width = min(most, -(-n // (stripes * pair)) * pair)
     groups = -(-m // ROWS)
     rows = -(-m // groups)

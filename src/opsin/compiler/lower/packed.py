@@ -12,7 +12,7 @@ from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.panels import PackPanels, PackTransposed, panels
+from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
 
 FILTERS = 32
 """Filters from which on copying the pixels under a window costs little beside multiplying them."""
@@ -97,7 +97,7 @@ def _convolve(
     in_place = (in_place and out == (geometry.height, geometry.width)) or not depth
     pixels = -(-count // -(-count // PIXELS))
     blocks = -(-count // pixels)
-    shares = min(panels(geometry.filters, lower.target), -(-PARALLEL // blocks))
+    shares = min(panel_count(geometry.filters, lower.target), -(-PARALLEL // blocks))
     ahead = in_place and count * depth > FAR
     spec = ConvPacked(
         window, kernel[0], geometry.filters, pixels, not in_place, place is not None, shares, ahead, tail.epilogue
@@ -119,7 +119,7 @@ def _convolve(
 def _panels(lower: Lowering, w: View) -> View:
     """Weights w (kh kw C K), lying in memory as they may, in panels of K."""
     height, width, channels, filters = w.shape
-    blocks, depth = panels(filters, lower.target), height * width * channels
+    blocks, depth = panel_count(filters, lower.target), height * width * channels
     size = blocks * depth * 2 * lower.target.lanes
     u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
     down, across, inner, step = w.strides

@@ -7,7 +7,7 @@ from typing import Any
 from opsin.compiler.lower.context import Lowering
 from opsin.ir import Node
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
-from opsin.kernels.resample import Resample, runs
+from opsin.kernels.resample import Resample, nonzero_runs
 from opsin.ops.resample import axis_weights
 
 
@@ -72,7 +72,7 @@ def resample2d(lower: Lowering, node: Node) -> None:
     tables, longest = [], []
     for source, size in zip(attrs["source"], attrs["size"], strict=True):
         matrix = axis_weights(attrs["mode"], source, size)
-        starts, counts, weights = runs(matrix.T if attrs["adjoint"] else matrix)
+        starts, counts, weights = nonzero_runs(matrix.T if attrs["adjoint"] else matrix)
         tables += [lower.table(starts), lower.table(counts), lower.table(weights)]
         longest.append(weights.shape[1])
     words = [*x.shape[2:], *y.shape[2:], *longest]

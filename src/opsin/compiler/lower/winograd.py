@@ -7,16 +7,16 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
 from opsin.compiler.lower.pointwise import BoundTail
 from opsin.compiler.views import FILTERS, Buffer, View
-from opsin.kernels.panels import padded, panels
-from opsin.kernels.spec import LINE
+from opsin.kernels.panels import panel_count, round_up
+from opsin.kernels.spec import CACHE_LINE
 from opsin.kernels.transforms import POINTS, STEP
 from opsin.kernels.winograd import (
     Winograd,
     WinogradFilters,
     WinogradOutputs,
     WinogradProducts,
+    padded_tiles,
     register_rows,
-    whole_rows,
 )
 from opsin.kernels.winograd_weight import TILES, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
@@ -93,15 +93,15 @@ def by_points(lower: Lowering, x: View, w: View, geometry: Geometry, tail: Bound
     """As `by_blocks`, with all tiles at once, one point of the transform after the other."""
     filters, channels = w.shape[:2]
     u = _filters(lower, w)
-    wide = panels(filters, lower.target) * 2 * lower.target.lanes
+    wide = panel_count(filters, lower.target) * 2 * lower.target.lanes
     down, across = tiles(geometry)
     count = x.shape[0] * down * across
     words: list[Argument] = [*_words(geometry, count)]
-    held = whole_rows(count, lower.target)
+    held = padded_tiles(count, lower.target)
     v, m = _points(held * channels), _points(held * wide)
     _transform(lower, x, v, WinogradTiles(channels, False, channels), [*words, 0, held], count)
     products = WinogradProducts(channels, filters, register_rows(count, lower.target))
-    points = POINTS * panels(filters, lower.target)
+    points = POINTS * panel_count(filters, lower.target)
     lower.free(products, [v, u, m, count, held], [v, u], [m], points, macs=macs)
     outputs = WinogradOutputs(filters, tail.epilogue)
     patch = STEP * STEP * lower.target.lanes
@@ -113,7 +113,7 @@ def _filters(lower: Lowering, w: View) -> View:
     """The transformed weights, in panels."""
     filters, channels = w.shape[:2]
     w = lower.dense(w, FILTERS)
-    u = _points(panels(filters, lower.target) * 2 * lower.target.lanes * channels)
+    u = _points(panel_count(filters, lower.target) * 2 * lower.target.lanes * channels)
     lower.free(WinogradFilters(channels, filters), [w, u], [w], [u], channels)
     return u
 
@@ -157,7 +157,7 @@ def _in_rounds(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, 
     rows = divisor(channels // lanes, ROWS // lanes) * lanes if whole else divisor(channels, ROWS)
     inputs = WinogradTiles(channels, False, rows if whole else channels)
     gradients = WinogradTiles(filters, True, 2 * lanes)
-    held = padded(channels, inputs.panel), padded(filters, gradients.panel)
+    held = round_up(channels, inputs.panel), round_up(filters, gradients.panel)
     most = max(ROUND, 2 * POINTS * channels * filters) // (POINTS * sum(held))
     total = x.shape[0] * down * across
     rounds = -(-total // most)
@@ -175,5 +175,5 @@ def _in_rounds(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, 
 
 def _points(size: int) -> View:
     """Memory for `size` elements at each of the 36 points."""
-    whole = POINTS * (size + LINE)
+    whole = POINTS * (size + CACHE_LINE)
     return View(Buffer(whole, "f32", "temporary"), (whole,), (1,))

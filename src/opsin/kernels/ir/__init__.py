@@ -1,7 +1,7 @@
-"""The kernel language: how something is computed, apart from what runs it.
+"""The kernel IR, a small language of vector loops that does not depend on the processor.
 
-`ir` holds the data, `build` writes it, `meaning` runs it in NumPy, `target` describes processors,
-`functions` has the transcendental functions written in it.
+`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `target` describes processors, and
+`functions` has the transcendental functions.
 """
 
 from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value

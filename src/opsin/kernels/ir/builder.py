@@ -1,4 +1,4 @@
-"""Writing kernels: a builder whose values carry Python's operators.
+"""The kernel builder. Values support Python's operators, which append instructions:
 
 k = Builder("scale")
 x, y, n, factor = k.buffer("x"), k.buffer("y"), k.index("n"), 2.0
@@ -17,7 +17,7 @@ from opsin.kernels.ir.nodes import BOOL, F32, I32, INDEX, U8, Branch, Instructio
 
 
 class Value:
-    """The result of an instruction, known by its `ScalarType`; operators build further instructions."""
+    """The result of an instruction, of type `kind`; its operators append further instructions."""
 
     __slots__ = ("builder", "kind")
 
@@ -53,11 +53,11 @@ class Value:
         return self._binary("div", other, True)
 
     def __floordiv__(self, other: Operand) -> Value:
-        """Whole numbers' division, rounded towards zero (not down, as Python does)."""
+        """Divide whole numbers, rounding towards zero (Python rounds down)."""
         return self._binary("div", other)
 
     def __mod__(self, other: Operand) -> Value:
-        """What `//` leaves, with the sign of the dividend."""
+        """Return the remainder of `//`, which has the sign of the dividend."""
         return self._binary("rem", other)
 
     def __neg__(self) -> Value:
@@ -76,7 +76,7 @@ class Value:
         return self._binary("shl", other)
 
     def __rshift__(self, other: Operand) -> Value:
-        """Logical shift: zeros come in from the left."""
+        """Shift logically, filling with zeros from the left."""
         return self._binary("shr", other)
 
     def __lt__(self, other: Operand) -> Value:
@@ -96,7 +96,7 @@ Operand: TypeAlias = "Value | int | float"
 
 
 class Register:
-    """A variable of the kernel: read and written as control flow passes, kept in a machine register."""
+    """A mutable variable of the kernel, which the code generator keeps in a machine register."""
 
     __slots__ = ("builder", "kind")
 
@@ -111,7 +111,7 @@ class Register:
 
 
 class Pointer:
-    """An address with an element kind; `k.load(buffer, index)` counts in elements."""
+    """An address and the element kind of the array there; `k.load(buffer, index)` counts elements."""
 
     __slots__ = ("address", "element")
 
@@ -120,7 +120,7 @@ class Pointer:
 
 
 class Builder:
-    """Builds one kernel. See the module's text for the style."""
+    """Builds one kernel; the module's docstring has an example."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -136,12 +136,12 @@ class Builder:
     # -- parameters ---------------------------------------------------------------------------
 
     def buffer(self, name: str, element: str = F32) -> Pointer:
-        """A parameter: the address of an array of `element`s."""
+        """Declare a parameter that holds the address of an array of `element`s."""
         self.parameters.append(Parameter(name, element, True))
         return Pointer(self._parameter(), element)
 
     def index(self, name: str) -> Value:
-        """A parameter: a whole number."""
+        """Declare a parameter that is a whole number."""
         self.parameters.append(Parameter(name, INDEX, False))
         return self._parameter()
 
@@ -153,25 +153,30 @@ class Builder:
     # -- instructions -------------------------------------------------------------------------
 
     def emit(self, name: str, kind: ScalarType, operands: Sequence[Any], data: Any = None) -> Value:
+        """Append the instruction `name` to the current block and return its result, of type `kind`."""
         result = Value(self, kind)
         self._block.append(Instruction(name, result, tuple(operands), data))
         return result
 
     def emit_void(self, name: str, operands: Sequence[Any], data: Any = None) -> None:
+        """Append an instruction without a result."""
         self._block.append(Instruction(name, None, tuple(operands), data))
 
     def constant(self, value: Operand, kind: ScalarType) -> Value:
-        """`value` as a `Value` of `kind`: numbers become constants, scalars spread over the lanes."""
+        """Return `value` as a `Value` of type `kind`: numbers become constants, and scalars are broadcast to all lanes.
+
+        Raises `TypeError` if `value` has another type.
+        """
         if isinstance(value, Value):
             if value.kind == kind:
                 return value
             if value.kind == ScalarType(kind.element):
-                return self.emit("spread", kind, (value,))
+                return self.emit("broadcast", kind, (value,))
             raise TypeError(f"{self.name}: a value of kind {value.kind} where {kind} is expected")
         return self.emit("constant", kind, (), float(value) if kind.element == F32 else int(value))
 
     def binary(self, name: str, a: Operand, b: Operand) -> Value:
-        """`a name b`; a number or a scalar takes the other operand's lanes."""
+        """Apply the instruction `name` to `a` and `b`; a number or a scalar is broadcast to the other's lanes."""
         kinds = [v.kind for v in (a, b) if isinstance(v, Value)]
         kind = max(kinds, key=lambda k: k.lanes)
         left, right = self.constant(a, kind), self.constant(b, kind)
@@ -179,101 +184,104 @@ class Builder:
         return self.emit(name, result, (left, right))
 
     def unary(self, name: str, a: Value) -> Value:
-        """neg, sqrt, abs, floor."""
+        """Apply `name`, which is neg, sqrt, abs or floor."""
         return self.emit(name, a.kind, (a,))
 
     def convert(self, name: str, a: Value) -> Value:
-        """float (from i32), int (towards zero, from f32), float_bits, int_bits, i32 (from index), index (from i32).
+        """Convert `a`. `name` is float (i32 to f32), int (f32 to i32, towards zero), float_bits or int_bits (the bits
+        reinterpreted), i32 (index to i32) or index (i32 to index).
 
-        `int` of a NaN, or of what an i32 cannot hold, is some number, not always the same.
+        `int` of a NaN, or of a number that an i32 cannot hold, is an unspecified number.
         """
         element = {"float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX}[name]
         return self.emit(name, ScalarType(element, a.kind.lanes), (a,))
 
     def equal(self, a: Operand, b: Operand) -> Value:
+        """Return whether `a` equals `b`, lane by lane."""
         return self.binary("eq", a, b)
 
     def minimum(self, a: Operand, b: Operand) -> Value:
-        """`a` where `a < b`, otherwise `b` (so a NaN in `b` comes through)."""
+        """Return `a` if `a < b`, otherwise `b`; so a NaN in `b` is propagated."""
         return self.binary("min", a, b)
 
     def maximum(self, a: Operand, b: Operand) -> Value:
-        """`a` where `a > b`, otherwise `b` (so a NaN in `b` comes through)."""
+        """Return `a` if `a > b`, otherwise `b`; so a NaN in `b` is propagated."""
         return self.binary("max", a, b)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
-        """`a · b + c`, rounded once."""
+        """Return `a · b + c`, rounded once if the target has a fused multiply-add."""
         kind = max((a.kind, b.kind, c.kind), key=lambda k: k.lanes)
         return self.emit("fma", kind, tuple(self.constant(v, kind) for v in (a, b, c)))
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
-        """Lane by lane, `a` where `condition` holds, otherwise `b`."""
+        """Return, lane by lane, `a` if `condition` holds, otherwise `b`."""
         kind = next(v.kind for v in (a, b) if isinstance(v, Value))
         kind = ScalarType(kind.element, condition.kind.lanes)
         return self.emit("select", kind, (condition, self.constant(a, kind), self.constant(b, kind)))
 
-    def spread(self, a: Operand, lanes: int, element: str = F32) -> Value:
-        """The scalar `a` in every lane."""
+    def broadcast(self, a: Operand, lanes: int, element: str = F32) -> Value:
+        """Return a vector with the scalar `a` in every lane."""
         return self.constant(a, ScalarType(element, lanes))
 
-    def lane_numbers(self, lanes: int) -> Value:
-        """`0, 1, …, lanes - 1` as i32."""
-        return self.emit("lanes", ScalarType(I32, lanes), ())
+    def iota(self, lanes: int) -> Value:
+        """Return the vector `0, 1, …, lanes - 1` of i32."""
+        return self.emit("iota", ScalarType(I32, lanes), ())
 
     def shuffle(self, a: Value, b: Value, picks: Sequence[int]) -> Value:
-        """A lane for each of `picks`, out of the lanes of `a`, counted from 0, and then of `b`."""
+        """Return the lanes `picks` of the concatenation of `a` and `b`."""
         return self.emit("shuffle", ScalarType(a.kind.element, len(picks)), (a, b), tuple(picks))
 
-    def fold(self, name: str, a: Value) -> Value:
-        """The lanes of `a` combined by `add` or `max`: first half with second half, until one is left."""
-        return self.emit("fold", ScalarType(a.kind.element), (a,), name)
+    def reduce_lanes(self, name: str, a: Value) -> Value:
+        """Combine the lanes of `a` by `add` or `max`: the first half with the second half, until one lane is left."""
+        return self.emit("reduce", ScalarType(a.kind.element), (a,), name)
 
     # -- memory -------------------------------------------------------------------------------
 
     def load(
         self, buffer: Pointer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
     ) -> Value:
-        """`lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0."""
+        """Load `lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0."""
         count = lanes if count is None else count
-        where = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        location = (buffer.address, self.constant(index, ScalarType(INDEX)))
         if lanes == 1 or (isinstance(stride, int) and stride == 1):
-            return self.emit("load", ScalarType(buffer.element, lanes), where, count)
+            return self.emit("load", ScalarType(buffer.element, lanes), location, count)
         return self.emit(
-            "gather", ScalarType(buffer.element, lanes), (*where, self.constant(stride, ScalarType(INDEX))), count
+            "gather", ScalarType(buffer.element, lanes), (*location, self.constant(stride, ScalarType(INDEX))), count
         )
 
-    def load_bytes(self, buffer: Pointer, places: Value) -> Value:
-        """The bytes at `places` (i32, any lanes), as i32 from 0 to 255."""
-        if buffer.element != U8 or places.kind.element != I32:
-            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} places")
-        return self.emit("load_bytes", places.kind, (buffer.address, places))
+    def load_bytes(self, buffer: Pointer, indices: Value) -> Value:
+        """Load the bytes at `indices` (i32, any number of lanes) as i32 from 0 to 255."""
+        if buffer.element != U8 or indices.kind.element != I32:
+            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} indices")
+        return self.emit("load_bytes", indices.kind, (buffer.address, indices))
 
     def store(
         self, buffer: Pointer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
     ) -> None:
-        """The first `count` lanes of `value` to `index` and on, `stride` apart."""
+        """Store the first `count` lanes of `value` from `index` on, `stride` apart."""
         lanes = value.kind.lanes
         count = lanes if count is None else count
-        where = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        location = (buffer.address, self.constant(index, ScalarType(INDEX)))
         if lanes == 1 or (isinstance(stride, int) and stride == 1):
-            self.emit_void("store", (*where, value), count)
+            self.emit_void("store", (*location, value), count)
         else:
-            self.emit_void("scatter", (*where, value, self.constant(stride, ScalarType(INDEX))), count)
+            self.emit_void("scatter", (*location, value, self.constant(stride, ScalarType(INDEX))), count)
 
     def prefetch(self, buffer: Pointer, index: Operand, to_write: bool = False) -> None:
-        """Brings the cache line of element `index` near; it need not lie within the array."""
+        """Prefetch the cache line of element `index`, which may be outside the array."""
         self.emit_void(
             "prefetch", (buffer.address, self.constant(index, ScalarType(INDEX))), (buffer.element, to_write)
         )
 
     def offset(self, buffer: Pointer, index: Operand) -> Pointer:
-        """The same array from element `index` on."""
+        """Return a pointer to element `index`."""
         address = self.emit(
             "address", ScalarType(INDEX), (buffer.address, self.constant(index, ScalarType(INDEX))), buffer.element
         )
         return Pointer(address, buffer.element)
 
     def register(self, initial: Value) -> Register:
+        """Declare a register and set it to `initial`."""
         register = Register(self, initial.kind)
         self.registers.append(register)
         register.set(initial)
@@ -282,7 +290,7 @@ class Builder:
     # -- control ------------------------------------------------------------------------------
 
     @contextmanager
-    def _inside(self, block: list[Any]) -> Iterator[None]:
+    def _append_to(self, block: list[Any]) -> Iterator[None]:
         outer, self._block = self._block, block
         try:
             yield
@@ -291,28 +299,30 @@ class Builder:
 
     @contextmanager
     def loop(self, start: Operand, stop: Operand, step: Operand = 1) -> Iterator[Value]:
-        """A loop at run time; yields its index."""
+        """Emit a loop that runs when the kernel does, and yield its index."""
         kind = ScalarType(INDEX)
         index = Value(self, kind)
         loop = Loop(index, self.constant(start, kind), self.constant(stop, kind), self.constant(step, kind))
         self._block.append(loop)
-        with self._inside(loop.body):
+        with self._append_to(loop.body):
             yield index
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[Branch]:
-        """Runs at run time only where `condition` holds; `with k.otherwise(branch):` adds the other case."""
+        """Emit a branch whose body runs if `condition` holds; `with k.otherwise(branch):` adds the other case."""
         branch = Branch(condition)
         self._block.append(branch)
-        with self._inside(branch.body):
+        with self._append_to(branch.body):
             yield branch
 
     @contextmanager
     def otherwise(self, branch: Branch) -> Iterator[None]:
-        with self._inside(branch.otherwise):
+        """Emit the body of `branch` that runs if its condition does not hold."""
+        with self._append_to(branch.otherwise):
             yield
 
     def kernel(self) -> Kernel:
+        """Return the finished kernel."""
         return Kernel(
             self.name, self.parameters, self.begin, self.end, self.scratch_base, self.body, list(self.registers)
         )

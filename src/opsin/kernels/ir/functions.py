@@ -1,9 +1,9 @@
-"""Transcendental functions, written in the kernel language.
+"""Transcendental functions in the kernel IR.
 
-Being ours, they give the same bits on every machine and operating system. The polynomials are
-those of the Cephes library for single precision (S. L. Moshier, netlib.org/cephes), with errors
-of about one unit in the last place; erf is Abramowitz & Stegun 7.1.26 (1.5e-7 absolute) away from
-zero and its Taylor series near it.
+They do not call the C library, so the results are bit-identical on all operating systems and on all processors with
+the same rounding of multiply-adds. The polynomials are those of the Cephes library for single precision
+(S. L. Moshier, netlib.org/cephes), with errors of about one unit in the last place. erf uses formula 7.1.26 of
+Abramowitz & Stegun (absolute error 1.5e-7), and its Taylor series near zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from opsin.kernels.ir.builder import Builder, Value
 
 
 def polynomial(k: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
-    """Horner's rule, the highest power's coefficient first."""
+    """Evaluate a polynomial by Horner's rule; the coefficient of the highest power comes first."""
     result = k.constant(coefficients[0], x.kind)
     for coefficient in coefficients[1:]:
         result = k.fma(result, x, k.constant(coefficient, x.kind))
@@ -20,11 +20,11 @@ def polynomial(k: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
 
 
 def exp(k: Builder, x: Value) -> Value:
-    """e^x: x = n·ln 2 + r, a polynomial in r, then 2^n put into the exponent bits.
+    """Return e^x: with x = n·ln 2 + r, a polynomial in r, multiplied by 2^n through the exponent bits.
 
-    Below −87.3 the result is 0 (no denormals), above 88.7 it is infinite; NaN stays NaN.
+    The result is 0 below −87.3 (no denormals), infinite above 88.7, and NaN for NaN.
     """
-    # Limited so that a NaN comes through: `minimum` and `maximum` give their second operand then.
+    # The order of operands propagates a NaN: `minimum` and `maximum` return their second operand then.
     limited = k.maximum(-88.0, k.minimum(88.8, x))
     n = k.unary("floor", k.fma(limited, k.constant(1.44269504088896341, x.kind), k.constant(0.5, x.kind)))
     r = k.fma(n, k.constant(-0.693359375, x.kind), limited)
@@ -33,7 +33,7 @@ def exp(k: Builder, x: Value) -> Value:
         k, r, (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
     )
     y = k.fma(p, r * r, r) + 1.0
-    # 2^n in two factors, as n may be 128.
+    # 2^n as two factors, because n may be 128.
     whole = k.convert("int", n)
     half = k.convert("int", n * 0.5)
     scaled = y * _power_of_two(k, half) * _power_of_two(k, whole - half)
@@ -45,7 +45,7 @@ def _power_of_two(k: Builder, n: Value) -> Value:
 
 
 def log(k: Builder, x: Value) -> Value:
-    """Natural logarithm: −∞ at 0 (and denormals), NaN below."""
+    """Return the natural logarithm: −∞ for 0 and denormals, NaN for negative numbers."""
     bits = k.convert("int_bits", x)
     exponent = k.convert("float", (bits >> 23) - 126)
     mantissa = k.convert("float_bits", (bits & 0x7FFFFF) | 0x3F000000)  # in [0.5, 1)
@@ -64,12 +64,12 @@ def log(k: Builder, x: Value) -> Value:
     infinity = float("inf")
     result = k.select(k.constant(infinity, x.kind) <= x, infinity, result)
     result = k.select(x < 1.17549435e-38, -infinity, result)
-    # Neither below nor at least zero: a NaN.
+    # A NaN is neither below zero nor at least zero.
     return k.select(k.constant(0.0, x.kind) <= x, result, float("nan"))
 
 
 def tanh(k: Builder, x: Value) -> Value:
-    """Near 0 an odd polynomial, elsewhere 1 − 2 / (e^{2|x|} + 1) with the sign of x."""
+    """Return tanh x: an odd polynomial near 0, elsewhere 1 − 2 / (e^{2|x|} + 1) with the sign of x."""
     size = k.unary("abs", x)
     z = x * x
     p = polynomial(k, z, (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1))
@@ -79,12 +79,12 @@ def tanh(k: Builder, x: Value) -> Value:
 
 
 def sigmoid(k: Builder, x: Value) -> Value:
-    """1 / (1 + e^{−x})."""
+    """Return 1 / (1 + e^{−x})."""
     return 1.0 / (exp(k, -x) + 1.0)
 
 
 def erf(k: Builder, x: Value) -> Value:
-    """The error function."""
+    """Return the error function of x."""
     size = k.unary("abs", x)
     z = x * x
     series: tuple[float, ...] = (-1.492565036e-05, 1.205533298e-04, -8.548327023e-04, 5.223977625e-03)

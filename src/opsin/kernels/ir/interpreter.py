@@ -1,7 +1,7 @@
-"""What each instruction means, in NumPy: the definition that every rendering is tested against.
+"""The interpreter of the kernel IR in NumPy, which defines the semantics that every code generator is tested against.
 
-Slow and plain. Memory is a dictionary from base addresses to arrays; an address is a byte offset
-into one of them, so reading beyond an array's end is an error here rather than a surprise later.
+It is slow and simple. Each array has a base address, far from all others, and an address is a byte offset from one of
+these bases. An access beyond the end of an array therefore raises `IndexError`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
 
 
 def _divide(a: Any, b: Any) -> Any:
-    # Whole numbers divide towards zero, as processors do.
+    # Whole numbers are divided towards zero, as processors do.
     return a / b if a.dtype == np.float32 else (a - np.fmod(a, b)) // b
 
 
@@ -36,7 +36,7 @@ def _shift_right(a: Any, b: Any) -> Any:
     return (_unsigned(a) >> _unsigned(b)).view(a.dtype)
 
 
-MEANING: dict[str, Any] = {
+ELEMENTWISE: dict[str, Any] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -65,33 +65,57 @@ MEANING: dict[str, Any] = {
     "i32": lambda a: a.astype(np.int32),
     "index": lambda a: a.astype(np.int64),
 }
-"""Lane by lane; every value is an array of `lanes` elements, scalars of one."""
+"""The instructions that act on each lane; a value is an array of `lanes` elements, of one element for a scalar."""
 
 
 class InterpreterMemory:
-    """Arrays at made-up addresses, far apart, so that a stray address hits nothing."""
+    """Arrays at invented addresses, far apart, so that a stray address belongs to no array."""
 
     def __init__(self) -> None:
         self._bases: list[int] = []
         self._arrays: list[np.ndarray] = []
+        self._untyped: set[int] = set()
 
-    def place(self, array: np.ndarray) -> int:
+    def add(self, array: np.ndarray, untyped: bool = False) -> int:
+        """Give `array` an address and return it; elements of `untyped` memory may have any 32-bit type."""
+        if untyped:
+            self._untyped.add(len(self._bases))
         base = (len(self._bases) + 1) << 36
         self._bases.append(base)
         self._arrays.append(array.reshape(-1))
         return base
 
-    def at(self, address: int, index: int, dtype: Any) -> tuple[np.ndarray, int]:
-        """The array that holds element `index` counted from `address`, and its place in it."""
+    def locate(self, address: int, index: int, dtype: Any) -> tuple[np.ndarray, int]:
+        """Return the array that holds element `index` from `address` on, and the element's index in that array.
+
+        Raises `IndexError` if no array holds it, and `TypeError` if the array has another dtype.
+        """
         size = np.dtype(dtype).itemsize
         number = bisect_right(self._bases, address + index * size) - 1
         array = self._arrays[number]
-        place = (address - self._bases[number]) // size + index
-        if not 0 <= place < array.size:
-            raise IndexError(f"element {place} of an array of {array.size}")
+        element = (address - self._bases[number]) // size + index
+        _check_index(element, array)
+        if number in self._untyped and size == array.itemsize:
+            array = array.view(dtype)
         if array.dtype != dtype:
             raise TypeError(f"an array of {array.dtype} read as {dtype}")
-        return array, place
+        return array, element
+
+    def locate_strided(self, address: int, index: int, count: int, stride: int, dtype: Any) -> np.ndarray:
+        """Return a view of `count` elements of one array, `stride` apart, the first being element `index`."""
+        if not count:
+            return np.empty(0, dtype)
+        array, first = self.locate(address, index, dtype)
+        last = first + (count - 1) * stride
+        _check_index(last, array)
+        if stride == 0:
+            return np.lib.stride_tricks.as_strided(array[first:], (count,), (0,))
+        return array[first : (last + stride if last + stride >= 0 else None) : stride]
+
+
+def _check_index(element: int, array: np.ndarray) -> None:
+    if not 0 <= element < array.size:
+        raise IndexError(f"element {element} of an array of {array.size}")
 
 
 class Interpreter:
@@ -101,15 +125,18 @@ class Interpreter:
         self.kernel = kernel
         self.values: dict[Any, Any] = {}
         self.memory = InterpreterMemory()
+        self.words: list[int] = []
 
     def run(self, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int = 0) -> None:
-        """Executes blocks `begin … end`; arrays in `args` are changed in place. `scratch`: float32 elements."""
+        """Execute blocks `begin … end`, changing the arrays in `args` in place; `scratch` counts float32 elements.
+
+        Raises `TypeError` for a wrong number of arguments, and `IndexError` for an access outside all arrays.
+        """
         if len(args) != len(self.kernel.parameters):
             raise TypeError(f"{self.kernel.name} takes {len(self.kernel.parameters)} arguments, not {len(args)}")
-        words = [arg if isinstance(arg, int) else self.memory.place(arg) for arg in args]
-        self.words = words
-        place = self.memory.place(np.zeros(max(scratch, 1), np.float32))
-        for value, number in ((self.kernel.begin, begin), (self.kernel.end, end), (self.kernel.scratch_base, place)):
+        self.words = [arg if isinstance(arg, int) else self.memory.add(arg) for arg in args]
+        base = self.memory.add(np.zeros(max(scratch, 1), np.float32), untyped=True)
+        for value, number in ((self.kernel.begin, begin), (self.kernel.end, end), (self.kernel.scratch_base, base)):
             self.values[value] = np.array([number], np.int64)
         with np.errstate(all="ignore"):
             self._block(self.kernel.body)
@@ -127,33 +154,34 @@ class Interpreter:
                 self._instruction(item)
 
     def _instruction(self, item: Instruction) -> None:
-        handler = getattr(self, f"_do_{item.name}", None)
-        if handler is not None:
-            handler(item)
-            return
-        self.values[item.result] = MEANING[item.name](*(self.values[v] for v in item.operands))
+        function = ELEMENTWISE.get(item.name)
+        if function is not None:
+            self.values[item.result] = function(*[self.values[v] for v in item.operands])
+        else:
+            getattr(self, f"_do_{item.name}")(item)
 
     def _do_parameter(self, item: Instruction) -> None:
         self.values[item.result] = np.array([self.words[item.data]], np.int64)
 
     def _do_constant(self, item: Instruction) -> None:
-        kind: ScalarType = item.result.kind
-        self.values[item.result] = np.full(kind.lanes, item.data).astype(DTYPES[kind.element])
+        if item.result not in self.values:
+            kind: ScalarType = item.result.kind
+            self.values[item.result] = np.full(kind.lanes, item.data).astype(DTYPES[kind.element])
 
-    def _do_spread(self, item: Instruction) -> None:
+    def _do_broadcast(self, item: Instruction) -> None:
         self.values[item.result] = np.repeat(self.values[item.operands[0]], item.result.kind.lanes)
 
-    def _do_lanes(self, item: Instruction) -> None:
+    def _do_iota(self, item: Instruction) -> None:
         self.values[item.result] = np.arange(item.result.kind.lanes, dtype=np.int32)
 
     def _do_shuffle(self, item: Instruction) -> None:
         self.values[item.result] = np.concatenate([self.values[v] for v in item.operands])[list(item.data)]
 
-    def _do_fold(self, item: Instruction) -> None:
+    def _do_reduce(self, item: Instruction) -> None:
         value = self.values[item.operands[0]]
         while value.size > 1:
             half = value.size // 2
-            value = MEANING[item.data](value[:half], value[half:])
+            value = ELEMENTWISE[item.data](value[:half], value[half:])
         self.values[item.result] = value
 
     def _do_get(self, item: Instruction) -> None:
@@ -170,23 +198,21 @@ class Interpreter:
         self._read(item, 1)
 
     def _do_load_bytes(self, item: Instruction) -> None:
-        address, places = (self.values[v] for v in item.operands)
-        found = [self.memory.at(int(address[0]), int(place), np.uint8) for place in places]
-        self.values[item.result] = np.array([array[place] for array, place in found], np.int32)
+        address, indices = (self.values[v] for v in item.operands)
+        elements = [self.memory.locate(int(address[0]), int(index), np.uint8) for index in indices]
+        self.values[item.result] = np.array([array[index] for array, index in elements], np.int32)
 
     def _do_gather(self, item: Instruction) -> None:
         self._read(item, int(self.values[item.operands[2]][0]))
 
     def _do_prefetch(self, item: Instruction) -> None:
-        """Nothing: it changes when memory is fetched, never what is in it."""
+        """Do nothing: a prefetch affects when memory is fetched, never its contents."""
 
     def _read(self, item: Instruction, stride: int) -> None:
         kind: ScalarType = item.result.kind
         address, index = (int(self.values[v][0]) for v in item.operands[:2])
         value: np.ndarray = np.zeros(kind.lanes, DTYPES[kind.element])
-        for lane in range(item.data):
-            array, place = self.memory.at(address, index + lane * stride, DTYPES[kind.element])
-            value[lane] = array[place]
+        value[: item.data] = self.memory.locate_strided(address, index, item.data, stride, DTYPES[kind.element])
         self.values[item.result] = value
 
     def _do_store(self, item: Instruction) -> None:
@@ -198,11 +224,13 @@ class Interpreter:
     def _write(self, item: Instruction, stride: int) -> None:
         address, index = (int(self.values[v][0]) for v in item.operands[:2])
         value = self.values[item.operands[2]]
-        for lane in range(item.data):
-            array, place = self.memory.at(address, index + lane * stride, value.dtype)
-            array[place] = value[lane]
+        elements = self.memory.locate_strided(address, index, item.data, stride, value.dtype)
+        if stride == 0 and item.data:
+            elements[0] = value[item.data - 1]  # the last lane wins
+        else:
+            elements[:] = value[: item.data]
 
 
 def interpret(kernel: Kernel, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int = 0) -> None:
-    """Runs `kernel` on `args` by the definition. See `Interpreter.run`."""
+    """Run `kernel` on `args` in the interpreter; see `Interpreter.run`."""
     Interpreter(kernel).run(args, begin, end, scratch)

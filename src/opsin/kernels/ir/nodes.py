@@ -1,15 +1,14 @@
-"""The kernel language: loops over vectors, as data.
+"""The nodes of the kernel IR: instructions on vectors, loops and branches.
 
-A `Kernel` is a list of instructions in nested blocks, built by ordinary Python (`build.Builder`):
-Python's own `for` unrolls while building, `Builder.loop` runs at run time. Values are scalars or
-short vectors of float32 or int32, whole numbers for addresses (64 bits), and truth values; memory
-may hold unsigned bytes, too, which are int32 once loaded. There is one meaning of each instruction
-(`meaning.py`, in NumPy), and any number of renderings.
+A `Kernel` is a list of instructions in nested blocks. Python code builds it with a `Builder`: a Python `for` loop
+unrolls while the kernel is built, and `Builder.loop` emits a loop. Values are scalars or short vectors of float32,
+int32 or booleans, and 64-bit whole numbers for indices and addresses. Memory may also hold unsigned bytes, which
+become int32 when they are loaded. The interpreter (`interpreter.py`, in NumPy) defines the semantics; any number of
+code generators translate the IR.
 
-Every kernel has the same calling convention, so that a compiled program is a table of calls:
-`kernel(args, begin, end, scratch)`, where `args` holds one 64-bit word per parameter (an address
-or a number), `begin … end` are the independent blocks of work to do, and `scratch` is memory of
-the calling thread's own.
+All kernels have the same calling convention, so that a compiled program is a table of calls:
+`kernel(args, begin, end, scratch)`. `args` holds one 64-bit word for each parameter (an address or a number),
+`begin … end` is the range of independent blocks of work to compute, and `scratch` is memory of the calling thread.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ F32, I32, U8, INDEX, BOOL = "f32", "i32", "u8", "index", "bool"
 
 @dataclass(frozen=True)
 class ScalarType:
-    """What a value is: an element kind and a number of lanes (1 is a scalar)."""
+    """The type of a value: an element kind and a number of lanes (1 for a scalar)."""
 
     element: str
     lanes: int = 1
@@ -34,7 +33,7 @@ class ScalarType:
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A word of the argument table: the address of `element`s, or a whole number (`INDEX`)."""
+    """One word of the argument table: the address of an array of `element`s, or a whole number (`INDEX`)."""
 
     name: str
     element: str
@@ -43,7 +42,7 @@ class Parameter:
 
 @dataclass(eq=False)
 class Instruction:
-    """`result = name(operands)`, with `data` for what is fixed when the kernel is built."""
+    """`result = name(operands)`; `data` is fixed when the kernel is built."""
 
     name: str
     result: Any  # Value | None
@@ -53,7 +52,7 @@ class Instruction:
 
 @dataclass(eq=False)
 class Loop:
-    """Runs `body` with `index` from `start` up to (not including) `stop`, by a positive `step`."""
+    """Runs `body` with `index` from `start` up to (not including) `stop`, in positive steps of `step`."""
 
     index: Any
     start: Any
@@ -64,7 +63,7 @@ class Loop:
 
 @dataclass(eq=False)
 class Branch:
-    """Runs `body` where `condition` holds, `otherwise` where not."""
+    """Runs `body` if `condition` holds, and `otherwise` if not."""
 
     condition: Any
     body: list[Any] = field(default_factory=list)
@@ -73,7 +72,7 @@ class Branch:
 
 @dataclass(eq=False)
 class Kernel:
-    """A finished kernel; `scratch` is the number of float32 elements each thread needs beside."""
+    """A finished kernel. `begin`, `end` and `scratch_base` are the values of the calling convention."""
 
     name: str
     parameters: list[Parameter]
@@ -84,7 +83,7 @@ class Kernel:
     registers: list[Any]
 
     def instructions(self) -> Iterator[Instruction]:
-        """Every instruction, loops and branches flattened, in order."""
+        """Yield all instructions in order, with those of loops and branches flattened."""
         stack: list[Any] = list(reversed(self.body))
         while stack:
             item = stack.pop()

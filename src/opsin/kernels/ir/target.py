@@ -1,6 +1,6 @@
-"""What the kernels need to know of a processor: a row a family.
+"""The target table: one row for each family of processors.
 
-A kernel never asks which processor it is built for; it asks for lanes and registers.
+Kernels use only the properties of a row, such as its lanes and registers, and never its name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """`lanes` float32 in a vector register, `registers` of them, and whether it multiplies and adds in one."""
+    """A family of processors: float32 `lanes` of a vector register, number of vector `registers`, whether there is a
+    fused multiply-add (`fma`), and the features that a processor `needs` (LLVM's names)."""
 
     name: str
     lanes: int
@@ -26,14 +27,14 @@ TARGETS = (
     Target("sse4", 4, 16, False, ("sse4.1",)),
     Target("neon", 4, 32, True, ("neon",)),
 )
-"""Widest first."""
+"""All rows, widest first."""
 
 
 def best_target(features: Collection[str]) -> Target | None:
-    """The widest row whose needs `features` (LLVM's names) meet."""
+    """Return the widest row that a processor with `features` (LLVM's names) can run, or None."""
     return next((row for row in TARGETS if all(need in features for need in row.needs)), None)
 
 
 def usable_targets(features: Collection[str]) -> list[Target]:
-    """Every row that this processor can run, widest first."""
+    """Return all rows that a processor with `features` can run, widest first."""
     return [row for row in TARGETS if all(need in features for need in row.needs)]

@@ -1,11 +1,11 @@
-"""The definition runs kernels strictly: mistakes that machine code would hide are errors."""
+"""The interpreter is strict: it raises errors for mistakes that machine code would hide."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from opsin.kernels.ir import I32, Builder, Kernel, interpret
+from opsin.kernels.ir import I32, Builder, Kernel, Pointer, ScalarType, interpret
 
 
 def move(index: int, element: str = "f32", lanes: int = 1) -> Kernel:
@@ -39,10 +39,23 @@ def test_the_number_of_arguments_is_checked() -> None:
 
 def test_scratch_is_as_large_as_given() -> None:
     k = Builder("scratch")
-    k.store(k.scratch, 3, k.spread(1.0, 1))
+    k.store(k.scratch, 3, k.broadcast(1.0, 1))
     interpret(k.kernel(), [], 0, 1, scratch=4)
     with pytest.raises(IndexError, match="element 3 of an array of 3"):
         interpret(k.kernel(), [], 0, 1, scratch=3)
+
+
+def test_scratch_holds_numbers_of_any_type() -> None:
+    k = Builder("scratch")
+    whole = Pointer(k.scratch_base, I32)
+    y = k.buffer("y", I32)
+    k.store(k.scratch, 0, k.broadcast(1.0, 1))
+    k.store(whole, 1, k.constant(7, ScalarType(I32)))
+    k.store(y, 0, k.load(whole, 1))
+    k.store(y, 1, k.load(whole, 0))
+    actual = np.zeros(2, np.int32)
+    interpret(k.kernel(), [actual], 0, 1, scratch=2)
+    assert actual.tolist() == [7, 0x3F800000]
 
 
 def test_arrays_of_any_shape_are_their_memory() -> None:

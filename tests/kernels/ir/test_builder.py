@@ -34,7 +34,7 @@ def test_numbers_and_scalars_take_the_lanes_of_the_other_operand() -> None:
     assert (vector < scalar).kind == ScalarType(BOOL, 8)
     assert k.select(vector < 0, 1.0, scalar).kind == ScalarType(F32, 8)
     assert (k.begin * 3 + 1).kind == ScalarType(INDEX)
-    assert k.fold("add", vector).kind == ScalarType(F32)
+    assert k.reduce_lanes("add", vector).kind == ScalarType(F32)
 
 
 def test_kinds_do_not_mix() -> None:
@@ -45,12 +45,12 @@ def test_kinds_do_not_mix() -> None:
     with pytest.raises(TypeError, match="mixed: a value of kind f32×8 where index is expected"):
         k.load(k.buffer("y"), x)
     with pytest.raises(TypeError, match="f32×4"):
-        x + k.spread(1.0, 4)
+        x + k.broadcast(1.0, 4)
 
 
 def test_conversions_keep_the_lanes() -> None:
     k = Builder("conversions")
-    whole = k.lane_numbers(8)
+    whole = k.iota(8)
     assert k.convert("float", whole).kind == ScalarType(F32, 8)
     assert k.convert("index", whole).kind == ScalarType(INDEX, 8)
     assert k.convert("int_bits", k.convert("float_bits", whole)).kind == ScalarType(I32, 8)
@@ -102,8 +102,8 @@ def test_blocks_nest_and_instructions_come_in_order() -> None:
     mark(5)
     kernel = k.kernel()
     (loop,) = (item for item in kernel.body if isinstance(item, Loop))
-    (found,) = (item for item in loop.body if isinstance(item, Branch))
-    assert found is branch
+    (actual,) = (item for item in loop.body if isinstance(item, Branch))
+    assert actual is branch
     marks = [
         item.data for item in kernel.instructions() if item.result is not None and item.result.kind == ScalarType(I32)
     ]
@@ -115,7 +115,7 @@ def test_an_error_inside_a_loop_leaves_the_builder_outside() -> None:
     k = Builder("failed")
     with pytest.raises(ZeroDivisionError), k.loop(0, 2), k.when(k.equal(k.begin, 0)):
         raise ZeroDivisionError
-    k.store(k.buffer("y"), 0, k.spread(1.0, 1))
+    k.store(k.buffer("y"), 0, k.broadcast(1.0, 1))
     assert k.kernel().body[-1].name == "store"
 
 
@@ -123,9 +123,9 @@ def test_python_unrolls_and_the_language_loops() -> None:
     k = Builder("unrolled")
     y = k.buffer("y")
     for i in range(4):
-        k.store(y, i, k.spread(0.0, 1))
+        k.store(y, i, k.broadcast(0.0, 1))
     with k.loop(4, 100) as j:
-        k.store(y, j, k.spread(0.0, 1))
+        k.store(y, j, k.broadcast(0.0, 1))
     assert [item.name for item in k.kernel().instructions()].count("store") == 5
 
 

@@ -1,4 +1,4 @@
-"""Resizing packed pixels, by its formula in NumPy."""
+"""Resizing of packed pixels, against its formula in NumPy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import pytest
 
 from opsin.kernels.ir import Target
 from opsin.kernels.resize import ResizeSeparable
-from tests.kernels.support import TARGETS, run_meaning, run_native
-
-RUNS = [(run_native, row) for row in TARGETS] + [(run_meaning, TARGETS[0])]
+from tests.kernels.support import each_run
 
 
 def matrix(starts: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
@@ -19,7 +17,7 @@ def matrix(starts: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize(("run", "target"), RUNS, ids=["-".join((r.__name__, t.name)) for r, t in RUNS])
+@each_run
 @pytest.mark.parametrize("seed", range(4))
 def test_any_runs_and_weights(seed: int, run: object, target: Target) -> None:
     rng = np.random.default_rng(seed)
@@ -37,7 +35,7 @@ def test_any_runs_and_weights(seed: int, run: object, target: Target) -> None:
     run(ResizeSeparable(), args, 0, -(-out_height // target.lanes), scratch, target=target)  # type: ignore[operator]
     rows, columns = matrix(starts[0], weights[0], height), matrix(starts[1], weights[1], width)
     exact = np.einsum("rh,hwc,qw->crq", rows, x[:, :width, :3].astype(np.float64), columns)
-    found = y.view(np.uint8)
-    assert (found[3 * out_height * out_width :] == 255).all(), "written behind the result"
-    difference = np.abs(found[: 3 * out_height * out_width].reshape(exact.shape) - np.clip(exact, 0, 255))
+    actual = y.view(np.uint8)
+    assert (actual[3 * out_height * out_width :] == 255).all(), "written behind the result"
+    difference = np.abs(actual[: 3 * out_height * out_width].reshape(exact.shape) - np.clip(exact, 0, 255))
     assert difference.max() < 0.501
