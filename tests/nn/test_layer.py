@@ -112,8 +112,8 @@ def test_two_layers_of_one_name_are_both_named() -> None:
     with pytest.raises(GraphError) as caught:
         nn.trace(network)
     text = str(caught.value)
-    assert text.startswith("two different layers are called 'conv': Conv2d(out=2, kernel=3")
-    assert "Conv2d(out=4, kernel=1" in text
+    assert text.startswith("two different layers are called 'conv': Conv2d(out_channels=2, kernel_size=3")
+    assert "Conv2d(out_channels=4, kernel_size=1" in text
     assert text.endswith("; rename one of them")
 
 
@@ -164,7 +164,7 @@ def test_errors_name_the_layer_and_the_numbers() -> None:
         (nn.Conv2d(3, 3, groups=2), (4, 8, 8), "layer 0: conv2d: 3 filters do not divide into 2 groups"),
         (nn.Linear(4), (3, 8, 8), "layer 0: linear: expected N × features, got N × 3 × 8 × 8; put Flatten() before"),
         (nn.MaxPool2d(3, padding=3), (1, 8, 8), "layer 0: max_pool2d: padding ((3, 3), (3, 3)) must be smaller than"),
-        (nn.Upsample(), (1, 8, 8), "layer 0: upsample: expected either a scale or a size"),
+        (nn.Upsample(), (1, 8, 8), "layer 0: upsample: expected either a scale_factor or a size"),
     ):
         with pytest.raises(ShapeError, match=re.escape(message)):
             nn.trace(nn.Sequential(layer), shape)

@@ -83,7 +83,7 @@ PAIRS: dict[str, tuple[nn.Layer, Theirs]] = {
     "hard swish": (nn.HardSwish(), lambda t: t.Hardswish()),
     "gelu": (nn.GELU(), lambda t: t.GELU()),
     "softmax": (nn.Softmax(), lambda t: t.Softmax(1)),
-    "log softmax": (nn.LogSoftmax(axis=3), lambda t: t.LogSoftmax(3)),
+    "log softmax": (nn.LogSoftmax(dim=3), lambda t: t.LogSoftmax(3)),
     "batch norm": (nn.BatchNorm2d(eps=1e-3), lambda t: t.BatchNorm2d(4, eps=1e-3)),
     "local response norm": (nn.LocalResponseNorm(3, 0.1, 0.6, 2.0), lambda t: t.LocalResponseNorm(3, 0.1, 0.6, 2.0)),
     "dropout": (nn.Dropout(0.3), lambda t: t.Dropout(0.3)),

@@ -50,7 +50,7 @@ def test_cross_entropy(
     def theirs(logits: Any, labels: Any) -> Any:
         return torch.nn.functional.cross_entropy(logits, labels.long(), weight, label_smoothing=smoothing)
 
-    ours = partial(losses.cross_entropy, smoothing=smoothing, class_weights=weights)
+    ours = partial(losses.cross_entropy, label_smoothing=smoothing, class_weights=weights)
     compare(ours, theirs, scale * rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32))
 
 
@@ -65,7 +65,10 @@ def shares(rng: np.random.Generator, *shape: int) -> Array:
 def test_soft_cross_entropy(smoothing: float, rng: np.random.Generator) -> None:
     theirs = partial(torch.nn.functional.cross_entropy, label_smoothing=smoothing)
     compare(
-        partial(losses.soft_cross_entropy, smoothing=smoothing), theirs, rng.standard_normal((9, 5)), shares(rng, 9, 5)
+        partial(losses.soft_cross_entropy, label_smoothing=smoothing),
+        theirs,
+        rng.standard_normal((9, 5)),
+        shares(rng, 9, 5),
     )
 
 
@@ -75,8 +78,8 @@ def test_whole_labels_are_shares_too(
     smoothing: float, weights: tuple[float, ...] | None, rng: np.random.Generator
 ) -> None:
     logits, labels = rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32)
-    hard = partial(losses.cross_entropy, smoothing=smoothing, class_weights=weights)
-    soft = partial(losses.soft_cross_entropy, smoothing=smoothing, class_weights=weights)
+    hard = partial(losses.cross_entropy, label_smoothing=smoothing, class_weights=weights)
+    soft = partial(losses.soft_cross_entropy, label_smoothing=smoothing, class_weights=weights)
     value, (slope,) = value_and_gradients(hard, logits, labels)
     other, (other_slope, _) = value_and_gradients(soft, logits, np.eye(5)[labels])
     np.testing.assert_allclose(other, value, rtol=1e-14)
@@ -124,10 +127,12 @@ def test_what_does_not_fit_is_refused() -> None:
     message = "soft_cross_entropy: expected logits N × classes and targets of the same shape, got N × 5 and N int"
     with pytest.raises(ShapeError, match=re.escape(message)):
         losses.soft_cross_entropy(logits, labels)
-    with pytest.raises(ShapeError, match="cross_entropy: 2 class weights for 5 classes; give one a class"):
+    with pytest.raises(ShapeError, match="cross_entropy: 2 class weights for 5 classes; give one per class"):
         losses.cross_entropy(logits, labels, class_weights=(1, 2))
-    with pytest.raises(UsageError, match="cross_entropy: smoothing is a share of at least 0 and below 1, not 1"):
-        losses.cross_entropy(logits, labels, smoothing=1)
+    with pytest.raises(
+        UsageError, match="cross_entropy: label_smoothing is a fraction of at least 0 and below 1, not 1"
+    ):
+        losses.cross_entropy(logits, labels, label_smoothing=1)
     for loss in (losses.binary_cross_entropy, losses.mean_squared_error, losses.smooth_l1):
         with pytest.raises(ShapeError, match="predictions N × 5 and targets N int must have the same shape"):
             loss(logits, labels)

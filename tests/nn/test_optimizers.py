@@ -158,4 +158,4 @@ def test_a_parameter_may_have_a_rate_of_its_own(rng: np.random.Generator) -> Non
         decayed = factor * gradient + 0.01 * before[name]
         np.testing.assert_allclose(after["own"][name], before[name] - rate * (1 + 0.9) * decayed, rtol=1e-9)
     with pytest.raises(UsageError, match=r"SGD: the learning rate of 1\.bias is multiplied by a number above 0, not 0"):
-        SGD(rates={"1.bias": 0})
+        SGD(lr_scales={"1.bias": 0})

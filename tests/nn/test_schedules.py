@@ -77,11 +77,11 @@ def test_warm_up_climbs_from_its_first_share() -> None:
 
 
 def test_senseless_numbers_are_refused() -> None:
-    with pytest.raises(UsageError, match="a schedule's every is a number of steps, at least 1, not 0"):
+    with pytest.raises(UsageError, match="a schedule's step_size is a number of steps, at least 1, not 0"):
         schedules.step(0.1, 0)
     with pytest.raises(UsageError, match="a schedule's steps is a number of steps, at least 1, not -3"):
         schedules.cosine(0.1, -3)
     with pytest.raises(UsageError, match="a schedule's steps is a number of steps, at least 1, not -1"):
         schedules.warm_up(schedules.constant(0.1), -1)
-    with pytest.raises(UsageError, match=r"the rise of a one-cycle schedule is a share .*, not 1\.5"):
+    with pytest.raises(UsageError, match=r"the warmup_fraction of a one-cycle schedule is a fraction .*, not 1\.5"):
         schedules.one_cycle(0.1, 10, 1.5)

@@ -64,25 +64,25 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: nn.Conv2d(4, 3.5), "^Conv2d: kernel must be a whole number, not 3.5"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(4, 3.0), "^Conv2d: kernel must be a whole number, not 3.0; write 3"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d("4", 3), "^Conv2d: out must be a whole number, not '4'"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(True, 3), "^Conv2d: out must be a whole number, not True"),
-        (lambda: nn.Conv2d(None, 3), "^Conv2d: out must be a whole number, not None"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(4, 3.5), "^Conv2d: kernel_size must be a whole number, not 3.5"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(4, 3.0), "^Conv2d: kernel_size must be a whole number, not 3.0; write 3"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d("4", 3), "^Conv2d: out_channels must be a whole number, not '4'"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(True, 3), "^Conv2d: out_channels must be a whole number, not True"),
+        (lambda: nn.Conv2d(None, 3), "^Conv2d: out_channels must be a whole number, not None"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, padding="valid"), "^Conv2d: padding must be whole numbers or 'same', not 'valid'"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, bias="no"), "^Conv2d: bias must be True or False, not 'no'"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, weight_init=1), "^Conv2d: weight_init must be a function, not 1"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(10**30, 3), "^Conv2d: out must be a whole number of at most "),
+        (lambda: nn.Conv2d(10**30, 3), "^Conv2d: out_channels must be a whole number of at most "),
         (lambda: nn.Linear(2**40), "^Linear: expected at most 2,147,483,647 output features, not "),
         (lambda: nn.Dropout("a"), "^Dropout: p must be a number, not 'a'"),  # type: ignore[arg-type]
         (lambda: nn.Dropout(math.nan), "^Dropout: p must be a finite number, not nan"),
         (lambda: nn.BatchNorm2d(eps=[1]), r"^BatchNorm2d: eps must be a number, not \[1\]"),  # type: ignore[arg-type]
-        (lambda: nn.Upsample(1.5), "^Upsample: scale must be a whole number, not 1.5; give the size"),
+        (lambda: nn.Upsample(1.5), "^Upsample: scale_factor must be a whole number, not 1.5; give the size"),
         (lambda: nn.Sequential(("a", nn.ReLU(), 1)), "^Sequential takes layers"),  # type: ignore[arg-type]
         (lambda: nn.trace(nn.ReLU(), 28), "^an input shape must be a sequence of whole numbers, not 28"),  # type: ignore[arg-type]
         (lambda: nn.optimizers.SGD(momentum="a"), "^SGD: momentum must be a number, not 'a'"),  # type: ignore[arg-type]
         (lambda: nn.optimizers.Adam(betas=(0.9,)), "^Adam: betas must be two numbers"),  # type: ignore[arg-type]
-        (lambda: nn.schedules.step(0.1, 1.5), "^step: every must be a whole number, not 1.5"),  # type: ignore[arg-type]
+        (lambda: nn.schedules.step(0.1, 1.5), "^step: step_size must be a whole number, not 1.5"),  # type: ignore[arg-type]
         (lambda: ops.relu(np.ones(3)), "^relu: x must be a symbolic tensor, as the forward of a layer is given them"),  # type: ignore[arg-type]
         (lambda: ops.concat([1]), "^concat: xs must be a symbolic tensor"),  # type: ignore[list-item]
         (lambda: zoo.create("lenet5", 2.5), "^the number of classes must be a whole number, not 2.5"),  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def test_the_trained_state_fits_the_inference_graph(rng: np.random.Generator) ->
 
 
 def test_losses_are_chosen_with_their_settings() -> None:
-    loss = partial(nn.losses.cross_entropy, class_weights=(1.0, 2.0, 0.5), smoothing=0.1)
+    loss = partial(nn.losses.cross_entropy, class_weights=(1.0, 2.0, 0.5), label_smoothing=0.1)
     graph = nn.training_graph(EVERYTHING, (2, 6, 6), SGD(), loss=loss)
     assert nn.initial_state(graph, 0)["loss.class_weights"].tolist() == [1.0, 2.0, 0.5]
     assert "loss.class_weights" not in graph.updates

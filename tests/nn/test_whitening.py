@@ -53,10 +53,10 @@ def not_asked() -> np.ndarray:
     raise AssertionError("no layer needs images")
 
 
-def test_many_images_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_processed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given = images(3)
     whole = nn.Whitening().fitted(given)
-    monkeypatch.setattr(whitening, "TOGETHER", 5 * given[0].size)
+    monkeypatch.setattr(whitening, "BLOCK_NUMBERS", 5 * given[0].size)
     np.testing.assert_allclose(nn.Whitening().fitted(given), whole, rtol=1e-5, atol=1e-6)
 
 

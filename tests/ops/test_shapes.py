@@ -133,7 +133,7 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
         lambda: ops.upsample(IMAGE, 2, mode="cubic"),
         "resample2d: no mode 'cubic'; expected one of nearest, bilinear, bilinear_corners, area",
     ),
-    (lambda: ops.upsample(IMAGE), "upsample: expected either a scale or a size"),
+    (lambda: ops.upsample(IMAGE), "upsample: expected either a scale_factor or a size"),
     (
         lambda: ops.batch_norm_training(IMAGE, tensor(4), tensor(4)),
         "batch_norm: expected one number for each channel of N × 3 × 8 × 8, got 4",

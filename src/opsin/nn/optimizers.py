@@ -12,6 +12,7 @@ from functools import reduce
 
 from opsin import ops
 from opsin.base.errors import UsageError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Tensor, scope, variable
 from opsin.ir.arguments import called, real
 from opsin.ir.checked import settle, tensors
@@ -81,34 +82,35 @@ class Optimizer:
         raise NotImplementedError
 
 
+@renamed_arguments(rates="lr_scales")
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum (Polyak 1964), or Nesterov's (Sutskever et al. 2013).
 
-    `rates` are factors of the learning rate by the parameter's name; a step decays these as much as the others.
+    `lr_scales` are factors of the learning rate by the parameter's name; a step decays these as much as the others.
     """
 
     momentum: float = 0.0
     nesterov: bool = False
-    rates: Mapping[str, float] = field(default_factory=dict, hash=False)
+    lr_scales: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _need_share("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise UsageError("SGD: Nesterov's rule needs a momentum; give one, such as 0.9")
-        if not isinstance(self.rates, Mapping):
-            raise UsageError(f"SGD: rates maps parameters' names to factors, and is not {called(self.rates)}")
-        for name, factor in self.rates.items():
+        if not isinstance(self.lr_scales, Mapping):
+            raise UsageError(f"SGD: lr_scales maps parameters' names to factors, and is not {called(self.lr_scales)}")
+        for name, factor in self.lr_scales.items():
             if not real(f"SGD: the factor for {name}", factor, finite=False) > 0:
                 raise UsageError(f"SGD: the learning rate of {name} is multiplied by a number above 0, not {factor}")
 
     def decay_of(self, p: Tensor) -> float:
-        return self.weight_decay / self.rates.get(name_of(p), 1.0)
+        return self.weight_decay / self.lr_scales.get(name_of(p), 1.0)
 
     def rule(self, memory: OptimizerState, rate: Tensor) -> Rule:
         def new(p: Tensor, g: Tensor) -> Tensor:
-            factor = self.rates.get(name_of(p), 1.0)
+            factor = self.lr_scales.get(name_of(p), 1.0)
             own = rate if factor == 1 else ops.multiply(rate, factor)
             if not self.momentum:
                 return _descend(p, g, own)

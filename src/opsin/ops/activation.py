@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply
 from opsin.ops.compare import greater
@@ -11,9 +12,10 @@ from opsin.ops.unary import erf, relu6, sigmoid
 from opsin.ops.where import where
 
 
-def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
-    """x where positive, else slope · x (Maas, Hannun & Ng 2013)."""
-    return multiply(x, where(greater(x, 0.0), 1.0, slope))
+@renamed_arguments(slope="negative_slope")
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where positive, else negative_slope · x (Maas, Hannun & Ng 2013)."""
+    return multiply(x, where(greater(x, 0.0), 1.0, negative_slope))
 
 
 def silu(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from opsin.base.errors import ShapeError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply, square
@@ -119,9 +120,10 @@ _avg_pool2d = register(AvgPool2d())
 _avg_pool2d_grad = register(AvgPool2dGrad())
 
 
+@renamed_arguments(window="kernel_size")
 def avg_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
@@ -133,7 +135,7 @@ def avg_pool2d(
     The numbers of a window are `dilation` apart.
     """
     name = _avg_pool2d.name
-    kernel = to_pair(name, window)
+    kernel = to_pair(name, kernel_size)
     step, pads = kernel if stride is None else to_pair(name, stride), to_padding(name, padding)
     gaps = without_idle(kernel, to_pair(name, dilation))
     if gaps != (1, 1):
@@ -143,16 +145,17 @@ def avg_pool2d(
     ).output
 
 
+@renamed_arguments(window="kernel_size")
 def sum_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
 ) -> Tensor:
     """The sum of each window of x N × C × H × W; what is beyond the image is 0."""
     name = "sum_pool2d"
-    kernel, pads = to_pair(name, window), to_padding(name, padding)
+    kernel, pads = to_pair(name, kernel_size), to_padding(name, padding)
     step = kernel if stride is None else to_pair(name, stride)
     slide = window_of(name, x, kernel, step, pads, (1, 1), ceil_mode)
     if any(need > n + sum(ends) for need, n, ends in zip(slide.need, slide.size, pads, strict=True)):
@@ -160,11 +163,12 @@ def sum_pool2d(
     return multiply(avg_pool2d(x, kernel, step, pads), float(kernel[0] * kernel[1]))
 
 
+@renamed_arguments(window="kernel_size")
 def l2_pool2d(
-    x: Tensor, window: int | Pair, stride: int | Pair | None = None, padding: int | Pair | Padding = 0
+    x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair | Padding = 0
 ) -> Tensor:
     """√ of the sum of squares in each window (Hyvärinen & Köster 2007); the gradient of a window of zeros is 0."""
-    rows, columns = to_pair("l2_pool2d", window)
+    rows, columns = to_pair("l2_pool2d", kernel_size)
     return sqrt(multiply(avg_pool2d(square(x), (rows, columns), stride, padding), float(rows * columns)))
 
 
@@ -174,9 +178,10 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
     return mean(x, (2, 3), keepdims=True)
 
 
-def adaptive_avg_pool2d(x: Tensor, size: int | Pair) -> Tensor:
-    """Means over `size` windows that cover the image evenly, overlapping where they must."""
-    target = to_pair("adaptive_avg_pool2d", size)
+@renamed_arguments(size="output_size")
+def adaptive_avg_pool2d(x: Tensor, output_size: int | Pair) -> Tensor:
+    """Return the means of `output_size` windows that cover the image evenly and overlap if they must."""
+    target = to_pair("adaptive_avg_pool2d", output_size)
     if target == (1, 1):
         return global_avg_pool2d(x)
     return resample2d(x, target, "area")

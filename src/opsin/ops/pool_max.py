@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from opsin.base.errors import GraphError, ShapeError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.pool_dilated import dilated_max, window_of
@@ -101,9 +102,10 @@ _max_pool2d = register(MaxPool2d())
 _max_pool2d_grad = register(MaxPool2dGrad())
 
 
+@renamed_arguments(window="kernel_size")
 def max_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
@@ -114,7 +116,7 @@ def max_pool2d(
     The numbers of a window are `dilation` apart.
     """
     name = _max_pool2d.name
-    kernel = to_pair(name, window)
+    kernel = to_pair(name, kernel_size)
     step = kernel if stride is None else to_pair(name, stride)
     pads, gaps = to_padding(name, padding), without_idle(kernel, to_pair(name, dilation))
     if gaps != (1, 1):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from opsin.base.errors import ShapeError, UsageError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ir.arguments import one_of
 from opsin.ir.arguments import scale as factors
@@ -103,12 +104,18 @@ def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
     return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
 
 
-def upsample(x: Tensor, scale: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest") -> Tensor:
-    """x N × C × H × W, `scale` times larger or at the new `size`; `mode` is nearest, bilinear or bilinear_corners."""
-    if (scale is None) == (size is None):
-        raise misfit("upsample: expected either a scale or a size")
+@renamed_arguments(scale="scale_factor")
+def upsample(
+    x: Tensor, scale_factor: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest"
+) -> Tensor:
+    """Resize x N × C × H × W to `scale_factor` times its size, or to `size`.
+
+    `mode` is nearest, bilinear or bilinear_corners. Raise `ShapeError` unless exactly one of both is given.
+    """
+    if (scale_factor is None) == (size is None):
+        raise misfit("upsample: expected either a scale_factor or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
     _, _, (rows, columns) = image("upsample", x.type)
-    down, across = to_pair("upsample", factors("upsample: scale", scale))
+    down, across = to_pair("upsample", factors("upsample: scale_factor", scale_factor))
     return resample2d(x, (rows * down, columns * across), mode)

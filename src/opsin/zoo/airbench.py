@@ -36,7 +36,7 @@ class Unit(Layer):
     def __init__(self, channels: int, halving: bool = False) -> None:
         self.conv = Conv2d(channels, 3, padding=1, bias=False, weight_init=identity)
         self.pool = MaxPool2d(2) if halving else None
-        self.norm = BatchNorm2d(momentum=MOMENTUM, scaled=False)
+        self.norm = BatchNorm2d(momentum=MOMENTUM, scale=False)
         self.act = GELU()
 
     def forward(self, x: Tensor) -> Tensor:

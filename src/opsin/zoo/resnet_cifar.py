@@ -19,7 +19,7 @@ from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linea
 from opsin.nn.initializers import constant, kaiming_normal
 from opsin.zoo.registry import register
 
-conv = partial(Conv2d, kernel=3, padding=1, bias=False, weight_init=kaiming_normal)
+conv = partial(Conv2d, kernel_size=3, padding=1, bias=False, weight_init=kaiming_normal)
 
 
 class PaddedShortcut(Layer):

@@ -45,7 +45,7 @@ DEPTHS = {
 }
 """For each network, the convolutions of the five stages."""
 
-conv = partial(Conv2d, kernel=3, padding=1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
+conv = partial(Conv2d, kernel_size=3, padding=1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
 linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0))
 
 
