@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
+from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.model import Model
@@ -30,12 +30,7 @@ def write(folder: str | os.PathLike[str], model: Model, data: Dataset, *, second
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file, whole or not at all; `UsageError` where it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        part.replace(path)
+        atomic_write(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another place for the report") from None

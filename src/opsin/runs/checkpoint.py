@@ -8,7 +8,6 @@ moment leaves the one before; the last two are kept. One that was torn all the s
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError
-from opsin.training.state import ModelState, TrainerState, Snapshot, State
+from opsin.training.state import ModelState, Snapshot, State, TrainerState
 
 FORMAT = 1
 """Raised by every change that an older Opsin would misread."""
@@ -45,18 +45,10 @@ class Checkpoints:
         `TrainingError` where it cannot be written; those before it stay.
         """
         path = self.folder / f"{self._last_number() + 1:06}{ENDING}"
-        part = path.with_suffix(".part")
         try:
             self.folder.mkdir(exist_ok=True)
-            with part.open("wb") as file:
-                file.write(_pack(snapshot, log_size))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            sync_folder(self.folder)
+            atomic_write(path, _pack(snapshot, log_size))
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
             raise TrainingError(f"{path}: the checkpoint cannot be written ({error.strerror})") from None
         for old in self._paths()[KEEP:]:
             with suppress(OSError):  # the new one is there, and that is what counts
@@ -77,8 +69,7 @@ class Checkpoints:
 
     def clean(self) -> None:
         """Removes what a process that was killed left half-written."""
-        for part in self.folder.glob("*.part"):
-            part.unlink()
+        remove_temporaries(self.folder)
 
     def _paths(self) -> list[Path]:
         """All checkpoints, the newest first."""
@@ -90,16 +81,6 @@ class Checkpoints:
 
 class _Damaged(Exception):
     """The file was cut short or changed."""
-
-
-def sync_folder(folder: Path) -> None:
-    """Forces a renaming in `folder` to the disk; does nothing where the system cannot."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _pack(snapshot: Snapshot, log_size: int) -> bytes:

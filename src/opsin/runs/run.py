@@ -26,10 +26,11 @@ from typing import Any
 
 from opsin import __version__
 from opsin.backends.native import codegen
-from opsin.base.legacy import renamed
+from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError, UsageError
-from opsin.runs.checkpoint import Checkpoints, sync_folder
-from opsin.runs.lock import LockHeld, Lock
+from opsin.base.legacy import renamed
+from opsin.runs.checkpoint import Checkpoints
+from opsin.runs.lock import Lock, LockHeld
 from opsin.runs.log import Log
 from opsin.training.state import Snapshot
 
@@ -85,6 +86,7 @@ class Run:
     def resume(self) -> Snapshot | None:
         """The last sound checkpoint; None where the run has not come so far. The log is cut to that moment."""
         self.checkpoints.clean()
+        remove_temporaries(self.folder)
         found = self.checkpoints.read()
         snapshot, size, self.damaged = found or (None, 0, [])
         self._log = Log(self.folder / LOG, size)
@@ -109,14 +111,8 @@ class Run:
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file of the run, whole or not at all."""
-        part = self.folder / f"{name}.part"
         try:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.folder / name)
-            sync_folder(self.folder)
+            atomic_write(self.folder / name, text)
         except OSError as error:
             raise TrainingError(f"{self.folder / name} cannot be written: {error.strerror}") from None
 

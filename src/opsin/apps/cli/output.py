@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import typer
 
 from opsin.apps.cli.terminal import is_live, is_plain
+from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.base.legacy import with_old_keys
 
@@ -100,12 +99,7 @@ class PassingLine:
 
 def write_aside(path: str, content: str | bytes) -> None:
     """Writes a file, whole or not at all, text as UTF-8; `UsageError` where it cannot be written."""
-    aside = f"{path}.{os.getpid()}.part"
     try:
-        with open(aside, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        os.replace(aside, path)
+        atomic_write(path, content)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(aside)
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another file") from None
