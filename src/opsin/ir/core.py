@@ -154,8 +154,7 @@ def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str
     try:
         types = op.infer(*[tensor.type for tensor in inputs], **attrs)
     except OpsinError as error:
-        if scope and not str(error).startswith("layer "):
-            raise type(error)(f"layer {scope}: {error}") from None
+        error.in_layer(scope)
         raise
     except (AttributeError, TypeError):
         for operand in inputs:

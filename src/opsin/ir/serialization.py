@@ -59,7 +59,7 @@ def from_data(data: Any, find_op: Callable[[str], Op | None]) -> Graph:
     try:
         return _graph(data, find_op).verify()
     except OpsinError as error:
-        raise GraphError(str(error)) from None
+        raise GraphError(error.reason).in_layer(error.layer) from None
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
         raise GraphError(f"the data describes no graph ({type(error).__name__}: {error})") from None
 

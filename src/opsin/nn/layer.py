@@ -47,9 +47,8 @@ class Layer:
             try:
                 return _tensor(self, self.forward(*args, **kwargs))
             except OpsinError as error:
-                if str(error).startswith("layer "):
-                    raise
-                raise type(error)(f"layer {path}: {error}") from None
+                error.in_layer(path)
+                raise
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers directly below this one, with their names."""

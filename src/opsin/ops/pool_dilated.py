@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 
 from opsin.base.errors import ShapeError
-from opsin.ir import Tensor
+from opsin.ir import Tensor, current_scope
 from opsin.ops.arithmetic import add, divide
 from opsin.ops.broadcast import broadcast_to
 from opsin.ops.constant import constant
@@ -54,7 +54,8 @@ def window_of(
     try:
         slide.check(name)
     except ShapeError as error:
-        raise misfit(str(error)) from None
+        error.in_layer(current_scope())
+        raise
     if any(max(pads) >= extent for pads, extent in zip(padding, slide.extent, strict=True)):
         raise misfit(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
     return slide

@@ -64,9 +64,8 @@ def register(op: P) -> P:
 
 
 def misfit(message: str) -> ShapeError:
-    """A `ShapeError` that names the layer being traced, for checks outside of a shape rule."""
-    where = current_scope()
-    return ShapeError(f"layer {where}: {message}" if where else message)
+    """Return a `ShapeError` in the layer that is being traced, for checks outside a shape rule."""
+    return ShapeError(message).in_layer(current_scope())
 
 
 def need_float(name: str, *types: Type) -> None:
