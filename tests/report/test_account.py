@@ -106,7 +106,7 @@ def test_the_words_are_the_figures() -> None:
     share = made.accuracy
     assert (
         verdict(made)
-        == f"Right on {100 * share.count / share.total:.0f}\N{NO-BREAK SPACE}% of images it has never seen."
+        == f"Right on {100 * share.count / share.total:.0f}% of images it has never seen."
     )
     assert certainty(made).startswith(f"{share.count} of 60 images were right; with other images of the same kind")
     assert "there are few images to measure with" in certainty(made)

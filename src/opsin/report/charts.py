@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-from opsin.report.phrases import SPACE
 from opsin.report.statistics import Bin, Share
 
 WIDTH, HEIGHT = 420.0, 230.0
@@ -47,7 +46,7 @@ class Axis:
         return [round(ceil(self.low / step - 1e-9) * step + number * step, 10) for number in range(count + 1)]
 
     def text(self, value: float) -> str:
-        return f"{100 * value:.4g}{SPACE}%" if self.shares else f"{value:,.10g}"
+        return f"{100 * value:.4g}%" if self.shares else f"{value:,.10g}"
 
 
 def curves(series: Sequence[Series], across: str, up: str, shares: bool, marks: Sequence[float] = ()) -> str:

@@ -13,7 +13,7 @@ from opsin.report.examples import Example
 from opsin.report.images import image, images
 from opsin.report.matrix import matrix
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import SPACE, between, percent
+from opsin.report.phrases import between, percent
 from opsin.report.sentences import DROP
 from opsin.report.statistics import Share
 
@@ -39,7 +39,7 @@ def page(account: ModelReport) -> str:
             *_head(account),
             f"<nav>{links}</nav>",
             *(_section(*part) for part in parts),
-            f"<footer>Made by Opsin {__version__} in {account.seconds:.0f} s. Bounds are 95{SPACE}% intervals "
+            f"<footer>Made by Opsin {__version__} in {account.seconds:.0f} s. Bounds are 95% intervals "
             "(Wilson). Images are shown as the network sees them.</footer>",
             "</body></html>",
             "",

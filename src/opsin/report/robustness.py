@@ -22,7 +22,6 @@ from opsin.base import random_counter
 from opsin.base.processors import processors
 from opsin.data import LabeledImages
 from opsin.model import Model
-from opsin.report.phrases import SPACE
 from opsin.report.statistics import Share
 
 SPOILING, SAMPLING = 103, 104
@@ -75,7 +74,7 @@ def turn(degrees: float, image: Pixels, number: int) -> Pixels:
 
 
 KINDS: tuple[tuple[str, tuple[tuple[str, Spoil], ...]], ...] = (
-    ("blurred", tuple((f"{100 * share:g}{SPACE}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
+    ("blurred", tuple((f"{100 * share:g}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
     ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
     ("darker", tuple((f"× {factor}", partial(light, factor)) for factor in (0.7, 0.5, 0.3))),
     ("brighter", tuple((f"× {factor}", partial(light, factor)) for factor in (1.3, 1.6, 2.0))),

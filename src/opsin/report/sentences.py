@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opsin.base.formatting import listed
 from opsin.report.history import reading
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import between, listed, percent
+from opsin.report.phrases import between, percent
 
 FEW = 100
 """Figures from fewer images than this are called rough."""
@@ -58,7 +59,7 @@ def confusions(account: ModelReport) -> str:
         return "" if account.accuracy.count < account.accuracy.total else "It made no mistake at all."
     totals = dict(zip(account.evaluation.classes, account.evaluation.confusion.sum(axis=1).tolist(), strict=True))
     told = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in frequent]
-    return f"Most often it takes {listed(told)}."
+    return f"Most often it takes {listed(told, conjunction='and')}."
 
 
 def trust(account: ModelReport) -> str:
@@ -140,7 +141,9 @@ def more_images(account: ModelReport) -> str:
     if abs(curve.gain) < noise / 4:
         text += f", but {curve.accuracy.total:,} held-out images are too few to be sure"
     needy = [f"{curve.classes[n]} ({curve.counts[n]:,})" for n in curve.needy()[:CONFUSED]]
-    return f"{text}. Most in need of more: {listed(needy)}." if needy and curve.gain >= WORTH else f"{text}."
+    if not needy or curve.gain < WORTH:
+        return f"{text}."
+    return f"{text}. Most in need of more: {listed(needy, conjunction='and')}."
 
 
 def fragility(account: ModelReport) -> str:
@@ -176,7 +179,8 @@ def next_steps(account: ModelReport) -> Iterator[str]:
         yield f"Look through the {what} wrong, correct what is, and train again."
     curve = account.learning_curve
     if curve is not None and curve.needy() and (curve.gain >= WORTH or account.accuracy.total < FEW):
-        yield f"Collect more images of {listed([curve.classes[n] for n in curve.needy()[:CONFUSED]])}."
+        classes = [curve.classes[n] for n in curve.needy()[:CONFUSED]]
+        yield f"Collect more images of {listed(classes, conjunction='and')}."
     if account.accuracy.total < FEW:
         yield f"Set more images aside for measuring: {account.accuracy.total:,} leave a wide margin."
     text = overfitting(account)

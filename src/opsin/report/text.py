@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from opsin.report import sentences
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import SPACE, percent
+from opsin.report.phrases import percent
 from opsin.report.statistics import ClassFigures, Share
 
 WIDTH = 96
@@ -43,7 +43,7 @@ def text(account: ModelReport) -> list[str]:
     lines += ["", "What to do next:"]
     for number, step in enumerate(steps, start=1):
         lines += _wrapped(step, f"{number}. ", "   ")
-    return [line.replace(SPACE, " ") for line in lines]
+    return lines
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

@@ -6,7 +6,6 @@ import pytest
 
 from opsin.apps.cli.units import parse_seconds
 from opsin.base.errors import UsageError
-from opsin.base.formatting import duration, size
 
 
 @pytest.mark.parametrize(
@@ -21,16 +20,3 @@ def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_seconds(text)
     assert str(refused.value) == f"'{text}' is no time; write 90s, 10min or 1h30min"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "less than a second"), (45, "45 s"), (180, "3 min"), (250, "4.2 min"), (610, "10 min"), (9000, "2.5 h")],
-)
-def test_durations_in_words(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(10, "1 MB"), (350e6, "350 MB"), (999.9e6, "1.0 GB"), (2.04e9, "2.0 GB")])
-def test_sizes_in_words(count: float, text: str) -> None:
-    assert size(count) == text

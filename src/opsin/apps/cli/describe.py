@@ -15,6 +15,7 @@ from opsin.apps.cli.outline import Entry, outline
 from opsin.apps.cli.output import print_heading, print_json, print_table, write_aside
 from opsin.apps.cli.subject import Subject, find_subject
 from opsin.base.errors import UsageError
+from opsin.base.formatting import exact_size
 from opsin.ir import show
 from opsin.nn.describe import BYTES
 
@@ -74,14 +75,14 @@ def _print_layers(description: nn.Description) -> None:
     heads = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "memory", "to train")
     total = (
         "in all", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
-        _bytes(description.inference_memory), _bytes(description.training_memory),
+        exact_size(description.inference_memory), exact_size(description.training_memory),
     )  # fmt: skip
     print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
     numbers = BYTES * description.parameters
     typer.echo(
-        f"\nOne image needs {_bytes(numbers + description.inference_memory)}: {_bytes(numbers)} for the parameters, "
-        f"{_bytes(description.inference_memory)} for activations.\n"
-        f"Training with AdamW keeps {_bytes(COPIES * numbers)} of parameters and moments; "
+        f"\nOne image needs {exact_size(numbers + description.inference_memory)}: {exact_size(numbers)} for the "
+        f"parameters, {exact_size(description.inference_memory)} for activations.\n"
+        f"Training with AdamW keeps {exact_size(COPIES * numbers)} of parameters and moments; "
         "--memory plans what a batch takes beside them."
     )
     note = "Multiply-adds and memory are for one image; 'sees' is the receptive field in its pixels."
@@ -103,22 +104,13 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         f"{parameters:,}" if parameters else "",
         f"{macs:,}" if macs else "",
         "{} × {}".format(*rows[-1].receptive_field),
-        _bytes(max(row.inference_memory for row in rows)),
-        _bytes(kept) if kept else "",
+        exact_size(max(row.inference_memory for row in rows)),
+        exact_size(kept) if kept else "",
     )
 
 
 def _sums(row: nn.LayerRow) -> Sequence[int]:
     return row.parameters, row.macs, row.training_memory
-
-
-def _bytes(count: float) -> str:
-    """`812 B`, `3.1 kB`, `14.2 MB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:

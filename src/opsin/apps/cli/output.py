@@ -48,15 +48,6 @@ def print_json(data: object) -> None:
     typer.echo(text)
 
 
-def percent(share: float) -> str:
-    """`98.7%`; what is not quite all or nothing does not read so."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    if 0.9995 < share < 1:
-        return ">99.9%"
-    return f"{share:.1%}"
-
-
 def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
     """Lines of columns as wide as their widest cell: those numbered in `left` aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -7,12 +7,13 @@ from typing import Any
 
 import typer
 
-from opsin.apps.cli.output import percent, print_heading, print_json, print_table
+from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.apps.cli.subject import Subject, find_subject
 from opsin.apps.cli.units import parse_bytes
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import tuned_algorithms
 from opsin.base.errors import UsageError
+from opsin.base.formatting import megabytes, percent
 from opsin.base.processors import processors
 from opsin.compiler.algorithm_names import algorithm
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
@@ -73,7 +74,7 @@ def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
         "scratch": "the threads' own",
     }  # fmt: skip
     rows = [
-        (words, _megabytes(getattr(train, name)), _megabytes(getattr(predict, name)))
+        (words, megabytes(getattr(train, name)), megabytes(getattr(predict, name)))
         for name, words in purposes.items()
     ]
     typer.echo()
@@ -97,7 +98,7 @@ def _print_limit(plan: ExecutionPlan, threads: int, most: int | None) -> None:
             )
         return
     extra = plan.recomputed / (macs(plan.graph) - plan.recomputed)
-    taken = f"{_megabytes(plan.bytes_with(threads))} of the {_megabytes(most)} allowed"
+    taken = f"{megabytes(plan.bytes_with(threads))} of the {megabytes(most)} allowed"
     if plan.is_complete:
         typer.echo(f"\n{taken}: nothing has to be computed again.")
     else:
@@ -122,7 +123,7 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
     print_table(("group", "layer", "direction", "algorithm", "computes"), rows, left=(0, 1, 2, 3, 4))
     typer.echo(
         f"\n{len(rows)} calls in {len(plan.groups)} groups, of {len({call.spec for call in plan.calls})} different "
-        f"kernels; {_megabytes(plan.bytes_with(threads))}"
+        f"kernels; {megabytes(plan.bytes_with(threads))}"
     )
     if any(call.timed for call in plan.calls):
         typer.secho("timed: chosen by timing on this machine (opsin tune); the others by the model", dim=True)
@@ -152,9 +153,4 @@ def _data(
 
 
 def _cells(name: str, *counts: int) -> tuple[str, ...]:
-    return name, *map(_megabytes, counts)
-
-
-def _megabytes(count: int) -> str:
-    """`3.14 MB`, `750 MB`: all in one unit, so that they can be compared."""
-    return f"{count / 1e6:,.2f} MB" if count < 1e7 else f"{count / 1e6:,.0f} MB"
+    return name, *map(megabytes, counts)
