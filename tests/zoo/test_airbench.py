@@ -9,7 +9,6 @@ from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 WIDTHS = {"airbench94": (64, 256, 256), "airbench95": (128, 384, 384)}
 UNITS = {"airbench94": 2, "airbench95": 3}
@@ -56,7 +55,3 @@ def test_images_may_have_any_size_from_9_on() -> None:
         assert nn.trace(zoo.airbench94(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 9 × 9 and larger ones, and was given 8 × 32"):
         nn.trace(zoo.airbench94(), (3, 8, 32))
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("airbench95", (3, 11, 10))

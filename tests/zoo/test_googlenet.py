@@ -11,7 +11,6 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Graph
 from tests.support import Array, generator, relative_error
 from tests.zoo.agreement import steady
-from tests.zoo.training import check_step
 
 
 def count(graph: Graph) -> int:
@@ -125,7 +124,3 @@ def test_it_says_which_images_are_too_small(name: str, training: bool, least: in
     text = f"layer {layer}: .* takes {least} × {least} and larger ones, and was given {least - 1} × 200"
     with pytest.raises(ShapeError, match=text):
         nn.trace(zoo.create(name), (3, least - 1, 200), training)
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("googlenet_2014", (3, 79, 79))

@@ -9,7 +9,6 @@ from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 SIZES = {"resnet9": 6_573_120, "resnet9_half": 1_646_112}
 """Parameters: eight 3 × 3 convolutions, a gain and a bias for each of their channels, and the linear layer."""
@@ -49,7 +48,3 @@ def test_images_may_have_any_size_from_8_on() -> None:
         assert nn.trace(zoo.resnet9(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 8 × 8 and larger ones, and was given 7 × 32"):
         nn.trace(zoo.resnet9(), (3, 7, 32))
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("resnet9_half", (3, 9, 8))

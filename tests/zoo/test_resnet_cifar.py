@@ -8,7 +8,6 @@ import pytest
 from opsin import nn, zoo
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 SIZES = {  # parameters; the paper's table 6 gives 0.27, 0.46, 0.66, 0.85, 1.7 and 19.4 million
     20: 269_722,
@@ -54,7 +53,3 @@ def test_the_logits_are_pytorchs() -> None:
 def test_images_may_have_any_size() -> None:
     for shape in ((1, 1, 1), (3, 9, 50)):
         assert nn.trace(zoo.resnet20_cifar(7), shape).outputs["logits"].shape[1:] == (7,)
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("resnet20_cifar", (3, 17, 16))

@@ -22,6 +22,7 @@ from opsin.ir.core import (
 )
 from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, suffix
 from opsin.ir.graph import Graph, binding, topological
+from opsin.ir.initial_state import initial_state
 from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "current_scope",
     "cut_points",
     "gc_paused",
+    "initial_state",
     "input_tensor",
     "last_static_cut_point",
     "prefix",

@@ -1,10 +1,10 @@
 """The API for defining networks: layers, losses, optimizers and schedules, and their tracing to graphs."""
 
+from opsin.ir.initial_state import initial_state
 from opsin.nn import initializers, losses, optimizers, schedules
 from opsin.nn.activations import GELU, HardSwish, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
 from opsin.nn.describe import Description, LayerRow, describe
 from opsin.nn.ema import averaged
-from opsin.nn.initial_state import initial_state
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Init, Layer, Sequential, named_layers
 from opsin.nn.layers import (

@@ -1,6 +1,6 @@
 """Initializers: from the shape of a weight to how it, or the bias that goes with it, begins.
 
-Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.nn.initial_state` for the results.
+Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.ir.initial_state` for the results.
 """
 
 from __future__ import annotations

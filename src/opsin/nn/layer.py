@@ -21,7 +21,7 @@ from opsin.ir.checked import settle
 from opsin.nn.paths import inside
 
 Init = tuple[Any, ...]
-"""How a variable begins, as data: see `opsin.nn.initial_state`."""
+"""How a variable begins, as data: see `opsin.ir.initial_state`."""
 
 
 class Layer:

@@ -74,7 +74,7 @@ def test_convolutions_and_linear_layers_begin_within_their_fan_in() -> None:
 
 
 def test_an_unknown_init_is_an_error() -> None:
-    with pytest.raises(GraphError, match="variable 'a' begins as 'magic', which is none of the known ways"):
+    with pytest.raises(GraphError, match="variable 'a' has the unknown init 'magic'; see"):
         nn.initial_state(graph_of(a=("magic",)), 0)
 
 
