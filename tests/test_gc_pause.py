@@ -55,8 +55,8 @@ class Knot:
 
 
 def test_what_is_made_inside_is_looked_through_once_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_pause, "MANY", 1000)
-    monkeypatch.setattr(gc_pause, "_unseen", 0)
+    monkeypatch.setattr(gc_pause, "MAX_UNCOLLECTED", 1000)
+    monkeypatch.setattr(gc_pause, "_uncollected", 0)
     with gc_paused():
         first = weakref.ref(Knot())
     assert first() is not None

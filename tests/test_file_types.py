@@ -52,7 +52,7 @@ def zipped(name: str) -> bytes:
     (b"\x80\x04}.", "a Python pickle"), (File().add("Relu", "x", "y").data(), "an ONNX file"),
     (b"@\0\0\0\0\0\0\0" + b'{"a":', "a safetensors file"), (b"\0\0\0\0TFL3", "a TensorFlow Lite model"),
     (b"conv.weight 1 2 3", "text ('conv.weight 1 2 3')"), (b'{"lr": 0.1}', "JSON text"),
-    (json.dumps({"weight_map": {"a": "1.safetensors"}}).encode(), "the index of weights that lie in several files"),
+    (json.dumps({"weight_map": {"a": "1.safetensors"}}).encode(), "the index of weights that are in several files"),
     ("Zürich".encode() * 700, f"text ({('Zürich' * 20)[:79] + '…'!r})"), (b"\xff\x00\xfe\x01", None),
     (b"<!-- saved -->\n<HTML>", "a web page (HTML)"), (b"a\x1b[2J", None),
 ])  # fmt: skip
