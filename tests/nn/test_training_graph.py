@@ -87,7 +87,7 @@ def test_a_step_of_plain_descent_is_small() -> None:
 def test_what_cannot_be_trained_is_refused() -> None:
     with pytest.raises(ShapeError, match=re.escape("gives N × classes, but this one gives N × 1 × 4 × 4; flatten it")):
         nn.training_graph(nn.ReLU(), (1, 4, 4), SGD())
-    with pytest.raises(GraphError, match="the loss depends on no parameter, so that there is nothing to train"):
+    with pytest.raises(GraphError, match="the loss depends on no parameter, so there is nothing to train"):
         nn.training_graph(nn.Flatten(), (1, 2, 2), SGD())
     frozen = Of(lambda self, x: ops.stop_gradient(self.fc(ops.flatten(x))), fc=nn.Linear(2))
     with pytest.raises(GraphError, match="the loss depends on no parameter"):

@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bool": (bool, "is neither true nor false: .* use opsin.ops.where to choose by element"),
     "chain": (lambda x: 0 < x < 1, "is neither true nor false"),
     "len": (len, r"has no length; its sizes are in \.shape"),
-    "iteration": (list, r"cannot be gone through; take parts of it with x\[:, 0\]"),
+    "iteration": (list, r"cannot be iterated over; take parts of it with x\[:, 0\]"),
     "in": (lambda x: 3 in x, "use opsin.ops.equal"),
     "float": (float, "is no Python number"),
     "index": (lambda x: [1, 2][x], "is no Python number"),

@@ -27,7 +27,7 @@ def in_child(owner: O, action: Callable[[O], None]) -> None:
 
 
 class ForkLock:
-    """A mutex that is free in a forked process: `with mutex.lock: ...`. If `reentrant`, its thread may acquire it twice.
+    """A mutex that is free in a forked process: `with mutex.lock: ...`. If `reentrant`, a thread may acquire it twice.
 
     What it protects must be valid whenever another thread may fork, or be recreated in the child.
     """

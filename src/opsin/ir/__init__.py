@@ -1,6 +1,6 @@
-"""What a network means: symbolic tensors, nodes, graphs, and backpropagation between graphs.
+"""The intermediate representation: symbolic tensors, nodes, graphs, and backpropagation from graph to graph.
 
-This room knows neither which operations exist nor how anything is computed.
+This package knows neither which operations exist nor how anything is computed.
 """
 
 from opsin.base.gc_pause import gc_paused

@@ -155,7 +155,7 @@ class Model:
         takes it, or rows × columns (× channels) as programs hold images. Several are in a list or the like, or in an
         array N×C×H×W.
         """
-        most = None if top is None else whole("top, the number of labels for each image,", top, least=1)
+        most = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         rows = self.logits(prepared(images, self.preprocessing))
         return [Prediction.of(row, self.labels, self.calibration, self.independent, most) for row in rows]
 

@@ -14,7 +14,7 @@ from opsin import ops
 from opsin.base.errors import ShapeError, UsageError
 from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Tensor, product
-from opsin.ir.arguments import LARGEST
+from opsin.ir.arguments import MAX_SIZE
 from opsin.nn.activations import Function
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Configured, Layer, current_trace
@@ -336,6 +336,6 @@ def _need_probability(layer: str, p: float) -> None:
 
 
 def _need_units(layer: str, unit: str, count: int) -> None:
-    if not 1 <= count <= LARGEST:
-        bound = "at least one output" if count < 1 else f"at most {LARGEST:,} output"
+    if not 1 <= count <= MAX_SIZE:
+        bound = "at least one output" if count < 1 else f"at most {MAX_SIZE:,} output"
         raise UsageError(f"{layer}: expected {bound} {unit}{'' if count < 1 else 's'}, not {count}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import FLOAT, INT, Node, Size, Tensor, Type, scope, variable
-from opsin.ir.arguments import LARGEST, real, whole
+from opsin.ir.arguments import MAX_SIZE, real, whole
 from opsin.ops.registry import Array, Primitive, Sample, register
 
 Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"
@@ -62,7 +62,7 @@ def constant(value: Number, dtype: str = FLOAT) -> Tensor:
         return _constant(value=number).output
     if not number.is_integer():
         raise ShapeError(f"{number:g} is no whole number, as the tensors are that it goes with; cast those first")
-    return _constant(value=whole("a whole constant", int(number), -LARGEST - 1, LARGEST), dtype=INT).output
+    return _constant(value=whole("a whole constant", int(number), -MAX_SIZE - 1, MAX_SIZE), dtype=INT).output
 
 
 def _array(values: Array, dtype: str) -> Tensor:

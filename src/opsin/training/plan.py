@@ -14,7 +14,7 @@ from typing import Any
 from opsin.base.errors import UsageError
 from opsin.data.augment import LEVELS
 from opsin.ir.arguments import instance, sequence
-from opsin.ir.checked import settle
+from opsin.ir.checked import check_fields
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle climbs to the rate and falls (Smith & Topin 2018); cosine climbs straight for the share `rise`, then falls
@@ -63,7 +63,7 @@ class Stage:
     views: int = 1
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         check_epochs(self.epochs)
         check_batch(self.batch)
         check_rate(self.learning_rate)
@@ -122,7 +122,7 @@ class TrainingPlan:
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         for stage in sequence("the stages of a plan", self.stages, "stages"):
             instance("a stage of a plan", stage, Stage, "a Stage, such as Stage(epochs=2)")
         names = [stage.name for stage in self.stages]

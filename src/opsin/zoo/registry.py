@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from opsin.base.errors import UsageError
-from opsin.ir.arguments import LARGEST, flag, text, whole
+from opsin.ir.arguments import MAX_SIZE, flag, text, whole
 from opsin.nn import ImageShape, Layer
 from opsin.zoo.weights import find_weights
 
@@ -33,7 +33,7 @@ class Entry:
 
         Raises `UsageError` where the number of classes is no choice, or there are no such weights.
         """
-        count = self.classes if classes is None else whole("the number of classes", classes, most=LARGEST)
+        count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
         if count < 2:
             raise UsageError(f"a network tells at least two classes apart, not {count}")
         network = self.constructor(count)

@@ -17,7 +17,7 @@ from opsin.apps.cli.subject import Subject, find_subject
 from opsin.base.errors import UsageError
 from opsin.base.formatting import exact_size
 from opsin.ir import show
-from opsin.nn.describe import BYTES
+from opsin.nn.describe import NUMBER_BYTES
 
 if TYPE_CHECKING:  # the room of models takes longer to load than all the rest
     from opsin.model import Model
@@ -78,7 +78,7 @@ def _print_layers(description: nn.Description) -> None:
         exact_size(description.inference_memory), exact_size(description.training_memory),
     )  # fmt: skip
     print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
-    numbers = BYTES * description.parameters
+    numbers = NUMBER_BYTES * description.parameters
     typer.echo(
         f"\nOne image needs {exact_size(numbers + description.inference_memory)}: {exact_size(numbers)} for the "
         f"parameters, {exact_size(description.inference_memory)} for activations.\n"

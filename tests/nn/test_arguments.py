@@ -83,7 +83,7 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
         (lambda: nn.optimizers.SGD(momentum="a"), "^SGD: momentum must be a number, not 'a'"),  # type: ignore[arg-type]
         (lambda: nn.optimizers.Adam(betas=(0.9,)), "^Adam: betas must be two numbers"),  # type: ignore[arg-type]
         (lambda: nn.schedules.step(0.1, 1.5), "^step: step_size must be a whole number, not 1.5"),  # type: ignore[arg-type]
-        (lambda: ops.relu(np.ones(3)), "^relu: x must be a symbolic tensor, as the forward of a layer is given them"),  # type: ignore[arg-type]
+        (lambda: ops.relu(np.ones(3)), "^relu: x must be a symbolic tensor, as the forward of a layer receives them"),  # type: ignore[arg-type]
         (lambda: ops.concat([1]), "^concat: xs must be a symbolic tensor"),  # type: ignore[list-item]
         (lambda: zoo.create("lenet5", 2.5), "^the number of classes must be a whole number, not 2.5"),  # type: ignore[arg-type]
         (lambda: zoo.find(7), "^the name of a network must be text, not 7"),  # type: ignore[arg-type]

@@ -65,5 +65,5 @@ def test_both_parts_together_are_the_whole() -> None:
 
 def test_a_cut_that_something_passes_by_is_refused() -> None:
     graph, tensors = made()
-    with pytest.raises(GraphError, match="something passes it by"):
+    with pytest.raises(GraphError, match="something bypasses it"):
         suffix(graph, tensors["b"])
