@@ -1,4 +1,4 @@
-"""Arguments under their names of Opsin 0.1.0: accepted with a warning, and the same graph."""
+"""Arguments under their names of Opsin 0.1.0: accepted with a warning, with the same graph."""
 
 from __future__ import annotations
 

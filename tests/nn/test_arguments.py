@@ -1,4 +1,4 @@
-"""What layers, losses, optimizers and operations are given: NumPy's numbers count, wrong kinds are refused."""
+"""Arguments of layers, losses, optimizers and operations: NumPy's numbers are accepted, wrong types are errors."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
         (lambda: Stage(epochs="3"), "^Stage: epochs must be a whole number, not '3'"),  # type: ignore[arg-type]
     ],
 )
-def test_wrong_kinds_are_said_in_words(make: Callable[[], Any], text: str) -> None:
+def test_arguments_of_wrong_types_are_errors(make: Callable[[], Any], text: str) -> None:
     with pytest.raises(OpsinError, match=text):
         make()
 
 
-def test_plans_of_numpy_numbers_are_plain() -> None:
+def test_plans_convert_numpy_numbers() -> None:
     plain = TrainingPlan(network="lenet5", stages=(Stage(epochs=2, batch=8, learning_rate=0.5),), seed=3, ema=0.5)
     numpy = TrainingPlan(
         network="lenet5", stages=(Stage(epochs=np.int64(2), batch=np.int32(8), learning_rate=np.float32(0.5)),),  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_converters() -> None:
             wrong()
 
 
-def test_checked_functions_stay_what_they_are() -> None:
+def test_checked_functions_keep_name_and_signature() -> None:
     @checked
     def double(n: int, *, by: float = 2.0, other: Any = None) -> float:
         """Twice."""
@@ -189,7 +189,7 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 @pytest.mark.parametrize(("name", "function"), [pytest.param(*pair, id=pair[0]) for pair in callables()])
-def test_wrong_arguments_never_end_in_raw_errors(name: str, function: Callable[..., Any]) -> None:
+def test_wrong_arguments_raise_opsin_errors_only(name: str, function: Callable[..., Any]) -> None:
     kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
     for wrong in parameters:

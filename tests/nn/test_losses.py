@@ -1,4 +1,4 @@
-"""Losses and their gradients against PyTorch's, and what they refuse."""
+"""Losses and their gradients against PyTorch's, and their errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_soft_cross_entropy(smoothing: float, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_whole_labels_are_shares_too(
+def test_one_hot_soft_labels_equal_labels(
     smoothing: float, weights: tuple[float, ...] | None, rng: np.random.Generator
 ) -> None:
     logits, labels = rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32)
@@ -107,19 +107,19 @@ def test_smooth_l1(beta: float, rng: np.random.Generator) -> None:
     compare(partial(losses.smooth_l1, beta=beta), theirs, p, t)
 
 
-def test_a_sure_and_right_network_has_no_loss() -> None:
+def test_confident_correct_logits_have_no_loss() -> None:
     logits = np.where(np.eye(4) > 0, 800.0, -800.0)
     value, (gradient,) = value_and_gradients(losses.cross_entropy, logits, np.arange(4, dtype=np.int32))
     assert value == 0
     assert not gradient.any()
 
 
-def test_the_loss_of_one_who_guesses() -> None:
+def test_uniform_logits_have_the_loss_log_classes() -> None:
     value, _ = value_and_gradients(losses.cross_entropy, np.zeros((3, 10)), np.array([1, 5, 9], np.int32))
     assert value == pytest.approx(np.log(10))
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_mismatches_are_errors() -> None:
     logits, labels = input_tensor("x", (BATCH, 5)), input_tensor("t", (BATCH,), INT)
     message = "cross_entropy: expected logits N × classes and N labels, got N × 5 and N × 5"
     with pytest.raises(ShapeError, match=re.escape(message)):

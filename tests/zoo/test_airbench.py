@@ -1,4 +1,4 @@
-"""Networks that learn small photos fast: their parameters, their logits against PyTorch, and the sizes they take."""
+"""Airbench networks: their parameters, their logits against PyTorch, and the image sizes they take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = {"airbench94": 2, "airbench95": 3}
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_what_learns_is_convolutions_biases_and_the_last_layer(name: str) -> None:
+def test_trainable_parameters_are_convolutions_biases_and_the_last_layer(name: str) -> None:
     graph = nn.trace(zoo.create(name), (3, 32, 32))
     widths, units = WIDTHS[name], UNITS[name]
     convolutions = sum(
@@ -28,7 +28,7 @@ def test_what_learns_is_convolutions_biases_and_the_last_layer(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_the_logits_are_pytorchs(name: str) -> None:
+def test_logits_match_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     state, x, logits = drawn_run(zoo.create(name), name)

@@ -1,4 +1,4 @@
-"""Residual networks of nine layers: their source's counts, their logits against PyTorch, and the sizes they take."""
+"""Residual networks of nine layers: the source's sizes, logits against PyTorch, and the image sizes they take."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SIZES = {"resnet9": 6_573_120, "resnet9_half": 1_646_112}
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_they_have_the_sources_size(name: str) -> None:
+def test_sizes_match_the_source(name: str) -> None:
     graph = nn.trace(zoo.create(name), (3, 32, 32))
     assert sum(int(np.prod(tensor.shape)) for tensor in graph.parameters.values()) == SIZES[name]
     assert sum(node.op.name in ("conv2d", "matmul") for node in graph.nodes) == 9
 
 
-def test_the_logits_are_pytorchs() -> None:
+def test_logits_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     state, x, logits = drawn_run(zoo.resnet9_half(), "resnet9")

@@ -1,4 +1,4 @@
-"""One training step of a network of each family, with everything that is random in it, on both backends."""
+"""One training step of a network of each family, including its randomness, on both backends."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:
         "classes": subject.classes,
         "parameters": description.parameters,
         "macs": description.macs,
-        "parameter_memory": BYTES * description.parameters,
+        "parameter_memory": NUMBER_BYTES * description.parameters,
         "inference_memory": description.inference_memory,
         "training_memory": description.training_memory,
         "layers": [{**asdict(row), "output": list(row.output[1:])} for row in description.rows],
