@@ -36,6 +36,15 @@ def test_megabytes() -> None:
     assert (megabytes(12_000_001, "up"), megabytes(12_999_999, "down")) == ("13 MB", "12 MB")
 
 
+def test_a_requirement_never_reads_the_same_as_a_smaller_limit() -> None:
+    for count in (0, 7, 12_345, 954_828, 999_999, 10**6, 9_999_999, 10**7, 123_456_789, 10**10):
+        required, limit = (
+            float(megabytes(count, rounding).removesuffix(" MB").replace(",", "")) for rounding in ("up", "down")
+        )
+        assert limit <= count / 1e6 <= required and required - limit <= (0.01 if count < 10**7 else 1) + 1e-9
+    assert (megabytes(954_828, "up"), megabytes(954_828, "down")) == ("0.96 MB", "0.95 MB")
+
+
 @pytest.mark.parametrize(
     ("fraction", "text", "prose"),
     [
