@@ -91,7 +91,7 @@ def elsewhere(enter: Callable[[], None], leave: Callable[[], None]) -> Iterator[
         thread.join()
 
 
-def test_a_result_is_made_once() -> None:
+def test_a_result_is_computed_once() -> None:
     calls: list[int] = []
 
     @locked_cache()
@@ -105,7 +105,7 @@ def test_a_result_is_made_once() -> None:
     assert slow.__name__ == "slow"
 
 
-def test_what_fails_is_tried_again() -> None:
+def test_failures_are_not_cached() -> None:
     answers = iter([ValueError(), 7])
 
     @locked_cache()
@@ -160,7 +160,7 @@ def test_a_lock_is_free_in_a_forked_process() -> None:
 
 
 @needs_fork
-def test_who_forks_with_a_lock_lets_go_of_it_on_both_sides() -> None:
+def test_a_lock_held_by_the_forking_thread_is_released_on_both_sides() -> None:
     mutex = ForkLock(reentrant=False)
     with mutex.lock:
         child = os.fork()
@@ -171,7 +171,7 @@ def test_who_forks_with_a_lock_lets_go_of_it_on_both_sides() -> None:
 
 
 @needs_fork
-def test_forks_wait_for_who_must_not_be_interrupted() -> None:
+def test_forks_wait_for_locks_that_are_held_over_forks() -> None:
     """LLVM in the middle of something could never be used again."""
     steps: list[str] = []
 
@@ -200,7 +200,7 @@ def test_forks_wait_for_who_must_not_be_interrupted() -> None:
 
 
 @needs_fork
-def test_owners_that_are_gone_are_not_asked() -> None:
+def test_collected_owners_are_not_called() -> None:
     told: list[str] = []
 
     class Owner:
@@ -333,7 +333,7 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
 
 
 @needs_fork
-def test_batches_go_on_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_continue_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BLOCK", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
     images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 2, ("a", "b"))

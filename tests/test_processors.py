@@ -63,7 +63,7 @@ def test_a_quota_of_version_1(tmp_path: Path, quota: str, period: str, count: in
     assert processors(root) == count
 
 
-def test_the_least_quota_of_all_cgroups_above_counts(tmp_path: Path) -> None:
+def test_the_smallest_quota_of_all_ancestors_counts(tmp_path: Path) -> None:
     files = {
         "sys/fs/cgroup/a/b/c/cpu.max": "max 100000",
         "sys/fs/cgroup/a/b/cpu.max": "800000 100000",
@@ -73,12 +73,12 @@ def test_the_least_quota_of_all_cgroups_above_counts(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path) == 3.0
 
 
-def test_the_least_quota_of_version_1(tmp_path: Path) -> None:
+def test_the_smallest_quota_of_version_1(tmp_path: Path) -> None:
     files = v1(f"{V1}/a/b", "-1") | v1(f"{V1}/a", "500000") | v1(V1, "-1")
     assert processors(system(tmp_path, "1:cpu,cpuacct:/a/b", V1_MOUNT, **files)) == 5
 
 
-def test_a_cgroup_of_somebody_else_does_not_count(tmp_path: Path) -> None:
+def test_other_cgroups_do_not_count(tmp_path: Path) -> None:
     files = {"sys/fs/cgroup/other/cpu.max": "100000 100000", "sys/fs/cgroup/app/below/cpu.max": "100000 100000"}
     assert processors(system(tmp_path, "0::/app", V2_MOUNT, **files)) == 16
 
@@ -173,7 +173,7 @@ def test_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= processors() <= (os.cpu_count() or 1)
 
 
-def test_whatever_starts_threads_or_processes_asks_here() -> None:
+def test_everything_that_starts_threads_uses_this_count() -> None:
     """No other file counts processors, and these use what is counted here."""
     folder = Path(module.__file__).parents[1]
     counting = [

@@ -34,7 +34,7 @@ PRINTED = """\
 output loss = %8"""
 
 
-def test_it_prints_a_node_a_line() -> None:
+def test_a_graph_prints_one_node_per_line() -> None:
     graph = perceptron()
     assert str(Graph(graph.inputs, graph.outputs)) == PRINTED
     last = str(graph).splitlines()[-1]
@@ -59,13 +59,13 @@ def test_operands_come_first_however_deep() -> None:
     assert all(place[t.node] < place[node] for node in order for t in node.inputs)
 
 
-def test_what_nothing_needs_is_not_part_of_it() -> None:
+def test_unused_nodes_are_not_part_of_a_graph() -> None:
     x = input_tensor("x", (2,))
     ops.exp(x)
     assert [node.op.name for node in Graph((x,), {"y": ops.relu(x)}).nodes] == ["input", "relu"]
 
 
-def test_binding_puts_the_batch_into_shapes_and_attributes() -> None:
+def test_binding_replaces_the_batch_in_shapes_and_attributes() -> None:
     x = input_tensor("x", (BATCH, 2, 3))
     graph = Graph((x,), {"y": ops.mean(ops.flatten(x))}).bind(5).verify()
     assert graph.inputs[0].shape == (5, 2, 3)
@@ -77,7 +77,7 @@ def test_binding_puts_the_batch_into_shapes_and_attributes() -> None:
         graph.bind(0)
 
 
-def test_binding_keeps_the_layer_of_every_node_and_inputs_that_are_not_used() -> None:
+def test_binding_keeps_layers_and_unused_inputs() -> None:
     x, unused = input_tensor("x", (BATCH,)), input_tensor("unused", (BATCH, 7))
     with scope("layer1.0"):
         y = ops.relu(x)
@@ -86,7 +86,7 @@ def test_binding_keeps_the_layer_of_every_node_and_inputs_that_are_not_used() ->
     assert [t.shape for t in graph.inputs] == [(2,), (2, 7)]
 
 
-def test_rewriting_replaces_nodes_or_takes_them_away() -> None:
+def test_rewriting_replaces_or_removes_nodes() -> None:
     x = input_tensor("x", (3,))
     graph = Graph((x,), {"y": ops.exp(ops.negate(ops.relu(x))), "z": ops.negate(x)})
 
@@ -103,7 +103,7 @@ def test_rewriting_replaces_nodes_or_takes_them_away() -> None:
     assert [node.op.name for node in graph.nodes] == ["input", "relu", "negate", "exp", "negate"], "the old one stays"
 
 
-def test_verify_returns_a_graph_that_keeps_the_rules() -> None:
+def test_verify_returns_a_valid_graph() -> None:
     graph = perceptron()
     assert graph.verify() is graph
 
@@ -129,13 +129,13 @@ def test_verify_names_the_rule_that_is_broken(graph: Graph, text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
-def test_a_misfit_names_the_innermost_layer_once() -> None:
+def test_shape_errors_name_the_innermost_layer_once() -> None:
     with pytest.raises(ShapeError) as caught, scope("outer"), scope("outer.inner"):
         ops.add(input_tensor("a", (2,)), input_tensor("b", (3,)))
     assert str(caught.value).startswith("layer outer.inner: add: 2 and 3 do not match")
 
 
-def test_a_variable_carries_what_nn_needs_to_know() -> None:
+def test_variables_have_initializers_and_names() -> None:
     slot = variable("optimizer.w.momentum", (3,), init=("zeros",), like="w")
     assert slot.node.op is VARIABLE
     assert slot.node.attrs["like"] == "w"

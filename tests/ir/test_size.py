@@ -44,13 +44,13 @@ def test_a_size_that_no_longer_depends_on_the_batch_is_a_number() -> None:
         (lambda: BATCH + 1, "a size cannot be N + 1: only the batch may be free"),
     ],
 )
-def test_impossible_sizes_are_refused(make: object, text: str) -> None:
+def test_impossible_sizes_are_errors(make: object, text: str) -> None:
     with pytest.raises(ShapeError) as caught:
         make()  # type: ignore[operator]
     assert str(caught.value) == text
 
 
-def test_sizes_are_shown_as_people_write_them() -> None:
+def test_sizes_as_text() -> None:
     assert show((BATCH, 6, 28, 28)) == "N × 6 × 28 × 28"
     assert show((784 * BATCH, BATCH * BATCH)) == "784·N × N^2"
     assert show(()) == "scalar"

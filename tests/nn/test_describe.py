@@ -1,4 +1,4 @@
-"""The table of layers: figures that can be worked out by hand."""
+"""The table of layers: figures that can be computed by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_paths_kinds_and_shapes() -> None:
     ]
 
 
-def test_parameters_and_multiply_adds() -> None:
+def test_parameters_and_macs() -> None:
     table = described(SMALL)
     assert [row.parameters for row in table.rows] == [4 * 2 * 9 + 4, 4 + 4, 0, 0, 0, 48 * 5 + 5]
     assert [row.macs for row in table.rows] == [4 * 8 * 6 * 2 * 9, 0, 0, 0, 0, 48 * 5]
@@ -64,7 +64,7 @@ def test_a_shortcut_stays_alive_until_it_is_added() -> None:
     assert [row.inference_memory for row in rows] == [image + wide, image + wide + image, 3 * image]
 
 
-def test_a_networks_own_operations_have_rows_in_their_places() -> None:
+def test_operations_of_the_network_itself_have_rows() -> None:
     network = Of(lambda self, x: ops.flatten(ops.relu(self.conv(ops.relu(x)))), conv=nn.Conv2d(2, 3))
     rows = [(row.path, row.kind) for row in described(network).rows]
     assert rows == [("", "relu"), ("conv", "Conv2d"), ("", "relu + reshape")]
@@ -86,12 +86,12 @@ class Normed(nn.Layer):
         return ops.conv2d(ops.relu(x), ops.multiply(weight, scale))
 
 
-def test_parameters_behind_other_operations_are_found() -> None:
+def test_parameters_behind_other_operations_are_counted() -> None:
     rows = described(nn.Sequential(nn.ReLU(), Normed())).rows
     assert [(row.path, row.parameters) for row in rows] == [("0", 0), ("1", 3 * 2 * 9 + 1)]
 
 
-def test_without_kinds_the_working_operation_is_named() -> None:
+def test_without_kinds_the_main_operation_is_named() -> None:
     kinds = [row.kind for row in nn.describe(nn.trace(SMALL, (2, 10, 8))).rows]
     assert kinds == ["conv2d", "multiply + add", "relu", "max_pool2d", "reshape", "matmul"]
 

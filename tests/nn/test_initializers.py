@@ -1,4 +1,4 @@
-"""How weights begin, against PyTorch's functions of the same names."""
+"""Initializers against PyTorch's functions of the same names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES = [(64, 48, 3, 5), (300, 200)]
         (initializers.kaiming_normal_fan_out, "kaiming_normal_ fan_out"),
     ],
 )
-def test_weights_spread_as_pytorchs(shape: tuple[int, ...], ours: Initializer, theirs: str) -> None:
+def test_distributions_match_pytorch(shape: tuple[int, ...], ours: Initializer, theirs: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     name, mode = theirs.split()
     torch.manual_seed(1)
@@ -32,7 +32,7 @@ def test_weights_spread_as_pytorchs(shape: tuple[int, ...], ours: Initializer, t
     assert float(weight.std()) == pytest.approx(std, rel=0.03)
 
 
-def test_the_default_is_that_of_pytorchs_layers() -> None:
+def test_defaults_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     layer = torch.nn.Conv2d(8, 2000, 3)
     for values in (layer.weight, layer.bias):
@@ -45,7 +45,7 @@ def test_the_default_is_that_of_pytorchs_layers() -> None:
 @pytest.mark.parametrize(
     "layer", [partial(nn.Conv2d, 6, 3), partial(nn.ConvTranspose2d, 6, 3), partial(nn.Linear, 6)], ids=str
 )
-def test_layers_ask_with_the_weights_shape(layer: partial[nn.Layer]) -> None:
+def test_bias_initializers_receive_the_shape_of_the_weight(layer: partial[nn.Layer]) -> None:
     asked = []
 
     def ask(shape: tuple[int, ...]) -> tuple[str]:
@@ -62,6 +62,6 @@ def test_layers_ask_with_the_weights_shape(layer: partial[nn.Layer]) -> None:
     assert np.array_equal(bias, np.full(6, 3))
 
 
-def test_plain_ones() -> None:
+def test_normal_and_constant_initializers() -> None:
     assert initializers.normal(0.01)((3, 4)) == ("normal", 0.01)
     assert initializers.constant(1)((3, 4)) == ("constant", 1)

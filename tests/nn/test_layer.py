@@ -1,4 +1,4 @@
-"""Paths, parameter names, sharing, and the errors of networks that are put together wrongly."""
+"""Paths, parameter names, sharing, and the errors of wrongly constructed networks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def norm(path: str) -> list[str]:
     return [f"{path}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
 
 
-def test_names_are_those_of_torchvision() -> None:
+def test_parameter_names_match_torchvision() -> None:
     expected = ["conv1.weight", *norm("bn1")]
     for block in ("layer1.0", "layer1.1", "layer2.0"):
         expected += [f"{block}.conv1.weight", *norm(f"{block}.bn1"), f"{block}.conv2.weight", *norm(f"{block}.bn2")]
@@ -61,14 +61,14 @@ def test_names_are_those_of_torchvision() -> None:
     assert graph.variables["layer2.0.conv1.weight"].shape == (8, 4, 3, 3)
 
 
-def test_nodes_carry_the_path_of_their_layer() -> None:
+def test_nodes_have_the_path_of_their_layer() -> None:
     graph = nn.trace(ResNet(), (3, 32, 32))
     convolutions = [node.scope for node in graph.nodes if node.op.name == "conv2d"]
     assert convolutions[:2] == ["conv1", "layer1.0.conv1"]
     assert "layer1.0" in {node.scope for node in graph.nodes if node.op.name == "add"}
 
 
-def test_lists_tuples_and_dictionaries_number_and_name_their_layers() -> None:
+def test_lists_tuples_and_dictionaries_define_paths() -> None:
     network = Of(
         lambda self, x: self.heads["left"](ops.flatten(self.blocks[1][0](self.blocks[0](x)))),
         blocks=[nn.Conv2d(2, 1), (nn.Conv2d(3, 1), nn.ReLU())],
@@ -100,7 +100,7 @@ def test_sharing_is_the_same_as_two_layers_with_equal_weights(rng: np.random.Gen
     assert np.array_equal(shared, apart)
 
 
-def test_a_second_use_of_another_shape_is_refused() -> None:
+def test_a_second_use_with_another_shape_is_an_error() -> None:
     conv = nn.Conv2d(6, 3)
     message = "layer 0: 0.weight is 6 × 1 × 3 × 3, but this second use of the layer needs 6 × 6 × 3 × 3"
     with pytest.raises(ShapeError, match=re.escape(message)):
@@ -112,12 +112,12 @@ def test_two_layers_of_one_name_are_both_named() -> None:
     with pytest.raises(GraphError) as caught:
         nn.trace(network)
     text = str(caught.value)
-    assert text.startswith("two different layers are called 'conv': Conv2d(out=2, kernel=3")
-    assert "Conv2d(out=4, kernel=1" in text
+    assert text.startswith("two different layers are called 'conv': Conv2d(out_channels=2, kernel_size=3")
+    assert "Conv2d(out_channels=4, kernel_size=1" in text
     assert text.endswith("; rename one of them")
 
 
-def test_one_layer_twice_under_one_name_is_no_clash() -> None:
+def test_one_layer_twice_under_one_name_is_valid() -> None:
     conv = nn.Conv2d(1, 3, padding=1)
     assert list(nn.trace(nn.Sequential(("conv", conv), ("conv", conv))).variables) == ["conv.weight", "conv.bias"]
 
@@ -145,7 +145,7 @@ def test_a_layer_made_in_forward_works_without_parameters_only() -> None:
         nn.trace(Of(lambda self, x: nn.Conv2d(2, 3)(x)))
 
 
-def test_layers_that_hold_each_other_are_walked_once() -> None:
+def test_cyclic_layers_are_visited_once() -> None:
     inner = Of(lambda self, x: ops.relu(x))
     outer = Of(lambda self, x: self.inner(x), inner=inner)
     inner.__dict__["parent"] = outer
@@ -164,13 +164,13 @@ def test_errors_name_the_layer_and_the_numbers() -> None:
         (nn.Conv2d(3, 3, groups=2), (4, 8, 8), "layer 0: conv2d: 3 filters do not divide into 2 groups"),
         (nn.Linear(4), (3, 8, 8), "layer 0: linear: expected N × features, got N × 3 × 8 × 8; put Flatten() before"),
         (nn.MaxPool2d(3, padding=3), (1, 8, 8), "layer 0: max_pool2d: padding ((3, 3), (3, 3)) must be smaller than"),
-        (nn.Upsample(), (1, 8, 8), "layer 0: upsample: expected either a scale or a size"),
+        (nn.Upsample(), (1, 8, 8), "layer 0: upsample: expected either a scale_factor or a size"),
     ):
         with pytest.raises(ShapeError, match=re.escape(message)):
             nn.trace(nn.Sequential(layer), shape)
 
 
-def test_wrong_layers_are_refused_when_they_are_written() -> None:
+def test_wrong_layers_are_errors_at_construction() -> None:
     with pytest.raises(UsageError, match="Conv2d: expected at least one output channel, not 0"):
         nn.Conv2d(0, 3)
     with pytest.raises(UsageError, match="Linear: expected at least one output feature, not -1"):
@@ -185,7 +185,7 @@ def test_wrong_layers_are_refused_when_they_are_written() -> None:
         nn.Sequential(nn.ReLU)  # type: ignore[arg-type]
 
 
-def test_a_forward_without_return_is_found_out() -> None:
+def test_a_forward_without_return_is_an_error() -> None:
     with pytest.raises(GraphError, match=r"the forward of Of\(\) gave NoneType, not a tensor; does it return\?"):
         nn.trace(nn.Sequential(Of(lambda self, x: None)))  # type: ignore[arg-type,return-value]
 

@@ -1,4 +1,4 @@
-"""Every layer against PyTorch's of the same name, with the same weights; and what training changes."""
+"""Every layer against PyTorch's of the same name, with the same weights; and its behaviour during training."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ PAIRS: dict[str, tuple[nn.Layer, Theirs]] = {
     "hard swish": (nn.HardSwish(), lambda t: t.Hardswish()),
     "gelu": (nn.GELU(), lambda t: t.GELU()),
     "softmax": (nn.Softmax(), lambda t: t.Softmax(1)),
-    "log softmax": (nn.LogSoftmax(axis=3), lambda t: t.LogSoftmax(3)),
+    "log softmax": (nn.LogSoftmax(dim=3), lambda t: t.LogSoftmax(3)),
     "batch norm": (nn.BatchNorm2d(eps=1e-3), lambda t: t.BatchNorm2d(4, eps=1e-3)),
     "local response norm": (nn.LocalResponseNorm(3, 0.1, 0.6, 2.0), lambda t: t.LocalResponseNorm(3, 0.1, 0.6, 2.0)),
     "dropout": (nn.Dropout(0.3), lambda t: t.Dropout(0.3)),
@@ -99,7 +99,7 @@ PAIRS: dict[str, tuple[nn.Layer, Theirs]] = {
 
 @needs_torch
 @pytest.mark.parametrize("case", PAIRS)
-def test_layers_mean_what_pytorch_means(case: str, rng: np.random.Generator) -> None:
+def test_layers_match_pytorch(case: str, rng: np.random.Generator) -> None:
     ours, theirs = PAIRS[case]
     module = theirs(torch.nn).double().eval()
     state = {
@@ -117,7 +117,7 @@ def test_layers_mean_what_pytorch_means(case: str, rng: np.random.Generator) -> 
 
 
 @needs_torch
-def test_batch_norm_trains_as_pytorch_does(rng: np.random.Generator) -> None:
+def test_batch_norm_training_matches_pytorch(rng: np.random.Generator) -> None:
     layer, module = nn.BatchNorm2d(momentum=0.3), torch.nn.BatchNorm2d(3, momentum=0.3).double().train()
     program = loaded(nn.trace(layer, (3, 5, 4), training=True), 6)
     for scale in (1.0, 4.0, 0.1, 2.0):
@@ -144,7 +144,7 @@ def test_the_variance_of_a_single_number_stays_finite() -> None:
     assert program.state()["running_mean"] == pytest.approx(0.7)
 
 
-def test_batch_norm_has_updates_only_in_training() -> None:
+def test_batch_norm_is_updated_only_during_training() -> None:
     assert not nn.trace(nn.BatchNorm2d()).updates
     assert set(nn.trace(nn.BatchNorm2d(), training=True).updates) == {"running_mean", "running_var"}
 
@@ -154,14 +154,14 @@ def two_dropouts(p: float) -> nn.Layer:
     return Of(lambda self, x: ops.concat([self.left(x), self.right(x)], 1), left=nn.Dropout(p), right=nn.Dropout(p))
 
 
-def test_dropout_keeps_the_expected_share_and_its_sum() -> None:
+def test_dropout_keeps_the_expected_fraction_and_sum() -> None:
     program = loaded(nn.trace(two_dropouts(0.25), (1, 40, 50), training=True), 4)
     y = program.run(inputs=np.ones((4, 1, 40, 50)))["logits"]
     assert np.unique(y) == pytest.approx([0, 1 / 0.75])
     assert y.mean() == pytest.approx(1, abs=0.03)
 
 
-def test_dropout_differs_by_place_and_step_and_repeats_by_seed() -> None:
+def test_dropout_depends_on_layer_step_and_seed() -> None:
     graph, ones = nn.trace(two_dropouts(0.5), (1, 9, 9), training=True), np.ones((2, 1, 9, 9))
     program, same, other = (loaded(graph, 2, seed=seed) for seed in (1, 1, 2))
     first, second = (program.run(inputs=ones)["logits"] for _ in range(2))
@@ -182,18 +182,18 @@ def test_stochastic_depth_drops_whole_images() -> None:
     assert not np.array_equal(y[:, 0], program.run(inputs=np.ones((400, 2, 3, 5)))["logits"][:, 0, 0, 0])
 
 
-def test_stochastic_depth_does_nothing_outside_of_training() -> None:
+def test_stochastic_depth_is_the_identity_in_inference() -> None:
     assert not nn.trace(nn.StochasticDepth(0.5)).variables
     assert not nn.trace(nn.StochasticDepth(0), training=True).variables
 
 
-def test_dropout_does_nothing_outside_of_training() -> None:
+def test_dropout_is_the_identity_in_inference() -> None:
     graph = nn.trace(two_dropouts(0.5))
     assert not graph.variables
     assert not graph.updates
     assert not nn.trace(nn.Dropout(0), training=True).variables
 
 
-def test_a_divisor_of_zero() -> None:
+def test_a_zero_divisor_is_an_error() -> None:
     with pytest.raises(UsageError, match="AvgPool2d: divisor_override is a number to divide by, not 0; leave it out"):
         nn.AvgPool2d(2, divisor_override=0)

@@ -1,4 +1,4 @@
-"""Losses and their gradients against PyTorch's, and what they refuse."""
+"""Losses and their gradients against PyTorch's, and their errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_cross_entropy(
     def theirs(logits: Any, labels: Any) -> Any:
         return torch.nn.functional.cross_entropy(logits, labels.long(), weight, label_smoothing=smoothing)
 
-    ours = partial(losses.cross_entropy, smoothing=smoothing, class_weights=weights)
+    ours = partial(losses.cross_entropy, label_smoothing=smoothing, class_weights=weights)
     compare(ours, theirs, scale * rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32))
 
 
@@ -65,18 +65,21 @@ def shares(rng: np.random.Generator, *shape: int) -> Array:
 def test_soft_cross_entropy(smoothing: float, rng: np.random.Generator) -> None:
     theirs = partial(torch.nn.functional.cross_entropy, label_smoothing=smoothing)
     compare(
-        partial(losses.soft_cross_entropy, smoothing=smoothing), theirs, rng.standard_normal((9, 5)), shares(rng, 9, 5)
+        partial(losses.soft_cross_entropy, label_smoothing=smoothing),
+        theirs,
+        rng.standard_normal((9, 5)),
+        shares(rng, 9, 5),
     )
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_whole_labels_are_shares_too(
+def test_one_hot_soft_labels_equal_labels(
     smoothing: float, weights: tuple[float, ...] | None, rng: np.random.Generator
 ) -> None:
     logits, labels = rng.standard_normal((9, 5)), rng.integers(0, 5, 9, np.int32)
-    hard = partial(losses.cross_entropy, smoothing=smoothing, class_weights=weights)
-    soft = partial(losses.soft_cross_entropy, smoothing=smoothing, class_weights=weights)
+    hard = partial(losses.cross_entropy, label_smoothing=smoothing, class_weights=weights)
+    soft = partial(losses.soft_cross_entropy, label_smoothing=smoothing, class_weights=weights)
     value, (slope,) = value_and_gradients(hard, logits, labels)
     other, (other_slope, _) = value_and_gradients(soft, logits, np.eye(5)[labels])
     np.testing.assert_allclose(other, value, rtol=1e-14)
@@ -104,19 +107,19 @@ def test_smooth_l1(beta: float, rng: np.random.Generator) -> None:
     compare(partial(losses.smooth_l1, beta=beta), theirs, p, t)
 
 
-def test_a_sure_and_right_network_has_no_loss() -> None:
+def test_confident_correct_logits_have_no_loss() -> None:
     logits = np.where(np.eye(4) > 0, 800.0, -800.0)
     value, (gradient,) = value_and_gradients(losses.cross_entropy, logits, np.arange(4, dtype=np.int32))
     assert value == 0
     assert not gradient.any()
 
 
-def test_the_loss_of_one_who_guesses() -> None:
+def test_uniform_logits_have_the_loss_log_classes() -> None:
     value, _ = value_and_gradients(losses.cross_entropy, np.zeros((3, 10)), np.array([1, 5, 9], np.int32))
     assert value == pytest.approx(np.log(10))
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_mismatches_are_errors() -> None:
     logits, labels = input_tensor("x", (BATCH, 5)), input_tensor("t", (BATCH,), INT)
     message = "cross_entropy: expected logits N × classes and N labels, got N × 5 and N × 5"
     with pytest.raises(ShapeError, match=re.escape(message)):
@@ -124,10 +127,12 @@ def test_what_does_not_fit_is_refused() -> None:
     message = "soft_cross_entropy: expected logits N × classes and targets of the same shape, got N × 5 and N int"
     with pytest.raises(ShapeError, match=re.escape(message)):
         losses.soft_cross_entropy(logits, labels)
-    with pytest.raises(ShapeError, match="cross_entropy: 2 class weights for 5 classes; give one a class"):
+    with pytest.raises(ShapeError, match="cross_entropy: 2 class weights for 5 classes; give one per class"):
         losses.cross_entropy(logits, labels, class_weights=(1, 2))
-    with pytest.raises(UsageError, match="cross_entropy: smoothing is a share of at least 0 and below 1, not 1"):
-        losses.cross_entropy(logits, labels, smoothing=1)
+    with pytest.raises(
+        UsageError, match="cross_entropy: label_smoothing is a fraction of at least 0 and below 1, not 1"
+    ):
+        losses.cross_entropy(logits, labels, label_smoothing=1)
     for loss in (losses.binary_cross_entropy, losses.mean_squared_error, losses.smooth_l1):
         with pytest.raises(ShapeError, match="predictions N × 5 and targets N int must have the same shape"):
             loss(logits, labels)

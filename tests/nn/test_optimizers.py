@@ -1,4 +1,4 @@
-"""Optimizers against PyTorch's, step by step in double precision, and the graphs they make."""
+"""Optimizers against PyTorch's, step by step in double precision, and their graphs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def graph_of(optimizer: Optimizer) -> Graph:
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed; it is an optional extra")
 @pytest.mark.parametrize("clip", [None, 0.05, 1.0, 1e3])
 @pytest.mark.parametrize("case", PAIRS)
-def test_steps_are_those_of_pytorch(case: str, clip: float | None, rng: np.random.Generator) -> None:
+def test_steps_match_pytorch(case: str, clip: float | None, rng: np.random.Generator) -> None:
     ours, theirs = PAIRS[case]
     program = loaded(graph_of(replace(ours, clip_norm=clip)), 8)
     module = torch.nn.Sequential(
@@ -97,7 +97,7 @@ SLOTS: dict[str, tuple[Optimizer, set[str], set[str]]] = {
 
 
 @pytest.mark.parametrize("case", SLOTS)
-def test_memory_goes_with_its_parameter(case: str) -> None:
+def test_state_corresponds_to_its_parameter(case: str) -> None:
     optimizer, slots, scalars = SLOTS[case]
     graph = graph_of(optimizer)
     expected = {f"optimizer.{name}.{slot}": name for name in graph.parameters for slot in slots}
@@ -110,7 +110,7 @@ def test_memory_goes_with_its_parameter(case: str) -> None:
     assert not any(t.node.attrs["trainable"] for t in memory.values())
 
 
-def test_what_parameters_share_is_computed_once() -> None:
+def test_common_terms_are_computed_once() -> None:
     graph = graph_of(AdamW(clip_norm=1.0))
     scalars = [n for n in graph.nodes if n.op.name == "divide" and n.scope == "optimizer" and n.output.shape == ()]
     assert len(scalars) == 2  # the step's size, and the clipping's factor
@@ -128,7 +128,7 @@ def test_float32_corrects_the_bias_of_the_first_step() -> None:
     assert moved == pytest.approx(np.ones(5), rel=2e-6)
 
 
-def test_senseless_numbers_are_refused() -> None:
+def test_invalid_numbers_are_errors() -> None:
     with pytest.raises(UsageError, match=r"momentum is at least 0 and below 1, not 1\.0"):
         SGD(1.0)
     with pytest.raises(UsageError, match=r"SGD: Nesterov's rule needs a momentum; give one, such as 0\.9"):
@@ -143,7 +143,7 @@ def test_senseless_numbers_are_refused() -> None:
         RMSprop(alpha=2)
 
 
-def test_a_parameter_may_have_a_rate_of_its_own(rng: np.random.Generator) -> None:
+def test_parameters_may_have_their_own_learning_rates(rng: np.random.Generator) -> None:
     """16 times as far, but decayed as the others are."""
     x, labels, rate = rng.standard_normal((8, *SHAPE)), rng.integers(0, 5, 8, np.int32), 0.1
     before, after = {}, {}
@@ -158,4 +158,4 @@ def test_a_parameter_may_have_a_rate_of_its_own(rng: np.random.Generator) -> Non
         decayed = factor * gradient + 0.01 * before[name]
         np.testing.assert_allclose(after["own"][name], before[name] - rate * (1 + 0.9) * decayed, rtol=1e-9)
     with pytest.raises(UsageError, match=r"SGD: the learning rate of 1\.bias is multiplied by a number above 0, not 0"):
-        SGD(rates={"1.bias": 0})
+        SGD(lr_scales={"1.bias": 0})

@@ -7,14 +7,14 @@ import pytest
 from opsin.nn.paths import common, last_name, lineage, parent, span
 
 
-def test_how_layers_lie_in_each_other() -> None:
+def test_nesting_of_paths() -> None:
     assert lineage("layer1.0.conv1") == ["layer1", "layer1.0", "layer1.0.conv1"]
     assert lineage("") == []
     assert [parent("layer1.0.conv1"), parent("conv1"), parent("")] == ["layer1.0", "", ""]
     assert [last_name("layer1.0.conv1"), last_name("conv1")] == ["conv1", "conv1"]
 
 
-def test_the_layer_around_several() -> None:
+def test_common_enclosing_layer() -> None:
     assert common(["a.b.c", "a.b.d.e", "a.b"]) == "a.b"
     assert common(["a.bc", "a.bd"]) == "a"
     assert common(["a.b"]) == "a.b"
@@ -35,5 +35,5 @@ def test_the_layer_around_several() -> None:
         (["a.1.1", "a.2.1"], "a.1–2.1"),
     ],
 )
-def test_one_name_for_several(paths: list[str], name: str) -> None:
+def test_spans_of_paths(paths: list[str], name: str) -> None:
     assert span(paths) == name

@@ -41,7 +41,7 @@ PAIRS: dict[str, tuple[schedules.Schedule, Callable[[Any, Any], Any], int]] = {
 
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed; it is an optional extra")
 @pytest.mark.parametrize("case", PAIRS)
-def test_schedules_are_those_of_pytorch(case: str) -> None:
+def test_schedules_match_pytorch(case: str) -> None:
     ours, theirs, steps = PAIRS[case]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
     with warnings.catch_warnings():
@@ -54,7 +54,7 @@ def test_schedules_are_those_of_pytorch(case: str) -> None:
                 scheduler.step()
 
 
-def test_rates_stay_at_their_last_value() -> None:
+def test_rates_remain_at_their_last_value() -> None:
     assert schedules.cosine(1.0, 10, 0.25)(99) == pytest.approx(0.25)
     for rise in (0.0, 0.3, 1.0):
         cycle = schedules.one_cycle(1.0, 10, rise)
@@ -70,18 +70,18 @@ def test_one_cycle_peaks_once() -> None:
     assert rates[top:] == sorted(rates[top:], reverse=True)
 
 
-def test_warm_up_climbs_from_its_first_share() -> None:
+def test_warm_up_rises_from_its_initial_factor() -> None:
     rate = schedules.warm_up(schedules.step(8.0, 2, 0.5), 4)
     assert [rate(now) for now in range(8)] == [0.0, 2.0, 4.0, 6.0, 8.0, 8.0, 4.0, 4.0]
     assert schedules.warm_up(schedules.constant(3.0), 0)(0) == 3.0
 
 
-def test_senseless_numbers_are_refused() -> None:
-    with pytest.raises(UsageError, match="a schedule's every is a number of steps, at least 1, not 0"):
+def test_invalid_numbers_are_errors() -> None:
+    with pytest.raises(UsageError, match="a schedule's step_size is a number of steps, at least 1, not 0"):
         schedules.step(0.1, 0)
     with pytest.raises(UsageError, match="a schedule's steps is a number of steps, at least 1, not -3"):
         schedules.cosine(0.1, -3)
     with pytest.raises(UsageError, match="a schedule's steps is a number of steps, at least 1, not -1"):
         schedules.warm_up(schedules.constant(0.1), -1)
-    with pytest.raises(UsageError, match=r"the rise of a one-cycle schedule is a share .*, not 1\.5"):
+    with pytest.raises(UsageError, match=r"the warmup_fraction of a one-cycle schedule is a fraction .*, not 1\.5"):
         schedules.one_cycle(0.1, 10, 1.5)

@@ -1,4 +1,4 @@
-"""A whole step: its interface, its outputs, its leanness, and what it refuses."""
+"""A whole training step: its interface, outputs, size and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_interface() -> None:
     assert set(graph.updates) == parameters | memory | {"1.running_mean", "1.running_var", "random.step"}
 
 
-def test_correct_counts_the_images_that_are_recognised(rng: np.random.Generator) -> None:
+def test_correct_counts_the_correctly_classified_images(rng: np.random.Generator) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, bias=False))
     program = loaded(nn.training_graph(network, (1, 2, 2), SGD()), 6, {"1.weight": np.eye(4)})
     x = np.eye(4)[[0, 1, 2, 3, 0, 1]].reshape(6, 1, 2, 2)
@@ -41,7 +41,7 @@ def test_correct_counts_the_images_that_are_recognised(rng: np.random.Generator)
     assert results["loss"] == pytest.approx(np.log(np.e + 3) - 4 / 6)
 
 
-def test_it_learns(rng: np.random.Generator) -> None:
+def test_the_loss_decreases(rng: np.random.Generator) -> None:
     program = loaded(nn.training_graph(EVERYTHING, (2, 6, 6), AdamW(clip_norm=5.0)), 30)
     labels = np.arange(30) % 3
     x = rng.standard_normal((30, 2, 6, 6))
@@ -53,7 +53,7 @@ def test_it_learns(rng: np.random.Generator) -> None:
     assert program.state()["random.step"] == 25
 
 
-def test_the_trained_state_fits_the_inference_graph(rng: np.random.Generator) -> None:
+def test_the_trained_state_matches_the_inference_graph(rng: np.random.Generator) -> None:
     program = loaded(nn.training_graph(EVERYTHING, (2, 6, 6), SGD(0.9)), 5)
     program.run(inputs=rng.standard_normal((5, 2, 6, 6)), labels=[0, 1, 2, 0, 1], learning_rate=0.1)
     inference = nn.trace(EVERYTHING, (2, 6, 6))
@@ -62,15 +62,15 @@ def test_the_trained_state_fits_the_inference_graph(rng: np.random.Generator) ->
     assert np.isfinite(loaded(inference, 1, trained).run(inputs=np.ones((1, 2, 6, 6)))["logits"]).all()
 
 
-def test_losses_are_chosen_with_their_settings() -> None:
-    loss = partial(nn.losses.cross_entropy, class_weights=(1.0, 2.0, 0.5), smoothing=0.1)
+def test_losses_with_arguments() -> None:
+    loss = partial(nn.losses.cross_entropy, class_weights=(1.0, 2.0, 0.5), label_smoothing=0.1)
     graph = nn.training_graph(EVERYTHING, (2, 6, 6), SGD(), loss=loss)
     assert nn.initial_state(graph, 0)["loss.class_weights"].tolist() == [1.0, 2.0, 0.5]
     assert "loss.class_weights" not in graph.updates
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(0.9, True), AdamW(clip_norm=1.0)])
-def test_no_node_does_nothing(optimizer: nn.optimizers.Optimizer) -> None:
+def test_no_node_is_trivial(optimizer: nn.optimizers.Optimizer) -> None:
     graph = nn.training_graph(EVERYTHING, (2, 6, 6), optimizer)
     for node in graph.nodes:
         numbers = [t.node.attrs["value"] for t in node.inputs if t.node.op.name == "constant"]
@@ -78,23 +78,23 @@ def test_no_node_does_nothing(optimizer: nn.optimizers.Optimizer) -> None:
         assert not (node.op.name in ("add", "subtract") and 0.0 in numbers), node
 
 
-def test_a_step_of_plain_descent_is_small() -> None:
+def test_a_step_of_sgd_has_few_nodes() -> None:
     graph = nn.training_graph(nn.Sequential(nn.Flatten(), nn.Linear(3)), (1, 2, 2), SGD())
     own = [node.op.name for node in graph.nodes if node.scope == "optimizer"]
     assert sorted(own) == ["multiply", "multiply", "subtract", "subtract"]
 
 
-def test_what_cannot_be_trained_is_refused() -> None:
+def test_networks_that_cannot_be_trained_are_errors() -> None:
     with pytest.raises(ShapeError, match=re.escape("gives N × classes, but this one gives N × 1 × 4 × 4; flatten it")):
         nn.training_graph(nn.ReLU(), (1, 4, 4), SGD())
-    with pytest.raises(GraphError, match="the loss depends on no parameter, so that there is nothing to train"):
+    with pytest.raises(GraphError, match="the loss depends on no parameter, so there is nothing to train"):
         nn.training_graph(nn.Flatten(), (1, 2, 2), SGD())
     frozen = Of(lambda self, x: ops.stop_gradient(self.fc(ops.flatten(x))), fc=nn.Linear(2))
     with pytest.raises(GraphError, match="the loss depends on no parameter"):
         nn.training_graph(frozen, (1, 2, 2), SGD())
 
 
-def test_parameters_behind_a_stopped_gradient_stay() -> None:
+def test_parameters_behind_a_stopped_gradient_do_not_change() -> None:
     network = Of(
         lambda self, x: self.head(ops.stop_gradient(self.body(ops.flatten(x)))), body=nn.Linear(3), head=nn.Linear(2)
     )
@@ -118,7 +118,7 @@ class Helped(nn.Layer):
         return self.fc(x)
 
 
-def test_losses_of_auxiliary_classifiers_add_with_their_weights(rng: np.random.Generator) -> None:
+def test_auxiliary_losses_are_added_with_their_weights(rng: np.random.Generator) -> None:
     x, labels = rng.standard_normal((5, 1, 2, 2)), np.array([0, 2, 1, 1, 0])
     step = loaded(nn.training_graph(Helped(), (1, 2, 2), SGD()), 5)
     logits = loaded(nn.trace(Helped(), (1, 2, 2), training=True), 5).run(inputs=x)
@@ -133,7 +133,7 @@ def test_losses_of_auxiliary_classifiers_add_with_their_weights(rng: np.random.G
     assert results["correct"] == (logits["logits"].argmax(1) == labels).sum()
 
 
-def test_auxiliary_classifiers_are_trained_and_then_dropped() -> None:
+def test_auxiliary_classifiers_exist_only_during_training() -> None:
     inference, training = nn.trace(Helped(), (1, 2, 2)), nn.training_graph(Helped(), (1, 2, 2), SGD())
     helpers = {f"helpers.{number}.{kind}" for number in (0, 1) for kind in ("weight", "bias")}
     assert set(training.updates) == set(inference.variables) | helpers
@@ -148,7 +148,7 @@ TWO = nn.Sequential(
 )
 
 
-def test_frozen_layers_keep_everything() -> None:
+def test_frozen_layers_do_not_change() -> None:
     graph = nn.training_graph(TWO, (2, 6, 6), SGD(momentum=0.9), frozen=("early",))
     assert set(graph.parameters) == {"late.0.weight", "late.0.bias", "late.1.weight", "late.1.bias"} | {
         "head.2.weight",
@@ -162,7 +162,7 @@ def test_frozen_layers_keep_everything() -> None:
     assert not [node for node in graph.nodes if node.op.name == "conv_transpose2d"], "nothing frozen needs a gradient"
 
 
-def test_a_frozen_norm_lets_gradients_through() -> None:
+def test_a_frozen_norm_passes_gradients() -> None:
     graph = nn.training_graph(TWO, (2, 6, 6), SGD(), frozen=("late.1",))
     assert {"early.0.weight", "late.0.weight"} <= set(graph.updates)
     assert not [name for name in graph.updates if name.startswith("late.1")]
@@ -173,7 +173,7 @@ def test_an_unknown_frozen_layer_is_named() -> None:
         nn.training_graph(TWO, (2, 6, 6), SGD(), frozen=("earl",))
 
 
-def test_features_and_their_step_do_what_the_whole_step_does(rng: np.random.Generator) -> None:
+def test_features_and_their_step_compose_to_the_whole_step(rng: np.random.Generator) -> None:
     frozen = ("early", "late.0", "late.1")
     network = nn.Sequential(*[(name, layer) for name, layer in TWO.layers if name != "head"], ("head", plain_head()))
     whole = nn.training_graph(network, (2, 6, 6), SGD(momentum=0.9), frozen=frozen)
@@ -194,6 +194,6 @@ def plain_head() -> nn.Layer:
     return nn.Sequential(nn.Flatten(), nn.Linear(3))
 
 
-def test_without_frozen_first_layers_there_are_no_features() -> None:
+def test_features_need_frozen_first_layers() -> None:
     with pytest.raises(GraphError, match="freeze its first layers"):
         nn.features_graphs(TWO, (2, 6, 6), SGD(), frozen=("head",))

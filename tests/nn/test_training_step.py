@@ -1,4 +1,4 @@
-"""The training step of a network that is a graph already."""
+"""The training step of a network that is given as a graph."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.nn.support import loaded
 NETWORK = nn.Sequential(nn.Conv2d(4, 3), nn.BatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.Linear(3))
 
 
-def test_a_traced_network_gives_the_step_of_its_layers() -> None:
+def test_training_a_graph_equals_training_its_layers() -> None:
     whole = nn.training_graph(NETWORK, (1, 5, 5), SGD(0.9))
     step = nn.training_step(nn.trace(NETWORK, (1, 5, 5), training=True), SGD(0.9))
     assert str(step) == str(whole)
 
 
-def test_statistics_stay_and_parameters_learn(rng: np.random.Generator) -> None:
+def test_fixed_statistics_stay_and_parameters_are_trained(rng: np.random.Generator) -> None:
     graph = nn.trace(NETWORK, (1, 5, 5))
     step = nn.training_step(graph, SGD())
     assert set(step.updates) == set(graph.parameters)
@@ -30,7 +30,7 @@ def test_statistics_stay_and_parameters_learn(rng: np.random.Generator) -> None:
     assert losses[-1] < losses[0] / 3
 
 
-def test_auxiliary_logits_count_with_their_weights(rng: np.random.Generator) -> None:
+def test_auxiliary_logits_have_weights(rng: np.random.Generator) -> None:
     images, w = input_tensor("inputs", (BATCH, 1, 2, 2)), variable("w", (3, 4), trainable=True)
     logits = ops.linear(ops.flatten(images), w)
     graph = Graph((images,), {"logits": logits})
@@ -43,7 +43,7 @@ def test_auxiliary_logits_count_with_their_weights(rng: np.random.Generator) -> 
     assert both == pytest.approx(1.5 * alone)
 
 
-def test_what_cannot_be_trained() -> None:
+def test_graphs_that_cannot_be_trained_are_errors() -> None:
     images = input_tensor("inputs", (BATCH, 1, 2, 2))
     with pytest.raises(ShapeError, match="a network to train gives N × classes, but this one gives N × 1 × 2 × 2"):
         nn.training_step(Graph((images,), {"logits": images}), SGD())

@@ -1,4 +1,4 @@
-"""The first layer that follows from the images."""
+"""The first layer that is computed from the images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Net(nn.Layer):
 
 
 @pytest.mark.parametrize(("channels", "kernel"), [(3, 2), (1, 3)])
-def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: int) -> None:
+def test_whitened_patches_are_uncorrelated_with_unit_variance(channels: int, kernel: int) -> None:
     given = images(channels)
     layer = nn.Whitening(kernel)
     graph = nn.trace(layer, given.shape[1:])
@@ -42,7 +42,7 @@ def test_what_comes_out_is_independent_and_equally_large(channels: int, kernel: 
     np.testing.assert_allclose(values @ values.T / values.shape[1], np.eye(half), atol=0.02)
 
 
-def test_signs_do_not_depend_on_the_library() -> None:
+def test_signs_are_deterministic() -> None:
     """Eigenvectors have no sign of their own: the largest part of each is made positive."""
     white = nn.Whitening().fitted(images(3))
     flat = white[:12].reshape(12, -1)
@@ -53,20 +53,20 @@ def not_asked() -> np.ndarray:
     raise AssertionError("no layer needs images")
 
 
-def test_many_images_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_processed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     given = images(3)
     whole = nn.Whitening().fitted(given)
-    monkeypatch.setattr(whitening, "TOGETHER", 5 * given[0].size)
+    monkeypatch.setattr(whitening, "BLOCK_NUMBERS", 5 * given[0].size)
     np.testing.assert_allclose(nn.Whitening().fitted(given), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_values_are_found_by_name() -> None:
+def test_fitted_weights_by_name() -> None:
     found = nn.fit_whitening(Net(2), lambda: images(3))
     assert list(found) == ["white.weight"]
     assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), not_asked) == {}
 
 
-def test_it_does_not_learn() -> None:
+def test_the_weight_is_not_trained() -> None:
     graph = nn.training_graph(Net(2), (3, 6, 6), nn.optimizers.SGD())
     assert "white.weight" in graph.variables
     assert "white.weight" not in graph.updates

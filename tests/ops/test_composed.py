@@ -1,4 +1,4 @@
-"""What is composed of primitives means what PyTorch means by it: values, and gradients by every input."""
+"""Functions composed of primitives match PyTorch: values, and gradients for every input."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def compare(ours: Callable[..., Tensor], theirs: Callable[..., Any], arrays: lis
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_function_is_pytorchs(name: str) -> None:
+def test_functions_match_pytorch(name: str) -> None:
     pair, rng = PAIRS[name], generator("composed", name)
     for shapes in pair.shapes:
         arrays = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
@@ -148,7 +148,7 @@ def small(rng: np.random.Generator, low: int, high: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("case", range(30))
-def test_conv2d_is_pytorchs(case: int) -> None:
+def test_conv2d_matches_pytorch(case: int) -> None:
     rng = generator("conv2d", str(case))
     groups = int(rng.integers(1, 4))
     n, c, k = (int(rng.integers(1, 5)) for _ in range(3))
@@ -168,7 +168,7 @@ def test_conv2d_is_pytorchs(case: int) -> None:
 
 
 @pytest.mark.parametrize("case", range(30))
-def test_conv_transpose2d_is_pytorchs(case: int) -> None:
+def test_conv_transpose2d_matches_pytorch(case: int) -> None:
     rng = generator("conv_transpose2d", str(case))
     groups = int(rng.integers(1, 4))
     n, c, k = (int(rng.integers(1, 5)) for _ in range(3))
@@ -193,7 +193,7 @@ def test_conv_transpose2d_is_pytorchs(case: int) -> None:
 
 
 @pytest.mark.parametrize("case", range(60))
-def test_pools_are_pytorchs(case: int) -> None:
+def test_pooling_matches_pytorch(case: int) -> None:
     """With PyTorch's own `padding` and `ceil_mode`, which the torch engine does not use."""
     rng = generator("pool", str(case))
     window, stride = small(rng, 1, 5), small(rng, 1, 4)
@@ -215,7 +215,7 @@ def test_pools_are_pytorchs(case: int) -> None:
     )
 
 
-def test_statistics_of_batch_norm_are_the_batchs() -> None:
+def test_batch_norm_normalises_by_the_statistics_of_the_batch() -> None:
     x = generator("statistics").standard_normal((3, 5, 4, 2))
     images, gamma, beta = inputs = symbolic([x, np.ones(5), np.zeros(5)])
     _, mean, var = ops.batch_norm_training(images, gamma, beta)
@@ -225,7 +225,7 @@ def test_statistics_of_batch_norm_are_the_batchs() -> None:
 
 
 @pytest.mark.parametrize("case", range(40))
-def test_output_padding_up_to_the_dilation_is_pytorchs(case: int) -> None:
+def test_output_padding_up_to_the_dilation_matches_pytorch(case: int) -> None:
     rng = generator("output padding", str(case))
     kernel, stride, dilation, size = small(rng, 1, 4), small(rng, 1, 2), small(rng, 2, 4), small(rng, 2, 6)
     most = [((s - 1) * t + (m - 1) * d) // 2 for s, t, m, d in zip(size, stride, kernel, dilation, strict=True)]
@@ -241,7 +241,7 @@ def test_output_padding_up_to_the_dilation_is_pytorchs(case: int) -> None:
 
 
 @pytest.mark.parametrize("case", range(40))
-def test_pools_with_holes_are_pytorchs(case: int) -> None:
+def test_dilated_pooling_matches_pytorch(case: int) -> None:
     """Also which of equal numbers the gradient goes to: every other case is full of them."""
     rng = generator("holes", str(case))
     window, stride, dilation = small(rng, 1, 4), small(rng, 1, 3), small(rng, 1, 3)

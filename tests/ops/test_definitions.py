@@ -1,4 +1,4 @@
-"""Convolution, pooling and resampling against their definitions, written as plainly as can be."""
+"""Convolution, pooling and resampling against their definitions, written as plainly as possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def at(x: Array, n: int, c: int, row: int, column: int) -> float:
     return float(x[n, c, row, column]) if inside else 0.0
 
 
-def test_conv2d_is_its_sum() -> None:
+def test_conv2d_matches_its_definition() -> None:
     """y[n,k,i,j] = Σ x[n, c, i·stride - padding + u·dilation, …] · w[k,c,u,v], c running over the group's channels."""
     rng = generator("definition of conv2d")
     for sample in cases("conv2d", rng, COUNT):
@@ -39,7 +39,7 @@ def test_conv2d_is_its_sum() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
-def test_pools_see_each_window(name: str) -> None:
+def test_pooling_reads_each_window(name: str) -> None:
     rng = generator("definition of", name)
     for sample in cases(name, rng, COUNT):
         (x,), attrs = sample.inputs, sample.attrs
@@ -59,7 +59,7 @@ def test_pools_see_each_window(name: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10, 14, 20])
 @pytest.mark.parametrize("source", [1, 2, 3, 7, 10])
-def test_resampling_weights_are_runs_that_add_up_to_one(source: int, size: int) -> None:
+def test_resampling_weights_are_contiguous_and_add_up_to_one(source: int, size: int) -> None:
     for mode in ("nearest", "bilinear", "bilinear_corners", "area"):
         weights = axis_weights(mode, source, size)
         assert weights.shape == (size, source)
@@ -72,7 +72,7 @@ def test_resampling_weights_are_runs_that_add_up_to_one(source: int, size: int) 
             assert np.array_equal(weights, np.eye(source))
 
 
-def test_bilinear_resampling_keeps_a_slope() -> None:
+def test_bilinear_resampling_preserves_linear_functions() -> None:
     slope = np.arange(5.0)
     assert np.allclose(axis_weights("bilinear_corners", 5, 9) @ slope, np.linspace(0, 4, 9), atol=1e-15)
     assert np.allclose(axis_weights("bilinear", 5, 10) @ slope, np.clip(np.arange(10) / 2 - 0.25, 0, 4), atol=1e-15)
@@ -98,7 +98,7 @@ def draw(seed: int, step: int, site: int, keep: float = 0.7, shape: tuple[int, .
     return np.asarray(OPS["bernoulli"].evaluate(*map(np.asarray, counters), shape=shape, keep=keep, site=site))
 
 
-def test_bernoulli_keeps_as_many_as_it_says() -> None:
+def test_bernoulli_has_the_given_probability() -> None:
     for keep in (0.1, 0.5, 0.7, 0.99):
         deviation = np.sqrt(keep * (1 - keep) / 60_000)
         assert abs(draw(1, 2, 3, keep).mean() - keep) < 4 * deviation

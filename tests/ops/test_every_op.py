@@ -1,4 +1,4 @@
-"""What must hold of every registered operation, old or new, on random cases."""
+"""Properties of every registered operation, on random cases."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LINEAR = [
 BILINEAR = ["multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight"]
 
 
-def test_every_operation_with_a_slope_is_differentiable() -> None:
+def test_smooth_operations_have_differentiable_samples() -> None:
     flat = {"argmax", "bernoulli", "cast", "constant", "equal", "greater", "max_pool2d_grad", "one_hot", "sign"}
     assert set(EVERY) - set(DIFFERENTIABLE) == flat | {"stop_gradient"}
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_meaning_has_the_shape_and_precision_of_the_rule(name: str) -> None:
+def test_results_have_the_inferred_shape_and_precision(name: str) -> None:
     op = OPS[name]
     for sample in cases(name, generator("meaning", name), COUNT):
         kind = op.infer(*(tensor.type for tensor in symbolic(sample.inputs)), **sample.attrs)
@@ -44,7 +44,7 @@ def test_meaning_has_the_shape_and_precision_of_the_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_meaning_leaves_its_operands_alone(name: str) -> None:
+def test_evaluation_does_not_change_its_inputs(name: str) -> None:
     for sample in cases(name, generator("operands", name), 5):
         before = [array.copy() for array in sample.inputs]
         OPS[name].evaluate(*sample.inputs, **sample.attrs)
@@ -90,7 +90,7 @@ def test_gradient_is_the_adjoint(name: str) -> None:
             assert abs(left - product) < 1e-12 * scale
 
 
-def test_the_gradient_of_max_pooling_ends_there() -> None:
+def test_max_pooling_has_no_second_gradient() -> None:
     (sample,) = cases("max_pool2d_grad", generator("end"), 1)
     graph = forward_graph("max_pool2d_grad", sample)
     with pytest.raises(GraphError, match="can be differentiated once, not twice"):

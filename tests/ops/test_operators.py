@@ -1,4 +1,4 @@
-"""Python's operators on symbolic tensors: as NumPy's on arrays, or an error in words."""
+"""Python's operators on symbolic tensors: like NumPy's on arrays, or an error that says what to do."""
 
 from __future__ import annotations
 
@@ -79,18 +79,20 @@ def test_a_network_may_be_written_with_operators() -> None:
     assert set(graph.parameters) == {"conv.weight", "conv.bias", "head.weight", "head.bias"}
 
 
-def test_labels_stay_whole_numbers() -> None:
+def test_labels_remain_whole_numbers() -> None:
     labels = input_tensor("labels", (BATCH,), INT)
     assert (labels + 1).dtype == INT
     assert (labels + np.array([1])).dtype == INT
-    with pytest.raises(OpsinError, match=r"^1\.5 is no whole number, as the tensors are that it goes with; cast those"):
+    with pytest.raises(
+        OpsinError, match=r"^1\.5 is no whole number, unlike the tensors it is combined with; cast those"
+    ):
         labels + 1.5
     with pytest.raises(OpsinError, match=r"^a whole constant must be a whole number of at most 2,147,483,647"):
         labels + 2**40
 
 
 WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "text": (lambda x: x + "a", "and is no tensor or array itself, must be a number, not 'a'"),
+    "text": (lambda x: x + "a", "an operand that is neither a tensor nor an array must be a number, not 'a'"),
     "text on the left": (lambda x: "a" + x, "must be a number, not 'a'"),
     "None": (lambda x: x * None, "must be a number, not None"),
     "list": (lambda x: x + [1], r"must be a number, not \[1\]"),
@@ -100,7 +102,7 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "bool": (bool, "is neither true nor false: .* use opsin.ops.where to choose by element"),
     "chain": (lambda x: 0 < x < 1, "is neither true nor false"),
     "len": (len, r"has no length; its sizes are in \.shape"),
-    "iteration": (list, r"cannot be gone through; take parts of it with x\[:, 0\]"),
+    "iteration": (list, r"cannot be iterated over; take parts of it with x\[:, 0\]"),
     "in": (lambda x: 3 in x, "use opsin.ops.equal"),
     "float": (float, "is no Python number"),
     "index": (lambda x: [1, 2][x], "is no Python number"),
@@ -110,7 +112,7 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "floor division": (lambda x: x // 2, r"does not have this operator; there are \+ - \* / \*\* @ abs"),
     "method": (lambda x: x.view(3), "^symbolic tensors have no 'view'; the functions of opsin.ops take them"),
     "assignment": (lambda x: x.__setitem__(0, 1), "cannot be changed; make another tensor"),
-    "far index": (lambda x: x[:, 5], "^index 5 lies outside of axis 1 of N × 3 × 4"),
+    "far index": (lambda x: x[:, 5], "^index 5 is outside axis 1 of N × 3 × 4"),
     "fraction as index": (lambda x: x[:, 1.5], "^an index must be a whole number, not 1.5"),
     "list as index": (lambda x: x[[1]], "^an index is a number, a slice, None or …, not "),
     "mask": (lambda x: x[x > 0], "^an index is a number, a slice, None or …, not "),
@@ -126,13 +128,13 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_makes_no_sense_is_said_in_words(name: str) -> None:
+def test_wrong_operands_are_errors(name: str) -> None:
     function, text = WRONG[name]
     with pytest.raises(OpsinError, match=text):
         function(input_tensor("x", (BATCH, 3, 4)))
 
 
-def test_tensors_remain_keys_and_have_no_odd_attributes() -> None:
+def test_tensors_are_hashable_and_have_no_unexpected_attributes() -> None:
     x, y = input_tensor("x", (2,)), input_tensor("y", (2,))
     assert {x: 1, y: 2}[y] == 2
     assert x in [x] and x not in [y]

@@ -1,4 +1,4 @@
-"""Shape rules as people meet them: what a misfit says, and shapes whose batch is still free."""
+"""Shape rules: the text of their errors, and shapes with a free batch."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ LABELS = tensor(BATCH, dtype=INT)
 MISFITS: list[tuple[Callable[[], object], str]] = [
     (
         lambda: ops.conv2d(IMAGE, tensor(6, 4, 5, 5)),
-        "conv2d: 3 input channels, but the weight 6 × 4 × 5 × 5 expects 4; "
-        "feed as many channels as the weight was made for",
+        "conv2d: 3 input channels, but the weight 6 × 4 × 5 × 5 expects 4; feed as many channels as the weight has",
     ),
     (
         lambda: ops.conv2d(IMAGE, tensor(6, 2, 5, 5), groups=2),
         "conv2d: 3 input channels, but the weight 6 × 2 × 5 × 5 in 2 groups expects 4; "
-        "feed as many channels as the weight was made for",
+        "feed as many channels as the weight has",
     ),
     (lambda: ops.conv2d(IMAGE, tensor(5, 1, 3, 3), groups=3), "conv2d: 5 filters do not divide into 3 groups"),
     (
@@ -128,12 +127,12 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
     (lambda: ops.concat([]), "concat: needs at least one tensor"),
     (lambda: ops.one_hot(tensor(BATCH), 10), "one_hot: labels are whole numbers, got N of real ones"),
     (lambda: ops.one_hot(LABELS, 0), "one_hot: expected at least one class, got 0"),
-    (lambda: ops.cast(IMAGE), "cast: turns whole numbers into real ones, not N × 3 × 8 × 8 into float"),
+    (lambda: ops.cast(IMAGE), "cast: converts whole numbers to real ones, not N × 3 × 8 × 8 into float"),
     (
         lambda: ops.upsample(IMAGE, 2, mode="cubic"),
         "resample2d: no mode 'cubic'; expected one of nearest, bilinear, bilinear_corners, area",
     ),
-    (lambda: ops.upsample(IMAGE), "upsample: expected either a scale or a size"),
+    (lambda: ops.upsample(IMAGE), "upsample: expected either a scale_factor or a size"),
     (
         lambda: ops.batch_norm_training(IMAGE, tensor(4), tensor(4)),
         "batch_norm: expected one number for each channel of N × 3 × 8 × 8, got 4",
@@ -146,22 +145,22 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("make", "text"), MISFITS)
-def test_a_misfit_says_what_does_not_fit(make: Callable[[], object], text: str) -> None:
+def test_shape_errors_describe_the_mismatch(make: Callable[[], object], text: str) -> None:
     with pytest.raises(ShapeError) as caught:
         make()
     assert str(caught.value).startswith(text)
 
 
 @pytest.mark.parametrize(("make", "text"), MISFITS)
-def test_a_misfit_names_its_layer(make: Callable[[], object], text: str) -> None:
+def test_shape_errors_name_the_layer(make: Callable[[], object], text: str) -> None:
     with pytest.raises(ShapeError) as caught, scope("features.3"):
         make()
     assert str(caught.value).startswith(f"layer features.3: {text}")
 
 
-def test_the_gradient_operations_refuse_what_does_not_belong_together() -> None:
+def test_gradient_operations_check_their_shapes() -> None:
     move = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-    with pytest.raises(ShapeError, match="over 8 × 8 the kernel 3 × 3 takes 6 × 6 places, but 5 × 5 were given"):
+    with pytest.raises(ShapeError, match="over 8 × 8 the kernel 3 × 3 has 6 × 6 positions, but 5 × 5 were given"):
         OPS["conv2d_weight"](IMAGE, tensor(BATCH, 4, 5, 5), **move, kernel=(3, 3))
     with pytest.raises(ShapeError, match="do not belong together in 1 groups"):
         OPS["conv2d_weight"](IMAGE, tensor(7, 4, 6, 6), **move, kernel=(3, 3))
@@ -204,7 +203,7 @@ FREE: list[tuple[Callable[[Tensor], Tensor], Shape]] = [
 
 @pytest.mark.parametrize(("function", "shape"), FREE)
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_free_batch_means_the_same_as_a_known_one(
+def test_a_free_batch_computes_the_same_as_a_bound_one(
     function: Callable[[Tensor], Tensor], shape: Shape, batch: int
 ) -> None:
     """Traced with a free batch and bound later, values and gradients are those of a trace with the number."""
@@ -237,7 +236,7 @@ def test_numbers_become_constants_of_the_tensors_dtype() -> None:
     assert ops.add(1.0, 2).dtype == FLOAT
 
 
-def test_trivial_steps_leave_no_node() -> None:
+def test_trivial_operations_create_no_nodes() -> None:
     x = tensor(2, 1, 3)
     for same in (
         ops.reshape(x, (2, 1, 3)),
@@ -253,7 +252,7 @@ def test_trivial_steps_leave_no_node() -> None:
     assert ops.upsample(image, 1) is image
 
 
-def test_multiply_adds_are_counted_as_papers_do() -> None:
+def test_macs_are_counted_as_in_papers() -> None:
     """LeNet-5's first convolution: 28 · 28 places, 6 filters of 1 · 5 · 5 taps, for each image."""
     y = ops.conv2d(tensor(BATCH, 1, 32, 32), tensor(6, 1, 5, 5))
     assert y.node.op.macs(y.node) == 117_600 * BATCH
@@ -267,7 +266,7 @@ def test_multiply_adds_are_counted_as_papers_do() -> None:
     assert pooled.node.op.macs(pooled.node) == 0
 
 
-def test_the_gradients_of_a_convolution_cost_as_much_as_itself() -> None:
+def test_the_gradients_of_a_convolution_have_as_many_macs() -> None:
     x, w = tensor(2, 4, 9, 9), tensor(6, 2, 3, 3)
     y = ops.conv2d(x, w, stride=2, groups=2)
     costs = [g.node.op.macs(g.node) for g in ops.gradients(ops.sum(y), [x, w]) if g is not None]

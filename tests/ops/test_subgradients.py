@@ -1,4 +1,4 @@
-"""Where a function has a kink, the gradient is the one its documentation names."""
+"""At a kink of a function, the gradient is the documented one."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def test_gradient_at_a_kink(function: Callable[[Tensor], Tensor], x: list[float]
 
 
 @pytest.mark.parametrize("function", [ops.maximum, ops.minimum])
-def test_equals_give_the_gradient_to_the_first(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+def test_of_equal_numbers_the_first_gets_the_gradient(function: Callable[[Tensor, Tensor], Tensor]) -> None:
     first, second = gradients(function, np.array([1.0, 1.0]), np.array([1.0, 1.0]))
     assert (first.tolist(), second.tolist()) == ([1, 1], [0, 0])
 
 
-def test_max_pooling_gives_the_gradient_to_the_first_in_row_major_order() -> None:
+def test_max_pooling_passes_the_gradient_to_the_first_maximum() -> None:
     x = np.array([[[[0.0, 5, 5], [5, 1, 0], [0, 0, 0]]]])
     (gradient,) = gradients(lambda x: ops.max_pool2d(x, 2, 1), x)
     assert gradient[0, 0].tolist() == [[0, 2, 0], [1, 1, 0], [0, 0, 0]]
 
 
-def test_a_window_of_zeros_has_no_gradient_in_l2_pooling() -> None:
+def test_l2_pooling_of_zeros_has_a_zero_gradient() -> None:
     (gradient,) = gradients(lambda x: ops.l2_pool2d(x, 2), np.zeros((1, 1, 4, 4)))
     assert np.array_equal(gradient, np.zeros((1, 1, 4, 4)))
 
 
-def test_softmax_and_its_logarithm_survive_large_numbers() -> None:
+def test_softmax_and_its_logarithm_do_not_overflow() -> None:
     x = np.array([[1000.0, 0.0], [-1000.0, 1000.0]])
     (logits,) = symbolic([x])
     for function, expected in ((ops.softmax, [[1, 0], [0, 1]]), (ops.log_softmax, [[0, -1000], [-2000, 0]])):
@@ -66,12 +66,12 @@ def test_softmax_and_its_logarithm_survive_large_numbers() -> None:
         assert np.all(np.isfinite(found["d0"]))
 
 
-def test_sigmoid_survives_large_numbers() -> None:
+def test_sigmoid_does_not_overflow() -> None:
     y = ops.OPS["sigmoid"].evaluate(np.array([-1000.0, -20.0, 0.0, 1000.0], np.float32))
     assert y.tolist() == pytest.approx([0, np.exp(-20.0), 0.5, 1], rel=1e-6)
 
 
-def test_dropout_scales_what_it_keeps_and_passes_the_gradient_the_same_way() -> None:
+def test_dropout_scales_numbers_and_gradients() -> None:
     x = np.full((40, 50), 3.0)
 
     def function(x: Tensor) -> Tensor:
@@ -87,6 +87,6 @@ def test_dropout_scales_what_it_keeps_and_passes_the_gradient_the_same_way() -> 
     assert np.allclose(found["d0"], np.where(kept, 1 / 0.8, 0))
 
 
-def test_dropout_that_keeps_all_is_nothing() -> None:
+def test_dropout_with_probability_zero_is_the_identity() -> None:
     (x,) = symbolic([np.ones(3)])
     assert ops.dropout(x, 1.0, ops.constant(1, "int"), ops.constant(1, "int"), site=0) is x

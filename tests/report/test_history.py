@@ -40,8 +40,8 @@ def sentence(history: list[EpochRecord], held_out_images: int | None = None) -> 
             run(FALLING, [1.0, 0.8, 0.7, 0.7, 0.7, 0.7], (0.97, 0.8)),
             Fit.GAP,
             5,
-            "It does better on training images than on others: in the last epoch it was right on 97 % of the training "
-            "images, but on 80 % of the held-out images. More images or stronger augmentation would narrow the gap.",
+            "It does better on training images than on others: in the last epoch it was right on 97% of the training "
+            "images, but on 80% of the held-out images. More images or stronger augmentation would narrow the gap.",
         ),
         (
             run(FALLING, [1.0, 0.8, 0.7, 0.6, 0.5, 0.4], (0.85, 0.83)),
@@ -61,15 +61,15 @@ def sentence(history: list[EpochRecord], held_out_images: int | None = None) -> 
             run(FALLING, [1.0, 0.8, 0.7, 0.6, 0.59, 0.59], (0.7, 0.85)),
             Fit.UNDERFITTING,
             5,
-            "It does not overfit: it was right on 70 % of the training images, which augmentation makes harder, and on "
-            "85 % of the held-out images. A larger network or more epochs could learn more from them.",
+            "It does not overfit: it was right on 70% of the training images, which augmentation makes harder, and on "
+            "85% of the held-out images. A larger network or more epochs could learn more from them.",
         ),
         (
             run(FALLING, [1.0, 0.8, 0.7, 0.6, 0.59, 0.59], (0.85, 0.84)),
             Fit.GOOD,
             5,
-            "There is no sign of overfitting: in the last epoch it was right on 85 % of the training images and on "
-            "84 % of the held-out images.",
+            "There is no sign of overfitting: in the last epoch it was right on 85% of the training images and on "
+            "84% of the held-out images.",
         ),
     ],
 )

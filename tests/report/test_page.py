@@ -123,7 +123,7 @@ def test_the_text_fits_a_terminal() -> None:
 def test_the_text_names_suspected_label_errors() -> None:
     examples = tuple(Example(f"cat/{n}.jpg", "cat", "dog", 0.9, 0.05) for n in range(9))
     lines = text(replace(measured(), label_issues=LabelIssues(60, 60, 7, True, 0.9, examples)))
-    start = lines.index("    cat/0.jpg: labelled cat, looks like dog (90 %)")
+    start = lines.index("    cat/0.jpg: labelled cat, looks like dog (90%)")
     assert [line.split(":")[0].strip() for line in lines[start : start + 5]] == [f"cat/{n}.jpg" for n in range(5)]
     assert "cat/5.jpg" not in "".join(lines)
     assert "Check the 7 labels that look wrong, correct the errors, and train again." in "\n".join(lines)

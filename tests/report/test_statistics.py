@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from opsin.base.formatting import listed
 from opsin.model import Evaluation
-from opsin.report.phrases import NBSP, interval, join_names, percent
+from opsin.report.phrases import interval, percent
 from opsin.report.statistics import Share, class_figures, reliability
 
 
@@ -62,11 +63,11 @@ def test_the_calibration_error_expected_by_chance() -> None:
 
 
 def test_shares_in_words() -> None:
-    assert percent(0.876) == f"88{NBSP}%"
-    assert percent(0.9861) == f"98.6{NBSP}%"
-    assert percent(0.99999) == f"more than 99.9{NBSP}%"
-    assert (percent(1), percent(0)) == (f"100{NBSP}%", f"0{NBSP}%")
-    assert interval(Share(88, 100)) == f"between 80 and 93{NBSP}%"
-    assert interval(Share(0, 20)) == f"between 0 and 16.1{NBSP}%"
-    assert join_names(["a"]) == "a"
-    assert join_names(["a", "b", "c"]) == "a, b and c"
+    assert percent(0.876) == "88%"
+    assert percent(0.9861) == "98.6%"
+    assert percent(0.99999) == "more than 99.9%"
+    assert (percent(1), percent(0)) == ("100%", "0%")
+    assert interval(Share(88, 100)) == "between 80 and 93%"
+    assert interval(Share(0, 20)) == "between 0 and 16.1%"
+    assert listed(["a"], conjunction="and") == "a"
+    assert listed(["a", "b", "c"], conjunction="and") == "a, b and c"

@@ -1,4 +1,4 @@
-"""How far networks of the zoo are from the same networks elsewhere, by what the tools that make fixtures wrote down."""
+"""How far networks of the zoo differ from the same networks in other libraries, by recorded fixtures."""
 
 from __future__ import annotations
 

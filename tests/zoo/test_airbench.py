@@ -1,4 +1,4 @@
-"""Networks that learn small photos fast: their parameters, their logits against PyTorch, and the sizes they take."""
+"""Airbench networks: their parameters, their logits against PyTorch, and the image sizes they take."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 WIDTHS = {"airbench94": (64, 256, 256), "airbench95": (128, 384, 384)}
 UNITS = {"airbench94": 2, "airbench95": 3}
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_what_learns_is_convolutions_biases_and_the_last_layer(name: str) -> None:
+def test_trainable_parameters_are_convolutions_biases_and_the_last_layer(name: str) -> None:
     graph = nn.trace(zoo.create(name), (3, 32, 32))
     widths, units = WIDTHS[name], UNITS[name]
     convolutions = sum(
@@ -29,7 +28,7 @@ def test_what_learns_is_convolutions_biases_and_the_last_layer(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_the_logits_are_pytorchs(name: str) -> None:
+def test_logits_match_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     state, x, logits = drawn_run(zoo.create(name), name)
@@ -56,7 +55,3 @@ def test_images_may_have_any_size_from_9_on() -> None:
         assert nn.trace(zoo.airbench94(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 9 × 9 and larger ones, and was given 8 × 32"):
         nn.trace(zoo.airbench94(), (3, 8, 32))
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("airbench95", (3, 11, 10))

@@ -1,4 +1,4 @@
-"""AlexNet: its counts, the paper's form against PyTorch, and the images it takes."""
+"""AlexNet: its parameters, the paper's network against PyTorch, and the image sizes it takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opsin.base.errors import ShapeError
 from tests.support import generator, relative_error
 
 
-def test_the_papers_network_has_its_counts() -> None:
+def test_the_2012_network_has_the_published_size() -> None:
     network = zoo.alexnet_2012()
     table = nn.describe(nn.trace(network, (3, 224, 224)), nn.layer_kinds(network))
     rows = {row.path: row for row in table.rows}
@@ -28,12 +28,12 @@ def test_the_papers_network_has_its_counts() -> None:
     assert list(sizes.values()) == [290_400, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000]
 
 
-def test_the_single_tower_has_torchvisions() -> None:
+def test_the_single_tower_has_the_size_of_torchvision() -> None:
     table = nn.describe(nn.trace(zoo.alexnet(), (3, 224, 224)))
     assert (table.parameters, round(table.macs / 1e6)) == (61_100_840, 714)
 
 
-def test_first_values_are_the_papers() -> None:
+def test_initial_values_match_the_paper() -> None:
     first = {name: t.node.attrs["init"] for name, t in nn.trace(zoo.alexnet_2012(), (3, 224, 224)).variables.items()}
     assert {name for name, init in first.items() if init == ("constant", 1)} == {
         "conv2.bias", "conv4.bias", "conv5.bias", "fc6.bias", "fc7.bias",
@@ -42,7 +42,7 @@ def test_first_values_are_the_papers() -> None:
     assert {first[f"{name}.bias"] for name in ("conv1", "conv3", "fc8")} == {("constant", 0)}
 
 
-def test_the_papers_network_computes_the_papers_formulas() -> None:
+def test_the_2012_network_computes_the_formulas_of_the_paper() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     graph, rng = nn.trace(zoo.alexnet_2012(10), (3, 63, 70)), generator("alexnet_2012")
@@ -79,7 +79,7 @@ def test_the_papers_network_computes_the_papers_formulas() -> None:
 
 
 @pytest.mark.parametrize(("name", "layer"), [("alexnet", "features.5"), ("alexnet_2012", "pool2")])
-def test_it_says_which_images_are_too_small(name: str, layer: str) -> None:
+def test_images_that_are_too_small_are_errors(name: str, layer: str) -> None:
     nn.trace(zoo.create(name), (3, 63, 63))
     with pytest.raises(ShapeError) as caught:
         nn.trace(zoo.create(name), (3, 28, 28))
@@ -89,7 +89,7 @@ def test_it_says_which_images_are_too_small(name: str, layer: str) -> None:
     )
 
 
-def test_a_training_step_moves_everything() -> None:
+def test_a_training_step_changes_every_parameter() -> None:
     graph = nn.training_graph(zoo.alexnet_2012(10), (3, 63, 63), nn.optimizers.SGD())
     state, rng = nn.initial_state(graph, 1), generator("alexnet_2012 step")
     program = compile(graph, 2, threads=1)

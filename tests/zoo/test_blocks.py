@@ -1,4 +1,4 @@
-"""What several papers share."""
+"""Blocks that several networks share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import generator, relative_error
     ("channels", "rounded"),
     [(1, 8), (8, 8), (11, 16), (12, 16), (17.6, 16), (44, 48), (24 * 1.1, 24), (20, 24), (19, 24), (352, 352)],
 )
-def test_channels_are_rounded_to_eights_but_never_by_more_than_a_tenth(channels: float, rounded: int) -> None:
+def test_channels_are_rounded_to_multiples_of_eight(channels: float, rounded: int) -> None:
     assert round_channels(channels) == rounded
 
 
@@ -33,7 +33,7 @@ def test_a_convolution_keeps_the_size_and_has_no_bias() -> None:
     assert nn.trace(conv_norm(6, 3, stride=2, activation=None), (3, 7, 9)).outputs["logits"].shape[1:] == (6, 4, 5)
 
 
-def test_squeeze_and_excitation_is_its_papers_formula() -> None:
+def test_squeeze_and_excitation_computes_the_formula_of_the_paper() -> None:
     graph = nn.trace(SqueezeExcitation(5, 2), (5, 4, 3))
     rng = generator("squeeze")
     state = {name: rng.normal(size=tensor.shape) for name, tensor in graph.variables.items()}  # type: ignore[arg-type]

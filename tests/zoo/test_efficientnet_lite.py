@@ -19,13 +19,13 @@ def rename(name: str) -> str:
     return name
 
 
-def test_every_published_tensor_has_its_place() -> None:
+def test_every_published_tensor_has_a_parameter() -> None:
     graph = nn.trace(zoo.efficientnet_lite0(), (3, 224, 224))
     found = {rename(name): tuple(shape) for name, shape in json.loads(FILE.read_text()).items()}
     assert found == {name: tensor.shape for name, tensor in graph.variables.items()}
 
 
-def test_blocks_of_the_same_shape_are_not_mixed_up() -> None:
+def test_blocks_of_the_same_shape_are_not_confused() -> None:
     for published, ours in {
         "_blocks.0._bn1.bias": "blocks.0.0.bn1.bias",
         "_blocks.1._bn0.weight": "blocks.1.0.bn1.weight",
@@ -37,7 +37,7 @@ def test_blocks_of_the_same_shape_are_not_mixed_up() -> None:
         assert rename(published) == ours
 
 
-def test_the_last_stage_and_the_first_are_never_deepened() -> None:
+def test_the_first_and_the_last_stage_are_not_scaled_in_depth() -> None:
     depths = {}
     for number in range(5):
         graph = nn.trace(zoo.create(f"efficientnet_lite{number}"), (3, 32, 32))

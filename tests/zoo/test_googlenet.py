@@ -1,4 +1,4 @@
-"""GoogLeNet: its counts, the paper's form against PyTorch, and its auxiliary classifiers."""
+"""GoogLeNet: its parameters, the paper's network against PyTorch, and its auxiliary classifiers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Graph
 from tests.support import Array, generator, relative_error
 from tests.zoo.agreement import steady
-from tests.zoo.training import check_step
 
 
 def count(graph: Graph) -> int:
@@ -25,7 +24,7 @@ def count(graph: Graph) -> int:
         ("googlenet_2014", 6_998_552, 13_378_280),
     ],
 )
-def test_auxiliary_classifiers_are_there_in_training_only(name: str, parameters: int, training: int) -> None:
+def test_auxiliary_classifiers_exist_only_during_training(name: str, parameters: int, training: int) -> None:
     shape = zoo.find(name).input_shape
     inference, both = nn.trace(zoo.create(name), shape), nn.trace(zoo.create(name), shape, training=True)
     assert (count(inference), count(both)) == (parameters, training)
@@ -36,12 +35,12 @@ def test_auxiliary_classifiers_are_there_in_training_only(name: str, parameters:
     assert {key.split(".")[0] for key in set(both.variables) - set(inference.variables)} == {"aux1", "aux2", "random"}
 
 
-def test_multiply_adds_are_torchvisions() -> None:
+def test_macs_match_torchvision() -> None:
     assert round(nn.describe(nn.trace(zoo.googlenet(), (3, 224, 224))).macs / 1e6) == 1_498
 
 
 @pytest.mark.parametrize("name", ["googlenet", "googlenet_2014"])
-def test_modules_have_the_papers_sizes(name: str) -> None:
+def test_modules_match_the_paper(name: str) -> None:
     rows = {row.path: row for row in nn.describe(nn.trace(zoo.create(name), (3, 224, 224), training=True)).rows}
     table = {
         "maxpool1": (64, 56), "maxpool2": (192, 28), "inception3a": (256, 28), "inception3b": (480, 28),
@@ -53,7 +52,7 @@ def test_modules_have_the_papers_sizes(name: str) -> None:
     assert rows["aux2.pool"].output[1:] == (528, 4, 4)
 
 
-def test_the_papers_logits_are_pytorchs() -> None:
+def test_logits_of_the_2014_network_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     rng = generator("googlenet_2014")
@@ -120,12 +119,8 @@ def drawn(rng: np.random.Generator, value: Array) -> Array:
         ("googlenet_2014", True, 79, r"aux1\.pool"),
     ],
 )
-def test_it_says_which_images_are_too_small(name: str, training: bool, least: int, layer: str) -> None:
+def test_images_that_are_too_small_are_errors(name: str, training: bool, least: int, layer: str) -> None:
     nn.trace(zoo.create(name), (3, least, least), training)
     text = f"layer {layer}: .* takes {least} × {least} and larger ones, and was given {least - 1} × 200"
     with pytest.raises(ShapeError, match=text):
         nn.trace(zoo.create(name), (3, least - 1, 200), training)
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("googlenet_2014", (3, 79, 79))

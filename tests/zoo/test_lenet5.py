@@ -1,4 +1,4 @@
-"""LeNet-5 of today: its figures, and its training against PyTorch's, step by step."""
+"""The modern LeNet-5: its figures, and its training against PyTorch, step by step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opsin.base.errors import ShapeError
 from tests.support import generator, relative_error
 
 
-def test_its_figures() -> None:
+def test_parameters_macs_and_receptive_fields() -> None:
     network = zoo.lenet5()
     table = nn.describe(nn.trace(network), nn.layer_kinds(network))
     rows = {row.path: row for row in table.rows}
@@ -26,7 +26,7 @@ def test_its_figures() -> None:
     assert fields == [5, 6, 14, 16, 28]
 
 
-def test_it_takes_other_images_but_none_too_small() -> None:
+def test_sizes_of_images() -> None:
     assert nn.trace(zoo.lenet5(7), (3, 40, 36)).outputs["logits"].shape[1:] == (7,)
     nn.trace(zoo.lenet5(), (1, 12, 12))
     with pytest.raises(
@@ -35,7 +35,7 @@ def test_it_takes_other_images_but_none_too_small() -> None:
         nn.trace(zoo.lenet5(), (1, 10, 10))
 
 
-def test_ten_steps_are_those_of_pytorch() -> None:
+def test_ten_steps_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     graph = nn.training_graph(zoo.lenet5(), (1, 28, 28), nn.optimizers.SGD(0.9, weight_decay=1e-3))

@@ -1,4 +1,4 @@
-"""LeNet-5 of 1998: the paper's own counts, its table, and its layers against the paper's formulas."""
+"""LeNet-5 of 1998: the paper's parameters, its connections, and its layers against the paper's formulas."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import pytest
 
 from opsin import nn, zoo
 from opsin.backends.reference import Reference
-from opsin.zoo.lenet5_1998 import TABLE
+from opsin.zoo.lenet5_1998 import CONNECTIONS
 from tests.support import generator, relative_error
 
 
-def test_the_papers_parameters() -> None:
+def test_the_parameters_match_the_paper() -> None:
     network = zoo.lenet5_1998()
     table = nn.describe(nn.trace(network), nn.layer_kinds(network))
     counts = {row.path: row.parameters for row in table.rows if row.parameters}
-    unread = 25 * (16 * 6 - sum(map(len, TABLE)))
+    unread = 25 * (16 * 6 - sum(map(len, CONNECTIONS)))
     counts["c3"] -= unread
     assert unread == 900
     assert counts.pop("output") == 850
@@ -23,9 +23,9 @@ def test_the_papers_parameters() -> None:
     assert sum(counts.values()) == 60_000
 
 
-def test_the_table_is_the_papers() -> None:
+def test_the_connections_match_the_paper() -> None:
     # Columns of the paper's table I: which maps of C3 read each map of S2.
-    columns = ["".join("X" if channel in row else "." for row in TABLE) for channel in range(6)]
+    columns = ["".join("X" if channel in row else "." for row in CONNECTIONS) for channel in range(6)]
     assert columns == [
         "X...XXX..XXXX.XX",
         "XX...XXX..XXXX.X",
@@ -36,7 +36,7 @@ def test_the_table_is_the_papers() -> None:
     ]
 
 
-def test_its_output_follows_the_papers_formulas() -> None:
+def test_the_output_computes_the_formulas_of_the_paper() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     graph = nn.trace(zoo.lenet5_1998())
@@ -59,7 +59,8 @@ def test_its_output_follows_the_papers_formulas() -> None:
 
     s2 = subsample(squash(conv2d(pad(torch.from_numpy(x), (2, 2, 2, 2)), w["c1.weight"], w["c1.bias"])), "s2")
     maps = [
-        conv2d(s2[:, list(row)], w["c3.weight"][[i]][:, list(row)], w["c3.bias"][[i]]) for i, row in enumerate(TABLE)
+        conv2d(s2[:, list(row)], w["c3.weight"][[i]][:, list(row)], w["c3.bias"][[i]])
+        for i, row in enumerate(CONNECTIONS)
     ]
     s4 = subsample(squash(torch.cat(maps, 1)), "s4")
     c5 = squash(conv2d(s4, w["c5.weight"], w["c5.bias"]))[:, :, 0, 0]
@@ -68,7 +69,7 @@ def test_its_output_follows_the_papers_formulas() -> None:
     assert relative_error(program.run(inputs=x)["logits"], expected.numpy()) < 1e-12
 
 
-def test_weights_outside_of_the_table_are_never_learned() -> None:
+def test_weights_without_a_connection_are_not_trained() -> None:
     graph = nn.training_graph(zoo.lenet5_1998(), (1, 28, 28), nn.optimizers.SGD())
     program = Reference(graph, 4, np.float64)
     program.load_state(nn.initial_state(graph, 0))

@@ -1,4 +1,4 @@
-"""MLPerf Tiny's networks: the benchmark's own counts, and their layers written down again with PyTorch's functions."""
+"""MLPerf Tiny's networks: the benchmark's sizes, and their layers rewritten with PyTorch's functions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def vww(k: Keras, x: Any) -> Any:
     ("name", "formula", "size"),
     [("resnet8", resnet8, (32, 31)), ("ds_cnn", ds_cnn, (49, 10)), ("vww", vww, (65, 48))],
 )
-def test_they_compute_what_the_benchmark_does(name: str, formula: Callable[..., Any], size: tuple[int, int]) -> None:
+def test_networks_match_keras_definitions(name: str, formula: Callable[..., Any], size: tuple[int, int]) -> None:
     entry = zoo.find(f"mlperf_tiny_{name}")
     shape = (entry.input_shape[0], *size)
     graph = nn.trace(entry(), shape)
@@ -88,7 +88,7 @@ def test_they_compute_what_the_benchmark_does(name: str, formula: Callable[..., 
     ("name", "as_keras_counts", "million_multiply_adds"),
     [("resnet8", 78_666, 12.5), ("ds_cnn", 24_908, 2.7), ("vww", 221_794, 7.5)],
 )
-def test_they_are_as_large_as_the_benchmark_says(name: str, as_keras_counts: int, million_multiply_adds: float) -> None:
+def test_sizes_match_the_benchmark(name: str, as_keras_counts: int, million_multiply_adds: float) -> None:
     entry = zoo.find(f"mlperf_tiny_{name}")
     graph = nn.trace(entry(), entry.input_shape)
     assert sum(value.size for value in nn.initial_state(graph, 0).values()) == as_keras_counts

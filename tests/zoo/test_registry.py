@@ -32,7 +32,7 @@ def test_each_call_makes_a_new_network() -> None:
     assert zoo.create("lenet5") is not zoo.create("lenet5")
 
 
-def test_an_unknown_name_brings_those_that_come_close() -> None:
+def test_an_unknown_name_suggests_similar_ones() -> None:
     with pytest.raises(UsageError, match=r"there is no network called 'LeNet'; did you mean lenet5 or "):
         zoo.create("LeNet")
     with pytest.raises(
@@ -41,6 +41,6 @@ def test_an_unknown_name_brings_those_that_come_close() -> None:
         zoo.create("zzz")
 
 
-def test_one_class_is_no_choice() -> None:
-    with pytest.raises(UsageError, match="a network tells at least two classes apart, not 1"):
+def test_one_class_is_an_error() -> None:
+    with pytest.raises(UsageError, match="a network needs at least two classes, not 1"):
         zoo.create("lenet5", 1)

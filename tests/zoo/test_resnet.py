@@ -1,4 +1,4 @@
-"""Residual networks for ImageNet; `test_torchvision` compares what they compute."""
+"""Residual networks for ImageNet; `test_torchvision` compares their results."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SIZES = {  # parameters, and multiply-adds in millions, as torchvision gives the
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_they_have_the_published_size(name: str) -> None:
+def test_sizes_match_the_publication(name: str) -> None:
     table = nn.describe(nn.trace(zoo.create(name), (3, 224, 224)))
     assert (table.parameters, round(table.macs / 1e6)) == SIZES[name]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet152"])
-def test_stages_have_the_papers_sizes(name: str) -> None:
+def test_stages_match_the_paper(name: str) -> None:
     network = zoo.create(name)
     rows = {row.path: row for row in nn.describe(nn.trace(network, (3, 224, 224))).rows}
     assert rows["conv1"].output[1:] == (64, 112, 112)
@@ -42,7 +42,7 @@ def test_images_may_have_any_size(name: str) -> None:
         assert nn.trace(zoo.create(name, 7), shape).outputs["logits"].shape[1:] == (7,)
 
 
-def test_weights_begin_as_torchvisions_do() -> None:
+def test_initial_values_match_torchvision() -> None:
     parameters = nn.trace(zoo.resnext50_32x4d(), (3, 32, 32)).variables
     first = {name: tensor.node.attrs["init"] for name, tensor in parameters.items()}
     assert first["conv1.weight"] == ("normal", pytest.approx(sqrt(2 / (64 * 49))))

@@ -1,4 +1,4 @@
-"""Residual networks of nine layers: their source's counts, their logits against PyTorch, and the sizes they take."""
+"""Residual networks of nine layers: the source's sizes, logits against PyTorch, and the image sizes they take."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 SIZES = {"resnet9": 6_573_120, "resnet9_half": 1_646_112}
 """Parameters: eight 3 × 3 convolutions, a gain and a bias for each of their channels, and the linear layer."""
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_they_have_the_sources_size(name: str) -> None:
+def test_sizes_match_the_source(name: str) -> None:
     graph = nn.trace(zoo.create(name), (3, 32, 32))
     assert sum(int(np.prod(tensor.shape)) for tensor in graph.parameters.values()) == SIZES[name]
     assert sum(node.op.name in ("conv2d", "matmul") for node in graph.nodes) == 9
 
 
-def test_the_logits_are_pytorchs() -> None:
+def test_logits_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     state, x, logits = drawn_run(zoo.resnet9_half(), "resnet9")
@@ -49,7 +48,3 @@ def test_images_may_have_any_size_from_8_on() -> None:
         assert nn.trace(zoo.resnet9(7), shape).outputs["logits"].shape[1:] == (7,)
     with pytest.raises(ShapeError, match="this network takes 8 × 8 and larger ones, and was given 7 × 32"):
         nn.trace(zoo.resnet9(), (3, 7, 32))
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("resnet9_half", (3, 9, 8))

@@ -1,4 +1,4 @@
-"""Residual networks for CIFAR-10: the paper's counts, and their shortcuts against PyTorch."""
+"""Residual networks for CIFAR-10: the paper's sizes, and their shortcuts against PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from opsin import nn, zoo
 from tests.support import relative_error
 from tests.zoo.drawn import drawn_run
-from tests.zoo.training import check_step
 
 SIZES = {  # parameters; the paper's table 6 gives 0.27, 0.46, 0.66, 0.85, 1.7 and 19.4 million
     20: 269_722,
@@ -21,13 +20,13 @@ SIZES = {  # parameters; the paper's table 6 gives 0.27, 0.46, 0.66, 0.85, 1.7 a
 
 
 @pytest.mark.parametrize("depth", SIZES)
-def test_they_have_the_papers_size(depth: int) -> None:
+def test_sizes_match_the_paper(depth: int) -> None:
     graph = nn.trace(zoo.create(f"resnet{depth}_cifar"), (3, 32, 32))
     assert sum(int(np.prod(tensor.shape)) for tensor in graph.parameters.values()) == SIZES[depth]
     assert sum(node.op.name in ("conv2d", "matmul") for node in graph.nodes) == depth
 
 
-def test_the_logits_are_pytorchs() -> None:
+def test_logits_match_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is an optional extra")
     torch.set_num_threads(1)
     state, x, logits = drawn_run(zoo.resnet20_cifar(), "resnet20_cifar")
@@ -54,7 +53,3 @@ def test_the_logits_are_pytorchs() -> None:
 def test_images_may_have_any_size() -> None:
     for shape in ((1, 1, 1), (3, 9, 50)):
         assert nn.trace(zoo.resnet20_cifar(7), shape).outputs["logits"].shape[1:] == (7,)
-
-
-def test_a_training_step_is_the_references() -> None:
-    check_step("resnet20_cifar", (3, 17, 16))

@@ -80,7 +80,7 @@ def test_a_step_natively(name: str) -> None:
     assert np.median(list(found.of_change.values())) < 0.03
 
 
-def test_the_files_are_small_and_cover_every_network_that_the_libraries_have() -> None:
+def test_fixtures_are_small_and_complete() -> None:
     assert sum(file.stat().st_size for file in FILES) < 1_000_000
     assert len(NETWORKS) == 24 + 6
     assert set(NETWORKS) <= set(zoo.names())

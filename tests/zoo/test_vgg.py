@@ -1,4 +1,4 @@
-"""VGG; `test_torchvision` compares what it computes."""
+"""VGG; `test_torchvision` compares its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = {  # parameters without and with batch normalisation, and multiply-adds 
 
 
 @pytest.mark.parametrize("depth", SIZES)
-def test_they_have_the_published_size(depth: int) -> None:
+def test_sizes_match_the_publication(depth: int) -> None:
     plain, normalised = (
         nn.describe(nn.trace(zoo.create(name), (3, 224, 224))) for name in (f"vgg{depth}", f"vgg{depth}_bn")
     )
@@ -27,7 +27,7 @@ def test_they_have_the_published_size(depth: int) -> None:
     assert sum(row.macs > 0 for row in plain.rows) == depth
 
 
-def test_seven_by_seven_maps_reach_the_first_linear_layer() -> None:
+def test_the_first_linear_layer_reads_seven_by_seven_maps() -> None:
     for side in (32, 100, 224):
         graph = nn.trace(zoo.vgg11(), (3, side, side))
         assert graph.parameters["classifier.0.weight"].shape == (4096, 512 * 7 * 7)
@@ -36,7 +36,7 @@ def test_seven_by_seven_maps_reach_the_first_linear_layer() -> None:
     assert rows["features.30"].output[1:] == (512, 7, 7)
 
 
-def test_it_says_which_images_are_too_small() -> None:
+def test_images_that_are_too_small_are_errors() -> None:
     nn.trace(zoo.vgg19_bn(), (3, 32, 32))
     with pytest.raises(ShapeError) as caught:
         nn.trace(zoo.vgg16(), (3, 28, 28))
@@ -46,13 +46,13 @@ def test_it_says_which_images_are_too_small() -> None:
     )
 
 
-def test_other_misfits_are_not_blamed_on_the_size() -> None:
+def test_other_errors_do_not_mention_the_size() -> None:
     with pytest.raises(ShapeError) as caught:
         nn.trace(nn.Sequential(nn.Flatten(), zoo.vgg11()), (3, 32, 32))
     assert "larger ones" not in str(caught.value)
 
 
-def test_weights_begin_as_torchvisions_do() -> None:
+def test_initial_values_match_torchvision() -> None:
     first = {name: t.node.attrs["init"] for name, t in nn.trace(zoo.vgg11(), (3, 32, 32)).variables.items()}
     assert first["features.0.weight"] == ("normal", pytest.approx(sqrt(2 / (64 * 9))))
     assert first["features.0.bias"] == ("constant", 0)

@@ -15,7 +15,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin import nn
 from opsin.backends.base import sizes
 from opsin.backends.native.codegen import host
 from opsin.backends.native.program import Native, compile
@@ -25,7 +24,7 @@ from opsin.base.processors import processors
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates, fixed, has_ways
 from opsin.compiler.simplify import simplify
-from opsin.ir import FLOAT, Graph, apply, input_tensor, variable
+from opsin.ir import FLOAT, Graph, apply, initial_state, input_tensor, variable
 from opsin.ops import OPS
 
 GAIN = 0.08
@@ -154,7 +153,7 @@ def compare_steps(
     """Seconds of a run of the whole graph with the model's ways, and with `choices`, the fastest of some turns."""
     programs = [compile(graph, batch, threads, choices=each) for each in ({}, choices)]
     for program in programs:
-        program.load_state(nn.initial_state(program.graph, seed=0))
+        program.load_state(initial_state(program.graph, seed=0))
         program.run(**noise(program.graph))
     times = [[program.again() for program in programs] for _ in range(turns)]
     before, after = map(min, zip(*times, strict=True))

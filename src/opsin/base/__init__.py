@@ -1,1 +1,1 @@
-"""What every package uses: errors, locks, caches, processors, formatting, random numbers."""
+"""Common foundations: errors, locks, caches, atomic files, processors, formatting, random numbers."""

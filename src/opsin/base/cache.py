@@ -1,4 +1,4 @@
-"""Where Opsin keeps what it can make or fetch again: compiled kernels, published weights, decoded images."""
+"""The cache folder: compiled kernels, published weights, decoded images; all that can be made or fetched again."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import os
 import sys
 from pathlib import Path
 
-NOWHERE = Path(os.devnull)
-"""Stands for the folder of a user who has none: nothing can be kept in it, which is said where it is tried.
+NO_FOLDER = Path(os.devnull)
+"""The folder of a user without a home folder: writing to it fails, and the error is reported there.
 
-A folder for temporary files would not do: others could put compiled code there.
+A folder for temporary files is no alternative, because other users could put compiled code there.
 """
 
 
 def cache_folder() -> Path:
-    """`$OPSIN_CACHE`, or the user's cache folder as the operating system has it."""
-    given = os.environ.get("OPSIN_CACHE")
-    if given:
-        return Path(given)
+    """Return `$OPSIN_CACHE`, or the operating system's cache folder for the user."""
+    chosen = os.environ.get("OPSIN_CACHE")
+    if chosen:
+        return Path(chosen)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return (Path(local) if local else _home() / "AppData" / "Local") / "opsin" / "cache"
     if sys.platform == "darwin":
         return _home() / "Library" / "Caches" / "opsin"
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(given) if os.path.isabs(given) else _home() / ".cache") / "opsin"
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(xdg) if os.path.isabs(xdg) else _home() / ".cache") / "opsin"
 
 
 def _home() -> Path:
-    """The user's own folder; `NOWHERE` for users without one, as containers have them."""
+    """Return the user's home folder, or `NO_FOLDER` for users without one, as in some containers."""
     try:
         home = Path.home()
     except RuntimeError:
-        return NOWHERE
-    return home if home.is_absolute() else NOWHERE
+        return NO_FOLDER
+    return home if home.is_absolute() else NO_FOLDER

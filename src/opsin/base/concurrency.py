@@ -1,7 +1,8 @@
-"""Locks, caches and lazy attributes that hold for several threads, and in a forked process.
+"""Locks, caches and lazy attributes that are safe with threads and after a fork.
 
-After `os.fork()` the child has a copy of every lock, but only one thread: a lock that another thread held stays locked
-for ever. So locks here are made anew in the child, and objects may ask to be told (`in_child`).
+After `os.fork()` the child has a copy of every lock but only one thread: a lock that another thread held would stay
+locked forever. The locks here are therefore recreated in the child, and other objects can register an action
+(`in_child`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _owners: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
 def in_child(owner: O, action: Callable[[O], None]) -> None:
-    """Has `action(owner)` called in every forked process, as long as `owner` lives; one action for each owner."""
+    """Call `action(owner)` in every forked process as long as `owner` is alive. Each owner has one action."""
     _owners[owner] = action
 
 
 class ForkLock:
-    """A mutex that is free in a forked process: `with it.lock: ...`. A thread may take it again where `reentrant`.
+    """A mutex that is free in a forked process: `with mutex.lock: ...`. If `reentrant`, a thread may acquire it twice.
 
-    What it protects must be usable at any moment at which another thread may fork, or be made anew in the child.
+    What it protects must be valid whenever another thread may fork, or be recreated in the child.
     """
 
     __slots__ = ("__weakref__", "_make", "lock")
@@ -42,32 +43,32 @@ class ForkLock:
         self.lock = self._make()
 
     def held_over_forks(self) -> Self:
-        """Has forks wait until no other thread holds it: for state that no child could use half changed.
+        """Make forks wait until no other thread holds the lock, for state that must not be half changed in a child.
 
-        Of two such locks, who needs both takes the one that was made first, first.
+        Acquire two such locks in the order in which they were created.
         """
-        _waited_for.append(self)
+        _fork_barriers.append(self)
         return self
 
 
-_waited_for: list[ForkLock] = []
-_taken: list[Any] = []
+_fork_barriers: list[ForkLock] = []
+_acquired: list[Any] = []
 
 
 def _before_fork() -> None:
-    for mutex in _waited_for:
+    for mutex in _fork_barriers:
         lock = mutex.lock
         lock.acquire()
-        _taken.append(lock)
+        _acquired.append(lock)
 
 
 def _after_fork() -> None:
-    while _taken:
-        _taken.pop().release()
+    while _acquired:
+        _acquired.pop().release()
 
 
 def _in_child() -> None:
-    _taken.clear()
+    _acquired.clear()
     for owner, action in list(_owners.items()):
         action(owner)
 
@@ -81,24 +82,24 @@ def _renew(mutex: ForkLock) -> None:
 
 
 importing = ForkLock().held_over_forks()
-"""For whoever imports modules when they are first needed: Python lets two threads, of which one imports a package and
-the other a module of it, see half of both."""
+"""Hold this lock to import modules on first use: if one thread imports a package and another one a module of it, Python
+lets both see half-initialised modules."""
 
 
 def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[[*Args], T]], Callable[[*Args], T]]:
-    """As `functools.cache`, for positional arguments, but each result is made only once, whatever threads ask for it.
+    """Cache results like `functools.cache`, for positional arguments, but compute each only once, also with threads.
 
-    Functions that need each other's results and are called in different orders have to share a `mutex`.
+    Functions that call each other in different orders must share a `mutex`.
     """
 
     def decorate(function: Callable[[*Args], T]) -> Callable[[*Args], T]:
         results: dict[tuple[Any, ...], T] = {}
-        making = mutex or ForkLock()
+        guard = mutex or ForkLock()
 
         @wraps(function)
         def cached(*args: *Args) -> T:
             if args not in results:
-                with making.lock:
+                with guard.lock:
                     if args not in results:
                         results[args] = function(*args)
             return results[args]
@@ -109,8 +110,10 @@ def locked_cache(mutex: ForkLock | None = None) -> Callable[[Callable[[*Args], T
 
 
 class lazy(Generic[T]):
-    """As `functools.cached_property`, without the lock that this has in Python 3.11: one for all objects of a class,
-    it would stay locked in a process that was forked meanwhile. Threads may compute the value twice, but get the same.
+    """A cached property like `functools.cached_property`, without its lock.
+
+    In Python 3.11 all objects of a class share that lock, and it would stay locked in a forked process. Here threads
+    may compute the value twice, but all get the same object.
     """
 
     def __init__(self, make: Callable[[Any], T]) -> None:

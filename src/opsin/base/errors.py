@@ -1,43 +1,61 @@
-"""Every error Opsin raises on purpose. Its text is for the person who caused it.
+"""The errors that Opsin raises deliberately. Their messages are for the person who caused them.
 
-A message says what was given, what was expected and what to do; files by their path, layers by
-their name, shapes by their numbers. The command line prints the message alone and ends with
-`exit_code`; anything that is not an `OpsinError` is a bug of Opsin's.
+A message says what was given, what was expected and what to do. It names files by their path, layers by their path in
+the network, and shapes by their numbers. The command line prints the message alone and exits with `exit_code`. Any
+exception that is not an `OpsinError` is a bug in Opsin.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class OpsinError(Exception):
-    """The root of all errors that Opsin raises on purpose."""
+    """The base class of all errors that Opsin raises deliberately."""
 
     exit_code = 1
 
+    layer: str = ""
+    """The path of the layer in which it happened, if there is one. `str` puts it before the message."""
+
+    @property
+    def reason(self) -> str:
+        """The message without the layer."""
+        return super().__str__()
+
+    def in_layer(self, path: str) -> Self:
+        """Set the layer, unless it is already known; the innermost one counts. Return the error itself."""
+        self.layer = self.layer or path
+        return self
+
+    def __str__(self) -> str:
+        return f"layer {self.layer}: {self.reason}" if self.layer else self.reason
+
 
 class UsageError(OpsinError):
-    """The request itself makes no sense: an unknown network, option or value."""
+    """The request makes no sense: an unknown network, option or value."""
 
     exit_code = 2
 
 
 class ShapeError(OpsinError):
-    """A layer or an operation was given tensors whose shapes do not fit."""
+    """The shapes of a layer's or an operation's inputs do not match."""
 
 
 class GraphError(OpsinError):
-    """A graph breaks a rule of its own: a name used twice, an operand from nowhere."""
+    """A graph is malformed: a name is used twice, an operand is missing."""
 
 
 class DataError(OpsinError):
-    """Training or prediction data cannot be used: missing, empty, damaged, of one class only."""
+    """Training or prediction data cannot be used: missing, empty, damaged, of a single class."""
 
 
 class ModelError(OpsinError):
-    """A model file is missing, damaged, edited, or not one of Opsin's."""
+    """A model file is missing, damaged, modified, or not written by Opsin."""
 
 
 class TrainingError(OpsinError):
-    """Training cannot go on, for example because the loss is no longer a number."""
+    """Training cannot continue, for example because the loss is NaN."""
 
 
 class CompileError(OpsinError):

@@ -1,7 +1,7 @@
-"""What a file is, by its first bytes and never by its name: for messages about a file that is not what was expected.
+"""Identify a file by its first bytes, not by its name, for messages about a file that is not what was expected.
 
 Often the file itself never arrived: Git LFS left a pointer, a web server sent a page or an error, a download stopped.
-Signatures are those of the formats' specifications, such as docs/spec.md of github.com/git-lfs/git-lfs.
+The signatures are those of the specifications of the formats, such as docs/spec.md of github.com/git-lfs/git-lfs.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from html import unescape
 from pathlib import Path
 
 HEAD = 4096
-"""So many bytes of a file are enough for `identify`."""
+"""The number of bytes of a file that `identify` needs."""
 
-MOST_SHOWN = 80
-"""Characters of a file's own text that a message repeats."""
+MAX_QUOTED = 80
+"""Characters of the text of a file that a message quotes."""
 
-AGAIN = "download it again, from the link to the file itself"
+DOWNLOAD_AGAIN = "download it again, from the link to the file itself"
 UNPACK = "unpack it first, and give the file that is inside"
 IMAGE = "give a model file, not an image"
 
 
-BEGINNING = b'{"__metadata__":{"opsin":'
-"""How the header of every model file begins, eight bytes into the file."""
+MODEL_HEADER = b'{"__metadata__":{"opsin":'
+"""How the header of every model file begins, at byte 8."""
 
 
 @dataclass(frozen=True)
 class FileType:
-    """`what` completes "it is …", `advice` says what to do, if there is more to say than what was expected.
+    """A kind of file: `what` completes "it is …"; `advice` says what to do, beyond giving what was expected.
 
-    `absent`: the file holds something in the place of its content.
+    `absent`: the file contains something else in place of its content, such as a pointer.
     """
 
     what: str
@@ -41,8 +41,8 @@ class FileType:
 
 LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 
-EMPTY = FileType("empty", f"nothing has arrived; copy it again, or {AGAIN}", absent=True)
-ZEROS = FileType("nothing but zeros", f"its download or copy stopped; copy it again, or {AGAIN}", absent=True)
+EMPTY = FileType("empty", f"nothing has arrived; copy it again, or {DOWNLOAD_AGAIN}", absent=True)
+ZEROS = FileType("nothing but zeros", f"its download or copy stopped; copy it again, or {DOWNLOAD_AGAIN}", absent=True)
 
 KERAS = "export the network as ONNX, for example with tf2onnx"
 WEIGHTS = "it holds weights without a network: give it to a network's model.load_state"
@@ -62,10 +62,10 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", FileType("a 7z archive", UNPACK)),
     (0, b"Rar!\x1a\x07", FileType("a RAR archive", UNPACK)),
     (0, b"PK\3\4", FileType("a ZIP archive")),
-    (0, b"PK\5\6", FileType("an empty ZIP archive", AGAIN)),
+    (0, b"PK\5\6", FileType("an empty ZIP archive", DOWNLOAD_AGAIN)),
     (257, b"ustar", FileType("a tar archive", UNPACK)),
     (0, b"\x89HDF\r\n\x1a\n", FileType("an HDF5 file, as Keras writes", KERAS)),
-    (0, b"\x93NUMPY", FileType("one NumPy array (.npy)", "keep arrays under their names: numpy.savez(FILE, name=array)")),
+    (0, b"\x93NUMPY", FileType("one NumPy array (.npy)", "give arrays names: numpy.savez(FILE, name=array)")),
     (0, b"GGUF", FileType("a GGUF file, of a language model", "Opsin reads convolutional networks")),
     (4, b"TFL3", FileType("a TensorFlow Lite model", KERAS)),
     (0, b"PAR1", FileType("a Parquet file", "it holds data; give it to `opsin train`")),
@@ -74,24 +74,24 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", FileType("a PNG image", IMAGE)),
     (0, b"\xff\xd8\xff", FileType("a JPEG image", IMAGE)),
     (0, b"GIF8", FileType("a GIF image", IMAGE)),
-    (8, b'{"__metadata__":{"opsin":', FileType("a model file of Opsin's", "open it with opsin.load")),
+    (8, MODEL_HEADER, FileType("a model file of Opsin's", "open it with opsin.load")),
     (0, b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", CHECKPOINT),
 )  # fmt: skip
 
-ENTRY = 30
-"""Where the name of a ZIP archive's first entry is."""
+ZIP_ENTRY_NAME = 30
+"""The offset of the name of the first entry of a ZIP archive."""
 
 
 def identify(head: bytes) -> FileType | None:
-    """What a file is that begins with `head`, its first `HEAD` bytes; `None` where that cannot be said."""
+    """Return the kind of a file from `head`, its first `HEAD` bytes; `None` if it is unknown."""
     if not head:
         return EMPTY
     if head.startswith(LFS):
         return _pointer(head)
-    if head.startswith(b"PK\3\4") and re.match(rb"[^/]{1,200}/data\.pkl", head[ENTRY:]):
+    if head.startswith(b"PK\3\4") and re.match(rb"[^/]{1,200}/data\.pkl", head[ZIP_ENTRY_NAME:]):
         return CHECKPOINT
-    for place, signature, kind in SIGNATURES:
-        if head[place : place + len(signature)] == signature:
+    for offset, signature, kind in SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
             return kind
     if not any(head):
         return ZEROS
@@ -105,7 +105,7 @@ def identify(head: bytes) -> FileType | None:
 
 
 def absent(head: bytes) -> FileType | None:
-    """What is in the place of a file that has not arrived: a pointer, a web page, an error message, nothing."""
+    """Return what stands in for a file that has not arrived: a pointer, a web page, an error message, nothing."""
     kind = identify(head)
     return kind if kind and kind.absent else None
 
@@ -120,7 +120,7 @@ def _pointer(head: bytes) -> FileType:
 
 
 def _text(head: bytes) -> FileType | None:
-    """Pages, messages of web servers, and other text."""
+    """Identify web pages, messages of web servers, and other text."""
     text = _decoded(head)
     if text is None:
         return None
@@ -143,7 +143,7 @@ def _text(head: bytes) -> FileType | None:
 
 
 def _decoded(head: bytes) -> str | None:
-    """The text that the bytes are, if they are; the last character may be cut."""
+    """Return the bytes as text, or `None` if they are not text. The last character may be incomplete."""
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = head[: len(head) // 2 * 2].decode("utf-16") if utf16 else head.decode("utf-8")
@@ -156,34 +156,36 @@ def _decoded(head: bytes) -> str | None:
 
 def _page(text: str) -> FileType:
     title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
-    called = f" titled {_shown(unescape(title[1]))}" if title and title[1].strip() else ""
-    return FileType(f"a web page (HTML){called}", f"a page was saved in place of the file; {AGAIN}", absent=True)
+    title_text = f" titled {_shown(unescape(title[1]))}" if title and title[1].strip() else ""
+    return FileType(
+        f"a web page (HTML){title_text}", f"a page was saved in place of the file; {DOWNLOAD_AGAIN}", absent=True
+    )
 
 
 def _message(text: str) -> FileType:
-    said = f" ({_shown(text)})" if text.strip() else ""
-    advice = f"it was saved in place of the file; see that you may have the file, and {AGAIN}"
-    return FileType(f"the error message of a web server{said}", advice, absent=True)
+    quoted = f" ({_shown(text)})" if text.strip() else ""
+    advice = f"it was saved in place of the file; see that you may have the file, and {DOWNLOAD_AGAIN}"
+    return FileType(f"the error message of a web server{quoted}", advice, absent=True)
 
 
 def _json(text: str) -> FileType:
     if '"weight_map"' in text:
         advice = "it holds no weights; give the files that it names, one after the other"
-        return FileType("the index of weights that lie in several files", advice)
+        return FileType("the index of weights that are in several files", advice)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
-    told = _told(data) if isinstance(data, dict) else None
-    return _message(told) if told else FileType("JSON text", "give the file that was meant")
+    message = _error_text(data) if isinstance(data, dict) else None
+    return _message(message) if message else FileType("JSON text", "give the file that was meant")
 
 
-def _told(data: dict[str, object]) -> str | None:
+def _error_text(data: dict[str, object]) -> str | None:
     """What an error in JSON says: {"message": …}, {"error": {"message": …}}, {"detail": …}, {"errors": […]}."""
     for key in ("message", "Message", "error_description", "error", "detail", "errors"):
         value = data.get(key)
         if isinstance(value, dict):
-            return _told(value) or str(value)
+            return _error_text(value) or str(value)
         if value:
             return str(value)
     return None
@@ -200,22 +202,22 @@ REFUSALS = re.compile(
 
 def _plain(text: str) -> FileType | None:
     if not text.strip():
-        return FileType("text of nothing but spaces", AGAIN, absent=True)
+        return FileType("text of nothing but spaces", DOWNLOAD_AGAIN, absent=True)
     if len(text) < 1000 and REFUSALS.search(text):
         return _message(text)
     return FileType(f"text ({_shown(text)})")
 
 
 def _shown(text: str) -> str:
-    """The text's beginning in quotes, on one line, with nothing that a terminal would obey."""
+    """Return the beginning of a text in quotes, on one line, without control characters for terminals."""
     line = " ".join(text.split())
-    return repr(line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…")
+    return repr(line if len(line) <= MAX_QUOTED else f"{line[: MAX_QUOTED - 1]}…")
 
 
 def is_model(path: Path) -> bool:
-    """Whether the file begins as model files do; the rest of it may be damaged."""
+    """Return whether the file begins like a model file; the rest of it may be damaged."""
     try:
         with path.open("rb") as file:
-            return file.read(8 + len(BEGINNING))[8:] == BEGINNING
+            return file.read(8 + len(MODEL_HEADER))[8:] == MODEL_HEADER
     except OSError:
         return False

@@ -1,10 +1,16 @@
-"""Durations and sizes in words."""
+"""Numbers and lists as text: durations, sizes, percentages, enumerations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import ceil, floor
+from typing import Literal
+
+KILO, MEGA, GIGA = 1e3, 1e6, 1e9
+
 
 def duration(seconds: float) -> str:
-    """About so long: "45 s", "3 min", "2.5 h"."""
+    """Return a rough duration: "45 s", "3 min", "2.5 h"."""
     if seconds < 1:
         return "less than a second"
     if seconds < 90:
@@ -15,5 +21,51 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """About so much: "350 MB", "1.2 GB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 999.5e6 else f"{max(1.0, count / 1e6):.0f} MB"
+    """Return a rough number of bytes, at least 1 MB: "350 MB", "1.2 GB"."""
+    return f"{count / GIGA:.1f} GB" if count >= 999.5 * MEGA else f"{max(1.0, count / MEGA):.0f} MB"
+
+
+def exact_size(count: float) -> str:
+    """Return a number of bytes in the unit that suits it: "812 B", "3.1 kB", "14.2 MB", "1.2 GB"."""
+    if count < KILO:
+        return f"{count:.0f} B"
+    unit, name = (KILO, "kB") if count < MEGA else (MEGA, "MB") if count < GIGA else (GIGA, "GB")
+    return f"{count / unit:.1f} {name}"
+
+
+def megabytes(count: float, rounding: Literal["nearest", "up", "down"] = "nearest") -> str:
+    """Return a number of bytes, always in MB so that several can be compared: "3.14 MB", "1,750 MB".
+
+    Round requirements up and limits down, so that a requirement above the limit never reads the same as the limit.
+    """
+    step, digits = (10**6, 0) if count >= 10**7 else (10**4, 2)
+    if rounding == "nearest":
+        return f"{count / MEGA:,.{digits}f} MB"
+    rounded = (ceil if rounding == "up" else floor)(count / step) * step
+    return f"{rounded / MEGA:,.0f} MB" if rounded % 10**6 == 0 else f"{rounded / MEGA:g} MB"
+
+
+def percent(fraction: float, *, prose: bool = False) -> str:
+    """Return a fraction as a percentage: "98.7%". What is not exactly 0 or 1 never reads as 0% or 100%.
+
+    For running text (`prose`), round to whole percents between 2% and 98%, and write "less than" instead of "<".
+    """
+    if 0 < fraction < 0.0005:
+        return "less than 0.1%" if prose else "<0.1%"
+    if 0.9995 < fraction < 1:
+        return "more than 99.9%" if prose else ">99.9%"
+    whole = prose and (0.02 < fraction < 0.98 or fraction in (0, 1))
+    return f"{fraction:.0%}" if whole else f"{fraction:.1%}"
+
+
+def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str = "", count: bool = True) -> str:
+    """Return names separated by commas: "a, b, c", or with a conjunction "a, b and c".
+
+    Of more than `limit` names, list the first and, with `count`, say how many there are: "a, b, … (12 in total)".
+    """
+    every = list(names)
+    if limit is not None and len(every) > limit:
+        return f"{', '.join(every[:limit])}, …" + (f" ({len(every):,} in total)" if count else "")
+    if conjunction and len(every) > 1:
+        return f"{', '.join(every[:-1])} {conjunction} {every[-1]}"
+    return ", ".join(every)

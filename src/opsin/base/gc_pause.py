@@ -1,4 +1,4 @@
-"""Making many objects that refer to each other, without Python looking for garbage among them all the while."""
+"""A pause of Python's cyclic garbage collector while many objects are created."""
 
 from __future__ import annotations
 
@@ -8,68 +8,69 @@ from contextlib import contextmanager
 
 from opsin.base.concurrency import ForkLock
 
-MANY = 2**20
-"""Objects made inside without a look: with what they hold, about a hundred megabytes."""
-_unseen = 0
+MAX_UNCOLLECTED = 2**20
+"""Objects created in pauses between two collections: with their contents, about a hundred megabytes."""
+_uncollected = 0
 
 
-class _Users(ForkLock):
-    """How many threads are inside, and whether Python collected garbage before."""
+class _Pause(ForkLock):
+    """How many threads are paused, and whether the collector was enabled before the first of them."""
 
-    __slots__ = ("before", "count")
+    __slots__ = ("count", "was_enabled")
 
     def __init__(self) -> None:
-        self.count, self.before = 0, False
+        self.count, self.was_enabled = 0, False
         super().__init__()
 
     def enter(self) -> None:
         if not self.count:
-            self.before = gc.isenabled()
+            self.was_enabled = gc.isenabled()
             gc.disable()
         self.count += 1
 
     def leave(self) -> None:
         self.count = max(0, self.count - 1)
-        if not self.count and self.before:
-            _settle()
+        if not self.count and self.was_enabled:
+            _collect_or_age()
             gc.enable()
 
     def _renew(self) -> None:
-        """In a forked process none of the others is there any more."""
+        """In a forked process, none of the other threads exists."""
         super()._renew()
         if self.count:
             self.count = 0
-            if self.before:
+            if self.was_enabled:
                 gc.enable()
 
 
-_state = _Users()
+_pause = _Pause()
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Inside, Python does not look for objects that only refer to each other.
+    """Pause the garbage collector inside the block.
 
-    Graphs and plans are hundreds of thousands of objects that stay: looking through them again and again, as they
-    grow, took a fifth of the time of compiling, and once, at the end, a twentieth. So they count as old ones then,
-    which Python looks at rarely, and are all looked through after each `MANY`.
+    Graphs and plans consist of hundreds of thousands of objects that stay alive. Traversing them again and again while
+    they grow took a fifth of the compile time; a single traversal at the end takes a twentieth. So at the end of the
+    block the new objects move to the oldest generation, which Python rarely traverses, and all objects are collected
+    after every `MAX_UNCOLLECTED` of them.
     """
-    with _state.lock:
-        _state.enter()
+    with _pause.lock:
+        _pause.enter()
     try:
         yield
     finally:
-        with _state.lock:
-            _state.leave()
+        with _pause.lock:
+            _pause.leave()
 
 
-def _settle() -> None:
-    """Makes all objects old ones, or has a look at all of them."""
-    global _unseen
-    _unseen += gc.get_count()[0]
-    if _unseen >= MANY:
-        _unseen = 0
+def _collect_or_age() -> None:
+    """Collect all objects if many are new; otherwise move them to the oldest generation."""
+    global _uncollected
+    _uncollected += gc.get_count()[0]
+    if _uncollected >= MAX_UNCOLLECTED:
+        _uncollected = 0
         gc.collect()
-    elif not gc.get_freeze_count():  # what somebody else has frozen is to stay so
+    elif not gc.get_freeze_count():  # objects that somebody else has frozen must stay frozen
         gc.freeze()
         gc.unfreeze()

@@ -1,4 +1,4 @@
-"""Names in files and outputs of Opsin 0.1.0, which this version still reads and, in JSON output, still gives."""
+"""Names in files and outputs of Opsin 0.1.0, which this version still reads and, in JSON output, still writes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 RENAMED = {"pictures": "images", "picture": "image"}
-"""Keys of dictionaries: the old name, and the name since."""
+"""Keys of dictionaries: old name, new name."""
 
 INPUT = {"pictures": "inputs"}
-"""Inputs of graphs."""
+"""Inputs of graphs: old name, new name."""
 
 TENSORS = {"golden.pictures": "golden.images"}
-"""Tensors of model files."""
+"""Tensors of model files: old name, new name."""
 
 NEW = {new: old for old, new in RENAMED.items()}
 
@@ -57,7 +57,7 @@ TRAINER_STATE = (
 
 
 def renamed(data: Any) -> Any:
-    """JSON data with old keys renamed, at every depth."""
+    """Return JSON data with old keys renamed, at every depth."""
     if isinstance(data, dict):
         return {RENAMED.get(key, key): renamed(value) for key, value in data.items()}
     return [renamed(value) for value in data] if isinstance(data, list | tuple) else data
@@ -82,7 +82,7 @@ def upgraded_plan(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_old_keys(data: Any) -> Any:
-    """JSON data in which every renamed key also stands under its old name."""
+    """Return JSON data in which every renamed key also appears under its old name."""
     if isinstance(data, dict):
         new = {key: with_old_keys(value) for key, value in data.items()}
         rows = PLAN if "stages" in new else STAGE if "learning_rate" in new else ()
@@ -92,9 +92,9 @@ def with_old_keys(data: Any) -> Any:
 
 
 def renamed_graph(data: Any) -> Any:
-    """A graph as data, with old names of its inputs renamed."""
+    """Return a graph, given as data, with the old names of its inputs renamed."""
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
-        return data  # The caller says what is wrong with it.
+        return data  # The caller reports what is wrong with it.
     nodes = []
     for node in data["nodes"]:
         if isinstance(node, dict) and node.get("op") == "input" and isinstance(node.get("attrs"), dict):

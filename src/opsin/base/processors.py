@@ -1,7 +1,7 @@
-"""How many processors this process may use: by the system's count, its affinity, and the CPU quota of its cgroups.
+"""The number of processors available to this process, from its CPU affinity and the CPU quota of its cgroups.
 
-A container that may use 2 of 16 processors still sees all 16. With 16 threads it has spent its share of each period
-(a tenth of a second) early, and is stopped until the next one.
+A container that may use 2 of 16 processors still sees all 16. With 16 threads it uses up its quota early in each period
+(a tenth of a second) and is throttled until the next one.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 V2, V1 = "cgroup2", "cgroup"
-"""Types of file systems: the unified hierarchy, and one with named controllers."""
+"""File system types of cgroups: the unified hierarchy, and one with named controllers."""
 
 
 def processors(root: Path = Path("/")) -> int:
-    """The number of threads that can run at the same time, at least 1; `root` is where /proc and /sys are looked for.
+    """Return the number of threads that can run at the same time, at least 1; `root` contains /proc and /sys.
 
-    A quota of 1.5 processors counts as 2, as two threads get more done in it than one.
+    Round a quota of 1.5 processors up to 2, since two threads make better use of it than one.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -27,30 +27,30 @@ def processors(root: Path = Path("/")) -> int:
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """The processors' time that this process may take in a unit of time; None where nothing limits it.
+    """Return the CPU time that this process may use per unit of time; None if it is not limited.
 
-    The least of its cgroup's quota and those of all above it, as far as they can be seen here (`cpu.max`, see
+    This is the minimum of the quotas of its cgroup and of all visible ancestors (`cpu.max`, see
     https://docs.kernel.org/admin-guide/cgroup-v2.html; `cpu.cfs_quota_us`, see
     https://docs.kernel.org/scheduler/sched-bwc.html).
     """
-    found = [quota for folder, kind in _cgroups(root) if (quota := _quota(folder, kind)) is not None]
-    return min(found, default=None)
+    quotas = [quota for folder, kind in _cgroups(root) if (quota := _quota(folder, kind)) is not None]
+    return min(quotas, default=None)
 
 
 def _cgroups(root: Path) -> Iterator[tuple[Path, str]]:
-    """The folders of this process's cgroups that can limit its time, and of those above them, with their types."""
-    groups, mounts = dict(_own_groups(root)), list(_mounts(root))
-    for kind, mine in groups.items():
-        tops = [(top, at) for each, top, at in mounts if each == kind]
-        ways = [(at, mine.relative_to(top)) for top, at in tops if _has(top, mine)]
-        # A cgroup outside of what is mounted: of that, only the outermost can concern it.
-        for at, way in ways or [(at, PurePosixPath()) for _, at in tops]:
-            for part in (way, *way.parents):
-                yield root / str(at).lstrip("/") / part, kind
+    """Yield the folders of the cgroups that can limit this process, their ancestors included, with their types."""
+    mounts = list(_mounts(root))
+    for kind, group in dict(_own_groups(root)).items():
+        points = [(top, point) for each, top, point in mounts if each == kind]
+        paths = [(point, group.relative_to(top)) for top, point in points if _contains(top, group)]
+        # If the cgroup is outside of what is mounted, only the outermost folder can apply to it.
+        for point, path in paths or [(point, PurePosixPath()) for _, point in points]:
+            for folder in (path, *path.parents):
+                yield root / str(point).lstrip("/") / folder, kind
 
 
 def _own_groups(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
-    """The types of hierarchies, and where in them this process is: `0::/a/b`, `4:cpu,cpuacct:/a/b`."""
+    """Yield the hierarchies and the path of this process in them, from lines like `0::/a/b`, `4:cpu,cpuacct:/a/b`."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -61,8 +61,9 @@ def _own_groups(root: Path) -> Iterator[tuple[str, PurePosixPath]]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, PurePosixPath]]:
-    """Of every mounted hierarchy that may hold quotas: its type, which of its folders is mounted, and where (see
-    proc_pid_mountinfo(5))."""
+    """Yield the mounted hierarchies that may have quotas: type, mounted folder and mount point, see
+    proc_pid_mountinfo(5).
+    """
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, (kind, *rest) = before.split(" "), after.split(" ")
@@ -70,28 +71,28 @@ def _mounts(root: Path) -> Iterator[tuple[str, PurePosixPath, PurePosixPath]]:
             yield kind, _unescaped(fields[3]), _unescaped(fields[4])
 
 
-def _has(top: PurePosixPath, path: PurePosixPath) -> bool:
+def _contains(top: PurePosixPath, path: PurePosixPath) -> bool:
     return path.is_relative_to(top) and ".." not in path.relative_to(top).parts
 
 
 def _unescaped(path: str) -> PurePosixPath:
-    """Spaces and the like are written as their code, such as \\040."""
-    return PurePosixPath(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path))
+    """Replace the escapes of spaces and similar characters, such as \\040."""
+    return PurePosixPath(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path))
 
 
 def _quota(folder: Path, kind: str) -> float | None:
-    """Of one cgroup: time in a period, divided by the period."""
+    """Return the quota of one cgroup: CPU time per period, divided by the period."""
     names = ["cpu.max"] if kind == V2 else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
     try:
         quota, period = (int(word) for name in names for word in _text(folder / name).split())
-    except ValueError:  # "max", which is none, or a file that is not there
+    except ValueError:  # "max" is no quota; or there is no such file
         return None
     return quota / period if quota > 0 and period > 0 else None
 
 
 def _text(path: Path) -> str:
-    """A file's content; nothing where it cannot be read."""
+    """Return the content of a file; nothing if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except (OSError, ValueError):  # of which a path with a null character is one
+    except (OSError, ValueError):  # a null character in a path is a ValueError
         return ""

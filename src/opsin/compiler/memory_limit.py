@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from opsin.base.errors import CompileError
+from opsin.base.formatting import megabytes
 from opsin.compiler.execution_plan import NONE, ExecutionPlan, plan_simplified
 from opsin.compiler.lower import Choices
 from opsin.compiler.recompute import StoredActivation, cheap, macs, recompute, segments, stored
@@ -69,8 +70,8 @@ def plan_within_memory(
         return min(found, key=lambda plan: plan.recomputed)
     least = min(sizes)
     raise CompileError(
-        f"this takes at least {_megabytes(least, up=True)} with a batch of {batch}, even when activations are computed "
-        f"again instead of kept; {_megabytes(memory, up=False)} were allowed: allow more, or take a smaller batch"
+        f"this takes at least {megabytes(least, 'up')} with a batch of {batch}, even when activations are computed "
+        f"again instead of kept; {megabytes(memory, 'down')} were allowed: allow more, or take a smaller batch"
     )
 
 
@@ -108,10 +109,3 @@ def _shortest(
         else:
             low = middle + 1
     return plan or make(choices[high])
-
-
-def _megabytes(count: int, up: bool) -> str:
-    """Rounded up for what is needed and down for what is allowed, so that the two never look the same."""
-    unit = 10**6 if count >= 10**7 else 10**4
-    rounded = (-(-count // unit) if up else count // unit) * unit
-    return f"{rounded / 10**6:,.0f} MB" if unit == 10**6 else f"{rounded / 10**6:g} MB"

@@ -47,7 +47,7 @@ class Batches:
     ) -> None:
         instance("images", images, LabeledImages, "labelled images, such as data.train of a dataset")
         instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, such as that of a model")
-        size, seed = whole("the batch", size, least=1), whole("the seed", seed)
+        size, seed = whole("the batch", size, minimum=1), whole("the seed", seed)
         self.images, self.preprocessing, self.size, self.seed = images, preprocessing, size, seed
         self.augmentation = augmentation or Augmentation()
         self.limit = min(limit or len(images), len(images))

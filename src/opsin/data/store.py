@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,6 +24,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.atomic import PREFIX, PRIVATE, AtomicFile
 from opsin.base.cache import cache_folder
 from opsin.data.pixels import ImageView
 from opsin.data.positional import read_into
@@ -35,7 +35,7 @@ CACHE_SIZE = 5 * 10**9
 DIGEST = 16
 MAGIC = b"opsin pictures 1"
 FOOT = struct.Struct("<16sqq16s")
-ASIDE, SUFFIX = ".new-", ".pixels"
+SUFFIX = ".pixels"
 LITTER_AGE = 24 * 3600
 """Seconds after which a file that was never finished is nobody's any more."""
 
@@ -87,8 +87,8 @@ class StoreWriter:
         self.path, self.stride = path, stride
         self.digests = np.zeros((count, DIGEST), np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=ASIDE)
-        self._file, self._aside, self._lock = os.fdopen(handle, "wb", buffering=0), Path(aside), Lock()
+        self._new = AtomicFile(path, durable=False, mode=PRIVATE, buffering=0)
+        self._file, self._lock = self._new.file, Lock()
 
     def put(self, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
         content = np.ascontiguousarray(pixels).data.cast("B")
@@ -103,19 +103,15 @@ class StoreWriter:
         self._file.seek(count * self.stride)
         foot = FOOT.pack(MAGIC, count, self.stride, _seal(count, self.stride, table))
         _write(self._file.write, memoryview(table + foot))
-        self._file.close()
         if os.name == "nt":  # which renames no open file
-            os.replace(self._aside, self.path)
+            self._new.commit()
             return StoreFile(self.path)
-        finished = StoreFile(self._aside)
-        os.replace(self._aside, self.path)
+        finished = StoreFile(self._new.temporary)
+        self._new.commit()
         return finished
 
     def abandon(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._aside.unlink()
+        self._new.discard()
 
 
 def _write(write: Callable[[memoryview], int], content: memoryview) -> None:
@@ -223,7 +219,7 @@ def make_room(needed: int, most: int) -> bool:
     for path in root().glob("*/*"):
         with suppress(OSError):
             state = path.stat()
-            if path.name.startswith(ASIDE) and time.time() - state.st_mtime > LITTER_AGE:
+            if path.name.startswith(PREFIX) and time.time() - state.st_mtime > LITTER_AGE:
                 path.unlink()
             else:
                 files.append((state.st_mtime_ns, state.st_size, path))
@@ -231,7 +227,7 @@ def make_room(needed: int, most: int) -> bool:
     for _, size, path in sorted(files):
         if total + needed <= most:
             break
-        if not path.name.startswith(ASIDE):
+        if not path.name.startswith(PREFIX):
             with suppress(OSError):
                 path.unlink()
                 total -= size

@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from opsin import __version__
+from opsin.base.atomic import rename_complete
 from opsin.base.cache import cache_folder
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import ModelError, UsageError
@@ -89,7 +90,7 @@ def _fetch(url: str, target: Path, name: str, on_progress: Progress | None) -> N
             f"{url} is not the file that was published: its SHA-256 does not begin as its name says. It was removed; "
             f"try again, or take another server with {MIRROR}"
         )
-    part.replace(target)
+    rename_complete(part, target, durable=False)  # its hash is checked before each use
 
 
 def has_hash(path: Path, name: str) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
 from opsin.base.file_types import EMPTY, HEAD, identify, is_model
+from opsin.base.formatting import listed
 from opsin.interop.tensors import DAMAGED, StoredTensor, quoted, read_numbers, size_of
 from opsin.interop.torch.archives import numpy_arrays, open_archive
 from opsin.interop.torch.checkpoints import LEGACY, archive_tensors, legacy_tensors
@@ -207,4 +208,4 @@ def _alike(stored: StoredTensor, tensor: Tensor) -> bool:
 
 def _listed(items: Sequence[str], what: str) -> str:
     """`12 <what> (a, b, c, …)`, or nothing where there are none."""
-    return f"{len(items)} {what} ({', '.join(items[:SHOWN])}{', …' if len(items) > SHOWN else ''})" if items else ""
+    return f"{len(items)} {what} ({listed(items, SHOWN, count=False)})" if items else ""

@@ -1,6 +1,6 @@
-"""What a network means: symbolic tensors, nodes, graphs, and backpropagation between graphs.
+"""The intermediate representation: symbolic tensors, nodes, graphs, and backpropagation from graph to graph.
 
-This room knows neither which operations exist nor how anything is computed.
+This package knows neither which operations exist nor how anything is computed.
 """
 
 from opsin.base.gc_pause import gc_paused
@@ -22,6 +22,7 @@ from opsin.ir.core import (
 )
 from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, suffix
 from opsin.ir.graph import Graph, binding, topological
+from opsin.ir.initial_state import initial_state
 from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "current_scope",
     "cut_points",
     "gc_paused",
+    "initial_state",
     "input_tensor",
     "last_static_cut_point",
     "prefix",

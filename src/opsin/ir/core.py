@@ -1,8 +1,8 @@
-"""The graph: symbolic tensors, the nodes that make them, and the operations' interface.
+"""Symbolic tensors, the nodes that produce them, and the interface of operations.
 
-A `Tensor` is an edge: a shape, a dtype, and the node it comes from. A `Node` applies an `Op` to
-tensors. Nothing is computed here, and nothing here knows which operations exist: an operation
-brings its own shape rule, NumPy meaning, gradient and cost (`Op`).
+A `Tensor` is an edge of the graph: a shape, a dtype, and the node it comes from. A `Node` applies an `Op` to tensors.
+Nothing is computed here, and nothing here knows which operations exist: an operation defines its own shape rule, NumPy
+reference, gradient and cost (`Op`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any, ClassVar
 
 from opsin.base.errors import GraphError, OpsinError
 from opsin.ir.arguments import called, one_of, text
-from opsin.ir.arguments import shape as sound_shape
+from opsin.ir.arguments import shape as checked_shape
 from opsin.ir.operators import Operators
 from opsin.ir.size import Dim, Shape, show
 
 FLOAT = "float"
-"""Real numbers. Each engine chooses the precision: float32 natively, float32 or float64 in NumPy."""
+"""Real numbers. Each backend chooses the precision: float32 natively, float32 or float64 in NumPy."""
 INT = "int"
 """32-bit integers: labels, counters, seeds."""
 
 
 @dataclass(frozen=True)
 class Type:
-    """Shape and dtype of a tensor: what an operation's shape rule takes and gives."""
+    """Shape and dtype of a tensor: the arguments and results of shape rules."""
 
     shape: Shape
     dtype: str = FLOAT
@@ -60,7 +60,7 @@ class Tensor(Operators):
 
 
 class Node:
-    """One application of an operation, with the layer (`scope`) that it was written in."""
+    """One application of an operation, with the layer (`scope`) in which it was written."""
 
     __slots__ = ("attrs", "inputs", "op", "outputs", "scope")
 
@@ -68,18 +68,18 @@ class Node:
         self, op: Op, inputs: tuple[Tensor, ...], attrs: dict[str, Any], types: tuple[Type, ...], scope: str
     ) -> None:
         self.op, self.inputs, self.attrs, self.scope = op, inputs, attrs, scope
-        if len(types) == 1:  # nearly always
+        if len(types) == 1:  # the usual case
             self.outputs: tuple[Tensor, ...] = (Tensor(self, 0, types[0]),)
         else:
             self.outputs = tuple([Tensor(self, index, type) for index, type in enumerate(types)])
 
     def on(self, inputs: tuple[Tensor, ...]) -> Node:
-        """The same operation on other tensors of the same types."""
+        """Return a node with the same operation, for other inputs of the same types."""
         return Node(self.op, inputs, self.attrs, tuple([t.type for t in self.outputs]), self.scope)
 
     @property
     def output(self) -> Tensor:
-        """The only output; most operations have one."""
+        """The only output; most operations have one. Raise `ValueError` if there are several."""
         (output,) = self.outputs
         return output
 
@@ -88,33 +88,33 @@ class Node:
 
 
 class Op:
-    """An operation: its shape rule, its NumPy meaning, its gradient and its cost.
+    """An operation: its shape rule, NumPy reference, gradient and cost.
 
-    Subclasses override `infer` and `evaluate`, and `gradient` where there is one; they hold no
-    state. Attributes must be hashable data (numbers, strings, tuples, `Size`), so that a graph
-    can be compared, bound to a batch, and written to a file.
+    Subclasses override `infer` and `evaluate`, and `gradient` if there is one; they have no state. Attributes must be
+    hashable data (numbers, strings, tuples, `Size`), so that a graph can be compared, bound to a batch, and written to
+    a file.
     """
 
     name: ClassVar[str]
 
     def infer(self, *types: Any, **attrs: Any) -> Type | tuple[Type, ...]:
-        """The outputs' types. Raises `ShapeError` where the inputs do not fit."""
+        """Return the types of the outputs. Raise `ShapeError` if the inputs do not match."""
         raise NotImplementedError
 
     def evaluate(self, *arrays: Any, **attrs: Any) -> Any:
-        """The NumPy meaning: arrays in, one array (or a tuple of them) out, in the inputs' precision."""
+        """Compute the outputs with NumPy: arrays in, one array (or a tuple) out, in the precision of the inputs."""
         raise NotImplementedError
 
     def gradient(self, node: Node, *grads: Tensor) -> Sequence[Tensor | None]:
-        """For each input, the gradient of a scalar whose gradients by the outputs are `grads`."""
+        """Return the gradient of a scalar for each input, given its gradients `grads` for the outputs."""
         raise NotImplementedError(f"{self.name} has no gradient")
 
     def macs(self, node: Node) -> Dim:
-        """Multiply-adds, counted as papers do: only those of convolutions and matrix products."""
+        """Return the MACs, counted as papers do: only those of convolutions and matrix products."""
         return 0
 
     def window(self, node: Node) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """For operations that slide: (extent, stride) by rows and columns, for the receptive field."""
+        """Return (extent, stride) by rows and columns if a window slides over the input; for receptive fields."""
         return None
 
     def __call__(self, *inputs: Tensor, **attrs: Any) -> Node:
@@ -125,7 +125,7 @@ _scope: ContextVar[str] = ContextVar("scope", default="")
 
 
 class scope:
-    """Nodes made inside belong to the layer `name`, a dotted path from the network's root."""
+    """A context in which new nodes belong to the layer `name`, a dotted path from the root of the network."""
 
     __slots__ = ("name", "token")
 
@@ -140,22 +140,22 @@ class scope:
 
 
 def current_scope() -> str:
+    """Return the path of the layer that is being traced; empty outside of layers."""
     return _scope.get()
 
 
 def apply(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str | None = None) -> Node:
-    """A node that applies `op`; a misfit is reported with the layer it happened in."""
-    where = _scope.get() if scope is None else scope
-    return Node(op, tuple(inputs), attrs, inferred(op, inputs, attrs, where), where)
+    """Return a node that applies `op`. Errors of its shape rule name the layer `scope`, by default the current one."""
+    layer = _scope.get() if scope is None else scope
+    return Node(op, tuple(inputs), attrs, infer_types(op, inputs, attrs, layer), layer)
 
 
-def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str) -> tuple[Type, ...]:
-    """The types that the shape rule of `op` gives; a misfit is reported with the layer `scope`."""
+def infer_types(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str) -> tuple[Type, ...]:
+    """Return the types of the outputs of `op` by its shape rule. Its errors name the layer `scope`."""
     try:
         types = op.infer(*[tensor.type for tensor in inputs], **attrs)
     except OpsinError as error:
-        if scope and not str(error).startswith("layer "):
-            raise type(error)(f"layer {scope}: {error}") from None
+        error.in_layer(scope)
         raise
     except (AttributeError, TypeError):
         for operand in inputs:
@@ -166,7 +166,7 @@ def inferred(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], scope: str
 
 
 class Input(Op):
-    """What the caller gives at every run. Attributes: `name`, `type`."""
+    """A value that the caller provides for each run. Attributes: `name`, `type`."""
 
     name = "input"
 
@@ -176,10 +176,10 @@ class Input(Op):
 
 
 class Variable(Op):
-    """What stays between runs: parameters, running statistics, optimizer state.
+    """A value that persists between runs: parameters, running statistics, optimizer state.
 
-    Attributes: `name`; `type`; `trainable`; `init`, data that `nn` reads to make the first value;
-    `like`, the name of the variable this one goes with element by element (or an empty string).
+    Attributes: `name`; `type`; `trainable`; `init`, the initializer as data, see `opsin.ir.initial_state`; `like`, the
+    name of the variable that this one corresponds to element by element (or an empty string).
     """
 
     name = "variable"
@@ -194,13 +194,15 @@ VARIABLE = Variable()
 
 
 def input_tensor(name: str, shape: Shape, dtype: str = FLOAT) -> Tensor:
-    """A symbolic input called `name`."""
-    return apply(INPUT, (), {"name": text("the name of an input", name), "type": _sound(name, shape, dtype)}).output
+    """Return a symbolic input called `name`."""
+    return apply(
+        INPUT, (), {"name": text("the name of an input", name), "type": _checked_type(name, shape, dtype)}
+    ).output
 
 
-def _sound(name: str, shape: Shape, dtype: str) -> Type:
-    """The type of a tensor whose shape anybody has given."""
-    return Type(sound_shape(f"the shape of '{name}'", shape), one_of(f"the dtype of '{name}'", dtype, (FLOAT, INT)))
+def _checked_type(name: str, shape: Shape, dtype: str) -> Type:
+    """Return a tensor type, with shape and dtype validated."""
+    return Type(checked_shape(f"the shape of '{name}'", shape), one_of(f"the dtype of '{name}'", dtype, (FLOAT, INT)))
 
 
 def variable(
@@ -212,10 +214,10 @@ def variable(
     trainable: bool = False,
     like: str = "",
 ) -> Tensor:
-    """A tensor whose value stays between runs; see `Variable` for the attributes."""
+    """Return a tensor whose value persists between runs; see `Variable` for the attributes."""
     attrs = {
         "name": text("the name of a variable", name),
-        "type": _sound(name, shape, dtype),
+        "type": _checked_type(name, shape, dtype),
         "init": init,
         "trainable": trainable,
         "like": like,

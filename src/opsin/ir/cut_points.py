@@ -1,4 +1,4 @@
-"""Cutting a graph in two at a tensor that everything passes through."""
+"""Cut points of a graph: tensors that every path passes through (dominators), and the two parts of a cut."""
 
 from __future__ import annotations
 
@@ -8,56 +8,61 @@ from opsin.ir.graph import Graph, topological
 
 
 def cut_points(source: Tensor, sink: Tensor) -> list[Tensor]:
-    """The tensors through which all that `source` has to do with `sink` passes, in order, `sink` the last."""
+    """Return the tensors that every path from `source` to `sink` passes through, in order; `sink` is the last.
+
+    The list is empty if `sink` does not depend on `source`.
+    """
     order = [node for node in topological([sink]) if source.node is not node]
-    reached, last = {source}, {source: -1}
+    reached = {source}
+    last_use = {source: -1}  # the position in `flow` of the last node that reads each tensor
     flow: list[Node] = []
     for node in order:
         read = [t for t in node.inputs if t in reached]
         if read:
-            last |= dict.fromkeys(read, len(flow))
-            last |= {t: len(flow) for t in node.outputs if t not in last}
+            last_use |= dict.fromkeys(read, len(flow))
+            last_use |= {t: len(flow) for t in node.outputs if t not in last_use}
             reached.update(node.outputs)
             flow.append(node)
-    found, furthest = [], last[source]
-    for place, node in enumerate(flow):
-        # What was made before `node`, and is read by those after it, would pass `node` by.
-        if furthest <= place and len(node.outputs) == 1:
-            found.append(node.output)
-        furthest = max([furthest, *(last[t] for t in node.outputs)])
-    return found
+    points, furthest = [], last_use[source]
+    for position, node in enumerate(flow):
+        # A tensor from before `node` that is read after it would bypass `node`.
+        if furthest <= position and len(node.outputs) == 1:
+            points.append(node.output)
+        furthest = max([furthest, *(last_use[t] for t in node.outputs)])
+    return points
 
 
 def last_static_cut_point(graph: Graph, output: str) -> Tensor | None:
-    """The last tensor between the graph's input and `output` that everything passes through and nothing learnt or
-    drawn at random goes into; None where there is none.
+    """Return the last cut point between the input and `output` that depends on nothing trainable or random.
+
+    None if there is no such tensor.
     """
-    changing: set[Tensor] = set()
+    dynamic: set[Tensor] = set()
     for node in graph.nodes:
-        learnt = node.op is VARIABLE and (node.attrs["trainable"] or node.attrs["name"] in graph.updates)
-        if learnt or any(t in changing for t in node.inputs):
-            changing.update(node.outputs)
-    settled = [t for t in cut_points(graph.inputs[0], graph.outputs[output]) if t not in changing]
-    return settled[-1] if settled else None
+        changes = node.op is VARIABLE and (node.attrs["trainable"] or node.attrs["name"] in graph.updates)
+        if changes or any(t in dynamic for t in node.inputs):
+            dynamic.update(node.outputs)
+    static = [t for t in cut_points(graph.inputs[0], graph.outputs[output]) if t not in dynamic]
+    return static[-1] if static else None
 
 
 def prefix(graph: Graph, at: Tensor, name: str) -> Graph:
-    """The part of `graph` that gives `at`, as the output `name`; it updates nothing."""
+    """Return the part of `graph` that computes `at`, as the output `name`. It updates no variables."""
     return Graph(graph.inputs, {name: at}).verify()
 
 
 def suffix(graph: Graph, at: Tensor) -> Graph:
-    """The rest of `graph`: its first input has the shape of `at` and comes in its place, by the same name.
+    """Return the rest of `graph`, in which `at` is replaced by an input with the name of the first input.
 
-    `GraphError` where something passes `at` by.
+    Raise `GraphError` if something bypasses `at`.
     """
-    old, *others = graph.inputs
-    fresh = input_tensor(old.node.attrs["name"], at.shape, at.dtype)
+    old_input, *others = graph.inputs
+    new_input = input_tensor(old_input.node.attrs["name"], at.shape, at.dtype)
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
-        return (fresh,) if node is at.node else apply(node.op, inputs, node.attrs, node.scope)
+        return (new_input,) if node is at.node else apply(node.op, inputs, node.attrs, node.scope)
 
-    made = graph.rewrite(change)
-    if made.inputs[0] in made.users:
-        raise GraphError(f"the graph cannot be cut at {at}: something passes it by")
-    return Graph((fresh, *made.inputs[1 : 1 + len(others)]), made.outputs, made.updates).verify()
+    rest = graph.rewrite(change)
+    if rest.inputs[0] in rest.users:
+        raise GraphError(f"the graph cannot be cut at {at}: something bypasses it")
+    return Graph((new_input, *rest.inputs[1 : 1 + len(others)]), rest.outputs, rest.updates).verify()

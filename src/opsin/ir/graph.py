@@ -1,4 +1,4 @@
-"""A whole computation: inputs, named outputs, and updates of variables, with its order and its rules."""
+"""Graphs: inputs, named outputs and updates of variables; their order, rules and printed form."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from opsin.base.concurrency import lazy
 from opsin.base.errors import GraphError
 from opsin.ir.arguments import whole
-from opsin.ir.core import INPUT, VARIABLE, Node, Tensor, Type, inferred
+from opsin.ir.core import INPUT, VARIABLE, Node, Tensor, Type, infer_types
 from opsin.ir.size import Shape, Size, bind, show
 
-HIDDEN = ("type", "name", "init")
+HIDDEN_ATTRS = ("type", "name", "init")
 """Attributes that the printed form shows elsewhere or not at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """`outputs` computed from `inputs` and variables; after a run, each variable in `updates` takes its new value."""
+    """`outputs` computed from `inputs` and variables. After a run, each variable in `updates` takes its new value."""
 
     inputs: tuple[Tensor, ...]
     outputs: dict[str, Tensor]
@@ -27,16 +27,17 @@ class Graph:
 
     @property
     def roots(self) -> tuple[Tensor, ...]:
+        """Outputs and new values of variables."""
         return (*self.outputs.values(), *self.updates.values())
 
     @lazy
     def nodes(self) -> tuple[Node, ...]:
-        """Every node that matters, operands before their users."""
+        """Every node that the roots depend on, operands before their users."""
         return topological(self.roots)
 
     @lazy
     def forward(self) -> tuple[Node, ...]:
-        """What the outputs depend on, operands first: of a training step, all but gradients and updates."""
+        """The nodes that the outputs depend on, operands first: of a training step, all but gradients and updates."""
         return topological(self.outputs.values())
 
     @lazy
@@ -55,23 +56,23 @@ class Graph:
         users: dict[Tensor, list[Node]] = {t: [] for node in self.nodes for t in node.outputs}
         for node in self.nodes:
             for operand in node.inputs:
-                mine = users[operand]
-                if not mine or mine[-1] is not node:  # once, though it may read a tensor twice
-                    mine.append(node)
+                readers = users[operand]
+                if not readers or readers[-1] is not node:  # once, even if it reads a tensor twice
+                    readers.append(node)
         return users
 
     def bind(self, batch: int) -> Graph:
-        """The same graph with the free batch dimension set to `batch`."""
+        """Return the graph with the free batch dimension set to `batch`. Raise `GraphError` unless it is at least 1."""
         return self.rewrite(binding(batch))
 
     def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Node | tuple[Tensor, ...]]) -> Graph:
-        """A new graph in which `change(node, new_inputs)` stands for each node, operands first."""
+        """Return a new graph in which `change(node, new_inputs)` replaces each node; it is called operands first."""
         new: dict[Tensor, Tensor] = {}
         for node in (*(t.node for t in self.inputs), *self.nodes):
             if node.outputs[0] in new:
                 continue
-            made = change(node, tuple([new[t] for t in node.inputs]))
-            outputs = made.outputs if isinstance(made, Node) else made
+            replacement = change(node, tuple([new[t] for t in node.inputs]))
+            outputs = replacement.outputs if isinstance(replacement, Node) else replacement
             new |= zip(node.outputs, outputs, strict=True)
         return Graph(
             tuple(new[t] for t in self.inputs),
@@ -80,20 +81,21 @@ class Graph:
         )
 
     def verify(self) -> Graph:
-        """Checks every rule of a graph and returns it; `GraphError` names the first node that breaks one."""
+        """Return the graph itself if it is well-formed. Raise `GraphError` for the first node that breaks a rule."""
         known: set[Tensor] = set()
         for node in self.nodes:
             for operand in node.inputs:
                 if operand not in known:
-                    raise GraphError(f"{node} uses {operand} before it is made")
-            for now, then in zip(inferred(node.op, node.inputs, node.attrs, node.scope), node.outputs, strict=True):
-                if now != then.type:
-                    raise GraphError(f"{node} says {then.type}, its shape rule {now}")
+                    raise GraphError(f"{node} uses {operand} before it is computed")
+            types = infer_types(node.op, node.inputs, node.attrs, node.scope)
+            for inferred, output in zip(types, node.outputs, strict=True):
+                if inferred != output.type:
+                    raise GraphError(f"{node} says {output.type}, its shape rule {inferred}")
             known.update(node.outputs)
         return self.verify_names()
 
     def verify_names(self) -> Graph:
-        """Checks the rules that concern a graph as a whole: what is left to check where `apply` made every node."""
+        """Check the rules for a graph as a whole, which suffices if `apply` created every node. Return the graph."""
         names: dict[str, Node] = {}
         for node in self.nodes:
             if node.op is INPUT or node.op is VARIABLE:
@@ -113,7 +115,10 @@ class Graph:
         return "\n".join(self.lines())
 
     def lines(self) -> Iterable[str]:
-        """The graph as text, a node a line: `%3 = conv2d(%x, %conv1.weight) stride=(1, 1) : N × 6 × 28 × 28`."""
+        """Yield the graph as text, one node per line.
+
+        Example: `%3 = conv2d(%x, %conv1.weight) stride=(1, 1) : N × 6 × 28 × 28`.
+        """
         names: dict[Tensor, str] = {}
         for node in self.nodes:
             for tensor in node.outputs:
@@ -121,9 +126,9 @@ class Graph:
             left = ", ".join(names[t] for t in node.outputs)
             args = ", ".join(names[t] for t in node.inputs)
             kinds = ", ".join(str(t.type) for t in node.outputs)
-            attrs = "".join(f" {k}={_text(v)}" for k, v in node.attrs.items() if k not in HIDDEN and v != "")
-            where = f"   # {node.scope}" if node.scope else ""
-            yield f"{left} = {node.op.name}({args}){attrs} : {kinds}{where}"
+            attrs = "".join(f" {k}={_text(v)}" for k, v in node.attrs.items() if k not in HIDDEN_ATTRS and v != "")
+            comment = f"   # {node.scope}" if node.scope else ""
+            yield f"{left} = {node.op.name}({args}){attrs} : {kinds}{comment}"
         for name, tensor in self.outputs.items():
             yield f"output {name} = {names[tensor]}"
         for name, tensor in self.updates.items():
@@ -137,7 +142,7 @@ def _text(value: Any) -> str:
 
 
 def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
-    """From a node and its operands, bound to `batch`, to the node bound to it."""
+    """Return a `change` for `Graph.rewrite` that sets the free batch dimension to `batch`."""
     batch = whole("a batch", batch)
     if batch < 1:
         raise GraphError(f"a batch holds at least one image, not {batch}")
@@ -157,7 +162,7 @@ def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
 
 
 def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
-    """The nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
+    """Return the nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
     order: dict[Node, None] = {}
     for root in roots:
         stack = [root.node]

@@ -1,6 +1,6 @@
-"""What Python's operators do on symbolic tensors: nodes, where there is an operation for it, else an error in words.
+"""Python's operators on symbolic tensors: they create nodes, or raise an error that says what to write instead.
 
-This room knows no operations: `opsin.ops` says what `+` is (`provide`).
+This package knows no operations: `opsin.ops` defines what `+` is (`provide`).
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from opsin.base.errors import GraphError
 if TYPE_CHECKING:
     from opsin.ir.core import Tensor
 
-_known: dict[str, Callable[..., Any]] = {}
+_functions: dict[str, Callable[..., Any]] = {}
 
 UFUNCS = {
     "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
     "power": "power", "float_power": "power", "matmul": "matmul", "greater": "greater", "less": "less",
     "greater_equal": "at_least", "less_equal": "at_most", "negative": "negate", "absolute": "absolute",
 }  # fmt: skip
-"""What NumPy calls operators, and what they are called here."""
+"""NumPy's names of operators, and the names used here."""
 
 
 def provide(**functions: Callable[..., Any]) -> None:
-    """Says what operators do, by name: add, subtract, multiply, divide, power, matmul, negate, absolute, greater, less,
+    """Define operators by name: add, subtract, multiply, divide, power, matmul, negate, absolute, greater, less,
     at_least, at_most, take (indexing) and reshape.
     """
-    _known.update(functions)
+    _functions.update(functions)
 
 
 def _apply(name: str, *operands: Any) -> Tensor:
-    if name not in _known:
+    if name not in _functions:
         raise GraphError(f"tensors have no '{name}' before opsin.ops is imported; import it first")
-    made: Tensor = _known[name](*operands)
-    return made
+    result: Tensor = _functions[name](*operands)
+    return result
 
 
 class MissingAttribute(GraphError, AttributeError):
-    """A symbolic tensor has no such method."""
+    """Symbolic tensors have no such attribute."""
 
 
 class Operators:
@@ -111,7 +111,7 @@ class Operators:
         return _apply("reshape", self, shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Tensor:
-        """NumPy's numbers and arrays on the left of an operator, and its functions."""
+        """Handle NumPy's numbers and arrays on the left of an operator, and NumPy's functions."""
         name = UFUNCS.get(ufunc.__name__)
         if name and method == "__call__" and not options:
             return _apply(name, *inputs)
@@ -123,7 +123,7 @@ class Operators:
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise GraphError(
             f"{self!r} cannot become an array: it holds no numbers while a network is traced; "
-            "use opsin.ops in forward, and run the graph with an engine"
+            "use opsin.ops in forward, and run the graph with a backend"
         )
 
     def __bool__(self) -> NoReturn:
@@ -136,7 +136,7 @@ class Operators:
         raise GraphError(f"{self!r} has no length; its sizes are in .shape, in which N is the free batch")
 
     def __iter__(self) -> NoReturn:
-        raise GraphError(f"{self!r} cannot be gone through; take parts of it with x[:, 0], or with opsin.ops.narrow")
+        raise GraphError(f"{self!r} cannot be iterated over; take parts of it with x[:, 0], or with opsin.ops.narrow")
 
     def __contains__(self, item: object) -> NoReturn:
         raise GraphError(f"{self!r} holds no numbers while a network is traced; use opsin.ops.equal")
@@ -159,7 +159,7 @@ class Operators:
         raise GraphError(f"{self!r} cannot be changed; make another tensor, with opsin.ops.where or opsin.ops.concat")
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__") or hasattr(type(self), name):  # what libraries look for; or a property has failed
+        if name.startswith("__") or hasattr(type(self), name):  # a probe of a library, or a property that failed
             raise AttributeError(name)
         raise MissingAttribute(
             f"symbolic tensors have no '{name}'; the functions of opsin.ops take them, such as opsin.ops.relu(x)"

@@ -1,12 +1,12 @@
-"""A graph as plain data, and back: what a model file holds in place of code.
+"""A graph as plain data, and back: model files contain data instead of code.
 
-The data consists of dictionaries, lists, strings and numbers only, so that JSON can carry it:
+The data consists of dictionaries, lists, strings and numbers only, so that it can be written as JSON:
 
     {"inputs": [tensor], "outputs": {name: tensor}, "updates": {name: tensor},
      "nodes": [{"op": name, "inputs": [tensor], "attrs": {...}, "scope": layer}]}
 
-Tensors are counted in the order of the nodes that make them, operands first. Which operation a
-name stands for is the caller's knowledge: `from_data` asks `find_op`.
+Tensors are numbered in the order of the nodes that produce them, operands first. The caller of `from_data` knows which
+operation a name stands for: `find_op`.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from opsin.ir.size import Dim, Size
 MAX_NODES = 1_000_000
 MAX_RANK = 16
 MAX_ELEMENTS = 2**31
-"""Bounds that no network comes near; a file beyond them is damaged or means harm."""
+"""Limits far above any network; a file beyond them is damaged or malicious."""
 
 
 def to_data(graph: Graph) -> dict[str, Any]:
-    """The graph as plain data."""
+    """Return the graph as plain data."""
     order = dict.fromkeys((*(t.node for t in graph.inputs), *graph.nodes))
-    number: dict[Tensor, int] = {}
+    numbers: dict[Tensor, int] = {}
     for node in order:
         for tensor in node.outputs:
-            number[tensor] = len(number)
+            numbers[tensor] = len(numbers)
     return {
-        "inputs": [number[t] for t in graph.inputs],
-        "outputs": {name: number[t] for name, t in graph.outputs.items()},
-        "updates": {name: number[t] for name, t in graph.updates.items()},
+        "inputs": [numbers[t] for t in graph.inputs],
+        "outputs": {name: numbers[t] for name, t in graph.outputs.items()},
+        "updates": {name: numbers[t] for name, t in graph.updates.items()},
         "nodes": [
             {
                 "op": node.op.name,
-                "inputs": [number[t] for t in node.inputs],
+                "inputs": [numbers[t] for t in node.inputs],
                 "attrs": {key: _encode(value) for key, value in node.attrs.items()},
                 "scope": node.scope,
             }
@@ -51,15 +51,14 @@ def to_data(graph: Graph) -> dict[str, Any]:
 
 
 def from_data(data: Any, find_op: Callable[[str], Op | None]) -> Graph:
-    """The graph that `to_data` wrote, checked by its own rules.
+    """Return the graph that `to_data` wrote, after checking its rules.
 
-    `find_op` gives the operation of a name, `None` where there is none. Raises `GraphError` for
-    data that is no graph, whatever is wrong with it.
+    `find_op` returns the operation of a name, or `None`. Raise `GraphError` if the data is not a valid graph.
     """
     try:
         return _graph(data, find_op).verify()
     except OpsinError as error:
-        raise GraphError(str(error)) from None
+        raise GraphError(error.reason).in_layer(error.layer) from None
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
         raise GraphError(f"the data describes no graph ({type(error).__name__}: {error})") from None
 
@@ -72,7 +71,7 @@ def _graph(data: Any, find_op: Callable[[str], Op | None]) -> Graph:
 
     def tensor(number: Any) -> Tensor:
         if type(number) is not int or not 0 <= number < len(tensors):
-            raise GraphError(f"a node uses tensor {number!r} before it is made")
+            raise GraphError(f"a node uses tensor {number!r} before it is computed")
         return tensors[number]
 
     for record in data["nodes"]:
@@ -92,7 +91,7 @@ def _graph(data: Any, find_op: Callable[[str], Op | None]) -> Graph:
 
 
 def _bounded(node: Node) -> tuple[Tensor, ...]:
-    """The node's outputs, once their shapes are known to be sane."""
+    """Return the outputs of the node. Raise `GraphError` if they are larger than any network needs."""
     for tensor in node.outputs:
         elements = Fraction(1)
         for dim in tensor.shape:
@@ -107,7 +106,7 @@ def _bounded(node: Node) -> tuple[Tensor, ...]:
 
 
 def _encode(value: Any) -> Any:
-    """Plain data for an attribute: tuples become lists, the rest that JSON lacks a small dictionary."""
+    """Return plain data for an attribute: tuples become lists, other types that JSON lacks a small dictionary."""
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     if isinstance(value, Size):

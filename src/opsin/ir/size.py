@@ -1,8 +1,8 @@
 """Sizes that may depend on the batch: `c · N^p` with a rational `c`.
 
-A graph is traced once and used with any batch. Its shapes hold plain integers, and `BATCH` (or a
-multiple of it) where the batch enters; `bind` puts a number in. Monomials are enough: a mean over
-the batch divides by `3·N`, a flattened batch of images has `28·28·N` rows.
+A graph is traced once and used with any batch. Its shapes contain plain integers, and `BATCH` or a multiple of it if
+they depend on the batch; `bind` replaces it by a number. Monomials are enough: a mean over the batch divides by `3·N`,
+a flattened batch of images has `28·28·N` rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Size:
 
     @staticmethod
     def of(factor: Fraction, power: int) -> Dim:
-        """The simplest form: an `int` or a `float`-free `Size`."""
+        """Return the simplest form: an `int` if it does not depend on the batch and is whole, else a `Size`."""
         if power == 0 and factor.denominator == 1:
             return int(factor)
         return cast("Dim", Size(factor, power))
@@ -54,11 +54,11 @@ class Size:
     __radd__ = __add__
 
     def inverse(self) -> Size:
-        """`1 / self`, a factor and no longer a count."""
+        """Return `1 / self`, a factor rather than a count."""
         return Size(1 / self.factor, -self.power)
 
     def at(self, batch: int) -> Fraction:
-        """The value with `batch` images."""
+        """Return the value for `batch` images."""
         return self.factor * Fraction(batch) ** self.power
 
     def __str__(self) -> str:
@@ -86,22 +86,22 @@ def _whole(result: Dim, a: Dim, b: Dim) -> Dim:
 
 
 def product(shape: Shape) -> Dim:
-    """The number of elements of `shape`."""
+    """Return the number of elements of `shape`."""
     return cast("Dim", prod(shape))
 
 
 def same_size(a: Dim, b: Dim) -> bool:
-    """Whether two sizes are equal for every batch."""
+    """Return whether two sizes are equal for every batch."""
     return a == b or _parts(a) == _parts(b)
 
 
 T = TypeVar("T")
 COMPOUND = (Size, tuple, dict)
-"""What a `Size` may be, or be in."""
+"""Types that are a `Size` or may contain one."""
 
 
 def bind(value: T, batch: int) -> Any:
-    """`value` with every `Size` in it replaced by its number, through tuples and dictionaries."""
+    """Return `value` with every `Size` in it replaced by its number, also inside tuples and dictionaries."""
     if isinstance(value, Size):
         number = value.at(batch)
         return int(number) if number.denominator == 1 and value.power >= 0 else float(number)
@@ -113,5 +113,5 @@ def bind(value: T, batch: int) -> Any:
 
 
 def show(shape: Shape) -> str:
-    """`N × 6 × 28 × 28`, or `scalar`."""
+    """Return the shape as text: `N × 6 × 28 × 28`, or `scalar`."""
     return " × ".join(str(dim) for dim in shape) if shape else "scalar"

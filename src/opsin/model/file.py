@@ -11,10 +11,10 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from opsin import __version__
+from opsin.base.atomic import AtomicFile
 from opsin.base.errors import ModelError
 from opsin.base.file_types import HEAD, identify, is_model
 
@@ -41,17 +42,16 @@ def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
     metadata["checksum"] = _checksum(metadata, tensors)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = save(arrays, {METADATA_KEY: _dumps(metadata)})
-    with _atomic_file(path, len(data)) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with _new_file(path, len(data)) as new:
+        new.file.write(data)
+        new.commit()
 
 
 def check_writable(path: Path) -> None:
     """Raise `ModelError` if `write(path, …)` would fail, or would replace a file that is not a model."""
     if os.path.isfile(path) and path.stat().st_size and not is_model(path):
         raise ModelError(f"{path} exists and is not an Opsin model; give another name, or remove it first")
-    with _atomic_file(path, 0, keep=False):
+    with _new_file(path, 0):
         pass
 
 
@@ -111,23 +111,21 @@ def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
 
 
 @contextmanager
-def _atomic_file(path: Path, size: int, keep: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces `path` at the end, or is removed after an error."""
+def _new_file(path: Path, size: int) -> Iterator[AtomicFile]:
+    """Open a file that replaces `path` if it is committed. Raise `ModelError` if a file of `size` bytes cannot be."""
     if os.path.isdir(path):  # unlike Path.is_dir, accepts names that no file can have
         raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
     if not os.path.isdir(path.parent):
         raise ModelError(f"{path.parent} is not a folder; create it first, or name another place for the model")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    new = None
     try:
-        with temporary.open("xb") as file:
-            yield file
-        if keep:
-            temporary.replace(path)
+        new = AtomicFile(path)
+        yield new
     except OSError as error:
         raise ModelError(f"{path}: {_reason(error, size)}") from None
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if new is not None:
+            new.discard()
 
 
 def _reason(error: OSError, size: int) -> str:

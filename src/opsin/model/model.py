@@ -156,7 +156,7 @@ class Model:
         An image is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
         takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W.
         """
-        count = None if top is None else whole("top, the number of labels for each image,", top, least=1)
+        count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         rows = self.logits(to_pixels(images, self.preprocessing))
         return [Prediction.from_logits(row, self.labels, self.calibration, self.independent, count) for row in rows]
 

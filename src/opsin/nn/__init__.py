@@ -1,13 +1,13 @@
-"""Networks as people write them: layers, losses, optimizers and schedules, and how they become graphs."""
+"""The API for defining networks: layers, losses, optimizers and schedules, and their tracing to graphs."""
 
+from opsin.ir.initial_state import initial_state
 from opsin.nn import initializers, losses, optimizers, schedules
+from opsin.nn.activations import GELU, HardSwish, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
 from opsin.nn.describe import Description, LayerRow, describe
 from opsin.nn.ema import averaged
-from opsin.nn.initial_state import initial_state
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Init, Layer, Sequential, named_layers
 from opsin.nn.layers import (
-    GELU,
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
@@ -17,21 +17,12 @@ from opsin.nn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
-    HardSwish,
     Identity,
     L2Pool2d,
-    LeakyReLU,
     Linear,
     LocalResponseNorm,
-    LogSoftmax,
     MaxPool2d,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
     StochasticDepth,
-    Tanh,
     Upsample,
 )
 from opsin.nn.trace import ImageShape, layer_kinds, trace

@@ -1,6 +1,6 @@
-"""Initializers: from the shape of a weight to how it, or the bias that goes with it, begins.
+"""Initializers: functions from the shape of a weight to the `init` of the weight or of its bias.
 
-Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.nn.initial_state` for the results.
+Shapes are those of layers: out × in/groups × rows × columns, or out × in. See `opsin.ir.initial_state` for the results.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from opsin.ir.checked import checked
 from opsin.nn.layer import Init
 
 Initializer = Callable[[Shape], Init]
-"""From a weight's shape to the first values of the weight or of its bias."""
+"""From the shape of a weight to the initial values of the weight or of its bias."""
 
 
 @checked
 def fan_in_uniform(shape: Shape) -> Init:
-    """Uniform within ±1/√(inputs of a unit): PyTorch's default for weights and biases."""
+    """Return uniform within ±1/√fan-in: PyTorch's default for weights and biases."""
     return ("uniform", 1 / math.sqrt(_count(shape[1:])))
 
 
 @checked
 def kaiming_normal(shape: Shape) -> Init:
-    """Normal with variance 2 / (inputs of a unit), which keeps the size of what flows forward through ReLUs.
+    """Return normal with variance 2 / fan-in, which preserves the variance of activations through ReLUs.
 
     He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015.
     """
@@ -34,34 +34,34 @@ def kaiming_normal(shape: Shape) -> Init:
 
 @checked
 def identity(shape: Shape) -> Init:
-    """Of a convolution: filter i passes on channel i, as long as there are channels; further ones as `kaiming_normal`.
+    """Return, for a convolution: filter i copies channel i; filters beyond the channels are as in `kaiming_normal`.
 
-    Zagoruyko & Komodakis, "DiracNets", 2017: what is known at the bottom reaches the top from the first step on.
+    Zagoruyko & Komodakis, "DiracNets", 2017: the inputs reach the last layers from the first step on.
     """
     return ("identity", math.sqrt(2 / _count(shape[1:])))
 
 
 @checked
 def kaiming_normal_fan_out(shape: Shape) -> Init:
-    """As `kaiming_normal`, by the units that an input reaches: it keeps the size of gradients instead."""
+    """Return normal with variance 2 / fan-out, which preserves the variance of gradients instead."""
     return ("normal", math.sqrt(2 / _count((*shape[:1], *shape[2:]))))
 
 
 @checked
 def fan_out_uniform(shape: Shape) -> Init:
-    """Uniform within ±1/√(units that an input reaches)."""
+    """Return uniform within ±1/√fan-out."""
     return ("uniform", 1 / math.sqrt(_count((*shape[:1], *shape[2:]))))
 
 
 @checked
 def normal(std: float) -> Initializer:
-    """Normal with mean 0, whatever the shape."""
+    """Return an initializer that is normal with mean 0, for any shape."""
     return lambda _: ("normal", std)
 
 
 @checked
 def constant(value: float) -> Initializer:
-    """The same number everywhere."""
+    """Return an initializer with the same number everywhere."""
     return lambda _: ("constant", value)
 
 

@@ -1,8 +1,8 @@
-"""What every layer is, and how a network is walked.
+"""The base class of layers, and the traversal of networks.
 
-A layer is a plain object. Its `forward` runs once, on symbolic tensors, while the network is traced;
-nothing of it runs when the graph does. A layer has no name of its own: the attributes that lead to it
-from the network's root are its path (`layer1.0.conv1`), and the path names its parameters.
+A layer is a plain object. Its `forward` runs once, on symbolic tensors, while the network is traced, and not when the
+graph runs. A layer has no name of its own: the attributes that lead to it from the root of the network are its path
+(`layer1.0.conv1`), and the path names its parameters.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from opsin import ops
 from opsin.base.errors import GraphError, OpsinError, ShapeError
 from opsin.ir import INT, Shape, Tensor, scope, show, variable
 from opsin.ir.arguments import called, instance
-from opsin.ir.arguments import shape as sound_shape
-from opsin.ir.checked import settle
+from opsin.ir.arguments import shape as checked_shape
+from opsin.ir.checked import check_fields
 from opsin.nn.paths import inside
 
 Init = tuple[Any, ...]
-"""How a variable begins, as data: see `opsin.nn.initial_state`."""
+"""The initial value of a variable, as data: see `opsin.ir.initial_state`."""
 
 
 class Layer:
-    """The base of all layers: subclasses write `forward`, and declare parameters in it where they use them.
+    """The base class of all layers. Subclasses implement `forward`, in which they also declare their parameters.
 
-    Sub-layers are found in the attributes, through lists, tuples and dictionaries, whose items are numbered or
-    named: `self.blocks = [Block(), Block()]` gives `blocks.0` and `blocks.1`. A layer that is reached
-    twice keeps its first path and shares its parameters.
+    Sublayers are found in the attributes, also in lists, tuples and dictionaries, whose items are numbered or named:
+    `self.blocks = [Block(), Block()]` gives `blocks.0` and `blocks.1`. A layer that is found twice keeps its first path
+    and shares its parameters.
     """
 
     pretrained: str | None = None
-    """The network of the zoo with whose published weights this one begins, instead of its layers' initial values."""
+    """The network of the zoo whose published weights replace the initial values of the layers, if any."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the layer computes, written with `opsin.ops` and other layers."""
+        """Compute the outputs, with `opsin.ops` and other layers."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -47,27 +47,26 @@ class Layer:
             try:
                 return _tensor(self, self.forward(*args, **kwargs))
             except OpsinError as error:
-                if str(error).startswith("layer "):
-                    raise
-                raise type(error)(f"layer {path}: {error}") from None
+                error.in_layer(path)
+                raise
 
     def children(self) -> Iterator[tuple[str, Layer]]:
-        """The layers directly below this one, with their names."""
+        """Yield the direct sublayers with their names."""
         for name, value in vars(self).items():
             yield from _named(name, value)
 
     def parameter(self, name: str, shape: Shape, init: Init, trainable: bool = True) -> Tensor:
-        """The variable `<path>.<name>`: the same one each time the layer is used.
+        """Return the variable `<path>.<name>`, the same one each time the layer is used.
 
-        Raises `GraphError` where the layer has no path, or the name is another layer's; `ShapeError` where a second use
-        of the layer needs another shape than the first.
+        Raise `GraphError` if the layer has no path, or another layer has a parameter of that name; `ShapeError` if a
+        second use of the layer needs another shape than the first.
         """
         return current_trace().parameter(self, name, shape, init, trainable)
 
     def auxiliary(self, logits: Tensor, weight: float) -> None:
-        """In training the loss of `logits` counts, too, `weight` times. Otherwise they are ignored.
+        """During training, add `weight` times the loss of these `logits` to the loss. Ignore them otherwise.
 
-        Classifiers in the middle of a network give its lower layers a shorter way to the loss (Szegedy et al. 2015).
+        Classifiers in the middle of a network give its lower layers a shorter path to the loss (Szegedy et al. 2015).
         """
         if self.training:
             current_trace().auxiliaries.append((logits, weight))
@@ -82,22 +81,22 @@ class Layer:
 
 
 class Configured(Layer):
-    """The base of layers that are dataclasses: their settings are checked, by the fields' annotations."""
+    """The base class of layers that are dataclasses: their fields are checked by their annotations."""
 
     def __post_init__(self) -> None:
-        settle(self, finite=True)
+        check_fields(self, finite=True)
 
 
 class Sequential(Layer):
-    """Layers one after the other, numbered from 0, or named where they are given as `("name", layer)`."""
+    """A sequence of layers, numbered from 0, or named if they are given as `("name", layer)`."""
 
     def __init__(self, *layers: Layer | tuple[str, Layer]) -> None:
         self.layers = [item if isinstance(item, tuple) else (str(number), item) for number, item in enumerate(layers)]
         for item in self.layers:
             if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], Layer):
-                given = called(item[1] if len(item) == 2 and isinstance(item[0], str) else item)
+                wrong = called(item[1] if len(item) == 2 and isinstance(item[0], str) else item)
                 raise GraphError(
-                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {given}'
+                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {wrong}'
                 )
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -113,33 +112,33 @@ class Sequential(Layer):
 
 
 def named_layers(network: Layer) -> dict[str, Layer]:
-    """Every layer by its path, the root's being empty, in the order of the attributes.
+    """Return every layer by its path, in the order of the attributes. The path of the root is empty.
 
-    Raises `GraphError` where two different layers have the same path.
+    Raise `GraphError` if two different layers have the same path.
     """
     instance("a network", network, Layer, "an object of a Layer class, such as zoo.lenet5()")
-    found: dict[str, Layer] = {"": network}
-    seen = {id(network)}
+    layers: dict[str, Layer] = {"": network}
+    visited = {id(network)}
 
     def visit(prefix: str, parent: Layer) -> None:
         for name, child in parent.children():
-            if id(child) in seen:
+            if id(child) in visited:
                 continue
             path = f"{prefix}{name}"
-            if path in found:
+            if path in layers:
                 raise GraphError(
-                    f"two different layers are called '{path}': {found[path]!r} and {child!r}; rename one of them"
+                    f"two different layers are called '{path}': {layers[path]!r} and {child!r}; rename one of them"
                 )
-            seen.add(id(child))
-            found[path] = child
+            visited.add(id(child))
+            layers[path] = child
             visit(f"{path}.", child)
 
     visit("", network)
-    return found
+    return layers
 
 
 class Trace:
-    """What a network declares while its `forward` runs: variables and their updates, auxiliary logits, randomness."""
+    """Everything a network declares while its `forward` runs: variables, updates, auxiliary logits, random layers."""
 
     def __init__(self, network: Layer, training: bool, frozen: Sequence[str] = ()) -> None:
         self.layers = named_layers(network)
@@ -149,56 +148,58 @@ class Trace:
         self.updates: dict[str, Tensor] = {}
         self.auxiliaries: list[tuple[Tensor, float]] = []
         self._variables: dict[str, tuple[Layer, Tensor]] = {}
-        self._sites = 0
+        self._random_layers = 0
 
     def parameter(self, layer: Layer, name: str, shape: Shape, init: Init, trainable: bool) -> Tensor:
         """See `Layer.parameter`."""
-        shape = sound_shape(f"the shape of the parameter {called(name)}", shape)
+        shape = checked_shape(f"the shape of the parameter {called(name)}", shape)
         path = self.paths.get(id(layer))
         if path is None:
             raise GraphError(
                 f"{layer!r} has parameters but no name: keep it in an attribute of the network, or in a list there"
             )
-        full = f"{path}.{name}" if path else name
-        if full not in self._variables:
+        full_name = f"{path}.{name}" if path else name
+        if full_name not in self._variables:
             learns = trainable and path not in self.frozen
             with scope(path):
-                self._variables[full] = layer, variable(full, shape, init=init, trainable=learns)
-        owner, known = self._variables[full]
+                self._variables[full_name] = layer, variable(full_name, shape, init=init, trainable=learns)
+        owner, tensor = self._variables[full_name]
         if owner is not layer:
-            raise GraphError(f"{owner!r} and {layer!r} both have a parameter called '{full}'; rename one of the layers")
-        if known.shape != shape:
+            raise GraphError(
+                f"{owner!r} and {layer!r} both have a parameter called '{full_name}'; rename one of the layers"
+            )
+        if tensor.shape != shape:
             raise ShapeError(
-                f"{full} is {show(known.shape)}, but this second use of the layer needs {show(shape)}; "
+                f"{full_name} is {show(tensor.shape)}, but this second use of the layer needs {show(shape)}; "
                 "feed it the same number of channels, or use two layers"
             )
-        return known
+        return tensor
 
     def learns(self, layer: Layer) -> bool:
-        """See `Layer.training`; what is no layer of the network's belongs to the network itself."""
+        """See `Layer.training`. A layer without a path counts as the network itself."""
         return self.training and self.paths.get(id(layer), "") not in self.frozen
 
     def update(self, target: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
-        """After a run, `target` becomes `rule(target)`; the updates of several uses follow each other."""
+        """After each run, set `target` to `rule(target)`. The rules of several uses are applied one after another."""
         name = target.node.attrs["name"]
         self.updates[name] = rule(self.updates.get(name, target))
 
     def randomness(self) -> tuple[Tensor, Tensor, int]:
-        """The run's seed, its number, and a place of its own for one more random layer."""
-        if not self._sites:
+        """Return the seed, the number of the step, and an index for one more random layer."""
+        if not self._random_layers:
             with scope(""):
                 self._seed = variable("random.seed", (), INT, init=("seed",))
                 self._step = variable("random.step", (), INT)
                 self.update(self._step, lambda step: ops.add(step, 1))
-        self._sites += 1
-        return self._seed, self._step, self._sites - 1
+        self._random_layers += 1
+        return self._seed, self._step, self._random_layers - 1
 
 
 _trace: ContextVar[Trace] = ContextVar("trace")
 
 
 def current_trace() -> Trace:
-    """The trace that is going on. Raises `GraphError` where there is none."""
+    """Return the active trace. Raise `GraphError` if there is none."""
     try:
         return _trace.get()
     except LookupError:
@@ -207,7 +208,7 @@ def current_trace() -> Trace:
 
 @contextmanager
 def tracing(trace: Trace) -> Iterator[Trace]:
-    """Layers called inside declare what they need to `trace`."""
+    """Make `trace` the active trace inside the block."""
     token = _trace.set(trace)
     try:
         yield trace

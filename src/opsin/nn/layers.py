@@ -1,33 +1,37 @@
-"""The layers of the field, under PyTorch's names and with its meanings and parameter names.
+"""Layers with PyTorch's names, semantics, arguments and parameter names.
 
-Sizes given as one number hold for rows and columns alike. Input channels are never given: a layer sees
-them when it is traced. `weight_init` and `bias_init` are functions of the weight's shape, see `opsin.nn.initializers`.
+One number for a size applies to rows and columns. The number of input channels is not an argument: a layer takes it
+from its input when the network is traced. `weight_init` and `bias_init` are functions of the shape of the weight, see
+`opsin.nn.initializers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from opsin import ops
 from opsin.base.errors import ShapeError, UsageError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Tensor, product
-from opsin.ir.arguments import LARGEST
+from opsin.ir.arguments import MAX_SIZE
+from opsin.nn.activations import Function
 from opsin.nn.initializers import Initializer, fan_in_uniform
 from opsin.nn.layer import Configured, Layer, current_trace
 from opsin.ops.sliding import Padding, Pair, Scale, image, same_padding, to_pair
 
 
+@renamed_arguments(out="out_channels", kernel="kernel_size")
 @dataclass(eq=False)
 class Conv2d(Configured):
-    """Convolution, N × C × H × W → N × `out` × H' × W'. Parameters `weight` out × C/groups × kh × kw and `bias` out.
+    """Convolution, N × C × H × W → N × `out_channels` × H' × W'.
 
-    The padding "same" gives H / stride rows, rounded up, and likewise columns, as TensorFlow's does.
+    Parameters: `weight`, out_channels × C/groups × kh × kw; `bias`, out_channels. The padding "same" gives H / stride
+    rows, rounded up, and likewise for columns, as in TensorFlow.
     """
 
-    out: int
-    kernel: int | Pair
+    out_channels: int
+    kernel_size: int | Pair
     stride: int | Pair = 1
     padding: int | Pair | Padding | Literal["same"] = 0
     dilation: int | Pair = 1
@@ -38,32 +42,33 @@ class Conv2d(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("Conv2d", "channel", self.out)
+        _need_units("Conv2d", "channel", self.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         channels = _channels("conv2d", x, self.groups)
-        shape = (self.out, channels // self.groups, *to_pair("conv2d", self.kernel))
+        shape = (self.out_channels, channels // self.groups, *to_pair("conv2d", self.kernel_size))
         weight = self.parameter("weight", shape, self.weight_init(shape))
-        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
+        bias = self.parameter("bias", (self.out_channels,), self.bias_init(shape)) if self.bias else None
         return ops.conv2d(x, weight, bias, self.stride, self._padding(x), self.dilation, self.groups)
 
     def _padding(self, x: Tensor) -> int | Pair | Padding:
         if self.padding != "same":
             return self.padding
         _, _, size = image("conv2d", x.type)
-        kernel, stride, dilation = (to_pair("conv2d", pair) for pair in (self.kernel, self.stride, self.dilation))
+        kernel, stride, dilation = (to_pair("conv2d", pair) for pair in (self.kernel_size, self.stride, self.dilation))
         return same_padding(size, kernel, stride, dilation)
 
 
+@renamed_arguments(out="out_channels", kernel="kernel_size")
 @dataclass(eq=False)
 class ConvTranspose2d(Configured):
-    """Transposed convolution, N × C × H × W → N × `out` × H' × W', which enlarges by `stride`.
+    """Transposed convolution, N × C × H × W → N × `out_channels` × H' × W', which upsamples by `stride`.
 
-    Parameters `weight` C × out/groups × kh × kw and `bias` out.
+    Parameters: `weight`, C × out_channels/groups × kh × kw; `bias`, out_channels.
     """
 
-    out: int
-    kernel: int | Pair
+    out_channels: int
+    kernel_size: int | Pair
     stride: int | Pair = 1
     padding: int | Pair | Padding = 0
     output_padding: int | Pair = 0
@@ -75,64 +80,72 @@ class ConvTranspose2d(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("ConvTranspose2d", "channel", self.out)
-        if self.groups < 1 or self.out % self.groups:
-            raise UsageError(f"ConvTranspose2d: {self.out} output channels do not divide into {self.groups} groups")
+        _need_units("ConvTranspose2d", "channel", self.out_channels)
+        if self.groups < 1 or self.out_channels % self.groups:
+            raise UsageError(
+                f"ConvTranspose2d: {self.out_channels} output channels do not divide into {self.groups} groups"
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         channels = _channels("conv_transpose2d", x, self.groups)
-        shape = (channels, self.out // self.groups, *to_pair("conv_transpose2d", self.kernel))
+        shape = (channels, self.out_channels // self.groups, *to_pair("conv_transpose2d", self.kernel_size))
         weight = self.parameter("weight", shape, self.weight_init(shape))
-        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
+        bias = self.parameter("bias", (self.out_channels,), self.bias_init(shape)) if self.bias else None
         return ops.conv_transpose2d(
             x, weight, bias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
 
 
+@renamed_arguments(out="out_features")
 @dataclass(eq=False)
 class Linear(Configured):
-    """Fully connected, N × features → N × `out`. Parameters `weight` out × features and `bias` out."""
+    """Fully connected layer, N × features → N × `out_features`.
 
-    out: int
+    Parameters: `weight`, out_features × features; `bias`, out_features.
+    """
+
+    out_features: int
     bias: bool = True
     weight_init: Initializer = fan_in_uniform
     bias_init: Initializer = fan_in_uniform
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("Linear", "feature", self.out)
+        _need_units("Linear", "feature", self.out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.rank != 2:
             raise ShapeError(f"linear: expected N × features, got {x.type}; put Flatten() before this layer")
-        shape = (self.out, *x.shape[1:])
+        shape = (self.out_features, *x.shape[1:])
         weight = self.parameter("weight", shape, self.weight_init(shape))
-        bias = self.parameter("bias", (self.out,), self.bias_init(shape)) if self.bias else None
+        bias = self.parameter("bias", (self.out_features,), self.bias_init(shape)) if self.bias else None
         return ops.linear(x, weight, bias)
 
 
+@renamed_arguments(window="kernel_size")
 @dataclass(eq=False)
 class MaxPool2d(Configured):
-    """The largest number in each window; the stride is the window's size by default."""
+    """Maximum of each window. The default stride is the size of the window."""
 
-    window: int | Pair
+    kernel_size: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair | Padding = 0
     ceil_mode: bool = False
     dilation: int | Pair = 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.max_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode, self.dilation)
+        return ops.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.dilation)
 
 
+@renamed_arguments(window="kernel_size")
 @dataclass(eq=False)
 class AvgPool2d(Configured):
-    """The mean of each window; the stride is the window's size by default.
+    """Mean of each window. The default stride is the size of the window.
 
-    With `divisor_override` its sum, divided by that number.
+    If `divisor_override` is given, the sum of the window is divided by that number instead of its size.
     """
 
-    window: int | Pair
+    kernel_size: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair | Padding = 0
     ceil_mode: bool = False
@@ -147,86 +160,74 @@ class AvgPool2d(Configured):
     def forward(self, x: Tensor) -> Tensor:
         if self.divisor_override is not None:
             return ops.divide(
-                ops.sum_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode), self.divisor_override
+                ops.sum_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode), self.divisor_override
             )
-        return ops.avg_pool2d(x, self.window, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
+@renamed_arguments(window="kernel_size")
 @dataclass(eq=False)
 class L2Pool2d(Configured):
-    """√ of the sum of squares in each window; the stride is the window's size by default."""
+    """Square root of the sum of squares of each window. The default stride is the size of the window."""
 
-    window: int | Pair
+    kernel_size: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair | Padding = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.l2_pool2d(x, self.window, self.stride, self.padding)
+        return ops.l2_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
+@renamed_arguments(size="output_size")
 @dataclass(eq=False)
 class AdaptiveAvgPool2d(Configured):
-    """Means over windows that cover the image evenly, so that the result is of `size`."""
+    """Means of windows that cover the image evenly: N × C × H × W → N × C × `output_size`."""
 
-    size: int | Pair
+    output_size: int | Pair
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.adaptive_avg_pool2d(x, self.size)
+        return ops.adaptive_avg_pool2d(x, self.output_size)
 
 
+class GlobalAvgPool2d(Function):
+    """The mean of each channel: N × C × H × W → N × C × 1 × 1."""
+
+    function = ops.global_avg_pool2d
+
+
+class GlobalMaxPool2d(Function):
+    """The maximum of each channel: N × C × H × W → N × C × 1 × 1."""
+
+    function = ops.global_max_pool2d
+
+
+@renamed_arguments(scale="scale_factor")
 @dataclass(eq=False)
 class Upsample(Configured):
-    """Images `scale` times larger, or at `size`; `mode` is nearest, bilinear or bilinear_corners."""
+    """Resize images to `scale_factor` times their size, or to `size`.
 
-    scale: Scale | None = None
+    `mode` is "nearest", "bilinear" or "bilinear_corners" (PyTorch's bilinear with align_corners).
+    """
+
+    scale_factor: Scale | None = None
     size: int | Pair | None = None
     mode: str = "nearest"
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.upsample(x, self.scale, self.size, self.mode)
+        return ops.upsample(x, self.scale_factor, self.size, self.mode)
 
 
 @dataclass(eq=False)
 class Flatten(Layer):
-    """Merges all axes but the batch: N × C × H × W → N × C·H·W."""
+    """Merge all axes except the batch: N × C × H × W → N × C·H·W."""
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.flatten(x)
 
 
 @dataclass(eq=False)
-class LeakyReLU(Configured):
-    """x where positive, else slope · x."""
-
-    slope: float = 0.01
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.leaky_relu(x, self.slope)
-
-
-@dataclass(eq=False)
-class Softmax(Configured):
-    """Probabilities along `axis`."""
-
-    axis: int = 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.softmax(x, self.axis)
-
-
-@dataclass(eq=False)
-class LogSoftmax(Configured):
-    """Logarithms of probabilities along `axis`."""
-
-    axis: int = 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.log_softmax(x, self.axis)
-
-
-@dataclass(eq=False)
 class LocalResponseNorm(Configured):
-    """x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta."""
+    """x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta (Krizhevsky et al. 2012)."""
 
     size: int
     alpha: float = 1e-4
@@ -237,22 +238,23 @@ class LocalResponseNorm(Configured):
         return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
 
+@renamed_arguments(scaled="scale")
 @dataclass(eq=False)
 class BatchNorm2d(Configured):
     """Batch normalisation of each channel (Ioffe & Szegedy 2015).
 
-    In training the batch's own statistics normalise, and the running ones move towards them by `momentum`;
-    otherwise the running ones normalise. Parameters `weight` and `bias`, statistics `running_mean` and
-    `running_var` (which follows the unbiased variance), all of shape C. Without `scaled`, `weight` stays as it is: 1.
+    Training normalises by the statistics of the batch and moves the running statistics towards them by `momentum`;
+    inference normalises by the running statistics. Parameters `weight` and `bias`, and statistics `running_mean` and
+    `running_var` (of the unbiased variance), all of shape C. If `scale` is False, `weight` is not trained and stays 1.
     """
 
     eps: float = 1e-5
     momentum: float = 0.1
-    scaled: bool = True
+    scale: bool = True
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, (rows, columns) = image("batch_norm", x.type)
-        weight = self.parameter("weight", (channels,), ("ones",), trainable=self.scaled)
+        weight = self.parameter("weight", (channels,), ("ones",), trainable=self.scale)
         bias = self.parameter("bias", (channels,), ("zeros",))
         running_mean = self.parameter("running_mean", (channels,), ("zeros",), trainable=False)
         running_var = self.parameter("running_var", (channels,), ("ones",), trainable=False)
@@ -260,13 +262,13 @@ class BatchNorm2d(Configured):
             return ops.batch_norm(x, weight, bias, running_mean, running_var, self.eps)
         y, mean, variance = ops.batch_norm_training(x, weight, bias, self.eps)
         count = product((batch, rows, columns))
-        # A single number has the variance 0, and dividing by 1 instead of 0 keeps it so.
+        # The variance of a single number is 0. Dividing by 1 rather than by 0 leaves it at 0.
         unbiased = ops.multiply(variance, ops.divide(count, ops.maximum(ops.subtract(count, 1.0), 1.0)))
-        self._follow(running_mean, mean)
-        self._follow(running_var, unbiased)
+        self._update_running(running_mean, mean)
+        self._update_running(running_var, unbiased)
         return y
 
-    def _follow(self, running: Tensor, value: Tensor) -> None:
+    def _update_running(self, running: Tensor, value: Tensor) -> None:
         def moved(old: Tensor) -> Tensor:
             return ops.add(old, ops.multiply(ops.subtract(value, old), self.momentum))
 
@@ -275,7 +277,10 @@ class BatchNorm2d(Configured):
 
 @dataclass(eq=False)
 class Dropout(Configured):
-    """In training sets each number to 0 with probability `p` and divides the rest by 1 - p (Srivastava et al. 2014)."""
+    """During training, set each number to 0 with probability `p` and divide the others by 1 - p.
+
+    Srivastava et al., "Dropout", 2014.
+    """
 
     p: float = 0.5
 
@@ -291,9 +296,9 @@ class Dropout(Configured):
 
 @dataclass(eq=False)
 class StochasticDepth(Configured):
-    """In training sets whole images to 0 with probability `p` and divides the rest by 1 - p (Huang et al. 2016).
+    """During training, set whole images to 0 with probability `p` and divide the others by 1 - p (Huang et al. 2016).
 
-    Before the sum of a residual block it leaves the shortcut alone.
+    At the end of the residual branch of a block, it leaves only the shortcut of these images.
     """
 
     p: float
@@ -310,78 +315,15 @@ class StochasticDepth(Configured):
         return ops.multiply(x, ops.multiply(kept, 1 / (1 - self.p)))
 
 
-class Function(Layer):
-    """A layer that is one function of one tensor, without parameters or settings."""
-
-    function: ClassVar[Callable[[Tensor], Tensor]]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return type(self).function(x)
-
-
-class ReLU(Function):
-    """max(x, 0)."""
-
-    function = ops.relu
-
-
-class ReLU6(Function):
-    """min(max(x, 0), 6)."""
-
-    function = ops.relu6
-
-
-class Tanh(Function):
-    """The hyperbolic tangent."""
-
-    function = ops.tanh
-
-
-class Sigmoid(Function):
-    """1 / (1 + e^-x)."""
-
-    function = ops.sigmoid
-
-
-class SiLU(Function):
-    """x · sigmoid(x)."""
-
-    function = ops.silu
-
-
-class HardSwish(Function):
-    """x · relu6(x + 3) / 6."""
-
-    function = ops.hard_swish
-
-
-class GELU(Function):
-    """x · Φ(x), by the error function."""
-
-    function = ops.gelu
-
-
-class GlobalAvgPool2d(Function):
-    """The mean of each channel: N × C × H × W → N × C × 1 × 1."""
-
-    function = ops.global_avg_pool2d
-
-
-class GlobalMaxPool2d(Function):
-    """The largest number of each channel: N × C × H × W → N × C × 1 × 1."""
-
-    function = ops.global_max_pool2d
-
-
 class Identity(Layer):
-    """x as it is: a place for a layer that a variant leaves out."""
+    """x unchanged; replaces a layer that a variant of a network omits."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
 def _channels(name: str, x: Tensor, groups: int) -> int:
-    """The channels of the images `x`, which must divide into `groups`."""
+    """Return the channels of the images `x`. Raise `ShapeError` unless they are divisible by `groups`."""
     _, channels, _ = image(name, x.type)
     if groups < 1 or channels % groups:
         raise ShapeError(f"{name}: {channels} input channels do not divide into {groups} groups")
@@ -394,6 +336,6 @@ def _need_probability(layer: str, p: float) -> None:
 
 
 def _need_units(layer: str, unit: str, count: int) -> None:
-    if not 1 <= count <= LARGEST:
-        bound = "at least one output" if count < 1 else f"at most {LARGEST:,} output"
+    if not 1 <= count <= MAX_SIZE:
+        bound = "at least one output" if count < 1 else f"at most {MAX_SIZE:,} output"
         raise UsageError(f"{layer}: expected {bound} {unit}{'' if count < 1 else 's'}, not {count}")

@@ -1,4 +1,4 @@
-"""Paths of layers, such as `layer1.0.conv1`, and how they lie in each other."""
+"""Paths of layers, such as `layer1.0.conv1`, and their nesting."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ DIGITS = "0123456789"
 
 
 def lineage(path: str) -> list[str]:
-    """The path itself and those of the layers around it, outermost first; nothing for the network's own."""
+    """Return the paths of the enclosing layers, outermost first, and the path itself; nothing for the network."""
     names = path.split(".")
     return [".".join(names[: count + 1]) for count in range(len(names))] if path else []
 
 
 def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
-    """Those of `paths` that are among `layers` or lie in them. `UsageError` for a layer that is none of `paths`."""
+    """Return those of `paths` that are among `layers` or inside them.
+
+    Raise `UsageError` if a layer is not one of `paths`.
+    """
     known = list(paths)
     for layer in texts("the layers' paths", layers):
         if layer not in known:
@@ -30,36 +33,36 @@ def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
 
 
 def parent(path: str) -> str:
-    """The path of the layer around."""
+    """Return the path of the enclosing layer."""
     return path.rpartition(".")[0]
 
 
 def last_name(path: str) -> str:
-    """What a layer is called in the one around it."""
+    """Return the name of a layer in the enclosing one."""
     return path.rpartition(".")[2]
 
 
 def common(paths: Iterable[str]) -> str:
-    """The innermost layer that holds all `paths`, or is one of them."""
+    """Return the innermost layer that contains all `paths`, or is one of them."""
     names: Iterator[list[str]] = (path.split(".") for path in paths)
     shared = next(names, [])
     for other in names:
-        shared = shared[: _alike(shared, other)]
+        shared = shared[: _common_length(shared, other)]
     return ".".join(shared)
 
 
 def span(paths: Sequence[str]) -> str:
-    """One name for several that are counted on: `layer3.1–35` for layer3.1, layer3.2, …, layer3.35."""
+    """Return one name for consecutively numbered paths: `layer3.1–35` for layer3.1, layer3.2, …, layer3.35."""
     first, last = paths[0], paths[-1]
     if first == last:
         return first
-    begin = first[: _alike(first, last)].rstrip(DIGITS)
+    begin = first[: _common_length(first, last)].rstrip(DIGITS)
     ends = [name[len(begin) :] for name in (first, last)]
-    shared = _alike(ends[0][::-1], ends[1][::-1])
+    shared = _common_length(ends[0][::-1], ends[1][::-1])
     end = ends[0][len(ends[0]) - shared :].lstrip(DIGITS)
     return begin + "–".join(name[: len(name) - len(end)] for name in ends) + end
 
 
-def _alike(a: Sequence[Any], b: Sequence[Any]) -> int:
-    """With how many equal items both begin."""
+def _common_length(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """Return the length of the common prefix."""
     return next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

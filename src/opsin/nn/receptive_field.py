@@ -1,8 +1,8 @@
-"""Receptive fields: how much of the image one number of each tensor can see.
+"""Receptive fields: the rows and columns of the image that one number of each tensor depends on.
 
-Followed place by place rather than by formula (Araujo, Norris & Sim 2019), so that padding, branches and layers that
-enlarge come out right: for every row of a tensor the first and the last row of the image that it sees, and likewise
-for its columns.
+They are propagated position by position rather than by formula (Araujo, Norris & Sim 2019), so that padding, branches
+and upsampling are exact: for every row of a tensor, the first and the last row of the image that it depends on, and
+likewise for its columns.
 """
 
 from __future__ import annotations
@@ -16,103 +16,104 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.ir import Graph, Node, Shape, Tensor, bind
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PixelSpan:
-    """Along one axis, the first and the last pixel that each place sees. One entry stands for all places."""
+    """The first and the last pixel that each position along an axis depends on. A single entry applies to all."""
 
-    first: Places
-    last: Places
+    first: Positions
+    last: Positions
 
     def __len__(self) -> int:
         return len(self.first)
 
-    def through(self, begin: Places, end: Places) -> PixelSpan:
-        """What places see that see the places from `begin` to `end` here."""
+    def compose(self, begin: Positions, end: Positions) -> PixelSpan:
+        """Compose spans: the input pixels seen by outputs that read `begin … end` of this tensor."""
         top = len(self) - 1
         return PixelSpan(self.first[np.clip(begin, 0, top)], self.last[np.clip(end, 0, top)])
 
-    def joined(self, other: PixelSpan) -> PixelSpan:
+    def union(self, other: PixelSpan) -> PixelSpan:
+        """Return the pixels that either span covers, position by position."""
         return PixelSpan(np.minimum(self.first, other.first), np.maximum(self.last, other.last))
 
-    def whole(self) -> PixelSpan:
-        """What all places see together."""
+    def hull(self) -> PixelSpan:
+        """Return the pixels that all positions together depend on."""
         return PixelSpan(self.first.min(keepdims=True), self.last.max(keepdims=True))
 
     @property
     def extent(self) -> int:
-        """The pixels that the place with the best view sees."""
+        """The number of pixels of the widest entry."""
         return max(0, int(np.max(self.last - self.first)) + 1)
 
 
-NOTHING = PixelSpan(np.array([2**40]), np.array([-1]))
+EMPTY_SPAN = PixelSpan(np.array([2**40]), np.array([-1]))
 
 
 def receptive_fields(graph: Graph) -> dict[Tensor, tuple[int, int]]:
-    """Rows and columns of the graph's first input that one place of each tensor sees.
+    """Return the rows and columns of the first input that one position of each tensor depends on.
 
-    Numbers without a place, such as those of a linear layer, see what all of their operands see; statistics over the
-    batch count as seeing nothing. Tensors that do not depend on the input are left out.
+    Vectors, such as the outputs of linear layers, depend on everything that their operands depend on. Statistics over
+    the batch count as independent of the input. Tensors that do not depend on it are left out.
     """
     (images, *_) = graph.inputs
-    seen = {images: [PixelSpan(np.arange(size), np.arange(size)) for size in _places(images.shape)]}
+    spans = {images: [PixelSpan(np.arange(size), np.arange(size)) for size in _image_size(images.shape)]}
     for node in graph.nodes:
-        operands = [seen[t] for t in node.inputs if t in seen]
+        operands = [spans[t] for t in node.inputs if t in spans]
         if operands:
-            sights = [_sight(node, axis, [pair[axis] for pair in operands]) for axis in (0, 1)]
-            seen |= dict.fromkeys(node.outputs, sights)
-    return {tensor: (rows.extent, columns.extent) for tensor, (rows, columns) in seen.items()}
+            pair = [_span(node, axis, [operand[axis] for operand in operands]) for axis in (0, 1)]
+            spans |= dict.fromkeys(node.outputs, pair)
+    return {tensor: (rows.extent, columns.extent) for tensor, (rows, columns) in spans.items()}
 
 
-def _places(shape: Shape) -> tuple[int, int]:
-    """Rows and columns; one of each where there are none."""
+def _image_size(shape: Shape) -> tuple[int, int]:
+    """Return rows and columns; 1 and 1 for tensors without these axes."""
     rows, columns = bind(shape[-2:], 1) if len(shape) >= 4 else (1, 1)
     return rows, columns
 
 
-def _sight(node: Node, axis: int, operands: list[PixelSpan]) -> PixelSpan:
-    """What `node` sees by rows (axis 0) or by columns (axis 1)."""
+def _span(node: Node, axis: int, operands: list[PixelSpan]) -> PixelSpan:
+    """Return the span of the outputs of `node`, by rows (axis 0) or by columns (axis 1)."""
     if node.op.name in ("sum", "max", "variance") and 0 in node.attrs["axes"]:
-        return NOTHING
-    count = _places(node.output.shape)[axis]
+        return EMPTY_SPAN
+    count = _image_size(node.output.shape)[axis]
     reach = _reach(node, axis, np.arange(count)) if node.inputs[0].rank >= 4 else None
     if reach is not None:
-        return operands[0].through(*reach)
-    if any(len(sight) not in (1, count) for sight in operands):
-        operands = [sight.whole() for sight in operands]
-    return reduce(PixelSpan.joined, operands)
+        return operands[0].compose(*reach)
+    if any(len(span) not in (1, count) for span in operands):
+        operands = [span.hull() for span in operands]
+    return reduce(PixelSpan.union, operands)
 
 
-def _reach(node: Node, axis: int, place: Places) -> tuple[Places, Places] | None:
-    """The first and the last place of the first operand that each `place` sees; `None` if only itself."""
-    attrs, window, shape = node.attrs, node.op.window(node), _places(node.inputs[0].shape)
+def _reach(node: Node, axis: int, position: Positions) -> tuple[Positions, Positions] | None:
+    """Return the first and the last position of the first operand that each `position` reads; `None` if only itself."""
+    attrs, window, shape = node.attrs, node.op.window(node), _image_size(node.inputs[0].shape)
     if window is not None:
         extent, stride = window[axis]
-        begin = place * stride - attrs["padding"][axis][0]
+        begin = position * stride - attrs["padding"][axis][0]
         return begin, begin + extent - 1
     match node.op.name:
         case "conv_transpose2d":
-            kernel, dilation = _places(node.inputs[1].shape)[axis], attrs["dilation"][axis]
-            at, stride = place + attrs["padding"][axis][0], attrs["stride"][axis]
+            kernel, dilation = _image_size(node.inputs[1].shape)[axis], attrs["dilation"][axis]
+            at, stride = position + attrs["padding"][axis][0], attrs["stride"][axis]
             return -(((kernel - 1) * dilation - at) // stride), at // stride
         case "resample2d":
-            taken = ops.axis_weights(attrs["mode"], attrs["source"][axis], attrs["size"][axis]) != 0
-            return taken.argmax(1), shape[axis] - 1 - taken[:, ::-1].argmax(1)
+            used = ops.axis_weights(attrs["mode"], attrs["source"][axis], attrs["size"][axis]) != 0
+            return used.argmax(1), shape[axis] - 1 - used[:, ::-1].argmax(1)
         case "slice":
-            at = attrs["starts"][axis - 2] + place * attrs["steps"][axis - 2]
+            at = attrs["starts"][axis - 2] + position * attrs["steps"][axis - 2]
             return at, at
         case "pad":
-            at = (place - attrs["low"][axis - 2]) // (attrs["interior"][axis - 2] + 1)
+            at = (position - attrs["low"][axis - 2]) // (attrs["interior"][axis - 2] + 1)
             return at, at
-        case "reshape" | "transpose" if _moved(node):
-            return np.zeros_like(place), np.full_like(place, shape[axis] - 1)
+        case "reshape" | "transpose" if _mixes_positions(node):
+            return np.zeros_like(position), np.full_like(position, shape[axis] - 1)
     return None
 
 
-def _moved(node: Node) -> bool:
-    """Whether a reshape or a transposition takes elements to other rows and columns."""
+def _mixes_positions(node: Node) -> bool:
+    """Return whether a reshape or a transposition moves elements to other rows and columns."""
     rank = node.inputs[0].rank
     if node.op.name == "transpose":
         return bool(node.attrs["axes"][-2:] != (rank - 2, rank - 1))

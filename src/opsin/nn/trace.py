@@ -1,4 +1,4 @@
-"""From a network to its graph: `forward` is run once, on symbolic tensors."""
+"""Tracing: run the `forward` of a network once, on symbolic tensors, to obtain its graph."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ImageShape = tuple[int, int, int]
 def trace(
     network: Layer, input_shape: ImageShape = (1, 28, 28), training: bool = False, frozen: Sequence[str] = ()
 ) -> Graph:
-    """The graph from the input "inputs", N × C × H × W, to the output "logits", whatever the network returns.
+    """Return the graph from the input "inputs", N × C × H × W, to the output "logits", the result of the network.
 
-    With `training`, batch normalisation uses the batch's statistics and its running ones are updated, dropout drops,
-    and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … Raises `ShapeError`, with
-    the layer's path, where two layers do not fit.
+    With `training`, batch normalisation uses the statistics of the batch and updates the running ones, dropout is
+    active, and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in
+    `training_graph`. Raise `ShapeError`, with the path of the layer, if two layers do not match.
     """
     images = image_input(input_shape)
-    logits, found = run_forward(network, images, training, frozen)
-    more = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(found.auxiliaries, start=1)}
-    return Graph((images,), {"logits": logits} | more, found.updates).verify_names()
+    logits, traced = run_forward(network, images, training, frozen)
+    auxiliaries = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(traced.auxiliaries, start=1)}
+    return Graph((images,), {"logits": logits} | auxiliaries, traced.updates).verify_names()
 
 
 def image_input(shape: ImageShape) -> Tensor:
-    """The input "inputs", a batch of images of `shape`."""
+    """Return the input "inputs", a batch of images of `shape`."""
     sizes = wholes("an input shape", shape)
     if len(sizes) != 3 or min(sizes) < 1:
         raise UsageError(f"an input shape is channels, rows and columns, such as (1, 28, 28), not {show(sizes)}")
@@ -37,14 +37,14 @@ def image_input(shape: ImageShape) -> Tensor:
 
 
 def run_forward(network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
-    """What `network` makes of `images`, and what it declares on the way; `frozen` as in `training_graph`."""
+    """Return the output of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`."""
     _need_network(network)
     with tracing(Trace(network, training, frozen)) as current:
         return network(images), current
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:
-    """The kind of each layer that has no layers below it, such as "Conv2d", by path."""
+    """Return the kind of each layer without sublayers, such as "Conv2d", by path."""
     _need_network(network)
     return {path: type(layer).__name__ for path, layer in named_layers(network).items() if not any(layer.children())}
 

@@ -1,4 +1,4 @@
-"""A whole training step as one graph: forward, loss, backpropagation, optimizer."""
+"""A whole training step as one graph: forward pass, loss, backpropagation, optimizer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from opsin.nn.optimizers import Optimizer
 from opsin.nn.trace import ImageShape, image_input, run_forward
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits N × classes and labels N (soft ones: N × classes) to a scalar."""
+"""From logits N × classes and labels N (soft labels: N × classes) to a scalar."""
 
 
 @gc_paused()
@@ -42,21 +42,22 @@ def training_graph(
     soft: bool = False,
     frozen: Sequence[str] = (),
 ) -> Graph:
-    """One step: inputs "inputs", "labels" (N whole numbers) and "learning_rate" (a scalar).
+    """Return the graph of one training step.
 
-    Outputs "loss" (before the step, with the shares of auxiliary classifiers) and "correct" (how many images of the
-    batch were recognised, as a real number). A run updates the parameters, the optimizer's memory, running statistics
-    and "random.step", and with the decay `ema` their moving averages (see `averages`). With `soft` the labels are
-    shares of all classes, "labels" N × classes, of which the largest is the one to be recognised.
+    Inputs: "inputs", "labels" (N integers) and "learning_rate" (a scalar). Outputs: "loss" (before the step, including
+    auxiliary classifiers) and "correct" (the number of correctly classified images in the batch, as a real number). A
+    run updates the parameters, the optimizer's state, running statistics and "random.step", and with a decay `ema`
+    their moving averages (see `opsin.nn.ema`). With `soft`, "labels" are N × classes and each row sums to 1; the
+    largest is the true class.
 
-    `frozen` are paths of layers that only predict, with all layers in them: their parameters do not learn, their batch
-    normalisation keeps its statistics, nothing of them is dropped. No gradient is computed that none needs.
+    `frozen` are paths of layers that are not trained, with all their sublayers: their parameters stay, their batch
+    normalisation keeps its statistics, and their dropout is inactive. Unneeded gradients are not computed.
     """
     _check(optimizer, loss)
     images = image_input(input_shape)
-    logits, found = run_forward(network, images, training=True, frozen=frozen)
-    graph = Graph((images,), {"logits": logits}, found.updates)
-    return training_step(graph, optimizer, loss, found.auxiliaries, ema=ema, soft=soft)
+    logits, traced = run_forward(network, images, training=True, frozen=frozen)
+    graph = Graph((images,), {"logits": logits}, traced.updates)
+    return training_step(graph, optimizer, loss, traced.auxiliaries, ema=ema, soft=soft)
 
 
 def features_graphs(
@@ -69,24 +70,24 @@ def features_graphs(
     soft: bool = False,
     frozen: Sequence[str],
 ) -> tuple[Graph, Graph]:
-    """The step of `training_graph` in two parts: what never changes, from "inputs" to "features", and a step that
-    takes these as its "inputs". The cut is the last tensor of the `frozen` layers that everything passes through.
+    """Return the step of `training_graph` as two graphs, cut at the last static cut point of the `frozen` layers.
 
-    Raises `GraphError` where there is none.
+    The first one computes "features" from "inputs" and never changes; the second one is a training step with these
+    features as its "inputs". Raise `GraphError` if there is no such cut point.
     """
     images = image_input(input_shape)
-    logits, found = run_forward(network, images, training=True, frozen=frozen)
-    gate = last_static_cut_point(Graph((images,), {"logits": logits}, found.updates), "logits")
-    if gate is None:
-        raise GraphError("no part of the network gives features that stay as they are; freeze its first layers")
-    # Auxiliary classifiers of frozen layers have nothing to teach these, and are left out with all that they update.
-    kept = [(tensor, weight) for tensor, weight in found.auxiliaries if gate in cut_points(images, tensor)]
-    updates = {name: value for name, value in found.updates.items() if gate in (cut_points(images, value) or [gate])}
-    extra = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(kept)}
-    graph = Graph((images,), {"logits": logits} | extra, updates)
-    rest = suffix(graph, gate)
-    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(extra, kept, strict=True)]
-    return prefix(graph, gate, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
+    logits, traced = run_forward(network, images, training=True, frozen=frozen)
+    cut = last_static_cut_point(Graph((images,), {"logits": logits}, traced.updates), "logits")
+    if cut is None:
+        raise GraphError("no part of the network computes features that stay the same; freeze its first layers")
+    # Auxiliary classifiers on frozen layers cannot train anything: leave them out with everything that they update.
+    trained = [(tensor, weight) for tensor, weight in traced.auxiliaries if cut in cut_points(images, tensor)]
+    updates = {name: value for name, value in traced.updates.items() if cut in (cut_points(images, value) or [cut])}
+    outputs = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(trained)}
+    graph = Graph((images,), {"logits": logits} | outputs, updates)
+    rest = suffix(graph, cut)
+    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(outputs, trained, strict=True)]
+    return prefix(graph, cut, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 
 def training_step(
@@ -98,12 +99,12 @@ def training_step(
     ema: float = 0.0,
     soft: bool = False,
 ) -> Graph:
-    """As `training_graph`, of a network that is a graph from "inputs" to "logits" already: that of a model, imported.
+    """Return a training step like `training_graph`, for a graph from "inputs" to "logits", such as an imported model's.
 
-    Only its trainable variables learn; batch normalisation by known statistics keeps these. `auxiliaries` are more
-    logits of the graph, with the weights of their losses.
+    Only its trainable variables are trained; batch normalisation with fixed statistics keeps them. `auxiliaries` are
+    further logits of the graph, with the weights of their losses.
     """
-    instance("what is to be trained", network, Graph, "a graph from images to logits; training_graph takes layers")
+    instance("the network to train", network, Graph, "a graph from images to logits; training_graph takes layers")
     _check(optimizer, loss)
     ema, soft = real("the decay of the moving average (ema)", ema, finite=False), flag("soft", soft)
     (images,), logits = network.inputs, network.outputs["logits"]
@@ -112,19 +113,19 @@ def training_step(
     labels = input_tensor("labels", logits.shape) if soft else input_tensor("labels", (BATCH,), INT)
     rate = input_tensor("learning_rate", ())
     with scope("loss"):
-        shares = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in auxiliaries]
-        total = reduce(ops.add, shares, loss(logits, labels))
-        right = ops.equal(ops.argmax(logits), ops.argmax(labels) if soft else labels)
-        outputs = {"loss": total, "correct": ops.sum(right)}
+        auxiliary_losses = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in auxiliaries]
+        total = reduce(ops.add, auxiliary_losses, loss(logits, labels))
+        correct = ops.equal(ops.argmax(logits), ops.argmax(labels) if soft else labels)
+        outputs = {"loss": total, "correct": ops.sum(correct)}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
     gradients = ops.gradients(outputs["loss"], parameters)
-    learned = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-    if not learned:
-        raise GraphError("the loss depends on no parameter, so that there is nothing to train")
-    new = optimizer.updates([p for p, _ in learned], [g for _, g in learned], rate) | network.updates
+    trained = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+    if not trained:
+        raise GraphError("the loss depends on no parameter, so there is nothing to train")
+    new = optimizer.updates([p for p, _ in trained], [g for _, g in trained], rate) | network.updates
     if ema:
-        mine = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
-        new |= average_updates(mine, ema)
+        network_updates = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
+        new |= average_updates(network_updates, ema)
     return Graph((images, labels, rate), outputs, new).verify_names()
 
 

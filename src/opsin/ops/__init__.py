@@ -1,9 +1,9 @@
-"""The mathematics: every operation's shape rule, NumPy meaning, gradient and cost, one idea a file.
+"""Operations: shape rule, NumPy reference, gradient and cost of each, one idea per file.
 
-The primitives, which engines know by name, are in `OPS`; the functions below apply them to
-tensors, or compose them. Nothing here knows layouts, threads or speed.
+The primitives, which backends know by name, are in `OPS`; the functions below apply them to tensors, or compose them.
+Nothing here knows about memory layouts, threads or speed.
 
-The functions are checked here, at the door: what they are given by each other is sound.
+Arguments are validated here, at the public interface; calls between operations are not checked again.
 """
 
 from inspect import isfunction

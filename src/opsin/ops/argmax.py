@@ -1,4 +1,4 @@
-"""The place of the largest number."""
+"""The index of the maximum."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opsin.ops.reshape import resolve_axes
 
 
 class Argmax(Primitive):
-    """x → the index of the largest number along `axis`, which is dropped; the first of equals."""
+    """x → the index of the maximum along `axis`, which is removed; the first of equal maxima."""
 
     name = "argmax"
 
@@ -41,6 +41,6 @@ _argmax = register(Argmax())
 
 
 def argmax(x: Tensor, axis: int = -1) -> Tensor:
-    """The index of the largest number along `axis`, the first of equals."""
+    """Return the index of the maximum along `axis`, the first of equal maxima, as int. It has no gradient."""
     (resolved,) = resolve_axes("argmax", x, axis)
     return _argmax(x, axis=resolved).output

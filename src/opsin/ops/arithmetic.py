@@ -93,30 +93,30 @@ _divide = register(Divide())
 
 
 def negate(x: Tensor) -> Tensor:
-    """-x, element by element."""
+    """Return -x, element by element."""
     return _negate(x).output
 
 
 def add(a: Operand, b: Operand) -> Tensor:
-    """a + b, element by element, broadcasting."""
+    """Return a + b, element by element, with broadcasting."""
     return _add(*as_tensors(a, b)).output
 
 
 def subtract(a: Operand, b: Operand) -> Tensor:
-    """a - b, element by element, broadcasting."""
+    """Return a - b, element by element, with broadcasting."""
     return _subtract(*as_tensors(a, b)).output
 
 
 def multiply(a: Operand, b: Operand) -> Tensor:
-    """a · b, element by element, broadcasting."""
+    """Return a · b, element by element, with broadcasting."""
     return _multiply(*as_tensors(a, b)).output
 
 
 def divide(a: Operand, b: Operand) -> Tensor:
-    """a / b, element by element, broadcasting."""
+    """Return a / b, element by element, with broadcasting."""
     return _divide(*as_tensors(a, b)).output
 
 
 def square(x: Tensor) -> Tensor:
-    """x², element by element."""
+    """Return x², element by element."""
     return multiply(x, x)

@@ -1,7 +1,6 @@
-"""Broadcasting and summing: each is the other's gradient.
+"""Broadcasting and summation: each is the gradient of the other.
 
-Shapes are matched from the last axis as NumPy does; a size 1, or an axis that is not there, is
-repeated.
+Shapes are matched from the last axis, as in NumPy; an axis of size 1, or a missing axis, is repeated.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from opsin.ops.reshape import reshape, resolve_axes
 
 
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
-    """The shape that all `shapes` are repeated to; `ShapeError` where two sizes clash."""
+    """Return the shape to which all `shapes` broadcast. Raise `ShapeError` if two sizes do not match."""
     full = max(shapes, key=len)
     if all(shape == full or not shape for shape in shapes):
         return full
@@ -27,28 +26,30 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     for shape in shapes:
         for axis, size in enumerate(shape, rank - len(shape)):
             if size != 1 and result[axis] not in (1, size):
-                given = " and ".join(show(s) for s in shapes)
-                raise ShapeError(f"{name}: {given} do not match; counted from the last axis, sizes must agree or be 1")
+                all_shapes = " and ".join(show(s) for s in shapes)
+                raise ShapeError(
+                    f"{name}: {all_shapes} do not match; counted from the last axis, sizes must agree or be 1"
+                )
             if size != 1:
                 result[axis] = size
     return tuple(result)
 
 
 def repeated_axes(small: Shape, large: Shape) -> tuple[int, ...]:
-    """The axes of `large` along which `small` is repeated."""
+    """Return the axes of `large` along which `small` is repeated."""
     extra = len(large) - len(small)
-    grown = (extra + axis for axis, size in enumerate(small) if size == 1 and large[extra + axis] != 1)
-    return (*range(extra), *grown)
+    stretched = (extra + axis for axis, size in enumerate(small) if size == 1 and large[extra + axis] != 1)
+    return (*range(extra), *stretched)
 
 
 def random_operand(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A random shape that broadcasts to `shape`."""
+    """Return a random shape that broadcasts to `shape`."""
     drop = sampling.between(rng, 0, len(shape)) if sampling.flip(rng, 0.3) else 0
     return tuple(1 if sampling.flip(rng, 0.25) else size for size in shape[drop:])
 
 
 class BroadcastTo(Primitive):
-    """x → `shape`, by repeating axes of size 1 and axes that x lacks in front."""
+    """x → `shape`, by repeating axes of size 1 and missing leading axes."""
 
     name = "broadcast_to"
 
@@ -69,13 +70,13 @@ class BroadcastTo(Primitive):
 
 
 class Sum(Primitive):
-    """x → the sum over `axes` (sorted, counted from the front), which stay with size 1."""
+    """x → the sum over `axes` (sorted, counted from the front), which are kept with size 1."""
 
     name = "sum"
 
     def infer(self, x: Type, *, axes: tuple[int, ...]) -> Type:
         need_float(self.name, x)
-        return Type(reduced(self.name, x.shape, axes), x.dtype)
+        return Type(reduced_shape(self.name, x.shape, axes), x.dtype)
 
     def evaluate(self, x: Array, *, axes: tuple[int, ...]) -> Array:
         return np.asarray(x.sum(axis=axes, keepdims=True))
@@ -88,15 +89,15 @@ class Sum(Primitive):
         return Sample((x,), {"axes": random_axes(rng, x.ndim)}, (0,))
 
 
-def reduced(name: str, shape: Shape, axes: tuple[int, ...]) -> Shape:
-    """`shape` with the sizes of `axes` set to 1."""
+def reduced_shape(name: str, shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """Return `shape` with the sizes of `axes` set to 1. Raise `ShapeError` if the axes are not valid."""
     if axes != tuple(sorted(set(axes))) or any(not 0 <= axis < len(shape) for axis in axes):
         raise ShapeError(f"{name}: {show(shape)} has no such axes as {axes}; give them sorted, counted from the front")
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
 def random_axes(rng: np.random.Generator, rank: int) -> tuple[int, ...]:
-    """One or more of `rank` axes, sorted."""
+    """Return one or more of `rank` axes, sorted."""
     count = sampling.between(rng, 1, rank)
     return tuple(sorted(rng.permutation(rank)[:count].tolist()))
 
@@ -106,23 +107,23 @@ _sum = register(Sum())
 
 
 def broadcast_to(x: Tensor, shape: Shape) -> Tensor:
-    """`x` repeated to `shape`, by NumPy's rules."""
+    """Return `x` broadcast to `shape`, by NumPy's rules."""
     return x if x.shape == shape else _broadcast_to(x, shape=shape).output
 
 
 def sum(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axes` (all by default); they are dropped, or stay with size 1 if `keepdims`."""
+    """Return the sum over `axes` (all by default), which are removed, or kept with size 1 if `keepdims`."""
     return reduce_with(_sum, x, axes, keepdims)
 
 
 def reduce_with(op: Primitive, x: Tensor, axes: int | Sequence[int] | None, keepdims: bool) -> Tensor:
-    """`op` over those of `axes` that hold more than one element, then the shape that `keepdims` asks for."""
+    """Apply the reduction `op` to the `axes` with more than one element, then remove the axes unless `keepdims`."""
     chosen = resolve_axes(op.name, x, axes)
-    long = tuple(axis for axis in chosen if x.shape[axis] != 1)
-    y = op(x, axes=long).output if long else x
+    reduced = tuple(axis for axis in chosen if x.shape[axis] != 1)
+    y = op(x, axes=reduced).output if reduced else x
     return y if keepdims else reshape(y, [size for axis, size in enumerate(y.shape) if axis not in chosen])
 
 
 def sum_to(g: Tensor, shape: Shape) -> Tensor:
-    """`g` summed over every axis along which `shape` was repeated: the gradient of broadcasting."""
+    """Return `g` summed over every axis along which `shape` was repeated: the gradient of broadcasting."""
     return reshape(sum(g, repeated_axes(shape, g.shape), keepdims=True), shape)

@@ -1,4 +1,4 @@
-"""Whole numbers as real numbers."""
+"""Conversion of whole numbers to real numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from opsin.ops.sampling import shape, whole
 
 
 class Cast(Primitive):
-    """x, whole numbers of any shape → the same as real numbers. `dtype` is "float"."""
+    """x, whole numbers of any shape → the same numbers as real numbers. `dtype` is "float"."""
 
     name = "cast"
 
     def infer(self, x: Type, *, dtype: str) -> Type:
         if x.dtype != INT or dtype != FLOAT:
-            raise ShapeError(f"cast: turns whole numbers into real ones, not {x} into {dtype}")
+            raise ShapeError(f"cast: converts whole numbers to real ones, not {x} into {dtype}")
         return Type(x.shape, FLOAT)
 
     def evaluate(self, x: Array, *, dtype: str) -> Array:
@@ -36,5 +36,5 @@ _cast = register(Cast())
 
 
 def cast(x: Tensor) -> Tensor:
-    """The whole numbers `x` as real numbers."""
+    """Return the whole numbers `x` as real numbers. It has no gradient."""
     return _cast(x, dtype=FLOAT).output

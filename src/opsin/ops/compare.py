@@ -1,4 +1,4 @@
-"""Comparisons, as real numbers: 1.0 where they hold and 0.0 where not."""
+"""Comparisons as real numbers: 1.0 where they are true, 0.0 where they are false."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _equal = register(Equal())
 
 
 def greater(a: Operand, b: Operand) -> Tensor:
-    """1.0 where a > b, else 0.0; broadcasting. No gradient."""
+    """Return 1.0 where a > b, else 0.0, with broadcasting. It has no gradient."""
     return _greater(*as_tensors(a, b)).output
 
 
 def equal(a: Operand, b: Operand) -> Tensor:
-    """1.0 where a = b, else 0.0; broadcasting. No gradient."""
+    """Return 1.0 where a = b, else 0.0, with broadcasting. It has no gradient."""
     return _equal(*as_tensors(a, b)).output

@@ -1,4 +1,4 @@
-"""Tensors one after another along an axis."""
+"""Concatenation along an axis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opsin.ops.slice_pad import narrow
 
 
 class Concat(Primitive):
-    """x1 … xn, alike but for the size of `axis` → one tensor, whose size there is the sum of theirs."""
+    """x1 … xn, which may differ in the size of `axis` → one tensor, whose size there is the sum of theirs."""
 
     name = "concat"
 
@@ -35,12 +35,12 @@ class Concat(Primitive):
         return np.concatenate(xs, axis)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
-        parts: list[Tensor] = []
+        gradients: list[Tensor] = []
         axis, start = node.attrs["axis"], 0
         for x in node.inputs:
-            parts.append(narrow(g, axis, start, x.shape[axis]))
+            gradients.append(narrow(g, axis, start, x.shape[axis]))
             start = start + x.shape[axis]
-        return parts
+        return gradients
 
     def sample(self, rng: np.random.Generator) -> Sample:
         shape = sampling.shape(rng, 1)
@@ -58,7 +58,7 @@ _concat = register(Concat())
 
 
 def concat(xs: Sequence[Tensor], axis: int = 1) -> Tensor:
-    """`xs` one after another along `axis`; by default the channels."""
+    """Return `xs` concatenated along `axis`, by default the channels."""
     if not xs:
         raise misfit("concat: needs at least one tensor")
     (resolved,) = resolve_axes("concat", xs[0], axis)

@@ -1,4 +1,4 @@
-"""Constants, and the rule by which Python numbers take part in operations."""
+"""Constants, and the conversion of Python numbers in operations."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import FLOAT, INT, Node, Size, Tensor, Type, scope, variable
-from opsin.ir.arguments import LARGEST, real, whole
+from opsin.ir.arguments import MAX_SIZE, real, whole
 from opsin.ops.registry import Array, Primitive, Sample, register
 
 Number: TypeAlias = "float | np.number[Any] | Size | NDArray[Any]"
 Operand: TypeAlias = "Tensor | Number"
-"""What pointwise operations take: a tensor, or a number, or an array of them, that becomes a constant."""
+"""An argument of pointwise operations: a tensor, or a number or an array that becomes a constant."""
 
-WHAT = "what goes with a tensor, and is no tensor or array itself,"
+OPERAND = "an operand that is neither a tensor nor an array"
 """How messages call a number."""
 
-MOST = 2**16
-"""Numbers of an array that becomes a constant."""
+MAX_NUMBERS = 2**16
+"""The largest number of elements of an array that becomes a constant."""
 
-NUMBER = Type(())
+SCALAR = Type(())
 
 
 class Constant(Primitive):
-    """A number, shape (). `value` may be a `Size`, a number once the batch is known; whole numbers have a dtype."""
+    """A number, shape (). `value` may be a `Size`, which is a number once the batch is known."""
 
     name = "constant"
 
     def infer(self, *, value: float | Size, dtype: str = FLOAT) -> Type:
-        return NUMBER if dtype == FLOAT else Type((), dtype)
+        return SCALAR if dtype == FLOAT else Type((), dtype)
 
     def evaluate(self, *, value: float, dtype: str = FLOAT) -> Array:
         return np.asarray(value, dtype=np.int32 if dtype == INT else np.float64)
@@ -50,37 +50,40 @@ _constant = register(Constant())
 
 
 def constant(value: Number, dtype: str = FLOAT) -> Tensor:
-    """A number that never changes, or an array of them. `dtype` "int" makes whole numbers of them."""
-    if type(value) is float and dtype == FLOAT:  # as most often
+    """Return a constant: a number or an array of numbers, with `dtype` "int" whole numbers.
+
+    Raise `ShapeError` if a number is not whole, `UsageError` for arrays that are too large.
+    """
+    if type(value) is float and dtype == FLOAT:  # the usual case
         return _constant(value=value).output
     if isinstance(value, Size):
         return _constant(value=value, dtype=dtype).output if dtype == INT else _constant(value=value).output
     if getattr(value, "ndim", 0):
         return _array(np.asarray(value), dtype)
-    number = float(value) if isinstance(value, bool | np.bool_) else real(WHAT, value, finite=False)
+    number = float(value) if isinstance(value, bool | np.bool_) else real(OPERAND, value, finite=False)
     if dtype != INT:
         return _constant(value=number).output
     if not number.is_integer():
-        raise ShapeError(f"{number:g} is no whole number, as the tensors are that it goes with; cast those first")
-    return _constant(value=whole("a whole constant", int(number), -LARGEST - 1, LARGEST), dtype=INT).output
+        raise ShapeError(f"{number:g} is no whole number, unlike the tensors it is combined with; cast those first")
+    return _constant(value=whole("a whole constant", int(number), -MAX_SIZE - 1, MAX_SIZE), dtype=INT).output
 
 
 def _array(values: Array, dtype: str) -> Tensor:
-    """An array as a variable that does not learn."""
-    if values.dtype.kind not in "fiub" or values.size > MOST or not values.size:
+    """Return an array as a variable that is not trained."""
+    if values.dtype.kind not in "fiub" or values.size > MAX_NUMBERS or not values.size:
         raise UsageError(
-            f"an array in a network is one of 1 to {MOST:,} real numbers, not of {values.dtype} {values.shape}; "
+            f"an array in a network is one of 1 to {MAX_NUMBERS:,} real numbers, not of {values.dtype} {values.shape}; "
             "a larger one is a parameter: self.parameter(name, shape, ('values', numbers), trainable=False)"
         )
     if dtype == INT and values.dtype.kind == "f":
-        raise ShapeError("an array of fractions cannot go with tensors of whole numbers; cast those first")
-    kept = np.ascontiguousarray(values, np.int32 if dtype == INT else np.float32)
-    return _kept(kept.shape, dtype, kept.tobytes())
+        raise ShapeError("an array of fractions cannot be combined with tensors of whole numbers; cast those first")
+    stored = np.ascontiguousarray(values, np.int32 if dtype == INT else np.float32)
+    return _shared_variable(stored.shape, dtype, stored.tobytes())
 
 
 @cache
-def _kept(shape: tuple[int, ...], dtype: str, content: bytes) -> Tensor:
-    """One and the same tensor for equal arrays, since each name stands for one variable."""
+def _shared_variable(shape: tuple[int, ...], dtype: str, content: bytes) -> Tensor:
+    """Return the same tensor for equal arrays, since each name stands for one variable."""
     values = np.frombuffer(content, np.int32 if dtype == INT else np.float32).tolist()
     name = blake2b(f"{dtype} {shape} ".encode() + content, digest_size=8).hexdigest()
     with scope(""):
@@ -88,12 +91,12 @@ def _kept(shape: tuple[int, ...], dtype: str, content: bytes) -> Tensor:
 
 
 def as_tensor(value: Operand, dtype: str = FLOAT) -> Tensor:
-    """`value` itself if it is a tensor, otherwise a constant of `dtype`."""
+    """Return `value` itself if it is a tensor, otherwise a constant of `dtype`."""
     return value if isinstance(value, Tensor) else constant(value, dtype)
 
 
 def as_tensors(*values: Operand) -> tuple[Tensor, ...]:
-    """All `values` as tensors; numbers take the dtype of the tensors they go with."""
+    """Return all `values` as tensors. Numbers take the dtype of the tensors among them."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     if len(tensors) == len(values):
         return tuple(tensors)

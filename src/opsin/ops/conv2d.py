@@ -1,14 +1,14 @@
 """Convolution of images, and its two gradients, which are operations of the same family.
 
-With `columns(x)` the matrix whose rows are the taps and whose columns are the places of the window
-(Chellapilla, Puri & Simard 2006), for each group
+Let `columns(x)` be the matrix whose rows are the taps and whose columns are the positions of the window (im2col,
+Chellapilla, Puri & Simard 2006). Then, for each group,
 
     conv2d            y  = w · columns(x)
     conv2d_weight     w' = g · columns(x)ᵀ
     conv_transpose2d  x' = columnsᵀ(wᵀ · y)
 
-and so each is bilinear, and the gradients of each are the other two. As in all of the field, the
-kernel is not flipped.
+so each is bilinear, and the gradients of each are the other two. As in other deep learning libraries, the kernel is not
+flipped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Conv2d(Primitive):
 
 
 class ConvTranspose2d(Primitive):
-    """y N × K × OH × OW, w K × C/groups × kh × kw → N × C × `size`: the gradient of `conv2d` by its input."""
+    """y N × K × OH × OW, w K × C/groups × kh × kw → N × C × `size`: the gradient of `conv2d` for its input."""
 
     name = "conv_transpose2d"
 
@@ -75,7 +75,7 @@ class ConvTranspose2d(Primitive):
         batch, channels, out = image(self.name, y)
         filters, depth, kernel = _weight(self.name, w, groups)
         _need_channels(self.name, channels, filters, w, groups)
-        _meet(self.name, Sliding(size, kernel, stride, padding, dilation), out)
+        _need_size(self.name, Sliding(size, kernel, stride, padding, dilation), out)
         return Type((batch, depth * groups, *size))
 
     def evaluate(self, y: Array, w: Array, *, groups: int, size: Pair, **move: Any) -> Array:
@@ -99,7 +99,7 @@ class ConvTranspose2d(Primitive):
 
 
 class Conv2dWeight(Primitive):
-    """x N × C × H × W, g N × K × OH × OW → K × C/groups × `kernel`: the gradient of `conv2d` by its weight."""
+    """x N × C × H × W, g N × K × OH × OW → K × C/groups × `kernel`: the gradient of `conv2d` for its weight."""
 
     name = "conv2d_weight"
 
@@ -110,7 +110,7 @@ class Conv2dWeight(Primitive):
         count, filters, out = image(self.name, g)
         if not same_size(batch, count) or groups < 1 or channels % groups or filters % groups:
             raise ShapeError(f"{self.name}: {x} and the gradient {g} do not belong together in {groups} groups")
-        _meet(self.name, Sliding(size, kernel, stride, padding, dilation), out)
+        _need_size(self.name, Sliding(size, kernel, stride, padding, dilation), out)
         return Type((filters, channels // groups, *kernel))
 
     def evaluate(self, x: Array, g: Array, *, groups: int, kernel: Pair, **move: Any) -> Array:
@@ -146,7 +146,7 @@ def conv2d(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """x N × C × H × W, w K × C/groups × kh × kw, b K → N × K × OH × OW (LeCun et al. 1989)."""
+    """Convolve x N × C × H × W with w K × C/groups × kh × kw and bias b K (LeCun et al. 1989): N × K × OH × OW."""
     name = _conv2d.name
     y = _conv2d(
         x,
@@ -169,10 +169,11 @@ def conv_transpose2d(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """x N × C × H × W, w C × K/groups × kh × kw, b K → N × K × H' × W' (Zeiler et al. 2010), H' being
+    """Return the transposed convolution of x N × C × H × W with w C × K/groups × kh × kw and bias b K.
 
-    (H - 1) · stride - padding above and below + dilation · (kh - 1) + output_padding + 1, where the last but one is
-    smaller than the stride or the dilation.
+    The result is N × K × H' × W' with H' = (H - 1) · stride - padding above and below + dilation · (kh - 1) +
+    output_padding + 1, and likewise W'. `output_padding` is smaller than the stride or the dilation. Zeiler et al.,
+    "Deconvolutional networks", 2010.
     """
     name = _conv_transpose2d.name
     steps, pads, gaps = to_pair(name, stride), to_padding(name, padding), to_pair(name, dilation)
@@ -186,8 +187,8 @@ def conv_transpose2d(
         raise misfit(f"{name}: expected a weight of four axes, got {w.type}")
     (_, _, out), extent = image(name, x.type), Sliding((1, 1), _hw(w), steps, pads, gaps).extent
     size = [(out[axis] - 1) * steps[axis] - sum(pads[axis]) + extent[axis] + extra[axis] for axis in range(2)]
-    # A convolution over this size takes as many places as x has only up to a further step. What is beyond it is what
-    # the padding would have cut off behind, and then nothing.
+    # A convolution over this size has as many positions as x only up to one more step. Beyond that come the numbers
+    # that the padding at the end would have cut off, and then zeros.
     beyond = [max(0, more - step + 1) for more, step in zip(extra, steps, strict=True)]
     uncut = [min(pad[1], more) for pad, more in zip(pads, beyond, strict=True)]
     top, left = ((low, high - more) for (low, high), more in zip(pads, uncut, strict=True))
@@ -207,7 +208,7 @@ def _hw(x: Any) -> Pair:
 
 
 def _weight(name: str, w: Type, groups: int) -> tuple[int, int, Pair]:
-    """Filters, channels of a group, and kernel size of the weight `w`."""
+    """Return filters, channels of a group, and kernel size of the weight `w`."""
     need_float(name, w)
     sizes = [size for size in w.shape if isinstance(size, int)]
     if len(w.shape) != 4 or len(sizes) != 4:
@@ -223,49 +224,49 @@ def _need_channels(name: str, given: int, expected: int, w: Type, groups: int) -
         sharing = "" if groups == 1 else f" in {groups} groups"
         raise ShapeError(
             f"{name}: {given} input channels, but the weight {w}{sharing} expects {expected}; "
-            "feed as many channels as the weight was made for"
+            "feed as many channels as the weight has"
         )
 
 
-def _meet(name: str, slide: Sliding, out: Pair) -> None:
-    """Raises `ShapeError` unless the window of `slide` takes exactly `out` places."""
+def _need_size(name: str, slide: Sliding, out: Pair) -> None:
+    """Raise `ShapeError` unless the window of `slide` has exactly `out` positions."""
     if slide.check(name).out != out:
         raise ShapeError(
-            f"{name}: over {times(slide.size)} the kernel {times(slide.kernel)} takes {times(slide.out)} places, "
+            f"{name}: over {times(slide.size)} the kernel {times(slide.kernel)} has {times(slide.out)} positions, "
             f"but {times(out)} were given"
         )
 
 
 def _columns(x: Array, slide: Sliding, groups: int) -> Array:
-    """x N × C × H × W → groups × (C/groups · taps) × (N · places): what each tap sees."""
+    """Return the numbers under each tap: x N × C × H × W → groups × (C/groups · taps) × (N · positions)."""
     batch, channels = x.shape[:2]
-    padded = slide.spread(x.swapaxes(0, 1))
-    seen = np.stack(list(slide.taps(padded)), axis=1)
-    return seen.reshape(groups, channels // groups * seen.shape[1], batch * seen.shape[3] * seen.shape[4])
+    padded = slide.pad(x.swapaxes(0, 1))
+    taps = np.stack(list(slide.taps(padded)), axis=1)
+    return taps.reshape(groups, channels // groups * taps.shape[1], batch * taps.shape[3] * taps.shape[4])
 
 
 def _images(columns: Array, batch: int, slide: Sliding) -> Array:
-    """The adjoint of `_columns`: every tap's share added where it was seen."""
+    """Apply the adjoint of `_columns`: add the numbers of every tap where it read them."""
     (kh, kw), (oh, ow) = slide.kernel, slide.out
-    seen = columns.reshape(-1, kh * kw, batch, oh, ow)
-    padded = slide.spread(np.zeros((len(seen), batch, *slide.size), seen.dtype))
-    for place, share in zip(slide.taps(padded), seen.swapaxes(0, 1), strict=True):
+    taps = columns.reshape(-1, kh * kw, batch, oh, ow)
+    padded = slide.pad(np.zeros((len(taps), batch, *slide.size), taps.dtype))
+    for place, share in zip(slide.taps(padded), taps.swapaxes(0, 1), strict=True):
         place += share
     return slide.crop(padded).swapaxes(0, 1)
 
 
 def _rows(y: Array, groups: int) -> Array:
-    """y N × K × OH × OW → groups × K/groups × (N · places)."""
+    """Return y N × K × OH × OW → groups × K/groups × (N · positions)."""
     return y.swapaxes(0, 1).reshape(groups, y.shape[1] // groups, -1)
 
 
 def _by_group(w: Array, groups: int) -> Array:
-    """w K × C/groups × kh × kw → groups × K/groups × (C/groups · taps)."""
+    """Return w K × C/groups × kh × kw → groups × K/groups × (C/groups · taps)."""
     return w.reshape(groups, len(w) // groups, -1)
 
 
 def _sample(rng: np.random.Generator) -> tuple[Sliding, tuple[int, ...], tuple[int, ...], dict[str, Any]]:
-    """A window, the shapes of x and w, and the attributes that the three operations share."""
+    """Return a window, the shapes of x and w, and the attributes that the three operations share."""
     slide = random_sliding(rng, pool=False)
     channels, filters = (sampling.pick(rng, sampling.CHANNELS) for _ in range(2))
     groups = 1

@@ -1,7 +1,7 @@
-"""Dropout (Srivastava et al. 2014), and the random numbers it needs.
+"""Dropout (Srivastava et al. 2014), and its random numbers.
 
-The numbers are counter-based: each is a hash of the seed, the place in the network, the step, and
-the element's index. No generator is carried along, and any thread can make any of them.
+The numbers are counter-based: each is a hash of the seed, the layer, the step and the index of the element. There is no
+generator state, and any thread can compute any of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from opsin.ops.registry import Array, Primitive, Sample, misfit, register
 
 
 def mix(x: Array) -> Array:
-    """A bijection of 32-bit numbers that flips half of the bits for each bit changed (Wellons' lowbias32)."""
+    """Return a bijection of 32-bit numbers; each input bit flips half of the output bits (Wellons' lowbias32)."""
     x = x ^ (x >> np.uint32(16))
     x = x * np.uint32(0x7FEB352D)
     x = x ^ (x >> np.uint32(15))
@@ -28,7 +28,7 @@ def mix(x: Array) -> Array:
 
 
 class Bernoulli(Primitive):
-    """seed, step (whole scalars) → `shape`, each element 1 with probability `keep`, else 0; `site` is the place."""
+    """seed, step (whole scalars) → `shape`, 1 with probability `keep`, else 0; `site` is the number of the layer."""
 
     name = "bernoulli"
 
@@ -40,8 +40,8 @@ class Bernoulli(Primitive):
         return Type(shape, FLOAT)
 
     def evaluate(self, seed: Array, step: Array, *, shape: tuple[int, ...], keep: float, site: int) -> Array:
-        key, place, turn = (np.asarray([number]).astype(np.uint32) for number in (seed, site, step))
-        key = mix(mix(mix(key) + place) + turn)
+        key, layer, counter = (np.asarray([number]).astype(np.uint32) for number in (seed, site, step))
+        key = mix(mix(mix(key) + layer) + counter)
         index = np.arange(prod(shape), dtype=np.uint32)
         drawn = mix(mix(index + key) ^ key) >> np.uint32(8)
         return (drawn < round(keep * 2**24)).astype(np.float64).reshape(shape)
@@ -59,12 +59,12 @@ _bernoulli = register(Bernoulli())
 
 
 def bernoulli(seed: Tensor, step: Tensor, shape: Shape, keep: float, site: int) -> Tensor:
-    """Ones with probability `keep`, else zeros, as many as `shape` holds; the same for the same seed, step, site."""
+    """Return a tensor of `shape`, 1 with probability `keep`, else 0; a function of seed, step, `site` and index."""
     return _bernoulli(seed, step, shape=shape, keep=float(keep), site=site).output
 
 
 def dropout(x: Tensor, keep: float, seed: Tensor, step: Tensor, site: int) -> Tensor:
-    """`x` with each element kept with probability `keep` and divided by it, else 0."""
+    """Return `x` with each element kept with probability `keep` and divided by it, else 0."""
     if not 0.0 < keep <= 1.0:
         raise misfit(f"dropout: expected a probability to keep in (0, 1], got {keep}")
     if keep == 1.0:

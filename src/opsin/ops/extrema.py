@@ -1,4 +1,4 @@
-"""The larger and the smaller of two numbers. Where they are equal, the gradient goes to the first."""
+"""Elementwise maximum and minimum. If both numbers are equal, the gradient goes to the first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opsin.ops.where import where
 
 
 class Maximum(Binary):
-    """The larger of a and b; not a number where either is not one."""
+    """The larger of a and b; NaN if either is NaN."""
 
     name = "maximum"
 
@@ -26,7 +26,7 @@ class Maximum(Binary):
 
 
 class Minimum(Binary):
-    """The smaller of a and b; not a number where either is not one."""
+    """The smaller of a and b; NaN if either is NaN."""
 
     name = "minimum"
 
@@ -43,15 +43,15 @@ _minimum = register(Minimum())
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
-    """The larger of a and b, element by element, broadcasting."""
+    """Return the larger of a and b, element by element, with broadcasting."""
     return _maximum(*as_tensors(a, b)).output
 
 
 def minimum(a: Operand, b: Operand) -> Tensor:
-    """The smaller of a and b, element by element, broadcasting."""
+    """Return the smaller of a and b, element by element, with broadcasting."""
     return _minimum(*as_tensors(a, b)).output
 
 
 def clip(x: Tensor, low: float, high: float) -> Tensor:
-    """`x` held between `low` and `high`; at the bounds themselves the gradient passes."""
+    """Return `x` clipped to `low` … `high`. At the bounds themselves the gradient passes."""
     return minimum(maximum(x, low), high)

@@ -1,4 +1,4 @@
-"""Backpropagation, with the operations of this room."""
+"""Backpropagation with the operations of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opsin.ops.constant import constant
 
 
 def gradients(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor | None]:
-    """The gradients of the scalar `loss` by each tensor in `wrt`; `None` where it does not depend on it."""
+    """Return the gradients of the scalar `loss` for each tensor in `wrt`; `None` if the loss does not depend on it."""
     if loss.shape != () or loss.dtype != FLOAT:
         raise GraphError(f"expected a scalar loss, got {loss.type}; take its mean or sum first")
     return backprop(loss, wrt, constant(1.0), add)

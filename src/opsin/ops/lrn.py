@@ -12,7 +12,7 @@ from opsin.ops.unary import power
 
 
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta, as PyTorch defines it; x N × C × …"""
+    """Return x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta for x N × C × …, as PyTorch does."""
     if x.rank < 2 or size < 1:
         raise misfit(
             f"local_response_norm: expected N × channels × … and a size of at least 1, got {x.type} and {size}"

@@ -1,4 +1,4 @@
-"""Matrix products, and the fully connected layer's map."""
+"""Matrix products and linear layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opsin.ops.registry import Array, Primitive, Sample, misfit, need_float, reg
 
 
 class Matmul(Primitive):
-    """a, b, two axes each → their matrix product, of the transposed matrices where `transpose_a`, `transpose_b`."""
+    """Matrices a, b → their product; `transpose_a` and `transpose_b` transpose them first."""
 
     name = "matmul"
 
@@ -59,12 +59,12 @@ _matmul = register(Matmul())
 
 
 def matmul(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
-    """The matrix product of `a` and `b`, each transposed first if asked for."""
+    """Return the matrix product of `a` and `b`, each optionally transposed first."""
     return _matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b).output
 
 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """x N × in, w out × in, b out → x wᵀ + b, N × out."""
+    """Return x wᵀ + b, N × out, for x N × in, w out × in and b out."""
     if x.rank != 2:
         raise misfit(f"linear: expected N × features, got {x.type}; flatten it first")
     if w.rank == 2 and x.shape[1] != w.shape[1]:

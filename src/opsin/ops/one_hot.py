@@ -1,4 +1,4 @@
-"""Labels as indicator vectors."""
+"""One-hot encoding of labels."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ _one_hot = register(OneHot())
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Labels S → S × classes, 1.0 at each label and 0.0 elsewhere."""
+    """Return labels of shape S as S × classes, 1.0 at each label and 0.0 elsewhere. It has no gradient."""
     return _one_hot(labels, classes=classes).output

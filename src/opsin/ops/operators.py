@@ -1,4 +1,4 @@
-"""What Python's operators are on symbolic tensors: the operations of this room."""
+"""Python's operators on symbolic tensors, defined by the operations of this package."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def at_most(a: Any, b: Any) -> Tensor:
     return at_least(b, a)
 
 
-def raised(base: Any, exponent: Any) -> Tensor:
-    """base ** exponent, where one of them is a number."""
+def power_of(base: Any, exponent: Any) -> Tensor:
+    """Return base ** exponent, of which one is a number."""
     if isinstance(base, Tensor) and isinstance(exponent, Tensor):
         raise UsageError("one of base and exponent must be a number; opsin.ops.exp and opsin.ops.log make other powers")
     if isinstance(base, Tensor):
@@ -52,24 +52,24 @@ def product(a: Any, b: Any) -> Tensor:
 
 
 def take(x: Tensor, key: Any) -> Tensor:
-    """x[key]: numbers, slices, None and … as NumPy has them."""
+    """Return x[key] for numbers, slices, None and …, as in NumPy."""
     keys = _by_axis(x, key if isinstance(key, tuple) else (key,))
-    runs: list[tuple[Dim, Dim, int]] = [
-        _run(x, axis, item) for axis, item in enumerate(item for item in keys if item is not None)
+    ranges: list[tuple[Dim, Dim, int]] = [
+        _range(x, axis, item) for axis, item in enumerate(item for item in keys if item is not None)
     ]
     whole_axes = [(0, size, 1) for size in x.shape]
-    starts, stops, steps = [run[0] for run in runs], [run[1] for run in runs], [run[2] for run in runs]
-    part = x if runs == whole_axes else cut(x, starts, stops, steps)
-    sizes, shape = iter(part.shape), list[Dim]()
+    starts, stops, steps = [r[0] for r in ranges], [r[1] for r in ranges], [r[2] for r in ranges]
+    sliced = x if ranges == whole_axes else cut(x, starts, stops, steps)
+    sizes, shape = iter(sliced.shape), list[Dim]()
     for item in keys:
         size = 1 if item is None else next(sizes)
         if item is None or isinstance(item, slice):
             shape.append(size)
-    return reshape(part, shape)
+    return reshape(sliced, shape)
 
 
 def _by_axis(x: Tensor, keys: tuple[Any, ...]) -> list[Any]:
-    """The keys with … written out: one for each axis, and None for new ones."""
+    """Expand … in an index: return one key per axis, and None for new axes."""
     if sum(item is Ellipsis for item in keys) > 1:
         raise misfit("an index has at most one …")
     missing = x.rank - sum(item is not None and item is not Ellipsis for item in keys)
@@ -79,11 +79,11 @@ def _by_axis(x: Tensor, keys: tuple[Any, ...]) -> list[Any]:
     return [*keys[:place], *[slice(None)] * missing, *keys[place + 1 :]]
 
 
-def _run(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
-    """Start, stop and step along `axis`."""
+def _range(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
+    """Return start, stop and step along `axis`."""
     size = x.shape[axis]
     if not isinstance(item, slice):
-        return _place(x, axis, item)
+        return _single(x, axis, item)
     step = 1 if item.step is None else whole("the step of a slice", item.step)
     if step < 1:
         raise UsageError(f"the step of a slice must be at least 1, not {step}")
@@ -99,8 +99,8 @@ def _run(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
     return slice(ends[0], ends[1], step).indices(size)
 
 
-def _place(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
-    """One place of an axis, as a run."""
+def _single(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
+    """Return one index of an axis as start, stop and step."""
     size = x.shape[axis]
     if isinstance(item, bool | list) or getattr(item, "ndim", False) or isinstance(item, Tensor):
         raise UsageError(
@@ -109,7 +109,7 @@ def _place(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
     at = whole("an index", item)
     first = at + size if at < 0 and not isinstance(size, Size) else at
     if isinstance(first, Size) or first < 0 or (not isinstance(size, Size) and first >= size):
-        raise misfit(f"index {at} lies outside of axis {axis} of {x.type}")
+        raise misfit(f"index {at} is outside axis {axis} of {x.type}")
     return first, first + 1, 1
 
 
@@ -118,6 +118,6 @@ def shaped(x: Tensor, shape: Sequence[Dim]) -> Tensor:
 
 
 provide(
-    add=add, subtract=subtract, multiply=multiply, divide=divide, power=raised, matmul=product, negate=negate,
+    add=add, subtract=subtract, multiply=multiply, divide=divide, power=power_of, matmul=product, negate=negate,
     absolute=absolute, greater=greater, less=less, at_least=at_least, at_most=at_most, take=take, reshape=shaped,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What operations on one element, or on a pair of elements, have in common."""
+"""Base classes of operations on single elements and on pairs of elements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Unary(Primitive):
     """x, any shape of real numbers → the same shape."""
 
     domain = (-4.0, 4.0)
-    """Where sample values lie."""
+    """The range of sample values."""
 
     def infer(self, x: Type, **attrs: Any) -> Type:
         need_float(self.name, x)
@@ -44,7 +44,7 @@ class Binary(Primitive):
         return sum_to(by_a, a.shape), sum_to(by_b, b.shape)
 
     def slopes(self, a: Tensor, b: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients by a and by b, before the sum over what was broadcast."""
+        """Return the gradients for a and for b, before the sum over broadcast axes."""
         raise NotImplementedError
 
     def sample(self, rng: np.random.Generator) -> Sample:
@@ -54,7 +54,7 @@ class Binary(Primitive):
 
 
 class Comparison(Binary):
-    """a and b → 1.0 where the comparison holds, 0.0 elsewhere; nothing flows back."""
+    """a and b → 1.0 where the comparison is true, 0.0 elsewhere; it has no gradient."""
 
     def infer(self, a: Type, b: Type) -> Type:
         return Type(super().infer(a, b).shape, FLOAT)

@@ -1,4 +1,4 @@
-"""Average pooling, and L2 pooling made of it."""
+"""Average pooling, and L2 pooling composed of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from opsin.base.errors import ShapeError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply, square
@@ -15,15 +16,15 @@ from opsin.ops.pool_dilated import dilated_mean, dilated_sum, window_of
 from opsin.ops.reduce import mean
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.resample import resample2d
-from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_idle
+from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_unused
 from opsin.ops.unary import sqrt
 
 
 class AvgPool2d(Primitive):
     """x N × C × H × W → N × C × OH × OW, the mean of each window.
 
-    The padding counts as zeros if `count_include_pad`, otherwise not at all; what a last window of
-    `ceil_mode` covers beyond the padding never counts: PyTorch's rules.
+    Padding counts as zeros if `count_include_pad`, otherwise not at all. What the last window of `ceil_mode` covers
+    beyond the padding never counts. These are PyTorch's rules.
     """
 
     name = "avg_pool2d"
@@ -37,7 +38,7 @@ class AvgPool2d(Primitive):
 
     def evaluate(self, x: Array, *, count_include_pad: bool, **attrs: Any) -> Array:
         slide = _slide((x.shape[2], x.shape[3]), **attrs)
-        first, *rest = slide.taps(slide.spread(x))
+        first, *rest = slide.taps(slide.pad(x))
         total = first.copy()
         for seen in rest:
             total += seen
@@ -72,7 +73,7 @@ class AvgPool2dGrad(Primitive):
     def evaluate(self, g: Array, *, size: Pair, count_include_pad: bool, **attrs: Any) -> Array:
         slide = _slide(size, **attrs)
         share = g / divisor(slide, count_include_pad).astype(g.dtype)
-        padded = slide.spread(np.zeros((*g.shape[:2], *size), g.dtype))
+        padded = slide.pad(np.zeros((*g.shape[:2], *size), g.dtype))
         for place in slide.taps(padded):
             place += share
         return slide.crop(padded)
@@ -87,7 +88,7 @@ class AvgPool2dGrad(Primitive):
 
 
 def divisor(slide: Sliding, count_include_pad: bool) -> Array:
-    """OH × OW: what the sum of each window is divided by."""
+    """Return the divisor of the sum of each window, OH × OW."""
     rows, columns = (_counts(slide, axis, count_include_pad) for axis in range(2))
     return np.outer(rows, columns)
 
@@ -119,23 +120,24 @@ _avg_pool2d = register(AvgPool2d())
 _avg_pool2d_grad = register(AvgPool2dGrad())
 
 
+@renamed_arguments(window="kernel_size")
 def avg_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     dilation: int | Pair = 1,
 ) -> Tensor:
-    """The mean of each window of x N × C × H × W; the stride is the window's size by default.
+    """Return the mean of each window of x N × C × H × W. The default stride is the size of the window.
 
     The numbers of a window are `dilation` apart.
     """
     name = _avg_pool2d.name
-    kernel = to_pair(name, window)
+    kernel = to_pair(name, kernel_size)
     step, pads = kernel if stride is None else to_pair(name, stride), to_padding(name, padding)
-    gaps = without_idle(kernel, to_pair(name, dilation))
+    gaps = without_unused(kernel, to_pair(name, dilation))
     if gaps != (1, 1):
         return dilated_mean(x, window_of(name, x, kernel, step, pads, gaps, ceil_mode), count_include_pad)
     return _avg_pool2d(
@@ -143,40 +145,43 @@ def avg_pool2d(
     ).output
 
 
+@renamed_arguments(window="kernel_size")
 def sum_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The sum of each window of x N × C × H × W; what is beyond the image is 0."""
+    """Return the sum of each window of x N × C × H × W; numbers beyond the image are 0."""
     name = "sum_pool2d"
-    kernel, pads = to_pair(name, window), to_padding(name, padding)
+    kernel, pads = to_pair(name, kernel_size), to_padding(name, padding)
     step = kernel if stride is None else to_pair(name, stride)
     slide = window_of(name, x, kernel, step, pads, (1, 1), ceil_mode)
     if any(need > n + sum(ends) for need, n, ends in zip(slide.need, slide.size, pads, strict=True)):
-        return dilated_sum(x, slide)  # means there are of fewer numbers
+        return dilated_sum(x, slide)  # avg_pool2d would average over fewer numbers there
     return multiply(avg_pool2d(x, kernel, step, pads), float(kernel[0] * kernel[1]))
 
 
+@renamed_arguments(window="kernel_size")
 def l2_pool2d(
-    x: Tensor, window: int | Pair, stride: int | Pair | None = None, padding: int | Pair | Padding = 0
+    x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair | Padding = 0
 ) -> Tensor:
-    """√ of the sum of squares in each window (Hyvärinen & Köster 2007); the gradient of a window of zeros is 0."""
-    rows, columns = to_pair("l2_pool2d", window)
+    """Return √ of the sum of squares of each window (Hyvärinen & Köster 2007). The gradient at 0 is 0."""
+    rows, columns = to_pair("l2_pool2d", kernel_size)
     return sqrt(multiply(avg_pool2d(square(x), (rows, columns), stride, padding), float(rows * columns)))
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
-    """The mean of each channel: N × C × H × W → N × C × 1 × 1."""
+    """Return the mean of each channel: N × C × H × W → N × C × 1 × 1."""
     image("global_avg_pool2d", x.type)
     return mean(x, (2, 3), keepdims=True)
 
 
-def adaptive_avg_pool2d(x: Tensor, size: int | Pair) -> Tensor:
-    """Means over `size` windows that cover the image evenly, overlapping where they must."""
-    target = to_pair("adaptive_avg_pool2d", size)
+@renamed_arguments(size="output_size")
+def adaptive_avg_pool2d(x: Tensor, output_size: int | Pair) -> Tensor:
+    """Return the means of `output_size` windows that cover the image evenly and overlap if they must."""
+    target = to_pair("adaptive_avg_pool2d", output_size)
     if target == (1, 1):
         return global_avg_pool2d(x)
     return resample2d(x, target, "area")

@@ -1,6 +1,6 @@
-"""Pooling whose windows have holes, composed of slices: along the rows first, then along the columns.
+"""Dilated pooling, composed of slices: along the rows first, then along the columns.
 
-Of equal numbers in a window the first in row-major order gets the gradient, as in `max_pool2d` and in PyTorch.
+Of equal numbers in a window, the first in row-major order gets the gradient, as in `max_pool2d` and in PyTorch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 
 from opsin.base.errors import ShapeError
-from opsin.ir import Tensor
+from opsin.ir import Tensor, current_scope
 from opsin.ops.arithmetic import add, divide
 from opsin.ops.broadcast import broadcast_to
 from opsin.ops.constant import constant
@@ -21,17 +21,17 @@ from opsin.ops.slice_pad import pad, slice
 from opsin.ops.sliding import Padding, Pair, Sliding, image, times
 from opsin.ops.where import where
 
-Pooled = Callable[[Tensor, Tensor], Tensor]
-"""What becomes of the numbers under two taps."""
+Combine = Callable[[Tensor, Tensor], Tensor]
+"""From the numbers under two taps to one."""
 
 
 def dilated_max(x: Tensor, slide: Sliding) -> Tensor:
-    """The largest number under the taps of each window of `slide`; padding never is."""
+    """Return the maximum under the taps of each window of `slide`; padding is never the maximum."""
     return _taps(pad_with(x, *_frame(slide), -np.inf), slide, maximum)
 
 
 def dilated_mean(x: Tensor, slide: Sliding, count_include_pad: bool) -> Tensor:
-    """The mean of what is under the taps of each window, by the rules of `avg_pool2d`."""
+    """Return the mean under the taps of each window, by the rules of `avg_pool2d`."""
     total = dilated_sum(x, slide)
     (top, bottom), (left, right) = slide.padding if count_include_pad else ((0, 0), (0, 0))
     counted = _ones(slide.size[0] + top + bottom, slide.size[1] + left + right)
@@ -42,26 +42,27 @@ def dilated_mean(x: Tensor, slide: Sliding, count_include_pad: bool) -> Tensor:
 
 
 def dilated_sum(x: Tensor, slide: Sliding) -> Tensor:
-    """The sum of what is under the taps of each window; padding is 0."""
+    """Return the sum under the taps of each window; padding is 0."""
     return _taps(pad(x, *_frame(slide)), slide, add)
 
 
 def window_of(
     name: str, x: Tensor, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, ceil: bool
 ) -> Sliding:
-    """The window, checked: something of it is always over the image."""
+    """Return a validated window: every position of it overlaps the image."""
     slide = Sliding(image(name, x.type)[2], kernel, stride, padding, dilation, ceil)
     try:
         slide.check(name)
     except ShapeError as error:
-        raise misfit(str(error)) from None
+        error.in_layer(current_scope())
+        raise
     if any(max(pads) >= extent for pads, extent in zip(padding, slide.extent, strict=True)):
         raise misfit(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
     return slide
 
 
 def pad_with(x: Tensor, low: tuple[int, ...], high: tuple[int, ...], value: float) -> Tensor:
-    """`value` around x, which may be infinite: `low` numbers in front and `high` behind, by axis."""
+    """Pad x with `value`, which may be infinite: `low` numbers before and `high` after, by axis."""
     if not any((*low, *high)):
         return x
     axes = [axis for axis in range(x.rank) if low[axis] or high[axis]]
@@ -70,7 +71,7 @@ def pad_with(x: Tensor, low: tuple[int, ...], high: tuple[int, ...], value: floa
 
 
 def _frame(slide: Sliding) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What has to be put around the image for the windows, before and behind, by axis."""
+    """Return the padding that the windows need before and after the image, by axis."""
     (h, w), ((top, _), (left, _)), (rows, columns) = slide.size, slide.padding, slide.need
     return (0, 0, top, left), (0, 0, max(0, rows - top - h), max(0, columns - left - w))
 
@@ -79,16 +80,16 @@ def _ones(rows: int, columns: int) -> Tensor:
     return broadcast_to(constant(1.0), (1, 1, rows, columns))
 
 
-def _taps(x: Tensor, slide: Sliding, pooled: Pooled) -> Tensor:
+def _taps(x: Tensor, slide: Sliding, combine: Combine) -> Tensor:
     for axis, kernel, step, gap, out in zip(
         (3, 2), slide.kernel[::-1], slide.stride[::-1], slide.dilation[::-1], slide.out[::-1], strict=True
     ):
-        x = reduce(pooled, [_every(x, axis, tap * gap, step, out) for tap in range(kernel)])
+        x = reduce(combine, [_every(x, axis, tap * gap, step, out) for tap in range(kernel)])
     return x
 
 
 def _every(x: Tensor, axis: int, start: int, step: int, count: int) -> Tensor:
-    """`count` places of x along `axis`, from `start` on, `step` apart."""
+    """Return `count` positions of x along `axis`, from `start` on, `step` apart."""
     starts, stops, steps = [0] * x.rank, list(x.shape), [1] * x.rank
     starts[axis], stops[axis], steps[axis] = start, start + (count - 1) * step + 1, step
     return slice(x, starts, stops, steps)

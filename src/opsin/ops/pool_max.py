@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 from opsin.base.errors import GraphError, ShapeError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.pool_dilated import dilated_max, window_of
 from opsin.ops.registry import Array, Primitive, Sample, register
-from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_idle
+from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_unused
 
 
 class MaxPool2d(Primitive):
-    """x N × C × H × W → N × C × OH × OW, the largest number in each window; padding never is.
+    """x N × C × H × W → N × C × OH × OW, the maximum of each window; padding is never the maximum.
 
-    `ceil_mode` adds a last window that reaches beyond the image, by PyTorch's rule.
+    `ceil_mode` adds a last window that extends beyond the image, by PyTorch's rule.
     """
 
     name = "max_pool2d"
@@ -30,7 +31,7 @@ class MaxPool2d(Primitive):
 
     def evaluate(self, x: Array, **attrs: Any) -> Array:
         slide = _slide(x, **attrs)
-        first, *rest = slide.taps(slide.spread(x, -np.inf))
+        first, *rest = slide.taps(slide.pad(x, -np.inf))
         y = first.copy()
         for seen in rest:
             np.maximum(y, seen, out=y)
@@ -50,8 +51,8 @@ class MaxPool2d(Primitive):
 class MaxPool2dGrad(Primitive):
     """x N × C × H × W, g N × C × OH × OW → like x: the gradient of `max_pool2d`.
 
-    Each g goes to the largest number of its window, the first of equals in row-major order. It cannot be
-    differentiated again.
+    Each g goes to the maximum of its window, the first of equal maxima in row-major order. The operation has no
+    gradient itself.
     """
 
     name = "max_pool2d_grad"
@@ -65,7 +66,7 @@ class MaxPool2dGrad(Primitive):
     def evaluate(self, x: Array, g: Array, **attrs: Any) -> Array:
         slide = _slide(x, **attrs)
         y = _max_pool2d.evaluate(x, **attrs)
-        padded = slide.spread(x, -np.inf)
+        padded = slide.pad(x, -np.inf)
         result = np.zeros_like(padded)
         free = np.ones(g.shape, bool)
         for seen, place in zip(slide.taps(padded), slide.taps(result), strict=True):
@@ -101,22 +102,23 @@ _max_pool2d = register(MaxPool2d())
 _max_pool2d_grad = register(MaxPool2dGrad())
 
 
+@renamed_arguments(window="kernel_size")
 def max_pool2d(
     x: Tensor,
-    window: int | Pair,
+    kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: int | Pair | Padding = 0,
     ceil_mode: bool = False,
     dilation: int | Pair = 1,
 ) -> Tensor:
-    """The largest number in each window of x N × C × H × W; the stride is the window's size by default.
+    """Return the maximum of each window of x N × C × H × W. The default stride is the size of the window.
 
     The numbers of a window are `dilation` apart.
     """
     name = _max_pool2d.name
-    kernel = to_pair(name, window)
+    kernel = to_pair(name, kernel_size)
     step = kernel if stride is None else to_pair(name, stride)
-    pads, gaps = to_padding(name, padding), without_idle(kernel, to_pair(name, dilation))
+    pads, gaps = to_padding(name, padding), without_unused(kernel, to_pair(name, dilation))
     if gaps != (1, 1):
         return dilated_max(x, window_of(name, x, kernel, step, pads, gaps, ceil_mode))
     return _max_pool2d(x, window=kernel, stride=step, padding=pads, ceil_mode=ceil_mode).output

@@ -1,4 +1,4 @@
-"""Largest numbers, means and variances over axes."""
+"""Maxima, means and variances over axes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from opsin.ir import Dim, Node, Size, Tensor, Type, product
 from opsin.ops import sampling
 from opsin.ops.arithmetic import divide, multiply, subtract
-from opsin.ops.broadcast import random_axes, reduce_with, reduced, sum
+from opsin.ops.broadcast import random_axes, reduce_with, reduced_shape, sum
 from opsin.ops.compare import equal
 from opsin.ops.registry import Array, Primitive, Sample, need_float, register
 from opsin.ops.reshape import resolve_axes
 
 
 class Max(Primitive):
-    """x → the largest number over `axes` (sorted, counted from the front), which stay with size 1.
+    """x → the maximum over `axes` (sorted, counted from the front), which are kept with size 1.
 
-    Equals share the gradient evenly.
+    Equal maxima share the gradient evenly.
     """
 
     name = "max"
 
     def infer(self, x: Type, *, axes: tuple[int, ...]) -> Type:
         need_float(self.name, x)
-        return Type(reduced(self.name, x.shape, axes), x.dtype)
+        return Type(reduced_shape(self.name, x.shape, axes), x.dtype)
 
     def evaluate(self, x: Array, *, axes: tuple[int, ...]) -> Array:
         return np.asarray(x.max(axis=axes, keepdims=True))
@@ -42,16 +42,16 @@ class Max(Primitive):
 
 
 class Variance(Primitive):
-    """x → the mean squared distance from the mean over `axes` (sorted, counted from the front), which stay with size 1.
+    """x → the biased variance over `axes` (sorted, counted from the front), which are kept with size 1.
 
-    A primitive, since its gradient is simpler than that of its parts: what flows through the mean adds up to nothing.
+    It is a primitive because its gradient is simpler than that of its parts: the terms through the mean cancel.
     """
 
     name = "variance"
 
     def infer(self, x: Type, *, axes: tuple[int, ...]) -> Type:
         need_float(self.name, x)
-        return Type(reduced(self.name, x.shape, axes), x.dtype)
+        return Type(reduced_shape(self.name, x.shape, axes), x.dtype)
 
     def evaluate(self, x: Array, *, axes: tuple[int, ...]) -> Array:
         return np.asarray(x.var(axis=axes, keepdims=True))
@@ -70,23 +70,23 @@ _max, _variance = register(Max()), register(Variance())
 
 
 def max(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The largest number over `axes` (all by default); they are dropped, or stay with size 1 if `keepdims`."""
+    """Return the maximum over `axes` (all by default), which are removed, or kept with size 1 if `keepdims`."""
     return reduce_with(_max, x, axes, keepdims)
 
 
 def mean(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The mean over `axes` (all by default); they are dropped, or stay with size 1 if `keepdims`."""
+    """Return the mean over `axes` (all by default), which are removed, or kept with size 1 if `keepdims`."""
     count = product(tuple(x.shape[axis] for axis in resolve_axes("mean", x, axes)))
     total = sum(x, axes, keepdims)
     return total if count == 1 else multiply(total, inverse(count))
 
 
 def variance(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The mean squared distance from the mean over `axes`, biased (divided by the full count)."""
+    """Return the biased variance over `axes`: the mean squared distance from the mean."""
     single = all(x.shape[axis] == 1 for axis in resolve_axes("variance", x, axes))
     return reduce_with(_variance, multiply(x, 0.0) if single else x, axes, keepdims)
 
 
 def inverse(count: Dim) -> float | Size:
-    """1 / count."""
+    """Return 1 / count."""
     return count.inverse() if isinstance(count, Size) else 1.0 / count

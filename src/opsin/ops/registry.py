@@ -1,7 +1,7 @@
-"""The primitives by name, and what each of them is: an `Op` with one output and sample cases.
+"""The registry of primitives: operations with one output and random test cases.
 
-A graph file names its operations, an engine lowers them by name, and the tests draw cases from
-every one of them: all three look here.
+Graph files name their operations, backends lower them by name, and the tests draw cases from each of them; all three
+use this registry.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array: TypeAlias = "NDArray[Any]"
 
 @dataclass(frozen=True)
 class Sample:
-    """One small case of an operation: float64 or int32 arrays, attributes, and which inputs have a gradient."""
+    """A small test case of an operation: float64 or int32 arrays, attributes, and which inputs have a gradient."""
 
     inputs: tuple[Array, ...]
     attrs: dict[str, Any]
@@ -29,22 +29,22 @@ class Sample:
 
 
 class Primitive(Op):
-    """An operation with one output, which engines know by name and tests by its samples."""
+    """An operation with one output, which backends know by name and tests by its samples."""
 
     def gradient(self, node: Node, *grads: Tensor) -> Sequence[Tensor | None]:
         (g,) = grads
         return self.backward(node, g)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
-        """For each input, the gradient of a scalar whose gradient by the output is `g`."""
+        """Return the gradient of a scalar for each input, given its gradient `g` for the output."""
         raise GraphError(f"{self.name} cannot be differentiated")
 
     def sample(self, rng: np.random.Generator) -> Sample:
-        """A random case, small enough to compute often and odd enough to find mistakes."""
+        """Return a random case, small enough to compute often and irregular enough to find mistakes."""
         raise NotImplementedError
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
-        """Random cases without end."""
+        """Yield random cases endlessly."""
         while True:
             yield self.sample(rng)
 
@@ -56,7 +56,7 @@ OPS: dict[str, Primitive] = {}
 
 
 def register(op: P) -> P:
-    """Makes `op` known by its name, and returns it."""
+    """Register `op` by its name and return it. Raise `GraphError` if the name is taken."""
     if op.name in OPS:
         raise GraphError(f"two operations are called '{op.name}'")
     OPS[op.name] = op
@@ -64,19 +64,18 @@ def register(op: P) -> P:
 
 
 def misfit(message: str) -> ShapeError:
-    """A `ShapeError` that names the layer being traced, for checks outside of a shape rule."""
-    where = current_scope()
-    return ShapeError(f"layer {where}: {message}" if where else message)
+    """Return a `ShapeError` in the layer that is being traced, for checks outside a shape rule."""
+    return ShapeError(message).in_layer(current_scope())
 
 
 def need_float(name: str, *types: Type) -> None:
-    """Raises `ShapeError` unless every operand holds real numbers."""
+    """Raise `ShapeError` unless every operand has real numbers."""
     for kind in types:
         if kind.dtype != FLOAT:
             raise ShapeError(f"{name}: expected real numbers, got {kind}; cast the whole numbers first")
 
 
 def precision(*arrays: Array) -> np.dtype[Any]:
-    """The float type of `arrays`; float64, which the engine rounds, where all are whole numbers."""
+    """Return the float type of `arrays`; float64, which the backend rounds, if all are whole numbers."""
     floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
     return floats[0] if floats else np.dtype(np.float64)

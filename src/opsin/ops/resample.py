@@ -1,7 +1,7 @@
-"""Images at another size: nearest, bilinear, and area (adaptive average) resampling.
+"""Resampling of images: nearest, bilinear, and area (adaptive average).
 
-Each is linear and separable, y = A_h · x · A_wᵀ, with one weight matrix for the rows and one for
-the columns, whose rows are short contiguous runs.
+Each is linear and separable, y = A_h · x · A_wᵀ, with one weight matrix for the rows and one for the columns. The
+nonzero elements of each row of these matrices are short and contiguous.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from opsin.base.errors import ShapeError, UsageError
+from opsin.base.renamed_arguments import renamed_arguments
 from opsin.ir import Node, Tensor, Type
 from opsin.ir.arguments import one_of
 from opsin.ir.arguments import scale as factors
@@ -33,7 +34,7 @@ def _bilinear_corners(source: int, size: int) -> Array:
 
 
 def _hats(source: int, at: Array) -> Array:
-    """Linear interpolation between whole numbers, at the coordinates `at`."""
+    """Return the weights of linear interpolation between whole numbers at the coordinates `at`."""
     return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(source)))
 
 
@@ -52,10 +53,10 @@ MODES: dict[str, Callable[[int, int], Array]] = {
 
 
 def axis_weights(mode: str, source: int, size: int) -> Array:
-    """`size` × `source`: what each new place takes of each old one; every row is a run that adds up to 1.
+    """Return the weight of each old pixel for each new one, `size` × `source`; every row adds up to 1.
 
-    "nearest" takes the place that holds the new one's near edge, "bilinear" interpolates between the centres of
-    places, "bilinear_corners" aligns the outermost centres, "area" averages what the new place covers.
+    "nearest" takes the pixel that contains the near edge of the new one, "bilinear" interpolates between the centres
+    of pixels, "bilinear_corners" aligns the outermost centres, "area" averages over the new pixel.
     """
     if min(source, size) < 1:
         raise UsageError(f"axis_weights: source and size must be at least 1, not {source} and {size}")
@@ -68,13 +69,13 @@ class Resample2d(Primitive):
     name = "resample2d"
 
     def infer(self, x: Type, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Type:
-        batch, channels, given = image(self.name, x)
+        batch, channels, actual = image(self.name, x)
         if mode not in MODES:
             raise ShapeError(f"resample2d: no mode '{mode}'; expected one of {', '.join(MODES)}")
         if min(*size, *source) < 1:
-            raise ShapeError(f"resample2d: cannot turn {times(source)} into {times(size)}")
+            raise ShapeError(f"resample2d: cannot resize {times(source)} to {times(size)}")
         start, end = (size, source) if adjoint else (source, size)
-        if given != start:
+        if actual != start:
             raise ShapeError(f"resample2d: expected images of {times(start)}, got {x}")
         return Type((batch, channels, *end))
 
@@ -97,18 +98,24 @@ _resample2d = register(Resample2d())
 
 
 def resample2d(x: Tensor, size: Pair, mode: str) -> Tensor:
-    """x N × C × H × W at the new `size`; see `axis_weights` for the modes. `x` itself where nothing changes."""
+    """Resize x N × C × H × W to `size`; see `axis_weights` for the modes. Return `x` itself if nothing changes."""
     size = to_pair("resample2d", size)
     _, _, source = image("resample2d", x.type)
     return x if size == source else _resample2d(x, size=size, mode=mode, source=source, adjoint=False).output
 
 
-def upsample(x: Tensor, scale: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest") -> Tensor:
-    """x N × C × H × W, `scale` times larger or at the new `size`; `mode` is nearest, bilinear or bilinear_corners."""
-    if (scale is None) == (size is None):
-        raise misfit("upsample: expected either a scale or a size")
+@renamed_arguments(scale="scale_factor")
+def upsample(
+    x: Tensor, scale_factor: Scale | None = None, size: int | Pair | None = None, mode: str = "nearest"
+) -> Tensor:
+    """Resize x N × C × H × W to `scale_factor` times its size, or to `size`.
+
+    `mode` is nearest, bilinear or bilinear_corners. Raise `ShapeError` unless exactly one of both is given.
+    """
+    if (scale_factor is None) == (size is None):
+        raise misfit("upsample: expected either a scale_factor or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
     _, _, (rows, columns) = image("upsample", x.type)
-    down, across = to_pair("upsample", factors("upsample: scale", scale))
+    down, across = to_pair("upsample", factors("upsample: scale_factor", scale_factor))
     return resample2d(x, (rows * down, columns * across), mode)

@@ -1,4 +1,4 @@
-"""The same elements, in row-major order, under another shape."""
+"""Changes of shape that keep the elements in row-major order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _reshape = register(Reshape())
 
 
 def reshape(x: Tensor, shape: Sequence[Dim]) -> Tensor:
-    """The elements of `x` in `shape`; one size may be -1 and is then worked out."""
+    """Return the elements of `x` in `shape`. One size may be -1 and is then inferred."""
     target = tuple(shape)
     unknown = [axis for axis, size in enumerate(target) if size == -1]
     if len(unknown) > 1:
@@ -68,14 +68,14 @@ def _missing(x: Tensor, target: Shape, axis: int) -> Dim:
 
 
 def flatten(x: Tensor, start: int = 1) -> Tensor:
-    """Merges the axes from `start` on: N × C × H × W → N × C·H·W."""
+    """Merge the axes from `start` on: N × C × H × W → N × C·H·W."""
     if not 0 <= start < max(x.rank, 1):
         raise misfit(f"flatten: {x.type} has no axis {start}")
     return reshape(x, (*x.shape[:start], product(x.shape[start:])))
 
 
 def squeeze(x: Tensor, axes: int | Sequence[int] | None = None) -> Tensor:
-    """Drops `axes`, which must have size 1; by default every axis of size 1."""
+    """Remove `axes`, which must have size 1; by default every axis of size 1."""
     ones = tuple(axis for axis, size in enumerate(x.shape) if size == 1)
     drop = ones if axes is None else resolve_axes("squeeze", x, axes)
     if not set(drop) <= set(ones):
@@ -84,11 +84,11 @@ def squeeze(x: Tensor, axes: int | Sequence[int] | None = None) -> Tensor:
 
 
 def resolve_axes(name: str, x: Tensor, axes: int | Sequence[int] | None) -> tuple[int, ...]:
-    """`axes` sorted and counted from the front; `None` means all of them."""
+    """Return `axes` sorted and counted from the front; `None` means all axes."""
     if axes is None:
         return tuple(range(x.rank))
-    found = one_or_more(f"{name}: an axis", axes)
-    given: tuple[int, ...] = (found,) if isinstance(found, int) else found
+    checked = one_or_more(f"{name}: an axis", axes)
+    given: tuple[int, ...] = (checked,) if isinstance(checked, int) else checked
     counted = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in given))
     if len(set(counted)) != len(counted) or any(not 0 <= axis < x.rank for axis in counted):
         raise misfit(f"{name}: {x.type} has no such axes as {given}")

@@ -1,4 +1,4 @@
-"""Cutting out and padding: each is the other's gradient."""
+"""Slicing and padding: each is the gradient of the other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Steps = tuple[int, ...]
 
 
 class Slice(Primitive):
-    """x → along each axis every `steps`-th element from `starts` up to before `stops`.
+    """x → every `steps`-th element from `starts` to `stops` (exclusive) along each axis.
 
-    Along a free axis starts and stops may hold the batch; a step other than 1 needs a known axis.
+    Along a free axis, starts and stops may contain the batch; steps other than 1 need a known size.
     """
 
     name = "slice"
@@ -33,7 +33,7 @@ class Slice(Primitive):
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         starts, steps = node.attrs["starts"], node.attrs["steps"]
-        covered = [_spread(size, step - 1) for size, step in zip(g.shape, steps, strict=True)]
+        covered = [_extent(size, step - 1) for size, step in zip(g.shape, steps, strict=True)]
         high = [minus(minus(x, start), c) for x, start, c in zip(node.inputs[0].shape, starts, covered, strict=True)]
         return (pad(g, starts, high, [step - 1 for step in steps]),)
 
@@ -45,9 +45,9 @@ class Slice(Primitive):
 
 
 class Pad(Primitive):
-    """x → zeros around it (`low` in front, `high` behind, by axis) and `interior` zeros between its elements.
+    """x → x with zeros around it (`low` before, `high` after, by axis) and `interior` zeros between its elements.
 
-    `low` and `high` may hold the batch along a free axis, where `interior` is 0.
+    Along a free axis, `low` and `high` may contain the batch, and `interior` is 0.
     """
 
     name = "pad"
@@ -57,10 +57,8 @@ class Pad(Primitive):
             raise ShapeError(f"pad: {x} needs three numbers for each of its {len(x.shape)} axes")
         if any(isinstance(count, int) and count < 0 for count in (*low, *high, *interior)):
             raise ShapeError(f"pad: negative padding of {x} (low {low}, high {high}, interior {interior}); use slice")
-        spread = map(_spread, x.shape, interior)
-        return Type(
-            tuple(before + size + after for before, size, after in zip(low, spread, high, strict=True)), x.dtype
-        )
+        inner = map(_extent, x.shape, interior)
+        return Type(tuple(before + size + after for before, size, after in zip(low, inner, high, strict=True)), x.dtype)
 
     def evaluate(self, x: Array, *, low: Steps, high: Steps, interior: Steps) -> Array:
         inner = [size + (size - 1) * gap for size, gap in zip(x.shape, interior, strict=True)]
@@ -70,7 +68,7 @@ class Pad(Primitive):
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         low, interior = node.attrs["low"], node.attrs["interior"]
-        inner = map(_spread, node.inputs[0].shape, interior)
+        inner = map(_extent, node.inputs[0].shape, interior)
         stops = [start + size for start, size in zip(low, inner, strict=True)]
         return (slice(g, low, stops, [gap + 1 for gap in interior]),)
 
@@ -81,12 +79,12 @@ class Pad(Primitive):
 
 
 def minus(a: Dim, b: Dim) -> Dim:
-    """a - b, of sizes that may depend on the batch."""
+    """Return a - b for sizes that may depend on the batch."""
     return 0 if same_size(a, b) else a + -1 * b
 
 
-def _spread(size: Dim, gap: int) -> Dim:
-    """The extent of `size` elements with `gap` places between them."""
+def _extent(size: Dim, gap: int) -> Dim:
+    """Return the extent of `size` elements with `gap` elements between neighbours."""
     return size if gap == 0 else minus(size * (gap + 1), gap)
 
 
@@ -103,7 +101,7 @@ def _slice_size(size: Dim, start: Dim, stop: Dim, step: int) -> Dim:
 
 
 def _random_cut(rng: np.random.Generator, size: int) -> tuple[int, int, int]:
-    """A start, a stop after it, and a step, for an axis of `size`."""
+    """Return a start, a stop after it, and a step for an axis of `size`."""
     start = sampling.between(rng, 0, size - 1)
     return start, sampling.between(rng, start + 1, size), sampling.between(rng, 1, 3)
 
@@ -113,13 +111,13 @@ _pad = register(Pad())
 
 
 def slice(x: Tensor, starts: Sequence[Dim], stops: Sequence[Dim], steps: Sequence[int] | None = None) -> Tensor:
-    """Along each axis every `steps`-th element (all by default) from `starts` up to before `stops`."""
+    """Return every `steps`-th element (all by default) from `starts` to `stops` (exclusive) along each axis."""
     by = (1,) * x.rank if steps is None else tuple(steps)
     return _slice(x, starts=tuple(starts), stops=tuple(stops), steps=by).output
 
 
 def narrow(x: Tensor, axis: int, start: Dim, length: Dim) -> Tensor:
-    """The `length` elements of `x` from `start` on along `axis`, all of them along the others."""
+    """Return `length` elements of `x` along `axis`, from `start` on."""
     (cut,) = resolve_axes("narrow", x, axis)
     starts = [start if axis == cut else 0 for axis in range(x.rank)]
     stops = [start + length if axis == cut else size for axis, size in enumerate(x.shape)]
@@ -127,6 +125,6 @@ def narrow(x: Tensor, axis: int, start: Dim, length: Dim) -> Tensor:
 
 
 def pad(x: Tensor, low: Sequence[Dim], high: Sequence[Dim], interior: Sequence[int] | None = None) -> Tensor:
-    """Zeros around `x`: `low` in front and `high` behind by axis; `interior` between neighbours (none by default)."""
+    """Pad `x` with zeros: `low` before and `high` after, by axis, and `interior` between neighbours (default 0)."""
     between = (0,) * x.rank if interior is None else tuple(interior)
     return _pad(x, low=tuple(low), high=tuple(high), interior=between).output

@@ -1,7 +1,7 @@
-"""Windows that slide over images: the arithmetic of sizes that convolution and pooling share.
+"""Sliding windows over images: the size arithmetic of convolution and pooling.
 
-A window of `kernel` taps, `dilation` apart, moves by `stride` over an image with `padding`
-around it (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016).
+A window of `kernel` taps, `dilation` apart, moves by `stride` over an image with `padding` around it (Dumoulin & Visin,
+"A guide to convolution arithmetic for deep learning", 2016).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Padding: TypeAlias = "tuple[Pair, Pair]"
 """((top, bottom), (left, right))."""
 
 Scale: TypeAlias = "float | tuple[float, float]"
-"""Factors of rows and columns, whole numbers."""
+"""Whole factors for rows and columns."""
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """A window over an image of `size`; the result has `out` places."""
+    """A window over an image of `size`; the result has the size `out`."""
 
     size: Pair
     kernel: Pair
@@ -40,7 +40,7 @@ class Sliding:
 
     @property
     def extent(self) -> Pair:
-        """What the window covers, holes included."""
+        """The rows and columns that the window covers, including gaps."""
         (kh, kw), (dh, dw) = self.kernel, self.dilation
         return (kh - 1) * dh + 1, (kw - 1) * dw + 1
 
@@ -51,25 +51,25 @@ class Sliding:
 
     @property
     def out(self) -> Pair:
-        """The places the window takes, by rows and columns."""
-        return self._places(0), self._places(1)
+        """The number of positions of the window, by rows and columns."""
+        return self._positions(0), self._positions(1)
 
-    def _places(self, axis: int) -> int:
+    def _positions(self, axis: int) -> int:
         size, stride, (low, high) = self.size[axis], self.stride[axis], self.padding[axis]
         steps = size + low + high - self.extent[axis]
         if not self.ceil_mode:
             return steps // stride + 1
-        places = -(-steps // stride) + 1
-        return places - 1 if (places - 1) * stride >= size + low else places  # no window begins in the far padding
+        positions = -(-steps // stride) + 1
+        return positions - 1 if (positions - 1) * stride >= size + low else positions  # none starts in the far padding
 
     @property
     def need(self) -> Pair:
-        """The padded extent that the windows reach: less than the padded image, or more in `ceil_mode`."""
+        """The padded size that the windows cover: less than the padded image, or more in `ceil_mode`."""
         (oh, ow), (sh, sw), (eh, ew) = self.out, self.stride, self.extent
         return (oh - 1) * sh + eh, (ow - 1) * sw + ew
 
     def check(self, name: str) -> Sliding:
-        """Itself, or a `ShapeError` that names what does not fit."""
+        """Return the window itself. Raise `ShapeError` if its sizes are not valid."""
         if min(*self.size, *self.kernel, *self.stride, *self.dilation) < 1:
             raise ShapeError(
                 f"{name}: image {times(self.size)}, kernel {times(self.kernel)}, stride {times(self.stride)} "
@@ -88,25 +88,25 @@ class Sliding:
         return self
 
     def check_pool(self, name: str) -> Sliding:
-        """As `check`, and every window must hold something of the image."""
+        """Return the window itself. Raise `ShapeError` as `check` does, or if a window may cover only padding."""
         if any(max(pads) >= kernel for pads, kernel in zip(self.padding, self.kernel, strict=True)):
             raise ShapeError(f"{name}: padding {self.padding} must be smaller than the window {times(self.kernel)}")
         return self.check(name)
 
-    def spread(self, x: Array, fill: float = 0.0) -> Array:
-        """x, … × H × W, with `fill` around it as far as the windows reach."""
+    def pad(self, x: Array, fill: float = 0.0) -> Array:
+        """Return x, … × H × W, padded with `fill` as far as the windows reach."""
         (h, w), ((top, _), (left, _)), (nh, nw) = self.size, self.padding, self.need
         y = np.full((*x.shape[:-2], max(nh, top + h), max(nw, left + w)), fill, x.dtype)
         y[..., top : top + h, left : left + w] = x
         return y
 
     def crop(self, padded: Array) -> Array:
-        """The image inside of what `spread` made."""
+        """Return the image inside an array that `pad` returned."""
         (h, w), ((top, _), (left, _)) = self.size, self.padding
         return padded[..., top : top + h, left : left + w]
 
     def taps(self, padded: Array) -> Iterator[Array]:
-        """For each tap in row-major order, the view … × OH × OW of what it sees in the windows."""
+        """Yield, for each tap in row-major order, the view … × OH × OW of the numbers under it."""
         (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
         for top in range(0, kh * dh, dh):
             for left in range(0, kw * dw, dw):
@@ -114,7 +114,7 @@ class Sliding:
 
 
 def image(name: str, x: Type) -> tuple[Dim, int, Pair]:
-    """Batch, channels and size of x N × C × H × W; `ShapeError` if it is not of that form."""
+    """Return batch, channels and size of x N × C × H × W. Raise `ShapeError` if it does not have that form."""
     need_float(name, x)
     if len(x.shape) != 4:
         raise ShapeError(f"{name}: expected N × channels × rows × columns, got {x}")
@@ -129,36 +129,36 @@ def times(pair: Pair) -> str:
 
 
 def to_pair(name: str, value: int | Pair) -> Pair:
-    """One number for rows and columns, or one for each."""
-    found = one_or_more(f"{name}: a size", value)
-    if isinstance(found, int):
-        return found, found
-    if len(found) == 1 and isinstance(found[0], int):
-        return found[0], found[0]
-    if len(found) != 2 or not all(isinstance(item, int) for item in found):
+    """Return a pair from one number for rows and columns, or one for each."""
+    sizes = one_or_more(f"{name}: a size", value)
+    if isinstance(sizes, int):
+        return sizes, sizes
+    if len(sizes) == 1 and isinstance(sizes[0], int):
+        return sizes[0], sizes[0]
+    if len(sizes) != 2 or not all(isinstance(item, int) for item in sizes):
         raise misfit(f"{name}: expected a number or (rows, columns), got {called(value)}")
-    return found[0], found[1]
+    return sizes[0], sizes[1]
 
 
 def to_padding(name: str, value: int | Pair | Padding) -> Padding:
-    """One number for all sides, (rows, columns), or ((top, bottom), (left, right))."""
-    found = one_or_more(f"{name}: padding", value)
-    sides = (found, found) if isinstance(found, int) else found * 2 if len(found) == 1 else found
+    """Return a padding from one number for all sides, (rows, columns), or ((top, bottom), (left, right))."""
+    sizes = one_or_more(f"{name}: padding", value)
+    sides = (sizes, sizes) if isinstance(sizes, int) else sizes * 2 if len(sizes) == 1 else sizes
     if len(sides) != 2:
         raise misfit(f"{name}: expected padding as a number, (rows, columns) or ((top, bottom), (left, right))")
     return to_pair(name, sides[0]), to_pair(name, sides[1])
 
 
-def without_idle(kernel: Pair, dilation: Pair) -> Pair:
-    """The dilation, 1 where a single tap has no neighbours to be apart from."""
+def without_unused(kernel: Pair, dilation: Pair) -> Pair:
+    """Return the dilation, set to 1 where the kernel has a single tap, for which it has no effect."""
     rows, columns = (1 if taps == 1 and gap > 0 else gap for taps, gap in zip(kernel, dilation, strict=True))
     return rows, columns
 
 
 def same_padding(size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Padding:
-    """The padding that gives size / stride places, rounded up; an odd one has its larger half below and on the right.
+    """Return the padding for size / stride positions, rounded up; the larger half is below and on the right.
 
-    TensorFlow's "SAME", and PyTorch's "same" where the stride is 1.
+    This is TensorFlow's "SAME", and PyTorch's "same" for a stride of 1.
     """
     extent = Sliding(size, kernel, stride, ((0, 0), (0, 0)), dilation).extent
     rows, columns = ((-(-size[axis] // stride[axis]) - 1) * stride[axis] + extent[axis] - size[axis] for axis in (0, 1))

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, shifted by the largest number so that nothing overflows."""
+"""Softmax and its logarithm, shifted by the maximum so that nothing overflows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from opsin.ops.unary import exp, log
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """e^x / Σ e^x along `axis` (Bridle 1990)."""
+    """Return e^x / Σ e^x along `axis` (Bridle 1990)."""
     powers = exp(_shifted(x, axis))
     return divide(powers, sum(powers, axis, keepdims=True))
 
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """log softmax(x) along `axis`, without the logarithm of a number that vanished."""
+    """Return log softmax(x) along `axis`, without taking the logarithm of an underflowed number."""
     shifted = _shifted(x, axis)
     return subtract(shifted, log(sum(exp(shifted), axis, keepdims=True)))
 

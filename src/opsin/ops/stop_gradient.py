@@ -12,7 +12,7 @@ from opsin.ops.sampling import normal, shape
 
 
 class StopGradient(Primitive):
-    """x, any shape → x; no gradient flows back."""
+    """x, any shape → x; its gradient is not propagated."""
 
     name = "stop_gradient"
 
@@ -33,5 +33,5 @@ _stop_gradient = register(StopGradient())
 
 
 def stop_gradient(x: Tensor) -> Tensor:
-    """`x` as it is, through which no gradient flows back."""
+    """Return `x` unchanged; gradients are not propagated through it."""
     return _stop_gradient(x).output

@@ -1,4 +1,4 @@
-"""Axes in another order."""
+"""Permutation of axes."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ _transpose = register(Transpose())
 
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
-    """`x` with its axes in the order `axes`; by default reversed, as a matrix is transposed."""
+    """Return `x` with its axes in the order `axes`; by default reversed, as in the transpose of a matrix."""
     return _transpose(x, axes=tuple(range(x.rank))[::-1] if axes is None else tuple(axes)).output

@@ -17,13 +17,13 @@ from opsin.ops.where import where
 
 
 class Smooth(Unary):
-    """A function whose slope follows from its argument and its value."""
+    """A function whose derivative is computed from its argument and its value."""
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         return (self.slope(node.inputs[0], node.output, g),)
 
     def slope(self, x: Tensor, y: Tensor, g: Tensor) -> Tensor:
-        """The gradient by x, where y = f(x)."""
+        """Return the gradient for x, given y = f(x) and its gradient g."""
         raise NotImplementedError
 
 
@@ -53,7 +53,7 @@ class Log(Smooth):
 
 
 class Sqrt(Smooth):
-    """√x. At 0, where the slope is infinite, the gradient is 0."""
+    """√x. At 0, where the derivative is infinite, the gradient is 0."""
 
     name = "sqrt"
     domain = (0.2, 5.0)
@@ -115,7 +115,7 @@ class Absolute(Smooth):
 
 
 class Sign(Unary):
-    """-1, 0 or 1; nothing flows back."""
+    """-1, 0 or 1; it has no gradient."""
 
     name = "sign"
 
@@ -138,7 +138,7 @@ class Relu(Smooth):
         return np.asarray(np.maximum(x, 0))
 
     def slope(self, x: Tensor, y: Tensor, g: Tensor) -> Tensor:
-        return where(greater(y, 0.0), g, 0.0)  # y and not x, which then need not be kept
+        return where(greater(y, 0.0), g, 0.0)  # reading y instead of x, so that x need not be saved
 
 
 class Relu6(Smooth):
@@ -184,60 +184,60 @@ _power = register(Power())
 
 
 def exp(x: Tensor) -> Tensor:
-    """e^x, element by element."""
+    """Return e^x, element by element."""
     return _exp(x).output
 
 
 def log(x: Tensor) -> Tensor:
-    """The natural logarithm, element by element."""
+    """Return the natural logarithm, element by element."""
     return _log(x).output
 
 
 def sqrt(x: Tensor) -> Tensor:
-    """√x, element by element; the gradient at 0 is 0."""
+    """Return √x, element by element; the gradient at 0 is 0."""
     return _sqrt(x).output
 
 
 def rsqrt(x: Tensor) -> Tensor:
-    """1 / √x, element by element."""
+    """Return 1 / √x, element by element."""
     return divide(1.0, sqrt(x))
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent, element by element."""
+    """Return the hyperbolic tangent, element by element."""
     return _tanh(x).output
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + e^-x), element by element."""
+    """Return 1 / (1 + e^-x), element by element."""
     return _sigmoid(x).output
 
 
 def erf(x: Tensor) -> Tensor:
-    """The error function, element by element."""
+    """Return the error function, element by element."""
     return _erf(x).output
 
 
 def absolute(x: Tensor) -> Tensor:
-    """|x|, element by element; the gradient at 0 is 0."""
+    """Return |x|, element by element; the gradient at 0 is 0."""
     return _absolute(x).output
 
 
 def sign(x: Tensor) -> Tensor:
-    """-1, 0 or 1, element by element. No gradient."""
+    """Return -1, 0 or 1, element by element. It has no gradient."""
     return _sign(x).output
 
 
 def relu(x: Tensor) -> Tensor:
-    """max(x, 0), element by element; the gradient at 0 is 0."""
+    """Return max(x, 0), element by element; the gradient at 0 is 0."""
     return _relu(x).output
 
 
 def relu6(x: Tensor) -> Tensor:
-    """min(max(x, 0), 6) (Krizhevsky 2010); the gradient at 0 and at 6 is 0."""
+    """Return min(max(x, 0), 6) (Krizhevsky 2010); the gradient at 0 and at 6 is 0."""
     return _relu6(x).output
 
 
 def power(x: Tensor, exponent: float) -> Tensor:
-    """x^exponent, element by element. Whole exponents take any x, others x ≥ 0."""
+    """Return x^exponent, element by element. Whole exponents take any x, others x ≥ 0."""
     return _power(x, exponent=float(exponent)).output

@@ -1,4 +1,4 @@
-"""Choice by element."""
+"""Elementwise selection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opsin.ops.registry import Array, Primitive, Sample, need_float, register
 
 
 class Where(Primitive):
-    """condition (real numbers), a, b → a where the condition is not zero, else b; broadcasting."""
+    """condition (real numbers), a, b → a where the condition is not zero, else b, with broadcasting."""
 
     name = "where"
 
@@ -43,5 +43,5 @@ _where = register(Where())
 
 
 def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:
-    """`a` where `condition` is not zero, else `b`; broadcasting."""
+    """Return `a` where `condition` is not zero, else `b`, with broadcasting."""
     return _where(condition, *as_tensors(a, b)).output

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
+from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.model import Model
@@ -29,12 +29,7 @@ def write(folder: str | os.PathLike[str], model: Model, data: Dataset, *, second
 
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically; raise `UsageError` if it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        temporary.replace(path)
+        atomic_write(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another place for the report") from None

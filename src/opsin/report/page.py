@@ -13,7 +13,7 @@ from opsin.report.confusion_matrix import confusion_matrix
 from opsin.report.examples import Example
 from opsin.report.image_grid import image, image_grid
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import NBSP, interval, percent
+from opsin.report.phrases import interval, percent
 from opsin.report.sentences import MIN_ROBUSTNESS_DROP
 from opsin.report.statistics import BIN_COUNT, Bin, Share
 from opsin.viz.charts import Dot, Series, line_chart, range_bar, share_chart
@@ -44,7 +44,7 @@ def page(report: ModelReport) -> str:
             *_head(report),
             f"<nav>{links}</nav>",
             *(_section(*section) for section in sections),
-            f"<footer>Made by Opsin {__version__} in {report.seconds:.0f} s. Ranges are 95{NBSP}% confidence intervals "
+            f"<footer>Made by Opsin {__version__} in {report.seconds:.0f} s. Ranges are 95% confidence intervals "
             "(Wilson). Images are shown as the network sees them.</footer>",
             "</body></html>",
             "",

@@ -22,7 +22,6 @@ from opsin.base import random_counter
 from opsin.base.processors import processors
 from opsin.data import LabeledImages
 from opsin.model import Model
-from opsin.report.phrases import NBSP
 from opsin.report.statistics import Share
 
 NOISE, SAMPLE = 103, 104
@@ -76,7 +75,7 @@ def rotate(degrees: float, image: Pixels, number: int) -> Pixels:
 
 
 CORRUPTIONS: tuple[tuple[str, tuple[tuple[str, Corruption], ...]], ...] = (
-    ("blurred", tuple((f"{100 * share:g}{NBSP}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
+    ("blurred", tuple((f"{100 * share:g}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
     ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
     ("darker", tuple((f"× {factor}", partial(brightness, factor)) for factor in (0.7, 0.5, 0.3))),
     ("brighter", tuple((f"× {factor}", partial(brightness, factor)) for factor in (1.3, 1.6, 2.0))),

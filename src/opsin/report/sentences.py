@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opsin.base.formatting import listed
 from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import interval, join_names, percent
+from opsin.report.phrases import interval, percent
 
 MIN_IMAGES = 100
 """Figures from fewer images are called rough."""
@@ -98,7 +99,7 @@ def frequent_confusions(report: ModelReport) -> str:
         return "" if report.accuracy.count < report.accuracy.total else "It made no mistakes."
     totals = dict(zip(report.evaluation.classes, report.evaluation.confusion.sum(axis=1).tolist(), strict=True))
     pairs = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in frequent]
-    return f"Most often it mistakes {join_names(pairs)}."
+    return f"Most often it mistakes {listed(pairs, conjunction='and')}."
 
 
 def calibration(report: ModelReport) -> str:
@@ -193,7 +194,11 @@ def learning_curve(report: ModelReport) -> str:
     if abs(curve.gain) < (curve.accuracy.high - curve.accuracy.low) / 4:
         text += f", but {curve.accuracy.total:,} held-out images are too few to be sure"
     classes = [f"{curve.classes[n]} ({curve.counts[n]:,})" for n in curve.classes_in_need()[:MAX_EXAMPLES]]
-    needs = f" More images are needed most of {join_names(classes)}." if classes and curve.gain >= MIN_GAIN else ""
+    needs = (
+        f" More images are needed most of {listed(classes, conjunction='and')}."
+        if classes and curve.gain >= MIN_GAIN
+        else ""
+    )
     return f"{text}.{needs}"
 
 
@@ -238,7 +243,7 @@ def next_steps(report: ModelReport) -> Iterator[str]:
     curve = report.learning_curve
     if curve is not None and curve.classes_in_need() and (curve.gain >= MIN_GAIN or few):
         classes = [curve.classes[n] for n in curve.classes_in_need()[:MAX_EXAMPLES]]
-        yield f"Collect more images of {join_names(classes)}."
+        yield f"Collect more images of {listed(classes, conjunction='and')}."
     if few:
         yield f"Set aside more images for testing: {report.accuracy.total:,} leave a wide margin of error."
     fit = report.diagnosis.fit if report.diagnosis else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from opsin.report import sentences
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import NBSP, percent
+from opsin.report.phrases import percent
 from opsin.report.statistics import Share
 
 WIDTH = 96
@@ -40,7 +40,7 @@ def text(report: ModelReport) -> list[str]:
     lines += ["", "What to do next:"]
     for number, step in enumerate(sentences.next_steps(report), start=1):
         lines += _wrapped(step, f"{number}. ", "   ")
-    return [line.replace(NBSP, " ") for line in lines]
+    return lines
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

@@ -8,7 +8,6 @@ crash at any moment leaves the previous one intact. The last two are kept. A dam
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError
 from opsin.training.state import ModelState, Snapshot, State, TrainerState
 
@@ -51,18 +51,10 @@ class Checkpoints:
         Raise `TrainingError` if it cannot be written; the earlier ones stay.
         """
         path = self.folder / f"{self._last_number() + 1:06}{SUFFIX}"
-        part = path.with_suffix(".part")
         try:
             self.folder.mkdir(exist_ok=True)
-            with part.open("wb") as file:
-                file.write(_pack(snapshot, log_size))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            sync_folder(self.folder)
+            atomic_write(path, _pack(snapshot, log_size))
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
             raise TrainingError(f"{path}: the checkpoint cannot be written ({error.strerror})") from None
         for old in self._paths()[KEPT_CHECKPOINTS:]:
             with suppress(OSError):  # What matters is that the new one is there.
@@ -83,7 +75,8 @@ class Checkpoints:
 
     def clean(self) -> None:
         """Remove files that a killed process left half-written."""
-        for part in self.folder.glob("*.part"):
+        remove_temporaries(self.folder)
+        for part in self.folder.glob("*.part"):  # those of Opsin 0.1.0
             part.unlink()
 
     def _paths(self) -> list[Path]:
@@ -96,16 +89,6 @@ class Checkpoints:
 
 class _Damaged(Exception):
     """The file was truncated or changed."""
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a renaming in `folder` to the disk, on systems that can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _pack(snapshot: Snapshot, log_size: int) -> bytes:

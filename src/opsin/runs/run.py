@@ -26,9 +26,10 @@ from typing import Any
 
 from opsin import __version__
 from opsin.backends.native import codegen
+from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError, UsageError
 from opsin.base.legacy import renamed, upgraded_plan
-from opsin.runs.checkpoint import Checkpoints, sync_folder
+from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.lock import Lock, LockHeld
 from opsin.runs.log import Log
 from opsin.training.state import Snapshot
@@ -93,6 +94,7 @@ class Run:
     def resume(self) -> Snapshot | None:
         """Return the last intact checkpoint and truncate the log to that moment; None if there is no checkpoint."""
         self.checkpoints.clean()
+        remove_temporaries(self.folder)
         snapshot, size, self.damaged = self.checkpoints.read() or (None, 0, [])
         self._log = Log(self.folder / LOG, size)
         return snapshot
@@ -116,14 +118,8 @@ class Run:
 
     def write(self, name: str, text: str) -> None:
         """Write a text file of the run, atomically. Raise `TrainingError` if that fails."""
-        part = self.folder / f"{name}.part"
         try:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.folder / name)
-            sync_folder(self.folder)
+            atomic_write(self.folder / name, text)
         except OSError as error:
             raise TrainingError(f"{self.folder / name} cannot be written: {error.strerror}") from None
 

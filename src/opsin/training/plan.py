@@ -15,7 +15,7 @@ from opsin.base.errors import UsageError
 from opsin.base.legacy import PLAN, STAGE, upgraded_plan
 from opsin.data.augment import LEVELS
 from opsin.ir.arguments import instance, sequence
-from opsin.ir.checked import settle
+from opsin.ir.checked import check_fields
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle rises to the learning rate and falls (Smith & Topin 2018). The others begin with a linear warm-up: cosine
@@ -69,7 +69,7 @@ class Stage:
     views: int = 1
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         check_epochs(self.epochs)
         check_batch(self.batch)
         check_rate(self.learning_rate)
@@ -129,7 +129,7 @@ class TrainingPlan:
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         for stage in sequence("the stages of a plan", self.stages, "stages"):
             instance("a stage of a plan", stage, Stage, "a Stage, such as Stage(epochs=2)")
         names = [stage.name for stage in self.stages]

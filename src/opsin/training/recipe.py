@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from opsin.ir.checked import settle
+from opsin.ir.checked import check_fields
 from opsin.training.plan import Stage, TrainingPlan, check_batch, check_epochs, check_rate, check_seed
 
 
@@ -100,7 +100,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         if self.epochs is not None:
             check_epochs(self.epochs)
         if self.batch is not None:

@@ -197,7 +197,9 @@ def loss_of(plan: TrainingPlan, soft: bool) -> nn.Loss:
     """Return the plan's cross-entropy, of labels or, if they are `soft`, of distributions over the classes."""
     entropy = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
     spread = smoothing_spread(plan.class_weights, plan.logit_adjustment)
-    loss = partial(entropy, smoothing=plan.label_smoothing, class_weights=plan.class_weights, spread=spread)
+    loss = partial(
+        entropy, label_smoothing=plan.label_smoothing, class_weights=plan.class_weights, smoothing_distribution=spread
+    )
     offsets = plan.logit_adjustment
     if offsets is None:
         return loss
@@ -210,7 +212,7 @@ def optimizer_of(plan: TrainingPlan, layer: nn.Layer) -> Optimizer:
     if plan.optimizer in ("gd", "sgd"):
         return SGD(
             momentum=plan.momentum, nesterov=plan.nesterov, weight_decay=decay, clip_norm=clip,
-            rates=lr_scales(plan, layer),
+            lr_scales=lr_scales(plan, layer),
         )  # fmt: skip
     if plan.optimizer == "rmsprop":
         return RMSprop(momentum=plan.momentum, weight_decay=decay, clip_norm=clip)

@@ -1,4 +1,4 @@
-"""The famous networks, a file a paper."""
+"""Well-known networks, one file per paper."""
 
 from opsin.zoo.airbench import airbench94, airbench95
 from opsin.zoo.alexnet import alexnet, alexnet_2012

@@ -1,16 +1,16 @@
-"""Networks that learn small photos in few epochs: Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU",
-2024 (arXiv:2404.00498), section 3 and appendix A.
+"""Networks that learn to classify small photos in few epochs: Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a
+single GPU", 2024 (arXiv:2404.00498), section 3 and appendix A.
 
-Patches of 2 × 2 pixels are whitened by a layer that is computed from the training images and does not learn; three
-blocks follow, each of which widens, halves the image by max pooling and convolves once more; the largest number of
-each channel goes into one linear layer without bias, whose result is divided by 9.
+A layer that is computed from the training images and not trained whitens patches of 2 × 2 pixels. Three blocks follow,
+each of which widens, halves the image by max pooling and convolves once more. The maximum of each channel goes into one
+linear layer without bias, whose result is divided by 9.
 
     whitened 2 × 2 patches, GELU, (C₀ → w ▽, C → C …) three times, max, linear
 
-Batch normalisation has biases only and follows within few steps; 3 × 3 convolutions begin as the identity as far as
-they have channels for it. `airbench94` has 64, 256 and 256 channels; `airbench95` 128, 384 and 384, and a third
-convolution in each block, around which the block's result of pooling is led and added. The numbers are the per cents
-that they reach on CIFAR-10 in the paper, with its images and six views of each.
+Batch normalisation has biases only, and its running statistics adapt within few steps. 3 × 3 convolutions start as the
+identity as far as they have channels for it. `airbench94` has 64, 256 and 256 channels; `airbench95` has 128, 384 and
+384, and a third convolution in each block with a shortcut from the result of pooling. The numbers in the names are the
+accuracies in percent on CIFAR-10 in the paper, with six views of each test image.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
 SCALE = 1 / 9
-SMALLEST = 9
+MIN_SIZE = 9
 MOMENTUM = 0.4
-"""Of running statistics."""
+"""Of the running statistics."""
 
 
 class Unit(Layer):
-    """A 3 × 3 convolution, max pooling if it is to halve, batch normalisation with a bias only, GELU."""
+    """A 3 × 3 convolution, max pooling if `halving`, batch normalisation with a bias only, GELU."""
 
     def __init__(self, channels: int, halving: bool = False) -> None:
         self.conv = Conv2d(channels, 3, padding=1, bias=False, weight_init=identity)
         self.pool = MaxPool2d(2) if halving else None
-        self.norm = BatchNorm2d(momentum=MOMENTUM, scaled=False)
+        self.norm = BatchNorm2d(momentum=MOMENTUM, scale=False)
         self.act = GELU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Unit(Layer):
 
 
 class Block(Layer):
-    """A unit that halves the image, and one or two more; what comes out of the first is added where there are two."""
+    """A unit that halves the image, and one or two more; with two, a shortcut adds the result of the first unit."""
 
     def __init__(self, channels: int, deep: bool) -> None:
         self.first, self.second = Unit(channels, halving=True), Unit(channels)
@@ -58,7 +58,7 @@ class Block(Layer):
 
 
 class Airbench(Layer):
-    """Images N × C × H × W, made for 32 × 32, of any size from 9 × 9 on → N × `classes`."""
+    """Images N × C × H × W, designed for 32 × 32, of any size from 9 × 9 on → N × `classes`."""
 
     def __init__(self, widths: tuple[int, int, int], deep: bool, classes: int) -> None:
         self.whiten, self.act = Whitening(), GELU()
@@ -67,7 +67,7 @@ class Airbench(Layer):
         self.fc = Linear(classes, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(SMALLEST, x):
+        with at_least(MIN_SIZE, x):
             x = self.act(self.whiten(x))
             for block in self.blocks:
                 x = block(x)

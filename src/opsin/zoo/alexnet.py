@@ -1,19 +1,19 @@
-"""AlexNet, as its two papers draw it.
+"""AlexNet, as in its two papers.
 
-`alexnet_2012`: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks",
-NIPS 2012, the network that won that year's ImageNet challenge. What it brought together: ReLUs, which train several
-times faster than tanh; local response normalisation; max pooling whose windows overlap; dropout; and training on two
-graphics processors, which is why the second, fourth and fifth convolution come in two groups that see half of the maps
-each. 60,965,224 parameters, first values as in its section 5. Simplified:
-- Images of 224 × 224, as the text has it, are padded by 2, so that the first layer gives the 55 × 55 of figure 2.
-- Normalisation runs over all maps of a layer, also over the border between the two processors' halves.
+`alexnet_2012`: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", NIPS
+2012, the network that won that year's ImageNet challenge. It combined ReLUs, which train several times faster than
+tanh; local response normalisation; max pooling with overlapping windows; dropout; and training on two graphics
+processors, which is why the second, fourth and fifth convolution have two groups that read half of the channels each.
+60,965,224 parameters, initial values as in its section 5. Simplified:
+- Images of 224 × 224, as in the text, are padded by 2, so that the first layer gives the 55 × 55 of figure 2.
+- Normalisation runs over all channels of a layer, also across the two processors' halves.
 - The paper's k + α Σ a² is written as the library's k + α'/n Σ a², hence α' = 5α.
-- The training's other parts (crops, flips, colour shifts, momentum 0.9, weight decay 0.0005) are not the network's.
+- The rest of the training (crops, flips, colour shifts, momentum 0.9, weight decay 0.0005) is not part of the network.
 
 `alexnet`: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, 2014, has the
-network in one tower of 64, 192, 384, 384 and 256 maps. 61,100,840 parameters, names and first values as in torchvision,
-which has 256 maps in the fourth convolution, too, leaves out normalisation, and resamples the last maps to 6 × 6 by
-averages, so that the linear layers have the same weights for images of every size.
+network in one tower of 64, 192, 384, 384 and 256 channels. 61,100,840 parameters, names and initial values as in
+torchvision, which has 256 channels in the fourth convolution, too, omits normalisation, and averages the last feature
+maps to 6 × 6, so that the linear layers have the same weights for images of every size.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from opsin.nn.initializers import constant, normal
 from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
-SMALLEST = 63
-"""Rows and columns of an image of which the last pooling still finds 3 × 3."""
+MIN_SIZE = 63
+"""Rows and columns of the smallest image for which the input of the last pooling is 3 × 3."""
 
 
 class AlexNet(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63."""
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224, of any size from 63 × 63."""
 
     def __init__(self, classes: int) -> None:
         self.features = Sequential(
@@ -56,22 +56,23 @@ class AlexNet(Layer):
         self.classifier = Sequential(Dropout(), Linear(4096), ReLU(), Dropout(), Linear(4096), ReLU(), Linear(classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(SMALLEST, x):
+        with at_least(MIN_SIZE, x):
             x = self.features(x)
         return self.classifier(self.flatten(self.avgpool(x)))
 
 
 class AlexNet2012(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 63 × 63.
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224, of any size from 63 × 63.
 
-    A model for one size does not fit another: the first linear layer has a weight for each place of the last maps.
+    The parameters for one image size do not fit another: the first linear layer has a weight for each position of the
+    last feature maps.
     """
 
     def __init__(self, classes: int) -> None:
-        begin = normal(0.01)
-        conv, linear = partial(Conv2d, weight_init=begin), partial(Linear, weight_init=begin)
+        initial = normal(0.01)
+        conv, linear = partial(Conv2d, weight_init=initial), partial(Linear, weight_init=initial)
         # "We initialized the neuron biases in the second, fourth, and fifth convolutional layers, as well as in the
-        # fully-connected hidden layers, with the constant 1": ReLUs begin with positive inputs.
+        # fully-connected hidden layers, with the constant 1": ReLUs start with positive inputs.
         zero, one = constant(0), constant(1)
         self.conv1 = conv(96, 11, stride=4, padding=2, bias_init=zero)
         self.conv2 = conv(256, 5, padding=2, groups=2, bias_init=one)
@@ -87,7 +88,7 @@ class AlexNet2012(Layer):
         self.relu, self.flatten = ReLU(), Flatten()
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(SMALLEST, x):
+        with at_least(MIN_SIZE, x):
             x = self.pool1(self.norm1(self.relu(self.conv1(x))))
             x = self.pool2(self.norm2(self.relu(self.conv2(x))))
             x = self.relu(self.conv4(self.relu(self.conv3(x))))

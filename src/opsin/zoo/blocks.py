@@ -1,4 +1,4 @@
-"""Blocks that several papers share."""
+"""Blocks that several networks share."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ Function = Callable[[Tensor], Tensor]
 
 
 def conv_norm(
-    out: int,
-    kernel: int = 1,
+    out_channels: int,
+    kernel_size: int = 1,
     stride: int = 1,
     groups: int = 1,
     activation: Callable[[], Layer] | None = ReLU,
     norm: Callable[[], Layer] = BatchNorm2d,
 ) -> Sequential:
-    """Convolution without bias, batch normalisation, activation; padded so that a stride of 1 keeps the size."""
-    padding = (kernel - 1) // 2
-    conv = Conv2d(out, kernel, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out)
+    """Return convolution without bias, batch normalisation, activation, padded so that a stride of 1 keeps the size."""
+    padding = (kernel_size - 1) // 2
+    conv = Conv2d(
+        out_channels, kernel_size, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out
+    )
     return Sequential(conv, norm(), *([] if activation is None else [activation()]))
 
 
 class SqueezeExcitation(Layer):
-    """Weighs each channel by what all channels are on average.
+    """Scale each channel by a function of the means of all channels.
 
-    Their means are squeezed to `squeezed` numbers, and from these a `gate` for each of the `channels` is computed.
+    A layer reduces the means to `squeezed` numbers, from which another computes a `gate` for each of the `channels`.
     Hu, Shen & Sun, "Squeeze-and-excitation networks", CVPR 2018.
     """
 
@@ -46,9 +48,9 @@ class SqueezeExcitation(Layer):
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The multiple of `divisor` nearest to `channels`, or the next one where that would lose more than a tenth.
+    """Return the multiple of `divisor` nearest to `channels`, or the next one if that would lose more than a tenth.
 
-    The rule of the MobileNet and EfficientNet papers' code, for widths that are not powers of two.
+    This is the rule of the MobileNet and EfficientNet authors' code for scaled widths.
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor

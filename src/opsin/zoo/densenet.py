@@ -1,12 +1,12 @@
 """DenseNet: Huang, Liu, van der Maaten & Weinberger, "Densely connected convolutional networks", CVPR 2017.
 
-Every layer of a block reads the maps of all layers before it, side by side, and adds `GROWTH` maps of its own: features
-are used again instead of computed again, and each layer has a short way to the loss. A 1 × 1 convolution to
+Every layer of a block reads the concatenated outputs of all layers before it and adds `GROWTH` channels: features are
+reused instead of recomputed, and each layer has a short path to the loss. A 1 × 1 convolution to
 four times the growth comes first in a layer ("B"), and one that halves the channels between blocks ("C"). Each
 convolution is preceded by batch normalisation and ReLU. DenseNet-121 of the paper's table 1; 7,978,856 parameters.
 
-Names of parameters, and first values (He et al. 2015), are torchvision's. As there, nothing is dropped; the paper drops
-a fifth of each layer's output where it trains without augmentation.
+Names of parameters, and initial values (He et al. 2015), are torchvision's. As there, there is no dropout; the paper
+uses a dropout of 0.2 after each convolution when it trains without augmentation.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
 GROWTH = 32
-"""The maps that each layer adds."""
+"""The channels that each layer adds."""
 
 conv = partial(Conv2d, bias=False, weight_init=kaiming_normal)
 
 
 class DenseLayer(Layer):
-    """What a layer adds to a block, beside what the block had."""
+    """A layer of a block: its input, concatenated with `GROWTH` new channels."""
 
     def __init__(self) -> None:
         self.norm1, self.conv1 = BatchNorm2d(), conv(4 * GROWTH, 1)
@@ -52,18 +52,19 @@ class DenseLayer(Layer):
 
 
 def dense_block(depth: int) -> Sequential:
+    """Return `depth` dense layers."""
     return Sequential(*((f"denselayer{number}", DenseLayer()) for number in range(1, depth + 1)))
 
 
 def transition(channels: int) -> Sequential:
-    """Half as many rows and columns, and `channels` channels."""
+    """Return layers that halve rows and columns and change the number of channels to `channels`."""
     return Sequential(
         ("norm", BatchNorm2d()), ("relu", ReLU()), ("conv", conv(channels, 1)), ("pool", AvgPool2d(2))
     )  # fmt: skip
 
 
 class DenseNet(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 29 × 29."""
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224, of any size from 29 × 29."""
 
     def __init__(self, depths: tuple[int, ...], classes: int) -> None:
         channels = 2 * GROWTH

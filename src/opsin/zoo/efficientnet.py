@@ -2,8 +2,8 @@
 
 The paper finds a small network by search, B0, and scales its width, depth and input size together for the larger ones.
 Its blocks are MobileNetV2's inverted residuals with squeeze-and-excitation and swish. Its table 1 is `STAGES` below;
-5,288,548 parameters. In training whole blocks are skipped at random (stochastic depth), up to 20 % of the time towards
-the end. Names, first values and symmetric padding are torchvision's.
+5,288,548 parameters. During training, whole blocks are skipped at random (stochastic depth), with up to 20% probability
+towards the end. Names, initial values and symmetric padding are torchvision's.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ STAGES = (
     (6, 5, 192, 4, 2),
     (6, 3, 320, 1, 1),
 )
-"""Expansion, kernel, output channels, number of blocks, and the stride of the first of them."""
+"""Expansion, kernel size, output channels, number of blocks, and the stride of the first block."""
 
-SKIPPED = 0.2
-"""The share of training steps in which the last block would be skipped; it grows linearly from 0 at the first."""
+DROP_RATE = 0.2
+"""The skip probability that a block after the last would have; it grows linearly from 0 at the first block."""
 
 
 class MBConv(Layer):
-    """Widens by `expansion`, filters each channel, weighs them, narrows to `out`; a shortcut where sizes agree."""
+    """Expand, depthwise convolution, squeeze-and-excitation, project to `out`; a shortcut if the shapes match."""
 
-    def __init__(self, channels: int, expansion: int, kernel: int, out: int, stride: int, skipped: float) -> None:
-        wide = expansion * channels
-        widen = [conv_norm(wide, activation=SiLU)] if expansion > 1 else []
+    def __init__(self, channels: int, expansion: int, kernel: int, out: int, stride: int, drop_rate: float) -> None:
+        hidden = expansion * channels
+        expand = [conv_norm(hidden, activation=SiLU)] if expansion > 1 else []
         self.block = Sequential(
-            *widen,
-            conv_norm(wide, kernel, stride, groups=wide, activation=SiLU),
-            SqueezeExcitation(wide, max(1, channels // 4), activation=ops.silu),
+            *expand,
+            conv_norm(hidden, kernel, stride, groups=hidden, activation=SiLU),
+            SqueezeExcitation(hidden, max(1, channels // 4), activation=ops.silu),
             conv_norm(out, activation=None),
         )
         self.shortcut = stride == 1 and channels == out
-        self.stochastic_depth = StochasticDepth(skipped)
+        self.stochastic_depth = StochasticDepth(drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.block(x)
@@ -59,7 +59,7 @@ def network(classes: int) -> Layer:
         blocks = []
         for number in range(count):
             stride = first if number == 0 else 1
-            blocks.append(MBConv(channels, expansion, kernel, out, stride, SKIPPED * done / total))
+            blocks.append(MBConv(channels, expansion, kernel, out, stride, DROP_RATE * done / total))
             channels, done = out, done + 1
         features.append(Sequential(*blocks))
     features.append(conv_norm(1280, activation=SiLU))

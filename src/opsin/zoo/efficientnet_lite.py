@@ -1,13 +1,13 @@
 """EfficientNet-Lite: Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020; after Tan &
 Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019.
 
-EfficientNet made for phones and boards by leaving out what fixed-point arithmetic and accelerators do badly: there is
-no squeeze-and-excitation, ReLU6 stands for swish, and stem, head, and the number of blocks in the first and last stage
+EfficientNet for mobile and embedded devices, without what suits fixed-point arithmetic and accelerators badly: there is
+no squeeze-and-excitation, ReLU6 replaces swish, and stem, head, and the number of blocks in the first and last stage
 are the same in all sizes. Lite0 has 4,652,008 parameters, Lite4 13,006,568.
 
-Padding is TensorFlow's "SAME": where the stride is 2, an odd pixel is added below and on the right. Names are those of
-timm's `tf_efficientnet_lite0` … `4`. In training whole blocks are skipped at random, up to 20 % of the time towards the
-end, and the running statistics follow slowly, as TensorFlow's do.
+Padding is TensorFlow's "SAME": for a stride of 2, an odd pixel is added below and on the right. Names are those of
+timm's `tf_efficientnet_lite0` … `4`. During training, whole blocks are skipped at random, with up to 20% probability
+towards the end, and the running statistics change slowly, as in TensorFlow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from opsin.nn import (
 )
 from opsin.nn.initializers import constant, fan_out_uniform, kaiming_normal_fan_out
 from opsin.zoo.blocks import round_channels
-from opsin.zoo.efficientnet import SKIPPED, STAGES
+from opsin.zoo.efficientnet import DROP_RATE, STAGES
 from opsin.zoo.registry import Entry, register
 
 SIZES = (
@@ -41,20 +41,21 @@ SIZES = (
     (1.2, 1.4, 280, 0.3),
     (1.4, 1.8, 300, 0.3),
 )
-"""For Lite0 … Lite4: how many times B0's channels and blocks, the rows and columns of images, and the dropout."""
+"""For Lite0 … Lite4: factors of B0's channels and blocks, rows and columns of images, dropout."""
 
 conv = partial(Conv2d, padding="same", bias=False, weight_init=kaiming_normal_fan_out)
 norm = partial(BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 class Block(Layer):
-    """A depthwise and a pointwise convolution that narrows to `out`; a shortcut where sizes agree."""
+    """A depthwise and a pointwise convolution that projects to `out`; a shortcut if the shapes match."""
 
-    def __init__(self, channels: int, out: int, stride: int, skipped: float) -> None:
+    def __init__(self, channels: int, out: int, stride: int, drop_rate: float) -> None:
         self.shortcut = stride == 1 and channels == out
-        self.drop_path = StochasticDepth(skipped)
+        self.drop_path = StochasticDepth(drop_rate)
 
     def branch(self, x: Tensor) -> Tensor:
+        """Compute the residual branch."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,10 +64,10 @@ class Block(Layer):
 
 
 class DepthwiseSeparable(Block):
-    """The first stage's, which does not widen."""
+    """The block of the first stage, which does not expand."""
 
-    def __init__(self, channels: int, kernel: int, out: int, stride: int, skipped: float) -> None:
-        super().__init__(channels, out, stride, skipped)
+    def __init__(self, channels: int, kernel: int, out: int, stride: int, drop_rate: float) -> None:
+        super().__init__(channels, out, stride, drop_rate)
         self.conv_dw, self.bn1, self.act1 = conv(channels, kernel, stride, groups=channels), norm(), ReLU6()
         self.conv_pw, self.bn2 = conv(out, 1), norm()
 
@@ -75,12 +76,12 @@ class DepthwiseSeparable(Block):
 
 
 class InvertedResidual(Block):
-    """MobileNetV2's: a pointwise convolution widens to `wide` before."""
+    """The block of MobileNetV2: a pointwise convolution expands to `hidden` channels first."""
 
-    def __init__(self, channels: int, wide: int, kernel: int, out: int, stride: int, skipped: float) -> None:
-        super().__init__(channels, out, stride, skipped)
-        self.conv_pw, self.bn1, self.act1 = conv(wide, 1), norm(), ReLU6()
-        self.conv_dw, self.bn2, self.act2 = conv(wide, kernel, stride, groups=wide), norm(), ReLU6()
+    def __init__(self, channels: int, hidden: int, kernel: int, out: int, stride: int, drop_rate: float) -> None:
+        super().__init__(channels, out, stride, drop_rate)
+        self.conv_pw, self.bn1, self.act1 = conv(hidden, 1), norm(), ReLU6()
+        self.conv_dw, self.bn2, self.act2 = conv(hidden, kernel, stride, groups=hidden), norm(), ReLU6()
         self.conv_pwl, self.bn3 = conv(out, 1), norm()
 
     def branch(self, x: Tensor) -> Tensor:
@@ -97,11 +98,11 @@ def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
         out = round_channels(width * base)
         blocks: list[Layer] = []
         for number in range(count):
-            stride, skipped = (first if number == 0 else 1), SKIPPED * done / sum(counts)
+            stride, drop_rate = (first if number == 0 else 1), DROP_RATE * done / sum(counts)
             if expansion == 1:
-                blocks.append(DepthwiseSeparable(channels, kernel, out, stride, skipped))
+                blocks.append(DepthwiseSeparable(channels, kernel, out, stride, drop_rate))
             else:
-                blocks.append(InvertedResidual(channels, expansion * channels, kernel, out, stride, skipped))
+                blocks.append(InvertedResidual(channels, expansion * channels, kernel, out, stride, drop_rate))
             channels, done = out, done + 1
         stages.append(Sequential(*blocks))
     return Sequential(

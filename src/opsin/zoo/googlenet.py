@@ -1,21 +1,21 @@
 """GoogLeNet: Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke & Rabinovich, "Going deeper with
 convolutions", CVPR 2015, which won ImageNet's challenge of 2014.
 
-An inception module looks at its input with 1 × 1, 3 × 3 and 5 × 5 convolutions and max pooling side by side; cheap
-1 × 1 convolutions first bring the channels down. Nine of them follow each other, and the mean of each map replaces
-the large linear layers of earlier networks: 7 million parameters in 22 layers. Two auxiliary classifiers on inner
-modules, whose losses count 0.3 each, help gradients to reach the lower half in training, and are dropped afterwards.
+An inception module applies 1 × 1, 3 × 3 and 5 × 5 convolutions and max pooling to its input in parallel; cheap 1 × 1
+convolutions reduce the channels first. Nine such modules follow each other, and the mean of each channel replaces the
+large linear layers of earlier networks: 7 million parameters in 22 layers. Two auxiliary classifiers on inner modules,
+whose losses count 0.3 each, help gradients to reach the lower half during training, and are removed afterwards.
 
-`googlenet_2014` is the paper's table 1 and figure 3. 6,998,552 parameters, and 6,379,728 more in training. The
-paper does not say, and so is chosen here:
+`googlenet_2014` is the paper's table 1 and figure 3. 6,998,552 parameters, and 6,379,728 more in training. What the
+paper does not specify is chosen here:
 - the constants of local response normalisation: a window of 5, alpha 0.0001 and beta 0.75, as in Caffe's version;
-- first values: He et al. 2015, biases 0;
-- poolings that shrink reach beyond the border, so that 112 pixels become 56 as in the table.
+- initial values: He et al. 2015, biases 0;
+- strided poolings extend beyond the border, so that 112 pixels become 56 as in the table.
 
-`googlenet` is torchvision's, with its names and first values: batch normalisation (Ioffe & Szegedy 2015) in place of
+`googlenet` is torchvision's, with its names and initial values: batch normalisation (Ioffe & Szegedy 2015) in place of
 biases and of local response normalisation, 3 × 3 convolutions where the paper has 5 × 5, 2 × 2 windows in the fourth
-pooling, and auxiliary classifiers that resample to 4 × 4 and so fit every size. 6,624,904 parameters, and 6,379,984
-more in training. Its published weights expect images scaled to -1…1: mean and deviation are both 0.5.
+pooling, and auxiliary classifiers that average to 4 × 4 and so fit every image size. 6,624,904 parameters, and
+6,379,984 more in training. Its published weights expect images scaled to -1…1: mean and deviation are both 0.5.
 """
 
 from __future__ import annotations
@@ -45,28 +45,29 @@ from opsin.nn.initializers import constant, kaiming_normal, normal
 from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
-SHARE = 0.3
+AUXILIARY_WEIGHT = 0.3
 """The weight of each auxiliary classifier's loss."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the paper's network and torchvision's do differently."""
+class Variant:
+    """The differences between the paper's network and torchvision's."""
 
     conv: Callable[..., Layer]
-    """A convolution and all that follows it, up to its ReLU."""
-    large: int
-    """The kernel of an inception module's third branch."""
+    """A convolution and what follows it, up to its ReLU."""
+    large_kernel: int
+    """The kernel size of the third branch of an inception module."""
     last_pool: int
-    """The window of the fourth pooling."""
+    """The kernel size of the fourth pooling."""
     norm: Callable[[], Layer]
     """After the first and before the second pooling."""
     dropout: float
     linear: Callable[[int], Layer]
     auxiliary_pool: Callable[[], Layer]
-    smallest: int
-    """Rows and columns that an image has at least; and the same in training, when the auxiliary classifiers look."""
-    smallest_training: int
+    min_size: int
+    """The minimum rows and columns of an image."""
+    min_size_training: int
+    """The same during training, with the auxiliary classifiers."""
 
 
 class PlainConv(Conv2d):
@@ -79,8 +80,8 @@ class PlainConv(Conv2d):
 class NormConv(Layer):
     """A convolution, batch normalisation and ReLU."""
 
-    def __init__(self, out: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
-        self.conv = Conv2d(out, kernel, stride, padding, bias=False, weight_init=normal(0.01))
+    def __init__(self, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0) -> None:
+        self.conv = Conv2d(out_channels, kernel_size, stride, padding, bias=False, weight_init=normal(0.01))
         self.bn, self.relu = BatchNorm2d(eps=1e-3), ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,10 +89,12 @@ class NormConv(Layer):
 
 
 class Inception(Layer):
-    """Figure 2(b): four branches, of `one`, `three`, `five` and `pooled` maps, that are joined."""
+    """Figure 2(b): four branches of `one`, `three`, `five` and `pooled` channels, concatenated."""
 
-    def __init__(self, form: Form, one: int, reduce3: int, three: int, reduce5: int, five: int, pooled: int) -> None:
-        conv, large = form.conv, form.large
+    def __init__(
+        self, variant: Variant, one: int, reduce3: int, three: int, reduce5: int, five: int, pooled: int
+    ) -> None:
+        conv, large = variant.conv, variant.large_kernel
         self.branch1 = conv(one, 1)
         self.branch2 = [conv(reduce3, 1), conv(three, 3, padding=1)]
         self.branch3 = [conv(reduce5, 1), conv(five, large, padding=large // 2)]
@@ -105,12 +108,12 @@ class Inception(Layer):
 
 
 class Auxiliary(Layer):
-    """A classifier on the maps inside of the network."""
+    """An auxiliary classifier on an inner layer."""
 
-    def __init__(self, form: Form, classes: int) -> None:
-        self.pool, self.conv, self.flatten = form.auxiliary_pool(), form.conv(128, 1), Flatten()
-        self.fc1, self.relu, self.dropout = form.linear(1024), ReLU(), Dropout(0.7)
-        self.fc2 = form.linear(classes)
+    def __init__(self, variant: Variant, classes: int) -> None:
+        self.pool, self.conv, self.flatten = variant.auxiliary_pool(), variant.conv(128, 1), Flatten()
+        self.fc1, self.relu, self.dropout = variant.linear(1024), ReLU(), Dropout(0.7)
+        self.fc2 = variant.linear(classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.flatten(self.conv(self.pool(x)))
@@ -118,14 +121,14 @@ class Auxiliary(Layer):
 
 
 class GoogLeNet(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224. See `Form` for the smallest size."""
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224. See `Variant` for the smallest size."""
 
-    def __init__(self, form: Form, classes: int) -> None:
-        module, pool = partial(Inception, form), partial(MaxPool2d, stride=2, ceil_mode=True)
-        self.form = form
-        self.conv1, self.maxpool1, self.norm1 = form.conv(64, 7, stride=2, padding=3), pool(3), form.norm()
-        self.conv2, self.conv3 = form.conv(64, 1), form.conv(192, 3, padding=1)
-        self.norm2, self.maxpool2 = form.norm(), pool(3)
+    def __init__(self, variant: Variant, classes: int) -> None:
+        module, pool = partial(Inception, variant), partial(MaxPool2d, stride=2, ceil_mode=True)
+        self.variant = variant
+        self.conv1, self.maxpool1, self.norm1 = variant.conv(64, 7, stride=2, padding=3), pool(3), variant.norm()
+        self.conv2, self.conv3 = variant.conv(64, 1), variant.conv(192, 3, padding=1)
+        self.norm2, self.maxpool2 = variant.norm(), pool(3)
         self.inception3a = module(64, 96, 128, 16, 32, 32)
         self.inception3b = module(128, 128, 192, 32, 96, 64)
         self.maxpool3 = pool(3)
@@ -134,50 +137,50 @@ class GoogLeNet(Layer):
         self.inception4c = module(128, 128, 256, 24, 64, 64)
         self.inception4d = module(112, 144, 288, 32, 64, 64)
         self.inception4e = module(256, 160, 320, 32, 128, 128)
-        self.maxpool4 = pool(form.last_pool)
+        self.maxpool4 = pool(variant.last_pool)
         self.inception5a = module(256, 160, 320, 32, 128, 128)
         self.inception5b = module(384, 192, 384, 48, 128, 128)
-        self.avgpool, self.flatten, self.dropout = GlobalAvgPool2d(), Flatten(), Dropout(form.dropout)
-        self.fc = form.linear(classes)
-        self.aux1, self.aux2 = Auxiliary(form, classes), Auxiliary(form, classes)
+        self.avgpool, self.flatten, self.dropout = GlobalAvgPool2d(), Flatten(), Dropout(variant.dropout)
+        self.fc = variant.linear(classes)
+        self.aux1, self.aux2 = Auxiliary(variant, classes), Auxiliary(variant, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(self.form.smallest_training if self.training else self.form.smallest, x):
+        with at_least(self.variant.min_size_training if self.training else self.variant.min_size, x):
             x = self.norm1(self.maxpool1(self.conv1(x)))
             x = self.maxpool2(self.norm2(self.conv3(self.conv2(x))))
             x = self.maxpool3(self.inception3b(self.inception3a(x)))
             x = self.inception4a(x)
             if self.training:
-                self.auxiliary(self.aux1(x), SHARE)
+                self.auxiliary(self.aux1(x), AUXILIARY_WEIGHT)
             x = self.inception4d(self.inception4c(self.inception4b(x)))
             if self.training:
-                self.auxiliary(self.aux2(x), SHARE)
+                self.auxiliary(self.aux2(x), AUXILIARY_WEIGHT)
             x = self.maxpool4(self.inception4e(x))
         x = self.inception5b(self.inception5a(x))
         return self.fc(self.dropout(self.flatten(self.avgpool(x))))
 
 
-PAPER = Form(
+PAPER = Variant(
     conv=partial(PlainConv, weight_init=kaiming_normal, bias_init=constant(0)),
-    large=5,
+    large_kernel=5,
     last_pool=3,
     norm=partial(LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=1),
     dropout=0.4,
     linear=partial(Linear, weight_init=kaiming_normal, bias_init=constant(0)),
     auxiliary_pool=partial(AvgPool2d, 5, stride=3),
-    smallest=31,
-    smallest_training=79,
+    min_size=31,
+    min_size_training=79,
 )
-TORCHVISION = Form(
+TORCHVISION = Variant(
     conv=NormConv,
-    large=3,
+    large_kernel=3,
     last_pool=2,
     norm=Identity,
     dropout=0.2,
     linear=partial(Linear, weight_init=normal(0.01)),
     auxiliary_pool=partial(AdaptiveAvgPool2d, 4),
-    smallest=15,
-    smallest_training=15,
+    min_size=15,
+    min_size_training=15,
 )
 
 googlenet = register("googlenet", partial(GoogLeNet, TORCHVISION))

@@ -1,9 +1,9 @@
-"""LeNet-5, as people write it today.
+"""LeNet-5, in its modern form.
 
-After LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition", Proceedings of
-the IEEE 86(11), 1998; `lenet5_1998` is closer to the paper. Today's has ReLU for the scaled tanh, max pooling for the
-trainable sub-sampling, every map of the second convolution reading every map before it, and a fully connected layer
-with softmax for the radial basis functions. 61,706 parameters for 28 × 28 grey images of 10 classes.
+After LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition", Proceedings of the
+IEEE 86(11), 1998; `lenet5_1998` is closer to the paper. The modern form has ReLU instead of the scaled tanh, max
+pooling instead of trainable subsampling, a second convolution over all input channels, and a linear layer with softmax
+instead of radial basis functions. 61,706 parameters for 28 × 28 grey images of 10 classes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opsin.zoo.registry import register
 
 
 def network(classes: int) -> Layer:
-    """Images N × C × H × W → N × `classes`; made for 28 × 28, and takes any size from 12 × 12."""
+    """Images N × C × H × W → N × `classes`; designed for 28 × 28, of any size from 12 × 12."""
     return Sequential(
         ("conv1", Conv2d(6, 5, padding=2)),
         ("relu1", ReLU()),

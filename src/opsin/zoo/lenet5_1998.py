@@ -1,17 +1,17 @@
-"""LeNet-5 as its paper draws it: LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document
+"""LeNet-5 as in its paper: LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document
 recognition", Proceedings of the IEEE 86(11), 1998, section II.B.
 
-As in the paper: the layers C1, S2, C3, S4, C5, F6 and their sizes; sub-sampling with a trainable
-coefficient and bias for each map; the table by which the maps of C3 read those of S2; and the
-squashing function 1.7159 tanh(2x/3) after every layer up to F6. Their parameters are the paper's 60,000.
+As in the paper: the layers C1, S2, C3, S4, C5, F6 and their sizes; subsampling with a trainable coefficient and bias
+for each feature map; the table of connections from S2 to C3; and the squashing function 1.7159 tanh(2x/3) after every
+layer up to F6. These layers have the paper's 60,000 parameters.
 
 Simplified:
-- The output's radial basis functions, fixed to bitmaps of the characters, are a trainable linear layer, and the
-  loss is the usual cross-entropy: 850 parameters more.
-- C3's weight is dense and multiplied by the table of zeros and ones: 900 of its numbers are never used or learned.
-- The paper centres 28 × 28 digits in 32 × 32 images; here C1 pads by 2, which is the same where the background is 0.
-- The paper's sub-sampling adds four inputs, here their mean is taken: the coefficient is four times as large.
-- Weights begin as in all of Opsin, within ±1/√(inputs of a unit), not within ±2.4/inputs.
+- A trainable linear layer with cross-entropy replaces the radial basis functions of the output, which are fixed to
+  bitmaps of the characters: 850 parameters more.
+- C3's weight is dense and multiplied by the table of zeros and ones: 900 of its numbers are never used or trained.
+- The paper centres 28 × 28 digits in 32 × 32 images; here C1 pads by 2, which is the same if the background is 0.
+- The paper's subsampling adds four inputs, this one averages them: the coefficient is four times as large.
+- Weights are initialised uniformly within ±1/√fan-in, as everywhere in Opsin, not within ±2.4/fan-in.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from opsin.ir import Tensor
 from opsin.nn import Conv2d, Flatten, Layer, Linear, Sequential, fan_in_uniform
 from opsin.zoo.registry import register
 
-TABLE = (
+CONNECTIONS = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
     (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
     (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
-"""The paper's table I: for each map of C3, the maps of S2 that it reads."""
+"""The paper's table I: for each feature map of C3, the feature maps of S2 that it reads."""
 
 
 class ScaledTanh(Layer):
-    """1.7159 tanh(2x/3), which takes ±1 to ±1, where its curvature is greatest."""
+    """1.7159 tanh(2x/3), which maps ±1 to ±1, where its second derivative is largest."""
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.multiply(ops.tanh(ops.multiply(x, 2 / 3)), 1.7159)
 
 
 class Subsampling(Layer):
-    """The mean of each 2 × 2 window, times a `weight` and plus a `bias`, one of each for every channel."""
+    """The mean of each 2 × 2 window, times a `weight` plus a `bias` per channel."""
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = ops.avg_pool2d(x, 2)
@@ -50,15 +50,15 @@ class Subsampling(Layer):
 
 
 class TableConv2d(Layer):
-    """A 5 × 5 convolution whose output maps read only those input maps that `TABLE` gives them."""
+    """A 5 × 5 convolution whose output channels read only the input channels listed in `CONNECTIONS`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        maps, channels = len(TABLE), 1 + max(map(max, TABLE))
-        reads = tuple(float(channel in row) for row in TABLE for channel in range(channels))
-        table = self.parameter("table", (maps, channels, 1, 1), ("values", reads), trainable=False)
-        shape = (maps, channels, 5, 5)
+        filters, channels = len(CONNECTIONS), 1 + max(map(max, CONNECTIONS))
+        mask = tuple(float(channel in row) for row in CONNECTIONS for channel in range(channels))
+        table = self.parameter("table", (filters, channels, 1, 1), ("values", mask), trainable=False)
+        shape = (filters, channels, 5, 5)
         weight = self.parameter("weight", shape, fan_in_uniform(shape))
-        bias = self.parameter("bias", (maps,), fan_in_uniform(shape))
+        bias = self.parameter("bias", (filters,), fan_in_uniform(shape))
         return ops.conv2d(x, ops.multiply(weight, table), bias)
 
 

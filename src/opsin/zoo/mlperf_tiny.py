@@ -1,18 +1,18 @@
 """MLPerf Tiny: Banbury, Reddi, Torelli et al., "MLPerf Tiny benchmark", NeurIPS Datasets and Benchmarks, 2021.
 
-The benchmark's three convolutional networks, which microcontrollers are measured with, after its reference models
+The three convolutional networks of this benchmark for microcontrollers, after its reference models
 (github.com/mlcommons/tiny, Keras): every convolution has a bias, padding is TensorFlow's "SAME", and batch
 normalisation has Keras's constants.
 
 - `mlperf_tiny_resnet8`: CIFAR-10; three residual blocks of 16, 32 and 64 channels. 78,186 parameters, and 78,666 as
-  Keras counts, with the running statistics. The images' values go in as they are, 0 … 255.
+  Keras counts, with the running statistics. The inputs are pixel values from 0 to 255.
 - `mlperf_tiny_ds_cnn`: twelve spoken words; Zhang, Suda, Lai & Chandra, "Hello edge: keyword spotting on
-  microcontrollers", arXiv:1711.07128, 2017. A "image" is 49 moments by 10 cepstral coefficients. 23,756 and 24,908.
-- `mlperf_tiny_vww`: visual wake words, whether a person is to be seen; Chowdhery, Warden, Shlens, Howard & Rhodes,
+  microcontrollers", arXiv:1711.07128, 2017. An "image" is 49 time steps × 10 cepstral coefficients. 23,756 and 24,908.
+- `mlperf_tiny_vww`: visual wake words, a person or none in the image; Chowdhery, Warden, Shlens, Howard & Rhodes,
   "Visual wake words dataset", arXiv:1906.05721, 2019. MobileNetV1 with a quarter of the channels, and ReLU.
   216,322 and 221,794.
 
-Unlike there, the softmax at the end is left to the loss, and all weights begin normal after He et al. 2015.
+Unlike there, the softmax at the end is part of the loss, and all weights are initialised by He et al. 2015.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ norm = partial(BatchNorm2d, eps=1e-3, momentum=0.01)
 dense = partial(Linear, weight_init=kaiming_normal, bias_init=constant(0))
 
 
-def conv_norm(out: int, kernel: int | Pair = 1, stride: int | Pair = 1, groups: int = 1) -> list[Layer]:
-    return [conv(out, kernel, stride, groups=groups), norm(), ReLU()]
+def conv_norm(out: int, kernel_size: int | Pair = 1, stride: int | Pair = 1, groups: int = 1) -> list[Layer]:
+    """Return a convolution, batch normalisation and ReLU."""
+    return [conv(out, kernel_size, stride, groups=groups), norm(), ReLU()]
 
 
 def separable(channels: int, out: int, stride: int = 1) -> list[Layer]:
-    """A depthwise and a pointwise convolution."""
+    """Return a depthwise and a pointwise convolution."""
     return conv_norm(channels, 3, stride, groups=channels) + conv_norm(out)
 
 
@@ -67,7 +68,7 @@ def resnet8(classes: int) -> Layer:
 
 
 def ds_cnn(classes: int) -> Layer:
-    """Spectrograms N × C × moments × coefficients → N × `classes`, of any size."""
+    """Spectrograms N × C × time steps × coefficients → N × `classes`, of any size."""
     return Sequential(
         ("stem", Sequential(*conv_norm(64, (10, 4), 2))),
         ("dropout1", Dropout(0.2)),

@@ -1,9 +1,9 @@
 """MobileNetV2: Sandler, Howard, Zhu, Zhmoginov & Chen, "MobileNetV2: inverted residuals and linear bottlenecks",
 CVPR 2018.
 
-The paper turns the residual block around: the shortcut joins narrow layers, between which a 1 × 1 convolution widens, a
-depthwise one filters, and a 1 × 1 convolution narrows again, the last without an activation, because a ReLU would lose
-information where there are few channels. Its table 2 is `STAGES` below; 3,504,872 parameters. Names, first values and
+The paper inverts the residual block: the shortcut connects narrow layers, between which a 1 × 1 convolution expands, a
+depthwise one filters, and a 1 × 1 convolution projects back, the last one without an activation, because a ReLU on few
+channels would lose information. Its table 2 is `STAGES` below; 3,504,872 parameters. Names, initial values and
 symmetric padding are torchvision's.
 """
 
@@ -25,18 +25,18 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-"""Expansion, output channels, number of blocks, and the stride of the first of them."""
+"""Expansion, output channels, number of blocks, and the stride of the first block."""
 
 
 class InvertedResidual(Layer):
-    """Widens by `expansion`, filters each channel by itself, narrows to `out`; a shortcut where sizes agree."""
+    """Expand by `expansion`, depthwise convolution, project to `out`; a shortcut if the shapes match."""
 
     def __init__(self, channels: int, expansion: int, out: int, stride: int) -> None:
-        wide = expansion * channels
-        widen = [conv_norm(wide, activation=ReLU6)] if expansion > 1 else []
+        hidden = expansion * channels
+        expand = [conv_norm(hidden, activation=ReLU6)] if expansion > 1 else []
         self.conv = Sequential(
-            *widen,
-            conv_norm(wide, 3, stride, groups=wide, activation=ReLU6),
+            *expand,
+            conv_norm(hidden, 3, stride, groups=hidden, activation=ReLU6),
             Conv2d(out, 1, bias=False, weight_init=kaiming_normal_fan_out),
             BatchNorm2d(),
         )
@@ -56,12 +56,12 @@ def network(classes: int) -> Layer:
             features.append(InvertedResidual(channels, expansion, out, first if number == 0 else 1))
             channels = out
     features.append(conv_norm(1280, activation=ReLU6))
-    scores = Linear(classes, weight_init=normal(0.01), bias_init=constant(0))
+    logits = Linear(classes, weight_init=normal(0.01), bias_init=constant(0))
     return Sequential(
         ("features", Sequential(*features)),
         ("pool", GlobalAvgPool2d()),
         ("flatten", Flatten()),
-        ("classifier", Sequential(Dropout(0.2), scores)),
+        ("classifier", Sequential(Dropout(0.2), logits)),
     )
 
 

@@ -2,9 +2,9 @@
 MobileNetV3", ICCV 2019.
 
 The blocks of MobileNetV2, found by search rather than by hand, some with squeeze-and-excitation; the swish activation
-where the maps are small, in a form made of straight lines (hard swish), and the last layers rearranged so that the
-widest of them works on single numbers. The paper's tables 1 and 2 are `LARGE` and `SMALL` below: 5,483,032 and
-2,542,856 parameters. Names, first values, and the place and width of squeeze-and-excitation, after the depthwise
+in the later layers, in a piecewise form (hard swish); and the last layers rearranged so that the widest of them comes
+after the pooling. The paper's tables 1 and 2 are `LARGE` and `SMALL` below: 5,483,032 and
+2,542,856 parameters. Names, initial values, and the position and width of squeeze-and-excitation, after the depthwise
 convolution's activation and a quarter as wide, are torchvision's.
 """
 
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     """A row of the paper's tables: one block."""
 
     kernel: int
-    wide: int
+    hidden: int
     """Channels between the two 1 × 1 convolutions."""
     out: int
     squeeze: bool
@@ -68,14 +68,14 @@ block = partial(conv_norm, norm=partial(BatchNorm2d, eps=1e-3, momentum=0.01))
 
 
 class InvertedResidual(Layer):
-    """One row of the tables, after `channels` channels; a shortcut where sizes agree."""
+    """One row of the tables, for `channels` input channels; a shortcut if the shapes match."""
 
     def __init__(self, channels: int, row: Row) -> None:
-        kernel, wide, out, squeeze, activation, stride = row
-        layers: list[Layer] = [block(wide, activation=activation)] if wide != channels else []
-        layers.append(block(wide, kernel, stride, groups=wide, activation=activation))
+        kernel, hidden, out, squeeze, activation, stride = row
+        layers: list[Layer] = [block(hidden, activation=activation)] if hidden != channels else []
+        layers.append(block(hidden, kernel, stride, groups=hidden, activation=activation))
         if squeeze:
-            layers.append(SqueezeExcitation(wide, round_channels(wide // 4), gate=ops.hard_sigmoid))
+            layers.append(SqueezeExcitation(hidden, round_channels(hidden // 4), gate=ops.hard_sigmoid))
         self.block = Sequential(*layers, block(out, activation=None))
         self.shortcut = stride == 1 and channels == out
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from opsin.base.errors import UsageError
-from opsin.ir.arguments import LARGEST, flag, text, whole
+from opsin.ir.arguments import MAX_SIZE, flag, text, whole
 from opsin.nn import ImageShape, Layer
 from opsin.zoo.weights import find_weights
 
@@ -19,23 +19,23 @@ _entries: dict[str, Entry] = {}
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo: calling it makes a new one."""
+    """A network of the zoo. Calling it creates a new one."""
 
     name: str
     constructor: Constructor
     input_shape: ImageShape
-    """The images that the network was made for; many take others, too."""
+    """The images that the network was designed for; many networks take other sizes, too."""
     classes: int
-    """How many classes it was made to tell apart."""
+    """The number of classes that it was designed for."""
 
     def __call__(self, classes: int | None = None, *, pretrained: bool = False) -> Layer:
-        """The network for so many classes; `pretrained` networks begin with weights that others published.
+        """Create the network for `classes` classes; with `pretrained`, it starts from published weights.
 
-        Raises `UsageError` where the number of classes is no choice, or there are no such weights.
+        Raise `UsageError` if there are fewer than two classes, or no such weights.
         """
-        count = self.classes if classes is None else whole("the number of classes", classes, most=LARGEST)
+        count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
         if count < 2:
-            raise UsageError(f"a network tells at least two classes apart, not {count}")
+            raise UsageError(f"a network needs at least two classes, not {count}")
         network = self.constructor(count)
         if flag("pretrained", pretrained):
             find_weights(self.name)
@@ -46,18 +46,18 @@ class Entry:
 def register(
     name: str, constructor: Constructor, input_shape: ImageShape = (3, 224, 224), classes: int = 1000
 ) -> Entry:
-    """Makes a network known; the defaults are those of ImageNet's challenge (Russakovsky et al. 2015)."""
+    """Register a network. The defaults are those of the ImageNet challenge (Russakovsky et al. 2015)."""
     entry = _entries[name] = Entry(name, constructor, input_shape, classes)
     return entry
 
 
 def names() -> list[str]:
-    """The names of all networks, sorted."""
+    """Return the names of all networks, sorted."""
     return sorted(_entries)
 
 
 def find(name: str) -> Entry:
-    """The network called `name`. Raises `UsageError`, with names that come close, where it is unknown."""
+    """Return the network called `name`. Raise `UsageError`, with similar names, if it is unknown."""
     if text("the name of a network", name) not in _entries:
         close = get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
@@ -66,5 +66,5 @@ def find(name: str) -> Entry:
 
 
 def create(name: str, classes: int | None = None) -> Layer:
-    """A new network called `name`, for as many classes as it was made for unless `classes` says otherwise."""
+    """Create the network called `name`, by default for the number of classes that it was designed for."""
     return find(name)(classes)

@@ -1,18 +1,20 @@
-"""ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; its wide and grouped kin.
+"""ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; and its wide and grouped
+variants.
 
-A block does not compute its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers
-begins as something that trains like a shallow one. The networks are those of the paper's table 1: one 7 × 7
+A block computes not its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers starts
+like a shallow one. The networks are those of the paper's table 1: one 7 × 7
 convolution, four stages of blocks that halve the image and double the channels, the mean of each channel, one
 linear layer. Shortcuts that change the shape are 1 × 1 convolutions (the paper's option B).
 
 - Wide ResNet: Zagoruyko & Komodakis, "Wide residual networks", BMVC 2016: the inner channels of a block doubled.
 - ResNeXt: Xie, Girshick, Dollár, Tu & He, "Aggregated residual transformations for deep neural networks", CVPR 2017:
-  the 3 × 3 convolution in 32 groups of 4 channels ("32x4d") in the first stage, twice as many a group in each next one.
+  the 3 × 3 convolution in 32 groups of 4 channels ("32x4d") in the first stage, twice as many per group in each
+  following stage.
 
 Unlike the paper:
 - In a bottleneck the 3 × 3 convolution has the stride, not the first 1 × 1, which would skip three quarters of its
-  input. All libraries have it so, and ResNeXt's authors, too.
-- Names of parameters, and first values (He et al. 2015 by fan-out), are torchvision's, so that its weights fit.
+  input. All libraries do so, and ResNeXt's authors, too.
+- Names of parameters, and initial values (He et al. 2015 by fan-out), are torchvision's, so that its weights fit.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ conv = partial(Conv2d, bias=False, weight_init=kaiming_normal_fan_out)
 
 
 class Block(Layer):
-    """y = relu(F(x) + x): `residual` is F; where it changes the shape, x takes a 1 × 1 convolution, too."""
+    """y = relu(F(x) + x): `residual` is F; if it changes the shape, the shortcut is a 1 × 1 convolution."""
 
     expansion: int
-    """How many times more channels come out of a block than its stage is named after."""
+    """The factor from the nominal channels of a stage to the output channels of its blocks."""
 
     def __init__(self, channels: int, stride: int, project: bool) -> None:
         self.relu = ReLU()
@@ -41,6 +43,7 @@ class Block(Layer):
             self.downsample = Sequential(conv(channels * self.expansion, 1, stride), BatchNorm2d())
 
     def residual(self, x: Tensor) -> Tensor:
+        """Compute F(x)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,11 +66,11 @@ class BasicBlock(Block):
 
 
 class Bottleneck(Block):
-    """A 3 × 3 convolution between 1 × 1 ones that make it narrow and wide again: figure 5 of the paper, right."""
+    """A 3 × 3 convolution between 1 × 1 convolutions that reduce and restore the channels: figure 5, right."""
 
     expansion = 4
     groups, width = 1, 64
-    """Groups of the 3 × 3 convolution, and the channels of each in the stage that is named after 64."""
+    """Groups of the 3 × 3 convolution, and the channels of each group in the first stage."""
 
     def __init__(self, channels: int, stride: int, project: bool) -> None:
         super().__init__(channels, stride, project)
@@ -83,19 +86,19 @@ class Bottleneck(Block):
 
 
 class WideBottleneck(Bottleneck):
-    """Wide ResNet's, "-2"."""
+    """The block of Wide ResNet-50-2."""
 
     width = 128
 
 
 class GroupedBottleneck(Bottleneck):
-    """ResNeXt's, "32x4d"."""
+    """The block of ResNeXt "32x4d"."""
 
     groups, width = 32, 4
 
 
 class ResNet(Layer):
-    """Images N × C × H × W of any size → N × `classes`; `depths` are the blocks of the four stages."""
+    """Images N × C × H × W of any size → N × `classes`; `depths` are the numbers of blocks of the four stages."""
 
     def __init__(self, block: type[Block], depths: tuple[int, int, int, int], classes: int) -> None:
         def stage(channels: int, depth: int, stride: int) -> Sequential:

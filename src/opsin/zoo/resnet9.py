@@ -1,13 +1,13 @@
-"""A residual network of nine layers that learns fast: David Page, "How to train your ResNet", myrtle.ai, 2018.
+"""A residual network of nine layers that trains fast: David Page, "How to train your ResNet", myrtle.ai, 2018.
 
-3 × 3 convolutions, each with batch normalisation and ReLU, widen the image's channels while max pooling halves it
-three times; after the first and the last halving two more of them are added to what they are made of. The largest
-number of each channel goes into one linear layer without bias, whose result is divided by 8, so that large learning
-rates leave the probabilities moderate.
+3 × 3 convolutions, each with batch normalisation and ReLU, increase the channels while max pooling halves the
+image three times; after the first and the last pooling comes a residual block of two more. The maximum of each channel
+goes into one linear layer without bias, whose result is divided by 8, so that probabilities stay moderate at large
+learning rates.
 
     3 → w₀, w₀ → w₁ ▽ + (w₁ → w₁ → w₁), w₁ → w₂ ▽, w₂ → w₃ ▽ + (w₃ → w₃ → w₃), max, linear
 
-The widths there are 64, 128, 256 and 512; half of them are a quarter of the work. First values are
+The widths there are 64, 128, 256 and 512; `resnet9_half` has half of them and a quarter of the MACs. Initial values are
 He et al.'s (2015); the linear layer's are PyTorch's, as there.
 """
 
@@ -23,18 +23,18 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
 SCALE = 0.125
-SMALLEST = 8
+MIN_SIZE = 8
 Widths = tuple[int, int, int, int]
 
 
 def conv(channels: int, *after: tuple[str, Layer]) -> Sequential:
-    """A 3 × 3 convolution, batch normalisation and ReLU; and what comes `after`."""
+    """Return a 3 × 3 convolution, batch normalisation and ReLU, followed by the layers `after`."""
     layer = Conv2d(channels, 3, padding=1, bias=False, weight_init=kaiming_normal)
     return Sequential(("conv", layer), ("bn", BatchNorm2d()), ("relu", ReLU()), *after)
 
 
 class Residual(Layer):
-    """x + F(x), where F is two convolutions, each with its ReLU; there is none after the sum."""
+    """x + F(x), where F is two convolutions, each followed by ReLU; there is no ReLU after the sum."""
 
     def __init__(self, channels: int) -> None:
         self.res1, self.res2 = conv(channels), conv(channels)
@@ -44,7 +44,7 @@ class Residual(Layer):
 
 
 class ResNet9(Layer):
-    """Images N × C × H × W, made for 32 × 32, of any size from 8 × 8 on → N × `classes`."""
+    """Images N × C × H × W, designed for 32 × 32, of any size from 8 × 8 on → N × `classes`."""
 
     def __init__(self, widths: Widths, classes: int) -> None:
         first, second, third, fourth = widths
@@ -56,7 +56,7 @@ class ResNet9(Layer):
         self.fc = Linear(classes, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(SMALLEST, x):
+        with at_least(MIN_SIZE, x):
             x = self.layer3(self.layer2(self.layer1(self.prep(x))))
         return ops.multiply(self.fc(self.flatten(self.pool(x))), SCALE)
 

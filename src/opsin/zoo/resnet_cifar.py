@@ -2,11 +2,11 @@
 recognition", CVPR 2016.
 
 One 3 × 3 convolution, three stages of n blocks on maps of 32 × 32, 16 × 16 and 8 × 8 with 16, 32 and 64 channels, the
-mean of each channel, one linear layer: 6n + 2 layers with weights. Shortcuts have no parameters at all (the paper's
-option A): where a block halves the image, its shortcut takes every second pixel, and the new channels are 0.
+mean of each channel, one linear layer: 6n + 2 layers with weights. Shortcuts have no parameters (the paper's option
+A): if a block halves the image, its shortcut takes every second pixel, and the new channels are 0.
 
-First values are the paper's (He et al. 2015). The paper's own learning rates, 0.1 after a warm-up at 0.01 for 110
-layers, belong to training. The added zeros come after the old channels; the paper does not say where.
+Initial values are the paper's (He et al. 2015). The paper's learning rates, 0.1 after a warm-up at 0.01 for 110
+layers, are not part of the network. The added zeros come after the old channels; the paper does not say where.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from opsin.nn import BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Layer, Linea
 from opsin.nn.initializers import constant, kaiming_normal
 from opsin.zoo.registry import register
 
-conv = partial(Conv2d, kernel=3, padding=1, bias=False, weight_init=kaiming_normal)
+conv = partial(Conv2d, kernel_size=3, padding=1, bias=False, weight_init=kaiming_normal)
 
 
 class PaddedShortcut(Layer):
@@ -29,8 +29,8 @@ class PaddedShortcut(Layer):
         self.added = added
 
     def forward(self, x: Tensor) -> Tensor:
-        thinned = ops.slice(x, (0, 0, 0, 0), x.shape, (1, 1, 2, 2))
-        return ops.pad(thinned, (0, 0, 0, 0), (0, self.added, 0, 0))
+        subsampled = ops.slice(x, (0, 0, 0, 0), x.shape, (1, 1, 2, 2))
+        return ops.pad(subsampled, (0, 0, 0, 0), (0, self.added, 0, 0))
 
 
 class Block(Layer):
@@ -49,7 +49,7 @@ class Block(Layer):
 
 
 class CifarResNet(Layer):
-    """Images N × C × H × W of any size → N × `classes`; made for 32 × 32. `depth` is 6n + 2."""
+    """Images N × C × H × W of any size → N × `classes`; designed for 32 × 32. `depth` is 6n + 2."""
 
     def __init__(self, depth: int, classes: int) -> None:
         def stage(channels: int, halve: bool) -> Sequential:

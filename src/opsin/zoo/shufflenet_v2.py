@@ -1,10 +1,10 @@
 """ShuffleNetV2: Ma, Zhang, Zheng & Sun, "ShuffleNet V2: practical guidelines for efficient CNN architecture design",
 ECCV 2018.
 
-The paper measures that time depends on memory traffic as much as on multiply-adds, and draws a block from it: half of
-the channels pass untouched, the other half goes through three convolutions of equal width, and shuffling the channels
-afterwards lets the halves meet. Its table 5 at 1.0× is `STAGES` below; 2,278,604 parameters. Names are torchvision's,
-and first values are PyTorch's defaults, as there.
+The paper measures that time depends on memory traffic as much as on MACs, and derives a block from that: half of the
+channels pass unchanged, the other half goes through three convolutions of equal width, and shuffling the channels
+afterwards mixes the halves. Its table 5 at 1.0× is `STAGES` below; 2,278,604 parameters. Names are torchvision's,
+and initial values are PyTorch's defaults, as there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def depthwise(channels: int, stride: int) -> list[Layer]:
 
 
 class Unit(Layer):
-    """The paper's figure 3 (c): half of the channels go through `branch2`, the others pass."""
+    """The paper's figure 3 (c): half of the channels go through `branch2`, the others pass unchanged."""
 
     def __init__(self, out: int) -> None:
         half = out // 2
@@ -40,7 +40,7 @@ class Unit(Layer):
 
 
 class DownUnit(Layer):
-    """The paper's figure 3 (d): both branches see all `channels` and halve rows and columns."""
+    """The paper's figure 3 (d): both branches read all `channels` and halve rows and columns."""
 
     def __init__(self, channels: int, out: int) -> None:
         half = out // 2
@@ -52,7 +52,7 @@ class DownUnit(Layer):
 
 
 def shuffle(a: Tensor, b: Tensor) -> Tensor:
-    """The channels of both, one of each in turn."""
+    """Interleave the channels of both."""
     batch, channels, rows, columns = a.shape
     pairs = ops.concat([ops.reshape(t, (batch, channels, 1, rows, columns)) for t in (a, b)], axis=2)
     return ops.reshape(pairs, (batch, 2 * channels, rows, columns))

@@ -1,4 +1,4 @@
-"""Words for images that a network is too deep for."""
+"""The error for images that are too small for the depth of a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opsin.ir import Tensor, show
 
 @contextmanager
 def at_least(size: int, images: Tensor) -> Iterator[None]:
-    """Where a layer inside does not fit and `images` are too small, the error says the size the network needs."""
+    """Add the minimum image `size` of the network to `ShapeError`s inside if `images` are smaller than that."""
     try:
         yield
     except ShapeError as error:
@@ -19,5 +19,5 @@ def at_least(size: int, images: Tensor) -> Iterator[None]:
         if all(isinstance(length, int) and length >= size for length in rows_columns):
             raise
         raise ShapeError(
-            f"{error}: this network takes {size} × {size} and larger ones, and was given {show(rows_columns)}"
-        ) from None
+            f"{error.reason}: this network takes {size} × {size} and larger ones, and was given {show(rows_columns)}"
+        ).in_layer(error.layer) from None

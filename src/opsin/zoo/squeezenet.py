@@ -1,14 +1,14 @@
 """SqueezeNet: Iandola, Han, Moskewicz, Ashraf, Dally & Keutzer, "SqueezeNet: AlexNet-level accuracy with 50× fewer
 parameters and <0.5MB model size", arXiv:1602.07360, 2016.
 
-The paper's idea is the Fire module: a 1 × 1 convolution squeezes the channels to a few, and an expand layer reads these
-with as many 1 × 1 as 3 × 3 filters, side by side. There is no fully connected layer: a 1 × 1 convolution gives one map
-a class, and its mean is the logit. Pooling comes late, so that most layers see large maps.
+The paper's idea is the Fire module: a 1 × 1 convolution reduces the channels to a few, and an expand layer applies as
+many 1 × 1 as 3 × 3 filters to them. There is no fully connected layer: a 1 × 1 convolution computes one channel per
+class, and its mean is the logit. Pooling comes late, so that most layers have large feature maps.
 
-`squeezenet1_1` is the authors' own revision of the same year: a first convolution of 64 filters of 3 × 3 for the
-paper's 96 of 7 × 7, and earlier pooling, for 2.4 times less computation at the same accuracy. 1,235,496 parameters.
+`squeezenet1_1` is the authors' own revision of the same year: a first convolution of 64 filters of 3 × 3 instead of
+the paper's 96 of 7 × 7, and earlier pooling, for 2.4 times less computation at the same accuracy. 1,235,496 parameters.
 
-Names are torchvision's, and so are first values, uniform after He et al. 2015.
+Names are torchvision's, and so are initial values, uniform by He et al. 2015.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from opsin.zoo.sizes import at_least
 ROWS = (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192), (64, 256), (64, 256)
 """Channels of each Fire module: squeezed, and of each half of its expand layer. None is a pooling."""
 
-SMALLEST = 17
-"""Rows and columns of an image that the last pooling still finds something of."""
+MIN_SIZE = 17
+"""Rows and columns of the smallest image for which the last pooling has an input."""
 
 
 def kaiming_uniform(shape: Shape) -> Init:
-    """Uniform with variance 2 / (inputs of a unit)."""
+    """Return uniform with variance 2 / fan-in."""
     kind, bound = fan_in_uniform(shape)
     return kind, math.sqrt(6) * bound
 
 
-def convolution(out: int, kernel: int, stride: int = 1, padding: int = 0) -> Conv2d:
-    return Conv2d(out, kernel, stride, padding, weight_init=kaiming_uniform, bias_init=constant(0))
+def convolution(out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0) -> Conv2d:
+    return Conv2d(out_channels, kernel_size, stride, padding, weight_init=kaiming_uniform, bias_init=constant(0))
 
 
 class Fire(Layer):
@@ -54,22 +54,22 @@ class Fire(Layer):
 
 
 def pool() -> MaxPool2d:
-    """Overlapping, and reaching beyond the border rather than leaving a row out."""
+    """Return an overlapping max pooling that extends beyond the border instead of dropping a row."""
     return MaxPool2d(3, 2, ceil_mode=True)
 
 
 class SqueezeNet(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 17 × 17."""
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224, of any size from 17 × 17."""
 
     def __init__(self, classes: int) -> None:
         modules = [pool() if row is None else Fire(*row) for row in ROWS]
         self.features = Sequential(convolution(64, 3, stride=2), ReLU(), pool(), *modules)
-        scores = Conv2d(classes, 1, weight_init=normal(0.01), bias_init=constant(0))
-        self.classifier = Sequential(Dropout(), scores, ReLU(), GlobalAvgPool2d())
+        logits = Conv2d(classes, 1, weight_init=normal(0.01), bias_init=constant(0))
+        self.classifier = Sequential(Dropout(), logits, ReLU(), GlobalAvgPool2d())
         self.flatten = Flatten()
 
     def forward(self, x: Tensor) -> Tensor:
-        with at_least(SMALLEST, x):
+        with at_least(MIN_SIZE, x):
             x = self.features(x)
         return self.flatten(self.classifier(x))
 

@@ -1,16 +1,16 @@
 """VGG: Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015.
 
-Nothing but 3 × 3 convolutions, each followed by a ReLU, and 2 × 2 max pooling: two of them in a row see 5 × 5 pixels,
-three 7 × 7, with fewer parameters than one large kernel and more non-linearity. The columns A, B, D and E of the
-paper's table 1 are the rows of `DEPTHS`; the "16" of vgg16 counts the layers that have weights.
+Only 3 × 3 convolutions, each followed by a ReLU, and 2 × 2 max pooling: two convolutions in a row read 5 × 5 pixels,
+three read 7 × 7, with fewer parameters than one large kernel and more non-linearity. The columns A, B, D and E of the
+paper's table 1 are the rows of `DEPTHS`; the "16" of vgg16 counts the layers with weights.
 
 Unlike the paper:
-- After the last pooling the maps are resampled to 7 × 7 by averages, as in torchvision, so that the first linear
+- After the last pooling the feature maps are averaged to 7 × 7, as in torchvision, so that the first linear
   layer has the same weights for images of every size. At the paper's 224 × 224 this changes nothing.
 - The variants "_bn" have batch normalisation (Ioffe & Szegedy 2015), which came later, after each convolution.
-- First values are torchvision's (He et al. 2015 by fan-out; linear layers normal with 0.01). The authors drew from a
-  normal distribution of variance 0.01, and trained A first to begin the deeper networks with.
-- Column C, with 1 × 1 convolutions, and A with local response normalisation are left out.
+- Initial values are torchvision's (He et al. 2015 by fan-out; linear layers normal with 0.01). The authors used a
+  normal distribution of variance 0.01, and initialised the deeper networks from a trained A.
+- Column C, with 1 × 1 convolutions, and A with local response normalisation are omitted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import at_least
 
 CHANNELS = (64, 128, 256, 512, 512)
-"""Of the five stages; a max pooling follows each."""
+"""The channels of the five stages; a max pooling follows each."""
 
 DEPTHS = {
     11: (1, 1, 2, 2, 2),
@@ -43,14 +43,14 @@ DEPTHS = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-"""For each network, the convolutions of the five stages."""
+"""The numbers of convolutions of the five stages, for each network."""
 
-conv = partial(Conv2d, kernel=3, padding=1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
+conv = partial(Conv2d, kernel_size=3, padding=1, weight_init=kaiming_normal_fan_out, bias_init=constant(0))
 linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0))
 
 
 class VGG(Layer):
-    """Images N × C × H × W → N × `classes`; made for 224 × 224, and takes any size from 32 × 32."""
+    """Images N × C × H × W → N × `classes`; designed for 224 × 224, of any size from 32 × 32."""
 
     def __init__(self, depth: int, batch_norm: bool, classes: int) -> None:
         layers: list[Layer] = []

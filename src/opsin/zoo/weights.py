@@ -1,4 +1,4 @@
-"""Published weights: where each network's are, and how the images have to be made that they were measured with.
+"""Published weights: where to get them, and the preprocessing of images that they need.
 
 The rows of `WEIGHTS` are facts of torchvision 0.29's `Weights` objects (BSD licence, github.com/pytorch/vision), whose
 `DEFAULT` is taken: file names end with the first digits of the file's SHA-256.
@@ -16,10 +16,10 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an RGB image becomes the network's input.
+    """The preprocessing of an RGB image.
 
-    Its shorter side is made `resize` pixels, a square of `size` pixels is cut from its middle, and each value v
-    (0…1) becomes `(v - mean) / std`.
+    Its shorter side is resized to `resize` pixels, a square of `size` pixels is cropped from the centre, and each value
+    v (0…1) becomes `(v - mean) / std`.
     """
 
     size: int = 224
@@ -31,10 +31,10 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that tell ImageNet's 1,000 classes apart.
+    """Weights for the 1,000 classes of ImageNet.
 
-    `file` lies on torchvision's server, or in the folder `folder` of the Python package `package`. `renames` are
-    regular expressions and what replaces them, one after the other, to make the network's names of those in the file.
+    `file` is on torchvision's server, or in the folder `folder` of the Python package `package`. `renames` are regular
+    expressions and replacements, applied in order, that turn the names in the file into those of the network.
     """
 
     file: str
@@ -103,7 +103,7 @@ WEIGHTS = {
 
 
 def find_weights(name: str) -> Weights:
-    """The published weights of the network called `name`. Raises `UsageError` where there are none."""
+    """Return the published weights of the network called `name`. Raise `UsageError` if there are none."""
     if name not in WEIGHTS:
         raise UsageError(f"there are no published weights for {name}; there are for {', '.join(sorted(WEIGHTS))}")
     return WEIGHTS[name]

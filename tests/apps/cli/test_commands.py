@@ -12,8 +12,8 @@ import pytest
 
 import opsin
 from opsin import nn, ops
-from opsin.apps.cli.output import percent
 from opsin.backends.reference import Reference
+from opsin.base.formatting import percent
 from opsin.base.legacy import renamed
 from opsin.data import Dataset, Preprocessing, load
 from opsin.ir import BATCH, Graph, input_tensor

@@ -56,7 +56,7 @@ def test_a_size_that_the_network_cannot_take(describe: Any) -> None:
     for part in ("alexnet does not take 3 × 28 × 28 images", "layer features.", "takes 63 × 63 and larger ones"):
         assert part in err
     code, _, err = describe("lenet5", "--classes", 1)
-    assert (code, err) == (2, "Error: a network tells at least two classes apart, not 1\n")
+    assert (code, err) == (2, "Error: a network needs at least two classes, not 1\n")
 
 
 def test_the_size_of_a_model_is_fixed(describe: Any, tmp_path: Path) -> None:

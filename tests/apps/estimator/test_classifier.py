@@ -143,7 +143,7 @@ def test_a_budget_is_met_or_refused() -> None:
     assert quick(budget=60).fit(X, Y).plan_.epochs == 8
 
 
-@barely
+@undertrained
 def test_without_a_budget_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     cost = Cost(image_seconds=2.0, bytes=1, compile_seconds=0.0)
     monkeypatch.setattr("opsin.planning.measurement.LocalMachine.run_cost", lambda *args: cost)

@@ -15,8 +15,9 @@ from opsin.apps.cli.layer_tree import Entry, layer_tree
 from opsin.apps.cli.output import print_heading, print_json, print_table, write_file
 from opsin.apps.cli.target import Target, find_target
 from opsin.base.errors import UsageError
+from opsin.base.formatting import exact_size
 from opsin.ir import show
-from opsin.nn.describe import BYTES
+from opsin.nn.describe import NUMBER_BYTES
 
 if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
@@ -95,13 +96,13 @@ def _print_layers(description: nn.Description) -> None:
     heads = ("layer", "kind", "output", "parameters", "MACs", "receptive field", "memory", "saved for backward")
     total = (
         "total", "", "", f"{description.parameters:,}", f"{description.macs:,}", "",
-        _bytes(description.inference_memory), _bytes(description.training_memory),
+        exact_size(description.inference_memory), exact_size(description.training_memory),
     )  # fmt: skip
     print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
-    parameters = BYTES * description.parameters
+    parameters = NUMBER_BYTES * description.parameters
     typer.echo(
-        f"\nPredicting one image takes {_bytes(parameters + description.inference_memory)}: {_bytes(parameters)} for "
-        f"the parameters, {_bytes(description.inference_memory)} for activations.\n"
+        f"\nPredicting one image takes {exact_size(parameters + description.inference_memory)}: {exact_size(parameters)} for "
+        f"the parameters, {exact_size(description.inference_memory)} for activations.\n"
         "--memory shows what a training step takes, with the optimizer that `opsin train` would use."
     )
     note = "MACs and memory are for one image. The receptive field is in pixels of the image."
@@ -124,22 +125,13 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         f"{parameters:,}" if parameters else "",
         f"{macs:,}" if macs else "",
         "{} × {}".format(*rows[-1].receptive_field),
-        _bytes(max(row.inference_memory for row in rows)),
-        _bytes(saved) if saved else "",
+        exact_size(max(row.inference_memory for row in rows)),
+        exact_size(saved) if saved else "",
     )
 
 
 def _costs(row: nn.LayerRow) -> Sequence[int]:
     return row.parameters, row.macs, row.training_memory
-
-
-def _bytes(count: float) -> str:
-    """Return `812 B`, `3.1 kB` or `14.2 MB`."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def _data(target: Target, description: nn.Description) -> dict[str, Any]:
@@ -149,7 +141,7 @@ def _data(target: Target, description: nn.Description) -> dict[str, Any]:
         "classes": target.classes,
         "parameters": description.parameters,
         "macs": description.macs,
-        "parameter_memory": BYTES * description.parameters,
+        "parameter_memory": NUMBER_BYTES * description.parameters,
         "inference_memory": description.inference_memory,
         "training_memory": description.training_memory,
         "layers": [{**asdict(row), "output": list(row.output[1:])} for row in description.rows],

@@ -7,11 +7,12 @@ from typing import Any
 
 import typer
 
-from opsin.apps.cli.output import percent, print_heading, print_json, print_table
+from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.apps.cli.target import Target, find_target
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import tuned_algorithms
 from opsin.base.errors import UsageError
+from opsin.base.formatting import percent
 from opsin.base.processors import processors
 from opsin.base.units import parse_bytes
 from opsin.compiler.algorithm_names import algorithm

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import typer
 
 from opsin.apps.cli.terminal import is_live, is_plain
+from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.base.legacy import with_old_keys
 
@@ -51,15 +50,6 @@ def print_json(data: object) -> None:
     except UnicodeEncodeError:
         text = json.dumps(data, indent=2)
     typer.echo(text)
-
-
-def percent(share: float) -> str:
-    """Return a share from 0 to 1 as `98.7%`. Only exactly 0 and 1 read as 0.0% and 100.0%."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    if 0.9995 < share < 1:
-        return ">99.9%"
-    return f"{share:.1%}"
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
@@ -105,12 +95,7 @@ class StatusLine:
 
 def write_file(path: str, content: str | bytes) -> None:
     """Write a file completely or not at all, text as UTF-8. Raise `UsageError` if it cannot be written."""
-    partial = f"{path}.{os.getpid()}.part"
     try:
-        with open(partial, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        os.replace(partial, path)
+        atomic_write(path, content)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(partial)
         raise UsageError(f"{path} cannot be written: {error.strerror}; name another file") from None

@@ -13,8 +13,9 @@ import typer
 from numpy.typing import NDArray
 
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import percent, print_error, print_json, table
+from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
+from opsin.base.formatting import percent
 from opsin.data.bounded_files import MOST_BYTES
 from opsin.data.sources import image_files
 from opsin.model import Model, Prediction

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import typer
 
-from opsin.apps.cli.output import percent, print_json, print_table
+from opsin.apps.cli.output import print_json, print_table
 from opsin.base.errors import UsageError
+from opsin.base.formatting import percent
 from opsin.runs.listing import INTERRUPTED, Summary, differences, summaries, summary
 from opsin.runs.run import CONFIG
 

@@ -9,12 +9,11 @@ aside and renamed; a cache that cannot be written is only slower, and says so on
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
 
+from opsin.base.atomic import PRIVATE, atomic_write
 from opsin.base.cache import cache_folder
 
 MAGIC = b"opsin object 1\n"
@@ -53,14 +52,7 @@ def write(name: str, code: bytes) -> None:
     path = _path(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(MAGIC + _seal(name, code) + code)
-            os.replace(aside, path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        atomic_write(path, MAGIC + _seal(name, code) + code, durable=False, mode=PRIVATE)
     except OSError as error:
         _warn(f"compiled code cannot be kept in {path.parents[1]}: {error.strerror or error}; set OPSIN_CACHE to a "
               "folder with room, or the next start compiles again")  # fmt: skip

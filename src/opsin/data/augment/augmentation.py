@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from opsin.base.errors import UsageError
-from opsin.ir.checked import settle
+from opsin.ir.checked import check_fields
 
 LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
 """From where to where the limits go that are no shares."""
@@ -44,7 +44,7 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        settle(self)
+        check_fields(self)
         for field in fields(self):
             value, least, most = getattr(self, field.name), *LIMITS.get(field.name, (0, 1))
             if not least <= value <= most:

@@ -52,12 +52,12 @@ STRANGERS = (
     (0, b"8BPS", "a Photoshop file"),
     (8, b"WAVE", "a sound"),
     (8, b"AVI ", "a film"),
-    (4, b"ftyphei", "a HEIC image, which is not read: save it as JPEG"),
-    (4, b"ftyphev", "a HEIC image, which is not read: save it as JPEG"),
-    (4, b"ftypmif1", "a HEIC image, which is not read: save it as JPEG"),
     (4, b"ftyp", "a film"),
 )
 """What often is where an image should be: where in the file it begins with what."""
+
+HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1")
+"""What HEIC files have at byte 4."""
 
 LEAST_BMP = 26
 
@@ -78,10 +78,15 @@ BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
 """The lengths of a BMP's second header, one for each version of the format."""
 
 
-def describe(data: bytes) -> str | None:
-    """What a file that is no image seems to be."""
+def unsupported(data: bytes) -> str | None:
+    """Return what an image of a format that cannot be read is, and what to do; None for other files."""
     if known := others.describe(data):
         return known
+    return "a HEIC image, which is not read: save it as JPEG" if data.startswith(HEIC, 4) else None
+
+
+def describe(data: bytes) -> str | None:
+    """Return what a file that is not an image seems to be; None if that is unknown."""
     for place, signature, what in STRANGERS:
         if data[place : place + len(signature)] == signature:
             return what

@@ -20,7 +20,7 @@ from PIL.ImageFile import ImageFile
 from opsin.base.concurrency import ForkLock
 from opsin.data.bounded_files import MOST_BYTES, read_file, too_many_bytes
 from opsin.data.decode.fit import Crop, fit
-from opsin.data.decode.formats import DECODERS, claim, describe, recognise
+from opsin.data.decode.formats import DECODERS, claim, describe, recognise, unsupported
 from opsin.data.decode.opened import Header, Opened, OpenedPng, open_tiff
 from opsin.data.decode.quiet import quiet
 from opsin.data.decode.samples import Range, extent
@@ -220,10 +220,10 @@ def _no_image(data: bytes, name: str) -> ItemError:
     if not data:
         text = f"{name} is empty, not an image; save it again or leave it out"
         return ItemError(text, FileProblem(name, "empty", EMPTY))
-    what = describe(data)
-    if what and " image, which" in what:  # one of a format that is not read
+    if what := unsupported(data):
         text = f"{name} is {what.replace(': ', '; ')}"
         return ItemError(text, FileProblem(name, what, NO_IMAGE))
+    what = describe(data)
     seems = f" but {what}" if what else " that can be read"
     text = f"{name} is not an image{seems}; give a PNG, JPEG or other common image file"
     return ItemError(text, FileProblem(name, f"not an image ({what})" if what else "not an image", NO_IMAGE))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.atomic import PRIVATE, atomic_file
 from opsin.data.decode import Range, natural
 from opsin.data.ingest.thumbnail_hash import LOOK
 from opsin.data.items import DAMAGED, EMPTY, NO_IMAGE, TOO_LARGE, FileProblem, Source
@@ -138,14 +137,8 @@ def remember(path: Path, facts: FileIndex, source: Source, stamps: list[str]) ->
     arrays = {name: getattr(facts, name) for name in ARRAYS} | {"state": state}
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
-            os.replace(aside, path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        with atomic_file(path, durable=False, mode=PRIVATE) as file:
+            np.savez(file, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
 
 
 def place(key: str) -> Path:

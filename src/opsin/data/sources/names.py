@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from opsin.base import formatting
 from opsin.data.items import TEST, TRAIN, VALIDATION
 
 PART_WORDS = {
@@ -86,8 +87,6 @@ def like_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names for a sentence: the first few, and how many more there are."""
-    every = list(names)
-    more = f", … ({len(every):,} in all)" if len(every) > most else ""
-    return ", ".join(f"'{name}'" for name in every[:most]) + more
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Return names in quotes for a sentence: the first few, and how many there are in total."""
+    return formatting.listed((f"'{name}'" for name in names), limit)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.base.errors import GraphError, ModelError, ShapeError
+from opsin.base.errors import GraphError, ModelError, OpsinError, ShapeError
 from opsin.base.file_types import HEAD, ONNX, identify
 from opsin.interop.onnx.answers import LAYOUT, Answer, find_answer, logits_of, number_in
 from opsin.interop.onnx.call import Array, ConstantValue, OnnxCall, Unsupported, Value
@@ -241,7 +241,7 @@ class Importer:
                 for result in results:
                     self._bounded(result)
         except (Unsupported, ShapeError, GraphError, *SENSELESS) as error:
-            reason = str(error).removeprefix(f"layer {path}: ")
+            reason = error.reason if isinstance(error, OpsinError) and error.layer == path else str(error)
             if isinstance(error, SENSELESS):
                 reason = f"its operands or attributes make no sense ({reason[:200]})"
             self.problems.append(Problem(node.op, _called(node), reason))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from opsin.base.formatting import listed
 from opsin.interop.tensors import quoted
 
 T = TypeVar("T")
@@ -193,5 +194,4 @@ def say(path: object, words: list[str]) -> None:
 
 
 def _listed(names: Iterable[str]) -> str:
-    several = list(names)
-    return ", ".join(quoted(name, 60) for name in several[:SHOWN]) + (", …" if len(several) > SHOWN else "")
+    return listed((quoted(name, 60) for name in names), SHOWN, count=False)

@@ -1,4 +1,4 @@
-"""The moving average that a training step keeps: its values, and what it costs nobody who does not ask."""
+"""The moving average in a training step: its values, and no cost without it."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def test_the_average_follows_parameters_and_statistics(native: bool, rng: np.ran
     assert not [name for name in averages if name.startswith("ema.")]
 
 
-def test_a_step_without_it_keeps_none() -> None:
+def test_a_step_without_ema_has_no_averages() -> None:
     graph = nn.training_graph(NETWORK, (1, 6, 6), SGD())
     assert not [name for name in graph.variables if name.startswith("ema.")]
     state = nn.initial_state(graph, 0)
     assert nn.averaged(state) == state
 
 
-def test_a_decay_that_is_none() -> None:
+def test_invalid_decays_are_errors() -> None:
     with pytest.raises(UsageError) as caught:
         nn.training_graph(NETWORK, (1, 6, 6), SGD(), ema=1.0)
     assert str(caught.value) == "the decay of a moving average is between 0 and 1, such as 0.999, not 1.0"
 
 
-def test_soft_labels_are_shares_of_classes(rng: np.random.Generator) -> None:
+def test_soft_labels(rng: np.random.Generator) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3))
     x = rng.standard_normal((6, 1, 2, 2)).astype(np.float32)
     labels = np.arange(6) % 3
@@ -68,7 +68,7 @@ def test_soft_labels_are_shares_of_classes(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(soft.state()[name], value, rtol=1e-5, atol=1e-6)
 
 
-def test_class_weights_count_in_auxiliary_losses_too(rng: np.random.Generator) -> None:
+def test_class_weights_apply_to_auxiliary_losses(rng: np.random.Generator) -> None:
     class Two(nn.Layer):
         def __init__(self) -> None:
             self.flat, self.first, self.last = nn.Flatten(), nn.Linear(2), nn.Linear(2)

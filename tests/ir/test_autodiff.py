@@ -1,4 +1,4 @@
-"""Backpropagation between graphs: which nodes it makes, and which it must not."""
+"""Backpropagation between graphs: the nodes that it creates, and those that it must not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_contributions_of_several_users_are_added() -> None:
     assert run({"d": gradient}, x=2.0)["d"] == pytest.approx(7 + np.exp(2.0), rel=1e-15)
 
 
-def test_what_the_loss_does_not_depend_on_has_no_gradient() -> None:
+def test_tensors_that_the_loss_does_not_depend_on_have_no_gradient() -> None:
     x, other, labels = input_tensor("x", ()), input_tensor("other", ()), input_tensor("labels", (), INT)
     loss = ops.add(ops.multiply(x, x), ops.cast(labels))
     gradient, *none = ops.gradients(loss, [x, other, labels])
@@ -36,7 +36,7 @@ def test_what_the_loss_does_not_depend_on_has_no_gradient() -> None:
     assert none == [None, None]
 
 
-def test_nothing_is_made_for_what_is_not_asked() -> None:
+def test_unneeded_gradients_create_no_nodes() -> None:
     """Of a chain of two convolutions, only the second one's weight: no gradient flows into the first."""
     x, w1, w2 = (input_tensor(name, (2, 2, 3, 3)) for name in ("x", "w1", "w2"))
     hidden = ops.conv2d(x, w1, padding=1)
@@ -48,7 +48,7 @@ def test_nothing_is_made_for_what_is_not_asked() -> None:
     assert "conv_transpose2d" not in made
 
 
-def test_gradients_by_something_in_the_middle_and_by_the_loss_itself() -> None:
+def test_gradients_for_inner_tensors_and_for_the_loss_itself() -> None:
     x = input_tensor("x", ())
     middle = ops.square(x)
     loss = ops.multiply(middle, 5.0)
@@ -84,7 +84,7 @@ def test_the_second_gradient_of_a_convolution() -> None:
     assert float(ends[0] - ends[1]) / 2e-5 == pytest.approx(slope, rel=1e-8)
 
 
-def test_the_seed_must_be_like_the_loss() -> None:
+def test_the_seed_must_have_the_shape_of_the_loss() -> None:
     x = input_tensor("x", (BATCH,))
     with pytest.raises(GraphError, match="the seed gradient is scalar, the loss N"):
         backprop(x, [x], ops.constant(1.0), ops.add)
@@ -102,7 +102,7 @@ class Halves(Op):
         return (grads[0],)
 
 
-def test_operations_that_break_the_rules_are_named() -> None:
+def test_errors_name_the_operation_with_a_wrong_gradient() -> None:
     x = input_tensor("x", (2,))
     first, second = Halves()(x).outputs
     with pytest.raises(GraphError, match="every output of an operation with several must reach the loss"):

@@ -1,4 +1,4 @@
-"""What layers, losses, optimizers and operations are given: NumPy's numbers count, wrong kinds are refused."""
+"""Arguments of layers, losses, optimizers and operations: NumPy's numbers are accepted, wrong types are errors."""
 
 from __future__ import annotations
 
@@ -64,26 +64,26 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: nn.Conv2d(4, 3.5), "^Conv2d: kernel must be a whole number, not 3.5"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(4, 3.0), "^Conv2d: kernel must be a whole number, not 3.0; write 3"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d("4", 3), "^Conv2d: out must be a whole number, not '4'"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(True, 3), "^Conv2d: out must be a whole number, not True"),
-        (lambda: nn.Conv2d(None, 3), "^Conv2d: out must be a whole number, not None"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(4, 3.5), "^Conv2d: kernel_size must be a whole number, not 3.5"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(4, 3.0), "^Conv2d: kernel_size must be a whole number, not 3.0; write 3"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d("4", 3), "^Conv2d: out_channels must be a whole number, not '4'"),  # type: ignore[arg-type]
+        (lambda: nn.Conv2d(True, 3), "^Conv2d: out_channels must be a whole number, not True"),
+        (lambda: nn.Conv2d(None, 3), "^Conv2d: out_channels must be a whole number, not None"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, padding="valid"), "^Conv2d: padding must be whole numbers or 'same', not 'valid'"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, bias="no"), "^Conv2d: bias must be True or False, not 'no'"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(4, 3, weight_init=1), "^Conv2d: weight_init must be a function, not 1"),  # type: ignore[arg-type]
-        (lambda: nn.Conv2d(10**30, 3), "^Conv2d: out must be a whole number of at most "),
+        (lambda: nn.Conv2d(10**30, 3), "^Conv2d: out_channels must be a whole number of at most "),
         (lambda: nn.Linear(2**40), "^Linear: expected at most 2,147,483,647 output features, not "),
         (lambda: nn.Dropout("a"), "^Dropout: p must be a number, not 'a'"),  # type: ignore[arg-type]
         (lambda: nn.Dropout(math.nan), "^Dropout: p must be a finite number, not nan"),
         (lambda: nn.BatchNorm2d(eps=[1]), r"^BatchNorm2d: eps must be a number, not \[1\]"),  # type: ignore[arg-type]
-        (lambda: nn.Upsample(1.5), "^Upsample: scale must be a whole number, not 1.5; give the size"),
+        (lambda: nn.Upsample(1.5), "^Upsample: scale_factor must be a whole number, not 1.5; give the size"),
         (lambda: nn.Sequential(("a", nn.ReLU(), 1)), "^Sequential takes layers"),  # type: ignore[arg-type]
         (lambda: nn.trace(nn.ReLU(), 28), "^an input shape must be a sequence of whole numbers, not 28"),  # type: ignore[arg-type]
         (lambda: nn.optimizers.SGD(momentum="a"), "^SGD: momentum must be a number, not 'a'"),  # type: ignore[arg-type]
         (lambda: nn.optimizers.Adam(betas=(0.9,)), "^Adam: betas must be two numbers"),  # type: ignore[arg-type]
-        (lambda: nn.schedules.step(0.1, 1.5), "^step: every must be a whole number, not 1.5"),  # type: ignore[arg-type]
-        (lambda: ops.relu(np.ones(3)), "^relu: x must be a symbolic tensor, as the forward of a layer is given them"),  # type: ignore[arg-type]
+        (lambda: nn.schedules.step(0.1, 1.5), "^step: step_size must be a whole number, not 1.5"),  # type: ignore[arg-type]
+        (lambda: ops.relu(np.ones(3)), "^relu: x must be a symbolic tensor, as the forward of a layer receives them"),  # type: ignore[arg-type]
         (lambda: ops.concat([1]), "^concat: xs must be a symbolic tensor"),  # type: ignore[list-item]
         (lambda: zoo.create("lenet5", 2.5), "^the number of classes must be a whole number, not 2.5"),  # type: ignore[arg-type]
         (lambda: zoo.find(7), "^the name of a network must be text, not 7"),  # type: ignore[arg-type]
@@ -112,12 +112,12 @@ def test_numpy_numbers_make_the_same_graph(name: str) -> None:
         (lambda: Stage(epochs="3"), "^Stage: epochs must be a whole number, not '3'"),  # type: ignore[arg-type]
     ],
 )
-def test_wrong_kinds_are_said_in_words(make: Callable[[], Any], text: str) -> None:
+def test_arguments_of_wrong_types_are_errors(make: Callable[[], Any], text: str) -> None:
     with pytest.raises(OpsinError, match=text):
         make()
 
 
-def test_plans_of_numpy_numbers_are_plain() -> None:
+def test_plans_convert_numpy_numbers() -> None:
     plain = TrainingPlan(network="lenet5", stages=(Stage(epochs=2, batch=8, learning_rate=0.5),), seed=3, ema=0.5)
     numpy = TrainingPlan(
         network="lenet5", stages=(Stage(epochs=np.int64(2), batch=np.int32(8), learning_rate=np.float32(0.5)),),  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_converters() -> None:
             wrong()
 
 
-def test_checked_functions_stay_what_they_are() -> None:
+def test_checked_functions_keep_name_and_signature() -> None:
     @checked
     def double(n: int, *, by: float = 2.0, other: Any = None) -> float:
         """Twice."""
@@ -189,7 +189,7 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 @pytest.mark.parametrize(("name", "function"), [pytest.param(*pair, id=pair[0]) for pair in callables()])
-def test_wrong_arguments_never_end_in_raw_errors(name: str, function: Callable[..., Any]) -> None:
+def test_wrong_arguments_raise_opsin_errors_only(name: str, function: Callable[..., Any]) -> None:
     kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
     for wrong in parameters:

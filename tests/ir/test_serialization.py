@@ -24,13 +24,13 @@ def through_json(graph: Graph) -> Graph:
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
-def test_every_operation_survives(name: str) -> None:
+def test_every_operation_round_trips(name: str) -> None:
     for sample in cases(name, generator("serial", name), 3):
         graph = forward_graph(name, sample)
         assert str(through_json(graph)) == str(graph)
 
 
-def test_a_training_step_survives_and_computes_the_same() -> None:
+def test_a_training_step_round_trips_and_computes_the_same() -> None:
     network = nn.Sequential(nn.Conv2d(3, 3), nn.BatchNorm2d(), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(4))
     graph = nn.training_graph(network, (2, 6, 5), nn.optimizers.AdamW(weight_decay=0.1))
     again = through_json(graph)
@@ -47,7 +47,7 @@ def test_a_training_step_survives_and_computes_the_same() -> None:
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_sizes_and_odd_numbers_survive() -> None:
+def test_sizes_and_special_numbers_round_trip() -> None:
     x = input_tensor("x", (BATCH, 6))
     y = ops.reshape(x, (BATCH * 2, 3))
     z = ops.multiply(ops.mean(y), ops.constant((BATCH * 18).inverse()))
@@ -65,8 +65,8 @@ def example() -> dict[str, Any]:
     ("change", "text"),
     [
         (lambda d: d["nodes"][2].update(op="exec"), "there is no operation called 'exec'"),
-        (lambda d: d["nodes"][2].update(inputs=[0, 2]), "uses tensor 2 before it is made"),
-        (lambda d: d["nodes"][2].update(inputs=[0, -1]), "uses tensor -1 before it is made"),
+        (lambda d: d["nodes"][2].update(inputs=[0, 2]), "uses tensor 2 before it is computed"),
+        (lambda d: d["nodes"][2].update(inputs=[0, -1]), "uses tensor -1 before it is computed"),
         (lambda d: d["nodes"][2].update(inputs=[0]), "describes no graph"),
         (lambda d: d["nodes"][2].pop("attrs"), "describes no graph"),
         (lambda d: d["nodes"][2].update(scope=3), "a layer's name must be text"),
@@ -82,13 +82,13 @@ def example() -> dict[str, Any]:
         (lambda d: d["nodes"][1]["attrs"].update(name=7), "has no name"),
         (lambda d: d["nodes"][0]["attrs"]["type"].update(shape=[{"size": [1, 1, 999]}, 4]), "is no size"),
         (lambda d: d["nodes"][0]["attrs"]["type"].update(shape=[{"size": [1, 0, 1]}, 4]), "describes no graph"),
-        (lambda d: d.update(outputs={"y": 9}), "uses tensor 9 before it is made"),
+        (lambda d: d.update(outputs={"y": 9}), "uses tensor 9 before it is computed"),
         (lambda d: d.update(inputs=[]), "input 'x' is used but not declared"),
         (lambda d: d.update(updates={"v": 1}), "'v' is updated but never used"),
         (lambda d: d.update(nodes=None), "describes no graph"),
     ],
 )
-def test_data_that_is_no_graph(change: Any, text: str) -> None:
+def test_invalid_data_is_an_error(change: Any, text: str) -> None:
     data = copy.deepcopy(example())
     change(data)
     with pytest.raises(GraphError, match=text):
@@ -96,12 +96,12 @@ def test_data_that_is_no_graph(change: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], "graph", 3, {"nodes": []}])
-def test_things_that_are_no_graph(data: Any) -> None:
+def test_values_of_wrong_types_are_errors(data: Any) -> None:
     with pytest.raises(GraphError, match="describes no graph"):
         from_data(data, OPS.get)
 
 
-def test_attributes_that_no_file_can_hold() -> None:
+def test_attributes_that_cannot_be_written() -> None:
     x = input_tensor("x", (2,))
     x.node.attrs["odd"] = Fraction(1, 2)
     with pytest.raises(GraphError, match="an attribute of type Fraction cannot be written to a file"):

@@ -1,4 +1,4 @@
-"""Where a graph can be cut in two, and that the parts together mean what the whole did."""
+"""Cut points of a graph; its two parts together compute what the graph does."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def made() -> tuple[Graph, dict[str, Tensor]]:
     return Graph((x,), {"logits": d}), {"a": a, "b": b, "c": c, "d": d}
 
 
-def test_gates_are_what_everything_passes_through() -> None:
+def test_cut_points_dominate_the_output() -> None:
     graph, tensors = made()
     found = cut_points(graph.inputs[0], graph.outputs["logits"])
     assert found == [tensors["a"], tensors["c"], tensors["d"]]
 
 
-def test_what_does_not_depend_on_the_source_has_no_gates() -> None:
+def test_independent_tensors_have_no_cut_points() -> None:
     assert cut_points(input_tensor("x", (2,)), ops.relu(variable("w", (2,)))) == []
 
 
@@ -37,12 +37,12 @@ def test_a_shortcut_from_the_source_leaves_only_the_end() -> None:
     assert cut_points(x, total) == [total]
 
 
-def test_the_settled_gate_is_the_last_before_anything_learnt() -> None:
+def test_the_last_static_cut_point_precedes_all_trainable_variables() -> None:
     graph, tensors = made()
     assert last_static_cut_point(graph, "logits") is tensors["c"]
 
 
-def test_what_is_updated_is_not_settled() -> None:
+def test_updated_variables_are_not_static() -> None:
     x, mean = input_tensor("inputs", (BATCH,)), variable("mean", ())
     moved = ops.subtract(ops.relu(x), mean)
     graph = Graph((x,), {"logits": moved}, {"mean": ops.add(mean, 1.0)})
@@ -51,7 +51,7 @@ def test_what_is_updated_is_not_settled() -> None:
     assert last_static_cut_point(Graph((x,), {"logits": ops.add(x, mean)}, graph.updates), "logits") is None
 
 
-def test_both_parts_together_are_the_whole() -> None:
+def test_prefix_and_suffix_compose_to_the_graph() -> None:
     graph, tensors = made()
     rng = np.random.default_rng(0)
     images, w = rng.normal(size=(4, 3)), {"w": rng.normal(size=3)}
@@ -63,7 +63,7 @@ def test_both_parts_together_are_the_whole() -> None:
     assert np.array_equal(second.run(inputs=features)["logits"], whole.run(inputs=images)["logits"])
 
 
-def test_a_cut_that_something_passes_by_is_refused() -> None:
+def test_a_cut_that_something_bypasses_is_an_error() -> None:
     graph, tensors = made()
-    with pytest.raises(GraphError, match="something passes it by"):
+    with pytest.raises(GraphError, match="something bypasses it"):
         suffix(graph, tensors["b"])

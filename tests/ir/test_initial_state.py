@@ -1,4 +1,4 @@
-"""First values: deterministic, a function of seed and name, distributed as they say."""
+"""Initial values: deterministic, a function of seed and name, with the right distribution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def graph_of(**inits: tuple[object, ...]) -> Graph:
     return Graph((), {name: variable(name, (50, 40), init=init) for name, init in inits.items()})
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
+def test_the_seed_determines_the_bits() -> None:
     graph = graph_of(a=("uniform", 1.0), b=("normal", 1.0))
     first, again, other = (nn.initial_state(graph, seed) for seed in (3, 3, 4))
     for name in ("a", "b"):
@@ -29,7 +29,7 @@ def test_values_depend_on_the_name_and_not_on_the_other_variables() -> None:
     assert not np.array_equal(among["a"], among["b"])
 
 
-def test_a_training_graph_and_its_inference_graph_begin_alike() -> None:
+def test_training_and_inference_graphs_have_the_same_initial_values() -> None:
     network = nn.Sequential(nn.Conv2d(3, 3), nn.BatchNorm2d(), nn.Dropout(), nn.Flatten(), nn.Linear(4))
     inference = nn.initial_state(nn.trace(network), 5)
     training = nn.initial_state(nn.training_graph(network, (1, 28, 28), nn.optimizers.Adam()), 5)
@@ -63,7 +63,7 @@ def test_the_seed_itself_is_a_32_bit_number(seed: int, expected: int) -> None:
     assert state["random.seed"] == expected
 
 
-def test_convolutions_and_linear_layers_begin_within_their_fan_in() -> None:
+def test_default_bounds_follow_the_fan_in() -> None:
     network = nn.Sequential(nn.Conv2d(8, 3, groups=2), nn.ConvTranspose2d(6, 2), nn.Flatten(), nn.Linear(9))
     graph = nn.trace(network, (4, 6, 6))
     bounds = {"0": 1 / np.sqrt(2 * 9), "1": 1 / np.sqrt(6 * 4), "3": 1 / np.sqrt(6 * 25)}
@@ -74,12 +74,12 @@ def test_convolutions_and_linear_layers_begin_within_their_fan_in() -> None:
 
 
 def test_an_unknown_init_is_an_error() -> None:
-    with pytest.raises(GraphError, match="variable 'a' begins as 'magic', which is none of the known ways"):
+    with pytest.raises(GraphError, match="variable 'a' has the unknown init 'magic'; see"):
         nn.initial_state(graph_of(a=("magic",)), 0)
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 3, 3), (4, 6, 3, 5)])
-def test_identity_passes_channels_on(shape: tuple[int, ...]) -> None:
+def test_identity_copies_channels(shape: tuple[int, ...]) -> None:
     weight = nn.initial_state(Graph((), {"w": variable("w", shape, init=nn.initializers.identity(shape))}), 0)["w"]
     both, rows, columns = min(shape[:2]), shape[2] // 2, shape[3] // 2
     passed = np.zeros((both, *shape[1:]), np.float32)

@@ -1,4 +1,4 @@
-"""Receptive fields: known ones, and measured ones, by which pixels the gradient of one place reaches."""
+"""Receptive fields: known ones, and fields measured by the pixels that the gradient of one position reaches."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ MEASURED: dict[str, nn.Layer] = {
 
 
 @pytest.mark.parametrize("case", MEASURED)
-def test_fields_are_as_measured(case: str) -> None:
+def test_receptive_fields_match_gradients(case: str) -> None:
     network = MEASURED[case]
     assert field(network) == measured(network)
 
@@ -93,12 +93,12 @@ def test_fields_are_at_most_the_image() -> None:
     assert field(nn.Sequential(*(nn.Conv2d(1, 9, padding=4) for _ in range(9))), (30, 20)) == (30, 20)
 
 
-def test_statistics_of_a_batch_see_nothing_more() -> None:
+def test_batch_statistics_do_not_enlarge_the_field() -> None:
     graph = nn.trace(nn.Sequential(nn.Conv2d(2, 3), nn.BatchNorm2d()), (1, *SIZE), training=True)
     assert receptive_fields(graph)[graph.outputs["logits"]] == (3, 3)
 
 
-def test_shuffled_channels_see_nothing_more() -> None:
+def test_shuffled_channels_do_not_enlarge_the_field() -> None:
     def shuffled(self: nn.Layer, x: Tensor) -> Tensor:
         batch, _, rows, columns = x.shape
         groups = ops.transpose(ops.reshape(x, (batch, 2, 3, rows, columns)), (0, 2, 1, 3, 4))
@@ -107,15 +107,15 @@ def test_shuffled_channels_see_nothing_more() -> None:
     assert field(Of(shuffled, conv=nn.Conv2d(1, 3)), channels=6) == (3, 3)
 
 
-def test_turned_images_are_seen_whole() -> None:
+def test_transposed_images_have_the_whole_image_as_field() -> None:
     assert field(Of(lambda self, x: ops.transpose(x, (0, 2, 3, 1)))) == SIZE
 
 
-def test_what_does_not_depend_on_the_image_sees_nothing() -> None:
+def test_tensors_that_do_not_depend_on_the_image_have_no_field() -> None:
     graph = nn.trace(nn.Conv2d(1, 3))
     assert graph.variables["weight"] not in receptive_fields(graph)
 
 
-def test_places_side_by_side_are_joined() -> None:
+def test_concatenated_positions_are_merged() -> None:
     network = Of(lambda self, x: self.conv(ops.concat([x, ops.relu(x)], 2)), conv=nn.Conv2d(1, (1, 3)))
     assert field(network) == (SIZE[0], 3)

@@ -1,4 +1,4 @@
-"""Python's search for garbage rests while graphs are made, and only then."""
+"""The garbage collector is paused while graphs are created, and only then."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def collecting() -> Iterator[None]:
     gc.enable()
 
 
-def test_it_rests_inside_alone() -> None:
+def test_the_collector_is_paused_inside_only() -> None:
     with gc_paused():
         assert not gc.isenabled()
         with gc_paused():
@@ -28,7 +28,7 @@ def test_it_rests_inside_alone() -> None:
     assert gc.isenabled()
 
 
-def test_it_goes_on_after_an_error() -> None:
+def test_the_collector_resumes_after_an_error() -> None:
     @gc_paused()
     def fail() -> None:
         assert not gc.isenabled()
@@ -40,7 +40,7 @@ def test_it_goes_on_after_an_error() -> None:
         assert gc.isenabled()
 
 
-def test_who_has_switched_it_off_finds_it_off() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
     with gc_paused():
         pass
@@ -54,9 +54,9 @@ class Knot:
         self.me = self
 
 
-def test_what_is_made_inside_is_looked_through_once_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_pause, "MANY", 1000)
-    monkeypatch.setattr(gc_pause, "_unseen", 0)
+def test_many_new_objects_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc_pause, "MAX_UNCOLLECTED", 1000)
+    monkeypatch.setattr(gc_pause, "_uncollected", 0)
     with gc_paused():
         first = weakref.ref(Knot())
     assert first() is not None
@@ -68,7 +68,7 @@ def test_what_is_made_inside_is_looked_through_once_there_is_much_of_it(monkeypa
     assert all(knot.me is knot for knot in knots)
 
 
-def test_what_is_frozen_stays_so() -> None:
+def test_frozen_objects_stay_frozen() -> None:
     gc.freeze()
     try:
         count = gc.get_freeze_count()

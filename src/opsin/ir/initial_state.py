@@ -1,14 +1,14 @@
-"""First values of variables: a function of the seed and the variable's name, and of nothing else.
+"""Initial values of variables: a function of the seed and the name of the variable alone.
 
-A variable carries how it begins as data, its `init`:
+A variable carries its initializer as data, in the attribute `init`:
 
 | init | value |
 |---|---|
 | `("zeros",)`, `("ones",)`, `("constant", v)` | the same number everywhere |
-| `("values", (v, …))` | the given numbers, in row-major order |
+| `("values", (v, …))` | these numbers, in row-major order |
 | `("uniform", bound)` | uniform between -bound and bound |
 | `("normal", std)` | normal with mean 0 |
-| `("identity", std)` | a convolution whose first filters pass on one channel each, unchanged; the rest as `normal` |
+| `("identity", std)` | a convolution whose first filters each copy one channel; the other filters as `normal` |
 | `("seed",)` | the seed itself, as 32 bits |
 """
 
@@ -21,21 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import GraphError
-from opsin.ir import FLOAT, Graph, Tensor
 from opsin.ir.arguments import instance, whole
+from opsin.ir.core import FLOAT, Tensor
+from opsin.ir.graph import Graph
 
 
 def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    """The value each variable of `graph` begins with, float32 or int32, by name.
+    """Return the initial value of each variable of `graph`, float32 or int32, by name.
 
-    Adding, removing or reordering layers changes no other variable's value. Raises `GraphError` for an unknown `init`.
+    Adding, removing or reordering layers does not change the values of other variables. Raise `GraphError` if an `init`
+    is unknown.
     """
-    number = whole("the seed", seed)
-    instance("what begins", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
-    return {name: _initial(name, tensor, number) for name, tensor in graph.variables.items()}
+    seed = whole("the seed", seed)
+    instance("the graph to initialise", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
+    return {name: _initial_value(name, tensor, seed) for name, tensor in graph.variables.items()}
 
 
-def _initial(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
+def _initial_value(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
     kind, *values = tensor.node.attrs["init"]
     shape = tuple(int(size) for size in tensor.shape if isinstance(size, int))
     dtype = np.float32 if tensor.dtype == FLOAT else np.int32
@@ -56,11 +58,11 @@ def _initial(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
             return _identity(_generator(name, seed).normal(0.0, values[0], shape).astype(dtype))
         case "seed":
             return np.array(seed % 2**32, np.uint32).view(np.int32)
-    raise GraphError(f"variable '{name}' begins as {kind!r}, which is none of the known ways")
+    raise GraphError(f"variable '{name}' has the unknown init {kind!r}; see opsin.ir.initial_state for the known ones")
 
 
 def _identity(weight: NDArray[Any]) -> NDArray[Any]:
-    """A weight out × in × rows × columns, whose filter i < in becomes 1 in the middle of channel i and else 0."""
+    """Make filter i < in of a weight, out × in × rows × columns, 1 at the centre of channel i and 0 elsewhere."""
     both = np.arange(min(weight.shape[:2]))
     weight[both] = 0
     weight[both, both, weight.shape[2] // 2, weight.shape[3] // 2] = 1
@@ -68,6 +70,6 @@ def _identity(weight: NDArray[Any]) -> NDArray[Any]:
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:
-    """Philox, a counter-based generator (Salmon et al. 2011), keyed by seed and name."""
+    """Return a generator keyed by seed and name: Philox, which is counter-based (Salmon et al. 2011)."""
     digest = hashlib.blake2b(f"{seed} {name}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))

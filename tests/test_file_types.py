@@ -52,16 +52,16 @@ def zipped(name: str) -> bytes:
     (b"\x80\x04}.", "a Python pickle"), (File().add("Relu", "x", "y").data(), "an ONNX file"),
     (b"@\0\0\0\0\0\0\0" + b'{"a":', "a safetensors file"), (b"\0\0\0\0TFL3", "a TensorFlow Lite model"),
     (b"conv.weight 1 2 3", "text ('conv.weight 1 2 3')"), (b'{"lr": 0.1}', "JSON text"),
-    (json.dumps({"weight_map": {"a": "1.safetensors"}}).encode(), "the index of weights that lie in several files"),
+    (json.dumps({"weight_map": {"a": "1.safetensors"}}).encode(), "the index of weights that are in several files"),
     ("Zürich".encode() * 700, f"text ({('Zürich' * 20)[:79] + '…'!r})"), (b"\xff\x00\xfe\x01", None),
     (b"<!-- saved -->\n<HTML>", "a web page (HTML)"), (b"a\x1b[2J", None),
 ])  # fmt: skip
-def test_what_a_file_is(data: bytes, what: str | None) -> None:
+def test_kinds_of_files(data: bytes, what: str | None) -> None:
     kind = identify(data[:HEAD])
     assert (kind.what if kind else None) == what
 
 
-def test_what_opsin_writes_is_known(tmp_path: Path) -> None:
+def test_files_of_opsin_are_recognised(tmp_path: Path) -> None:
     small_model().save(tmp_path / "a")
     kind = identify((tmp_path / "a").read_bytes()[:HEAD])
     assert kind is not None
@@ -81,7 +81,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("data", ABSENT, ids=lambda data: data[:12].decode("latin-1"))
-def test_every_reader_says_what_is_in_the_file_s_place(tmp_path: Path, name: str, data: bytes) -> None:
+def test_every_reader_reports_what_stands_in_for_the_file(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(OpsinError) as caught:

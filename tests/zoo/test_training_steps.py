@@ -1,0 +1,96 @@
+"""One training step of a network of each family, including its randomness, on both backends."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+import numpy as np
+import pytest
+
+from opsin import nn, zoo
+from opsin.backends.base import Program
+from opsin.backends.native import compile as compile_native
+from opsin.backends.reference import Reference
+from opsin.base.errors import ShapeError
+from tests.support import Array, generator
+
+BATCH = 4
+CLASSES = 5
+MAX_PARAMETERS = 20e6
+"""Larger networks are left out: the reference backend would take minutes and gigabytes."""
+
+MIN_SHARE = 5
+"""Images are at least this fraction of the size that a network was made for, so that batch normalisation at its end
+has something to average."""
+
+
+OTHERS = ("googlenet_2014",)
+"""Networks of layers that the smallest of their family lacks."""
+
+
+def family(entry: zoo.Entry) -> str:
+    """Return the class or function of the zoo that defines a network."""
+    constructor = entry.constructor
+    function = constructor.func if isinstance(constructor, partial) else constructor
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def parameters(name: str) -> int:
+    graph = nn.trace(zoo.create(name, CLASSES), zoo.find(name).input_shape)
+    return sum(prod(size for size in tensor.shape if isinstance(size, int)) for tensor in graph.parameters.values())
+
+
+def smallest_of_each_family() -> list[str]:
+    names: dict[str, str] = {}
+    for name in sorted(zoo.names(), key=parameters):
+        names.setdefault(family(zoo.find(name)), name)
+    return sorted({*OTHERS, *(name for name in names.values() if parameters(name) <= MAX_PARAMETERS)})
+
+
+NAMES = smallest_of_each_family()
+
+
+def training_shape(name: str) -> nn.ImageShape:
+    """Return the smallest images that the network can be trained on; their sides differ by one."""
+    channels, rows, columns = zoo.find(name).input_shape
+    for reduced in range(MIN_SHARE, 0, -1):
+        shape = (channels, -(-rows // reduced) + 1, -(-columns // reduced))
+        try:
+            nn.trace(zoo.create(name, CLASSES), shape, training=True)
+        except ShapeError:
+            continue
+        return shape
+    raise AssertionError(f"{name} takes no images of {rows} × {columns}")
+
+
+def test_every_family_of_small_networks_takes_a_step() -> None:
+    left_out = {family(zoo.find(name)) for name in zoo.names()} - {family(zoo.find(name)) for name in NAMES}
+    assert {name.split(".")[2] for name in left_out} == {"alexnet", "vgg"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_step_matches_the_reference(name: str) -> None:
+    shape = training_shape(name)
+    graph = nn.training_graph(zoo.create(name, CLASSES), shape, nn.optimizers.SGD())
+    state, rng = nn.initial_state(graph, 2), generator("training", name)
+    images = (rng.normal(size=(BATCH, *shape)) + rng.normal(size=(BATCH, 1, 1, 1))).astype(np.float32)
+    expected_loss, expected = step(Reference(graph, BATCH, np.float64), state, images)
+    loss, new_state = step(compile_native(graph, BATCH, threads=1), state, images)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    for key in graph.updates:
+        assert not np.array_equal(new_state[key], state[key]), f"{key} has not changed"
+        # If rounding decides whether a ReLU passes a number on, all gradients before it differ a little.
+        allowed = 0.1 * norm(expected[key] - state[key]) + 1e-5 * (1 + norm(expected[key]))
+        assert norm(new_state[key] - expected[key]) <= allowed, key
+
+
+def step(program: Program, state: dict[str, Array], images: Array) -> tuple[float, dict[str, Array]]:
+    """Return the loss, with dropout and skipped blocks, and all variables after the step."""
+    program.load_state(state)
+    loss = program.run(inputs=images, labels=np.array([0, 3, 1, 4], np.int32), learning_rate=1e-2)["loss"]
+    return float(loss), program.state()
+
+
+def norm(values: Array) -> float:
+    return float(np.linalg.norm(values))
