@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import I32, INDEX, Builder, Kernel, ScalarType, Target, Value
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 
 
 def is_better(k: Builder, value: Value, best: Value) -> Value:
@@ -25,6 +26,12 @@ class ArgMax(KernelSpec):
     Arguments: x, y, count, length, block, inner, outer_stride, inner_stride, axis_stride. A block is
     `block` results.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "y"),
+        ("count", "length", "block", "inner", "outer_stride", "inner_stride", "axis_stride"),
+        elements={"y": I32},
+    )
 
     def build(self, target: Target) -> Kernel:
         k = Builder("argmax")

@@ -13,9 +13,10 @@ spread out with zeros between.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, clear, copy
+from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -29,6 +30,8 @@ from opsin.kernels.tile import (
     split,
 )
 
+MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
+"""The arguments of `Margin`, in order."""
 UNROLL = 8
 """Runs up to this long are unrolled while building."""
 
@@ -71,7 +74,7 @@ class Margin:
     @staticmethod
     def bind(k: Builder) -> Margin:
         """Declares the four arguments, in this order."""
-        return Margin(*(k.index(name) for name in ("left", "skip", "held", "padded_width")))
+        return Margin(*(k.index(name) for name in MARGIN_WORDS))
 
 
 class ConvInput:
@@ -130,6 +133,10 @@ class Conv2d(KernelSpec):
     arrays N OH OW K. A block is some rows of one image. Scratch, where `padded`: the rows a block reads ×
     padded width × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "w"), ("H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "rows", "blocks"), epilogue=True
+    )
 
     window: ConvWindow
     filters: int

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow
 from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import over_panels, panels
-from opsin.kernels.spec import LINE, KernelSpec, each, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, Signature, each, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, over_rows, split
 
 
@@ -33,6 +34,10 @@ class ConvPacked(KernelSpec):
     `shares` shares of the panels, which go fastest. `ahead`: pixels of the next block, where they need no copy, are
     brought near during this one. Scratch: see `scratch`.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "u"), ("H", "W", "OH", "OW", "sh", "dh", "top", "left", "count", "*out_strides"), epilogue=True
+    )
 
     window: ConvWindow
     height: int

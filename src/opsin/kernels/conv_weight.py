@@ -9,10 +9,11 @@ that the bits do not depend on who computed what.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from opsin.kernels.conv import ConvInput, ConvWindow, Margin, first_inside, first_outside
+from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, first_inside, first_outside
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import ColumnRange, Tile, columns, most_rows, over_columns, over_rows, split
 
 INDEPENDENT = 8
@@ -31,6 +32,10 @@ class Conv2dWeight(KernelSpec):
     dilation down, top; the four of `Margin`; images a block. Scratch, where `padded`: the image × the
     padded width.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "g", "partial"), ("N", "H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "images")
+    )
 
     window: ConvWindow
     filters: int

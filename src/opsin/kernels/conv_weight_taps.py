@@ -9,11 +9,12 @@ there are too few of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow, first_inside, first_outside
 from opsin.kernels.ir import INDEX, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
 from opsin.kernels.panels import over_panels, padded
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes
 from opsin.kernels.tile import ColumnRange, Tile, over_rows, split
 
 DEPTH = 96
@@ -28,6 +29,10 @@ class ConvWeightTaps(KernelSpec):
     x (N H W C), g (N OH OW K), result (parts × kh kw C K); N, H, W, OH, OW, kh, stride and dilation
     down, top, left, images a part. Blocks: parts × kh × kw × C / rows × K / columns. Scratch: see `scratch`.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "g", "result"), ("N", "H", "W", "OH", "OW", "kh", "sh", "dh", "top", "left", "images")
+    )
 
     window: ConvWindow
     filters: int

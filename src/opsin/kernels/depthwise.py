@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import gcd
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue, split
 
 ROWS, VECTORS = 4, 2
@@ -225,6 +226,8 @@ class Depthwise(_Depthwise):
     N × out_height × OW × channels. A block is one column of one image's results.
     """
 
+    signature: ClassVar[Signature] = Signature(("x", "w"), ("W", "OW"), epilogue=True)
+
     epilogue: Epilogue = PLAIN
 
     def build(self, target: Target) -> Kernel:
@@ -291,6 +294,8 @@ class DepthwiseWeight(_Depthwise):
     Arguments: x (N × height × W × channels), g (N × out_height × OW × channels), partial; N, W, OW, images a block.
     A block is some images.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "g", "partial"), ("N", "W", "OW", "images"))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_weight")

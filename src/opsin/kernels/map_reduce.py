@@ -7,10 +7,11 @@ at a time, which saves reading and writing that row. Batch normalisation's gradi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes
 
 PIXELS = 4
 """Pixels that go at a time."""
@@ -23,6 +24,8 @@ class MapReduceByChannel(KernelSpec):
     Operands are `same` (an array like the results), `channel` (a value a channel) or `scalar`. Arguments: a buffer
     an operand, a result and a sum (parts × channels); pixels in all, and of a block. Sum number `block` is its own.
     """
+
+    signature: ClassVar[Signature] = Signature(("*operands", "*results", "*sums"), ("pixels", "block"))
 
     expression: Expression
     operands: tuple[str, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Target
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, columns, most_rows, over_columns, over_rows, split
 
 
@@ -17,6 +18,8 @@ class MatMul(KernelSpec):
     columns are neighbours); then the epilogue's. The output has `n` columns, rows of `n` elements. A
     block is `rows` rows of the output; the last may have fewer.
     """
+
+    signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_step", "b_row"), epilogue=True)
 
     n: int
     rows: int

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, over_rows, split
 
 DEPTH = 128
@@ -28,6 +29,8 @@ class MatMulWide(KernelSpec):
     Arguments: a, b; m, k, a_row, b_step (the stride of `b` along k or, where `turned`, along n: along the other it is
     dense, as `a` is along k); then the epilogue's. Scratch: see `scratch`.
     """
+
+    signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_row", "b_step"), epilogue=True)
 
     n: int
     rows: int

@@ -9,9 +9,10 @@ large beside the deviation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes
 
 PIXELS = 8
 """Pixels added up at a time."""
@@ -25,6 +26,8 @@ class Moments(KernelSpec):
 
     Arguments: x (pixels × channels), partial, pixels in all, and of a block. Scratch: 2 × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "partial"), ("pixels", "block"))
 
     channels: int
 
@@ -82,6 +85,8 @@ class MergeMoments(KernelSpec):
 
     Arguments: partial, sums, variances, pixels in all, and of a part. One block. Scratch: 2 × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(("partial", "sums", "variances"), ("pixels", "block"))
 
     channels: int
 

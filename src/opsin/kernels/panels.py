@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Target, Value
-from opsin.kernels.spec import KernelSpec, transpose_in_registers
+from opsin.kernels.spec import KernelSpec, Signature, transpose_in_registers
 from opsin.kernels.tile import ColumnRange
 
 
@@ -55,6 +56,8 @@ class PackPanels(KernelSpec):
     Arguments: w (depth × columns, row-major), u (panels × depth × two vectors), depth. A block is one panel.
     """
 
+    signature: ClassVar[Signature] = Signature(("w", "u"), ("depth",))
+
     columns: int
 
     def build(self, target: Target) -> Kernel:
@@ -84,6 +87,10 @@ class PackTransposed(KernelSpec):
     Arguments: w; u (panels × kh kw depth × two vectors); kh, kw, depth; the distances in w between columns, rows and
     columns of the kernel, elements i being contiguous. A block is one panel.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("w", "u"), ("kh", "kw", "depth", "column_stride", "kh_stride", "kw_stride")
+    )
 
     columns: int
 

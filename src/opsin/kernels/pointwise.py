@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Pointwise(KernelSpec):
     these its innermost stride where `inner` is None. A block is `block` elements, or one index of
     the outermost dimension, whose innermost extent `extent` is fixed.
     """
+
+    signature: ClassVar[Signature] = Signature(("*streams",), ("*limits", "*strides"))
 
     expression: Expression
     operands: tuple[Stream, ...]

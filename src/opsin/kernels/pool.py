@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.argmax import is_better
 from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, clear, each, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, clear, each, over_lanes
 
+POOL_WORDS = ("H", "W", "OH", "OW", "top", "left")
+"""The arguments of `PoolSizes`, in order."""
 UNROLLED = 16
 """The most pixels of a window that is unrolled."""
 
@@ -32,8 +35,7 @@ class PoolSizes:
 
     @classmethod
     def of(cls, k: Builder) -> PoolSizes:
-        names = ("height", "width", "out_height", "out_width", "top", "left")
-        return cls(*(k.index(name) for name in names))
+        return cls(*(k.index(name) for name in POOL_WORDS))
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class MaxPool(_Pool):
     A block is one row of y.
     """
 
+    signature: ClassVar[Signature] = Signature(("x", "y"), POOL_WORDS)
+
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
         x, y = k.buffer("x"), k.buffer("y")
@@ -175,6 +179,8 @@ class AvgPool(_Pool):
     Arguments: x, y, height, width, out_height, out_width, top, left, bottom, right (the last four:
     rows and columns of padding). Shapes as for `MaxPool`. A block is one row of y.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "y"), (*POOL_WORDS, "bottom", "right"))
 
     count_include_pad: bool
 
@@ -210,6 +216,8 @@ class MaxPoolGradient(_Pool):
     Arguments: x, g, dx, height, width, out_height, out_width, top, left. x and dx are
     N × height × width × channels, g is N × out_height × out_width × channels. A block is one image.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "g", "dx"), POOL_WORDS)
 
     tiles: bool
 
@@ -249,6 +257,8 @@ class AvgPoolGradient(_Pool):
     Arguments: g, dx, height, width, out_height, out_width, top, left, bottom, right. Shapes as for
     `MaxPoolGradient`. A block is one image.
     """
+
+    signature: ClassVar[Signature] = Signature(("g", "dx"), (*POOL_WORDS, "bottom", "right"))
 
     count_include_pad: bool
     tiles: bool

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
-from opsin.kernels.spec import KernelSpec, over_lanes, over_range
+from opsin.kernels.spec import KernelSpec, Signature, over_lanes, over_range
 
 START = {"sum": 0.0, "max": float("-inf")}
 
@@ -29,6 +30,8 @@ class Reduce(KernelSpec):
     indices of the first *reduced* dimension, and result number `block` lies after those before it, each of
     as many elements as the kept dimensions make.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "y"), ("*kept", "*reduced", "*extent", "shared", "block"))
 
     function: str
     kept: int
@@ -126,6 +129,8 @@ class Combine(KernelSpec):
 
     Arguments: partial, y, count (elements a result), parts, block. A block is `block` elements.
     """
+
+    signature: ClassVar[Signature] = Signature(("partial", "y"), ("count", "parts", "block"))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("combine")

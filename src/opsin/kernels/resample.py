@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, each, over_lanes
+from opsin.kernels.spec import KernelSpec, Signature, each, over_lanes
 
 
 def runs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,6 +64,12 @@ class Resample(KernelSpec):
     columns. x is N × height × width × channels, y is N × out_height × out_width × channels. A block is
     one image.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "y", "row_starts", "row_counts", "row_weights", "column_starts", "column_counts", "column_weights"),
+        ("H", "W", "OH", "OW", "row_taps", "column_taps"),
+        elements=dict.fromkeys(("row_starts", "row_counts", "column_starts", "column_counts"), I32),
+    )
 
     channels: int
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import I32, Builder, Kernel, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 
 CHANNELS = 3
 
@@ -24,6 +25,12 @@ class ResizeSeparable(KernelSpec):
     `out_width` is a multiple of four. A block is a panel of as many rows as there are lanes; the last one lies where it
     just fits. Scratch: 3 × lanes × width.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "y", "row_starts", "row_weights", "column_starts", "column_weights"),
+        ("row_stride", "W", "OH", "OW", "row_taps", "column_taps"),
+        elements=dict.fromkeys(("x", "y", "row_starts", "column_starts"), I32),
+    )
 
     def build(self, target: Target) -> Kernel:
         k = Builder("shrink")

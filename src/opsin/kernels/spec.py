@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 
 LINE = 16
 """Elements of a cache line, in which memory comes."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a kernel, in the order of a call: `pointers`, `words` (whole numbers), and last the pointers of
+    the epilogue's operands and results if there is an `epilogue`.
+
+    A name that begins with "*" stands for a group of any number of arguments, as the specification's fields require.
+    `elements` maps the pointers whose arrays are not float32 to their element kinds.
+    """
+
+    pointers: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    epilogue: bool = False
+    elements: Mapping[str, str] = field(default_factory=dict)
+
+    def bind(self, k: Builder, **groups: int) -> tuple[list[Pointer], list[Value]]:
+        """Declare the pointers and words; `groups` gives the number of arguments of each group by its name."""
+        pointers = [k.buffer(name, self.elements.get(name, F32)) for name in self._expand(self.pointers, groups)]
+        return pointers, [k.index(name) for name in self._expand(self.words, groups)]
+
+    @staticmethod
+    def _expand(names: tuple[str, ...], groups: Mapping[str, int]) -> Iterator[str]:
+        """Return the names in order, groups as `name0`, `name1`, …"""
+        for name in names:
+            group = name.removeprefix("*")
+            if group == name:
+                yield name
+            else:
+                yield from (f"{group}{number}" for number in range(groups[group]))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, transpose_in_registers
+from opsin.kernels.spec import KernelSpec, Signature, transpose_in_registers
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Transpose(KernelSpec):
     j, the stride of x along j, and of y along i. A block is `ROWS` of i at one place of the outer dimensions, the
     last of which goes fastest.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "y"), ("*extents", "*x_strides", "*y_strides", "rows", "columns", "x_step", "y_step")
+    )
 
     outer: int
 

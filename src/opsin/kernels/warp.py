@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import F32, I32, U8, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KernelSpec, Signature
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Warp(KernelSpec):
     (N × channels × (channels + 1); not read unless `coloured`), boxes (i32, N × 4: top, bottom, left, right in pixels
     of y), scale and shift (one a channel), height, width, out_height, out_width. A block is one source.
     """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "y", "maps", "colours", "boxes", "scale", "shift"),
+        ("H", "W", "OH", "OW"),
+        elements={"x": U8, "boxes": I32},
+    )
 
     channels: int
     smooth: bool

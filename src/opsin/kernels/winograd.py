@@ -16,16 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panels
-from opsin.kernels.spec import LINE, KernelSpec, clear, copy, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, Signature, clear, copy, over_lanes
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile
 from opsin.kernels.transforms import POINTS, SIDE, STEP, both_axes, filter_row, gradient_row, input_row, output_row
 
 Place: TypeAlias = "tuple[Value, Value, Value]"
 """Image, first output row, first output column of a tile."""
+
+TILING_WORDS = ("H", "W", "OH", "OW", "top", "left", "tiles_down", "tiles_across", "count")
+"""The arguments of `Tiling`, in order."""
 
 NARROW = 48
 """Channels up to which memory has to be asked ahead; with more, a tile takes long enough for it to answer."""
@@ -48,8 +51,7 @@ class Tiling:
     @staticmethod
     def bind(k: Builder) -> Tiling:
         """Declares the nine arguments: H, W, OH, OW, top, left, tiles down, across, and in all."""
-        names = ("H", "W", "OH", "OW", "top", "left", "down", "across", "count")
-        return Tiling(*(k.index(name) for name in names))
+        return Tiling(*(k.index(name) for name in TILING_WORDS))
 
     def place(self, number: Value) -> Place:
         """Where tile `number` lies."""
@@ -184,6 +186,8 @@ class WinogradFilters(KernelSpec):
     Arguments: w (3 3 C K), u. A block is one input channel.
     """
 
+    signature: ClassVar[Signature] = Signature(("w", "u"))
+
     channels: int
     filters: int
 
@@ -290,6 +294,8 @@ class Winograd(KernelSpec):
     A block is `tiles` tiles. Scratch: see `scratch`.
     """
 
+    signature: ClassVar[Signature] = Signature(("x", "u"), TILING_WORDS, epilogue=True)
+
     channels: int
     filters: int
     tiles: int
@@ -348,6 +354,8 @@ class WinogradProducts(KernelSpec):
     further apart; count, held. A block is one panel of one point; `held` is `whole_rows(count)`.
     """
 
+    signature: ClassVar[Signature] = Signature(("v", "u", "m"), ("count", "padded_tiles"))
+
     channels: int
     filters: int
     rows: int
@@ -374,6 +382,8 @@ class WinogradOutputs(KernelSpec):
     Arguments: m of `WinogradProducts`; those of `Tiling`; held; the epilogue's. A block is one tile. Scratch: one
     tile of vectors.
     """
+
+    signature: ClassVar[Signature] = Signature(("m",), (*TILING_WORDS, "padded_tiles"), epilogue=True)
 
     filters: int
     epilogue: Epilogue = PLAIN

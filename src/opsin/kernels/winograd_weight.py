@@ -9,13 +9,14 @@ of the tiles, in one thread, so that the bits never depend on the number of thre
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import over_panels, padded
-from opsin.kernels.spec import LINE, KernelSpec, over_lanes
+from opsin.kernels.spec import LINE, KernelSpec, Signature, over_lanes
 from opsin.kernels.tile import ColumnRange, Tile, over_rows, split
 from opsin.kernels.transforms import POINTS, SIDE, both_axes, filter_gradient_row
-from opsin.kernels.winograd import Tiling, transform_tile
+from opsin.kernels.winograd import TILING_WORDS, Tiling, transform_tile
 
 TILES = 16
 """Tiles that one block transforms."""
@@ -31,6 +32,8 @@ class WinogradTiles(KernelSpec):
     Arguments: source (N H W C, or N OH OW C), result; those of `Tiling`; the number of the first tile; held.
     `count` is the number of tiles from the first on. A block is `TILES` tiles. Scratch: 36 × channels.
     """
+
+    signature: ClassVar[Signature] = Signature(("source", "result"), (*TILING_WORDS, "first_tile", "padded_tiles"))
 
     channels: int
     of_gradient: bool
@@ -106,6 +109,8 @@ class WinogradReduction(KernelSpec):
     `more`, 1 to add to what du holds. A block is `rows` channels c of one point; `rows` divides `panel`.
     """
 
+    signature: ClassVar[Signature] = Signature(("v", "z", "du"), ("count", "accumulate"))
+
     channels: int
     filters: int
     panel: int
@@ -138,6 +143,8 @@ class WinogradParts(KernelSpec):
     Arguments: x (N H W C), g (N OH OW K), du (parts × 36 × C × K, each of the 36 points `LINE` further than it must);
     those of `Tiling`; the tiles of a part. A block is one part. Scratch: see `scratch`.
     """
+
+    signature: ClassVar[Signature] = Signature(("x", "g", "du"), (*TILING_WORDS, "tiles_per_part"))
 
     channels: int
     filters: int
@@ -187,6 +194,8 @@ class WinogradWeight(KernelSpec):
 
     Arguments: du (36 × C × K), dw (3 3 C K). A block is one input channel.
     """
+
+    signature: ClassVar[Signature] = Signature(("du", "dw"))
 
     channels: int
     filters: int
