@@ -47,7 +47,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
             return min((time for name, time in seconds.items() if name in names), default=1.0)
 
         monkeypatch.setattr(tuning._Runner, "seconds", take)
-        monkeypatch.setattr(tuning, "SECONDS", 0.0)
+        monkeypatch.setattr(tuning, "COMPARISON_SECONDS", 0.0)
 
     return with_times
 
@@ -68,20 +68,20 @@ def test_the_fastest_way_is_taken(graph: Graph, pretend: Pretend) -> None:
     pretend(Conv2d=0.25, Conv2dWeight=0.5, ConvPacked=0.5)
     found = tune(graph, 4, 1)
     wide = [trial for trial in found.trials if trial.problem.channels == 16]
-    assert {(t.problem.direction, t.way, t.before, t.after) for t in wide} == {
+    assert {(t.problem.direction, t.algorithm, t.before, t.after) for t in wide} == {
         ("forward", ConvAlgorithm.DIRECT, 1.0, 0.25), ("input gradient", ConvAlgorithm.DIRECT, 1.0, 0.25),
         ("weight gradient", ConvAlgorithm.DIRECT, 1.0, 0.5),
     }  # fmt: skip
-    assert found.others == tuple(t for t in found.trials if t.problem.channels == 16)
+    assert found.overrides == tuple(t for t in found.trials if t.problem.channels == 16)
     assert sum(trial.saved for trial in found.trials) == 2 * (0.75 + 0.75 + 0.5)
     assert not found.skipped
 
 
 def test_a_small_gain_is_none(graph: Graph, pretend: Pretend) -> None:
     pretend(Conv2d=0.94, Conv2dWeight=0.94)
-    assert not tune(graph, 4, 1).others
+    assert not tune(graph, 4, 1).overrides
     pretend(Conv2d=0.91, Conv2dWeight=0.91)
-    assert len(tune(graph, 4, 1).others) == 3
+    assert len(tune(graph, 4, 1).overrides) == 3
 
 
 def test_a_gain_that_is_not_there_a_second_time_is_none(
@@ -91,7 +91,7 @@ def test_a_gain_that_is_not_there_a_second_time_is_none(
     results: Iterator[tuple[float, float]] = iter([(1.0, 0.5), (1.0, 0.99)] * 99)
     monkeypatch.setattr(tuning._Benchmark, "compare", lambda *_: next(results))
     monkeypatch.setattr(tuning, "candidates", lambda problem: candidates(problem)[:2])
-    assert not tune(graph, 4, 1).others
+    assert not tune(graph, 4, 1).overrides
 
 
 def test_what_gives_other_numbers_is_not_taken(graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,19 +106,19 @@ def test_what_gives_other_numbers_is_not_taken(graph: Graph, pretend: Pretend, m
 
     monkeypatch.setattr(tuning._Benchmark, "program", program)
     found = tune(graph, 4, 1)
-    assert {trial.way for trial in found.trials if trial.problem.channels == 16} == {ConvAlgorithm.IMPLICIT_GEMM}
+    assert {trial.algorithm for trial in found.trials if trial.problem.channels == 16} == {ConvAlgorithm.IMPLICIT_GEMM}
 
 
 def test_programs_that_need_too_much_memory_are_not_timed(
     graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(Conv2d=0.5)
-    monkeypatch.setattr(tuning, "LARGEST", 1000)
+    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", 1000)
     assert list(tune(graph, 4, 1).skipped) == list(problems(graph, 4))
-    monkeypatch.setattr(tuning, "LARGEST", 10**9)
+    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", 10**9)
     monkeypatch.setattr(tuning._Benchmark, "fits", lambda contest, way: way is candidates(contest.problem)[0])
     found = tune(graph, 4, 1)
-    assert not found.skipped and not found.others
+    assert not found.skipped and not found.overrides
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_the_time_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch, clock: 
     nothing = tune(graph, 4, 1, 0.0, lambda number, total, _: told.append((number, total)))
     assert (nothing.trials, told) == ((), []) and list(nothing.skipped) == list(problems(graph, 4))
     assert not load(TARGET)
-    monkeypatch.setattr(tuning, "RATE", 1e12)
+    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", 1e12)
     some = tune(graph, 4, 1, 0.16, lambda number, total, _: told.append((number, total)))
     assert clock[0] - 100 == pytest.approx(0.15) == pytest.approx(some.seconds)
     assert len(some.trials) == 3 and len(some.trials) + len(some.skipped) == len(nothing.skipped)
@@ -152,7 +152,7 @@ def test_the_time_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch, clock: 
 @pytest.mark.usefixtures("clock")
 def test_what_would_take_too_long_is_passed_over(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = (min(problems(graph, 4), key=lambda p: sign * p.macs).macs for sign in (1, -1))
-    monkeypatch.setattr(tuning, "RATE", tuning.RUNS * (small + large) / 2)
+    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", tuning.EXPECTED_RUNS * (small + large) / 2)
     found = tune(graph, 4, 1, 1.0)
     assert {problem.macs for problem in found.skipped} == {large} and {t.problem.macs for t in found.trials} == {small}
 
@@ -165,8 +165,8 @@ def test_what_was_timed_is_not_timed_again(graph: Graph, pretend: Pretend, monke
     monkeypatch.setattr(tuning, "_trial", None)
     again = tune(graph, 4, 1, 0.0)
     assert again.trials == tuple(replace(trial, fresh=False) for trial in found.trials) and not again.skipped
-    assert again.choices == found.choices and again.reverted() == again
-    assert all(trial.way is trial.model for trial in found.reverted().trials)
+    assert again.conv_algorithms == found.conv_algorithms and again.reverted() == again
+    assert all(trial.algorithm is trial.heuristic for trial in found.reverted().trials)
     size = len(load(TARGET))
     again.save(1)
     assert len(load(TARGET)) == size
@@ -184,10 +184,10 @@ def test_programs_use_what_was_timed(graph: Graph) -> None:
     )
     TuningSummary(tuple(trials), (), 0.0).save(1)
     assert names() == {"Conv2d", "Conv2dWeight", "MatMul"}
-    assert names(choices={}) == usual
-    assert names(exact=True, choices={str(p): str(ConvAlgorithm.IMPLICIT_GEMM) for p in problems(graph, 4)}) != names(
-        exact=True
-    )
+    assert names(conv_algorithms={}) == usual
+    assert names(
+        winograd=False, conv_algorithms={str(p): str(ConvAlgorithm.IMPLICIT_GEMM) for p in problems(graph, 4)}
+    ) != names(winograd=False)
 
 
 def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
@@ -200,16 +200,16 @@ def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
         program = compile(graph, 4, threads)
         program.load_state(nn.initial_state(program.graph, 0))
         program.run(**noise(program.graph))
-        program.again()
+        program.rerun()
         states.append(program.state())
     for name, value in states[0].items():
         assert all(value.tobytes() == state[name].tobytes() for state in states[1:])
 
 
 def test_this_machine_can_be_tuned(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "SECONDS", 0.0)
-    monkeypatch.setattr(tuning, "CACHES", 1024)
+    monkeypatch.setattr(tuning, "COMPARISON_SECONDS", 0.0)
+    monkeypatch.setattr(tuning, "FLUSHED_BYTES", 1024)
     found = tune(graph, 4, 2, 60.0)
-    assert not found.skipped and all(trial.way in candidates(trial.problem) for trial in found.trials)
+    assert not found.skipped and all(trial.algorithm in candidates(trial.problem) for trial in found.trials)
     assert all(0 < trial.after <= trial.before for trial in found.trials)
-    assert min(compare_steps(graph, 4, 2, found.choices, turns=2)) > 0
+    assert min(compare_steps(graph, 4, 2, found.conv_algorithms, turns=2)) > 0

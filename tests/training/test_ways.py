@@ -68,7 +68,7 @@ def begin(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
 
 def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
     direct = found(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
-    plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.choices)
+    plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.conv_algorithms)
     list(begin(stripes, plan, tmp_path / "whole"))
     list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
     whole, usual = result(tmp_path / "whole"), result(tmp_path / "usual")
@@ -84,7 +84,7 @@ def test_a_run_keeps_the_ways_it_began_with(stripes: Dataset, tmp_path: Path) ->
     list(begin(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
     assert result(tmp_path / "later").tensors == usual.tensors
     told = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
-    assert told["choices"].startswith("forward 8x") and told["choices"].count(": direct") == len(direct.choices)
+    assert told["choices"].startswith("forward 8x") and told["choices"].count(": direct") == len(direct.conv_algorithms)
 
 
 def test_training_by_a_call_depends_on_nothing_that_was_timed(stripes: Dataset) -> None:
@@ -138,7 +138,7 @@ def test_ways_are_taken_where_the_whole_step_is_faster(stripes: Dataset, pretend
     assert measure(graph_of(stripes), 8, 1, own).seconds == 0.5 * USUAL
     assert set(own.choices.values()) == {"packed"} and own.others == len(own.choices) and own.seconds < 3.0
     assert pretend[1:] == [3.0]
-    assert {timed.way for timed in tuning_cache.load(host().target).values()} == {"packed"}
+    assert {timed.algorithm for timed in tuning_cache.load(host().target).values()} == {"packed"}
 
 
 def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[float]) -> None:
@@ -146,7 +146,7 @@ def test_ways_are_withdrawn_where_it_is_not(stripes: Dataset, pretend: list[floa
     own = ConvTuning(timed=True, seconds=3.0)
     assert measure(graph_of(stripes), 8, 1, own).seconds == USUAL
     assert own.choices == {} and own.others == 0
-    assert all(timed.way == timed.model for timed in tuning_cache.load(host().target).values())
+    assert all(timed.algorithm == timed.heuristic for timed in tuning_cache.load(host().target).values())
 
 
 def test_nothing_is_timed_unasked(stripes: Dataset, pretend: list[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 
@@ -49,6 +50,8 @@ class KernelSpec:
     takes, and what one block of work is. The representation of a specification is its name in the
     code cache, so it must hold all that `build` looks at besides the target.
     """
+
+    signature: ClassVar[Signature]
 
     def build(self, target: Target) -> Kernel:
         """The kernel for a processor like `target`."""

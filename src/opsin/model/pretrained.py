@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
+from opsin.backends.options import Engine
 from opsin.base.cache import cache_folder
 from opsin.base.errors import ModelError, UsageError
 from opsin.data import Preprocessing
@@ -24,7 +25,7 @@ from opsin.interop.weights import NAMES, fit, idle_layers, matched, opened
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
-from opsin.model.model import Engine, Model
+from opsin.model.model import Model
 from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
 T = TypeVar("T")

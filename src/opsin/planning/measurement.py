@@ -61,11 +61,11 @@ def measure(graph: Graph, batch: int, threads: int | None = None, ways: ConvTuni
         return usual
     begin = perf_counter()
     found = tune(graph, batch, threads, ways.seconds)
-    if found.others:
-        choices = ways.choices | found.choices
+    if found.overrides:
+        choices = ways.choices | found.conv_algorithms
         tuned = _measured(graph, batch, threads, False, choices)
         if tuned.seconds < usual.seconds:
-            ways.choices, ways.others, usual = choices, ways.others + len(found.others), tuned
+            ways.choices, ways.others, usual = choices, ways.others + len(found.overrides), tuned
         else:
             found = found.reverted()
     found.save(threads)
@@ -75,7 +75,7 @@ def measure(graph: Graph, batch: int, threads: int | None = None, ways: ConvTuni
 
 def _measured(graph: Graph, batch: int, threads: int | None, exact: bool, choices: dict[str, str]) -> Cost:
     begin = perf_counter()
-    program = compile_native(graph, batch, threads, exact=exact, choices=choices)
+    program = compile_native(graph, batch, threads, winograd=not exact, conv_algorithms=choices)
     compiling = perf_counter() - begin
     program.load_state(nn.initial_state(program.graph, seed=0))
     inputs = noise(program.graph)

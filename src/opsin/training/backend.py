@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from opsin.backends.native import compile as compile_native
-from opsin.model import Engine
+from opsin.backends.options import CompileOptions, Engine, bound
 from opsin.training.plan import TrainingPlan
 
 
 def engine_of(plan: TrainingPlan, engine: Engine) -> Engine:
-    """`engine`; the native one takes the plan's ways of convolutions, and not what was timed on this machine since."""
-    if engine is compile_native:
-        return partial(compile_native, exact=plan.exact, choices=plan.choices)
-    return engine
+    """Return `engine` with the plan's options: its algorithms, and not what was tuned on this machine since.
+
+    Raise `UsageError` if the engine cannot honour them.
+    """
+    return bound(engine, CompileOptions(winograd=not plan.exact, conv_algorithms=plan.choices))

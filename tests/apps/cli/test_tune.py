@@ -74,7 +74,7 @@ def test_a_step_that_gets_no_faster_keeps_the_model(cli: Any, monkeypatch: pytes
     monkeypatch.setattr(command, "compare_steps", lambda *_: (0.010, 0.0101))
     out = cli(*TUNE, "--infer").out
     assert "a whole prediction took 10.00 ms with the model's ways, 10.10 ms with these: the model's are kept." in out
-    assert all(timed.way == timed.model for timed in load(host().target).values())
+    assert all(timed.algorithm == timed.heuristic for timed in load(host().target).values())
 
 
 def test_what_there_is_no_time_for_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def run(
     subject, count = find_subject(what, size, classes), threads or processors()
     timed = {} if exact else tuned_algorithms(host().target)
     train = _plan(subject, batch, count, exact, timed, most)
-    predict = make_plan(subject.graph, batch, host().target, exact, timed)
+    predict = make_plan(subject.graph, batch, host().target, not exact, timed)
     if as_json:
         print_json(_data(subject, batch, count, train, predict, plan))
         return 0
@@ -60,8 +60,8 @@ def _plan(
     """Of the training step, within `most` bytes if that is given."""
     step = subject.step()
     if most is None:
-        return make_plan(step, batch, host().target, exact, timed)
-    return plan_within_memory(step, batch, host().target, threads, most, exact, timed)
+        return make_plan(step, batch, host().target, not exact, timed)
+    return plan_within_memory(step, batch, host().target, threads, most, not exact, timed)
 
 
 def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
@@ -112,11 +112,11 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
     """The groups, and a line for each call in them."""
     rows = []
     for number, group in enumerate(plan.groups):
-        how = "once" if number < plan.setup else "image by image" if group.by_image else "by blocks"
+        how = "once" if number < plan.setup else "image by image" if group.by_sample else "by blocks"
         for place, call in enumerate(group.calls):
             fused = f" with {', '.join(call.fused)}" if call.fused else ""
             head = f"{number} {how}" if place == 0 else ""
-            name = algorithm(call.spec) + (", timed" if call.timed and call.macs else "")
+            name = algorithm(call.spec) + (", timed" if call.tuned and call.macs else "")
             rows.append((head, call.scope or "(network)", call.direction, name, call.label + fused))
     typer.echo()
     print_table(("group", "layer", "direction", "algorithm", "computes"), rows, left=(0, 1, 2, 3, 4))
@@ -124,7 +124,7 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
         f"\n{len(rows)} calls in {len(plan.groups)} groups, of {len({call.spec for call in plan.calls})} different "
         f"kernels; {_megabytes(plan.bytes_with(threads))}"
     )
-    if any(call.timed for call in plan.calls):
+    if any(call.tuned for call in plan.calls):
         typer.secho("timed: chosen by timing on this machine (opsin tune); the others by the model", dim=True)
 
 
@@ -143,7 +143,7 @@ def _data(
             found[name]["calls"] = [
                 {
                     "group": number, "once": number < plan.setup, "layer": call.scope, "direction": call.direction,
-                    "algorithm": algorithm(call.spec), "timed": call.timed, "operation": call.label,
+                    "algorithm": algorithm(call.spec), "timed": call.tuned, "operation": call.label,
                     "fused": list(call.fused), "macs": call.macs,
                 }
                 for number, group in enumerate(plan.groups) for call in group.calls

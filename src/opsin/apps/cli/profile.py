@@ -15,10 +15,10 @@ from rich.table import Table
 from opsin import nn
 from opsin.apps.cli.output import print_json, write_aside
 from opsin.apps.cli.subject import Subject, find_subject
-from opsin.backends.native.profile import Profile, ProfileRow, added, profile
+from opsin.backends.native.profile import Profile, ProfileRow, profile, summed
 from opsin.backends.native.program import Native, compile
 from opsin.base.errors import UsageError
-from opsin.compiler.passes import DIRECTIONS, FORWARD
+from opsin.compiler.passes import FPROP, PASSES
 from opsin.ir import show
 from opsin.viz.icicle import IcicleBar, icicle
 
@@ -48,7 +48,7 @@ def run(
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
     subject = find_subject(what, size, None, "--size")
-    program = compile(subject.graph if infer else subject.step(), batch, threads, exact=exact)
+    program = compile(subject.graph if infer else subject.step(), batch, threads, winograd=not exact)
     found = profile(program, _inputs(program, subject, batch), seconds)
     kind = "prediction" if infer else "training step"
     title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}"
@@ -104,7 +104,7 @@ def _grouped(lines: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str,
     groups: dict[tuple[str, str], list[ProfileRow]] = {}
     for line in lines:
         groups.setdefault(key(line), []).append(line)
-    return sorted(map(added, groups.values()), key=lambda line: -line.seconds)
+    return sorted(map(summed, groups.values()), key=lambda line: -line.seconds)
 
 
 def _print(found: Profile, by: str, top: int) -> None:
@@ -122,10 +122,10 @@ def _print(found: Profile, by: str, top: int) -> None:
         )
     rest = lines[top:]
     if rest:
-        table.add_row(f"{len(rest)} more", "", "", *_cells(added(rest), found))
+        table.add_row(f"{len(rest)} more", "", "", *_cells(summed(rest), found))
     waiting = f"{1e3 * found.waiting:.2f}", "", "", "", "", f"{found.share(found.waiting):.1%}"
     table.add_row(WAITING, "", "", *waiting, style="dim")
-    whole = added([*found.lines, ProfileRow("", "", "", "", (), found.waiting, 0, 0)])
+    whole = summed([*found.lines, ProfileRow("", "", "", "", (), found.waiting, 0, 0)])
     table.add_row("in all", "", "", *_cells(whole, found), style="bold")
     console = Console(highlight=False, soft_wrap=False)
     console.width = max(COLUMNS, console.width) if not console.is_terminal else console.width
@@ -172,8 +172,8 @@ def _data(title: str, batch: int, found: Profile) -> dict[str, Any]:
 def tree(found: Profile, name: str) -> IcicleBar:
     """The step, its directions, in each the layers as they lie in each other, and their calls."""
     root = IcicleBar(name)
-    for direction in DIRECTIONS:
-        lines = [line for line in found.lines if (line.direction or FORWARD) == direction]
+    for direction in PASSES:
+        lines = [line for line in found.lines if (line.direction or FPROP) == direction]
         if lines:
             _plant(root.inner(direction, direction), direction, lines, found)
     root.parts[WAITING] = IcicleBar(WAITING, WAITING, found.waiting, "for other threads, and for inputs to be copied")

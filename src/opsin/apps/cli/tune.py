@@ -41,7 +41,7 @@ def run(
     if not found.trials and not found.skipped:
         typer.echo("There is nothing to choose: no convolution of it can be computed in more than one way.")
         return 0
-    step = compare_steps(graph, batch, count, found.choices) if any(trial.fresh for trial in found.others) else None
+    step = compare_steps(graph, batch, count, found.conv_algorithms) if any(trial.fresh for trial in found.overrides) else None
     if step and step[1] >= step[0]:
         found = found.reverted()
     found.save(count)
@@ -75,17 +75,17 @@ def _print(found: TuningSummary) -> None:
 
 
 def _cells(trial: TuningResult) -> tuple[str, ...]:
-    gain = f"{trial.before / trial.after - 1:.0%}" if trial.way != trial.model else ""
+    gain = f"{trial.before / trial.after - 1:.0%}" if trial.algorithm != trial.heuristic else ""
     return (
-        shape(trial.problem), trial.problem.direction, str(trial.model), f"{1e3 * trial.before:.3f}",
-        str(trial.way) if gain else "the same", f"{1e3 * trial.after:.3f}" if gain else "", gain,
+        shape(trial.problem), trial.problem.direction, str(trial.heuristic), f"{1e3 * trial.before:.3f}",
+        str(trial.algorithm) if gain else "the same", f"{1e3 * trial.after:.3f}" if gain else "", gain,
         f"{trial.count}" + ("" if trial.fresh else " *"),
     )  # fmt: skip
 
 
 def _conclude(found: TuningSummary, step: tuple[float, float] | None, kind: str) -> None:
     """What the whole network gains."""
-    saved, other = sum(trial.saved for trial in found.trials), len(found.others)
+    saved, other = sum(trial.saved for trial in found.trials), len(found.overrides)
     if step is None:
         more = f", which should save {1e3 * saved:.2f} ms a {kind}" if other else ""
         typer.echo(f"\nAnother way than the model's is taken for {_convolutions(other)}{more}.")
