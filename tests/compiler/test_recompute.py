@@ -14,7 +14,7 @@ from opsin.base.errors import CompileError
 from opsin.compiler import recompute as recomputing
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import Planner, _megabytes, plan_within_memory
-from opsin.compiler.passes import AGAIN
+from opsin.compiler.passes import RECOMPUTE
 from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
@@ -86,7 +86,7 @@ def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     choices += [[s.tensor for part in segments(items, count) for s in part] for count in (2, 4)]
     for dropped in choices:
         plan = make(dropped)
-        assert any(call.direction == AGAIN for call in plan.calls)
+        assert any(call.direction == RECOMPUTE for call in plan.calls)
         assert trained(plan, target) == expected
 
 
@@ -105,11 +105,11 @@ def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(
 ) -> None:
     graph = step("residual")
     whole = make_plan(graph, BATCH, target)
-    monkeypatch.setattr(recomputing, "MUCH", 10_000)
+    monkeypatch.setattr(recomputing, "MIN_RECOMPUTED", 10_000)
     less = make_plan(graph, BATCH, target)
     assert whole.is_complete
     assert less.arena_size < 0.95 * whole.arena_size
-    assert {call.label for call in less.calls if call.direction == AGAIN} == {"relu"}  # no pooling, no convolution
+    assert {call.label for call in less.calls if call.direction == RECOMPUTE} == {"relu"}  # no pooling, no convolution
     assert trained(less, target) == trained(whole, target)
 
 

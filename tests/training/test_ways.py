@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from opsin import nn
+from opsin.backends import reference
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
 from opsin.backends.reference import Reference
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
+from opsin.base.errors import UsageError
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
 from opsin.ir import Graph
@@ -26,7 +28,6 @@ from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
-from opsin.training.backend import engine_of
 from tests.data.files import write_stripes
 from tests.training.kills import result
 
@@ -102,8 +103,11 @@ def test_a_plan_with_ways_survives_json(stripes: Dataset) -> None:
     assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
 
 
-def test_only_the_native_engine_is_told(stripes: Dataset) -> None:
-    assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
+def test_engines_are_given_the_options_of_the_plan(stripes: Dataset) -> None:
+    plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
+    with pytest.raises(UsageError, match="the plan asks the engine to exclude Winograd's algorithm"):
+        Trainer(plan, stripes, network=network(), engine=lambda graph, batch, threads: Reference(graph, batch))
+    Trainer(plan, stripes, network=network(), engine=reference.compile)
     plan = TrainingPlan(network="small", stages=(STAGE,), exact=True)
     program: Any = Trainer(plan, stripes, network=network(), threads=1).work
     assert "Winograd" not in str(program.program.plan)

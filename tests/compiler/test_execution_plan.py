@@ -21,6 +21,7 @@ from opsin.compiler.simplify import simplify
 from opsin.compiler.views import Buffer
 from opsin.ir import BATCH, Graph, input_tensor, variable
 from opsin.kernels.ir import Target
+from opsin.kernels.reduce import Combine
 
 
 def lenet() -> Graph:

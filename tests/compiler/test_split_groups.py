@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsin.compiler.calls import KernelCall, Partition
+from opsin.compiler.schedule import CallGroup
 from opsin.compiler.split_groups import live_elements, split_groups
 from opsin.compiler.views import Buffer
 from opsin.kernels.reduce import Combine

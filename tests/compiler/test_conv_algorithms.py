@@ -72,8 +72,8 @@ def test_every_way_agrees_with_the_reference(operation_name: str, name: str) -> 
 
 
 def test_which_ways_there_are() -> None:
-    def found(operation: str, name: str, exact: bool = False) -> set[ConvAlgorithm]:
-        return set(candidates(problem_of(operation, name), exact))
+    def found(operation: str, name: str, winograd: bool = True) -> set[ConvAlgorithm]:
+        return set(candidates(problem_of(operation, name), winograd))
 
     winograd = {ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED}
     assert (

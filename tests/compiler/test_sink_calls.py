@@ -13,6 +13,7 @@ from opsin.compiler.schedule import CallGroup, dependencies, follows, schedule
 from opsin.compiler.sink_calls import sink_calls
 from opsin.compiler.views import Buffer
 from opsin.kernels.ir import Target
+from opsin.kernels.reduce import Combine
 
 
 def planned(batch: int, any_target: Target) -> ExecutionPlan:

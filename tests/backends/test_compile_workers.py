@@ -40,7 +40,8 @@ from opsin.kernels.panels import PackPanels
 compile_workers.processors = lambda: 3
 jobs = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, 2 * compile_workers.MIN_PARALLEL_JOBS)]
 made = {}
-compiling = threading.Thread(target=lambda: made.update(compile_workers.compile_all(jobs, codegen.host().target)), daemon=True)
+target = codegen.host().target
+compiling = threading.Thread(target=lambda: made.update(compile_workers.compile_all(jobs, target)), daemon=True)
 compiling.start()
 children = []
 while compiling.is_alive() and len(children) < 40:

@@ -48,7 +48,15 @@ def test_the_last_about_a_problem_counts() -> None:
     assert tuning_cache.tuned_algorithms(TARGET) == {TIMED.problem: "direct", "other": "packed"}
 
 
-def test_what_is_forgotten_is_left_to_the_model() -> None:
+def test_records_of_opsin_0_1_0_are_read(folder: Path) -> None:
+    save([], TARGET)
+    file(folder).write_text(
+        '{"problem": "p", "model": "direct", "way": "packed", "before": 2e-3, "after": 1e-3, "threads": 2}'
+    )
+    assert load(TARGET) == {"p": TuningRecord("p", "direct", "packed", 2e-3, 1e-3, 2)}
+
+
+def test_deleted_problems_are_left_to_the_heuristic() -> None:
     save([TIMED, replace(TIMED, problem="other")], TARGET)
     assert delete([TIMED.problem, TIMED.problem, "never timed"], TARGET) == 1
     assert tuning_cache.tuned_algorithms(TARGET) == {"other": "packed"}
