@@ -18,8 +18,9 @@ THREADS = range(1, 9)
 BATCH = 5
 
 FAMILIES = {
-    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "Depthwise", "DepthwiseWeight",
-    "Winograd", "WinogradProducts", "WinogradReduction", "Moments", "MapReduceByChannel", "MaxPoolGradient", "MatMulWide", "Combine",
+    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "Winograd",
+    "WinogradProducts", "WinogradReduction", "Moments", "MapReduceByChannel", "MaxPoolGradient",
+    "MatMulWide", "Combine",
 }  # fmt: skip
 
 

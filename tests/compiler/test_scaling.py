@@ -47,7 +47,5 @@ def test_the_steps_of_planning_grow_with_the_number_of_layers() -> None:
     shallow, deep = training_step("resnet20_cifar"), training_step("resnet56_cifar")
     growth = len(deep.nodes) / len(shallow.nodes)
     assert growth > 2.5
-    shallow_steps, deep_steps = (
-        count_steps(lambda graph=graph: make_plan(graph, 8, AVX2)) for graph in (shallow, deep)
-    )
+    steps = [count_steps(lambda graph=graph: make_plan(graph, 8, AVX2)) for graph in (shallow, deep)]
     assert steps[1] < 1.05 * growth * steps[0]

@@ -21,7 +21,7 @@ from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
 from opsin.interop.tensors import StoredTensor
-from opsin.interop.weights import NAMES, fit, idle_layers, matched, opened
+from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, matched, opened
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
@@ -77,7 +77,7 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
     weights = find_weights(network.pretrained)
     with opened(_path(network.pretrained, weights, None)) as file:
         found, _ = matched(file.tensors, graph.variables, weights.renames)
-        needed = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
+        needed = {name: tensor for name, tensor in graph.variables.items() if not TRAINING_NAMES.fullmatch(name)}
         heads = {name for name, tensor in needed.items() if _is_head(tensor, found.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
         blank = {name: np.zeros_like(state[name]) for name in heads}
