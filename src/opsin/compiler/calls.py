@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import TypeAlias, TypeVar
 
 from opsin.compiler.views import Buffer, View
@@ -90,8 +91,8 @@ def bind_arguments(
     """
     name, signature = type(spec).__name__, spec.signature
     arguments: list[Argument] = [
-        *_in_order(f"{name}: pointers", signature.pointers, pointers),
-        *_in_order(f"{name}: words", signature.words, words),
+        *_in_order(name, "pointers", signature.pointers, pointers),
+        *_in_order(name, "words", signature.words, words),
         *epilogue,
     ]
     for pointer in signature.pointers:
@@ -105,14 +106,14 @@ def bind_arguments(
     return tuple(arguments)
 
 
-def _in_order(kind: str, names: Sequence[str], values: Mapping[str, T | Sequence[T]]) -> list[T]:
+def _in_order(kernel: str, kind: str, names: tuple[str, ...], values: Mapping[str, T | Sequence[T]]) -> list[T]:
     """Return `values` in the order of `names`, groups expanded."""
-    keys = [name.removeprefix("*") for name in names]
-    if values.keys() != set(keys):
+    keys = _keys(names)
+    if len(values) != len(keys) or any(key not in values for key in keys):
         missing = [key for key in keys if key not in values]
         unknown = [key for key in values if key not in keys]
         raise TypeError(
-            f"{kind} are {', '.join(keys) or 'none'}"
+            f"{kernel}: {kind} are {', '.join(keys) or 'none'}"
             + (f"; missing: {', '.join(missing)}" if missing else "")
             + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
@@ -123,6 +124,12 @@ def _in_order(kind: str, names: Sequence[str], values: Mapping[str, T | Sequence
         else:
             ordered.extend(values[key])  # type: ignore[arg-type]
     return ordered
+
+
+@cache
+def _keys(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names without the mark of groups."""
+    return tuple(name.removeprefix("*") for name in names)
 
 
 def _epilogue_count(spec: KernelSpec) -> int:
