@@ -59,6 +59,15 @@ class KernelCall:
     fused: tuple[str, ...] = ()
     tuned: bool = False
 
+    def described(
+        self, scope: str, label: str, direction: str, fused: tuple[str, ...] = (), tuned: bool = False
+    ) -> KernelCall:
+        """Return the same call with a description."""
+        return KernelCall(
+            self.spec, self.arguments, self.partition, self.blocks, self.reads, self.writes, self.scratch, self.macs,
+            scope, label, direction, fused, tuned,
+        )  # fmt: skip
+
 
 @dataclass
 class AccessSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from opsin.compiler.arena import aligned_size, lifetimes, place
 from opsin.compiler.calls import KernelCall, Partition
@@ -129,8 +129,8 @@ def plan_simplified(
     outputs: dict[str, View] = {}
     for name, tensor in graph.outputs.items():
         outputs[name], copies = _output(lowering, tensor)
-        calls += [replace(call, label="copy", direction=FPROP) for call in copies]
-    calls += [replace(call, label="copy", direction=UPDATE) for call in _updates(lowering, graph)]
+        calls += [call.described(scope="", label="copy", direction=FPROP) for call in copies]
+    calls += [call.described(scope="", label="copy", direction=UPDATE) for call in _updates(lowering, graph)]
     once, always = _split_setup(calls)
     setup = schedule(once, by_sample=False)
     groups = setup + split_groups(sink_calls(schedule(always, by_sample=batch >= MAX_CHUNK)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from opsin.base.errors import CompileError
 from opsin.compiler.calls import KernelCall
@@ -40,8 +39,7 @@ def lower_group(
     selection = lowering.selections.get(node)
     fused = tuple(dict.fromkeys([other.op.name for other in group.nodes if other is not last]))
     return [
-        replace(
-            call,
+        call.described(
             scope=node.scope,
             label=node.op.name,
             direction=passes[last],
