@@ -82,10 +82,10 @@ def measure(name: str, batch: int, threads: int) -> dict[str, Any]:
     """The figures of one network in this process, which has not compiled anything yet."""
     clock = Clock()
     for owner, attribute, part in (
-        (planner, "simplify", "simplify"), (planner, "repeat", "recompute"),
-        (planner, "pointwise", "recompute"), (planner, "recompute", "recompute"), (planner, "clusters", "cluster"),
-        (planner, "in_place", "in place"), (planner, "lower_cluster", "lower"), (planner, "schedule", "schedule"),
-        (planner, "delay", "schedule"), (planner, "part", "schedule"), (planner, "place", "arena"),
+        (planner, "simplify", "simplify"), (planner, "rematerialize_cheap", "recompute"),
+        (planner, "memory_bound", "recompute"), (planner, "recompute", "recompute"), (planner, "fusion_groups", "fusion"),
+        (planner, "update_in_place", "in place"), (planner, "lower_group", "lower"), (planner, "schedule", "schedule"),
+        (planner, "sink_calls", "schedule"), (planner, "split_groups", "schedule"), (planner, "place", "arena"),
         (program, "make_plan", "plan: rest"),
         (cache, "read", "read"), (cache, "write", "write"), (codegen, "load", "link"),
         (kernel_store, "compile_all", "waiting"), (compile_workers, "compile_kernel", "build"), (compile_workers, "render", "render"),

@@ -42,7 +42,7 @@ def trained_state(graph: Graph, path: str | None, shape: nn.ImageShape, steps: i
     """The values of `graph`, a training step by SGD, after some steps on images of `shape`, and without Winograd."""
     batch = max(8, min(128, 2**17 // (shape[1] * shape[2])))
     x, labels = images(path, min(4096, batch * steps), shape)
-    program, rng = compile(graph, batch, threads, exact=True), np.random.default_rng(0)
+    program, rng = compile(graph, batch, threads, winograd=False), np.random.default_rng(0)
     program.load_state(nn.initial_state(graph, seed=0))
     for step in range(steps):
         chosen = rng.integers(0, len(x), batch)

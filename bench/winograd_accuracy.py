@@ -107,7 +107,7 @@ def layers(graph: Graph, state: Mapping[str, Array], x: Array, labels: Array, th
     for number, node in enumerate(found):
         outputs[f"{number} x"], outputs[f"{number} w"] = node.inputs
         outputs[f"{number} g"] = gradients[node.scope].inputs[1]
-    program = compile(Graph(bound.inputs, outputs, {}), len(x), threads, exact=True)
+    program = compile(Graph(bound.inputs, outputs, {}), len(x), threads, winograd=False)
     program.load_state({name: state[name] for name in program.graph.variables})
     inputs = {"inputs": x, "labels": labels, "learning_rate": 0.0}
     values = program.run(**{t.node.attrs["name"]: inputs[t.node.attrs["name"]] for t in program.graph.inputs})
@@ -127,7 +127,7 @@ def errors(found: Array, expected: Array) -> dict[str, float]:
 def ways(threads: int) -> dict[str, Callable[[Graph], Program]]:
     found: dict[str, Callable[[Graph], Program]] = {
         "Winograd": lambda graph: compile(graph, 1, threads),
-        "direct": lambda graph: compile(graph, 1, threads, exact=True),
+        "direct": lambda graph: compile(graph, 1, threads, winograd=False),
     }
     if torch:
         found["PyTorch"] = lambda graph: Torch(graph, 1, dtype=torch.float32)

@@ -87,8 +87,8 @@ def test_a_cache_that_cannot_be_written_only_warns(
         cache.write("cd" * 32, b"code")
     (said,) = warned
     assert str(said.message) == (
-        f"compiled code cannot be kept in {blocked}/cache/kernels: Not a directory; "
-        "set OPSIN_CACHE to a folder with room, or the next start compiles again"
+        f"compiled code cannot be saved in {blocked}/cache/kernels: Not a directory; "
+        "set OPSIN_CACHE to a folder that can be written, or the next start compiles again"
     )
 
 

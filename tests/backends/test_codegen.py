@@ -21,14 +21,14 @@ def run(filters):
     program.load_state(nn.initial_state(graph, 1))
     return program.run(inputs=np.ones((1, 3, 9, 9)))["logits"]
 
-def room(size, prot=mmap.PROT_READ):
+def aligned_size(size, prot=mmap.PROT_READ):
     return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot)
 
 run(5)
-pages = [room(4096, prot) for _ in range(100) for prot in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE)]
+pages = [aligned_size(4096, prot) for _ in range(100) for prot in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE)]
 for page in pages[::2]:
     page.close()
-far = room(3 * 2**30)
+far = aligned_size(3 * 2**30)
 assert all(np.isfinite(run(filters)).all() for filters in range(6, 16))
 print("fine")
 """

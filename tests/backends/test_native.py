@@ -59,7 +59,7 @@ def test_every_operation_agrees_with_the_reference(name: str) -> None:
         first = sample.inputs[0].shape[0] if sample.inputs and sample.inputs[0].ndim else 1
         batch = first if number % 2 else 1
         wanted = Reference(graph, batch, np.float64).run(**inputs)["y"]
-        got = compile(graph, batch, threads=1 + number % 3, exact=True).run(**inputs)["y"]
+        got = compile(graph, batch, threads=1 + number % 3, winograd=False).run(**inputs)["y"]
         assert worst(got, wanted) < TOLERANCE, (name, sample.attrs, [a.shape for a in sample.inputs])
 
 
@@ -87,7 +87,7 @@ def test_winograd_convolutions_and_their_gradients(case: tuple[Any, ...], target
     wanted = Reference(graph, images, np.float64).run(**inputs)
     for key, got in program.run(**inputs).items():
         assert worst(got, wanted[key]) < 1e-4, key
-    assert "Winograd" not in {type(c.spec).__name__[:8] for c in compile(graph, images, 1, exact=True).plan.calls}
+    assert "Winograd" not in {type(c.spec).__name__[:8] for c in compile(graph, images, 1, winograd=False).plan.calls}
 
 
 @pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "conv2d_weight", "matmul", "sum", "max_pool2d", "tanh"])
@@ -177,7 +177,7 @@ def test_wide_convolutions_and_their_gradients(case: tuple[Any, ...], target: An
         )
         for p in problems(graph, images)
     }
-    program = compile(graph, images, 2, target, choices=packed)
+    program = compile(graph, images, 2, target, conv_algorithms=packed)
     assert {"ConvPacked", "ConvWeightTaps"} <= {type(call.spec).__name__ for call in program.plan.calls}
     wanted = Reference(graph, images, np.float64).run(**inputs)
     for key, got in program.run(**inputs).items():

@@ -10,10 +10,10 @@ import pytest
 from opsin import nn
 from opsin.backends.native import clock
 from opsin.backends.native import profile as profiling
-from opsin.backends.native.profile import Profile, ProfileRow, added, moved, profile
+from opsin.backends.native.profile import Profile, ProfileRow, bytes_moved, profile, summed
 from opsin.backends.native.program import compile
 from opsin.compiler.algorithm_names import algorithm
-from opsin.compiler.calls import FREE, KernelCall
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.views import Buffer, View
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.reduce import Combine
@@ -36,7 +36,7 @@ def test_a_profile_adds_up(threads: int) -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(8, 1, 12, 12)).astype(np.float32), rng.integers(0, 4, 8).astype(np.int32)
     begin = perf_counter()
-    found = profile(program, {"inputs": images, "labels": labels, "learning_rate": 0.01}, seconds=0.0, least=4)
+    found = profile(program, {"inputs": images, "labels": labels, "learning_rate": 0.01}, seconds=0.0, min_runs=4)
     passed = perf_counter() - begin
     assert (found.runs, found.threads, found.peak, found.bandwidth) == (4, threads, 1e11, 1e10)
     assert len(found.lines) == len(program.plan.calls)
@@ -62,7 +62,7 @@ def test_rates_follow_from_what_was_counted() -> None:
     line = ProfileRow("conv", "forward", "direct", "conv2d", (), 0.5, 10**9, 4 * 10**9)
     assert (line.flops, line.bandwidth) == (4e9, 8e9)
     other = ProfileRow("conv", "forward", "pointwise", "relu", ("relu",), 1.5, 0, 10**9)
-    both = added([other, line])
+    both = summed([other, line])
     assert (both.algorithm, both.seconds, both.macs, both.bytes, both.calls) == ("direct", 2.0, 10**9, 5 * 10**9, 2)
     found = Profile((line, other), 2.5, 1, 2, 1e10, 1e10)
     assert (found.waiting, found.total, found.share(0.5)) == (0.5, 2.5, 0.2)
@@ -73,10 +73,10 @@ def test_bytes_are_those_of_the_elements_that_are_touched() -> None:
     x, w, y = Buffer(600, "f32", "temporary"), Buffer(20, "f32", "variable"), Buffer(600, "f32", "temporary")
     whole, repeated = View(x, (30, 20), (20, 1)), View(w, (30, 20), (0, 1))
     half = View(y, (15, 20), (40, 1))
-    call = KernelCall(Combine(), (whole, repeated, half, 7), FREE, 1, {x: False, w: False}, {y: False})
-    assert moved(call) == 4 * (600 + 20 + 300)
-    again = KernelCall(Combine(), (whole, whole), FREE, 1, {x: False}, {x: False})
-    assert moved(again) == 4 * 2 * 600  # read and written, once each
+    call = KernelCall(Combine(), (whole, repeated, half, 7), Partition.ANY, 1, {x: False, w: False}, {y: False})
+    assert bytes_moved(call) == 4 * (600 + 20 + 300)
+    again = KernelCall(Combine(), (whole, whole), Partition.ANY, 1, {x: False}, {x: False})
+    assert bytes_moved(again) == 4 * 2 * 600  # read and written, once each
 
 
 def test_ticks_are_those_of_the_clock() -> None:

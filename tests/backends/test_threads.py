@@ -19,7 +19,8 @@ BATCH = 5
 
 FAMILIES = {
     "Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "Winograd",
-    "WinogradProducts", "WinogradReduction", "Moments", "MapReduceByChannel", "MaxPoolGradient", "MatMulWide", "Combine",
+    "WinogradProducts", "WinogradReduction", "Moments", "MapReduceByChannel", "MaxPoolGradient",
+    "MatMulWide", "Combine",
 }  # fmt: skip
 
 

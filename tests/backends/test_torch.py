@@ -20,7 +20,7 @@ COUNT = 60
 
 
 def test_it_knows_every_operation() -> None:
-    assert set(engine.MEANING) == set(OPS)
+    assert set(engine.IMPLEMENTATIONS) == set(OPS)
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
@@ -74,5 +74,5 @@ def test_an_unknown_operation_is_named() -> None:
             return types[0]
 
     x = input_tensor("x", (3,))
-    with pytest.raises(CompileError, match="the torch engine does not know: fold"):
+    with pytest.raises(CompileError, match="the torch engine does not implement: fold"):
         engine.Torch(Graph((x,), {"y": Fold()(x).output}), 1)

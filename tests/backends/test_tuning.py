@@ -1,8 +1,11 @@
-"""Tuning: which way wins, what has to agree, what there is time for, and what compiling makes of it."""
+"""Tuning: which algorithm wins, what has to agree, what there is time for, and what compiling makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,32 @@ import pytest
 
 from opsin import nn
 from opsin.backends import tuning
-from opsin.backends.native import compile, tuning_cache
+from opsin.backends.native import Native, compile, tuning_cache
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import load
-from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, noise, problems, tune
+from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, noise, operation, problems, tune
+from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.ir import Graph
+from tests.support import Array
 
 TARGET = host().target
+UNLIMITED = 1e9
+"""Seconds that no tuning takes."""
+
+
+class Clock:
+    """A clock that only runs of programs move."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def kernels(program: Native) -> set[str]:
+    return {type(call.spec).__name__ for call in program.plan.calls}
 
 
 @pytest.fixture(autouse=True)
@@ -34,160 +55,193 @@ def graph() -> Graph:
     return nn.training_graph(network, (4, 8, 8), nn.optimizers.SGD())
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that every run moves by a second; no memory is read to empty caches."""
+    monkeypatch.setattr(tuning, "FLUSHED_BYTES", 1024)
+    set_times(monkeypatch, clock := Clock(), lambda program: 1.0)
+    return clock
+
+
+def set_times(monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: Callable[[Native], float]) -> None:
+    """From now on, a run of a program takes as many seconds of `clock` as `seconds` returns."""
+
+    def rerun(program: Native, include_setup: bool = False) -> float:
+        taken = seconds(program)
+        clock.now += taken
+        return taken
+
+    monkeypatch.setattr(Native, "rerun", rerun)
+
+
 Pretend = Callable[..., None]
 
 
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+def pretend(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Pretend:
     """Seconds by the kernel that a program has; 1 for all others."""
 
     def with_times(**seconds: float) -> None:
-        def take(runner: Any) -> float:
-            names = {type(call.spec).__name__ for call in runner.program.plan.calls}
-            return min((time for name, time in seconds.items() if name in names), default=1.0)
-
-        monkeypatch.setattr(tuning._Runner, "seconds", take)
-        monkeypatch.setattr(tuning, "SECONDS", 0.0)
+        set_times(
+            monkeypatch,
+            clock,
+            lambda program: min((seconds[n] for n in kernels(program) & seconds.keys()), default=1.0),
+        )
 
     return with_times
 
 
 def test_problems_are_counted_once_the_largest_first(graph: Graph) -> None:
-    found = problems(graph, 4)
-    assert [(p.direction, p.channels, count) for p, count in found.items()][:3] == [
+    counts = problems(graph, 4)
+    assert [(p.direction, p.channels, count) for p, count in counts.items()][:3] == [
         ("forward", 16, 2), ("input gradient", 16, 2), ("weight gradient", 16, 2),
     ]  # fmt: skip
-    assert {(p.direction, p.channels) for p in found} == {
+    assert {(p.direction, p.channels) for p in counts} == {
         (direction, channels) for direction in ("forward", "input gradient", "weight gradient") for channels in (16, 4)
     } - {("input gradient", 4)}
-    assert all(problem.images == 4 and len(candidates(problem)) > 1 for problem in found)
-    assert next(iter(found)).macs == 4 * 64 * 16 * 16 * 9
+    assert all(problem.images == 4 and len(candidates(problem)) > 1 for problem in counts)
+    assert next(iter(counts)).macs == 4 * 64 * 16 * 16 * 9
 
 
-def test_the_fastest_way_is_taken(graph: Graph, pretend: Pretend) -> None:
+def test_the_fastest_algorithm_is_chosen(graph: Graph, pretend: Pretend, clock: Clock) -> None:
     pretend(Conv2d=0.25, Conv2dWeight=0.5, ConvPacked=0.5)
-    found = tune(graph, 4, 1)
-    wide = [trial for trial in found.trials if trial.problem.channels == 16]
-    assert {(t.problem.direction, t.way, t.before, t.after) for t in wide} == {
+    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+    wide = [trial for trial in summary.trials if trial.problem.channels == 16]
+    assert {(t.problem.direction, t.algorithm, t.before, t.after) for t in wide} == {
         ("forward", ConvAlgorithm.DIRECT, 1.0, 0.25), ("input gradient", ConvAlgorithm.DIRECT, 1.0, 0.25),
         ("weight gradient", ConvAlgorithm.DIRECT, 1.0, 0.5),
     }  # fmt: skip
-    assert found.others == tuple(t for t in found.trials if t.problem.channels == 16)
-    assert sum(trial.saved for trial in found.trials) == 2 * (0.75 + 0.75 + 0.5)
-    assert not found.skipped
+    assert summary.overrides == tuple(wide)
+    assert sum(trial.saved for trial in summary.trials) == 2 * (0.75 + 0.75 + 0.5)
+    assert not summary.skipped
 
 
-def test_a_small_gain_is_none(graph: Graph, pretend: Pretend) -> None:
+def test_a_small_gain_is_ignored(graph: Graph, pretend: Pretend, clock: Clock) -> None:
     pretend(Conv2d=0.94, Conv2dWeight=0.94)
-    assert not tune(graph, 4, 1).others
+    assert not tune(graph, 4, 1, UNLIMITED, clock=clock).overrides
     pretend(Conv2d=0.91, Conv2dWeight=0.91)
-    assert len(tune(graph, 4, 1).others) == 3
+    assert len(tune(graph, 4, 1, UNLIMITED, clock=clock).overrides) == 3
 
 
-def test_a_gain_that_is_not_there_a_second_time_is_none(
-    graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+def test_a_gain_that_does_not_repeat_is_ignored(graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The direct algorithm is twice as fast in its first runs and in the first comparison, and not in the second."""
+    runs: dict[int, int] = {}
+
+    def seconds(program: Native) -> float:
+        if not kernels(program) & {"Conv2d", "Conv2dWeight"}:
+            return 1.0
+        runs[id(program)] = runs.get(id(program), 0) + 1
+        return 0.5 if runs[id(program)] <= 2 + tuning.MIN_TURNS else 0.99
+
+    set_times(monkeypatch, clock, seconds)
+    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+    assert not [trial for trial in summary.overrides if trial.problem.channels == 16]
+    assert max(runs.values()) > 2 + tuning.MIN_TURNS
+
+
+def test_an_algorithm_with_other_results_is_not_chosen(
+    graph: Graph, pretend: Pretend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(Conv2d=0.5)
-    results: Iterator[tuple[float, float]] = iter([(1.0, 0.5), (1.0, 0.99)] * 99)
-    monkeypatch.setattr(tuning._Benchmark, "compare", lambda *_: next(results))
-    monkeypatch.setattr(tuning, "candidates", lambda problem: candidates(problem)[:2])
-    assert not tune(graph, 4, 1).others
-
-
-def test_what_gives_other_numbers_is_not_taken(graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(Conv2d=0.5, Conv2dWeight=0.5, ConvPacked=0.7, ConvWeightTaps=0.7)
-    original = tuning._Benchmark.program
+    original = Native.run
 
-    def program(contest: Any, way: ConvAlgorithm) -> Any:
-        made = original(contest, way)
-        if way is ConvAlgorithm.DIRECT:
-            made.result = made.result + np.float32(0.05) * np.abs(made.result).max()
-        return made
+    def run(program: Native, **inputs: Any) -> dict[str, Array]:
+        outputs = original(program, **inputs)
+        if kernels(program) & {"Conv2d", "Conv2dWeight"}:
+            outputs = {name: value + np.float32(0.05) * np.abs(value).max() for name, value in outputs.items()}
+        return outputs
 
-    monkeypatch.setattr(tuning._Benchmark, "program", program)
-    found = tune(graph, 4, 1)
-    assert {trial.way for trial in found.trials if trial.problem.channels == 16} == {ConvAlgorithm.IMPLICIT_GEMM}
+    monkeypatch.setattr(Native, "run", run)
+    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+    assert {t.algorithm for t in summary.trials if t.problem.channels == 16} == {ConvAlgorithm.IMPLICIT_GEMM}
 
 
 def test_programs_that_need_too_much_memory_are_not_timed(
-    graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(Conv2d=0.5)
-    monkeypatch.setattr(tuning, "LARGEST", 1000)
-    assert list(tune(graph, 4, 1).skipped) == list(problems(graph, 4))
-    monkeypatch.setattr(tuning, "LARGEST", 10**9)
-    monkeypatch.setattr(tuning._Benchmark, "fits", lambda contest, way: way is candidates(contest.problem)[0])
-    found = tune(graph, 4, 1)
-    assert not found.skipped and not found.others
+    timed: list[int] = []
+
+    def seconds(program: Native) -> float:
+        timed.append(program.plan.bytes_with(1))
+        return 1.0
+
+    set_times(monkeypatch, clock, seconds)
+    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", 1000)
+    assert list(tune(graph, 4, 1, UNLIMITED, clock=clock).skipped) == list(problems(graph, 4)) and not timed
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    for problem in problems(graph, 4):
+        for number, algorithm in enumerate(candidates(problem)):
+            names = {str(asked): str(algorithm) for asked in problems(operation(problem), 4)}
+            plan = make_plan(operation(problem), 4, TARGET, conv_algorithms=names)
+            sizes[number == 0].append(plan.bytes_with(1))
+    limit = max(sizes[True])
+    assert max(sizes[False]) > limit  # or this test says nothing
+    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", limit)
+    assert not tune(graph, 4, 1, UNLIMITED, clock=clock).skipped
+    assert max(timed) <= limit
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time that tuning sees, in an own list; each trial takes 0.05 seconds of it."""
-    now = [100.0]
+def test_the_time_limit_is_kept(graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[float] = []
 
-    def stub(contest: Any, count: int) -> TuningResult:
-        now[0] += 0.05
-        model = candidates(contest.problem)[0]
-        return TuningResult(contest.problem, count, model, model, 1.0, 1.0)
+    def on_problem(number: int, total: int, _: Any) -> None:
+        assert (number, total) == (len(starts) + 1, len(problems(graph, 4)))
+        starts.append(clock.now)
 
-    monkeypatch.setattr(tuning, "_trial", stub)
-    monkeypatch.setattr(tuning, "perf_counter", lambda: now[0])
-    yield now
-
-
-def test_the_time_is_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
-    told: list[tuple[int, int]] = []
-    nothing = tune(graph, 4, 1, 0.0, lambda number, total, _: told.append((number, total)))
-    assert (nothing.trials, told) == ((), []) and list(nothing.skipped) == list(problems(graph, 4))
-    assert not load(TARGET)
-    monkeypatch.setattr(tuning, "RATE", 1e12)
-    some = tune(graph, 4, 1, 0.16, lambda number, total, _: told.append((number, total)))
-    assert clock[0] - 100 == pytest.approx(0.15) == pytest.approx(some.seconds)
-    assert len(some.trials) == 3 and len(some.trials) + len(some.skipped) == len(nothing.skipped)
-    assert told == [(number, len(nothing.skipped)) for number in range(1, len(some.trials) + 1)]
-    assert [trial.problem for trial in some.trials] == list(problems(graph, 4))[: len(some.trials)]
+    nothing = tune(graph, 4, 1, 0.0, on_problem, clock)
+    assert (nothing.trials, nothing.seconds, starts) == ((), 0.0, [])
+    assert list(nothing.skipped) == list(problems(graph, 4)) and not load(TARGET)
+    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", 1e12)
+    some = tune(graph, 4, 1, 160.0, on_problem, clock)
+    ends = [*starts[1:], clock.now]
+    durations = [end - start for start, end in zip(starts, ends, strict=True)]
+    assert starts[0] == 100.0 and some.seconds == clock.now - 100.0 == sum(durations)
+    assert all(start - 100.0 + max(durations[:n]) < 160.0 for n, start in enumerate(starts) if n)
+    assert some.seconds + max(durations) >= 160.0  # No other problem would have fitted.
+    assert [trial.problem for trial in some.trials] == list(problems(graph, 4))[: len(starts)]
+    assert 1 < len(some.trials) == len(nothing.skipped) - len(some.skipped)
 
 
-@pytest.mark.usefixtures("clock")
-def test_what_would_take_too_long_is_passed_over(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_problem_that_would_take_too_long_is_skipped(
+    graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small, large = (min(problems(graph, 4), key=lambda p: sign * p.macs).macs for sign in (1, -1))
-    monkeypatch.setattr(tuning, "RATE", tuning.RUNS * (small + large) / 2)
-    found = tune(graph, 4, 1, 1.0)
-    assert {problem.macs for problem in found.skipped} == {large} and {t.problem.macs for t in found.trials} == {small}
+    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", tuning.EXPECTED_RUNS * (small + large) / 2e4)
+    summary = tune(graph, 4, 1, 1e4, clock=clock)
+    assert {p.macs for p in summary.skipped} == {large} and {t.problem.macs for t in summary.trials} == {small}
 
 
-def test_what_was_timed_is_not_timed_again(graph: Graph, pretend: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_problems_are_not_timed_again(graph: Graph, pretend: Pretend, clock: Clock) -> None:
     pretend(Conv2d=0.5)
-    found = tune(graph, 4, 1)
+    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
     assert not load(TARGET)
-    found.save(1)
-    monkeypatch.setattr(tuning, "_trial", None)
-    again = tune(graph, 4, 1, 0.0)
-    assert again.trials == tuple(replace(trial, fresh=False) for trial in found.trials) and not again.skipped
-    assert again.choices == found.choices and again.reverted() == again
-    assert all(trial.way is trial.model for trial in found.reverted().trials)
+    summary.save(1)
+    before = clock.now
+    again = tune(graph, 4, 1, 0.0, clock=clock)
+    assert clock.now == before
+    assert again.trials == tuple(replace(trial, fresh=False) for trial in summary.trials) and not again.skipped
+    assert again.conv_algorithms == summary.conv_algorithms and again.reverted() == again
+    assert all(trial.algorithm is trial.heuristic for trial in summary.reverted().trials)
     size = len(load(TARGET))
     again.save(1)
     assert len(load(TARGET)) == size
 
 
-def test_programs_use_what_was_timed(graph: Graph) -> None:
+def test_programs_use_tuned_algorithms(graph: Graph) -> None:
     def names(**options: Any) -> set[str]:
         return {type(call.spec).__name__ for call in compile(graph, 4, 1, **options).plan.calls if call.macs}
 
-    usual = names()
-    assert any(name.startswith("Winograd") for name in usual)
+    default = names()
+    assert any(name.startswith("Winograd") for name in default)
     trials = (
         TuningResult(p, count, candidates(p)[0], ConvAlgorithm.DIRECT, 2.0, 1.0)
         for p, count in problems(graph, 4).items()
     )
     TuningSummary(tuple(trials), (), 0.0).save(1)
     assert names() == {"Conv2d", "Conv2dWeight", "MatMul"}
-    assert names(choices={}) == usual
-    assert names(exact=True, choices={str(p): str(ConvAlgorithm.IMPLICIT_GEMM) for p in problems(graph, 4)}) != names(
-        exact=True
-    )
+    assert names(conv_algorithms={}) == default
+    packed = {str(p): str(ConvAlgorithm.IMPLICIT_GEMM) for p in problems(graph, 4)}
+    assert names(winograd=False, conv_algorithms=packed) != names(winograd=False)
 
 
 def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
@@ -200,16 +254,28 @@ def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
         program = compile(graph, 4, threads)
         program.load_state(nn.initial_state(program.graph, 0))
         program.run(**noise(program.graph))
-        program.again()
+        program.rerun()
         states.append(program.state())
     for name, value in states[0].items():
         assert all(value.tobytes() == state[name].tobytes() for state in states[1:])
 
 
 def test_this_machine_can_be_tuned(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "SECONDS", 0.0)
-    monkeypatch.setattr(tuning, "CACHES", 1024)
-    found = tune(graph, 4, 2, 60.0)
-    assert not found.skipped and all(trial.way in candidates(trial.problem) for trial in found.trials)
-    assert all(0 < trial.after <= trial.before for trial in found.trials)
-    assert min(compare_steps(graph, 4, 2, found.choices, turns=2)) > 0
+    monkeypatch.setattr(tuning, "COMPARISON_SECONDS", 0.0)
+    monkeypatch.setattr(tuning, "FLUSHED_BYTES", 1024)
+    summary = tune(graph, 4, 2, UNLIMITED)
+    assert not summary.skipped and all(trial.algorithm in candidates(trial.problem) for trial in summary.trials)
+    assert all(0 < trial.after <= trial.before for trial in summary.trials)
+    assert min(compare_steps(graph, 4, 2, summary.conv_algorithms, turns=2)) > 0
+
+
+def test_training_as_shipped_tunes_its_plan(tmp_path: Path) -> None:
+    """A process of its own, in which no test has changed how long tuning takes."""
+    environment = {**os.environ, "OPSIN_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    options = ("--network", "lenet5", "--epochs", "1", "--budget", "5min", "--no-report", "--out", "model.opsin")
+    command = [sys.executable, "-m", "opsin", "train", "digits", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "choices").iterdir()
+    records = [line for line in path.read_text().splitlines() if line]
+    assert records and all('"heuristic"' in line for line in records)

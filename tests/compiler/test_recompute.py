@@ -14,7 +14,7 @@ from opsin.base.errors import CompileError
 from opsin.compiler import recompute as recomputing
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import Planner, plan_within_memory
-from opsin.compiler.passes import AGAIN
+from opsin.compiler.passes import RECOMPUTE
 from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
@@ -76,7 +76,7 @@ def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["residual", "plain"])
 def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     graph = step(kind)
-    make = Planner(graph, BATCH, target, exact=False)
+    make = Planner(graph, BATCH, target, winograd=True)
     items = stored(graph, BATCH)
     kept = make([])
     expected = trained(kept, target)
@@ -86,13 +86,13 @@ def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     choices += [[s.tensor for part in segments(items, count) for s in part] for count in (2, 4)]
     for dropped in choices:
         plan = make(dropped)
-        assert any(call.direction == AGAIN for call in plan.calls)
+        assert any(call.direction == RECOMPUTE for call in plan.calls)
         assert trained(plan, target) == expected
 
 
 def test_what_is_cheap_frees_memory_for_nothing(any_target: Target) -> None:
     graph = step("residual")
-    make = Planner(graph, BATCH, any_target, exact=False)
+    make = Planner(graph, BATCH, any_target, winograd=True)
     whole, less = make([]), make([s.tensor for s in cheap(stored(graph, BATCH))])
     assert whole.is_complete
     assert not less.is_complete
@@ -105,11 +105,11 @@ def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(
 ) -> None:
     graph = step("residual")
     whole = make_plan(graph, BATCH, target)
-    monkeypatch.setattr(recomputing, "MUCH", 10_000)
+    monkeypatch.setattr(recomputing, "MIN_RECOMPUTED", 10_000)
     less = make_plan(graph, BATCH, target)
     assert whole.is_complete
     assert less.arena_size < 0.95 * whole.arena_size
-    assert {call.label for call in less.calls if call.direction == AGAIN} == {"relu"}  # no pooling, no convolution
+    assert {call.label for call in less.calls if call.direction == RECOMPUTE} == {"relu"}  # no pooling, no convolution
     assert trained(less, target) == trained(whole, target)
 
 
@@ -160,7 +160,7 @@ def least(graph: Graph, target: Target) -> int:
 def test_a_plan_fits_the_memory_that_is_allowed(kind: str, any_target: Target) -> None:
     """From all that it takes down to the least that is possible, which depends on the vector width."""
     graph = step(kind)
-    whole = Planner(graph, BATCH, any_target, exact=False)([]).bytes_with(2)
+    whole = Planner(graph, BATCH, any_target, winograd=True)([]).bytes_with(2)
     lowest = least(graph, any_target)
     assert lowest < 0.95 * whole
     assert plan_within_memory(graph, BATCH, any_target, 2, whole).is_complete
@@ -180,7 +180,7 @@ def test_a_program_of_the_least_memory_gives_the_same_bits(target: Target) -> No
     lowest = least(graph, target)
     program = compile(graph, BATCH, 2, target, memory=lowest)
     assert program.plan.bytes_with(2) <= lowest
-    assert trained(program.plan, target) == trained(Planner(graph, BATCH, target, exact=False)([]), target)
+    assert trained(program.plan, target) == trained(Planner(graph, BATCH, target, winograd=True)([]), target)
 
 
 def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:

@@ -1,4 +1,8 @@
-"""Planning takes as many more steps as a network has more layers."""
+"""The interpreter's steps of planning grow in proportion to the number of layers.
+
+A step is a line of Python. Time that a single line takes is not counted: operations on the bit masks of `FusionGroups`,
+for example, take time in proportion to the number of nodes. `bench/compile_time.py` measures time.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ HOME = str(opsin.__path__[0])
 AVX2 = next(target for target in TARGETS if target.name == "avx2")
 
 
-def lines(work: Callable[[], Any]) -> int:
-    """How many lines of Opsin's own code `work` runs, in loops as often as they do."""
+def count_steps(work: Callable[[], Any]) -> int:
+    """Return how many lines of Opsin's own code `work` executes, counting repetitions."""
     count = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -35,13 +39,13 @@ def lines(work: Callable[[], Any]) -> int:
     return count
 
 
-def step(name: str) -> Graph:
+def training_step(name: str) -> Graph:
     return nn.training_graph(zoo.create(name), (3, 32, 32), nn.optimizers.SGD(momentum=0.9))
 
 
-def test_planning_grows_with_the_number_of_layers() -> None:
-    shallow, deep = step("resnet20_cifar"), step("resnet56_cifar")
+def test_the_steps_of_planning_grow_with_the_number_of_layers() -> None:
+    shallow, deep = training_step("resnet20_cifar"), training_step("resnet56_cifar")
     growth = len(deep.nodes) / len(shallow.nodes)
     assert growth > 2.5
-    few, many = (lines(lambda graph=graph: make_plan(graph, 8, AVX2)) for graph in (shallow, deep))
-    assert many < 1.05 * growth * few
+    steps = [count_steps(lambda graph=graph: make_plan(graph, 8, AVX2)) for graph in (shallow, deep)]
+    assert steps[1] < 1.05 * growth * steps[0]

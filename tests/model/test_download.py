@@ -87,7 +87,7 @@ def test_a_server_that_breaks_every_connection(site: Site) -> None:
     assert text.startswith(
         f"{site.address}/{name} cannot be downloaded: the connection broke off. 0.5 MB are there, from"
     )
-    assert len(site.requests) == download.TRIES
+    assert len(site.requests) == download.MAX_FAILURES
     site.breaks_after = None
     assert weights_file(name).read_bytes() == CONTENT
 
@@ -153,10 +153,10 @@ def test_a_server_that_refuses(site: Site, status: int, words: str) -> None:
 
 
 def test_a_file_that_never_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "MOST_BYTES", 300_000)
+    monkeypatch.setattr(download, "MAX_FILE_BYTES", 300_000)
     name = site.add(CONTENT)
     assert "is larger than any file of weights" in failure(name)
-    assert (folder() / f"{name}.part").stat().st_size <= 300_000 + download.PIECE
+    assert (folder() / f"{name}.part").stat().st_size <= 300_000 + download.READ_BYTES
     site.length = False
     assert "is larger than any file of weights" in failure(name)
 
@@ -193,7 +193,7 @@ def test_a_cache_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
     name = site.add(CONTENT)
     with pytest.raises(
-        ModelError, match=f"{name} cannot be kept in {folder()}: .*; make room there, or set OPSIN_CACHE"
+        ModelError, match=f"{name} cannot be saved in {folder()}: .*; free space there, or set OPSIN_CACHE"
     ):
         weights_file(name)
 
@@ -218,7 +218,7 @@ def test_a_full_disk(site: Site) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout == (
-        f"{name} cannot be kept in {folder()}: File too large; make room there, or set OPSIN_CACHE to another folder\n"
+        f"{name} cannot be saved in {folder()}: File too large; free space there, or set OPSIN_CACHE to another folder\n"
     )
     assert weights_file(name).read_bytes() == CONTENT  # when there is room again
     assert hashlib.sha256(CONTENT).hexdigest().startswith(name[5:13])

@@ -373,7 +373,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.__name__)
 def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bomb: Callable[[Path], None]) -> None:
     """With an eighth of the steps that a pickle may have: tracing them is slow."""
-    monkeypatch.setattr(unpickler, "MOST_STEPS", unpickler.MOST_STEPS // 8)
+    monkeypatch.setattr(unpickler, "MAX_STEPS", unpickler.MAX_STEPS // 8)
     path = tmp_path / "bomb.npz"
     bomb(path)
     tracemalloc.start()

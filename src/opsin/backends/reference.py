@@ -1,6 +1,6 @@
 """The definition of every graph: each node computed in turn, in NumPy, in float32 or float64.
 
-Slow, readable and right; the other engines are tested against it.
+Slow, readable and correct; the other engines are tested against it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from opsin.backends.base import Array, checked_inputs, checked_state, dtype_of, last_uses, zero_state
+from opsin.backends.options import DEFAULT, CompileOptions, refuse
 from opsin.base.concurrency import ForkLock
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor
 
 
 class Reference:
-    """A `Program` that runs `graph` in NumPy with `batch` images, in the float type `precision`."""
+    """A `Program` that runs `graph` in NumPy with `batch` samples, in the float type `precision`."""
 
     def __init__(self, graph: Graph, batch: int, precision: DTypeLike = np.float32) -> None:
         self.graph, self.batch, self.precision = graph.bind(batch), batch, np.dtype(precision)
@@ -35,7 +36,7 @@ class Reference:
             return outputs
 
     def trace_values(self, **inputs: ArrayLike) -> Iterator[tuple[Node, tuple[Array, ...]]]:
-        """Each node with what it gives, operands first; the variables stay as they are."""
+        """Yield each node with its results, operands first; leave the variables unchanged."""
         return self._compute(inputs, {})
 
     def state(self) -> dict[str, Array]:
@@ -43,31 +44,48 @@ class Reference:
             return {name: value.copy() for name, value in self._state.items()}
 
     def load_state(self, values: Mapping[str, ArrayLike]) -> None:
-        fitted = checked_state(self.graph, values, self.precision)
+        arrays = checked_state(self.graph, values, self.precision)
         with self._lock.lock:
-            self._state |= {name: value.copy() for name, value in fitted.items()}
+            self._state |= {name: value.copy() for name, value in arrays.items()}
 
     def _compute(
         self, inputs: Mapping[str, ArrayLike], values: dict[Tensor, Array]
     ) -> Iterator[tuple[Node, tuple[Array, ...]]]:
-        """Fills `values` node by node, and drops each value after its last use."""
-        given = checked_inputs(self.graph, inputs, self.precision)
+        """Fill `values` node by node, and drop each value after its last use."""
+        arrays = checked_inputs(self.graph, inputs, self.precision)
         for node in self.graph.nodes:
-            results = self._results(node, given, [values[t] for t in node.inputs])
+            results = self._results(node, arrays, [values[t] for t in node.inputs])
             values.update(zip(node.outputs, results, strict=True))
             yield node, results
             for tensor in self._last_use.get(node, ()):
                 del values[tensor]
 
-    def _results(self, node: Node, given: Mapping[str, Array], operands: list[Array]) -> tuple[Array, ...]:
+    def _results(self, node: Node, inputs: Mapping[str, Array], operands: list[Array]) -> tuple[Array, ...]:
         if node.op is INPUT:
-            return (given[node.attrs["name"]],)
+            return (inputs[node.attrs["name"]],)
         if node.op is VARIABLE:
             return (self._state[node.attrs["name"]],)
-        with np.errstate(all="ignore"):  # what is not a number shows in the results
-            made: Any = node.op.evaluate(*operands, **node.attrs)
-        results = made if isinstance(made, tuple) else (made,)
+        with np.errstate(all="ignore"):  # NaN and infinity show in the results
+            evaluated: Any = node.op.evaluate(*operands, **node.attrs)
+        results = evaluated if isinstance(evaluated, tuple) else (evaluated,)
         return tuple(
             np.asarray(value, dtype_of(tensor.type, self.precision))
             for value, tensor in zip(results, node.outputs, strict=True)
         )
+
+
+def compile(
+    graph: Graph,
+    batch: int,
+    threads: int | None = None,
+    *,
+    options: CompileOptions = DEFAULT,
+    precision: DTypeLike = np.float32,
+) -> Reference:
+    """Return `graph` as a `Program` for `batch` samples: the reference engine in the form that training takes.
+
+    NumPy decides about `threads`. The engine sums convolutions directly, so that it never uses Winograd's algorithm
+    and has no choice of algorithms to make; raise `UsageError` if `options` limit the memory.
+    """
+    refuse("reference", options, "memory")
+    return Reference(graph, batch, precision)

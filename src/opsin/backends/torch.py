@@ -1,6 +1,6 @@
-"""The same graphs with PyTorch's own operators: on its devices, and as an independent check of ours.
+"""The same graphs with PyTorch's own operators: on its devices, and as an independent check of the native engine.
 
-An optional extra; importing this module without PyTorch is an `ImportError` that says what to install.
+PyTorch is an optional extra: without it, importing this module raises an `ImportError` that says what to install.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from opsin.backends.base import Array, checked_inputs, checked_state, last_uses, zero_state
+from opsin.backends.options import DEFAULT, CompileOptions, refuse
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
 from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node
@@ -29,15 +30,18 @@ except ImportError as error:
 
 
 class Torch:
-    """A `Program` that runs `graph` with PyTorch: `batch` images, on `device`, floats in `dtype`."""
+    """A `Program` that runs `graph` with PyTorch: `batch` samples, on `device`, floats in `dtype`.
+
+    Raise `CompileError` if the graph has an operation that this engine does not implement.
+    """
 
     def __init__(self, graph: Graph, batch: int, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.graph, self.batch = graph.bind(batch), batch
         self.device, self.dtype = torch.device(device), dtype
         self._precision = np.dtype(str(dtype).removeprefix("torch."))
-        known = {INPUT.name, VARIABLE.name, *MEANING}
-        if unknown := sorted({node.op.name for node in self.graph.nodes} - known):
-            raise CompileError(f"the torch engine does not know: {', '.join(unknown)}")
+        implemented = {INPUT.name, VARIABLE.name, *IMPLEMENTATIONS}
+        if unknown := sorted({node.op.name for node in self.graph.nodes} - implemented):
+            raise CompileError(f"the torch engine does not implement: {', '.join(unknown)}")
         self._state = self._tensors(zero_state(self.graph, self._precision))
         self._last_use = last_uses(self.graph)
         self._lock = ForkLock(reentrant=False)
@@ -52,7 +56,7 @@ class Torch:
             return outputs
 
     def trace_values(self, **inputs: ArrayLike) -> Iterator[tuple[Node, tuple[Array, ...]]]:
-        """Each node with what it gives, operands first; the variables stay as they are."""
+        """Yield each node with its result, operands first; leave the variables unchanged."""
         for node, value in self._compute(inputs, {}):
             yield node, (_array(value),)
 
@@ -69,23 +73,41 @@ class Torch:
         return {name: torch.tensor(array, device=self.device) for name, array in arrays.items()}
 
     def _compute(self, inputs: Mapping[str, ArrayLike], values: dict[Symbol, Tensor]) -> Iterator[tuple[Node, Tensor]]:
-        """Fills `values` node by node, and drops each value after its last use."""
-        given = self._tensors(checked_inputs(self.graph, inputs, self._precision))
+        """Fill `values` node by node, and drop each value after its last use."""
+        tensors = self._tensors(checked_inputs(self.graph, inputs, self._precision))
         for node in self.graph.nodes:
             operands = [values[t] for t in node.inputs]
-            value = values[node.output] = self._value(node, given, operands)
+            value = values[node.output] = self._value(node, tensors, operands)
             yield node, value
             for tensor in self._last_use.get(node, ()):
                 del values[tensor]
 
     @torch.no_grad()
-    def _value(self, node: Node, given: Mapping[str, Tensor], operands: list[Tensor]) -> Tensor:
+    def _value(self, node: Node, inputs: Mapping[str, Tensor], operands: list[Tensor]) -> Tensor:
         if node.op is INPUT:
-            return given[node.attrs["name"]]
+            return inputs[node.attrs["name"]]
         if node.op is VARIABLE:
             return self._state[node.attrs["name"]]
         dtype = self.dtype if node.output.dtype == FLOAT else torch.int32
-        return MEANING[node.op.name](*operands, **node.attrs).to(self.device, dtype)
+        return IMPLEMENTATIONS[node.op.name](*operands, **node.attrs).to(self.device, dtype)
+
+
+def compile(
+    graph: Graph,
+    batch: int,
+    threads: int | None = None,
+    *,
+    options: CompileOptions = DEFAULT,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Torch:
+    """Return `graph` as a `Program` for `batch` samples: this engine in the form that training takes.
+
+    PyTorch decides about `threads`, and which algorithm computes a convolution: raise `UsageError` if `options` exclude
+    Winograd's or limit the memory. Named algorithms are those of the native engine, and concern only its speed.
+    """
+    refuse("torch", options, "winograd", "memory")
+    return Torch(graph, batch, device, dtype)
 
 
 def _array(value: Tensor) -> Array:
@@ -93,7 +115,7 @@ def _array(value: Tensor) -> Array:
 
 
 def _adjoint(linear: Callable[[Tensor], Tensor], shape: tuple[int, ...], g: Tensor) -> Tensor:
-    """The transposed map of `linear`, whose argument has `shape`, applied to `g`."""
+    """Apply the transpose of the linear map `linear`, whose argument has `shape`, to `g`."""
     with torch.enable_grad():
         x = g.new_zeros(shape, requires_grad=True)
         (result,) = torch.autograd.grad(linear(x), x, g)
@@ -104,8 +126,8 @@ def _hw(x: Tensor) -> Pair:
     return x.shape[2], x.shape[3]
 
 
-def _framed(x: Tensor, slide: Sliding, fill: float = 0.0) -> Tensor:
-    """x with `fill` around it, and cropped, to exactly what the windows of `slide` reach."""
+def _padded(x: Tensor, slide: Sliding, fill: float = 0.0) -> Tensor:
+    """Return `x` padded with `fill`, or cropped, to exactly what the windows of `slide` read."""
     (h, w), ((top, _), (left, _)), (rows, columns) = slide.size, slide.padding, slide.need
     return functional.pad(x, (left, columns - left - w, top, rows - top - h), value=fill)
 
@@ -136,12 +158,12 @@ def _bernoulli(seed: Tensor, step: Tensor, *, shape: tuple[int, ...], keep: floa
     for number in (site, step.long()):
         key = _mix((key + number) & 0xFFFFFFFF)
     index = torch.arange(math.prod(shape), device=seed.device)
-    drawn = _mix(_mix((index + key) & 0xFFFFFFFF) ^ key) >> 8
-    return (drawn < round(keep * 2**24)).reshape(shape)
+    draws = _mix(_mix((index + key) & 0xFFFFFFFF) ^ key) >> 8
+    return (draws < round(keep * 2**24)).reshape(shape)
 
 
 def _slice(x: Tensor, *, starts: tuple[int, ...], stops: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
-    return x[tuple(slice(*cut) for cut in zip(starts, stops, steps, strict=True))]
+    return x[tuple(slice(*bounds) for bounds in zip(starts, stops, steps, strict=True))]
 
 
 def _pad(x: Tensor, *, low: tuple[int, ...], high: tuple[int, ...], interior: tuple[int, ...]) -> Tensor:
@@ -157,22 +179,22 @@ def _matmul(a: Tensor, b: Tensor, *, transpose_a: bool, transpose_b: bool) -> Te
 
 def _conv2d(x: Tensor, w: Tensor, *, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Tensor:
     slide = Sliding(_hw(x), _hw(w), stride, padding, dilation)
-    return functional.conv2d(_framed(x, slide), w, None, stride, 0, dilation, groups)
+    return functional.conv2d(_padded(x, slide), w, None, stride, 0, dilation, groups)
 
 
-def _conv_transpose2d(y: Tensor, w: Tensor, *, size: Pair, groups: int, **move: Any) -> Tensor:
+def _conv_transpose2d(y: Tensor, w: Tensor, *, size: Pair, groups: int, **attrs: Any) -> Tensor:
     shape = (len(y), w.shape[1] * groups, *size)
-    return _adjoint(lambda x: _conv2d(x, w, groups=groups, **move), shape, y)
+    return _adjoint(lambda x: _conv2d(x, w, groups=groups, **attrs), shape, y)
 
 
-def _conv2d_weight(x: Tensor, g: Tensor, *, kernel: Pair, groups: int, **move: Any) -> Tensor:
+def _conv2d_weight(x: Tensor, g: Tensor, *, kernel: Pair, groups: int, **attrs: Any) -> Tensor:
     shape = (g.shape[1], x.shape[1] // groups, *kernel)
-    return _adjoint(lambda w: _conv2d(x, w, groups=groups, **move), shape, g)
+    return _adjoint(lambda w: _conv2d(x, w, groups=groups, **attrs), shape, g)
 
 
 def _max_pool2d(x: Tensor, *, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Tensor:
     slide = Sliding(_hw(x), window, stride, padding, ceil_mode=ceil_mode)
-    return functional.max_pool2d(_framed(x, slide, -math.inf), window, stride)
+    return functional.max_pool2d(_padded(x, slide, -math.inf), window, stride)
 
 
 def _max_pool2d_grad(x: Tensor, g: Tensor, **attrs: Any) -> Tensor:
@@ -189,7 +211,7 @@ def _avg_pool2d(
     (top, bottom), (left, right), (rows, columns) = *padding, slide.need
     counts = functional.pad(torch.ones_like(x[:1, :1]), (left, right, top, bottom), value=float(count_include_pad))
     counts = functional.pad(counts, (0, columns - counts.shape[3], 0, rows - counts.shape[2]))
-    total, divisor = (functional.avg_pool2d(y, window, stride, divisor_override=1) for y in (_framed(x, slide), counts))
+    total, divisor = (functional.avg_pool2d(y, window, stride, divisor_override=1) for y in (_padded(x, slide), counts))
     return total / divisor
 
 
@@ -208,7 +230,7 @@ def _resample2d(x: Tensor, *, size: Pair, mode: str, source: Pair, adjoint: bool
     return functional.interpolate(x, size, mode="bilinear", align_corners=mode == "bilinear_corners")
 
 
-MEANING: dict[str, Callable[..., Tensor]] = {
+IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "absolute": torch.abs,
     "add": torch.add,
     "argmax": torch.argmax,
@@ -255,4 +277,4 @@ MEANING: dict[str, Callable[..., Tensor]] = {
     "transpose": lambda x, axes: x.permute(axes),
     "where": _where,
 }
-"""Every operation in PyTorch's own operators; the engine sees to device and dtype of what they give."""
+"""Every operation in PyTorch's own operators; the engine moves their results to its device and dtype."""

@@ -15,6 +15,9 @@ INPUT = {"pictures": "inputs"}
 TENSORS = {"golden.pictures": "golden.images"}
 """Tensors of model files: old name, new name."""
 
+TUNING_RECORD = {"model": "heuristic", "way": "algorithm"}
+"""Keys of the records of tuned convolutions."""
+
 NEW = {new: old for old, new in RENAMED.items()}
 
 

@@ -1,4 +1,4 @@
-"""What the kernels are called where people read of them."""
+"""The names of kernels in texts for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ NAMES = {
     "ConvPacked": "packed",
     "ConvWeightTaps": "packed, by taps",
     "PackPanels": "packing of weights",
-    "PackTurned": "packing of weights",
+    "PackTransposed": "packing of weights",
+    "MapReduceByChannel": "sweep",
     "Winograd": "Winograd F(4×4, 3×3)",
     "WinogradFilters": "Winograd: weights",
     "WinogradTiles": "Winograd: tiles",
@@ -28,6 +29,6 @@ NAMES = {
 
 
 def algorithm(spec: KernelSpec) -> str:
-    """The algorithm of a kernel; where the table has none, the name of its class in words."""
+    """Return the algorithm of a kernel: its name in the table, or else the name of its class in words."""
     name = type(spec).__name__
     return NAMES.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()

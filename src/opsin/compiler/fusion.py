@@ -2,9 +2,9 @@
 
 A `FusionGroup` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
 anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
-stored. Sums by channel of what a cluster computes, or reads, are taken in the same sweep. Nodes join
-the cluster of an operand where no path leads out of the cluster and back into it; cheap derivatives
-that only the backward pass reads move there, so that their operands are kept and not they.
+stored. Sums by channel of what a group computes, or reads, are taken in the same sweep. A node joins
+the group of an operand if no path leads out of the group and back into it. Cheap derivatives read only
+by the backward pass are sunk into it, so that their operands are stored instead of their results.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ POINTWISE = frozenset(
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
 """Operations whose kernels take an epilogue."""
 
-ENOUGH, CHANNELS = 64 * 1024, 16
-"""Numbers that a sum by channel should add up to be worth a sweep of its own, and channels it should have."""
+MIN_SWEEP_ELEMENTS, MIN_SWEEP_CHANNELS = 64 * 1024, 16
+"""Elements and channels of an array from which on its sum by channel is worth a sweep of its own."""
 
 
-def sweeps(node: Node) -> bool:
-    """Whether `node`, a sum, leaves only the channels of something large."""
+def is_large_sum_by_channel(node: Node) -> bool:
+    """Whether `node` sums a large array by channel."""
     (x,) = node.inputs
     shape = cast("tuple[int, ...]", x.shape)  # of a bound graph
-    return by_channel(x, node.attrs["axes"]) and math.prod(shape) >= ENOUGH and shape[1] >= CHANNELS
+    return (
+        by_channel(x, node.attrs["axes"]) and math.prod(shape) >= MIN_SWEEP_ELEMENTS and shape[1] >= MIN_SWEEP_CHANNELS
+    )
 
 
 @dataclass(eq=False)
@@ -50,70 +52,74 @@ class FusionGroup:
 
     @property
     def shape(self) -> Shape:
-        """Of what is computed, before it is summed."""
+        """The shape that is computed, before it is summed."""
         return self.nodes[0].output.shape if self.nodes else self.sums[0].inputs[0].shape
 
 
 class FusionGroups:
-    """The partition of a graph, as it grows."""
+    """The division of a graph into groups, under construction.
+
+    `ancestors` holds a bit mask for every node, with a bit for each node before it: n² / 16 bytes in total for n nodes,
+    so that memory and time for masks grow with the square of the graph.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.of: dict[Node, FusionGroup] = {}
+        self.group_of: dict[Node, FusionGroup] = {}
         self.ancestors: dict[Node, int] = {}
-        for node, place in self.position.items():
-            mask = 1 << place
+        for node, position in self.position.items():
+            mask = 1 << position
             for operand in node.inputs:
                 mask |= self.ancestors[operand.node]
             self.ancestors[node] = mask
         self.roots = set(graph.roots)
 
     def is_convex(self, nodes: list[Node], more: Sequence[Node] = ()) -> bool:
-        """Whether no path leaves the set of `nodes` and `more` and comes back into `nodes`."""
+        """Whether no path leaves the set of `nodes` and `more` and leads back into `nodes`."""
         operands = {t.node for node in nodes for t in node.inputs}.difference(nodes, more)
-        places = [self.position[node] for node in (*nodes, *more)]
-        first = min(places)
+        positions = [self.position[node] for node in (*nodes, *more)]
+        first = min(positions)
         late = [node for node in operands if self.position[node] > first]
-        mask = reduce(or_, [1 << place for place in places]) if late else 0
+        mask = reduce(or_, [1 << position for position in positions]) if late else 0
         return not any(self.ancestors[node] & mask for node in late)
 
-    def follows(self, node: Node, cluster: FusionGroup) -> bool:
-        """Whether no path leaves the nodes of `cluster`, all of them before `node`, and comes back into `node`."""
-        first = self.position[cluster.nodes[0]]
-        outside = [t.node for t in node.inputs if self.of.get(t.node) is not cluster]
+    def follows(self, node: Node, group: FusionGroup) -> bool:
+        """Whether no path leaves the nodes of `group`, all before `node`, and leads back into `node`."""
+        first = self.position[group.nodes[0]]
+        outside = [t.node for t in node.inputs if self.group_of.get(t.node) is not group]
         late = [operand for operand in outside if self.position[operand] > first]
-        mask = reduce(or_, [1 << self.position[member] for member in cluster.nodes]) if late else 0
+        mask = reduce(or_, [1 << self.position[member] for member in group.nodes]) if late else 0
         return not any(self.ancestors[operand] & mask for operand in late)
 
     def join(self, node: Node) -> None:
-        """Puts a pointwise node into the clusters of its operands, merged, or into one of its own."""
+        """Put a pointwise node into the groups of its operands, merged, or into one of its own."""
         shape = node.output.shape
-        near = {c for t in node.inputs if t.shape == shape and (c := self.of.get(t.node))}
-        mine: FusionGroup | None = None
-        for other in sorted(near, key=lambda c: -self.position[c.nodes[-1]]):
-            if mine is None:
+        neighbours = {c for t in node.inputs if t.shape == shape and (c := self.group_of.get(t.node))}
+        joined: FusionGroup | None = None
+        for other in sorted(neighbours, key=lambda c: -self.position[c.nodes[-1]]):
+            if joined is None:
                 if self.follows(node, other):
                     other.nodes.append(node)
-                    mine = other
-            elif self.is_convex(mine.nodes + other.nodes):
-                mine.nodes = sorted(mine.nodes + other.nodes, key=self.position.__getitem__)
-                self.of.update(dict.fromkeys(other.nodes, mine))
-        self.of[node] = mine or FusionGroup([node])
+                    joined = other
+            elif self.is_convex(joined.nodes + other.nodes):
+                joined.nodes = sorted(joined.nodes + other.nodes, key=self.position.__getitem__)
+                self.group_of.update(dict.fromkeys(other.nodes, joined))
+        self.group_of[node] = joined or FusionGroup([node])
 
-    def is_kept(self, tensor: Tensor) -> bool:
-        """Whether a tensor lies in memory whatever becomes of the node that asks."""
+    def is_stored(self, tensor: Tensor) -> bool:
+        """Whether a tensor is in memory in any case: a root, or read by another group than its own."""
         node = tensor.node
-        cluster = self.of.get(node)
-        if cluster is None or tensor in self.roots:
+        group = self.group_of.get(node)
+        if group is None or tensor in self.roots:
             return True
-        return any(self.of.get(user) is not cluster for user in self.graph.users[tensor])
+        return any(self.group_of.get(user) is not group for user in self.graph.users[tensor])
 
-    def sink(self, node: Node) -> None:
-        """Moves `node` to the one cluster that reads it, if nothing else has to be kept for that."""
-        tensor, home = node.output, self.of[node]
+    def sink_into_consumer(self, node: Node) -> None:
+        """Move `node` to the one group that reads it, if nothing else has to be stored for that."""
+        tensor, home = node.output, self.group_of[node]
         users = self.graph.users[tensor]
-        targets = {self.of.get(user) for user in users}
+        targets = {self.group_of.get(user) for user in users}
         if tensor in self.roots or len(targets) != 1 or targets == {home} or None in targets:
             return
         (target,) = targets
@@ -124,15 +130,15 @@ class FusionGroups:
         home.nodes = [n for n in home.nodes if n not in moved]
         target.nodes = sorted(target.nodes + list(moved), key=self.position.__getitem__)
         for member in moved:
-            self.of[member] = target
+            self.group_of[member] = target
 
     def _movable(self, node: Node, home: FusionGroup, moved: set[Node]) -> set[Node] | None:
-        """`node` with the operands that only it needs, or None where some operand would have to be kept for it."""
+        """Return `node` with the operands that only it reads; None if some operand would have to be stored for it."""
         for operand in node.inputs:
-            if operand.node not in self.of or self.of[operand.node] is not home or operand.node in moved:
+            if operand.node not in self.group_of or self.group_of[operand.node] is not home or operand.node in moved:
                 continue
             outside = [user for user in self.graph.users[operand] if user not in moved]
-            if any(self.of.get(user) is not home for user in outside) or operand in self.roots:
+            if any(self.group_of.get(user) is not home for user in outside) or operand in self.roots:
                 continue
             if outside:
                 return None
@@ -142,93 +148,93 @@ class FusionGroups:
         return moved
 
     def anchor(self, node: Node) -> None:
-        """Makes `node` the anchor of the cluster that finishes its sums, where one does."""
+        """Make `node` the anchor of the group that finishes its sums, if there is one."""
         tensor = node.output
-        readers = {self.of.get(user) for user in self.graph.users[tensor]} - {None}
-        for cluster in sorted((c for c in readers if c and c.nodes), key=lambda c: self.position[c.nodes[0]]):
-            fits = cluster.anchor is None and cluster.nodes[0].output.shape == tensor.shape and _plain(cluster)
-            if fits and self.is_convex(cluster.nodes, [node, *cluster.sums]) and self._without_sums(cluster):
-                cluster.anchor = node
-                self.of[node] = cluster
+        readers = {self.group_of.get(user) for user in self.graph.users[tensor]} - {None}
+        for group in sorted((c for c in readers if c and c.nodes), key=lambda c: self.position[c.nodes[0]]):
+            fits = group.anchor is None and group.nodes[0].output.shape == tensor.shape and _is_plain(group)
+            if fits and self.is_convex(group.nodes, [node, *group.sums]) and self._without_sums(group):
+                group.anchor = node
+                self.group_of[node] = group
                 return
 
-    def _without_sums(self, cluster: FusionGroup) -> bool:
-        """Gives a cluster's sums, with what only they need, to one of their own, if that stores nothing more."""
-        tail = set(cluster.sums)
-        for node in reversed(cluster.nodes):
+    def _without_sums(self, group: FusionGroup) -> bool:
+        """Move a group's sums, with the nodes only they read, to a group of their own; whether that stores no more."""
+        tail = set(group.sums)
+        for node in reversed(group.nodes):
             if node.output not in self.roots and tail.issuperset(self.graph.users[node.output]):
                 tail.add(node)
-        rest = [node for node in cluster.nodes if node not in tail]
+        rest = [node for node in group.nodes if node not in tail]
         read = {t for node in tail for t in node.inputs if t.node in rest}
-        if not rest or any(not self.is_kept(t) for t in read):
+        if not rest or any(not self.is_stored(t) for t in read):
             return False
-        if cluster.sums:
-            own = FusionGroup([node for node in cluster.nodes if node in tail], sums=cluster.sums)
-            cluster.nodes, cluster.sums = rest, []
-            self.of.update(dict.fromkeys(own, own))
+        if group.sums:
+            sums = FusionGroup([node for node in group.nodes if node in tail], sums=group.sums)
+            group.nodes, group.sums = rest, []
+            self.group_of.update(dict.fromkeys(sums, sums))
         return True
 
-    def dissolve(self, cluster: FusionGroup) -> None:
-        """Makes every node of a cluster one of its own."""
-        for node in cluster:
-            self.of.pop(node, None)
-            if node is not cluster.anchor:
-                self.of[node] = FusionGroup(sums=[node]) if node in cluster.sums else FusionGroup([node])
+    def dissolve(self, group: FusionGroup) -> None:
+        """Make every node of a group a group of its own."""
+        for node in group:
+            self.group_of.pop(node, None)
+            if node is not group.anchor:
+                self.group_of[node] = FusionGroup(sums=[node]) if node in group.sums else FusionGroup([node])
 
-    def sum(self, node: Node) -> None:
-        """Has the sum `node` taken by a cluster that computes its operand or reads it, or by one of its own."""
+    def assign_sum(self, node: Node) -> None:
+        """Add the sum `node` to a group that computes its operand or reads it, or to one of its own."""
         (tensor,) = node.inputs
         twin = next((u for u in self.graph.users[tensor] if u.op.name == "variance" and u.attrs == node.attrs), None)
-        if twin is not None:  # the two are found in one pass
-            cluster = self.of.setdefault(twin, FusionGroup(anchor=twin))
-            cluster.sums.append(node)
-            self.of[node] = cluster
+        if twin is not None:  # One pass computes both.
+            group = self.group_of.setdefault(twin, FusionGroup(anchor=twin))
+            group.sums.append(node)
+            self.group_of[node] = group
             return
-        home = self.of.get(tensor.node)
-        users = [self.of[user] for user in self.graph.users[tensor] if user in self.of]
-        for cluster in dict.fromkeys([*([home] if home else []), *users]):
-            fits = cluster.anchor is None and cluster.shape == tensor.shape and _plain(cluster)
-            if fits and self.is_convex([*cluster.nodes, *cluster.sums, node]):
-                cluster.sums.append(node)
-                self.of[node] = cluster
+        home = self.group_of.get(tensor.node)
+        users = [self.group_of[user] for user in self.graph.users[tensor] if user in self.group_of]
+        for group in dict.fromkeys([*([home] if home else []), *users]):
+            fits = group.anchor is None and group.shape == tensor.shape and _is_plain(group)
+            if fits and self.is_convex([*group.nodes, *group.sums, node]):
+                group.sums.append(node)
+                self.group_of[node] = group
                 return
-        self.of[node] = FusionGroup(sums=[node])
+        self.group_of[node] = FusionGroup(sums=[node])
 
 
-def _plain(cluster: FusionGroup) -> bool:
-    """Whether a cluster reads and makes nothing but real numbers that lie in memory."""
-    return all(t.dtype == FLOAT for n in cluster.nodes for t in (*n.inputs, *n.outputs)) and not any(
-        n.op.name in ("one_hot", "bernoulli", "cast") for n in cluster.nodes
+def _is_plain(group: FusionGroup) -> bool:
+    """Whether a group reads and computes nothing but floats in memory."""
+    return all(t.dtype == FLOAT for n in group.nodes for t in (*n.inputs, *n.outputs)) and not any(
+        n.op.name in ("one_hot", "bernoulli", "cast") for n in group.nodes
     )
 
 
-def clusters(graph: Graph) -> list[FusionGroup]:
-    """Every node but inputs, variables and constants, in clusters (most of them of one node), in an order to run."""
-    state = FusionGroups(graph)
+def fusion_groups(graph: Graph) -> list[FusionGroup]:
+    """Return all nodes but inputs, variables and constants, in groups (most of one node), in an order to run."""
+    groups = FusionGroups(graph)
     for node in graph.nodes:
         if node.op.name in POINTWISE:
-            state.join(node)
+            groups.join(node)
     for node in reversed(graph.nodes):
-        if node in state.of:
-            state.sink(node)
+        if node in groups.group_of:
+            groups.sink_into_consumer(node)
     for node in graph.nodes:
-        if node.op.name == "sum" and sweeps(node):
-            state.sum(node)
+        if node.op.name == "sum" and is_large_sum_by_channel(node):
+            groups.assign_sum(node)
     for node in graph.nodes:
         if node.op.name in ANCHORS:
-            state.anchor(node)
-    return _ordered(graph, state)
+            groups.anchor(node)
+    return _ordered(graph, groups)
 
 
-def _ordered(graph: Graph, state: FusionGroups) -> list[FusionGroup]:
-    """Clusters after all whose results they read; near the place of their first node otherwise."""
-    needs = _needs(graph, state)
-    while knot := _find_cycle(needs):
-        state.dissolve(max(knot, key=lambda c: (len(c.nodes), -min(state.position[n] for n in c))))
-        needs = _needs(graph, state)
+def _ordered(graph: Graph, groups: FusionGroups) -> list[FusionGroup]:
+    """Return the groups, each after all whose results it reads, and otherwise in the order of their first nodes."""
+    needs = _dependencies(graph, groups)
+    while cycle := _find_cycle(needs):
+        groups.dissolve(max(cycle, key=lambda c: (len(c.nodes), -min(groups.position[n] for n in c))))
+        needs = _dependencies(graph, groups)
     order: dict[FusionGroup, None] = {}
-    for cluster in needs:
-        stack = [cluster]
+    for group in needs:
+        stack = [group]
         while stack:
             for other in needs[stack[-1]]:
                 if other not in order:
@@ -239,30 +245,30 @@ def _ordered(graph: Graph, state: FusionGroups) -> list[FusionGroup]:
     return list(order)
 
 
-def _needs(graph: Graph, state: FusionGroups) -> dict[FusionGroup, list[FusionGroup]]:
-    """For each cluster, in the order of their first nodes, those whose results it reads."""
+def _dependencies(graph: Graph, groups: FusionGroups) -> dict[FusionGroup, list[FusionGroup]]:
+    """Return for each group, in the order of their first nodes, those whose results it reads."""
     home: dict[Node, FusionGroup] = {}
     for node in graph.nodes:
-        if node in state.of:
-            home[node] = state.of[node]
+        if node in groups.group_of:
+            home[node] = groups.group_of[node]
         elif node.op is not INPUT and node.op is not VARIABLE and node.op.name != "constant":
             home[node] = FusionGroup([], node)
     needs: dict[FusionGroup, list[FusionGroup]] = {}
-    for cluster in home.values():
-        if cluster not in needs:
-            read = dict.fromkeys([home[t.node] for node in cluster for t in node.inputs if t.node in home])
-            read.pop(cluster, None)
-            needs[cluster] = list(read)
+    for group in home.values():
+        if group not in needs:
+            read = dict.fromkeys([home[t.node] for node in group for t in node.inputs if t.node in home])
+            read.pop(group, None)
+            needs[group] = list(read)
     return needs
 
 
 def _find_cycle(needs: Mapping[FusionGroup, Collection[FusionGroup]]) -> list[FusionGroup]:
-    """Clusters that wait for each other: two can, though no path of nodes leads from either back into it."""
-    for _ in range(2):  # once from the beginning, once from the end: what is left lies between knots, or in one
+    """Return groups that wait for each other: two can, although no path of nodes leads from either back into it."""
+    for _ in range(2):  # Once from the beginning, once from the end: the rest is in cycles, or between two.
         users: dict[FusionGroup, list[FusionGroup]] = {c: [] for c in needs}
-        for cluster, others in needs.items():
+        for group, others in needs.items():
             for other in others:
-                users[other].append(cluster)
+                users[other].append(group)
         missing = {c: len(others) for c, others in needs.items()}
         ready = [c for c, count in missing.items() if not count]
         while ready:
@@ -273,4 +279,4 @@ def _find_cycle(needs: Mapping[FusionGroup, Collection[FusionGroup]]) -> list[Fu
                 if not missing[user]:
                     ready.append(user)
         needs = {c: [user for user in users[c] if user in missing] for c in missing}
-    return [cluster for cluster in needs if len(cluster.nodes) + len(cluster.sums) + bool(cluster.anchor) > 1]
+    return [group for group in needs if len(group.nodes) + len(group.sums) + bool(group.anchor) > 1]

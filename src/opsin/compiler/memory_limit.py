@@ -1,4 +1,4 @@
-"""A plan that fits into a given memory, by computing again as little as that takes."""
+"""A plan within a memory limit, which computes as little as possible for a second time."""
 
 from __future__ import annotations
 
@@ -9,46 +9,52 @@ from itertools import accumulate
 
 from opsin.base.errors import CompileError
 from opsin.base.formatting import megabytes
-from opsin.compiler.execution_plan import NONE, ExecutionPlan, plan_simplified
-from opsin.compiler.lower import Choices
+from opsin.compiler.execution_plan import ExecutionPlan, plan_simplified
+from opsin.compiler.lower.conv_algorithms import NO_ALGORITHMS, ConvAlgorithms
 from opsin.compiler.recompute import StoredActivation, cheap, macs, recompute, segments, stored
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
 from opsin.kernels.ir import Target
 
-COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
-"""Into how many stretches the forward pass is cut, in turn."""
+SEGMENT_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
+"""The numbers of segments into which the forward pass is cut, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans one graph, with any of its activations computed twice."""
+    """Makes plans of one graph, with any of its activations computed twice."""
 
     graph: Graph
     batch: int
     target: Target
-    exact: bool
-    choices: Choices = field(default_factory=lambda: NONE)
+    winograd: bool = True
+    conv_algorithms: ConvAlgorithms = field(default_factory=lambda: NO_ALGORITHMS)
 
     def __call__(self, dropped: Sequence[Tensor]) -> ExecutionPlan:
-        # Nodes and tensors refer to each other, so that plans tried before would stay in memory for long.
+        # Nodes and tensors refer to each other, so that earlier plans would otherwise stay in memory for long.
         gc.collect()
         changed, copies = recompute(self.graph, dropped, self.batch)
-        plan = plan_simplified(changed, self.batch, self.target, self.exact, self.choices, copies)
+        plan = plan_simplified(changed, self.batch, self.target, self.winograd, self.conv_algorithms, copies)
         return replace(plan, recomputed=macs(changed) - macs(self.graph))
 
 
 def plan_within_memory(
-    graph: Graph, batch: int, target: Target, threads: int, memory: int, exact: bool = False, choices: Choices = NONE
+    graph: Graph,
+    batch: int,
+    target: Target,
+    threads: int,
+    memory: int,
+    winograd: bool = True,
+    conv_algorithms: ConvAlgorithms = NO_ALGORITHMS,
 ) -> ExecutionPlan:
-    """As `make_plan`, for programs of at most `memory` bytes on `threads` threads.
+    """Return a plan as `make_plan` does, for programs of at most `memory` bytes on `threads` threads.
 
-    First whatever takes no multiply-add is computed again, the largest tensors before others, as far as needed; then
-    whole stretches of the forward pass. Every choice is measured by a whole plan. `CompileError` with the least
-    memory found where none fits.
+    Tensors without multiply-accumulate operations are computed again first, the largest before others, as far as
+    needed; then whole segments of the forward pass. A complete plan is made to measure each option. Raise
+    `CompileError` with the smallest memory found if none fits.
     """
-    make = Planner(rematerialize_cheap(simplify(graph, batch)), batch, target, exact, choices)
+    make = Planner(rematerialize_cheap(simplify(graph, batch)), batch, target, winograd, conv_algorithms)
     items = stored(make.graph, batch)
     light = [s.tensor for s in cheap(items)]
 
@@ -61,13 +67,13 @@ def plan_within_memory(
     sizes = [size(plan), size(make(light))]
     if sizes[1] <= memory:
         return _shortest([light[:n] for n in range(1, len(light) + 1)], make, lambda plan: size(plan) <= memory)
-    found: list[ExecutionPlan] = []
-    for drops in _choices(items, light):
+    fitting: list[ExecutionPlan] = []
+    for drops in _drop_lists(items, light):
         sizes.append(size(make(drops[-1])))
         if sizes[-1] <= memory:
-            found.append(_shortest(drops, make, lambda plan: size(plan) <= memory))
-    if found:
-        return min(found, key=lambda plan: plan.recomputed)
+            fitting.append(_shortest(drops, make, lambda plan: size(plan) <= memory))
+    if fitting:
+        return min(fitting, key=lambda plan: plan.recomputed)
     least = min(sizes)
     raise CompileError(
         f"this takes at least {megabytes(least, 'up')} with a batch of {batch}, even when activations are computed "
@@ -75,37 +81,35 @@ def plan_within_memory(
     )
 
 
-def _choices(items: Sequence[StoredActivation], light: Sequence[Tensor]) -> list[list[list[Tensor]]]:
-    """For each way to cut the forward pass: what to drop, from the first stretch alone to all of them.
+def _drop_lists(items: Sequence[StoredActivation], light: Sequence[Tensor]) -> list[list[list[Tensor]]]:
+    """Return for each way to cut the forward pass what to drop, from one segment to all of them.
 
-    What is cheap goes, too, unless a stretch is computed from it.
+    Cheap tensors are dropped, too, unless a segment is computed from them.
     """
-    found = []
-    seen = set()
-    for count in COUNTS:
+    drop_lists = []
+    tried = set()
+    for count in SEGMENT_COUNTS:
         parts = segments(items, count)
         inner = {s.tensor for part in parts for s in part}
-        if not inner or frozenset(inner) in seen:
+        if not inner or frozenset(inner) in tried:
             continue
-        seen.add(frozenset(inner))
+        tried.add(frozenset(inner))
         needed = {t for s in items if s.tensor in inner for t in s.sources}
         others = [t for t in light if t not in inner and t not in needed]
         prefixes = accumulate(([s.tensor for s in part] for part in parts), lambda a, b: a + b)
-        found.append([[*dict.fromkeys(others + prefix)] for prefix in prefixes])
-    return found
+        drop_lists.append([[*dict.fromkeys(others + prefix)] for prefix in prefixes])
+    return drop_lists
 
 
-def _shortest(
-    choices: Sequence[Sequence[Tensor]], make: Planner, fits: Callable[[ExecutionPlan], bool]
-) -> ExecutionPlan:
-    """The plan of the first of `choices`, each more than the one before, that fits; the last is known to."""
-    low, high = 0, len(choices) - 1
+def _shortest(drops: Sequence[Sequence[Tensor]], make: Planner, fits: Callable[[ExecutionPlan], bool]) -> ExecutionPlan:
+    """Return the plan of the first of `drops`, each longer than the one before, that fits; the last one must."""
+    low, high = 0, len(drops) - 1
     plan = None
     while low < high:
         middle = (low + high) // 2
-        made = make(choices[middle])
-        if fits(made):
-            high, plan = middle, made
+        candidate = make(drops[middle])
+        if fits(candidate):
+            high, plan = middle, candidate
         else:
             low = middle + 1
-    return plan or make(choices[high])
+    return plan or make(drops[high])

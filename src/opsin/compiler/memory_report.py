@@ -1,32 +1,32 @@
-"""What a plan's memory is for, and where in the step the most of it is in use."""
+"""What a plan's memory is used for, and when in the step most of it is in use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsin.compiler.arena import lifetimes, room
+from opsin.compiler.arena import aligned_size, lifetimes
 from opsin.compiler.execution_plan import ExecutionPlan
-from opsin.compiler.passes import FORWARD, OPTIMIZER
+from opsin.compiler.passes import FPROP, OPTIMIZER
 from opsin.compiler.views import Buffer
 
 BYTES = 4
-"""Of a number."""
+"""Bytes of an element."""
 
 
 @dataclass(frozen=True)
 class StageMemory:
-    """A layer of the network's own, with all in it: bytes of the arena in use at its worst moment."""
+    """A top-level layer of a network, with all layers in it: the most bytes of the arena in use while it runs."""
 
     name: str
     forward: int
     backward: int
     kept: int
-    """Bytes that it makes in the forward pass and the backward pass reads."""
+    """Bytes of activations that it stores for the backward pass."""
 
 
 @dataclass(frozen=True)
 class MemoryReport:
-    """Bytes of a program, by purpose; `activations` and `others` are those at the arena's worst moment."""
+    """Bytes of a program, by purpose; `activations` and `others` are those when most of the arena is in use."""
 
     parameters: int
     optimizer: int
@@ -37,11 +37,11 @@ class MemoryReport:
     prepared: int
     """Weights repacked once, and tables of constants."""
     activations: int
-    """Made in the forward pass for the backward pass."""
+    """Results of the forward pass stored for the backward pass."""
     others: int
-    """What lives shortly: results on their way, gradients, transformed tiles, and gaps."""
+    """Short-lived buffers: intermediate results, gradients, transformed tiles, and gaps."""
     scratch: int
-    """Of all threads."""
+    """Scratch memory of all threads."""
     stages: tuple[StageMemory, ...]
 
     @property
@@ -50,23 +50,23 @@ class MemoryReport:
 
     @property
     def total(self) -> int:
-        lasting = self.parameters + self.optimizer + self.statistics + self.inputs + self.prepared
-        return lasting + self.arena + self.scratch
+        permanent = self.parameters + self.optimizer + self.statistics + self.inputs + self.prepared
+        return permanent + self.arena + self.scratch
 
 
 def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
-    """The memory of `plan` on so many threads."""
+    """Return the memory of `plan` on `threads` threads, in bytes."""
     spans = {
         buffer: span
         for buffer, span in lifetimes(plan.groups, {view.buffer for view in plan.outputs.values()}).items()
         if buffer in plan.temporaries
     }
     live = _live(spans, len(plan.groups))
-    kept = {buffer for buffer in spans if _is_kept(plan, buffer, spans[buffer])}
-    worst = max(range(len(live)), key=live.__getitem__, default=0)
-    activations = sum(BYTES * room(b.size) for b in kept if spans[b][0] <= worst <= spans[b][1])
+    stored = {buffer for buffer in spans if _is_stored(plan, buffer, spans[buffer])}
+    peak = max(range(len(live)), key=live.__getitem__, default=0)
+    activations = sum(BYTES * aligned_size(b.size) for b in stored if spans[b][0] <= peak <= spans[b][1])
     parameters, optimizer, statistics = _variables(plan)
-    inputs = sum(room(view.buffer.size) for view in plan.inputs.values())
+    inputs = sum(aligned_size(view.buffer.size) for view in plan.inputs.values())
     prepared = plan.permanent_size - inputs - parameters - optimizer - statistics
     return MemoryReport(
         parameters=BYTES * parameters,
@@ -77,42 +77,42 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
         activations=activations,
         others=BYTES * plan.arena_size - activations,
         scratch=BYTES * plan.scratch_size * threads,
-        stages=_stages(plan, spans, kept, live),
+        stages=_stages(plan, spans, stored, live),
     )
 
 
 def _variables(plan: ExecutionPlan) -> tuple[int, int, int]:
-    """Elements of parameters, of the optimizer's variables, and of others."""
+    """Return the elements of parameters, of the optimizer's variables, and of others."""
     sizes = {"parameters": 0, "optimizer": 0, "statistics": 0}
     for name, view in plan.variables.items():
         trainable = plan.graph.variables[name].node.attrs["trainable"]
         kind = "parameters" if trainable else OPTIMIZER if name.startswith(f"{OPTIMIZER}.") else "statistics"
-        sizes[kind] += room(view.buffer.size)
+        sizes[kind] += aligned_size(view.buffer.size)
     return sizes["parameters"], sizes["optimizer"], sizes["statistics"]
 
 
 def _live(spans: dict[Buffer, tuple[int, int]], groups: int) -> list[int]:
-    """Bytes in use during each group."""
-    steps = [0] * (groups + 2)
+    """Return the bytes in use during each group."""
+    changes = [0] * (groups + 2)
     for buffer, (first, last) in spans.items():
-        steps[first] += BYTES * room(buffer.size)
-        steps[last + 1] -= BYTES * room(buffer.size)
-    live, now = [], 0
-    for step in steps[:groups]:
-        now += step
-        live.append(now)
+        changes[first] += BYTES * aligned_size(buffer.size)
+        changes[last + 1] -= BYTES * aligned_size(buffer.size)
+    live, current = [], 0
+    for change in changes[:groups]:
+        current += change
+        live.append(current)
     return live
 
 
-def _is_kept(plan: ExecutionPlan, buffer: Buffer, span: tuple[int, int]) -> bool:
-    """Whether the forward pass makes what a call of another direction reads last."""
+def _is_stored(plan: ExecutionPlan, buffer: Buffer, span: tuple[int, int]) -> bool:
+    """Whether the forward pass writes what a call of another pass reads last."""
     first, last = (plan.groups[min(number, len(plan.groups) - 1)] for number in span)
-    made = any(call.direction == FORWARD and buffer in call.writes for call in first.calls)
-    return made and any(call.direction != FORWARD and buffer in call.reads for call in last.calls)
+    is_activation = any(call.direction == FPROP and buffer in call.writes for call in first.calls)
+    return is_activation and any(call.direction != FPROP and buffer in call.reads for call in last.calls)
 
 
 def _stages(
-    plan: ExecutionPlan, spans: dict[Buffer, tuple[int, int]], kept: set[Buffer], live: list[int]
+    plan: ExecutionPlan, spans: dict[Buffer, tuple[int, int]], stored: set[Buffer], live: list[int]
 ) -> tuple[StageMemory, ...]:
     peaks: dict[str, list[int]] = {}
     for number, group in enumerate(plan.groups):
@@ -120,12 +120,11 @@ def _stages(
             name = call.scope.partition(".")[0]
             if name and name != OPTIMIZER:
                 peak = peaks.setdefault(name, [0, 0, 0])
-                side = 0 if call.direction == FORWARD else 1
+                side = 0 if call.direction == FPROP else 1
                 peak[side] = max(peak[side], live[number])
-                made = {b for b in call.writes if b in kept and spans[b][0] == number and call.direction == FORWARD}
-                peak[2] += sum(BYTES * room(buffer.size) for buffer in made)
-    first = {
-        call.scope.partition(".")[0]: -n for n, call in enumerate(reversed(plan.calls)) if call.direction == FORWARD
-    }
+                if call.direction == FPROP:
+                    written = {b for b in call.writes if b in stored and spans[b][0] == number}
+                    peak[2] += sum(BYTES * aligned_size(buffer.size) for buffer in written)
+    first = {call.scope.partition(".")[0]: -n for n, call in enumerate(reversed(plan.calls)) if call.direction == FPROP}
     order = sorted(peaks, key=lambda name: first.get(name, 1))
     return tuple(StageMemory(name, *peaks[name]) for name in order)

@@ -1,4 +1,4 @@
-"""Which part of a training step a node belongs to: for measuring and printing, not for computing."""
+"""Which pass of a training step a node belongs to: for measuring and printing, not for computing."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ from collections.abc import Collection
 
 from opsin.ir import Graph, Node
 
-FORWARD, AGAIN, INPUT_GRADIENT, WEIGHT_GRADIENT, UPDATE = (
-    "forward", "recomputed", "input gradient", "weight gradient", "update",
-)  # fmt: skip
-DIRECTIONS = (FORWARD, AGAIN, INPUT_GRADIENT, WEIGHT_GRADIENT, UPDATE)
+FPROP, RECOMPUTE, DGRAD, WGRAD, UPDATE = "forward", "recomputed", "input gradient", "weight gradient", "update"
+PASSES = (FPROP, RECOMPUTE, DGRAD, WGRAD, UPDATE)
+"""The passes in the order of a step, by the names that people read."""
 OPTIMIZER = "optimizer"
-"""The scope of what turns gradients into new values."""
+"""The scope of the nodes that turn gradients into new values."""
 
 
-def directions(graph: Graph, again: Collection[Node] = ()) -> dict[Node, str]:
-    """The direction of every node; `again` are those that compute for a second time.
+def assign_passes(graph: Graph, recomputed: Collection[Node] = ()) -> dict[Node, str]:
+    """Return the pass of every node; `recomputed` are those that compute for a second time.
 
-    A gradient is of a layer's weights where nothing but this layer and the optimizer reads what comes of it. What
-    depends on no output and no gradient, such as running statistics, is an update.
+    A gradient counts as a weight gradient if only its own layer and the optimizer read what is computed from it. A node
+    that no output and no gradient depends on, such as running statistics, is part of the update.
     """
     forward = set(graph.forward)
-    leads: dict[Node, bool] = {}
-    """Whether something of a gradient goes on to another layer."""
-    found: dict[Node, str] = {}
+    reaches_other_layer: dict[Node, bool] = {}
+    """Whether another layer reads a gradient or what its own layer computes from it."""
+    passes: dict[Node, str] = {}
     for node in reversed(graph.nodes):
         users = [user for t in node.outputs for user in graph.users[t] if user not in forward]
-        scope = node.scope
-        leads[node] = any(u.scope != OPTIMIZER and (u.scope != scope or leads[u]) for u in users)
+        reaches_other_layer[node] = any(
+            u.scope != OPTIMIZER and (u.scope != node.scope or reaches_other_layer[u]) for u in users
+        )
         if node in forward:
-            found[node] = FORWARD
-        elif node in again:
-            found[node] = AGAIN
+            passes[node] = FPROP
+        elif node in recomputed:
+            passes[node] = RECOMPUTE
         elif node.scope == OPTIMIZER or not users:
-            found[node] = UPDATE
-        elif leads[node]:
-            found[node] = INPUT_GRADIENT
+            passes[node] = UPDATE
+        elif reaches_other_layer[node]:
+            passes[node] = DGRAD
         else:
-            found[node] = WEIGHT_GRADIENT
-    return _settled(graph, found)
+            passes[node] = WGRAD
+    return _with_statistics(graph, passes)
 
 
-def _settled(graph: Graph, found: dict[Node, str]) -> dict[Node, str]:
-    """`found`, where what only updates read outside the optimizer, such as running means, counts as an update, too."""
+def _with_statistics(graph: Graph, passes: dict[Node, str]) -> dict[Node, str]:
+    """Return `passes` with nodes read by updates outside the optimizer alone, such as running means, as updates."""
     for node in reversed(graph.nodes):
-        if found[node] == WEIGHT_GRADIENT and node.scope:
+        if passes[node] == WGRAD and node.scope:
             users = [user for t in node.outputs for user in graph.users[t]]
-            if users and all(found[user] == UPDATE and user.scope == node.scope for user in users):
-                found[node] = UPDATE
-    return found
+            if users and all(passes[user] == UPDATE and user.scope == node.scope for user in users):
+                passes[node] = UPDATE
+    return passes

@@ -1,10 +1,10 @@
-"""Activations computed again in the backward pass instead of kept for it (checkpointing).
+"""Activations computed again in the backward pass instead of being stored for it (activation checkpointing).
 
-Backpropagation reads what the forward pass made, so that at its turning point nearly all of that is in memory. A
-graph in which the backward pass reads a second computation of some tensors, from others that are kept, needs less
+The backward pass reads the results of the forward pass, so that between the two nearly all of them are in memory. A
+graph in which the backward pass reads a second computation of some tensors, from others that are stored, needs less
 (Griewank & Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost",
-2016). The second computation is made of the same operations on the same values, and so has the same bits; what is
-updated once a step, such as running statistics, still comes from the first.
+2016). The second computation applies the same operations to the same values, and is therefore bit-identical; values
+that are updated once a step, such as running statistics, still come from the first.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from math import prod
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, apply
 from opsin.ops import OPS
 
-SWEPT = frozenset("add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split())
+MEMORY_BOUND = frozenset(
+    "add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split()
+)
 """Operations that take no longer than reading their operands."""
-MUCH = 2**26
-"""Numbers: a quarter of a gigabyte."""
+MIN_RECOMPUTED = 2**26
+"""Elements from which on memory-bound activations are computed again in any case: a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True)
 class StoredActivation:
-    """A tensor that the forward pass leaves for the backward pass, and what computing it again takes."""
+    """A tensor that the forward pass stores for the backward pass, and what it takes to compute it again."""
 
     tensor: Tensor
     macs: int
-    """Multiply-adds from `sources`."""
+    """Multiply-accumulate operations to compute it from `sources`."""
     sources: frozenset[Tensor]
-    """Other stored tensors that it is computed from, with nothing stored between."""
-    pointwise: bool
-    """Whether one sweep over the sources computes it, as it does activations and normalisations."""
+    """Other stored tensors that it is computed from, without one in between."""
+    memory_bound: bool
+    """Whether one sweep over the sources computes it, as for activations and normalisations."""
 
     @property
     def elements(self) -> int:
@@ -40,70 +42,70 @@ class StoredActivation:
 
 
 def stored(graph: Graph, batch: int) -> list[StoredActivation]:
-    """What the backward pass reads of a bound `graph`'s activations, in the order they are made."""
-    fed = _fed(graph.forward)
-    found = _left(graph, fed, batch)
-    known = set(found)
-    return [_priced(t, known, fed, batch) for t in found]
+    """Return the activations of a bound `graph` that the backward pass reads, in the order of their computation."""
+    dependent = _input_dependent(graph.forward)
+    tensors = _stored_tensors(graph, dependent, batch)
+    others = set(tensors)
+    return [_activation(t, others, dependent, batch) for t in tensors]
 
 
-def _left(graph: Graph, fed: set[Node], batch: int) -> list[Tensor]:
-    """The tensors that are `stored`; `fed` are the nodes of the forward pass that depend on an input."""
-    inside = set(graph.forward)
-    read = {t for node in graph.nodes if node not in inside for t in node.inputs}
+def _stored_tensors(graph: Graph, dependent: set[Node], batch: int) -> list[Tensor]:
+    """Return the tensors of `stored`; `dependent` are the nodes of the forward pass that depend on an input."""
+    forward = set(graph.forward)
+    read = {t for node in graph.nodes if node not in forward for t in node.inputs}
     return [
         t for node in graph.forward for t in node.outputs
-        if t in read and node in fed and node.op is not INPUT and _per_image(t, batch)
+        if t in read and node in dependent and node.op is not INPUT and _has_batch(t, batch)
     ]  # fmt: skip
 
 
 def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Graph, frozenset[Node]]:
-    """`graph` with the backward pass reading a second computation of the tensors `dropped`, all of them `stored`.
+    """Return `graph` with the backward pass reading a second computation of the tensors `dropped`, and its nodes.
 
-    The nodes of the second computation come with it.
+    All of `dropped` must be among `stored`.
     """
     if not dropped:
         return graph, frozenset()
-    inside = set(graph.forward)
-    fed = _fed(graph.forward)
-    wanted = set(dropped)
-    kept = set(_left(graph, fed, batch)) - wanted
-    again: dict[Tensor, Tensor] = {}
+    forward = set(graph.forward)
+    dependent = _input_dependent(graph.forward)
+    goals = set(dropped)
+    sources = set(_stored_tensors(graph, dependent, batch)) - goals
+    recomputed: dict[Tensor, Tensor] = {}
 
     def operand(t: Tensor) -> Tensor:
-        """What a second computation reads in place of `t`."""
-        if t in again:
-            return again[t]
-        if t.node.op in (INPUT, VARIABLE) or t.node not in fed or not _per_image(t, batch):
+        """Return what a second computation reads in place of `t`."""
+        if t in recomputed:
+            return recomputed[t]
+        if t.node.op in (INPUT, VARIABLE) or t.node not in dependent or not _has_batch(t, batch):
             return t
-        again[t] = _apart(t)
-        return again[t]
+        recomputed[t] = _fusion_barrier(t)
+        return recomputed[t]
 
     copies = []
-    for node in _between(wanted, kept, fed, batch):
+    for node in _between(goals, sources, dependent, batch):
         copy = node.on(tuple([operand(t) for t in node.inputs]))
         copies.append(copy)
-        again.update(zip(node.outputs, copy.outputs, strict=True))
-    new: dict[Tensor, Tensor] = {t: _apart(again[t]) for t in wanted}
+        recomputed.update(zip(node.outputs, copy.outputs, strict=True))
+    replaced: dict[Tensor, Tensor] = {t: _fusion_barrier(recomputed[t]) for t in goals}
     for node in graph.nodes:
-        if node not in inside and not new.keys().isdisjoint(node.inputs):
-            made = node.on(tuple([new.get(t, t) for t in node.inputs]))
-            new.update(zip(node.outputs, made.outputs, strict=True))
-    updates = {name: t if t.node in inside else new.get(t, t) for name, t in graph.updates.items()}
+        if node not in forward and not replaced.keys().isdisjoint(node.inputs):
+            reader = node.on(tuple([replaced.get(t, t) for t in node.inputs]))
+            replaced.update(zip(node.outputs, reader.outputs, strict=True))
+    updates = {name: t if t.node in forward else replaced.get(t, t) for name, t in graph.updates.items()}
     return Graph(graph.inputs, graph.outputs, updates), frozenset(copies)
 
 
-def _apart(tensor: Tensor) -> Tensor:
-    """`tensor` for readers that are not to be fused with what makes it.
+def _fusion_barrier(tensor: Tensor) -> Tensor:
+    """Return `tensor` for readers that must not be fused with the node that computes it.
 
-    The second computation must neither happen in one sweep with the first, which would keep it as long, nor wait for
-    the gradients. Fusion does not look through a change of shape, even one to the same shape.
+    The second computation must not share a sweep with the first, which would store it as long as before, nor wait for
+    the gradients. Fusion does not look through a reshape, even one to the same shape.
     """
     return apply(OPS["reshape"], (tensor,), {"shape": tensor.shape}, tensor.node.scope).output
 
 
 def macs(graph: Graph) -> int:
-    """Multiply-adds of a bound graph."""
+    """Return the multiply-accumulate operations of a bound graph."""
     return sum(map(_macs, graph.nodes))
 
 
@@ -114,89 +116,89 @@ def _macs(node: Node) -> int:
 
 
 def cheap(items: Sequence[StoredActivation]) -> list[StoredActivation]:
-    """Those that take no multiply-add: activations, normalisations, pooling. The largest come first."""
+    """Return those without multiply-accumulate operations, the largest first: activations, normalisations, pooling."""
     return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
 
 
-def pointwise(graph: Graph, batch: int) -> list[Tensor]:
-    """What is computed again even where memory has no limit: what a sweep computes, if there is much of it.
+def memory_bound(graph: Graph, batch: int) -> list[Tensor]:
+    """Return what is computed again even without a memory limit: results of sweeps, if they are large in total.
 
-    Then it lies in no cache, so that reading it takes nearly as long as computing it from what is read there anyway.
+    They are in no cache then, so that reading them takes nearly as long as computing them from operands that the
+    backward pass reads in any case.
     """
-    found = [s for s in stored(graph, batch) if s.pointwise]
-    return [s.tensor for s in found] if sum(s.elements for s in found) >= MUCH else []
+    items = [s for s in stored(graph, batch) if s.memory_bound]
+    return [s.tensor for s in items] if sum(s.elements for s in items) >= MIN_RECOMPUTED else []
 
 
 def segments(items: Sequence[StoredActivation], count: int) -> list[list[StoredActivation]]:
-    """What may be dropped in about `count` stretches of the forward pass, that which frees most per multiply-add first.
+    """Return what may be dropped in about `count` segments of the forward pass, the most memory per operation first.
 
-    Each stretch keeps what later ones are computed from, so that it is computed again by itself when the backward pass
-    comes to it. The last stretch, which the backward pass needs at once, is not among them.
+    Each segment stores what later ones are computed from, so that the backward pass can recompute it independently.
+    The last segment is left out, because the backward pass reads it immediately.
     """
-    number = {s.tensor: place for place, s in enumerate(items)}
-    last = list(range(len(items)))
-    """The last item that reads each."""
-    for place, s in enumerate(items):
+    number = {s.tensor: i for i, s in enumerate(items)}
+    last_reader = list(range(len(items)))
+    for i, s in enumerate(items):
         for source in s.sources:
-            last[number[source]] = place
-    ends = _ends(items, last, count)
-    found = []
-    for start, end in zip([0, *ends], ends, strict=False):
-        inner = [items[place] for place in range(start, end) if last[place] < end]
-        if inner:
-            found.append(inner)
-    return sorted(found, key=lambda part: -sum(s.elements for s in part) / (1 + sum(s.macs for s in part)))
+            last_reader[number[source]] = i
+    ends = _ends(items, last_reader, count)
+    inner = [
+        [items[i] for i in range(start, end) if last_reader[i] < end]
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
+    droppable = [segment for segment in inner if segment]
+    return sorted(droppable, key=lambda segment: -sum(s.elements for s in segment) / (1 + sum(s.macs for s in segment)))
 
 
-def _ends(items: Sequence[StoredActivation], last: Sequence[int], count: int) -> list[int]:
-    """Where stretches end: near equal shares of the elements, and there where least is read across."""
+def _ends(items: Sequence[StoredActivation], last_reader: Sequence[int], count: int) -> list[int]:
+    """Return where segments end: near equal shares of the elements, where the least is read across the end."""
     sizes = [s.elements for s in items]
     sums = [0]
     for size in sizes:
         sums.append(sums[-1] + size)
-    across = [sum(sizes[i] for i in range(end) if last[i] >= end) for end in range(len(items) + 1)]
+    across = [sum(sizes[i] for i in range(end) if last_reader[i] >= end) for end in range(len(items) + 1)]
     ends: list[int] = []
-    for part in range(1, count):
-        low, high = (sums[-1] * (2 * part + side) / (2 * count) for side in (-1, 1))
-        places = [end for end in range(1, len(items)) if low <= sums[end] < high]
-        if places:
-            ends.append(min(places, key=lambda end: (across[end], -end)))
+    for segment in range(1, count):
+        low, high = (sums[-1] * (2 * segment + side) / (2 * count) for side in (-1, 1))
+        near = [end for end in range(1, len(items)) if low <= sums[end] < high]
+        if near:
+            ends.append(min(near, key=lambda end: (across[end], -end)))
     return ends
 
 
-def _fed(forward: Sequence[Node]) -> set[Node]:
-    """The nodes that depend on an input."""
-    fed: set[Node] = set()
+def _input_dependent(forward: Sequence[Node]) -> set[Node]:
+    """Return the nodes that depend on an input."""
+    dependent: set[Node] = set()
     for node in forward:
-        if node.op is INPUT or any(t.node in fed for t in node.inputs):
-            fed.add(node)
-    return fed
+        if node.op is INPUT or any(t.node in dependent for t in node.inputs):
+            dependent.add(node)
+    return dependent
 
 
-def _per_image(tensor: Tensor, batch: int) -> bool:
-    """Whether a tensor grows with the batch; statistics and other sums over it are small, and always kept."""
+def _has_batch(tensor: Tensor, batch: int) -> bool:
+    """Whether a tensor grows with the batch; statistics and other sums over it are small, and always stored."""
     return bool(tensor.shape) and tensor.shape[0] == batch
 
 
-def _priced(tensor: Tensor, known: set[Tensor], fed: set[Node], batch: int) -> StoredActivation:
-    between = _between({tensor}, known - {tensor}, fed, batch)
-    sources = {t for node in between for t in node.inputs if t in known and t is not tensor}
+def _activation(tensor: Tensor, stored: set[Tensor], dependent: set[Node], batch: int) -> StoredActivation:
+    between = _between({tensor}, stored - {tensor}, dependent, batch)
+    sources = {t for node in between for t in node.inputs if t in stored and t is not tensor}
     return StoredActivation(
-        tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in SWEPT for n in between)
+        tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in MEMORY_BOUND for n in between)
     )
 
 
-def _between(wanted: Collection[Tensor], kept: Collection[Tensor], fed: set[Node], batch: int) -> list[Node]:
-    """The nodes that compute `wanted` from `kept`, inputs, variables and what is small, operands first."""
+def _between(goals: Collection[Tensor], sources: Collection[Tensor], dependent: set[Node], batch: int) -> list[Node]:
+    """Return the nodes that compute `goals` from `sources`, inputs, variables and small tensors, operands first."""
     order: dict[Node, None] = {}
-    for goal in wanted:
+    for goal in goals:
         stack = [goal.node]
         while stack:
             node = stack[-1]
             missing = [
                 t.node for t in node.inputs
-                if t not in kept and t.node in fed and t.node.op is not INPUT
-                and _per_image(t, batch) and t.node not in order
+                if t not in sources and t.node in dependent and t.node.op is not INPUT
+                and _has_batch(t, batch) and t.node not in order
             ]  # fmt: skip
             if missing:
                 stack.extend(missing)

@@ -1,10 +1,9 @@
-"""Which calls run between two meetings of the threads.
+"""Which calls run between two barriers.
 
-A `Group` is a run of calls after which all threads wait for each other. Inside a group of kind
-`image` every thread takes its own images through all the calls, a chunk at a time, so that what
-one call writes the next finds in the nearest cache; inside a `free` group the calls do not depend
-on each other at all, and each is shared out by blocks. Groups depend on shapes alone, never on
-the number of threads.
+A `CallGroup` is a run of calls after which all threads wait for each other. In a group by sample every thread takes its
+own samples through all the calls, a chunk at a time, so that each call finds what the one before wrote in the nearest
+cache. In any other group the calls do not depend on each other, and each is divided by blocks. Groups depend on shapes
+alone, never on the number of threads.
 """
 
 from __future__ import annotations
@@ -13,40 +12,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from opsin.compiler.calls import FREE, KernelCall
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.views import Buffer
 
 
 @dataclass
-class Group:
-    """Calls between two barriers; `by_image` says how they are shared out."""
+class CallGroup:
+    """Calls between two barriers; `by_sample` says how they are divided among threads."""
 
-    by_image: bool
+    by_sample: bool
     calls: list[KernelCall] = field(default_factory=list)
 
 
-def schedule(calls: list[KernelCall], by_image: bool) -> list[Group]:
-    """`calls` (in an order that is correct one by one) in groups, reordered where that saves barriers.
+def schedule(calls: list[KernelCall], by_sample: bool) -> list[CallGroup]:
+    """Return `calls` (in an order that is correct one by one) in groups, reordered if that saves barriers.
 
-    `by_image` set to False shares out every call by blocks: right for batches too small to go round.
+    With `by_sample` False every call is divided by blocks, which suits batches with fewer samples than threads.
     """
-    queue = _Queue(calls)
-    groups: list[Group] = []
+    queue = _ReadyQueue(calls)
+    groups: list[CallGroup] = []
     while queue.ready:
-        free = [i for i in sorted(queue.ready) if calls[i].split == FREE or not by_image]
-        if free:
-            groups.append(Group(False, [calls[i] for i in free]))
-            taken = set(free)
-            queue.ready = [i for i in queue.ready if i not in taken]
-            for i in free:
+        by_blocks = [i for i in sorted(queue.ready) if calls[i].partition is Partition.ANY or not by_sample]
+        if by_blocks:
+            groups.append(CallGroup(False, [calls[i] for i in by_blocks]))
+            members = set(by_blocks)
+            queue.ready = [i for i in queue.ready if i not in members]
+            for i in by_blocks:
                 queue.ready.extend(queue.finish(i))
         else:
-            groups.append(Group(True, _image_by_image(calls, queue)))
+            groups.append(CallGroup(True, _sample_by_sample(calls, queue)))
     return groups
 
 
-class _Queue:
-    """Which calls may run: those whose dependencies have finished. Calls go by their numbers."""
+class _ReadyQueue:
+    """Which calls may run, by number: those whose dependencies have finished."""
 
     def __init__(self, calls: list[KernelCall]) -> None:
         self.before = dependencies(calls)
@@ -55,29 +54,29 @@ class _Queue:
         self.ready = [i for i, missing in enumerate(self._missing) if not missing]
 
     def finish(self, i: int) -> list[int]:
-        """Marks call `i` as run; the calls that only waited for it."""
-        found = []
+        """Mark call `i` as run; return the calls that waited only for it."""
+        ready = []
         for user in self._users[i]:
             self._missing[user] -= 1
             if not self._missing[user]:
-                found.append(user)
-        return found
+                ready.append(user)
+        return ready
 
 
-def _image_by_image(calls: list[KernelCall], queue: _Queue) -> list[KernelCall]:
-    """The calls of one group by image: every one that can follow those before it image by image, in order."""
+def _sample_by_sample(calls: list[KernelCall], queue: _ReadyQueue) -> list[KernelCall]:
+    """Return the calls of one group by sample: all that can follow those before them sample by sample, in order."""
     members: list[int] = []
     inside: set[int] = set()
-    open_ = sorted(queue.ready)
+    ready = sorted(queue.ready)
     later: list[int] = []
-    while open_:
-        i = heappop(open_)
+    while ready:
+        i = heappop(ready)
         members.append(i)
         inside.add(i)
         for user in queue.finish(i):
-            trails = all(follows(calls[user], calls[b]) for b in queue.before[user] & inside)
-            if calls[user].split != FREE and trails:
-                heappush(open_, user)
+            is_following = all(follows(calls[user], calls[b]) for b in queue.before[user] & inside)
+            if calls[user].partition is not Partition.ANY and is_following:
+                heappush(ready, user)
             else:
                 later.append(user)
     queue.ready = later
@@ -85,18 +84,18 @@ def _image_by_image(calls: list[KernelCall], queue: _Queue) -> list[KernelCall]:
 
 
 def follows(call: KernelCall, earlier: KernelCall) -> bool:
-    """Whether `call` depends on `earlier` only through the images' own parts of buffers."""
-    shared: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
+    """Whether `call` depends on `earlier` only through the samples' own parts of buffers."""
+    pairs: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
         (call.reads, earlier.writes), (call.writes, earlier.reads), (call.writes, earlier.writes),
     ]  # fmt: skip
-    return all(mine[buffer] and theirs[buffer] for mine, theirs in shared for buffer in mine.keys() & theirs.keys())
+    return all(late[buffer] and early[buffer] for late, early in pairs for buffer in late.keys() & early.keys())
 
 
 def dependencies(calls: Sequence[KernelCall]) -> list[set[int]]:
-    """For each call, the numbers of those it must come after: they write what it reads, or read what it writes."""
+    """Return for each call the numbers of those it depends on: they write what it reads, or read what it writes."""
     writers: dict[Buffer, list[int]] = {}
     readers: dict[Buffer, list[int]] = {}
-    found = []
+    dependencies: list[set[int]] = []
     for number, call in enumerate(calls):
         before: set[int] = set()
         for buffer in call.reads:
@@ -107,18 +106,18 @@ def dependencies(calls: Sequence[KernelCall]) -> list[set[int]]:
                 before.update(writers[buffer])
             if buffer in readers:
                 before.update(readers[buffer])
-        found.append(before)
+        dependencies.append(before)
         for buffer in call.reads:
             readers.setdefault(buffer, []).append(number)
         for buffer in call.writes:
             writers.setdefault(buffer, []).append(number)
-    return found
+    return dependencies
 
 
 def users(before: Sequence[set[int]]) -> list[list[int]]:
-    """For each call, the numbers of those that must come after it, in order; `before` are `dependencies`."""
-    found: list[list[int]] = [[] for _ in before]
+    """Return for each call the numbers of those that must come after it, in order; `before` are `dependencies`."""
+    after: list[list[int]] = [[] for _ in before]
     for number, earlier in enumerate(before):
-        for one in earlier:
-            found[one].append(number)
-    return found
+        for dependency in earlier:
+            after[dependency].append(number)
+    return after

@@ -1,7 +1,7 @@
 """A graph with the same meaning and fewer nodes.
 
-Arithmetic on constants is done here once; adding zero, multiplying by one and reshaping to the same
-shape go away; equal nodes become one; factors that do not change along the axes of a sum are taken out of it.
+Arithmetic on constants is done once, at compile time. Adding zero, multiplying by one and reshaping to the same shape
+disappear; equal nodes become one; factors that are constant along the axes of a sum are moved out of it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]
 FOLDED = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
 
 NEUTRAL = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False), "divide": (1.0, False)}
-"""Numbers that change nothing, and whether they may come first as well as second."""
+"""Neutral elements, and whether they may be the first operand as well as the second."""
 
 
 def simplify(graph: Graph, batch: int) -> Graph:
-    """`graph`, bound to `batch`, without constant arithmetic, identities and repetitions; its nodes are all new."""
-    known: dict[Any, Node] = {}
+    """Return `graph`, bound to `batch`, without constant arithmetic, identities and repetitions; all nodes are new."""
+    nodes: dict[Any, Node] = {}
     bound = binding(batch)
 
     def key(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
         return op.name, operands, frozenset(attrs.items())
 
     def make(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any], scope: str) -> Node:
-        this = key(op, operands, attrs)
-        if this not in known:
-            known[this] = apply(op, operands, attrs, scope)
-        return known[this]
+        node_key = key(op, operands, attrs)
+        if node_key not in nodes:
+            nodes[node_key] = apply(op, operands, attrs, scope)
+        return nodes[node_key]
 
     def change(free: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
         node = bound(free, inputs)
@@ -53,21 +53,21 @@ def simplify(graph: Graph, batch: int) -> Graph:
             masked = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
             return make(pooled.op, (x, masked), pooled.attrs, pooled.scope)
         folded = _folded(node)
-        return make(*folded, node.scope) if folded else known.setdefault(key(node.op, inputs, node.attrs), node)
+        return make(*folded, node.scope) if folded else nodes.setdefault(key(node.op, inputs, node.attrs), node)
 
     return graph.rewrite(change)
 
 
 def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
-    """Whether a reduction of `x`, rows or images, leaves its channels, axis 1, alone."""
+    """Whether a reduction of `x`, rows or images, is over all axes but the channels, axis 1."""
     long = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
     return len(x.shape) in (2, 4) and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
 
 
 def _factored(make: Make, node: Node, x: Tensor) -> Node:
-    """The sum of a product, with the factors that do not change along the summed axes taken out of it.
+    """Return the sum of a product, with the factors that are constant along the summed axes moved out of it.
 
-    The gradients of a batch normalisation's parts are sums that differ in nothing else: then they become one.
+    The gradients of batch normalisation are sums that differ only in such factors: they become one sum.
     """
     axes = node.attrs["axes"]
     factors = _factors(x)
@@ -90,7 +90,7 @@ def _factored(make: Make, node: Node, x: Tensor) -> Node:
 
 
 def _factors(x: Tensor) -> list[Tensor]:
-    """The factors of a product of any depth, signs left out."""
+    """Return the factors of a product of any depth, without signs."""
     name = x.node.op.name
     if name == "negate":
         return _factors(x.node.inputs[0])
@@ -100,7 +100,7 @@ def _factors(x: Tensor) -> list[Tensor]:
 
 
 def _sign(x: Tensor) -> int:
-    """-1 where the factors' product has to be negated to be `x`."""
+    """Return -1 if the product of the factors has to be negated to be `x`, and otherwise 1."""
     name = x.node.op.name
     if name == "negate":
         return -_sign(x.node.inputs[0])
@@ -110,13 +110,13 @@ def _sign(x: Tensor) -> int:
 
 
 def _constant_along(factor: Tensor, rank: int, axes: tuple[int, ...]) -> bool:
-    """Whether `factor`, broadcast to `rank` dimensions, is the same all along `axes`."""
+    """Whether `factor`, broadcast to `rank` dimensions, is constant along `axes`."""
     lead = rank - len(factor.shape)
     return all(axis < lead or factor.shape[axis - lead] == 1 for axis in axes)
 
 
 def _variance(make: Make, node: Node, x: Tensor) -> Node:
-    """A variance as its parts, for axes that no kernel takes in one pass."""
+    """Return a variance in terms of sums, for axes that no kernel reduces in one pass."""
     axes, scope = node.attrs["axes"], node.scope
     count = np.prod([x.shape[axis] for axis in axes], dtype=np.int64)
     share = make(OPS["constant"], (), {"value": float(1 / count)}, scope).output
@@ -130,10 +130,10 @@ def _variance(make: Make, node: Node, x: Tensor) -> Node:
 
 
 def _masked_pooling(node: Node) -> Node | None:
-    """The gradient of a max pooling, if `node` only keeps it where the pooled tensor is above zero: ReLU's gradient.
+    """Return the gradient of a max pooling if `node` masks it by the sign of the pooled tensor: ReLU's gradient.
 
-    It goes to the maxima alone, so that the mask may as well be applied to the pooled gradient, where the
-    maximum is above zero: a quarter of the elements, or less.
+    The gradient flows to the maxima alone. The mask may therefore be applied to the pooled gradient, by the sign of the
+    maximum: to a quarter of the elements, or fewer.
     """
     inputs = node.inputs
     if node.op.name != "where" or constant_value(inputs[2]) != 0.0:
@@ -145,7 +145,7 @@ def _masked_pooling(node: Node) -> Node | None:
 
 
 def constant_value(tensor: Tensor) -> float | None:
-    """The number a constant holds, through broadcasting; None for anything else."""
+    """Return the value of a constant, broadcast or not; None for anything else."""
     node = tensor.node
     while node.op.name in ("broadcast_to", "reshape"):
         node = node.inputs[0].node
@@ -153,7 +153,7 @@ def constant_value(tensor: Tensor) -> float | None:
 
 
 def _identity(node: Node) -> Tensor | None:
-    """The input that `node` merely repeats, if it does."""
+    """Return the input that `node` merely repeats, if it does."""
     name, inputs = node.op.name, node.inputs
     if name == "stop_gradient":
         return inputs[0]
@@ -163,9 +163,9 @@ def _identity(node: Node) -> Tensor | None:
         return inputs[0]
     if name in NEUTRAL:
         value, either = NEUTRAL[name]
-        for kept, other in ((0, 1), (1, 0)) if either else ((0, 1),):
-            if constant_value(inputs[other]) == value and inputs[kept].type == node.output.type:
-                return inputs[kept]
+        for repeated, other in ((0, 1), (1, 0)) if either else ((0, 1),):
+            if constant_value(inputs[other]) == value and inputs[repeated].type == node.output.type:
+                return inputs[repeated]
     return None
 
 

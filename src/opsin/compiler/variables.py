@@ -1,17 +1,17 @@
-"""How variables lie in memory, and which of them are updated in place."""
+"""The layout of variables in memory, and which of them are updated in place."""
 
 from __future__ import annotations
 
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
+from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_last, dense_strides
 from opsin.ir import INPUT, INT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
-"""Operations that often move no data."""
+"""Operations whose results may share the memory of their operands."""
 
 
 def place_inputs(graph: Graph) -> dict[Tensor, View]:
-    """A buffer for every input and every variable, laid out as its first important reader wants it."""
+    """Return a buffer for every input and variable, in the layout that suits its most important reader."""
     views: dict[Tensor, View] = {}
     orders: dict[str, tuple[int, ...]] = {}
     for tensor in (*graph.inputs, *graph.variables.values()):
@@ -42,43 +42,45 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     return None
 
 
-def in_place(graph: Graph, order: list[FusionGroup], views: dict[Tensor, View]) -> tuple[Places, list[FusionGroup]]:
-    """New values that may be written straight over their variables, and the clusters in an order that allows it.
+def update_in_place(
+    graph: Graph, order: list[FusionGroup], views: dict[Tensor, View]
+) -> tuple[Destinations, list[FusionGroup]]:
+    """Return the new values that may overwrite their variables, and the groups in an order that allows it.
 
-    A cluster may overwrite a variable once everything else that reads the old value has run.
+    A group may overwrite a variable once everything else that reads the old value has run.
     """
     home = {tensor: c for c in order for node in c for tensor in node.outputs}
     after: dict[FusionGroup, set[FusionGroup]] = {
         c: {home[t] for node in c for t in node.inputs if t in home} - {c} for c in order
     }
-    rank = {cluster: number for number, cluster in enumerate(order)}
-    places: Places = {}
+    rank = {group: number for number, group in enumerate(order)}
+    destinations: Destinations = {}
     for name, value in graph.updates.items():
         variable = graph.variables[name]
         writer = home.get(value)
-        if writer is None or not writer.nodes or value in places:
+        if writer is None or not writer.nodes or value in destinations:
             continue
-        seen = _seen_through(graph, variable)
-        readers = {home[user.outputs[0]] for tensor in seen for user in graph.users[tensor]} - {writer}
+        aliases = _aliases(graph, variable)
+        readers = {home[user.outputs[0]] for tensor in aliases for user in graph.users[tensor]} - {writer}
         late = {reader for reader in readers if rank[reader] > rank[writer]}
-        if not seen.isdisjoint(graph.outputs.values()) or _reaches(after, late, writer, rank):
+        if not aliases.isdisjoint(graph.outputs.values()) or _reaches(after, late, writer, rank):
             continue
         after[writer] |= readers
-        places[value] = views[variable]
+        destinations[value] = views[variable]
         if late:
-            rank = {cluster: number for number, cluster in enumerate(_sorted(order, after))}
-    return places, _sorted(order, after)
+            rank = {group: number for number, group in enumerate(_sorted(order, after))}
+    return destinations, _sorted(order, after)
 
 
-def _seen_through(graph: Graph, tensor: Tensor) -> set[Tensor]:
-    """`tensor` and all that may be no more than another view of its memory."""
-    found, stack = {tensor}, [tensor]
+def _aliases(graph: Graph, tensor: Tensor) -> set[Tensor]:
+    """Return `tensor` and all tensors that may be views of its memory."""
+    aliases, stack = {tensor}, [tensor]
     while stack:
         for user in graph.users[stack.pop()]:
-            if user.op.name in VIEWS and user.output not in found:
-                found.add(user.output)
+            if user.op.name in VIEWS and user.output not in aliases:
+                aliases.add(user.output)
                 stack.append(user.output)
-    return found
+    return aliases
 
 
 def _reaches(
@@ -87,23 +89,23 @@ def _reaches(
     goal: FusionGroup,
     rank: dict[FusionGroup, int],
 ) -> bool:
-    """Whether any of `starts` must run after `goal`; `rank` grows along every chain of what must."""
-    seen, stack = set(starts), list(starts)
+    """Whether any of `starts` must run after `goal`; `rank` grows along every chain of dependencies."""
+    visited, stack = set(starts), list(starts)
     while stack:
         top = stack.pop()
         if top is goal:
             return True
-        new = {cluster for cluster in after[top] if rank[cluster] >= rank[goal]} - seen
-        seen |= new
+        new = {group for group in after[top] if rank[group] >= rank[goal]} - visited
+        visited |= new
         stack.extend(new)
     return False
 
 
 def _sorted(order: list[FusionGroup], after: dict[FusionGroup, set[FusionGroup]]) -> list[FusionGroup]:
-    number = {cluster: i for i, cluster in enumerate(order)}
+    number = {group: i for i, group in enumerate(order)}
     done: dict[FusionGroup, None] = {}
-    for cluster in order:
-        stack = [cluster]
+    for group in order:
+        stack = [group]
         while stack:
             missing = [c for c in after[stack[-1]] if c not in done]
             if missing:

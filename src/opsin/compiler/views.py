@@ -1,6 +1,6 @@
-"""Where tensors lie: buffers of memory, and views that give a logical shape strides in one.
+"""Where tensors lie: buffers of memory, and views that map a logical shape to one by strides.
 
-Mathematics says N C H W; memory holds N H W C. Only strides know of it: transposing, slicing,
+The logical order of axes is N C H W, the order in memory N H W C. Only strides know about it: transposing, slicing,
 broadcasting and most reshaping move no data.
 """
 
@@ -38,7 +38,7 @@ class View:
         return prod(self.shape)
 
     def is_dense(self, order: tuple[int, ...]) -> bool:
-        """Whether the elements lie without gaps in `order`, the outermost dimension first."""
+        """Whether the elements are contiguous in `order`, the outermost dimension first."""
         step = 1
         for d in reversed(order):
             n = self.shape[d]
@@ -49,15 +49,15 @@ class View:
         return True
 
     @property
-    def is_stretched(self) -> bool:
-        """Whether some index of a dimension does not matter."""
+    def is_broadcast(self) -> bool:
+        """Whether a dimension repeats its elements."""
         return 0 in self.strides and any(s == 0 and n != 1 for n, s in zip(self.shape, self.strides, strict=True))
 
     def transposed(self, axes: tuple[int, ...]) -> View:
         return View(self.buffer, tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes), self.offset)
 
     def broadcast(self, shape: tuple[int, ...]) -> View:
-        """Dimensions of 1 stretched, and new ones in front, by a stride of 0."""
+        """Return the view with dimensions of 1 repeated, and new ones in front, by a stride of 0."""
         if shape == self.shape:
             return self
         lead = len(shape) - len(self.shape)
@@ -82,7 +82,7 @@ class View:
         return View(self.buffer, self.shape, tuple(strides), offset)
 
     def reshaped(self, shape: tuple[int, ...]) -> View | None:
-        """The same elements in the same logical order under `shape`, or None where that needs a copy."""
+        """Return the same elements in the same logical order under `shape`, or None if that needs a copy."""
         strides = _reshaped_strides(self.shape, self.strides, shape)
         return None if strides is None else View(self.buffer, shape, strides, self.offset)
 
@@ -92,17 +92,17 @@ class View:
         return order_in_memory(self.strides)
 
 
-Places: TypeAlias = "dict[Tensor, View]"
-"""Where some tensors must be written: the memory of the variables that they are the new values of."""
+Destinations: TypeAlias = "dict[Tensor, View]"
+"""Where some tensors must be written: new values of variables, in the memory of the old ones."""
 
 
 def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Dimensions from the largest stride to the smallest."""
+    """Return the dimensions from the largest stride to the smallest."""
     return tuple(sorted(range(len(strides)), key=[-abs(stride) for stride in strides].__getitem__))
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides of a gapless array whose dimensions lie in `order`, the outermost first."""
+    """Return the strides of a contiguous array whose dimensions are in `order`, the outermost first."""
     strides = [0] * len(shape)
     step = 1
     for d in reversed(order):
@@ -116,7 +116,7 @@ def row_major(rank: int) -> tuple[int, ...]:
 
 
 def channels_last(rank: int) -> tuple[int, ...]:
-    """N H W C for images; the logical order for everything else."""
+    """Return the order N H W C for images, and the logical order for everything else."""
     return (0, 2, 3, 1) if rank == 4 else row_major(rank)
 
 
@@ -131,21 +131,21 @@ def _reshaped_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tup
     result: list[int] = []
     i = 0
     left, stride = 1, 1
-    # From the front: each old run of dimensions that lie in one stretch is cut into new ones.
-    stretches: list[tuple[int, int]] = []
+    # Runs of evenly strided dimensions are cut into new dimensions, from the front.
+    runs: list[tuple[int, int]] = []
     for n, s in pairs:
-        if stretches and stretches[-1][1] == s * n:
-            stretches[-1] = (stretches[-1][0] * n, s)
+        if runs and runs[-1][1] == s * n:
+            runs[-1] = (runs[-1][0] * n, s)
         else:
-            stretches.append((n, s))
+            runs.append((n, s))
     for n in new:
         if n == 1:
             result.append(0)
             continue
         if left == 1:
-            if i == len(stretches):
+            if i == len(runs):
                 return None
-            left, step = stretches[i]
+            left, step = runs[i]
             stride = step * left
             i += 1
         if left % n:
@@ -153,4 +153,4 @@ def _reshaped_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tup
         left //= n
         stride //= n
         result.append(stride)
-    return tuple(result) if left == 1 and i == len(stretches) else None
+    return tuple(result) if left == 1 and i == len(runs) else None

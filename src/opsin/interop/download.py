@@ -1,7 +1,8 @@
-"""Weights from the network, once: downloaded into the cache, and checked against the hash in their name.
+"""Published weights, downloaded once into the cache and checked against the hash in their name.
 
-A broken download goes on where it stopped, in a later process, too. Several processes may download a file at once: they
-write the same bytes to the same places, and the first that is done renames it. Threads wait for one another.
+An interrupted download continues where it stopped, in a later process, too. Several processes may download a file at
+the same time: they write the same bytes at the same offsets, and the first one to finish renames the file. Threads wait
+for each other.
 """
 
 from __future__ import annotations
@@ -23,65 +24,64 @@ from opsin.base.concurrency import ForkLock
 from opsin.base.errors import ModelError, UsageError
 
 SERVER = "https://download.pytorch.org/models"
-"""Where torchvision's files are."""
+"""The server of torchvision's files."""
 
 MIRROR = "OPSIN_MIRROR"
-"""The environment variable with the address of another server that has them under the same names."""
+"""Environment variable: the address of another server with the same file names."""
 
 TIMEOUT = 30
-"""Seconds without a word from the server."""
+"""Seconds without a response from the server."""
 
-TRIES = 3
-"""So many connections in a row may break before they brought anything."""
+MAX_FAILURES = 3
+"""Connections in a row that may break before any byte has arrived."""
 
-PIECE = 2**18
-MOST_BYTES = 2 * 2**30
-"""No file of weights is larger."""
+READ_BYTES = 2**18
+MAX_FILE_BYTES = 2 * 2**30
 
 Progress = Callable[[int, int], None]
-"""Called with the number of bytes that are there, and of those that there will be (0 where the server does not say)."""
+"""Called with the bytes received so far, and the size of the file (0 if the server does not say)."""
 
 
 _downloading = ForkLock()
 
 
 class _Broken(Exception):
-    """No connection, or no more of it."""
+    """The connection could not be made, or was lost."""
 
 
 def weights_file(name: str, on_progress: Progress | None = None) -> Path:
-    """The file called `name` in the cache, downloaded if need be.
+    """Return the path of the file `name` in the cache, and download it if it is not there.
 
-    The name ends with the first digits of the file's SHA-256, such as resnet18-f37072fd.pth; the content is held
-    against them each time. `ModelError` says why the file cannot be had.
+    The name ends with the first digits of the file's SHA-256, such as resnet18-f37072fd.pth; the content is checked
+    against them each time. Raise `ModelError` with the reason if the file is not available.
     """
     server = _server()
     target = cache_folder() / "weights" / name
     try:
         with _downloading.lock:
-            if not _is_there(target, name):
+            if not _is_cached(target, name):
                 _fetch(f"{server}/{name}", target, name, on_progress)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and _is_there(target, name):  # another process has renamed the part
+        if isinstance(error, FileNotFoundError) and _is_cached(target, name):  # Another process has renamed it.
             return target
         raise ModelError(
-            f"{name} cannot be kept in {target.parent}: {error.strerror or error}; make room there, or set OPSIN_CACHE "
-            "to another folder"
+            f"{name} cannot be saved in {target.parent}: {error.strerror or error}; free space there, or set "
+            "OPSIN_CACHE to another folder"
         ) from None
     return target
 
 
-def _is_there(target: Path, name: str) -> bool:
+def _is_cached(target: Path, name: str) -> bool:
     return target.is_file() and has_hash(target, name)
 
 
 def _fetch(url: str, target: Path, name: str, on_progress: Progress | None) -> None:
-    """Downloads `target` by way of a file beside it."""
+    """Download `target` into a partial file, which is then renamed."""
     part = target.with_name(f"{name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    started = part.exists()
+    was_started = part.exists()
     _download(url, part, on_progress)
-    if started and not has_hash(part, name):  # what was there may have been the fault
+    if was_started and not has_hash(part, name):  # An earlier process may have left wrong bytes.
         part.unlink()
         _download(url, part, on_progress)
     if not has_hash(part, name):
@@ -108,12 +108,12 @@ def _server() -> str:
 
 
 def _download(url: str, part: Path, on_progress: Progress | None) -> None:
-    """Adds to `part` what it lacks. Where a connection breaks, another one goes on from there."""
+    """Append to `part` what is missing; if a connection breaks, another one continues from there."""
     part.touch()
     with part.open("r+b") as file:
         file.seek(0, os.SEEK_END)
         failures = 0
-        while failures < TRIES:
+        while failures < MAX_FAILURES:
             begin = file.tell()
             try:
                 response = _request(url, begin)
@@ -124,15 +124,16 @@ def _download(url: str, part: Path, on_progress: Progress | None) -> None:
             except _Broken as error:
                 reason = str(error)
             failures = 0 if file.tell() > begin else failures + 1
-        kept = f" {file.tell() / 1e6:.1f} MB are there, from which the next try goes on." if file.tell() else ""
+        size = file.tell()
+        progress = f" {size / 1e6:.1f} MB are there, from which the next try continues." if size else ""
     raise ModelError(
-        f"{url} cannot be downloaded: {reason}.{kept} Connect to the network, set {MIRROR} to a server in reach that "
-        f"has the file, or put it into {part.parent} yourself"
+        f"{url} cannot be downloaded: {reason}.{progress} Connect to the network, set {MIRROR} to a server in reach "
+        f"that has the file, or put it into {part.parent} yourself"
     )
 
 
 def _request(url: str, begin: int) -> HTTPResponse | None:
-    """The answer with the file from the byte `begin` on, or with all of it; None where the file ends before `begin`."""
+    """Return the response with the file from byte `begin` on, or with all of it; None if it has no more bytes."""
     headers = {"User-Agent": f"opsin/{__version__}"}
     if begin:
         headers["Range"] = f"bytes={begin}-"
@@ -143,14 +144,14 @@ def _request(url: str, begin: int) -> HTTPResponse | None:
         error.close()
         if error.code == 416:
             return None
-        has = "the server has no such file" if error.code == 404 else f"the server says '{error.reason}'"
-        raise ModelError(f"{url} cannot be downloaded: {has} ({error.code}); check {MIRROR}, or try later") from None
+        fault = "the server has no such file" if error.code == 404 else f"the server says '{error.reason}'"
+        raise ModelError(f"{url} cannot be downloaded: {fault} ({error.code}); check {MIRROR}, or try later") from None
     except (OSError, HTTPException, ValueError) as error:
         raise _Broken(_reason(error)) from None
 
 
 def _receive(response: HTTPResponse, file: IO[bytes], on_progress: Progress | None) -> None:
-    """Writes what comes from the server to its place."""
+    """Write the response to the file, at its offset."""
     begin = file.tell()
     if response.status == 206:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
@@ -159,10 +160,10 @@ def _receive(response: HTTPResponse, file: IO[bytes], on_progress: Progress | No
         file.seek(0)
         begin = file.truncate()
     done, total = begin, begin + response.length if response.length else 0
-    while piece := _read(response):
-        file.write(piece)
-        done += len(piece)
-        if max(done, total) > MOST_BYTES:
+    while data := _read(response):
+        file.write(data)
+        done += len(data)
+        if max(done, total) > MAX_FILE_BYTES:
             raise ModelError(f"{response.url} is larger than any file of weights; check {MIRROR}")
         if on_progress:
             on_progress(done, total)
@@ -172,13 +173,13 @@ def _receive(response: HTTPResponse, file: IO[bytes], on_progress: Progress | No
 
 def _read(response: HTTPResponse) -> bytes:
     try:
-        return response.read(PIECE)
+        return response.read(READ_BYTES)
     except (OSError, HTTPException) as error:
         raise _Broken(_reason(error)) from None
 
 
 def _reason(error: Exception) -> str:
-    """In words, without Python's brackets and numbers."""
+    """Return the error in words, without Python's brackets and numbers."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror

@@ -1,4 +1,4 @@
-"""Weights from the files that people keep them in, and whether they fit a network."""
+"""Weights from files of several formats, matched against the variables of a network."""
 
 from __future__ import annotations
 
@@ -28,41 +28,42 @@ SAFETENSORS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
-"""The format's names of what numbers are."""
+"""Element types by their names in the format."""
 
-MOST_HEADER = 4 * 2**20
+MAX_HEADER_BYTES = 4 * 2**20
 """Bytes of a safetensors header: enough for 30,000 tensors."""
 
 GOLDENS = ("golden.images", "golden.logits", "golden.pictures")
-"""What model files hold besides the weights."""
+"""Tensors of model files that are not weights."""
 
-SHOWN = 3
-"""So many tensors are named where several do not fit."""
+MAX_NAMED = 3
+"""Tensors that a message names if several do not fit."""
 
-NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?(num_batches_tracked|n_averaged)")
-"""What goes with training, and is no part of a network that is used."""
+TRAINING_NAMES = re.compile(r"(optimizer|random)\..*|(.*\.)?(num_batches_tracked|n_averaged)")
+"""Variables of training, which a network for prediction does not have."""
 
 Renames = Sequence[tuple[str, str]]
-"""Regular expressions and what replaces them, one after the other."""
+"""Regular expressions and their replacements, applied in order."""
 
 
 def read_state(path: str | os.PathLike[str], part: str | None = None) -> dict[str, NDArray[Any]]:
-    """The weights in a file, by name: PyTorch's checkpoints, safetensors, NPZ, or a model of Opsin's.
+    """Return the weights in a file, by name: a PyTorch checkpoint, safetensors, NPZ, or an Opsin model.
 
-    Nothing in the file is run: a checkpoint that holds more than tensors and plain data raises `ModelError`, which
-    names what it wanted. {"state_dict": …} and the like are looked into, averaged weights first, and "module.",
-    "model." and the like before every name go; a line of the log "opsin" says so. `part`, such as "state_dict", asks
-    for certain ones. bfloat16 becomes float32. Tensors that share their numbers in the file share them here.
+    No code in the file is run: a checkpoint that holds more than tensors and plain data raises `ModelError`, which
+    names the object. Nested dictionaries such as {"state_dict": …} are searched, averaged weights first, and prefixes
+    of all names such as "module." or "model." are removed; a line in the log "opsin" says so. `part`, such as
+    "state_dict", selects one of the dictionaries. bfloat16 becomes float32. Tensors that share memory in the file share
+    it in the result.
     """
-    with opened(Path(path), part) as found:
-        tensors, words = (found.tensors, []) if found.model else without_prefixes(found.tensors)
-        say(path, [*found.words, *words])
+    with opened(Path(path), part) as file:
+        tensors, words = (file.tensors, []) if file.model else without_prefixes(file.tensors)
+        say(path, [*file.words, *words])
         return {name: tensor.read() for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The tensors of a file, and in words which of several they are; whether it is a model of Opsin's."""
+    """The tensors of a file, notes about which of several dictionaries they are, and whether it is an Opsin model."""
 
     tensors: dict[str, StoredTensor]
     words: list[str] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Opened:
 
 @contextmanager
 def opened(path: Path, part: str | None = None) -> Iterator[Opened]:
-    """The tensors of a file, described; they can be read until it closes. What goes wrong names the file."""
+    """Open a file of weights; its tensors can be read until it is closed. Errors name the file."""
     try:
         with path.open("rb") as file:
             yield _tensors(file, path, part)
@@ -86,7 +87,7 @@ def opened(path: Path, part: str | None = None) -> Iterator[Opened]:
 
 
 def _tensors(file: IO[bytes], path: Path, part: str | None) -> Opened:
-    """By what the file begins with, whatever it is called."""
+    """Return the tensors in the format that the file's first bytes identify, whatever its name."""
     size, head = os.fstat(file.fileno()).st_size, file.read(len(LEGACY))
     if head == LEGACY:
         return Opened(*legacy_tensors(file, size, part))
@@ -111,19 +112,19 @@ def _no_weights(file: IO[bytes]) -> str:
 
 
 def safetensors(file: IO[bytes], size: int) -> dict[str, StoredTensor]:
-    """The tensors of a safetensors file of `size` bytes: their places lie inside it, and none in another."""
+    """Return the tensors of a safetensors file of `size` bytes; they lie inside it and do not overlap."""
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
-    if length > min(MOST_HEADER, size - 8):
+    if length > min(MAX_HEADER_BYTES, size - 8):
         raise ModelError(f"its header says that it takes {length:,} bytes; it is damaged, or made to harm")
     try:
         header = json.loads(file.read(length))
         header.pop("__metadata__", None)
-        places = {str(name): _place(facts) for name, facts in header.items()}
+        entries = {str(name): _entry(fields) for name, fields in header.items()}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise ModelError(DAMAGED) from None
     end = 0
-    for name, (begin, dtype, shape) in sorted(places.items(), key=lambda item: (item[1][0], math.prod(item[1][2]))):
+    for name, (begin, dtype, shape) in sorted(entries.items(), key=lambda item: (item[1][0], math.prod(item[1][2]))):
         if begin < end:
             raise ModelError(f"its tensor {quoted(name)} lies over another one; it is damaged, or made to harm")
         end = begin + math.prod(shape) * size_of(dtype)
@@ -137,14 +138,14 @@ def safetensors(file: IO[bytes], size: int) -> dict[str, StoredTensor]:
 
         return StoredTensor(shape, dtype, read)
 
-    return {name: stored(*place) for name, place in places.items()}
+    return {name: stored(*entry) for name, entry in entries.items()}
 
 
-def _place(facts: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
-    """Where a tensor begins behind the header, its type and its shape."""
-    if facts["dtype"] not in SAFETENSORS:
-        raise ModelError(f"it has numbers of type {quoted(str(facts['dtype']))}; Opsin reads {', '.join(SAFETENSORS)}")
-    dtype, shape, (begin, end) = SAFETENSORS[facts["dtype"]], tuple(facts["shape"]), facts["data_offsets"]
+def _entry(fields: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
+    """Return a tensor's offset after the header, its element type and its shape."""
+    if fields["dtype"] not in SAFETENSORS:
+        raise ModelError(f"it has numbers of type {quoted(str(fields['dtype']))}; Opsin reads {', '.join(SAFETENSORS)}")
+    dtype, shape, (begin, end) = SAFETENSORS[fields["dtype"]], tuple(fields["shape"]), fields["data_offsets"]
     if any(type(number) is not int or not 0 <= number < 2**48 for number in (begin, end, *shape)) or len(shape) > 32:
         raise ValueError
     if end - begin != math.prod(shape) * size_of(dtype) or math.prod(size or 1 for size in shape) >= 2**48:
@@ -153,47 +154,49 @@ def _place(facts: Mapping[str, Any]) -> tuple[int, str, tuple[int, ...]]:
 
 
 def rename(tensors: Mapping[str, StoredTensor], known: Container[str], renames: Renames) -> dict[str, StoredTensor]:
-    """The same tensors, those that are not `known` by their names renamed."""
+    """Return the same tensors, renamed if their names are not `known`."""
     return {name if name in known else _renamed(name, renames): tensor for name, tensor in tensors.items()}
 
 
 def matched(
     tensors: Mapping[str, StoredTensor], known: Collection[str], renames: Renames
 ) -> tuple[dict[str, StoredTensor], list[str]]:
-    """As `rename`, also without what stands before all of the names; in words, what that was. See `matching`."""
+    """Rename tensors as `rename` does, and remove a common prefix; also return notes about it. See `matching`."""
     return matching(rename(tensors, known, renames), known, lambda name: _renamed(name, renames))
 
 
 def idle_layers(layers: Iterable[str], graph: Graph) -> set[str]:
-    """Those layers, by their paths, that do nothing in `graph`: auxiliary classifiers, where it is not for training."""
+    """Return the layers, by path, that compute nothing in `graph`: auxiliary classifiers, if it only predicts."""
     return set(layers) - {node.scope for node in graph.nodes}
 
 
 def fit(
-    needed: Mapping[str, Tensor], idle: Container[str], found: Mapping[str, StoredTensor]
+    variables: Mapping[str, Tensor], idle: Container[str], stored: Mapping[str, StoredTensor]
 ) -> dict[str, NDArray[Any]]:
-    """A value for each of the `needed` variables, or `ModelError` with all that is missing, unexpected, or different.
+    """Return a value for each of `variables`; raise `ModelError` with all that are missing, unexpected or different.
 
-    Left aside is what goes with training, and the variables of `idle` layers.
+    Variables of training and those of `idle` layers may be present, and are ignored.
     """
-    missing = [quoted(name) for name in needed if name not in found]
-    strange = [
-        quoted(n) for n in found if n not in needed and not NAMES.fullmatch(n) and n.rpartition(".")[0] not in idle
+    missing = [quoted(name) for name in variables if name not in stored]
+    unexpected = [
+        quoted(name)
+        for name in stored
+        if name not in variables and not TRAINING_NAMES.fullmatch(name) and name.rpartition(".")[0] not in idle
     ]
-    other = [
-        f"{quoted(name)} is {found[name].dtype} {show(found[name].shape)}, not {tensor.dtype} {show(tensor.shape)}"
-        for name, tensor in needed.items()
-        if name in found and not _alike(found[name], tensor)
+    different = [
+        f"{quoted(name)} is {stored[name].dtype} {show(stored[name].shape)}, not {tensor.dtype} {show(tensor.shape)}"
+        for name, tensor in variables.items()
+        if name in stored and not _matches(stored[name], tensor)
     ]
     faults = (
-        _listed(missing, f"of its {len(needed)} tensors are missing"),
-        _listed(strange, "are none of the network's"),
-        _listed(other, "have another shape or type"),
+        _listed(missing, f"of its {len(variables)} tensors are missing"),
+        _listed(unexpected, "are none of the network's"),
+        _listed(different, "have another shape or type"),
     )
     if any(faults):
         raise ModelError(f"the weights are not this network's: {'; '.join(filter(None, faults))}")
-    types = {name: np.float32 if tensor.dtype == FLOAT else np.int32 for name, tensor in needed.items()}
-    return {name: np.asarray(found[name].read(), types[name], order="C") for name in needed}
+    types = {name: np.float32 if tensor.dtype == FLOAT else np.int32 for name, tensor in variables.items()}
+    return {name: np.asarray(stored[name].read(), types[name], order="C") for name in variables}
 
 
 def _renamed(name: str, renames: Renames) -> str:
@@ -202,10 +205,10 @@ def _renamed(name: str, renames: Renames) -> str:
     return name
 
 
-def _alike(stored: StoredTensor, tensor: Tensor) -> bool:
+def _matches(stored: StoredTensor, tensor: Tensor) -> bool:
     return stored.shape == tensor.shape and ("float" in stored.dtype) == (tensor.dtype == FLOAT)
 
 
 def _listed(items: Sequence[str], what: str) -> str:
-    """`12 <what> (a, b, c, …)`, or nothing where there are none."""
-    return f"{len(items)} {what} ({listed(items, SHOWN, count=False)})" if items else ""
+    """Return `12 <what> (a, b, c, …)`, or "" if there are none."""
+    return f"{len(items)} {what} ({listed(items, MAX_NAMED, count=False)})" if items else ""

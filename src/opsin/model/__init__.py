@@ -1,8 +1,9 @@
 """Trained models: prediction, evaluation, calibration, and a safe file format."""
 
+from opsin.backends.options import Engine
 from opsin.interop.weights import read_state
 from opsin.model.calibration import Calibration
-from opsin.model.model import Engine, Model, load
+from opsin.model.model import Model, load
 from opsin.model.predictions import Evaluation, Prediction
 
 __all__ = ["Calibration", "Engine", "Evaluation", "Model", "Prediction", "load", "read_state"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import opsin
 from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
+from opsin.backends.options import Engine
 from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
@@ -34,9 +35,6 @@ from opsin.model.calibration import Calibration, calibrate, sigmoid, softmax
 from opsin.model.inputs import ImageInput, to_pixels
 from opsin.model.predictions import Evaluation, Prediction
 from opsin.ops import OPS
-
-Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
-"""Compiles a graph for a batch size and a number of threads (`None`: every core)."""
 
 MAX_BATCH = 64
 BATCH_ELEMENTS = 2**21

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opsin.backends.native import compile as compile_native
+from opsin.backends.options import Engine
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
@@ -14,7 +15,7 @@ from opsin.interop import onnx
 from opsin.ir import show
 from opsin.ir.arguments import instance, wholes
 from opsin.ir.checked import checked
-from opsin.model.model import Engine, Model
+from opsin.model.model import Model
 from opsin.model.pretrained import imagenet_labels
 from opsin.zoo.weights import Preparation
 

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
+from opsin.backends.options import Engine
 from opsin.base.cache import cache_folder
 from opsin.base.errors import ModelError, UsageError
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
 from opsin.interop.tensors import StoredTensor
-from opsin.interop.weights import NAMES, fit, idle_layers, matched, opened
+from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, matched, opened
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
-from opsin.model.model import Engine, Model
+from opsin.model.model import Model
 from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
     weights = find_weights(network.pretrained)
     with opened(_weights_path(network.pretrained, weights, None)) as file:
         named, _ = matched(file.tensors, graph.variables, weights.renames)
-        tensors = {name: tensor for name, tensor in graph.variables.items() if not NAMES.fullmatch(name)}
+        tensors = {name: tensor for name, tensor in graph.variables.items() if not TRAINING_NAMES.fullmatch(name)}
         heads = {name for name, tensor in tensors.items() if _is_head(tensor, named.get(name))}
         idle = idle_layers(nn.layer_kinds(network), graph)
         zeros = {name: np.zeros_like(state[name]) for name in heads}

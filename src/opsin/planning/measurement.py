@@ -129,11 +129,15 @@ class CostMeter:
             return cost
         begin = perf_counter()
         summary = self.machine.tune(graph, batch, self.threads, tuning.seconds)
-        if summary.others:
-            algorithms = tuning.algorithms | summary.choices
+        if summary.overrides:
+            algorithms = tuning.algorithms | summary.conv_algorithms
             tuned_cost = self.machine.run_cost(graph, batch, self.threads, False, algorithms)
             if tuned_cost.image_seconds < cost.image_seconds:
-                tuning.algorithms, tuning.changed, cost = algorithms, tuning.changed + len(summary.others), tuned_cost
+                tuning.algorithms, tuning.changed, cost = (
+                    algorithms,
+                    tuning.changed + len(summary.overrides),
+                    tuned_cost,
+                )
             else:
                 summary = summary.reverted()
         summary.save(self.threads)

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from inspect import signature
-from typing import Any
-
-from opsin.base.errors import UsageError
-from opsin.model import Engine
+from opsin.backends.options import CompileOptions, Engine, bound
 from opsin.training.plan import TrainingPlan
 
 
 def engine_for(plan: TrainingPlan, engine: Engine) -> Engine:
-    """Return `engine` with the plan's convolution algorithms, and none from tuning results of a later date.
+    """Return `engine` with the plan's options: its algorithms, and not what was tuned on this machine since.
 
-    What engines accept is known from their signatures; a `functools.partial` keeps the options that it binds. Raise
-    `UsageError` if the plan needs options that the engine does not accept.
+    Raise `UsageError` if the engine cannot honour them.
     """
-    options: dict[str, Any] = {"exact": not plan.winograd, "choices": plan.conv_algorithms}
-    if options.keys() <= signature(engine).parameters.keys():
-        bound = engine.keywords if isinstance(engine, partial) else {}
-        return partial(engine, **{name: value for name, value in options.items() if name not in bound})
-    if not plan.winograd or plan.conv_algorithms:
-        raise UsageError(
-            "the plan says how convolutions are computed, and the engine takes no such options; "
-            "train with opsin.backends.native.compile, or with winograd=True and conv_algorithms={} in the plan"
-        )
-    return engine
+    return bound(engine, CompileOptions(winograd=plan.winograd, conv_algorithms=plan.conv_algorithms))

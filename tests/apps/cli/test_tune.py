@@ -78,7 +78,7 @@ def test_a_step_that_gets_no_faster_keeps_the_heuristic(cli: Any, monkeypatch: p
     out = cli(*TUNE, "--infer").out
     assert "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuri" in out
     assert "and 10.10 ms with these: the heuristic's are kept." in out
-    assert all(timed.way == timed.model for timed in load(host().target).values())
+    assert all(timed.algorithm == timed.heuristic for timed in load(host().target).values())
 
 
 def test_convolutions_without_time_are_reported(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

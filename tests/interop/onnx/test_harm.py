@@ -104,7 +104,7 @@ def test_a_file_of_nothing_but_small_fields(tmp_path: Path) -> None:
     data = entry(8, entry(2, 17)) + entry(7, entry(1, b"") * 100_001)
     assert refused(data, tmp_path) == "has more than 100,000 nodes or weights, which no network needs"
     many = node("Relu", "x", "y") + entry(1, "a") * 200_000
-    assert "uses the value 'a', which nothing in it makes" in refused(File(nodes=[many]), tmp_path)
+    assert "uses the value 'a', which no node computes" in refused(File(nodes=[many]), tmp_path)
 
 
 def test_graphs_in_graphs_are_not_followed(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_network_in_a_circle_of_many(tmp_path: Path) -> None:
     file = File().add("Add", "x v999", "v0").add("Relu", "v999", "y")
     for number in range(1, 1000):
         file.add("Relu", f"v{number - 1}", f"v{number}")
-    assert "goes in a circle: the value" in refused(file, tmp_path)
+    assert "has a cycle: the value" in refused(file, tmp_path)
 
 
 def test_whatever_bytes_change_there_are_words(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_weights_in_a_file_beside_the_model(tmp_path: Path) -> None:
 
 
 def test_what_may_be_calculated_grows_with_all_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.interop.onnx.network.MOST_FOLDED", 0)
+    monkeypatch.setattr("opsin.interop.onnx.network.MAX_FOLDED", 0)
     (tmp_path / "w.bin").write_bytes(random(40, 30, 1, 1).tobytes())
     file = File(weights={"w": external("w", (40, 30, 1, 1), "w.bin")}, inputs={"x": ("n", 40, 2, 2)})
     file.add("Transpose", "w", "t", perm=[1, 0, 2, 3]).add("Conv", "x t", "y")

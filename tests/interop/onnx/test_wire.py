@@ -81,7 +81,7 @@ def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:
 
 
 def test_more_fields_than_any_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MOST_FIELDS", 1000)
+    monkeypatch.setattr(wire, "MAX_FIELDS", 1000)
     with pytest.raises(ModelError, match="has more than 1,000 fields, which no network needs"):
         read_model(memoryview(entry(1, 8) * 1001))
 

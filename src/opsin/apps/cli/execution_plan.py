@@ -117,11 +117,11 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
     """Print the groups of the plan, with a line for each kernel call."""
     rows = []
     for number, group in enumerate(plan.groups):
-        partition = "once" if number < plan.setup else "per image" if group.by_image else "per block"
+        partition = "once" if number < plan.setup else "per image" if group.by_sample else "per block"
         for index, call in enumerate(group.calls):
             fused = f" with {', '.join(call.fused)}" if call.fused else ""
             head = f"{number} {partition}" if index == 0 else ""
-            name = algorithm(call.spec) + (", timed" if call.timed and call.macs else "")
+            name = algorithm(call.spec) + (", timed" if call.tuned and call.macs else "")
             rows.append((head, call.scope or "(network)", call.direction, name, call.label + fused))
     typer.echo()
     print_table(("group", "layer", "direction", "algorithm", "operations"), rows, left=(0, 1, 2, 3, 4))
@@ -129,7 +129,7 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
         f"\n{len(rows)} calls in {len(plan.groups)} groups, of {len({call.spec for call in plan.calls})} different "
         f"kernels; {_megabytes(plan.bytes_with(threads))}"
     )
-    if any(call.timed for call in plan.calls):
+    if any(call.tuned for call in plan.calls):
         typer.secho("timed: chosen by `opsin tune` on this machine; the others by the heuristic", dim=True)
 
 
@@ -148,7 +148,7 @@ def _data(
             data[name]["calls"] = [
                 {
                     "group": number, "once": number < plan.setup, "layer": call.scope, "direction": call.direction,
-                    "algorithm": algorithm(call.spec), "timed": call.timed, "operation": call.label,
+                    "algorithm": algorithm(call.spec), "timed": call.tuned, "operation": call.label,
                     "fused": list(call.fused), "macs": call.macs,
                 }
                 for number, group in enumerate(plan.groups) for call in group.calls

@@ -15,10 +15,10 @@ from rich.table import Table
 from opsin import nn
 from opsin.apps.cli.output import print_json, write_file
 from opsin.apps.cli.target import Target, find_target
-from opsin.backends.native.profile import Profile, ProfileRow, added, profile
+from opsin.backends.native.profile import Profile, ProfileRow, profile, summed
 from opsin.backends.native.program import Native, compile
 from opsin.base.errors import UsageError
-from opsin.compiler.passes import DIRECTIONS, FORWARD
+from opsin.compiler.passes import FPROP, PASSES
 from opsin.ir import show
 from opsin.viz.icicle import IcicleBar, icicle
 
@@ -52,7 +52,7 @@ def run(
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
     target = find_target(name, size, None, "--size")
     graph = target.graph if infer else target.training_step()
-    program = compile(graph, batch, threads, exact=not winograd)
+    program = compile(graph, batch, threads, winograd=winograd)
     measured = profile(program, _inputs(program, target, batch), seconds)
     kind = "prediction" if infer else "training step"
     title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}"
@@ -108,7 +108,7 @@ def _grouped(rows: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str, 
     groups: dict[tuple[str, str], list[ProfileRow]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
-    return sorted(map(added, groups.values()), key=lambda row: -row.seconds)
+    return sorted(map(summed, groups.values()), key=lambda row: -row.seconds)
 
 
 def _print(measured: Profile, by: str, top: int) -> None:
@@ -126,10 +126,10 @@ def _print(measured: Profile, by: str, top: int) -> None:
         )
     rest = rows[top:]
     if rest:
-        table.add_row(f"{len(rest)} more", "", "", *_cells(added(rest), measured))
+        table.add_row(f"{len(rest)} more", "", "", *_cells(summed(rest), measured))
     waiting = f"{1e3 * measured.waiting:.2f}", "", "", "", "", f"{measured.share(measured.waiting):.1%}"
     table.add_row(WAITING, "", "", *waiting, style="dim")
-    total = added([*measured.lines, ProfileRow("", "", "", "", (), measured.waiting, 0, 0)])
+    total = summed([*measured.lines, ProfileRow("", "", "", "", (), measured.waiting, 0, 0)])
     table.add_row("total", "", "", *_cells(total, measured), style="bold")
     console = Console(highlight=False, soft_wrap=False)
     console.width = max(TABLE_WIDTH, console.width) if not console.is_terminal else console.width
@@ -175,8 +175,8 @@ def _data(title: str, batch: int, measured: Profile) -> dict[str, Any]:
 def tree(measured: Profile, name: str) -> IcicleBar:
     """Return the step as a tree: directions, in each of them the nested layers, and their kernel calls."""
     root = IcicleBar(name)
-    for direction in DIRECTIONS:
-        rows = [row for row in measured.lines if (row.direction or FORWARD) == direction]
+    for direction in PASSES:
+        rows = [row for row in measured.lines if (row.direction or FPROP) == direction]
         if rows:
             _add_calls(root.child(direction, direction), direction, rows, measured)
     root.children[WAITING] = IcicleBar(WAITING, WAITING, measured.waiting, WAITING_NOTE)

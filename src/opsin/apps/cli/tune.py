@@ -43,8 +43,8 @@ def run(
     if not summary.trials and not summary.skipped:
         typer.echo("There is nothing to tune: there is only one algorithm for each convolution.")
         return 0
-    is_new = any(trial.fresh for trial in summary.others)
-    step = compare_steps(graph, batch, count, summary.choices) if is_new else None
+    is_new = any(trial.fresh for trial in summary.overrides)
+    step = compare_steps(graph, batch, count, summary.conv_algorithms) if is_new else None
     if step and step[1] >= step[0]:
         summary = summary.reverted()
     summary.save(count)
@@ -78,17 +78,17 @@ def _print(summary: TuningSummary) -> None:
 
 
 def _cells(trial: TuningResult) -> tuple[str, ...]:
-    gain = f"{trial.before / trial.after - 1:.0%}" if trial.way != trial.model else ""
+    gain = f"{trial.before / trial.after - 1:.0%}" if trial.algorithm != trial.heuristic else ""
     return (
-        shape(trial.problem), trial.problem.direction, str(trial.model), f"{1e3 * trial.before:.3f}",
-        str(trial.way) if gain else "the same", f"{1e3 * trial.after:.3f}" if gain else "", gain,
+        shape(trial.problem), trial.problem.direction, str(trial.heuristic), f"{1e3 * trial.before:.3f}",
+        str(trial.algorithm) if gain else "the same", f"{1e3 * trial.after:.3f}" if gain else "", gain,
         f"{trial.count}" + ("" if trial.fresh else " *"),
     )  # fmt: skip
 
 
 def _print_conclusion(summary: TuningSummary, step: tuple[float, float] | None, kind: str) -> None:
     """Print what the whole network gains. `step` are its seconds before and after, if they were measured."""
-    saved, count = 1e3 * sum(trial.saved for trial in summary.trials), len(summary.others)
+    saved, count = 1e3 * sum(trial.saved for trial in summary.trials), len(summary.overrides)
     replaced = f"\nAnother algorithm than the heuristic's is used for {_convolutions(count)}"
     if step is None:
         typer.echo(replaced + (f", which should save {saved:.2f} ms per {kind}." if count else "."))

@@ -1,4 +1,4 @@
-"""Graphs as machine code for this processor, through LLVM. The only room that touches llvmlite."""
+"""Graphs as machine code for this processor, through LLVM. The only package that imports llvmlite."""
 
 from opsin.backends.native.program import Native, compile
 

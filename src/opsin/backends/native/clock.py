@@ -9,7 +9,7 @@ from opsin.backends.native import codegen
 from opsin.base.concurrency import locked_cache
 
 SYMBOL = "opsin_ticks"
-TEXT = f"""
+LLVM_TEXT = f"""
 declare i64 @llvm.readcyclecounter()
 
 define i64 @{SYMBOL}() nounwind {{
@@ -18,17 +18,17 @@ define i64 @{SYMBOL}() nounwind {{
 }}
 """
 PAUSE = 0.02
-"""Seconds between two readings: a microsecond of delay in taking one is then a part in ten thousand."""
+"""Seconds between two readings: a delay of a microsecond in one of them is then an error of 1 in 10,000."""
 
 
 @locked_cache()
 def ticks_per_second() -> float:
-    """How fast the counter that times kernels runs, measured against the system's clock: the median of three tries."""
-    function = ctypes.CFUNCTYPE(ctypes.c_int64)(*codegen.load(codegen.object_code(TEXT), SYMBOL))
+    """Return the rate of the counter that times kernels, measured by the system's clock: the median of three tries."""
+    function = ctypes.CFUNCTYPE(ctypes.c_int64)(*codegen.load(codegen.object_code(LLVM_TEXT), SYMBOL))
     rates: list[float] = []
     for _ in range(3):
         start, begin = perf_counter(), function()
         sleep(PAUSE)
-        passed, ticks = perf_counter() - start, function() - begin
-        rates.append(ticks / passed)
+        seconds, ticks = perf_counter() - start, function() - begin
+        rates.append(ticks / seconds)
     return sorted(rates)[1]

@@ -1,7 +1,4 @@
-"""From LLVM text to machine code in memory, and the cache between the two.
-
-The only file, with its neighbours in this room, that touches llvmlite.
-"""
+"""From LLVM text to machine code in memory, through llvmlite."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from opsin.base.errors import CompileError
 from opsin.kernels.ir import Target, best_target, usable_targets
 
 _llvm = ForkLock().held_over_forks()
-"""Held by whoever uses LLVM. A process forked in the middle of that could never use LLVM again."""
+"""Held by every user of LLVM, and over forks: a process forked in the middle could never use LLVM again."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """This processor, as LLVM sees it."""
+    """This processor, as LLVM describes it."""
 
     cpu: str
     triple: str
@@ -31,7 +28,7 @@ class Host:
 
     @property
     def targets(self) -> list[Target]:
-        """Every row of the target table that runs here, widest first."""
+        """Every row of the target table that this processor can run, widest first."""
         return usable_targets(self.enabled)
 
     @property
@@ -54,19 +51,19 @@ def host() -> Host:
 
 @locked_cache(_llvm)
 def _machine() -> llvm.TargetMachine:
-    this = host()
-    return llvm.Target.from_triple(this.triple).create_target_machine(
-        cpu=this.cpu, features=this.features, opt=3, reloc="pic", codemodel="default", jit=True
+    machine = host()
+    return llvm.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=3, reloc="pic", codemodel="default", jit=True
     )
 
 
-def _optimised(text: str) -> llvm.ModuleRef:
-    """The module of `text` after LLVM's passes."""
+def _optimized(text: str) -> llvm.ModuleRef:
+    """Return the module of `text` after LLVM's passes."""
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = host().triple, str(machine.target_data)
-    # Kernels come vectorised, unrolled and with their sums in registers; what is left to do is little.
-    # LLVM's standard pipeline takes six times as long for the same speed.
+    # Kernels are vectorised and unrolled already, with their sums in registers, so that few passes are needed.
+    # LLVM's standard pipeline takes six times as long and makes no kernel faster.
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
@@ -77,27 +74,27 @@ def _optimised(text: str) -> llvm.ModuleRef:
 
 
 def object_code(text: str) -> bytes:
-    """`text` compiled to a relocatable object for this processor."""
+    """Return `text` compiled to a relocatable object for this processor."""
     with _llvm.lock:
-        return bytes(_machine().emit_object(_optimised(text)))
+        return bytes(_machine().emit_object(_optimized(text)))
 
 
 def assembly(text: str) -> str:
-    """`text` compiled to this processor's assembly language, to read."""
+    """Return `text` compiled to this processor's assembly language, for people."""
     with _llvm.lock:
-        return str(_machine().emit_assembly(_optimised(text)))
+        return str(_machine().emit_assembly(_optimized(text)))
 
 
 @locked_cache(_llvm)
 def _engine() -> llvm.ExecutionEngine:
     host()
-    # llvmlite's memory manager keeps the sections of an object together. LLVM's own looks for room for each, and beside
-    # gigabytes of data a kernel may come to lie further from its constants than its 32-bit offsets reach: LLVM aborts.
+    # llvmlite's memory manager keeps the sections of an object together. LLVM's own allocates each by itself: beside
+    # gigabytes of data, a kernel may end up further from its constants than 32-bit offsets reach, and LLVM aborts.
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(), use_lmm=True)
 
 
 def load(code: bytes, *names: str) -> tuple[int, ...]:
-    """Links an object into this process; the addresses of its functions `names`."""
+    """Link an object into this process; return the addresses of its functions `names`."""
     with _llvm.lock:
         engine = _engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
@@ -109,5 +106,5 @@ def load(code: bytes, *names: str) -> tuple[int, ...]:
 
 
 def version() -> str:
-    """LLVM's version, which decides the machine code too."""
+    """Return LLVM's version, which the machine code depends on, too."""
     return ".".join(str(part) for part in llvm.llvm_version_info)

@@ -1,7 +1,7 @@
-"""Compiling many kernels at once, in processes of their own: LLVM's Python binding works on one at a time.
+"""Parallel compilation of many kernels, in worker processes: LLVM's Python binding compiles one at a time.
 
-A process gets specifications on its standard input and gives machine code on its standard output, again and again.
-What a process fails to give, for whatever reason, is compiled by the one that asked, so that nothing depends on it.
+A worker reads specifications from its standard input and writes machine code to its standard output, until it gets no
+more. Kernels that a worker fails to return, for whatever reason, are compiled by the main process.
 """
 
 from __future__ import annotations
@@ -23,33 +23,32 @@ from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
 
 Job: TypeAlias = "tuple[str, KernelSpec]"
-"""The name of the function, and what it is to do."""
+"""The name of the function, and the kernel that it is compiled from."""
 
-ENOUGH = 24
-"""Kernels from which on it pays to start processes, which takes a third of a second each."""
-MOST = 8
-"""Most processes."""
-SHARES = 4
-"""Of what is left, a worker takes as much as if all were to come again so many times."""
+MIN_PARALLEL_JOBS = 24
+"""Kernels from which on worker processes pay, each of which takes a third of a second to start."""
+MAX_PROCESSES = 8
+BATCHES_PER_WORKER = 4
+"""A worker takes this fraction of its share of the remaining jobs at a time, so that all finish together."""
 
 
 def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
-    """The object that holds `spec`'s machine code as the function `symbol`."""
+    """Return the object that holds the machine code of `spec` as the function `symbol`."""
     kernel = spec.build(target)
     kernel.name = symbol
     return codegen.object_code(render(kernel, target))
 
 
 def compile_all(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
-    """Objects by symbol, made by as many processes as there are cores, of which this is one."""
-    count = min(processors(), MOST) if len(jobs) >= ENOUGH and sys.executable else 1
+    """Return objects by symbol, compiled by as many processes as there are cores, including this one."""
+    count = min(processors(), MAX_PROCESSES) if len(jobs) >= MIN_PARALLEL_JOBS and sys.executable else 1
     queue = _Queue(jobs, count)
-    helpers = [_Helper(queue, target) for _ in range(1, count)]
+    workers = [_Worker(queue, target) for _ in range(1, count)]
     done: dict[str, bytes] = {}
-    while taken := queue.take():
-        done |= _compiled(taken, target)
-    for helper in helpers:
-        done |= helper.results()
+    while batch := queue.take():
+        done |= _compiled(batch, target)
+    for worker in workers:
+        done |= worker.results()
     return done | _compiled([job for job in jobs if job[0] not in done], target)
 
 
@@ -58,25 +57,25 @@ def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
 
 
 class _Queue:
-    """Jobs that several workers take: many at a time at first, one by one in the end, so that all end together."""
+    """Jobs for several workers: many at a time at first and one by one at the end, so that all finish together."""
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self._jobs, self._workers = list(jobs), workers
         self._lock = Lock()
 
     def take(self) -> list[Job]:
-        """Some jobs that nobody has taken; none where none is left."""
+        """Return some of the remaining jobs; none if there are no more."""
         with self._lock:
-            count = -(-len(self._jobs) // (SHARES * self._workers))
-            taken, self._jobs = self._jobs[:count], self._jobs[count:]
-            return taken
+            count = -(-len(self._jobs) // (BATCHES_PER_WORKER * self._workers))
+            batch, self._jobs = self._jobs[:count], self._jobs[count:]
+            return batch
 
 
-class _Helper:
-    """A process that compiles kernels, and the thread that talks with it."""
+class _Worker:
+    """A process that compiles kernels, and the thread that communicates with it."""
 
     def __init__(self, queue: _Queue, target: Target) -> None:
-        self._found: dict[str, bytes] = {}
+        self._objects: dict[str, bytes] = {}
         self._thread = Thread(target=self._work, args=(queue, target), daemon=True)
         self._thread.start()
 
@@ -84,29 +83,31 @@ class _Helper:
         paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-c", "from opsin.backends.native.compile_workers import serve; serve()"]
-        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        pipe = subprocess.PIPE
         try:
-            with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing) as process:
+            with subprocess.Popen(
+                command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+            ) as process:
                 assert process.stdin and process.stdout
                 while jobs := queue.take():
                     _send((jobs, target), process.stdin)
-                    self._found |= pickle.load(process.stdout)
-                # Said, since the pipe does not end as long as a process that was forked meanwhile has it open, too.
+                    self._objects |= pickle.load(process.stdout)
+                # An explicit end, because the pipe stays open as long as a process forked meanwhile holds it.
                 _send(([], target), process.stdin)
         except (OSError, EOFError, pickle.UnpicklingError):
-            pass  # no process can be started here, or it has ended: what it took is left to others
+            pass  # No process can be started here, or it has ended: the main process compiles its jobs.
 
     def results(self) -> dict[str, bytes]:
-        """What it has compiled, once it has ended."""
+        """Wait for the process to end; return the objects that it compiled."""
         self._thread.join()
-        return self._found
+        return self._objects
 
 
 def serve() -> None:
-    """What a helper process does, until it is given no jobs, or nobody is there any more."""
+    """Compile jobs from standard input until there are none, or until the main process has ended."""
     with suppress(EOFError):
-        while (given := pickle.load(sys.stdin.buffer))[0]:
-            _send(_compiled(*given), sys.stdout.buffer)
+        while (request := pickle.load(sys.stdin.buffer))[0]:
+            _send(_compiled(*request), sys.stdout.buffer)
 
 
 def _send(message: object, pipe: IO[bytes]) -> None:

@@ -1,36 +1,41 @@
-"""The few lines of machine code that run a whole program: one entry a step, for every thread.
+"""The machine code that runs a whole program, called once for each run by every thread.
 
-A program is a table, so this code is the same for all of them. Words of 64 bits:
+A program is a table, so this code is the same for all of them: 239 lines of LLVM text, in snippets with a name each.
+Words have 64 bits:
 
-    groups:  kind (1: by image, 0: free), first call, past the last call
-    calls:   function, arguments, split (0: image, 1: chunk, 2: free), blocks, time stamps (or 0)
+    groups:  kind (1: by sample, 0: by blocks), first call, past the last call
+    calls:   function, arguments, partition (0: per sample, 1: per chunk, 2: any), blocks, time stamps (or 0)
     sizes:   number of groups, batch, chunk, chunks
-    control: groups, calls, sizes, yield, threads, scratch (an address a thread), wake (a function a
-             thread), nothing; then cache lines of eight words: arrivals at the barrier, its generation,
-             and the state of each thread
+    control: groups, calls, sizes, yield, threads, scratch (an address for each thread), wake (a function for each
+             thread), nothing; then cache lines of eight words: arrivals at the barrier, its generation, and the state
+             of each thread
 
-A helper may still be leaving a run's last barrier when the caller has gone on, so the barrier belongs
-to the pool of threads and not to the program, which may be gone.
+A helper may still be leaving the last barrier of a run when the caller has returned. The barrier therefore belongs to
+the pool of threads and not to the program, which may have been freed.
 
-Every thread goes through all groups. In a group by image it takes an equal run of chunks, and each
-chunk through all calls; in a free group, an equal run of every call's blocks. Then it waits for the
-others: a barrier counted by generations, which spins for a while and then lets others run.
+Every thread goes through all groups. In a group by sample it takes an equal share of the chunks, and each chunk through
+all calls; in any other group, an equal share of the blocks of every call. Then it waits for the others at a barrier
+that counts generations. It spins for a while, and then yields the processor.
 
-Between two runs a helper thread waits here for about a millisecond, so that a training loop wakes it
-without asking the operating system or Python; then it parks (`opsin_serve` returns) until `wake`.
+Between two runs a helper thread waits here for about a millisecond, so that a training loop wakes it without the
+operating system or Python; then it parks (`opsin_serve` returns) until `wake`.
 
-Denormal numbers are flushed to zero while a program runs: they cost a hundred times as much as
-others, and trained weights are full of them.
+Denormal numbers are flushed to zero while a program runs: arithmetic on them is a hundred times slower, and trained
+weights contain many of them.
 """
 
 from __future__ import annotations
 
-SPINS = 4000
-"""Turns of the barrier's loop before a thread offers its processor to others."""
-PATIENCE = 60_000
-"""Turns that a helper waits for the next run before it parks."""
+MAX_SPINS = 4000
+"""Iterations of the barrier's loop before a thread yields its processor."""
+MAX_IDLE_SPINS = 60_000
+"""Iterations that a helper waits for the next run before it parks."""
 WAITING, RUNNING, PARKED = 0, 1, 2
 """States of a helper thread."""
+GROUP_WORDS, CALL_WORDS = 3, 5
+"""Words of a row of each table."""
+STATES_WORD, LINE_WORDS = 24, 8
+"""The word of the control block at which the threads' states begin, and the words from one to the next."""
 
 FLUSH = {
     "x86": (
@@ -56,11 +61,15 @@ FLUSH = {
         "declare void @llvm.aarch64.hint(i32)\n",
     ),
 }
-"""By architecture: declarations, entering, leaving, a pause within a spin, its declaration."""
+"""By architecture: declarations, the code on entry and on exit, the pause of a spinning thread, and its declaration."""
 
-TEMPLATE = """
+DECLARATIONS = """\
 declare i64 @llvm.readcyclecounter()
 {declarations}{pause_declaration}
+"""
+"""Declarations of LLVM's functions: the time-stamp counter, and those that `FLUSH` and the pause need."""
+
+WORK_ENTRY = """\
 define internal void @work(ptr %control, i64 %thread) nounwind noinline {{
 entry:
   %saved = alloca i32
@@ -93,6 +102,10 @@ entry:
   %last_chunk = udiv i64 %c1, %threads
   br label %group
 
+"""
+"""A thread's part of a run: flush denormals to zero, load the program's addresses, and find the thread's own chunks."""
+
+GROUP_LOOP = """\
 group:
   %g = phi i64 [ 0, %entry ], [ %g_next, %group_end ]
   %group_at = getelementptr [3 x i64], ptr %groups, i64 %g
@@ -107,6 +120,10 @@ group:
   %some = icmp ult i64 %from, %to
   br i1 %some, label %unit, label %wait
 
+"""
+"""Each group in turn: its calls, and the chunks of this thread, or one unit if it is not by sample."""
+
+CHUNK_LOOP = """\
 unit:
   %u = phi i64 [ %from, %group ], [ %u_next, %unit_end ]
   %image0 = mul i64 %u, %chunk
@@ -116,6 +133,10 @@ unit:
   %u_next = add i64 %u, 1
   br label %call
 
+"""
+"""Each chunk in turn: its first sample, and the one after its last."""
+
+CALL_LOOP = """\
 call:
   %c = phi i64 [ %first, %unit ], [ %c_next, %call_end ]
   %call_at = getelementptr [5 x i64], ptr %calls, i64 %c
@@ -144,6 +165,10 @@ call:
   %work = icmp ult i64 %begin, %end
   br i1 %work, label %run, label %call_end
 
+"""
+"""Each call in turn: the blocks of this chunk by sample, or else of this thread."""
+
+KERNEL_CALL = """\
 run:
   %timed = icmp ne ptr %stamps, null
   br i1 %timed, label %run_timed, label %run_plain
@@ -163,6 +188,10 @@ run_timed:
   store i64 %after, ptr %stamp_at
   br label %call_end
 
+"""
+"""Call the kernel, and add the ticks that it takes to the thread's time stamp if the call has any."""
+
+LOOP_ENDS = """\
 call_end:
   %c_next = add i64 %c, 1
   %more_calls = icmp ult i64 %c_next, %last
@@ -172,6 +201,10 @@ unit_end:
   %more_units = icmp ult i64 %u_next, %to
   br i1 %more_units, label %unit, label %wait
 
+"""
+"""The ends of the loops over calls and chunks."""
+
+BARRIER = """\
 wait:
   %alone = icmp eq i64 %threads, 1
   br i1 %alone, label %group_end, label %meet
@@ -209,6 +242,10 @@ spin_on:
   %turn_next = phi i64 [ %turn_up, %spin_wait ], [ 0, %rest ]
   br label %spin
 
+"""
+"""Wait until all threads have finished the group: the last to arrive starts a new generation, the others spin."""
+
+WORK_EXIT = """\
 group_end:
   %g_next = add i64 %g, 1
   %more_groups = icmp ult i64 %g_next, %group_count
@@ -218,6 +255,10 @@ leave:
 {leave}  ret void
 }}
 
+"""
+"""The end of the loop over groups; restore the treatment of denormals."""
+
+RUN_FUNCTION = """\
 define void @opsin_run(ptr %control) nounwind {{
 entry:
   %threads_at = getelementptr i64, ptr %control, i64 4
@@ -254,6 +295,10 @@ go:
   ret void
 }}
 
+"""
+"""`opsin_run`: set every helper running, wake those that are parked, and do the caller's own part."""
+
+SERVE_FUNCTION = """\
 define void @opsin_serve(ptr %control, i64 %thread) nounwind {{
 entry:
   %line = mul i64 %thread, 8
@@ -263,7 +308,7 @@ entry:
   br label %run
 
 run:
-  ; Said before the work, whose last barrier lets the next run begin.
+  ; Set before the work, because its last barrier allows the next run to begin.
   store atomic i64 {waiting}, ptr %state_at release, align 8
   call void @work(ptr %control, i64 %thread)
   br label %spin
@@ -298,25 +343,26 @@ leave:
   ret void
 }}
 """
+"""`opsin_serve`: a helper's parts of runs, waiting for the next a while after each, until it parks."""
 
-GROUP_WORDS, CALL_WORDS = 3, 5
-"""Words of a row of each table."""
-STATES, LINE = 24, 8
-"""The word of the control block where the threads' states begin, and the words from one to the next."""
+SNIPPETS = (
+    DECLARATIONS, WORK_ENTRY, GROUP_LOOP, CHUNK_LOOP, CALL_LOOP, KERNEL_CALL, LOOP_ENDS, BARRIER, WORK_EXIT,
+    RUN_FUNCTION, SERVE_FUNCTION,
+)  # fmt: skip
 
 
 def driver(triple: str) -> str:
-    """The driver as LLVM text, for the architecture of `triple`."""
+    """Return the driver as LLVM text, for the architecture of `triple`."""
     family = "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
     declarations, enter, leave, pause, pause_declaration = FLUSH[family]
-    return TEMPLATE.format(
+    return "".join(SNIPPETS).format(
         declarations=declarations,
         pause_declaration=pause_declaration,
         enter=enter,
         leave=leave,
         pause=pause,
-        spins=SPINS,
-        patience=PATIENCE,
+        spins=MAX_SPINS,
+        patience=MAX_IDLE_SPINS,
         waiting=WAITING,
         running=RUNNING,
         parked=PARKED,

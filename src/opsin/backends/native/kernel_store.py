@@ -13,11 +13,11 @@ from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
 
 _addresses: dict[tuple[KernelSpec, str], int] = {}
-_making = ForkLock()
+_compile_lock = ForkLock()
 
 
 class CompileStats:
-    """What compiling has cost this process so far."""
+    """Kernels compiled and loaded by this process so far, and the seconds that took."""
 
     compiled = 0
     loaded = 0
@@ -25,18 +25,18 @@ class CompileStats:
 
 
 def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
-    """The address of each kernel's machine code; equal specifications share one."""
+    """Return the address of each kernel's machine code; equal specifications share one."""
     numbers: dict[KernelSpec, int] = {}
-    places = [numbers.setdefault(spec, len(numbers)) for spec in specs]
+    indices = [numbers.setdefault(spec, len(numbers)) for spec in specs]
     if any((spec, target.name) not in _addresses for spec in numbers):
-        with _making.lock:
-            _make(numbers, target)
+        with _compile_lock.lock:
+            _link_missing(numbers, target)
     addresses = [_addresses[spec, target.name] for spec in numbers]
-    return [addresses[place] for place in places]
+    return [addresses[index] for index in indices]
 
 
-def _make(specs: Iterable[KernelSpec], target: Target) -> None:
-    """Links what this process does not have yet."""
+def _link_missing(specs: Iterable[KernelSpec], target: Target) -> None:
+    """Link the kernels that this process does not have yet."""
     start = time.perf_counter()
     missing: dict[str, KernelSpec] = {}
     for spec in specs:
@@ -49,9 +49,9 @@ def _make(specs: Iterable[KernelSpec], target: Target) -> None:
                 CompileStats.loaded += 1
                 _link(spec, target, name, code)
     if missing:
-        made = compile_all([(_symbol(name), spec) for name, spec in missing.items()], target)
+        objects = compile_all([(_symbol(name), spec) for name, spec in missing.items()], target)
         for name, spec in missing.items():
-            code = made[_symbol(name)]
+            code = objects[_symbol(name)]
             cache.write(name, code)
             CompileStats.compiled += 1
             _link(spec, target, name, code)
@@ -59,9 +59,9 @@ def _make(specs: Iterable[KernelSpec], target: Target) -> None:
 
 
 def _name(spec: KernelSpec, target: Target) -> str:
-    """Of its entry in the cache."""
-    this = codegen.host()
-    return cache.key(repr(spec), repr(target), this.triple, this.cpu, this.features, codegen.version())
+    """Return the name of a kernel's entry in the cache."""
+    machine = codegen.host()
+    return cache.key(repr(spec), repr(target), machine.triple, machine.cpu, machine.features, codegen.version())
 
 
 def _symbol(name: str) -> str:
@@ -74,12 +74,12 @@ def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
 
 @locked_cache()
 def driver_addresses() -> tuple[int, int]:
-    """The addresses of the driver's two functions: to run a program, and to help with it."""
-    this = codegen.host()
-    name = cache.key("driver", this.triple, this.cpu, this.features, codegen.version())
+    """Return the addresses of the driver's two functions: `opsin_run` and `opsin_serve`."""
+    machine = codegen.host()
+    name = cache.key("driver", machine.triple, machine.cpu, machine.features, codegen.version())
     code = cache.read(name)
     if code is None:
-        code = codegen.object_code(driver(this.triple))
+        code = codegen.object_code(driver(machine.triple))
         cache.write(name, code)
     run, serve = codegen.load(code, "opsin_run", "opsin_serve")
     return run, serve

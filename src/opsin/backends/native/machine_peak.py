@@ -1,7 +1,7 @@
-"""What this machine can do at most: multiply-adds in registers, and bytes from and to memory.
+"""The peak performance of this machine: FLOP/s of multiply-adds in registers, and memory bandwidth.
 
-Both are measured, by loops that do nothing else, on as many threads as are asked for. Figures of programs are shares
-of these: no other program on the same threads gets past the first, and none that streams its data past the second.
+Both are measured by loops that do nothing else, on a given number of threads. The figures of programs are given as
+shares of them: no program on the same threads exceeds the first, and none that streams its data exceeds the second.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from opsin.base.concurrency import locked_cache
 from opsin.kernels.ir import F32, Builder, Kernel, ScalarType, Target
 
 SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-SUMS, TURNS = 12, 2_000_000
-"""Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers. Turns of the loop."""
-STREAMED = 2**23
-"""Numbers in each of three arrays together: 32 MiB each, beyond what caches keep between two sweeps."""
+SUMS = 12
+"""Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers."""
+ITERATIONS = 2_000_000
+STREAM_ELEMENTS = 2**23
+"""Elements of each of three arrays, over all threads: 32 MiB, more than caches keep between two sweeps."""
 
 
 class Peak:
-    """A call does nothing but multiply-adds in registers, on every thread; `flops` counts two for each."""
+    """A loop of nothing but multiply-adds in registers, on every thread; `flops` counts two for each."""
 
     def __init__(self, threads: int) -> None:
         lanes = codegen.host().target.lanes
         self._results = np.zeros((threads, lanes), np.float32)
         self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
         self._threads = ThreadPoolExecutor(threads)
-        self.flops = 2 * SUMS * lanes * TURNS * threads
+        self.flops = 2 * SUMS * lanes * ITERATIONS * threads
 
     def __call__(self) -> None:
         function, _ = _functions()
@@ -43,14 +44,14 @@ class Peak:
 
 
 class Stream:
-    """A call is a = b + s · c over large arrays, a part a thread; `bytes` counts b and c read and a written.
+    """The loop a = b + s · c over large arrays, a part for each thread; `bytes` counts reads of b and c, writes of a.
 
     The triad of STREAM (McCalpin, "Memory bandwidth and machine balance in current high performance computers", 1995).
     """
 
     def __init__(self, threads: int) -> None:
         lanes = codegen.host().target.lanes
-        part = STREAMED // threads // lanes * lanes
+        part = STREAM_ELEMENTS // threads // lanes * lanes
         self._arrays = [[_numbers(part, first) for first in (0.0, 1.0, 2.0)] for _ in range(threads)]
         self._arguments = np.array([[*(a.ctypes.data for a in arrays), part] for arrays in self._arrays], np.int64)
         self._threads = ThreadPoolExecutor(threads)
@@ -62,19 +63,19 @@ class Stream:
 
 
 def fma_peak(threads: int, seconds: float = 0.15) -> float:
-    """Floating-point operations a second of `threads` threads, two for each multiply-add: the best of a few calls."""
+    """Return the FLOP/s of `threads` threads, two operations for each multiply-add: the best of a few calls."""
     peak = Peak(threads)
     return peak.flops / _fastest(peak, seconds)
 
 
 def memory_bandwidth(threads: int, seconds: float = 0.15) -> float:
-    """Bytes a second between memory and `threads` threads: the best of a few sweeps."""
+    """Return the bytes a second between memory and `threads` threads: the best of a few sweeps."""
     stream = Stream(threads)
     return stream.bytes / _fastest(stream, seconds)
 
 
 def cpu_model() -> str:
-    """The processor as the system calls it."""
+    """Return the processor's name, as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -83,12 +84,12 @@ def cpu_model() -> str:
 
 
 def load() -> float | None:
-    """How many programs wanted to run in the last minute, on average; none where the system does not say."""
+    """Return the load average of the last minute; None if the system does not measure it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _fastest(call: Peak | Stream, seconds: float) -> float:
-    """Seconds of the fastest call within about `seconds`; at least three calls."""
+    """Return the seconds of the fastest call within about `seconds`, of at least three calls."""
     times: list[float] = []
     call()
     while len(times) < 3 or sum(times) < seconds:
@@ -99,28 +100,28 @@ def _fastest(call: Peak | Stream, seconds: float) -> float:
 
 
 def _numbers(count: int, value: float) -> NDArray[np.float32]:
-    """Memory that is really there: the system maps pages when they are written."""
+    """Return an array whose pages are mapped: the system maps them when they are written."""
     return np.full(count, value, np.float32)
 
 
 @locked_cache()
 def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
-    """Machine code of the two loops, compiled once a process."""
+    """Return the machine code of the two loops, compiled once in a process."""
     target = codegen.host().target
-    found = []
+    functions = []
     for kernel in (_multiply_adds(target), _triad(target)):
         code = codegen.object_code(render.render(kernel, target))
-        found.append(SIGNATURE(*codegen.load(code, kernel.name)))
-    return found[0], found[1]
+        functions.append(SIGNATURE(*codegen.load(code, kernel.name)))
+    return functions[0], functions[1]
 
 
 def _multiply_adds(target: Target) -> Kernel:
-    """Argument: where to put a vector, so that the sums are needed."""
+    """Return the kernel of `Peak`; its argument is where to store a vector, so that the sums are not optimised away."""
     k = Builder("opsin_multiply_adds")
     result, kind = k.buffer("result"), ScalarType(F32, target.lanes)
     factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
     sums = [k.register(k.constant(float(i), kind)) for i in range(SUMS)]
-    with k.loop(0, TURNS):
+    with k.loop(0, ITERATIONS):
         for value in sums:
             value.set(k.fma(value.get(), factor, term))
     total = sums[0].get()
@@ -131,7 +132,7 @@ def _multiply_adds(target: Target) -> Kernel:
 
 
 def _triad(target: Target) -> Kernel:
-    """Arguments: a, b, c, and their length, a multiple of the vector's."""
+    """Return the kernel of `Stream`; its arguments are a, b, c, and their length, a multiple of the vector's."""
     k = Builder("opsin_triad")
     a, b, c, length = k.buffer("a"), k.buffer("b"), k.buffer("c"), k.index("length")
     factor = k.constant(0.5, ScalarType(F32, target.lanes))

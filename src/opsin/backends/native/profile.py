@@ -1,8 +1,8 @@
-"""Where the time of a program goes, call by call, beside what the machine can do at most."""
+"""The time of a program, call by call, beside the peak performance of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -16,30 +16,30 @@ from opsin.compiler.calls import KernelCall
 from opsin.compiler.views import View
 
 BYTES = 4
-"""Of a number."""
+"""Bytes of an element."""
 
 
 @dataclass(frozen=True)
 class ProfileRow:
-    """One call of a kernel in a run, or several added up."""
+    """One call of a kernel in a run, or the sum of several."""
 
     layer: str
     direction: str
     algorithm: str
     operation: str
     fused: tuple[str, ...]
-    """Operations of the network that are computed along with `operation`."""
+    """Operations of the network that are fused with `operation`."""
     seconds: float
-    """Of the run: what all threads spent together, divided by their number."""
+    """The time that all threads spent in total, divided by their number."""
     macs: int
-    """Multiply-adds as direct summation needs them; Winograd's algorithm does fewer."""
+    """Multiply-accumulate operations of direct summation; Winograd's algorithm does fewer."""
     bytes: int
-    """Of the operands and results, each counted once; a kernel that reads one several times moves more."""
+    """Bytes of operands and results, each counted once; a kernel that reads one several times moves more."""
     calls: int = 1
 
     @property
     def flops(self) -> float:
-        """Effective floating-point operations a second of all threads, two for each multiply-add."""
+        """Effective FLOP/s of all threads, two operations for each multiply-accumulate."""
         return 2 * self.macs / self.seconds if self.seconds else 0.0
 
     @property
@@ -50,69 +50,76 @@ class ProfileRow:
 
 @dataclass(frozen=True)
 class Profile:
-    """The calls of one run, and the time in which threads only waited: all together make up `seconds`."""
+    """The calls of one run, and the time in which threads only waited: their sum is `seconds`."""
 
     lines: tuple[ProfileRow, ...]
     seconds: float
-    """Of the fastest run, from outside."""
+    """Wall-clock time of the fastest run."""
     runs: int
-    """How many there were."""
+    """The number of timed runs."""
     threads: int
     peak: float
-    """Floating-point operations a second that the machine does at most, measured."""
+    """The machine's peak FLOP/s, measured."""
     bandwidth: float
-    """Bytes a second from and to memory, measured."""
+    """The machine's memory bandwidth in bytes a second, measured."""
 
     @property
     def waiting(self) -> float:
-        """Seconds in which threads waited for each other, or for the inputs to be copied."""
+        """Seconds in which threads waited for each other, or for inputs to be copied."""
         return max(0.0, self.seconds - sum(line.seconds for line in self.lines))
 
     def share(self, seconds: float) -> float:
-        """Of the whole run."""
+        """Return `seconds` as a share of the whole run."""
         return seconds / self.total
 
     @property
     def total(self) -> float:
-        """What all lines and the waiting add up to."""
+        """Seconds of all lines and of waiting."""
         return self.waiting + sum(line.seconds for line in self.lines)
 
 
-def profile(program: Native, inputs: Mapping[str, ArrayLike], seconds: float = 2.0, least: int = 3) -> Profile:
-    """Runs `program` for about `seconds`, at least `least` times after one that warms up: what the fastest run took.
+def profile(
+    program: Native,
+    inputs: Mapping[str, ArrayLike],
+    seconds: float = 2.0,
+    min_runs: int = 3,
+    clock: Callable[[], float] = perf_counter,
+) -> Profile:
+    """Run `program` for about `seconds`, at least `min_runs` times after a warm-up run; return the fastest run.
 
-    The runs are real ones: they update the variables. The machine's limits are measured before and after.
+    The runs update the variables, as all runs do. The machine's peak is measured before and after them. `clock` returns
+    the current time in seconds.
     """
     program.run(**inputs)
     peaks = [(fma_peak(program.threads), memory_bandwidth(program.threads))]
     runs: list[tuple[float, list[Timing]]] = []
-    while len(runs) < least or sum(wall for wall, _ in runs) < seconds:
-        begin = perf_counter()
+    while len(runs) < min_runs or sum(wall for wall, _ in runs) < seconds:
+        begin = clock()
         timings = program.profile(**inputs)
-        runs.append((perf_counter() - begin, timings))
+        runs.append((clock() - begin, timings))
     peaks.append((fma_peak(program.threads), memory_bandwidth(program.threads)))
     wall, timings = min(runs, key=lambda run: run[0])
     rate = ticks_per_second() * program.threads
-    once = sum(len(group.calls) for group in program.plan.groups[: program.plan.setup])
-    lines = [_line(timing.call, timing.ticks / rate) for timing in timings[once:]]
+    setup_calls = sum(len(group.calls) for group in program.plan.groups[: program.plan.setup])
+    lines = [_row(timing.call, timing.ticks / rate) for timing in timings[setup_calls:]]
     peak, bandwidth = map(max, zip(*peaks, strict=True))
     return Profile(tuple(lines), wall, len(runs), program.threads, peak, bandwidth)
 
 
-def moved(call: KernelCall) -> int:
-    """Bytes of all that a call reads and writes, each element once."""
+def bytes_moved(call: KernelCall) -> int:
+    """Return the bytes that a call reads and writes, each element counted once."""
     views = {
         (arg.buffer, arg.offset, arg.shape, arg.strides): arg
         for arg in call.arguments
         if isinstance(arg, View) and arg.buffer.element != "place"
     }
     return sum(
-        _own_bytes(view) * ((view.buffer in call.reads) + (view.buffer in call.writes)) for view in views.values()
+        _view_bytes(view) * ((view.buffer in call.reads) + (view.buffer in call.writes)) for view in views.values()
     )
 
 
-def added(lines: Sequence[ProfileRow]) -> ProfileRow:
-    """Several lines as one, which is called as the one that multiplies most, or takes longest."""
+def summed(lines: Sequence[ProfileRow]) -> ProfileRow:
+    """Return the sum of several rows, named after the one with the most multiply-accumulates, or the longest time."""
     first = max(lines, key=lambda line: (line.macs, line.seconds))
     return ProfileRow(
         first.layer, first.direction, first.algorithm, first.operation,
@@ -122,14 +129,14 @@ def added(lines: Sequence[ProfileRow]) -> ProfileRow:
     )  # fmt: skip
 
 
-def _line(call: KernelCall, seconds: float) -> ProfileRow:
+def _row(call: KernelCall, seconds: float) -> ProfileRow:
     return ProfileRow(
-        call.scope, call.direction, algorithm(call.spec), call.label, call.fused, seconds, call.macs, moved(call)
+        call.scope, call.direction, algorithm(call.spec), call.label, call.fused, seconds, call.macs, bytes_moved(call)
     )
 
 
-def _own_bytes(view: View) -> int:
-    """Of the elements that a view has of its own: broadcasting repeats none."""
+def _view_bytes(view: View) -> int:
+    """Return the bytes of a view's distinct elements: broadcast ones count once."""
     count = 1
     for n, stride in zip(view.shape, view.strides, strict=True):
         count *= n if stride else 1

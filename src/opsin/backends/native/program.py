@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -11,17 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from opsin.backends.base import Array, checked_inputs, checked_state
-from opsin.backends.native import codegen
-from opsin.backends.native import tuning_cache as timed
+from opsin.backends.native import codegen, tuning_cache
 from opsin.backends.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.backends.native.kernel_store import kernel_addresses
 from opsin.backends.native.pool import Job, pool
+from opsin.backends.options import DEFAULT, CompileOptions
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
 from opsin.base.processors import processors
-from opsin.compiler.calls import CHUNK, FREE, IMAGE, KernelCall
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
-from opsin.compiler.lower import Choices
+from opsin.compiler.lower.conv_algorithms import ConvAlgorithms
 from opsin.compiler.memory_limit import plan_within_memory
 from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, gc_paused
@@ -29,14 +30,15 @@ from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.kernels.ir import Target
 
-FEW = 16
+MAX_CHANNELS_COPIED = 16
 """Channels up to which an image is copied channel by channel."""
-SPLITS = {IMAGE: 0, CHUNK: 1, FREE: 2}
+PARTITIONS = {Partition.PER_SAMPLE: 0, Partition.PER_CHUNK: 1, Partition.ANY: 2}
+"""The numbers of partitions in the driver's tables."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one call took in one run, in the processor's time-stamp ticks, summed over threads."""
+    """The time of one call in one run, in ticks of the processor's time-stamp counter, summed over threads."""
 
     call: KernelCall
     ticks: int
@@ -45,7 +47,7 @@ class Timing:
 class Native:
     """A graph as machine code for this processor. Its variables are zero until `load_state`.
 
-    Any thread may use it. There is one arena, so runs follow one another.
+    Any thread may use it. There is one arena, so that concurrent runs wait for each other.
     """
 
     def __init__(self, plan: ExecutionPlan, threads: int, target: Target) -> None:
@@ -59,17 +61,17 @@ class Native:
             self._tables[offset : offset + buffer.size] = data.view(np.float32)
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
-        self._prepared = False
+        self._is_setup = False
         self._lock = ForkLock(reentrant=False)
-        self._setup = self._job(0, plan.setup)
-        self._step = self._job(plan.setup, len(plan.groups) - plan.setup)
+        self._setup_job = self._job(0, plan.setup)
+        self._step_job = self._job(plan.setup, len(plan.groups) - plan.setup)
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
 
     # -- memory -------------------------------------------------------------------------------
 
-    def _home(self, buffer: Buffer) -> tuple[Array, int]:
+    def _allocation(self, buffer: Buffer) -> tuple[Array, int]:
         plan = self.plan
         if buffer in plan.permanent:
             return self._permanent, plan.permanent[buffer]
@@ -78,8 +80,8 @@ class Native:
         return self._arena, plan.temporaries[buffer]
 
     def _array(self, view: View) -> Array:
-        """The memory of `view` as a NumPy array of its logical shape."""
-        array, offset = self._home(view.buffer)
+        """Return the memory of `view` as a NumPy array of its logical shape."""
+        array, offset = self._allocation(view.buffer)
         flat = array[offset : offset + view.buffer.size]
         if view.buffer.element == "i32":
             flat = flat.view(np.int32)
@@ -105,16 +107,16 @@ class Native:
         words = np.array(arguments or [0], np.int64)
         calls = np.zeros((len(plan.calls), CALL_WORDS), np.int64)
         calls[:, 0], calls[:, 1] = functions, words.ctypes.data + 8 * np.array(starts, np.int64)
-        calls[:, 2:4] = np.reshape([(SPLITS[call.split], call.blocks) for call in plan.calls], (-1, 2))
+        calls[:, 2:4] = np.reshape([(PARTITIONS[call.partition], call.blocks) for call in plan.calls], (-1, 2))
         groups = np.zeros((len(plan.groups), GROUP_WORDS), np.int64)
         first = 0
         for line, group in zip(groups, plan.groups, strict=True):
-            line[:] = (int(group.by_image), first, first + len(group.calls))
+            line[:] = (int(group.by_sample), first, first + len(group.calls))
             first += len(group.calls)
         return {"arguments": words, "groups": groups, "calls": calls}
 
     def _job(self, first: int, count: int) -> Job | None:
-        """What the driver needs to run `count` groups from number `first` on."""
+        """Return what the driver needs to run `count` groups from number `first` on."""
         plan, words = self.plan, self._words
         sizes = np.array([count, plan.batch, plan.chunk, -(-plan.batch // plan.chunk)], np.int64)
         words[f"sizes from {first}"] = sizes
@@ -125,63 +127,68 @@ class Native:
     # -- running ------------------------------------------------------------------------------
 
     def run(self, **inputs: ArrayLike) -> dict[str, Array]:
-        """One run: inputs by name in, outputs by name out, in new arrays; updates are applied to the variables."""
-        given = inputs if self._fit(inputs) else checked_inputs(self.graph, inputs, np.float32)
+        """Run once. Return the outputs by name, in new arrays, and apply the graph's updates to the variables."""
+        arrays = inputs if self._are_exact(inputs) else checked_inputs(self.graph, inputs, np.float32)
         with self._lock.lock:
-            return self._run(given)
+            return self._run(arrays)
 
-    def _run(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        for name, array in given.items():
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        for name, array in inputs.items():
             _put(self._inputs[name], array)
-        if self._setup and not self._prepared:
-            pool(self.threads).run(self._setup)
-        self._prepared = True
-        if self._step:
-            pool(self.threads).run(self._step)
+        if self._setup_job and not self._is_setup:
+            pool(self.threads).run(self._setup_job)
+        self._is_setup = True
+        if self._step_job:
+            pool(self.threads).run(self._step_job)
         return {name: np.array(array) for name, array in self._outputs.items()}
 
-    def _fit(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
-        """Whether all inputs are arrays just as they should be, which is quickly seen, and common."""
+    def _are_exact(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
+        """Whether all inputs are arrays of the right shapes and types: the common case, which needs no conversion."""
         return len(inputs) == len(self._inputs) and all(
-            type(array) is np.ndarray and own is not None and array.shape == own.shape and array.dtype == own.dtype
-            for own, array in ((self._inputs.get(name), array) for name, array in inputs.items())
+            type(array) is np.ndarray and ours is not None and array.shape == ours.shape and array.dtype == ours.dtype
+            for ours, array in ((self._inputs.get(name), array) for name, array in inputs.items())
         )
 
-    def again(self, prepare: bool = False) -> float:
-        """Seconds of one more run, with the inputs of the last and all threads awake.
+    @property
+    def tuned_algorithms(self) -> Mapping[str, str]:
+        """The algorithms of convolutions that come from tuning instead of the heuristic, by problem."""
+        return self.plan.tuned_algorithms
 
-        With `prepare` what is prepared once is made anew, too.
+    def rerun(self, include_setup: bool = False) -> float:
+        """Run once more with the inputs of the last run and all threads awake; return the seconds.
+
+        With `include_setup` the work that is otherwise done once, such as packing weights, is repeated and counted.
         """
-        jobs = [job for job in (self._setup if prepare else None, self._step) if job]
+        jobs = [job for job in (self._setup_job if include_setup else None, self._step_job) if job]
         with self._lock.lock:
-            pool(self.threads).meet()
+            pool(self.threads).wake_all()
             begin = perf_counter()
             for job in jobs:
                 pool(self.threads).run(job)
             return perf_counter() - begin
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:
-        """As `run`, but timed call by call."""
-        calls, given = self._words["calls"], checked_inputs(self.graph, inputs, np.float32)
+        """Run once as `run` does; return the time of every call instead of the outputs."""
+        calls, arrays = self._words["calls"], checked_inputs(self.graph, inputs, np.float32)
         with self._lock.lock:
             self._ticks[:] = 0
             calls[:, 4] = self._ticks.ctypes.data + 8 * self.threads * np.arange(len(calls))
             try:
-                self._run(given)
+                self._run(arrays)
             finally:
                 calls[:, 4] = 0
             return [Timing(call, int(row.sum())) for call, row in zip(self.plan.calls, self._ticks, strict=True)]
 
     def state(self) -> dict[str, Array]:
-        """A copy of every variable, by name, in the mathematics' order of axes."""
+        """Return a copy of every variable, by name, in the logical order of axes."""
         with self._lock.lock:
             return {name: np.array(array, order="C") for name, array in self._variables.items()}
 
     def load_state(self, values: Mapping[str, ArrayLike]) -> None:
-        """Sets the variables named in `values`; `ShapeError` where a name or a shape is not the graph's."""
+        """Set the variables named in `values`; raise `ShapeError` if the graph has no such variable or shape."""
         checked = checked_state(self.graph, values, np.float32)
         with self._lock.lock:
-            self._prepared = False
+            self._is_setup = False
             for name, array in checked.items():
                 self._variables[name][...] = array
 
@@ -190,9 +197,11 @@ class Native:
 
 
 def _put(target: Array, source: Array) -> None:
-    """`target[...] = source`. Where a few channels lie together in the one and apart in the other, channel by channel:
-    otherwise NumPy would go through memory in runs as short as there are channels."""
-    if target.ndim == 4 and target.shape[1] <= FEW and source.flags.c_contiguous:
+    """Assign `target[...] = source`, channel by channel if few channels are innermost in only one of them.
+
+    NumPy would otherwise copy runs as short as the number of channels.
+    """
+    if target.ndim == 4 and target.shape[1] <= MAX_CHANNELS_COPIED and source.flags.c_contiguous:
         for channel in range(target.shape[1]):
             target[:, channel] = source[:, channel]
     else:
@@ -200,7 +209,7 @@ def _put(target: Array, source: Array) -> None:
 
 
 def _aligned(size: int) -> Array:
-    """`size` zeros (at least one), on a cache line."""
+    """Return `size` zeros (at least one), aligned to a cache line."""
     raw = np.zeros(size + 32, np.float32)
     skip = (-raw.ctypes.data % 64) // 4
     return raw[skip : skip + max(1, size)]
@@ -215,25 +224,41 @@ def compile(
     target: Target | None = None,
     exact: bool = False,
     memory: int | None = None,
-    choices: Choices | None = None,
+    choices: ConvAlgorithms | None = None,
+    *,
+    winograd: bool = True,
+    conv_algorithms: ConvAlgorithms | None = None,
+    options: CompileOptions = DEFAULT,
 ) -> Native:
-    """`graph` as a program for `batch` images a run, on `threads` threads (all processors by default).
+    """Return `graph` as a program for `batch` samples a run, on `threads` threads (all processors by default).
 
-    `exact` keeps to algorithms that round as direct summation does, without Winograd's. `memory` is the most bytes
-    that the program may take: activations are computed again in the backward pass as far as that needs, with the same
-    bits as results. `choices` are the ways of convolutions by problem (see `compiler.lower.ways`): unless they are
-    given, or `exact`, those that were timed on this machine (see `engines.tuning`); all others are the model's.
-    `target` overrides the row of the target table, for tests. With the same choices, the bits of all results are the
-    same for every number of threads. `CompileError` where this processor has no row, a graph no kernel, or `memory` is
-    too small.
+    `winograd=False` excludes Winograd's algorithm, so that convolutions are rounded as direct summation does. `memory`
+    is the most bytes that the program may take: as far as needed, activations are computed again in the backward pass,
+    with bit-identical results. `conv_algorithms` names algorithms by convolution problem (see
+    `compiler.lower.conv_algorithms`); the heuristic chooses all others. Without it, and with Winograd's algorithm
+    allowed, the algorithms tuned on this machine are used (see `backends.tuning`). `options` hold the same for callers
+    that pass them on; a keyword that contradicts them is a `UsageError`. `target` overrides the row of the target
+    table, for tests. With the same algorithms, all results are bit-identical for every number of threads.
+
+    Raise `CompileError` if this processor has no row in the target table, if the graph has an operation without a
+    kernel, or if `memory` is too small. `exact` and `choices` are the names in Opsin 0.1.0 of `winograd`, negated, and
+    of `conv_algorithms`.
     """
     instance("what is compiled", graph, Graph, "a graph, such as nn.trace(network, (1, 28, 28))")
+    if exact or choices is not None:
+        warnings.warn(
+            "compile: exact and choices are now winograd=False and conv_algorithms; the old names go with the next "
+            "release", DeprecationWarning, stacklevel=4,
+        )  # fmt: skip
+    requested = options.merged(winograd and not exact, choices if conv_algorithms is None else conv_algorithms, memory)
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
     count = threads or processors()
-    if choices is None:
-        choices = {} if exact else timed.tuned_algorithms(row)
-    if memory is None:
-        return Native(make_plan(graph, batch, row, exact, choices), count, row)
-    return Native(plan_within_memory(graph, batch, row, count, memory, exact, choices), count, row)
+    algorithms = requested.conv_algorithms
+    if algorithms is None:
+        algorithms = tuning_cache.tuned_algorithms(row) if requested.winograd else {}
+    if requested.memory is None:
+        return Native(make_plan(graph, batch, row, requested.winograd, algorithms), count, row)
+    plan = plan_within_memory(graph, batch, row, count, requested.memory, requested.winograd, algorithms)
+    return Native(plan, count, row)

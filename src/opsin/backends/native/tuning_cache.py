@@ -1,8 +1,8 @@
-"""Which ways of convolutions were the fastest when they were timed on this machine.
+"""The results of tuning convolutions on this machine, on disk.
 
-There is one file for a processor and a version of the kernels: a JSON object a line, the last about a problem counts.
-Lines are only ever added, each in one piece, so that processes that tune at the same time lose nothing of each other's;
-what cannot be read is passed over.
+There is one file for each processor and version of the kernels, with one JSON object on each line; the last one about a
+problem counts. Each line is appended in one piece, so that processes that tune at the same time lose none of each
+other's records; lines that cannot be read are skipped.
 """
 
 from __future__ import annotations
@@ -15,54 +15,66 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import opsin.compiler.lower
 from opsin.backends.native.cache import key
 from opsin.backends.native.codegen import host
 from opsin.base.cache import cache_folder
+from opsin.base.legacy import TUNING_RECORD
 from opsin.kernels.ir import Target
 
 
 @dataclass(frozen=True)
 class TuningRecord:
-    """What came of timing a problem (see `compiler.lower.ways`) on so many `threads`.
+    """The result of tuning a problem (see `compiler.lower.conv_algorithms`) on `threads` threads.
 
-    `model` is the way by the model, `way` the one that is taken; `before` and `after` are their seconds.
+    `heuristic` is the algorithm that the heuristic chooses, `algorithm` the one that is used from now on; `before` and
+    `after` are their times in seconds.
     """
 
     problem: str
-    model: str
-    way: str
+    heuristic: str
+    algorithm: str
     before: float
     after: float
     threads: int
 
+    @classmethod
+    def from_line(cls, line: str) -> TuningRecord:
+        """Return the record of a line, also under the names of Opsin 0.1.0; raise TypeError or ValueError otherwise."""
+        data: dict[str, Any] = json.loads(line)
+        if not isinstance(data, dict):
+            raise TypeError(f"a tuning record is a JSON object, not {line!r}")
+        record = cls(**{TUNING_RECORD.get(name, name): value for name, value in data.items()})
+        return replace(record, before=float(record.before), after=float(record.after))
+
 
 def load(target: Target) -> dict[str, TuningRecord]:
-    """All that was timed on this machine, by problem."""
+    """Return all records of this machine, by problem."""
     try:
         lines = _path(target).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    found: dict[str, TuningRecord] = {}
+    records: dict[str, TuningRecord] = {}
     for line in lines:
         try:
-            timed = TuningRecord(**json.loads(line))
-            found[timed.problem] = replace(timed, before=float(timed.before), after=float(timed.after))
-        except (TypeError, ValueError):  # an empty line, or one that was cut short
+            record = TuningRecord.from_line(line)
+            records[record.problem] = record
+        except (TypeError, ValueError):  # An empty line, or one that was cut short.
             continue
-    return {problem: timed for problem, timed in found.items() if timed.way}
+    return {problem: record for problem, record in records.items() if record.algorithm}
 
 
 def tuned_algorithms(target: Target) -> dict[str, str]:
-    """The ways that were chosen by timing on this machine, by problem."""
-    return {problem: timed.way for problem, timed in load(target).items()}
+    """Return the algorithms that tuning on this machine chose, by problem."""
+    return {problem: record.algorithm for problem, record in load(target).items()}
 
 
-def save(found: Iterable[TuningRecord], target: Target) -> None:
-    """Adds what was timed; where the disk refuses, only a warning."""
-    # Lines begin with a line feed, too: what somebody else left half-written spoils only itself.
-    text = "".join(f"\n{json.dumps(asdict(timed))}\n" for timed in found)
+def save(records: Iterable[TuningRecord], target: Target) -> None:
+    """Append records to the file; warn if it cannot be written."""
+    # Each line also begins with a line feed, so that a line that another process left incomplete spoils only itself.
+    text = "".join(f"\n{json.dumps(asdict(record))}\n" for record in records)
     path = _path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,28 +85,27 @@ def save(found: Iterable[TuningRecord], target: Target) -> None:
             os.close(handle)
     except OSError as error:
         warnings.warn(
-            f"what was timed cannot be kept in {path.parent}: {error.strerror or error}; set OPSIN_CACHE to a folder "
-            "with room", RuntimeWarning, stacklevel=2,
+            f"tuning results cannot be saved in {path.parent}: {error.strerror or error}; set OPSIN_CACHE to a folder "
+            "that can be written", RuntimeWarning, stacklevel=2,
         )  # fmt: skip
 
 
 def delete(problems: Iterable[str], target: Target) -> int:
-    """Leaves these problems to the model again; how many of them had been timed."""
-    known = load(target)
-    gone = [problem for problem in dict.fromkeys(problems) if problem in known]
-    save([TuningRecord(problem, "", "", 0.0, 0.0, 0) for problem in gone], target)
-    return len(gone)
+    """Delete the records of these problems, which leaves them to the heuristic; return how many there were."""
+    records = load(target)
+    deleted = [problem for problem in dict.fromkeys(problems) if problem in records]
+    save([TuningRecord(problem, "", "", 0.0, 0.0, 0) for problem in deleted], target)
+    return len(deleted)
 
 
 @cache
-def _lowering() -> str:
-    """A digest of the files that say what the ways are."""
+def _lowering_digest() -> str:
+    """Return a digest of the files that define the problems and their algorithms."""
     folder = Path(opsin.compiler.lower.__file__).parent
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
 
 
 def _path(target: Target) -> Path:
-    this = host()
-    return (
-        cache_folder() / "choices" / f"{key('choices', repr(target), this.cpu, this.features, _lowering())[:32]}.jsonl"
-    )
+    machine = host()
+    name = key("choices", repr(target), machine.cpu, machine.features, _lowering_digest())[:32]
+    return cache_folder() / "choices" / f"{name}.jsonl"

@@ -1,15 +1,17 @@
-"""From clusters of nodes to calls of kernels: a rule an operation."""
+"""From fusion groups to calls of kernels: a rule for each operation."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from opsin.base.errors import CompileError
+from opsin.compiler.calls import KernelCall
 from opsin.compiler.fusion import ANCHORS, FusionGroup
 from opsin.compiler.lower import conv, layout, map_reduce, matmul, pool, reduce
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.conv_algorithms import Choices, fixed
 from opsin.compiler.lower.pointwise import lower_pointwise
-from opsin.compiler.views import Places
-from opsin.ir import Tensor
+from opsin.compiler.views import Destinations
+from opsin.ir import Graph, Node, Tensor
 
 RULES = layout.RULES | pool.RULES | reduce.RULES | conv.RULES
 ANCHORED = conv.ANCHORED | matmul.ANCHORED
@@ -17,22 +19,64 @@ ANCHORED = conv.ANCHORED | matmul.ANCHORED
 assert ANCHORED.keys() == ANCHORS
 
 
-def lower_cluster(lower: Lowering, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
-    """Adds the calls that compute `cluster` and binds its `kept` tensors to views, in `places` where given."""
-    node = cluster.anchor or (cluster.nodes or cluster.sums)[-1]
-    lower.scope, lower.label, lower.timed = node.scope, node.op.name, False
+def lower_group(
+    lowering: Lowering,
+    graph: Graph,
+    group: FusionGroup,
+    roots: Collection[Tensor],
+    destinations: Destinations,
+    passes: Mapping[Node, str],
+) -> list[KernelCall]:
+    """Return the calls that compute `group`, described by its layer, operation and pass.
+
+    Results that other groups read, or that are among the graph's `roots`, are stored, at `destinations` if they have
+    one there.
+    """
+    node = group.anchor or (group.nodes or group.sums)[-1]
+    last = group.anchor or [*group][-1]
+    stored = _stored(graph, group, roots)
+    calls = _lowered(lowering, node, group, stored, destinations)
+    selection = lowering.selections.get(node)
+    fused = tuple(dict.fromkeys([other.op.name for other in group.nodes if other is not last]))
+    return [
+        call.described(
+            scope=node.scope,
+            label=node.op.name,
+            direction=passes[last],
+            fused=fused if call is calls[-1] else (),
+            tuned=selection is not None and selection.is_tuned,
+        )
+        for call in calls
+    ]
+
+
+def _stored(graph: Graph, group: FusionGroup, roots: Collection[Tensor]) -> list[Tensor]:
+    """Return the results of `group` that other groups read, or that are roots."""
+    nodes = [*group]
+    members = set(nodes)
+    return [
+        tensor
+        for node in nodes
+        for tensor in node.outputs
+        if tensor in roots or not members.issuperset(graph.users[tensor])
+    ]
+
+
+def _lowered(
+    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> list[KernelCall]:
+    """Return the calls of the rule for `group`, whose operation is that of `node`."""
     if node.op.name == "variance":
-        map_reduce.variance(lower, node, cluster)
-    elif cluster.sums:
-        map_reduce.lower_sums(lower, cluster, kept)
-    elif cluster.anchor is None:
-        lower_pointwise(lower, cluster, kept, places)
-    elif node.op.name in ANCHORED:
-        ANCHORED[node.op.name](lower, node, cluster, kept, places)
-    elif node.op.name in RULES:
-        RULES[node.op.name](lower, node)
-    else:
-        raise CompileError(f"there is no native kernel for '{node.op.name}'; run it on the reference engine")
+        return map_reduce.variance(lowering, node, group)
+    if group.sums:
+        return map_reduce.lower_sums(lowering, group, stored)
+    if group.anchor is None:
+        return lower_pointwise(lowering, group, stored, destinations)
+    if node.op.name in ANCHORED:
+        return ANCHORED[node.op.name](lowering, node, group, stored, destinations)
+    if node.op.name in RULES:
+        return RULES[node.op.name](lowering, node)
+    raise CompileError(f"there is no native kernel for '{node.op.name}'; run the graph on the reference engine")
 
 
-__all__ = ["Choices", "Lowering", "fixed", "lower_cluster"]
+__all__ = ["Lowering", "lower_group"]

@@ -1,131 +1,166 @@
-"""Convolutions: from a problem and the way that is taken to kernels, on which views, in which blocks."""
+"""Convolutions: from the selected algorithm to calls of its kernels."""
 
 from __future__ import annotations
 
-from opsin.compiler.calls import Argument
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower import depthwise, packed, winograd
-from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.conv_algorithms import WINOGRAD, ConvAlgorithm, decide
-from opsin.compiler.lower.geometry import Geometry
-from opsin.compiler.lower.pointwise import BoundTail, bind_epilogue, draft_epilogue
-from opsin.compiler.views import FILTERS, Buffer, Places, View, channels_last, dense_strides
+from opsin.compiler.lower.context import Lowering, ViewAndCalls
+from opsin.compiler.lower.conv_algorithms import WINOGRAD, ConvAlgorithm
+from opsin.compiler.lower.geometry import MAX_PARTIAL_ELEMENTS, Geometry
+from opsin.compiler.lower.pointwise import LoweredEpilogue, bind_epilogue, draft_epilogue
+from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_last, dense_strides
 from opsin.ir import Node, Tensor
 from opsin.kernels.conv import Conv2d
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.expression import IDENTITY
 
-PARTIAL = 16 * 1024 * 1024
-"""Elements that all partial weight gradients of one convolution should stay below."""
 
-
-def direct(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, or the input gradient with a turned kernel, image by image."""
-    w = lower.dense(w, FILTERS)
+def direct(
+    lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
+) -> list[KernelCall]:
+    """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
+    w, copies = lowering.dense(w, FILTERS)
     rows, blocks, scratch = geometry.block(x.shape[0])
-    spec = Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.padded, tail.epilogue)
-    arguments: list[Argument] = [x, w, geometry.height, geometry.width, geometry.out[0], *geometry.down, rows, blocks]
-    lower.per_image(
-        spec, [*arguments, *tail.arguments], [x, *tail.own], tail.results, [w, *tail.shared], blocks, scratch, macs
+    sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
+    call = lowering.call(
+        Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
+        pointers={"x": x, "w": w},
+        words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks},
+        epilogue=epilogue.arguments,
+        partition=Partition.PER_SAMPLE,
+        blocks=blocks,
+        reads=[x, *epilogue.per_sample],
+        shared=[w, *epilogue.shared],
+        writes=epilogue.results,
+        scratch=scratch,
+        macs=macs,
     )
+    return [*copies, call]
 
 
 CONVOLVE = {
     ConvAlgorithm.DIRECT: direct,
     ConvAlgorithm.IMPLICIT_GEMM: packed.convolve,
-    ConvAlgorithm.WINOGRAD_FUSED: winograd.by_blocks,
-    ConvAlgorithm.WINOGRAD_NONFUSED: winograd.by_points,
+    ConvAlgorithm.WINOGRAD_FUSED: winograd.fused,
+    ConvAlgorithm.WINOGRAD_NONFUSED: winograd.nonfused,
 }
 
 
-def conv2d(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
-    if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
-        depthwise.convolve(lower, node, cluster, kept, places)
-        return
-    problem, way = decide(lower, node)
-    x = lower.image(node.inputs[0])
-    w = lower.view(node.inputs[1])
-    tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-    CONVOLVE[way](lower, x, w, problem.geometry, tail, problem.macs)
+def conv2d(
+    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> list[KernelCall]:
+    if node not in lowering.selections:
+        return depthwise.convolve(lowering, node, group, stored, destinations)
+    selection = lowering.selections[node]
+    problem = selection.problem
+    x, copies = lowering.image(node.inputs[0])
+    w = lowering.view(node.inputs[1])
+    epilogue = _epilogue(lowering, group, stored, destinations)
+    calls = CONVOLVE[selection.algorithm](lowering, x, w, problem.geometry, epilogue, problem.macs)
+    return [*copies, *epilogue.copies, *calls]
 
 
-def conv_transpose2d(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
-    """By phases, or as one of stride 1 by the kernel turned by 180°, over the input spread out by the stride."""
-    if depthwise.suits(node.inputs[1].shape, node.attrs["groups"]):  # type: ignore[arg-type]
-        depthwise.convolve(lower, node, cluster, kept, places)
-        return
-    problem, way = decide(lower, node)
-    y = lower.image(node.inputs[0])
-    w = lower.view(node.inputs[1])
-    if way is ConvAlgorithm.STRIDED_DGRAD:
-        tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-        packed.spread(lower, y, w, problem.size, node.attrs, tail, problem.macs)
-        return
+def conv_transpose2d(
+    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> list[KernelCall]:
+    """Return the calls of an input gradient: phase by phase, or as a convolution of stride 1.
+
+    The latter uses the kernel rotated by 180°, on a gradient with zeros between its pixels if there is a stride.
+    """
+    if node not in lowering.selections:
+        return depthwise.convolve(lowering, node, group, stored, destinations)
+    selection = lowering.selections[node]
+    problem = selection.problem
+    y, calls = lowering.image(node.inputs[0])
+    w = lowering.view(node.inputs[1])
+    if selection.algorithm is ConvAlgorithm.STRIDED_DGRAD:
+        epilogue = _epilogue(lowering, group, stored, destinations)
+        phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
+        return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
-        y = _spread(lower, y, problem.stride)
-    turned = _turned(lower, w, problem.groups)
-    tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
-    CONVOLVE[way](lower, y, turned, problem.geometry, tail, problem.macs)
+        y, dilation = _dilated(lowering, y, problem.stride)
+        calls = [*calls, *dilation]
+    w, flips = _flipped(lowering, w, problem.groups)
+    epilogue = _epilogue(lowering, group, stored, destinations)
+    convolution = CONVOLVE[selection.algorithm](lowering, y, w, problem.geometry, epilogue, problem.macs)
+    return [*calls, *flips, *epilogue.copies, *convolution]
 
 
-def _spread(lower: Lowering, y: View, stride: tuple[int, int]) -> View:
-    """`y` with zeros between its pixels."""
+def _epilogue(
+    lowering: Lowering, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> LoweredEpilogue:
+    expression = draft_epilogue(lowering, group)
+    return bind_epilogue(lowering, expression, stored, destinations, channels_last(4), channel=1)
+
+
+def _dilated(lowering: Lowering, y: View, stride: tuple[int, int]) -> ViewAndCalls:
+    """Return `y` with zeros between its pixels."""
     n, c, h, w = y.shape
     size = ((h - 1) * stride[0] + 1, (w - 1) * stride[1] + 1)
-    result = lower.new((n, c, *size))
-    lower.fill(result, 0.0)
-    lower.pointwise(IDENTITY, [y], [result.sliced((0, 0, 0, 0), (n, c, *size), (1, 1, *stride))])
-    return result
+    result = lowering.new((n, c, *size))
+    pixels = result.sliced((0, 0, 0, 0), (n, c, *size), (1, 1, *stride))
+    return result, [lowering.fill(result, 0.0), lowering.pointwise(IDENTITY, [y], [pixels])]
 
 
-def _turned(lower: Lowering, w: View, groups: int) -> View:
-    """K × C/g × kh × kw → C × K/g × kh × kw, turned by 180°; of several groups, dense as weights are."""
+def _flipped(lowering: Lowering, w: View, groups: int) -> ViewAndCalls:
+    """Return K × C/g × kh × kw as C × K/g × kh × kw, rotated by 180°; dense if there are several groups."""
     if groups == 1:
-        return w.flipped((2, 3)).transposed((1, 0, 2, 3))
+        return w.flipped((2, 3)).transposed((1, 0, 2, 3)), []
     filters, channels, kh, kw = w.shape
     k, c, r, s = w.strides
-    own = filters // groups
-    split = View(w.buffer, (groups, own, channels, kh, kw), (k * own, k, c, r, s), w.offset)
-    turned = split.flipped((3, 4)).transposed((0, 2, 1, 3, 4))
-    copy = lower.copy(turned, (3, 4, 2, 0, 1))
-    shape = (groups * channels, own, kh, kw)
-    return View(copy.buffer, shape, dense_strides(shape, FILTERS))
+    per_group = filters // groups
+    grouped = View(w.buffer, (groups, per_group, channels, kh, kw), (k * per_group, k, c, r, s), w.offset)
+    copy, calls = lowering.copy(grouped.flipped((3, 4)).transposed((0, 2, 1, 3, 4)), (3, 4, 2, 0, 1))
+    shape = (groups * channels, per_group, kh, kw)
+    return View(copy.buffer, shape, dense_strides(shape, FILTERS)), calls
 
 
-def conv2d_weight(lower: Lowering, node: Node) -> None:
-    x, g = (lower.image(t) for t in node.inputs)
-    result = lower.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
-    lower.bind(node.output, result)
-    if depthwise.suits(result.shape, node.attrs["groups"]):
-        lower.combine(depthwise.weight_gradient(lower, x, g, node), result)
-        return
-    problem, way = decide(lower, node)
-    if way in WINOGRAD:
-        in_parts = way is ConvAlgorithm.WINOGRAD_FUSED
-        winograd.weight_gradient(lower, x, g, problem.geometry, result, in_parts, problem.macs)
-    elif way is ConvAlgorithm.IMPLICIT_GEMM:
-        lower.combine(packed.weight_gradient(lower, x, g, problem.geometry, problem.macs), result)
+def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
+    (x, x_copies), (g, g_copies) = (lowering.image(t) for t in node.inputs)
+    result = lowering.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
+    lowering.bind(node.output, result)
+    copies = [*x_copies, *g_copies]
+    if node not in lowering.selections:
+        partial, calls = depthwise.weight_gradient(lowering, x, g, node)
+        return [*copies, *calls, lowering.combine(partial, result)]
+    selection = lowering.selections[node]
+    problem, algorithm = selection.problem, selection.algorithm
+    if algorithm in WINOGRAD:
+        is_fused = algorithm is ConvAlgorithm.WINOGRAD_FUSED
+        calls = winograd.weight_gradient(lowering, x, g, problem.geometry, result, is_fused, problem.macs)
+    elif algorithm is ConvAlgorithm.IMPLICIT_GEMM:
+        partial, calls = packed.weight_gradient(lowering, x, g, problem.geometry, problem.macs)
+        calls = [*calls, lowering.combine(partial, result)]
     else:
-        _direct_weight(lower, x, g, problem.geometry, result, problem.macs)
+        calls = _direct_weight(lowering, x, g, problem.geometry, result, problem.macs)
+    return [*copies, *calls]
 
 
-def _direct_weight(lower: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int) -> None:
-    """Some images at a time, each with a partial sum of its own where that takes little memory."""
+def _direct_weight(
+    lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int
+) -> list[KernelCall]:
+    """Return the calls for some images at a time, each with a partial sum of its own if that takes little memory."""
     count = x.shape[0]
-    chunks = min(-(-count // lower.chunk), max(4, PARTIAL // result.size))
+    chunks = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // result.size))
     images = -(-count // chunks)
     chunks = -(-count // images)
     partial = View(Buffer(chunks * result.size, "f32", "temporary"), (chunks, result.size), (result.size, 1))
-    spec = Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.padded)
-    scratch = geometry.height * geometry.needed * geometry.window.pixel if geometry.padded else 0
-    sizes = [count, geometry.height, geometry.width, geometry.out[0], *geometry.down, images]
-    target = partial if chunks > 1 else result
-    if images == lower.chunk and count == lower.batch:
-        lower.per_chunk(spec, [x, g, target, *sizes], [x, g], [target], scratch=scratch, macs=macs)
-    else:
-        lower.free(spec, [x, g, target, *sizes], [x, g], [target], chunks, scratch, macs)
-    if chunks > 1:
-        lower.combine(partial, result)
+    destination = partial if chunks > 1 else result
+    per_chunk = images == lowering.chunk and count == lowering.batch
+    sizes = {"N": count, "H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
+    call = lowering.call(
+        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded),
+        pointers={"x": x, "g": g, "partial": destination},
+        words={**sizes, **geometry.row_words, "images": images},
+        partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,
+        blocks=chunks,
+        reads=[x, g],
+        writes=[destination],
+        scratch=geometry.height * geometry.padded_width * geometry.window.pixel if geometry.is_padded else 0,
+        macs=macs,
+    )
+    return [call, lowering.combine(partial, result)] if chunks > 1 else [call]
 
 
 ANCHORED = {"conv2d": conv2d, "conv_transpose2d": conv_transpose2d}

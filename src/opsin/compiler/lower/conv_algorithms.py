@@ -1,7 +1,7 @@
-"""What a convolution asks for, the ways to compute it, and which of them is taken.
+"""Convolution problems, the algorithms that solve them, and which one is taken.
 
-A `ConvProblem` is a convolution in one direction, with all its sizes. From these the model of this file says which way
-should be the fastest; where ways were timed on a machine, what came of that takes the model's place.
+A `ConvProblem` is a convolution in one direction, with all its sizes. The heuristic chooses the algorithm that should
+be the fastest for these sizes, by the thresholds of a `CostModel`; algorithms that were tuned on a machine override it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,28 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias, cast
 
 from opsin.base.concurrency import lazy
-from opsin.compiler.lower import depthwise, packed, winograd
-from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import Geometry
+from opsin.compiler.lower.cost_model import EPYC_ZEN3, CostModel
+from opsin.compiler.lower.geometry import Geometry, is_depthwise
+from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor
+from opsin.kernels.transforms import POINTS, STEP
 
 Pair: TypeAlias = "tuple[int, int]"
 
-DIRECTIONS = {"conv2d": "forward", "conv_transpose2d": "input gradient", "conv2d_weight": "weight gradient"}
-"""What the three convolutions are in the training of a network, by operation."""
+DIRECTIONS = {"conv2d": FPROP, "conv_transpose2d": DGRAD, "conv2d_weight": WGRAD}
+"""The pass that each of the three convolutions is in the training of a network, by operation."""
 
-Choices: TypeAlias = "Mapping[str, str]"
-"""Ways by the text of the problem, where something else than the model decides."""
+ConvAlgorithms: TypeAlias = "Mapping[str, str]"
+"""Names of algorithms by the text of a problem, which override the heuristic."""
+NO_ALGORITHMS: ConvAlgorithms = MappingProxyType({})
 
 
 class ConvAlgorithm(StrEnum):
-    """An algorithm for a convolution, by the name that people read."""
+    """An algorithm for a convolution, by the name that people read, and that plans and tuning records hold."""
 
     DIRECT = "direct"
     IMPLICIT_GEMM = "packed"
@@ -42,9 +45,10 @@ WINOGRAD = (ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED)
 
 @dataclass(frozen=True)
 class ConvProblem:
-    """The convolution N × C × `size` → N × K × `out`, or one of its gradients; `prepared`: its weights never change.
+    """The convolution N × C × `size` → N × K × `out`, or one of its gradients.
 
-    `before` are the rows above and the columns left of an image that its windows take in.
+    `before` are the rows of padding above an image and the columns to its left. `prepared` says that the weights never
+    change, so that packing or transforming them costs nothing in a run.
     """
 
     operation: str
@@ -62,10 +66,10 @@ class ConvProblem:
 
     @classmethod
     def of(cls, node: Node, fixed: Collection[Tensor] = ()) -> Self:
-        """What `node`, one of `DIRECTIONS` in a bound graph, asks for; `fixed` are tensors that are always the same."""
-        first, second, made = (cast("tuple[int, ...]", t.shape) for t in (*node.inputs, node.output))
+        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph; `fixed` tensors are never updated."""
+        first, second, result = (cast("tuple[int, ...]", t.shape) for t in (*node.inputs, node.output))
         attrs: dict[str, Any] = node.attrs
-        (n, channels, *size), (filters, depth, *kernel), out = first, second, made[2:]
+        (n, channels, *size), (filters, depth, *kernel), out = first, second, result[2:]
         prepared = node.inputs[1] in fixed
         if node.op.name == "conv_transpose2d":
             channels, filters, size, out = depth * attrs["groups"], channels, attrs["size"], first[2:]
@@ -73,51 +77,171 @@ class ConvProblem:
             filters, kernel, out, prepared = depth, attrs["kernel"], second[2:], False
         (top, _), (left, _) = attrs["padding"]
         return cls(
-            node.op.name, n, channels, _pair(size), filters, _pair(out), _pair(kernel), attrs["stride"],
-            attrs["dilation"], (top, left), attrs["groups"], prepared,
-        )  # fmt: skip
+            operation=node.op.name,
+            images=n,
+            channels=channels,
+            size=_pair(size),
+            filters=filters,
+            out=_pair(out),
+            kernel=_pair(kernel),
+            stride=attrs["stride"],
+            dilation=attrs["dilation"],
+            before=(top, left),
+            groups=attrs["groups"],
+            prepared=prepared,
+        )
 
     @property
     def direction(self) -> str:
+        """The pass of the training step, by the name that people read."""
         return DIRECTIONS[self.operation]
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of direct summation."""
+        """Multiply-accumulate operations of direct summation."""
         return self.images * self.filters * prod(self.out) * (self.channels // self.groups) * prod(self.kernel)
 
     @property
-    def moves(self) -> dict[str, Any]:
-        """Stride, padding, dilation and groups, as the operation's attributes; that behind is what `out` needs."""
-        moves = zip(self.size, self.out, self.kernel, self.stride, self.dilation, self.before, strict=True)
+    def attrs(self) -> dict[str, Any]:
+        """Stride, padding, dilation and groups, as the operation's attributes; `out` decides the padding at the end."""
+        axes = zip(self.size, self.out, self.kernel, self.stride, self.dilation, self.before, strict=True)
         padding = tuple(
             (before, max(0, (out - 1) * stride + (taps - 1) * dilation + 1 - size - before))
-            for size, out, taps, stride, dilation, before in moves
+            for size, out, taps, stride, dilation, before in axes
         )
         return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
 
     @lazy
     def geometry(self) -> Geometry:
-        """How the convolution slides; of an input gradient, that of stride 1 over the output's gradient spread out."""
+        """How the convolution slides; an input gradient slides by 1 over its input with zeros between the pixels."""
         if self.operation != "conv_transpose2d":
             shape = (self.images, self.channels, *self.size)
-            return Geometry(shape, self.filters, self.kernel, self.out, self.moves)
-        spread = tuple((n - 1) * stride + 1 for n, stride in zip(self.out, self.stride, strict=True))
+            return Geometry(shape, self.filters, self.kernel, self.out, self.attrs)
+        dilated = tuple((n - 1) * stride + 1 for n, stride in zip(self.out, self.stride, strict=True))
         margin = tuple(
             ((taps - 1) * dilation - before, 0)
             for taps, dilation, before in zip(self.kernel, self.dilation, self.before, strict=True)
         )
-        inverse = {"stride": (1, 1), "dilation": self.dilation, "groups": self.groups, "padding": margin}
-        return Geometry((self.images, self.filters, *spread), self.channels, self.kernel, self.size, inverse)
+        attrs = {"stride": (1, 1), "dilation": self.dilation, "groups": self.groups, "padding": margin}
+        return Geometry((self.images, self.filters, *dilated), self.channels, self.kernel, self.size, attrs)
 
     def __str__(self) -> str:
-        """All of it, on a line: what choices are known by."""
-        kept = ", weights prepared" if self.prepared else ""
+        """Return all fields on a line: the key of tuning records and plans."""
+        suffix = ", weights prepared" if self.prepared else ""
         return (
             f"{self.direction} {self.images}x{self.channels}x{_by(self.size)} to {self.filters}x{_by(self.out)}, "
             f"kernel {_by(self.kernel)}, stride {_by(self.stride)}, from {_by(self.before)}, "
-            f"dilation {_by(self.dilation)}, groups {self.groups}{kept}"
+            f"dilation {_by(self.dilation)}, groups {self.groups}{suffix}"
         )
+
+
+@dataclass(frozen=True)
+class ConvSelection:
+    """The algorithm taken for a problem; `is_tuned` says that it comes from tuning instead of the heuristic."""
+
+    problem: ConvProblem
+    algorithm: ConvAlgorithm
+    is_tuned: bool = False
+
+
+def has_algorithms(node: Node) -> bool:
+    """Whether `node` is a convolution with a choice of algorithms; depthwise ones have one of their own."""
+    if node.op.name not in DIRECTIONS:
+        return False
+    weights = node.output if node.op.name == "conv2d_weight" else node.inputs[1]
+    return not is_depthwise(weights.shape, node.attrs["groups"])  # type: ignore[arg-type]
+
+
+def fixed_tensors(graph: Graph) -> frozenset[Tensor]:
+    """Return the tensors that are the same in every run: they depend on no input and on nothing that a run updates."""
+    changing = {*graph.inputs, *(graph.variables[name] for name in graph.updates)}
+    for node in graph.nodes:
+        if not changing.isdisjoint(node.inputs):
+            changing.update(node.outputs)
+    return frozenset(t for node in graph.nodes for t in node.outputs if t not in changing)
+
+
+def candidates(problem: ConvProblem, winograd: bool = True, costs: CostModel = EPYC_ZEN3) -> tuple[ConvAlgorithm, ...]:
+    """Return every algorithm that solves `problem`, the heuristic's first; `winograd` allows its coarser rounding."""
+    geometry = problem.geometry
+    is_dgrad, is_wgrad = (problem.operation == name for name in ("conv_transpose2d", "conv2d_weight"))
+    usable = [ConvAlgorithm.DIRECT]
+    if problem.groups == 1:
+        usable.append(ConvAlgorithm.IMPLICIT_GEMM)
+        if is_dgrad and problem.stride != (1, 1) and problem.dilation == (1, 1):
+            usable.append(ConvAlgorithm.STRIDED_DGRAD)
+    if winograd and _is_winograd_shape(geometry):
+        fuses = not is_wgrad or _sums_fit_cache(geometry, costs)
+        usable += WINOGRAD if fuses else (ConvAlgorithm.WINOGRAD_NONFUSED,)
+    best = _heuristic(geometry, problem.images, is_wgrad, usable, costs)
+    return best, *(algorithm for algorithm in usable if algorithm is not best)
+
+
+def select(
+    graph: Graph, winograd: bool = True, tuned: ConvAlgorithms = NO_ALGORITHMS, costs: CostModel = EPYC_ZEN3
+) -> dict[Node, ConvSelection]:
+    """Return the algorithm of each convolution of a bound `graph` that has a choice.
+
+    It is the one in `tuned` if that can solve the problem, and the heuristic's otherwise.
+    """
+    fixed = fixed_tensors(graph)
+    selections: dict[Node, ConvSelection] = {}
+    for node in graph.nodes:
+        if has_algorithms(node):
+            problem = ConvProblem.of(node, fixed)
+            usable = candidates(problem, winograd, costs)
+            name = tuned.get(str(problem)) if tuned else None
+            algorithm = ConvAlgorithm(name) if name in usable else usable[0]
+            selections[node] = ConvSelection(problem, algorithm, name in usable)
+    return selections
+
+
+def _heuristic(
+    geometry: Geometry, images: int, is_wgrad: bool, usable: Collection[ConvAlgorithm], costs: CostModel
+) -> ConvAlgorithm:
+    """Return which of the `usable` algorithms should be the fastest."""
+    channels, filters = geometry.window.channels, geometry.filters
+    narrow = min(channels, filters)
+    if ConvAlgorithm.STRIDED_DGRAD in usable and narrow >= costs.gemm_min_channels_strided:
+        return ConvAlgorithm.STRIDED_DGRAD
+    if ConvAlgorithm.WINOGRAD_NONFUSED in usable:
+        fuses = _sums_fit_cache(geometry, costs) if is_wgrad else _fills_blocks(geometry, images, costs)
+        least = costs.winograd_min_channels_fused if fuses else costs.winograd_min_channels
+        if narrow >= least and _winograd_gain(geometry) >= costs.winograd_min_gain:
+            return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
+    least = costs.gemm_min_channels
+    if is_wgrad:
+        least = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
+    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= least
+    return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
+
+
+def winograd_tiles(geometry: Geometry) -> Pair:
+    """Return the numbers of tiles down and across one image."""
+    return -(-geometry.out[0] // STEP), -(-geometry.out[1] // STEP)
+
+
+def _is_winograd_shape(geometry: Geometry) -> bool:
+    """Whether F(4×4, 3×3) computes a convolution: 3×3, without stride, dilation and groups."""
+    is_plain = geometry.stride == geometry.dilation == (1, 1)
+    return geometry.kernel == (3, 3) and is_plain and geometry.groups == 1
+
+
+def _winograd_gain(geometry: Geometry) -> float:
+    """Return the multiplications of direct summation as a multiple of those of whole tiles."""
+    down, across = winograd_tiles(geometry)
+    return 9 * geometry.out[0] * geometry.out[1] / (POINTS * down * across)
+
+
+def _fills_blocks(geometry: Geometry, images: int, costs: CostModel) -> bool:
+    """Whether so many images have enough tiles for the blocks of the fused algorithm."""
+    down, across = winograd_tiles(geometry)
+    return images * down * across >= costs.winograd_tiles * costs.winograd_min_blocks
+
+
+def _sums_fit_cache(geometry: Geometry, costs: CostModel) -> bool:
+    """Whether the sums of a weight gradient at all points stay in cache, as the fused algorithm needs."""
+    return geometry.window.channels * geometry.filters <= costs.winograd_max_channel_pairs
 
 
 def _pair(values: Sequence[int]) -> Pair:
@@ -127,55 +251,3 @@ def _pair(values: Sequence[int]) -> Pair:
 
 def _by(pair: Pair) -> str:
     return f"{pair[0]}x{pair[1]}"
-
-
-def has_ways(node: Node) -> bool:
-    """Whether `node` is a convolution for which there is a choice: a depthwise one has an algorithm of its own."""
-    if node.op.name not in DIRECTIONS:
-        return False
-    weights = node.output if node.op.name == "conv2d_weight" else node.inputs[1]
-    return not depthwise.suits(weights.shape, node.attrs["groups"])  # type: ignore[arg-type]
-
-
-def fixed(graph: Graph) -> frozenset[Tensor]:
-    """Tensors that are the same in every run, since they depend on neither inputs nor what a run updates."""
-    changing = {*graph.inputs, *(graph.variables[name] for name in graph.updates)}
-    for node in graph.nodes:
-        if not changing.isdisjoint(node.inputs):
-            changing.update(node.outputs)
-    return frozenset(t for node in graph.nodes for t in node.outputs if t not in changing)
-
-
-def candidates(problem: ConvProblem, exact: bool = False) -> tuple[ConvAlgorithm, ...]:
-    """Every way that works, the model's choice first; `exact`: without Winograd's rounding."""
-    geometry = problem.geometry
-    backward, weight = (problem.operation == name for name in ("conv_transpose2d", "conv2d_weight"))
-    found = [ConvAlgorithm.DIRECT]
-    if problem.groups == 1:
-        found.append(ConvAlgorithm.IMPLICIT_GEMM)
-        if backward and problem.stride != (1, 1) and problem.dilation == (1, 1):
-            found.append(ConvAlgorithm.STRIDED_DGRAD)
-    if winograd.works(geometry) and not exact:
-        found += WINOGRAD if not weight or winograd.is_narrow(geometry) else (ConvAlgorithm.WINOGRAD_NONFUSED,)
-    best = _modelled(geometry, problem.images, weight, found)
-    return best, *(way for way in found if way is not best)
-
-
-def _modelled(geometry: Geometry, images: int, weight: bool, known: Collection[ConvAlgorithm]) -> ConvAlgorithm:
-    """Which of the ways that are `known` to work should be the fastest."""
-    if ConvAlgorithm.STRIDED_DGRAD in known and packed.suits_spread(geometry):
-        return ConvAlgorithm.STRIDED_DGRAD
-    by_blocks = winograd.is_narrow(geometry) if weight else winograd.fills_blocks(geometry, images)
-    if ConvAlgorithm.WINOGRAD_NONFUSED in known and winograd.suits(geometry, by_blocks):
-        return ConvAlgorithm.WINOGRAD_FUSED if by_blocks else ConvAlgorithm.WINOGRAD_NONFUSED
-    is_wide = packed.suits_taps(geometry) if weight else packed.suits(geometry)
-    return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
-
-
-def decide(lower: Lowering, node: Node) -> tuple[ConvProblem, ConvAlgorithm]:
-    """What a convolution asks for, and the way that is taken: the one chosen before, or else the model's."""
-    problem = ConvProblem.of(node, lower.fixed)
-    known = candidates(problem, lower.exact)
-    chosen = lower.choices.get(str(problem)) if lower.choices else None
-    lower.timed = chosen in known
-    return problem, ConvAlgorithm(chosen) if lower.timed and chosen else known[0]

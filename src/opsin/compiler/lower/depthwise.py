@@ -1,63 +1,72 @@
-"""Depthwise convolutions, forward and backward: one kernel a channel."""
+"""Depthwise convolutions, forward and backward: one kernel for each channel."""
 
 from __future__ import annotations
 
-from opsin.compiler.calls import Argument
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.lower.context import Lowering
+from opsin.compiler.lower.context import Lowering, ViewAndCalls
+from opsin.compiler.lower.geometry import MAX_PARTIAL_ELEMENTS
 from opsin.compiler.lower.pointwise import bind_epilogue, draft_epilogue
-from opsin.compiler.views import FILTERS, Places, View, channels_last, row_major
+from opsin.compiler.views import FILTERS, Destinations, View, channels_last, row_major
 from opsin.ir import Node, Tensor
 from opsin.kernels.depthwise import Depthwise
 from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.taps import Axis
 
-PARTIAL = 16 * 1024 * 1024
-"""Elements that all partial weight gradients of one convolution should stay below."""
-
-
-def suits(shape: tuple[int, ...], groups: int) -> bool:
-    """Whether weights K × C/groups × kh × kw are one kernel for each of several channels."""
-    return groups > 1 and shape[:2] == (groups, 1)
-
 
 def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tuple[Axis, Axis]:
-    """How the windows move by rows and by columns."""
+    """Return how the windows move by rows and by columns."""
     attrs = node.attrs
     moves = zip(kernel, attrs["stride"], attrs["dilation"], attrs["padding"], strict=True)
     rows, columns = (Axis(taps, stride, dilation, before, transposed) for taps, stride, dilation, (before, _) in moves)
     return rows, columns
 
 
-def convolve(lower: Lowering, node: Node, cluster: FusionGroup, kept: list[Tensor], places: Places) -> None:
-    """`conv2d`, or `conv_transpose2d` read the other way round."""
-    x = lower.image(node.inputs[0])
-    w = lower.dense(lower.view(node.inputs[1]), FILTERS)
-    tail = bind_epilogue(lower, draft_epilogue(lower, cluster), kept, places, channels_last(4), channel=1)
+def convolve(
+    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> list[KernelCall]:
+    """Return the calls for `conv2d`, or for `conv_transpose2d`, which moves the same windows over its results."""
+    x, x_copies = lowering.image(node.inputs[0])
+    w, w_copies = lowering.dense(lowering.view(node.inputs[1]), FILTERS)
+    epilogue = bind_epilogue(
+        lowering, draft_epilogue(lowering, group), stored, destinations, channels_last(4), channel=1
+    )
     _, channels, height, width = x.shape
-    out_height, out_width = tail.results[0].shape[2:]
+    out_height, out_width = epilogue.results[0].shape[2:]
     axes = _axes(node, w.shape[2:], transposed=node.op.name == "conv_transpose2d")
-    spec = Depthwise(channels, height, out_height, *axes, tail.epilogue)
-    arguments: list[Argument] = [x, w, width, out_width, *tail.arguments]
-    macs = int(node.op.macs(node))  # type: ignore[arg-type]
-    shared = [w, *tail.shared]
-    lower.per_image(spec, arguments, [x, *tail.own], tail.results, shared, blocks=out_width, macs=macs)
+    call = lowering.call(
+        Depthwise(channels, height, out_height, *axes, epilogue.epilogue),
+        pointers={"x": x, "w": w},
+        words={"W": width, "OW": out_width},
+        epilogue=epilogue.arguments,
+        partition=Partition.PER_SAMPLE,
+        blocks=out_width,
+        reads=[x, *epilogue.per_sample],
+        shared=[w, *epilogue.shared],
+        writes=epilogue.results,
+        macs=int(node.op.macs(node)),  # type: ignore[arg-type]
+    )
+    return [*x_copies, *w_copies, *epilogue.copies, call]
 
 
-def weight_gradient(lower: Lowering, x: View, g: View, node: Node) -> View:
-    """Partial gradients, parts × elements, of dense views."""
+def weight_gradient(lowering: Lowering, x: View, g: View, node: Node) -> ViewAndCalls:
+    """Return partial gradients, parts × elements, of dense views."""
     kernel = node.attrs["kernel"]
     count, channels, height, width = x.shape
     size = kernel[0] * kernel[1] * channels
-    parts = min(-(-count // lower.chunk), max(4, PARTIAL // size))
+    parts = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // size))
     images = -(-count // parts)
     parts = -(-count // images)
-    partial = lower.new((parts, size), row_major(2))
-    spec = DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel))
-    arguments: list[Argument] = [x, g, partial, count, width, g.shape[3], images]
-    macs = int(node.op.macs(node))  # type: ignore[arg-type]
-    if images == lower.chunk and count == lower.batch:
-        lower.per_chunk(spec, arguments, [x, g], [partial], macs=macs)
-    else:
-        lower.free(spec, arguments, [x, g], [partial], parts, macs=macs)
-    return partial
+    partial = lowering.new((parts, size), row_major(2))
+    per_chunk = images == lowering.chunk and count == lowering.batch
+    call = lowering.call(
+        DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel)),
+        pointers={"x": x, "g": g, "partial": partial},
+        words={"N": count, "W": width, "OW": g.shape[3], "images": images},
+        partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,
+        blocks=parts,
+        reads=[x, g],
+        writes=[partial],
+        macs=int(node.op.macs(node)),  # type: ignore[arg-type]
+    )
+    return partial, [call]

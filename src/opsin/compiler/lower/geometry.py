@@ -1,20 +1,27 @@
-"""How a convolution slides over an image, and in which blocks the direct algorithm takes it."""
+"""How a convolution slides over an image, and into which blocks the direct algorithm divides it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from opsin.kernels.conv import ConvWindow
+from opsin.kernels.conv import MARGIN_WORDS, ConvWindow
 
-SCRATCH = 64 * 1024
+MAX_PADDED_ELEMENTS = 64 * 1024
 """Elements of padded rows that a block should stay below: half a megabyte of second-level cache is common."""
-PARALLEL = 16
-"""Blocks there should be at least, so that threads share them evenly."""
+MIN_BLOCKS = 16
+"""Blocks that a call should have at least, so that threads share them evenly."""
+MAX_PARTIAL_ELEMENTS = 16 * 1024 * 1024
+"""Elements that all partial weight gradients of one convolution should stay below."""
 
 
-def divisor(count: int, most: int) -> int:
-    """The largest divisor of `count` that is not above `most`."""
-    return max(n for n in range(1, min(count, most) + 1) if count % n == 0)
+def divisor(count: int, limit: int) -> int:
+    """Return the largest divisor of `count` that is at most `limit`."""
+    return max(n for n in range(1, min(count, limit) + 1) if count % n == 0)
+
+
+def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
+    """Whether weights K × C/groups × kh × kw are one kernel for each of several channels."""
+    return groups > 1 and weight_shape[:2] == (groups, 1)
 
 
 class Geometry:
@@ -32,24 +39,26 @@ class Geometry:
         _, channels, self.height, self.width = shape
         self.filters: int = filters // self.groups
         self.window = ConvWindow(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
-        self.needed = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
-        self.padded = left != 0 or self.needed > self.width
-        before, skip = max(0, left), max(0, -left)
-        self.margin = (before, skip, min(self.width - skip, self.needed - before), self.needed)
+        self.padded_width = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
+        self.is_padded = left != 0 or self.padded_width > self.width
 
     @property
-    def down(self) -> tuple[int, ...]:
-        """The arguments kh, stride, dilation and top, and the margin's."""
-        return (self.kernel[0], self.stride[0], self.dilation[0], self.top, *self.margin)
+    def row_words(self) -> dict[str, int]:
+        """The words of the direct kernels that say how windows move by rows, and how rows are padded."""
+        before, skip = max(0, self.left), max(0, -self.left)
+        margin = (before, skip, min(self.width - skip, self.padded_width - before), self.padded_width)
+        words = {"kh": self.kernel[0], "sh": self.stride[0], "dh": self.dilation[0], "top": self.top}
+        return words | dict(zip(MARGIN_WORDS, margin, strict=True))
 
     def rows_read(self, rows: int) -> int:
+        """Return how many input rows `rows` output rows read."""
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
     def block(self, images: int) -> tuple[int, int, int]:
-        """(rows a block, blocks an image, scratch elements a thread)."""
+        """Return (rows of a block, blocks of an image, scratch elements of a thread)."""
         height = self.out[0]
-        rows = -(-height // max(1, -(-PARALLEL // images)))
-        row = self.needed * self.window.pixel
-        while self.padded and rows > 1 and self.rows_read(rows) * row > SCRATCH:
+        rows = -(-height // max(1, -(-MIN_BLOCKS // images)))
+        row = self.padded_width * self.window.pixel
+        while self.is_padded and rows > 1 and self.rows_read(rows) * row > MAX_PADDED_ELEMENTS:
             rows = -(-rows // 2)
-        return rows, -(-height // rows), self.rows_read(rows) * row if self.padded else 0
+        return rows, -(-height // rows), self.rows_read(rows) * row if self.is_padded else 0

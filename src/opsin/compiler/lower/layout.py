@@ -1,7 +1,8 @@
-"""Operations that move data, or only say that it is to be read otherwise."""
+"""Operations that move data, or only change how it is read."""
 
 from __future__ import annotations
 
+from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.views import row_major
 from opsin.ir import INT, Node
@@ -12,51 +13,61 @@ def _element(node: Node) -> str:
     return "i32" if node.output.dtype == INT else "f32"
 
 
-def reshape(lower: Lowering, node: Node) -> None:
-    view = lower.view(node.inputs[0])
+def reshape(lowering: Lowering, node: Node) -> list[KernelCall]:
+    view = lowering.view(node.inputs[0])
     shape: tuple[int, ...] = node.attrs["shape"]
-    made = view.reshaped(shape) or lower.copy(view, row_major(len(view.shape))).reshaped(shape)
-    assert made is not None, f"{view} as {shape}"
-    lower.bind(node.output, made)
+    calls: list[KernelCall] = []
+    reshaped = view.reshaped(shape)
+    if reshaped is None:
+        copy, calls = lowering.copy(view, row_major(len(view.shape)))
+        reshaped = copy.reshaped(shape)
+    assert reshaped is not None, f"{view} as {shape}"
+    lowering.bind(node.output, reshaped)
+    return calls
 
 
-def transpose(lower: Lowering, node: Node) -> None:
-    lower.bind(node.output, lower.view(node.inputs[0]).transposed(node.attrs["axes"]))
+def transpose(lowering: Lowering, node: Node) -> list[KernelCall]:
+    lowering.bind(node.output, lowering.view(node.inputs[0]).transposed(node.attrs["axes"]))
+    return []
 
 
-def broadcast_to(lower: Lowering, node: Node) -> None:
-    lower.bind(node.output, lower.view(node.inputs[0]).broadcast(node.attrs["shape"]))
+def broadcast_to(lowering: Lowering, node: Node) -> list[KernelCall]:
+    lowering.bind(node.output, lowering.view(node.inputs[0]).broadcast(node.attrs["shape"]))
+    return []
 
 
-def slice(lower: Lowering, node: Node) -> None:
-    view = lower.view(node.inputs[0])
-    lower.bind(node.output, view.sliced(node.attrs["starts"], node.attrs["stops"], node.attrs["steps"]))
+def slice(lowering: Lowering, node: Node) -> list[KernelCall]:
+    view = lowering.view(node.inputs[0])
+    lowering.bind(node.output, view.sliced(node.attrs["starts"], node.attrs["stops"], node.attrs["steps"]))
+    return []
 
 
-def pad(lower: Lowering, node: Node) -> None:
-    view = lower.view(node.inputs[0])
-    result = lower.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
+def pad(lowering: Lowering, node: Node) -> list[KernelCall]:
+    view = lowering.view(node.inputs[0])
+    result = lowering.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
     low, interior = node.attrs["low"], node.attrs["interior"]
-    if result.size != view.size:
-        lower.fill(result, 0.0)
+    calls = [lowering.fill(result, 0.0)] if result.size != view.size else []
     steps = tuple(gap + 1 for gap in interior)
-    stops = tuple(at + (n - 1) * step + 1 for at, n, step in zip(low, view.shape, steps, strict=True))
+    stops = tuple(start + (n - 1) * step + 1 for start, n, step in zip(low, view.shape, steps, strict=True))
     if view.size:
-        lower.pointwise(IDENTITY, [view], [result.sliced(low, stops, steps)])
-    lower.bind(node.output, result)
+        calls.append(lowering.pointwise(IDENTITY, [view], [result.sliced(low, stops, steps)]))
+    lowering.bind(node.output, result)
+    return calls
 
 
-def concat(lower: Lowering, node: Node) -> None:
+def concat(lowering: Lowering, node: Node) -> list[KernelCall]:
     axis: int = node.attrs["axis"]
-    result = lower.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
-    at = 0
+    result = lowering.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
+    calls: list[KernelCall] = []
+    begin = 0
     for operand in node.inputs:
-        view = lower.view(operand)
-        starts = tuple(at if d == axis else 0 for d in range(len(view.shape)))
-        at += view.shape[axis]
+        view = lowering.view(operand)
+        starts = tuple(begin if d == axis else 0 for d in range(len(view.shape)))
+        begin += view.shape[axis]
         stops = tuple(start + n for start, n in zip(starts, view.shape, strict=True))
-        lower.pointwise(IDENTITY, [view], [result.sliced(starts, stops, (1,) * len(starts))])
-    lower.bind(node.output, result)
+        calls.append(lowering.pointwise(IDENTITY, [view], [result.sliced(starts, stops, (1,) * len(starts))]))
+    lowering.bind(node.output, result)
+    return calls
 
 
 RULES = {

@@ -1,4 +1,4 @@
-"""The loops of a pointwise kernel. Equal blocks of a network have equal arrays, for which they are found once."""
+"""The loops of a pointwise kernel, cached: equal blocks of a network have equal arrays."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from functools import lru_cache
 from opsin.compiler.views import order_in_memory
 from opsin.kernels.pointwise import Stream
 
-REMEMBERED = 4096
-"""Most nests that are kept in mind."""
+MAX_CACHED_NESTS = 4096
+"""Loop nests that the cache keeps."""
 
 
 @dataclass(frozen=True)
 class LoopNest:
-    """`extents` of the loops, the innermost last; none for a single element. `words` are the kernel's arguments for
-    them but the number of elements, where there is only one loop.
+    """The `extents` of the loops, the innermost last; none for a single element.
+
+    `words` are the kernel's arguments about them, except for the number of elements if there is only one loop.
     """
 
     streams: tuple[Stream, ...]
@@ -24,11 +25,11 @@ class LoopNest:
     words: tuple[int, ...]
 
 
-@lru_cache(REMEMBERED)
-def nest(
+@lru_cache(MAX_CACHED_NESTS)
+def loop_nest(
     shape: tuple[int, ...], elements: tuple[str, ...], strides: tuple[tuple[int, ...], ...], leader: int
 ) -> LoopNest:
-    """The loops over arrays of `shape`, in the order of number `leader`; each has an element and strides."""
+    """Return the loops over arrays of `shape`, each with an element and strides, in the order of array `leader`."""
     loops = merged_loops(shape, strides, leader)
     inner = loops[-1][1] if loops else (0,) * len(strides)
     streams = tuple(
@@ -45,17 +46,17 @@ def nest(
 def merged_loops(
     shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], leader: int
 ) -> list[tuple[int, tuple[int, ...]]]:
-    """(extent, stride in each array) from the outermost loop to the innermost.
+    """Return (extent, stride in each array) of the loops, the outermost first.
 
-    Dimensions go in the order of array `leader` in memory; neighbours that every array strides through evenly become
-    one loop.
+    Dimensions are in the order of array `leader` in memory. Neighbours become one loop if every array strides through
+    them evenly.
     """
     loops: list[tuple[int, tuple[int, ...]]] = []
     for d in order_in_memory(strides[leader]):
         n = shape[d]
         if n == 1:
             continue
-        steps = tuple(own[d] for own in strides)
+        steps = tuple(array[d] for array in strides)
         if loops and all(outer == n * step for outer, step in zip(loops[-1][1], steps, strict=True)):
             loops[-1] = (loops[-1][0] * n, steps)
         else:

@@ -1,13 +1,13 @@
-"""Sums by channel, taken in the sweep that computes what is summed; sums and variances in one pass."""
+"""Sums by channel, taken in the sweep that computes the summands; sums and variances in one pass."""
 
 from __future__ import annotations
 
 from math import prod
 
-from opsin.compiler.calls import Argument, own_images
+from opsin.compiler.calls import KernelCall, Partition, is_per_sample
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import PARALLEL
+from opsin.compiler.lower.geometry import MIN_BLOCKS
 from opsin.compiler.lower.pointwise import draft, stream_kind
 from opsin.compiler.views import View, channels_last, row_major
 from opsin.ir import Node, Tensor
@@ -15,60 +15,89 @@ from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.moments import MergeMoments, Moments
 
 
-def lower_sums(lower: Lowering, cluster: FusionGroup, kept: list[Tensor]) -> None:
-    """One sweep for what a cluster computes and the sums of it; what is kept of its nodes is stored."""
-    made = draft(lower, cluster)
-    order = channels_last(len(made.shape))
-    ends = {node.output for node in cluster.sums}
-    stored = [tensor for tensor in kept if tensor not in ends]
-    taken = [node.inputs[0] for node in cluster.sums]
-    summed = [made.number[t] if t in made.number else made.operand(t, lower.view(t)) for t in taken]
-    expression = made.finish([*(made.number[t] for t in stored), *summed])
-    kinds = [stream_kind(view, 1) for view in made.operands]
-    operands = [lower.dense(v, order) if k == "same" else v for v, k in zip(made.operands, kinds, strict=True)]
-    results = [lower.new(made.shape, order) for _ in stored]
-    for tensor, view in zip(stored, results, strict=True):
-        lower.bind(tensor, view)
-    channels, pixels = made.shape[1], prod(made.shape) // made.shape[1]
-    own = [view for view, kind in zip(operands, kinds, strict=True) if kind == "same"]
-    shared = [view for view, kind in zip(operands, kinds, strict=True) if kind != "same"]
-    by_chunk, parts, block = _parts(lower, [*own, *results], pixels)
-    partials = [lower.new((parts, channels), row_major(2)) for _ in cluster.sums]
-    spec = MapReduceByChannel(expression, tuple(kinds), len(stored), channels)
-    arguments: list[Argument] = [*operands, *results, *partials, pixels, block]
-    if by_chunk:
-        lower.per_chunk(spec, arguments, own, [*results, *partials], shared)
-    else:
-        lower.free(spec, arguments, [*own, *shared], [*results, *partials], parts)
-    for node, partial in zip(cluster.sums, partials, strict=True):
-        result = lower.new(node.output.shape)  # type: ignore[arg-type]
-        lower.combine(partial, result)
-        lower.bind(node.output, result)
+def lower_sums(lowering: Lowering, group: FusionGroup, stored: list[Tensor]) -> list[KernelCall]:
+    """Return the calls that compute `group` and its sums in one sweep, and store what is read of its nodes."""
+    expression = draft(lowering, group)
+    order = channels_last(len(expression.shape))
+    sums = {node.output for node in group.sums}
+    tensors = [tensor for tensor in stored if tensor not in sums]
+    numbers = [expression.number[t] for t in tensors]
+    for node in group.sums:
+        (summand,) = node.inputs
+        if summand not in expression.number:
+            expression.operand(summand, lowering.view(summand))
+        numbers.append(expression.number[summand])
+    finished = expression.finish(numbers)
+    kinds = [stream_kind(view, 1) for view in expression.operands]
+    operands, copies = [], []
+    for view, kind in zip(expression.operands, kinds, strict=True):
+        dense, calls = lowering.dense(view, order) if kind == "same" else (view, [])
+        operands.append(dense)
+        copies += calls
+    results = [lowering.new(expression.shape, order) for _ in tensors]
+    for tensor, view in zip(tensors, results, strict=True):
+        lowering.bind(tensor, view)
+    channels, pixels = expression.shape[1], prod(expression.shape) // expression.shape[1]
+    arrays = [view for view, kind in zip(operands, kinds, strict=True) if kind == "same"]
+    partition, parts, block = _parts(lowering, [*arrays, *results], pixels)
+    partials = [lowering.new((parts, channels), row_major(2)) for _ in group.sums]
+    sweep = lowering.call(
+        MapReduceByChannel(finished, tuple(kinds), len(tensors), channels),
+        pointers={"operands": operands, "results": results, "sums": partials},
+        words={"pixels": pixels, "block": block},
+        partition=partition,
+        blocks=parts,
+        reads=arrays,
+        shared=[view for view, kind in zip(operands, kinds, strict=True) if kind != "same"],
+        writes=[*results, *partials],
+    )
+    return [*copies, sweep, *(_combined(lowering, *pair) for pair in zip(group.sums, partials, strict=True))]
 
 
-def _parts(lower: Lowering, views: list[View], pixels: int) -> tuple[bool, int, int]:
-    """(whether the parts are the batch's chunks, parts, pixels of a part)."""
-    if lower.batch % lower.chunk == 0 and lower.chunks > 1 and all(own_images(v, lower.batch) for v in views):
-        return True, lower.chunks, pixels // lower.chunks
-    block = -(-pixels // PARALLEL)
-    return False, -(-pixels // block), block
+def _combined(lowering: Lowering, node: Node, partial: View) -> KernelCall:
+    """Return the call that adds the partial sums of `node`."""
+    result = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    lowering.bind(node.output, result)
+    return lowering.combine(partial, result)
 
 
-def variance(lower: Lowering, node: Node, cluster: FusionGroup) -> None:
-    """By channel, with the sums over the same axes."""
+def _parts(lowering: Lowering, views: list[View], pixels: int) -> tuple[Partition, int, int]:
+    """Return (the partition, parts, pixels of a part): the parts are the batch's chunks if all views allow that."""
+    by_chunk = lowering.batch % lowering.chunk == 0 and lowering.chunks > 1
+    if by_chunk and all(is_per_sample(v, lowering.batch) for v in views):
+        return Partition.PER_CHUNK, lowering.chunks, pixels // lowering.chunks
+    block = -(-pixels // MIN_BLOCKS)
+    return Partition.ANY, -(-pixels // block), block
+
+
+def variance(lowering: Lowering, node: Node, group: FusionGroup) -> list[KernelCall]:
+    """Return the calls that compute a variance by channel, with the sums over the same axes."""
     (tensor,) = node.inputs
-    x = lower.dense(lower.view(tensor), channels_last(len(tensor.shape)))
+    x, copies = lowering.dense(lowering.view(tensor), channels_last(len(tensor.shape)))
     channels, pixels = x.shape[1], x.size // x.shape[1]
-    by_chunk, parts, block = _parts(lower, [x], pixels)
-    partial = lower.new((parts, 2 * channels), row_major(2))
-    spec, scratch = Moments(channels), 2 * channels
-    if by_chunk:
-        lower.per_chunk(spec, [x, partial, pixels, block], [x], [partial], scratch=scratch)
-    else:
-        lower.free(spec, [x, partial, pixels, block], [x], [partial], parts, scratch)
-    sums, result = lower.new(node.output.shape), lower.new(node.output.shape)  # type: ignore[arg-type]
-    merged = MergeMoments(channels)
-    lower.free(merged, [partial, sums, result, pixels, block], [partial], [sums, result], 1, scratch)
-    lower.bind(node.output, result)
-    for total in cluster.sums:
-        lower.bind(total.output, sums)
+    partition, parts, block = _parts(lowering, [x], pixels)
+    partial = lowering.new((parts, 2 * channels), row_major(2))
+    words = {"pixels": pixels, "block": block}
+    moments = lowering.call(
+        Moments(channels),
+        pointers={"x": x, "partial": partial},
+        words=words,
+        partition=partition,
+        blocks=parts,
+        reads=[x],
+        writes=[partial],
+        scratch=2 * channels,
+    )
+    sums, variances = lowering.new(node.output.shape), lowering.new(node.output.shape)  # type: ignore[arg-type]
+    merge = lowering.call(
+        MergeMoments(channels),
+        pointers={"partial": partial, "sums": sums, "variances": variances},
+        words=words,
+        reads=[partial],
+        writes=[sums, variances],
+        scratch=2 * channels,
+    )
+    lowering.bind(node.output, variances)
+    for total in group.sums:
+        lowering.bind(total.output, sums)
+    return [*copies, moments, merge]

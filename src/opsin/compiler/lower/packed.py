@@ -1,154 +1,187 @@
-"""Wide convolutions as matrix products over packed pixels, and their weight gradients tap by tap."""
+"""Implicit GEMM: wide convolutions as matrix products over packed pixels, and weight gradients tap by tap."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
-from opsin.compiler.calls import Argument
-from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
-from opsin.compiler.lower.pointwise import BoundTail
+from opsin.compiler.calls import KernelCall
+from opsin.compiler.lower.context import Lowering, ViewAndCalls
+from opsin.compiler.lower.geometry import MIN_BLOCKS, Geometry, divisor
+from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
 
-FILTERS = 32
-"""Filters from which on copying the pixels under a window costs little beside multiplying them."""
-CHANNELS, FEWEST = 24, 16
-"""Input channels from which on packing is faster than going image by image, and from which on it is where the other
-way multiplies by zeros mostly, or the pixels have to be packed once only."""
-TAPS = 48
-"""Input channels from which on a weight gradient of several taps, which all pack the same pixels, goes tap by tap."""
-PIXELS = 48
-"""Output pixels of a block: each packed weight read is used for so many."""
-FAR = 2**20
-"""Elements of an array of which most come from beyond the caches of one core, when it is read again."""
-ROWS, PANEL = 256, 48
-"""Most channels that a block of a weight gradient owns, and that it packs together."""
-SUMS = 32 * 1024
-"""Elements that such a block sums up: a quarter of a second-level cache, which holds what is multiplied, too."""
+
+class Phase(NamedTuple):
+    """Which of the results a convolution computes: their starts and steps in the epilogue's arrays."""
+
+    starts: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def of(self, view: View) -> View:
+        """Return the elements of `view` that belong to this phase."""
+        return view.sliced(self.starts, view.shape, self.steps)
 
 
-def suits(geometry: Geometry) -> bool:
-    """Whether a convolution is wide enough, on both sides."""
-    return geometry.groups == 1 and geometry.filters >= FILTERS and geometry.window.channels >= CHANNELS
+def convolve(
+    lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
+) -> list[KernelCall]:
+    """Return the calls of a convolution with weights `w` (K C kh kw)."""
+    return _convolve(lowering, x, w.transposed((2, 3, 1, 0)), geometry, epilogue, macs)
 
 
-def suits_spread(geometry: Geometry) -> bool:
-    """The same for the input gradient of a strided convolution, whose other way multiplies by zeros mostly."""
-    return geometry.groups == 1 and min(geometry.filters, geometry.window.channels) >= FEWEST
+def strided_dgrad(
+    lowering: Lowering,
+    y: View,
+    w: View,
+    size: tuple[int, int],
+    attrs: dict[str, Any],
+    epilogue: LoweredEpilogue,
+    macs: int,
+) -> list[KernelCall]:
+    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`.
 
-
-def suits_taps(geometry: Geometry) -> bool:
-    """The same for a weight gradient."""
-    least = FEWEST if geometry.kernel == (1, 1) else TAPS
-    return geometry.groups == 1 and geometry.filters >= FILTERS and geometry.window.channels >= least
-
-
-def convolve(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, w (K C kh kw)."""
-    _convolve(lower, x, w.transposed((2, 3, 1, 0)), geometry, tail, macs)
-
-
-def spread(
-    lower: Lowering, y: View, w: View, size: tuple[int, int], attrs: dict[str, Any], tail: BoundTail, macs: int
-) -> None:
-    """The input gradient of a convolution of any stride, dilation 1: w (K C kh kw), result N C × `size`.
-
-    Inputs that lie at the same place between the strides see the same taps of the kernel: each of these phases is a
+    Inputs at the same position between two strides read the same taps of the kernel. Each of these phases is a
     convolution of stride 1 of its own.
     """
     (top, _), (left, _) = attrs["padding"]
     down, across = attrs["stride"]
     taps = w.shape[2] * w.shape[3]
+    calls: list[KernelCall] = []
     for row in range(min(down, size[0])):
         for column in range(min(across, size[1])):
             first = (row + top) % down, (column + left) % across
-            own = w.sliced((0, 0, *first), w.shape, (1, 1, down, across))
-            kernel = own.shape[2], own.shape[3]
+            phase_taps = w.sliced((0, 0, *first), w.shape, (1, 1, down, across))
+            kernel = phase_taps.shape[2], phase_taps.shape[3]
             out = -(-(size[0] - row) // down), -(-(size[1] - column) // across)
             shift = (row + top) // down, (column + left) // across
             margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
-            inverse = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
-            geometry = Geometry(y.shape, w.shape[1], kernel, out, inverse)
-            turned = own.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
-            place = (0, 0, row, column), (1, 1, down, across)
-            share = macs * prod(kernel) // taps
-            _convolve(lower, y, turned, geometry, tail, share, place)
+            phase_attrs = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
+            geometry = Geometry(y.shape, w.shape[1], kernel, out, phase_attrs)
+            flipped = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
+            phase = Phase((0, 0, row, column), (1, 1, down, across))
+            calls += _convolve(lowering, y, flipped, geometry, epilogue, macs * prod(kernel) // taps, phase)
+    return calls
 
 
 def _convolve(
-    lower: Lowering,
+    lowering: Lowering,
     x: View,
     w: View | None,
     geometry: Geometry,
-    tail: BoundTail,
+    epilogue: LoweredEpilogue,
     macs: int,
-    place: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
-) -> None:
-    """w (kh kw C K); none is a kernel without taps. `place`: starts and steps of the outputs in the tail's arrays."""
-    kernel, window, out = geometry.kernel, geometry.window, geometry.out
+    phase: Phase | None = None,
+) -> list[KernelCall]:
+    """Return the calls for weights w (kh kw C K), None for a kernel without taps, of all results or of one phase."""
+    kernel, window, out, costs = geometry.kernel, geometry.window, geometry.out, lowering.costs
     depth = kernel[0] * kernel[1] * window.channels
-    u = x if w is None else _panels(lower, w)
+    u, packing = (x, []) if w is None else _panels(lowering, w)
     count = x.shape[0] * out[0] * out[1]
-    in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.padded and geometry.top == 0
-    in_place = (in_place and out == (geometry.height, geometry.width)) or not depth
-    pixels = -(-count // -(-count // PIXELS))
+    reads_in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.is_padded and geometry.top == 0
+    reads_in_place = (reads_in_place and out == (geometry.height, geometry.width)) or not depth
+    pixels = -(-count // -(-count // costs.gemm_pixels))
     blocks = -(-count // pixels)
-    shares = min(panel_count(geometry.filters, lower.target), -(-PARALLEL // blocks))
-    ahead = in_place and count * depth > FAR
+    shares = min(panel_count(geometry.filters, lowering.target), -(-MIN_BLOCKS // blocks))
+    prefetch = reads_in_place and count * depth > costs.prefetch_elements
     spec = ConvPacked(
-        window, kernel[0], geometry.filters, pixels, not in_place, place is not None, shares, ahead, tail.epilogue
+        window,
+        kernel[0],
+        geometry.filters,
+        pixels,
+        not reads_in_place,
+        phase is not None,
+        shares,
+        prefetch,
+        epilogue.epilogue,
     )
-    words = [geometry.height, geometry.width, *out, geometry.stride[0], geometry.dilation[0]]
-    arguments: list[Argument] = [x, u, *words, geometry.top, geometry.left, count]
-    if place is None:
-        arguments += tail.arguments
-    else:
-        starts, steps = place
-        strides = tail.results[0].sliced(starts, tail.results[0].shape, steps).strides
-        arguments += [strides[0], strides[2], strides[3]]
-        for view, kind in zip(tail.arguments, [*tail.epilogue.operands, *("same" for _ in tail.results)], strict=True):
-            arguments.append(view.sliced(starts, view.shape, steps) if kind == "same" else view)
-    reads = [x, u, *tail.own, *tail.shared]
-    lower.free(spec, arguments, reads, tail.results, blocks * shares, spec.scratch(lower.target), macs)
+    strides: tuple[int, ...] = ()
+    arrays = epilogue.arguments
+    if phase is not None:
+        strides = phase.of(epilogue.results[0]).strides
+        strides = strides[0], strides[2], strides[3]
+        kinds = [*epilogue.epilogue.operands, *("same" for _ in epilogue.results)]
+        arrays = [phase.of(view) if kind == "same" else view for view, kind in zip(arrays, kinds, strict=True)]
+    call = lowering.call(
+        spec,
+        pointers={"x": x, "u": u},
+        words={**_sizes(geometry), "count": count, "out_strides": strides},
+        epilogue=arrays,
+        blocks=blocks * shares,
+        reads=[x, u, *epilogue.per_sample, *epilogue.shared],
+        writes=epilogue.results,
+        scratch=spec.scratch(lowering.target),
+        macs=macs,
+    )
+    return [*packing, call]
 
 
-def _panels(lower: Lowering, w: View) -> View:
-    """Weights w (kh kw C K), lying in memory as they may, in panels of K."""
+def _sizes(geometry: Geometry) -> dict[str, int]:
+    """Return the words about sizes and rows that both kernels of this file take."""
+    return {
+        "H": geometry.height,
+        "W": geometry.width,
+        "OH": geometry.out[0],
+        "OW": geometry.out[1],
+        "sh": geometry.stride[0],
+        "dh": geometry.dilation[0],
+        "top": geometry.top,
+        "left": geometry.left,
+    }
+
+
+def _panels(lowering: Lowering, w: View) -> ViewAndCalls:
+    """Return weights w (kh kw C K), of any strides, in panels of K."""
     height, width, channels, filters = w.shape
-    blocks, depth = panel_count(filters, lower.target), height * width * channels
-    size = blocks * depth * 2 * lower.target.lanes
+    blocks, depth = panel_count(filters, lowering.target), height * width * channels
+    size = blocks * depth * 2 * lowering.target.lanes
     u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
-    down, across, inner, step = w.strides
-    if inner == 1 and step != 1:
-        lower.free(PackTransposed(filters), [w, u, height, width, channels, step, down, across], [w], [u], blocks)
-    else:
-        dense = w if w.is_dense((0, 1, 2, 3)) else lower.copy(w, row_major(4))
-        lower.free(PackPanels(filters), [dense, u, depth], [dense], [u], blocks)
-    return u
+    kh_stride, kw_stride, channel_stride, column_stride = w.strides
+    if channel_stride == 1 and column_stride != 1:
+        strides = {"column_stride": column_stride, "kh_stride": kh_stride, "kw_stride": kw_stride}
+        words = {"kh": height, "kw": width, "depth": channels, **strides}
+        pack = lowering.call(
+            PackTransposed(filters), pointers={"w": w, "u": u}, words=words, blocks=blocks, reads=[w], writes=[u]
+        )
+        return u, [pack]
+    dense, copies = lowering.dense(w, row_major(4))
+    pack = lowering.call(
+        PackPanels(filters),
+        pointers={"w": dense, "u": u},
+        words={"depth": depth},
+        blocks=blocks,
+        reads=[dense],
+        writes=[u],
+    )
+    return u, [*copies, pack]
 
 
-def weight_gradient(lower: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> View:
-    """Partial gradients, parts × elements: one part, or several where one would make too few blocks."""
-    kernel, channels, count = geometry.kernel, geometry.window.channels, x.shape[0]
-    rows = divisor(channels, ROWS)
-    columns = _share(geometry.filters, SUMS // rows, 2 * lower.target.lanes)
+def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> ViewAndCalls:
+    """Return partial gradients, parts × elements: several parts only if one would make too few blocks."""
+    kernel, channels, count, costs = geometry.kernel, geometry.window.channels, x.shape[0], lowering.costs
+    rows = divisor(channels, costs.wgrad_max_rows)
+    columns = _block_columns(geometry.filters, costs.wgrad_max_sums // rows, 2 * lowering.target.lanes)
     blocks = kernel[0] * kernel[1] * (channels // rows) * (geometry.filters // columns)
-    images = -(-count // min(count, max(1, PARALLEL // blocks)))
+    images = -(-count // min(count, max(1, MIN_BLOCKS // blocks)))
     parts = -(-count // images)
-    size = kernel[0] * kernel[1] * channels * geometry.filters
-    shape = (parts, size)
-    partial = lower.new(shape, row_major(2))
-    words = [count, geometry.height, geometry.width, *geometry.out, kernel[0], geometry.stride[0]]
-    words += [geometry.dilation[0], geometry.top, geometry.left, images]
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, PANEL), columns)
-    lower.free(spec, [x, g, partial, *words], [x, g], [partial], parts * blocks, spec.scratch(lower.target), macs)
-    return partial
+    partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, costs.wgrad_panel), columns)
+    call = lowering.call(
+        spec,
+        pointers={"x": x, "g": g, "result": partial},
+        words={"N": count, "kh": kernel[0], **_sizes(geometry), "images": images},
+        blocks=parts * blocks,
+        reads=[x, g],
+        writes=[partial],
+        scratch=spec.scratch(lowering.target),
+        macs=macs,
+    )
+    return partial, [call]
 
 
-def _share(filters: int, most: int, panel: int) -> int:
-    """The filters of a block: whole panels, if they come out even."""
-    return panel * divisor(filters // panel, max(1, most // panel)) if filters % panel == 0 else filters
+def _block_columns(filters: int, limit: int, panel: int) -> int:
+    """Return the filters of a block: at most `limit` in whole panels if these divide them, and otherwise all."""
+    return panel * divisor(filters // panel, max(1, limit // panel)) if filters % panel == 0 else filters

@@ -1,4 +1,4 @@
-"""Clusters of pointwise nodes as expressions, in kernels of their own or as epilogues."""
+"""Fusion groups of pointwise nodes as expressions, in kernels of their own or as epilogues."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from opsin.compiler.calls import KernelCall
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.simplify import constant_value
-from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
+from opsin.compiler.views import Buffer, Destinations, View, channels_last, dense_strides, row_major
 from opsin.ir import INT, Node, Tensor
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.tile import Epilogue
 
-FIRST = -1
+FIRST_OPERAND = -1
 """The number of the first operand in a `Draft`."""
 
 
 @dataclass
 class Draft:
-    """An expression being written: operands as views of the cluster's shape, steps, and what each tensor's number is.
+    """An expression under construction: its operands, broadcast to `shape`, its steps, and the number of each tensor.
 
-    While it is being written steps are numbered from 0, operands from -1 downwards; `finish` puts operands first.
+    Until `finish`, steps are numbered from 0 upwards and operands from -1 downwards; a finished `Expression` numbers
+    the operands first.
     """
 
     shape: tuple[int, ...]
@@ -41,141 +43,167 @@ class Draft:
         self.steps.append((function, arguments, attribute))
         return len(self.steps) - 1
 
-    def place(self, key: str, strides: tuple[int, ...]) -> int:
+    def index(self, key: str, strides: tuple[int, ...]) -> int:
+        """Return the number of an operand whose value is the index of its element under `strides`."""
         return self.operand((key, strides), View(Buffer(0, "place", "place"), self.shape, strides))
 
     def constant(self, value: float | int, is_int: bool) -> int:
         key = ("constant", value, is_int)
         if key not in self.number:
             if not self.operands:
-                self.place("any", (0,) * len(self.shape))
-            self.number[key] = self.step("whole" if is_int else "constant", [FIRST], value)
+                self.index("any", (0,) * len(self.shape))
+            self.number[key] = self.step("whole" if is_int else "constant", [FIRST_OPERAND], value)
         return self.number[key]
 
     def finish(self, results: list[int]) -> Expression:
         count = len(self.operands)
 
         def final(numbers: list[int]) -> tuple[int, ...]:
-            return tuple([count + number if number >= 0 else FIRST - number for number in numbers])
+            return tuple([count + number if number >= 0 else FIRST_OPERAND - number for number in numbers])
 
         steps = [Step(function, final(arguments), attribute) for function, arguments, attribute in self.steps]
         return Expression(count, tuple(steps), final(results))
 
 
-def draft(lower: Lowering, cluster: FusionGroup) -> Draft:
-    """The expression of `cluster`; operand 0 is the anchor's sum where there is one."""
-    shape = cluster.shape
-    made = Draft(shape)  # type: ignore[arg-type]
-    if cluster.anchor is not None:
-        made.operand(cluster.anchor.output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(shape)))
-    elif cluster.sums:  # constants take their lanes from an operand that lies in memory
-        inside = set(cluster.nodes)
-        outer = (t for node in (*cluster.nodes, *cluster.sums) for t in node.inputs if t.node not in inside)
-        _operand(lower, made, next(t for t in outer if constant_value(t) is None))
-    for node in cluster.nodes:
-        made.number[node.output] = _node(lower, made, node)
-    return made
+def draft(lowering: Lowering, group: FusionGroup) -> Draft:
+    """Return the expression of `group`; operand 0 is the sum of its anchor if there is one."""
+    shape = group.shape
+    expression = Draft(shape)  # type: ignore[arg-type]
+    if group.anchor is not None:
+        expression.operand(group.anchor.output, _sum_view(expression.shape))
+    elif group.sums:  # Constants take their number of lanes from an operand in memory.
+        inside = set(group.nodes)
+        outer = (t for node in (*group.nodes, *group.sums) for t in node.inputs if t.node not in inside)
+        _operand(lowering, expression, next(t for t in outer if constant_value(t) is None))
+    for node in group.nodes:
+        expression.number[node.output] = _node(lowering, expression, node)
+    return expression
 
 
-def _node(lower: Lowering, made: Draft, node: Node) -> int:
+def _sum_view(shape: tuple[int, ...]) -> View:
+    """Return what stands for the anchor's sum, which is in registers."""
+    return View(Buffer(0, "sum", "sum"), shape, (0,) * len(shape))
+
+
+def _node(lowering: Lowering, expression: Draft, node: Node) -> int:
     name, attrs = node.op.name, node.attrs
     if name == "one_hot":
-        view = lower.view(node.inputs[0])
-        labels = View(view.buffer, made.shape, (*view.strides, 0), view.offset)
+        view = lowering.view(node.inputs[0])
+        labels = View(view.buffer, expression.shape, (*view.strides, 0), view.offset)
         last = tuple(0 for _ in view.shape) + (1,)
-        return made.step("same_index", [made.operand((node, "labels"), labels), made.place("class", last)])
+        numbers = [expression.operand((node, "labels"), labels), expression.index("class", last)]
+        return expression.step("same_index", numbers)
     if name == "bernoulli":
-        seed, step = (_operand(lower, made, t) for t in node.inputs)
-        key = made.step("random_key", [seed, step], attrs["site"])
-        place = made.place("index", dense_strides(made.shape, row_major(len(made.shape))))
-        return made.step("bernoulli", [key, place], round(attrs["keep"] * 2**24))
+        seed, step = (_operand(lowering, expression, t) for t in node.inputs)
+        key = expression.step("random_key", [seed, step], attrs["site"])
+        index = expression.index("index", dense_strides(expression.shape, row_major(len(expression.shape))))
+        return expression.step("bernoulli", [key, index], round(attrs["keep"] * 2**24))
     inputs = node.inputs
     if name in ("maximum", "minimum") and constant_value(inputs[0]) is not None:
-        inputs = inputs[::-1]  # of a constant that comes second it is known that it is no NaN
-    return made.step(name, [_operand(lower, made, t) for t in inputs], attrs.get("exponent"))
+        inputs = inputs[::-1]  # A constant as the second operand is known not to be NaN.
+    return expression.step(name, [_operand(lowering, expression, t) for t in inputs], attrs.get("exponent"))
 
 
-def _operand(lower: Lowering, made: Draft, tensor: Tensor) -> int:
-    if tensor in made.number:
-        return made.number[tensor]
+def _operand(lowering: Lowering, expression: Draft, tensor: Tensor) -> int:
+    if tensor in expression.number:
+        return expression.number[tensor]
     value = constant_value(tensor)
     if value is not None:
-        return made.constant(value, tensor.dtype == INT)
-    return made.operand(tensor, lower.view(tensor).broadcast(made.shape))
+        return expression.constant(value, tensor.dtype == INT)
+    return expression.operand(tensor, lowering.view(tensor).broadcast(expression.shape))
 
 
-def lower_pointwise(lower: Lowering, cluster: FusionGroup, kept: list[Tensor], places: dict[Tensor, View]) -> None:
-    """A kernel for `cluster`; `kept` are the tensors to store, `places` where some of them must go."""
-    made = draft(lower, cluster)
-    expression = made.finish([made.number[t] for t in kept])
-    order = _order(made, [places[t] for t in kept if t in places])
+def lower_pointwise(
+    lowering: Lowering, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+) -> list[KernelCall]:
+    """Return the call that computes `group` and stores the tensors `stored`, at `destinations` if they have one."""
+    expression = draft(lowering, group)
+    order = _order(expression, [destinations[t] for t in stored if t in destinations])
     results = []
-    for tensor in kept:
+    for tensor in stored:
         element = "i32" if tensor.dtype == INT else "f32"
-        results.append(places.get(tensor) or lower.new(made.shape, order, element))
-        lower.bind(tensor, results[-1])
-    lower.pointwise(expression, made.operands, results)
+        results.append(destinations.get(tensor) or lowering.new(expression.shape, order, element))
+        lowering.bind(tensor, results[-1])
+    finished = expression.finish([expression.number[t] for t in stored])
+    return [lowering.pointwise(finished, expression.operands, results)]
 
 
-def _order(made: Draft, fixed: list[View]) -> tuple[int, ...]:
-    """The results' order in memory: that of what is given, else of the first operand of full size."""
-    full = (view for view in made.operands if view.buffer.element != "place" and not view.is_stretched)
+def _order(expression: Draft, fixed: list[View]) -> tuple[int, ...]:
+    """Return the results' order in memory: that of a `fixed` view, or else of the first operand of full size."""
+    full = (view for view in expression.operands if view.buffer.element != "place" and not view.is_broadcast)
     for view in chain(fixed, full):
         order = view.order
         if view.is_dense(order):
             return order
-    return channels_last(len(made.shape))
+    return channels_last(len(expression.shape))
 
 
-def draft_epilogue(lower: Lowering, cluster: FusionGroup) -> Draft:
-    """The expression of what follows the anchor of `cluster`: nothing but its sum where nothing follows."""
-    if cluster.nodes:
-        return draft(lower, cluster)
-    assert cluster.anchor is not None
-    output = cluster.anchor.output
-    made = Draft(output.shape)  # type: ignore[arg-type]
-    made.operand(output, View(Buffer(0, "sum", "sum"), made.shape, (0,) * len(made.shape)))
-    return made
+def draft_epilogue(lowering: Lowering, group: FusionGroup) -> Draft:
+    """Return the expression that follows the anchor of `group`: nothing but its sum if no node follows."""
+    if group.nodes:
+        return draft(lowering, group)
+    assert group.anchor is not None
+    output = group.anchor.output
+    expression = Draft(output.shape)  # type: ignore[arg-type]
+    expression.operand(output, _sum_view(expression.shape))
+    return expression
 
 
 def stream_kind(view: View, channel: int) -> str:
-    """How an operand goes along with an array: `scalar`, `channel` (a value for each index of that axis), `same`."""
-    used = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
-    if not used:
+    """Return how an operand varies: `scalar`, `channel` (one value for each index of that axis) or `same`."""
+    varying = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
+    if not varying:
         return "scalar"
-    return "channel" if used == {channel} and view.strides[channel] == 1 else "same"
-
-
-def bind_epilogue(
-    lower: Lowering, made: Draft, kept: list[Tensor], places: dict[Tensor, View], order: tuple[int, ...], channel: int
-) -> BoundTail:
-    """`made` for a kernel whose output lies in `order`, with dimension `channel` as its columns."""
-    kinds, views = [], []
-    for view in made.operands[1:]:
-        kind = stream_kind(view, channel)
-        kinds.append(kind)
-        views.append(lower.dense(view, order) if kind == "same" else view)
-    results = []
-    for tensor in kept:
-        place = places.get(tensor)
-        results.append(place if place is not None and place.is_dense(order) else lower.new(made.shape, order))
-        lower.bind(tensor, results[-1])
-    expression = made.finish([made.number[t] for t in kept])
-    own = [view for view, kind in zip(views, kinds, strict=True) if kind == "same"]
-    shared = [view for view, kind in zip(views, kinds, strict=True) if kind != "same"]
-    return BoundTail(Epilogue(expression, tuple(kinds)), views, results, own, shared)
+    return "channel" if varying == {channel} and view.strides[channel] == 1 else "same"
 
 
 @dataclass
-class BoundTail:
-    """An epilogue with its arguments: operand views, result views, and which operands go image by image."""
+class LoweredEpilogue:
+    """An epilogue with its arguments, and the calls that copy operands into the order of the results."""
 
     epilogue: Epilogue
     operands: list[View]
     results: list[View]
-    own: list[View]
+    per_sample: list[View]
+    """The operands that are arrays like the results."""
     shared: list[View]
+    """The others."""
+    copies: list[KernelCall]
 
     @property
     def arguments(self) -> list[View]:
         return [*self.operands, *self.results]
+
+
+def bind_epilogue(
+    lowering: Lowering,
+    expression: Draft,
+    stored: list[Tensor],
+    destinations: Destinations,
+    order: tuple[int, ...],
+    channel: int,
+) -> LoweredEpilogue:
+    """Bind `expression` for a kernel whose results are dense in `order`, with dimension `channel` as their columns."""
+    kinds, views, copies = [], [], []
+    for view in expression.operands[1:]:
+        kind = stream_kind(view, channel)
+        kinds.append(kind)
+        dense, calls = lowering.dense(view, order) if kind == "same" else (view, [])
+        views.append(dense)
+        copies += calls
+    results: list[View] = []
+    for tensor in stored:
+        destination = destinations.get(tensor)
+        if destination is None or not destination.is_dense(order):
+            destination = lowering.new(expression.shape, order)
+        results.append(destination)
+        lowering.bind(tensor, results[-1])
+    finished = expression.finish([expression.number[t] for t in stored])
+    return LoweredEpilogue(
+        Epilogue(finished, tuple(kinds)),
+        operands=views,
+        results=results,
+        per_sample=[view for view, kind in zip(views, kinds, strict=True) if kind == "same"],
+        shared=[view for view, kind in zip(views, kinds, strict=True) if kind != "same"],
+        copies=copies,
+    )

@@ -1,10 +1,10 @@
-"""Reductions, shared out over the batch or over blocks where that pays."""
+"""Reductions, divided over the batch or over blocks."""
 
 from __future__ import annotations
 
 from math import prod
 
-from opsin.compiler.calls import own_images
+from opsin.compiler.calls import KernelCall, Partition, is_per_sample
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.views import View, row_major
 from opsin.ir import Node
@@ -12,47 +12,59 @@ from opsin.kernels.argmax import ArgMax
 from opsin.kernels.reduce import Reduce
 
 
-def reduce(lower: Lowering, node: Node) -> None:
+def reduce(lowering: Lowering, node: Node) -> list[KernelCall]:
     axes: tuple[int, ...] = node.attrs["axes"]
-    x = lower.view(node.inputs[0])
-    if not _readable(x):
-        x = lower.copy(x, row_major(len(x.shape)))
-    result = lower.new(node.output.shape, _kept_order(x, axes))  # type: ignore[arg-type]
-    lower.bind(node.output, result)
+    x = lowering.view(node.inputs[0])
+    copies: list[KernelCall] = []
+    if not _is_readable(x):
+        x, copies = lowering.copy(x, row_major(len(x.shape)))
+    result = lowering.new(node.output.shape, _result_order(x, axes))  # type: ignore[arg-type]
+    lowering.bind(node.output, result)
+    return [*copies, *_reduce(lowering, node.op.name, axes, x, result)]
+
+
+def _reduce(lowering: Lowering, function: str, axes: tuple[int, ...], x: View, result: View) -> list[KernelCall]:
+    """Return the calls that reduce a readable view: by chunks, by samples, by blocks, or in one block."""
     loops = _Loops(x, result, axes)
-    spec = Reduce(node.op.name, len(loops.kept), len(loops.reduced), loops.channels)
-    sizes = [word for row in loops.kept for word in row] + [word for row in loops.reduced for word in row]
-    sizes += [loops.extent] if loops.channels is None else []
-    over_batch = 0 in axes and own_images(x, lower.batch) and lower.batch > 1
-    if node.op.name == "sum" and over_batch and loops.reduced and lower.chunks > 1:
-        partial = lower.new((lower.chunks, result.size), row_major(2))
-        per_image = loops.reduced[0][0] // lower.batch
-        lower.per_chunk(spec, [x, partial, *sizes, 1, lower.chunk * per_image], [x], [partial])
-        lower.combine(partial, result)
-    elif loops.kept:
-        by_image = own_images(x, lower.batch) and own_images(result, lower.batch)
-        if by_image:
-            block = loops.kept[0][0] // lower.batch
-            lower.per_image(spec, [x, result, *sizes, 0, block], [x], [result])
-        else:
-            lower.free(spec, [x, result, *sizes, 0, 1], [x], [result], loops.kept[0][0])
-    else:
-        lower.free(spec, [x, result, *sizes, 0, 1], [x], [result])
+    batch = lowering.batch
+
+    def call(destination: View, shared: int, block: int, partition: Partition, blocks: int = 1) -> KernelCall:
+        return lowering.call(
+            Reduce(function, len(loops.kept), len(loops.reduced), loops.channels),
+            pointers={"x": x, "y": destination},
+            words={**loops.words, "shared": shared, "block": block},
+            partition=partition,
+            blocks=blocks,
+            reads=[x],
+            writes=[destination],
+        )
+
+    over_batch = 0 in axes and is_per_sample(x, batch) and batch > 1
+    if function == "sum" and over_batch and loops.reduced and lowering.chunks > 1:
+        partial = lowering.new((lowering.chunks, result.size), row_major(2))
+        per_sample = loops.reduced[0][0] // batch
+        return [
+            call(partial, 1, lowering.chunk * per_sample, Partition.PER_CHUNK),
+            lowering.combine(partial, result),
+        ]
+    if loops.kept and is_per_sample(x, batch) and is_per_sample(result, batch):
+        return [call(result, 0, loops.kept[0][0] // batch, Partition.PER_SAMPLE)]
+    return [call(result, 0, 1, Partition.ANY, loops.kept[0][0] if loops.kept else 1)]
 
 
-def _readable(x: View) -> bool:
-    """Whether the innermost dimension is contiguous and nothing is stretched."""
+def _is_readable(x: View) -> bool:
+    """Whether the innermost dimension is contiguous and no dimension is broadcast."""
     strides = [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
     return min(strides, default=1) == 1
 
 
-def _kept_order(x: View, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The order of `x` in memory; reduced dimensions have extent 1, so their place does not matter."""
+def _result_order(x: View, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the order of `x` in memory; reduced dimensions have extent 1, so that their position does not matter."""
     return tuple(axes) + tuple(d for d in x.order if d not in axes)
 
 
 class _Loops:
-    """Kept and reduced dimensions, outermost first, neighbours of a kind merged, the innermost apart."""
+    """Kept and reduced dimensions, outermost first, neighbours of a kind merged, and the innermost by itself."""
 
     def __init__(self, x: View, result: View, axes: tuple[int, ...]) -> None:
         dims: list[tuple[bool, int, int, int]] = []  # reduced, extent, stride in x, stride in the result
@@ -70,34 +82,53 @@ class _Loops:
         self.kept = [(n, sx, sy) for reduced, n, sx, sy in dims if not reduced]
         self.reduced = [(n, sx) for reduced, n, sx, _ in dims if reduced]
 
+    @property
+    def words(self) -> dict[str, list[int]]:
+        """The words of `Reduce` about the loops: extents and strides."""
+        return {
+            "kept": [word for loop in self.kept for word in loop],
+            "reduced": [word for loop in self.reduced for word in loop],
+            "extent": [self.extent] if self.channels is None else [],
+        }
 
-def argmax(lower: Lowering, node: Node) -> None:
+
+def argmax(lowering: Lowering, node: Node) -> list[KernelCall]:
     axis: int = node.attrs["axis"]
-    x = lower.view(node.inputs[0])
-    groups = _around(x, axis)
-    if groups is None:
-        x = lower.copy(x, row_major(len(x.shape)))
-        groups = _around(x, axis)
-        assert groups is not None
-    length, step = x.shape[axis], x.strides[axis]
-    rank = len(node.output.shape)
-    result = lower.new(node.output.shape, row_major(rank), "i32")  # type: ignore[arg-type]
-    lower.bind(node.output, result)
-    count = groups.size
-    by_image = own_images(x, lower.batch) and own_images(result, lower.batch)
-    block = count // lower.batch if by_image else count
-    words = [count, length, block, groups.shape[1], groups.strides[0], groups.strides[1], step]
-    if by_image:
-        lower.per_image(ArgMax(), [x, result, *words], [x], [result])
-    else:
-        lower.free(ArgMax(), [x, result, *words], [x], [result])
+    x = lowering.view(node.inputs[0])
+    copies: list[KernelCall] = []
+    around = _around(x, axis)
+    if around is None:
+        x, copies = lowering.copy(x, row_major(len(x.shape)))
+        around = _around(x, axis)
+        assert around is not None
+    result = lowering.new(node.output.shape, row_major(len(node.output.shape)), "i32")  # type: ignore[arg-type]
+    lowering.bind(node.output, result)
+    count = around.size
+    per_sample = is_per_sample(x, lowering.batch) and is_per_sample(result, lowering.batch)
+    call = lowering.call(
+        ArgMax(),
+        pointers={"x": x, "y": result},
+        words={
+            "count": count,
+            "length": x.shape[axis],
+            "block": count // lowering.batch if per_sample else count,
+            "inner": around.shape[1],
+            "outer_stride": around.strides[0],
+            "inner_stride": around.strides[1],
+            "axis_stride": x.strides[axis],
+        },
+        partition=Partition.PER_SAMPLE if per_sample else Partition.ANY,
+        reads=[x],
+        writes=[result],
+    )
+    return [*copies, call]
 
 
 def _around(x: View, axis: int) -> View | None:
-    """What is left of `x` without `axis`, as two dimensions: before it and after it."""
+    """Return `x` without `axis` as two dimensions, those before it and those after it, or None if that needs a copy."""
     outer, inner = x.shape[:axis], x.shape[axis + 1 :]
-    kept = View(x.buffer, outer + inner, x.strides[:axis] + x.strides[axis + 1 :], x.offset)
-    return kept.reshaped((prod(outer), prod(inner)))
+    rest = View(x.buffer, outer + inner, x.strides[:axis] + x.strides[axis + 1 :], x.offset)
+    return rest.reshaped((prod(outer), prod(inner)))
 
 
 RULES = {"sum": reduce, "max": reduce, "argmax": argmax}

@@ -1,14 +1,16 @@
-"""3×3 convolutions by Winograd's algorithm: when, in which blocks, in which rounds."""
+"""3×3 convolutions by Winograd's algorithm: into which kernels, in which blocks and rounds."""
 
 from __future__ import annotations
 
-from opsin.compiler.calls import Argument
-from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import PARALLEL, Geometry, divisor
-from opsin.compiler.lower.pointwise import BoundTail
+from opsin.compiler.calls import KernelCall
+from opsin.compiler.lower.context import Lowering, ViewAndCalls
+from opsin.compiler.lower.conv_algorithms import winograd_tiles
+from opsin.compiler.lower.geometry import MIN_BLOCKS, Geometry, divisor
+from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import panel_count, round_up
 from opsin.kernels.spec import CACHE_LINE
+from opsin.kernels.tiling import TILING_WORDS
 from opsin.kernels.transforms import POINTS, STEP
 from opsin.kernels.winograd import (
     Winograd,
@@ -20,160 +22,175 @@ from opsin.kernels.winograd import (
 )
 from opsin.kernels.winograd_weight import TILES, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
-CHANNELS, FEWEST = 16, 8
-"""Channels on either side from which on the transforms cost less than they save, and by blocks, which stay in cache."""
-GAIN = 1.5
-"""Multiplications saved, as a ratio, from which on the algorithm is taken."""
-BLOCK = 24
-"""Tiles of a block: transformed inputs and sums stay in the second-level cache for common channel counts,
-and each transformed weight read is used for so many tiles."""
-BLOCKS = 16
-"""Blocks there should be at least, so that threads share them evenly; for fewer tiles each of the 36 products is
-taken over all of them, and its panels are shared out."""
-ROUND = 1024 * 1024
-"""Elements of transformed tiles that one round of a weight gradient holds at once, so that they are read from a cache,
-or twice as many as the sums that each round adds to, where those are more."""
 
-NARROW = 32 * 32
-"""Most pairs of channels whose sums at all 36 points stay in the second-level cache beside a block's tiles."""
-ROWS = 48
-"""Most input channels that a block of a weight gradient owns."""
+def _tiling_words(geometry: Geometry, count: int) -> dict[str, int]:
+    """Return the words of `kernels.winograd.Tiling`, for `count` tiles."""
+    sizes = (geometry.height, geometry.width, *geometry.out, geometry.top, geometry.left)
+    return dict(zip(TILING_WORDS, (*sizes, *winograd_tiles(geometry), count), strict=True))
 
 
-def tiles(geometry: Geometry) -> tuple[int, int]:
-    """Tiles down and across one image."""
-    return -(-geometry.out[0] // STEP), -(-geometry.out[1] // STEP)
+def _tile_count(geometry: Geometry, images: int) -> int:
+    down, across = winograd_tiles(geometry)
+    return images * down * across
 
 
-def works(geometry: Geometry) -> bool:
-    """Whether a convolution is of the kind that Winograd's algorithm computes."""
-    moves = geometry.stride == geometry.dilation == (1, 1)
-    return geometry.kernel == (3, 3) and moves and geometry.groups == 1
-
-
-def suits(geometry: Geometry, by_blocks: bool) -> bool:
-    """Whether a convolution for which the algorithm works is large enough for it to be faster."""
-    down, across = tiles(geometry)
-    return (
-        min(geometry.window.channels, geometry.filters) >= (FEWEST if by_blocks else CHANNELS)
-        and 9 * geometry.out[0] * geometry.out[1] >= GAIN * POINTS * down * across
+def fused(
+    lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
+) -> list[KernelCall]:
+    """Return the calls of a convolution, or of an input gradient with a flipped kernel, some tiles at a time."""
+    filters, channels = w.shape[:2]
+    u, transforms = _transformed_filters(lowering, w)
+    tiles = lowering.costs.winograd_tiles
+    count = _tile_count(geometry, x.shape[0])
+    spec = Winograd(channels, filters, tiles, epilogue.epilogue)
+    call = lowering.call(
+        spec,
+        pointers={"x": x, "u": u},
+        words=_tiling_words(geometry, count),
+        epilogue=epilogue.arguments,
+        blocks=-(-count // tiles),
+        reads=[x, u, *epilogue.per_sample, *epilogue.shared],
+        writes=epilogue.results,
+        scratch=spec.scratch(lowering.target),
+        macs=macs,
     )
+    return [*transforms, call]
 
 
-def fills_blocks(geometry: Geometry, images: int) -> bool:
-    """Whether so many images have tiles enough to go block by block."""
-    down, across = tiles(geometry)
-    return images * down * across >= BLOCK * BLOCKS
-
-
-def is_narrow(geometry: Geometry) -> bool:
-    """Whether the sums of a weight gradient at all points stay in cache, so that it goes part by part."""
-    return geometry.window.channels * geometry.filters <= NARROW
-
-
-def _words(geometry: Geometry, count: int) -> list[int]:
-    """The arguments of `Tiling`."""
-    size = [geometry.height, geometry.width, *geometry.out, geometry.top, geometry.left]
-    return [*size, *tiles(geometry), count]
-
-
-def by_blocks(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """Forward, or the input gradient with a turned kernel, some tiles at a time."""
+def nonfused(
+    lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
+) -> list[KernelCall]:
+    """Return the calls that compute the same as `fused`, with all tiles at once, point by point."""
     filters, channels = w.shape[:2]
-    u = _filters(lower, w)
-    down, across = tiles(geometry)
-    count = x.shape[0] * down * across
-    spec = Winograd(channels, filters, BLOCK, tail.epilogue)
-    arguments: list[Argument] = [x, u, *_words(geometry, count), *tail.arguments]
-    blocks, scratch = -(-count // BLOCK), spec.scratch(lower.target)
-    lower.free(spec, arguments, [x, u, *tail.own, *tail.shared], tail.results, blocks, scratch, macs)
+    u, transforms = _transformed_filters(lowering, w)
+    panels = panel_count(filters, lowering.target)
+    count = _tile_count(geometry, x.shape[0])
+    words = _tiling_words(geometry, count)
+    rows = padded_tiles(count, lowering.target)
+    v, m = _points(rows * channels), _points(rows * panels * 2 * lowering.target.lanes)
+    tile_words = {**words, "first_tile": 0, "padded_tiles": rows}
+    tiles = _transform(lowering, x, v, WinogradTiles(channels, False, channels), tile_words, count)
+    products = lowering.call(
+        WinogradProducts(channels, filters, register_rows(count, lowering.target)),
+        pointers={"v": v, "u": u, "m": m},
+        words={"count": count, "padded_tiles": rows},
+        blocks=POINTS * panels,
+        reads=[v, u],
+        writes=[m],
+        macs=macs,
+    )
+    outputs = lowering.call(
+        WinogradOutputs(filters, epilogue.epilogue),
+        pointers={"m": m},
+        words={**words, "padded_tiles": rows},
+        epilogue=epilogue.arguments,
+        blocks=count,
+        reads=[m, *epilogue.per_sample, *epilogue.shared],
+        writes=epilogue.results,
+        scratch=STEP * STEP * lowering.target.lanes,
+    )
+    return [*transforms, tiles, products, outputs]
 
 
-def by_points(lower: Lowering, x: View, w: View, geometry: Geometry, tail: BoundTail, macs: int) -> None:
-    """As `by_blocks`, with all tiles at once, one point of the transform after the other."""
+def _transformed_filters(lowering: Lowering, w: View) -> ViewAndCalls:
+    """Return the transformed weights, in panels."""
     filters, channels = w.shape[:2]
-    u = _filters(lower, w)
-    wide = panel_count(filters, lower.target) * 2 * lower.target.lanes
-    down, across = tiles(geometry)
-    count = x.shape[0] * down * across
-    words: list[Argument] = [*_words(geometry, count)]
-    held = padded_tiles(count, lower.target)
-    v, m = _points(held * channels), _points(held * wide)
-    _transform(lower, x, v, WinogradTiles(channels, False, channels), [*words, 0, held], count)
-    products = WinogradProducts(channels, filters, register_rows(count, lower.target))
-    points = POINTS * panel_count(filters, lower.target)
-    lower.free(products, [v, u, m, count, held], [v, u], [m], points, macs=macs)
-    outputs = WinogradOutputs(filters, tail.epilogue)
-    patch = STEP * STEP * lower.target.lanes
-    finished = [*tail.own, *tail.shared]
-    lower.free(outputs, [m, *words, held, *tail.arguments], [m, *finished], tail.results, count, patch)
-
-
-def _filters(lower: Lowering, w: View) -> View:
-    """The transformed weights, in panels."""
-    filters, channels = w.shape[:2]
-    w = lower.dense(w, FILTERS)
-    u = _points(panel_count(filters, lower.target) * 2 * lower.target.lanes * channels)
-    lower.free(WinogradFilters(channels, filters), [w, u], [w], [u], channels)
-    return u
+    w, copies = lowering.dense(w, FILTERS)
+    u = _points(panel_count(filters, lowering.target) * 2 * lowering.target.lanes * channels)
+    call = lowering.call(
+        WinogradFilters(channels, filters), pointers={"w": w, "u": u}, blocks=channels, reads=[w], writes=[u]
+    )
+    return u, [*copies, call]
 
 
 def _transform(
-    lower: Lowering, source: View, into: View, spec: WinogradTiles, words: list[Argument], count: int
-) -> None:
-    lower.free(spec, [source, into, *words], [source], [into], -(-count // TILES), POINTS * spec.channels)
+    lowering: Lowering, source: View, result: View, spec: WinogradTiles, words: dict[str, int], count: int
+) -> KernelCall:
+    """Return the call that transforms `count` tiles of `source`."""
+    return lowering.call(
+        spec,
+        pointers={"source": source, "result": result},
+        words=words,
+        blocks=-(-count // TILES),
+        reads=[source],
+        writes=[result],
+        scratch=POINTS * spec.channels,
+    )
 
 
 def weight_gradient(
-    lower: Lowering, x: View, g: View, geometry: Geometry, result: View, in_parts: bool, macs: int
-) -> None:
-    """Part by part in cache, or by matrix products over transformed tiles in memory."""
+    lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, is_fused: bool, macs: int
+) -> list[KernelCall]:
+    """Return the calls of a weight gradient: part by part in cache, or as matrix products over tiles in memory."""
     filters, channels = result.shape[:2]
     du = _points(channels * filters)
-    (_in_parts if in_parts else _in_rounds)(lower, x, g, geometry, du, macs)
-    lower.free(WinogradWeight(channels, filters), [du, result], [du], [result], channels)
+    calls = (_in_parts if is_fused else _in_rounds)(lowering, x, g, geometry, du, macs)
     assert result.is_dense(FILTERS)
+    inverse = lowering.call(
+        WinogradWeight(channels, filters),
+        pointers={"du": du, "dw": result},
+        blocks=channels,
+        reads=[du],
+        writes=[result],
+    )
+    return [*calls, inverse]
 
 
-def _in_parts(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> None:
-    """Each part transforms its tiles and sums up their products, block by block in cache; then the parts are added."""
+def _in_parts(lowering: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> list[KernelCall]:
+    """Return the calls in which each part transforms its tiles and sums their products in cache."""
     spec = WinogradParts(geometry.window.channels, geometry.filters)
-    down, across = tiles(geometry)
-    count = x.shape[0] * down * across
-    per = max(TILES, -(-count // PARALLEL))
-    parts = -(-count // per)
+    count = _tile_count(geometry, x.shape[0])
+    tiles_per_part = max(TILES, -(-count // MIN_BLOCKS))
+    parts = -(-count // tiles_per_part)
     partial = View(Buffer(parts * du.size, "f32", "temporary"), (parts, du.size), (du.size, 1))
-    arguments: list[Argument] = [x, g, partial, *_words(geometry, count), per]
-    lower.free(spec, arguments, [x, g], [partial], parts, spec.scratch(lower.target), macs)
-    lower.combine(partial, du)
+    call = lowering.call(
+        spec,
+        pointers={"x": x, "g": g, "du": partial},
+        words={**_tiling_words(geometry, count), "tiles_per_part": tiles_per_part},
+        blocks=parts,
+        reads=[x, g],
+        writes=[partial],
+        scratch=spec.scratch(lowering.target),
+        macs=macs,
+    )
+    return [call, lowering.combine(partial, du)]
 
 
-def _in_rounds(lower: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> None:
-    """As many rounds of tiles as the transformed ones need memory for, added up in order."""
+def _in_rounds(lowering: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> list[KernelCall]:
+    """Return the calls in rounds of as many tiles as the memory for transformed ones holds, added in order."""
     channels, filters = geometry.window.channels, geometry.filters
-    down, across = tiles(geometry)
-    lanes = lower.target.lanes
-    whole = channels % lanes == 0
-    rows = divisor(channels // lanes, ROWS // lanes) * lanes if whole else divisor(channels, ROWS)
-    inputs = WinogradTiles(channels, False, rows if whole else channels)
+    lanes, costs = lowering.target.lanes, lowering.costs
+    in_vectors = channels % lanes == 0
+    max_rows = costs.winograd_max_rows
+    rows = divisor(channels // lanes, max_rows // lanes) * lanes if in_vectors else divisor(channels, max_rows)
+    inputs = WinogradTiles(channels, False, rows if in_vectors else channels)
     gradients = WinogradTiles(filters, True, 2 * lanes)
-    held = round_up(channels, inputs.panel), round_up(filters, gradients.panel)
-    most = max(ROUND, 2 * POINTS * channels * filters) // (POINTS * sum(held))
-    total = x.shape[0] * down * across
-    rounds = -(-total // most)
-    whole_round = -(-total // rounds)
-    v, z = (_points(whole_round * size) for size in held)
+    widths = round_up(channels, inputs.panel), round_up(filters, gradients.panel)
+    limit = max(costs.winograd_round, 2 * POINTS * channels * filters) // (POINTS * sum(widths))
+    total = _tile_count(geometry, x.shape[0])
+    round_tiles = -(-total // -(-total // limit))
+    v, z = (_points(round_tiles * width) for width in widths)
     products = WinogradReduction(channels, filters, inputs.panel, rows)
-    for start in range(0, total, whole_round):
-        count = min(whole_round, total - start)
-        words: list[Argument] = [*_words(geometry, count), start, count]
-        _transform(lower, x, v, inputs, words, count)
-        _transform(lower, g, z, gradients, words, count)
-        blocks, share = POINTS * (channels // rows), macs * count // total
-        lower.free(products, [v, z, du, count, int(start > 0)], [v, z, du], [du], blocks, macs=share)
+    calls: list[KernelCall] = []
+    for start in range(0, total, round_tiles):
+        count = min(round_tiles, total - start)
+        words = {**_tiling_words(geometry, count), "first_tile": start, "padded_tiles": count}
+        calls.append(_transform(lowering, x, v, inputs, words, count))
+        calls.append(_transform(lowering, g, z, gradients, words, count))
+        product = lowering.call(
+            products,
+            pointers={"v": v, "z": z, "du": du},
+            words={"count": count, "accumulate": int(start > 0)},
+            blocks=POINTS * (channels // rows),
+            reads=[v, z, du],
+            writes=[du],
+            macs=macs * count // total,
+        )
+        calls.append(product)
+    return calls
 
 
 def _points(size: int) -> View:
-    """Memory for `size` elements at each of the 36 points."""
-    whole = POINTS * (size + CACHE_LINE)
-    return View(Buffer(whole, "f32", "temporary"), (whole,), (1,))
+    """Return memory for `size` elements at each of the 36 points."""
+    elements = POINTS * (size + CACHE_LINE)
+    return View(Buffer(elements, "f32", "temporary"), (elements,), (1,))

@@ -1,8 +1,8 @@
-"""What a rule is given: one node, with its operands and attributes, and what is known of them already.
+"""The argument of an import rule: one node with its operands and attributes.
 
-Some values are tensors of the network, others are known while it is read: weights, and the arithmetic on shapes that
-exporters write into their graphs. A known array may hold sizes that depend on the batch (`Size`); it then is an array
-of objects, with which NumPy calculates as with numbers.
+Some operands are tensors of the network, others are constants while it is read: weights, and the arithmetic on shapes
+that exporters write into their graphs. A constant array may hold sizes that depend on the batch (`Size`); it is then an
+array of objects, with which NumPy computes as with numbers.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Array: TypeAlias = "NDArray[Any]"
 
 
 class Unsupported(ModelError):
-    """What one node asks for and Opsin has not; the text goes after the node's name."""
+    """A node needs something that Opsin does not support; the message follows the node's name."""
 
 
 @dataclass(frozen=True, eq=False)
 class ConstantValue:
-    """An array known while the network is read, with its name in the file. Training may change a `weight`."""
+    """An array that is constant while the network is read, and its name in the file; training may change a `weight`."""
 
     array: Array
     name: str
@@ -40,30 +40,30 @@ T = TypeVar("T")
 
 
 class Reader(Protocol):
-    """What calls need of the file they belong to."""
+    """The interface of an importer that rules use."""
 
     opset: int
     batch: int | None
-    """The number of images that the file is made for, if it is made for one."""
+    """The batch size that the file fixes, or None."""
 
     def variable(self, known: ConstantValue, trainable: bool) -> Tensor:
-        """The variable that holds `known`."""
+        """Return the variable that holds `known`."""
 
     def spend(self, elements: int) -> None:
-        """Takes room for a known array. Raises `Unsupported` where there is none left."""
+        """Count the elements of a constant array; raise `Unsupported` if the limit is exceeded."""
 
     def array(self, record: TensorRecord) -> Array:
-        """The array of an attribute."""
+        """Return the array of an attribute."""
 
 
 @dataclass
 class OnnxCall:
-    """One node with its operands, `None` where an optional one is left out."""
+    """One node with its operands, `None` for an optional one that is omitted."""
 
     reader: Reader
     node: NodeRecord
     inputs: tuple[Value | None, ...]
-    asked: set[str] = field(default_factory=set)
+    read_attributes: set[str] = field(default_factory=set)
 
     @property
     def opset(self) -> int:
@@ -72,12 +72,12 @@ class OnnxCall:
     # -- attributes ---------------------------------------------------------------------------
 
     def attribute(self, name: str) -> Attribute:
-        self.asked.add(name)
+        self.read_attributes.add(name)
         return self.node.attributes.get(name)
 
     def ignore(self, *names: str) -> None:
-        """Attributes that change nothing here."""
-        self.asked.update(names)
+        """Accept attributes that have no effect here."""
+        self.read_attributes.update(names)
 
     def whole(self, name: str, default: int) -> int:
         return self._typed(name, int, default)
@@ -89,16 +89,16 @@ class OnnxCall:
         return self._typed(name, str, default)
 
     def wholes(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
-        given = self._typed(name, tuple, () if default is None else tuple(default))
-        return None if default is None and name not in self.node.attributes else given
+        values = self._typed(name, tuple, () if default is None else tuple(default))
+        return None if default is None and name not in self.node.attributes else values
 
     def _typed(self, name: str, kind: type[T], default: T) -> T:
-        given = self.attribute(name)
+        value = self.attribute(name)
         if name not in self.node.attributes:
             return default
-        if not isinstance(given, kind):
+        if not isinstance(value, kind):
             raise Unsupported(f"its attribute '{name}' is of another kind than it should be")
-        return given
+        return value
 
     # -- operands -----------------------------------------------------------------------------
 
@@ -109,45 +109,45 @@ class OnnxCall:
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def value(self, index: int) -> Value:
-        found = self.inputs[index] if index < len(self.inputs) else None
-        if found is None:
+        operand = self.inputs[index] if index < len(self.inputs) else None
+        if operand is None:
             raise Unsupported(f"its operand number {index + 1} is missing")
-        return found
+        return operand
 
     def known(self, index: int) -> Array:
-        """An operand that has to be known now: a shape, axes, a limit."""
+        """Return an operand that has to be constant: a shape, axes, a limit."""
         value = self.value(index)
         if isinstance(value, Tensor):
             raise Unsupported(f"its operand number {index + 1} depends on the images")
         return value.array
 
     def sizes(self, index: int) -> list[Dim]:
-        """A known operand as sizes, some of which may depend on the batch."""
+        """Return a constant operand as sizes, some of which may depend on the batch."""
         return [size if isinstance(size, Size) else int(size) for size in self.known(index).reshape(-1).tolist()]
 
     def numbers(self, index: int) -> list[int]:
-        """A known operand as whole numbers."""
-        found = self.sizes(index)
-        if any(isinstance(number, Size) for number in found):
+        """Return a constant operand as integers."""
+        sizes = self.sizes(index)
+        if any(isinstance(size, Size) for size in sizes):
             raise Unsupported(f"its operand number {index + 1} depends on the number of images")
-        return [number for number in found if isinstance(number, int)]
+        return [size for size in sizes if isinstance(size, int)]
 
     def scalar(self, index: int) -> float:
-        """A known operand as one number."""
+        """Return a constant operand as one number."""
         array = self.known(index)
         if array.size != 1 or array.dtype == object:
             raise Unsupported(f"its operand number {index + 1} is not one number")
         return float(array.reshape(())[()])
 
     def axes(self, index: int, name: str = "axes") -> list[int] | None:
-        """Whole numbers that older versions of an operator give as an attribute, newer ones as an operand."""
-        given = self.wholes(name)
-        if given is not None:
-            return list(given)
+        """Return integers that are an attribute in older versions of an operator, and an operand in newer ones."""
+        values = self.wholes(name)
+        if values is not None:
+            return list(values)
         return self.numbers(index) if self.has(index) else None
 
     def tensor(self, index: int, trainable: bool = False) -> Tensor:
-        """An operand of the network's arithmetic; a known one becomes a variable, or a constant if it is one number."""
+        """Return an operand as a tensor; a constant array becomes a variable, or a constant if it is one number."""
         value = self.value(index)
         if isinstance(value, Tensor):
             return value
@@ -160,16 +160,16 @@ class OnnxCall:
         return self.reader.variable(value, trainable)
 
     def weight(self, index: int) -> Tensor:
-        """An operand that training changes."""
+        """Return an operand that training changes."""
         return self.tensor(index, trainable=True)
 
     def operand(self, index: int) -> Tensor:
-        """An operand that training changes if it is one of the file's weights, and more than one number."""
+        """Return an operand that training changes if it is one of the file's weights, and more than one number."""
         value = self.value(index)
         return self.tensor(index, isinstance(value, ConstantValue) and value.weight and value.array.size > 1)
 
     def batched(self, shape: Sequence[Dim], like: Tensor) -> list[Dim]:
-        """`shape` with the batch of `like` in place of the one that the file is made for."""
+        """Return `shape` with the batch of `like` instead of the one that the file fixes."""
         batch = self.reader.batch
         first = shape[0] if shape and not any(isinstance(size, Size) for size in shape) else 0
         free = like.rank > 0 and isinstance(like.shape[0], Size)

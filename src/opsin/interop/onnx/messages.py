@@ -1,6 +1,6 @@
-"""The messages of an ONNX file, those parts of them that say what a network computes.
+"""The messages of an ONNX file, as far as they describe what a network computes.
 
-Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). Arrays stay in the file until needed.
+Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). Arrays stay in the file until they are read.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 from opsin.base.errors import ModelError
 from opsin.interop.onnx.wire import Damaged, Value, Wire, octets, real, reals, shown, text, whole, wholes
 
-MOST_NODES = 100_000
-MOST_AXES = 16
-"""Bounds that no network comes near."""
+MAX_NODES = 100_000
+MAX_AXES = 16
+"""Limits far above those of any network."""
 
 Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | TensorRecord | None"
 """An attribute's value; `None` for a kind that no supported operator has, such as a graph."""
@@ -21,7 +21,7 @@ Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] 
 
 @dataclass
 class TensorRecord:
-    """An array as the file describes it: `raw` bytes, or `packed` fields by number, or a place in another file."""
+    """An array as the file describes it: `raw` bytes, `packed` fields by number, or an `external` file."""
 
     name: str = ""
     dims: tuple[int, ...] = ()
@@ -33,7 +33,7 @@ class TensorRecord:
 
 @dataclass
 class NodeRecord:
-    """One operator with the names of what it takes and gives."""
+    """One operator with the names of its inputs and outputs."""
 
     op: str = ""
     name: str = ""
@@ -45,7 +45,7 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class ValueRecord:
-    """A named input or output: its element kind, and its dimensions, `None` where the file leaves one free."""
+    """A named input or output: its element type, and its dimensions, `None` for one that is free."""
 
     name: str
     kind: int
@@ -54,7 +54,7 @@ class ValueRecord:
 
 @dataclass
 class GraphRecord:
-    """The network: nodes, weights by name, and what goes in and out."""
+    """The network: nodes, weights by name, inputs and outputs."""
 
     name: str = ""
     nodes: list[NodeRecord] = field(default_factory=list)
@@ -65,7 +65,7 @@ class GraphRecord:
 
 @dataclass
 class ModelRecord:
-    """The whole file: its graph, who wrote it, and the version of each set of operators by domain."""
+    """The whole file: its graph, its producer, and the version of each operator set by domain."""
 
     graph: GraphRecord | None = None
     producer: str = ""
@@ -73,7 +73,7 @@ class ModelRecord:
 
 
 def read_model(data: memoryview) -> ModelRecord:
-    """The message ModelProto. Raises `ModelError`, with a text that goes after the file's name."""
+    """Read the message ModelProto. Raise `ModelError`, with a text that follows the file's name."""
     wire, model, version = Wire(), ModelRecord(), ""
     for number, value in wire.fields(data):
         match number:
@@ -107,8 +107,8 @@ def _graph(wire: Wire, message: Value) -> GraphRecord:
                 graph.outputs.append(_value(wire, value))
             case 15:
                 raise ModelError("has sparse weights, which Opsin does not read; export it with dense ones")
-        if max(len(graph.nodes), len(graph.initializers)) > MOST_NODES:
-            raise ModelError(f"has more than {MOST_NODES:,} nodes or weights, which no network needs")
+        if max(len(graph.nodes), len(graph.initializers)) > MAX_NODES:
+            raise ModelError(f"has more than {MAX_NODES:,} nodes or weights, which no network needs")
     return graph
 
 
@@ -133,7 +133,7 @@ def _node(wire: Wire, message: Value) -> NodeRecord:
 
 
 def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
-    """The name of an attribute, and what it holds by its type: 1 a real number … 7 whole numbers, 8 texts."""
+    """Return the name of an attribute, and its value by its type: 1 a float … 7 integers, 8 strings."""
     name, kind = "", 0
     single: dict[int, Attribute] = {}
     lists: dict[int, list[Any]] = {7: [], 8: [], 9: []}
@@ -157,7 +157,7 @@ def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
                 lists[9].append(str(octets(value), "utf-8", "replace"))
             case 20:
                 kind = whole(value)
-    empty: dict[int, Attribute] = {1: 0.0, 2: 0, 3: ""}  # a writer may leave out what is zero
+    empty: dict[int, Attribute] = {1: 0.0, 2: 0, 3: ""}  # A writer may omit zeros.
     match kind:
         case 1 | 2 | 3 | 4:
             return name, single.get(kind, empty.get(kind))
@@ -167,7 +167,7 @@ def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
 
 
 def _tensor(wire: Wire, message: Value) -> TensorRecord:
-    tensor, dims, elsewhere = TensorRecord(), list[int](), False
+    tensor, dims, is_external = TensorRecord(), list[int](), False
     external: dict[str, str] = {}
     for number, value in wire.fields(message):
         match number:
@@ -187,11 +187,11 @@ def _tensor(wire: Wire, message: Value) -> TensorRecord:
             case 13:
                 external |= [_entry(wire, value)]
             case 14:
-                elsewhere = whole(value) == 1
-    if len(dims) > MOST_AXES or min(dims, default=0) < 0:
+                is_external = whole(value) == 1
+    if len(dims) > MAX_AXES or min(dims, default=0) < 0:
         raise Damaged(f"a tensor {shown(tensor.name)} with impossible dimensions")
     tensor.dims = tuple(dims)
-    tensor.external = external if elsewhere else None
+    tensor.external = external if is_external else None
     return tensor
 
 
@@ -208,14 +208,14 @@ def _value(wire: Wire, message: Value) -> ValueRecord:
                     if inner == 1:
                         kind = whole(part)
                     elif inner == 2:
-                        dims = tuple(_dim(wire, dim) for place, dim in wire.fields(part) if place == 1)
-    if dims is not None and len(dims) > MOST_AXES:
+                        dims = tuple(_dim(wire, dim) for key, dim in wire.fields(part) if key == 1)
+    if dims is not None and len(dims) > MAX_AXES:
         raise Damaged(f"{shown(name)} with impossible dimensions")
     return ValueRecord(name, kind, dims)
 
 
 def _dim(wire: Wire, message: Value) -> int | None:
-    """A dimension; writers mark free ones by a name, by nothing, or by a number below one."""
+    """Return a dimension, None if it is free: writers mark that by a name, by nothing, or by a number below one."""
     size = None
     for number, value in wire.fields(message):
         size = whole(value) if number == 1 else None

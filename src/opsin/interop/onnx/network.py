@@ -1,4 +1,4 @@
-"""From an ONNX file to a graph: the nodes in order, each by its rule."""
+"""From an ONNX file to a graph: the nodes in order, each converted by its rule."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from opsin.ir import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, sho
 from opsin.ir.checked import checked
 from opsin.ir.serialization import MAX_ELEMENTS, MAX_RANK
 
-OLDEST, NEWEST = 7, 28
-"""Versions of ONNX's operators ("opsets") whose meaning is known here."""
+MIN_OPSET, MAX_OPSET = 7, 28
+"""The supported versions of ONNX's operator set."""
 
-MOST_FOLDED = 2**24
-"""So many elements may be calculated while reading, besides one for each byte of the file's."""
+MAX_FOLDED = 2**24
+"""Elements that may be computed while reading, in addition to one for each byte of the file."""
 
 EXPECTED = "give one that an exporter such as torch.onnx.export wrote"
 
-MOVES = (
+BYTE_OPERATORS = (
     *LAYOUT, "Concat", "DepthToSpace", "Expand", "Gather", "MaxPool", "Pad", "Slice", "SpaceToDepth", "Split", "Tile",
 )  # fmt: skip
-"""Operators that leave bytes as they are."""
+"""Operators that only move bytes."""
 
 CHANNELS = (1, 3, 4)
-"""Where so many come last in an input, and more than that before, these are rows and columns of images."""
+"""Sizes of a last axis that make an input N × H × W × C, if rows and columns are larger."""
 
-SENSELESS = (ValueError, TypeError, IndexError, KeyError, ArithmeticError)
-"""What NumPy and Python say of operands and attributes that do not fit."""
+INVALID = (ValueError, TypeError, IndexError, KeyError, ArithmeticError)
+"""Errors of NumPy and Python about operands and attributes that do not fit."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What an ONNX file describes.
+    """The network that an ONNX file describes.
 
     The graph's input is "inputs", N × C × H × W with any N; `state` holds its variables, float32, by the file's names
-    as far as these can be names; `layers` are the operators by layer path, which is the node's name.
+    if these are valid names; `layers` are the operators by layer path, which is the node's name.
     """
 
     graph: Graph
@@ -63,9 +63,9 @@ class Network:
     producer: str
     opset: int
     independent: bool = False
-    """Whether each of a classifier's logits belongs into a sigmoid of its own: of labels that may come together."""
+    """Whether the classifier is multi-label: each of its logits belongs into a sigmoid of its own."""
     labels: tuple[str, ...] | None = None
-    """The classes' names, where the file says them."""
+    """The names of the classes, if the file has them."""
     byte_input: bool = False
     """Whether the file takes images as bytes, from 0 to 255."""
 
@@ -74,13 +74,13 @@ class Network:
 def read(
     path: str | os.PathLike[str], input_shape: tuple[int, int, int] | None = None, *, classifier: bool = False
 ) -> Network:
-    """The network in an ONNX file, its outputs by their names in the file.
+    """Return the network in an ONNX file, its outputs by their names in the file.
 
-    `input_shape` (channels, rows, columns) is needed where the file leaves sizes free. With `classifier` there is one
-    output, "logits", N × classes: the file's first of real numbers, before the softmax or the sigmoids that may end it;
-    one output becomes two classes, so that softmax gives 1 - p and p. Runs no code, and reads no file
-    but this one and those in its folder that it keeps weights in. Raises `ModelError`: the file is damaged, is
-    no ONNX file, or asks for operators that Opsin has not, all of which are then named.
+    `input_shape` (channels, rows, columns) is needed if the file leaves sizes free. With `classifier` there is one
+    output, "logits", N × classes: the first of the file's outputs that holds floats, before a final softmax or sigmoid;
+    a single output becomes two classes, so that softmax gives 1 - p and p. No code is run, and no other files are read
+    than those with weights in the same folder. Raise `ModelError` if the file is damaged, is not an ONNX file, or needs
+    operators that Opsin does not support, all of which are named.
     """
     place = Path(path)
     data = open_file(place)
@@ -103,20 +103,20 @@ def read(
 
 
 def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
-    """Graph and version of a file that can be read."""
+    """Return the graph and the opset version; raise `ModelError` if they are not supported."""
     opset = max(record.opsets.get("", 0), record.opsets.get("ai.onnx", 0))
     if record.graph is None or not record.opsets:
         raise ModelError(f"is not an ONNX file; {EXPECTED}")
-    if not OLDEST <= opset <= NEWEST:
+    if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ModelError(
-            f"uses version {opset} of ONNX's operators; Opsin knows {OLDEST} to {NEWEST}: "
+            f"uses version {opset} of ONNX's operators; Opsin knows {MIN_OPSET} to {MAX_OPSET}: "
             "export it anew with such an opset version"
         )
     return record.graph, opset
 
 
 class Importer:
-    """Makes one graph; it is the `Reader` of all its calls."""
+    """Converts one graph; it is the `Reader` of all its calls."""
 
     def __init__(self, record: GraphRecord, opset: int, arrays: Arrays) -> None:
         self.record, self.opset, self.arrays = record, opset, arrays
@@ -128,7 +128,7 @@ class Importer:
         self.failed: set[str] = set()
         self.problems: list[Problem] = []
         self.bytes: set[str] = set()
-        """Values that are whole numbers from 0 to 255, until they are cast."""
+        """Names of values that are bytes, until they are cast."""
         self.byte_input = False
         self.answer = Answer("")
         self.independent = False
@@ -149,7 +149,7 @@ class Importer:
 
     def spend(self, elements: int) -> None:
         self.folded += elements
-        if self.folded > MOST_FOLDED + self.arrays.size:
+        if self.folded > MAX_FOLDED + self.arrays.size:
             raise Unsupported(f"calculating {elements:,} elements in advance, out of proportion to the file")
 
     def array(self, record: TensorRecord) -> Array:
@@ -158,17 +158,17 @@ class Importer:
     # -- the graph ------------------------------------------------------------------------------
 
     def network(self, input_shape: tuple[int, int, int] | None, classifier: bool) -> Graph:
-        """The whole graph; see `read`."""
-        made = producers(self.record)
+        """Return the whole graph; see `read`."""
+        producer = producers(self.record)
         outputs = {value.name: value.name for value in self.record.outputs}
         if not outputs:
             raise ModelError("has no output")
         if classifier:
-            number = number_in(self.record.initializers, made, self.arrays.read)
-            self.answer = find_answer(self.record.outputs, made, number)
+            number = number_in(self.record.initializers, producer, self.arrays.read)
+            self.answer = find_answer(self.record.outputs, producer, number)
             outputs = {"logits": self.answer.name}
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
-        nodes = needed(made, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
+        nodes = needed(producer, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values()))
         used = {*outputs.values(), *(name for node in nodes for name in node.inputs)}
         images = self._images([value for value in inputs if value.name in used], input_shape, classifier)
         with np.errstate(all="ignore"):
@@ -186,7 +186,7 @@ class Importer:
     def _images(
         self, inputs: Sequence[ValueRecord], input_shape: tuple[int, int, int] | None, classifier: bool
     ) -> Tensor:
-        """The graph's input. What the file sees of it is put among the values, channels last if it wants them so."""
+        """Return the graph's input, and add the file's view of it to the values, channels last if it expects that."""
         if len(inputs) != 1:
             names = ", ".join(shown(value.name) for value in inputs[:8]) or "none"
             raise ModelError(f"takes {len(inputs)} inputs ({names}); Opsin imports networks that take one, the images")
@@ -203,11 +203,13 @@ class Importer:
         if classifier and len(dims) != 4:
             raise ModelError(f"takes {shown(record.name)} of {len(dims)} axes, not images, which have four")
         self.batch = dims[0]
-        last = len(dims) == 4 and dims[3] in CHANNELS and all(d is None or d > max(CHANNELS) for d in dims[1:3])
-        sizes = (dims[3], *dims[1:3]) if last else dims[1:]
+        is_channels_last = (
+            len(dims) == 4 and dims[3] in CHANNELS and all(d is None or d > max(CHANNELS) for d in dims[1:3])
+        )
+        sizes = (dims[3], *dims[1:3]) if is_channels_last else dims[1:]
         images = input_tensor("inputs", (BATCH, *_agreed(sizes, input_shape)))
         self._bounded(images)
-        self.values[record.name] = self._channels_last(images, record.name) if last else images
+        self.values[record.name] = self._channels_last(images, record.name) if is_channels_last else images
         return images
 
     def _channels_last(self, images: Tensor, name: str) -> Tensor:
@@ -222,15 +224,15 @@ class Importer:
         return self.values[name] if name else None
 
     def _convert(self, node: NodeRecord, used: set[str]) -> None:
-        """Puts the results of `node` among the values, or a problem among the problems."""
+        """Add the results of `node` to the values, or a problem to the problems."""
         if node.domain not in ("", "ai.onnx") or node.op not in RULES.keys() | FOLDS.keys():
-            self.problems.append(Problem(_operator(node), _called(node)))
+            self.problems.append(Problem(_operator(node), _node_name(node)))
             self.failed.update(node.outputs)
             return
         if not self.failed.isdisjoint(node.inputs):
             self.failed.update(node.outputs)
             return
-        path = self._paths.unique(layer_path(_called(node)))
+        path = self._paths.unique(layer_path(_node_name(node)))
         try:
             self._follow_bytes(node)
             with scope(path):
@@ -240,11 +242,11 @@ class Importer:
                         raise Unsupported(f"its result {shown(name)}")
                 for result in results:
                     self._bounded(result)
-        except (Unsupported, ShapeError, GraphError, *SENSELESS) as error:
+        except (Unsupported, ShapeError, GraphError, *INVALID) as error:
             reason = error.reason if isinstance(error, OpsinError) and error.layer == path else str(error)
-            if isinstance(error, SENSELESS):
+            if isinstance(error, INVALID):
                 reason = f"its operands or attributes make no sense ({reason[:200]})"
-            self.problems.append(Problem(node.op, _called(node), reason))
+            self.problems.append(Problem(node.op, _node_name(node), reason))
             self.failed.update(node.outputs)
             return
         if any(isinstance(result, Tensor) for result in results):
@@ -252,40 +254,40 @@ class Importer:
         self.values.update(zip(node.outputs, results, strict=False))
 
     def _follow_bytes(self, node: NodeRecord) -> None:
-        """Refuses to calculate with bytes, which wrap at 256 where real numbers go on."""
+        """Raise `Unsupported` for arithmetic on bytes, which wraps at 256, unlike that on floats."""
         if node.op in ("Cast", "Shape", "Size") or self.bytes.isdisjoint(node.inputs):
             return
-        if node.op not in MOVES:
+        if node.op not in BYTE_OPERATORS:
             raise Unsupported("it calculates with bytes (uint8); cast the images to float32 before, and export it anew")
         self.bytes.update(node.outputs)
 
     def _results(self, node: NodeRecord) -> Sequence[Value]:
         rule, fold = RULES.get(node.op), FOLDS.get(node.op)
         call = OnnxCall(self, node, tuple(self._value(name) for name in node.inputs))
-        given = [value for value in call.inputs if value is not None]
-        known = [value for value in given if isinstance(value, ConstantValue)]
-        if fold and given and len(known) == len(given):
-            arrays = fold(call, [value.array for value in known])
-            results: Any = self._folded(node, known, arrays if isinstance(arrays, list) else [arrays])
+        operands = [value for value in call.inputs if value is not None]
+        constants = [value for value in operands if isinstance(value, ConstantValue)]
+        if fold and operands and len(constants) == len(operands):
+            arrays = fold(call, [value.array for value in constants])
+            results: Any = self._folded(node, constants, arrays if isinstance(arrays, list) else [arrays])
         elif rule:
             results = rule(call)
         else:
             raise Unsupported("its operands depend on the images")
-        if unasked := node.attributes.keys() - call.asked:
-            raise Unsupported(f"the attribute {shown(min(unasked))}")
+        if unread := node.attributes.keys() - call.read_attributes:
+            raise Unsupported(f"the attribute {shown(min(unread))}")
         return results if isinstance(results, list) else [results]
 
     def _folded(self, node: NodeRecord, known: Sequence[ConstantValue], arrays: Sequence[Array]) -> list[ConstantValue]:
         self.spend(sum(array.size for array in arrays))
         weight = any(value.weight for value in known)
-        kept = known[0].name if node.op in LAYOUT and known[0].weight else None
+        weight_name = known[0].name if node.op in LAYOUT and known[0].weight else None
         return [
-            ConstantValue(tidy(np.asarray(array)), kept or name, weight)
+            ConstantValue(tidy(np.asarray(array)), weight_name or name, weight)
             for array, name in zip(arrays, node.outputs, strict=False)
         ]
 
     def _bounded(self, value: Value) -> None:
-        """`Unsupported` for tensors larger than any network has."""
+        """Raise `Unsupported` for tensors larger than those of any network."""
         if isinstance(value, Tensor):
             sizes = bind(value.shape, 1)
             if value.rank > MAX_RANK or min(sizes, default=1) < 1 or math.prod(sizes) > MAX_ELEMENTS:
@@ -298,21 +300,21 @@ class Importer:
         return value
 
     def _compare(self, results: dict[str, Tensor]) -> None:
-        """Raises `ModelError` unless the results have the shapes that the file says they have."""
+        """Raise `ModelError` unless the results have the shapes that the file declares."""
         for record in self.record.outputs:
-            said, found = record.dims, results[record.name].shape
-            if said is None:
+            declared, shape = record.dims, results[record.name].shape
+            if declared is None:
                 continue
-            sizes = bind(found, self.batch or 1)
-            first = 1 if self.batch is None else 0  # of a free batch nothing is known
-            if len(said) != len(sizes) or not _fit(said[first:], sizes[first:]):
+            sizes = bind(shape, self.batch or 1)
+            first = 1 if self.batch is None else 0  # A free batch size is not compared.
+            if len(declared) != len(sizes) or not _fit(declared[first:], sizes[first:]):
                 raise ModelError(
-                    f"says that its output {shown(record.name)} is {_dims(said)}, but calculates {show(found)}"
+                    f"says that its output {shown(record.name)} is {_dims(declared)}, but computes {show(shape)}"
                 )
 
 
-def _called(node: NodeRecord) -> str:
-    """A node's name; many have none, and are called as their first result."""
+def _node_name(node: NodeRecord) -> str:
+    """Return a node's name, or that of its first result if it has none."""
     return node.name or next(filter(None, node.outputs))
 
 
@@ -321,7 +323,7 @@ def _operator(node: NodeRecord) -> str:
 
 
 def _by_class(logits: Tensor) -> Tensor:
-    """`logits` as N × classes."""
+    """Return `logits` as N × classes."""
     sizes = [size for size in logits.shape[1:] if size != 1]
     if not logits.rank or logits.shape[0] != BATCH or len(sizes) > 1:
         raise ModelError(
@@ -331,24 +333,24 @@ def _by_class(logits: Tensor) -> Tensor:
     return ops.reshape(logits, (BATCH, *(sizes or [1])))
 
 
-def _agreed(sizes: Sequence[int | None], wanted: tuple[int, int, int] | None) -> Shape:
-    """The sizes that the file and the caller agree on."""
-    if wanted is None:
-        known = [size for size in sizes if size is not None]
-        if len(known) < len(sizes):
+def _agreed(sizes: Sequence[int | None], input_shape: tuple[int, int, int] | None) -> Shape:
+    """Return the sizes of an image, from the file or from the caller; raise `ModelError` if they differ."""
+    if input_shape is None:
+        fixed = [size for size in sizes if size is not None]
+        if len(fixed) < len(sizes):
             raise ModelError(
                 f"leaves the size of its images free ({_dims(sizes)}); "
                 "choose one in Python, such as opsin.import_onnx(…, input_shape=(3, 224, 224))"
             )
-        return tuple(known)
-    if len(wanted) != len(sizes) or not _fit(sizes, wanted) or min(wanted) < 1:
-        raise ModelError(f"takes images of {_dims(sizes)}, not {show(wanted)}")
-    return wanted
+        return tuple(fixed)
+    if len(input_shape) != len(sizes) or not _fit(sizes, input_shape) or min(input_shape) < 1:
+        raise ModelError(f"takes images of {_dims(sizes)}, not {show(input_shape)}")
+    return input_shape
 
 
-def _fit(said: Sequence[int | None], found: Sequence[int]) -> bool:
-    """Whether the sizes `found` are those that were `said`, as far as these are known."""
-    return all(size in (None, there) for size, there in zip(said, found, strict=True))
+def _fit(declared: Sequence[int | None], sizes: Sequence[int]) -> bool:
+    """Whether `sizes` are those `declared`, except for free ones."""
+    return all(expected in (None, size) for expected, size in zip(declared, sizes, strict=True))
 
 
 def _dims(sizes: Sequence[int | None]) -> str:

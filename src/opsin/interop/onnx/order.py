@@ -1,4 +1,4 @@
-"""The nodes that some values depend on, operands first."""
+"""The nodes that the outputs of a network depend on, operands first."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from opsin.interop.onnx.wire import shown
 
 
 def producers(graph: GraphRecord) -> dict[str, NodeRecord]:
-    """The node that makes each value. Raises `ModelError` where two do."""
-    made: dict[str, NodeRecord] = {}
-    given = {value.name for value in graph.inputs} | graph.initializers.keys()
+    """Return the node that computes each value; raise `ModelError` if two do."""
+    producer: dict[str, NodeRecord] = {}
+    inputs = {value.name for value in graph.inputs} | graph.initializers.keys()
     for node in graph.nodes:
         if not any(node.outputs):
             raise ModelError(f"has a node {shown(node.name)} without a result")
         for name in filter(None, node.outputs):
-            if made.setdefault(name, node) is not node or name in given:
-                raise ModelError(f"makes the value {shown(name)} twice; export it anew")
-    return made
+            if producer.setdefault(name, node) is not node or name in inputs:
+                raise ModelError(f"computes the value {shown(name)} twice; export it anew")
+    return producer
 
 
-def needed(made: dict[str, NodeRecord], given: set[str], outputs: Sequence[str]) -> list[NodeRecord]:
-    """The nodes behind `outputs`, in an order in which they can run; `given` is known from the start.
+def needed(producer: dict[str, NodeRecord], inputs: set[str], outputs: Sequence[str]) -> list[NodeRecord]:
+    """Return the nodes that `outputs` depend on, in an order in which they can run after `inputs`.
 
-    Raises `ModelError` where a value comes from nowhere, or depends on itself.
+    Raise `ModelError` if no node computes a value, or if it depends on itself.
     """
     order: list[NodeRecord] = []
-    done: dict[int, bool] = {}  # False: its operands are being looked for
+    done: dict[int, bool] = {}  # False while its operands are on the stack.
     stack = [(name, False) for name in reversed(outputs)]
     while stack:
         name, ready = stack.pop()
-        if name in given or not name:
+        if name in inputs or not name:
             continue
-        if name not in made:
-            raise ModelError(f"uses the value {shown(name)}, which nothing in it makes")
-        node = made[name]
+        if name not in producer:
+            raise ModelError(f"uses the value {shown(name)}, which no node computes")
+        node = producer[name]
         if ready:
             if not done[id(node)]:
                 order.append(node)
@@ -46,5 +46,5 @@ def needed(made: dict[str, NodeRecord], given: set[str], outputs: Sequence[str])
             stack.append((name, True))
             stack.extend((operand, False) for operand in reversed(node.inputs))
         elif not done[id(node)]:
-            raise ModelError(f"goes in a circle: the value {shown(name)} depends on itself")
+            raise ModelError(f"has a cycle: the value {shown(name)} depends on itself")
     return order

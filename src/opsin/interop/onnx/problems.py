@@ -1,4 +1,4 @@
-"""What an ONNX file asks for and Opsin does not have: collected, and told all at once."""
+"""Operators and attributes of an ONNX file that Opsin does not support, collected and reported together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from opsin.base.errors import ModelError
 from opsin.interop.onnx.wire import shown
 
-MOST_NAMES = 50
-"""So many nodes are named for one and the same reason; of the others there is a count."""
+MAX_NAMED = 50
+"""Nodes that are named for one reason; the others are counted."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One node that cannot be had, and why, if its operator can."""
+    """One node that is not supported, and the reason if its operator is."""
 
     op: str
     node: str
@@ -22,7 +22,7 @@ class Problem:
 
 
 def report(problems: Sequence[Problem], batch: int | None) -> ModelError:
-    """All problems by operator; the text goes after the file's name. `batch` is that of the file, if it has one."""
+    """Return an error with all problems by operator; `batch` is the batch size that the file fixes, if it does."""
     groups: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
         groups.setdefault((problem.op, problem.reason), []).append(problem.node)
@@ -34,6 +34,6 @@ def report(problems: Sequence[Problem], batch: int | None) -> ModelError:
 
 
 def _line(op: str, reason: str, nodes: list[str]) -> str:
-    names = ", ".join(shown(node) for node in nodes[:MOST_NAMES])
-    rest = f" and {len(nodes) - MOST_NAMES:,} more" if len(nodes) > MOST_NAMES else ""
+    names = ", ".join(shown(node) for node in nodes[:MAX_NAMED])
+    rest = f" and {len(nodes) - MAX_NAMED:,} more" if len(nodes) > MAX_NAMED else ""
     return f"{shown(op)[1:-1]}: node {names}{rest}" + (f" – {reason}" if reason else "")

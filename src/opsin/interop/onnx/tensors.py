@@ -1,4 +1,4 @@
-"""Arrays of an ONNX file: in the file itself, or in files beside it. Sizes are compared before anything is read."""
+"""Arrays of an ONNX file: in the file itself, or in files beside it. Sizes are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from opsin.ir import show
 BOOL, FLOAT16, BFLOAT16 = 9, 10, 16
 
 REAL = (1, FLOAT16, 11, BFLOAT16)
-"""Element kinds of real numbers."""
+"""Element types of floats."""
 
 BYTE = 2
 
@@ -29,27 +29,27 @@ KIND_NAMES = {
     2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", BOOL: "bool", 12: "uint32",
     13: "uint64", 14: "complex64", 15: "complex128",
 }  # fmt: skip
-"""What element kinds that are no real numbers are called."""
+"""The names of other element types."""
 
 KINDS: dict[int, str] = {
     1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", BOOL: "u1", FLOAT16: "<f2", 11: "<f8",
     12: "<u4", 13: "<u8", BFLOAT16: "<u2",
 }  # fmt: skip
-"""TensorProto.DataType → how the elements lie in memory; bfloat16 as its bits."""
+"""TensorProto.DataType → the elements in memory; bfloat16 as its bits."""
 
 PACKED: dict[int, tuple[int, str]] = {
     **dict.fromkeys((2, 3, 4, 5, 6, BOOL, FLOAT16, BFLOAT16), (5, "<i8")),
     1: (4, "<f4"), 7: (7, "<i8"), 11: (10, "<f8"), 12: (11, "<i8"), 13: (11, "<i8"),
 }  # fmt: skip
-"""The field that holds the elements of a kind one by one, and how it was read."""
+"""The field that holds the elements of a type one by one, and the type in which it was read."""
 
 
 def open_file(path: Path) -> memoryview:
-    """The bytes of `path`, which are read when they are looked at; `ModelError` where that cannot be."""
+    """Map the file `path` into memory; raise `ModelError` if it cannot be read."""
     try:
         if path.is_dir():
             raise ModelError(f"{path} is a folder, not a model file")
-        if not path.is_file() and path.exists():  # a pipe would keep us waiting
+        if not path.is_file() and path.exists():  # Reading a pipe would wait forever.
             raise ModelError(f"{path} is no ordinary file")
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -62,17 +62,17 @@ def open_file(path: Path) -> memoryview:
 
 
 class Arrays:
-    """Reads the arrays of one ONNX file; those kept outside of it only from files in its own folder."""
+    """Reads the arrays of one ONNX file, and external ones from files in its own folder only."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
         self.size = size
-        """Bytes of the model's file and of those that were opened since."""
+        """Bytes of the model file and of the external files that were opened."""
         self._files: dict[str, memoryview] = {}
         self._unread: dict[str, int] = {}
 
     def read(self, record: TensorRecord) -> NDArray[Any]:
-        """The array, float16 and bfloat16 as float32. `ModelError` unless the bytes are as many as its shape says."""
+        """Return the array, float16 and bfloat16 as float32; raise `ModelError` if its size does not fit its shape."""
         if record.kind not in KINDS:
             raise ModelError(
                 f"has a tensor {shown(record.name)} of element kind {record.kind}, which Opsin does not read"
@@ -96,11 +96,11 @@ class Arrays:
         return record.packed.get(field, bytearray()), np.dtype(kind)
 
     def _external(self, record: TensorRecord, size: int) -> memoryview:
-        """The bytes of a tensor that lies in another file."""
-        given = record.external or {}
-        location = given.get("location", "")
+        """Return the bytes of a tensor in another file."""
+        external = record.external or {}
+        location = external.get("location", "")
         try:
-            offset, length = int(given.get("offset", 0)), int(given.get("length", size))
+            offset, length = int(external.get("offset", 0)), int(external.get("length", size))
         except ValueError:
             raise Damaged(f"the place of the tensor {shown(record.name)} in {shown(location)}") from None
         if location not in self._files:
@@ -114,7 +114,7 @@ class Arrays:
                 f"on of {shown(location)}, which has {len(file):,}"
             )
         self._unread[location] -= length
-        if self._unread[location] < 0:  # otherwise a small file could describe any number of large tensors
+        if self._unread[location] < 0:  # Otherwise a small file could describe any number of large tensors.
             raise ModelError(f"has tensors that overlap in {shown(location)}, which Opsin does not read")
         return file[offset : offset + length]
 
@@ -129,12 +129,12 @@ class Arrays:
             raise ModelError(f"keeps weights elsewhere: {error}") from None
 
     def _inside(self, location: str) -> Path:
-        """The file called `location`, if it is in the model's folder or below it."""
+        """Return the path of the file `location`; raise `ModelError` if it is outside the model's folder."""
         parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
         outside = ".." in parts or PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
         folder = path = self.folder.resolve()
         if location and "\0" not in location and not outside:
-            with suppress(OSError, RuntimeError):  # a link to itself leads nowhere
+            with suppress(OSError, RuntimeError):  # For example, a link to itself.
                 path = (folder / location).resolve()
         if path == folder or not path.is_relative_to(folder):
             raise ModelError(
@@ -145,7 +145,7 @@ class Arrays:
 
 
 def _values(array: NDArray[Any], kind: int) -> NDArray[Any]:
-    """The numbers that the elements stand for, in the machine's own types."""
+    """Return the values of the elements, in native byte order."""
     if kind == BOOL:
         return np.asarray(array != 0)
     if kind == BFLOAT16:
@@ -153,5 +153,5 @@ def _values(array: NDArray[Any], kind: int) -> NDArray[Any]:
     if kind == FLOAT16:
         bits = array if array.dtype == np.float16 else array.astype(np.uint16).view(np.float16)
         return bits.astype(np.float32)
-    wanted = np.dtype(KINDS[kind]).newbyteorder("=")
-    return array if array.dtype == wanted else array.astype(wanted)
+    native = np.dtype(KINDS[kind]).newbyteorder("=")
+    return array if array.dtype == native else array.astype(native)

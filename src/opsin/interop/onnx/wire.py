@@ -1,8 +1,8 @@
-"""Protocol Buffers' wire format, read where it lies.
+"""Protocol Buffers' wire format, read in place.
 
-A message is a sequence of fields: a key, which holds a number and a kind, and a value that is a whole number, four or
-eight bytes, or so many bytes as it says itself (protobuf.dev/programming-guides/encoding). Nothing is copied, every
-length is compared with what there is, and the work is bounded.
+A message is a sequence of fields: a key, which holds a number and a wire type, and a value that is an integer, four or
+eight bytes, or bytes with their length before them (protobuf.dev/programming-guides/encoding). Nothing is copied, every
+length is checked against the rest of the data, and the work is bounded.
 """
 
 from __future__ import annotations
@@ -16,73 +16,73 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
 
-MOST_FIELDS = 5_000_000
-"""So many fields are read in all. Networks have some ten thousand; their weights are one field each."""
+MAX_FIELDS = 5_000_000
+"""Fields that are read in total. Networks have some ten thousand; each of their weights is one field."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 Value: TypeAlias = "int | memoryview"
-"""A whole number below 2^64, or bytes."""
+"""An integer below 2^64, or bytes."""
 
 
 class Damaged(ModelError):
-    """Bytes that are not what they should be; the text goes after the file's name."""
+    """The file has invalid content; the message follows the file's name."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"is damaged or cut short ({what}); copy it again or export it anew")
 
 
 class Wire:
-    """Splits messages into fields, no more than `MOST_FIELDS` of them."""
+    """Splits messages into fields, at most `MAX_FIELDS` in total."""
 
     def __init__(self) -> None:
-        self.left = MOST_FIELDS
+        self.left = MAX_FIELDS
 
     def fields(self, message: Value) -> Iterator[tuple[int, Value]]:
-        """The number and the value of each field of `message`."""
+        """Yield the number and the value of each field of `message`."""
         data = octets(message)
-        place = 0
-        while place < len(data):
+        offset = 0
+        while offset < len(data):
             self.left -= 1
             if self.left < 0:
-                raise ModelError(f"has more than {MOST_FIELDS:,} fields, which no network needs")
-            key, place = varint(data, place)
+                raise ModelError(f"has more than {MAX_FIELDS:,} fields, which no network needs")
+            key, offset = varint(data, offset)
             kind = key & 7
             if kind == VARINT:
-                value, place = varint(data, place)
+                value, offset = varint(data, offset)
                 yield key >> 3, value
                 continue
             if kind == BYTES:
-                length, place = varint(data, place)
+                length, offset = varint(data, offset)
             elif kind in (FIXED32, FIXED64):
                 length = 4 if kind == FIXED32 else 8
             else:
                 raise Damaged(f"a field of the unknown kind {kind}")
-            if length > len(data) - place:
-                raise Damaged(f"a field of {length:,} bytes where {len(data) - place:,} are left")
-            yield key >> 3, data[place : place + length]
-            place += length
+            if length > len(data) - offset:
+                raise Damaged(f"a field of {length:,} bytes where {len(data) - offset:,} are left")
+            yield key >> 3, data[offset : offset + length]
+            offset += length
 
 
-def varint(data: memoryview, place: int) -> tuple[int, int]:
-    """The whole number that begins at `place`, seven bits a byte, lowest first, and the place after it."""
+def varint(data: memoryview, offset: int) -> tuple[int, int]:
+    """Return the integer at `offset`, seven bits in each byte and the lowest first, and the offset after it."""
     number = 0
-    for position, byte in enumerate(data[place : place + 10]):
+    for position, byte in enumerate(data[offset : offset + 10]):
         number |= (byte & 0x7F) << 7 * position
         if byte < 0x80:
-            return number & (2**64 - 1), place + position + 1
+            return number & (2**64 - 1), offset + position + 1
     raise Damaged("a number without an end")
 
 
 def octets(value: Value) -> memoryview:
-    """`value` where bytes are expected."""
+    """Return `value` if it is bytes."""
     if isinstance(value, int):
         raise Damaged("a number where a text, a message or an array belongs")
     return value
 
 
 def text(value: Value) -> str:
-    """`value` as UTF-8."""
+    """Return `value`, decoded as UTF-8."""
     try:
         return str(octets(value), "utf-8")
     except UnicodeDecodeError:
@@ -90,14 +90,14 @@ def text(value: Value) -> str:
 
 
 def whole(value: Value) -> int:
-    """`value` as a whole number with a sign, 64 bits."""
+    """Return `value` as a signed 64-bit integer."""
     if not isinstance(value, int):
         raise Damaged("bytes where a number belongs")
     return value - 2**64 if value >= 2**63 else value
 
 
 def real(value: Value) -> float:
-    """`value`, four bytes, as a real number."""
+    """Return `value`, four bytes, as a float."""
     data = octets(value)
     if len(data) != 4:
         raise Damaged("bytes where a real number belongs")
@@ -106,7 +106,7 @@ def real(value: Value) -> float:
 
 
 def wholes(value: Value) -> NDArray[np.int64]:
-    """One whole number, or a packed run of them."""
+    """Return one integer, or a packed sequence of them."""
     if isinstance(value, int):
         return np.array([whole(value)], np.int64)
     octet = np.frombuffer(value, np.uint8)
@@ -119,14 +119,14 @@ def wholes(value: Value) -> NDArray[np.int64]:
     if len(ends) and lengths.max() > 10:
         raise Damaged("a number without an end")
     for position in range(int(lengths.max(initial=0))):
-        there = lengths > position
-        bits = (octet[starts[there] + position] & 0x7F).astype(np.uint64)
-        numbers[there] |= bits << np.uint64(7 * position)
+        remaining = lengths > position
+        bits = (octet[starts[remaining] + position] & 0x7F).astype(np.uint64)
+        numbers[remaining] |= bits << np.uint64(7 * position)
     return numbers.view(np.int64)
 
 
 def reals(value: Value) -> NDArray[Any]:
-    """One real number, or a packed run of them."""
+    """Return one float, or a packed sequence of them."""
     data = octets(value)
     if len(data) % 4:
         raise Damaged("bytes where real numbers belong")
@@ -134,5 +134,5 @@ def reals(value: Value) -> NDArray[Any]:
 
 
 def shown(name: str) -> str:
-    """A name of the file's for a message: quoted, not too long, and nothing that a terminal would obey."""
+    """Return a name in the file for a message: quoted, shortened, and without control characters."""
     return repr(name if len(name) <= 80 else f"{name[:77]}…")

@@ -1,7 +1,7 @@
-"""Names in a pickle that stand for plain data: what they make is kept as a description, and never made.
+"""Names in a pickle that stand for plain data: they are recorded as descriptions, and never called.
 
-They are those of PyTorch's own list (torch/_weights_only_unpickler.py, PyTorch 2.13) that are no tensors, and those
-that training scripts put beside their weights: options, paths, times, NumPy's numbers.
+They are the names of PyTorch's own list (torch/_weights_only_unpickler.py, PyTorch 2.13) that are not tensors, and
+those of objects that training scripts save beside their weights: options, paths, times, NumPy scalars.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DTYPES = {
     "torch.uint64": "uint64", "torch.uint32": "uint32", "torch.uint16": "uint16", "torch.uint8": "uint8",
     "torch.bool": "bool", "torch.complex64": "complex64", "torch.complex128": "complex128",
 }  # fmt: skip
-"""PyTorch's types of numbers, and what they are here."""
+"""PyTorch's element types, and their names here."""
 
 OTHER_DTYPES = (
     "complex32 quint8 qint8 qint32 quint4x2 quint2x4 bits8 bits16 bits1x8 bits2x4 bits4x2 float8_e8m0fnu "
@@ -46,7 +46,7 @@ OTHERS = (
     "fvcore.common.config.CfgNode mmcv.utils.config.ConfigDict mmengine.config.config.ConfigDict"
 )
 NUMPY = ("numpy.core", "numpy._core")
-"""Where NumPy keeps what makes its arrays: before version 2, and since."""
+"""The module of NumPy's array constructors: before version 2, and since."""
 ARRAYS = "multiarray.scalar multiarray._reconstruct numeric._frombuffer"
 
 NAMES = frozenset(
@@ -62,7 +62,7 @@ NAMES = frozenset(
 
 @dataclass(eq=False)
 class Opaque:
-    """What a pickle would have made by `name`: its arguments, and what it was given afterwards."""
+    """The description of an object that a pickle constructs by `name`: its arguments and its state."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -70,25 +70,25 @@ class Opaque:
 
 
 def array_of(thing: Any) -> NDArray[Any] | None:
-    """The numbers of a description of one of NumPy's arrays, if it is one, and if they are as many as it says."""
+    """Return the array that a description stands for; None if it is no NumPy array, or if its size does not match."""
     match _parts(thing):
         case (
             1,
             tuple() as shape,
-            Opaque(name="numpy.dtype", arguments=(str() as kind, *_)) as dtype,
+            Opaque(name="numpy.dtype", arguments=(str() as kind, *_)) as description,
             bool() as fortran,
             data,
         ):
             content = _bytes(data)
         case _:
             return None
-    order = dtype.state[1] if type(dtype.state) is tuple and len(dtype.state) > 1 else "="
+    order = description.state[1] if type(description.state) is tuple and len(description.state) > 1 else "="
     if content is None or kind not in KINDS:
         return None
-    wanted = np.dtype(kind).newbyteorder(">" if order == ">" else "<")
-    if not all(type(size) is int and size >= 0 for size in shape) or math.prod(shape) * wanted.itemsize != len(content):
+    dtype = np.dtype(kind).newbyteorder(">" if order == ">" else "<")
+    if not all(type(size) is int and size >= 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         return None
-    numbers = np.frombuffer(content, wanted).astype(wanted.newbyteorder("="))
+    numbers = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
     return numbers.reshape(shape, order="F" if fortran else "C")
 
 
@@ -96,7 +96,7 @@ KINDS = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1",
 
 
 def _parts(thing: Any) -> tuple[Any, ...] | None:
-    """Version, shape, type, whether columns come first, and bytes, in either of the two forms of NumPy's pickles."""
+    """Return version, shape, type, whether the order is Fortran's, and bytes, from either form of NumPy's pickles."""
     if type(thing) is not Opaque:
         return None
     if thing.name.endswith(".multiarray._reconstruct"):
@@ -108,7 +108,7 @@ def _parts(thing: Any) -> tuple[Any, ...] | None:
 
 
 def _bytes(data: Any) -> bytes | None:
-    """Bytes as the protocols of pickle write them: as they are, or as text of the characters 0 to 255."""
+    """Return bytes as pickle's protocols write them: unchanged, or as a string of the characters 0 to 255."""
     if type(data) is Opaque and data.name == "_codecs.encode" and len(data.arguments) == 2:
         text, encoding = data.arguments
         if type(text) is str and encoding == "latin1":

@@ -26,12 +26,12 @@ STORAGES = {
 STORAGES |= {
     name.replace("torch.", "torch.cuda."): dtype for name, dtype in STORAGES.items() if ".storage." not in name
 }
-"""PyTorch's kinds of storage, and what they hold."""
+"""PyTorch's storage classes, and their element types."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """`count` numbers in a row, found under `key`."""
+    """`count` contiguous numbers, stored under `key`."""
 
     key: str
     dtype: str
@@ -40,7 +40,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Strided:
-    """A tensor: elements of `storage` from `offset` on, `strides` (in elements) apart. All lie inside the storage."""
+    """A tensor: elements of `storage` from `offset` on, with `strides` in elements, all inside the storage."""
 
     storage: Storage
     offset: int
@@ -50,7 +50,7 @@ class Strided:
 
 @dataclass(frozen=True)
 class Quantised:
-    """The tensor (`whole` - `zero`) · `scale`; the latter two are numbers, or one number for each place of `axis`."""
+    """The tensor (`whole` - `zero`) · `scale`; the latter two are numbers, or one number for each index of `axis`."""
 
     whole: Strided
     scale: float | Strided
@@ -60,7 +60,7 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Unread:
-    """A tensor of a kind that is not read: what it is, and what to do in PyTorch."""
+    """A tensor of a kind that Opsin does not read: what it is, and what to do in PyTorch."""
 
     what: str
     advice: str

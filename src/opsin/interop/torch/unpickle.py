@@ -1,12 +1,12 @@
 """A pickle read as data: PyTorch's checkpoints describe their tensors in one.
 
-A pickle is a program for a small stack machine, and the usual machine lets it import and call anything. This one knows
-containers, numbers, strings, the few names below that PyTorch writes for tensors, and those in `harmless.py`, of which
-only a description is kept. Whatever else a pickle names or does is refused with its name. Nothing is ever imported or
-called for a pickle; tensors come out as descriptions (`Strided`) whose numbers lie elsewhere in the file. Work and
-memory are bounded, whatever the pickle says.
+A pickle is a program for a small stack machine, and Python's machine lets it import and call anything. This one
+supports containers, numbers, strings, the few names below that PyTorch writes for tensors, and those in `allowed.py`,
+of which only a description is stored. Anything else that a pickle names or does is refused by name. Nothing is ever
+imported or called for a pickle; tensors become descriptions (`Strided`) whose numbers are elsewhere in the file. Work
+and memory are bounded for every pickle.
 
-The instructions are those of Python's `pickletools`, which also tells them apart.
+The instructions are those of Python's `pickletools`, which also decodes them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from opsin.interop.tensors import DAMAGED, quoted, size_of
 from opsin.interop.torch.allowed import DTYPES, NAMES, Opaque
 from opsin.interop.torch.objects import STORAGES, Quantised, Storage, Strided, Unread
 
-MOST_STEPS = 2**20
+MAX_STEPS = 2**20
 """Steps of a pickle; a tensor takes about 40."""
 
-MOST_DIMENSIONS = 32
-LARGE = 2**48
-"""More than any size or key that a checkpoint has."""
+MAX_DIMENSIONS = 32
+MAX_NUMBER = 2**48
+"""A bound above any size or key in a checkpoint."""
 
 ADVICE = "save the weights alone, in PyTorch: torch.save(model.state_dict(), FILE)"
 
@@ -37,25 +37,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Name:
-    """Something that the pickle calls by its name; never the thing itself."""
+    """The name of an object that the pickle refers to; the object itself is never loaded."""
 
     text: str
 
 
 def unpickle(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
-    """What the pickle describes, and the storages that it spoke of by key; `file` then stands behind it.
+    """Return what the pickle describes, and its storages by key; leave `file` at the end of the pickle.
 
-    Raises `ModelError`, without the file's name, for everything that is not tensors and plain data.
+    Raise `ModelError`, without the file's name, for anything that is not tensors and plain data.
     """
     machine = _Machine()
     try:
         return machine.run(file), machine.storages
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning):  # a warning where it is an error
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning):  # A warning, if warnings are errors.
         raise ModelError(DAMAGED) from None
 
 
 class _Machine:
-    """A stack, and a memo of what may be used again."""
+    """A stack machine, with a memo of values that may be used again."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -78,15 +78,15 @@ class _Machine:
 
     def spend(self, steps: int) -> None:
         self.steps += steps
-        if self.steps > MOST_STEPS:
-            raise ModelError(f"its pickle has more than {MOST_STEPS:,} steps, too many for tensors; {ADVICE}")
+        if self.steps > MAX_STEPS:
+            raise ModelError(f"its pickle has more than {MAX_STEPS:,} steps, too many for tensors; {ADVICE}")
 
     def mark(self) -> None:
         self.below.append(self.stack)
         self.stack = []
 
     def items(self) -> list[Any]:
-        """What lies above the last mark; both go."""
+        """Remove and return the values above the last mark, and the mark."""
         above, self.stack = self.stack, self.below.pop()
         return above
 
@@ -106,15 +106,15 @@ class _Machine:
         _fill(target, zip(items[::2], items[1::2], strict=True))
 
     def add_items(self, items: list[Any]) -> None:
-        """A set's elements are not needed."""
+        """Ignore the elements of a set."""
         _checked(self.stack[-1], Opaque)
 
     def push_dict(self, items: list[Any]) -> None:
         self.push({})
         self.set_items(items)
 
-    def store(self, place: int) -> None:
-        self.memo[place] = self.stack[-1]
+    def store(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
 
     def refer(self, module: str, name: str) -> None:
         text = f"{_checked(module, str)}.{_checked(name, str)}"
@@ -127,9 +127,9 @@ class _Machine:
         self.push(self.call(name, arguments))
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """What is made in the place of what the pickle would have called."""
-        text, given = _checked(name, Name).text, _checked(arguments, tuple)
-        return Opaque(text, given) if text in NAMES and text not in _CALLS else _CALLS[text](self, *given)
+        """Return what stands for the result of a call in the pickle."""
+        text, values = _checked(name, Name).text, _checked(arguments, tuple)
+        return Opaque(text, values) if text in NAMES and text not in _CALLS else _CALLS[text](self, *values)
 
     def new(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
@@ -138,7 +138,7 @@ class _Machine:
         self.push(self.call(name, arguments))
 
     def build(self) -> None:
-        """Attributes, such as the versions of PyTorch's modules that a dictionary has, are not needed."""
+        """Ignore attributes, such as the versions of PyTorch's modules that a dictionary has."""
         state, target = self.stack.pop(), self.stack[-1]
         if type(target) is Opaque:
             target.state = state
@@ -150,10 +150,10 @@ class _Machine:
         kind, storage, key, _, count, *view = _checked(self.stack.pop(), tuple)
         if kind != "storage" or view not in ([], [None]):
             raise ModelError(f"its pickle keeps something else than whole storages outside; {ADVICE}")
-        found = Storage(_checked(key, str), STORAGES[_checked(storage, Name).text], _natural(count))
-        if self.storages.setdefault(found.key, found) != found:
+        described = Storage(_checked(key, str), STORAGES[_checked(storage, Name).text], _natural(count))
+        if self.storages.setdefault(described.key, described) != described:
             raise ValueError
-        self.push(found)
+        self.push(described)
 
 
 def _runs_code(instruction: str) -> ModelError:
@@ -163,7 +163,7 @@ def _runs_code(instruction: str) -> ModelError:
 
 
 def _checked(value: Any, kind: type[T]) -> T:
-    """`value`, if it is exactly of this type."""
+    """Return `value` if it is exactly of this type, or raise TypeError."""
     if type(value) is not kind:
         raise TypeError
     return value
@@ -171,7 +171,7 @@ def _checked(value: Any, kind: type[T]) -> T:
 
 def _natural(value: Any) -> int:
     number = _checked(value, int)
-    if not 0 <= number < LARGE:
+    if not 0 <= number < MAX_NUMBER:
         raise ValueError
     return number
 
@@ -182,13 +182,13 @@ def _fill(target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
 
 
 def _key(key: Any) -> Any:
-    """The key itself if it is plain, otherwise something that equals no other.
+    """Return the key itself if it is plain, and otherwise an object that equals no other.
 
     Hashing deep keys would exhaust the stack of the process, and large numbers can all collide.
     """
     if key is None or type(key) in (str, bool):
         return key
-    if type(key) is int and abs(key) < LARGE:
+    if type(key) is int and abs(key) < MAX_NUMBER:
         return key
     parts = key if type(key) is tuple else (key,)
     if any(part is not None and type(part) not in _SCALARS for part in parts):
@@ -200,17 +200,17 @@ _SCALARS = (str, bool, int, float, bytes, Name, Opaque, Strided)
 
 
 def _dictionary(machine: _Machine, items: Any = ()) -> dict[Any, Any]:
-    """OrderedDict() and Counter(), of nothing, pairs, or another dictionary."""
-    made: dict[Any, Any] = {}
+    """Return the dictionary of OrderedDict() and Counter(), of nothing, pairs, or another dictionary."""
+    dictionary: dict[Any, Any] = {}
     pairs = items.items() if type(items) is dict else items
     machine.spend(len(pairs))
-    _fill(made, ((key, value) for key, value in pairs))
-    return made
+    _fill(dictionary, ((key, value) for key, value in pairs))
+    return dictionary
 
 
 def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Strided:
     shape, strides = (tuple(map(_natural, _checked(each, tuple))) for each in (shape, strides))
-    if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS or math.prod(size or 1 for size in shape) > LARGE:
+    if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS or math.prod(size or 1 for size in shape) > MAX_NUMBER:
         raise ValueError
     tensor = Strided(_checked(storage, Storage), _natural(offset), shape, strides)
     end = tensor.offset + 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
@@ -225,7 +225,7 @@ def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: A
 def _retyped(
     machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, _: Any, __: Any, dtype: Any, *more: Any
 ) -> Strided | Unread:
-    """A tensor of a newer type, whose storage is bytes."""
+    """Return a tensor of a newer element type, whose storage is bytes."""
     name = _checked(dtype, Name).text
     if name not in DTYPES:
         return Unread(f"of the type {name}", "save tensor.float() instead")
@@ -235,7 +235,7 @@ def _retyped(
 
 
 def _plain(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Strided | Unread:
-    """As `_tensor`; views that negate or conjugate are not read."""
+    """Return what `_tensor` does; views that negate or conjugate are not read."""
     if len(rest) > 2 and type(rest[2]) is dict and any(rest[2].values()):
         return Unread("a view with another sign", "save tensor.resolve_conj().resolve_neg() instead")
     return _tensor(machine, storage, offset, shape, strides)
@@ -262,12 +262,12 @@ def _parameter(_: _Machine, data: Any, *__: Any) -> Any:
 
 
 def _moved(_: _Machine, data: Any, *__: Any) -> Any:
-    """A tensor of another device, kept as one of NumPy's arrays or as a plain tensor."""
+    """Return a tensor of another device, saved as a NumPy array or as a plain tensor."""
     return data
 
 
 def _of_type(machine: _Machine, function: Any, _: Any, arguments: Any, *__: Any) -> Any:
-    """A tensor with attributes, or of a subclass."""
+    """Return a tensor with attributes, or of a subclass."""
     return machine.call(function, arguments)
 
 
@@ -303,7 +303,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "torch._tensor._rebuild_from_type_v2": _of_type,
     "torch.Size": _size,
 }
-"""What a pickle may call, and what is done instead."""
+"""What a pickle may call, and the function that is called instead."""
 
 _PUSHES = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE "

@@ -117,7 +117,9 @@ def along_a_line(function: Rule) -> Rule:
             if weight.rank != 3:
                 raise Unsupported(f"its operand is {x.type}, and its weight {weight.type}, of another number of axes")
             inputs[1] = _raised(weight)
-        result = function(OnnxCall(call.reader, replace(call.node, attributes=attributes), tuple(inputs), call.asked))
+        result = function(
+            OnnxCall(call.reader, replace(call.node, attributes=attributes), tuple(inputs), call.read_attributes)
+        )
         if not isinstance(result, Tensor):
             raise Unsupported("more than one result")
         return ops.reshape(result, (*result.shape[:2], *result.shape[3:]))

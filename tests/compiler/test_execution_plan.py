@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from opsin import nn
 from opsin import ops as F
 from opsin.backends.reference import Reference
-from opsin.compiler.arena import lifetimes, place, room
-from opsin.compiler.calls import FREE, KernelCall
+from opsin.compiler.arena import aligned_size, lifetimes, place
+from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.execution_plan import make_plan
-from opsin.compiler.fusion import FusionGroup, clusters
-from opsin.compiler.schedule import Group, schedule
+from opsin.compiler.fusion import FusionGroup, fusion_groups
+from opsin.compiler.schedule import CallGroup, schedule
 from opsin.compiler.simplify import simplify
 from opsin.compiler.views import Buffer
 from opsin.ir import BATCH, Graph, input_tensor, variable
@@ -65,7 +65,7 @@ def test_the_mask_of_relu_moves_behind_the_pooling() -> None:
 def test_bias_and_activation_finish_the_convolution() -> None:
     x, w, b = input_tensor("x", (BATCH, 3, 8, 8)), variable("w", (4, 3, 3, 3)), variable("b", (4,))
     graph = simplify(Graph((x,), {"y": F.relu(F.conv2d(x, w, b))}), 2)
-    anchored = [c for c in clusters(graph) if c.anchor is not None and c.anchor.op.name == "conv2d"]
+    anchored = [c for c in fusion_groups(graph) if c.anchor is not None and c.anchor.op.name == "conv2d"]
     assert names(anchored[0]) == ["conv2d", "add", "relu"]
 
 
@@ -74,14 +74,14 @@ def test_a_cluster_never_needs_its_own_result() -> None:
     x = input_tensor("x", (BATCH, 5))
     a = F.exp(x)
     y = F.divide(a, F.sum(a, (1,), keepdims=True))
-    found = clusters(simplify(Graph((x,), {"y": y}), 3))
+    found = fusion_groups(simplify(Graph((x,), {"y": y}), 3))
     assert [names(c) for c in found] == [["exp"], ["sum"], ["divide"]]
 
 
 def test_masks_are_made_where_they_are_used() -> None:
     """The backward pass reads the activation's output; no mask is kept from the forward pass."""
     graph = simplify(lenet(), 8)
-    for cluster in clusters(graph):
+    for cluster in fusion_groups(graph):
         if cluster.anchor is not None and cluster.anchor.op.name == "conv2d":
             assert names(cluster) == ["conv2d", "add", "relu"]
 
@@ -114,7 +114,7 @@ def test_buffers_that_live_together_do_not_overlap(batch: int, any_target: Targe
     for a, b in combinations(spans, 2):
         together = spans[a][0] <= spans[b][1] and spans[b][0] <= spans[a][1]
         at_a, at_b = plan.temporaries[a], plan.temporaries[b]
-        assert not together or at_a + room(a.size) <= at_b or at_b + room(b.size) <= at_a
+        assert not together or at_a + aligned_size(a.size) <= at_b or at_b + aligned_size(b.size) <= at_a
         assert max(at_a + a.size, at_b + b.size) <= plan.arena_size
 
 
@@ -124,30 +124,30 @@ def test_placing_is_sound_for_any_lifetimes(cases: list[tuple[int, int, int]]) -
     offsets, total = place(spans)
     for a, b in combinations(spans, 2):
         if spans[a][0] <= spans[b][1] and spans[b][0] <= spans[a][1]:
-            assert offsets[a] + room(a.size) <= offsets[b] or offsets[b] + room(b.size) <= offsets[a]
-    peak = max((sum(room(b.size) for b, (s, e) in spans.items() if s <= t <= e) for t in range(10)), default=0)
-    assert peak <= total <= sum(room(b.size) for b in spans)
+            assert offsets[a] + aligned_size(a.size) <= offsets[b] or offsets[b] + aligned_size(b.size) <= offsets[a]
+    peak = max((sum(aligned_size(b.size) for b, (s, e) in spans.items() if s <= t <= e) for t in range(10)), default=0)
+    assert peak <= total <= sum(aligned_size(b.size) for b in spans)
 
 
-def call(split: str, reads: dict[Buffer, bool], writes: dict[Buffer, bool]) -> KernelCall:
-    return KernelCall(Combine(), (), split, 1, reads, writes)
+def call(partition: Partition, reads: dict[Buffer, bool], writes: dict[Buffer, bool]) -> KernelCall:
+    return KernelCall(Combine(), (), partition, 1, reads, writes)
 
 
 def test_calls_go_together_only_image_by_image() -> None:
     a, b, c = (Buffer(8, "f32", "temporary") for _ in range(3))
-    first = call("image", {}, {a: True})
-    follows = call("image", {a: True}, {b: True})
-    mixes = call("image", {a: False}, {c: True})
-    after = call(FREE, {b: True}, {})
-    groups = schedule([first, follows, mixes, after], by_image=True)
+    first = call(Partition.PER_SAMPLE, {}, {a: True})
+    follows = call(Partition.PER_SAMPLE, {a: True}, {b: True})
+    mixes = call(Partition.PER_SAMPLE, {a: False}, {c: True})
+    after = call(Partition.ANY, {b: True}, {})
+    groups = schedule([first, follows, mixes, after], by_sample=True)
     assert [group.calls for group in groups] == [[first, follows], [after], [mixes]]
-    assert [group.by_image for group in groups] == [True, False, True]
+    assert [group.by_sample for group in groups] == [True, False, True]
 
 
 def test_a_write_waits_for_earlier_readers() -> None:
     a = Buffer(8, "f32", "variable")
-    reader, writer = call(FREE, {a: False}, {}), call(FREE, {}, {a: False})
-    assert schedule([reader, writer], by_image=True) == [Group(False, [reader]), Group(False, [writer])]
+    reader, writer = call(Partition.ANY, {a: False}, {}), call(Partition.ANY, {}, {a: False})
+    assert schedule([reader, writer], by_sample=True) == [CallGroup(False, [reader]), CallGroup(False, [writer])]
 
 
 def test_a_new_batch_size_needs_hardly_any_new_kernels(any_target: Target) -> None:
@@ -170,4 +170,4 @@ def test_a_plan_can_be_read(any_target: Target) -> None:
     assert any(line.startswith("  Conv2dWeight       16 blocks, 4 images each") for line in lines)
     assert lines[0] == "group 0, image by image"
     assert "group 1, by blocks" in lines
-    assert "scratch a thread" in lines[-1]
+    assert "scratch for each thread" in lines[-1]

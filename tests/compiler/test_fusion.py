@@ -7,7 +7,7 @@ import numpy as np
 from opsin import ops
 from opsin.backends.native import compile as compile_native
 from opsin.backends.reference import Reference
-from opsin.compiler.fusion import FusionGroup, FusionGroups, _find_cycle, _needs, clusters
+from opsin.compiler.fusion import FusionGroup, FusionGroups, _dependencies, _find_cycle, fusion_groups
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, input_tensor
 
@@ -29,14 +29,14 @@ def test_clusters_that_would_wait_for_each_other_are_parted() -> None:
     for add in adds:
         (exp,) = [t.node for t in add.inputs if t.node in exps]
         both = FusionGroup([exp, add])
-        state.of[exp] = state.of[add] = both
-    assert len(_find_cycle(_needs(graph, state))) == 2
+        state.group_of[exp] = state.group_of[add] = both
+    assert len(_find_cycle(_dependencies(graph, state))) == 2
 
 
 def test_the_order_is_complete_and_right() -> None:
     graph = knotted()
     done = {t.node for t in graph.inputs}
-    for cluster in clusters(graph):
+    for cluster in fusion_groups(graph):
         members = set(cluster)
         assert all(t.node in done | members for node in members for t in node.inputs if t.node.op.name != "constant")
         done |= members

@@ -10,7 +10,7 @@ from opsin.backends.native import codegen
 from opsin.backends.native.program import Native
 from opsin.compiler import execution_plan as plans
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
-from opsin.compiler.passes import FORWARD
+from opsin.compiler.passes import FPROP
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.simplify import simplify
 from opsin.ir import BATCH, Graph, input_tensor
@@ -30,7 +30,7 @@ def step() -> Graph:
 
 
 def large_arrays_written(plan: ExecutionPlan) -> int:
-    return sum(buffer.size == LARGE for call in plan.calls if call.direction == FORWARD for buffer in call.writes)
+    return sum(buffer.size == LARGE for call in plan.calls if call.direction == FPROP for buffer in call.writes)
 
 
 def trained(plan: ExecutionPlan, graph: Graph, target: Target) -> dict[str, bytes]:

@@ -12,11 +12,11 @@ def test_multiply_adds_are_all_done() -> None:
     peak()
     # Each sum goes to its fixed point x = 0.999 x + 0.001.
     assert peak._results == pytest.approx(machine_peak.SUMS, rel=1e-3)
-    assert peak.flops == 2 * machine_peak.SUMS * peak._results.size * machine_peak.TURNS
+    assert peak.flops == 2 * machine_peak.SUMS * peak._results.size * machine_peak.ITERATIONS
 
 
 def test_streams_are_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_peak, "STREAMED", 2**12)
+    monkeypatch.setattr(machine_peak, "STREAM_ELEMENTS", 2**12)
     stream = machine_peak.Stream(2)
     stream()
     for a, b, c in stream._arrays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsin import nn
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_report import memory_report
-from opsin.compiler.passes import FORWARD, INPUT_GRADIENT, UPDATE, WEIGHT_GRADIENT
+from opsin.compiler.passes import DGRAD, FPROP, UPDATE, WGRAD
 from opsin.kernels.ir import Target
 
 
@@ -44,21 +44,21 @@ def test_a_prediction_keeps_nothing_for_later(any_target: Target) -> None:
     memory = memory_report(plan, 1)
     assert (memory.activations, memory.optimizer) == (0, 0)
     assert memory.total == plan.bytes_with(1)
-    assert {call.direction for call in plan.calls} == {FORWARD}
+    assert {call.direction for call in plan.calls} == {FPROP}
 
 
 def test_every_call_knows_its_part_of_the_step(any_target: Target) -> None:
     directions = {(call.scope, call.label): call.direction for call in training(any_target).calls}
-    assert directions["conv2", "conv2d"] == FORWARD
-    assert directions["conv2", "conv_transpose2d"] == INPUT_GRADIENT
-    assert directions["conv1", "conv2d_weight"] == directions["conv2", "conv2d_weight"] == WEIGHT_GRADIENT
+    assert directions["conv2", "conv2d"] == FPROP
+    assert directions["conv2", "conv_transpose2d"] == DGRAD
+    assert directions["conv1", "conv2d_weight"] == directions["conv2", "conv2d_weight"] == WGRAD
     assert all(direction == UPDATE for (scope, _), direction in directions.items() if scope == "optimizer")
     assert ("conv1", "conv_transpose2d") not in directions  # nobody needs the gradient of the images
 
 
 def test_a_call_says_what_it_holds(any_target: Target) -> None:
     calls = {(call.scope, call.label, call.direction): call for call in training(any_target).calls}
-    conv = calls["conv2", "conv2d", FORWARD]
+    conv = calls["conv2", "conv2d", FPROP]
     assert (conv.fused, conv.macs) == (("add", "relu"), 8 * 16 * 8 * 9 * 100)
     # The optimizer's update is computed with the gradient, and belongs to it.
-    assert "sqrt" in calls["fc", "matmul", WEIGHT_GRADIENT].fused
+    assert "sqrt" in calls["fc", "matmul", WGRAD].fused

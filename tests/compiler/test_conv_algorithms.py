@@ -49,7 +49,7 @@ def problem_of(operation: str, name: str) -> ConvProblem:
 def run(graph: Graph, problem: ConvProblem, way: ConvAlgorithm, values: dict[str, Any]) -> np.ndarray:
     """The result of a program of one operation, whose plan was told the way."""
     choices = {str(asked): str(way) for asked in problems(graph, problem.images)}
-    program = Native(make_plan(graph, problem.images, TARGET, choices=choices), 2, TARGET)
+    program = Native(make_plan(graph, problem.images, TARGET, conv_algorithms=choices), 2, TARGET)
     program.load_state({name: values[name] for name in graph.variables})
     return program.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
 
@@ -72,8 +72,8 @@ def test_every_way_agrees_with_the_reference(operation_name: str, name: str) -> 
 
 
 def test_which_ways_there_are() -> None:
-    def found(operation: str, name: str, exact: bool = False) -> set[ConvAlgorithm]:
-        return set(candidates(problem_of(operation, name), exact))
+    def found(operation: str, name: str, winograd: bool = True) -> set[ConvAlgorithm]:
+        return set(candidates(problem_of(operation, name), winograd))
 
     winograd = {ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED}
     assert (
@@ -81,7 +81,7 @@ def test_which_ways_there_are() -> None:
         == found("conv_transpose2d", "3x3")
         == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM} | winograd
     )
-    assert found("conv2d", "3x3", exact=True) == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    assert found("conv2d", "3x3", winograd=False) == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
     assert (
         found("conv2d", "3x3, stride 2")
         == found("conv2d_weight", "3x3, stride 2")
@@ -118,7 +118,7 @@ def test_the_model_comes_first(problem: ConvProblem, way: ConvAlgorithm) -> None
 
 def convolutions(calls: list[KernelCall], layer: str) -> dict[str, tuple[str, bool]]:
     """The kernel of each direction of a layer that multiplies, and whether it was chosen by timing."""
-    return {c.direction: (type(c.spec).__name__, c.timed) for c in calls if c.scope == layer and c.macs}
+    return {c.direction: (type(c.spec).__name__, c.tuned) for c in calls if c.scope == layer and c.macs}
 
 
 def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> None:
@@ -126,23 +126,23 @@ def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> N
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     asked = next(p for p in problems(graph, 8) if p.direction == "forward" and p.stride == (1, 1) and p.channels == 32)
     usual = make_plan(graph, 8, any_target).calls
-    other = make_plan(graph, 8, any_target, choices={str(asked): str(ConvAlgorithm.DIRECT)}).calls
+    other = make_plan(graph, 8, any_target, conv_algorithms={str(asked): str(ConvAlgorithm.DIRECT)}).calls
     before, after = (convolutions(calls, "layer2.1.conv1") for calls in (usual, other))
     assert before["forward"] == ("WinogradProducts", False) and after["forward"] == ("Conv2d", True)
     assert before["input gradient"] == after["input gradient"]
     assert convolutions(usual, "layer1.0.conv1") == convolutions(other, "layer1.0.conv1")
-    assert sum(call.timed and call.macs > 0 for call in other) == 5
+    assert sum(call.tuned and call.macs > 0 for call in other) == 5
 
 
 def test_choices_that_do_not_work_leave_the_model_to_decide(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.trace(entry(), entry.input_shape)
     for nonsense in ("by magic", str(ConvAlgorithm.STRIDED_DGRAD)):
-        plan = make_plan(graph, 2, any_target, choices={str(p): nonsense for p in problems(graph, 2)})
+        plan = make_plan(graph, 2, any_target, conv_algorithms={str(p): nonsense for p in problems(graph, 2)})
         assert str(plan) == str(make_plan(graph, 2, any_target))
     winograd = {str(p): str(ConvAlgorithm.WINOGRAD_FUSED) for p in problems(graph, 2)}
-    assert "Winograd" in str(make_plan(graph, 2, any_target, choices=winograd))
-    assert "Winograd" not in str(make_plan(graph, 2, any_target, True, winograd))
+    assert "Winograd" in str(make_plan(graph, 2, any_target, conv_algorithms=winograd))
+    assert "Winograd" not in str(make_plan(graph, 2, any_target, False, winograd))
 
 
 def test_weights_that_never_change_make_another_problem() -> None:
@@ -159,6 +159,6 @@ def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for way, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
-        planner = Planner(simplify(graph, 4), 4, any_target, False, {str(p): str(way) for p in problems(graph, 4)})
+        planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(way) for p in problems(graph, 4)})
         dropped = [item.tensor for item in stored(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

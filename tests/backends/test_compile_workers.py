@@ -12,7 +12,7 @@ import pytest
 from opsin.backends.native import codegen, compile_workers
 from opsin.kernels.panels import PackPanels
 
-JOBS = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, compile_workers.ENOUGH + 2)]
+JOBS = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, compile_workers.MIN_PARALLEL_JOBS + 2)]
 
 
 def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,9 +38,10 @@ from opsin.backends.native import codegen, compile_workers
 from opsin.kernels.panels import PackPanels
 
 compile_workers.processors = lambda: 3
-jobs = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, 2 * compile_workers.ENOUGH)]
+jobs = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, 2 * compile_workers.MIN_PARALLEL_JOBS)]
 made = {}
-compiling = threading.Thread(target=lambda: made.update(compile_workers.compile_all(jobs, codegen.host().target)), daemon=True)
+target = codegen.host().target
+compiling = threading.Thread(target=lambda: made.update(compile_workers.compile_all(jobs, target)), daemon=True)
 compiling.start()
 children = []
 while compiling.is_alive() and len(children) < 40:

@@ -42,13 +42,21 @@ def test_the_last_about_a_problem_counts() -> None:
     assert load(TARGET) == {}
     other = replace(TIMED, problem="other")
     save([TIMED, other], TARGET)
-    later = replace(TIMED, way="direct", after=2e-3)
+    later = replace(TIMED, algorithm="direct", after=2e-3)
     save([later], TARGET)
     assert load(TARGET) == {TIMED.problem: later, "other": other}
     assert tuning_cache.tuned_algorithms(TARGET) == {TIMED.problem: "direct", "other": "packed"}
 
 
-def test_what_is_forgotten_is_left_to_the_model() -> None:
+def test_records_of_opsin_0_1_0_are_read(folder: Path) -> None:
+    save([], TARGET)
+    file(folder).write_text(
+        '{"problem": "p", "model": "direct", "way": "packed", "before": 2e-3, "after": 1e-3, "threads": 2}'
+    )
+    assert load(TARGET) == {"p": TuningRecord("p", "direct", "packed", 2e-3, 1e-3, 2)}
+
+
+def test_deleted_problems_are_left_to_the_heuristic() -> None:
     save([TIMED, replace(TIMED, problem="other")], TARGET)
     assert delete([TIMED.problem, TIMED.problem, "never timed"], TARGET) == 1
     assert tuning_cache.tuned_algorithms(TARGET) == {"other": "packed"}
@@ -78,7 +86,7 @@ def test_a_broken_file_is_passed_over_and_written_on(junk: bytes, folder: Path) 
 def test_other_kernels_and_other_processors_have_a_file_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     save([TIMED], TARGET)
     with monkeypatch.context() as patch:
-        patch.setattr(tuning_cache, "_lowering", lambda: "changed")
+        patch.setattr(tuning_cache, "_lowering_digest", lambda: "changed")
         assert load(TARGET) == {}
     with monkeypatch.context() as patch:
         patch.setattr(tuning_cache, "key", lambda *parts: tuning_cache.hashlib.sha256(repr(parts).encode()).hexdigest())
@@ -89,7 +97,7 @@ def test_other_kernels_and_other_processors_have_a_file_of_their_own(monkeypatch
 
 def test_a_folder_that_cannot_be_written_is_a_warning(folder: Path) -> None:
     folder.write_text("in the way")
-    text = "what was timed cannot be kept in .*choices: .*; set OPSIN_CACHE to a folder"
+    text = "tuning results cannot be saved in .*choices: .*; set OPSIN_CACHE to a folder"
     with pytest.warns(RuntimeWarning, match=text):
         save([TIMED], TARGET)
     assert load(TARGET) == {}
