@@ -23,8 +23,8 @@ from opsin.backends.native.codegen import _llvm
 from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
 from opsin.data import batches
 from opsin.data.dataset import LabeledImages
-from opsin.data.decode.quiet import quiet
-from opsin.data.parallel import ahead
+from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
+from opsin.data.parallel import prefetch
 from opsin.data.positional import PositionalFile, read_into
 from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources.tars import Tar
@@ -230,7 +230,7 @@ def test_garbage_is_collected_in_a_process_forked_while_others_plan() -> None:
 
 @needs_fork
 def test_warnings_are_shown_in_a_process_forked_while_others_decode() -> None:
-    before, inside = list(warnings.filters), quiet()
+    before, inside = list(warnings.filters), suppress_pillow_warnings()
     with elsewhere(inside.__enter__, lambda: inside.__exit__(None, None, None)):
         assert list(warnings.filters) != before
         assert true_in_a_child(lambda: list(warnings.filters) == before)
@@ -334,7 +334,7 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
 
 @needs_fork
 def test_batches_go_on_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BLOCK", 1)
+    monkeypatch.setattr(batches, "BLOCK_BYTES", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
     images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 2, ("a", "b"))
     made = batches.Batches(images, Preprocessing(1, 8, 8, (0.5,), (0.5,)), 4, seed=1)
@@ -347,9 +347,9 @@ def test_batches_go_on_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_work_ahead_comes_in_order_and_its_errors_come_through() -> None:
-    assert list(ahead(lambda number: number * number, range(9), 3)) == [n * n for n in range(9)]
-    assert list(ahead(str, (), 3)) == []
-    going = ahead(lambda number: 1 // (3 - number), range(9), 2)
+    assert list(prefetch(lambda number: number * number, range(9), 3)) == [n * n for n in range(9)]
+    assert list(prefetch(str, (), 3)) == []
+    going = prefetch(lambda number: 1 // (3 - number), range(9), 2)
     assert [next(going), next(going), next(going)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(going)

@@ -16,7 +16,7 @@ import opsin
 from opsin.base.errors import OpsinError
 from opsin.base.file_types import HEAD, identify
 from opsin.data.decode.read import read_header
-from opsin.data.sources.opening import open_source
+from opsin.data.sources.detect import open_source
 from opsin.model import read_state
 from tests.interop.onnx.writer import File, external
 from tests.model.networks import small_model

@@ -134,13 +134,13 @@ def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.Monke
     """Within a block of batches that are prepared together, at its edge, and at the end."""
     images = photographs()
     preprocessing = Preprocessing.of(images)
-    limits = augment.plan_for(level, images, preprocessing)
+    policy = augment.policy_for(level, images, preprocessing)
     batch = 8 * 3 * 16 * 16 * 4
-    monkeypatch.setattr(batches_module, "BLOCK", 3 * batch)
-    whole = list(Batches(images, preprocessing, 8, 5, limits).epoch(2))
+    monkeypatch.setattr(batches_module, "BLOCK_BYTES", 3 * batch)
+    whole = list(Batches(images, preprocessing, 8, 5, policy).epoch(2))
     assert len(whole) == 19
     for start in (0, 1, 2, 3, 7, 18, 19):
-        rest = list(Batches(images, preprocessing, 8, 5, limits).epoch(2, start))
+        rest = list(Batches(images, preprocessing, 8, 5, policy).epoch(2, start))
         assert len(rest) == 19 - start
         for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
             assert pixels.tobytes() == again.tobytes()
@@ -179,7 +179,7 @@ class Slow(ImageView):
 
 def slow_batches(monkeypatch: pytest.MonkeyPatch, view: Slow) -> Batches:
     """Batches of four, one at a time."""
-    monkeypatch.setattr(batches_module, "BLOCK", 1)
+    monkeypatch.setattr(batches_module, "BLOCK_BYTES", 1)
     return Batches(LabeledImages(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0)
 
 
@@ -197,9 +197,9 @@ def test_waiting_is_measured_and_preparing_goes_on_meanwhile(monkeypatch: pytest
     waits = []
     for number, _ in enumerate(batches.epoch(0), start=1):
         until = monotonic() + 10
-        while view.reads < min(10, number + batches_module.AHEAD) and monotonic() < until:
+        while view.reads < min(10, number + batches_module.PREFETCH_BLOCKS) and monotonic() < until:
             sleep(0.001)  # as long as the consumer works, preparing goes on
-        assert view.reads == min(10, number + batches_module.AHEAD)
+        assert view.reads == min(10, number + batches_module.PREFETCH_BLOCKS)
         waits.append(batches.waited)
     assert min(np.diff(waits)) < 0.005
 

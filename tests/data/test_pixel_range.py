@@ -75,8 +75,8 @@ def test_a_range_that_is_asked_for(tmp_path: Path) -> None:
     last = pixels_of(data)["standing/11.tif"]
     expected = ((shades("standing", 11) * 4080).astype(int) * 0.255).clip(0, 255)
     assert np.abs(last - expected).max() <= 1
-    assert data.receipt.beyond > 10
-    assert f"{data.receipt.beyond} of them go beyond it, and are cut off there." in data.receipt.text()
+    assert data.receipt.clipped > 10
+    assert f"{data.receipt.clipped} of them go beyond it, and are cut off there." in data.receipt.text()
     with pytest.raises(UsageError, match="the pixel range is two numbers"):
         load(folder, pixel_range=(3, 3))
 
@@ -91,7 +91,7 @@ def test_bytes_stay_what_they_are_beside_deeper_images(tmp_path: Path) -> None:
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
     data = load(folder)
     assert np.array_equal(pixels_of(data)["lying/bytes.png"][0], noise(1, SIDE, SIDE))
-    assert data.receipt is not None and data.receipt.deep == {"uint16": 24}
+    assert data.receipt is not None and data.receipt.high_depth == {"uint16": 24}
 
 
 def test_different_kinds_of_numbers_are_pointed_out(tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ def test_what_is_left_out_of_files_is_on_the_receipt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_the_cache_keeps_scales_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool) -> None:
-    monkeypatch.setattr(decode, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(decode, "MIN_CACHED_BYTES", 0)
     if not in_memory:
-        monkeypatch.setattr(decode, "IN_MEMORY", 10)
+        monkeypatch.setattr(decode, "MAX_MEMORY_BYTES", 10)
     folder = write(tmp_path / "data", "uint16", 4080)
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
 

@@ -131,7 +131,7 @@ from opsin.backends.native import compile
 from opsin.backends.native.clock import ticks_per_second
 from opsin.backends.native.pool import pool
 from opsin.backends.native import machine_peak
-from opsin.data.decode import shrink
+from opsin.data.decode import bicubic
 
 def trained(number):
     data = opsin.data.load("digits")

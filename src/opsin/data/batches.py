@@ -12,14 +12,14 @@ from opsin.base import random_counter
 from opsin.data.augment.apply import Augmenter, Targets
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import LabeledImages
-from opsin.data.parallel import ahead
+from opsin.data.parallel import prefetch
 from opsin.data.preprocessing import Preprocessing
 from opsin.ir.arguments import instance, whole
 
-BLOCK = 2**22
+BLOCK_BYTES = 2**22
 """Bytes of float32 that are prepared at a time, but at least a batch: a call costs more than a small image."""
 
-AHEAD = 2
+PREFETCH_BLOCKS = 2
 """Blocks that are being prepared or wait, besides the one that is in use."""
 
 Batch = tuple[NDArray[np.float32], Targets]
@@ -55,7 +55,7 @@ class Batches:
         source, classes = images.shape[1:], len(images.classes)
         self._augment = Augmenter(self.augmentation, preprocessing, source, classes, seed)
         self._sides = random_counter.words(len(images), seed, random_counter.SIDES) < np.uint64(2**63)
-        self._block = max(1, BLOCK // (4 * size * int(np.prod(preprocessing.shape))))
+        self._block = max(1, BLOCK_BYTES // (4 * size * int(np.prod(preprocessing.shape))))
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -73,7 +73,7 @@ class Batches:
         """
         order = self.order(number)
         numbers = range(start // self._block, -(-len(self) // self._block))
-        blocks = ahead(lambda block: self._prepare(order, number, block), numbers, AHEAD)
+        blocks = prefetch(lambda block: self._prepare(order, number, block), numbers, PREFETCH_BLOCKS)
         skipped = start % self._block
         try:
             while True:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError
 from opsin.data import pixels as image_pixels
-from opsin.data.decode import Range
+from opsin.data.decode import PixelRange
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.pixels import Pixels
 
@@ -61,7 +61,7 @@ class Dataset:
     validation: LabeledImages | None = None
     receipt: Receipt | None = None
     content: str = ""
-    pixel_range: Range | None = None
+    pixel_range: PixelRange | None = None
     depth: str = ""
 
     @classmethod
@@ -70,7 +70,7 @@ class Dataset:
         name: str,
         images: LabeledImages,
         validation: LabeledImages | None = None,
-        pixel_range: Range | None = None,
+        pixel_range: PixelRange | None = None,
         depth: str = "",
     ) -> Dataset:
         """A dataset whose test part is still to be held out."""
@@ -101,7 +101,7 @@ class Dataset:
         parts = [part for part in (self.train, self.validation, self.test) if part is not None]
         names = [part.names for part in parts if part.names is not None]
         return LabeledImages(
-            image_pixels.joined([part.pixels for part in parts]),
+            image_pixels.concatenate([part.pixels for part in parts]),
             np.concatenate([part.labels for part in parts]),
             self.classes,
             tuple(name for part in names for name in part) if len(names) == len(parts) else None,

@@ -12,7 +12,7 @@ from opsin.base.errors import DataError
 
 EMPTY = "empty"
 DAMAGED = "damaged"
-NO_IMAGE = "no image"
+NOT_AN_IMAGE = "no image"
 TOO_LARGE = "too large"
 FORBIDDEN = "forbidden"
 SPECIAL = "special"
@@ -21,10 +21,10 @@ REPEATED = "repeated"
 MISSING = "missing"
 UNLABELLED = "unlabelled"
 UNREADABLE = "unreadable"
-KINDS = (
+PROBLEM_KINDS = (
     EMPTY,  # no bytes
     DAMAGED,  # an image that is cut short or broken inside
-    NO_IMAGE,  # something else, or a kind of image that is not read
+    NOT_AN_IMAGE,  # something else, or a kind of image that is not read
     TOO_LARGE,  # more bytes or pixels than are read
     FORBIDDEN,  # its permissions do not let it be read
     SPECIAL,  # a folder, pipe, socket or device
@@ -37,7 +37,7 @@ KINDS = (
 """The kinds of problems: stable keys, for programs."""
 
 TRAIN, VALIDATION, TEST, UNSPLIT = "train", "validation", "test", ""
-PARTS = (TRAIN, VALIDATION, TEST)
+SPLITS = (TRAIN, VALIDATION, TEST)
 
 SPOOFING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Line separators and changes of direction, which would make a list of names lie."""
@@ -50,7 +50,7 @@ class Item:
     name: str
     """Its path as people are shown it, unique in its source: "train/hat/a.jpg", "photos.zip/hat/a.jpg"."""
     label: str
-    part: str
+    split: str
     """`TRAIN`, `VALIDATION`, `TEST`, or `UNSPLIT` where the source does not say."""
 
 
@@ -62,7 +62,7 @@ class FileProblem:
     reason: str
     """A phrase: "cut short", "empty", "not an image", …"""
     kind: str
-    """One of `KINDS`."""
+    """One of `PROBLEM_KINDS`."""
 
 
 class ItemError(DataError):
@@ -98,7 +98,7 @@ class Source(Protocol):
         """Changes when `items[index]` does, and costs no reading: time, size and the like; "" if it is gone."""
 
 
-def shown(path: str | PurePath) -> str:
+def printable(path: str | PurePath) -> str:
     """A path as one line of sound text; different paths stay different.
 
     Names may hold line ends, terminal commands and bytes that are no text. Those are written as escapes, and then
@@ -109,10 +109,10 @@ def shown(path: str | PurePath) -> str:
         return text
     if all(unicodedata.category(c) not in ("Cc", "Cs") and c not in SPOOFING and c != "\\" for c in text):
         return text
-    return "".join(map(_escaped, text))
+    return "".join(map(_escape, text))
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     if character == "\\":
         return "\\\\"
     if 0xDC80 <= ord(character) <= 0xDCFF:  # how Python keeps a byte that is not UTF-8

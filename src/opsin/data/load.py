@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError, UsageError
 from opsin.data.dataset import Dataset, LabeledImages
-from opsin.data.decode import Range, checked_range
+from opsin.data.decode import PixelRange, check_range
 from opsin.data.ingest import class_names, decode
 from opsin.data.ingest.arrays import complete
-from opsin.data.ingest.decoding import Decoding
+from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.division import DuplicateGroups, assign, counts_of, sizes_of
 from opsin.data.ingest.file_index import DEPTHS
 from opsin.data.ingest.messages import value_text
@@ -65,15 +65,15 @@ def load(
     if like is not None:
         instance("like", like, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
-    chosen = checked_range(pixel_range) or (like.pixel_range if like else None)
+    chosen = check_range(pixel_range) or (like.pixel_range if like else None)
     opened = open_source(source, chosen)
     if not isinstance(opened, Dataset):
         key, path = os.path.realpath(source), str(source)
-        made = take_in(opened, key, like, size, seed, cache_size, on_progress, path, chosen)
+        made = load_source(opened, key, like, size, seed, cache_size, on_progress, path, chosen)
         _check_used(pixel_range, made)
-        if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.beyond:
+        if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.clipped:
             low, high = (value_text(value) for value in like.pixel_range)
-            text = f"{made.receipt.beyond:,} images of {made.name} have values outside the model's pixel range"
+            text = f"{made.receipt.clipped:,} images of {made.name} have values outside the model's pixel range"
             warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
         return made
     _check_used(pixel_range, opened)
@@ -92,7 +92,7 @@ def _check_used(asked: Sequence[float] | None, data: Dataset) -> None:
         )
 
 
-def take_in(
+def load_source(
     source: Source,
     key: str,
     like: Preprocessing | None = None,
@@ -101,47 +101,53 @@ def take_in(
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
     path: str | None = None,
-    pixel_range: Range | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> Dataset:
     """`load` of a source that is open; `key` is what the cache knows it by, `path` what messages call it."""
     begin = perf_counter()
-    decoding = Decoding((3, size, size)) if size else None
+    settings = DecodeSettings((3, size, size)) if size else None
     if like is not None:
-        decoding = Decoding(like.shape, like.crop)
+        settings = DecodeSettings(like.shape, like.crop)
     pixel_range = pixel_range or (like.pixel_range if like else None)
-    scanned = scan(source, key, decoding, like is None, cache_size, on_progress, pixel_range)
-    return _Intake(source, scanned, seed, like, path or source.name).dataset(begin)
+    scanned = scan(source, key, settings, like is None, cache_size, on_progress, pixel_range)
+    return _Ingest(source, scanned, seed, like, path or source.name).dataset(begin)
 
 
-class _Intake:
+class _Ingest:
     """What a scan found, made into a dataset."""
 
     def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None, path: str) -> None:
         self.source, self.seed, self.like, self.path = source, seed, like, path
-        self.facts, self.cached, self.pixel_range = scanned.facts, scanned.cached, scanned.pixel_range
-        self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
+        self.file_index, self.cached, self.pixel_range = scanned.file_index, scanned.cached, scanned.pixel_range
+        self.problems = [
+            *source.problems,
+            *(self.file_index.problems[index] for index in sorted(self.file_index.problems)),
+        ]
         self.empty = tuple(getattr(source, "empty", ()))
         self.named = {*self.empty, *(item.label for item in source.items)}
         self.notes = [*getattr(source, "notes", ()), *class_names.notes(self.named)]
-        self.classes, self.kept, strangers = self._classes(scanned.good)
+        self.classes, self.kept, strangers = self._classes(scanned.usable)
         self.problems += strangers
-        self.good = scanned.good[self.kept]
-        self.pixels = take(scanned.pixels, self.kept) if len(self.kept) < len(scanned.good) else scanned.pixels
-        self.items = [source.items[index] for index in self.good.tolist()]
+        self.usable = scanned.usable[self.kept]
+        self.pixels = take(scanned.pixels, self.kept) if len(self.kept) < len(scanned.usable) else scanned.pixels
+        self.items = [source.items[index] for index in self.usable.tolist()]
 
     def _classes(self, good: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[FileProblem]]:
         """The classes, the places in `good` of the images that have one of them, and the others as problems."""
         items = self.source.items
-        trained = {items[index].label for index in good.tolist() if items[index].part not in (TEST, VALIDATION)}
-        listed = {item.label for item in items if item.part not in (TEST, VALIDATION)}
+        trained = {items[index].label for index in good.tolist() if items[index].split not in (TEST, VALIDATION)}
+        listed = {item.label for item in items if item.split not in (TEST, VALIDATION)}
         for item in items:
             if listed and item.label not in listed:
                 near = [
-                    name for group in class_names.alike({item.label, *listed}) for name in group if item.label in group
+                    name
+                    for group in class_names.similar({item.label, *listed})
+                    for name in group
+                    if item.label in group
                 ]
                 there = next((f", which has '{name}'" for name in near if name != item.label), "")
                 raise DataError(
-                    f"the {item.part} part of {self.path} has a class '{item.label}' that its training part "
+                    f"the {item.split} part of {self.path} has a class '{item.label}' that its training part "
                     f"has not{there} ({item.name}); name the classes alike"
                 )
         kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
@@ -153,20 +159,20 @@ class _Intake:
     def dataset(self, begin: float) -> Dataset:
         """The dataset with its receipt; `DataError` where too little is left."""
         self._check_enough()
-        facts, good, classes = self.facts, self.good, self.classes
+        file_index, good, classes = self.file_index, self.usable, self.classes
         number = {name: label for label, name in enumerate(classes)}
         labels = np.array([number[item.label] for item in self.items], np.int32)
-        digests = facts.digests[good]
-        likeness = DuplicateGroups.of(digests, facts.looks[good], facts.sizes[good])
-        given = [item.part for item in self.items]
+        digests = file_index.digests[good]
+        likeness = DuplicateGroups.of(digests, file_index.thumbnail_hashes[good], file_index.sizes[good])
+        given = [item.split for item in self.items]
         parts, division = assign(given, labels, likeness.groups, ranks(digests, self.seed))
         names = [item.name for item in self.items]
-        pixels = Inverted.where(self.pixels) if self.like and self.like.dark_background else self.pixels
+        pixels = Inverted.invert(self.pixels) if self.like and self.like.dark_background else self.pixels
 
         def images(part: str) -> LabeledImages:
             numbers = np.flatnonzero(parts == part)
             own = take(pixels, numbers)
-            kept = own[:] if isinstance(own, ImageView) and decode.fits(pixels) else own
+            kept = own[:] if isinstance(own, ImageView) and decode.fits_in_memory(pixels) else own
             return LabeledImages(kept, labels[numbers], classes, tuple(names[n] for n in numbers))
 
         train, validation, test = (images(part) for part in (TRAIN, VALIDATION, TEST))
@@ -175,7 +181,7 @@ class _Intake:
         counts = counts_of(parts, labels, classes)
         total = np.bincount(labels, minlength=len(classes))
         receipt = Receipt(
-            self.source.name, counts, division, train.shape, sizes_of(facts.sizes[good]), tuple(self.problems),
+            self.source.name, counts, division, train.shape, sizes_of(file_index.sizes[good]), tuple(self.problems),
             likeness.found(names, [item.label for item in self.items], parts.tolist()), likeness.compared,
             tuple(sorted(self.named - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
@@ -190,20 +196,22 @@ class _Intake:
         """How many images are of which type of more than eight bits, how many of them exceed the range, and what of
         files is left out.
         """
-        facts = self.facts
-        deep = self.good[facts.depths[self.good] > 0]
-        counts = Counter(DEPTHS[depth] for depth in facts.depths[deep].tolist())
+        file_index = self.file_index
+        deep = self.usable[file_index.depths[self.usable] > 0]
+        counts = Counter(DEPTHS[depth] for depth in file_index.depths[deep].tolist())
         low, high = self.pixel_range or (0.0, 0.0)
-        beyond = int(((facts.values[deep, 0] < low) | (facts.values[deep, 1] > high)).sum())
-        names = zip(self.good.tolist(), self.items, strict=True)
-        remarks = tuple(Remark(item.name, facts.remarks[index]) for index, item in names if index in facts.remarks)
+        beyond = int(((file_index.values[deep, 0] < low) | (file_index.values[deep, 1] > high)).sum())
+        names = zip(self.usable.tolist(), self.items, strict=True)
+        remarks = tuple(
+            Remark(item.name, file_index.remarks[index]) for index, item in names if index in file_index.remarks
+        )
         return dict(counts), beyond, remarks
 
     def _content(self, given: list[str]) -> str:
         """A digest of the files, their classes and their parts, whatever they are called and how they are read."""
         rows = [
-            self.facts.digests[index].tobytes() + f"{item.label}\0{part}".encode("utf-8", "surrogateescape")
-            for index, item, part in zip(self.good.tolist(), self.items, given, strict=True)
+            self.file_index.digests[index].tobytes() + f"{item.label}\0{part}".encode("utf-8", "surrogateescape")
+            for index, item, part in zip(self.usable.tolist(), self.items, given, strict=True)
         ]
         return blake2b(
             b"".join(blake2b(row, digest_size=16).digest() for row in sorted(rows)), digest_size=16

@@ -17,22 +17,22 @@ T = TypeVar("T")
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many items of how many are done."""
 
-TICK = 0.1
+PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress."""
 
 
-def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
+def for_each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
     """`work` for every index, in any order; its first error ends all, and Ctrl-C does after the items under way."""
     workers = min(processors(), len(indices)) if len(indices) > 1 else len(indices)
     if workers <= 1 and on_progress is None:
         for index in indices:
             work(index)
         return
-    queue = Queue(indices)
+    queue = WorkQueue(indices)
     with ThreadPoolExecutor(workers or 1, "opsin") as pool:
-        futures = [pool.submit(queue.drain, work) for _ in range(workers)]
+        futures = [pool.submit(queue.run, work) for _ in range(workers)]
         try:
-            while wait(futures, TICK, FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
+            while wait(futures, PROGRESS_INTERVAL, FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
                 if on_progress:
                     on_progress(queue.done, len(indices))
         finally:
@@ -43,7 +43,7 @@ def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progr
         on_progress(len(indices), len(indices))
 
 
-def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
+def prefetch(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
     """`work` of every index, in order; a thread does up to `count` of them before they are asked for.
 
     A process that is forked in between goes on with a thread of its own.
@@ -64,13 +64,13 @@ def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Gener
             pool.shutdown(cancel_futures=True)
 
 
-class Queue:
+class WorkQueue:
     """Indices that several threads take from."""
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.rest, self.lock, self.stopped, self.done = iter(indices), Lock(), Event(), 0
 
-    def drain(self, work: Callable[[int], None]) -> None:
+    def run(self, work: Callable[[int], None]) -> None:
         """Works until there is nothing left, or something went wrong."""
         try:
             while not self.stopped.is_set() and (index := self.next()) is not None:

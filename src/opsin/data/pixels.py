@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 2**24
+CHUNK_BYTES = 2**24
 """Bytes that are read at a time when all images are gone through."""
 
 
@@ -56,23 +56,23 @@ def take(pixels: Pixels, numbers: NDArray[np.intp]) -> Pixels:
 
 
 def chunks(pixels: Pixels) -> Iterator[NDArray[np.uint8]]:
-    """All images in order, so many at a time as `CHUNK` holds; an array at once."""
+    """All images in order, so many at a time as `CHUNK_BYTES` holds; an array at once."""
     if not isinstance(pixels, ImageView):
         yield pixels
         return
-    count = max(1, CHUNK // max(1, int(np.prod(pixels.shape[1:]))))
+    count = max(1, CHUNK_BYTES // max(1, int(np.prod(pixels.shape[1:]))))
     for first in range(0, len(pixels), count):
         yield pixels[first : first + count]
 
 
-def joined(parts: list[Pixels]) -> Pixels:
+def concatenate(parts: list[Pixels]) -> Pixels:
     """The parts one after the other; views stay views."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
-    return Joined(parts)
+    return ConcatenatedView(parts)
 
 
-class Joined(ImageView):
+class ConcatenatedView(ImageView):
     """Images of several parts of equal shape, one after the other."""
 
     def __init__(self, parts: list[Pixels], numbers: NDArray[np.intp] | None = None) -> None:
@@ -91,4 +91,4 @@ class Joined(ImageView):
         return pixels
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return Joined(self.parts, self.numbers[numbers])
+        return ConcatenatedView(self.parts, self.numbers[numbers])

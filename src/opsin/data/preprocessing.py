@@ -13,16 +13,16 @@ from PIL import Image
 
 from opsin.base.errors import DataError
 from opsin.data.dataset import LabeledImages
-from opsin.data.decode import INTERPOLATIONS, Crop, Range, Source, read_all, read_pil
-from opsin.data.decode.samples import extent, is_dark, to_bytes
+from opsin.data.decode import INTERPOLATIONS, Crop, ImageSource, PixelRange, decode_image, decode_pil
+from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
 from opsin.data.pixels import ImageView, Pixels, chunks
 from opsin.ir.arguments import instance
 
-SAMPLE = 4096
+MAX_SAMPLE_IMAGES = 4096
 """Images of a data set on disk that mean and standard deviation are taken of."""
 
-DARK, LIGHT = 64, 160
+DARK_BORDER, LIGHT_BORDER = 64, 160
 """Mean values of an image's border below which it counts as dark, and above which as light."""
 
 
@@ -43,7 +43,7 @@ class Preprocessing:
     std: tuple[float, ...]
     dark_background: bool = False
     crop: Crop | None = None
-    pixel_range: Range | None = None
+    pixel_range: PixelRange | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -51,13 +51,13 @@ class Preprocessing:
 
     @classmethod
     def of(cls, images: LabeledImages) -> Preprocessing:
-        """Mean and standard deviation of each channel of `images`; of `SAMPLE` spread evenly, if they lie on disk."""
+        """Mean and standard deviation of each channel of `images`; of `MAX_SAMPLE_IMAGES` spread evenly, if they lie on disk."""
         instance("what is to be prepared", images, LabeledImages, "labelled images, such as data.train of a dataset")
         pixels, channels = _sample(images.pixels), images.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):
             counts += [np.bincount(chunk[:, channel].reshape(-1), minlength=256) for channel in range(channels)]
-            dark_borders += int((border(chunk) < DARK).sum())
+            dark_borders += int((border(chunk) < DARK_BORDER).sum())
         values = np.arange(256) / 255
         mean, std = [], []
         for share in counts / counts.sum(axis=1, keepdims=True):
@@ -68,7 +68,7 @@ class Preprocessing:
         return cls(*images.shape, tuple(mean), tuple(std), dark)
 
     @property
-    def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What a pixel value (0…255) of each channel is multiplied by, and what is then added."""
         scale = np.array([1 / (255 * s) for s in self.std], np.float32)
         shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32)
@@ -76,30 +76,30 @@ class Preprocessing:
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 N×C×H×W → float32 N×C×H×W."""
-        scale, shift = self.factors
+        scale, shift = self.scale_and_shift
         values = pixels.astype(np.float32)
         values *= scale.reshape(-1, 1, 1)
         values += shift.reshape(-1, 1, 1)
         return values
 
-    def read(self, source: Source | Image.Image, name: str) -> NDArray[np.uint8]:
+    def read(self, source: ImageSource | Image.Image, name: str) -> NDArray[np.uint8]:
         """An image, in a file or of Pillow's, as the network wants it, uint8 C×H×W; `DataError` where it is none."""
         reading = (name, self.shape, self.crop, self.pixel_range)
-        read = read_pil(source, *reading) if isinstance(source, Image.Image) else read_all(source, *reading)
+        read = decode_pil(source, *reading) if isinstance(source, Image.Image) else decode_image(source, *reading)
         if read.header.remark:
             warnings.warn(f"{name}: {read.header.remark}", UserWarning, stacklevel=2)
         if read.values:
-            self._heed(name, read.header.depth, read.values)
-        return _dark(read.pixels[None])[0] if self.dark_background else read.pixels
+            self._warn_about_range(name, read.header.depth, read.values)
+        return _invert_light(read.pixels[None])[0] if self.dark_background else read.pixels
 
-    def shades(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
+    def to_uint8(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
         """Arrays of other numbers as bytes, where a pixel range is known for them; others as they are."""
         if self.pixel_range is None or pixels.dtype == np.uint8 or pixels.dtype.kind not in "uif" or not pixels.size:
             return pixels
-        self._heed(name, str(pixels.dtype), extent(pixels))
-        return to_bytes(pixels, self.pixel_range)
+        self._warn_about_range(name, str(pixels.dtype), value_range(pixels))
+        return to_uint8(pixels, self.pixel_range)
 
-    def _heed(self, name: str, kind: str, values: Range) -> None:
+    def _warn_about_range(self, name: str, kind: str, values: PixelRange) -> None:
         """Warns where the image's values are not what the network learnt from."""
         low, high = (value_text(value) for value in values)
         text = f"{name} has {kind} values from {low} to {high}"
@@ -152,28 +152,28 @@ class Inverted(ImageView):
         self.pixels = pixels
 
     @staticmethod
-    def where(pixels: Pixels) -> Pixels:
+    def invert(pixels: Pixels) -> Pixels:
         """Inverts the images with a light border; an array at once, a view when it is read."""
-        return Inverted(pixels) if isinstance(pixels, ImageView) else _dark(pixels)
+        return Inverted(pixels) if isinstance(pixels, ImageView) else _invert_light(pixels)
 
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        return _dark(self.pixels.read(numbers))
+        return _invert_light(self.pixels.read(numbers))
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
         return Inverted(self.pixels.take(numbers))
 
 
-def _dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _invert_light(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """uint8 N×C×H×W, inverted where the border is light."""
-    light = border(pixels) > LIGHT
+    light = border(pixels) > LIGHT_BORDER
     return np.where(light[:, None, None, None], 255 - pixels, pixels) if light.any() else pixels
 
 
 def _sample(pixels: Pixels) -> Pixels:
-    """Everything, or `SAMPLE` evenly spread images of a longer view."""
-    if not isinstance(pixels, ImageView) or len(pixels) <= SAMPLE:
+    """Everything, or `MAX_SAMPLE_IMAGES` evenly spread images of a longer view."""
+    if not isinstance(pixels, ImageView) or len(pixels) <= MAX_SAMPLE_IMAGES:
         return pixels
-    return pixels.take(np.linspace(0, len(pixels) - 1, SAMPLE).astype(np.intp))
+    return pixels.take(np.linspace(0, len(pixels) - 1, MAX_SAMPLE_IMAGES).astype(np.intp))
 
 
 def border(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

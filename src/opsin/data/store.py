@@ -32,17 +32,17 @@ from opsin.data.positional import read_into
 CACHE_SIZE = 5 * 10**9
 """Bytes that decoded images may take on disk, when nobody says otherwise."""
 
-DIGEST = 16
+DIGEST_BYTES = 16
 MAGIC = b"opsin pictures 1"
-FOOT = struct.Struct("<16sqq16s")
-ASIDE, SUFFIX = ".new-", ".pixels"
-LITTER_AGE = 24 * 3600
+FOOTER = struct.Struct("<16sqq16s")
+TEMP_PREFIX, SUFFIX = ".new-", ".pixels"
+MAX_TEMP_AGE = 24 * 3600
 """Seconds after which a file that was never finished is nobody's any more."""
 
-OTHERS = 8
+MAX_OTHER_STORES = 8
 """So many other data sets are searched for images that were decoded before."""
 
-RESERVE = 0.02
+MIN_FREE_SHARE = 0.02
 """The share of a disk that is never filled."""
 
 
@@ -54,17 +54,17 @@ class StoreFile:
         finalize(self, self._file.close)
         try:
             size = os.fstat(self._file.fileno()).st_size
-            magic, count, self.stride, seal = FOOT.unpack(self._bytes(max(0, size - FOOT.size), FOOT.size))
-            table = count * DIGEST
-            if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOT.size:
+            magic, count, self.stride, seal = FOOTER.unpack(self._bytes(max(0, size - FOOTER.size), FOOTER.size))
+            table = count * DIGEST_BYTES
+            if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOTER.size:
                 raise ValueError(f"{path} is no whole store of images")
             content = self._bytes(count * self.stride, table)
-            if _seal(count, self.stride, content) != seal:
+            if _checksum(count, self.stride, content) != seal:
                 raise ValueError(f"{path} is damaged")
         except BaseException:
             self._file.close()
             raise
-        self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST)
+        self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST_BYTES)
 
     def _bytes(self, offset: int, count: int) -> bytes:
         content = bytearray(count)
@@ -85,10 +85,10 @@ class StoreWriter:
 
     def __init__(self, path: Path, count: int, stride: int) -> None:
         self.path, self.stride = path, stride
-        self.digests = np.zeros((count, DIGEST), np.uint8)
+        self.digests = np.zeros((count, DIGEST_BYTES), np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=ASIDE)
-        self._file, self._aside, self._lock = os.fdopen(handle, "wb", buffering=0), Path(aside), Lock()
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMP_PREFIX)
+        self._file, self._temporary, self._lock = os.fdopen(handle, "wb", buffering=0), Path(temporary), Lock()
 
     def put(self, row: int, digest: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
         content = np.ascontiguousarray(pixels).data.cast("B")
@@ -101,21 +101,21 @@ class StoreWriter:
         """The finished file under its name."""
         count, table = len(self.digests), self.digests.tobytes()
         self._file.seek(count * self.stride)
-        foot = FOOT.pack(MAGIC, count, self.stride, _seal(count, self.stride, table))
+        foot = FOOTER.pack(MAGIC, count, self.stride, _checksum(count, self.stride, table))
         _write(self._file.write, memoryview(table + foot))
         self._file.close()
         if os.name == "nt":  # which renames no open file
-            os.replace(self._aside, self.path)
+            os.replace(self._temporary, self.path)
             return StoreFile(self.path)
-        finished = StoreFile(self._aside)
-        os.replace(self._aside, self.path)
+        finished = StoreFile(self._temporary)
+        os.replace(self._temporary, self.path)
         return finished
 
     def abandon(self) -> None:
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
-            self._aside.unlink()
+            self._temporary.unlink()
 
 
 def _write(write: Callable[[memoryview], int], content: memoryview) -> None:
@@ -124,7 +124,7 @@ def _write(write: Callable[[memoryview], int], content: memoryview) -> None:
         content = content[write(content) :]
 
 
-def _seal(count: int, stride: int, table: bytes) -> bytes:
+def _checksum(count: int, stride: int, table: bytes) -> bytes:
     return blake2b(MAGIC + struct.pack("<qq", count, stride) + table, digest_size=16).digest()
 
 
@@ -148,18 +148,18 @@ class StoredImages(ImageView):
         return StoredImages(self.file, self.rows[numbers], (self.shape[1], self.shape[2], self.shape[3]))
 
 
-class Shelf:
+class DecodedCache:
     """The stores of images decoded in one way (`key`): that of the data set called `name`, and the latest others."""
 
     def __init__(self, key: str, name: str) -> None:
-        self.path = root() / key / f"{name}{SUFFIX}"
+        self.path = store_folder() / key / f"{name}{SUFFIX}"
         others = [path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path]
-        latest = sorted(others, key=_time, reverse=True)[:OTHERS]
-        self.files = [file for path in (self.path, *latest) for file in _opened(path)]
+        latest = sorted(others, key=_last_used, reverse=True)[:MAX_OTHER_STORES]
+        self.files = [file for path in (self.path, *latest) for file in _open_store(path)]
         tables = [file.digests for file in self.files]
-        self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST), np.uint8)
+        self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST_BYTES), np.uint8)
         self._starts = np.cumsum([0] + [len(table) for table in tables])
-        keys = _key(self._digests)
+        keys = _sort_keys(self._digests)
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
 
@@ -167,7 +167,7 @@ class Shelf:
         """The place of each digest (N×16) on the shelf, -1 where it is not."""
         if not len(self._keys):
             return np.full(len(digests), -1, np.intp)
-        at = np.minimum(np.searchsorted(self._keys, _key(digests)), len(self._keys) - 1)
+        at = np.minimum(np.searchsorted(self._keys, _sort_keys(digests)), len(self._keys) - 1)
         places = self._order[at]
         same = (self._digests[places] == digests).all(axis=1) & digests.any(axis=1)
         found: NDArray[np.intp] = np.where(same, places, -1)
@@ -186,7 +186,7 @@ class Shelf:
         return None
 
 
-def _time(path: Path) -> float:
+def _last_used(path: Path) -> float:
     """When a file was used last."""
     try:
         return path.stat().st_mtime
@@ -194,17 +194,17 @@ def _time(path: Path) -> float:
         return 0.0
 
 
-def _key(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def _sort_keys(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(digests[:, :8]).view(np.uint64).reshape(-1)
 
 
-def _opened(path: Path) -> Iterator[StoreFile]:
+def _open_store(path: Path) -> Iterator[StoreFile]:
     """The file, unless there is none that can be trusted."""
     with suppress(OSError, ValueError, struct.error):
         yield StoreFile(path)
 
 
-def root() -> Path:
+def store_folder() -> Path:
     """The folder of all decoded images, within the cache folder."""
     return cache_folder() / "pictures"
 
@@ -215,15 +215,15 @@ def touch(path: Path) -> None:
         os.utime(path)
 
 
-def make_room(needed: int, most: int) -> bool:
+def free_space(needed: int, most: int) -> bool:
     """Removes what was not used for longest, until `needed` bytes fit below `most` and on the disk; whether they do."""
     if needed > most:
         return False
     files = []
-    for path in root().glob("*/*"):
+    for path in store_folder().glob("*/*"):
         with suppress(OSError):
             state = path.stat()
-            if path.name.startswith(ASIDE) and time.time() - state.st_mtime > LITTER_AGE:
+            if path.name.startswith(TEMP_PREFIX) and time.time() - state.st_mtime > MAX_TEMP_AGE:
                 path.unlink()
             else:
                 files.append((state.st_mtime_ns, state.st_size, path))
@@ -231,10 +231,10 @@ def make_room(needed: int, most: int) -> bool:
     for _, size, path in sorted(files):
         if total + needed <= most:
             break
-        if not path.name.startswith(ASIDE):
+        if not path.name.startswith(TEMP_PREFIX):
             with suppress(OSError):
                 path.unlink()
                 total -= size
-    root().mkdir(parents=True, exist_ok=True)
-    disk = shutil.disk_usage(root())
-    return total + needed <= most and needed + RESERVE * disk.total <= disk.free
+    store_folder().mkdir(parents=True, exist_ok=True)
+    disk = shutil.disk_usage(store_folder())
+    return total + needed <= most and needed + MIN_FREE_SHARE * disk.total <= disk.free

@@ -46,10 +46,10 @@ class DatasetSummary:
                 len(opened.train), held_out, len(counts), min(counts), min(height, width), channels == 1,
                 channels in (1, 3),
             )  # fmt: skip
-        labels = Counter(item.label for item in opened.items if item.part in (TRAIN, UNSPLIT))
+        labels = Counter(item.label for item in opened.items if item.split in (TRAIN, UNSPLIT))
         total = sum(labels.values())
         # What a source does not divide is divided when it is read.
-        trained = total if any(item.part == TEST for item in opened.items) else round(TRAINED * total)
+        trained = total if any(item.split == TEST for item in opened.items) else round(TRAINED * total)
         sides, greys = _headers(opened)
         return cls(
             trained, len(opened.items) - trained, len(labels), min(labels.values(), default=0),

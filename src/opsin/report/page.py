@@ -237,7 +237,7 @@ def _data(account: ModelReport) -> str:
     receipt = account.receipt
     if receipt is None:
         return ""
-    facts = [("read from", receipt.source), ("usable images", f"{receipt.images:,}"), ("parts", receipt.division)]
+    facts = [("read from", receipt.source), ("usable images", f"{receipt.images:,}"), ("parts", receipt.split_note)]
     if receipt.problems:
         facts.append(("set aside", f"{len(receipt.problems):,} files that cannot be used"))
     if receipt.duplicates:

@@ -187,7 +187,7 @@ def _shelf(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
     size = bytes_of(rows, int(np.prod(shape)), 1)
     if size <= IN_MEMORY:
         return np.empty((rows, *shape), np.float16)
-    folder = store.root()
+    folder = store.store_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # has no name, and goes when it is used no more

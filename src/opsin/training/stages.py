@@ -99,7 +99,7 @@ def prepare(setting: TrainingContext, stage: Stage, state: State) -> StageRuntim
     """Compiles `stage`, which begins with the network's `state`."""
     plan, data, model = setting.plan, setting.data, setting.model
     seen = seen_by(stage, model.preprocessing)
-    augmentation = augment.plan_for(stage.augment, data.train, seen, stage.flip)
+    augmentation = augment.policy_for(stage.augment, data.train, seen, stage.flip)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     trunk, graph = _step(setting, stage, seen.shape, augmentation.mixes)

@@ -61,15 +61,15 @@ class Row:
 
 
 def contact_sheet(
-    images: LabeledImages, preprocessing: Preprocessing, limits: Augmentation, versions: int = VERSIONS, seed: int = 0
+    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
 ) -> Image.Image:
     """The first image of each class: as it is kept, and in `versions` epochs as the network sees it.
 
     Mixed images are mixed with that of the next row, and say what they count as. Of more than `MOST_ROWS` classes
     some are shown. A name that no font here can write loses its accents, or becomes the class's number, from 1.
     """
-    rows = _rows(images, preprocessing, limits, versions, seed)
-    caption = CAPTION.size + GAP if limits.mixes else 0
+    rows = _rows(images, preprocessing, policy, versions, seed)
+    caption = CAPTION.size + GAP if policy.mixes else 0
     height, width = (max(side) for side in zip(_size(images.shape), _size(preprocessing.shape), strict=True))
     head, line = MARGIN + HEAD.size + GAP, height + caption + GAP
     left = MARGIN + NAMES
@@ -92,20 +92,20 @@ def contact_sheet(
 
 
 def _rows(
-    images: LabeledImages, preprocessing: Preprocessing, limits: Augmentation, versions: int, seed: int
+    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
 ) -> list[Row]:
     """Of each class shown, its first image, through all the epochs."""
     present, firsts = np.unique(images.labels, return_index=True)
     chosen = np.unique(np.linspace(0, len(present) - 1, min(MOST_ROWS, len(present))).astype(np.intp))
     labels, pixels = present[chosen].astype(np.int32), images.pixels[firsts[chosen]]
-    augmenter = Augmenter(limits, preprocessing, images.shape[1:], len(images.classes), seed)
-    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.factors)
+    augmenter = Augmenter(policy, preprocessing, images.shape[1:], len(images.classes), seed)
+    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     seen, captions = [], []
     for epoch in range(1, versions + 1):
         shown, targets = augmenter(pixels, labels, len(labels), epoch, 0)
         values = np.clip(np.rint((shown - shift) / scale), 0, 255).astype(np.uint8)
         seen.append(values.transpose(0, 2, 3, 1))
-        captions.append(_captions(targets, labels, images.classes) if limits.mixes else [""] * len(labels))
+        captions.append(_captions(targets, labels, images.classes) if policy.mixes else [""] * len(labels))
     names = [_name(images.classes, label) for label in labels]
     versions_of, captions_of = zip(*seen, strict=True), zip(*captions, strict=True)
     kept = [image.transpose(1, 2, 0) for image in pixels]

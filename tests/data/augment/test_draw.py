@@ -13,9 +13,9 @@ RANDOM = draw.draw(COUNT, 0, 1)
 FRAME = Frame((40, 60), (40, 60))
 
 
-def corners(limits: Augmentation, frame: Frame) -> np.ndarray:
+def corners(policy: Augmentation, frame: Frame) -> np.ndarray:
     """Where the corners of the goal lie in the source: N × 4 × (row, column)."""
-    maps = draw.maps(limits, frame, RANDOM).astype(np.float64)
+    maps = draw.maps(policy, frame, RANDOM).astype(np.float64)
     rows, columns = frame.goal
     places = [(r, c) for r in (-0.5, rows - 0.5) for c in (-0.5, columns - 0.5)]
     return np.stack([maps[:, [0, 3]] + r * maps[:, [1, 4]] + c * maps[:, [2, 5]] for r, c in places], axis=1)
@@ -49,10 +49,10 @@ def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> Non
     shifted = corners(Augmentation(shift=0.1), FRAME).mean(1) - np.array([19.5, 29.5])
     np.testing.assert_allclose(np.abs(shifted).max(0), [4, 6], rtol=0.01)
     assert np.abs(shifted.mean(0)).max() < 0.2
-    zoomed = corners(Augmentation(zoom=0.2), FRAME)
+    zoomed = corners(Augmentation(scale=0.2), FRAME)
     height = zoomed[:, 2, 0] - zoomed[:, 0, 0]
     np.testing.assert_allclose([height.min(), height.max()], [32, 48], rtol=0.01)
-    turned = corners(Augmentation(turn=15), FRAME)
+    turned = corners(Augmentation(rotation=15), FRAME)
     side = turned[:, 1] - turned[:, 0]
     angle = np.degrees(np.arctan2(side[:, 0], side[:, 1]))
     np.testing.assert_allclose([angle.min(), angle.max()], [-15, 15], rtol=0.01)
@@ -60,14 +60,14 @@ def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> Non
 
 
 def test_random_crops_lie_within_the_image() -> None:
-    limits = Augmentation(area=0.3, aspect=4 / 3)
-    found = corners(limits, Frame((50, 80), (32, 32)))
+    policy = Augmentation(crop_area=0.3, aspect=4 / 3)
+    found = corners(policy, Frame((50, 80), (32, 32)))
     low, high = found[:, 0], found[:, 3]
     assert (low > -0.5 - 1e-3).all() and (high < np.array([49.5, 79.5]) + 1e-3).all()
     sides = (high - low) / np.array([50, 80])
-    area = sides.prod(1)
-    assert 0.3 * 0.99 < area.min() < 0.33
-    assert 0.95 < area.max() < 1.001
+    crop_area = sides.prod(1)
+    assert 0.3 * 0.99 < crop_area.min() < 0.33
+    assert 0.95 < crop_area.max() < 1.001
     shape = sides[:, 1] / sides[:, 0]
     assert 0.74 < shape.min() < 0.8 and 1.25 < shape.max() < 1.34
     assert (low.min(0) < 0).all() and (high.max(0) > np.array([48, 78])).all(), "every edge is reached"

@@ -6,8 +6,8 @@ import json
 
 from opsin.data.ingest.receipt import EXACT, NEAR, Duplicates, Member, Receipt, Sizes
 from opsin.data.items import FileProblem
-from opsin.data.load import take_in
-from tests.data.ingest.memory import encoded, photo, photos
+from opsin.data.load import load_source
+from tests.data.ingest.in_memory import encoded, photo, photos
 
 PROBLEMS = tuple(FileProblem(f"cat/{n}.jpg", "cut short", "damaged" if n % 2 else "empty") for n in range(50))
 
@@ -27,7 +27,7 @@ def large() -> Receipt:
             *(group(NEAR, f"{n}.jpg a train", f"{n}b.jpg b train") for n in range(20)),
             *(group(NEAR, f"x{n}.jpg a train", f"y{n}.jpg a train") for n in range(10)),
         ),
-        lost=("empty class",), single=("lone",), seconds=2.0,
+        empty_classes=("empty class",), single_image_classes=("lone",), seconds=2.0,
     )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_a_screenful_says_what_matters() -> None:
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 130
     assert lines[0] == "photos: 6,440 images of 40 classes, in 2.0 s, 3,220 a second"
-    for part in (
+    for split in (
         "Used as 224 × 224, colour. The files have 10 × 20 to 3000 × 4000 pixels",
         "1 class without a usable image, left out: empty class\n",
         "1 class with one image, trained on but not measured: lone\n",
@@ -49,7 +49,7 @@ def test_a_screenful_says_what_matters() -> None:
         "10 groups of the same image, of one class and part",
         "  class39",
     ):
-        assert part in text, part
+        assert split in text, split
     assert "class20" not in text
 
 
@@ -67,11 +67,11 @@ def test_the_receipt_as_data() -> None:
     assert (data["images"], data["images_per_second"]) == (6440, 3220)
     assert (len(data["problems"]), len(data["leaks"]), len(data["conflicts"])) == (50, 30, 20)
     assert data["problems"][0] == {"name": "cat/0.jpg", "reason": "cut short", "kind": "empty"}
-    assert data["leaks"][0]["members"][1] == {"name": "test/a/0.jpg", "label": "a", "part": "test"}
+    assert data["leaks"][0]["members"][1] == {"name": "test/a/0.jpg", "label": "a", "split": "test", "part": "test"}
 
 
 def test_sound_data_is_called_sound() -> None:
-    receipt = take_in(photos(5), "files").receipt
+    receipt = load_source(photos(5), "files").receipt
     assert receipt is not None
     lines = receipt.text().splitlines()
     assert lines[1:] == [
@@ -91,6 +91,6 @@ def test_uneven_classes_are_pointed_out() -> None:
     files = photos(3)
     for number in range(10):
         files.add(f"cat/more{number}.png", encoded(photo(500 + number)))
-    receipt = take_in(files, "files").receipt
+    receipt = load_source(files, "files").receipt
     assert receipt is not None
     assert "\nUneven: cat has 4.3 times as many images as dog." in receipt.text()

@@ -43,7 +43,13 @@ def test_arrays_without_names(tmp_path: Path) -> None:
 
 def test_parts(tmp_path: Path) -> None:
     data = loaded(
-        tmp_path, x_train=GREY, y_train=LABELS, x_test=GREY[:6], y_test=LABELS[:6], x_val=GREY[6:9], y_val=LABELS[6:9]
+        tmp_path,
+        x_train=GREY,
+        y_train=LABELS,
+        x_test=GREY[:6],
+        y_test=LABELS[:6],
+        x_val=GREY[6:9],
+        y_val=LABELS[6:9],
     )
     assert data.own_split
     assert np.array_equal(data.train.pixels[:, 0], GREY)
@@ -150,7 +156,7 @@ def test_any_numbers_become_bytes_on_one_scale(
     data = load(tmp_path / "a.npz")
     assert data.pixel_range == pixel_range and data.receipt is not None
     assert np.abs(data.test.pixels[:, 0].astype(int) - SHADES).max() <= (images.dtype == np.float16)
-    assert data.receipt.deep == {str(images.dtype): 24}
+    assert data.receipt.high_depth == {str(images.dtype): 24}
     assert f"(24 of {images.dtype})." in data.receipt.text()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from opsin.base.errors import DataError
 from opsin.data import Dataset, items, load
-from opsin.data.items import shown
+from opsin.data.items import printable
 from opsin.data.sources import open_source
 from tests.data.files import PLACES, class_entries, png, write_entries
 
@@ -134,7 +134,7 @@ def test_a_image_of_another_folder_is_none_for_one_that_is_missing(tmp_path: Pat
     assert not isinstance(source, Dataset)
     assert Counter(item.label for item in source.items) == {"cat": 4, "dog": 3}
     assert [(problem.name, problem.kind) for problem in source.problems] == [
-        (shown(f"{before}dog/3.png"), items.MISSING)
+        (printable(f"{before}dog/3.png"), items.MISSING)
     ]
 
 

@@ -40,7 +40,7 @@ def test_a_dataset_in_parts(tmp_path: Path) -> None:
     (tmp_path / "set" / "README.md").touch()
     source = open_source(tmp_path / "set")
     assert source.name == "set"
-    assert [item.part for item in source.items] == ["test"] * 6 + ["train"] * 12
+    assert [item.split for item in source.items] == ["test"] * 6 + ["train"] * 12
     assert [item.label for item in source.items[:6]] == ["cat", "dog", "cat", "dog", "dog", "cat"]
     assert source.items[4].name == "data/test-00000-of-00001.parquet/6"
     assert [source.read(n) for n in (4, 17, 0)] == [b"image 22", b"image 15", b"image 16"]

@@ -17,7 +17,7 @@ from tests.data.files import noise, write_image
 def rows(text: str | bytes) -> list[tuple[str, ...]]:
     found, problems = read_table(text if isinstance(text, bytes) else text.encode(), "t.csv")
     assert not problems
-    return [(row.path, row.label) + ((row.part,) if row.part else ()) for row in found]
+    return [(row.path, row.label) + ((row.split,) if row.split else ()) for row in found]
 
 
 TWO = [("a.jpg", "cat"), ("b.jpg", "dog")]
@@ -108,7 +108,7 @@ def test_a_table_for_each_part(tmp_path: Path) -> None:
         for n in range(4):
             write_image(tmp_path / part / f"{n}.png", noise(n, 4, 4))
     source = open_source(tmp_path)
-    assert [item.part for item in source.items] == ["test"] * 4 + ["train"] * 4
+    assert [item.split for item in source.items] == ["test"] * 4 + ["train"] * 4
     (tmp_path / "notes.csv").write_text("a,b\n")
     assert len(open_source(tmp_path).items) == 8
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opsin.apps.cli.output import PassingLine
 from opsin.apps.cli.units import parse_bytes
 from opsin.data import Dataset, load
-from opsin.data.decode import checked_range
+from opsin.data.decode import check_range
 from opsin.data.sources import open_source
 from opsin.planning import networks
 from opsin.planning.dataset_summary import DatasetSummary
@@ -33,5 +33,5 @@ def read_to_see(
     source: str, size: int | None, cache_size: str = CACHE_SIZE, pixel_range: Sequence[float] | None = None
 ) -> Dataset:
     """The images as a training that has time enough would read them."""
-    chosen = checked_range(pixel_range)
+    chosen = check_range(pixel_range)
     return read(source, networks.seen(DatasetSummary.of(open_source(source)), size), cache_size, chosen)

@@ -23,7 +23,7 @@ from opsin.apps.cli.units import parse_bytes, parse_seconds
 from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, size
 from opsin.data import Dataset
-from opsin.data.decode import checked_range
+from opsin.data.decode import check_range
 from opsin.data.sources import open_source
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
@@ -93,7 +93,7 @@ def _begun(options: Options) -> Trainer | None:
     if not options.plan_only:
         Run.check_place(place)
     source, wishes = str(options.data), _wishes(options)
-    checked_range(options.pixel_range)
+    check_range(options.pixel_range)
     outline = networks.outline(DatasetSummary.of(open_source(source)), wishes)
     data = _load(source, outline, options)
     if options.plan_only:

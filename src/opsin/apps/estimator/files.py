@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from opsin.apps.estimator.problems import InputError
 from opsin.data import Dataset, LabeledImages, Preprocessing
-from opsin.data.items import UNSPLIT, Item, shown
-from opsin.data.parallel import each
-from opsin.data.pixels import joined
+from opsin.data.items import UNSPLIT, Item, printable
+from opsin.data.parallel import for_each
+from opsin.data.pixels import concatenate
 from opsin.data.sources.folder import Files
 
 READ = 256
@@ -60,7 +60,7 @@ def listed(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
     seen: Counter[str] = Counter()
     items = []
     for path, label in zip(paths, labels, strict=True):
-        name = shown(path)
+        name = printable(path)
         seen[name] += 1  # a path may come twice, as where samples are drawn with replacement; names may not
         items.append(Item(name if seen[name] == 1 else f"{name} ({seen[name]})", label, UNSPLIT))
     above = os.path.commonpath([os.path.abspath(path) for path in paths])
@@ -79,7 +79,10 @@ def without_test(data: Dataset) -> Dataset:
     parts = (data.train, data.test)
     names = tuple(name for part in parts for name in part.names or ())
     train = LabeledImages(
-        joined([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]), data.classes, names
+        concatenate([part.pixels for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        data.classes,
+        names,
     )
     return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
 
@@ -93,5 +96,5 @@ def read(paths: Sequence[str], like: Preprocessing) -> Iterator[NDArray[np.uint8
         def take(place: int, some: Sequence[str] = some, pixels: NDArray[np.uint8] = pixels) -> None:
             pixels[place] = like.read(Path(some[place]), some[place])
 
-        each(take, range(len(some)))
+        for_each(take, range(len(some)))
         yield pixels

@@ -16,11 +16,11 @@ from opsin.apps.estimator.arrays import ImageLayout, Shape
 from opsin.apps.estimator.arrays import checked as checked_arrays
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages, load
-from opsin.data.ingest.duplicates import exact
-from opsin.data.ingest.split import MOST_VALIDATION, VALIDATION_SHARE, held_out, numbered_ranks
-from opsin.data.load import take_in
+from opsin.data.ingest.duplicates import exact_duplicates
+from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, numbered_ranks
+from opsin.data.load import load_source
 from opsin.data.sources import open_source
-from opsin.data.store import DIGEST
+from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
@@ -76,7 +76,7 @@ def _from_paths(paths: list[str], y: Any, wishes: TrainOptions, own: bool) -> Fi
     names = [labels.name_of(label) for label in given.tolist()]
     source, key = files.listed(paths, names)
     outline = None if own else networks.outline(DatasetSummary.of(source), wishes)
-    data = take_in(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
+    data = load_source(source, key, outline.preprocessing if outline else None, _size(outline, wishes), wishes.seed)
     known = np.isin(names, data.classes)  # of some classes, no image may be readable
     classes, _ = labels.classes_of(given[known])
     return FitInputs(files.without_test(data), wishes, outline, classes, _names(classes))
@@ -112,10 +112,10 @@ def _divided(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple
     """
     images, count = LabeledImages(pixels, numbers, names), len(numbers)
     if VALIDATION_SHARE * count >= len(images.classes):
-        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST).digest() for image in pixels)
-        groups = exact(np.frombuffer(digests, np.uint8).reshape(count, DIGEST))
+        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in pixels)
+        groups = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
         everything, rank = np.arange(count), numbered_ranks(count, seed)
-        apart = held_out(images.labels, groups, rank, everything, VALIDATION_SHARE, MOST_VALIDATION)
+        apart = held_out(images.labels, groups, rank, everything, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
         rest = np.setdiff1d(everything, apart)
         if len(apart) and len(np.unique(images.labels[rest])) == len(images.classes):
             validation = images.take(apart)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from opsin.apps.estimator import problems
 from opsin.apps.estimator.problems import InputError
-from opsin.data.items import shown
+from opsin.data.items import printable
 
 
 def checked(y: Any, count: int) -> NDArray[Any]:
@@ -51,4 +51,4 @@ def classes_of(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
 
 def name_of(label: Any) -> str:
     """What a model calls a class."""
-    return shown(str(label))
+    return printable(str(label))

@@ -16,23 +16,23 @@ Targets = NDArray[np.int32] | NDArray[np.float32]
 
 
 class Augmenter:
-    """Applies the changes that `limits` allow to images of `source` (height, width), and then `preprocessing`.
+    """Applies the changes that `policy` allow to images of `source` (height, width), and then `preprocessing`.
 
     Sources of another size than the network's images show what testing shows of them when nothing is changed: the
     middle that the preprocessing's crop leaves, or without one everything.
     """
 
     def __init__(
-        self, limits: Augmentation, preprocessing: Preprocessing, source: tuple[int, int], classes: int, seed: int
+        self, policy: Augmentation, preprocessing: Preprocessing, source: tuple[int, int], classes: int, seed: int
     ) -> None:
-        self.limits, self.classes, self.seed = limits, classes, seed
+        self.policy, self.classes, self.seed = policy, classes, seed
         goal, view = preprocessing.shape[1:], (1.0, 1.0)
         if preprocessing.crop and source != goal:
             view = (goal[0] / preprocessing.crop.resize, goal[1] / preprocessing.crop.resize)
         self.frame = Frame(source, goal, view)
         self.middle = 255 * float(np.mean(preprocessing.mean))
-        smooth = limits.smooth or self.frame.scales != (1.0, 1.0)
-        self.warp = Warper(*preprocessing.factors, smooth=smooth, coloured=limits.coloured)
+        bilinear = policy.bilinear or self.frame.scales != (1.0, 1.0)
+        self.warp = Warper(*preprocessing.scale_and_shift, bilinear=bilinear, changes_colour=policy.changes_colour)
 
     def __call__(
         self,
@@ -51,13 +51,13 @@ class Augmenter:
         random = draw.draw(len(pixels), self.seed, epoch, first)
         if sides is not None:
             random[draw.FLIP] = np.where(sides, -1.0, 1.0)
-        limits, goal = self.limits, self.frame.goal
-        colours = draw.colours(limits, pixels.shape[1], self.middle, random)
-        boxes = draw.cutouts(limits, goal, random)
-        shown = self.warp(pixels, goal, draw.maps(limits, self.frame, random), colours, boxes)
-        if not limits.mixes:
+        policy, goal = self.policy, self.frame.goal
+        colours = draw.colours(policy, pixels.shape[1], self.middle, random)
+        boxes = draw.cutouts(policy, goal, random)
+        shown = self.warp(pixels, goal, draw.maps(policy, self.frame, random), colours, boxes)
+        if not policy.mixes:
             return shown, labels
-        shares, replaced = draw.mixtures(limits, goal, random)
+        shares, replaced = draw.mixtures(policy, goal, random)
         targets = np.empty((len(labels), self.classes), np.float32)
         for start in range(0, len(pixels), batch):
             part = slice(start, start + batch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from opsin.base.errors import UsageError
 from opsin.ir.checked import settle
 
-LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
+BOUNDS = {"rotation": (0, 180), "aspect": (1, 10)}
 """From where to where the limits go that are no shares."""
 
 
@@ -16,9 +16,9 @@ class Augmentation:
     """Limits of what happens to each image; as it stands, nothing.
 
     Geometry is one affine map an image. `flip`: half of the images are mirrored left to right, the other half in the
-    next epoch. `shift` is a share of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both
-    sides. `area` below 1 takes a random part of at least that share of the image's area, its proportions changed by
-    up to the factor `aspect` (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth`
+    next epoch. `shift` is a share of the side, `rotation` an angle in degrees, `scale` a share of the size, all to both
+    sides. `crop_area` below 1 takes a random part of at least that share of the image's area, its proportions changed by
+    up to the factor `aspect` (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `bilinear`
     interpolates between pixels (bilinearly) rather than take the nearest.
 
     Colour: `brightness`, `contrast` and `saturation` are multiplied by 1 ± so much.
@@ -31,11 +31,11 @@ class Augmentation:
 
     flip: bool = False
     shift: float = 0.0
-    turn: float = 0.0
-    zoom: float = 0.0
-    area: float = 1.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    crop_area: float = 1.0
     aspect: float = 1.0
-    smooth: bool = False
+    bilinear: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -46,14 +46,14 @@ class Augmentation:
     def __post_init__(self) -> None:
         settle(self)
         for field in fields(self):
-            value, least, most = getattr(self, field.name), *LIMITS.get(field.name, (0, 1))
+            value, least, most = getattr(self, field.name), *BOUNDS.get(field.name, (0, 1))
             if not least <= value <= most:
                 raise UsageError(f"augmentation: {field.name} must be a number from {least} to {most}, not {value:g}")
         if self.mixup + self.cutmix > 1:
             raise UsageError(f"augmentation: mixup and cutmix are {self.mixup + self.cutmix:g} together, above 1")
 
     @property
-    def coloured(self) -> bool:
+    def changes_colour(self) -> bool:
         """Whether colours change."""
         return bool(self.brightness or self.contrast or self.saturation)
 

@@ -17,7 +17,7 @@ from opsin.data.augment.augmentation import Augmentation
 WORDS = 20
 """Random words of an image; whole counts of the counter."""
 
-FLIP, TURN, ZOOM, DOWN, ALONG, AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
+FLIP, ROTATION, SCALE, DOWN, ALONG, CROP_AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
 BOX_Y, BOX_X, KIND, SHARE, MIX_Y, MIX_X = range(10, 16)
 """What each word is for."""
 
@@ -56,12 +56,12 @@ def draw(count: int, seed: int, epoch: int, first: int = 0) -> Array:
     )
 
 
-def maps(limits: Augmentation, frame: Frame, random: Array) -> NDArray[np.float32]:
+def maps(policy: Augmentation, frame: Frame, random: Array) -> NDArray[np.float32]:
     """The row and the column of the source for each pixel of the goal, as a + b · row + c · column: N × 6."""
     (height, width), (rows, columns) = frame.source, frame.goal
-    down, along, shift_y, shift_x = _windows(limits, frame, random)
-    angle = random[TURN] * limits.turn * pi / 180
-    side = np.where(random[FLIP] < 0, -1.0, 1.0) if limits.flip else 1.0
+    down, along, shift_y, shift_x = _windows(policy, frame, random)
+    angle = random[ROTATION] * policy.rotation * pi / 180
+    side = np.where(random[FLIP] < 0, -1.0, 1.0) if policy.flip else 1.0
     cos, sin = np.cos(angle), np.sin(angle)
     row_row, row_column = cos * down, -sin * along * side
     column_row, column_column = sin * down, cos * along * side
@@ -71,28 +71,28 @@ def maps(limits: Augmentation, frame: Frame, random: Array) -> NDArray[np.float3
     return np.stack([row, row_row, row_column, column, column_row, column_column], axis=1).astype(np.float32)
 
 
-def _windows(limits: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
+def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
     """The part of the source that is shown: pixels to one of the goal, down and along, and where its middle lies."""
     (height, width), (down, along) = frame.source, frame.scales
-    if limits.area == 1:
-        zoom = 1 + random[ZOOM] * limits.zoom
+    if policy.crop_area == 1:
+        scale = 1 + random[SCALE] * policy.scale
         seen_y, seen_x = height * frame.view[0], width * frame.view[1]
-        return down * zoom, along * zoom, random[DOWN] * limits.shift * seen_y, random[ALONG] * limits.shift * seen_x
-    area = limits.area + (1 - limits.area) * (random[AREA] + 1) / 2
-    stretch = np.exp(random[ASPECT] * log(limits.aspect) / 2)
-    tall, wide = np.minimum(np.sqrt(area) / stretch, 1), np.minimum(np.sqrt(area) * stretch, 1)
+        return down * scale, along * scale, random[DOWN] * policy.shift * seen_y, random[ALONG] * policy.shift * seen_x
+    crop_area = policy.crop_area + (1 - policy.crop_area) * (random[CROP_AREA] + 1) / 2
+    stretch = np.exp(random[ASPECT] * log(policy.aspect) / 2)
+    tall, wide = np.minimum(np.sqrt(crop_area) / stretch, 1), np.minimum(np.sqrt(crop_area) * stretch, 1)
     shift_y, shift_x = random[DOWN] * (1 - tall) * height / 2, random[ALONG] * (1 - wide) * width / 2
     return tall * height / frame.goal[0], wide * width / frame.goal[1], shift_y, shift_x
 
 
-def colours(limits: Augmentation, channels: int, middle: float, random: Array) -> NDArray[np.float32]:
+def colours(policy: Augmentation, channels: int, middle: float, random: Array) -> NDArray[np.float32]:
     """The matrix and the last column of M v + b, for values from 0 to 255: N × channels × (channels + 1).
 
     Contrast turns around `middle`, the mean of all images.
     """
-    light = 1 + random[BRIGHTNESS] * limits.brightness
-    contrast = 1 + random[CONTRAST] * limits.contrast
-    vivid = 1 + random[SATURATION] * limits.saturation if channels == 3 else np.ones_like(light)
+    light = 1 + random[BRIGHTNESS] * policy.brightness
+    contrast = 1 + random[CONTRAST] * policy.contrast
+    vivid = 1 + random[SATURATION] * policy.saturation if channels == 3 else np.ones_like(light)
     grey = np.array(LUMA if channels == 3 else (0.0,) * channels)
     mixed = vivid[:, None, None] * np.eye(channels) + (1 - vivid)[:, None, None] * grey
     found = np.empty((len(light), channels, channels + 1), np.float32)
@@ -101,22 +101,22 @@ def colours(limits: Augmentation, channels: int, middle: float, random: Array) -
     return found
 
 
-def cutouts(limits: Augmentation, goal: tuple[int, int], random: Array) -> Boxes:
+def cutouts(policy: Augmentation, goal: tuple[int, int], random: Array) -> Boxes:
     """Boxes without content, i32 N × (top, bottom, left, right); what lies beyond the edge is cut off."""
-    side = limits.cutout * min(goal)
+    side = policy.cutout * min(goal)
     sides = np.full(random.shape[1], side)
     return _boxes(goal, random[BOX_Y], random[BOX_X], sides, sides)
 
 
-def mixtures(limits: Augmentation, goal: tuple[int, int], random: Array) -> tuple[Array, Boxes]:
+def mixtures(policy: Augmentation, goal: tuple[int, int], random: Array) -> tuple[Array, Boxes]:
     """The share of each image's own that stays where it is blended with another, and the box where it is replaced.
 
     Shares are 1, and boxes empty, where nothing of the kind happens. Both follow the uniform distribution of the
     papers' α = 1; a box is as large as the share that it replaces, but for what lies beyond the edge.
     """
     kind, share = (random[KIND] + 1) / 2, (random[SHARE] + 1) / 2
-    blended = kind < limits.mixup
-    replaced = ~blended & (kind < limits.mixup + limits.cutmix)
+    blended = kind < policy.mixup
+    replaced = ~blended & (kind < policy.mixup + policy.cutmix)
     side = np.where(replaced, np.sqrt(1 - share), 0.0)
     boxes = _boxes(goal, random[MIX_Y], random[MIX_X], side * goal[0], side * goal[1])
     return np.where(blended, share, 1.0), boxes

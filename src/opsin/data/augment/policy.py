@@ -25,7 +25,7 @@ SAMPLE, NEARLY = 64, 8
 """Images that are looked at, and how far the channels of a grey one may lie apart (lossy files colour greys)."""
 
 
-def plan(
+def preset(
     level: str, shape: tuple[int, int, int], classes: Sequence[str] = (), *, grey: bool = False, dark: bool = False
 ) -> Augmentation:
     """What `level` ("none", "light" or "strong") means for images of `shape` (channels, height, width).
@@ -41,9 +41,9 @@ def plan(
         return Augmentation()
     strong, tiny = level == "strong", max(shape[1:]) <= TINY
     if grey or shape[0] == 1:
-        found = Augmentation(shift=0.07, turn=10, zoom=0.1, smooth=not tiny)
+        found = Augmentation(shift=0.07, rotation=10, scale=0.1, bilinear=not tiny)
         if strong:
-            found = replace(found, shift=0.1, turn=15, zoom=0.15, cutout=0.25)
+            found = replace(found, shift=0.1, rotation=15, scale=0.15, cutout=0.25)
         light = 0.0 if dark else (0.3 if strong else 0.15)
         return replace(found, brightness=light, contrast=light)
     flip = not _one_sided(classes)
@@ -51,26 +51,28 @@ def plan(
         if not strong:
             return Augmentation(flip=flip, shift=0.125)
         return Augmentation(
-            flip=flip, shift=0.125, turn=10, zoom=0.1, smooth=True,
+            flip=flip, shift=0.125, rotation=10, scale=0.1, bilinear=True,
             brightness=0.2, contrast=0.2, saturation=0.2, cutout=0.5, mixup=0.2, cutmix=0.3,
         )  # fmt: skip
     if not strong:
         return Augmentation(
-            flip=flip, area=0.5, aspect=4 / 3, smooth=True, brightness=0.15, contrast=0.15, saturation=0.15
+            flip=flip, crop_area=0.5, aspect=4 / 3, bilinear=True, brightness=0.15, contrast=0.15, saturation=0.15
         )
     return Augmentation(
-        flip=flip, area=0.25, aspect=4 / 3, turn=10, smooth=True,
+        flip=flip, crop_area=0.25, aspect=4 / 3, rotation=10, bilinear=True,
         brightness=0.3, contrast=0.3, saturation=0.3, cutout=0.3, mixup=0.2, cutmix=0.3,
     )  # fmt: skip
 
 
-def plan_for(level: str, images: LabeledImages, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
-    """`plan` for these images; colour files that show only greys count as grey. `flip` says whether images are
+def policy_for(
+    level: str, images: LabeledImages, preprocessing: Preprocessing, flip: bool | None = None
+) -> Augmentation:
+    """`preset` for these images; colour files that show only greys count as grey. `flip` says whether images are
     mirrored, where that is known better.
     """
     shape = preprocessing.shape
     grey = level != "none" and _all_grey(images)
-    found = plan(level, shape, images.classes, grey=grey, dark=preprocessing.dark_background)
+    found = preset(level, shape, images.classes, grey=grey, dark=preprocessing.dark_background)
     return found if flip is None else replace(found, flip=flip)
 
 

@@ -20,9 +20,11 @@ class Warper:
     Calls leave Python's lock to others, and may come from several threads.
     """
 
-    def __init__(self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, smooth: bool, coloured: bool) -> None:
+    def __init__(
+        self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, bilinear: bool, changes_colour: bool
+    ) -> None:
         self.factors = scale, shift
-        spec = Warp(len(scale), smooth, coloured)
+        spec = Warp(len(scale), bilinear, changes_colour)
         self._function = FUNCTION(compiled(spec)[0])
 
     def __call__(

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from opsin.data.decode.shrink import shrink
+from opsin.data.decode.bicubic import resize_bicubic
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's, which smooth where an image becomes smaller."""
 
-MOST_LONG = 16
+MAX_ASPECT = 16
 """An image may be so many times as long as it is wide; the middle of a longer one is taken."""
 
 
@@ -31,13 +31,13 @@ class Crop:
     def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
         """The middle of the resized image, uint8 C×`height`×`width`."""
         shorter = min(image.size)
-        if max(image.size) > MOST_LONG * shorter:  # resized whole it could take any amount of memory
-            most = MOST_LONG * shorter
+        if max(image.size) > MAX_ASPECT * shorter:  # resized whole it could take any amount of memory
+            most = MAX_ASPECT * shorter
             image = ImageOps.fit(image, (min(image.width, most), min(image.height, most)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
         resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)
-        return planes(resized.crop((left, top, left + width, top + height)))
+        return to_planes(resized.crop((left, top, left + width, top + height)))
 
 
 def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
@@ -47,13 +47,13 @@ def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     left, top = (image.width - wide) / 2, (image.height - high) / 2
     box = (left, top, left + wide, top + high)
     if (image.height, image.width) != (height, width):
-        made = shrink(image, box, height, width)
+        made = resize_bicubic(image, box, height, width)
         if made is not None:
             return made
-    return planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
+    return to_planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
 
 
-def planes(image: Image.Image) -> NDArray[np.uint8]:
+def to_planes(image: Image.Image) -> NDArray[np.uint8]:
     """A grey or RGB image as uint8 C×H×W."""
     pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

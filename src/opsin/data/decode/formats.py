@@ -1,6 +1,6 @@
 """What a file is, by its first bytes and never by its name, and how large it says it is.
 
-Only the formats below and in `others` are decoded, whatever else the decoding library could open. Sizes are read
+Only the formats below and in `pillow_plugins` are decoded, whatever else the decoding library could open. Sizes are read
 here where opening the image would already take memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP
 (RFC 9649), JPEG 2000 and icons.
 """
@@ -19,9 +19,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from opsin.base.file_types import HEAD, absent
-from opsin.data.decode import others
+from opsin.data.decode import pillow_plugins
 
-DECODERS: dict[str, type[ImageFile]] = others.Decoders(
+DECODERS: dict[str, type[ImageFile]] = pillow_plugins.Decoders(
     {
         "JPEG": JpegImageFile,
         "PNG": PngImageFile,
@@ -43,7 +43,7 @@ SIGNATURES = (
     (b"MM\0+", "TIFF"),
 )
 
-STRANGERS = (
+OTHER_FILE_TYPES = (
     (0, b"%PDF", "a PDF"),
     (0, b"%!PS", "PostScript"),
     (0, b"PK\3\4", "a zip archive"),
@@ -59,7 +59,7 @@ STRANGERS = (
 )
 """What often is where an image should be: where in the file it begins with what."""
 
-LEAST_BMP = 26
+MIN_BMP_BYTES = 26
 
 
 def recognise(data: bytes) -> str | None:
@@ -69,20 +69,20 @@ def recognise(data: bytes) -> str | None:
             return format
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[:2] == b"BM" and len(data) >= LEAST_BMP and data[14:18] in (b"\x0c\0\0\0", *BMP_HEADS):
+    if data[:2] == b"BM" and len(data) >= MIN_BMP_BYTES and data[14:18] in (b"\x0c\0\0\0", *BMP_HEADER_SIZES):
         return "BMP"
-    return others.recognise(data)
+    return pillow_plugins.recognise(data)
 
 
-BMP_HEADS = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
+BMP_HEADER_SIZES = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
 """The lengths of a BMP's second header, one for each version of the format."""
 
 
 def describe(data: bytes) -> str | None:
     """What a file that is no image seems to be."""
-    if known := others.describe(data):
+    if known := pillow_plugins.describe(data):
         return known
-    for place, signature, what in STRANGERS:
+    for place, signature, what in OTHER_FILE_TYPES:
         if data[place : place + len(signature)] == signature:
             return what
     head = data[:512]
@@ -103,7 +103,7 @@ def describe(data: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class Claim:
+class DeclaredSize:
     """An image's size before anything is decoded. `whole`: decoding takes memory for all of it at once. `kind` is what
     it is where nothing here decodes it, "" for what is.
     """
@@ -114,20 +114,20 @@ class Claim:
     kind: str = ""
 
 
-def claim(data: bytes, format: str) -> Claim | None:
-    """What a JPEG, WebP or one of `others` says of itself; None for the rest, and where the header is damaged."""
+def declared_size(data: bytes, format: str) -> DeclaredSize | None:
+    """What a JPEG, WebP or one of `pillow_plugins` says of itself; None for the rest, and where the header is damaged."""
     try:
         if format == "JPEG":
             return _jpeg(data)
         if format == "WebP":
             return _webp(data)
-        size = others.size(data, format)
-        return Claim(*size, whole=True) if size else None
+        size = pillow_plugins.size(data, format)
+        return DeclaredSize(*size, whole=True) if size else None
     except IndexError:
         return None
 
 
-def _jpeg(data: bytes) -> Claim | None:
+def _jpeg(data: bytes) -> DeclaredSize | None:
     """From the frame header and the first scan header: several scans are collected in memory before any pixel."""
     place, found = 2, None
     while data[place] == 0xFF:
@@ -138,17 +138,17 @@ def _jpeg(data: bytes) -> Claim | None:
         length = data[place + 2] << 8 | data[place + 3]
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):  # a frame
             height, width = (data[place + at] << 8 | data[place + at + 1] for at in (5, 7))
-            if kind := _stranger(marker, data[place + 4], data[place + 9]):
-                return Claim(width, height, True, kind)
-            found = Claim(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
+            if kind := _unsupported_jpeg(marker, data[place + 4], data[place + 9]):
+                return DeclaredSize(width, height, True, kind)
+            found = DeclaredSize(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
         elif marker == 0xDA and found:  # the first scan
             size, components = found
-            return Claim(size.width, size.height, size.whole or data[place + 4] < components)
+            return DeclaredSize(size.width, size.height, size.whole or data[place + 4] < components)
         place += 2 + length
     return None
 
 
-def _stranger(marker: int, bits: int, components: int) -> str:
+def _unsupported_jpeg(marker: int, bits: int, components: int) -> str:
     """The kind of a JPEG that is not decoded, else ""; numbers that no JPEG has are damage, and left to the decoder."""
     if marker == 0xF7:
         return "a JPEG-LS image"
@@ -159,7 +159,7 @@ def _stranger(marker: int, bits: int, components: int) -> str:
     return "a JPEG of 2 channels" if components == 2 else ""
 
 
-def _webp(data: bytes) -> Claim | None:
+def _webp(data: bytes) -> DeclaredSize | None:
     kind = data[12:16]
     if kind == b"VP8X":
         sides = [int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27)]
@@ -170,4 +170,4 @@ def _webp(data: bytes) -> Claim | None:
         sides = [int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28)]
     else:
         return None
-    return Claim(sides[0], sides[1], whole=True)
+    return DeclaredSize(sides[0], sides[1], whole=True)

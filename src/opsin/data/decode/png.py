@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from opsin.data.decode.samples import Samples
+from opsin.data.decode.bit_depth import Samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+KEPT_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 GREY, COLOUR, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 4, 6
 """Colour types."""
 
-MOST_TEXT = 2**20
+MAX_TEXT_BYTES = 2**20
 """Bytes that a text is read to, and only one that may say how the image lies."""
 
 RAW_EXIF = b"Raw profile type exif"
@@ -54,7 +54,7 @@ class Png:
         while place < size:
             length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
             stop = place + 12 + length
-            if kind in NEEDED:
+            if kind in KEPT_CHUNKS:
                 if kind == b"IHDR" and length >= 13 and not self.bits:
                     self.bits, self.colours = data[place + 16], data[place + 17]
                 (body if body or kind in (b"IDAT", b"IEND") else head).extend(data[place:stop])
@@ -63,7 +63,7 @@ class Png:
                 return
             elif kind == b"tRNS" and not body:
                 head += self._transparency(data[place:stop])
-            elif kind == b"eXIf" or kind in TEXTS:
+            elif kind == b"eXIf" or kind in TEXT_CHUNKS:
                 self._note(kind, data, place + 8, min(stop - 4, size))
             if kind == b"IEND":
                 return
@@ -157,16 +157,16 @@ def _with_mode(tile: Any, rawmode: str) -> Any:
 
 
 def _text(kind: bytes, content: bytes, key: int) -> bytes:
-    """What a text chunk says after its keyword, `MOST_TEXT` bytes at most; b"" where it makes no sense."""
+    """What a text chunk says after its keyword, `MAX_TEXT_BYTES` bytes at most; b"" where it makes no sense."""
     rest = content[key + 1 :]
     if kind == b"tEXt":
-        return rest[:MOST_TEXT]
+        return rest[:MAX_TEXT_BYTES]
     packed = kind == b"zTXt" or rest[:1] == b"\1"
     rest = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
     if not packed:
-        return rest[:MOST_TEXT]
+        return rest[:MAX_TEXT_BYTES]
     try:
-        return zlib.decompressobj().decompress(rest, MOST_TEXT)
+        return zlib.decompressobj().decompress(rest, MAX_TEXT_BYTES)
     except zlib.error:
         return b""
 

@@ -23,7 +23,7 @@ TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "
 """The numbers' types, as `struct` writes them."""
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
-COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
+COLOUR_BANDS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 """How many bands a kind of image has, without those beside the colour."""
 
 KINDS = {
@@ -32,27 +32,27 @@ KINDS = {
     32844: "LogL", 32845: "LogLuv", 34892: "linear raw",
 }  # fmt: skip
 
-COMPRESSIONS = {
+COMPRESSION_NAMES = {
     6: "old-style JPEG", 7: "JPEG", 9: "JBIG", 10: "JBIG", 32809: "ThunderScan", 33003: "JPEG 2000",
     33005: "JPEG 2000", 34661: "JBIG", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 34712: "JPEG 2000", 34887: "LERC",
     34892: "lossy JPEG", 34925: "LZMA", 34926: "Zstandard", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL",
     52546: "JPEG XL",
 }  # fmt: skip
-BYTEWISE = {1, 5, 8, 32773, 32946, 34925, 50000}
+BYTE_COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}
 """Compressions of bytes, whatever the bytes are: none, LZW, Deflate, PackBits, Deflate's old number, LZMA, zstd."""
 
-FAX = {2, 3, 4}
+FAX_COMPRESSIONS = {2, 3, 4}
 """Compressions of black and white."""
 
-COMPLEX = (5, 6)
+COMPLEX_FORMATS = (5, 6)
 """Sample formats of complex numbers."""
 
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
 """What a band beside the colours is; alpha that the colours are multiplied by, and alpha that they are not."""
 
-MOST_PAGES = 10_000
-MOST_BANDS = 4096
-MOST_BITS = 128
+MAX_PAGES = 10_000
+MAX_BANDS = 4096
+MAX_BITS = 128
 THUMBNAIL_OR_MASK = 0b101
 
 
@@ -98,19 +98,19 @@ class TiffLayout:
     @property
     def colours(self) -> int:
         """How many bands are colours; 0 where that is not known."""
-        return COLOURS.get(self.photometric, 0)
+        return COLOUR_BANDS.get(self.photometric, 0)
 
     @property
     def words(self) -> str:
         """For people: "a TIFF of 5 bands of uint16"."""
         what = self.kind if self.bits in (8, 16, 32, 64) else f"{self.bits}-bit numbers"
-        if self.format in COMPLEX:
+        if self.format in COMPLEX_FORMATS:
             what = "complex numbers"
         if not self.bits:
             what = "different depths"
         name = KINDS.get(self.photometric, f"photometric interpretation {self.photometric}")
-        plain = self.compression in BYTEWISE or self.compression in FAX
-        packed = "" if plain else COMPRESSIONS.get(self.compression, f"method {self.compression}")
+        plain = self.compression in BYTE_COMPRESSIONS or self.compression in FAX_COMPRESSIONS
+        packed = "" if plain else COMPRESSION_NAMES.get(self.compression, f"method {self.compression}")
         words = f"a TIFF of {self.bands} band{'s' * (self.bands > 1)} of {what}"
         words += "" if name == "grey" and self.bands > 1 else f" ({name})"
         return words + (f", compressed with {packed}" if packed else "")
@@ -118,7 +118,7 @@ class TiffLayout:
     @property
     def sound(self) -> bool:
         """Whether its tags make sense, so that it is a kind of image and not damage where it cannot be read."""
-        depth = self.format in (0, 1, 2, 3, 4, *COMPLEX)
+        depth = self.format in (0, 1, 2, 3, 4, *COMPLEX_FORMATS)
         return depth and self.photometric in KINDS and self.predictor in (1, 2, 3) and self.bands >= self.colours
 
 
@@ -130,9 +130,9 @@ def layout(data: bytes) -> TiffLayout | None:
         pages = reader.pages()
         photometric = tags.get(PHOTOMETRIC, (WHITE_IS_ZERO,))[0]
         bands = tags.get(BANDS, (3 if tags.get(COMPRESSION) == (6,) and photometric in (RGB, YCBCR) else 1,))[0]
-        bits = _alike(tags[BITS][:bands] if bands > 1 else tags.get(BITS, (1,)))
-        format = _alike(tags.get(FORMAT, (1,))[:bands])
-        colours = COLOURS.get(photometric, bands)
+        bits = _common_value(tags[BITS][:bands] if bands > 1 else tags.get(BITS, (1,)))
+        format = _common_value(tags.get(FORMAT, (1,))[:bands])
+        colours = COLOUR_BANDS.get(photometric, bands)
         extra = tags.get(EXTRA, ())[: max(0, bands - colours)]
         made = TiffLayout(
             reader.order, tags[WIDTH][0], tags[LENGTH][0], bits, bands, format, photometric,
@@ -140,12 +140,12 @@ def layout(data: bytes) -> TiffLayout | None:
         )  # fmt: skip
     except (struct.error, KeyError, IndexError, ValueError):
         return None
-    return made if min(made.width, made.height, bands) > 0 and bands <= MOST_BANDS else None
+    return made if min(made.width, made.height, bands) > 0 and bands <= MAX_BANDS else None
 
 
-def _alike(numbers: tuple[int, ...]) -> int:
+def _common_value(numbers: tuple[int, ...]) -> int:
     """The number that all of them are, 0 where they differ; `ValueError` where there cannot be such."""
-    if not all(0 < number <= MOST_BITS for number in numbers):
+    if not all(0 < number <= MAX_BITS for number in numbers):
         raise ValueError("numbers of no possible size")
     return numbers[0] if len(set(numbers)) == 1 else 0
 
@@ -184,7 +184,7 @@ class _Reader:
     def pages(self) -> int:
         """Images of full size; what is damaged behind the first one is not looked at."""
         place, seen, count = self.first, set[int](), 0
-        while place and place not in seen and len(seen) < MOST_PAGES:
+        while place and place not in seen and len(seen) < MAX_PAGES:
             seen.add(place)
             try:
                 (entries,) = self._unpack(self.count, place)

@@ -13,13 +13,13 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.ingest import class_names
 from opsin.data.ingest.division import DuplicateGroups, assign, counts_of
-from opsin.data.ingest.duplicates import SMALLEST
+from opsin.data.ingest.duplicates import MIN_SIDE
 from opsin.data.ingest.receipt import Receipt, Sizes
 from opsin.data.ingest.split import numbered_ranks
-from opsin.data.ingest.thumbnail_hash import LOOK, looks
+from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION
 from opsin.data.pixels import chunks
-from opsin.data.store import DIGEST
+from opsin.data.store import DIGEST_BYTES
 
 
 def complete(data: Dataset, seed: int, begin: float) -> Dataset:
@@ -51,7 +51,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         (), likeness.found(names, labels, parts.tolist()), likeness.compared, (),
         tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
         notes=tuple(class_names.notes(data.classes)),
-        pixel_range=data.pixel_range, deep={data.depth: len(everything)} if data.depth else {},
+        pixel_range=data.pixel_range, high_depth={data.depth: len(everything)} if data.depth else {},
     )  # fmt: skip
     held = validation if len(validation) else None
     return Dataset(data.name, train, test, data.own_split, held, receipt, pixel_range=data.pixel_range)
@@ -63,9 +63,11 @@ def _likeness(images: LabeledImages) -> DuplicateGroups:
     digests: list[bytes] = []
     looked: list[NDArray[np.uint8]] = []
     for chunk in chunks(images.pixels):
-        digests += [blake2b(image.tobytes(), digest_size=DIGEST).digest() for image in chunk]
-        if min(height, width) >= SMALLEST:
-            looked.append(looks(chunk))
-    table = np.frombuffer(b"".join(digests), np.uint8).reshape(count, DIGEST)
+        digests += [blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in chunk]
+        if min(height, width) >= MIN_SIDE:
+            looked.append(thumbnail_hashes(chunk))
+    table = np.frombuffer(b"".join(digests), np.uint8).reshape(count, DIGEST_BYTES)
     sizes = np.tile(np.array([[height, width]], np.int32), (count, 1))
-    return DuplicateGroups.of(table, np.concatenate(looked) if looked else np.zeros((count, LOOK), np.uint8), sizes)
+    return DuplicateGroups.of(
+        table, np.concatenate(looked) if looked else np.zeros((count, HASH_BYTES), np.uint8), sizes
+    )

@@ -7,11 +7,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-NAMED = 5
+MAX_GROUPS = 5
 """So many groups of names are named."""
 
 
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+def similar(names: Iterable[str]) -> list[tuple[str, ...]]:
     """The groups of different names that mean the same for all that is known, each in order."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
@@ -32,11 +32,11 @@ def _meant(name: str) -> str:
 
 def notes(names: Iterable[str]) -> list[str]:
     """A sentence for the receipt, where names look alike."""
-    groups = alike(names)
+    groups = similar(names)
     if not groups:
         return []
-    more = f", and {len(groups) - NAMED:,} more" if len(groups) > NAMED else ""
-    what = "; ".join(map(_told_apart, groups[:NAMED]))
+    more = f", and {len(groups) - MAX_GROUPS:,} more" if len(groups) > MAX_GROUPS else ""
+    what = "; ".join(map(_told_apart, groups[:MAX_GROUPS]))
     return [f"Classes whose names look alike, kept apart: {what}{more}. Name them alike if they are one class."]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opsin.data.ingest import duplicates, split
 from opsin.data.ingest.receipt import EXACT, NEAR, Duplicates, Member, Sizes
-from opsin.data.items import PARTS, TEST, TRAIN, UNSPLIT, VALIDATION
+from opsin.data.items import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,11 @@ class DuplicateGroups:
     compared: bool
 
     @classmethod
-    def of(cls, digests: NDArray[np.uint8], looks: NDArray[np.uint8], sizes: NDArray[np.int32]) -> DuplicateGroups:
-        same = duplicates.exact(digests)
-        groups = duplicates.near(same, looks, sizes)
+    def of(
+        cls, digests: NDArray[np.uint8], thumbnail_hashes: NDArray[np.uint8], sizes: NDArray[np.int32]
+    ) -> DuplicateGroups:
+        same = duplicates.exact_duplicates(digests)
+        groups = duplicates.near_duplicates(same, thumbnail_hashes, sizes)
         return cls(same, same if groups is None else groups, groups is not None)
 
     def found(self, names: Sequence[str], labels: Sequence[str], parts: Sequence[str]) -> tuple[Duplicates, ...]:
@@ -55,10 +57,10 @@ def assign(
     part out of what then remains of them; what the source has put into a part stays there.
     """
     parts = np.array([TRAIN if part == UNSPLIT else part for part in given], dtype="<U10")
-    own = [part for part in PARTS if part in given]
+    own = [part for part in SPLITS if part in given]
     for part, share, most in (
         (TEST, split.TEST_SHARE, None),
-        (VALIDATION, split.VALIDATION_SHARE, split.MOST_VALIDATION),
+        (VALIDATION, split.VALIDATION_SHARE, split.MAX_VALIDATION_IMAGES),
     ):
         if part not in own:
             pool = np.flatnonzero(parts == TRAIN)
@@ -71,7 +73,7 @@ def _sentence(own: list[str]) -> str:
     if TEST in own and VALIDATION in own:
         return "the data's own"
     if TEST in own:
-        return f"the data's own; validation is {validation} of each class of train, {split.MOST_VALIDATION:,} at most"
+        return f"the data's own; validation is {validation} of each class of train, {split.MAX_VALIDATION_IMAGES:,} at most"
     if VALIDATION in own:
         return f"validation is the data's own; test is {test}, held out of train"
     return f"made here: test is {test}, validation {validation} of the rest, always the same images"
@@ -94,5 +96,5 @@ def counts_of(parts: NDArray[np.str_], labels: NDArray[np.int32], classes: Seque
     """Images of each class in each part."""
     return {
         part: dict(zip(classes, np.bincount(labels[parts == part], minlength=len(classes)).tolist(), strict=True))
-        for part in PARTS
+        for part in SPLITS
     }

@@ -2,7 +2,7 @@
 
 The hash of a look is the difference hash (N. Krawetz, "Kind of Like That", hackerfactor.com, 2013): is a cell of the
 grey thumbnail brighter than its left neighbour? Saving again, scaling, brightness and contrast change few of its 64
-bits. Two hashes that differ in at most `BITS` have a quarter in which they differ in at most one bit, so looking each
+bits. Two hashes that differ in at most `MAX_HAMMING_DISTANCE` have a quarter in which they differ in at most one bit, so looking each
 quarter up among the others, as it is and with each bit turned, finds all of them (multi-index hashing: Norouzi, Punjani
 & Fleet, "Fast Exact Search in Hamming Space With Multi-Index Hashing", 2014). As images of one kind of thing before
 one kind of background have like hashes, too, the thumbnails have the last word.
@@ -17,31 +17,31 @@ from numpy.typing import NDArray
 
 from opsin.data.ingest.thumbnail_hash import HEIGHT, WIDTH
 
-BITS = 7
-ALIKE = 0.985
+MAX_HAMMING_DISTANCE = 7
+MIN_CORRELATION = 0.985
 """The correlation of two thumbnails from which on they show the same.
 
 Of copies of photographs of clothes, saved anew with quality 10, in a quarter of the size, or with a fifth more contrast
 or brightness, 97 to 100 % are found. Of the 7 million pairs of 3,781 different photographs none is taken for one; the
 most alike reach 0.979. Copies that are cut differently, or mirrored, are mostly not found."""
 
-FLAT = 4.0
+MIN_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it shows too little to be known again."""
 
-SMALLEST = 32
+MIN_SIDE = 32
 """Pixels of the shorter side below which likeness says nothing: there are not so many ways to draw a 1."""
 
-HUE = 12.0
+MAX_COLOUR_DIFFERENCE = 12.0
 """Difference of mean colours, in levels of the most different one, that saving and brightening explain."""
 
-MOST_PAIRS = 2**30
+MAX_PAIRS = 2**30
 """So many pairs of hashes are compared at most, which takes about half a minute."""
 
-BLOCK = 2**14
+BLOCK_BYTES = 2**14
 """Pairs of thumbnails that are compared at a time."""
 
 
-class Groups:
+class DisjointSets:
     """Sets of numbers 0 … count - 1 that grow together (disjoint sets with path halving)."""
 
     def __init__(self, count: int) -> None:
@@ -63,7 +63,7 @@ class Groups:
         return np.array([self.find(number) for number in range(len(self.parent))], np.intp)
 
 
-def exact(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
+def exact_duplicates(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
     """For each of N digests (N×B bytes) the number of the first that is equal."""
     whole = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").reshape(-1)
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
@@ -71,34 +71,39 @@ def exact(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
     return found
 
 
-def near(same: NDArray[np.intp], looks: NDArray[np.uint8], sizes: NDArray[np.int32]) -> NDArray[np.intp] | None:
-    """For each image the number of the first of those that show the same; `same` is what `exact` found.
+def near_duplicates(
+    same: NDArray[np.intp], thumbnail_hashes: NDArray[np.uint8], sizes: NDArray[np.int32]
+) -> NDArray[np.intp] | None:
+    """For each image the number of the first of those that show the same; `same` is what `exact_duplicates` found.
 
-    `looks` are N×`LOOK` bytes, `sizes` heights and widths. None where too many images are too alike to say.
+    `thumbnail_hashes` are N×`HASH_BYTES` bytes, `sizes` heights and widths. None where too many images are too alike to say.
     """
-    groups = Groups(len(same))
+    groups = DisjointSets(len(same))
     for number, first in enumerate(same.tolist()):
         groups.join(number, first)
-    judged = np.flatnonzero((same == np.arange(len(same))) & (sizes.min(axis=1, initial=2**30) >= SMALLEST))
-    gists = Gists(looks[judged])
-    clear = np.flatnonzero(gists.spread >= FLAT)
-    pairs = candidates(gists.hashes()[clear])
+    judged = np.flatnonzero((same == np.arange(len(same))) & (sizes.min(axis=1, initial=2**30) >= MIN_SIDE))
+    thumbnails = Thumbnails(thumbnail_hashes[judged])
+    clear = np.flatnonzero(thumbnails.spread >= MIN_CONTRAST)
+    pairs = candidates(thumbnails.hashes()[clear])
     if pairs is None:
         return None
     for first, second in pairs:
-        for block in range(0, len(first), BLOCK):
-            one, other = clear[first[block : block + BLOCK]], clear[second[block : block + BLOCK]]
-            alike = gists.alike(one, other)
-            for pair in zip(judged[one[alike]].tolist(), judged[other[alike]].tolist(), strict=True):
+        for block in range(0, len(first), BLOCK_BYTES):
+            one, other = clear[first[block : block + BLOCK_BYTES]], clear[second[block : block + BLOCK_BYTES]]
+            match = thumbnails.match(one, other)
+            for pair in zip(judged[one[match]].tolist(), judged[other[match]].tolist(), strict=True):
                 groups.join(*pair)
     return groups.array()
 
 
-class Gists:
-    """Looks (N×`LOOK` bytes), and what they have in common."""
+class Thumbnails:
+    """Looks (N×`HASH_BYTES` bytes), and what they have in common."""
 
-    def __init__(self, looks: NDArray[np.uint8]) -> None:
-        self.thumbnails, self.hues = looks[:, : HEIGHT * WIDTH], looks[:, HEIGHT * WIDTH :].astype(np.float32)
+    def __init__(self, thumbnail_hashes: NDArray[np.uint8]) -> None:
+        self.thumbnails, self.hues = (
+            thumbnail_hashes[:, : HEIGHT * WIDTH],
+            thumbnail_hashes[:, HEIGHT * WIDTH :].astype(np.float32),
+        )
         self.mean = self.thumbnails.mean(axis=1, dtype=np.float32)
         squares = np.einsum("ij,ij->i", self.thumbnails, self.thumbnails, dtype=np.float32) / (HEIGHT * WIDTH)
         self.spread = np.sqrt(np.maximum(squares - self.mean**2, 0))
@@ -109,27 +114,27 @@ class Gists:
         bits = (cells[:, :, 1:] > cells[:, :, :-1]).reshape(-1, 64)
         return np.packbits(bits, axis=1).view(np.uint64).reshape(-1)
 
-    def alike(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def match(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether pairs of thumbnails correlate, and have the same colour."""
         one, other = (self.thumbnails[which] - self.mean[which, None] for which in (first, second))
         products = np.einsum("ij,ij->i", one, other) / (HEIGHT * WIDTH)
         likeness = products / (self.spread[first] * self.spread[second])
-        same: NDArray[np.bool_] = likeness >= ALIKE
+        same: NDArray[np.bool_] = likeness >= MIN_CORRELATION
         return same & _same_hue(self.hues[first], self.hues[second])
 
 
 def _same_hue(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether mean colours (N×3) are as different from grey as each other, or one has lost its colour."""
     one, other = (hue - hue.mean(axis=1, keepdims=True) for hue in (first, second))
-    close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= HUE
+    close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= MAX_COLOUR_DIFFERENCE
     grey: NDArray[np.bool_] = np.minimum(np.abs(one).max(axis=1), np.abs(other).max(axis=1)) < 1
     return close | grey
 
 
 def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]] | None:
-    """Pairs (first < second) of hashes that differ in at most `BITS` bits, some of them repeatedly.
+    """Pairs (first < second) of hashes that differ in at most `MAX_HAMMING_DISTANCE` bits, some of them repeatedly.
 
-    None where more than `MOST_PAIRS` would have to be compared.
+    None where more than `MAX_PAIRS` would have to be compared.
     """
     masks = np.array([0] + [1 << bit for bit in range(16)], np.uint16)
     lookups, pairs = [], 0
@@ -139,7 +144,7 @@ def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], N
         starts = np.searchsorted(keys[order], np.arange(2**16 + 1))
         lookups += [(order, starts, keys ^ mask) for mask in masks]
         pairs += sum(int((starts[1:] - starts[:-1])[keys ^ mask].sum()) for mask in masks)
-    return _close(values, lookups) if pairs <= MOST_PAIRS else None
+    return _close(values, lookups) if pairs <= MAX_PAIRS else None
 
 
 def _close(
@@ -149,7 +154,7 @@ def _close(
         begin = starts[wanted]
         for first, places in _spread(begin, starts[wanted.astype(np.intp) + 1] - begin):
             second = order[places]
-            close = (first < second) & (popcount(values[first] ^ values[second]) <= BITS)
+            close = (first < second) & (popcount(values[first] ^ values[second]) <= MAX_HAMMING_DISTANCE)
             yield first[close], second[close]
 
 

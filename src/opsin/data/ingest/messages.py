@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from opsin.data.items import PARTS, FileProblem
+from opsin.data.items import SPLITS, FileProblem
 
 if TYPE_CHECKING:
     from opsin.data.ingest.receipt import Duplicates, Receipt
 
-CLASSES_SHOWN = 9
+MAX_CLASSES = 9
 """So many classes have a line of their own on a screen: the largest and the smallest; the whole text has all."""
 
-NAMES_SHOWN = 2
+MAX_NAMES = 2
 """So many files of each kind of finding are named on a screen."""
 
-SIGNS = " (= the same file, ≈ alike)"
+LEGEND = " (= the same file, ≈ alike)"
 
-UNEVEN = 3.0
+MIN_IMBALANCE = 3.0
 """From this ratio of the largest class to the smallest on, imbalance is pointed out."""
 
 
@@ -37,19 +37,19 @@ def _head(receipt: Receipt) -> Iterator[str]:
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield from _range(receipt)
-    yield f"Parts: {receipt.division}."
+    yield f"Parts: {receipt.split_note}."
 
 
 def _range(receipt: Receipt) -> Iterator[str]:
     """How numbers of more than eight bits became bytes."""
-    if receipt.pixel_range is None or not receipt.deep:
+    if receipt.pixel_range is None or not receipt.high_depth:
         return
-    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in receipt.deep.items())
+    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in receipt.high_depth.items())
     low, high = (value_text(value) for value in receipt.pixel_range)
     line = f"Pixel range: {low} is black and {high} white in images of more than 8 bits ({kinds})."
-    if receipt.beyond:
-        line += f" {receipt.beyond:,} of them go beyond it, and are cut off there."
-    if any("float" in kind for kind in receipt.deep) and any("int" in kind for kind in receipt.deep):
+    if receipt.clipped:
+        line += f" {receipt.clipped:,} of them go beyond it, and are cut off there."
+    if any("float" in kind for kind in receipt.high_depth) and any("int" in kind for kind in receipt.high_depth):
         line += " They are of different kinds, which may be meant on different scales."
     yield line
 
@@ -72,13 +72,13 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
     """A table: a row a class, a column a part."""
     totals = receipt.totals
     names = list(totals)
-    shown = names if full or len(names) <= CLASSES_SHOWN + 1 else [*names[: CLASSES_SHOWN - 3], "", *names[-3:]]
+    shown = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
     table = receipt.counts
-    rows = [["", *PARTS]]
+    rows = [["", *SPLITS]]
     rows += [
-        [name, *(f"{table[part].get(name, 0):,}" for part in PARTS)] if name else ["…", "", "", ""] for name in shown
+        [name, *(f"{table[part].get(name, 0):,}" for part in SPLITS)] if name else ["…", "", "", ""] for name in shown
     ]
-    rows.append(["in all", *(f"{sum(table[part].values()):,}" for part in PARTS)])
+    rows.append(["in all", *(f"{sum(table[part].values()):,}" for part in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -88,26 +88,26 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
 def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
     """What is wrong, or may be."""
     totals = receipt.totals
-    if receipt.imbalance >= UNEVEN:
+    if receipt.imbalance >= MIN_IMBALANCE:
         large, small = next(iter(totals)), list(totals)[-1]
         yield f"\nUneven: {large} has {receipt.imbalance:.1f} times as many images as {small}."
-    yield from _classes("without a usable image, left out", receipt.lost, full)
-    yield from _classes("with one image, trained on but not measured", receipt.single, full)
+    yield from _classes("without a usable image, left out", receipt.empty_classes, full)
+    yield from _classes("with one image, trained on but not measured", receipt.single_image_classes, full)
     for note in receipt.notes:
         yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
     yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
     yield from _listed("of which something is left out", "file", "files", remarks, full)
-    leaks = [_group(group, "part") for group in receipt.leaks]
-    yield from _listed(f"of the same image in several parts, a leak{SIGNS}", "group", "groups", leaks, full)
+    leaks = [_group(group, "split") for group in receipt.leaks]
+    yield from _listed(f"of the same image in several parts, a leak{LEGEND}", "group", "groups", leaks, full)
     conflicts = [_group(group, "label") for group in receipt.conflicts]
-    yield from _listed(f"of the same image with several labels{SIGNS}", "group", "groups", conflicts, full)
-    others = [_group(g, "") for g in receipt.duplicates if len(g.parts) == 1 and len(g.labels) == 1]
-    yield from _listed(f"of the same image, of one class and part{SIGNS}", "group", "groups", others, full)
+    yield from _listed(f"of the same image with several labels{LEGEND}", "group", "groups", conflicts, full)
+    others = [_group(g, "") for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
+    yield from _listed(f"of the same image, of one class and part{LEGEND}", "group", "groups", others, full)
     if not receipt.compared:
         yield "\nToo many images look too alike to compare them all; only files that are equal were looked for."
-    if not (problems or receipt.duplicates or receipt.lost):
+    if not (problems or receipt.duplicates or receipt.empty_classes):
         yield "\nEvery file can be read, and no image is there twice."
 
 
@@ -127,7 +127,7 @@ def _group(group: Duplicates, key: str) -> str:
 def _classes(what: str, names: Sequence[str], full: bool) -> Iterator[str]:
     """A line that counts classes and names them."""
     if names:
-        shown = names if full else names[:CLASSES_SHOWN]
+        shown = names if full else names[:MAX_CLASSES]
         more = ", …" if len(shown) < len(names) else ""
         yield f"\n{_number(len(names), 'class', 'classes')} {what}: {', '.join(shown)}{more}"
 
@@ -138,7 +138,7 @@ def _listed(what: str, one: str, several: str, names: Iterable[str], full: bool)
     if not found:
         return
     yield f"\n{_number(len(found), one, several)} {what}"
-    shown = found if full or len(found) <= NAMES_SHOWN + 1 else found[:NAMES_SHOWN]
+    shown = found if full or len(found) <= MAX_NAMES + 1 else found[:MAX_NAMES]
     for name in shown:
         yield f"  {name}"
     if len(shown) < len(found):

@@ -11,8 +11,8 @@ from PIL import Image
 from opsin.base.errors import UsageError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.decode.fit import Crop, fit
-from opsin.data.ingest.decode import fits
-from opsin.data.parallel import each
+from opsin.data.ingest.decode import fits_in_memory
+from opsin.data.parallel import for_each
 from opsin.data.pixels import ImageView, Pixels
 
 
@@ -34,7 +34,7 @@ class Resized(ImageView):
             image = image.convert("L" if channels == 1 else "RGB")
             resized[place] = self.crop.apply(image, height, width) if self.crop else fit(image, height, width)
 
-        each(fill, range(len(numbers)))
+        for_each(fill, range(len(numbers)))
         return resized
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
@@ -54,7 +54,7 @@ def resized(data: Dataset, shape: tuple[int, int, int], crop: Crop | None) -> Da
 
     def part(images: LabeledImages) -> LabeledImages:
         view = Resized(images.pixels, shape, crop)
-        return replace(images, pixels=view[:] if fits(data.train.pixels) and fits(view) else view)
+        return replace(images, pixels=view[:] if fits_in_memory(data.train.pixels) and fits_in_memory(view) else view)
 
     return replace(
         data,

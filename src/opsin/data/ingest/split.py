@@ -15,7 +15,7 @@ TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 """The share of each class's training images that is held out to choose by, where the data brings no such part."""
 
-MOST_VALIDATION = 5000
+MAX_VALIDATION_IMAGES = 5000
 """Images that are enough to choose by, however many there are."""
 
 

@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 16, 18
-LOOK = HEIGHT * WIDTH + 3
+HASH_BYTES = HEIGHT * WIDTH + 3
 """Bytes of a look: a grey thumbnail, then the mean of red, green and blue."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """The shares of red, green and blue in grey: ITU-R BT.601."""
 
 
-ENOUGH = 7
+MAX_CELL_SAMPLES = 7
 """So many rows, and so many columns, of each cell of the thumbnail are enough."""
 
 
-def look(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+def thumbnail_hash(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     """The look of uint8 C×H×W with one channel or three, and whether its channels are all the same."""
     channels, height, width = pixels.shape
     rows, columns = _sampled(height, HEIGHT), _sampled(width, WIDTH)
@@ -27,7 +27,7 @@ def look(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     cells = sums[:, :, columns].reshape(channels, HEIGHT * WIDTH, -1).sum(axis=2, dtype=np.float32)
     cells *= HEIGHT * WIDTH / (len(rows) * len(columns))
     thumbnails = np.broadcast_to(cells, (3, HEIGHT * WIDTH))
-    found = np.empty(LOOK, np.uint8)
+    found = np.empty(HASH_BYTES, np.uint8)
     found[:-3] = np.rint(LUMA @ thumbnails)
     found[-3:] = np.rint(thumbnails.mean(axis=1))
     colourless = channels == 1 or bool((cells == cells[0]).all() and (pixels == pixels[:1]).all())
@@ -37,15 +37,15 @@ def look(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
 @cache
 def _sampled(side: int, cells: int) -> NDArray[np.intp]:
     """Rows, or columns, of an image: as many evenly spread ones in each of the cells."""
-    each = min(ENOUGH, -(-side // cells))
+    each = min(MAX_CELL_SAMPLES, -(-side // cells))
     return ((np.arange(cells * each) + 0.5) * side / (cells * each)).astype(np.intp)
 
 
-def looks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The looks of uint8 N×C×H×W, N×`LOOK`, many at a time; `look`'s up to how edges are shared."""
+def thumbnail_hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The looks of uint8 N×C×H×W, N×`HASH_BYTES`, many at a time; `thumbnail_hash`'s up to how edges are shared."""
     count, channels, height, width = pixels.shape
     down, across = _box(HEIGHT, height), _box(WIDTH, width).T
-    found = np.empty((count, LOOK), np.uint8)
+    found = np.empty((count, HASH_BYTES), np.uint8)
     for first in range(0, count, 1024):
         some = (down @ pixels[first : first + 1024].astype(np.float32) @ across).reshape(-1, channels, HEIGHT * WIDTH)
         thumbnails = np.broadcast_to(some, (len(some), 3, HEIGHT * WIDTH))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from opsin.base.errors import DataError
-from opsin.data.items import MISSING, FileProblem, Item, shown
+from opsin.data.items import MISSING, FileProblem, Item, printable
 from opsin.data.sources import layout
-from opsin.data.sources.choice import with_tables
-from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.listing import Sheet, tables_in
+from opsin.data.sources.folders_or_tables import folders_or_tables
+from opsin.data.sources.label_tables import TableFile, tables_in
+from opsin.data.sources.layout import Listing
 
 
 class Members(Protocol):
@@ -65,7 +65,7 @@ class Archive:
         return self.members.stamp(self.places[index])
 
 
-class Inside:
+class ArchiveStore:
     """`finder.Store` of the files in an archive."""
 
     def __init__(self, files: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ class Inside:
             place = self._places.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
             if place is not None:
                 return place
-        return FileProblem(shown(path), "no such file in the archive", MISSING)
+        return FileProblem(printable(path), "no such file in the archive", MISSING)
 
     def place(self, file: str) -> int:
         return self._places[file]
@@ -93,11 +93,11 @@ def open_members(members: Members) -> Archive:
     prefix = members.path.name + "/"
     made = layout.by_folders(paths, prefix, members.folders)
 
-    def sheet(path: str) -> Sheet:
+    def sheet(path: str) -> TableFile:
         data = members.read(kept[paths.index(path)], prefix + path)
-        return Sheet(posixpath.basename(path), posixpath.dirname(path), data)
+        return TableFile(posixpath.basename(path), posixpath.dirname(path), data)
 
-    made = with_tables(made, paths, sheet, Inside(paths), prefix, prefix)
+    made = folders_or_tables(made, paths, sheet, ArchiveStore(paths), prefix, prefix)
     if not made.items:
         raise DataError(_nothing(members, made))
     places = [kept[place] for place in made.places]
@@ -105,11 +105,11 @@ def open_members(members: Members) -> Archive:
     return Archive(_stem(members.path), made.items, problems, members, places, made.empty, notes)
 
 
-def _nothing(members: Members, made: Arrangement) -> str:
+def _nothing(members: Members, made: Listing) -> str:
     tables = tables_in(members.paths)
     if len(tables) > 1:
         return (
-            f"{members.path} holds {len(tables)} tables ({', '.join(map(shown, tables[:5]))}), and none of them alone "
+            f"{members.path} holds {len(tables)} tables ({', '.join(map(printable, tables[:5]))}), and none of them alone "
             "says the classes; leave only one of them, with the columns 'path' and 'label'"
         )
     text = (

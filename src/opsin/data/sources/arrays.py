@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages, check_classes
-from opsin.data.decode import Range, natural
-from opsin.data.decode.samples import extent, is_dark, to_bytes
+from opsin.data.decode import PixelRange, infer_range
+from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
-from opsin.data.items import TEST, TRAIN, VALIDATION, shown
+from opsin.data.items import TEST, TRAIN, VALIDATION, printable
 from opsin.data.sources.names import listed
 
 PIXEL_NAMES = ("x", "images", "image", "pixels", "data", "pictures", "features", "arr_0")
 LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes", "arr_1")
-PART_NAMES = {TRAIN: ("train", ""), VALIDATION: ("val", "valid", "validation"), TEST: ("test",)}
+SPLIT_NAMES = {TRAIN: ("train", ""), VALIDATION: ("val", "valid", "validation"), TEST: ("test",)}
 CLASS_NAMES = ("class_names", "label_names", "names")
 
 CHANNELS = (1, 3)
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
+def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
     """The dataset of an NPZ file: x and y, or x_train, y_train, x_test, y_test, and the like.
 
     Images are N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes. Bytes
@@ -45,7 +45,7 @@ def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
     chosen, depth = _range({part: x for part, (x, _) in parts.items()}, path, pixel_range)
     pixels = {part: _pixels(x, path, chosen) for part, (x, _) in parts.items()}
     labels, classes = _numbers({part: y for part, (_, y) in parts.items()}, path)
-    names = tuple(shown(name) for name in _names(arrays, classes))
+    names = tuple(printable(name) for name in _names(arrays, classes))
     made = {part: LabeledImages(pixels[part], labels[part].astype(np.int32), names) for part in parts}
     if len({images.shape for images in made.values()}) > 1:
         raise DataError(f"{path}: the parts' images differ in size; make them of one size")
@@ -56,7 +56,9 @@ def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
     return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION), chosen, depth)
 
 
-def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range | None) -> tuple[Range | None, str]:
+def _range(
+    arrays: Mapping[str, NDArray[np.generic]], path: Path, given: PixelRange | None
+) -> tuple[PixelRange | None, str]:
     """What becomes 0 and 255, and the numbers' type; None and "" for bytes. `DataError` for what is no real number."""
     kinds = sorted({str(array.dtype) for array in arrays.values()})
     if kinds == ["uint8"]:
@@ -73,14 +75,14 @@ def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range |
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise DataError(f"{path}: the images hold NaN or infinity; replace these values, or leave the images out")
-    extents = [extent(array) for array in arrays.values()]
+    extents = [value_range(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
     if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
         told = [value_text(value) for value in (low, high, *given)]
         what = "nearly black on this scale" if is_dark((low, high), given) else "cut off where they lie outside"
         text = f"{path} has values from {told[0]} to {told[1]}; {told[2]} is black and {told[3]} white: they are {what}"
         warnings.warn(text, UserWarning, stacklevel=2)
-    return given or natural(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
+    return given or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
 
 def _read(path: Path) -> Arrays:
@@ -107,7 +109,7 @@ def _read(path: Path) -> Arrays:
 def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
     """Pixels and labels of each part; those of no part in particular are to train on."""
     found = {}
-    for part, words in PART_NAMES.items():
+    for part, words in SPLIT_NAMES.items():
         x, y = (_named(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
         if x is None or y is None:
             continue
@@ -127,11 +129,11 @@ def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], N
 
 def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
     """The array called by one of `names` and one of the part's `words`, in either order; "" is no word."""
-    wanted = [joined for name in names for word in words for joined in (f"{name}_{word}", f"{word}_{name}")]
-    return next((name for name in (joined.strip("_") for joined in wanted) if name in arrays), None)
+    wanted = [concatenate for name in names for word in words for concatenate in (f"{name}_{word}", f"{word}_{name}")]
+    return next((name for name in (concatenate.strip("_") for concatenate in wanted) if name in arrays), None)
 
 
-def _pixels(array: NDArray[np.generic], path: Path, chosen: Range | None) -> NDArray[np.uint8]:
+def _pixels(array: NDArray[np.generic], path: Path, chosen: PixelRange | None) -> NDArray[np.uint8]:
     """uint8 N×C×H×W."""
     first, last = (array.ndim == 4 and array.shape[axis] in CHANNELS for axis in (1, 3))
     if array.size and array.ndim == 3:
@@ -145,7 +147,7 @@ def _pixels(array: NDArray[np.generic], path: Path, chosen: Range | None) -> NDA
             "N×channels×height×width, with 1 or 3 channels"
         )
     made = np.ascontiguousarray(made)
-    return to_bytes(made, chosen) if chosen else made.view(np.uint8)
+    return to_uint8(made, chosen) if chosen else made.view(np.uint8)
 
 
 def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:

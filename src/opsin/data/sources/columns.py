@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.sources.names import like_image, listed, part_of
+from opsin.data.sources.names import has_image_ending, listed, split_named
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename image photo pic fname name id imageid imgid imageid photoid fileid idcode uid "
-    "uuid key images images files paths filenames uri url"
+    "imgname imgfile imgfilename image photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
+    "uuid key images pictures files paths filenames uri url"
 ).split()
 LABEL_NAMES = (
     "label labels class classname classes classlabel category target y tag species breed diagnosis type labelname "
     "categoryname categories targets tags classid labelid categoryid dx disease variety cultivar genus level grade "
     "emotion expression digit character symbol letter celltype groundtruth gt landmarkid individualid kind"
 ).split()
-PART_NAMES = "split part set subset partition usage dataset fold datasplit".split()
+SPLIT_NAMES = "split part set subset partition usage dataset fold datasplit".split()
 """Names of columns in lower case and without anything between letters, the likeliest first."""
 
 LABEL_PATTERNS = re.compile(r"(is|has)[ _-]|.*[ _-](label|class|category|species|type|breed|diagnosis)$")
@@ -35,7 +35,7 @@ MEASURES = re.compile(
 PLAIN_MEASURES = re.compile(r"width|height|channels|area|filesize|bytes|index|unnamed\d*")
 """Names of columns of numbers that are no classes even where there is nothing else."""
 
-LOOKED_AT = 200
+MAX_SAMPLE_ROWS = 200
 """Rows by which the meaning of columns is guessed."""
 
 ZERO_ONE = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -46,14 +46,14 @@ Count = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column is what; `part` is None where there is none.
+    """Which column is what; `split` is None where there is none.
 
     Where each class has a column of zeros and ones, `classes` are these with their names, and `label` is None.
     """
 
     path: int
     label: int | None
-    part: int | None
+    split: int | None
     header: bool
     classes: dict[int, str]
 
@@ -75,23 +75,23 @@ def is_one(value: str) -> bool:
 def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = None) -> Columns:
     """The columns of a table whose first line may be a header; `DataError` where they cannot be told."""
     heads = [re.sub(r"[\W_]+", "", cell.lower()) for cell in lines[0]]
-    width = max(len(cells) for cells in lines[:LOOKED_AT])
+    width = max(len(cells) for cells in lines[:MAX_SAMPLE_ROWS])
     if width < 2:
         raise DataError(f"{name} has one column only; each line is to hold an image's path and its label")
     header, values = _header(lines, heads, width)
     free = [column for column in range(width) if values[column]]
     path = _path(heads if header else [], values, free, count)
     free = [column for column in free if column != path]
-    part = _named(heads, PART_NAMES, [c for c in free if len(free) > 1]) if header else None
-    if part is None or not any(part_of(value) for value in values[part]):
-        part = next((c for c in free if len(free) > 1 and all(part_of(value) for value in values[c])), None)
-    free = [column for column in free if column != part]
+    split = _named(heads, SPLIT_NAMES, [c for c in free if len(free) > 1]) if header else None
+    if split is None or not any(split_named(value) for value in values[split]):
+        split = next((c for c in free if len(free) > 1 and all(split_named(value) for value in values[c])), None)
+    free = [column for column in free if column != split]
     titles = lines[0] if header else []
     label = _named(heads, LABEL_NAMES, free) if header else None
     if label is not None:
-        return Columns(path, label, part, header, {})
+        return Columns(path, label, split, header, {})
     likely = [c for c in free if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
-    classes = _one_hot(lines[1:LOOKED_AT], titles, likely, name)
+    classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, likely, name)
     if not classes:
         label = _only_label(titles, heads, values, free)
     if label is None and not classes:
@@ -100,17 +100,19 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
             f"{name} has the columns {listed(titles)}; name the one with the images' paths 'path' and the one with "
             "the classes 'label'"
         )
-    return Columns(path, label, part, header, classes)
+    return Columns(path, label, split, header, classes)
 
 
 def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[bool, list[list[str]]]:
     """Whether the first line names the columns, and the columns' first values."""
-    named = {*PATH_NAMES, *LABEL_NAMES, *PART_NAMES} & set(heads)
-    header = bool(named) and not any(map(like_image, lines[0]))
-    values = _by_column(lines[1 if header else 0 : LOOKED_AT], width)
+    named = {*PATH_NAMES, *LABEL_NAMES, *SPLIT_NAMES} & set(heads)
+    header = bool(named) and not any(map(has_image_ending, lines[0]))
+    values = _by_column(lines[1 if header else 0 : MAX_SAMPLE_ROWS], width)
     if not header and len(lines) > 1:  # a header of names that are not known has no image where all others have one
-        below = _by_column(lines[1:LOOKED_AT], width)
-        header = any(_images(b) == len(b) and not like_image(v[0]) for v, b in zip(values, below, strict=True) if b)
+        below = _by_column(lines[1:MAX_SAMPLE_ROWS], width)
+        header = any(
+            _images(b) == len(b) and not has_image_ending(v[0]) for v, b in zip(values, below, strict=True) if b
+        )
         values = below if header else values
     return header, values
 
@@ -181,7 +183,7 @@ def _by_column(lines: Iterable[list[str]], width: int) -> list[list[str]]:
 
 
 def _images(values: list[str]) -> int:
-    return sum(map(like_image, values))
+    return sum(map(has_image_ending, values))
 
 
 def _named(heads: list[str], names: list[str], among: list[int]) -> int | None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsin.data.bounded_files import no_file, read_file, stamp, thing, unreadable
-from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, shown
-from opsin.data.sources.litter import Litter
-from opsin.data.sources.names import is_litter, like_image
+from opsin.data.file_io import os_error, read_file, special_file_error, special_file_type, stamp
+from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, printable
+from opsin.data.sources.ignored_files import IgnoredFiles
+from opsin.data.sources.names import has_image_ending, is_ignored
 
 Identity = tuple[int, int]
 """A folder's device and number, the same by whatever path one comes to it."""
@@ -36,7 +36,7 @@ class Files:
 
 
 @dataclass
-class Walk:
+class FolderWalk:
     """Every regular file in a folder, hidden files and litter left out; links are followed, each folder's but once.
 
     A link to a folder that it lies in leads in a circle and is not followed.
@@ -48,7 +48,7 @@ class Walk:
     problems: list[FileProblem] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     """Those without a file or a folder in them."""
-    _litter: Litter = field(default_factory=Litter)
+    _litter: IgnoredFiles = field(default_factory=IgnoredFiles)
     _followed: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -72,14 +72,14 @@ class Walk:
         except OSError as error:
             if not relative:
                 raise
-            self.problems.append(unreadable(shown(relative) + "/", error).problem)
+            self.problems.append(os_error(printable(relative) + "/", error).problem)
             return []
         for entry in entries:
-            if is_litter(entry.name):
+            if is_ignored(entry.name):
                 self._litter.add(relative, entry.name)
-        entries = [entry for entry in entries if not is_litter(entry.name)]
-        if not entries and like_image(relative):
-            self.problems.append(no_file(shown(relative), "a folder").problem)
+        entries = [entry for entry in entries if not is_ignored(entry.name)]
+        if not entries and has_image_ending(relative):
+            self.problems.append(special_file_error(printable(relative), "a folder").problem)
         elif not entries and relative:
             self.folders.append(relative)
         inner = []
@@ -93,20 +93,20 @@ class Walk:
                     if self._allowed(entry, path, identity, chain):
                         inner.append((path, (*chain, identity)))
                 else:
-                    special = thing(os.stat(self.folder / path).st_mode) or "no regular file"
-                    self.problems.append(FileProblem(shown(path), f"{special}, not an image", SPECIAL))
+                    special = special_file_type(os.stat(self.folder / path).st_mode) or "no regular file"
+                    self.problems.append(FileProblem(printable(path), f"{special}, not an image", SPECIAL))
             except OSError as error:
-                self.problems.append(unreadable(shown(path), error).problem)
+                self.problems.append(os_error(printable(path), error).problem)
         return inner
 
     def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
         """Whether a folder is to be entered; otherwise it is a problem."""
         if identity in chain:
-            self.problems.append(FileProblem(shown(path), "a link that leads in a circle", LOOP))
+            self.problems.append(FileProblem(printable(path), "a link that leads in a circle", LOOP))
             return False
         if entry.is_symlink():
             if identity in self._followed:
-                self.problems.append(FileProblem(shown(path), "a second link to the same folder", REPEATED))
+                self.problems.append(FileProblem(printable(path), "a second link to the same folder", REPEATED))
                 return False
             self._followed.add(identity)
         return True
@@ -118,4 +118,4 @@ def _identity(status: os.stat_result) -> Identity:
 
 def image_files(folder: Path) -> list[Path]:
     """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
-    return [folder / path for path in Walk(folder).files]
+    return [folder / path for path in FolderWalk(folder).files]

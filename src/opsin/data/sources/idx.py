@@ -19,13 +19,13 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages, check_classes
 
 UNSIGNED_BYTE = 8
-PARTS = {"train": ("train",), "test": ("t10k", "test")}
+SPLITS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def find(folder: Path) -> dict[str, tuple[Path, Path]]:
     """The images' and the labels' file of each part (train, test) that `folder` holds."""
     found = {}
-    for part, names in PARTS.items():
+    for part, names in SPLITS.items():
         images = [path for name in names for path in sorted(folder.glob(f"*{name}-images?idx3-ubyte*"))]
         if images:
             found[part] = (images[0], _labels_file(images[0]))

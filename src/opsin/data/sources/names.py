@@ -8,20 +8,20 @@ from collections.abc import Iterable
 
 from opsin.data.items import TEST, TRAIN, VALIDATION
 
-PART_WORDS = {
+SPLIT_WORDS = {
     TRAIN: ("train", "training", "trainset", "traindata"),
     VALIDATION: ("val", "valid", "validate", "validation", "valset", "dev", "develop", "development"),
     TEST: ("test", "testing", "testset", "tests", "eval", "evaluation"),
 }
-_PARTS = {word: part for part, words in PART_WORDS.items() for word in words}
+_SPLITS = {word: part for part, words in SPLIT_WORDS.items() for word in words}
 
-INPUT_FOLDERS = frozenset("image images img imgs jpegimages image images photo photos jpg jpeg png raw input".split())
+INPUT_FOLDERS = frozenset("image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split())
 OTHER_FOLDERS = frozenset(
     "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
 )
 """Folders of images that are of no class, and of what belongs to these."""
 
-LITTER = frozenset((
+IGNORED_NAMES = frozenset((
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "zbthumbnail.info",  # Windows
     "$recycle.bin", "recycler", "recycled", "system volume information",
     "icon\r", "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder",  # macOS
@@ -31,7 +31,7 @@ LITTER = frozenset((
 ))  # fmt: skip
 """What systems, file managers and network drives leave in folders of images, besides hidden files."""
 
-LITTER_ENDINGS = ("@synoeastream", "@synoresource")
+IGNORED_ENDINGS = ("@synoeastream", "@synoresource")
 """Of files that Synology's drives write beside each image."""
 
 IMAGE_ENDINGS = (
@@ -47,26 +47,26 @@ UNCLEAN = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
 """What may have to be cleaned in a path."""
 
 
-def part_of(name: str) -> str | None:
+def split_named(name: str) -> str | None:
     """The part that a folder or a column's value is named after: "Train", "val2017", "test_set", "validation"."""
-    return _PARTS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
+    return _SPLITS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
 
 
-def part_within(name: str) -> str | None:
+def split_mentioned(name: str) -> str | None:
     """The part that a file's path mentions: "train-00001.tar", "data/validation-00000-of-00002.parquet"."""
     words = re.split(r"[\W\d_]+", name.lower())
-    return next((_PARTS[word] for word in words if word in _PARTS), None)
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
 
 
-def is_litter(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether a file or folder of this name is none of the user's own."""
     lowered = name.lower()
-    return lowered.startswith(".") or lowered in LITTER or lowered.endswith(LITTER_ENDINGS)
+    return lowered.startswith(".") or lowered in IGNORED_NAMES or lowered.endswith(IGNORED_ENDINGS)
 
 
 def wanted(path: str) -> bool:
     """Whether nothing on the way to a file is hidden or litter; "./" does not count."""
-    return not any(is_litter(part) for part in path.split("/") if part != ".")
+    return not any(is_ignored(part) for part in path.split("/") if part != ".")
 
 
 def cleaned(path: str) -> str | None:
@@ -82,7 +82,7 @@ def cleaned(path: str) -> str | None:
     return None if whole == ".." or whole.startswith("../") else whole
 
 
-def like_image(name: str) -> bool:
+def has_image_ending(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 

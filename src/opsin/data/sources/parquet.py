@@ -16,14 +16,14 @@ from typing import Any
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import DataError
 from opsin.base.optional import require
-from opsin.data.bounded_files import MOST_BYTES, stamp, too_many_bytes
-from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
-from opsin.data.sources.names import listed, part_within
+from opsin.data.file_io import MAX_IMAGE_BYTES, stamp, too_large_error
+from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, printable
+from opsin.data.sources.names import listed, split_mentioned
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
 
-KEPT = 2
+MAX_CACHED_GROUPS = 2
 """Row groups of images that are kept in memory, so that neighbours are read once."""
 
 
@@ -47,8 +47,8 @@ class Table:
         self.label = self._column(schema, LABEL_NAMES, lambda kind: _is_label(kind), "classes (numbers or text)")
         self.groups = [self.file.metadata.row_group(number).num_rows for number in range(self.file.num_row_groups)]
 
-    def _column(self, schema: Any, names: Sequence[str], fits: Any, what: str) -> str:
-        columns = [field.name for field in schema if fits(field.type)]
+    def _column(self, schema: Any, names: Sequence[str], fits_in_memory: Any, what: str) -> str:
+        columns = [field.name for field in schema if fits_in_memory(field.type)]
         named = [name for name in names if name in columns]
         classes = [name for name in columns if self.features.get(name, {}).get("_type") in ("ClassLabel", "Image")]
         best = classes[:1] or named[:1] or (columns if len(columns) == 1 else [])
@@ -63,7 +63,7 @@ class Table:
         names = self.features.get(self.label, {}).get("names") or []
         values = self.file.read(columns=[self.label]).column(0).to_pylist()
         named = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
-        return ["" if v is None or v == -1 else shown(str(v)).strip() for v in named]
+        return ["" if v is None or v == -1 else printable(str(v)).strip() for v in named]
 
     def group(self, number: int) -> Any:
         """The images of one row group, an array of bytes or null."""
@@ -75,7 +75,7 @@ class Table:
 
 
 class Parquet:
-    """A `Source` of the rows of Parquet files. Holds up to `KEPT` row groups of images in memory."""
+    """A `Source` of the rows of Parquet files. Holds up to `MAX_CACHED_GROUPS` row groups of images in memory."""
 
     def __init__(self, name: str, paths: Sequence[Path], folder: Path) -> None:
         self.name = name
@@ -87,10 +87,10 @@ class Parquet:
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._lock = ForkLock()
         for number, table in enumerate(self._tables):
-            self._add(number, table, shown(table.path.relative_to(folder)))
+            self._add(number, table, printable(table.path.relative_to(folder)))
 
     def _add(self, number: int, table: Table, file: str) -> None:
-        part = part_within(file) or UNSPLIT
+        split = split_mentioned(file) or UNSPLIT
         labels = iter(table.labels())
         row = 0
         for group, rows in enumerate(table.groups):
@@ -98,7 +98,7 @@ class Parquet:
                 name, label = f"{file}/{row}", next(labels)
                 row += 1
                 if label:
-                    self.items.append(Item(name, label, part))
+                    self.items.append(Item(name, label, split))
                     self._places.append((number, group, within))
                 else:
                     self.problems.append(FileProblem(name, "no label", UNLABELLED))
@@ -116,14 +116,14 @@ class Parquet:
         if data is None:
             text = f"{name} holds no image's bytes; save the data set with its images embedded"
             raise ItemError(text, FileProblem(name, "no image in this row", MISSING))
-        if len(data) > MOST_BYTES:
-            raise too_many_bytes(name, len(data))
+        if len(data) > MAX_IMAGE_BYTES:
+            raise too_large_error(name, len(data))
         return bytes(data)
 
     def _group(self, number: int, group: int) -> Any:
         key = number, group
         if key not in self._groups:
-            while len(self._groups) >= KEPT:
+            while len(self._groups) >= MAX_CACHED_GROUPS:
                 self._groups.popitem(last=False)
             self._groups[key] = self._tables[number].group(group)
         self._groups.move_to_end(key)

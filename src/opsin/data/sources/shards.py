@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import DataError
-from opsin.data.items import MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
-from opsin.data.sources.examples import examples, images_of, label_ending
-from opsin.data.sources.names import part_within
+from opsin.data.items import MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, printable
+from opsin.data.sources.names import split_mentioned
 from opsin.data.sources.tars import Tar
+from opsin.data.sources.webdataset import images_of, label_ending, samples
 
 JSON_NAMES = (
     "label", "cls", "class", "class_name", "category", "target", "labels", "label_name", "class_id", "category_id",
     "label_id", "classname", "y", "species",
 )  # fmt: skip
-MOST_LABEL = 2**20
+MAX_LABEL_BYTES = 2**20
 """Bytes of a file that holds a label."""
 
 
@@ -50,9 +50,9 @@ class Shards:
             raise DataError(text + first)
 
     def _add(self, number: int, tar: Tar, shard: str) -> None:
-        part = part_within(shard) or UNSPLIT
-        for key, files in examples(tar.paths):
-            name = f"{shard}/{shown(key)}"
+        split = split_mentioned(shard) or UNSPLIT
+        for key, files in samples(tar.paths):
+            name = f"{shard}/{printable(key)}"
             images = images_of(files)
             if not images:
                 self.problems.append(FileProblem(name, "a label without an image", MISSING))
@@ -65,7 +65,7 @@ class Shards:
             if isinstance(label, FileProblem):
                 self.problems.append(label)
             else:
-                self.items.append(Item(name, label, part))
+                self.items.append(Item(name, label, split))
                 self._places.append((number, files[images[0]]))
 
     def read(self, index: int) -> bytes:
@@ -79,7 +79,7 @@ class Shards:
 
 def is_shard(tar: Tar) -> bool:
     """Whether a tar's first examples are images with labels beside them, of the same key."""
-    first = islice(examples(tar.paths), 8)
+    first = islice(samples(tar.paths), 8)
     return any(images_of(files) and label_ending(files) is not None for _, files in first)
 
 
@@ -91,14 +91,14 @@ def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | FileProblem:
         data = tar.read(files[ending], name)
         if ending.endswith(".gz"):
             with gzip.open(BytesIO(data)) as packed:
-                data = packed.read(MOST_LABEL)
-        text = data[:MOST_LABEL].decode("utf-8-sig").strip()
+                data = packed.read(MAX_LABEL_BYTES)
+        text = data[:MAX_LABEL_BYTES].decode("utf-8-sig").strip()
         label = _from_json(json.loads(text)) if ".json" in ending else text
     except ItemError as error:
         return error.problem
     except (ValueError, OSError, EOFError, zlib.error, RecursionError):  # no UTF-8, no JSON, no gzip
         label = ""
-    first = shown(label.splitlines()[0].strip()) if label else ""
+    first = printable(label.splitlines()[0].strip()) if label else ""
     return first or FileProblem(name, f"its label ({ending}) cannot be read", UNLABELLED)
 
 
@@ -116,4 +116,4 @@ def _from_json(data: Any) -> str:
 def open_shards(paths: Sequence[Path], folder: Path, name: str) -> Shards:
     """The shards at these paths, named relative to `folder`."""
     ordered = sorted(paths)
-    return Shards(name, [Tar(path) for path in ordered], [shown(path.relative_to(folder)) for path in ordered])
+    return Shards(name, [Tar(path) for path in ordered], [printable(path.relative_to(folder)) for path in ordered])

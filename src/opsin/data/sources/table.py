@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.items import MISSING, REPEATED, UNLABELLED, UNSPLIT, FileProblem, shown
+from opsin.data.items import MISSING, REPEATED, UNLABELLED, UNSPLIT, FileProblem, printable
 from opsin.data.sources.columns import Columns, Count, find_columns
-from opsin.data.sources.names import part_of
+from opsin.data.sources.names import split_named
 
 TABLE_ENDINGS = (".csv", ".tsv")
 
@@ -24,7 +24,7 @@ class Row:
     line: int
     path: str
     label: str
-    part: str
+    split: str
 
 
 def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list[Row], list[FileProblem]]:
@@ -43,11 +43,11 @@ def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list
         earlier = rows.get(row.path) if row else None
         if row and earlier is None:
             rows[row.path] = row
-        elif row and earlier and (row.label, row.part) != (earlier.label, earlier.part):
+        elif row and earlier and (row.label, row.split) != (earlier.label, earlier.split):
             reason = f"'{row.label}' in line {line} of {name}, but '{earlier.label}' in line {earlier.line}"
             if row.label == earlier.label:
-                reason = f"in the {row.part} part in line {line} of {name}, but elsewhere in line {earlier.line}"
-            problem = FileProblem(shown(row.path), f"{reason}; the first counts", REPEATED)
+                reason = f"in the {row.split} part in line {line} of {name}, but elsewhere in line {earlier.line}"
+            problem = FileProblem(printable(row.path), f"{reason}; the first counts", REPEATED)
         if problem:
             problems.append(problem)
     return list(rows.values()), problems
@@ -84,14 +84,14 @@ def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row 
     def cell(column: int | None) -> str:
         return cells[column] if column is not None and column < len(cells) else ""
 
-    path, part = cell(columns.path), cell(columns.part)
+    path, split = cell(columns.path), cell(columns.split)
     label, lacking = columns.label_of(cells)
     if not path:
         return None, FileProblem(f"{name}, line {line}", "names no file", MISSING)
     if not label:
-        return None, FileProblem(shown(path), f"{lacking} in line {line} of {name}", UNLABELLED)
-    known = part_of(part) if part else UNSPLIT
+        return None, FileProblem(printable(path), f"{lacking} in line {line} of {name}", UNLABELLED)
+    known = split_named(split) if split else UNSPLIT
     if known is None:
-        reason = f"in line {line} of {name} in a part '{shown(part)}', which is none of train, validation and test"
-        return None, FileProblem(shown(path), reason, UNLABELLED)
-    return Row(line, path, shown(label), known), None
+        reason = f"in line {line} of {name} in a part '{printable(split)}', which is none of train, validation and test"
+        return None, FileProblem(printable(path), reason, UNLABELLED)
+    return Row(line, path, printable(label), known), None

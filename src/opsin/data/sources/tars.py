@@ -22,19 +22,19 @@ from typing import IO, Any
 import numpy as np
 
 from opsin.base.errors import DataError
-from opsin.data.bounded_files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, shown
+from opsin.data.file_io import MAX_IMAGE_BYTES, os_error, special_file_type, stamp, too_large_error
+from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, printable
 from opsin.data.positional import read_into
-from opsin.data.sources.members import Paths
+from opsin.data.sources.member_paths import MemberPaths
 from opsin.data.sources.names import cleaned
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 """How files begin that one of Python's modules decompresses."""
 
-MOST_UNPACKED = 2**34
+MAX_UNPACKED_BYTES = 2**34
 """Bytes that a compressed tar may have unpacked, 16 GiB, if the temporary folder has room for twice as many."""
 
-PIECE = 2**20
+COPY_BYTES = 2**20
 
 
 class Tar:
@@ -50,7 +50,7 @@ class Tar:
         try:
             with open(path, "rb") as file:
                 head = file.read(8)
-            unpack = next((way for magic, way in COMPRESSED.items() if head.startswith(magic)), None)
+            unpack = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), None)
             if unpack:
                 self._spool = _unpacked(path, unpack)
                 weakref.finalize(self, os.close, self._spool)
@@ -61,7 +61,7 @@ class Tar:
     def _index(self) -> None:
         files: dict[str, tuple[int, int]] = {}
         links: dict[str, str] = {}
-        inside = Paths(self.path.name)
+        inside = MemberPaths(self.path.name)
         with self._open() as file:
             whole = file.seek(0, os.SEEK_END)
             file.seek(0)
@@ -70,7 +70,7 @@ class Tar:
                 if path is None:
                     continue
                 if member.issparse() or not (member.isreg() or member.issym() or member.islnk()):
-                    self._add(path, f"{thing(member.mode) or 'no regular file'}, not an image", SPECIAL)
+                    self._add(path, f"{special_file_type(member.mode) or 'no regular file'}, not an image", SPECIAL)
                 elif member.issym():
                     target = member.linkname.replace("\\", "/")
                     links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
@@ -110,7 +110,7 @@ class Tar:
         return None
 
     def _add(self, path: str, reason: str, kind: str) -> None:
-        self.problems.append(FileProblem(f"{self.path.name}/{shown(path)}", reason, kind))
+        self.problems.append(FileProblem(f"{self.path.name}/{printable(path)}", reason, kind))
 
     def _open(self) -> IO[bytes]:
         """The tar's bytes; those of the temporary file have one position for all who read them."""
@@ -118,14 +118,14 @@ class Tar:
 
     def read(self, place: int, name: str) -> bytes:
         offset, size = (int(number) for number in self._places[place])
-        if size > MOST_BYTES:
-            raise too_many_bytes(name, size)
+        if size > MAX_IMAGE_BYTES:
+            raise too_large_error(name, size)
         try:
             data = bytearray(size)
             with self._open() as file:
                 count = read_into(file.fileno(), memoryview(data), offset)
         except OSError as error:
-            raise unreadable(name, error) from None
+            raise os_error(name, error) from None
         if count < size:
             text = f"{name} is cut short, as {self.path} has become shorter; fetch the archive again"
             raise ItemError(text, FileProblem(name, "cut short, as the archive ends before it does", DAMAGED))
@@ -138,10 +138,10 @@ class Tar:
 
 def _unpacked(path: Path, unpack: Callable[..., Any]) -> int:
     """A handle of the tar in a temporary file that has no name and goes when it is closed."""
-    most = min(MOST_UNPACKED, shutil.disk_usage(tempfile.gettempdir()).free // 2)
+    most = min(MAX_UNPACKED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)
     try:
         with tempfile.TemporaryFile() as spool, unpack(path, "rb") as packed:
-            while piece := packed.read(PIECE):
+            while piece := packed.read(COPY_BYTES):
                 if spool.tell() + len(piece) > most:
                     raise DataError(
                         f"{path} has more than {most / 2**30:,.1f} GiB unpacked, too many for a temporary file; unpack "

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from opsin.base.concurrency import ForkLock, in_child
 from opsin.base.errors import DataError
-from opsin.data.bounded_files import MOST_BYTES, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, FileProblem, ItemError, shown
+from opsin.data.file_io import MAX_IMAGE_BYTES, os_error, too_large_error
+from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, FileProblem, ItemError, printable
 from opsin.data.positional import PositionalFile
-from opsin.data.sources.members import Paths
+from opsin.data.sources.member_paths import MemberPaths
 from opsin.data.sources.zip_names import member_names
 
-LOCKED = 0x1
+ENCRYPTED = 0x1
 """The flag of an encrypted member."""
 
-DOS_FOLDER = 0x10
+DOS_DIRECTORY = 0x10
 """The attribute of a folder."""
 
 
@@ -40,7 +40,7 @@ class Zip:
         infos = self._opened().infolist()
         names, coding = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
-        inside = Paths(path.name)
+        inside = MemberPaths(path.name)
         for info, written in zip(infos, names, strict=True):
             name = inside.take(written, _is_folder(info, written))
             if name is None:
@@ -57,9 +57,9 @@ class Zip:
 
     def read(self, place: int, name: str) -> bytes:
         info = self._infos[place]
-        if info.file_size > MOST_BYTES:
-            raise too_many_bytes(name, info.file_size)
-        if info.flag_bits & LOCKED:
+        if info.file_size > MAX_IMAGE_BYTES:
+            raise too_large_error(name, info.file_size)
+        if info.flag_bits & ENCRYPTED:
             text = f"{name} is locked by a password; make the archive again without one"
             raise ItemError(text, FileProblem(name, "locked by a password", FORBIDDEN))
         try:
@@ -71,7 +71,7 @@ class Zip:
             text = f"{name} cannot be unpacked ({error}); make the archive again with plain compression"
             raise ItemError(text, FileProblem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
         except OSError as error:
-            raise unreadable(name, error) from None
+            raise os_error(name, error) from None
 
     def _opened(self) -> zipfile.ZipFile:
         with self._opening.lock:
@@ -88,9 +88,9 @@ class Zip:
         return f"{info.CRC:08x}.{info.file_size:x}"
 
     def _problem(self, path: str, reason: str, kind: str) -> FileProblem:
-        return FileProblem(f"{self.path.name}/{shown(path)}", reason, kind)
+        return FileProblem(f"{self.path.name}/{printable(path)}", reason, kind)
 
 
 def _is_folder(info: zipfile.ZipInfo, written: str) -> bool:
     """By its name's end or by its attributes."""
-    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_FOLDER and not info.file_size)
+    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_DIRECTORY and not info.file_size)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from opsin.data.items import FORBIDDEN, LOOP, MISSING, SPECIAL, TOO_LARGE, UNREADABLE, FileProblem, ItemError
 
-MOST_BYTES = 2**27
+MAX_IMAGE_BYTES = 2**27
 """An image's file may have so many bytes, 128 MiB. That is ten times a camera's largest JPEG."""
 
-LOCK_FREE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
-THINGS = {
+SPECIAL_FILES = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a pipe",
     stat.S_ISSOCK: "a socket",
@@ -23,25 +23,25 @@ THINGS = {
 }
 
 
-def thing(mode: int) -> str | None:
+def special_file_type(mode: int) -> str | None:
     """What a file of this `st_mode` is where it is no regular file: "a folder", "a pipe", …"""
-    return next((name for test, name in THINGS.items() if test(mode)), None)
+    return next((name for test, name in SPECIAL_FILES.items() if test(mode)), None)
 
 
 def read_file(path: Path, name: str) -> bytes:
-    """The file's bytes; `ItemError`, under `name`, where there are none to be had or more than `MOST_BYTES`."""
+    """The file's bytes; `ItemError`, under `name`, where there are none to be had or more than `MAX_IMAGE_BYTES`."""
     try:
-        handle = os.open(path, os.O_RDONLY | LOCK_FREE)
+        handle = os.open(path, os.O_RDONLY | OPEN_FLAGS)
         with open(handle, "rb") as file:
             status = os.fstat(handle)
-            special = thing(status.st_mode)
+            special = special_file_type(status.st_mode)
             if special:
-                raise no_file(name, special)
-            if status.st_size > MOST_BYTES:
-                raise too_many_bytes(name, status.st_size)
-            return file.read(MOST_BYTES)
+                raise special_file_error(name, special)
+            if status.st_size > MAX_IMAGE_BYTES:
+                raise too_large_error(name, status.st_size)
+            return file.read(MAX_IMAGE_BYTES)
     except OSError as error:
-        raise unreadable(name, error) from None
+        raise os_error(name, error) from None
 
 
 def stamp(path: Path) -> str:
@@ -53,17 +53,17 @@ def stamp(path: Path) -> str:
     return f"{found.st_dev:x}.{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}.{found.st_ctime_ns:x}"
 
 
-def no_file(name: str, special: str) -> ItemError:
+def special_file_error(name: str, special: str) -> ItemError:
     return ItemError(f"{name} is {special}, not an image", FileProblem(name, f"{special}, not an image", SPECIAL))
 
 
-def too_many_bytes(name: str, size: int) -> ItemError:
-    given, most = f"{size / 2**20:,.0f}", f"{MOST_BYTES >> 20}"
+def too_large_error(name: str, size: int) -> ItemError:
+    given, most = f"{size / 2**20:,.0f}", f"{MAX_IMAGE_BYTES >> 20}"
     text = f"{name} has {given} MiB; images of up to {most} MiB are read, so make it smaller first"
     return ItemError(text, FileProblem(name, f"{given} MiB, more than the {most} MiB that are read", TOO_LARGE))
 
 
-def unreadable(name: str, error: OSError) -> ItemError:
+def os_error(name: str, error: OSError) -> ItemError:
     """What the operating system said, in words."""
     if error.errno == errno.ENOENT:
         return ItemError(
@@ -78,6 +78,6 @@ def unreadable(name: str, error: OSError) -> ItemError:
             FileProblem(name, "a link that leads in a circle", LOOP),
         )
     if error.errno in (errno.ENXIO, errno.EISDIR):  # what opening a socket, or a folder on some systems, gives
-        return no_file(name, "a folder" if error.errno == errno.EISDIR else "a socket or a device")
+        return special_file_error(name, "a folder" if error.errno == errno.EISDIR else "a socket or a device")
     reason = error.strerror or str(error)
     return ItemError(f"{name} cannot be read: {reason}", FileProblem(name, f"cannot be read ({reason})", UNREADABLE))

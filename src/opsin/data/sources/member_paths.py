@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from opsin.data.items import SPECIAL, FileProblem, shown
-from opsin.data.sources.litter import Litter
+from opsin.data.items import SPECIAL, FileProblem, printable
+from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.names import cleaned
 
 
-class Paths:
+class MemberPaths:
     """Takes the members' names in turn. `label` is what the archive is called in problems."""
 
     def __init__(self, label: str) -> None:
         self.problems: list[FileProblem] = []
         self._label = label
-        self._litter = Litter()
+        self._litter = IgnoredFiles()
         self._files: set[str] = set()
         self._folders: dict[str, None] = {}
         self._twice = 0
@@ -29,7 +29,7 @@ class Paths:
         if path is None:
             if not is_folder:
                 reason = "its path leads out of the archive"
-                self.problems.append(FileProblem(f"{self._label}/{shown(written)}", reason, SPECIAL))
+                self.problems.append(FileProblem(f"{self._label}/{printable(written)}", reason, SPECIAL))
             return None
         if path == "." or self._litter.holds(path):
             return None

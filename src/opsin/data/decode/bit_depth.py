@@ -13,25 +13,25 @@ from PIL import Image
 
 from opsin.base.errors import UsageError
 
-Range: TypeAlias = tuple[float, float]
+PixelRange: TypeAlias = tuple[float, float]
 """The values that become black and white."""
 
-FULL_FRACTIONS = (1.0, 255.0, 4095.0, 65535.0)
+USUAL_WHITES = (1.0, 255.0, 4095.0, 65535.0)
 """White, as fractions usually have it."""
 
-LEAST_USED = 0.25
+MIN_RANGE_USED = 0.25
 """Fractions fill this share of a usual range, or the range is their own."""
 
 OVERSHOOT = 0.01
 """The share by which fractions may exceed a usual range, as resampling does."""
 
-BELOW = 0.05
+MAX_NEGATIVE_SHARE = 0.05
 """Values below 0 by no more than this share of the largest are taken for a mark or for noise, not for shades."""
 
-DARK = 1 / 12
+MAX_DARK_SHARE = 1 / 12
 """Where all values lie in this share of a range, they are hardly meant on its scale."""
 
-PART = 2**22
+BLOCK_VALUES = 2**22
 """Values that are computed with at a time."""
 
 
@@ -52,7 +52,7 @@ class Samples:
         return float(np.iinfo(self.alpha.dtype).max) if self.alpha.dtype.kind in "iu" else 1.0
 
 
-def extent(values: NDArray[Any]) -> Range:
+def value_range(values: NDArray[Any]) -> PixelRange:
     """The least and the largest value, (0, 0) where none is a finite number."""
     if not values.size:
         return 0.0, 0.0
@@ -64,39 +64,39 @@ def extent(values: NDArray[Any]) -> Range:
         return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def natural(low: float, high: float, whole: bool) -> Range:
+def infer_range(low: float, high: float, whole: bool) -> PixelRange:
     """The range that is meant by images whose values go from `low` to `high`.
 
     From 0 on, whole numbers fill 1 bit or an even number of bits (255, 1,023, 4,095, …, 65,535), fractions go to 1,
     255, 4,095 or 65,535, or else to the largest there is. Values that are negative on purpose go from -1 to 1, or from
     the least to the largest.
     """
-    if low < -BELOW * max(high, 0.0):
-        unit = not whole and max(-low, high) <= 1 + OVERSHOOT and max(-low, high) >= LEAST_USED
+    if low < -MAX_NEGATIVE_SHARE * max(high, 0.0):
+        unit = not whole and max(-low, high) <= 1 + OVERSHOOT and max(-low, high) >= MIN_RANGE_USED
         return (-1.0, 1.0) if unit else (low, high if high > low else low + 1)
     if high <= 0:
         return 0.0, 1.0
     if whole:
         bits = int(high).bit_length()
         return 0.0, float(2 ** (bits + bits % 2 if bits > 1 else 1) - 1)
-    usual = next((white for white in FULL_FRACTIONS if high <= (1 + OVERSHOOT) * white), high)
-    return 0.0, usual if high >= LEAST_USED * usual else high
+    usual = next((white for white in USUAL_WHITES if high <= (1 + OVERSHOOT) * white), high)
+    return 0.0, usual if high >= MIN_RANGE_USED * usual else high
 
 
-def is_dark(values: Range, chosen: Range) -> bool:
+def is_dark(values: PixelRange, chosen: PixelRange) -> bool:
     """Whether values that differ lie all so near to black that hardly anything is to be seen."""
     low, high = chosen
-    return values[0] < values[1] <= low + DARK * (high - low)
+    return values[0] < values[1] <= low + MAX_DARK_SHARE * (high - low)
 
 
-def guess(low: float, high: float, kind: str) -> Range:
+def single_image_range(low: float, high: float, kind: str) -> PixelRange:
     """The range of one image alone, of which nothing is known but its values."""
     if kind.startswith("uint"):
         return 0.0, float(np.iinfo(kind).max)
     return 0.0, 1.0 if high <= 1 and kind.startswith("float") else 255.0 if high <= 255 else 65535.0
 
 
-def checked_range(given: Sequence[float] | None) -> Range | None:
+def check_range(given: Sequence[float] | None) -> PixelRange | None:
     """The range that somebody asks for; `UsageError` where it is none."""
     if given is None:
         return None
@@ -109,7 +109,7 @@ def checked_range(given: Sequence[float] | None) -> Range | None:
     return low, high
 
 
-def to_bytes(values: NDArray[Any], chosen: Range, down: bool = False) -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any], chosen: PixelRange, down: bool = False) -> NDArray[np.uint8]:
     """Black to white as 0 to 255, to the nearest step or `down`; what lies outside becomes black or white, too.
 
     Whole numbers of so many bits give their upper eight. What is no number becomes black.
@@ -119,18 +119,18 @@ def to_bytes(values: NDArray[Any], chosen: Range, down: bool = False) -> NDArray
     upper = values.dtype.kind == "u" and low == 0 and bits >= 8 and high == 2**bits - 1
     made = np.empty(values.shape, np.uint8)
     flat, target = values.reshape(-1), made.reshape(-1)
-    for first in range(0, len(flat), PART):
-        part = flat[first : first + PART]
+    for first in range(0, len(flat), BLOCK_VALUES):
+        part = flat[first : first + BLOCK_VALUES]
         if upper:
             within = np.minimum(part, int(min(high, np.iinfo(part.dtype).max)))
-            target[first : first + PART] = within >> (bits - 8)
+            target[first : first + BLOCK_VALUES] = within >> (bits - 8)
         else:
             scaled = _scaled(part, chosen)
-            target[first : first + PART] = scaled if down else np.rint(scaled)
+            target[first : first + BLOCK_VALUES] = scaled if down else np.rint(scaled)
     return made
 
 
-def _scaled(values: NDArray[Any], chosen: Range) -> NDArray[np.float64]:
+def _scaled(values: NDArray[Any], chosen: PixelRange) -> NDArray[np.float64]:
     """From 0 to 255."""
     low, high = chosen
     with np.errstate(all="ignore"):  # numbers of no use are in files, too
@@ -143,12 +143,12 @@ def _scaled(values: NDArray[Any], chosen: Range) -> NDArray[np.float64]:
         return np.nan_to_num(made, copy=False).clip(0, 255, out=made)
 
 
-def shaded(samples: Samples, chosen: Range, down: bool = False) -> Image.Image:
+def to_image(samples: Samples, chosen: PixelRange, down: bool = False) -> Image.Image:
     """Grey or RGB of eight bits; what is transparent becomes white."""
     values, alpha = samples.values, samples.alpha
-    made = to_bytes(values, chosen, down)
+    made = to_uint8(values, chosen, down)
     if alpha is not None:
-        rows = max(1, PART // max(1, values[:1].size))
+        rows = max(1, BLOCK_VALUES // max(1, values[:1].size))
         for first in range(0, len(values), rows):
             part = slice(first, first + rows)
             cover = np.nan_to_num(alpha[part].astype(np.float64) / samples.opaque).clip(0, 1)[..., None]

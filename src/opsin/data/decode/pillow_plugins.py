@@ -14,7 +14,7 @@ import PIL
 from PIL import features
 from PIL.ImageFile import ImageFile
 
-MODULES = {
+PLUGINS = {
     "PNM": ("opsin.data.decode.pnm", "PnmImageFile"),
     "JPEG 2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
@@ -31,10 +31,10 @@ MODULES = {
 OPTIONAL = {"AVIF": ("avif", "11.3"), "JPEG 2000": ("jpg_2000", "2.4")}
 """What Pillow may have been built without: the name of the feature, and since which version there is one."""
 
-PNM = re.compile(rb"(P[1-6]|Pf)(\s|#[^\r\n]*[\r\n])+[1-9]\d*(\s|#[^\r\n]*[\r\n])+[1-9]")
+PNM_SIGNATURE = re.compile(rb"(P[1-6]|Pf)(\s|#[^\r\n]*[\r\n])+[1-9]\d*(\s|#[^\r\n]*[\r\n])+[1-9]")
 J2K, JP2 = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
 ICO, PNG_MARK = b"\0\0\1\0", b"\x89PNG\r\n\x1a\n"
-TGA_KINDS = {1: (8, 16), 2: (16, 24, 32), 3: (1, 8, 16), 9: (8, 16), 10: (16, 24, 32), 11: (8, 16)}
+TGA_DEPTHS = {1: (8, 16), 2: (16, 24, 32), 3: (1, 8, 16), 9: (8, 16), 10: (16, 24, 32), 11: (8, 16)}
 """The depths that each kind of TGA has: with a palette, colour, grey, and the same packed."""
 
 
@@ -42,7 +42,7 @@ class Decoders(dict[str, type[ImageFile]]):
     """Those given, and the rarer ones as they are asked for."""
 
     def __missing__(self, format: str) -> type[ImageFile]:
-        module, name = MODULES[format]
+        module, name = PLUGINS[format]
         self[format] = getattr(import_module(module), name)
         return self[format]
 
@@ -59,7 +59,7 @@ def available(format: str) -> bool:
     if format not in OPTIONAL:
         return True
     try:
-        import_module(MODULES[format][0])
+        import_module(PLUGINS[format][0])
     except ImportError:
         return False
     return bool(features.check(OPTIONAL[format][0]))
@@ -95,7 +95,7 @@ def _format(data: bytes) -> str | None:
         return "SGI"
     if data[:1] == b"\n" and len(data) > 128 and data[1] in (0, 2, 3, 5) and data[2] == 1 and data[3] in (1, 2, 4, 8):
         return "PCX"
-    if PNM.match(data):
+    if PNM_SIGNATURE.match(data):
         return "PNM"
     if data.startswith(ICO) and _icons(data):
         return "ICO"
@@ -114,7 +114,7 @@ def _is_tga(data: bytes) -> bool:
         return False
     palette, kind, depth, flags = data[1], data[2], data[16], data[17]
     width, height = (data[at] | data[at + 1] << 8 for at in (12, 14))
-    if kind not in TGA_KINDS or depth not in TGA_KINDS[kind] or not (width and height) or flags & 0xC0:
+    if kind not in TGA_DEPTHS or depth not in TGA_DEPTHS[kind] or not (width and height) or flags & 0xC0:
         return False
     colours = data[5] | data[6] << 8
     if palette == 1:

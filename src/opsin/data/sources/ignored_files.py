@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from opsin.data.items import shown
-from opsin.data.sources.names import is_litter
+from opsin.data.items import printable
+from opsin.data.sources.names import is_ignored
 
-NAMED = 16
+MAX_NAMES = 16
 """So many kinds of litter are named."""
 
 
 @dataclass
-class Litter:
+class IgnoredFiles:
     """Hidden files and what other programs leave; a folder counts once, with all that is in it."""
 
     _seen: set[str] = field(default_factory=set)
@@ -25,10 +25,10 @@ class Litter:
     def holds(self, path: str) -> bool:
         """Whether a path, by "/", leads into litter, which is then counted."""
         folder, _, name = path.rpartition("/")
-        if folder in self._sound and not is_litter(name):
+        if folder in self._sound and not is_ignored(name):
             return False
         parts = path.split("/")
-        at = next((number for number, part in enumerate(parts) if is_litter(part)), None)
+        at = next((number for number, part in enumerate(parts) if is_ignored(part)), None)
         if at is None:
             self._sound.add(folder)
             return False
@@ -45,9 +45,9 @@ class Litter:
 
     def note(self) -> str:
         """A sentence for the receipt; "" where there is nothing to mention."""
-        kinds = [f"{count:,} × {shown(name)}" if count > 1 else shown(name) for name, count in self._most()]
-        more = ", …" if len(self._counts) > NAMED else ""
+        kinds = [f"{count:,} × {printable(name)}" if count > 1 else printable(name) for name, count in self._most()]
+        more = ", …" if len(self._counts) > MAX_NAMES else ""
         return f"Ignored, as hidden or left by other programs: {', '.join(kinds)}{more}." if kinds else ""
 
     def _most(self) -> list[tuple[str, int]]:
-        return sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:NAMED]
+        return sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_NAMES]

@@ -9,8 +9,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, shown
-from opsin.data.sources.names import OTHER_FOLDERS, cleaned, like_image, listed, part_of
+from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
+from opsin.data.sources.names import OTHER_FOLDERS, cleaned, has_image_ending, listed, split_named
 
 
 class Store(Protocol):
@@ -30,7 +30,7 @@ class Store(Protocol):
         """The path of the file that is there."""
 
 
-class Catalogue:
+class FileNameIndex:
     """Files by their names, and images by these without ending, whatever the case of letters."""
 
     def __init__(self, files: Iterable[str]) -> None:
@@ -39,7 +39,7 @@ class Catalogue:
             name = posixpath.basename(path)
             self._found.setdefault(name.lower(), []).append(path)
             stem, dot, _ = name.rpartition(".")
-            if dot and stem and like_image(name):
+            if dot and stem and has_image_ending(name):
                 self._found.setdefault(stem.lower(), []).append(path)
                 if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets make 7 of 007
                     self._found.setdefault(stem.lstrip("0") or "0", []).append(path)
@@ -55,7 +55,7 @@ def _stem(path: str) -> str:
     return posixpath.basename(path).rpartition(".")[0]
 
 
-class Search:
+class PathResolver:
     """Finds the files of one table, all of whose `paths` are given.
 
     A path that leads to a file means that one. An absolute path of another machine means the file at its longest end
@@ -64,7 +64,7 @@ class Search:
     """
 
     def __init__(
-        self, store: Store, catalogue: Callable[[], Catalogue], paths: Sequence[str], folder: str, part: str
+        self, store: Store, catalogue: Callable[[], FileNameIndex], paths: Sequence[str], folder: str, part: str
     ) -> None:
         self._store, self._catalogue, self._folder, self._part = store, catalogue, folder, part or TRAIN
         self._direct = {path: store.direct(path, folder) for path in paths}
@@ -89,8 +89,8 @@ class Search:
         found = self._candidates(path)
         found = self._of_part(found, part or self._part)
         if len(found) > 1:
-            reason = f"may be {listed(map(shown, found), 3)}; give the path of one of them in the table"
-            return FileProblem(shown(path), reason, UNLABELLED)
+            reason = f"may be {listed(map(printable, found), 3)}; give the path of one of them in the table"
+            return FileProblem(printable(path), reason, UNLABELLED)
         return (self._store.place(found[0]), found[0]) if found else direct
 
     def _candidates(self, path: str) -> list[str]:
@@ -110,7 +110,7 @@ class Search:
     def _of_part(self, found: list[str], part: str) -> list[str]:
         """Those in a folder that is named after the part, or else in none that is named after another."""
         if len(found) > 1:
-            named = [{part_of(folder) for folder in file.split("/")[:-1]} - {None} for file in found]
+            named = [{split_named(folder) for folder in file.split("/")[:-1]} - {None} for file in found]
             own = [file for file, parts in zip(found, named, strict=True) if part in parts]
             return own or [file for file, parts in zip(found, named, strict=True) if not parts] or found
         return found

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
 from opsin.data.decode import tiff
-from opsin.data.decode.samples import Samples
+from opsin.data.decode.bit_depth import Samples
 from opsin.data.decode.tiff import TiffLayout
 
-REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-ROWS_AT_ONCE = 2**22
+REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+BLOCK_VALUES = 2**22
 
 
-class Unsupported(Exception):
+class UnsupportedImage(Exception):
     """The file is sound, but of a kind that is not read; the text is the kind."""
 
 
@@ -53,13 +53,13 @@ def _negative(values: NDArray[Any], form: TiffLayout) -> NDArray[Any]:
 
 def numbers(data: bytes, form: TiffLayout) -> NDArray[Any]:
     """H×W×bands, as the file has them."""
-    planes = form.bands if form.planar else 1
-    across = form.bands // planes
-    made = [_plane(data, form, plane, planes, across) for plane in range(planes)]
-    return np.concatenate(made, axis=2) if planes > 1 else made[0]
+    to_planes = form.bands if form.planar else 1
+    across = form.bands // to_planes
+    made = [_plane(data, form, plane, to_planes, across) for plane in range(to_planes)]
+    return np.concatenate(made, axis=2) if to_planes > 1 else made[0]
 
 
-def _plane(data: bytes, form: TiffLayout, plane: int, planes: int, across: int) -> NDArray[Any]:
+def _plane(data: bytes, form: TiffLayout, plane: int, to_planes: int, across: int) -> NDArray[Any]:
     tiled = tiff.TILE_OFFSETS in form.tags
     width = form.first(tiff.TILE_WIDTH, 0) if tiled else form.width
     rows = form.first(tiff.TILE_LENGTH, 0) if tiled else min(form.first(tiff.STRIP_ROWS, form.height), form.height)
@@ -77,15 +77,17 @@ def _plane(data: bytes, form: TiffLayout, plane: int, planes: int, across: int) 
     stride = ceil(width * across * form.bits / 8)
     height = lines * rows if tiled else form.height
     if form.compression == 1:
-        raw = _stored(data, form, offsets, stride, rows, columns, height)
+        raw = _uncompressed(data, form, offsets, stride, rows, columns, height)
     else:
-        raw = _unpacked(data, form, offsets, sizes, (columns * stride, height), (stride, rows) if tiled else None, rows)
-    blocks = [_values(raw[:, at * stride : (at + 1) * stride], form, width, across) for at in range(columns)]
+        raw = _decompress(
+            data, form, offsets, sizes, (columns * stride, height), (stride, rows) if tiled else None, rows
+        )
+    blocks = [_to_numbers(raw[:, at * stride : (at + 1) * stride], form, width, across) for at in range(columns)]
     whole = np.concatenate(blocks, axis=1) if columns > 1 else blocks[0]
     return whole[: form.height, : form.width]
 
 
-def _stored(
+def _uncompressed(
     data: bytes, form: TiffLayout, offsets: tuple[int, ...], stride: int, rows: int, columns: int, height: int
 ) -> NDArray[np.uint8]:
     """Bytes that are not compressed: rows of `columns` blocks of `stride` bytes."""
@@ -97,12 +99,12 @@ def _stored(
         if len(block) < lines * stride:
             raise EOFError("truncated strip or tile")
         if form.first(tiff.FILL_ORDER, 1) == 2:
-            block = block.translate(REVERSED)
+            block = block.translate(REVERSED_BITS)
         made[top : top + lines, left : left + stride] = np.frombuffer(block, np.uint8).reshape(lines, stride)
     return made
 
 
-def _unpacked(
+def _decompress(
     data: bytes, form: TiffLayout, offsets: tuple[int, ...], sizes: tuple[int, ...], size: tuple[int, int],
     tile: tuple[int, int] | None, rows: int,
 ) -> NDArray[np.uint8]:  # fmt: skip
@@ -135,12 +137,12 @@ def _unpacked(
         return np.array(image)
 
 
-def _values(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
+def _to_numbers(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
     """Numbers H×`width`×`across` of the bytes of rows; a predictor's differences are summed up."""
     if form.predictor == 3:
-        return _fractions(raw, form, width, across)
+        return _undo_float_predictor(raw, form, width, across)
     if form.bits not in (8, 16, 32, 64):
-        return _odd(raw, form, width, across)
+        return _unpack_bits(raw, form, width, across)
     letter = {2: "i", 3: "f"}.get(form.format, "u")
     stored = np.dtype(f"{form.order}{letter}{form.bits // 8}")
     flat = np.ascontiguousarray(raw).view(stored).reshape(len(raw), width, across)
@@ -151,20 +153,20 @@ def _values(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -
     return whole.view(stored.newbyteorder("="))
 
 
-def _fractions(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
+def _undo_float_predictor(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
     """Adobe's predictor 3: the numbers' bytes lie apart, the highest first, each the difference to the one before."""
     count = form.bits // 8
     summed = np.cumsum(raw.reshape(len(raw), width * count, across), axis=1, dtype=np.uint8)
     apart = summed.reshape(len(raw), count, width * across)
-    joined = np.ascontiguousarray(apart.transpose(0, 2, 1)).view(f">f{count}")
-    return joined.astype(f"=f{count}").reshape(len(raw), width, across)
+    concatenate = np.ascontiguousarray(apart.transpose(0, 2, 1)).view(f">f{count}")
+    return concatenate.astype(f"=f{count}").reshape(len(raw), width, across)
 
 
-def _odd(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
+def _unpack_bits(raw: NDArray[np.uint8], form: TiffLayout, width: int, across: int) -> NDArray[Any]:
     """Numbers of any other number of bits, which follow each other without gaps within a row."""
     kind, used = np.dtype(form.kind), width * across * form.bits
     made = np.empty((len(raw), width * across), kind)
-    lines = max(1, ROWS_AT_ONCE // max(1, used))
+    lines = max(1, BLOCK_VALUES // max(1, used))
     for first in range(0, len(raw), lines):
         bits = np.unpackbits(raw[first : first + lines], axis=1)[:, :used].reshape(-1, width * across, form.bits)
         part = np.zeros(bits.shape[:2], kind)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opsin.data.decode import shrink as module
+from opsin.data.decode import bicubic as module
+from opsin.data.decode.bicubic import resize_bicubic
 from opsin.data.decode.fit import fit
-from opsin.data.decode.shrink import shrink
 
 
 def soft(width: int, height: int) -> Image.Image:
@@ -25,7 +25,7 @@ def test_pixels_are_pillows(size: tuple[int, int], out: tuple[int, int]) -> None
     image = soft(*size)
     width, height = size
     for box in ((0.0, 0.0, width, height), (width * 0.1, height * 0.2, width * 0.77, height * 0.9)):
-        found = shrink(image, box, *out)
+        found = resize_bicubic(image, box, *out)
         exact = np.asarray(image.resize(out[::-1], Image.Resampling.BICUBIC, box)).transpose(2, 0, 1)
         assert found is not None
         assert np.abs(found.astype(int) - exact).max() <= 1
@@ -48,10 +48,10 @@ def test_pixels_are_read_where_they_lie_or_copied(monkeypatch: pytest.MonkeyPatc
 
 def test_what_the_kernel_cannot_do_is_pillows_work(monkeypatch: pytest.MonkeyPatch) -> None:
     image = soft(90, 90)
-    assert shrink(image.convert("L"), (0, 0, 90, 90), 32, 32) is None
-    assert shrink(image, (0, 0, 90, 90), 32, 33) is None
-    assert shrink(image, (0, 0, 90, 90), 2, 32) is None
-    monkeypatch.setattr(module, "MOST_COPIED", 90 * 90)
-    assert shrink(image, (0, 0, 90, 90), 32, 32) is None
+    assert resize_bicubic(image.convert("L"), (0, 0, 90, 90), 32, 32) is None
+    assert resize_bicubic(image, (0, 0, 90, 90), 32, 33) is None
+    assert resize_bicubic(image, (0, 0, 90, 90), 2, 32) is None
+    monkeypatch.setattr(module, "MAX_COPIED_BYTES", 90 * 90)
+    assert resize_bicubic(image, (0, 0, 90, 90), 32, 32) is None
     exact = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
     assert np.array_equal(fit(image, 32, 32), exact)

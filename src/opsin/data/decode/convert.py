@@ -7,10 +7,10 @@ from functools import cache
 from PIL import Image, ImageChops, ImageCms
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-PREMULTIPLIED = ("La", "RGBa")
+PREMULTIPLIED_MODES = ("La", "RGBa")
 
 ORIENTATION = 0x0112
-TURNS = {
+TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -21,7 +21,7 @@ TURNS = {
 }
 """What brings an image upright, by EXIF's orientation (CIPA DC-008, section 4.6.4)."""
 
-LYING = (5, 6, 7, 8)
+SWAPPED_ORIENTATIONS = (5, 6, 7, 8)
 """Orientations that swap height and width."""
 
 
@@ -35,19 +35,19 @@ def orientation(image: Image.Image) -> int:
         value = image.getexif().get(ORIENTATION)
     except Exception:  # whatever is wrong with the metadata, nothing is wrong with the image
         return 1
-    return value if isinstance(value, int) and value in TURNS else 1
+    return value if isinstance(value, int) and value in TRANSPOSES else 1
 
 
-def upright(image: Image.Image) -> Image.Image:
-    turn = TURNS.get(orientation(image))
+def exif_transpose(image: Image.Image) -> Image.Image:
+    turn = TRANSPOSES.get(orientation(image))
     return image if turn is None else image.transpose(turn)
 
 
-def plain(image: Image.Image, mode: str) -> Image.Image:
+def to_mode(image: Image.Image, mode: str) -> Image.Image:
     """An image of eight bits in `mode` L or RGB; what is transparent becomes white."""
     if image.mode == "LAB":
         image = ImageCms.applyTransform(image, _from_lab()) or image
-    if image.mode in PREMULTIPLIED:
+    if image.mode in PREMULTIPLIED_MODES:
         image = _on_white(image)
     elif image.has_transparency_data:
         with_alpha = image if image.mode == "RGBA" else image.convert("RGBA")

@@ -26,8 +26,8 @@ def test_classes_without_images(tmp_path: Path, place: str) -> None:
         "yak/1.png": png(999),
     }  # fmt: skip
     made = receipt(tmp_path, place, more)
-    assert made.lost == ("bird", "cow", "fish", "owl")
-    assert made.single == ("yak",)
+    assert made.empty_classes == ("bird", "cow", "fish", "owl")
+    assert made.single_image_classes == ("yak",)
     text = made.text()
     assert "\n4 classes without a usable image, left out: bird, cow, fish, owl\n" in text
     assert "\n1 class with one image, trained on but not measured: yak\n" in text
@@ -37,7 +37,7 @@ def test_classes_without_images(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_class_without_images_beside_parts(tmp_path: Path, place: str) -> None:
     more = class_entries("test/{}/{}.png") | {"train/bird": None, "test/bird": None}
-    assert receipt(tmp_path, place, more, pattern="train/{}/{}.png").lost == ("bird",)  # type: ignore[arg-type]
+    assert receipt(tmp_path, place, more, pattern="train/{}/{}.png").empty_classes == ("bird",)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -12,7 +12,7 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data.sources import open_source
-from opsin.data.sources.examples import examples, images_of, label_ending
+from opsin.data.sources.webdataset import images_of, label_ending, samples
 from tests.data.files import png, write_entries
 
 KEYS = [f"{n:04}" for n in range(6)]
@@ -70,7 +70,7 @@ def test_a_folder_of_compressed_shards(tmp_path: Path, ending: str) -> None:
     for where in (tmp_path / "set", tmp_path / "set" / f"*.{ending}"):
         source = open_source(where)
         assert not isinstance(source, Dataset)
-        assert Counter(item.part for item in source.items) == {"train": 6, "validation": 6}
+        assert Counter(item.split for item in source.items) == {"train": 6, "validation": 6}
 
 
 def test_keys_and_their_files() -> None:
@@ -85,7 +85,7 @@ def test_keys_and_their_files() -> None:
         "d.target.cls",
         "__key__",
     ]
-    found = {key: sorted(files) for key, files in examples(paths)}
+    found = {key: sorted(files) for key, files in samples(paths)}
     assert found == {
         "a.b/1": [".cls", ".png"], "c.1": [".cls", ".png"], "c.2": [".cls", ".png"],
         "d": [".input.png", ".target.cls"],

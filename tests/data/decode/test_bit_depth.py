@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from opsin.base.errors import UsageError
-from opsin.data.decode import checked_range, natural
-from opsin.data.decode.plain import plain
-from opsin.data.decode.samples import Samples, extent, shaded, to_bytes
+from opsin.data.decode import check_range, infer_range
+from opsin.data.decode.bit_depth import Samples, to_image, to_uint8, value_range
+from opsin.data.decode.convert import to_mode
 
 
 @pytest.mark.parametrize(("low", "high", "whole", "expected"), [
@@ -25,46 +25,46 @@ from opsin.data.decode.samples import Samples, extent, shaded, to_bytes
     (-1024, 3071, True, (-1024, 3071)), (-1, 4000, True, (0, 4095)), (-5, -5, True, (-5, -4)), (-9, 0, False, (-9, 0)),
 ])  # fmt: skip
 def test_what_range_is_meant(low: float, high: float, whole: bool, expected: tuple[float, float]) -> None:
-    assert natural(low, high, whole) == expected
+    assert infer_range(low, high, whole) == expected
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "uint32", "int64", "float16", "float32", "float64"])
 def test_values_become_bytes(kind: str) -> None:
     values = np.array([0, 1, 50, 100, 101, 120], kind)
-    assert to_bytes(values, (0, 100)).tolist() == [0, 3, 128, 255, 255, 255]
-    assert to_bytes(values, (50, 101)).tolist() == [0, 0, 0, 250, 255, 255]
+    assert to_uint8(values, (0, 100)).tolist() == [0, 3, 128, 255, 255, 255]
+    assert to_uint8(values, (50, 101)).tolist() == [0, 0, 0, 250, 255, 255]
     if not kind.startswith("u"):
-        assert to_bytes(-values, (-100, 0)).tolist() == [255, 252, 128, 0, 0, 0]
+        assert to_uint8(-values, (-100, 0)).tolist() == [255, 252, 128, 0, 0, 0]
 
 
 def test_fractions_of_bytes_come_back() -> None:
     every = np.arange(256)
     for kind in ("float32", "float64"):
-        assert np.array_equal(to_bytes((every / 255).astype(kind), (0.0, 1.0)), every)
-    assert np.array_equal(to_bytes((every << 4).astype(np.uint16), (0.0, 4095.0)), every)
-    assert np.array_equal(to_bytes((every * 257).astype(np.uint16), (0.0, 65535.0)), every)
-    assert np.array_equal(to_bytes(every.astype(np.uint64), (0.0, 255.0)), every)
+        assert np.array_equal(to_uint8((every / 255).astype(kind), (0.0, 1.0)), every)
+    assert np.array_equal(to_uint8((every << 4).astype(np.uint16), (0.0, 4095.0)), every)
+    assert np.array_equal(to_uint8((every * 257).astype(np.uint16), (0.0, 65535.0)), every)
+    assert np.array_equal(to_uint8(every.astype(np.uint64), (0.0, 255.0)), every)
 
 
 def test_values_that_are_no_numbers() -> None:
     odd = np.array([np.nan, np.inf, -np.inf, 0.5, 1e38], np.float32)
-    assert extent(odd) == (0.5, float(np.float32(1e38)))
-    assert extent(odd[:3]) == (0.0, 0.0)
-    assert extent(odd[:0]) == (0.0, 0.0)
-    assert to_bytes(odd, (0.0, 1.0)).tolist() == [0, 255, 0, 128, 255]
+    assert value_range(odd) == (0.5, float(np.float32(1e38)))
+    assert value_range(odd[:3]) == (0.0, 0.0)
+    assert value_range(odd[:0]) == (0.0, 0.0)
+    assert to_uint8(odd, (0.0, 1.0)).tolist() == [0, 255, 0, 128, 255]
     huge = np.array([-1.7e308, 0, 1.7e308])
-    assert to_bytes(huge, (-1.7e308, 1.7e308)).dtype == np.uint8
+    assert to_uint8(huge, (-1.7e308, 1.7e308)).dtype == np.uint8
 
 
 @pytest.mark.parametrize("given", [(5, 5), (9, 3), (0, np.inf), (np.nan, 1), (1,), (1, 2, 3), ("a", "b"), 7])
 def test_a_range_that_makes_no_sense(given: Any) -> None:
     with pytest.raises(UsageError, match=r"^the pixel range is two numbers, black and white, such as 0 4095, not "):
-        checked_range(given)
+        check_range(given)
 
 
 def test_a_range_may_be_given_in_any_numbers() -> None:
-    assert checked_range((np.int64(0), 4095)) == (0.0, 4095.0)
-    assert checked_range(None) is None
+    assert check_range((np.int64(0), 4095)) == (0.0, 4095.0)
+    assert check_range(None) is None
 
 
 @pytest.mark.parametrize("mode", ["La", "RGBa"])
@@ -76,6 +76,6 @@ def test_channels_that_are_multiplied_by_alpha(mode: str) -> None:
     image = Image.merge(mode, [*channels, Image.fromarray(alpha.astype(np.uint8))])
     expected = shades + (255 - alpha)[..., None]
     grey = len(channels) == 1
-    assert np.array_equal(np.asarray(plain(image, "L" if grey else "RGB")).reshape(expected.shape), expected)
+    assert np.array_equal(np.asarray(to_mode(image, "L" if grey else "RGB")).reshape(expected.shape), expected)
     samples = Samples(shades.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257, premultiplied=True)
-    assert np.abs(np.asarray(shaded(samples, (0.0, 65535.0))).reshape(expected.shape) - expected).max() <= 1
+    assert np.abs(np.asarray(to_image(samples, (0.0, 65535.0))).reshape(expected.shape) - expected).max() <= 1

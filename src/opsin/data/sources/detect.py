@@ -12,23 +12,23 @@ from pathlib import Path
 from opsin.base.errors import DataError
 from opsin.base.file_types import HEAD, absent, identify
 from opsin.data.dataset import Dataset
-from opsin.data.decode import Range
+from opsin.data.decode import PixelRange
 from opsin.data.decode.formats import recognise
 from opsin.data.items import Source
 from opsin.data.sources import idx
 from opsin.data.sources.archive import open_members
 from opsin.data.sources.arrays import load_npz
 from opsin.data.sources.digits import DIGITS, digits
-from opsin.data.sources.disk import open_table, open_walked
-from opsin.data.sources.folder import Walk
-from opsin.data.sources.listing import tables_in
+from opsin.data.sources.disk import open_folder, open_table
+from opsin.data.sources.folder import FolderWalk
+from opsin.data.sources.label_tables import tables_in
 from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import COMPRESSED, Tar
 from opsin.data.sources.zips import Zip
 
-WHAT = (
+EXPECTED = (
     "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
     "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
@@ -41,7 +41,7 @@ TAR_MARK = slice(257, 262)
 """Where a tar says "ustar"."""
 
 
-def open_source(source: str | os.PathLike[str], pixel_range: Range | None = None) -> Source | Dataset:
+def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None = None) -> Source | Dataset:
     """What there is to train on at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
 
     Only names and, where labels are in files, those are read; arrays whole, with `pixel_range` as black and white.
@@ -56,36 +56,36 @@ def open_source(source: str | os.PathLike[str], pixel_range: Range | None = None
         if os.path.isfile(path):
             return _open_file(path, pixel_range)
         if os.path.exists(path):
-            raise DataError(f"{path} is neither a file nor a folder; give {WHAT}")
+            raise DataError(f"{path} is neither a file nor a folder; give {EXPECTED}")
         if matches := _matches(str(source)):
             return _open_many(matches, f"{source}")
     except PermissionError as error:
         raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
     if re.search(r"[*?\[{]", str(source)):
-        raise DataError(f"{path}: there is no such file, nor any that this pattern fits; give {WHAT}")
-    raise DataError(f"{path}: there is no such folder or file; give {WHAT}")
+        raise DataError(f"{path}: there is no such file, nor any that this pattern fits; give {EXPECTED}")
+    raise DataError(f"{path}: there is no such folder or file; give {EXPECTED}")
 
 
 def _open_folder(folder: Path) -> Source | Dataset:
     parts = idx.find(folder)
     if parts:
         return idx.load_idx(folder, parts)
-    walk = Walk(folder)
+    walk = FolderWalk(folder)
     for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
-        if paths and all(path.lower().endswith((*endings, *BESIDE)) for path in walk.files):
+        if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
-    made = open_walked(folder, walk)
+    made = open_folder(folder, walk)
     if not made.items:
         raise DataError(_nothing(folder, walk))
     return made
 
 
-BESIDE = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
+COMPANION_ENDINGS = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
 """Endings of files that come with Parquet files and shards."""
 
 
-def _nothing(folder: Path, walk: Walk) -> str:
+def _nothing(folder: Path, walk: FolderWalk) -> str:
     tables = tables_in(walk.files)
     if len(tables) > 1:
         return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
@@ -98,7 +98,7 @@ def _nothing(folder: Path, walk: Walk) -> str:
     return f"{text}\n{more}" if more else text
 
 
-def _open_file(path: Path, pixel_range: Range | None) -> Source | Dataset:
+def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
@@ -123,7 +123,7 @@ def _open_file(path: Path, pixel_range: Range | None) -> Source | Dataset:
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
     if table:
         return open_table(path)
-    raise DataError(f"{path} {_what_else(path, head)}; give {WHAT}")
+    raise DataError(f"{path} {_what_else(path, head)}; give {EXPECTED}")
 
 
 def _what_else(path: Path, head: bytes) -> str:
@@ -158,7 +158,7 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(Path(match) for match in found if os.path.isfile(match))
 
 
-MOST_NUMBERS = 10**6
+MAX_PATTERN_NAMES = 10**6
 
 
 def _braces(pattern: str) -> list[str]:
@@ -172,6 +172,6 @@ def _choices(text: str) -> list[str]:
     if not run:
         return text.split(",")
     first, last = int(run[1]), int(run[2])
-    if last - first > MOST_NUMBERS:
-        raise DataError(f"{{{text}}} stands for {last - first + 1:,} names; give at most {MOST_NUMBERS:,}")
+    if last - first > MAX_PATTERN_NAMES:
+        raise DataError(f"{{{text}}} stands for {last - first + 1:,} names; give at most {MAX_PATTERN_NAMES:,}")
     return [f"{number:0{len(run[1])}}" for number in range(first, last + 1)]

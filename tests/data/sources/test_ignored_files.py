@@ -9,7 +9,7 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import load
 from opsin.data.sources import image_files
-from opsin.data.sources.litter import Litter
+from opsin.data.sources.ignored_files import IgnoredFiles
 from tests.data.files import PLACES, class_entries, png, write_entries
 
 LEFT = [
@@ -59,9 +59,9 @@ def test_where_nothing_else_is_there_it_is_said(tmp_path: Path, place: str) -> N
 
 
 def test_many_kinds_are_cut_short_and_odd_names_stay_on_a_line() -> None:
-    litter = Litter()
+    litter = IgnoredFiles()
     for number in range(20):
         litter.add("", f".a{number:02}\n")
     assert litter.note().startswith("Ignored, as hidden or left by other programs: .a00\\n, .a01\\n, ")
     assert litter.note().endswith(".a15\\n, ….")
-    assert Litter().note() == ""
+    assert IgnoredFiles().note() == ""

@@ -23,14 +23,14 @@ from opsin.kernels.resize import CHANNELS, ResizeSeparable
 SUPPORT = 2.0
 """Source pixels on each side that the filter looks at, times the scale where the image becomes smaller."""
 
-MOST_COPIED = 2**26
+MAX_COPIED_BYTES = 2**26
 """Bytes of an image's pixels up to which they are copied where they do not lie in one piece."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of the part that is taken, in pixels and fractions of them."""
 
 
-def shrink(image: Image.Image, box: Box, height: int, width: int) -> NDArray[np.uint8] | None:
+def resize_bicubic(image: Image.Image, box: Box, height: int, width: int) -> NDArray[np.uint8] | None:
     """The part of an RGB image inside `box`, uint8 3×`height`×`width`; None where the kernel cannot do that."""
     kernel, lanes = _kernel()
     column_starts, column_weights = _table(image.width, box[0], box[2], width)
@@ -38,7 +38,7 @@ def shrink(image: Image.Image, box: Box, height: int, width: int) -> NDArray[np.
     left, right = int(column_starts[0]), int(column_starts[-1]) + column_weights.shape[1]
     if not kernel or image.mode != "RGB" or width % 4 or height < lanes or right - left < lanes:
         return None
-    if 4 * image.width * image.height > MOST_COPIED:
+    if 4 * image.width * image.height > MAX_COPIED_BYTES:
         return None
     pixels, keep = _words(image)
     column_starts = column_starts - np.int32(left)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, features
 
 from opsin.data import items, load
-from opsin.data.decode import others, read_header, read_pixels
+from opsin.data.decode import pillow_plugins, read_header, read_pixels
 from opsin.data.decode.formats import recognise
 from opsin.data.items import ItemError
 from opsin.data.sources import image_files
@@ -122,7 +122,7 @@ def test_class_folders_of_them(tmp_path: Path, place: str, format: str) -> None:
 def test_relatives_that_are_not_read(data: bytes, what: str) -> None:
     with pytest.raises(ItemError) as caught:
         read_header(data, "a.jpg")
-    assert caught.value.problem == items.FileProblem("a.jpg", what, items.NO_IMAGE)
+    assert caught.value.problem == items.FileProblem("a.jpg", what, items.NOT_AN_IMAGE)
     assert str(caught.value) == f"a.jpg is {what.replace(': ', '; ')}"
 
 
@@ -135,11 +135,11 @@ AVIF = struct.pack(">I", 28) + b"ftypmif1\0\0\0\0mif1avifmiaf" + bytes(40)
     (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "a JPEG 2000", "2.4"),
 ])  # fmt: skip
 def test_a_pillow_without_the_decoder(data: bytes, format: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(others, "available", lambda name: name not in others.OPTIONAL)
+    monkeypatch.setattr(pillow_plugins, "available", lambda name: name not in pillow_plugins.OPTIONAL)
     with pytest.raises(ItemError) as caught:
         read_header(data, "a.png")
     assert str(caught.value) == (
-        f"a.png is {format} image, which Pillow {others.PIL.__version__} as it is installed does not decode; install "
+        f"a.png is {format} image, which Pillow {pillow_plugins.PIL.__version__} as it is installed does not decode; install "
         f"Pillow {version} or later with {format.split(' ', 1)[1]}, or save it as PNG"
     )
 

@@ -49,7 +49,7 @@ def test_separators_and_roots(tmp_path: Path, place: str, pattern: str) -> None:
 def test_parts_by_backslashes(tmp_path: Path, place: str) -> None:
     entries = class_entries("set\\train\\{}\\{}.png") | class_entries("set\\test\\{}\\{}.png")
     source = opened(write_entries(tmp_path, place, entries))
-    assert Counter(item.part for item in source.items) == {"train": 6, "test": 6}
+    assert Counter(item.split for item in source.items) == {"train": 6, "test": 6}
 
 
 def test_folders_of_backslashes_are_no_files(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_folders_of_backslashes_are_no_files(tmp_path: Path) -> None:
     for place in ARCHIVES:
         data = load(write_entries(tmp_path, place, entries), cache_size=0)
         assert data.receipt is not None
-        assert (data.classes, data.receipt.lost, data.receipt.problems) == (("cat", "dog"), ("bird",), ())
+        assert (data.classes, data.receipt.empty_classes, data.receipt.problems) == (("cat", "dog"), ("bird",), ())
 
 
 def test_a_folder_into_which_backslashes_were_unpacked_as_names(tmp_path: Path) -> None:

@@ -17,18 +17,18 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its errors go t
 _lock = ForkLock()
 _users = 0
 
-FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
+PILLOW_FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
 """As `warnings.filterwarnings` would make it, but for every image anew."""
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_pillow_warnings() -> Iterator[None]:
     """Inside, no warning of Pillow's is shown. For many threads at once, unlike `warnings.catch_warnings`."""
     global _users
     with _lock.lock:
         _users += 1
         if _users == 1:
-            warnings.filters.insert(0, FILTER)  # type: ignore[attr-defined]
+            warnings.filters.insert(0, PILLOW_FILTER)  # type: ignore[attr-defined]
     try:
         yield
     finally:
@@ -40,7 +40,7 @@ def quiet() -> Iterator[None]:
 
 def _show() -> None:
     with suppress(ValueError):  # somebody else has restored the list meanwhile
-        warnings.filters.remove(FILTER)  # type: ignore[attr-defined]
+        warnings.filters.remove(PILLOW_FILTER)  # type: ignore[attr-defined]
 
 
 def _forked() -> None:

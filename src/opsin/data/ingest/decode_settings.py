@@ -10,24 +10,24 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from opsin.data.decode import Crop, DecodedImage, Range, read_all
+from opsin.data.decode import Crop, DecodedImage, PixelRange, decode_image
 from opsin.data.items import Source
-from opsin.data.parallel import each
+from opsin.data.parallel import for_each
 from opsin.data.pixels import ImageView
 
-VERSION = 2
+PIPELINE_VERSION = 2
 """Of the way in which images are read; what another version kept is not used."""
 
 
 @dataclass(frozen=True)
-class Decoding:
+class DecodeSettings:
     """What images become: `shape` is channels, height and width, `pixel_range` the values that become black and white
     in images of more than eight bits; None: that is not known yet.
     """
 
     shape: tuple[int, int, int]
     crop: Crop | None = None
-    pixel_range: Range | None = None
+    pixel_range: PixelRange | None = None
 
     @property
     def stride(self) -> int:
@@ -40,19 +40,19 @@ class Decoding:
         return "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
 
     def read(self, data: bytes, name: str) -> DecodedImage:
-        return read_all(data, name, self.shape, self.crop, self.pixel_range)
+        return decode_image(data, name, self.shape, self.crop, self.pixel_range)
 
-    def row(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def store_key(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What the store knows an image of more than eight bits by: its pixels depend on the range, too."""
         low, high = self.pixel_range or (0.0, 0.0)
         mixed = blake2b(digest.tobytes() + f"{low!r} {high!r}".encode(), digest_size=digest.size)
         return np.frombuffer(mixed.digest(), np.uint8)
 
 
-class Decoded(ImageView):
+class OnDemandImages(ImageView):
     """The first `channels` of the items' images, decoded anew each time: where there is no room for them anywhere."""
 
-    def __init__(self, source: Source, items: NDArray[np.intp], decoding: Decoding, channels: int) -> None:
+    def __init__(self, source: Source, items: NDArray[np.intp], decoding: DecodeSettings, channels: int) -> None:
         super().__init__(len(items), (channels, *decoding.shape[1:]))
         self.source, self.items, self.decoding = source, items, decoding
 
@@ -64,14 +64,14 @@ class Decoded(ImageView):
             name = self.source.items[index].name
             pixels[place] = self.decoding.read(self.source.read(index), name).pixels[: self.shape[1]]
 
-        each(fill, range(len(numbers)))
+        for_each(fill, range(len(numbers)))
         return pixels
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return Decoded(self.source, self.items[numbers], self.decoding, self.shape[1])
+        return OnDemandImages(self.source, self.items[numbers], self.decoding, self.shape[1])
 
 
 def short_digest(text: str) -> str:
     """A name for `text` that differs from version to version of this room and of Pillow."""
-    whole = f"{text}\0{VERSION}\0{PIL.__version__}".encode("utf-8", "surrogateescape")
+    whole = f"{text}\0{PIPELINE_VERSION}\0{PIL.__version__}".encode("utf-8", "surrogateescape")
     return blake2b(whole, digest_size=12).hexdigest()

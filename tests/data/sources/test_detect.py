@@ -11,7 +11,7 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data.sources import open_source
-from opsin.data.sources.opening import WHAT
+from opsin.data.sources.detect import EXPECTED
 from tests.data.files import noise, write_image, write_mnist, write_stripes
 
 
@@ -28,16 +28,16 @@ def test_arrays_come_as_a_dataset_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert message(tmp_path / "nowhere") == f"{tmp_path}/nowhere: there is no such folder or file; give {WHAT}"
+    assert message(tmp_path / "nowhere") == f"{tmp_path}/nowhere: there is no such folder or file; give {EXPECTED}"
     assert "there is no such folder or file" in message(tmp_path / ("x" * 300))
     assert "there is no such file, nor any that this pattern fits" in message(tmp_path / "*.tar")
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "empty.zip").touch()
-    assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {WHAT}"
+    assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {EXPECTED}"
     (tmp_path / "a.doc").write_text("hello")
-    assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is no file that can be trained on; give {WHAT}"
+    assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is no file that can be trained on; give {EXPECTED}"
     assert "is one image; to train on, there must be many" in message(write_image(tmp_path / "a.png", noise(0, 4, 4)))
     write_mnist(tmp_path / "mini", suffix=".gz")
     for path in (tmp_path / "mini").iterdir():
@@ -45,7 +45,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     write_mnist(tmp_path / "plain")
     assert "is one of MNIST's files, not their folder" in message(tmp_path / "plain" / "train-images-idx3-ubyte")
     os.mkfifo(tmp_path / "pipe")
-    assert message(tmp_path / "pipe") == f"{tmp_path}/pipe is neither a file nor a folder; give {WHAT}"
+    assert message(tmp_path / "pipe") == f"{tmp_path}/pipe is neither a file nor a folder; give {EXPECTED}"
 
 
 def test_folders_without_images(tmp_path: Path) -> None:

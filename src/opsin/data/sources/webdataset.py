@@ -10,14 +10,14 @@ from opsin.data.sources.names import IMAGE_ENDINGS
 Files = dict[str, int]
 """The places of an example's files by their endings, such as ".jpg" and ".target.cls"."""
 
-LABELS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json", "index", "inx", "id", "cls2")
+LABEL_WORDS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json", "index", "inx", "id", "cls2")
 """What the last words of labels' endings are, in the order in which a label is looked for."""
 
-TEXTS = ("txt", "text", "json", "jsn")
+TEXT_ENDINGS = ("txt", "text", "json", "jsn")
 """Endings that say how a file is written; the word before them may say that it is the label."""
 
-INPUTS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb")
-OUTPUTS = (
+INPUT_WORDS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb")
+OUTPUT_WORDS = (
     "mask", "masks", "seg", "segmentation", "depth", "target", "output", "label", "labels", "gt", "heatmap", "edges",
     "edge", "normal", "flow", "thumb", "thumbnail", "preview", "alpha",
 )  # fmt: skip
@@ -26,7 +26,7 @@ OUTPUTS = (
 IMAGE_WORD_ENDINGS = (".img", ".image", ".picture")
 
 
-def examples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
+def samples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
     """Each key with its files, which need not be neighbours. The key is all up to the first dot of a file's name.
 
     Where a key has several images with labels of the same longer name, these are examples of their own.
@@ -66,12 +66,12 @@ def is_image(ending: str) -> bool:
 def images_of(files: Mapping[str, int]) -> list[str]:
     """The endings of an example's images: one where one of several is the input by its name."""
     found = [ending for ending in files if is_image(ending)]
-    for fits in (
+    for fits_in_memory in (
         lambda ending: ending.count(".") == 1,
-        lambda ending: set(ending.split(".")) & set(INPUTS),
-        lambda ending: not set(ending.split(".")) & set(OUTPUTS),
+        lambda ending: set(ending.split(".")) & set(INPUT_WORDS),
+        lambda ending: not set(ending.split(".")) & set(OUTPUT_WORDS),
     ):
-        some = [ending for ending in found if fits(ending)]
+        some = [ending for ending in found if fits_in_memory(ending)]
         if len(found) > 1 and len(some) == 1:
             return some
     return found
@@ -87,9 +87,9 @@ def _rank(ending: str) -> tuple[int, int] | None:
     """How likely a file with this ending is to hold the label, the least the likeliest; None for others."""
     words = ending.removesuffix(".gz").lstrip(".").split(".")
     last = words[-1]
-    if last in TEXTS and len(words) > 1 and words[-2] in LABELS[: LABELS.index("txt")]:
-        return LABELS.index(words[-2]), len(words)
-    if last not in LABELS and last != "jsn":
+    if last in TEXT_ENDINGS and len(words) > 1 and words[-2] in LABEL_WORDS[: LABEL_WORDS.index("txt")]:
+        return LABEL_WORDS.index(words[-2]), len(words)
+    if last not in LABEL_WORDS and last != "jsn":
         return None
-    named = len(words) == 1 or words[-2] not in INPUTS
-    return LABELS.index("json" if last == "jsn" else last) + (0 if named else len(LABELS)), len(words)
+    named = len(words) == 1 or words[-2] not in INPUT_WORDS
+    return LABEL_WORDS.index("json" if last == "jsn" else last) + (0 if named else len(LABEL_WORDS)), len(words)

@@ -46,7 +46,7 @@ def numbers(kind: str, bands: int) -> np.ndarray:
 ])  # fmt: skip
 def test_kinds_of_tiff_that_are_not_read(file: bytes, kind: str) -> None:
     reason = f"{kind}, which is not read: save it as grey or RGB of 8 or 16 bits"
-    assert problem_of(file) == FileProblem("a", reason, items.NO_IMAGE)
+    assert problem_of(file) == FileProblem("a", reason, items.NOT_AN_IMAGE)
     with pytest.raises(ItemError) as caught:
         read_pixels(file, "a.tif", (3, 8, 8))
     assert str(caught.value) == f"a.tif is {reason.replace(': ', '; ')}"
@@ -62,7 +62,7 @@ def test_kinds_of_jpeg_that_are_not_read(marker: int, bits: int, components: int
     frame = file.index(b"\xff\xc0")
     file[frame + 1], file[frame + 4], file[frame + 9] = marker, bits, components
     reason = f"{kind}, which is not read: save it as grey or RGB of 8 or 16 bits"
-    assert problem_of(bytes(file)) == FileProblem("a", reason, items.NO_IMAGE)
+    assert problem_of(bytes(file)) == FileProblem("a", reason, items.NOT_AN_IMAGE)
 
 
 def test_damage_stays_damage() -> None:
