@@ -37,7 +37,7 @@ class Made:
 
 def write_corrupted(folder: Path) -> list[Made]:
     """Fills `folder` with `COUNT` entries in class folders; see `Made`."""
-    made = [*Writer(folder).everything()]
+    made = [*Writer(folder).all_images()]
     assert len(made) == COUNT == len({entry.name for entry in made}), len(made)
     return made
 

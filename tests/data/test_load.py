@@ -52,12 +52,12 @@ def test_class_folders_are_divided_the_same_way_every_time(tmp_path: Path) -> No
     data = load(write_stripes(tmp_path / "stripes"))
     assert (data.name, data.shape, data.classes) == ("stripes", (1, 12, 12), ("lying", "standing"))
     assert data.validation is not None
-    assert not data.own_split
+    assert not data.predefined_split
     assert (data.train.counts(), data.validation.counts(), data.test.counts()) == ([14, 14], [2, 2], [4, 4])
     assert same(data, load(tmp_path / "stripes"))
-    assert len(data.everything()) == 40
+    assert len(data.all_images()) == 40
     assert data.test.names is not None
-    assert len(set(data.everything().names or ())) == 40
+    assert len(set(data.all_images().names or ())) == 40
     other = load(tmp_path / "stripes", seed=1)
     assert other.test.names != data.test.names
 
@@ -69,9 +69,9 @@ def test_a_validation_part_is_not_measured_with(tmp_path: Path, name: str) -> No
     data = load(tmp_path)
     assert data.validation is not None
     assert (data.train.counts(), data.validation.counts(), data.test.counts()) == ([4, 4], [2, 2], [1, 1])
-    assert not data.own_split
+    assert not data.predefined_split
     assert data.receipt is not None
-    assert data.receipt.split_note.startswith("validation is the data's own; test is a fifth of each class")
+    assert data.receipt.split_note.startswith("validation is given by the data; test is a fifth of each class")
 
 
 def test_a_test_part_is_measured_with(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_test_part_is_measured_with(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert data.validation is not None
     assert (data.train.counts(), data.validation.counts(), data.test.counts()) == ([4, 4], [1, 1], [2, 2])
-    assert data.own_split
+    assert data.predefined_split
     assert data.test.names is not None
     assert {name.split("/")[0] for name in data.test.names} == {"test"}
 
@@ -130,7 +130,7 @@ def test_leaks_and_conflicts_are_named_and_nothing_is_moved() -> None:
 def test_classes_only_the_test_part_has_are_refused(tmp_path: Path) -> None:
     write_stripes(tmp_path / "train", 2)
     write_image(tmp_path / "test" / "slanted" / "1.png", noise(0, 12, 12))
-    with pytest.raises(DataError, match=r"^the test part of .* has a class 'slanted' that its training part has not"):
+    with pytest.raises(DataError, match=r"^the test split of .* has a class 'slanted' that its training split lacks"):
         load(tmp_path)
 
 
@@ -138,7 +138,7 @@ def test_arrays_get_all_parts_and_a_receipt() -> None:
     pixels = np.stack([np.asarray(photo(n, 40)) for n in range(40)]).transpose(0, 3, 1, 2)
     pixels[7], pixels[11] = pixels[5], 255 - (255 - pixels[9].astype(int)) * 9 // 10
     images = LabeledImages(np.ascontiguousarray(pixels), (np.arange(40) % 2).astype(np.int32), ("a", "b"))
-    data = complete(Dataset.undivided("arrays", images), 0, 0.0)
+    data = complete(Dataset("arrays", images, None, False), 0, 0.0)
     assert data.validation is not None
     assert data.receipt is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (28, 4, 8)
@@ -204,7 +204,7 @@ def test_images_are_as_the_preprocessing_reads_them(
         Preprocessing(1, 20, 20, (0.5,), (0.2,), dark_background=True),
     ):
         for _ in range(2):
-            everything = load_source(files, "files", like, cache_size=cache_size).everything()
+            everything = load_source(files, "files", like, cache_size=cache_size).all_images()
             for pixels, name in zip(everything.pixels[:], everything.names or (), strict=True):
                 assert np.array_equal(pixels, like.read(files.content[name], name)), name
 
@@ -403,7 +403,7 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "file").touch()
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(RuntimeWarning, match="not kept for the next run: Not a directory; set OPSIN_CACHE"):
-        assert len(load_source(photos(6), "files").everything()) == 12
+        assert len(load_source(photos(6), "files").all_images()) == 12
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     program = (
         "import sys; from opsin.data import load; from opsin.data.ingest import decode\n"
         "decode.WORTH_KEEPING = decode.IN_MEMORY = 0\n"
-        "print(*[int(load(sys.argv[1], size=90).everything().pixels[:].sum(dtype='int64')) for _ in range(3)])"
+        "print(*[int(load(sys.argv[1], size=90).all_images().pixels[:].sum(dtype='int64')) for _ in range(3)])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [sys.executable, "-W", "error", "-c", program, str(tmp_path / "data")]

@@ -40,7 +40,7 @@ def write(folder: Path, kind: str, scale: float, shift: float = 0.0, bands: int 
 
 
 def pixels_of(data: Dataset) -> dict[str, NDArray[np.uint8]]:
-    everything = data.everything()
+    everything = data.all_images()
     assert everything.names is not None
     return dict(zip(everything.names, everything.pixels[:], strict=True))
 

@@ -50,7 +50,7 @@ def moments() -> list[dict[str, Any]]:
 @cache
 def subject() -> tuple[Model, Dataset]:
     """The small model, its last layer fitted to the training part of the dataset, and calibrated."""
-    data = Dataset("<data>", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
+    data = Dataset("<data>", scenes(120, 0), scenes(60, 1), predefined_split=True, validation=scenes(90, 2))
     model = small_model()
     model.labels, model.name = NASTY, "<model>"
     program = model.engine(cut(model.graph), BATCH, None)

@@ -34,7 +34,7 @@ def images(count: int = 60, classes: int = 10, validation: int = 1000) -> Datase
         pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (size, 1, 28, 28))
         return LabeledImages(pixels, np.arange(size, dtype=np.int32) % classes, names)
 
-    return Dataset("images", part(count), part(20), own_split=True, validation=part(validation))
+    return Dataset("images", part(count), part(20), predefined_split=True, validation=part(validation))
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_mirroring_is_found_out_and_not_inferred_from_greyness(even: bool) -> No
             pixels[number, 0, row : row + 9, column : column + 9] += 150 * shape
         return LabeledImages(pixels.astype(np.uint8), labels.astype(np.int32), ("one", "other"))
 
-    triangles = Dataset("triangles", part(400), part(100), own_split=True, validation=part(200))
+    triangles = Dataset("triangles", part(400), part(100), predefined_split=True, validation=part(200))
     outline = networks.outline(replace(GREY, images=400, classes=2), TrainOptions(network="resnet9_half"))
     result = trial.run(Candidate(outline, TrainOptions(threads=1)), trial.comparable(triangles, 0), 6.0)
     assert result and result.error < 0.1 and result.mirrors is even

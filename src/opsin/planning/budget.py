@@ -100,7 +100,7 @@ def epoch_seconds(images: int, batch: int, step: Cost) -> float:
 
 def reporting(data: Dataset, look: float, budget: Budget) -> float:
     """Seconds that the report takes beyond its share: it measures the test part again, in `look` seconds an image."""
-    return max(0.0, len(data.test) * look + FIXED_REPORT - budget.report)
+    return max(0.0, len(data.require_test()) * look + FIXED_REPORT - budget.report)
 
 
 def evaluating(data: Dataset, look: float) -> float:

@@ -41,7 +41,7 @@ class DatasetSummary:
         if isinstance(opened, Dataset):
             channels, height, width = opened.shape
             counts = [count for count in opened.train.counts() if count]
-            held_out = len(opened.test) + (len(opened.validation) if opened.validation else 0)
+            held_out = (len(opened.test) if opened.test else 0) + (len(opened.validation) if opened.validation else 0)
             return cls(
                 len(opened.train), held_out, len(counts), min(counts), min(height, width), channels == 1,
                 channels in (1, 3),

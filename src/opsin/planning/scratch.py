@@ -68,7 +68,7 @@ def _part_of_epoch(fitting: _ScratchPlanner, data: Dataset, wishes: TrainOptions
 def _finishing(data: Dataset, wishes: TrainOptions, step: Cost, budget: Budget) -> float:
     """Seconds to calibrate the model and to measure it on the test part, and the report's beyond its share."""
     validation, look = len(data.validation or ()), wishes.looks * step.seconds / 3
-    measuring = (len(data.test) + validation) * look if validation else 0.0
+    measuring = (len(data.require_test()) + validation) * look if validation else 0.0
     return measuring + reporting(data, look, budget)
 
 

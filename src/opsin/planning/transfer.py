@@ -148,7 +148,7 @@ class _TransferPlanner:
     def head(self) -> StageCost:
         """The last layer on its own. Raises `UsageError` where there is no time for a look at every image."""
         images, look, left = len(self.data.train), self.look.seconds, self.budget.left
-        fixed = (evaluating(self.data, look) + len(self.data.test) * look) * self.wishes.looks
+        fixed = (evaluating(self.data, look) + len(self.data.require_test()) * look) * self.wishes.looks
         fixed += reporting(self.data, look * self.wishes.looks, self.budget)
         if images * look + fixed > left:
             raise self.budget.refuse(images * look + fixed, f"one look at {images:,} images")

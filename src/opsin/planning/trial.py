@@ -16,7 +16,7 @@ from opsin.base import random_counter
 from opsin.base.errors import TrainingError, UsageError
 from opsin.data import Dataset, LabeledImages
 from opsin.data.ingest.split import held_out as divided
-from opsin.data.ingest.split import numbered_ranks
+from opsin.data.ingest.split import index_ranks
 from opsin.planning import scratch, transfer
 from opsin.planning.budget import Budget
 from opsin.planning.candidates import Candidate
@@ -99,7 +99,7 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     budget = Budget(seconds, NO_REPORT, seconds, 0.0, True, ConvTuning(options.exact))
     fit = transfer.fit if candidate.outline.pretrained else scratch.fit
     rate = _image_seconds(candidate, data)
-    most = FILLED * (seconds / rate - len(data.test) / 3)
+    most = FILLED * (seconds / rate - len(data.require_test()) / 3)
     for images in (most, most / 2, most / 4):  # measuring is noisy: what just fits in, next time does not
         part = _part(data, max(FEWEST, int(images)), options.seed)
         with suppress(UsageError):
@@ -118,7 +118,7 @@ def run(candidate: Candidate, data: Dataset, seconds: float) -> Trial | None:
     if any(isinstance(event, Interrupted) for event in events):
         raise KeyboardInterrupt
     score, uneven = training.history[-1].held_out, imbalance(counts) > IMBALANCE
-    mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.test))), uneven) if probing else None
+    mirrored = _error(Score.of(training.model.evaluate(_mirrored(data.require_test()))), uneven) if probing else None
     wrong = score.images - score.correct
     usual = inf if plan.pretrained else rate * len(data.train) * Recipe().plan(plan.network, len(data.train)).epochs
     return Trial(
@@ -168,9 +168,9 @@ def comparable(data: Dataset, seed: int) -> Dataset:
     if data.validation is not None and len(data.validation) >= ENOUGH_VALIDATION:
         train, validation = data.train, _some(data.validation, MAX_VALIDATION, seed)
     else:
-        images = replace(data, test=data.test.take(np.arange(0))).everything()
+        images = replace(data, test=None).all_images()
         count = len(images)
-        groups, rank = np.arange(count), numbered_ranks(count, seed)
+        groups, rank = np.arange(count), index_ranks(count, seed)
         apart = divided(images.labels, groups, rank, groups, _compared(count) / count, MAX_VALIDATION)
         rest = np.setdiff1d(groups, apart)
         train, validation = images.take(rest), images.take(apart)

@@ -112,7 +112,7 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> M
     """
     begin, album = perf_counter(), Album()
     trained_here = data.fingerprint == model.record.get("fingerprint")
-    held_out = data.test if trained_here or data.own_split else data.everything()
+    held_out = data.require_test() if trained_here or data.predefined_split else data.all_images()
     look = EvaluatedSet(
         "test",
         held_out,

@@ -186,7 +186,7 @@ def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
 
 def held_out(data: Dataset) -> LabeledImages:
     """The images by which a run measures itself: the validation part, or the test part where there is no other."""
-    return data.validation if data.validation is not None else data.test
+    return data.validation if data.validation is not None else data.require_test()
 
 
 def loss_of(plan: TrainingPlan, soft: bool) -> nn.Loss:

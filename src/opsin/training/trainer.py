@@ -157,7 +157,7 @@ class Trainer:
         plan, data = self.plan, self.data
         parameters = sum(self.state[name].size for name in self.model.graph.parameters)
         yield Started(
-            plan.network, parameters, len(data.train), len(held_out(data)), len(data.test), len(data.classes),
+            plan.network, parameters, len(data.train), len(held_out(data)), len(data.require_test()), len(data.classes),
             plan.epochs, len(plan.stages), self.memory.steps,
         )  # fmt: skip
         for path in self.run.damaged if self.run else ():
@@ -374,9 +374,9 @@ class Trainer:
         if self.data.validation is None:
             test = next(epoch.held_out for epoch in self.memory.history if epoch.steps == kept.steps)
         else:
-            test = Score.of(self.model.evaluate(self.data.test))
+            test = Score.of(self.model.evaluate(self.data.require_test()))
         self._save(kept, "finished", test)
-        counts = self.data.test.counts()
+        counts = self.data.require_test().counts()
         if test.accuracy <= max(counts) / sum(counts):
             yield Warning(DOUBTS)
         yield Finished(self.memory.seconds, self.memory.images, test)

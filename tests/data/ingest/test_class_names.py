@@ -68,5 +68,5 @@ def test_in_arrays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_class_of_the_test_part_is_written_otherwise(tmp_path: Path, place: str) -> None:
     entries = class_entries("train/{}/{}.png", ("Cat", "dog")) | class_entries("test/{}/{}.png", ("cat", "dog"))
-    with pytest.raises(DataError, match="has a class 'cat' that its training part has not, which has 'Cat' "):
+    with pytest.raises(DataError, match="has a class 'cat' that its training split lacks, which has 'Cat' "):
         load(write_entries(tmp_path, place, entries), cache_size=0)

@@ -47,14 +47,14 @@ def test_parts_inside_of_classes_are_measured_with(tmp_path: Path, place: str) -
         for at, kind in enumerate(("cat", "dog")) for part in ("train", "test") for n in range(4)
     }  # fmt: skip
     data = load(write_entries(tmp_path, place, entries), cache_size=0)
-    assert (data.classes, data.own_split, data.test.counts()) == (("cat", "dog"), True, [4, 4])
+    assert (data.classes, data.predefined_split, data.test.counts()) == (("cat", "dog"), True, [4, 4])
     assert all("/test/" in name for name in data.test.names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_class_in_the_test_part_alone(tmp_path: Path, place: str) -> None:
     entries = class_entries("train/{}/{}.png") | {"test/bird/1.png": png(9), "test/cat/1.png": png(8)}
-    with pytest.raises(DataError, match=r"the test part of .* has a class 'bird' that its training part has not \("):
+    with pytest.raises(DataError, match=r"the test split of .* has a class 'bird' that its training split lacks \("):
         load(write_entries(tmp_path, place, entries), cache_size=0)
 
 

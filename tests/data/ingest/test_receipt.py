@@ -20,7 +20,7 @@ def group(kind: str, *members: str) -> Duplicates:
 def large() -> Receipt:
     counts = {f"class{n}": 100 - n for n in range(40)}
     return Receipt(
-        "photos", {"train": counts, "validation": counts, "test": {}}, "the data's own", (3, 224, 224),
+        "photos", {"train": counts, "validation": counts, "test": {}}, "given by the data", (3, 224, 224),
         Sizes((10, 20), (300, 400), (3000, 4000), 77), PROBLEMS,
         (
             *(group(EXACT, f"train/a/{n}.jpg a train", f"test/a/{n}.jpg a test") for n in range(30)),
@@ -76,12 +76,12 @@ def test_sound_data_is_called_sound() -> None:
     lines = receipt.text().splitlines()
     assert lines[1:] == [
         "Used as 64 × 64, colour.",
-        "Parts: made here: test is a fifth of each class, validation a tenth of the rest, always the same images.",
+        "Splits: made by Opsin: test is a fifth of each class, validation a tenth of the rest, always the same images.",
         "",
         "           train   validation   test",
         "  cat          3            1      1",
         "  dog          3            1      1",
-        "  in all       6            2      2",
+        "  total        6            2      2",
         "",
         "Every file can be read, and no image is there twice.",
     ]

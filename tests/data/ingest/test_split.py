@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.data.ingest.division import assign
-from opsin.data.ingest.split import held_out, numbered_ranks, ranks
+from opsin.data.ingest.split import assign_splits, content_ranks, held_out, index_ranks
 from tests.data.files import noise
 
 
@@ -17,7 +16,7 @@ def chosen(
 ) -> list[int]:
     count = len(labels)
     return held_out(
-        np.array(labels, np.int32), np.arange(count) if groups is None else np.array(groups), numbered_ranks(count, 0),
+        np.array(labels, np.int32), np.arange(count) if groups is None else np.array(groups), index_ranks(count, 0),
         np.arange(count), share, most,
     ).tolist()  # fmt: skip
 
@@ -38,7 +37,7 @@ def test_the_same_content_gives_the_same_side() -> None:
 
     def out(numbers: np.ndarray, seed: int = 0) -> set[bytes]:
         own = digests[numbers]
-        held = held_out(labels[numbers], np.arange(len(own)), ranks(own, seed), np.arange(len(own)), 0.2)
+        held = held_out(labels[numbers], np.arange(len(own)), content_ranks(own, seed), np.arange(len(own)), 0.2)
         return {own[n].tobytes() for n in held}
 
     everything = np.arange(200)
@@ -71,16 +70,16 @@ def test_groups_stay_together_and_every_class_keeps_a_image(rows: list[tuple[int
 @pytest.mark.parametrize(
     ("given_parts", "counts", "sentence"),
     [
-        ([""] * 100, (72, 8, 20), "made here: test is a fifth of each class, validation"),
-        (["train"] * 80 + ["test"] * 20, (72, 8, 20), "the data's own; validation is"),
-        (["train"] * 80 + ["validation"] * 20, (64, 20, 16), "validation is the data's own"),
-        (["train"] * 60 + ["validation"] * 20 + ["test"] * 20, (60, 20, 20), "the data's own"),
-        ([""] * 80 + ["test"] * 20, (72, 8, 20), "the data's own; validation is"),
+        ([""] * 100, (72, 8, 20), "made by Opsin: test is a fifth of each class, validation"),
+        (["train"] * 80 + ["test"] * 20, (72, 8, 20), "given by the data; validation is"),
+        (["train"] * 80 + ["validation"] * 20, (64, 20, 16), "validation is given by the data"),
+        (["train"] * 60 + ["validation"] * 20 + ["test"] * 20, (60, 20, 20), "given by the data"),
+        ([""] * 80 + ["test"] * 20, (72, 8, 20), "given by the data; validation is"),
     ],
 )
 def test_missing_parts_are_held_out(given_parts: list[str], counts: tuple[int, int, int], sentence: str) -> None:
     labels = np.zeros(100, np.int32)
-    parts, text = assign(given_parts, labels, np.arange(100), numbered_ranks(100, 0))
+    parts, text = assign_splits(given_parts, labels, np.arange(100), index_ranks(100, 0))
     assert tuple(int((parts == part).sum()) for part in ("train", "validation", "test")) == counts
     assert text.startswith(sentence)
     assert all(mine == own for mine, own in zip(parts, given_parts, strict=True) if own in ("validation", "test"))

@@ -25,20 +25,20 @@ def loaded(path: Path, **arrays: object) -> Dataset:
 
 
 def everything(data: Dataset) -> NDArray[np.uint8]:
-    return np.sort(data.everything().pixels[:].reshape(-1))
+    return np.sort(data.all_images().pixels[:].reshape(-1))
 
 
 @pytest.mark.parametrize(("x", "y"), [("x", "y"), ("images", "labels"), ("X", "Y"), ("data", "target"),
                                       ("x_train", "y_train"), ("train_images", "train_labels")])  # fmt: skip
 def test_names(tmp_path: Path, x: str, y: str) -> None:
     data = loaded(tmp_path, **{x: GREY, y: LABELS})
-    assert (data.name, data.shape, data.classes, data.own_split) == ("a", (1, 5, 6), ("0", "1", "2"), False)
+    assert (data.name, data.shape, data.classes, data.predefined_split) == ("a", (1, 5, 6), ("0", "1", "2"), False)
     assert np.array_equal(everything(data), np.sort(GREY.reshape(-1)))
 
 
 def test_arrays_without_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", GREY, LABELS)
-    assert len(open_source(tmp_path / "a.npz").everything()) == 12
+    assert len(open_source(tmp_path / "a.npz").all_images()) == 12
 
 
 def test_parts(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_parts(tmp_path: Path) -> None:
         x_val=GREY[6:9],
         y_val=LABELS[6:9],
     )
-    assert data.own_split
+    assert data.predefined_split
     assert np.array_equal(data.train.pixels[:, 0], GREY)
     assert np.array_equal(data.test.pixels[:, 0], GREY[:6])
     assert np.array_equal(data.validation.pixels[:, 0], GREY[6:9])
@@ -172,7 +172,7 @@ def test_a_range_for_arrays_that_is_asked_for(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=SHADES.astype(np.uint16), y=LABELS)
     data = load(tmp_path / "a.npz", pixel_range=(0, 510))
     assert data.pixel_range == (0, 510)
-    assert data.everything().pixels[:].max() == 128
+    assert data.all_images().pixels[:].max() == 128
     with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are cut off where"):
         load(tmp_path / "a.npz", pixel_range=(0, 100))
     with pytest.warns(UserWarning, match="0 is black and 65,535 white: they are nearly black on this scale"):

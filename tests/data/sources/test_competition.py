@@ -45,8 +45,8 @@ def test_ids_without_endings(tmp_path: Path, place: str, around: str, beside: st
     entries = {around + key.replace("train", beside, 1): data for key, data in TRAIN.items()}
     data = read(tmp_path, place, entries | {around + name: table(head)})
     assert totals(data) == {"x": 4, "y": 4}
-    assert data.everything().names is not None
-    assert all(f"{beside}/a" in path for path in data.everything().names or ())
+    assert data.all_images().names is not None
+    assert all(f"{beside}/a" in path for path in data.all_images().names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -84,7 +84,7 @@ def test_the_same_ids_in_train_and_test(tmp_path: Path, place: str) -> None:
     images = {f"{part}/{n}.png": png(n + 50 * (part == "test")) for part in ("train", "test") for n in range(8)}
     data = read(tmp_path, place, {**images, "train.csv": table("id,label", ids=ids)})
     assert totals(data) == {"x": 4, "y": 4}
-    assert all("train/" in name for name in data.everything().names or ())
+    assert all("train/" in name for name in data.all_images().names or ())
     both = {**images, **{f"{part}.csv": table("id,label", ids=ids) for part in ("train", "test")}}
     data = read(tmp_path / "both", place, both)
     assert totals(data) == {"x": 8, "y": 8}
@@ -120,8 +120,8 @@ def test_paths_of_other_machines(tmp_path: Path, place: str, inside: str, row: s
     entries = {**class_entries(inside + "{}/{}.png"), "labels.csv": "\n".join(["path,label", *rows])}
     data = read(tmp_path, place, entries)
     assert totals(data) == {"cat": 3, "dog": 3}
-    image = next(n for n, name in enumerate(data.everything().names or ()) if "dog" in name)
-    assert data.classes[data.everything().labels[image]] == "dog"
+    image = next(n for n, name in enumerate(data.all_images().names or ()) if "dog" in name)
+    assert data.classes[data.all_images().labels[image]] == "dog"
 
 
 @pytest.mark.parametrize("before", ["", "C:\\photos\\", "/home/me/photos/"])
@@ -186,7 +186,7 @@ def test_images_and_what_belongs_to_them_are_no_classes(tmp_path: Path, place: s
     images = {f"{kind}/{name}.png": png(n + len(kind)) for kind in ("images", other) for n, name in enumerate(IDS)}
     data = read(tmp_path, place, {**images, "train.csv": table("id,label")})
     assert totals(data) == {"x": 4, "y": 4}
-    assert all("images/" in name for name in data.everything().names or ())
+    assert all("images/" in name for name in data.all_images().names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -69,9 +69,9 @@ def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
 
 def _unseen(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
     """The held-out images; all of them, where Opsin divided data that the model was not trained on."""
-    if data.own_split or data.fingerprint == model.record.get("fingerprint"):
-        return data.test, "held-out"
-    return data.everything(), "unseen"
+    if data.predefined_split or data.fingerprint == model.record.get("fingerprint"):
+        return data.require_test(), "held-out"
+    return data.all_images(), "unseen"
 
 
 def _rows(result: Evaluation) -> list[tuple[str, ...]]:

@@ -212,8 +212,8 @@ class ImageClassifier(Parameters):
         if y is not None:
             raise UsageError(f"{source} says itself what its images show; leave y out")
         data = load_data(source, model.preprocessing)
-        mine = data.own_split or data.fingerprint == model.record["fingerprint"]
-        return model.evaluate(data.test if mine else data.everything()).accuracy
+        mine = data.predefined_split or data.fingerprint == model.record["fingerprint"]
+        return model.evaluate(data.require_test() if mine else data.all_images()).accuracy
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):

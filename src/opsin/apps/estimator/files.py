@@ -74,9 +74,9 @@ def without_test(data: Dataset) -> Dataset:
     """
     content = f"{data.content} without test"
     if data.validation is None:
-        everything = data.everything()
+        everything = data.all_images()
         return Dataset(data.name, everything, everything, True, None, data.receipt, content, data.pixel_range)
-    parts = (data.train, data.test)
+    parts = (data.train, data.require_test())
     names = tuple(name for part in parts for name in part.names or ())
     train = LabeledImages(
         concatenate([part.pixels for part in parts]),

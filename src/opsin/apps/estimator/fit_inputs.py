@@ -17,7 +17,7 @@ from opsin.apps.estimator.arrays import checked as checked_arrays
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages, load
 from opsin.data.ingest.duplicates import exact_duplicates
-from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, numbered_ranks
+from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, index_ranks
 from opsin.data.load import load_source
 from opsin.data.sources import open_source
 from opsin.data.store import DIGEST_BYTES
@@ -114,7 +114,7 @@ def _divided(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple
     if VALIDATION_SHARE * count >= len(images.classes):
         digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in pixels)
         groups = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
-        everything, rank = np.arange(count), numbered_ranks(count, seed)
+        everything, rank = np.arange(count), index_ranks(count, seed)
         apart = held_out(images.labels, groups, rank, everything, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
         rest = np.setdiff1d(everything, apart)
         if len(apart) and len(np.unique(images.labels[rest])) == len(images.classes):

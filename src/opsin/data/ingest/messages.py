@@ -37,7 +37,7 @@ def _head(receipt: Receipt) -> Iterator[str]:
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield from _range(receipt)
-    yield f"Parts: {receipt.split_note}."
+    yield f"Splits: {receipt.split_note}."
 
 
 def _range(receipt: Receipt) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
     rows += [
         [name, *(f"{table[part].get(name, 0):,}" for part in SPLITS)] if name else ["…", "", "", ""] for name in shown
     ]
-    rows.append(["in all", *(f"{sum(table[part].values()):,}" for part in SPLITS)])
+    rows.append(["total", *(f"{sum(table[part].values()):,}" for part in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from opsin.data.decode import PixelRange
 from opsin.data.ingest import messages
 from opsin.data.items import SPLITS, FileProblem
@@ -59,6 +62,17 @@ class Sizes:
     largest: tuple[int, int]
     different: int
     """The number of different sizes."""
+
+    @classmethod
+    def of(cls, sizes: NDArray[np.int32]) -> Sizes | None:
+        """Return the statistics of heights and widths (N×2), or None for no images."""
+        if not len(sizes):
+            return None
+        order = np.argsort(sizes.astype(np.int64).prod(axis=1), kind="stable")
+        small, median, large = (
+            (int(sizes[n, 0]), int(sizes[n, 1])) for n in (order[0], order[len(order) // 2], order[-1])
+        )
+        return cls(small, median, large, len(np.unique(sizes, axis=0)))
 
 
 @dataclass(frozen=True)

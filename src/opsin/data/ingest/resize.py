@@ -59,7 +59,7 @@ def resized(data: Dataset, shape: tuple[int, int, int], crop: Crop | None) -> Da
     return replace(
         data,
         train=part(data.train),
-        test=part(data.test),
+        test=None if data.test is None else part(data.test),
         validation=None if data.validation is None else part(data.validation),
         receipt=data.receipt and replace(data.receipt, shape=shape),
         content=data.fingerprint,

@@ -53,7 +53,7 @@ def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
     if TEST in made:
         held = made.get(VALIDATION)
         return Dataset(path.stem, made[TRAIN], made[TEST], True, held, pixel_range=chosen, depth=depth)
-    return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION), chosen, depth)
+    return Dataset(path.stem, made[TRAIN], None, False, made.get(VALIDATION), pixel_range=chosen, depth=depth)
 
 
 def _range(

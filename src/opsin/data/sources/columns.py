@@ -11,7 +11,7 @@ from opsin.data.sources.names import has_image_ending, listed, split_named
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename image photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
+    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
     "uuid key images pictures files paths filenames uri url"
 ).split()
 LABEL_NAMES = (

@@ -18,4 +18,4 @@ def digits() -> Dataset:
             LabeledImages(arrays[f"{part}_pixels"][:, None], arrays[f"{part}_labels"].astype(np.int32), classes)
             for part in ("train", "test")
         ]
-    return Dataset(DIGITS, parts[0], parts[1], own_split=True)
+    return Dataset(DIGITS, parts[0], parts[1], predefined_split=True)

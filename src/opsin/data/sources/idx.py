@@ -56,10 +56,10 @@ def load_idx(folder: Path, parts: dict[str, tuple[Path, Path]]) -> Dataset:
     train = LabeledImages(*read["train"], classes)
     check_classes(train, str(folder))
     if "test" not in read:
-        return Dataset.undivided(folder.resolve().name, train)
+        return Dataset(folder.resolve().name, train, None, predefined_split=False)
     if train.shape != read["test"][0].shape[1:]:
         raise DataError(f"{folder}: the training and the test images differ in size; use files that belong together")
-    return Dataset(folder.resolve().name, train, LabeledImages(*read["test"], classes), own_split=True)
+    return Dataset(folder.resolve().name, train, LabeledImages(*read["test"], classes), predefined_split=True)
 
 
 def _images(path: Path) -> NDArray[np.uint8]:

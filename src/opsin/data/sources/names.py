@@ -15,7 +15,9 @@ SPLIT_WORDS = {
 }
 _SPLITS = {word: part for part, words in SPLIT_WORDS.items() for word in words}
 
-INPUT_FOLDERS = frozenset("image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split())
+INPUT_FOLDERS = frozenset(
+    "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
+)
 OTHER_FOLDERS = frozenset(
     "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
 )
