@@ -37,7 +37,7 @@ class Made:
 
 def write_corrupted(folder: Path) -> list[Made]:
     """Fills `folder` with `COUNT` entries in class folders; see `Made`."""
-    made = [*Writer(folder).all_images()]
+    made = [*Writer(folder).write_all()]
     assert len(made) == COUNT == len({entry.name for entry in made}), len(made)
     return made
 
@@ -49,7 +49,7 @@ class Writer:
         for kind in CLASSES:
             (folder / kind).mkdir(parents=True)
 
-    def everything(self) -> Iterator[Made]:
+    def write_all(self) -> Iterator[Made]:
         yield from self.plain()
         yield from self.truncated()
         yield from self.empty()

@@ -130,5 +130,5 @@ def test_limits_that_make_no_sense_are_refused() -> None:
         Augmentation(rotation=200)
     with pytest.raises(UsageError, match="augmentation: aspect must be a number from 1 to 10, not nan"):
         Augmentation(aspect=float("nan"))
-    with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix are 1\.2 together, above 1"):
+    with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix must not exceed 1 in total, but are 1\.2"):
         Augmentation(mixup=0.6, cutmix=0.6)

@@ -24,5 +24,5 @@ def test_large_metadata(format: str, long: int) -> None:
     assert len(file) > 3_000_000
     header = read_header(file, "a")
     assert (header.height, header.width, header.remark) == (30, 20, "")
-    exif_transpose = np.asarray(Image.open(BytesIO(encoded(image, format, **options))).convert("RGB"))
-    assert np.array_equal(read_pixels(file, "a", (3, 30, 20)), np.rot90(exif_transpose, -1).transpose(2, 0, 1))
+    upright = np.asarray(Image.open(BytesIO(encoded(image, format, **options))).convert("RGB"))
+    assert np.array_equal(read_pixels(file, "a", (3, 30, 20)), np.rot90(upright, -1).transpose(2, 0, 1))

@@ -90,9 +90,9 @@ TURNED = {
 def test_the_orientation_counts_wherever_it_stands(how: str, bits: int, colours: int) -> None:
     values = np.random.default_rng(1).integers(0, 2**bits, (HEIGHT, WIDTH, CHANNELS[colours]))
     shades = values >> bits - 8
-    exif_transpose = {1: shades, 2: shades[:, ::-1], 3: shades[::-1, ::-1], 4: shades[::-1], 5: shades.transpose(1, 0, 2),
+    upright = {1: shades, 2: shades[:, ::-1], 3: shades[::-1, ::-1], 4: shades[::-1], 5: shades.transpose(1, 0, 2),
                6: np.rot90(shades, -1), 7: shades[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(shades)}  # fmt: skip
-    for turned, expected in exif_transpose.items():
+    for turned, expected in upright.items():
         for where in ("before", "after"):
             file = png(values, bits, colours, **{where: [TURNED[how](turned)]})
             height, width = expected.shape[:2]

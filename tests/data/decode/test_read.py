@@ -45,9 +45,9 @@ def test_images_are_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera lay on its side: to be turned clockwise
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    exif_transpose = read_pixels(tmp_path / "a.png", "a", (1, 6, 4))
-    assert (exif_transpose[0, :2] == 255).all()
-    assert not exif_transpose[0, 2:].any()
+    upright = read_pixels(tmp_path / "a.png", "a", (1, 6, 4))
+    assert (upright[0, :2] == 255).all()
+    assert not upright[0, 2:].any()
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:

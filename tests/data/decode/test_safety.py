@@ -157,16 +157,16 @@ def test_what_is_transparent_becomes_white(mode: str) -> None:
 @pytest.mark.parametrize("turned", range(1, 9))
 def test_every_orientation_in_every_format(format: str, turned: int) -> None:
     """The file holds the image as a camera that was held so would; read, it is upright again."""
-    exif_transpose = np.zeros((24, 32), np.uint8)
-    exif_transpose[:12, :8] = 255
-    held = {1: exif_transpose, 2: exif_transpose[:, ::-1], 3: exif_transpose[::-1, ::-1], 4: exif_transpose[::-1], 5: exif_transpose.T,
-            6: np.rot90(exif_transpose), 7: exif_transpose[::-1, ::-1].T, 8: np.rot90(exif_transpose, -1)}[turned]  # fmt: skip
+    upright = np.zeros((24, 32), np.uint8)
+    upright[:12, :8] = 255
+    held = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T,
+            6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[turned]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = turned
     file = encoded(Image.fromarray(np.ascontiguousarray(held)).convert("RGB"), format, exif=exif)
     header = read_header(file, "a")
     assert (header.height, header.width) == (24, 32)
-    assert np.abs(read_pixels(file, "a", (1, 24, 32))[0].astype(int) - exif_transpose).max() < 60
+    assert np.abs(read_pixels(file, "a", (1, 24, 32))[0].astype(int) - upright).max() < 60
 
 
 def test_the_first_frame_counts() -> None:

@@ -84,9 +84,9 @@ def test_any_number_of_bits(bits: int, photometric: int, bands: int) -> None:
 
 @pytest.mark.parametrize("turned", range(1, 9))
 def test_deep_images_are_turned_upright(turned: int) -> None:
-    exif_transpose = np.zeros((24, 32, 1), np.uint16)
-    exif_transpose[:12, :8] = 65535
-    flat = exif_transpose[..., 0]
+    upright = np.zeros((24, 32, 1), np.uint16)
+    upright[:12, :8] = 65535
+    flat = upright[..., 0]
     held = {1: flat, 2: flat[:, ::-1], 3: flat[::-1, ::-1], 4: flat[::-1], 5: flat.T, 6: np.rot90(flat),
             7: flat[::-1, ::-1].T, 8: np.rot90(flat, -1)}[turned]  # fmt: skip
     file = tiff(np.ascontiguousarray(held)[..., None], t274=(turned,))

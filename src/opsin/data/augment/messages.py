@@ -1,4 +1,4 @@
-"""An augmentation said in words."""
+"""Descriptions of augmentations for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from opsin.data.augment.augmentation import Augmentation
 
 
 def describe(policy: Augmentation) -> str:
-    """`mirrored left to right, shifted by up to 12.5% of the side, …`; `nothing` where nothing changes."""
+    """Return `mirrored left to right, shifted by up to 12.5% of the side, …`, or `nothing`."""
     return ", ".join(_changes(policy)) or "nothing"
 
 
@@ -20,13 +20,13 @@ def _changes(policy: Augmentation) -> Iterator[str]:
     if policy.flip:
         yield "mirrored left to right"
     if policy.crop_area < 1:
-        yield f"cropped to no less than {policy.crop_area:.0%} of the area"
+        yield f"cropped to at least {policy.crop_area:.0%} of the area"
     elif policy.shift:
         yield f"shifted by up to {_percent(policy.shift)} of the side"
     if policy.rotation:
-        yield f"turned by up to {policy.rotation:g}°"
+        yield f"rotated by up to {policy.rotation:g}°"
     if policy.scale and policy.crop_area == 1:
-        yield f"zoomed by up to {policy.scale:.0%}"
+        yield f"scaled by up to {policy.scale:.0%}"
     for name in ("brightness", "contrast", "saturation"):
         if share := getattr(policy, name):
             yield f"{name} ±{share:.0%}"

@@ -17,7 +17,7 @@ from PIL import Image
 
 from opsin.base.concurrency import locked_cache
 from opsin.base.errors import CompileError
-from opsin.data.machine_code import compiled
+from opsin.data.machine_code import kernel_address
 from opsin.kernels.resize import CHANNELS, ResizeSeparable
 
 SUPPORT = 2.0
@@ -77,7 +77,7 @@ def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np
 def _kernel() -> tuple[Callable[[int, int, int, int], None] | None, int]:
     """The machine code and its lanes; None on a processor for which there is none."""
     try:
-        address, lanes = compiled(ResizeSeparable())
+        address, lanes = kernel_address(ResizeSeparable())
     except CompileError:
         return None, 1
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)

@@ -1,4 +1,4 @@
-"""How images are decoded in an intake, and a view that decodes them each time they are asked for."""
+"""How the images of a data set are decoded, and a view that decodes them on each access."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 
 from opsin.data.decode import Crop, DecodedImage, PixelRange, decode_image
 from opsin.data.items import Source
+from opsin.data.machine_code import has_compiler
 from opsin.data.parallel import for_each
 from opsin.data.pixels import ImageView
 
-PIPELINE_VERSION = 2
-"""Of the way in which images are read; what another version kept is not used."""
+DECODER_VERSION = 2
+"""Incremented when images are decoded differently; cached data of other versions is ignored."""
 
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """What images become: `shape` is channels, height and width, `pixel_range` the values that become black and white
-    in images of more than eight bits; None: that is not known yet.
+    """The result of decoding: `shape` is channels, height and width.
+
+    The values of `pixel_range` become black and white in images with more than eight bits; None if the range is not
+    known yet.
     """
 
     shape: tuple[int, int, int]
@@ -31,47 +34,48 @@ class DecodeSettings:
 
     @property
     def stride(self) -> int:
-        """Bytes of an image."""
+        """Bytes of a decoded image."""
         return prod(self.shape)
 
     @property
     def key(self) -> str:
-        """Differs where the pixels of eight bits could."""
-        return "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
+        """A name that differs if the pixels of 8-bit images may differ."""
+        key = "x".join(map(str, self.shape)) + "-" + short_digest(str(self.crop))[:12]
+        return key if has_compiler() else f"{key}-pillow"
 
     def read(self, data: bytes, name: str) -> DecodedImage:
         return decode_image(data, name, self.shape, self.crop, self.pixel_range)
 
     def store_key(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What the store knows an image of more than eight bits by: its pixels depend on the range, too."""
+        """Return the key of an image with more than eight bits in the store: its pixels depend on the range, too."""
         low, high = self.pixel_range or (0.0, 0.0)
         mixed = blake2b(digest.tobytes() + f"{low!r} {high!r}".encode(), digest_size=digest.size)
         return np.frombuffer(mixed.digest(), np.uint8)
 
 
 class OnDemandImages(ImageView):
-    """The first `channels` of the items' images, decoded anew each time: where there is no room for them anywhere."""
+    """Images that are decoded on each access, with only their first `channels`; for data that fits nowhere else."""
 
-    def __init__(self, source: Source, items: NDArray[np.intp], decoding: DecodeSettings, channels: int) -> None:
-        super().__init__(len(items), (channels, *decoding.shape[1:]))
-        self.source, self.items, self.decoding = source, items, decoding
+    def __init__(self, source: Source, items: NDArray[np.intp], settings: DecodeSettings, channels: int) -> None:
+        super().__init__(len(items), (channels, *settings.shape[1:]))
+        self.source, self.items, self.settings = source, items, settings
 
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
         pixels = np.empty((len(numbers), *self.shape[1:]), np.uint8)
 
-        def fill(place: int) -> None:
-            index = int(self.items[numbers[place]])
+        def fill(row: int) -> None:
+            index = int(self.items[numbers[row]])
             name = self.source.items[index].name
-            pixels[place] = self.decoding.read(self.source.read(index), name).pixels[: self.shape[1]]
+            pixels[row] = self.settings.read(self.source.read(index), name).pixels[: self.shape[1]]
 
         for_each(fill, range(len(numbers)))
         return pixels
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return OnDemandImages(self.source, self.items[numbers], self.decoding, self.shape[1])
+        return OnDemandImages(self.source, self.items[numbers], self.settings, self.shape[1])
 
 
 def short_digest(text: str) -> str:
-    """A name for `text` that differs from version to version of this room and of Pillow."""
-    whole = f"{text}\0{PIPELINE_VERSION}\0{PIL.__version__}".encode("utf-8", "surrogateescape")
-    return blake2b(whole, digest_size=12).hexdigest()
+    """Return a name for `text` that also depends on the versions of this package's decoder and of Pillow."""
+    key = f"{text}\0{DECODER_VERSION}\0{PIL.__version__}".encode("utf-8", "surrogateescape")
+    return blake2b(key, digest_size=12).hexdigest()
