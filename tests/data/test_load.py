@@ -163,7 +163,7 @@ def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
         assert data.shape == like.shape and data.receipt is not None and data.receipt.shape == like.shape
         np.testing.assert_array_equal(data.test.pixels[3], like.read(file, "digit.png"))
     several = replace(digits.train, pixels=np.repeat(digits.train.pixels, 2, axis=1))
-    with pytest.raises(UsageError, match="has 2 channels, and only grey and RGB images can be resized"):
+    with pytest.raises(UsageError, match="has 2 channels, but only grey and RGB images can be resized"):
         resized(replace(digits, train=several), (2, 16, 16), None)
 
 
@@ -382,7 +382,7 @@ def test_a_full_disk_only_costs_the_cache(
 
     monkeypatch.setattr(StoreWriter, "put", refuse)
     with pytest.warns(
-        RuntimeWarning, match="decoded images are not kept for the next run: No space left on device; set"
+        RuntimeWarning, match="decoded images are not cached for the next run: No space left on device; set"
     ):
         data = load_source(files, "files", size=32)
     assert same(data, expected)
@@ -393,7 +393,7 @@ def test_a_full_disk_only_costs_the_cache(
 def test_more_than_the_cache_may_hold_is_decoded_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "MAX_MEMORY_BYTES", 0)
     files = photos(6)
-    with pytest.warns(RuntimeWarning, match=r"not kept for the next run: they take 3.7e-05 GB; allow them more"):
+    with pytest.warns(RuntimeWarning, match=r"not cached for the next run: they take 3.7e-05 GB; increase the cache"):
         data = load_source(files, "files", size=32, cache_size=1000)
     assert isinstance(data.train.pixels, OnDemandImages)
     assert same(data, load_source(files, "files", size=32))
@@ -402,7 +402,7 @@ def test_more_than_the_cache_may_hold_is_decoded_each_time(monkeypatch: pytest.M
 def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(RuntimeWarning, match="not kept for the next run: Not a directory; set OPSIN_CACHE"):
+    with pytest.warns(RuntimeWarning, match="not cached for the next run: Not a directory; set OPSIN_CACHE"):
         assert len(load_source(photos(6), "files").all_images()) == 12
 
 

@@ -1,4 +1,4 @@
-"""Reading a file whole, and never what is no file: a pipe would wait for ever, a device never end."""
+"""Read whole files, but no pipes or devices, which could block or never end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from opsin.data.items import FORBIDDEN, LOOP, MISSING, SPECIAL, TOO_LARGE, UNREADABLE, FileProblem, ItemError
 
 MAX_IMAGE_BYTES = 2**27
-"""An image's file may have so many bytes, 128 MiB. That is ten times a camera's largest JPEG."""
+"""Largest image file that is read, 128 MiB: ten times the largest JPEG of a camera."""
 
 OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -24,12 +24,12 @@ SPECIAL_FILES = {
 
 
 def special_file_type(mode: int) -> str | None:
-    """What a file of this `st_mode` is where it is no regular file: "a folder", "a pipe", …"""
+    """Return "a folder", "a pipe" or the like for the `st_mode` of such a file, None for a regular file."""
     return next((name for test, name in SPECIAL_FILES.items() if test(mode)), None)
 
 
 def read_file(path: Path, name: str) -> bytes:
-    """The file's bytes; `ItemError`, under `name`, where there are none to be had or more than `MAX_IMAGE_BYTES`."""
+    """Return the bytes of a file. Raise `ItemError`, which calls it `name`, if it is unreadable or too large."""
     try:
         handle = os.open(path, os.O_RDONLY | OPEN_FLAGS)
         with open(handle, "rb") as file:
@@ -45,12 +45,12 @@ def read_file(path: Path, name: str) -> bytes:
 
 
 def stamp(path: Path) -> str:
-    """Changes when the file does: its device, number, size and times; "" where there is none."""
+    """Return device, inode, size and times of a file, which change if the file does; "" if there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return ""
-    return f"{found.st_dev:x}.{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}.{found.st_ctime_ns:x}"
+    return f"{status.st_dev:x}.{status.st_ino:x}.{status.st_size:x}.{status.st_mtime_ns:x}.{status.st_ctime_ns:x}"
 
 
 def special_file_error(name: str, special: str) -> ItemError:
@@ -58,13 +58,13 @@ def special_file_error(name: str, special: str) -> ItemError:
 
 
 def too_large_error(name: str, size: int) -> ItemError:
-    given, most = f"{size / 2**20:,.0f}", f"{MAX_IMAGE_BYTES >> 20}"
-    text = f"{name} has {given} MiB; images of up to {most} MiB are read, so make it smaller first"
-    return ItemError(text, FileProblem(name, f"{given} MiB, more than the {most} MiB that are read", TOO_LARGE))
+    given, limit = f"{size / 2**20:,.0f}", f"{MAX_IMAGE_BYTES >> 20}"
+    text = f"{name} has {given} MiB; images of up to {limit} MiB are read, so make it smaller first"
+    return ItemError(text, FileProblem(name, f"{given} MiB, more than the limit of {limit} MiB", TOO_LARGE))
 
 
 def os_error(name: str, error: OSError) -> ItemError:
-    """What the operating system said, in words."""
+    """Return the error for a file that the operating system cannot read."""
     if error.errno == errno.ENOENT:
         return ItemError(
             f"{name}: there is no such file; give the path of an image", FileProblem(name, "no such file", MISSING)
@@ -77,7 +77,7 @@ def os_error(name: str, error: OSError) -> ItemError:
             f"{name} is a link that leads in a circle; remove it",
             FileProblem(name, "a link that leads in a circle", LOOP),
         )
-    if error.errno in (errno.ENXIO, errno.EISDIR):  # what opening a socket, or a folder on some systems, gives
+    if error.errno in (errno.ENXIO, errno.EISDIR):  # from opening a socket, or on some systems a folder
         return special_file_error(name, "a folder" if error.errno == errno.EISDIR else "a socket or a device")
     reason = error.strerror or str(error)
     return ItemError(f"{name} cannot be read: {reason}", FileProblem(name, f"cannot be read ({reason})", UNREADABLE))

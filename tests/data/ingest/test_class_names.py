@@ -34,7 +34,7 @@ def test_pairs_that_do_not(pair: tuple[str, str]) -> None:
 
 def test_what_is_said() -> None:
     assert notes(["Cat", "cat", "cat ", "dog"]) == [
-        "Classes whose names look alike, kept apart: 'Cat', 'cat', 'cat '. Name them alike if they are one class."
+        "Different classes with similar names: 'Cat', 'cat', 'cat '. Give them the same name if they are one class."
     ]
     assert f"'{DECOMPOSED}' (U+0301), '{COMPOSED}' (U+00E9)." in notes([COMPOSED, DECOMPOSED])[0]
     assert "'cat' (ASCII), 'cat\u00a0' (U+00A0)." in notes(["cat", "cat\u00a0"])[0]
@@ -49,7 +49,7 @@ def test_in_a_receipt(tmp_path: Path, place: str, pair: tuple[str, str]) -> None
     data = load(write_entries(tmp_path, place, class_entries(classes=(*pair, "dog"))), cache_size=0)
     assert len(data.classes) == 3
     assert data.receipt is not None
-    assert "\nClasses whose names look alike, kept apart: " in data.receipt.text()
+    assert "\nDifferent classes with similar names: " in data.receipt.text()
     table = {f"{n}.png": png(n) for n in range(6)}
     rows = "\n".join(f'{n}.png,"{pair[n % 2]}"' for n in range(6))
     if pair[0].strip() != "cat":  # cells of a table are stripped
@@ -62,7 +62,7 @@ def test_in_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=noise(0, 8, 8, 8), y=np.array(["Cat", "cat"] * 4))
     data = load(tmp_path / "a.npz")
     assert data.receipt is not None
-    assert "kept apart: 'Cat', 'cat'." in data.receipt.text()
+    assert "Different classes with similar names: 'Cat', 'cat'." in data.receipt.text()
 
 
 @pytest.mark.parametrize("place", PLACES)

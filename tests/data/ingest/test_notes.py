@@ -30,7 +30,7 @@ def test_classes_without_images(tmp_path: Path, place: str) -> None:
     assert made.single_image_classes == ("yak",)
     text = made.text()
     assert "\n4 classes without a usable image, left out: bird, cow, fish, owl\n" in text
-    assert "\n1 class with one image, trained on but not measured: yak\n" in text
+    assert "\n1 class with a single image, which is used for training only: yak\n" in text
     assert "Every file can be read" not in text
 
 

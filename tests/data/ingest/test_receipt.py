@@ -36,17 +36,17 @@ def test_a_screenful_says_what_matters() -> None:
     lines = text.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 130
-    assert lines[0] == "photos: 6,440 images of 40 classes, in 2.0 s, 3,220 a second"
+    assert lines[0] == "photos: 6,440 images of 40 classes, in 2.0 s, 3,220 per second"
     for split in (
         "Used as 224 × 224, colour. The files have 10 × 20 to 3000 × 4000 pixels",
         "1 class without a usable image, left out: empty class\n",
-        "1 class with one image, trained on but not measured: lone\n",
+        "1 class with a single image, which is used for training only: lone\n",
         "50 files that cannot be used, left out: 25 × empty, 25 × damaged\n  cat/0.jpg: cut short\n",
         "  … and 48 more",
-        "30 groups of the same image in several parts, a leak (= the same file, ≈ alike)\n"
+        "30 groups of the same image in several splits, a leak (= the same file, ≈ near-duplicate)\n"
         "  train/a/0.jpg (train) = test/a/0.jpg (test)\n",
-        "20 groups of the same image with several labels (= the same file, ≈ alike)\n  0.jpg (a) ≈ 0b.jpg (b)\n",
-        "10 groups of the same image, of one class and part",
+        "20 groups of the same image with several labels (= the same file, ≈ near-duplicate)\n  0.jpg (a) ≈ 0b.jpg (b)\n",
+        "10 groups of the same image within one class and split",
         "  class39",
     ):
         assert split in text, split
@@ -78,12 +78,12 @@ def test_sound_data_is_called_sound() -> None:
         "Used as 64 × 64, colour.",
         "Splits: made by Opsin: test is a fifth of each class, validation a tenth of the rest, always the same images.",
         "",
-        "           train   validation   test",
-        "  cat          3            1      1",
-        "  dog          3            1      1",
-        "  total        6            2      2",
+        "          train   validation   test",
+        "  cat         3            1      1",
+        "  dog         3            1      1",
+        "  total       6            2      2",
         "",
-        "Every file can be read, and no image is there twice.",
+        "Every file can be read, and no image occurs twice.",
     ]
 
 
@@ -93,4 +93,4 @@ def test_uneven_classes_are_pointed_out() -> None:
         files.add(f"cat/more{number}.png", encoded(photo(500 + number)))
     receipt = load_source(files, "files").receipt
     assert receipt is not None
-    assert "\nUneven: cat has 4.3 times as many images as dog." in receipt.text()
+    assert "\nImbalanced: cat has 4.3 times as many images as dog." in receipt.text()

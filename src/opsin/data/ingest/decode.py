@@ -1,4 +1,4 @@
-"""Every image's pixels, from the cache or decoded, kept in memory or on disk; what cannot be read is set aside."""
+"""Get the pixels of all images from the cache or the files, in memory or on disk; unusable files are recorded."""
 
 from __future__ import annotations
 
@@ -24,80 +24,73 @@ from opsin.data.pixels import Pixels
 from opsin.data.store import DIGEST_BYTES, DecodedCache, StoredImages, StoreFile, StoreWriter, free_space, touch
 
 MIN_CACHED_BYTES = 2**20
-"""Bytes of pixels below which reading them anew takes no time worth speaking of."""
+"""Fewer bytes of pixels are not cached, since decoding them again takes no noticeable time."""
 
 MAX_MEMORY_BYTES = 2**28
-"""Bytes of pixels up to which they are simply kept in memory."""
+"""Bytes of pixels that are held in memory; more are read from disk."""
 
 
 class DecodePass:
-    """One pass over the items; with `collapse`, images that are all colourless end up with one channel.
+    """One pass over the items of a source.
 
-    Without a `cache` nothing is kept on disk.
+    With `collapse`, images get a single channel if all of them are grey. Without a `cache`, nothing is written to disk.
     """
 
     def __init__(
-        self,
-        source: Source,
-        file_index: FileIndex,
-        settings: DecodeSettings,
-        cache: DecodedCache | None,
+        self, source: Source, file_index: FileIndex, settings: DecodeSettings, cache: DecodedCache | None,
         collapse: bool,
-    ) -> None:
-        self.source, self.file_index, self.settings, self.cache, self.collapse = (
-            source,
-            file_index,
-            settings,
-            cache,
-            collapse,
-        )
+    ) -> None:  # fmt: skip
+        self.source = source
+        self.file_index = file_index
+        self.settings = settings
+        self.cache = cache
+        self.collapse = collapse
         self.sink: Sink | None = None
         self._deferred: list[int] = []
         self._update_settings()
 
     def _update_settings(self) -> None:
-        """Fixes the range of deep images, once those of all are known, and looks for what is on the shelf."""
+        """Set the pixel range if the values of all images are known, and look images up in the cache."""
         file_index = self.file_index
         if self.settings.pixel_range is None and not (file_index.state == UNKNOWN).any():
             self.settings = replace(self.settings, pixel_range=file_index.pixel_range())
-        rows = file_index.digests
+        keys = file_index.digests
         if len(file_index.high_depth) and self.settings.pixel_range:
-            rows = rows.copy()
+            keys = keys.copy()
             for index in file_index.high_depth.tolist():
-                rows[index] = self.settings.store_key(rows[index])
-        self.rows = rows
-        self.cache_rows = self.cache.find(rows) if self.cache else np.full(len(file_index), -1, np.intp)
+                keys[index] = self.settings.store_key(keys[index])
+        self.positions = self.cache.find(keys) if self.cache else np.full(len(file_index), -1, np.intp)
 
     def _process_all(self, indices: NDArray[np.intp], on_progress: Progress | None) -> None:
-        """Takes the items; deep ones last, where their range follows from all of them."""
+        """Process the items; images with more than eight bits come last if their range depends on all of them."""
         for_each(self._process, indices.tolist(), on_progress)
         if self._deferred:
             self._update_settings()
-            waiting, self._deferred = sorted(self._deferred), []
-            for_each(self._process, waiting, on_progress)
+            deferred, self._deferred = sorted(self._deferred), []
+            for_each(self._process, deferred, on_progress)
 
     def pending(self) -> NDArray[np.intp]:
-        """The items about which something is still to be learnt."""
+        """Return the indices of the items that are not completely known."""
         file_index = self.file_index
-        done = (file_index.state == DECODED) & (self.cache_rows >= 0)
+        done = (file_index.state == DECODED) & (self.positions >= 0)
         if self.settings.shape[0] == 3:
             done &= file_index.grey_pixels >= 0
         return np.flatnonzero((file_index.state != FAILED) & ~done)
 
     def worth_caching(self) -> bool:
-        """Whether there is enough for the next run to gain something."""
+        """Return whether there is so much data that a cache makes the next run faster."""
         return len(self.file_index.usable) * self.settings.stride >= MIN_CACHED_BYTES
 
     def run(self, pending: NDArray[np.intp], cache_size: int, on_progress: Progress | None = None) -> Pixels:
-        """The pixels of all good items; `pending` are those that have to be read."""
+        """Return the pixels of all usable items, after reading those that are `pending`."""
         file_index = self.file_index
-        small = len(file_index.usable) * self.settings.stride <= MAX_MEMORY_BYTES
+        fits = len(file_index.usable) * self.settings.stride <= MAX_MEMORY_BYTES
         if self.cache and not len(pending):
-            stored = self.cache.view(self.cache_rows[file_index.usable], self._shape())
+            stored = self.cache.view(self.positions[file_index.usable], self._shape())
             if stored:
                 touch(self.cache.path)
                 return stored
-        if small:
+        if fits:
             return self._in_memory(cache_size, on_progress)
         with self._cache_writer(cache_size) as writer:
             self._process_all(file_index.usable if writer else pending, on_progress)
@@ -107,30 +100,28 @@ class DecodePass:
         return OnDemandImages(self.source, file_index.usable, self.settings, self._shape()[0])
 
     def _shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of all images, once they are known."""
+        """Return channels, height and width of the images, after all of them have been read."""
         channels, height, width = self.settings.shape
-        good = self.file_index.usable
-        grey = self.collapse and len(good) > 0 and bool((self.file_index.grey_pixels[good] == 1).all())
+        usable = self.file_index.usable
+        grey = self.collapse and len(usable) > 0 and bool((self.file_index.grey_pixels[usable] == 1).all())
         return 1 if grey else channels, height, width
 
     def _in_memory(self, cache_size: int, on_progress: Progress | None) -> NDArray[np.uint8]:
-        """An array, of which a copy goes to the shelf."""
+        """Return the pixels as an array, and write a copy to the cache."""
         self.sink = memory = ArraySink(np.empty((len(self.file_index), *self.settings.shape), np.uint8))
         self._process_all(self.file_index.usable, on_progress)
-        good = self.file_index.usable
+        usable = self.file_index.usable
         with self._cache_writer(cache_size) as writer:
-            for index in good.tolist() if writer else ():
+            for index in usable.tolist() if writer else ():
                 self._store(index, memory.pixels[index])
             self._finish(writer)
-        channels = self._shape()[0]
-        return np.ascontiguousarray(
-            (memory.pixels if len(good) == len(self.file_index) else memory.pixels[good])[:, :channels]
-        )
+        pixels = memory.pixels if len(usable) == len(self.file_index) else memory.pixels[usable]
+        return np.ascontiguousarray(pixels[:, : self._shape()[0]])
 
     # -- one image ----------------------------------------------------------------------------
 
     def _process(self, index: int) -> None:
-        """Learns what is to be known of an item, and keeps its pixels."""
+        """Complete the index entry of an item and store its pixels."""
         file_index, name = self.file_index, self.source.items[index].name
         with record_problems(file_index, index, name):
             pixels = self._load(index, name)
@@ -138,59 +129,60 @@ class DecodePass:
                 self._deferred.append(index)
                 return
             if file_index.state[index] != DECODED or file_index.grey_pixels[index] < 0 or file_index.depths[index]:
-                file_index.thumbnail_hashes[index], colourless = thumbnail_hash(pixels)
-                file_index.grey_pixels[index] = colourless if len(pixels) == 3 else -1
+                file_index.thumbnail_hashes[index], grey = thumbnail_hash(pixels)
+                file_index.grey_pixels[index] = grey if len(pixels) == 3 else -1
                 file_index.state[index] = DECODED
             self._store(index, pixels)
 
     def _load(self, index: int, name: str) -> NDArray[np.uint8] | None:
-        """The item's pixels, from the shelf or decoded; digest and header are noted on the way.
+        """Return the pixels of an item from the cache or its file, and record digest and header.
 
-        None for a deep image whose range is not known yet; its values then are.
+        Return None for an image with more than eight bits if the range is not known yet; its values are recorded.
         """
-        file_index, settled = self.file_index, self.settings.pixel_range is not None
-        if file_index.depths[index] and not settled:
+        file_index, range_known = self.file_index, self.settings.pixel_range is not None
+        if file_index.depths[index] and not range_known:
             return None
-        kept = self._cached_pixels(int(self.cache_rows[index])) if file_index.state[index] != UNKNOWN else None
-        if kept is not None:
-            return kept
+        if file_index.state[index] != UNKNOWN:
+            cached = self._cached_pixels(int(self.positions[index]))
+            if cached is not None:
+                return cached
         data = self.source.read(index)
         if file_index.state[index] == UNKNOWN:
             record_digest(file_index, index, data)
-            kept = (
-                self._cached_pixels(int(self.cache.find(file_index.digests[index : index + 1])[0]))
-                if self.cache
-                else None
-            )
-            if kept is not None:
+            cached = self._cached_pixels(self._position(index))
+            if cached is not None:
                 record_header(file_index, index, read_header(data, name))
-                return kept
-        if not settled and may_have_high_depth(data):
+                return cached
+        if not range_known and may_have_high_depth(data):
             header, values = read_value_range(data, name)
             if header.depth:
                 record_header(file_index, index, header, values)
                 return None
-        read = self.settings.read(data, name)
-        record_header(file_index, index, read.header, read.values)
-        return read.pixels
+        image = self.settings.read(data, name)
+        record_header(file_index, index, image.header, image.values)
+        return image.pixels
 
-    def _cached_pixels(self, place: int) -> NDArray[np.uint8] | None:
-        """The pixels at a place of the shelf, if they are there."""
-        if self.cache is None or place < 0:
+    def _position(self, index: int) -> int:
+        """Return the position of an image in the cache by the digest of its file, -1 if it is not there."""
+        return int(self.cache.find(self.file_index.digests[index : index + 1])[0]) if self.cache else -1
+
+    def _cached_pixels(self, position: int) -> NDArray[np.uint8] | None:
+        """Return the pixels at a position of the cache, or None if they are not there."""
+        if self.cache is None or position < 0:
             return None
         pixels = np.empty(self.settings.shape, np.uint8)
         try:
-            self.cache.read(place, pixels)
+            self.cache.read(position, pixels)
         except OSError:
             return None
         return pixels
 
-    # -- keeping --------------------------------------------------------------------------------
+    # -- caching --------------------------------------------------------------------------------
 
     @contextmanager
     def _cache_writer(self, cache_size: int) -> Iterator[StoreWriter | None]:
-        """A new file for the shelf, if there is room for it; nothing is left of it where something goes wrong."""
-        writer = self._writer(cache_size) if self.cache and cache_size and self.worth_caching() else None
+        """Yield a new file of the cache, or None if there is no space for it; remove it after an error."""
+        writer = self._new_store(cache_size) if self.cache and cache_size and self.worth_caching() else None
         self.sink = writer
         try:
             yield writer
@@ -199,7 +191,7 @@ class DecodePass:
                 writer.abandon()
             raise
 
-    def _writer(self, cache_size: int) -> StoreWriter | None:
+    def _new_store(self, cache_size: int) -> StoreWriter | None:
         count, stride = len(self.file_index), self.settings.stride
         needed = count * (stride + DIGEST_BYTES)
         assert self.cache is not None
@@ -207,23 +199,23 @@ class DecodePass:
             if free_space(needed, cache_size):
                 return StoreWriter(self.cache.path, count, stride)
         except OSError as error:
-            warn_not_cached(f"{error.strerror or error}; set OPSIN_CACHE to a folder with room")
+            warn_not_cached(f"{error.strerror or error}; set OPSIN_CACHE to a folder with free space")
         else:
-            warn_not_cached(f"they take {needed / 1e9:.2g} GB; allow them more, or make room on the disk")
+            warn_not_cached(f"they take {needed / 1e9:.2g} GB; increase the cache size, or free space on the disk")
         return None
 
     def _store(self, index: int, pixels: NDArray[np.uint8]) -> None:
         sink = self.sink
         try:
             if sink:
-                deep = self.file_index.depths[index] > 0
+                high_depth = self.file_index.depths[index] > 0
                 digest = self.file_index.digests[index]
-                sink.put(index, self.settings.store_key(digest) if deep else digest, pixels)
+                sink.put(index, self.settings.store_key(digest) if high_depth else digest, pixels)
         except (OSError, ValueError) as error:  # ValueError: another thread has closed the file
             self._disable_cache(error)
 
     def _finish(self, writer: StoreWriter | None) -> StoreFile | None:
-        """The file that `writer` wrote; None where the disk refused."""
+        """Return the completed file of `writer`, or None if the disk refuses."""
         try:
             return writer.finish() if writer and self.sink else None
         except (OSError, ValueError) as error:
@@ -231,16 +223,16 @@ class DecodePass:
             return None
 
     def _disable_cache(self, error: Exception) -> None:
-        """The disk is full, or worse: goes on without it."""
+        """Continue without a cache file after an error such as a full disk."""
         writer, self.sink = self.sink, None
         if isinstance(writer, StoreWriter):
             writer.abandon()
-            warn_not_cached(f"{getattr(error, 'strerror', None) or error}; set OPSIN_CACHE to a folder with room")
+            warn_not_cached(f"{getattr(error, 'strerror', None) or error}; set OPSIN_CACHE to a folder with free space")
 
 
 @dataclass
 class ArraySink:
-    """Keeps pixels in an array."""
+    """Stores pixels in an array."""
 
     pixels: NDArray[np.uint8]
 
@@ -252,7 +244,7 @@ Sink: TypeAlias = ArraySink | StoreWriter
 
 
 def fits_in_memory(pixels: Pixels) -> bool:
-    """Whether these images are simply kept in memory."""
+    """Return whether images are held in memory rather than read from disk."""
     return prod(pixels.shape) <= MAX_MEMORY_BYTES
 
 
@@ -273,7 +265,7 @@ def record_header(file_index: FileIndex, index: int, header: ImageHeader, values
 
 @contextmanager
 def record_problems(file_index: FileIndex, index: int, name: str) -> Iterator[None]:
-    """What fails inside is the item's problem, and nobody else's."""
+    """Record an error in the block as the problem of the item, and suppress it."""
     try:
         yield
     except ItemError as error:
@@ -285,4 +277,4 @@ def record_problems(file_index: FileIndex, index: int, name: str) -> Iterator[No
 
 
 def warn_not_cached(reason: str) -> None:
-    warnings.warn(f"decoded images are not kept for the next run: {reason}", RuntimeWarning, stacklevel=2)
+    warnings.warn(f"decoded images are not cached for the next run: {reason}", RuntimeWarning, stacklevel=2)

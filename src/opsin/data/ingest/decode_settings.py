@@ -60,19 +60,19 @@ class OnDemandImages(ImageView):
         super().__init__(len(items), (channels, *settings.shape[1:]))
         self.source, self.items, self.settings = source, items, settings
 
-    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        pixels = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
 
         def fill(row: int) -> None:
-            index = int(self.items[numbers[row]])
+            index = int(self.items[indices[row]])
             name = self.source.items[index].name
             pixels[row] = self.settings.read(self.source.read(index), name).pixels[: self.shape[1]]
 
-        for_each(fill, range(len(numbers)))
+        for_each(fill, range(len(indices)))
         return pixels
 
-    def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return OnDemandImages(self.source, self.items[numbers], self.settings, self.shape[1])
+    def take(self, indices: NDArray[np.intp]) -> ImageView:
+        return OnDemandImages(self.source, self.items[indices], self.settings, self.shape[1])
 
 
 def short_digest(text: str) -> str:
