@@ -108,7 +108,7 @@ def test_what_is_left_out_of_files_is_on_the_receipt(tmp_path: Path) -> None:
     for _ in range(2):
         receipt = load(folder).receipt
         assert receipt is not None and not receipt.problems
-        text = "lying/infrared.tif: of its 4 bands, those beside red, green and blue are left out"
+        text = "lying/infrared.tif: of its 4 bands, only red, green and blue are used"
         assert f"\n1 file with content that is ignored\n  {text}" in receipt.text()
         assert receipt.to_data()["remarks"] == (dict(zip(("name", "left_out"), text.split(": "), strict=True)),)
 
@@ -183,7 +183,7 @@ def test_values_that_a_model_does_not_know_are_pointed_out(
 def test_values_that_a_model_knows_are_read_in_silence() -> None:
     known((0, 4095)).read(tiff((shades("lying", 5) * 4080)[..., None].astype(np.uint16)), "a")
     known(None).read(tiff((shades("lying", COUNT - 1) * 65535)[..., None].astype(np.uint16)), "a")
-    with pytest.warns(UserWarning, match="^a: of its 4 bands, those beside red, green and blue are left out$"):
+    with pytest.warns(UserWarning, match="^a: of its 4 bands, only red, green and blue are used$"):
         known(None).read(tiff(noise(0, SIDE, SIDE, 4), RGB, (0,)), "a")
 
 

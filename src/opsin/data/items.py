@@ -95,7 +95,7 @@ class Source(Protocol):
         """Return the bytes of `items[index]`, from any thread and in any order. Raise `ItemError` if that fails."""
 
     def stamp(self, index: int) -> str:
-        """Return a text that changes if `items[index]` does, without reading it: time and size. "" if it does not exist."""
+        """Return a text, such as time and size, that changes if `items[index]` does; "" if it does not exist."""
 
 
 def printable(path: str | PurePath) -> str:

@@ -76,7 +76,7 @@ class StoreFile:
             raise OSError("the store of decoded images was cut short")
 
     def read(self, row: int, into: NDArray[np.uint8]) -> None:
-        """Fill the contiguous array `into` with the first bytes of a row, or if it is larger, also with the next rows."""
+        """Fill the contiguous array `into` with the first bytes of a row, and if it is larger, with the next rows."""
         self._fill(into.data.cast("B"), row * self.stride)
 
 

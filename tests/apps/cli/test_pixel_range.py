@@ -65,7 +65,7 @@ def test_a_run_keeps_the_range_and_its_model_tells_what_exceeds_it(
     texts = [str(warning.message) for warning in seen]
     assert texts[0].startswith(f"{bright} has uint16 values from ")
     assert texts[0].endswith("; the model knows 0 to 4,000, and what lies outside is cut off")
-    assert texts[1] == f"{bands}: of its 4 bands, those beside red, green and blue are left out"
+    assert texts[1] == f"{bands}: of its 4 bands, only red, green and blue are used"
     out, err = capfd.readouterr()
     assert "bright.tif" in out and "bands.tif" in out and "cube.tif" not in out
     kind = "a TIFF of 7 bands of uint8, which is not read; save it as grey or RGB of 8 or 16 bits"

@@ -214,7 +214,7 @@ def test_images_of_other_formats_are_called_images() -> None:
 
 @pytest.mark.parametrize(("data", "what"), [
     (b"%PDF-1.4", "a PDF"),
-    ("Текст".encode(), "text"), (b" <HTML>", "a page of the web"), (b"\xff\xd8\x01\x80", None), (bytes(90), None),
+    ("Текст".encode(), "text"), (b" <HTML>", "a web page"), (b"\xff\xd8\x01\x80", None), (bytes(90), None),
     (b"BM is the beginning of a text", "text"),
 ])  # fmt: skip
 def test_what_a_file_is_instead(data: bytes, what: str | None) -> None:

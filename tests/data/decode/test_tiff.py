@@ -114,7 +114,7 @@ def test_bands_beside_the_colours_are_left_out_and_said(kind: str) -> None:
             read = decode_image(file, "a", (3, HEIGHT, WIDTH), None, BYTES)
             alpha = values[..., bands - 1] if ALPHA in extra else None
             assert np.abs(read.pixels - shown(values, 3, alpha)).max() <= 1.01
-            left = f"of its {bands} bands, those beside red, green and blue are left out"
+            left = f"of its {bands} bands, only red, green and blue are used"
             assert read.header.remark == ("" if (bands, ALPHA in extra) == (4, True) else left)
 
 
@@ -122,5 +122,5 @@ def test_further_images_are_said() -> None:
     pages = [Image.new("L", (6, 6), shade) for shade in (9, 99, 199)]
     file = BytesIO()
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
-    assert read_header(file.getvalue(), "a").remark == "of its 3 images, the first is taken"
+    assert read_header(file.getvalue(), "a").remark == "of its 3 images, only the first is used"
     assert (read_pixels(file.getvalue(), "a", (1, 6, 6)) == 9).all()

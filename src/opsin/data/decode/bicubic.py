@@ -1,7 +1,7 @@
-"""Resizing by machine code of our own: the bicubic filter of Pillow, several times as fast.
+"""Pillow's bicubic resampling as machine code, several times as fast.
 
-An image that Pillow has decoded is read where it lies, through the Arrow C data interface that Pillow offers from
-11.2 on (https://arrow.apache.org/docs/format/CDataInterface.html); before that, it is copied.
+The pixels of a Pillow image are read in place through the Arrow C data interface, which Pillow has since version 11.2
+(https://arrow.apache.org/docs/format/CDataInterface.html). Older versions copy them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from opsin.data.machine_code import kernel_address
 from opsin.kernels.resize import CHANNELS, ResizeSeparable
 
 SUPPORT = 2.0
-"""Source pixels on each side that the filter looks at, times the scale where the image becomes smaller."""
+"""Input pixels on each side of the center that the filter reads, to be multiplied by the scale when shrinking."""
 
 MAX_COPIED_BYTES = 2**26
-"""Bytes of an image's pixels up to which they are copied where they do not lie in one piece."""
+"""Larger images are left to Pillow if their pixels are not contiguous in memory and would have to be copied."""
 
 Box = tuple[float, float, float, float]
-"""Left, top, right and bottom of the part that is taken, in pixels and fractions of them."""
+"""Left, top, right and bottom of the part to resize, in pixels, possibly fractional."""
 
 
 def resize_bicubic(image: Image.Image, box: Box, height: int, width: int) -> NDArray[np.uint8] | None:
-    """The part of an RGB image inside `box`, uint8 3×`height`×`width`; None where the kernel cannot do that."""
+    """Return the part of an RGB image in `box` as uint8 3×`height`×`width`; None if the kernel does not support it."""
     kernel, lanes = _kernel()
     column_starts, column_weights = _table(image.width, box[0], box[2], width)
     row_starts, row_weights = _table(image.height, box[1], box[3], height)
@@ -40,23 +40,24 @@ def resize_bicubic(image: Image.Image, box: Box, height: int, width: int) -> NDA
         return None
     if 4 * image.width * image.height > MAX_COPIED_BYTES:
         return None
-    pixels, keep = _words(image)
+    address, owner = _pixel_address(image)
     column_starts = column_starts - np.int32(left)
     result = np.empty((CHANNELS, height, width), np.uint8)
     scratch = np.empty(CHANNELS * lanes * (right - left), np.float32)
     arrays = (result, row_starts, row_weights, column_starts, column_weights)
     sizes = (image.width, right - left, height, width, row_weights.shape[1], column_weights.shape[1])
-    words = np.array([pixels + 4 * left, *(array.ctypes.data for array in arrays), *sizes], np.int64)
+    words = np.array([address + 4 * left, *(array.ctypes.data for array in arrays), *sizes], np.int64)
     kernel(words.ctypes.data, 0, -(-height // lanes), scratch.ctypes.data)
-    del keep
+    del owner
     return result
 
 
 @lru_cache(maxsize=4096)
 def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """For each of `count` places between `first` and `last` of `size` pixels: where its run starts, and the weights.
+    """Return the first input pixel and the filter weights of each of `count` output pixels.
 
-    Keys (1981), "Cubic convolution interpolation", with a = -1/2; widened as Pillow does where pixels become fewer.
+    The output covers `first` to `last` of `size` input pixels. The filter is that of Keys (1981), "Cubic convolution
+    interpolation", with a = -1/2; like Pillow's, it is widened when shrinking.
     """
     scale = (last - first) / count
     stretch = max(scale, 1.0)
@@ -65,17 +66,17 @@ def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np
     stops = np.minimum((centers + SUPPORT * stretch + 0.5).astype(np.int64), size)
     taps = int((stops - starts).max())
     starts = np.minimum(starts, size - taps)
-    places = starts[:, None] + np.arange(taps)
-    x = np.abs(places - centers[:, None] + 0.5) / stretch
+    pixels = starts[:, None] + np.arange(taps)
+    x = np.abs(pixels - centers[:, None] + 0.5) / stretch
     weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
-    weights[(x >= 2) | (places >= stops[:, None])] = 0
+    weights[(x >= 2) | (pixels >= stops[:, None])] = 0
     weights /= weights.sum(axis=1, keepdims=True)
     return starts.astype(np.int32), np.ascontiguousarray(weights, np.float32)
 
 
 @locked_cache()
 def _kernel() -> tuple[Callable[[int, int, int, int], None] | None, int]:
-    """The machine code and its lanes; None on a processor for which there is none."""
+    """Return the kernel and its number of lanes; the kernel is None without llvmlite or on an unsupported processor."""
     try:
         address, lanes = kernel_address(ResizeSeparable())
     except CompileError:
@@ -99,12 +100,12 @@ _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 
 
-def _words(image: Image.Image) -> tuple[int, Any]:
-    """The address of the image's pixels, four bytes each, and what must live as long as it is used."""
+def _pixel_address(image: Image.Image) -> tuple[int, Any]:
+    """Return the address of the pixels, four bytes each, and an object that must be kept alive while it is used."""
     if hasattr(image, "__arrow_c_array__"):
         try:
             capsules = image.__arrow_c_array__()
-        except ValueError:  # a large image lies in several blocks
+        except ValueError:  # large images consist of several blocks
             pass
         else:
             array = _Arrow.from_address(_pointer(capsules[1], b"arrow_array"))

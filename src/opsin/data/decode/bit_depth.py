@@ -1,4 +1,4 @@
-"""Images of more than eight bits a channel: their values, the range that becomes black to white, and that step."""
+"""Images with more than eight bits per channel: infer the range from black to white, and convert to bytes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ PixelRange: TypeAlias = tuple[float, float]
 """The values that become black and white."""
 
 USUAL_WHITES = (1.0, 255.0, 4095.0, 65535.0)
-"""White, as fractions usually have it."""
+"""Values that usually stand for white in floating-point images."""
 
 MIN_RANGE_USED = 0.25
-"""Fractions fill this share of a usual range, or the range is their own."""
+"""Share of a usual range that floating-point values must fill; otherwise the largest value is white."""
 
 OVERSHOOT = 0.01
-"""The share by which fractions may exceed a usual range, as resampling does."""
+"""Share by which floating-point values may exceed a usual range, for example after resampling."""
 
 MAX_NEGATIVE_SHARE = 0.05
-"""Values below 0 by no more than this share of the largest are taken for a mark or for noise, not for shades."""
+"""Negative values down to this share of the largest value count as markers or noise, not as dark shades."""
 
 MAX_DARK_SHARE = 1 / 12
-"""Where all values lie in this share of a range, they are hardly meant on its scale."""
+"""If all values lie in this lowest share of a range, they probably use another scale."""
 
 BLOCK_VALUES = 2**22
-"""Values that are computed with at a time."""
+"""Values that are converted at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """`values` H×W×C (1 or 3 channels) of any real type; `alpha` H×W: 0 is transparent, `opaque` is not.
+    """`values` H×W×C (1 or 3 channels) of any real type; `alpha` H×W from 0 (transparent) to `opaque`.
 
-    `premultiplied`: the values are those of the channel times alpha.
+    `premultiplied`: the values have been multiplied by alpha.
     """
 
     values: NDArray[Any]
@@ -53,7 +53,7 @@ class Samples:
 
 
 def value_range(values: NDArray[Any]) -> PixelRange:
-    """The least and the largest value, (0, 0) where none is a finite number."""
+    """Return the smallest and the largest finite value, or (0, 0) if there is none."""
     if not values.size:
         return 0.0, 0.0
     with np.errstate(all="ignore"):
@@ -64,40 +64,40 @@ def value_range(values: NDArray[Any]) -> PixelRange:
         return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def infer_range(low: float, high: float, whole: bool) -> PixelRange:
-    """The range that is meant by images whose values go from `low` to `high`.
+def infer_range(low: float, high: float, integers: bool) -> PixelRange:
+    """Return the probable range of images whose values go from `low` to `high`.
 
-    From 0 on, whole numbers fill 1 bit or an even number of bits (255, 1,023, 4,095, …, 65,535), fractions go to 1,
-    255, 4,095 or 65,535, or else to the largest there is. Values that are negative on purpose go from -1 to 1, or from
-    the least to the largest.
+    Non-negative integers use 1 bit or an even number of bits (255, 1,023, 4,095, …, 65,535). Non-negative fractions go
+    to 1, 255, 4,095 or 65,535, or else to their largest value. With negative values, the range is -1 to 1 or that of
+    the values.
     """
     if low < -MAX_NEGATIVE_SHARE * max(high, 0.0):
-        unit = not whole and max(-low, high) <= 1 + OVERSHOOT and max(-low, high) >= MIN_RANGE_USED
+        unit = not integers and max(-low, high) <= 1 + OVERSHOOT and max(-low, high) >= MIN_RANGE_USED
         return (-1.0, 1.0) if unit else (low, high if high > low else low + 1)
     if high <= 0:
         return 0.0, 1.0
-    if whole:
+    if integers:
         bits = int(high).bit_length()
         return 0.0, float(2 ** (bits + bits % 2 if bits > 1 else 1) - 1)
     usual = next((white for white in USUAL_WHITES if high <= (1 + OVERSHOOT) * white), high)
     return 0.0, usual if high >= MIN_RANGE_USED * usual else high
 
 
-def is_dark(values: PixelRange, chosen: PixelRange) -> bool:
-    """Whether values that differ lie all so near to black that hardly anything is to be seen."""
-    low, high = chosen
+def is_dark(values: PixelRange, pixel_range: PixelRange) -> bool:
+    """Return whether values that differ are all so close to black that almost nothing is visible."""
+    low, high = pixel_range
     return values[0] < values[1] <= low + MAX_DARK_SHARE * (high - low)
 
 
 def single_image_range(low: float, high: float, kind: str) -> PixelRange:
-    """The range of one image alone, of which nothing is known but its values."""
+    """Return the range of a single image, of which only the values are known."""
     if kind.startswith("uint"):
         return 0.0, float(np.iinfo(kind).max)
     return 0.0, 1.0 if high <= 1 and kind.startswith("float") else 255.0 if high <= 255 else 65535.0
 
 
 def check_range(given: Sequence[float] | None) -> PixelRange | None:
-    """The range that somebody asks for; `UsageError` where it is none."""
+    """Return a range given by the user. Raise `UsageError` if it is invalid."""
     if given is None:
         return None
     try:
@@ -109,49 +109,49 @@ def check_range(given: Sequence[float] | None) -> PixelRange | None:
     return low, high
 
 
-def to_uint8(values: NDArray[Any], chosen: PixelRange, down: bool = False) -> NDArray[np.uint8]:
-    """Black to white as 0 to 255, to the nearest step or `down`; what lies outside becomes black or white, too.
+def to_uint8(values: NDArray[Any], pixel_range: PixelRange, down: bool = False) -> NDArray[np.uint8]:
+    """Map a range to 0 … 255, rounding to nearest or `down`; values outside the range are clipped.
 
-    Whole numbers of so many bits give their upper eight. What is no number becomes black.
+    Unsigned integers whose range is a number of bits give their upper eight. NaN becomes black.
     """
-    low, high = chosen
+    low, high = pixel_range
     bits = int(high).bit_length() if high < 2**63 else 0
     upper = values.dtype.kind == "u" and low == 0 and bits >= 8 and high == 2**bits - 1
-    made = np.empty(values.shape, np.uint8)
-    flat, target = values.reshape(-1), made.reshape(-1)
+    result = np.empty(values.shape, np.uint8)
+    flat, target = values.reshape(-1), result.reshape(-1)
     for first in range(0, len(flat), BLOCK_VALUES):
-        part = flat[first : first + BLOCK_VALUES]
+        chunk = flat[first : first + BLOCK_VALUES]
         if upper:
-            within = np.minimum(part, int(min(high, np.iinfo(part.dtype).max)))
-            target[first : first + BLOCK_VALUES] = within >> (bits - 8)
+            clipped = np.minimum(chunk, int(min(high, np.iinfo(chunk.dtype).max)))
+            target[first : first + BLOCK_VALUES] = clipped >> (bits - 8)
         else:
-            scaled = _scaled(part, chosen)
+            scaled = _scaled(chunk, pixel_range)
             target[first : first + BLOCK_VALUES] = scaled if down else np.rint(scaled)
-    return made
+    return result
 
 
-def _scaled(values: NDArray[Any], chosen: PixelRange) -> NDArray[np.float64]:
-    """From 0 to 255."""
-    low, high = chosen
-    with np.errstate(all="ignore"):  # numbers of no use are in files, too
-        made = values.astype(np.float64)
-        np.nan_to_num(made, copy=False, nan=low, posinf=high, neginf=low)
-        np.clip(made, low, high, out=made)
-        made -= low
-        made /= high - low
-        made *= 255
-        return np.nan_to_num(made, copy=False).clip(0, 255, out=made)
+def _scaled(values: NDArray[Any], pixel_range: PixelRange) -> NDArray[np.float64]:
+    """Map a range to 0 … 255 without rounding."""
+    low, high = pixel_range
+    with np.errstate(all="ignore"):  # files may hold NaN and infinity
+        result = values.astype(np.float64)
+        np.nan_to_num(result, copy=False, nan=low, posinf=high, neginf=low)
+        np.clip(result, low, high, out=result)
+        result -= low
+        result /= high - low
+        result *= 255
+        return np.nan_to_num(result, copy=False).clip(0, 255, out=result)
 
 
-def to_image(samples: Samples, chosen: PixelRange, down: bool = False) -> Image.Image:
-    """Grey or RGB of eight bits; what is transparent becomes white."""
+def to_image(samples: Samples, pixel_range: PixelRange, down: bool = False) -> Image.Image:
+    """Return a grey or RGB image with eight bits per channel; transparent pixels become white."""
     values, alpha = samples.values, samples.alpha
-    made = to_uint8(values, chosen, down)
+    result = to_uint8(values, pixel_range, down)
     if alpha is not None:
         rows = max(1, BLOCK_VALUES // max(1, values[:1].size))
         for first in range(0, len(values), rows):
-            part = slice(first, first + rows)
-            cover = np.nan_to_num(alpha[part].astype(np.float64) / samples.opaque).clip(0, 1)[..., None]
-            shades = _scaled(values[part], chosen) if samples.premultiplied else made[part] * cover
-            made[part] = np.rint((shades + 255 * (1 - cover)).clip(0, 255))
-    return Image.fromarray(made[..., 0] if made.shape[2] == 1 else made)
+            chunk = slice(first, first + rows)
+            cover = np.nan_to_num(alpha[chunk].astype(np.float64) / samples.opaque).clip(0, 1)[..., None]
+            shades = _scaled(values[chunk], pixel_range) if samples.premultiplied else result[chunk] * cover
+            result[chunk] = np.rint((shades + 255 * (1 - cover)).clip(0, 255))
+    return Image.fromarray(result[..., 0] if result.shape[2] == 1 else result)

@@ -1,4 +1,4 @@
-"""Any kind of decoded image as grey or RGB, eight bits a channel, upright."""
+"""Convert decoded images to upright grey or RGB images with eight bits per channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings an image upright, by EXIF's orientation (CIPA DC-008, section 4.6.4)."""
+"""Transformations that make images upright, by EXIF orientation (CIPA DC-008, section 4.6.4)."""
 
 SWAPPED_ORIENTATIONS = (5, 6, 7, 8)
 """Orientations that swap height and width."""
@@ -30,21 +30,21 @@ def is_grey(mode: str) -> bool:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's number from 1 to 8; 1 where the metadata is absent or makes no sense."""
+    """Return the EXIF orientation from 1 to 8; 1 if the metadata is missing or invalid."""
     try:
         value = image.getexif().get(ORIENTATION)
-    except Exception:  # whatever is wrong with the metadata, nothing is wrong with the image
+    except Exception:  # damaged metadata does not make an image unusable
         return 1
     return value if isinstance(value, int) and value in TRANSPOSES else 1
 
 
 def exif_transpose(image: Image.Image) -> Image.Image:
-    turn = TRANSPOSES.get(orientation(image))
-    return image if turn is None else image.transpose(turn)
+    method = TRANSPOSES.get(orientation(image))
+    return image if method is None else image.transpose(method)
 
 
 def to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """An image of eight bits in `mode` L or RGB; what is transparent becomes white."""
+    """Convert an 8-bit image to `mode` L or RGB; transparent pixels become white."""
     if image.mode == "LAB":
         image = ImageCms.applyTransform(image, _from_lab()) or image
     if image.mode in PREMULTIPLIED_MODES:
@@ -57,7 +57,7 @@ def to_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Channels that are multiplied by alpha: to each the white is added that shines through."""
+    """Compose an image with premultiplied alpha on white."""
     *shades, alpha = image.split()
     through = ImageChops.invert(alpha)
     return Image.merge(image.mode[:-1], [ImageChops.add(shade, through) for shade in shades])

@@ -1,8 +1,8 @@
-"""What a file is, by its first bytes and never by its name, and how large it says it is.
+"""Recognise image formats by their first bytes, never by file names, and read the declared size.
 
-Only the formats below and in `pillow_plugins` are decoded, whatever else the decoding library could open. Sizes are read
-here where opening the image would already take memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP
-(RFC 9649), JPEG 2000 and icons.
+Only the formats below and in `pillow_plugins` are decoded, although Pillow supports more. Sizes are read here if
+opening the image would already allocate memory in proportion to them: JPEG (ITU-T T.81, annex B), WebP (RFC 9649),
+JPEG 2000 and icons.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ OTHER_FILE_TYPES = (
     (4, b"ftypmif1", "a HEIC image, which is not read: save it as JPEG"),
     (4, b"ftyp", "a film"),
 )
-"""What often is where an image should be: where in the file it begins with what."""
+"""Other files that are often found among images: offset and bytes of their signatures."""
 
 MIN_BMP_BYTES = 26
 
 
 def recognise(data: bytes) -> str | None:
-    """The key of `DECODERS` for a file that begins like this."""
+    """Return the key in `DECODERS` of a file with these first bytes."""
     for signature, format in SIGNATURES:
         if data.startswith(signature):
             return format
@@ -75,28 +75,28 @@ def recognise(data: bytes) -> str | None:
 
 
 BMP_HEADER_SIZES = tuple(bytes((size, 0, 0, 0)) for size in (40, 52, 56, 64, 108, 124))
-"""The lengths of a BMP's second header, one for each version of the format."""
+"""Sizes of the second header of a BMP file, one for each version of the format."""
 
 
 def describe(data: bytes) -> str | None:
-    """What a file that is no image seems to be."""
-    if known := pillow_plugins.describe(data):
-        return known
-    for place, signature, what in OTHER_FILE_TYPES:
-        if data[place : place + len(signature)] == signature:
-            return what
+    """Return what a file that is not an image seems to be."""
+    if description := pillow_plugins.describe(data):
+        return description
+    for offset, signature, description in OTHER_FILE_TYPES:
+        if data[offset : offset + len(signature)] == signature:
+            return description
     head = data[:512]
     lowered = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if lowered.startswith((b"<!doctype html", b"<html")):
-        return "a page of the web"
+        return "a web page"
     if b"<svg" in lowered:
         return "an SVG drawing, which is not read: save it as PNG"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16's mark
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # byte order mark of UTF-16
         return "text"
     if any(data[:HEAD]) and (kind := absent(data[:HEAD])):
         return f"{kind.what}: {kind.advice}"
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # whose last character may be cut
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
     except UnicodeDecodeError:
         return None
     return "text" if text and all(character.isprintable() or character.isspace() for character in text) else None
@@ -104,18 +104,20 @@ def describe(data: bytes) -> str | None:
 
 @dataclass(frozen=True)
 class DeclaredSize:
-    """An image's size before anything is decoded. `whole`: decoding takes memory for all of it at once. `kind` is what
-    it is where nothing here decodes it, "" for what is.
+    """The size of an image according to its header.
+
+    `whole`: decoding needs memory for the whole image at once. `unsupported` describes an image that cannot be decoded
+    here; it is "" for others.
     """
 
     width: int
     height: int
     whole: bool
-    kind: str = ""
+    unsupported: str = ""
 
 
 def declared_size(data: bytes, format: str) -> DeclaredSize | None:
-    """What a JPEG, WebP or one of `pillow_plugins` says of itself; None for the rest, and where the header is damaged."""
+    """Return the size that the header declares, or None for other formats and damaged headers."""
     try:
         if format == "JPEG":
             return _jpeg(data)
@@ -128,8 +130,8 @@ def declared_size(data: bytes, format: str) -> DeclaredSize | None:
 
 
 def _jpeg(data: bytes) -> DeclaredSize | None:
-    """From the frame header and the first scan header: several scans are collected in memory before any pixel."""
-    place, found = 2, None
+    """Read frame and first scan header. With several scans, coefficients of the whole image are held in memory."""
+    place, frame = 2, None
     while data[place] == 0xFF:
         marker = data[place + 1]
         if marker == 0xFF:  # fill byte
@@ -140,16 +142,16 @@ def _jpeg(data: bytes) -> DeclaredSize | None:
             height, width = (data[place + at] << 8 | data[place + at + 1] for at in (5, 7))
             if kind := _unsupported_jpeg(marker, data[place + 4], data[place + 9]):
                 return DeclaredSize(width, height, True, kind)
-            found = DeclaredSize(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
-        elif marker == 0xDA and found:  # the first scan
-            size, components = found
+            frame = DeclaredSize(width, height, marker not in (0xC0, 0xC1)), data[place + 9]
+        elif marker == 0xDA and frame:  # the first scan
+            size, components = frame
             return DeclaredSize(size.width, size.height, size.whole or data[place + 4] < components)
         place += 2 + length
     return None
 
 
 def _unsupported_jpeg(marker: int, bits: int, components: int) -> str:
-    """The kind of a JPEG that is not decoded, else ""; numbers that no JPEG has are damage, and left to the decoder."""
+    """Describe a JPEG that is not supported, or return "". Impossible values are damage, which the decoder reports."""
     if marker == 0xF7:
         return "a JPEG-LS image"
     if marker in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):

@@ -1,4 +1,4 @@
-"""The rarer formats: how their files begin, how large they say they are, and who decodes them, if this Pillow can.
+"""Rarer formats: their signatures, their declared sizes, and the Pillow plugins that decode them, if installed.
 
 PNM (https://netpbm.sourceforge.net/doc/), JPEG 2000 (ITU-T T.800), AVIF (https://aomediacodec.github.io/av1-avif/),
 Windows icons, Truevision's TGA 2.0, DirectDraw surfaces, SGI, PCX, QOI (https://qoiformat.org) and Sun raster files.
@@ -26,20 +26,20 @@ PLUGINS = {
     "QOI": ("PIL.QoiImagePlugin", "QoiImageFile"),
     "Sun raster": ("PIL.SunImagePlugin", "SunImageFile"),
 }
-"""Where the decoders are. Their modules are loaded when the first file of a format comes."""
+"""Modules and classes of the decoders. A module is imported when the first file of its format is read."""
 
 OPTIONAL = {"AVIF": ("avif", "11.3"), "JPEG 2000": ("jpg_2000", "2.4")}
-"""What Pillow may have been built without: the name of the feature, and since which version there is one."""
+"""Formats that Pillow may have been built without: the name of the feature, and the first version that has it."""
 
 PNM_SIGNATURE = re.compile(rb"(P[1-6]|Pf)(\s|#[^\r\n]*[\r\n])+[1-9]\d*(\s|#[^\r\n]*[\r\n])+[1-9]")
 J2K, JP2 = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
 ICO, PNG_MARK = b"\0\0\1\0", b"\x89PNG\r\n\x1a\n"
 TGA_DEPTHS = {1: (8, 16), 2: (16, 24, 32), 3: (1, 8, 16), 9: (8, 16), 10: (16, 24, 32), 11: (8, 16)}
-"""The depths that each kind of TGA has: with a palette, colour, grey, and the same packed."""
+"""Bits per pixel of each TGA image type: palette, colour, grey, and the same three run-length encoded."""
 
 
 class Decoders(dict[str, type[ImageFile]]):
-    """Those given, and the rarer ones as they are asked for."""
+    """The given decoders, and the rarer ones, which are imported on first use."""
 
     def __missing__(self, format: str) -> type[ImageFile]:
         module, name = PLUGINS[format]
@@ -48,14 +48,14 @@ class Decoders(dict[str, type[ImageFile]]):
 
 
 def recognise(data: bytes) -> str | None:
-    """The format of a file that begins like this, if it can be decoded here."""
-    found = _format(data)
-    return found if found and available(found) else None
+    """Return the format of a file with these first bytes, if it can be decoded here."""
+    format = _format(data)
+    return format if format and available(format) else None
 
 
 @cache
 def available(format: str) -> bool:
-    """Whether this Pillow decodes it."""
+    """Return whether the installed Pillow decodes this format."""
     if format not in OPTIONAL:
         return True
     try:
@@ -66,13 +66,13 @@ def available(format: str) -> bool:
 
 
 def describe(data: bytes) -> str | None:
-    """What a file is that is an image of these formats, or one like them, but is not decoded."""
-    found = _format(data)
-    if found in OPTIONAL:
-        version = OPTIONAL[found][1]
+    """Describe an image of these or similar formats that cannot be decoded here."""
+    format = _format(data)
+    if format in OPTIONAL:
+        version = OPTIONAL[format][1]
         return (
-            f"{'an' if found[0] == 'A' else 'a'} {found} image, which Pillow {PIL.__version__} as it is installed "
-            f"does not decode: install Pillow {version} or later with {found}, or save it as PNG"
+            f"{'an' if format[0] == 'A' else 'a'} {format} image, which Pillow {PIL.__version__} as it is installed "
+            f"does not decode: install Pillow {version} or later with {format}, or save it as PNG"
         )
     if re.match(rb"P7\s", data):
         return "a PAM image, which is not read: save it as PNG"
@@ -103,13 +103,13 @@ def _format(data: bytes) -> str | None:
 
 
 def _brands(data: bytes) -> set[bytes]:
-    """The brands that a file of ISO's base format says it is compatible with."""
+    """Return the compatible brands of an ISO base media file."""
     size = min(int.from_bytes(data[:4], "big"), len(data), 512)
     return {data[at : at + 4] for at in range(16, size - 3, 4)}
 
 
 def _is_tga(data: bytes) -> bool:
-    """By the header, as the format has no mark at the file's beginning: every field of it must make sense."""
+    """Check every field of the header, since TGA files do not begin with a signature."""
     if len(data) <= 18:
         return False
     palette, kind, depth, flags = data[1], data[2], data[16], data[17]
@@ -118,17 +118,18 @@ def _is_tga(data: bytes) -> bool:
         return False
     colours = data[5] | data[6] << 8
     if palette == 1:
-        sound = data[7] in (15, 16, 24, 32) and 0 < colours <= 65535
+        valid = data[7] in (15, 16, 24, 32) and 0 < colours <= 65535
     else:
-        sound = palette == 0 and kind not in (1, 9) and not any(data[3:8])
-    behind = len(data) - 18 - data[0] - palette * colours * ((data[7] + 7) // 8)
+        valid = palette == 0 and kind not in (1, 9) and not any(data[3:8])
+    available_bytes = len(data) - 18 - data[0] - palette * colours * ((data[7] + 7) // 8)
     pixels = width * height
-    least = pixels * depth // 8 if kind < 9 else (pixels + 127) // 128 * 2
-    return sound and (flags & 15) in (0, 1, 8) and (behind >= least or b"TRUEVISION-XFILE" in data[-26:] or behind > 0)
+    min_bytes = pixels * depth // 8 if kind < 9 else (pixels + 127) // 128 * 2
+    complete = available_bytes >= min_bytes or b"TRUEVISION-XFILE" in data[-26:] or available_bytes > 0
+    return valid and (flags & 15) in (0, 1, 8) and complete
 
 
 def size(data: bytes, format: str) -> tuple[int, int] | None:
-    """Width and height, where opening the image already decodes it, or its frame may say less than is decoded."""
+    """Return width and height if opening the image would decode it, or if its frame may declare too small a size."""
     if format == "ICO":
         return max(_icons(data), key=lambda size: size[0] * size[1], default=None)
     at = data.find(J2K, 0, 2**20) if format == "JPEG 2000" else -1
@@ -139,16 +140,16 @@ def size(data: bytes, format: str) -> tuple[int, int] | None:
 
 
 def _icons(data: bytes) -> list[tuple[int, int]]:
-    """The sizes of an icon's images, by what they say themselves; none where the table makes no sense."""
-    count, found = int.from_bytes(data[4:6], "little"), []
+    """Return the declared sizes of the images in an icon file; none if its table is invalid."""
+    count, sizes = int.from_bytes(data[4:6], "little"), []
     for place in range(6, 6 + 16 * count, 16):
         length, start = (int.from_bytes(data[place + at : place + at + 4], "little") for at in (8, 12))
         head = data[start : start + 24]
         if len(head) < 24 or not length or start < 6 + 16 * count:
             return []
         if head.startswith(PNG_MARK):
-            found.append((int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")))
+            sizes.append((int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")))
         else:
             wide, high = (abs(int.from_bytes(head[at : at + 4], "little", signed=True)) for at in (4, 8))
-            found.append((wide, high))
-    return found
+            sizes.append((wide, high))
+    return sizes

@@ -1,4 +1,4 @@
-"""Decoders' warnings: what matters of them becomes an error or a problem, and none is shown."""
+"""Hide Pillow's warnings while images are decoded; relevant problems become errors of our own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 from opsin.base.concurrency import ForkLock
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its errors go to the terminal
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its errors go to the terminal
 
 _lock = ForkLock()
 _users = 0
 
 PILLOW_FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL(\..*)?$"), 0)
-"""As `warnings.filterwarnings` would make it, but for every image anew."""
+"""The filter that `warnings.filterwarnings` would create, here inserted for each image."""
 
 
 @contextmanager
 def suppress_pillow_warnings() -> Iterator[None]:
-    """Inside, no warning of Pillow's is shown. For many threads at once, unlike `warnings.catch_warnings`."""
+    """Hide Pillow's warnings inside the block. Unlike `warnings.catch_warnings`, this is thread-safe."""
     global _users
     with _lock.lock:
         _users += 1
@@ -35,21 +35,21 @@ def suppress_pillow_warnings() -> Iterator[None]:
         with _lock.lock:
             _users -= 1
             if not _users:
-                _show()
+                _remove_filter()
 
 
-def _show() -> None:
-    with suppress(ValueError):  # somebody else has restored the list meanwhile
+def _remove_filter() -> None:
+    with suppress(ValueError):  # other code has restored the list in the meantime
         warnings.filters.remove(PILLOW_FILTER)  # type: ignore[attr-defined]
 
 
-def _forked() -> None:
-    """Of several users, none lives on in a forked process."""
+def _reset_after_fork() -> None:
+    """Reset the state: the threads that used the filter do not exist in a forked process."""
     global _users
     if _users:
         _users = 0
-        _show()
+        _remove_filter()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_reset_after_fork)

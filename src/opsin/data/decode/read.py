@@ -1,7 +1,7 @@
-"""An image file's header, and its pixels: safely, whatever is in the file.
+"""Read headers and pixels of image files safely, whatever the files contain.
 
-Nothing is decoded before its size is known to be bearable, and large images are decoded one at a time, so that
-memory stays below a gigabyte for any number of threads that read camera images.
+Nothing is decoded before its size has been checked, and large images are decoded one at a time, so memory stays below a
+gigabyte for any number of threads that read camera images.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from opsin.data.file_io import MAX_IMAGE_BYTES, read_file, too_large_error
 from opsin.data.items import DAMAGED, EMPTY, NOT_AN_IMAGE, TOO_LARGE, FileProblem, ItemError
 
 ImageSource: TypeAlias = "Path | bytes"
-"""An image's file, or the bytes of one."""
+"""An image file, or its bytes."""
 
 MAX_PIXELS = 2**26
-"""Pixels that are decoded of one image: 67 million, such as 8,192 × 8,192."""
+"""Largest number of pixels of an image: 67 million, such as 8,192 × 8,192."""
 
 MAX_DRAFT_PIXELS = 2**28
-"""Pixels of a JPEG that is never whole in memory, as it is reduced while it is decoded: 268 million."""
+"""Largest number of pixels of a JPEG that is shrunk while it is decoded, and never whole in memory: 268 million."""
 
 MAX_HIGH_DEPTH_BYTES = 300 * 10**6
-"""Bytes of numbers that are decoded of an image of more than eight bits a channel, or of many bands."""
+"""Largest number of bytes of a decoded image with more than eight bits per channel, or with many bands."""
 
 ADVICE = "save it as grey or RGB of 8 or 16 bits"
 
 MIN_LARGE_PIXELS = 2**24
-"""Pixels from which on images are decoded one at a time."""
+"""Images with at least this many pixels are decoded one at a time."""
 
 DRAFT_FACTOR = 2
-"""JPEGs are reduced while they are decoded, in the frequency domain, to no less than so many times the size wanted."""
+"""JPEGs are shrunk while they are decoded, in the frequency domain, to at least this multiple of the final size."""
 
 _large = ForkLock()
 
 
 def read_header(source: ImageSource, name: str) -> ImageHeader:
-    """Size and kind of an image; `ItemError` where the file is none, or too large to decode."""
+    """Return the header of an image. Raise `ItemError` if the file is not an image or too large to decode."""
     data = _bytes(source, name)
     with _explain_errors(data, name), _opened(data, name, None) as opened:
         return opened.header
@@ -64,17 +64,17 @@ def read_pixels(
     crop: Crop | None = None,
     pixel_range: PixelRange | None = None,
 ) -> NDArray[np.uint8]:
-    """The image as uint8 C×H×W; an image of other proportions loses what sticks out at two edges.
+    """Return the image as uint8 C×H×W; if its aspect ratio differs, it is cropped at two edges.
 
-    `name` is what messages call it. With a `crop`, more of all four edges goes. `pixel_range` is what becomes black and
-    white in images of more than eight bits; without it, each image's own values decide. Raises `ItemError` where
-    the file is missing, no image, truncated, or too large to decode.
+    `name` is its name in messages. With a `crop`, all four edges are cropped. The values of `pixel_range` become black
+    and white in images with more than eight bits; by default, they follow from the values of the image. Raise
+    `ItemError` if the file is missing, not an image, truncated, or too large to decode.
     """
     return decode_image(source, name, shape, crop, pixel_range).pixels
 
 
 class DecodedImage(NamedTuple):
-    """An image with its header; `values` are the least and the largest in it, where it has more than eight bits."""
+    """An image with its header; `values` are its smallest and largest value if it has more than eight bits."""
 
     header: ImageHeader
     pixels: NDArray[np.uint8]
@@ -88,10 +88,10 @@ def decode_image(
     crop: Crop | None = None,
     pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
-    """What `read_header` and `read_pixels` give, opening the image once."""
-    least = crop.resize if crop else max(shape[1:])
+    """Return the results of `read_header` and `read_pixels`, opening the image once."""
+    side = crop.resize if crop else max(shape[1:])
     data = _bytes(source, name)
-    with _explain_errors(data, name), _opened(data, name, DRAFT_FACTOR * least) as opened:
+    with _explain_errors(data, name), _opened(data, name, DRAFT_FACTOR * side) as opened:
         return _prepare(opened, shape, crop, pixel_range)
 
 
@@ -102,9 +102,9 @@ def decode_pil(
     crop: Crop | None = None,
     pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
-    """An image of Pillow's as `decode_image` gives its file: all of that where it was only opened, else what it shows.
+    """Decode a Pillow image like its file, if it has only been opened, and otherwise use its current pixels.
 
-    A large JPEG that is decoded already was not reduced on the way, so that its pixels may differ a little.
+    A large JPEG that has already been decoded was not shrunk in the process, so its pixels may differ slightly.
     """
     data = _undecoded_bytes(image)
     if data is not None:
@@ -118,13 +118,13 @@ def decode_pil(
         detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
         text = f"{name} cannot be used ({detail}); give a Pillow image that is open, or its file"
         raise ItemError(text, FileProblem(name, f"cannot be used ({detail})", DAMAGED)) from None
-    raise ItemError(f"{name} has no pixels; give an image with some", FileProblem(name, "no pixels", EMPTY))
+    raise ItemError(f"{name} has no pixels; give an image that is not empty", FileProblem(name, "no pixels", EMPTY))
 
 
 def _prepare(
     opened: ImageReader, shape: tuple[int, int, int], crop: Crop | None, pixel_range: PixelRange | None
 ) -> DecodedImage:
-    """An image decoded, upright, grey or RGB, and of the size asked for."""
+    """Decode an image: upright, grey or RGB, and of the requested size."""
     channels, height, width = shape
     image, values = opened.decode("L" if channels == 1 else "RGB", pixel_range)
     pixels = crop.apply(image, height, width) if crop else fit(image, height, width)
@@ -132,29 +132,32 @@ def _prepare(
 
 
 def _undecoded_bytes(image: Image.Image) -> bytes | None:
-    """What is in the file of an image that was opened but not decoded yet, and is at its first frame."""
+    """Return the file of an image that has been opened but not decoded, and is at its first frame; otherwise None."""
     file = getattr(image, "fp", None)
     if not isinstance(image, ImageFile) or file is None or not image.tile or image.tell():
         return None
     try:
-        place = file.tell()
+        position = file.tell()
         file.seek(0)
         data: bytes = file.read(MAX_IMAGE_BYTES + 1)
-        file.seek(place)
+        file.seek(position)
     except (OSError, ValueError):
         return None
     return data
 
 
 def read_value_range(source: ImageSource, name: str) -> tuple[ImageHeader, PixelRange | None]:
-    """The header, and the least and the largest value of an image of more than eight bits; others are not decoded."""
+    """Return the header, and the smallest and largest value of an image with more than eight bits.
+
+    Other images are not decoded.
+    """
     data = _bytes(source, name)
-    with _explain_errors(data, name), _opened(data, name, None, alone=True) as opened:
+    with _explain_errors(data, name), _opened(data, name, None, exclusive=True) as opened:
         return opened.header, value_range(opened.samples().values) if opened.header.depth else None
 
 
 def may_have_high_depth(data: bytes) -> bool:
-    """Whether the file could have more than eight bits a channel, by its first bytes."""
+    """Return whether the file may have more than eight bits per channel, according to its first bytes."""
     format = recognise(data)
     if format == "PNG":
         return data[24:25] == b"\x10"
@@ -169,29 +172,36 @@ def _bytes(source: ImageSource, name: str) -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, name: str, least: int | None, alone: bool = False) -> Iterator[ImageReader]:
-    """The image, not decoded yet; a JPEG will have sides of at least `least`, for None all it has.
+def _opened(data: bytes, name: str, min_side: int | None, exclusive: bool = False) -> Iterator[ImageReader]:
+    """Yield an image before it is decoded; a JPEG will be shrunk to sides of at least `min_side`, if given.
 
-    With `least`, or if it is to be `alone`, a large one has to wait until no other is decoded.
+    With `min_side`, or if `exclusive`, a large image waits until no other large one is being decoded.
     """
     format = recognise(data)
     if not data or format is None:
         raise _no_image(data, name)
-    said = declared_size(data, format)
-    if said and said.kind:
-        raise UnsupportedImage(said.kind)
-    if said and said.width * said.height > (MAX_PIXELS if said.whole else MAX_DRAFT_PIXELS):
-        raise _too_large(name, said.width, said.height)
+    declared = declared_size(data, format)
+    if declared and declared.unsupported:
+        raise UnsupportedImage(declared.unsupported)
+    if declared and declared.width * declared.height > (MAX_PIXELS if declared.whole else MAX_DRAFT_PIXELS):
+        raise _too_large(name, declared.width, declared.height)
     with suppress_pillow_warnings(), closing(_open(data, format)) as opened:
-        width, height = opened.stored
-        if format == "JPEG" and least:
-            opened.reduce(least)
-        wide, high = opened.stored
-        reducible = format == "JPEG" and least is None
-        if wide * high > (MAX_DRAFT_PIXELS if reducible else MAX_PIXELS) or opened.bytes > MAX_HIGH_DEPTH_BYTES:
+        width, height = opened.stored_size
+        if format == "JPEG" and min_side:
+            opened.draft(min_side)
+        draft_width, draft_height = opened.stored_size
+        reducible = format == "JPEG" and min_side is None
+        if (
+            draft_width * draft_height > (MAX_DRAFT_PIXELS if reducible else MAX_PIXELS)
+            or opened.decoded_bytes > MAX_HIGH_DEPTH_BYTES
+        ):
             raise _too_large(name, width, height)
-        at_once = width * height if said and said.whole else wide * high
-        with _large.lock if (least or alone) and max(at_once, opened.bytes // 4) >= MIN_LARGE_PIXELS else nullcontext():
+        at_once = width * height if declared and declared.whole else draft_width * draft_height
+        with (
+            _large.lock
+            if (min_side or exclusive) and max(at_once, opened.decoded_bytes // 4) >= MIN_LARGE_PIXELS
+            else nullcontext()
+        ):
             yield opened
 
 
@@ -203,7 +213,7 @@ def _open(data: bytes, format: str) -> ImageReader:
 
 @contextmanager
 def _explain_errors(data: bytes, name: str) -> Iterator[None]:
-    """Decoders raise anything at all on damaged files, so everything becomes an `ItemError`."""
+    """Turn any error into an `ItemError`, since decoders raise all kinds of errors for damaged files."""
     try:
         yield
     except ItemError:
@@ -213,8 +223,8 @@ def _explain_errors(data: bytes, name: str) -> Iterator[None]:
         raise ItemError(text, FileProblem(name, f"{error}, which is not read: {ADVICE}", NOT_AN_IMAGE)) from None
     except MemoryError:
         text = f"{name}: there is not enough memory to decode this image; make it smaller first"
-        raise ItemError(text, FileProblem(name, "more memory than there is", TOO_LARGE)) from None
-    except Image.DecompressionBombError:  # a GIF's frame may be larger than its screen
+        raise ItemError(text, FileProblem(name, "not enough memory", TOO_LARGE)) from None
+    except Image.DecompressionBombError:  # the frame of a GIF may be larger than its screen
         text = f"{name} has more pixels than it says, too many to decode safely; make it smaller first"
         raise ItemError(text, FileProblem(name, "more pixels than it says, too many", TOO_LARGE)) from None
     except Exception as error:
@@ -228,13 +238,15 @@ def _no_image(data: bytes, name: str) -> ItemError:
     if not data:
         text = f"{name} is empty, not an image; save it again or leave it out"
         return ItemError(text, FileProblem(name, "empty", EMPTY))
-    what = describe(data)
-    if what and " image, which" in what:  # one of a format that is not read
-        text = f"{name} is {what.replace(': ', '; ')}"
-        return ItemError(text, FileProblem(name, what, NOT_AN_IMAGE))
-    seems = f" but {what}" if what else " that can be read"
-    text = f"{name} is not an image{seems}; give a PNG, JPEG or other common image file"
-    return ItemError(text, FileProblem(name, f"not an image ({what})" if what else "not an image", NOT_AN_IMAGE))
+    description = describe(data)
+    if description and " image, which" in description:  # an image format that is not supported
+        text = f"{name} is {description.replace(': ', '; ')}"
+        return ItemError(text, FileProblem(name, description, NOT_AN_IMAGE))
+    content = f" but {description}" if description else " that can be read"
+    text = f"{name} is not an image{content}; give a PNG, JPEG or other common image file"
+    return ItemError(
+        text, FileProblem(name, f"not an image ({description})" if description else "not an image", NOT_AN_IMAGE)
+    )
 
 
 def _too_large(name: str, width: int, height: int) -> ItemError:

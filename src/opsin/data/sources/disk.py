@@ -43,19 +43,19 @@ class DiskStore:
                 return (
                     special_file_error(printable(path), special).problem
                     if special
-                    else self.place(os.path.join(folder, candidate))
+                    else self.position(os.path.join(folder, candidate))
                 )
         return os_error(printable(path), error or OSError()).problem
 
-    def place(self, file: str) -> int:
+    def position(self, file: str) -> int:
         key = os.path.normpath(file)
         if key not in self._numbers:
             self._numbers[key] = len(self.paths)
             self.paths.append(file)
         return self._numbers[key]
 
-    def file(self, place: int) -> str:
-        return os.path.normpath(self.paths[place])
+    def file(self, position: int) -> str:
+        return os.path.normpath(self.paths[position])
 
 
 def open_table(table: Path) -> Files:
@@ -64,7 +64,7 @@ def open_table(table: Path) -> Files:
     made = LabelTables([TableFile(table.name, "", _read(table))], store).arrange()
     if not made.items:
         raise DataError(no_images_message(str(table), made.problems))
-    paths = [store.paths[place] for place in made.places]
+    paths = [store.paths[position] for position in made.positions]
     return Files(table.stem, table.parent, made.items, made.problems, paths, (), made.notes)
 
 
@@ -80,7 +80,7 @@ def open_folder(folder: Path, walk: FolderWalk) -> Files:
 
     made = folders_or_tables(by_class, walk.files, sheet, store, f"{folder}/")
     files, problems = (walk.files, walk.problems) if made is by_class else (store.paths, [])
-    paths = [files[place] for place in made.places]
+    paths = [files[position] for position in made.positions]
     problems, notes = [*problems, *made.problems], [*walk.notes(), *made.notes]
     return Files(folder.resolve().name, folder, made.items, problems, paths, made.empty, notes)
 

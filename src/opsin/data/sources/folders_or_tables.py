@@ -63,7 +63,7 @@ def folders_or_tables(
         if len(made.items) < least:
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
-    note = unlisted(paths, {store.file(place) for place in made.places}, base)
+    note = unlisted(paths, {store.file(position) for position in made.positions}, base)
     unused = f"Not used, as answers only: {listed(map(printable, forms))}." if forms else ""
     return replace(made, notes=[*made.notes, *filter(None, (unused, note))])
 

@@ -91,13 +91,13 @@ class LabelTables:
         if isinstance(found, FileProblem):
             made.problems.append(FileProblem(self._prefix + found.name, found.reason, found.kind))
             return
-        place, file = found
+        position, file = found
         name = posixpath.relpath(file, self._base or ".") if file else posixpath.join(self._within(sheet), row.path)
         item = Item(self._prefix + printable(name), row.label, split)
-        earlier = taken.setdefault(place, item)
+        earlier = taken.setdefault(position, item)
         if earlier is item:
             made.items.append(item)
-            made.places.append(place)
+            made.positions.append(position)
         elif earlier.label != item.label:
             reason = (
                 f"'{item.label}' in line {row.line} of {sheet.name}, but '{earlier.label}' before; the first counts"

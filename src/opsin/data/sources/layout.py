@@ -12,13 +12,13 @@ from opsin.data.sources.names import has_image_ending, split_named
 
 @dataclass(frozen=True)
 class Listing:
-    """`items` and, for each of them, its `place` among the paths; what belongs to no class is among the `problems`.
+    """`items` and, for each of them, its `position` among the paths; what belongs to no class is among the `problems`.
 
     `empty` are the classes whose folders hold no file, `notes` sentences for the receipt.
     """
 
     items: list[Item] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -74,13 +74,13 @@ def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = 
     paths_split = [path.split("/") for path in paths]
     layout = Layout.of(paths_split)
     made, strays = Listing(), Counter[str]()
-    for place, components in enumerate(paths_split):
-        name = prefix + printable(paths[place])
+    for position, components in enumerate(paths_split):
+        name = prefix + printable(paths[position])
         deep = len(components) > layout.depth
         split = layout.split(components) if deep else UNSPLIT
         if deep and split is not None:
             made.items.append(Item(name, printable(components[layout.class_level]), split))
-            made.places.append(place)
+            made.positions.append(position)
         elif stray := layout.stray(components):
             strays[stray] += 1
         elif has_image_ending(components[-1]):

@@ -83,7 +83,7 @@ class Parquet:
         self.problems: list[FileProblem] = []
         self._tables = [Table(path) for path in paths]
         self._stamps = [stamp(path) for path in paths]
-        self._places: list[tuple[int, int, int]] = []
+        self._positions: list[tuple[int, int, int]] = []
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._lock = ForkLock()
         for number, table in enumerate(self._tables):
@@ -99,12 +99,12 @@ class Parquet:
                 row += 1
                 if label:
                     self.items.append(Item(name, label, split))
-                    self._places.append((number, group, within))
+                    self._positions.append((number, group, within))
                 else:
                     self.problems.append(FileProblem(name, "no label", UNLABELLED))
 
     def read(self, index: int) -> bytes:
-        number, group, within = self._places[index]
+        number, group, within = self._positions[index]
         name = self.items[index].name
         try:
             with self._lock.lock:
@@ -130,7 +130,7 @@ class Parquet:
         return self._groups[key]
 
     def stamp(self, index: int) -> str:
-        number, group, within = self._places[index]
+        number, group, within = self._positions[index]
         found = self._stamps[number]
         return f"{found}.{group:x}.{within:x}" if found else ""
 

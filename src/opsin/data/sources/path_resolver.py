@@ -21,12 +21,12 @@ class Store(Protocol):
         """All files, by "/", relative to the root; asked for only where paths do not lead to files."""
 
     def direct(self, path: str, folder: str) -> int | FileProblem:
-        """The place of the file at a path that is relative to `folder`, or what is there instead."""
+        """The position of the file at a path that is relative to `folder`, or what is there instead."""
 
-    def place(self, file: str) -> int:
-        """The place of one of the `files`."""
+    def position(self, file: str) -> int:
+        """The position of one of the `files`."""
 
-    def file(self, place: int) -> str:
+    def file(self, position: int) -> str:
         """The path of the file that is there."""
 
 
@@ -78,7 +78,7 @@ class PathResolver:
         return len({found for found in self._direct.values() if isinstance(found, int)})
 
     def find(self, path: str, part: str = "") -> tuple[int, str] | FileProblem:
-        """The file's place, and where it is if not where the path leads; or what is wrong with a path of the table."""
+        """The file's position, and where it is if not where the path leads; or what is wrong with a path of the table."""
         direct = self._direct[path]
         if isinstance(direct, int):
             return direct, ""
@@ -91,7 +91,7 @@ class PathResolver:
         if len(found) > 1:
             reason = f"may be {listed(map(printable, found), 3)}; give the path of one of them in the table"
             return FileProblem(printable(path), reason, UNLABELLED)
-        return (self._store.place(found[0]), found[0]) if found else direct
+        return (self._store.position(found[0]), found[0]) if found else direct
 
     def _candidates(self, path: str) -> list[str]:
         """The files that agree best with the path's end, if nothing in the rest of both contradicts."""

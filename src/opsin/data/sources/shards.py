@@ -39,7 +39,7 @@ class Shards:
         self.problems: list[FileProblem] = []
         self.notes: list[str] = []
         self._tars = list(tars)
-        self._places: list[tuple[int, int]] = []
+        self._positions: list[tuple[int, int]] = []
         for number, (tar, label) in enumerate(zip(tars, labels, strict=True)):
             self.problems += tar.problems
             self.notes += [note for note in tar.notes if note not in self.notes]
@@ -66,15 +66,15 @@ class Shards:
                 self.problems.append(label)
             else:
                 self.items.append(Item(name, label, split))
-                self._places.append((number, files[images[0]]))
+                self._positions.append((number, files[images[0]]))
 
     def read(self, index: int) -> bytes:
-        number, place = self._places[index]
-        return self._tars[number].read(place, self.items[index].name)
+        number, position = self._positions[index]
+        return self._tars[number].read(position, self.items[index].name)
 
     def stamp(self, index: int) -> str:
-        number, place = self._places[index]
-        return self._tars[number].stamp(place)
+        number, position = self._positions[index]
+        return self._tars[number].stamp(position)
 
 
 def is_shard(tar: Tar) -> bool:

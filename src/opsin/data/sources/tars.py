@@ -84,7 +84,7 @@ class Tar:
         self.paths = list(files)
         self.problems += inside.problems
         self.folders, self.notes = inside.folders, inside.notes()
-        self._places = np.array(list(files.values()), np.int64).reshape(-1, 2)
+        self._positions = np.array(list(files.values()), np.int64).reshape(-1, 2)
 
     def _members(self, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
         """Every member; the archive's end, if it comes too early, is a problem of the archive's."""
@@ -116,8 +116,8 @@ class Tar:
         """The tar's bytes; those of the temporary file have one position for all who read them."""
         return open(self.path, "rb") if self._spool is None else open(self._spool, "rb", closefd=False)
 
-    def read(self, place: int, name: str) -> bytes:
-        offset, size = (int(number) for number in self._places[place])
+    def read(self, position: int, name: str) -> bytes:
+        offset, size = (int(number) for number in self._positions[position])
         if size > MAX_IMAGE_BYTES:
             raise too_large_error(name, size)
         try:
@@ -131,8 +131,8 @@ class Tar:
             raise ItemError(text, FileProblem(name, "cut short, as the archive ends before it does", DAMAGED))
         return bytes(data)
 
-    def stamp(self, place: int) -> str:
-        offset, size = self._places[place]
+    def stamp(self, position: int) -> str:
+        offset, size = self._positions[position]
         return f"{self._stamp}.{offset:x}.{size:x}" if self._stamp else ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from opsin.data.sources.names import IMAGE_ENDINGS
 
 Files = dict[str, int]
-"""The places of an example's files by their endings, such as ".jpg" and ".target.cls"."""
+"""The positions of an example's files by their endings, such as ".jpg" and ".target.cls"."""
 
 LABEL_WORDS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json", "index", "inx", "id", "cls2")
 """What the last words of labels' endings are, in the order in which a label is looked for."""
@@ -32,12 +32,12 @@ def samples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
     Where a key has several images with labels of the same longer name, these are examples of their own.
     """
     found: dict[str, Files] = {}
-    for place, path in enumerate(paths):
+    for position, path in enumerate(paths):
         folder, name = posixpath.split(path)
         if name.startswith("__") and name.endswith("__"):  # what WebDataset says of itself
             continue
         stem, dot, ending = name.partition(".")
-        found.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = place
+        found.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = position
     for key, files in found.items():
         yield from _apart(key, files)
 
@@ -48,9 +48,9 @@ def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
         yield key, files
         return
     inner: dict[str, Files] = {}
-    for ending, place in files.items():
+    for ending, position in files.items():
         stem, dot, last = ending.rpartition(".")
-        inner.setdefault(stem, {})[dot + last] = place
+        inner.setdefault(stem, {})[dot + last] = position
     whole = [stem for stem, own in inner.items() if any(map(is_image, own)) and label_ending(own) is not None]
     if len(whole) < 2:
         yield key, files

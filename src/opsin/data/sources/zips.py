@@ -55,8 +55,8 @@ class Zip:
         self.paths = list(files)
         self._infos = list(files.values())
 
-    def read(self, place: int, name: str) -> bytes:
-        info = self._infos[place]
+    def read(self, position: int, name: str) -> bytes:
+        info = self._infos[position]
         if info.file_size > MAX_IMAGE_BYTES:
             raise too_large_error(name, info.file_size)
         if info.flag_bits & ENCRYPTED:
@@ -83,8 +83,8 @@ class Zip:
         """A `ZipFile` has a lock, which another thread may have held; the next reader opens another one."""
         self._zip = None
 
-    def stamp(self, place: int) -> str:
-        info = self._infos[place]
+    def stamp(self, position: int) -> str:
+        info = self._infos[position]
         return f"{info.CRC:08x}.{info.file_size:x}"
 
     def _problem(self, path: str, reason: str, kind: str) -> FileProblem:
