@@ -98,7 +98,7 @@ def test_images_and_tables(tmp_path: Path) -> None:
         with pytest.raises(OpsinError, match=r"is (not an image but )?a Git LFS pointer, which .*`git lfs pull`"):
             reader(path)
     (tmp_path / "a.csv").write_text("path,label\nlogin.png,not found\n")  # a table like others
-    with pytest.raises(OpsinError, match="names no image that is there"):
+    with pytest.raises(OpsinError, match="lists no existing image"):
         open_source(tmp_path / "a.csv")
 
 

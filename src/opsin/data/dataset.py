@@ -1,4 +1,4 @@
-"""Labeled images, and data sets that consist of a training, a validation and a test split."""
+"""Labelled images, and data sets that consist of a training, a validation and a test split."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Dataset:
 
     @lazy
     def fingerprint(self) -> str:
-        """A digest of the image files, or of the training images and labels, by which a model recognizes its data."""
+        """A digest of the image files, or of the training images and labels, by which a model recognises its data."""
         if self.content:
             return self.content
         digest = blake2b(digest_size=16)

@@ -1,4 +1,4 @@
-"""Labeled files before they are decoded: the items that a source lists, and the problems of unusable files."""
+"""Labelled files before they are decoded: the items that a source lists, and the problems of unusable files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SPOOFING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One labeled image of a source."""
+    """One labelled image of a source."""
 
     name: str
     """Its path in messages, unique in its source: "train/hat/a.jpg", "photos.zip/hat/a.jpg"."""
@@ -74,7 +74,7 @@ class ItemError(DataError):
 
 
 class Source(Protocol):
-    """Labeled files that are listed but not read.
+    """Labelled files that are listed but not read.
 
     A source may also have `empty`, the names of classes without files, and `notes`, sentences for the receipt.
     """

@@ -47,7 +47,7 @@ def load(
     pixel_range: Sequence[float] | None = None,
     like: Preprocessing | None = None,
 ) -> Dataset:
-    """Read the labeled images of `source` and return them as training, validation and test split.
+    """Read the labelled images of `source` and return them as training, validation and test split.
 
     `source` is "digits" (built in), a folder of class folders, an archive, a table, arrays, or anything else that
     `open_source` accepts. The images get the size and the channels of `preprocessing`, which is that of a model, or

@@ -139,8 +139,8 @@ def test_a_pillow_without_the_decoder(data: bytes, format: str, version: str, mo
     with pytest.raises(ItemError) as caught:
         read_header(data, "a.png")
     assert str(caught.value) == (
-        f"a.png is {format} image, which Pillow {pillow_plugins.PIL.__version__} as it is installed does not decode; install "
-        f"Pillow {version} or later with {format.split(' ', 1)[1]}, or save it as PNG"
+        f"a.png is {format} image, which Pillow {pillow_plugins.PIL.__version__} as it is installed does not decode; "
+        f"install Pillow {version} or later with {format.split(' ', 1)[1]}, or save it as PNG"
     )
 
 

@@ -89,4 +89,4 @@ def test_links_that_lead_in_circles_below_litter_and_classes(tmp_path: Path) -> 
     assert made is not None
     assert made.totals == {"cat": 3, "dog": 3}
     assert {problem.name: problem.kind for problem in made.problems} == {"cat/again": "loop", "bird": "missing"}
-    assert made.notes == ("Ignored, as hidden or left by other programs: @eaDir.",)
+    assert made.notes == ("Ignored, because they are hidden or left by other programs: @eaDir.",)

@@ -45,7 +45,8 @@ def test_a_screenful_says_what_matters() -> None:
         "  … and 48 more",
         "30 groups of the same image in several splits, a leak (= the same file, ≈ near-duplicate)\n"
         "  train/a/0.jpg (train) = test/a/0.jpg (test)\n",
-        "20 groups of the same image with several labels (= the same file, ≈ near-duplicate)\n  0.jpg (a) ≈ 0b.jpg (b)\n",
+        "20 groups of the same image with several labels (= the same file, ≈ near-duplicate)\n"
+        "  0.jpg (a) ≈ 0b.jpg (b)\n",
         "10 groups of the same image within one class and split",
         "  class39",
     ):

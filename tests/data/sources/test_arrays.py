@@ -94,23 +94,23 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arrays", "text"), [
     ({"x": GREY * 1j, "y": LABELS}, "the images are complex128; give real numbers, such as uint8 from 0 to 255"),
     ({"x": GREY.astype("U3"), "y": LABELS}, "the images are <U3; give real numbers, such as uint8 from 0 to 255"),
-    ({"x": GREY / np.nan, "y": LABELS}, "the images hold NaN or infinity; replace these values, or leave the"),
+    ({"x": GREY / np.nan, "y": LABELS}, "the images hold NaN or infinity; replace these values, or remove the"),
     ({"x": GREY, "y": LABELS, "x_test": GREY / 255, "y_test": LABELS},
-     "the parts' images are of different types (float64, uint8), which may mean different scales; give the same"),
+     "the images of the splits have different types (float64, uint8), and perhaps different scales; use the same"),
     ({"x": GREY * 1.0, "y": LABELS, "x_test": GREY.astype(int), "y_test": LABELS},
      "the images of the splits have different types (float64, int64), and perhaps different scales; use the same"),
     ({"x": noise(0, 12, 30), "y": LABELS}, "the images are 12×30; give N×height×width, N×height×width×channels or"),
     ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the images are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
     ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each image"),
-    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all splits"),
+    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all"),
     ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each image"),
     ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the images x and their labels y, or x_train, y_train, x_test"),
     ({"x_test": GREY, "y_test": LABELS}, "holds no training images; name the arrays x_train and y_train, or x and y"),
     ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the images of the splits differ in size"),
     ({"x": GREY, "y": LABELS * 0}, "holds images of one class only ('0')"),
     ({"x": GREY[:0], "y": LABELS[:0]}, "the images are 0×5×6; give"),
-    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read because they could run"),
+    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read because they could"),
     ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each image"),
 ])  # fmt: skip
 def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], text: str) -> None:
@@ -173,7 +173,7 @@ def test_a_range_for_arrays_that_is_asked_for(tmp_path: Path) -> None:
     data = load(tmp_path / "a.npz", pixel_range=(0, 510))
     assert data.pixel_range == (0, 510)
     assert data.all_images().pixels[:].max() == 128
-    with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are cut off where"):
+    with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are clipped if"):
         load(tmp_path / "a.npz", pixel_range=(0, 100))
     with pytest.warns(UserWarning, match="0 is black and 65,535 white: they are nearly black on this scale"):
         open_source(tmp_path / "a.npz", (0.0, 65535.0))

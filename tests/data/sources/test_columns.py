@@ -73,7 +73,7 @@ def test_rows_of_no_class_and_of_several() -> None:
     with pytest.raises(DataError) as caught:
         read_table(b"image,cat,dog\na,1,1\nb,1,1\nc,0,1\n", "t.csv")
     assert str(caught.value) == (
-        "t.csv gives most images several classes at once, by the columns 'cat', 'dog'; give each image one class, "
+        "t.csv gives most images several classes, in the columns 'cat', 'dog'; give each image one class, "
         "in a column named 'label'"
     )
 

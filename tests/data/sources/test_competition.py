@@ -58,9 +58,9 @@ def test_tables_without_labels_are_no_labels(tmp_path: Path, place: str) -> None
     assert totals(data) == {"x": 4, "y": 4}
     assert data.receipt is not None
     assert data.receipt.notes == (
-        "Not used, as it holds no labels of images for training or measuring: 'test.csv'.",
-        "Not used, as answers only: 'sample_submission.csv'.",
-        "Without a label, as no table names them: 3 images, left out: test/ (3).",
+        "Not used, because it holds no labels of images for training or measuring: 'test.csv'.",
+        "Not used, because they only hold answers: 'sample_submission.csv'.",
+        "Without a label, because no table lists them: 3 images, left out: test/ (3).",
     )
     assert "left out: test/ (3)." in data.receipt.text()
     with_sizes = entries | {"test.csv": "id,width\n" + "\n".join(f"t{n},8" for n in range(3))}
@@ -73,8 +73,8 @@ def test_a_form_for_answers_alone(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, place, entries)
     assert str(caught.value).endswith(
-        "sample_submission.csv only shows how answers are handed in; put the table of the training images' labels "
-        "beside it"
+        "sample_submission.csv only shows the format of submissions; put the table with the labels of the training "
+        "images next to it"
     )
 
 
@@ -200,7 +200,7 @@ def test_several_tables_of_labels(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, place, {**TRAIN, "a.csv": table("id,label"), "b.csv": table("id,label")})
     assert str(caught.value).endswith(
-        "holds 2 tables of labels ('a.csv', 'b.csv'); give the path of one of them, or leave only one of them there"
+        "holds 2 tables of labels ('a.csv', 'b.csv'); give the path of one of them, or keep only one of them"
     )
     data = read(tmp_path / "c", place, {**TRAIN, "a.csv": table("id,label"), "labels.csv": table("id,label")})
     assert totals(data) == {"x": 4, "y": 4}
@@ -208,14 +208,14 @@ def test_several_tables_of_labels(tmp_path: Path, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_parts_without_classes(tmp_path: Path, place: str) -> None:
-    with pytest.raises(DataError, match="holds the parts test, train without class folders in them and no table of"):
+    with pytest.raises(DataError, match="holds the splits test, train without class folders in them, and no table of"):
         read(tmp_path, place, {**TRAIN, **TEST})
 
 
 def test_a_table_by_its_path(tmp_path: Path) -> None:
     path = write_entries(tmp_path, "folder", {**TRAIN, **TEST, "train.csv": table("id,label"), "test.csv": "id\nt0\n"})
     assert totals(load(path / "train.csv", cache_size=0)) == {"x": 4, "y": 4}
-    with pytest.raises(DataError, match=r"^test\.csv has one column only"):
+    with pytest.raises(DataError, match=r"^test\.csv has only one column"):
         load(path / "test.csv")
 
 

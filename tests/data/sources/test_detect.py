@@ -30,15 +30,15 @@ def test_arrays_come_as_a_dataset_at_once(tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     assert message(tmp_path / "nowhere") == f"{tmp_path}/nowhere: there is no such folder or file; give {EXPECTED}"
     assert "there is no such folder or file" in message(tmp_path / ("x" * 300))
-    assert "there is no such file, nor any that this pattern fits" in message(tmp_path / "*.tar")
+    assert "there is no such file, nor any that matches this pattern" in message(tmp_path / "*.tar")
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "empty.zip").touch()
     assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {EXPECTED}"
     (tmp_path / "a.doc").write_text("hello")
-    assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is no file that can be trained on; give {EXPECTED}"
-    assert "is one image; to train on, there must be many" in message(write_image(tmp_path / "a.png", noise(0, 4, 4)))
+    assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is not a file that can be trained on; give {EXPECTED}"
+    assert "is a single image; training needs many" in message(write_image(tmp_path / "a.png", noise(0, 4, 4)))
     write_mnist(tmp_path / "mini", suffix=".gz")
     for path in (tmp_path / "mini").iterdir():
         assert message(path) == f"{path} is one of MNIST's files; give the folder that it is in"
@@ -61,7 +61,7 @@ def test_folders_without_images(tmp_path: Path) -> None:
 def test_patterns_of_several_kinds(tmp_path: Path) -> None:
     for name in ("a.tar", "b.zip"):
         (tmp_path / name).touch()
-    assert "stands for 2 files (.tar, .zip); give .tar shards or Parquet files" in message(tmp_path / "*")
+    assert "matches 2 files (.tar, .zip); give .tar shards or Parquet files" in message(tmp_path / "*")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")

@@ -30,7 +30,7 @@ def test_each_is_passed_over(tmp_path: Path, place: str, name: str) -> None:
     assert data.receipt.totals == {"cat": 3, "dog": 3}
     assert not data.receipt.problems
     assert len(data.receipt.notes) == 1
-    assert data.receipt.notes[0].startswith("Ignored, as hidden or left by other programs: ")
+    assert data.receipt.notes[0].startswith("Ignored, because they are hidden or left by other programs: ")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -41,7 +41,7 @@ def test_it_is_mentioned_once(tmp_path: Path, place: str) -> None:
     data = load(write_entries(tmp_path, place, entries), cache_size=0)
     assert data.receipt is not None
     text = data.receipt.text()
-    assert "\nIgnored, as hidden or left by other programs: 3 × ._*, 2 × @eaDir, Thumbs.db.\n" in text
+    assert "\nIgnored, because they are hidden or left by other programs: 3 × ._*, 2 × @eaDir, Thumbs.db.\n" in text
     assert text.count("@eaDir") == 1
     assert data.receipt.to_data()["notes"] == data.receipt.notes
 
@@ -54,7 +54,7 @@ def test_folders_to_predict_have_none_either(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_where_nothing_else_is_there_it_is_said(tmp_path: Path, place: str) -> None:
     path = write_entries(tmp_path, place, class_entries(".data/{}/{}.png"))
-    with pytest.raises(DataError, match=r"\nIgnored, as hidden or left by other programs: \.data\.$"):
+    with pytest.raises(DataError, match=r"\nIgnored, because they are hidden or left by other programs: \.data\.$"):
         load(path)
 
 
@@ -62,6 +62,6 @@ def test_many_kinds_are_cut_short_and_odd_names_stay_on_a_line() -> None:
     litter = IgnoredFiles()
     for number in range(20):
         litter.add("", f".a{number:02}\n")
-    assert litter.note().startswith("Ignored, as hidden or left by other programs: .a00\\n, .a01\\n, ")
+    assert litter.note().startswith("Ignored, because they are hidden or left by other programs: .a00\\n, .a01\\n, ")
     assert litter.note().endswith(".a15\\n, ….")
     assert IgnoredFiles().note() == ""

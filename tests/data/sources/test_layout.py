@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from opsin.data.items import UNLABELLED, FileProblem
+from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.names import has_image_ending, split_mentioned, split_named, wanted
+from opsin.data.sources.names import has_image_ending, normalised, split_mentioned, split_named
 
 
 def arranged(*paths: str) -> dict[str, tuple[str, str]]:
     made = by_folders(paths)
-    assert [paths[place] for place in made.places] == [item.name for item in made.items]
+    assert [paths[place] for place in made.positions] == [item.name for item in made.items]
     return {item.name: (item.label, item.split) for item in made.items}
 
 
@@ -64,9 +65,7 @@ def test_other_folders_in_divided_classes_are_named() -> None:
     assert [(problem.name, problem.kind) for problem in made.problems] == [("cat/extra/", UNLABELLED)]
     made = by_folders([*paths, "cat/1.jpg"])
     assert {item.split for item in made.items} == {""}
-    assert made.notes[0].startswith(
-        "Folders inside of class folders are called after parts, such as train and test, but"
-    )
+    assert made.notes[0].startswith("Folders inside class folders are named after splits, such as train and test, but")
 
 
 def test_folders_without_files() -> None:
@@ -106,10 +105,9 @@ def test_names_of_parts() -> None:
     assert split_mentioned("contest-0001.tar") is None
 
 
-def test_litter_and_images_by_name() -> None:
-    assert wanted("./cat/1.jpg")
-    assert not any(
-        map(wanted, (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"))
-    )
+def test_ignored_files_and_images_by_name() -> None:
+    assert not IgnoredFiles().holds(normalised("./cat/1.jpg") or "")
+    for path in (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"):
+        assert IgnoredFiles().holds(normalised(path) or ""), path
     assert has_image_ending("A.JPEG")
     assert not has_image_ending("a.txt")

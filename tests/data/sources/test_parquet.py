@@ -79,5 +79,7 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has the columns 'text', 'n'; call the one with the images"):
         open_source(tmp_path / "b.parquet")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"a\.parquet is not Parquet, damaged or cut short \(.*\); fetch it again"):
+    with pytest.raises(
+        DataError, match=r"a\.parquet is not a Parquet file, or damaged or cut short \(.*\); fetch it again"
+    ):
         open_source(path)

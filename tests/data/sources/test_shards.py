@@ -50,7 +50,7 @@ def test_patterns(tmp_path: Path, pattern: str) -> None:
     for n in range(3):
         shard(tmp_path / f"s-{n}.tar", samples(4 * n, 4))
     if pattern.count("{") > 1:
-        with pytest.raises(DataError, match="there is no such file, nor any that this pattern fits"):
+        with pytest.raises(DataError, match="there is no such file, nor any that matches this pattern"):
             open_source(tmp_path / pattern)
         return
     assert len(open_source(tmp_path / pattern).items) == 12
@@ -86,7 +86,7 @@ def test_a_tar_of_class_folders_is_no_shard(tmp_path: Path) -> None:
 
 def test_shards_without_labels(tmp_path: Path) -> None:
     shard(tmp_path / "s" / "1.tar", [("a.jpg", b"1"), ("b.jpg", b"1")])
-    with pytest.raises(DataError, match=r"holds no labelled images; shards are to hold KEY\.jpg and KEY\.cls"):
+    with pytest.raises(DataError, match=r"holds no labelled images; shards must hold KEY\.jpg and KEY\.cls"):
         open_source(tmp_path / "s")
 
 

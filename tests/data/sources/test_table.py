@@ -58,19 +58,19 @@ def test_lines_that_cannot_be_used() -> None:
     found, problems = read_table((text + "c.jpg,cat,later\n").encode(), "t.csv")
     assert found == [Row(2, "a.jpg", "cat", "train")]
     assert problems == [
-        FileProblem("t.csv, line 3", "names no file", items.MISSING),
+        FileProblem("t.csv, line 3", "lists no file", items.MISSING),
         FileProblem("b.jpg", "without a label in line 4 of t.csv", items.UNLABELLED),
         FileProblem("a.jpg", "'dog' in line 5 of t.csv, but 'cat' in line 2; the first counts", items.REPEATED),
-        FileProblem("a.jpg", "in the test part in line 7 of t.csv, but elsewhere in line 2; the first counts",
+        FileProblem("a.jpg", "in the test split in line 7 of t.csv, but elsewhere in line 2; the first counts",
                 items.REPEATED),
-        FileProblem("c.jpg", "in line 8 of t.csv in a part 'later', which is none of train, validation and test",
+        FileProblem("c.jpg", "in line 8 of t.csv in a split 'later', which is not train, validation or test",
                 items.UNLABELLED),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), [
     (b"", "t.csv is empty; give a table with a path and a label in each line"),
-    (b"a.jpg\nb.jpg\n", "t.csv has one column only; each line is to hold an image's path and its label"),
+    (b"a.jpg\nb.jpg\n", "t.csv has only one column; each line must hold the path of an image and its label"),
     (b"path,label\na.jpg,caf\xe9\n", "t.csv, line 2: this is not UTF-8; save the table as UTF-8 (Unicode)"),
     (b"path,length,width\na.jpg,1,2\nb.jpg,2,3\n", "t.csv has the columns 'path', 'length', 'width'; name the one with "
      "the images' paths 'path' and the one with the classes 'label'"),
@@ -118,6 +118,6 @@ def test_a_table_of_nothing_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_source(tmp_path / "a.csv")
     assert str(caught.value) == (
-        f"{tmp_path}/a.csv names no image that is there: gone.png, no such file; give a path, relative to the table, "
+        f"{tmp_path}/a.csv lists no existing image: gone.png, no such file; give a path, relative to the table, "
         "and a label in each line"
     )

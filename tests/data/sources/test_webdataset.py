@@ -56,8 +56,8 @@ def test_several_images_without_a_name_for_the_input(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_source(path)
     assert str(caught.value) == (
-        "data holds no labelled images; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json\n"
-        "data.tar/0000: several images (.left.png, .right.png), of which none is called input or image"
+        "data holds no labelled images; shards must hold KEY.jpg and KEY.cls, KEY.txt or KEY.json\n"
+        "data.tar/0000: several images (.left.png, .right.png), none of which is called input or image"
     )
 
 

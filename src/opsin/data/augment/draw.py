@@ -75,7 +75,7 @@ def affine_maps(policy: Augmentation, frame: Frame, random: Array) -> NDArray[np
 
 
 def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
-    """Return the scale of the visible window (input per output pixels) and the shift of its center, y before x."""
+    """Return the scale of the visible window (input per output pixels) and the shift of its centre, y before x."""
     (height, width), (scale_y, scale_x) = frame.input_size, frame.scales
     if policy.crop_area == 1:
         scale = 1 + random[SCALE] * policy.scale

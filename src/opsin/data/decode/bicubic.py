@@ -21,7 +21,7 @@ from opsin.data.machine_code import kernel_address
 from opsin.kernels.resize import CHANNELS, ResizeSeparable
 
 SUPPORT = 2.0
-"""Input pixels on each side of the center that the filter reads, to be multiplied by the scale when shrinking."""
+"""Input pixels on each side of the centre that the filter reads, to be multiplied by the scale when shrinking."""
 
 MAX_COPIED_BYTES = 2**26
 """Larger images are left to Pillow if their pixels are not contiguous in memory and would have to be copied."""

@@ -14,12 +14,12 @@ INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamp
 """Pillow's filters, which are antialiased when shrinking."""
 
 MAX_ASPECT = 16
-"""Largest ratio of the longer to the shorter side; of a longer image, the center is used."""
+"""Largest ratio of the longer to the shorter side; of a longer image, the centre is used."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """The preprocessing of ImageNet networks: resize the shorter side to `resize` pixels, then crop the center.
+    """The preprocessing of ImageNet networks: resize the shorter side to `resize` pixels, then crop the centre.
 
     Sizes and offsets are rounded as in torchvision, so the pixels are identical.
     """
@@ -29,7 +29,7 @@ class Crop:
     """A key of `INTERPOLATIONS`."""
 
     def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the center of the resized image, uint8 C×`height`×`width`."""
+        """Return the centre of the resized image, uint8 C×`height`×`width`."""
         shorter = min(image.size)
         if max(image.size) > MAX_ASPECT * shorter:  # resized as a whole, it could need any amount of memory
             limit = MAX_ASPECT * shorter
@@ -41,7 +41,7 @@ class Crop:
 
 
 def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-    """Return the largest centered part with this aspect ratio, resized (bicubic) to uint8 C×`height`×`width`."""
+    """Return the largest centred part with this aspect ratio, resized (bicubic) to uint8 C×`height`×`width`."""
     wide = min(image.width, image.height * width / height)
     high = min(image.height, image.width * height / width)
     left, top = (image.width - wide) / 2, (image.height - high) / 2

@@ -93,11 +93,11 @@ def open_members(members: Members) -> Archive:
     prefix = members.path.name + "/"
     listing = layout.by_folders(paths, prefix, members.folders)
 
-    def sheet(path: str) -> TableFile:
+    def read_table_file(path: str) -> TableFile:
         data = members.read(order[paths.index(path)], prefix + path)
         return TableFile(posixpath.basename(path), posixpath.dirname(path), data)
 
-    listing = folders_or_tables(listing, paths, sheet, ArchiveStore(paths), prefix, prefix)
+    listing = folders_or_tables(listing, paths, read_table_file, ArchiveStore(paths), prefix, prefix)
     if not listing.items:
         raise DataError(_nothing(members, listing))
     positions = [order[position] for position in listing.positions]

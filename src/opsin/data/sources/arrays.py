@@ -132,8 +132,8 @@ def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], 
 
 def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
     """Return the array named by one of `names` and one of the `words` of a split, in either order."""
-    wanted = [concatenate for name in names for word in words for concatenate in (f"{name}_{word}", f"{word}_{name}")]
-    return next((name for name in (concatenate.strip("_") for concatenate in wanted) if name in arrays), None)
+    spellings = [spelling for name in names for word in words for spelling in (f"{name}_{word}", f"{word}_{name}")]
+    return next((name for name in (spelling.strip("_") for spelling in spellings) if name in arrays), None)
 
 
 def _pixels(array: NDArray[np.generic], path: Path, pixel_range: PixelRange | None) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""`open_source`: what is at a path, by its content, and who lists it."""
+"""`open_source`: detect what is at a path by its content, and open it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
 PARQUET_ENDINGS = (".parquet",)
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TAR_MARK = slice(257, 262)
-"""Where a tar says "ustar"."""
+"""Position of "ustar" in a tar."""
 
 
 def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None = None) -> Source | Dataset:
-    """What there is to train on at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
+    """Open the training data at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
 
-    Only names and, where labels are in files, those are read; arrays whole, with `pixel_range` as black and white.
-    `DataError` where it is nothing that can be used.
+    Only names, and labels in files, are read. Arrays are read completely, with `pixel_range` as black and white. Raise
+    `DataError` if the source cannot be used.
     """
     if source == DIGITS:
         return digits()
@@ -62,27 +62,27 @@ def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None =
     except PermissionError as error:
         raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
     if re.search(r"[*?\[{]", str(source)):
-        raise DataError(f"{path}: there is no such file, nor any that this pattern fits; give {EXPECTED}")
+        raise DataError(f"{path}: there is no such file, nor any that matches this pattern; give {EXPECTED}")
     raise DataError(f"{path}: there is no such folder or file; give {EXPECTED}")
 
 
 def _open_folder(folder: Path) -> Source | Dataset:
-    parts = idx.find(folder)
-    if parts:
-        return idx.load_idx(folder, parts)
+    idx_files = idx.find(folder)
+    if idx_files:
+        return idx.load_idx(folder, idx_files)
     walk = FolderWalk(folder)
     for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
-    made = open_folder(folder, walk)
-    if not made.items:
+    files = open_folder(folder, walk)
+    if not files.items:
         raise DataError(_nothing(folder, walk))
-    return made
+    return files
 
 
 COMPANION_ENDINGS = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
-"""Endings of files that come with Parquet files and shards."""
+"""Extensions of files that accompany Parquet files and shards."""
 
 
 def _nothing(folder: Path, walk: FolderWalk) -> str:
@@ -106,7 +106,7 @@ def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     table = path.suffix.lower() in TABLE_ENDINGS
     kind = absent(head) if any(head) else None
-    if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin like any text
+    if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin with any text
         raise DataError(f"{path} is {kind.what}; {kind.advice}")
     if head.startswith(PARQUET):
         return open_parquet([path], path.parent, path.stem)
@@ -123,23 +123,23 @@ def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
     if table:
         return open_table(path)
-    raise DataError(f"{path} {_what_else(path, head)}; give {EXPECTED}")
+    raise DataError(f"{path} {_describe_other(path, head)}; give {EXPECTED}")
 
 
-def _what_else(path: Path, head: bytes) -> str:
+def _describe_other(path: Path, head: bytes) -> str:
     if not head:
         return "is an empty file"
     if head.startswith(IDX):
         return "is one of MNIST's files, not their folder"
     if recognise(head):
-        return "is one image; to train on, there must be many, of at least two classes"
+        return "is a single image; training needs many, of at least two classes"
     if (kind := identify(head)) and kind.advice and not kind.absent:
         return f"is {kind.what}, which holds no images ({kind.advice})"
-    return "is no file that can be trained on"
+    return "is not a file that can be trained on"
 
 
 def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
-    """Shards, or Parquet files: all of one kind."""
+    """Open several shards or several Parquet files."""
     endings = {path.suffix.lower() for path in paths}
     are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
     above = folder or Path(os.path.commonpath([path.parent for path in paths]))
@@ -148,14 +148,17 @@ def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> 
     if are_tars:
         return open_shards(paths, above, name)
     raise DataError(
-        f"{name} stands for {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
+        f"{name} matches {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
     )
 
 
 def _matches(pattern: str) -> list[Path]:
-    """The files of a pattern, with braces as WebDataset writes them: a-{000..127}.tar, {train,val}-*.tar."""
-    found = {match for plain in _braces(pattern) for match in (glob.glob(plain) if glob.has_magic(plain) else [plain])}
-    return sorted(Path(match) for match in found if os.path.isfile(match))
+    """Return the files that match a pattern, with braces as in WebDataset: a-{000..127}.tar, {train,val}-*.tar."""
+    matches = {
+        match for expanded in _braces(pattern)
+        for match in (glob.glob(expanded) if glob.has_magic(expanded) else [expanded])
+    }  # fmt: skip
+    return sorted(Path(match) for match in matches if os.path.isfile(match))
 
 
 MAX_PATTERN_NAMES = 10**6
@@ -168,10 +171,10 @@ def _braces(pattern: str) -> list[str]:
 
 
 def _choices(text: str) -> list[str]:
-    run = re.fullmatch(r"(\d+)\.\.(\d+)", text)
-    if not run:
+    numbers = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if not numbers:
         return text.split(",")
-    first, last = int(run[1]), int(run[2])
+    first, last = int(numbers[1]), int(numbers[2])
     if last - first > MAX_PATTERN_NAMES:
         raise DataError(f"{{{text}}} stands for {last - first + 1:,} names; give at most {MAX_PATTERN_NAMES:,}")
-    return [f"{number:0{len(run[1])}}" for number in range(first, last + 1)]
+    return [f"{number:0{len(numbers[1])}}" for number in range(first, last + 1)]

@@ -1,4 +1,4 @@
-"""Tables on the disk, and the images that they name there."""
+"""Tables and class folders on disk, and the images that they list."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from opsin.data.sources.layout import by_folders
 
 
 class DiskStore:
-    """`finder.Store` of what is in a folder and, by absolute paths or "..", elsewhere; `paths` are those found."""
+    """The `path_resolver.Store` of a folder and, by absolute paths or "..", of other files; `paths` are those used."""
 
     def __init__(self, folder: Path, walk: FolderWalk | None = None) -> None:
         self._folder, self._walk = folder, walk
@@ -30,14 +30,14 @@ class DiskStore:
 
     def direct(self, path: str, folder: str) -> int | FileProblem:
         if "://" in path:
-            return FileProblem(printable(path), "an address; give the path of a file", MISSING)
+            return FileProblem(printable(path), "a URL; give the path of a file", MISSING)
         error: OSError | None = None
         for candidate in dict.fromkeys((path, path.replace("\\", "/"))):
             try:
                 special = special_file_type(os.stat(self._folder / folder / candidate).st_mode)
-            except OSError as caught:
-                error = error or caught
-            except ValueError:  # a zero byte, which no path has
+            except OSError as failure:
+                error = error or failure
+            except ValueError:  # a null byte, which no path contains
                 return FileProblem(printable(path), "no such file", MISSING)
             else:
                 return (
@@ -59,30 +59,32 @@ class DiskStore:
 
 
 def open_table(table: Path) -> Files:
-    """The images that a table names, by paths relative to its folder or absolute."""
+    """Return the images that a table lists, by paths that are relative to its folder or absolute."""
     store = DiskStore(table.parent)
-    made = LabelTables([TableFile(table.name, "", _read(table))], store).arrange()
-    if not made.items:
-        raise DataError(no_images_message(str(table), made.problems))
-    paths = [store.paths[position] for position in made.positions]
-    return Files(table.stem, table.parent, made.items, made.problems, paths, (), made.notes)
+    listing = LabelTables([TableFile(table.name, "", _read(table))], store).arrange()
+    if not listing.items:
+        raise DataError(no_images_message(str(table), listing.problems))
+    paths = [store.paths[position] for position in listing.positions]
+    return Files(table.stem, table.parent, listing.items, listing.problems, paths, (), listing.notes)
 
 
 def open_folder(folder: Path, walk: FolderWalk) -> Files:
-    """The images of a folder of class folders, or of a table; without items where there is neither."""
+    """Return the images of class folders or of a table in a folder; no items if there is neither."""
     store = DiskStore(folder, walk)
     by_class = by_folders(walk.files, folders=walk.folders)
-    if not by_class.items and any("\\" in path for path in walk.files):  # unpacked by a program that knows "/" only
+    if not by_class.items and any(
+        "\\" in path for path in walk.files
+    ):  # unpacked by a program that does not split paths at backslashes
         by_class = by_folders([path.replace("\\", "/") for path in walk.files])
 
-    def sheet(path: str) -> TableFile:
+    def read_table_file(path: str) -> TableFile:
         return TableFile(os.path.basename(path), os.path.dirname(path), _read(folder / path))
 
-    made = folders_or_tables(by_class, walk.files, sheet, store, f"{folder}/")
-    files, problems = (walk.files, walk.problems) if made is by_class else (store.paths, [])
-    paths = [files[position] for position in made.positions]
-    problems, notes = [*problems, *made.problems], [*walk.notes(), *made.notes]
-    return Files(folder.resolve().name, folder, made.items, problems, paths, made.empty, notes)
+    listing = folders_or_tables(by_class, walk.files, read_table_file, store, f"{folder}/")
+    files, problems = (walk.files, walk.problems) if listing is by_class else (store.paths, [])
+    paths = [files[position] for position in listing.positions]
+    problems, notes = [*problems, *listing.problems], [*walk.notes(), *listing.notes]
+    return Files(folder.resolve().name, folder, listing.items, problems, paths, listing.empty, notes)
 
 
 def _read(table: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Files on the disk: a folder walked safely, and the source that reads what was found."""
+"""Files on disk: a safe walk through a folder, and the source that reads its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.names import has_image_ending, is_ignored
 
 Identity = tuple[int, int]
-"""A folder's device and number, the same by whatever path one comes to it."""
+"""Device and inode of a folder, which are independent of the path that leads to it."""
 
 
 @dataclass(frozen=True)
@@ -37,38 +37,38 @@ class Files:
 
 @dataclass
 class FolderWalk:
-    """Every regular file in a folder, hidden files and litter left out; links are followed, each folder's but once.
+    """All regular files in a folder, without ignored files. Links are followed, but only one to each folder.
 
-    A link to a folder that it lies in leads in a circle and is not followed.
+    A link to a folder that contains it is not followed.
     """
 
     folder: Path
     files: list[str] = field(default_factory=list)
-    """Relative to the folder, by "/", in order."""
+    """Paths relative to the folder, separated by "/", sorted."""
     problems: list[FileProblem] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    """Those without a file or a folder in them."""
-    _litter: IgnoredFiles = field(default_factory=IgnoredFiles)
+    """Empty folders."""
+    _ignored: IgnoredFiles = field(default_factory=IgnoredFiles)
     _followed: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         home = self.folder.resolve()
-        around = tuple(_identity(os.stat(path)) for path in (home, *home.parents))
-        todo = [("", around)]
+        ancestors = tuple(_identity(os.stat(path)) for path in (home, *home.parents))
+        todo = [("", ancestors)]
         while todo:
             relative, chain = todo.pop()
             todo += reversed(self._enter(relative, chain))
         self.files.sort(key=lambda path: path.split("/"))
 
     def notes(self) -> list[str]:
-        """Sentences for the receipt: what was passed over."""
-        return [note for note in (self._litter.note(),) if note]
+        """Return sentences for the receipt about ignored files."""
+        return [note for note in (self._ignored.note(),) if note]
 
     def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
-        """Notes a folder's files; returns the folders in it that are to be entered."""
+        """Record the files in a folder, and return the folders in it that remain to be visited."""
         try:
-            with os.scandir(self.folder / relative) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(self.folder / relative) as iterator:
+                entries = sorted(iterator, key=lambda entry: entry.name)
         except OSError as error:
             if not relative:
                 raise
@@ -76,7 +76,7 @@ class FolderWalk:
             return []
         for entry in entries:
             if is_ignored(entry.name):
-                self._litter.add(relative, entry.name)
+                self._ignored.add(relative, entry.name)
         entries = [entry for entry in entries if not is_ignored(entry.name)]
         if not entries and has_image_ending(relative):
             self.problems.append(special_file_error(printable(relative), "a folder").problem)
@@ -100,9 +100,9 @@ class FolderWalk:
         return inner
 
     def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
-        """Whether a folder is to be entered; otherwise it is a problem."""
+        """Return whether a folder may be visited; otherwise record it as a problem."""
         if identity in chain:
-            self.problems.append(FileProblem(printable(path), "a link that leads in a circle", LOOP))
+            self.problems.append(FileProblem(printable(path), "a link in a circle of links", LOOP))
             return False
         if entry.is_symlink():
             if identity in self._followed:
@@ -117,5 +117,5 @@ def _identity(status: os.stat_result) -> Identity:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
+    """Return all files in the folder and its subfolders, sorted, without ignored files."""
     return [folder / path for path in FolderWalk(folder).files]

@@ -1,6 +1,6 @@
-r"""The files that a table means: by path, or, where its paths are another machine's or mere names, by what is there.
+r"""Find the files that a table lists: by path, or if the paths are those of another machine or mere names, by search.
 
-A row may say C:\Users\me\photos\cat\1.jpg where cat/1.jpg lies beside the table, or only 1 where there is train/1.jpg.
+A row may say C:\Users\me\photos\cat\1.jpg for cat/1.jpg next to the table, or only 1 for train/1.jpg.
 """
 
 from __future__ import annotations
@@ -10,45 +10,45 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
-from opsin.data.sources.names import OTHER_FOLDERS, cleaned, has_image_ending, listed, split_named
+from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, listed, normalised, split_named
 
 
 class Store(Protocol):
-    """Where a table's images are: on the disk or in an archive."""
+    """The files that a table may list: on disk or in an archive."""
 
     @property
     def files(self) -> Sequence[str]:
-        """All files, by "/", relative to the root; asked for only where paths do not lead to files."""
+        """All files, separated by "/", relative to the root; only used if paths do not lead to files."""
 
     def direct(self, path: str, folder: str) -> int | FileProblem:
-        """The position of the file at a path that is relative to `folder`, or what is there instead."""
+        """Return the position of the file at a path relative to `folder`, or the problem with it."""
 
     def position(self, file: str) -> int:
-        """The position of one of the `files`."""
+        """Return the position of one of the `files`."""
 
     def file(self, position: int) -> str:
-        """The path of the file that is there."""
+        """Return the path of the file at a position."""
 
 
 class FileNameIndex:
-    """Files by their names, and images by these without ending, whatever the case of letters."""
+    """Files by name, and images also by their name without extension, ignoring case."""
 
     def __init__(self, files: Iterable[str]) -> None:
-        self._found: dict[str, list[str]] = {}
+        self._paths: dict[str, list[str]] = {}
         for path in files:
             name = posixpath.basename(path)
-            self._found.setdefault(name.lower(), []).append(path)
+            self._paths.setdefault(name.lower(), []).append(path)
             stem, dot, _ = name.rpartition(".")
             if dot and stem and has_image_ending(name):
-                self._found.setdefault(stem.lower(), []).append(path)
-                if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets make 7 of 007
-                    self._found.setdefault(stem.lstrip("0") or "0", []).append(path)
+                self._paths.setdefault(stem.lower(), []).append(path)
+                if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets turn 007 into 7
+                    self._paths.setdefault(stem.lstrip("0") or "0", []).append(path)
 
     def named(self, name: str) -> list[str]:
-        """The files of this name: of those with this very name, else of those that differ in case or have an ending."""
-        found = self._found.get(name.lower(), [])
-        exact = [path for path in found if posixpath.basename(path) == name]
-        return exact or [path for path in found if _stem(path) == name] or found
+        """Return the files with exactly this name, or else those that differ in case or extension."""
+        paths = self._paths.get(name.lower(), [])
+        exact = [path for path in paths if posixpath.basename(path) == name]
+        return exact or [path for path in paths if _stem(path) == name] or paths
 
 
 def _stem(path: str) -> str:
@@ -56,78 +56,77 @@ def _stem(path: str) -> str:
 
 
 class PathResolver:
-    """Finds the files of one table, all of whose `paths` are given.
+    """Finds the files of one table, which has these `paths`.
 
-    A path that leads to a file means that one. An absolute path of another machine means the file at its longest end
-    that is there. Where none of a table's paths leads to a file, names are looked for in all folders; of several the
-    one in a folder that is called after the row's part.
+    A path that leads to a file means this file. An absolute path of another machine means the file that matches the
+    longest end of the path. If no path of the table leads to a file, names are searched for in all folders; of several
+    files, the one in a folder named after the split of the row is chosen.
     """
 
     def __init__(
-        self, store: Store, catalogue: Callable[[], FileNameIndex], paths: Sequence[str], folder: str, part: str
+        self, store: Store, file_names: Callable[[], FileNameIndex], paths: Sequence[str], folder: str, split: str
     ) -> None:
-        self._store, self._catalogue, self._folder, self._part = store, catalogue, folder, part or TRAIN
+        self._store, self._file_names, self._folder, self._split = store, file_names, folder, split or TRAIN
         self._direct = {path: store.direct(path, folder) for path in paths}
-        self._loose = not any(isinstance(found, int) for found in self._direct.values())
-        split = [folders(path) for path in paths]
-        self._common = len(posixpath.commonprefix(split)) if split else 0
+        self._by_name = not any(isinstance(position, int) for position in self._direct.values())
+        folders_of_paths = [folders(path) for path in paths]
+        self._common = len(posixpath.commonprefix(folders_of_paths)) if folders_of_paths else 0
 
     @property
     def found_directly(self) -> int:
-        """How many different paths lead to files."""
-        return len({found for found in self._direct.values() if isinstance(found, int)})
+        """The number of different files that the paths lead to."""
+        return len({position for position in self._direct.values() if isinstance(position, int)})
 
-    def find(self, path: str, part: str = "") -> tuple[int, str] | FileProblem:
-        """The file's position, and where it is if not where the path leads; or what is wrong with a path of the table."""
+    def find(self, path: str, split: str = "") -> tuple[int, str] | FileProblem:
+        """Return the position of a file, and its path if it was searched for ("" otherwise), or the problem."""
         direct = self._direct[path]
         if isinstance(direct, int):
             return direct, ""
         if direct.kind != MISSING or "://" in path or "\0" in path:
             return direct
-        if not (self._loose or is_foreign(path)):
+        if not (self._by_name or is_foreign(path)):
             return direct
-        found = self._candidates(path)
-        found = self._of_part(found, part or self._part)
-        if len(found) > 1:
-            reason = f"may be {listed(map(printable, found), 3)}; give the path of one of them in the table"
+        files = self._of_split(self._candidates(path), split or self._split)
+        if len(files) > 1:
+            reason = f"may be {listed(map(printable, files), 3)}; give the path of one of them in the table"
             return FileProblem(printable(path), reason, UNLABELLED)
-        return (self._store.position(found[0]), found[0]) if found else direct
+        return (self._store.position(files[0]), files[0]) if files else direct
 
     def _candidates(self, path: str) -> list[str]:
-        """The files that agree best with the path's end, if nothing in the rest of both contradicts."""
-        parts = (cleaned(path) or posixpath.basename(path.replace("\\", "/"))).split("/")
+        """Return the files that match the longest end of the path, unless the remaining folders contradict."""
+        components = (normalised(path) or posixpath.basename(path.replace("\\", "/"))).split("/")
         best: dict[int, list[str]] = {}
-        for file in self._catalogue().named(parts[-1]):
+        for file in self._file_names().named(components[-1]):
             inside = file.removeprefix(self._folder + "/") if self._folder else file
-            same = _common_end(parts[:-1], inside.split("/")[:-1])
-            row_left, file_left = len(parts) - 1 - same - self._common, inside.count("/") - same
+            same = _common_end(components[:-1], inside.split("/")[:-1])
+            row_left, file_left = len(components) - 1 - same - self._common, inside.count("/") - same
             if row_left <= 0 or file_left == 0:
                 best.setdefault(same, []).append(file)
-        found = best[max(best)] if best else []
-        inputs = [file for file in found if not OTHER_FOLDERS & {*file.lower().split("/")[:-1]}]
-        return inputs or found
+        files = best[max(best)] if best else []
+        inputs = [file for file in files if not OTHER_FOLDERS & {*file.lower().split("/")[:-1]}]
+        return inputs or files
 
-    def _of_part(self, found: list[str], part: str) -> list[str]:
-        """Those in a folder that is named after the part, or else in none that is named after another."""
-        if len(found) > 1:
-            named = [{split_named(folder) for folder in file.split("/")[:-1]} - {None} for file in found]
-            own = [file for file, parts in zip(found, named, strict=True) if part in parts]
-            return own or [file for file, parts in zip(found, named, strict=True) if not parts] or found
-        return found
+    def _of_split(self, files: list[str], split: str) -> list[str]:
+        """Return the files in a folder named after the split, or else those in no folder named after another one."""
+        if len(files) < 2:
+            return files
+        named = [{split_named(folder) for folder in file.split("/")[:-1]} - {None} for file in files]
+        matching = [file for file, splits in zip(files, named, strict=True) if split in splits]
+        return matching or [file for file, splits in zip(files, named, strict=True) if not splits] or files
 
 
 def is_foreign(path: str) -> bool:
-    r"""Whether a path is absolute, on this system or another: /a/b, C:\a\b, \\server\a."""
+    r"""Return whether a path is absolute on any system: /a/b, C:\a\b, \\server\a."""
     return path[:1] in ("/", "\\") or path[1:3] in (":\\", ":/")
 
 
 def folders(path: str) -> list[str]:
-    """The folders of a path in a table."""
-    return (cleaned(path) or "").split("/")[:-1]
+    """Return the folders of a path in a table."""
+    return (normalised(path) or "").split("/")[:-1]
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many folders before a file are called the same in both."""
+    """Return the number of folders before a file that have the same names in both paths."""
     count = 0
     for a, b in zip(reversed(one), reversed(other), strict=False):
         if a.lower() != b.lower():

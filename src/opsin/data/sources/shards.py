@@ -1,7 +1,7 @@
-"""WebDataset: tars in which the files of one example follow each other and share a key (KEY.jpg, KEY.cls).
+"""Read WebDataset shards: tars in which the files of a sample share a key (KEY.jpg, KEY.cls).
 
-The convention is that of https://github.com/webdataset/webdataset: the key is everything up to the first dot of the
-file's name. Only offsets are kept in memory, so shards may be larger than it.
+The key is the path up to the first dot of the file name (https://github.com/webdataset/webdataset). Only offsets are
+held in memory, so shards may be larger.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ JSON_NAMES = (
     "label_id", "classname", "y", "species",
 )  # fmt: skip
 MAX_LABEL_BYTES = 2**20
-"""Bytes of a file that holds a label."""
+"""Bytes that are read of a file with a label."""
 
 
 class Shards:
     """A `Source` of one tar or several, in the order of their names."""
 
     def __init__(self, name: str, tars: Sequence[Tar], labels: Sequence[str]) -> None:
-        """`labels` are what the tars are called in the items' names."""
+        """Open shards; `labels` are the names of the tars in the names of the items."""
         self.name = name
         self.items: list[Item] = []
         self.problems: list[FileProblem] = []
@@ -45,7 +45,7 @@ class Shards:
             self.notes += [note for note in tar.notes if note not in self.notes]
             self._add(number, tar, label)
         if not self.items:
-            text = f"{name} holds no labelled images; shards are to hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
+            text = f"{name} holds no labelled images; shards must hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
             first = f"\n{self.problems[0].name}: {self.problems[0].reason}" if self.problems else ""
             raise DataError(text + first)
 
@@ -58,7 +58,7 @@ class Shards:
                 self.problems.append(FileProblem(name, "a label without an image", MISSING))
                 continue
             if len(images) > 1:
-                reason = f"several images ({', '.join(images[:4])}), of which none is called input or image"
+                reason = f"several images ({', '.join(images[:4])}), none of which is called input or image"
                 self.problems.append(FileProblem(name, reason, UNLABELLED))
                 continue
             label = _label(tar, files, name)
@@ -78,7 +78,7 @@ class Shards:
 
 
 def is_shard(tar: Tar) -> bool:
-    """Whether a tar's first examples are images with labels beside them, of the same key."""
+    """Return whether the first samples of a tar have an image and a label with the same key."""
     first = islice(samples(tar.paths), 8)
     return any(images_of(files) and label_ending(files) is not None for _, files in first)
 
@@ -86,7 +86,7 @@ def is_shard(tar: Tar) -> bool:
 def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | FileProblem:
     ending = label_ending(files)
     if ending is None:
-        return FileProblem(name, "no label beside it (.cls, .txt, .json)", UNLABELLED)
+        return FileProblem(name, "no label with the same key (.cls, .txt, .json)", UNLABELLED)
     try:
         data = tar.read(files[ending], name)
         if ending.endswith(".gz"):
@@ -96,14 +96,14 @@ def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | FileProblem:
         label = _from_json(json.loads(text)) if ".json" in ending else text
     except ItemError as error:
         return error.problem
-    except (ValueError, OSError, EOFError, zlib.error, RecursionError):  # no UTF-8, no JSON, no gzip
+    except (ValueError, OSError, EOFError, zlib.error, RecursionError):  # not UTF-8, JSON or gzip
         label = ""
     first = printable(label.splitlines()[0].strip()) if label else ""
     return first or FileProblem(name, f"its label ({ending}) cannot be read", UNLABELLED)
 
 
 def _from_json(data: Any) -> str:
-    """A label in JSON: the value itself, or that of a known name."""
+    """Return a label in JSON: the value itself, or the value of a known name."""
     if isinstance(data, dict):
         data = next((data[name] for name in JSON_NAMES if name in data), "")
     if isinstance(data, list) and len(data) == 1:
@@ -114,6 +114,6 @@ def _from_json(data: Any) -> str:
 
 
 def open_shards(paths: Sequence[Path], folder: Path, name: str) -> Shards:
-    """The shards at these paths, named relative to `folder`."""
+    """Open the shards at these paths, with names relative to `folder`."""
     ordered = sorted(paths)
     return Shards(name, [Tar(path) for path in ordered], [printable(path.relative_to(folder)) for path in ordered])

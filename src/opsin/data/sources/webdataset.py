@@ -1,4 +1,4 @@
-"""The examples of a shard: which of its files belong together, which is the image, and which the label."""
+"""Group the files of a shard into samples, and find the image and the label of each."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from opsin.data.sources.names import IMAGE_ENDINGS
 
-Files = dict[str, int]
-"""The positions of an example's files by their endings, such as ".jpg" and ".target.cls"."""
+SampleFiles = dict[str, int]
+"""The positions of the files of a sample by their extensions, such as ".jpg" and ".target.cls"."""
 
 LABEL_WORDS = ("cls", "label", "labels", "class", "target", "y", "txt", "text", "json", "index", "inx", "id", "cls2")
-"""What the last words of labels' endings are, in the order in which a label is looked for."""
+"""Last words of the extensions of labels, in order of preference."""
 
 TEXT_ENDINGS = ("txt", "text", "json", "jsn")
-"""Endings that say how a file is written; the word before them may say that it is the label."""
+"""Extensions of text formats; the word before them may say that the file holds the label."""
 
 INPUT_WORDS = ("input", "inputs", "image", "img", "picture", "photo", "x", "rgb")
 OUTPUT_WORDS = (
     "mask", "masks", "seg", "segmentation", "depth", "target", "output", "label", "labels", "gt", "heatmap", "edges",
     "edge", "normal", "flow", "thumb", "thumbnail", "preview", "alpha",
 )  # fmt: skip
-"""Words before an image's ending that say what it is to an example with several."""
+"""Words before the extension of an image that say which of several images of a sample it is."""
 
 IMAGE_WORD_ENDINGS = (".img", ".image", ".picture")
 
 
-def samples(paths: Sequence[str]) -> Iterator[tuple[str, Files]]:
-    """Each key with its files, which need not be neighbours. The key is all up to the first dot of a file's name.
+def samples(paths: Sequence[str]) -> Iterator[tuple[str, SampleFiles]]:
+    """Yield each key with its files, which need not be adjacent. The key is the path up to the first dot of the name.
 
-    Where a key has several images with labels of the same longer name, these are examples of their own.
+    If a key has several images that have labels of the same longer name, each of them is a sample.
     """
-    found: dict[str, Files] = {}
+    keys: dict[str, SampleFiles] = {}
     for position, path in enumerate(paths):
         folder, name = posixpath.split(path)
-        if name.startswith("__") and name.endswith("__"):  # what WebDataset says of itself
+        if name.startswith("__") and name.endswith("__"):  # metadata of WebDataset
             continue
         stem, dot, ending = name.partition(".")
-        found.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = position
-    for key, files in found.items():
-        yield from _apart(key, files)
+        keys.setdefault(posixpath.join(folder, stem), {})[(dot + ending).lower()] = position
+    for key, files in keys.items():
+        yield from _split_key(key, files)
 
 
-def _apart(key: str, files: Files) -> Iterator[tuple[str, Files]]:
-    """The examples of a key: one, unless names with further dots make several."""
+def _split_key(key: str, files: SampleFiles) -> Iterator[tuple[str, SampleFiles]]:
+    """Yield the samples of a key: one, unless names with further dots make several."""
     if sum(map(is_image, files)) < 2:
         yield key, files
         return
-    inner: dict[str, Files] = {}
+    inner: dict[str, SampleFiles] = {}
     for ending, position in files.items():
         stem, dot, last = ending.rpartition(".")
         inner.setdefault(stem, {})[dot + last] = position
-    whole = [stem for stem, own in inner.items() if any(map(is_image, own)) and label_ending(own) is not None]
-    if len(whole) < 2:
+    complete = [stem for stem, group in inner.items() if any(map(is_image, group)) and label_ending(group) is not None]
+    if len(complete) < 2:
         yield key, files
         return
     for stem in inner:
@@ -64,27 +64,27 @@ def is_image(ending: str) -> bool:
 
 
 def images_of(files: Mapping[str, int]) -> list[str]:
-    """The endings of an example's images: one where one of several is the input by its name."""
-    found = [ending for ending in files if is_image(ending)]
-    for fits_in_memory in (
+    """Return the extensions of the images of a sample: a single one if its name says that it is the input."""
+    images = [ending for ending in files if is_image(ending)]
+    for is_input in (
         lambda ending: ending.count(".") == 1,
         lambda ending: set(ending.split(".")) & set(INPUT_WORDS),
         lambda ending: not set(ending.split(".")) & set(OUTPUT_WORDS),
     ):
-        some = [ending for ending in found if fits_in_memory(ending)]
-        if len(found) > 1 and len(some) == 1:
-            return some
-    return found
+        matching = [ending for ending in images if is_input(ending)]
+        if len(images) > 1 and len(matching) == 1:
+            return matching
+    return images
 
 
 def label_ending(files: Mapping[str, int]) -> str | None:
-    """The ending of the file with the label; None where there is none."""
+    """Return the extension of the file with the label, or None."""
     ranked = [(rank, ending) for ending in files if (rank := _rank(ending)) is not None]
     return min(ranked)[1] if ranked else None
 
 
 def _rank(ending: str) -> tuple[int, int] | None:
-    """How likely a file with this ending is to hold the label, the least the likeliest; None for others."""
+    """Return the rank of an extension of labels, the smallest being most likely; None for other extensions."""
     words = ending.removesuffix(".gz").lstrip(".").split(".")
     last = words[-1]
     if last in TEXT_ENDINGS and len(words) > 1 and words[-2] in LABEL_WORDS[: LABEL_WORDS.index("txt")]:
