@@ -165,9 +165,12 @@ def known(pixel_range: tuple[float, float] | None) -> Preprocessing:
 
 
 @pytest.mark.parametrize(("pixel_range", "kind", "scale", "text"), [
-    ((0, 4095), "uint16", 65535, "a has uint16 values from 0 to 65,535; the pixel range of the model is"),
-    ((0, 1), "float32", 255, "a has float32 values from 0 to 255; the pixel range of the model is 0 to 1"),
-    ((0, 4095), "float32", 1, "a has float32 values from 0 to 1, nearly black in the model's pixel range"),
+    ((0, 4095), "uint16", 65535, "a has uint16 values from 0 to 65,535; the pixel range of the model "
+     "is 0 to 4,095, and values outside it are clipped"),
+    ((0, 1), "float32", 255, "a has float32 values from 0 to 255; the pixel range of the model is "
+     "0 to 1, and values outside it are clipped"),
+    ((0, 4095), "float32", 1, "a has float32 values from 0 to 1, nearly black in the model's pixel "
+     "range of 0 to 4,095; it may use another scale"),
     (None, "float32", 1, "and the model has no pixel range for them, so this image alone determines"),
     (None, "uint16", 4080, "a has uint16 values from 0 to 4,080, and the model has no pixel range for them"),
 ])  # fmt: skip

@@ -103,14 +103,14 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
     ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the images are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
     ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each image"),
-    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all"),
+    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all s"),
     ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each image"),
     ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the images x and their labels y, or x_train, y_train, x_test"),
     ({"x_test": GREY, "y_test": LABELS}, "holds no training images; name the arrays x_train and y_train, or x and y"),
     ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the images of the splits differ in size"),
     ({"x": GREY, "y": LABELS * 0}, "holds images of one class only ('0')"),
     ({"x": GREY[:0], "y": LABELS[:0]}, "the images are 0×5×6; give"),
-    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read because they could"),
+    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read because they could r"),
     ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each image"),
 ])  # fmt: skip
 def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], text: str) -> None:
