@@ -321,7 +321,7 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
             assert file.readable() and file.seekable() and file.read(3) == b"\0\1\2" and file.tell() == 3
             assert (file.seek(-2, os.SEEK_END), file.read(), file.read(1)) == (198, bytes([198, 199]), b"")
             assert (file.seek(5), file.seek(5, os.SEEK_CUR), file.read(1)) == (5, 10, b"\x0a")
-            with pytest.raises(OSError, match="nothing before"):
+            with pytest.raises(OSError, match="before the beginning of the file"):
                 file.seek(-1)
         target = bytearray(9)
         with path.open("rb") as plain:

@@ -192,8 +192,8 @@ class _Ingest:
         labels = np.array([numbers[item.label] for item in self.items], np.int32)
         digests = index.digests[usable]
         groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
-        given = [item.split for item in self.items]
-        splits, split_note = assign_splits(given, labels, groups.near, content_ranks(digests, self.seed))
+        source_splits = [item.split for item in self.items]
+        splits, split_note = assign_splits(source_splits, labels, groups.near, content_ranks(digests, self.seed))
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
@@ -211,8 +211,8 @@ class _Ingest:
             perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, high_depth, clipped, remarks,
         )  # fmt: skip
         return Dataset(
-            self.source.name, train, test, TEST in given, validation if len(validation) else None, receipt,
-            self._content(given), self.pixel_range,
+            self.source.name, train, test, TEST in source_splits, validation if len(validation) else None, receipt,
+            self._content(source_splits), self.pixel_range,
         )  # fmt: skip
 
     def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:
@@ -236,11 +236,11 @@ class _Ingest:
         remarks = tuple(Remark(item.name, index.remarks[row]) for row, item in rows if row in index.remarks)
         return dict(counts), clipped, remarks
 
-    def _content(self, given: list[str]) -> str:
+    def _content(self, source_splits: list[str]) -> str:
         """Return a digest of the files, their classes and splits that is independent of file names and decoding."""
         rows = [
             self.file_index.digests[index].tobytes() + f"{item.label}\0{split}".encode("utf-8", "surrogateescape")
-            for index, item, split in zip(self.usable.tolist(), self.items, given, strict=True)
+            for index, item, split in zip(self.usable.tolist(), self.items, source_splits, strict=True)
         ]
         digests = (blake2b(row, digest_size=16).digest() for row in sorted(rows))
         return blake2b(b"".join(digests), digest_size=16).hexdigest()

@@ -96,3 +96,8 @@ def test_columns_that_cannot_be_told_are_named(text: str) -> None:
         f"t.csv has the columns {names}; name the one with the images' paths 'path' and the one with the classes "
         "'label'"
     )
+
+
+@pytest.mark.parametrize("head", ["picture", "Pictures", "picture_id", "image", "images", "photo"])
+def test_names_of_paths(head: str) -> None:
+    assert pairs(f"species,{head}\niris,one\nrose,two\n") == [("one", "iris"), ("two", "rose")]

@@ -28,7 +28,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     A predefined test split is kept. A test split that was held out is chosen again, so that duplicates stay together.
     """
     images = data.all_images()
-    given = [
+    source_splits = [
         split if data.predefined_split or split == VALIDATION else UNSPLIT
         for split, part in data.splits.items()
         for _ in range(len(part))
@@ -41,7 +41,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     if images.names is not None:
         names = list(images.names)
     groups = _duplicate_groups(images)
-    splits, split_note = assign_splits(given, images.labels, groups.near, index_ranks(len(images), seed))
+    splits, split_note = assign_splits(source_splits, images.labels, groups.near, index_ranks(len(images), seed))
     labels = [images.classes[label] for label in images.labels]
     named = replace(images, names=tuple(names))
     train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))

@@ -39,15 +39,15 @@ def index_ranks(count: int, seed: int) -> NDArray[np.uint64]:
 
 
 def assign_splits(
-    given: Sequence[str], labels: NDArray[np.int32], groups: NDArray[np.intp], rank: NDArray[np.uint64]
+    source_splits: Sequence[str], labels: NDArray[np.int32], groups: NDArray[np.intp], rank: NDArray[np.uint64]
 ) -> tuple[NDArray[np.str_], str]:
     """Return the split of each image, and a sentence about the origin of the splits.
 
-    `given` are the splits of the source. A missing test split is held out of the training images, and then a missing
-    validation split out of the remaining ones. Images that the source has assigned to a split stay there.
+    `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
+    then a missing validation split out of the remaining ones. Images with a split in the source stay there.
     """
-    splits = np.array([TRAIN if split == UNSPLIT else split for split in given], dtype="<U10")
-    predefined = [split for split in SPLITS if split in given]
+    splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
+    predefined = [split for split in SPLITS if split in source_splits]
     for split, share, limit in (
         (TEST, TEST_SHARE, None),
         (VALIDATION, VALIDATION_SHARE, MAX_VALIDATION_IMAGES),

@@ -57,7 +57,7 @@ def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
 
 
 def _range(
-    arrays: Mapping[str, NDArray[np.generic]], path: Path, given: PixelRange | None
+    arrays: Mapping[str, NDArray[np.generic]], path: Path, requested: PixelRange | None
 ) -> tuple[PixelRange | None, str]:
     """Return the values that become 0 and 255, and the sample type; None and "" for bytes.
 
@@ -80,12 +80,12 @@ def _range(
         raise DataError(f"{path}: the images hold NaN or infinity; replace these values, or remove the images")
     extents = [value_range(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
-    if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
-        least, most, black, white = (value_text(value) for value in (low, high, *given))
-        effect = "nearly black on this scale" if is_dark((low, high), given) else "clipped if they lie outside"
+    if requested and (low < requested[0] or high > requested[1] or is_dark((low, high), requested)):
+        least, most, black, white = (value_text(value) for value in (low, high, *requested))
+        effect = "nearly black on this scale" if is_dark((low, high), requested) else "clipped if they lie outside"
         text = f"{path} has values from {least} to {most}; {black} is black and {white} white: they are {effect}"
         warnings.warn(text, UserWarning, stacklevel=2)
-    return given or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
+    return requested or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
 
 def _read(path: Path) -> Arrays:
@@ -185,11 +185,11 @@ def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
 
 def _names(arrays: Arrays, classes: list[str]) -> list[str]:
     """Return the names of the classes, if the file has names for numbered classes."""
-    given = next((arrays[name] for name in CLASS_NAMES if name in arrays and arrays[name].dtype.kind == "U"), None)
+    names = next((arrays[name] for name in CLASS_NAMES if name in arrays and arrays[name].dtype.kind == "U"), None)
     numbered = classes == [str(number) for number in range(len(classes))]
-    if given is None or not numbered or given.size < len(classes):
+    if names is None or not numbered or names.size < len(classes):
         return classes
-    return [str(name) for name in given.reshape(-1)]
+    return [str(name) for name in names.reshape(-1)]
 
 
 def _shape(array: NDArray[np.generic]) -> str:
