@@ -48,7 +48,7 @@ def same(one: Dataset, other: Dataset) -> bool:
 # -- parts ------------------------------------------------------------------------------------
 
 
-def test_class_folders_are_divided_the_same_way_every_time(tmp_path: Path) -> None:
+def test_class_folders_are_split_the_same_way_every_time(tmp_path: Path) -> None:
     data = load(write_stripes(tmp_path / "stripes"))
     assert (data.name, data.shape, data.classes) == ("stripes", (1, 12, 12), ("lying", "standing"))
     assert data.validation is not None
@@ -63,7 +63,7 @@ def test_class_folders_are_divided_the_same_way_every_time(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["val", "validation"])
-def test_a_validation_part_is_not_measured_with(tmp_path: Path, name: str) -> None:
+def test_a_validation_split_is_not_measured_with(tmp_path: Path, name: str) -> None:
     write_stripes(tmp_path / "train", 5)
     write_stripes(tmp_path / name, 2)
     data = load(tmp_path)
@@ -74,7 +74,7 @@ def test_a_validation_part_is_not_measured_with(tmp_path: Path, name: str) -> No
     assert data.receipt.split_note.startswith("validation is given by the data; test is a fifth of each class")
 
 
-def test_a_test_part_is_measured_with(tmp_path: Path) -> None:
+def test_a_test_split_is_measured_with(tmp_path: Path) -> None:
     write_stripes(tmp_path / "train", 5)
     write_stripes(tmp_path / "test", 2)
     data = load(tmp_path)
@@ -85,7 +85,7 @@ def test_a_test_part_is_measured_with(tmp_path: Path) -> None:
     assert {name.split("/")[0] for name in data.test.names} == {"test"}
 
 
-def test_a_train_folder_alone_is_divided_and_a_class_may_be_called_train(tmp_path: Path) -> None:
+def test_a_train_folder_alone_is_split_and_a_class_may_be_called_train(tmp_path: Path) -> None:
     write_stripes(tmp_path / "a" / "train", 5)
     assert load(tmp_path / "a").test.counts() == [1, 1]
     for kind in ("plane", "train"):
@@ -94,7 +94,7 @@ def test_a_train_folder_alone_is_divided_and_a_class_may_be_called_train(tmp_pat
     assert load(tmp_path / "b").classes == ("plane", "train")
 
 
-def test_alike_images_stay_on_one_side() -> None:
+def test_duplicates_stay_in_one_split() -> None:
     files = photos(12)
     for kind in ("cat", "dog"):
         for number in range(12):
@@ -127,14 +127,14 @@ def test_leaks_and_conflicts_are_named_and_nothing_is_moved() -> None:
     assert sum(receipt.counts["test"].values()) == 5
 
 
-def test_classes_only_the_test_part_has_are_refused(tmp_path: Path) -> None:
+def test_classes_only_the_test_split_has_are_refused(tmp_path: Path) -> None:
     write_stripes(tmp_path / "train", 2)
     write_image(tmp_path / "test" / "slanted" / "1.png", noise(0, 12, 12))
     with pytest.raises(DataError, match=r"^the test split of .* has a class 'slanted' that its training split lacks"):
         load(tmp_path)
 
 
-def test_arrays_get_all_parts_and_a_receipt() -> None:
+def test_arrays_get_all_splits_and_a_receipt() -> None:
     pixels = np.stack([np.asarray(photo(n, 40)) for n in range(40)]).transpose(0, 3, 1, 2)
     pixels[7], pixels[11] = pixels[5], 255 - (255 - pixels[9].astype(int)) * 9 // 10
     images = LabeledImages(np.ascontiguousarray(pixels), (np.arange(40) % 2).astype(np.int32), ("a", "b"))
@@ -358,7 +358,7 @@ def test_without_a_cache_nothing_is_written(cache: Path) -> None:
     assert same(first, load_source(files, "files"))
 
 
-def test_small_data_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_data_is_not_cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "MIN_CACHED_BYTES", 2**20)
     load_source(photos(6), "files")
     assert not [path for path in cache.rglob("*") if path.is_file()]
@@ -433,7 +433,7 @@ def test_an_interruption_leaves_nothing_behind(cache: Path, monkeypatch: pytest.
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_reported() -> None:
     told: list[tuple[int, int]] = []
     load_source(photos(6), "files", size=32, on_progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (12, 12)

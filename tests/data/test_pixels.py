@@ -33,7 +33,7 @@ def test_a_view_is_indexed_like_an_array() -> None:
     assert np.array_equal(np.asarray(view), array)
 
 
-def test_parts_are_joined_without_being_read() -> None:
+def test_views_are_concatenated_without_being_read() -> None:
     arrays = [noise(seed, 4 + seed, 1, 3, 3) for seed in range(3)]
     whole = np.concatenate(arrays)
     views = [Kept(array) for array in arrays]

@@ -41,7 +41,7 @@ def test_an_idx_folder(tmp_path: Path, suffix: str) -> None:
     assert data.train.labels.dtype == np.int32
 
 
-def test_an_idx_folder_without_a_test_part_is_divided(tmp_path: Path) -> None:
+def test_an_idx_folder_without_a_test_split_gets_one(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path)
     for path in folder.glob("t10k*"):
         path.unlink()
@@ -78,7 +78,7 @@ def test_damaged_idx_folders(tmp_path: Path) -> None:
     assert "holds no training images" in message(folder)
 
 
-def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
+def test_ignored_files_are_not_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     (folder / "lying" / ".DS_Store").touch()
     (folder / "lying" / "Thumbs.db").touch()

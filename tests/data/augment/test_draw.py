@@ -45,7 +45,7 @@ def test_half_of_the_images_are_mirrored() -> None:
     np.testing.assert_allclose(found[mirrored][:, [1, 0, 3, 2]], found[~mirrored][:1].repeat(mirrored.sum(), 0))
 
 
-def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> None:
+def test_shifts_scales_and_rotations_stay_within_their_bounds_and_reach_them() -> None:
     shifted = corners(Augmentation(shift=0.1), FRAME).mean(1) - np.array([19.5, 29.5])
     np.testing.assert_allclose(np.abs(shifted).max(0), [4, 6], rtol=0.01)
     assert np.abs(shifted.mean(0)).max() < 0.2
@@ -73,7 +73,7 @@ def test_random_crops_lie_within_the_image() -> None:
     assert (low.min(0) < 0).all() and (high.max(0) > np.array([48, 78])).all(), "every edge is reached"
 
 
-def test_a_kept_margin_is_cut_off_where_nothing_changes() -> None:
+def test_a_stored_margin_is_cropped_if_nothing_changes() -> None:
     middle = corners(Augmentation(), Frame((256, 256), (224, 224), (224 / 256, 224 / 256)))
     np.testing.assert_allclose(middle[0], [(15.5, 15.5), (15.5, 239.5), (239.5, 15.5), (239.5, 239.5)])
     whole = corners(Augmentation(), Frame((256, 256), (224, 224)))

@@ -36,7 +36,7 @@ def test_levels_differ() -> None:
         assert strong.mixes == (shape[0] == 3)
 
 
-def test_light_handwriting_is_shifted_turned_and_zoomed() -> None:
+def test_light_handwriting_is_shifted_rotated_and_scaled() -> None:
     assert preset("light", (1, 28, 28), tuple("0123456789"), dark=True) == Augmentation(
         shift=0.07, rotation=10, scale=0.1
     )

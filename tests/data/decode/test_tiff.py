@@ -83,7 +83,7 @@ def test_any_number_of_bits(bits: int, photometric: int, bands: int) -> None:
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_deep_images_are_turned_upright(turned: int) -> None:
+def test_high_depth_images_are_made_upright(turned: int) -> None:
     upright = np.zeros((24, 32, 1), np.uint16)
     upright[:12, :8] = 65535
     flat = upright[..., 0]

@@ -21,7 +21,7 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC",
     ("t shirt", "t-shirt"), ("01", "1"), ("class1", "class01"), ("cat", "cat\u200b"), ("cat", "cat\u00a0"),
     ("STRASSE", "Straße"), ("ﬁsh", "fish"), ("cat", "cat."), ("Çat", "çat"), ("サメ", "ｻﾒ"),
 ])  # fmt: skip
-def test_pairs_that_look_alike(pair: tuple[str, str]) -> None:
+def test_similar_pairs(pair: tuple[str, str]) -> None:
     assert similar([*pair, "dog"]) == [tuple(sorted(pair))]
 
 
@@ -66,7 +66,7 @@ def test_in_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_class_of_the_test_part_is_written_otherwise(tmp_path: Path, place: str) -> None:
+def test_a_class_of_the_test_split_is_written_differently(tmp_path: Path, place: str) -> None:
     entries = class_entries("train/{}/{}.png", ("Cat", "dog")) | class_entries("test/{}/{}.png", ("cat", "dog"))
     with pytest.raises(DataError, match="has a class 'cat' that its training split lacks, which has 'Cat' "):
         load(write_entries(tmp_path, place, entries), cache_size=0)

@@ -35,13 +35,13 @@ def test_classes_without_images(tmp_path: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_class_without_images_beside_parts(tmp_path: Path, place: str) -> None:
+def test_a_class_without_images_beside_splits(tmp_path: Path, place: str) -> None:
     more = class_entries("test/{}/{}.png") | {"train/bird": None, "test/bird": None}
     assert receipt(tmp_path, place, more, pattern="train/{}/{}.png").empty_classes == ("bird",)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_parts_inside_of_classes_are_measured_with(tmp_path: Path, place: str) -> None:
+def test_splits_inside_of_classes_are_measured_with(tmp_path: Path, place: str) -> None:
     entries = {
         f"{kind}/{part}/{n}.png": png(100 * at + 10 * len(part) + n)
         for at, kind in enumerate(("cat", "dog")) for part in ("train", "test") for n in range(4)
@@ -52,7 +52,7 @@ def test_parts_inside_of_classes_are_measured_with(tmp_path: Path, place: str) -
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_class_in_the_test_part_alone(tmp_path: Path, place: str) -> None:
+def test_a_class_in_the_test_split_alone(tmp_path: Path, place: str) -> None:
     entries = class_entries("train/{}/{}.png") | {"test/bird/1.png": png(9), "test/cat/1.png": png(8)}
     with pytest.raises(DataError, match=r"the test split of .* has a class 'bird' that its training split lacks \("):
         load(write_entries(tmp_path, place, entries), cache_size=0)
@@ -80,7 +80,7 @@ def test_odd_names(tmp_path: Path, place: str) -> None:
     assert not data.receipt.problems
 
 
-def test_links_that_lead_in_circles_below_litter_and_classes(tmp_path: Path) -> None:
+def test_circular_links_in_ignored_folders_and_classes(tmp_path: Path) -> None:
     path = write_entries(tmp_path, "folder", class_entries())
     os.symlink(path, path / "cat" / "again")
     os.symlink("..", path / "@eaDir")

@@ -46,7 +46,7 @@ def test_the_same_content_gives_the_same_side() -> None:
     assert len(out(everything) & out(everything[:-4])) >= 36, "four images less, and nearly all stay on their side"
 
 
-def test_a_class_of_one_group_is_not_parted() -> None:
+def test_a_class_of_one_group_is_not_split() -> None:
     assert chosen([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))) != []
     assert all(n >= 6 for n in chosen([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))))
 
@@ -77,7 +77,7 @@ def test_groups_stay_together_and_every_class_keeps_a_image(rows: list[tuple[int
         ([""] * 80 + ["test"] * 20, (72, 8, 20), "given by the data; validation is"),
     ],
 )
-def test_missing_parts_are_held_out(given_parts: list[str], counts: tuple[int, int, int], sentence: str) -> None:
+def test_missing_splits_are_held_out(given_parts: list[str], counts: tuple[int, int, int], sentence: str) -> None:
     labels = np.zeros(100, np.int32)
     parts, text = assign_splits(given_parts, labels, np.arange(100), index_ranks(100, 0))
     assert tuple(int((parts == part).sum()) for part in ("train", "validation", "test")) == counts

@@ -74,7 +74,7 @@ def test_class_folders_in_an_archive(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_parts_and_a_folder_around_them(tmp_path: Path, kind: str) -> None:
+def test_splits_and_a_folder_around_them(tmp_path: Path, kind: str) -> None:
     for part, count in (("train", 3), ("val", 2), ("test", 1)):
         write_stripes(tmp_path / "in" / "photos" / part, count)
     source = open_source(packed(tmp_path / "in", kind))

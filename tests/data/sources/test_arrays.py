@@ -41,7 +41,7 @@ def test_arrays_without_names(tmp_path: Path) -> None:
     assert len(open_source(tmp_path / "a.npz").all_images()) == 12
 
 
-def test_parts(tmp_path: Path) -> None:
+def test_splits(tmp_path: Path) -> None:
     data = loaded(
         tmp_path,
         x_train=GREY,

@@ -87,7 +87,7 @@ def test_one_column_is_left_that_may_hold_classes() -> None:
 
 
 @pytest.mark.parametrize("text", ["id,foo,bar\na,1,x\nb,2,y\n", "id,width\na,640\nb,480\n", "a,b,c\nx,y,z\n"])
-def test_columns_that_cannot_be_told_are_named(text: str) -> None:
+def test_ambiguous_columns_are_named(text: str) -> None:
     with pytest.raises(DataError) as caught:
         read_table(text.encode(), "t.csv")
     heads = text.splitlines()[0].split(",") if "x,y,z" not in text else ["column 1", "column 2", "column 3"]

@@ -158,7 +158,7 @@ def test_traffic_signs(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize(("name", "head", "row"), [
     ("_classes.csv", "filename, cat, dog", "{}.png, {}"), ("metadata.csv", "file_name,label", "{}.png,{}"),
 ])  # fmt: skip
-def test_a_table_in_each_part(tmp_path: Path, place: str, name: str, head: str, row: str) -> None:
+def test_a_table_in_each_split(tmp_path: Path, place: str, name: str, head: str, row: str) -> None:
     text = table(head, row)
     if "cat" in head:
         text = text.replace(", x", ", 1, 0").replace(", y", ", 0, 1")
@@ -207,7 +207,7 @@ def test_several_tables_of_labels(tmp_path: Path, place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_parts_without_classes(tmp_path: Path, place: str) -> None:
+def test_splits_without_classes(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError, match="holds the splits test, train without class folders in them, and no table of"):
         read(tmp_path, place, {**TRAIN, **TEST})
 

@@ -80,7 +80,7 @@ def test_folders_that_link_to_each_other_come_to_an_end(tmp_path: Path) -> None:
     assert {"a/1.png", "h/1.png"} <= set(walk.files)
 
 
-def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
+def test_ignored_files_are_not_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     for name in ("lying/.DS_Store", "lying/Thumbs.db", "readme.txt", "lying/._0.png"):
         (folder / name).touch()

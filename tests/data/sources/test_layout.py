@@ -23,7 +23,7 @@ def test_the_folder_is_the_class_however_deep_the_file() -> None:
 @pytest.mark.parametrize(
     "names", [("train", "val", "test"), ("Training", "VALIDATION", "test_set"), ("train2017", "val2017", "eval")]
 )
-def test_parts_around_class_folders(names: tuple[str, str, str]) -> None:
+def test_splits_around_class_folders(names: tuple[str, str, str]) -> None:
     paths = [f"{name}/{kind}/1.jpg" for name in names for kind in ("cat", "dog")]
     parts = ["train", "train", "validation", "validation", "test", "test"]
     assert [part for _, part in arranged(*paths).values()] == parts
@@ -39,7 +39,7 @@ def test_train_may_be_a_class_of_vehicles() -> None:
 @pytest.mark.parametrize(
     "names", [("train", "val", "test"), ("Training", "Validation", "testing"), ("train", "valid", "eval")]
 )
-def test_parts_inside_of_class_folders(names: tuple[str, str, str], around: str) -> None:
+def test_splits_inside_of_class_folders(names: tuple[str, str, str], around: str) -> None:
     paths = [f"{around}{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in names]
     assert list(arranged(*paths, f"{around}cat/readme.txt").values()) == [
         (kind, part) for kind in ("cat", "dog") for part in ("train", "validation", "test")
@@ -58,7 +58,7 @@ def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
     assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
 
 
-def test_other_folders_in_divided_classes_are_named() -> None:
+def test_other_folders_in_split_classes_are_named() -> None:
     paths = [f"{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in ("train", "test")]
     made = by_folders([*paths, "cat/extra/1.jpg", "cat/extra/2.jpg"])
     assert [item.split for item in made.items] == ["train", "test"] * 2
@@ -96,7 +96,7 @@ def test_images_without_a_class_are_named() -> None:
     assert made.problems[1].reason.endswith("files in it: 2")
 
 
-def test_names_of_parts() -> None:
+def test_names_of_splits() -> None:
     assert [split_named(name) for name in ("train", "Dev", "val_set", "tests", "valley", "trainer", "contest", "")] == [
         "train", "validation", "validation", "test", None, None, None, None]  # fmt: skip
     assert split_mentioned("data/train-00000-of-00002.parquet") == "train"

@@ -46,7 +46,7 @@ def test_separators_and_roots(tmp_path: Path, place: str, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("place", ARCHIVES)
-def test_parts_by_backslashes(tmp_path: Path, place: str) -> None:
+def test_splits_by_backslashes(tmp_path: Path, place: str) -> None:
     entries = class_entries("set\\train\\{}\\{}.png") | class_entries("set\\test\\{}\\{}.png")
     source = opened(write_entries(tmp_path, place, entries))
     assert Counter(item.split for item in source.items) == {"train": 6, "test": 6}

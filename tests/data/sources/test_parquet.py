@@ -32,7 +32,7 @@ def images(first: int, count: int) -> list[dict[str, Any]]:
     return [{"bytes": b"image %d" % n, "path": f"{n}.jpg"} for n in range(first, first + count)]
 
 
-def test_a_dataset_in_parts(tmp_path: Path) -> None:
+def test_a_dataset_in_splits(tmp_path: Path) -> None:
     labels = [0, 1, 0, 1, None, -1, 1, 0]
     for name, first in (("train-00000-of-00002", 0), ("train-00001-of-00002", 8), ("test-00000-of-00001", 16)):
         columns = {"image": images(first, 8), "label": pyarrow.array(labels, pyarrow.int64())}
@@ -60,7 +60,7 @@ def test_plain_columns(tmp_path: Path, columns: dict[str, Any]) -> None:
     assert source.read(1) == b"2"
 
 
-def test_only_a_few_row_groups_are_kept(tmp_path: Path) -> None:
+def test_only_a_few_row_groups_are_cached(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "a.parquet", {"image": images(0, 30), "label": [0, 1] * 15}))
     for n in (0, 29, 12, 3, 28):
         assert source.read(n) == b"image %d" % n

@@ -44,7 +44,7 @@ def test_quotes_commas_and_scripts() -> None:
     assert rows("path,label\na.jpg,cat\n".encode("utf-16")) == [("a.jpg", "cat")]
 
 
-def test_a_column_of_parts() -> None:
+def test_a_column_of_splits() -> None:
     expected = [("a.jpg", "cat", "train"), ("b.jpg", "dog", "validation"), ("c.jpg", "dog", "test")]
     assert rows("path,label,split\na.jpg,cat,train\nb.jpg,dog,val\nc.jpg,dog,Test\n") == expected
     assert rows("a.jpg,train,cat\nb.jpg,valid,dog\nc.jpg,test,dog\n") == expected
@@ -101,7 +101,7 @@ def test_images_of_a_table(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
-def test_a_table_for_each_part(tmp_path: Path) -> None:
+def test_a_table_for_each_split(tmp_path: Path) -> None:
     for part in ("train", "test"):
         lines = [f"{part}/{n}.png,{'xy'[n % 2]}" for n in range(4)]
         (tmp_path / f"{part}.csv").write_text("\n".join(["image,label", *lines]))
