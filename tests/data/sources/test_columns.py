@@ -99,5 +99,5 @@ def test_ambiguous_columns_are_named(text: str) -> None:
 
 
 @pytest.mark.parametrize("head", ["picture", "Pictures", "picture_id", "image", "images", "photo"])
-def test_names_of_paths(head: str) -> None:
+def test_columns_of_pictures_by_name(head: str) -> None:
     assert pairs(f"species,{head}\niris,one\nrose,two\n") == [("one", "iris"), ("two", "rose")]
