@@ -48,7 +48,7 @@ def loaded(recipe: str, data: str, images: int, seconds: float) -> Dataset:
     """The images as the recipe wants them: so large that all can be looked at once, or learnt from six times."""
     if recipe in ("head", "tuned"):
         share, each = (0.4, LOOK) if recipe == "head" else (0.12, STEP)
-        return opsin.data.load(data, like=preprocessing_of(PUBLISHED, side_for(images, each, share * seconds)))
+        return opsin.data.load(data, preprocessing=preprocessing_of(PUBLISHED, side_for(images, each, share * seconds)))
     return opsin.data.load(data, size=32)
 
 
