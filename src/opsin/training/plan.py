@@ -43,7 +43,7 @@ class Stage:
     paths of layers whose parameters do not learn and whose batch normalisation keeps its statistics; with `features`,
     what these layers give is computed once for each of `views` views of every image, which the epochs see in turn,
     and only what comes after them is run. `flip` mirrors images at random, or never; None decides by the data (see
-    `data.augment.plan`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
+    `data.augment.preset`). `size` trains on images of this side, while validation keeps the plan's: smaller images make
     faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With `images` an epoch
     has only so many of the training images, at random. Raises `UsageError` for a value that makes no sense.
     """
