@@ -112,7 +112,7 @@ def _load(plan: TrainingPlan, source: str, folder: Path, pixel_range: Sequence[f
     if not source:
         raise UsageError(f"the run in {folder} was given its images by a program; only that can go on with it")
     if plan.pretrained:
-        return load_data(source, like=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
+        return load_data(source, preprocessing=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
     return load_data(source, size=plan.size, pixel_range=pixel_range)
 
 

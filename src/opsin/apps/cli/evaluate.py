@@ -26,7 +26,7 @@ def run(model: str, data: str, as_json: bool, report: str | None) -> int:
         _check_report(report)
     loaded = open_model(model)
     loaded.check()
-    dataset = load_data(data, like=loaded.preprocessing)
+    dataset = load_data(data, preprocessing=loaded.preprocessing)
     if report is not None:
         return _report(loaded, dataset, report, as_json)
     images, which = _unseen(loaded, dataset)
