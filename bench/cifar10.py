@@ -79,7 +79,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
     spent = perf_counter() - start
     print(f"{len(data.train):,} images to learn from, {len(data.test):,} to test with; read in {spent:.1f} s")
     if options.everything:
-        data = Dataset(data.name, joined(data), data.test, data.own_split)
+        data = Dataset(data.name, joined(data), data.test, data.predefined_split)
     if kept.exists():
         print(f"the plan is {kept}'s")
         plan = TrainingPlan.from_data(json.loads(kept.read_text(encoding="utf-8")))
@@ -88,7 +88,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
         plan = choice.plan
         kept.write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
         print("\n".join(f"  - {reason}" for reason in choice.reasons))
-    return plan, Dataset(data.name, data.train, data.test, data.own_split)
+    return plan, Dataset(data.name, data.train, data.test, data.predefined_split)
 
 
 def joined(data: Dataset) -> LabeledImages:

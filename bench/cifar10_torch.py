@@ -113,7 +113,7 @@ class Run:
 def batches_of(plan: TrainingPlan, data: Dataset) -> Batches:
     """Those of Opsin's run."""
     (stage,), shown = plan.stages, preprocessing_for(plan, data)
-    made = augment.plan_for(stage.augment, data.train, shown)
+    made = augment.policy_for(stage.augment, data.train, shown)
     assert not made.mixes and plan.class_weights is None and plan.clip_norm is None and plan.optimizer == "sgd"
     return Batches(data.train, shown, min(stage.batch, len(data.train)), plan.seed, made)
 

@@ -50,11 +50,11 @@ def load(recipe: str, data: str, images: int, seconds: float) -> Dataset:
     if recipe in ("head", "tuned"):
         share, image_seconds = (0.4, FORWARD_SECONDS) if recipe == "head" else (0.12, STEP_SECONDS)
         side = side_for(images, image_seconds, share * seconds)
-        return opsin.data.load(data, like=preprocessing_of(PRETRAINED_NETWORK, side))
+        return opsin.data.load(data, preprocessing=preprocessing_of(PRETRAINED_NETWORK, side))
     return opsin.data.load(data, size=32)
 
 
-def plan_for(recipe: str, data: Dataset, seed: int) -> TrainingPlan:
+def policy_for(recipe: str, data: Dataset, seed: int) -> TrainingPlan:
     """Return the recipe as a plan. If there is no time for all its epochs, training shortens it."""
     count, counts = len(data.train), [max(1, n) for n in data.train.counts()]
     if recipe not in ("head", "tuned"):
@@ -100,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     deadline = options.started_at + options.budget * (1 - MARGIN) - REPORT_SECONDS
     data = load(options.recipe, options.data, options.images, deadline - time.time())
-    plan = plan_for(options.recipe, data, options.seed)
+    plan = policy_for(options.recipe, data, options.seed)
     trainer = Trainer(plan, data, out=options.out, deadline=max(0.5, deadline - time.time()))
     for _ in trainer:
         pass

@@ -51,7 +51,7 @@ def batches_of(job: Job, level: str) -> Batches:
     images = LabeledImages(pixels, labels, tuple(f"class {number}" for number in range(10)))
     channels = job.shape[0]
     preprocessing = Preprocessing(*job.shape, (0.5,) * channels, (0.29,) * channels)
-    return Batches(images, preprocessing, job.batch, 0, augment.plan(level, job.shape, images.classes))
+    return Batches(images, preprocessing, job.batch, 0, augment.preset(level, job.shape, images.classes))
 
 
 def program_of(job: Job, soft: bool, threads: int | None) -> Program:

@@ -58,7 +58,7 @@ def child(folder: str, epochs: int) -> None:
     found: dict[str, Any] = {"imported": resident()}
     start = perf_counter()
     data = load(folder, size=SIZE)
-    found |= {"intake_seconds": perf_counter() - start, "loaded": resident(), "images": len(data.everything())}
+    found |= {"intake_seconds": perf_counter() - start, "loaded": resident(), "images": len(data.all_images())}
     found["decoded"] = found["images"] * 3 * SIZE * SIZE / 1e6
     batches = Batches(data.train, Preprocessing.of(data.train), BATCH, 0)
     found["epochs"], found["epoch_seconds"] = [], []

@@ -27,8 +27,8 @@ GOAL = 0.989
 def undivided(data: Dataset) -> Dataset:
     """All of MNIST's training images to train on; its test images are what each epoch is measured with."""
     assert data.validation is not None  # `load` always gives one
-    images = Dataset(data.name, data.train, data.validation, own_split=True).everything()
-    return Dataset(data.name, images, data.test, own_split=True)
+    images = Dataset(data.name, data.train, data.validation, predefined_split=True).all_images()
+    return Dataset(data.name, images, data.test, predefined_split=True)
 
 
 def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:

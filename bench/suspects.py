@@ -34,7 +34,7 @@ def main() -> None:
     arguments = options.parse_args()
     record = begin(arguments)
     published = opsin.pretrained("efficientnet_lite0")
-    data = opsin.data.load(arguments.data, like=published.preprocessing)
+    data = opsin.data.load(arguments.data, preprocessing=published.preprocessing)
     program = published.engine(penultimate_graph(published.graph), BATCH, None)
     program.load_state({name: published.state[name] for name in program.graph.variables})
     start = perf_counter()

@@ -23,7 +23,7 @@ from opsin.backends.native.codegen import _llvm
 from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
 from opsin.data import batches
 from opsin.data.dataset import LabeledImages
-from opsin.data.decode.quiet import quiet
+from opsin.data.decode.pillow_warnings import quiet
 from opsin.data.parallel import ahead
 from opsin.data.positional import PositionalFile, read_into
 from opsin.data.preprocessing import Preprocessing

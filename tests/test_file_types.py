@@ -16,7 +16,7 @@ import opsin
 from opsin.base.errors import OpsinError
 from opsin.base.file_types import HEAD, identify
 from opsin.data.decode.read import read_header
-from opsin.data.sources.opening import open_source
+from opsin.data.sources.detect import open_source
 from opsin.model import read_state
 from tests.interop.onnx.writer import File, external
 from tests.model.networks import small_model
@@ -98,7 +98,7 @@ def test_images_and_tables(tmp_path: Path) -> None:
         with pytest.raises(OpsinError, match=r"is (not an image but )?a Git LFS pointer, which .*`git lfs pull`"):
             reader(path)
     (tmp_path / "a.csv").write_text("path,label\nlogin.png,not found\n")  # a table like others
-    with pytest.raises(OpsinError, match="names no image that is there"):
+    with pytest.raises(OpsinError, match="lists no existing image"):
         open_source(tmp_path / "a.csv")
 
 

@@ -25,7 +25,7 @@ LAZY = {
     "base/optional.py": "libraries that are not installed with Opsin",
     "apps/cli/lazy.py": "the commands",
     "apps/benchmark/workers/keras_layers.py": "Keras' backends",
-    "data/decode/others.py": "Pillow's decoders",
+    "data/decode/pillow_plugins.py": "Pillow's decoders",
 }
 """Modules that import by a name that is computed, and what these names are."""
 

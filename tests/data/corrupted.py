@@ -37,7 +37,7 @@ class Made:
 
 def write_corrupted(folder: Path) -> list[Made]:
     """Fills `folder` with `COUNT` entries in class folders; see `Made`."""
-    made = [*Writer(folder).everything()]
+    made = [*Writer(folder).write_all()]
     assert len(made) == COUNT == len({entry.name for entry in made}), len(made)
     return made
 
@@ -49,7 +49,7 @@ class Writer:
         for kind in CLASSES:
             (folder / kind).mkdir(parents=True)
 
-    def everything(self) -> Iterator[Made]:
+    def write_all(self) -> Iterator[Made]:
         yield from self.plain()
         yield from self.truncated()
         yield from self.empty()
@@ -57,7 +57,7 @@ class Writer:
         yield from self.bombs()
         yield from self.absurd_exif()
         yield from self.wrong_extensions()
-        yield from self.unreadable()
+        yield from self.os_error()
         yield from self.links()
         yield from self.names()
         yield from self.filling()
@@ -69,7 +69,7 @@ class Writer:
         return self.folder / CLASSES[next(self.numbers) % len(CLASSES)] / os.fsdecode(name)
 
     def entry(self, path: Path, kind: str) -> Made:
-        return Made(items.shown(path.relative_to(self.folder)), kind)
+        return Made(items.printable(path.relative_to(self.folder)), kind)
 
     def file(self, name: str | bytes, data: bytes, kind: str = GOOD) -> Made:
         path = self.place(name)
@@ -136,7 +136,7 @@ class Writer:
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", bytes(1), bytes(1000), bytes(100_000),
             b"\xff\xd8", b"BM", b"GIF8",
         ]):  # fmt: skip
-            yield self.file(f"claims-{number}.jpg", data, items.NO_IMAGE)
+            yield self.file(f"claims-{number}.jpg", data, items.NOT_AN_IMAGE)
 
     def bombs(self) -> Iterator[Made]:
         """30,000 × 30,000 pixels, or more bytes than an image has: 10 files."""
@@ -179,7 +179,7 @@ class Writer:
         for name in ("no-ending", "a.jpg.pdf", "b.txt", "c.JPEG", "d.", "e.jpg~", "f.jpg(1)", "g.jpg?width=300"):
             yield self.file(name, self.encoded("jpeg"))
 
-    def unreadable(self) -> Iterator[Made]:
+    def os_error(self) -> Iterator[Made]:
         """Files that may not be read (root may), and things that are no files: 10 entries."""
         for number in range(4):
             made = self.file(f"forbidden-{number}.png", self.encoded("png"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import chain
-from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -134,13 +133,13 @@ def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.Monke
     """Within a block of batches that are prepared together, at its edge, and at the end."""
     images = photographs()
     preprocessing = Preprocessing.of(images)
-    limits = augment.plan_for(level, images, preprocessing)
+    policy = augment.policy_for(level, images, preprocessing)
     batch = 8 * 3 * 16 * 16 * 4
-    monkeypatch.setattr(batches_module, "BLOCK", 3 * batch)
-    whole = list(Batches(images, preprocessing, 8, 5, limits).epoch(2))
+    monkeypatch.setattr(batches_module, "BLOCK_BYTES", 3 * batch)
+    whole = list(Batches(images, preprocessing, 8, 5, policy).epoch(2))
     assert len(whole) == 19
     for start in (0, 1, 2, 3, 7, 18, 19):
-        rest = list(Batches(images, preprocessing, 8, 5, limits).epoch(2, start))
+        rest = list(Batches(images, preprocessing, 8, 5, policy).epoch(2, start))
         assert len(rest) == 19 - start
         for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
             assert pixels.tobytes() == again.tobytes()
@@ -159,83 +158,93 @@ def test_batches_are_the_consumers_to_keep() -> None:
         np.testing.assert_array_equal(pixels, copy)
 
 
-class Slow(ImageView):
-    """Images whose reading takes a while, and fails from number `broken` on."""
+class CountingView(ImageView):
+    """Images that count how often they are read, call `on_read` with the count, and fail from number `broken` on."""
 
-    def __init__(self, count: int, seconds: float, broken: int | None = None) -> None:
+    def __init__(
+        self, count: int, broken: int | None = None, on_read: Callable[[int], object] = lambda reads: None
+    ) -> None:
         super().__init__(count, (1, 4, 4))
-        self.seconds, self.broken, self.reads = seconds, broken, 0
+        self.broken, self.on_read, self.reads, self.condition = broken, on_read, 0, threading.Condition()
 
     def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        self.reads += 1
-        sleep(self.seconds)
         if self.broken is not None and (numbers >= self.broken).any():
             raise DataError("photo.jpg is cut short")
+        with self.condition:
+            self.reads += 1
+            self.condition.notify_all()
+        self.on_read(self.reads)
         return np.zeros((len(numbers), 1, 4, 4), np.uint8)
+
+    def wait_for_reads(self, count: int) -> bool:
+        with self.condition:
+            return self.condition.wait_for(lambda: self.reads >= count, timeout=60)
 
     def take(self, numbers: NDArray[np.intp]) -> ImageView:
         raise NotImplementedError
 
 
-def slow_batches(monkeypatch: pytest.MonkeyPatch, view: Slow) -> Batches:
-    """Batches of four, one at a time."""
-    monkeypatch.setattr(batches_module, "BLOCK", 1)
-    return Batches(LabeledImages(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0)
+def single_batches(
+    monkeypatch: pytest.MonkeyPatch, view: CountingView, clock: Callable[[], float] = lambda: 0.0
+) -> Batches:
+    """Batches of four images, each prepared alone."""
+    monkeypatch.setattr(batches_module, "BLOCK_BYTES", 1)
+    return Batches(LabeledImages(view, np.zeros(len(view), np.int32), ("a", "b")), PLAIN, 4, 0, clock=clock)
 
 
 def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("opsin-batches")]
 
 
-def test_waiting_is_measured_and_preparing_goes_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches = slow_batches(monkeypatch, Slow(40, 0.02))
-    for _ in batches.epoch(0):
-        pass
-    assert 0.15 < batches.waited < 2
-    view = Slow(40, 0.005)
-    batches = slow_batches(monkeypatch, view)
-    waits = []
-    for number, _ in enumerate(batches.epoch(0), start=1):
-        until = monotonic() + 10
-        while view.reads < min(10, number + batches_module.AHEAD) and monotonic() < until:
-            sleep(0.001)  # as long as the consumer works, preparing goes on
-        assert view.reads == min(10, number + batches_module.AHEAD)
-        waits.append(batches.waited)
-    assert min(np.diff(waits)) < 0.005
+def test_waiting_time_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 2.0, 10.0, 10.5, 20.0, 20.0, 30.0, 31.0])
+    batches = single_batches(monkeypatch, CountingView(12), clock=lambda: next(times))
+    assert [batches.waited for _ in batches.epoch(0)] == [2.0, 2.5, 2.5]
+    assert batches.waited == 3.5, "the end of the epoch is waited for, too"
+    assert next(times, None) is None
 
 
-def test_what_goes_wrong_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches = slow_batches(monkeypatch, Slow(40, 0, broken=39))
+def test_blocks_are_prepared_while_the_consumer_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = CountingView(40)
+    for number, _ in enumerate(single_batches(monkeypatch, view).epoch(0), start=1):
+        expected = min(10, number + batches_module.PREFETCH_BLOCKS)
+        assert view.wait_for_reads(expected)
+        assert view.reads == expected
+
+
+def test_errors_of_the_thread_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = single_batches(monkeypatch, CountingView(40, broken=39))
     with pytest.raises(DataError, match=r"photo\.jpg is cut short"):
         list(batches.epoch(0))
     assert not threads()
 
 
 def test_closing_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = Slow(4000, 0.001)
-    iterator = slow_batches(monkeypatch, view).epoch(0)
+    view = CountingView(4000)
+    iterator = single_batches(monkeypatch, view).epoch(0)
     next(iterator)
     assert threads()
     assert isinstance(iterator, Generator)
     iterator.close()
     assert not threads()
-    assert view.reads < 10
+    assert view.reads <= 1 + batches_module.PREFETCH_BLOCKS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals another thread")
 def test_an_interruption_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    view = Slow(4000, 0.05)
-    batches = slow_batches(monkeypatch, view)
     main = threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.12, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        for _ in batches.epoch(0):
-            pass
-    signal.signal(signal.SIGINT, before)
+    view = CountingView(4000, on_read=lambda reads: signal.pthread_kill(main, signal.SIGINT) if reads == 3 else None)
+    batches = single_batches(monkeypatch, view)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for _ in batches.epoch(0):
+                pass
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not threads()
-    assert view.reads < 20
+    assert view.reads < 1000
 
 
 def test_an_epoch_may_have_only_some_of_the_images() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsin.data.items import shown
+from opsin.data.items import printable
 
 
 def test_sound_names_stay_as_they_are() -> None:
@@ -21,20 +21,20 @@ def test_sound_names_stay_as_they_are() -> None:
         "\U0001f468\u200d\U0001f469.png",
         "e\u0301 [b].x",
     ):
-        assert shown(name) == name
-    assert shown(Path("a") / "b.jpg") == "a/b.jpg"
+        assert printable(name) == name
+    assert printable(Path("a") / "b.jpg") == "a/b.jpg"
 
 
 def test_what_could_mislead_is_escaped() -> None:
-    assert shown("line\nend\t.png") == r"line\nend\t.png"
-    assert shown("\x1b[31mred") == r"\x1b[31mred"
-    assert shown("back\\nslash") == r"back\\nslash"
-    assert shown(os.fsdecode(b"\xff\xe9a")) == r"\xff\xe9a"
-    assert shown("gnp\u202egpj") == r"gnp\u202egpj"
-    assert shown("\ud800") == r"\ud800"
+    assert printable("line\nend\t.png") == r"line\nend\t.png"
+    assert printable("\x1b[31mred") == r"\x1b[31mred"
+    assert printable("back\\nslash") == r"back\\nslash"
+    assert printable(os.fsdecode(b"\xff\xe9a")) == r"\xff\xe9a"
+    assert printable("gnp\u202egpj") == r"gnp\u202egpj"
+    assert printable("\ud800") == r"\ud800"
 
 
 @given(st.lists(st.text(st.sampled_from("a\\nx\n\udcff\u202ef")), unique=True, max_size=20))
 def test_different_names_stay_different(names: list[str]) -> None:
-    assert all(shown(a) != shown(b) for a, b in combinations(names, 2))
-    assert all(shown(name).encode() and "\n" not in shown(name) for name in names if name)
+    assert all(printable(a) != printable(b) for a, b in combinations(names, 2))
+    assert all(printable(name).encode() and "\n" not in printable(name) for name in names if name)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from opsin.data import parallel
-from opsin.data.parallel import each
+from opsin.data.parallel import for_each
 
 
 @pytest.fixture(params=[1, 4])
@@ -20,12 +20,12 @@ def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 def test_everything_once(cores: int) -> None:
     done: list[int] = []
     told: list[tuple[int, int]] = []
-    each(done.append, range(100))
+    for_each(done.append, range(100))
     assert sorted(done) == list(range(100))
-    each(done.append, range(100, 200), lambda *counts: told.append(counts))
+    for_each(done.append, range(100, 200), lambda *counts: told.append(counts))
     assert sorted(done) == list(range(200))
     assert told[-1] == (100, 100)
-    each(done.append, [], lambda *counts: told.append(counts))
+    for_each(done.append, [], lambda *counts: told.append(counts))
     assert told[-1] == (0, 0)
 
 
@@ -39,11 +39,11 @@ def test_the_first_error_ends_all(cores: int) -> None:
         done.append(index)
 
     with pytest.raises(ValueError, match="five"):
-        each(work, range(1000))
+        for_each(work, range(1000))
     assert len(done) < 50
 
 
 def test_no_thread_is_left(cores: int) -> None:
     before = threading.active_count()
-    each(lambda index: None, range(50), lambda done, total: None)
+    for_each(lambda index: None, range(50), lambda done, total: None)
     assert threading.active_count() == before

@@ -40,7 +40,7 @@ def write(folder: Path, kind: str, scale: float, shift: float = 0.0, bands: int 
 
 
 def pixels_of(data: Dataset) -> dict[str, NDArray[np.uint8]]:
-    everything = data.everything()
+    everything = data.all_images()
     assert everything.names is not None
     return dict(zip(everything.names, everything.pixels[:], strict=True))
 
@@ -64,7 +64,7 @@ def test_one_range_for_all(
         label, number = name.split("/")
         values = (shades(label, int(number.removesuffix(".tif"))) * scale + shift).astype(kind).astype(np.float64)
         assert np.abs(pixels - (values - low) / (high - low) * 255).max() <= 1.01
-    assert f"of more than 8 bits (24 of {kind})." in data.receipt.text()
+    assert f"with more than 8 bits (24 of {kind})." in data.receipt.text()
     assert data.receipt.to_data()["pixel_range"] == expected and data.receipt.to_data()["deep"] == {kind: 24}
 
 
@@ -75,14 +75,14 @@ def test_a_range_that_is_asked_for(tmp_path: Path) -> None:
     last = pixels_of(data)["standing/11.tif"]
     expected = ((shades("standing", 11) * 4080).astype(int) * 0.255).clip(0, 255)
     assert np.abs(last - expected).max() <= 1
-    assert data.receipt.beyond > 10
-    assert f"{data.receipt.beyond} of them go beyond it, and are cut off there." in data.receipt.text()
+    assert data.receipt.clipped > 10
+    assert f"{data.receipt.clipped} of them exceed this range and are clipped." in data.receipt.text()
     with pytest.raises(UsageError, match="the pixel range is two numbers"):
         load(folder, pixel_range=(3, 3))
 
 
 def test_a_range_for_bytes_is_not_used_and_that_is_said() -> None:
-    with pytest.warns(UserWarning, match=r"^the pixel range is not used: all images of digits have 8 bits a channel"):
+    with pytest.warns(UserWarning, match=r"^the pixel range is not used: all images of digits have 8 bits per channel"):
         assert load("digits", pixel_range=(0, 100)).pixel_range is None
 
 
@@ -91,7 +91,7 @@ def test_bytes_stay_what_they_are_beside_deeper_images(tmp_path: Path) -> None:
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
     data = load(folder)
     assert np.array_equal(pixels_of(data)["lying/bytes.png"][0], noise(1, SIDE, SIDE))
-    assert data.receipt is not None and data.receipt.deep == {"uint16": 24}
+    assert data.receipt is not None and data.receipt.high_depth == {"uint16": 24}
 
 
 def test_different_kinds_of_numbers_are_pointed_out(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_different_kinds_of_numbers_are_pointed_out(tmp_path: Path) -> None:
     (folder / "lying" / "x.tif").write_bytes(tiff(np.random.default_rng(0).random((SIDE, SIDE, 1)).astype("f4")))
     data = load(folder)
     assert data.receipt is not None
-    assert "They are of different kinds, which may be meant on different scales." in data.receipt.text()
+    assert "Their types differ, so they may use different scales." in data.receipt.text()
 
 
 def test_what_is_left_out_of_files_is_on_the_receipt(tmp_path: Path) -> None:
@@ -108,16 +108,16 @@ def test_what_is_left_out_of_files_is_on_the_receipt(tmp_path: Path) -> None:
     for _ in range(2):
         receipt = load(folder).receipt
         assert receipt is not None and not receipt.problems
-        text = "lying/infrared.tif: of its 4 bands, those beside red, green and blue are left out"
-        assert f"\n1 file of which something is left out\n  {text}" in receipt.text()
+        text = "lying/infrared.tif: of its 4 bands, only red, green and blue are used"
+        assert f"\n1 file with content that is ignored\n  {text}" in receipt.text()
         assert receipt.to_data()["remarks"] == (dict(zip(("name", "left_out"), text.split(": "), strict=True)),)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_the_cache_keeps_scales_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool) -> None:
-    monkeypatch.setattr(decode, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(decode, "MIN_CACHED_BYTES", 0)
     if not in_memory:
-        monkeypatch.setattr(decode, "IN_MEMORY", 10)
+        monkeypatch.setattr(decode, "MAX_MEMORY_BYTES", 10)
     folder = write(tmp_path / "data", "uint16", 4080)
     Image.fromarray(noise(1, SIDE, SIDE)).save(folder / "lying" / "bytes.png")
 
@@ -165,11 +165,14 @@ def known(pixel_range: tuple[float, float] | None) -> Preprocessing:
 
 
 @pytest.mark.parametrize(("pixel_range", "kind", "scale", "text"), [
-    ((0, 4095), "uint16", 65535, "a has uint16 values from 0 to 65,535; the model knows 0 to 4,095, and what lies"),
-    ((0, 1), "float32", 255, "a has float32 values from 0 to 255; the model knows 0 to 1, and what lies outside"),
-    ((0, 4095), "float32", 1, "a has float32 values from 0 to 1, nearly black for a model that knows 0 to 4,095"),
-    (None, "float32", 1, "and the model knows no pixel range for them, so that this image alone decides"),
-    (None, "uint16", 4080, "a has uint16 values from 0 to 4,080, and the model knows no pixel range for them"),
+    ((0, 4095), "uint16", 65535, "a has uint16 values from 0 to 65,535; the pixel range of the model "
+     "is 0 to 4,095, and values outside it are clipped"),
+    ((0, 1), "float32", 255, "a has float32 values from 0 to 255; the pixel range of the model is "
+     "0 to 1, and values outside it are clipped"),
+    ((0, 4095), "float32", 1, "a has float32 values from 0 to 1, nearly black in the model's pixel "
+     "range of 0 to 4,095; it may use another scale"),
+    (None, "float32", 1, "and the model has no pixel range for them, so this image alone determines"),
+    (None, "uint16", 4080, "a has uint16 values from 0 to 4,080, and the model has no pixel range for them"),
 ])  # fmt: skip
 def test_values_that_a_model_does_not_know_are_pointed_out(
     pixel_range: tuple[float, float] | None, kind: str, scale: float, text: str
@@ -183,13 +186,13 @@ def test_values_that_a_model_does_not_know_are_pointed_out(
 def test_values_that_a_model_knows_are_read_in_silence() -> None:
     known((0, 4095)).read(tiff((shades("lying", 5) * 4080)[..., None].astype(np.uint16)), "a")
     known(None).read(tiff((shades("lying", COUNT - 1) * 65535)[..., None].astype(np.uint16)), "a")
-    with pytest.warns(UserWarning, match="^a: of its 4 bands, those beside red, green and blue are left out$"):
+    with pytest.warns(UserWarning, match="^a: of its 4 bands, only red, green and blue are used$"):
         known(None).read(tiff(noise(0, SIDE, SIDE, 4), RGB, (0,)), "a")
 
 
 def test_measuring_outside_the_range_of_the_model_is_pointed_out(tmp_path: Path) -> None:
     folder = write(tmp_path / "data", "uint16", 65535)
-    with pytest.warns(UserWarning, match="images of data have values outside the model's pixel range, 0 to 4,095, and"):
+    with pytest.warns(UserWarning, match="images of data have values outside the model's pixel range, 0 to 4,095; "):
         load(folder, known((0, 4095)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.pixels import ImageView, Joined, chunks, joined, take
+from opsin.data.pixels import ConcatenatedView, ImageView, chunks, concatenate, take
 from tests.data.files import noise
 
 
@@ -33,18 +33,18 @@ def test_a_view_is_indexed_like_an_array() -> None:
     assert np.array_equal(np.asarray(view), array)
 
 
-def test_parts_are_joined_without_being_read() -> None:
+def test_views_are_concatenated_without_being_read() -> None:
     arrays = [noise(seed, 4 + seed, 1, 3, 3) for seed in range(3)]
     whole = np.concatenate(arrays)
     views = [Kept(array) for array in arrays]
-    together = joined([views[0], arrays[1], views[2]])
-    assert isinstance(together, Joined)
+    together = concatenate([views[0], arrays[1], views[2]])
+    assert isinstance(together, ConcatenatedView)
     some = take(together, np.array([14, 0, 6, 5]))
     assert not any(view.reads for view in views)
     assert np.array_equal(together[:], whole)
     assert np.array_equal(some[:], whole[[14, 0, 6, 5]])
     assert np.array_equal(some[np.array([2, 2])], whole[[6, 6]])
-    assert isinstance(joined(list(arrays)), np.ndarray)
+    assert isinstance(concatenate(list(arrays)), np.ndarray)
 
 
 def test_chunks_are_bounded() -> None:

@@ -27,26 +27,26 @@ def test_the_built_in_digits() -> None:
     assert digits.classes == tuple("0123456789")
     assert digits.train.counts() == [450] * 10
     assert digits.test.counts() == [100] * 10
-    assert digits.own_split
-    together = digits.everything().pixels
+    assert digits.predefined_split
+    together = digits.all_images().pixels
     assert len({image.tobytes() for image in together}) == 6000, "a held-out digit is among those trained on"
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_an_idx_folder(tmp_path: Path, suffix: str) -> None:
     data = load(write_mnist(tmp_path / "mini", suffix=suffix))
-    assert (data.name, data.shape, data.classes, data.own_split) == ("mini", (1, 5, 6), ("0", "1", "2"), True)
+    assert (data.name, data.shape, data.classes, data.predefined_split) == ("mini", (1, 5, 6), ("0", "1", "2"), True)
     assert (len(data.train), data.train.pixels.shape[1:]) == (27, (1, 5, 6))
     assert data.test.labels.tolist() == [i % 3 for i in range(10)]
     assert data.train.labels.dtype == np.int32
 
 
-def test_an_idx_folder_without_a_test_part_is_divided(tmp_path: Path) -> None:
+def test_an_idx_folder_without_a_test_split_gets_one(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path)
     for path in folder.glob("t10k*"):
         path.unlink()
     data = load(folder)
-    assert (len(data.train), len(data.test), data.own_split) == (21, 6, False)
+    assert (len(data.train), len(data.test), data.predefined_split) == (21, 6, False)
 
 
 def test_damaged_idx_folders(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_damaged_idx_folders(tmp_path: Path) -> None:
     assert "holds no training images" in message(folder)
 
 
-def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
+def test_ignored_files_are_not_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     (folder / "lying" / ".DS_Store").touch()
     (folder / "lying" / "Thumbs.db").touch()
     (folder / ".cache").mkdir()
     (folder / "readme.txt").touch()
-    assert len(load(folder).everything()) == 6
+    assert len(load(folder).all_images()) == 6
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     strange = tmp_path / "strange"
     write_stripes(strange / "train", 2)
     write_image(strange / "test" / "slanted" / "1.png", noise(0, 12, 12))
-    assert f"the test part of {strange} has a class 'slanted' that its training part has not" in message(strange)
+    assert f"the test split of {strange} has a class 'slanted' that its training split lacks" in message(strange)

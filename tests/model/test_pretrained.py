@@ -105,7 +105,7 @@ def test_opsin_train_starts_from_published_weights(site: Site) -> None:
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (8, 3, 8, 8), np.uint8), np.arange(8, dtype=np.int32) % 2
     images = opsin.data.LabeledImages(pixels, labels, ("a", "b"))
-    data = opsin.data.Dataset("noise", images, images, own_split=True)
+    data = opsin.data.Dataset("noise", images, images, predefined_split=True)
     network = zoo.find("tiny")(2, pretrained=True)
     model = opsin.train(network, data, epochs=1, batch=8, learning_rate=1e-9)
     np.testing.assert_allclose(model.state["conv.weight"], published_state()["conv.weight"], atol=1e-6)

@@ -73,7 +73,7 @@ def images(count: int, shape: tuple[int, int, int], classes: int = 2) -> Labeled
 
 def dataset(count: int, shape: tuple[int, int, int] = (3, 224, 224)) -> Dataset:
     return Dataset(
-        "photos", images(count, shape), images(count // 8, shape), own_split=True,
+        "photos", images(count, shape), images(count // 8, shape), predefined_split=True,
         validation=images(count // 8, shape),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from opsin import data, nn, zoo
 from opsin.base.errors import UsageError
-from opsin.data.ingest.split import MOST_VALIDATION
+from opsin.data.ingest.split import MAX_VALIDATION_IMAGES
 from opsin.data.sources import open_source
 from opsin.planning import autoconfig
 from opsin.planning.dataset_summary import DatasetSummary, training_images
@@ -288,7 +288,7 @@ def test_missing_splits_are_held_out_of_the_training_images(splits: tuple[str, .
 
 
 def test_the_validation_split_of_many_images_is_bounded() -> None:
-    assert training_images(10**6, ()) == 800_000 - MOST_VALIDATION
+    assert training_images(10**6, ()) == 800_000 - MAX_VALIDATION_IMAGES
 
 
 def test_the_summary_agrees_with_the_data_that_is_read(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def bars(count: int, seed: int) -> LabeledImages:
     return LabeledImages(pixels.astype(np.uint8), labels.astype(np.int32), ("left", "right"))
 
 
-DATA = Dataset("bars", bars(160, 0), bars(80, 1), own_split=True)
+DATA = Dataset("bars", bars(160, 0), bars(80, 1), predefined_split=True)
 
 
 def network() -> nn.Layer:

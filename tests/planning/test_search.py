@@ -31,7 +31,7 @@ def dataset(count: int = 60, classes: int = 10, validation: int = 1000) -> Datas
         pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (size, 1, 28, 28))
         return LabeledImages(pixels, np.arange(size, dtype=np.int32) % classes, names)
 
-    return Dataset("images", split(count), split(20), own_split=True, validation=split(validation))
+    return Dataset("images", split(count), split(20), predefined_split=True, validation=split(validation))
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_mirror_invariance_is_measured(symmetric: bool) -> None:
             pixels[number, 0, row : row + 9, column : column + 9] += 150 * shape
         return LabeledImages(pixels.astype(np.uint8), labels.astype(np.int32), ("one", "other"))
 
-    triangles = Dataset("triangles", split(400), split(100), own_split=True, validation=split(200))
+    triangles = Dataset("triangles", split(400), split(100), predefined_split=True, validation=split(200))
     choice = choose_network(replace(GREY, images=400, classes=2), TrainOptions(network="resnet9_half"))
     result = trial.run(TrialCandidate(choice, TrainOptions(threads=1)), trial.comparable(triangles, 0), 6.0)
     assert result and result.error < 0.1 and result.is_mirror_invariant is symmetric

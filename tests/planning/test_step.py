@@ -39,7 +39,7 @@ def test_the_commands_take_the_step_of_the_trainer(name: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, channels, height, width)).astype(np.uint8)
     images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 10, tuple("abcdefghij"))
     plan = Recipe(epochs=1, batch=8).plan(name, 40)
-    trainer = Trainer(plan, Dataset("noise", images, images, own_split=True), threads=1)
+    trainer = Trainer(plan, Dataset("noise", images, images, predefined_split=True), threads=1)
     assert trainer.work is not None
     trained = trainer.work.program.plan.graph  # type: ignore[attr-defined]
     command = find_subject(name, None, 10).step().bind(8)

@@ -52,7 +52,7 @@ def history() -> list[dict[str, Any]]:
 @cache
 def subject() -> tuple[Model, Dataset]:
     """Return the small model, with its last layer fitted to the training images and calibrated, and the dataset."""
-    data = Dataset("<data>", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
+    data = Dataset("<data>", scenes(120, 0), scenes(60, 1), predefined_split=True, validation=scenes(90, 2))
     model = small_model()
     model.labels, model.name = TRICKY_NAMES, "<model>"
     program = model.engine(penultimate_graph(model.graph), BATCH, None)

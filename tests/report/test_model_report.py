@@ -75,7 +75,7 @@ def test_wrong_labels_in_the_training_split_are_found() -> None:
 
 def test_other_data_is_measured_as_a_whole() -> None:
     model, _ = subject()
-    other = Dataset("others", scenes(60, 7, named=False), scenes(30, 8, named=False), own_split=False)
+    other = Dataset("others", scenes(60, 7, named=False), scenes(30, 8, named=False), predefined_split=False)
     report = measure_model(model, other, seconds=4)
     assert report.accuracy.total == 90
     assert not report.trained_here

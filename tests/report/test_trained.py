@@ -13,7 +13,7 @@ from tests.report.support import scenes
 
 
 def test_a_trained_model_can_be_reported_on(tmp_path: Path) -> None:
-    data = Dataset("scenes", scenes(120, 0), scenes(60, 1), own_split=True, validation=scenes(90, 2))
+    data = Dataset("scenes", scenes(120, 0), scenes(60, 1), predefined_split=True, validation=scenes(90, 2))
     opsin.train(small_network(), data, epochs=3, batch=16, out=tmp_path / "m.opsin")
     model = load(tmp_path / "m.opsin")
     assert model.calibration is not None

@@ -25,7 +25,9 @@ IMAGES = LabeledImages(np.zeros((16, 1, 12, 12), np.uint8), np.arange(16, dtype=
 def trained_with(plan: TrainingPlan) -> str:
     """The execution plan of the training step."""
     network = nn.Sequential(nn.Conv2d(16, 3, padding=1), nn.Conv2d(16, 3, padding=1), nn.Flatten(), nn.Linear(2))
-    runtime: Any = Trainer(plan, Dataset("none", IMAGES, IMAGES, own_split=True), network=network, threads=1).runtime
+    runtime: Any = Trainer(
+        plan, Dataset("none", IMAGES, IMAGES, predefined_split=True), network=network, threads=1
+    ).runtime
     return str(runtime.program.plan)
 
 

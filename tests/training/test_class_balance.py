@@ -58,7 +58,7 @@ CASES = [
 
 def recalls(counts: list[int], network: str, epochs: int, **changes: object) -> list[float]:
     """Return the recall of each class after training with label smoothing."""
-    data = Dataset("bars", striped(counts, 0), striped([40] * len(counts), 1), own_split=True)
+    data = Dataset("bars", striped(counts, 0), striped([40] * len(counts), 1), predefined_split=True)
     plan = replace(Recipe(epochs=epochs).plan(network, len(data.train)), label_smoothing=0.1, **changes)
     training = Trainer(plan, data)
     list(training)

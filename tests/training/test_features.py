@@ -40,7 +40,7 @@ def dataset(count: int = 53) -> Dataset:
         pixels[np.arange(count), labels] += 120
         return LabeledImages(pixels, labels, ("a", "b", "c"))
 
-    return Dataset("small", images(count), images(15), own_split=True, validation=images(17))
+    return Dataset("small", images(count), images(15), predefined_split=True, validation=images(17))
 
 
 def feed(views: int, earlier_epochs: int = 0) -> FeatureCache:

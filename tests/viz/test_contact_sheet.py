@@ -35,7 +35,7 @@ def test_the_stored_image_and_its_augmented_versions() -> None:
     preprocessing = Preprocessing.of(these)
     sheet = contact_sheet(these, preprocessing, limits, versions=3, seed=5)
     augmenter = Augmenter(limits, preprocessing, (32, 32), 2, 5)
-    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.factors)
+    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     for row in (0, 1):
         large = np.repeat(np.repeat(these.pixels[row], 4, axis=1), 4, axis=2).transpose(1, 2, 0)
         np.testing.assert_array_equal(cut(sheet, row, 0, 128, 128), large)

@@ -1,4 +1,4 @@
-"""Images and labels: from files to the batches that a network trains on."""
+"""Load labelled images from files or arrays, split them, and prepare the batches that a network trains on."""
 
 from opsin._aliases import renamed_names
 from opsin.data.augment import Augmentation

@@ -1,4 +1,4 @@
-"""`load`: one door for everything that can be trained on."""
+"""`load`: read a data set from any supported source, decode its images and split them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError, UsageError
 from opsin.data.dataset import Dataset, LabeledImages
-from opsin.data.decode import Range, checked_range
+from opsin.data.decode import PixelRange, check_range
 from opsin.data.ingest import class_names, decode
 from opsin.data.ingest.arrays import complete
-from opsin.data.ingest.decoding import Decoding
-from opsin.data.ingest.division import DuplicateGroups, assign, counts_of, sizes_of
+from opsin.data.ingest.decode_settings import DecodeSettings
+from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.file_index import DEPTHS
 from opsin.data.ingest.messages import value_text
-from opsin.data.ingest.receipt import Receipt, Remark
+from opsin.data.ingest.receipt import Receipt, Remark, Sizes
 from opsin.data.ingest.resize import resized
 from opsin.data.ingest.scan import Scan, scan
-from opsin.data.ingest.split import ranks
+from opsin.data.ingest.split import assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.parallel import Progress
-from opsin.data.pixels import ImageView, take
+from opsin.data.pixels import ImageView, Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
@@ -38,185 +38,221 @@ from opsin.ir.checked import checked
 @checked
 def load(
     source: str | os.PathLike[str],
-    like: Preprocessing | None = None,
+    preprocessing: Preprocessing | None = None,
     *,
     size: int | None = None,
     seed: int = 0,
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
     pixel_range: Sequence[float] | None = None,
+    like: Preprocessing | None = None,
 ) -> Dataset:
-    """The labelled images of `source`, read once, and divided: to train on, to choose by, and to measure with.
+    """Read the labelled images of `source` and return them as training, validation and test split.
 
-    `source` is what `open_source` takes: "digits", a folder of class folders, an archive, a table, arrays, …
-    Images take the size and kind that `like` (a model's `preprocessing`) asks for, or become squares of `size`. Without
-    both, files are grey or RGB, of a size up to 64 × 64, by what they are, and arrays stay as they are. Files that
-    cannot be used are left out; the dataset's `receipt` names them, and duplicates, leaks and what else was found.
+    `source` is "digits" (built in), a folder of class folders, an archive, a table, arrays, or anything else that
+    `open_source` accepts. The images get the size and the channels of `preprocessing`, which is that of a model, or
+    become squares of `size` pixels. Without both, image files become grey or RGB, at most 64 × 64, depending on their
+    content; arrays keep their size. Unusable files are left out. The `receipt` of the data set names them, and lists
+    duplicates, leaks and other findings.
 
-    Where the data has no test part, a fifth of each class is held out, where it has no validation part, a tenth of the
-    rest, at most 5,000; by `seed` and the files' contents, with alike images on one side. A validation part of the
-    data's own is used as that, and never to measure with. Where images or arrays have more than eight bits, the two
-    values of `pixel_range` become black and white, or those of `like`; without both, the values of all images
-    together decide, and the dataset's `pixel_range` says how. Decoded images are kept on disk, up to `cache_size`
-    bytes for all data, so that the next time no file is opened. Raises `DataError` for what cannot be used.
+    If the data has no test split, a fifth of each class is held out; if it has no validation split, a tenth of the
+    remaining images, at most 5,000. Which ones depends on `seed` and the contents of the files only; near-duplicates
+    stay in the same split. A validation split that comes with the data is never used as test split.
+
+    In images with more than eight bits per channel, the two values of `pixel_range` become black and white; the default
+    is the range of `preprocessing`, or else one range inferred from the values of all images, which the data set
+    reports as its `pixel_range`. Decoded images are cached on disk, in at most `cache_size` bytes for all data sets.
+    `on_progress` is called with the number of processed images and the total. `like` is the former name of
+    `preprocessing`. Raise `DataError` for unusable data.
     """
+    preprocessing = _renamed_like(preprocessing, like)
     if size is not None and size < 1:
         raise UsageError(f"the size must be at least 1 pixel, not {size}")
-    if like is not None:
-        instance("like", like, Preprocessing, "the preprocessing of a model")
+    if preprocessing is not None:
+        instance("preprocessing", preprocessing, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
-    chosen = checked_range(pixel_range) or (like.pixel_range if like else None)
-    opened = open_source(source, chosen)
+    expected_range = check_range(pixel_range) or (preprocessing.pixel_range if preprocessing else None)
+    opened = open_source(source, expected_range)
     if not isinstance(opened, Dataset):
         key, path = os.path.realpath(source), str(source)
-        made = take_in(opened, key, like, size, seed, cache_size, on_progress, path, chosen)
-        _check_used(pixel_range, made)
-        if pixel_range is None and like and like.pixel_range and made.receipt and made.receipt.beyond:
-            low, high = (value_text(value) for value in like.pixel_range)
-            text = f"{made.receipt.beyond:,} images of {made.name} have values outside the model's pixel range"
-            warnings.warn(f"{text}, {low} to {high}, and are cut off there", UserWarning, stacklevel=2)
-        return made
-    _check_used(pixel_range, opened)
-    made = complete(opened, seed, begin)
-    if like is not None:
-        return resized(made, like.shape, like.crop)
-    return made if size is None else resized(made, (made.shape[0], size, size), None)
+        data = load_source(opened, key, preprocessing, size, seed, cache_size, on_progress, path, expected_range)
+        _warn_if_range_unused(pixel_range, data)
+        if (
+            pixel_range is None
+            and preprocessing
+            and preprocessing.pixel_range
+            and data.receipt
+            and data.receipt.clipped
+        ):
+            low, high = (value_text(value) for value in preprocessing.pixel_range)
+            text = f"{data.receipt.clipped:,} images of {data.name} have values outside the model's pixel range"
+            warnings.warn(f"{text}, {low} to {high}; these values are clipped", UserWarning, stacklevel=2)
+        return data
+    _warn_if_range_unused(pixel_range, opened)
+    data = complete(opened, seed, begin)
+    if preprocessing is not None:
+        return resized(data, preprocessing.shape, preprocessing.crop)
+    return data if size is None else resized(data, (data.shape[0], size, size), None)
 
 
-def _check_used(asked: Sequence[float] | None, data: Dataset) -> None:
-    if asked is not None and data.pixel_range is None:
-        warnings.warn(
-            f"the pixel range is not used: all images of {data.name} have 8 bits a channel, 0 to 255",
-            UserWarning,
-            stacklevel=3,
-        )
+def _renamed_like(preprocessing: Preprocessing | None, like: Preprocessing | None) -> Preprocessing | None:
+    """Return the value of `preprocessing`, also if it was given under its name in Opsin 0.1.0."""
+    if like is None:
+        return preprocessing
+    if preprocessing is not None:
+        raise UsageError("load: like is the former name of preprocessing; give only preprocessing")
+    text = "load: like is now preprocessing; the old name goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=4)
+    return like
 
 
-def take_in(
+def _warn_if_range_unused(pixel_range: Sequence[float] | None, data: Dataset) -> None:
+    if pixel_range is not None and data.pixel_range is None:
+        text = f"the pixel range is not used: all images of {data.name} have 8 bits per channel, 0 to 255"
+        warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def load_source(
     source: Source,
     key: str,
-    like: Preprocessing | None = None,
+    preprocessing: Preprocessing | None = None,
     size: int | None = None,
     seed: int = 0,
     cache_size: int = CACHE_SIZE,
     on_progress: Progress | None = None,
     path: str | None = None,
-    pixel_range: Range | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> Dataset:
-    """`load` of a source that is open; `key` is what the cache knows it by, `path` what messages call it."""
+    """Load an open source as `load` does. `key` identifies it in the cache, `path` is its name in messages."""
     begin = perf_counter()
-    decoding = Decoding((3, size, size)) if size else None
-    if like is not None:
-        decoding = Decoding(like.shape, like.crop)
-    pixel_range = pixel_range or (like.pixel_range if like else None)
-    scanned = scan(source, key, decoding, like is None, cache_size, on_progress, pixel_range)
-    return _Intake(source, scanned, seed, like, path or source.name).dataset(begin)
+    settings = DecodeSettings((3, size, size)) if size else None
+    if preprocessing is not None:
+        settings = DecodeSettings(preprocessing.shape, preprocessing.crop)
+        pixel_range = pixel_range or preprocessing.pixel_range
+    result = scan(source, key, settings, preprocessing is None, cache_size, on_progress, pixel_range)
+    return _Ingest(source, result, seed, preprocessing, path or source.name).dataset(begin)
 
 
-class _Intake:
-    """What a scan found, made into a dataset."""
+class _Ingest:
+    """Builds a `Dataset` from the results of a scan."""
 
-    def __init__(self, source: Source, scanned: Scan, seed: int, like: Preprocessing | None, path: str) -> None:
-        self.source, self.seed, self.like, self.path = source, seed, like, path
-        self.facts, self.cached, self.pixel_range = scanned.facts, scanned.cached, scanned.pixel_range
-        self.problems = [*source.problems, *(self.facts.problems[index] for index in sorted(self.facts.problems))]
-        self.empty = tuple(getattr(source, "empty", ()))
-        self.named = {*self.empty, *(item.label for item in source.items)}
-        self.notes = [*getattr(source, "notes", ()), *class_names.notes(self.named)]
-        self.classes, self.kept, strangers = self._classes(scanned.good)
-        self.problems += strangers
-        self.good = scanned.good[self.kept]
-        self.pixels = take(scanned.pixels, self.kept) if len(self.kept) < len(scanned.good) else scanned.pixels
-        self.items = [source.items[index] for index in self.good.tolist()]
+    def __init__(self, source: Source, result: Scan, seed: int, preprocessing: Preprocessing | None, path: str) -> None:
+        self.source = source
+        self.seed = seed
+        self.preprocessing = preprocessing
+        self.path = path
+        self.file_index = result.file_index
+        self.cached = result.cached
+        self.pixel_range = result.pixel_range
+        self.problems = [*source.problems, *(problem for _, problem in sorted(self.file_index.problems.items()))]
+        self.empty_folders = tuple(getattr(source, "empty", ()))
+        self.listed_classes = {*self.empty_folders, *(item.label for item in source.items)}
+        self.notes = [*getattr(source, "notes", ()), *class_names.notes(self.listed_classes)]
+        self.classes, positions, untrained = self._classes(result.usable)
+        self.problems += untrained
+        self.usable = result.usable[positions]
+        self.pixels = take(result.pixels, positions) if len(positions) < len(result.usable) else result.pixels
+        self.items = [source.items[index] for index in self.usable.tolist()]
 
-    def _classes(self, good: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[FileProblem]]:
-        """The classes, the places in `good` of the images that have one of them, and the others as problems."""
+    def _classes(self, usable: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.intp], list[FileProblem]]:
+        """Return the classes that have training images, the positions in `usable` of their images, and the others as
+        problems.
+        """
         items = self.source.items
-        trained = {items[index].label for index in good.tolist() if items[index].part not in (TEST, VALIDATION)}
-        listed = {item.label for item in items if item.part not in (TEST, VALIDATION)}
+        listed = {item.label for item in items if item.split not in (TEST, VALIDATION)}
         for item in items:
             if listed and item.label not in listed:
-                near = [
-                    name for group in class_names.alike({item.label, *listed}) for name in group if item.label in group
-                ]
-                there = next((f", which has '{name}'" for name in near if name != item.label), "")
+                groups = class_names.similar({item.label, *listed})
+                similar = [name for group in groups for name in group if item.label in group and name != item.label]
+                hint = f", which has '{similar[0]}'" if similar else ""
                 raise DataError(
-                    f"the {item.part} part of {self.path} has a class '{item.label}' that its training part "
-                    f"has not{there} ({item.name}); name the classes alike"
+                    f"the {item.split} split of {self.path} has a class '{item.label}' that its training split "
+                    f"lacks{hint} ({item.name}); use the same class names in both"
                 )
-        kept = [place for place, index in enumerate(good.tolist()) if items[index].label in trained]
-        left = sorted(set(range(len(good))) - set(kept))
+        labels = [items[index].label for index in usable.tolist()]
+        trained = {
+            label
+            for index, label in zip(usable.tolist(), labels, strict=True)
+            if items[index].split not in (TEST, VALIDATION)
+        }
         reason = "no training image of its class can be read"
-        strangers = [FileProblem(items[int(good[place])].name, reason, UNLABELLED) for place in left]
-        return tuple(sorted(trained)), np.array(kept, np.intp), strangers
+        untrained = [
+            FileProblem(items[index].name, reason, UNLABELLED)
+            for index, label in zip(usable.tolist(), labels, strict=True)
+            if label not in trained
+        ]
+        positions = np.array([position for position, label in enumerate(labels) if label in trained], np.intp)
+        return tuple(sorted(trained)), positions, untrained
 
     def dataset(self, begin: float) -> Dataset:
-        """The dataset with its receipt; `DataError` where too little is left."""
-        self._check_enough()
-        facts, good, classes = self.facts, self.good, self.classes
-        number = {name: label for label, name in enumerate(classes)}
-        labels = np.array([number[item.label] for item in self.items], np.int32)
-        digests = facts.digests[good]
-        likeness = DuplicateGroups.of(digests, facts.looks[good], facts.sizes[good])
-        given = [item.part for item in self.items]
-        parts, division = assign(given, labels, likeness.groups, ranks(digests, self.seed))
-        names = [item.name for item in self.items]
-        pixels = Inverted.where(self.pixels) if self.like and self.like.dark_background else self.pixels
-
-        def images(part: str) -> LabeledImages:
-            numbers = np.flatnonzero(parts == part)
-            own = take(pixels, numbers)
-            kept = own[:] if isinstance(own, ImageView) and decode.fits(pixels) else own
-            return LabeledImages(kept, labels[numbers], classes, tuple(names[n] for n in numbers))
-
-        train, validation, test = (images(part) for part in (TRAIN, VALIDATION, TEST))
+        """Return the data set with its receipt. Raise `DataError` if there are too few usable images."""
+        self._check_two_classes()
+        index, usable, classes = self.file_index, self.usable, self.classes
+        numbers = {name: number for number, name in enumerate(classes)}
+        labels = np.array([numbers[item.label] for item in self.items], np.int32)
+        digests = index.digests[usable]
+        groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
+        source_splits = [item.split for item in self.items]
+        splits, split_note = assign_splits(source_splits, labels, groups.near, content_ranks(digests, self.seed))
+        invert = self.preprocessing is not None and self.preprocessing.dark_background
+        pixels = Inverted.invert(self.pixels) if invert else self.pixels
+        train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
         if not len(test):
             raise DataError(f"{self.path} has one image of each class; at least two are needed, one to measure with")
-        counts = counts_of(parts, labels, classes)
         total = np.bincount(labels, minlength=len(classes))
+        names = [item.name for item in self.items]
+        high_depth, clipped, remarks = self._high_depth()
         receipt = Receipt(
-            self.source.name, counts, division, train.shape, sizes_of(facts.sizes[good]), tuple(self.problems),
-            likeness.found(names, [item.label for item in self.items], parts.tolist()), likeness.compared,
-            tuple(sorted(self.named - set(classes))),
+            self.source.name, counts_by_class(splits, labels, classes), split_note, train.shape,
+            Sizes.of(index.sizes[usable]), tuple(self.problems),
+            groups.duplicates(names, [item.label for item in self.items], splits.tolist()), groups.compared,
+            tuple(sorted(self.listed_classes - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
-            perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, *self._deep(),
+            perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, high_depth, clipped, remarks,
         )  # fmt: skip
         return Dataset(
-            self.source.name, train, test, TEST in given, validation if len(validation) else None, receipt,
-            self._content(given), self.pixel_range,
+            self.source.name, train, test, TEST in source_splits, validation if len(validation) else None, receipt,
+            self._content(source_splits), self.pixel_range,
         )  # fmt: skip
 
-    def _deep(self) -> tuple[dict[str, int], int, tuple[Remark, ...]]:
-        """How many images are of which type of more than eight bits, how many of them exceed the range, and what of
-        files is left out.
+    def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:
+        """Return the selected images: in memory if all images fit there, otherwise as a view."""
+        rows = np.flatnonzero(selected)
+        part = take(pixels, rows)
+        if isinstance(part, ImageView) and decode.fits_in_memory(pixels):
+            part = part[:]
+        return LabeledImages(part, labels[rows], self.classes, tuple(self.items[row].name for row in rows))
+
+    def _high_depth(self) -> tuple[dict[str, int], int, tuple[Remark, ...]]:
+        """Return the number of images with more than eight bits by pixel type, the number of those that exceed the
+        pixel range, and what is ignored in which file.
         """
-        facts = self.facts
-        deep = self.good[facts.depths[self.good] > 0]
-        counts = Counter(DEPTHS[depth] for depth in facts.depths[deep].tolist())
+        index = self.file_index
+        high_depth = self.usable[index.depths[self.usable] > 0]
+        counts = Counter(DEPTHS[depth] for depth in index.depths[high_depth].tolist())
         low, high = self.pixel_range or (0.0, 0.0)
-        beyond = int(((facts.values[deep, 0] < low) | (facts.values[deep, 1] > high)).sum())
-        names = zip(self.good.tolist(), self.items, strict=True)
-        remarks = tuple(Remark(item.name, facts.remarks[index]) for index, item in names if index in facts.remarks)
-        return dict(counts), beyond, remarks
+        clipped = int(((index.values[high_depth, 0] < low) | (index.values[high_depth, 1] > high)).sum())
+        rows = zip(self.usable.tolist(), self.items, strict=True)
+        remarks = tuple(Remark(item.name, index.remarks[row]) for row, item in rows if row in index.remarks)
+        return dict(counts), clipped, remarks
 
-    def _content(self, given: list[str]) -> str:
-        """A digest of the files, their classes and their parts, whatever they are called and how they are read."""
+    def _content(self, source_splits: list[str]) -> str:
+        """Return a digest of the files, their classes and splits that is independent of file names and decoding."""
         rows = [
-            self.facts.digests[index].tobytes() + f"{item.label}\0{part}".encode("utf-8", "surrogateescape")
-            for index, item, part in zip(self.good.tolist(), self.items, given, strict=True)
+            self.file_index.digests[index].tobytes() + f"{item.label}\0{split}".encode("utf-8", "surrogateescape")
+            for index, item, split in zip(self.usable.tolist(), self.items, source_splits, strict=True)
         ]
-        return blake2b(
-            b"".join(blake2b(row, digest_size=16).digest() for row in sorted(rows)), digest_size=16
-        ).hexdigest()
+        digests = (blake2b(row, digest_size=16).digest() for row in sorted(rows))
+        return blake2b(b"".join(digests), digest_size=16).hexdigest()
 
-    def _check_enough(self) -> None:
-        """`DataError` unless there are usable training images of two classes."""
+    def _check_two_classes(self) -> None:
+        """Raise `DataError` unless there are usable training images of two classes."""
         if len(self.classes) > 1:
             return
-        what = f"images of one class only ('{self.classes[0]}')" if self.classes else "no images that can be used"
-        text = f"{self.path} holds {what}; training needs images of at least two classes"
-        if self.empty:
-            text += f" (no file is in {', '.join(self.empty[:5])})"
+        content = f"images of one class only ('{self.classes[0]}')" if self.classes else "no images that can be used"
+        text = f"{self.path} holds {content}; training needs images of at least two classes"
+        if self.empty_folders:
+            text += f" (no file is in {', '.join(self.empty_folders[:5])})"
         if self.problems:
             first = self.problems[0]
             text += f".\n{len(self.problems):,} of its files cannot be used, such as {first.name}: {first.reason}"

@@ -1,4 +1,4 @@
-"""The compiled kernels that images are resized and augmented with. Without llvmlite there are none."""
+"""The compiled kernels that resize and augment images. They need llvmlite."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ except ImportError:
     host = None  # type: ignore[assignment]
 
 
-def compiled(spec: KernelSpec) -> tuple[int, int]:
-    """Return the address of a kernel's machine code and its lanes. `CompileError` if this machine can run none."""
+def has_compiler() -> bool:
+    """Return whether llvmlite is installed."""
+    return host is not None
+
+
+def kernel_address(spec: KernelSpec) -> tuple[int, int]:
+    """Return the address of a kernel's machine code and its number of vector lanes.
+
+    Raise `CompileError` without llvmlite, or on a processor that is not supported.
+    """
     if host is None:
         raise CompileError("machine code needs llvmlite; install it with: pip install llvmlite")
     target = host().target

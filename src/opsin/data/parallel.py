@@ -1,4 +1,4 @@
-"""The same work for many items, on every core or ahead. What it calls must leave Python's lock, as decoding does."""
+"""Run a function for many items on all cores, or ahead of their use. It should release the global interpreter lock."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from opsin.base.processors import processors
 T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many items of how many are done."""
+"""Called with the number of finished items and the total."""
 
-TICK = 0.1
-"""Seconds between two reports of progress."""
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two progress reports."""
 
 
-def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
-    """`work` for every index, in any order; its first error ends all, and Ctrl-C does after the items under way."""
+def for_each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progress | None = None) -> None:
+    """Call `work` for every index, in any order. The first error, or Ctrl-C, stops it after the items in progress."""
     workers = min(processors(), len(indices)) if len(indices) > 1 else len(indices)
     if workers <= 1 and on_progress is None:
         for index in indices:
             work(index)
         return
-    queue = Queue(indices)
+    queue = WorkQueue(indices)
     with ThreadPoolExecutor(workers or 1, "opsin") as pool:
-        futures = [pool.submit(queue.drain, work) for _ in range(workers)]
+        futures = [pool.submit(queue.run, work) for _ in range(workers)]
         try:
-            while wait(futures, TICK, FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
+            while wait(futures, PROGRESS_INTERVAL, FIRST_EXCEPTION).not_done and not queue.stopped.is_set():
                 if on_progress:
                     on_progress(queue.done, len(indices))
         finally:
@@ -43,10 +43,10 @@ def each(work: Callable[[int], None], indices: Sequence[int], on_progress: Progr
         on_progress(len(indices), len(indices))
 
 
-def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
-    """`work` of every index, in order; a thread does up to `count` of them before they are asked for.
+def prefetch(work: Callable[[int], T], indices: Iterable[int], count: int) -> Generator[T, None, None]:
+    """Yield `work` of every index, in order; a thread computes up to `count` results ahead.
 
-    A process that is forked in between goes on with a thread of its own.
+    In a forked process, the iterator continues with a new thread.
     """
     rest = iter(indices)
     pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
@@ -56,22 +56,22 @@ def ahead(work: Callable[[int], T], indices: Iterable[int], count: int) -> Gener
             if os.getpid() != process:
                 pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
                 waiting = deque((index, pool.submit(work, index)) for index, _ in waiting)
-            found = waiting.popleft()[1].result()
+            result = waiting.popleft()[1].result()
             waiting.extend((index, pool.submit(work, index)) for index in islice(rest, 1))
-            yield found
+            yield result
     finally:
         if os.getpid() == process:
             pool.shutdown(cancel_futures=True)
 
 
-class Queue:
-    """Indices that several threads take from."""
+class WorkQueue:
+    """Indices that several threads process."""
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.rest, self.lock, self.stopped, self.done = iter(indices), Lock(), Event(), 0
 
-    def drain(self, work: Callable[[int], None]) -> None:
-        """Works until there is nothing left, or something went wrong."""
+    def run(self, work: Callable[[int], None]) -> None:
+        """Process indices until none is left or a call fails."""
         try:
             while not self.stopped.is_set() and (index := self.next()) is not None:
                 work(index)

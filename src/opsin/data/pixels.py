@@ -1,4 +1,4 @@
-"""Pixels of many images: an array, or a view of images that stay where they are until they are asked for."""
+"""The pixels of many images: an array, or a view that reads images when they are accessed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 2**24
-"""Bytes that are read at a time when all images are gone through."""
+CHUNK_BYTES = 2**24
+"""Bytes that are read at a time when iterating over all images."""
 
 
 class ImageView(ABC):
-    """uint8 N×C×H×W that behaves like an array where batches are taken from it, and holds next to no memory.
+    """uint8 N×C×H×W on disk or computed on access, indexed like an array along its first axis.
 
-    `view[numbers]` and `view[first:last]` read those images into a new array, `view[7]` reads one. May be used from
-    several threads at once.
+    `view[indices]` and `view[first:last]` read these images into a new array, `view[7]` reads one. Views are
+    thread-safe.
     """
 
     dtype = np.dtype(np.uint8)
@@ -27,68 +27,68 @@ class ImageView(ABC):
         self.shape = (count, *shape)
 
     @abstractmethod
-    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """The images of these numbers (each from 0 to N - 1), in this order."""
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Read the images with these indices (0 to N - 1), in this order."""
 
     @abstractmethod
-    def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        """A view of some of the images; reads nothing."""
+    def take(self, indices: NDArray[np.intp]) -> ImageView:
+        """Return a view of the images with these indices, without reading them."""
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, chosen: int | np.integer | slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        if isinstance(chosen, int | np.integer):
-            return self.read(np.array([chosen], np.intp)).squeeze(0)
-        return self.read(np.arange(len(self), dtype=np.intp)[chosen])
+    def __getitem__(self, key: int | np.integer | slice | NDArray[np.intp]) -> NDArray[np.uint8]:
+        if isinstance(key, int | np.integer):
+            return self.read(np.array([key], np.intp)).squeeze(0)
+        return self.read(np.arange(len(self), dtype=np.intp)[key])
 
     def __array__(self, dtype: np.dtype[np.uint8] | None = None, copy: bool | None = None) -> NDArray[np.uint8]:
-        """Everything in memory, for who can afford it."""
+        """Read all images into memory."""
         return self[:]
 
 
 Pixels: TypeAlias = NDArray[np.uint8] | ImageView
 
 
-def take(pixels: Pixels, numbers: NDArray[np.intp]) -> Pixels:
-    """Some of the images, from an array as a copy, from a view without reading."""
-    return pixels.take(numbers) if isinstance(pixels, ImageView) else pixels[numbers]
+def take(pixels: Pixels, indices: NDArray[np.intp]) -> Pixels:
+    """Return the images with these indices: a copy of an array, or a view of a view, without reading."""
+    return pixels.take(indices) if isinstance(pixels, ImageView) else pixels[indices]
 
 
 def chunks(pixels: Pixels) -> Iterator[NDArray[np.uint8]]:
-    """All images in order, so many at a time as `CHUNK` holds; an array at once."""
+    """Yield all images in order, `CHUNK_BYTES` at a time; an array is yielded whole."""
     if not isinstance(pixels, ImageView):
         yield pixels
         return
-    count = max(1, CHUNK // max(1, int(np.prod(pixels.shape[1:]))))
+    count = max(1, CHUNK_BYTES // max(1, int(np.prod(pixels.shape[1:]))))
     for first in range(0, len(pixels), count):
         yield pixels[first : first + count]
 
 
-def joined(parts: list[Pixels]) -> Pixels:
-    """The parts one after the other; views stay views."""
+def concatenate(parts: list[Pixels]) -> Pixels:
+    """Concatenate images of equal shape; the result is a view if any part is one."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
-    return Joined(parts)
+    return ConcatenatedView(parts)
 
 
-class Joined(ImageView):
-    """Images of several parts of equal shape, one after the other."""
+class ConcatenatedView(ImageView):
+    """The concatenation of several arrays or views of images of equal shape."""
 
-    def __init__(self, parts: list[Pixels], numbers: NDArray[np.intp] | None = None) -> None:
+    def __init__(self, parts: list[Pixels], indices: NDArray[np.intp] | None = None) -> None:
         self.parts = parts
         self.starts = np.cumsum([0] + [len(part) for part in parts])
-        self.numbers = np.arange(self.starts[-1], dtype=np.intp) if numbers is None else numbers
-        super().__init__(len(self.numbers), parts[0].shape[1:])
+        self.indices = np.arange(self.starts[-1], dtype=np.intp) if indices is None else indices
+        super().__init__(len(self.indices), parts[0].shape[1:])
 
-    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        places = self.numbers[numbers]
-        pixels = np.empty((len(places), *self.shape[1:]), np.uint8)
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        rows = self.indices[indices]
+        pixels = np.empty((len(rows), *self.shape[1:]), np.uint8)
         for part, first, last in zip(self.parts, self.starts, self.starts[1:], strict=False):
-            here = np.flatnonzero((places >= first) & (places < last))
-            if len(here):
-                pixels[here] = part[places[here] - first]
+            selected = np.flatnonzero((rows >= first) & (rows < last))
+            if len(selected):
+                pixels[selected] = part[rows[selected] - first]
         return pixels
 
-    def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return Joined(self.parts, self.numbers[numbers])
+    def take(self, indices: NDArray[np.intp]) -> ImageView:
+        return ConcatenatedView(self.parts, self.indices[indices])

@@ -1,7 +1,7 @@
-"""Reading open files at given places, from any thread and any forked process.
+"""Read open files at given offsets, from any thread and any forked process.
 
-A file that was opened before a fork has one position for parent and child: who seeks moves the other's, too. So nothing
-here seeks where the system can read at a place.
+Parent and child share the position of a file that was opened before a fork, so a seek in one would disturb the other.
+Therefore nothing here seeks if the system has positional reads (pread).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 from opsin.base.concurrency import ForkLock
 
 _seeking = ForkLock()
-"""For systems that have to seek; they have no fork either."""
+"""For systems without pread. They have no fork either."""
 
 
 def read_into(handle: int, target: memoryview, offset: int) -> int:
-    """Fills `target` (bytes) from `offset` on, as far as the file goes; the number of bytes read."""
+    """Fill `target` from `offset` until its end or that of the file, and return the number of bytes read."""
     done = 0
     while done < len(target):
-        got = _some(handle, target[done:], offset + done)
-        if not got:
+        count = _read_once(handle, target[done:], offset + done)
+        if not count:
             break
-        done += got
+        done += count
     return done
 
 
-def _some(handle: int, target: memoryview, offset: int) -> int:
+def _read_once(handle: int, target: memoryview, offset: int) -> int:
     if hasattr(os, "preadv"):
         return os.preadv(handle, [target], offset)
     if hasattr(os, "pread"):
@@ -42,11 +42,11 @@ def _some(handle: int, target: memoryview, offset: int) -> int:
 
 
 class PositionalFile(io.RawIOBase):
-    """A file to read, whose position is this object's own."""
+    """A file opened for reading whose position belongs to this object alone."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -55,21 +55,21 @@ class PositionalFile(io.RawIOBase):
         return True
 
     def readinto(self, target: Any) -> int:
-        got = read_into(self._file.fileno(), memoryview(target).cast("B"), self._at)
-        self._at += got
-        return got
+        count = read_into(self._file.fileno(), memoryview(target).cast("B"), self._position)
+        self._position += count
+        return count
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
         if start is None:
             start = os.fstat(self._file.fileno()).st_size
         if start + offset < 0:
-            raise OSError(22, "there is nothing before a file's beginning")
-        self._at = start + offset
-        return self._at
+            raise OSError(22, "the position would be before the beginning of the file")
+        self._position = start + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def close(self) -> None:
         self._file.close()

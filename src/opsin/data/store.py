@@ -1,9 +1,9 @@
-"""Decoded images on disk, so that an image is decoded once on a machine, and data may be larger than memory.
+"""Decoded images on disk, so that each image is decoded once per machine and data may be larger than memory.
 
-A file holds rows of pixels, then the digest of the image file that each row was decoded from, and at its end a seal
-over those. It is written aside and renamed, and never changed afterwards: several processes may read, write and remove
-files at once. Rows are read, not mapped, so that they count for nobody's resident memory. A row is found by its digest
-alone, whatever folder or archive the image came from.
+A store file holds rows of pixels, then the digest of the image file of each row, and finally a checksum of the digests.
+It is written under a temporary name, renamed, and never changed afterwards, so several processes may read, write and
+remove files at once. Rows are read with ordinary I/O rather than memory-mapped, so they do not count towards the
+resident memory of the process. A row is found by the digest alone, whatever folder or archive the image came from.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ from opsin.data.pixels import ImageView
 from opsin.data.positional import read_into
 
 CACHE_SIZE = 5 * 10**9
-"""Bytes that decoded images may take on disk, when nobody says otherwise."""
+"""Default limit of the bytes of decoded images on disk."""
 
-DIGEST = 16
+DIGEST_BYTES = 16
 MAGIC = b"opsin pictures 1"
-FOOT = struct.Struct("<16sqq16s")
+FOOTER = struct.Struct("<16sqq16s")
 SUFFIX = ".pixels"
-LITTER_AGE = 24 * 3600
-"""Seconds after which a file that was never finished is nobody's any more."""
+MAX_TEMP_AGE = 24 * 3600
+"""Seconds after which an unfinished file is considered abandoned."""
 
-OTHERS = 8
-"""So many other data sets are searched for images that were decoded before."""
+MAX_OTHER_STORES = 8
+"""Other data sets that are searched for images decoded before."""
 
-RESERVE = 0.02
-"""The share of a disk that is never filled."""
+MIN_FREE_SHARE = 0.02
+"""Share of the disk that is always left free."""
 
 
 class StoreFile:
-    """A finished file, open for reading from any thread; `ValueError` or `OSError` where it is none."""
+    """A finished store file, open for reading from any thread. Raise `ValueError` or `OSError` for any other file."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
         finalize(self, self._file.close)
         try:
             size = os.fstat(self._file.fileno()).st_size
-            magic, count, self.stride, seal = FOOT.unpack(self._bytes(max(0, size - FOOT.size), FOOT.size))
-            table = count * DIGEST
-            if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOT.size:
-                raise ValueError(f"{path} is no whole store of images")
+            magic, count, self.stride, checksum = FOOTER.unpack(self._bytes(max(0, size - FOOTER.size), FOOTER.size))
+            table = count * DIGEST_BYTES
+            if magic != MAGIC or count < 0 or size != count * self.stride + table + FOOTER.size:
+                raise ValueError(f"{path} is not a complete store of images")
             content = self._bytes(count * self.stride, table)
-            if _seal(count, self.stride, content) != seal:
+            if _checksum(count, self.stride, content) != checksum:
                 raise ValueError(f"{path} is damaged")
         except BaseException:
             self._file.close()
             raise
-        self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST)
+        self.digests = np.frombuffer(content, np.uint8).reshape(count, DIGEST_BYTES)
 
     def _bytes(self, offset: int, count: int) -> bytes:
         content = bytearray(count)
@@ -76,16 +76,16 @@ class StoreFile:
             raise OSError("the store of decoded images was cut short")
 
     def read(self, row: int, into: NDArray[np.uint8]) -> None:
-        """Fills contiguous `into` with the first bytes of a row, and if it holds more than that, with the next rows."""
+        """Fill the contiguous array `into` with the first bytes of a row, and if it is larger, with the next rows."""
         self._fill(into.data.cast("B"), row * self.stride)
 
 
 class StoreWriter:
-    """A file in the making, with a row for each of `count` images, written in any order from any thread."""
+    """A new store file with a row for each of `count` images, written in any order from any thread."""
 
     def __init__(self, path: Path, count: int, stride: int) -> None:
         self.path, self.stride = path, stride
-        self.digests = np.zeros((count, DIGEST), np.uint8)
+        self.digests = np.zeros((count, DIGEST_BYTES), np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._new = AtomicFile(path, durable=False, mode=PRIVATE, buffering=0)
         self._file, self._lock = self._new.file, Lock()
@@ -98,12 +98,12 @@ class StoreWriter:
         self.digests[row] = digest
 
     def finish(self) -> StoreFile:
-        """The finished file under its name."""
+        """Complete the file, give it its final name and return it opened."""
         count, table = len(self.digests), self.digests.tobytes()
         self._file.seek(count * self.stride)
-        foot = FOOT.pack(MAGIC, count, self.stride, _seal(count, self.stride, table))
+        foot = FOOTER.pack(MAGIC, count, self.stride, _checksum(count, self.stride, table))
         _write(self._file.write, memoryview(table + foot))
-        if os.name == "nt":  # which renames no open file
+        if os.name == "nt":  # Windows cannot rename open files
             self._new.commit()
             return StoreFile(self.path)
         finished = StoreFile(self._new.temporary)
@@ -115,122 +115,129 @@ class StoreWriter:
 
 
 def _write(write: Callable[[memoryview], int], content: memoryview) -> None:
-    """Writes everything, however little the system takes at a time."""
+    """Write all bytes, in several calls if necessary."""
     while content:
         content = content[write(content) :]
 
 
-def _seal(count: int, stride: int, table: bytes) -> bytes:
+def _checksum(count: int, stride: int, table: bytes) -> bytes:
     return blake2b(MAGIC + struct.pack("<qq", count, stride) + table, digest_size=16).digest()
 
 
 class StoredImages(ImageView):
-    """Images of `shape` in rows of a finished file; of each row the first channels, if it holds more."""
+    """Images of `shape` in rows of a store file; if a row holds more channels, the first ones are used."""
 
     def __init__(self, file: StoreFile, rows: NDArray[np.intp], shape: tuple[int, int, int]) -> None:
         super().__init__(len(rows), shape)
         self.file, self.rows = file, rows
 
-    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        pixels, rows = np.empty((len(numbers), *self.shape[1:]), np.uint8), self.rows[numbers]
-        whole = self.file.stride == prod(self.shape[1:])
-        ends = np.flatnonzero(np.diff(rows) != 1) + 1 if whole else np.arange(1, len(rows))  # rows in a row at once
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        rows = self.rows[indices]
+        complete = self.file.stride == prod(self.shape[1:])
+        ends = (
+            np.flatnonzero(np.diff(rows) != 1) + 1 if complete else np.arange(1, len(rows))
+        )  # consecutive rows at once
         for first, last in pairwise([0, *ends.tolist(), len(rows)]):
             if last > first:
                 self.file.read(int(rows[first]), pixels[first:last])
         return pixels
 
-    def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return StoredImages(self.file, self.rows[numbers], (self.shape[1], self.shape[2], self.shape[3]))
+    def take(self, indices: NDArray[np.intp]) -> ImageView:
+        return StoredImages(self.file, self.rows[indices], (self.shape[1], self.shape[2], self.shape[3]))
 
 
-class Shelf:
-    """The stores of images decoded in one way (`key`): that of the data set called `name`, and the latest others."""
+class DecodedCache:
+    """All stores with the same decode settings (`key`): that of the data set `name`, and the most recent others."""
 
     def __init__(self, key: str, name: str) -> None:
-        self.path = root() / key / f"{name}{SUFFIX}"
+        self.path = store_folder() / key / f"{name}{SUFFIX}"
         others = [path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path]
-        latest = sorted(others, key=_time, reverse=True)[:OTHERS]
-        self.files = [file for path in (self.path, *latest) for file in _opened(path)]
+        latest = sorted(others, key=_last_used, reverse=True)[:MAX_OTHER_STORES]
+        self.files = [file for path in (self.path, *latest) for file in _open_store(path)]
         tables = [file.digests for file in self.files]
-        self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST), np.uint8)
+        self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST_BYTES), np.uint8)
         self._starts = np.cumsum([0] + [len(table) for table in tables])
-        keys = _key(self._digests)
+        keys = _sort_keys(self._digests)
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
 
     def find(self, digests: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """The place of each digest (N×16) on the shelf, -1 where it is not."""
+        """Return the position of each digest (N×16), counted over all stores; -1 if it is not stored."""
         if not len(self._keys):
             return np.full(len(digests), -1, np.intp)
-        at = np.minimum(np.searchsorted(self._keys, _key(digests)), len(self._keys) - 1)
-        places = self._order[at]
-        same = (self._digests[places] == digests).all(axis=1) & digests.any(axis=1)
-        found: NDArray[np.intp] = np.where(same, places, -1)
-        return found
+        at = np.minimum(np.searchsorted(self._keys, _sort_keys(digests)), len(self._keys) - 1)
+        positions = self._order[at]
+        same = (self._digests[positions] == digests).all(axis=1) & digests.any(axis=1)
+        result: NDArray[np.intp] = np.where(same, positions, -1)
+        return result
 
-    def read(self, place: int, into: NDArray[np.uint8]) -> None:
-        file = int(np.searchsorted(self._starts, place, side="right")) - 1
-        self.files[file].read(place - int(self._starts[file]), into)
+    def read(self, position: int, into: NDArray[np.uint8]) -> None:
+        """Fill the array `into` with the image at this position."""
+        file = int(np.searchsorted(self._starts, position, side="right")) - 1
+        self.files[file].read(position - int(self._starts[file]), into)
 
-    def view(self, places: NDArray[np.intp], shape: tuple[int, int, int]) -> StoredImages | None:
-        """The images of these places, if one file has them all."""
+    def view(self, positions: NDArray[np.intp], shape: tuple[int, int, int]) -> StoredImages | None:
+        """Return the images at these positions, or None unless one store has them all."""
         for number, file in enumerate(self.files):
-            rows = places - self._starts[number]
+            rows = positions - self._starts[number]
             if ((rows >= 0) & (rows < len(file.digests))).all():
                 return StoredImages(file, rows, shape)
         return None
 
 
-def _time(path: Path) -> float:
-    """When a file was used last."""
+def _last_used(path: Path) -> float:
+    """Return the time at which a file was last used."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _key(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def _sort_keys(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(digests[:, :8]).view(np.uint64).reshape(-1)
 
 
-def _opened(path: Path) -> Iterator[StoreFile]:
-    """The file, unless there is none that can be trusted."""
+def _open_store(path: Path) -> Iterator[StoreFile]:
+    """Yield the store at `path`, or nothing if it is missing or damaged."""
     with suppress(OSError, ValueError, struct.error):
         yield StoreFile(path)
 
 
-def root() -> Path:
-    """The folder of all decoded images, within the cache folder."""
+def store_folder() -> Path:
+    """Return the folder of all decoded images in the cache folder."""
     return cache_folder() / "pictures"
 
 
 def touch(path: Path) -> None:
-    """Notes that a file was used."""
+    """Mark a file as used now."""
     with suppress(OSError):
         os.utime(path)
 
 
-def make_room(needed: int, most: int) -> bool:
-    """Removes what was not used for longest, until `needed` bytes fit below `most` and on the disk; whether they do."""
-    if needed > most:
+def free_space(needed: int, limit: int) -> bool:
+    """Remove the least recently used files until `needed` bytes fit into `limit` and on the disk.
+
+    Return whether they do.
+    """
+    if needed > limit:
         return False
     files = []
-    for path in root().glob("*/*"):
+    for path in store_folder().glob("*/*"):
         with suppress(OSError):
             state = path.stat()
-            if path.name.startswith(PREFIX) and time.time() - state.st_mtime > LITTER_AGE:
+            if path.name.startswith(PREFIX) and time.time() - state.st_mtime > MAX_TEMP_AGE:
                 path.unlink()
             else:
                 files.append((state.st_mtime_ns, state.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
-        if total + needed <= most:
+        if total + needed <= limit:
             break
         if not path.name.startswith(PREFIX):
             with suppress(OSError):
                 path.unlink()
                 total -= size
-    root().mkdir(parents=True, exist_ok=True)
-    disk = shutil.disk_usage(root())
-    return total + needed <= most and needed + RESERVE * disk.total <= disk.free
+    store_folder().mkdir(parents=True, exist_ok=True)
+    disk = shutil.disk_usage(store_folder())
+    return total + needed <= limit and needed + MIN_FREE_SHARE * disk.total <= disk.free

@@ -13,7 +13,7 @@ from PIL import Image
 
 from opsin.base.errors import DataError
 from opsin.data import Preprocessing
-from opsin.data.bounded_files import MOST_BYTES
+from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.ir import show
 
 CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -92,9 +92,9 @@ def _content(file: Any, name: str) -> bytes:
     try:
         if hasattr(file, "seek") and getattr(file, "seekable", lambda: True)():
             file.seek(0)
-        parts = [file.read(MOST_BYTES + 1)]
-        while parts[-1] and isinstance(parts[-1], bytes | bytearray) and sum(map(len, parts)) <= MOST_BYTES:
-            parts.append(file.read(MOST_BYTES + 1))
+        parts = [file.read(MAX_IMAGE_BYTES + 1)]
+        while parts[-1] and isinstance(parts[-1], bytes | bytearray) and sum(map(len, parts)) <= MAX_IMAGE_BYTES:
+            parts.append(file.read(MAX_IMAGE_BYTES + 1))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{called} cannot be read: {error}; open the file again, in mode 'rb'") from None
     if not isinstance(parts[0], bytes | bytearray):
@@ -113,7 +113,7 @@ def _array(value: Any) -> NDArray[Any] | None:
 
 def _from_array(array: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Read an array of the network's own shape directly, and rows × columns (× channels) like an image file."""
-    array = preprocessing.shades(array, "the array")
+    array = preprocessing.to_uint8(array, "the array")
     if array.dtype != np.uint8:
         raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
     if array.shape == preprocessing.shape:

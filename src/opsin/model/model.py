@@ -110,7 +110,7 @@ class Model:
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
-            pixels = self.preprocessing.shades(pixels, "the array")
+            pixels = self.preprocessing.to_uint8(pixels, "the array")
         if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
             raise DataError(
                 f"{self.name} takes uint8 images of {show(self.preprocessing.shape)}, "

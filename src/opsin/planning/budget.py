@@ -121,7 +121,7 @@ def epoch_seconds(images: int, batch: int, step: Cost) -> float:
 
 def report_overrun_seconds(data: Dataset, forward_seconds: float, budget: Budget) -> float:
     """Return what the report takes beyond its share: it evaluates the test split, `forward_seconds` per image."""
-    return max(0.0, len(data.test) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
+    return max(0.0, len(data.require_test()) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
 
 
 def evaluation_seconds(data: Dataset, forward_seconds: float) -> float:

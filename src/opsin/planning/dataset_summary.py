@@ -46,7 +46,7 @@ class DatasetSummary:
         counts = [count for count in data.train.counts() if count]
         return cls(
             images=len(data.train),
-            held_out=len(data.test) + len(data.validation or ()),
+            held_out=len(data.test or ()) + len(data.validation or ()),
             classes=len(counts),
             smallest=min(counts),
             side=min(height, width),
@@ -56,8 +56,8 @@ class DatasetSummary:
 
     @classmethod
     def _of_files(cls, source: Source) -> DatasetSummary:
-        labels = Counter(item.label for item in source.items if item.part in (TRAIN, UNSPLIT))
-        images = training_images(sum(labels.values()), {item.part for item in source.items})
+        labels = Counter(item.label for item in source.items if item.split in (TRAIN, UNSPLIT))
+        images = training_images(sum(labels.values()), {item.split for item in source.items})
         sides, greys = _headers(source)
         return cls(
             images=images,
@@ -78,7 +78,7 @@ def training_images(count: int, splits: Collection[str]) -> int:
     if TEST not in splits:
         count -= round(split.TEST_SHARE * count)
     if VALIDATION not in splits:
-        count -= min(round(split.VALIDATION_SHARE * count), split.MOST_VALIDATION)
+        count -= min(round(split.VALIDATION_SHARE * count), split.MAX_VALIDATION_IMAGES)
     return count
 
 

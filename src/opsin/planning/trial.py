@@ -14,7 +14,7 @@ from opsin import nn, zoo
 from opsin.base import random_counter
 from opsin.base.errors import TrainingError, UsageError
 from opsin.data import Dataset, LabeledImages
-from opsin.data.ingest.split import held_out, numbered_ranks
+from opsin.data.ingest.split import held_out, index_ranks
 from opsin.planning.autoconfig import planner_for
 from opsin.planning.budget import Budget
 from opsin.planning.candidate import fits
@@ -124,7 +124,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     score, is_unbalanced = trainer.history[-1].held_out, imbalance(counts) > IMBALANCE
     mirrored_error = None
     if tests_mirroring:
-        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirrored(data.test))), is_unbalanced)
+        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirrored(data.require_test()))), is_unbalanced)
     return Trial(
         candidate=candidate,
         seconds=trainer.state.seconds,
@@ -146,7 +146,7 @@ def _fitted(
     seconds = options.seconds
     # No report follows a trial, so that none can take longer than its share.
     budget = Budget(seconds, inf, seconds, 0.0, is_explicit=True, memory=options.memory)
-    max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.test) / 3)
+    max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.require_test()) / 3)
     for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
         part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
         meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(not options.winograd))
@@ -211,9 +211,9 @@ def comparable(data: Dataset, seed: int) -> Dataset:
     if data.validation is not None and len(data.validation) >= MIN_VALIDATION_IMAGES:
         train, validation = data.train, _sample(data.validation, MAX_VALIDATION_IMAGES, seed)
     else:
-        images = replace(data, test=data.test.take(np.arange(0))).everything()
+        images = replace(data, test=None).all_images()
         count = len(images)
-        groups, rank = np.arange(count), numbered_ranks(count, seed)
+        groups, rank = np.arange(count), index_ranks(count, seed)
         share = _validation_count(count) / count
         chosen = held_out(images.labels, groups, rank, groups, share, MAX_VALIDATION_IMAGES)
         train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)

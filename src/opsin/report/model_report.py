@@ -119,7 +119,7 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> M
     begin, thumbnails = perf_counter(), ThumbnailStore()
     trained_here = data.fingerprint == model.record.get("fingerprint")
     split = evaluation_split(data)
-    images = data.test if trained_here or data.own_split else data.everything()
+    images = data.require_test() if trained_here or data.predefined_split else data.all_images()
     evaluated = EvaluatedSet(
         split, images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
         np.arange(len(images)),

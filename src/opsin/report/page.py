@@ -271,7 +271,7 @@ def _data(report: ModelReport) -> str:
     receipt = report.receipt
     if receipt is None:
         return ""
-    facts = [("source", receipt.source), ("usable images", f"{receipt.images:,}"), ("splits", receipt.division)]
+    facts = [("source", receipt.source), ("usable images", f"{receipt.images:,}"), ("splits", receipt.split_note)]
     if receipt.problems:
         facts.append(("left out", f"{len(receipt.problems):,} files that cannot be used"))
     if receipt.duplicates:

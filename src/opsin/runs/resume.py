@@ -111,7 +111,7 @@ def _load(plan: TrainingPlan, source: str, folder: Path, pixel_range: Sequence[f
     if not source:
         raise UsageError(f"a program gave the run in {folder} its images; only that program can continue it")
     if plan.pretrained:
-        return load_data(source, like=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
+        return load_data(source, preprocessing=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
     return load_data(source, size=plan.size, pixel_range=pixel_range)
 
 

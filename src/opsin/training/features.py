@@ -192,7 +192,7 @@ def _allocate(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
     size = feature_bytes(rows, int(np.prod(shape)), 1)
     if size <= MAX_BYTES_IN_MEMORY:
         return np.empty((rows, *shape), np.float16)
-    folder = store.root()
+    folder = store.store_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # It has no name and is deleted with its last user.

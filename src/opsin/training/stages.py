@@ -98,7 +98,7 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     """Compile `stage`, which begins with the network's variables `initial`."""
     plan, data, model = context.plan, context.data, context.model
     preprocessing = stage_preprocessing(stage, model.preprocessing)
-    augmentation = augment.plan_for(stage.augment, data.train, preprocessing, stage.flip)
+    augmentation = augment.policy_for(stage.augment, data.train, preprocessing, stage.flip)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     extractor_graph, graph = _step_graphs(context, stage, preprocessing.shape, augmentation.mixes)
@@ -190,7 +190,7 @@ def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
 
 def held_out(data: Dataset) -> LabeledImages:
     """Return the images on which a run is measured: the validation split, or the test split if there is none."""
-    return data.validation if data.validation is not None else data.test
+    return data.validation if data.validation is not None else data.require_test()
 
 
 def loss_of(plan: TrainingPlan, soft: bool) -> nn.Loss:

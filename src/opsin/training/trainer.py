@@ -154,7 +154,7 @@ class Trainer:
         plan, data = self.plan, self.data
         parameters = sum(self.values[name].size for name in self.model.graph.parameters)
         yield Started(
-            plan.network, parameters, len(data.train), len(held_out(data)), len(data.test), len(data.classes),
+            plan.network, parameters, len(data.train), len(held_out(data)), len(data.require_test()), len(data.classes),
             plan.epochs, len(plan.stages), self.state.steps,
         )  # fmt: skip
         for path in self.run.damaged if self.run else ():
@@ -293,9 +293,9 @@ class Trainer:
         if self.data.validation is None:
             test = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)
         else:
-            test = Score.of(self.model.evaluate(self.data.test))
+            test = Score.of(self.model.evaluate(self.data.require_test()))
         self._save(result, "finished", test)
-        counts = self.data.test.counts()
+        counts = self.data.require_test().counts()
         if test.accuracy <= max(counts) / sum(counts):
             yield Warning(NOT_BETTER_THAN_CONSTANT)
         yield Finished(self.state.seconds, self.state.images, test)

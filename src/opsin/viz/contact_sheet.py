@@ -99,7 +99,7 @@ def _rows(
     indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
     labels, pixels = present[indices].astype(np.int32), images.pixels[firsts[indices]]
     augmenter = Augmenter(policy, preprocessing, images.shape[1:], len(images.classes), seed)
-    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.factors)
+    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     augmented, captions = [], []
     for epoch in range(1, versions + 1):
         shown, targets = augmenter(pixels, labels, len(labels), epoch, 0)

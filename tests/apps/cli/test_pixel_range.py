@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_range_is_stated_and_set(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "check", str(folder)]) == 0
-    stated = "Pixel range: 0 is black and 4,095 white in images of more than 8 bits (20 of uint16).\n"
+    stated = "Pixel range: 0 is black and 4,095 white in images with more than 8 bits (20 of uint16).\n"
     assert stated in capfd.readouterr().out
     assert run(["data", "check", str(folder), "--pixel-range", "0", "1e3", "--json"]) == 0
     shown = json.loads(capfd.readouterr().out)
@@ -64,8 +64,8 @@ def test_a_run_keeps_the_range_and_its_model_warns_of_values_outside(
         assert run(["predict", "run/model.opsin", str(bright), str(bands), str(cube)]) == 1
     texts = [str(warning.message) for warning in seen]
     assert texts[0].startswith(f"{bright} has uint16 values from ")
-    assert texts[0].endswith("; the model knows 0 to 4,000, and what lies outside is cut off")
-    assert texts[1] == f"{bands}: of its 4 bands, those beside red, green and blue are left out"
+    assert texts[0].endswith("; the pixel range of the model is 0 to 4,000, and values outside it are clipped")
+    assert texts[1] == f"{bands}: of its 4 bands, only red, green and blue are used"
     out, err = capfd.readouterr()
     assert "bright.tif" in out and "bands.tif" in out and "cube.tif" not in out
     kind = "a TIFF of 7 bands of uint8, which is not read; save it as grey or RGB of 8 or 16 bits"

@@ -19,13 +19,13 @@ PLAIN = Preprocessing(3, 24, 20, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
 LABELS = np.arange(12, dtype=np.int32) % 3
 
 
-def seen(limits: Augmentation, pixels: np.ndarray, preprocessing: Preprocessing = PLAIN, **place: int) -> np.ndarray:
-    augmenter = Augmenter(limits, preprocessing, pixels.shape[2:], 3, place.pop("seed", 0))
+def seen(policy: Augmentation, pixels: np.ndarray, preprocessing: Preprocessing = PLAIN, **place: int) -> np.ndarray:
+    augmenter = Augmenter(policy, preprocessing, pixels.shape[2:], 3, place.pop("seed", 0))
     return augmenter(pixels, LABELS[: len(pixels)], 4, place.get("epoch", 1), place.get("first", 0))[0]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_without_limits_the_bits_are_those_of_testing(channels: int) -> None:
+def test_without_changes_the_bits_are_those_of_testing(channels: int) -> None:
     pixels = noise(0, 12, channels, 24, 20)
     preprocessing = Preprocessing(channels, 24, 20, (0.48, 0.46, 0.41)[:channels], (0.23, 0.22, 0.26)[:channels])
     found = seen(Augmentation(), pixels, preprocessing)
@@ -62,14 +62,16 @@ def test_shifts_are_whole_pixels_and_repeat_the_edge() -> None:
     assert len(places) > 5
 
 
-@pytest.mark.parametrize("limits", [Augmentation(turn=10, smooth=True), Augmentation(area=0.5, aspect=4 / 3)])
-def test_changes_are_functions_of_seed_epoch_and_place(limits: Augmentation) -> None:
+@pytest.mark.parametrize(
+    "policy", [Augmentation(rotation=10, bilinear=True), Augmentation(crop_area=0.5, aspect=4 / 3)]
+)
+def test_changes_are_functions_of_seed_epoch_and_place(policy: Augmentation) -> None:
     pixels = noise(0, 12, 3, 24, 20)
-    whole = seen(limits, pixels)
-    np.testing.assert_array_equal(whole, seen(limits, pixels))
-    np.testing.assert_array_equal(whole[4:8], seen(limits, pixels[4:8], first=4))
+    whole = seen(policy, pixels)
+    np.testing.assert_array_equal(whole, seen(policy, pixels))
+    np.testing.assert_array_equal(whole[4:8], seen(policy, pixels[4:8], first=4))
     for other in ({"epoch": 2}, {"seed": 1}, {"first": 12}):
-        assert all((a != b).any() for a, b in zip(whole, seen(limits, pixels, **other), strict=True))
+        assert all((a != b).any() for a, b in zip(whole, seen(policy, pixels, **other), strict=True))
 
 
 def test_boxes_hold_the_mean() -> None:
@@ -124,9 +126,9 @@ def test_images_of_another_kind_are_refused() -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match=r"augmentation: shift must be a number from 0 to 1, not -0\.1"):
         Augmentation(shift=-0.1)
-    with pytest.raises(UsageError, match="augmentation: turn must be a number from 0 to 180, not 200"):
-        Augmentation(turn=200)
+    with pytest.raises(UsageError, match="augmentation: rotation must be a number from 0 to 180, not 200"):
+        Augmentation(rotation=200)
     with pytest.raises(UsageError, match="augmentation: aspect must be a number from 1 to 10, not nan"):
         Augmentation(aspect=float("nan"))
-    with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix are 1\.2 together, above 1"):
+    with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix must not exceed 1 in total, but are 1\.2"):
         Augmentation(mixup=0.6, cutmix=0.6)

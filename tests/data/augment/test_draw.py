@@ -9,32 +9,32 @@ from opsin.data.augment import Augmentation, draw
 from opsin.data.augment.draw import Frame
 
 COUNT = 4000
-RANDOM = draw.draw(COUNT, 0, 1)
+RANDOM = draw.uniform(COUNT, 0, 1)
 FRAME = Frame((40, 60), (40, 60))
 
 
-def corners(limits: Augmentation, frame: Frame) -> np.ndarray:
+def corners(policy: Augmentation, frame: Frame) -> np.ndarray:
     """Where the corners of the goal lie in the source: N × 4 × (row, column)."""
-    maps = draw.maps(limits, frame, RANDOM).astype(np.float64)
-    rows, columns = frame.goal
+    maps = draw.affine_maps(policy, frame, RANDOM).astype(np.float64)
+    rows, columns = frame.output_size
     places = [(r, c) for r in (-0.5, rows - 0.5) for c in (-0.5, columns - 0.5)]
     return np.stack([maps[:, [0, 3]] + r * maps[:, [1, 4]] + c * maps[:, [2, 5]] for r, c in places], axis=1)
 
 
 def test_any_place_can_be_drawn_alone() -> None:
-    whole = draw.draw(50, 3, 7)
+    whole = draw.uniform(50, 3, 7)
     assert whole.shape == (draw.WORDS, 50)
-    np.testing.assert_array_equal(draw.draw(13, 3, 7, first=20), whole[:, 20:33])
-    for other in (draw.draw(50, 4, 7), draw.draw(50, 3, 8)):
+    np.testing.assert_array_equal(draw.uniform(13, 3, 7, first=20), whole[:, 20:33])
+    for other in (draw.uniform(50, 4, 7), draw.uniform(50, 3, 8)):
         assert not np.isin(other, whole).any()
 
 
 def test_without_limits_each_pixel_stays() -> None:
-    maps = draw.maps(Augmentation(), FRAME, RANDOM)
+    maps = draw.affine_maps(Augmentation(), FRAME, RANDOM)
     assert (maps == np.array([0, 1, 0, 0, 0, 1], np.float32)).all()
-    colours = draw.colours(Augmentation(), 3, 100.0, RANDOM)
+    colours = draw.colour_matrices(Augmentation(), 3, 100.0, RANDOM)
     assert (colours == np.eye(3, 4, dtype=np.float32)).all()
-    top, bottom, left, right = draw.cutouts(Augmentation(), (40, 60), RANDOM).T
+    top, bottom, left, right = draw.cutout_boxes(Augmentation(), (40, 60), RANDOM).T
     assert ((top == bottom) & (left == right)).all()
 
 
@@ -45,14 +45,14 @@ def test_half_of_the_images_are_mirrored() -> None:
     np.testing.assert_allclose(found[mirrored][:, [1, 0, 3, 2]], found[~mirrored][:1].repeat(mirrored.sum(), 0))
 
 
-def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> None:
+def test_shifts_scales_and_rotations_stay_within_their_bounds_and_reach_them() -> None:
     shifted = corners(Augmentation(shift=0.1), FRAME).mean(1) - np.array([19.5, 29.5])
     np.testing.assert_allclose(np.abs(shifted).max(0), [4, 6], rtol=0.01)
     assert np.abs(shifted.mean(0)).max() < 0.2
-    zoomed = corners(Augmentation(zoom=0.2), FRAME)
+    zoomed = corners(Augmentation(scale=0.2), FRAME)
     height = zoomed[:, 2, 0] - zoomed[:, 0, 0]
     np.testing.assert_allclose([height.min(), height.max()], [32, 48], rtol=0.01)
-    turned = corners(Augmentation(turn=15), FRAME)
+    turned = corners(Augmentation(rotation=15), FRAME)
     side = turned[:, 1] - turned[:, 0]
     angle = np.degrees(np.arctan2(side[:, 0], side[:, 1]))
     np.testing.assert_allclose([angle.min(), angle.max()], [-15, 15], rtol=0.01)
@@ -60,20 +60,20 @@ def test_shifts_zooms_and_turns_stay_within_their_limits_and_reach_them() -> Non
 
 
 def test_random_crops_lie_within_the_image() -> None:
-    limits = Augmentation(area=0.3, aspect=4 / 3)
-    found = corners(limits, Frame((50, 80), (32, 32)))
+    policy = Augmentation(crop_area=0.3, aspect=4 / 3)
+    found = corners(policy, Frame((50, 80), (32, 32)))
     low, high = found[:, 0], found[:, 3]
     assert (low > -0.5 - 1e-3).all() and (high < np.array([49.5, 79.5]) + 1e-3).all()
     sides = (high - low) / np.array([50, 80])
-    area = sides.prod(1)
-    assert 0.3 * 0.99 < area.min() < 0.33
-    assert 0.95 < area.max() < 1.001
+    crop_area = sides.prod(1)
+    assert 0.3 * 0.99 < crop_area.min() < 0.33
+    assert 0.95 < crop_area.max() < 1.001
     shape = sides[:, 1] / sides[:, 0]
     assert 0.74 < shape.min() < 0.8 and 1.25 < shape.max() < 1.34
     assert (low.min(0) < 0).all() and (high.max(0) > np.array([48, 78])).all(), "every edge is reached"
 
 
-def test_a_kept_margin_is_cut_off_where_nothing_changes() -> None:
+def test_a_stored_margin_is_cropped_if_nothing_changes() -> None:
     middle = corners(Augmentation(), Frame((256, 256), (224, 224), (224 / 256, 224 / 256)))
     np.testing.assert_allclose(middle[0], [(15.5, 15.5), (15.5, 239.5), (239.5, 15.5), (239.5, 239.5)])
     whole = corners(Augmentation(), Frame((256, 256), (224, 224)))
@@ -81,16 +81,16 @@ def test_a_kept_margin_is_cut_off_where_nothing_changes() -> None:
 
 
 def test_colours() -> None:
-    colours = draw.colours(Augmentation(brightness=0.2, contrast=0.3, saturation=0.4), 3, 100.0, RANDOM)
+    colours = draw.colour_matrices(Augmentation(brightness=0.2, contrast=0.3, saturation=0.4), 3, 100.0, RANDOM)
     grey = np.array([100, 100, 100, 1], np.float32)
     shown = colours @ grey
     np.testing.assert_allclose(shown.max(1), shown.min(1), rtol=1e-5, err_msg="grey stays grey")
-    bright = draw.colours(Augmentation(brightness=0.2), 1, 100.0, RANDOM)[:, 0]
+    bright = draw.colour_matrices(Augmentation(brightness=0.2), 1, 100.0, RANDOM)[:, 0]
     assert (bright[:, 1] == 0).all()
     np.testing.assert_allclose([bright[:, 0].min(), bright[:, 0].max()], [0.8, 1.2], rtol=0.01)
-    contrast = draw.colours(Augmentation(contrast=0.2), 1, 100.0, RANDOM)[:, 0]
+    contrast = draw.colour_matrices(Augmentation(contrast=0.2), 1, 100.0, RANDOM)[:, 0]
     np.testing.assert_allclose(contrast @ np.array([100, 1]), 100, rtol=1e-5, err_msg="the mean stays")
-    vivid = draw.colours(Augmentation(saturation=0.5), 3, 100.0, RANDOM) @ np.array([255, 0, 0, 1])
+    vivid = draw.colour_matrices(Augmentation(saturation=0.5), 3, 100.0, RANDOM) @ np.array([255, 0, 0, 1])
     luma = vivid @ np.array(draw.LUMA)
     np.testing.assert_allclose(luma, 255 * draw.LUMA[0], rtol=1e-4, err_msg="the brightness that is seen stays")
     spread = vivid[:, 0] - vivid[:, 1]
@@ -99,7 +99,7 @@ def test_colours() -> None:
 
 @pytest.mark.parametrize("goal", [(32, 32), (17, 40)])
 def test_boxes_without_content(goal: tuple[int, int]) -> None:
-    top, bottom, left, right = draw.cutouts(Augmentation(cutout=0.5), goal, RANDOM).T
+    top, bottom, left, right = draw.cutout_boxes(Augmentation(cutout=0.5), goal, RANDOM).T
     assert (top >= 0).all() and (bottom <= goal[0]).all() and (left >= 0).all() and (right <= goal[1]).all()
     side = min(goal) / 2
     assert (bottom - top).max() <= side + 1 and (right - left).max() <= side + 1

@@ -33,9 +33,9 @@ def png(
     rows, step = b"", max(1, CHANNELS[colours] * bits // 8)
     for number, row in enumerate(values.reshape(height, -1)):
         ones = (row[:, None].astype(np.uint32) >> np.arange(bits - 1, -1, -1)) & 1
-        plain = np.packbits(ones.astype(np.uint8).reshape(-1))
-        left = np.concatenate([np.zeros(step, np.uint8), plain[:-step]])
-        rows += bytes([number % 2]) + (plain - left if number % 2 else plain).tobytes()
+        to_mode = np.packbits(ones.astype(np.uint8).reshape(-1))
+        left = np.concatenate([np.zeros(step, np.uint8), to_mode[:-step]])
+        rows += bytes([number % 2]) + (to_mode - left if number % 2 else to_mode).tobytes()
     head = chunk(b"IHDR", struct.pack(">2I5B", width, height, bits, colours, 0, 0, 0))
     tables = (chunk(b"PLTE", palette) if palette else b"") + (chunk(b"tRNS", transparent) if transparent else b"")
     data = zlib.compress(rows)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from opsin.data.decode import Header, read_all, read_header, read_pixels
+from opsin.data.decode import ImageHeader, decode_image, read_header, read_pixels
 from tests.data.decode.pngs import CHANNELS, chunk, png
 
 HEIGHT, WIDTH = 9, 14
@@ -46,7 +46,7 @@ def test_the_pixels_are_read_whatever_is_beside_them(beside: str, bits: int) -> 
     values = np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH, 3))
     for where in ("before", "after"):
         file = png(values, bits, **{where: [BESIDE[beside]]})
-        assert read_header(file, "a") == Header(HEIGHT, WIDTH, False, "uint16" if bits == 16 else "")
+        assert read_header(file, "a") == ImageHeader(HEIGHT, WIDTH, False, "uint16" if bits == 16 else "")
         assert np.array_equal(read_pixels(file, "a", (3, HEIGHT, WIDTH)), (values >> bits - 8).transpose(2, 0, 1))
 
 
@@ -96,7 +96,7 @@ def test_the_orientation_counts_wherever_it_stands(how: str, bits: int, colours:
         for where in ("before", "after"):
             file = png(values, bits, colours, **{where: [TURNED[how](turned)]})
             height, width = expected.shape[:2]
-            read = read_all(file, "a", (CHANNELS[colours], height, width))
+            read = decode_image(file, "a", (CHANNELS[colours], height, width))
             assert read.header == read_header(file, "a")
             assert (read.header.height, read.header.width) == (height, width), (turned, where)
             assert np.array_equal(read.pixels.transpose(1, 2, 0), expected), (turned, where)
@@ -147,7 +147,7 @@ def test_sixteen_bits_are_read_whole() -> None:
         values = np.random.default_rng(colours).integers(0, 4096, (HEIGHT, WIDTH, count))
         if colours in (4, 6):
             values[..., -1] = 65535
-        read = read_all(png(values, 16, colours), "a", (3, HEIGHT, WIDTH), None, (0.0, 4095.0))
+        read = decode_image(png(values, 16, colours), "a", (3, HEIGHT, WIDTH), None, (0.0, 4095.0))
         shades = values[..., : count - (colours in (4, 6))] >> 4
         assert np.array_equal(read.pixels.transpose(1, 2, 0), np.broadcast_to(shades, (HEIGHT, WIDTH, 3)))
         assert read.values == (values[..., : shades.shape[2]].min(), values[..., : shades.shape[2]].max())

@@ -39,7 +39,7 @@ def test_other_proportions_are_cut_at_the_edges(tmp_path: Path) -> None:
     assert (read_pixels(path, "wide", (1, 8, 8)) == 255).all()
 
 
-def test_images_are_turned_upright(tmp_path: Path) -> None:
+def test_images_are_made_upright(tmp_path: Path) -> None:
     pixels = np.zeros((4, 6), np.uint8)
     pixels[:, :2] = 255
     exif = Image.Exif()

@@ -18,8 +18,8 @@ from PIL import Image
 
 from opsin.data import items
 from opsin.data.decode import read_header, read_pixels
-from opsin.data.decode.quiet import quiet
-from opsin.data.items import ItemError, shown
+from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
+from opsin.data.items import ItemError, printable
 from tests.data import bombs
 from tests.data.corrupted import GOOD, write_corrupted
 from tests.data.files import noise
@@ -40,7 +40,9 @@ def problem_of(read: Callable[[], object]) -> items.FileProblem:
 def test_each_file_of_a_corrupted_folder(tmp_path: Path) -> None:
     made = {entry.name: entry.kind for entry in write_corrupted(tmp_path)}
     with ThreadPoolExecutor(2) as pool:
-        found = dict(pool.map(lambda path: (shown(path.relative_to(tmp_path)), attempt(path)), tmp_path.glob("*/*")))
+        found = dict(
+            pool.map(lambda path: (printable(path.relative_to(tmp_path)), attempt(path)), tmp_path.glob("*/*"))
+        )
     links = {name for name, kind in made.items() if kind == items.LOOP and "." not in name}  # to folders: not read
     assert {name: kind for name, kind in found.items() if name not in links and name in made} == {
         name: kind for name, kind in made.items() if name not in links
@@ -182,7 +184,7 @@ def test_no_warning_leaves_and_none_of_others_is_swallowed() -> None:
         before = list(warnings.filters)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: read_pixels(file, "a", (3, 4, 4)), range(40)))
-        with quiet():
+        with suppress_pillow_warnings():
             warnings.warn_explicit("decoder", UserWarning, "TiffImagePlugin.py", 1, "PIL.TiffImagePlugin")
             warnings.warn_explicit("mine", UserWarning, "mine.py", 1, "mine")
         assert warnings.filters == before
@@ -205,16 +207,18 @@ def test_decoders_do_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]
 def test_images_of_other_formats_are_called_images() -> None:
     data = b"\0\0\0\x18ftypheic"
     problem = problem_of(lambda: read_header(data, "a.jpg"))
-    assert problem == items.FileProblem("a.jpg", "a HEIC image, which is not read: save it as JPEG", items.NO_IMAGE)
+    assert problem == items.FileProblem("a.jpg", "a HEIC image, which is not read: save it as JPEG", items.NOT_AN_IMAGE)
     with pytest.raises(ItemError, match=r"^a.jpg is a HEIC image, which is not read; save it as JPEG$"):
         read_header(data, "a.jpg")
 
 
 @pytest.mark.parametrize(("data", "what"), [
     (b"%PDF-1.4", "a PDF"),
-    ("Текст".encode(), "text"), (b" <HTML>", "a page of the web"), (b"\xff\xd8\x01\x80", None), (bytes(90), None),
+    ("Текст".encode(), "text"), (b" <HTML>", "a web page"), (b"\xff\xd8\x01\x80", None), (bytes(90), None),
     (b"BM is the beginning of a text", "text"),
 ])  # fmt: skip
 def test_what_a_file_is_instead(data: bytes, what: str | None) -> None:
     problem = problem_of(lambda: read_header(data, "a.jpg"))
-    assert problem == items.FileProblem("a.jpg", f"not an image ({what})" if what else "not an image", items.NO_IMAGE)
+    assert problem == items.FileProblem(
+        "a.jpg", f"not an image ({what})" if what else "not an image", items.NOT_AN_IMAGE
+    )

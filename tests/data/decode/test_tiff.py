@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.data.decode import read_all, read_header, read_pixels, read_values
+from opsin.data.decode import decode_image, read_header, read_pixels, read_value_range
 from tests.data.decode.tiffs import DEFLATE, GREY, RGB, tiff
 
 HEIGHT, WIDTH = 21, 37
@@ -83,7 +83,7 @@ def test_any_number_of_bits(bits: int, photometric: int, bands: int) -> None:
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_deep_images_are_turned_upright(turned: int) -> None:
+def test_high_depth_images_are_made_upright(turned: int) -> None:
     upright = np.zeros((24, 32, 1), np.uint16)
     upright[:12, :8] = 65535
     flat = upright[..., 0]
@@ -98,7 +98,7 @@ def test_deep_images_are_turned_upright(turned: int) -> None:
 def test_values_of_a_image() -> None:
     values = numbers("float32", 3)
     values[3, 4] = np.nan, np.inf, -np.inf
-    header, found = read_values(tiff(values, RGB), "a")
+    header, found = read_value_range(tiff(values, RGB), "a")
     finite = values[np.isfinite(values)]
     assert (header.depth, found) == ("float32", (float(finite.min()), float(finite.max())))
     pixels = read_pixels(tiff(values, RGB), "a", (3, HEIGHT, WIDTH), None, (0.0, 120.0))
@@ -111,10 +111,10 @@ def test_bands_beside_the_colours_are_left_out_and_said(kind: str) -> None:
     for bands in (4, 5):
         for extra in ((UNSPECIFIED,) * (bands - 3), (UNSPECIFIED,) * (bands - 4) + (ALPHA,)):
             file = tiff(values[..., :bands], RGB, extra)
-            read = read_all(file, "a", (3, HEIGHT, WIDTH), None, BYTES)
+            read = decode_image(file, "a", (3, HEIGHT, WIDTH), None, BYTES)
             alpha = values[..., bands - 1] if ALPHA in extra else None
             assert np.abs(read.pixels - shown(values, 3, alpha)).max() <= 1.01
-            left = f"of its {bands} bands, those beside red, green and blue are left out"
+            left = f"of its {bands} bands, only red, green and blue are used"
             assert read.header.remark == ("" if (bands, ALPHA in extra) == (4, True) else left)
 
 
@@ -122,5 +122,5 @@ def test_further_images_are_said() -> None:
     pages = [Image.new("L", (6, 6), shade) for shade in (9, 99, 199)]
     file = BytesIO()
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
-    assert read_header(file.getvalue(), "a").remark == "of its 3 images, the first is taken"
+    assert read_header(file.getvalue(), "a").remark == "of its 3 images, only the first is used"
     assert (read_pixels(file.getvalue(), "a", (1, 6, 6)) == 9).all()

@@ -25,7 +25,7 @@ data = opsin.data.load(sys.argv[1], size=32)
 model = opsin.train("lenet5", data, epochs=1, batch=16)
 print(json.dumps({
     "receipt": data.receipt.to_data(),
-    "used": [name for name in data.everything().names],
+    "used": [name for name in data.all_images().names],
     "measured": model.evaluate(data.test).images,
     "kilobytes": process_bytes() // 1024,
 }))

@@ -10,21 +10,30 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from opsin.data.ingest import duplicates
-from opsin.data.ingest.duplicates import BITS, Gists, candidates, exact, near, popcount
-from opsin.data.ingest.thumbnail_hash import look, looks
+from opsin.data.ingest.duplicates import (
+    MAX_HAMMING_DISTANCE,
+    Thumbnails,
+    candidates,
+    exact_duplicates,
+    near_duplicates,
+    popcount,
+)
+from opsin.data.ingest.thumbnail_hash import thumbnail_hash, thumbnail_hashes
 from tests.data.files import noise
-from tests.data.ingest.memory import encoded, photo
+from tests.data.ingest.in_memory import encoded, photo
 
 LARGE = (64, 64)
 
 
 def look_of(image: Image.Image) -> NDArray[np.uint8]:
-    return look(np.asarray(image.convert("RGB")).transpose(2, 0, 1))[0]
+    return thumbnail_hash(np.asarray(image.convert("RGB")).transpose(2, 0, 1))[0]
 
 
 def groups_of(*images: Image.Image, size: tuple[int, int] = LARGE) -> list[int]:
     count = len(images)
-    found = near(np.arange(count), np.stack([look_of(i) for i in images]), np.array([size] * count, np.int32))
+    found = near_duplicates(
+        np.arange(count), np.stack([look_of(i) for i in images]), np.array([size] * count, np.int32)
+    )
     assert found is not None
     return found.tolist()
 
@@ -62,9 +71,9 @@ def test_likeness_says_nothing_of_flat_and_of_small_images() -> None:
 
 def test_exact_copies_stand_for_each_other() -> None:
     digests = np.array([[1, 2], [3, 4], [1, 2], [0, 0], [3, 4]], np.uint8)
-    assert exact(digests).tolist() == [0, 1, 0, 3, 1]
-    same, blank = exact(digests), np.zeros((5, looks(noise(0, 1, 1, 8, 8)).shape[1]), np.uint8)
-    found = near(same, blank, np.full((5, 2), 64, np.int32))
+    assert exact_duplicates(digests).tolist() == [0, 1, 0, 3, 1]
+    same, blank = exact_duplicates(digests), np.zeros((5, thumbnail_hashes(noise(0, 1, 1, 8, 8)).shape[1]), np.uint8)
+    found = near_duplicates(same, blank, np.full((5, 2), 64, np.int32))
     assert found is not None
     assert found.tolist() == [0, 1, 0, 3, 1]
 
@@ -78,14 +87,14 @@ def test_the_search_finds_every_pair_of_close_hashes() -> None:
     random = np.random.default_rng(0)
     base = random.integers(0, 2**64, 300, dtype=np.uint64)
     close = base.copy()
-    for _ in range(BITS):  # up to BITS bits turned, some of them twice
+    for _ in range(MAX_HAMMING_DISTANCE):  # up to BITS bits turned, some of them twice
         close ^= np.uint64(1) << random.integers(0, 64, 300, dtype=np.uint64)
     values = np.concatenate([base, close, base[:20]])
     found = candidates(values)
     assert found is not None
     pairs = {pair for first, second in found for pair in zip(first.tolist(), second.tolist(), strict=True)}
     distance = np.array([[bin(int(a ^ b)).count("1") for b in values] for a in values])
-    expected = {(int(a), int(b)) for a, b in zip(*np.nonzero(distance <= BITS), strict=True) if a < b}
+    expected = {(int(a), int(b)) for a, b in zip(*np.nonzero(distance <= MAX_HAMMING_DISTANCE), strict=True) if a < b}
     assert pairs == expected
     assert len(expected) >= 320
 
@@ -103,9 +112,9 @@ def test_bits_are_counted() -> None:
 
 
 def test_what_is_too_uniform_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "MOST_PAIRS", 100)
+    monkeypatch.setattr(duplicates, "MAX_PAIRS", 100)
     same = np.arange(30)
-    assert near(same, np.stack([look_of(photo(1))] * 30), np.full((30, 2), 64, np.int32)) is None
+    assert near_duplicates(same, np.stack([look_of(photo(1))] * 30), np.full((30, 2), 64, np.int32)) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 36), (3, 48, 90), (3, 8, 9)])
@@ -113,20 +122,20 @@ def test_looks_at_once_are_the_looks_of_each(shape: tuple[int, int, int]) -> Non
     pixels = np.stack([np.asarray(photo(n, 200).resize(shape[:0:-1])) for n in range(5)]).transpose(0, 3, 1, 2)[
         :, : shape[0]
     ]
-    one_by_one = np.stack([look(image)[0] for image in pixels])
-    assert np.abs(looks(pixels).astype(int) - one_by_one).max() <= 1
+    one_by_one = np.stack([thumbnail_hash(image)[0] for image in pixels])
+    assert np.abs(thumbnail_hashes(pixels).astype(int) - one_by_one).max() <= 1
 
 
 def test_hashes_are_differences_of_neighbours() -> None:
     ramp = np.tile(np.linspace(0, 250, 90), (80, 1)).astype(np.uint8)
-    rising = Gists(np.stack([look(ramp[None])[0], look(ramp[None, :, ::-1])[0]])).hashes()
+    rising = Thumbnails(np.stack([thumbnail_hash(ramp[None])[0], thumbnail_hash(ramp[None, :, ::-1])[0]])).hashes()
     assert rising.tolist() == [2**64 - 1, 0]
 
 
 def test_colourless_images_are_recognised() -> None:
     grey = np.repeat(noise(0, 1, 300, 300), 3, axis=0)
-    assert look(grey)[1]
-    assert look(grey[:1])[1]
+    assert thumbnail_hash(grey)[1]
+    assert thumbnail_hash(grey[:1])[1]
     tinted = grey.copy()
     tinted[2, 1, 1] ^= 1
-    assert not look(tinted)[1]
+    assert not thumbnail_hash(tinted)[1]

@@ -58,7 +58,7 @@ def test_class_folders_in_an_archive(tmp_path: Path, kind: str) -> None:
     before = path.stat()
     source = open_source(path)
     assert source.name == "photos"
-    assert [(item.name, item.label, item.part) for item in source.items] == [
+    assert [(item.name, item.label, item.split) for item in source.items] == [
         (f"{path.name}/{kind}/{n}.png", kind, "") for kind in ("lying", "standing") for n in range(3)
     ]
     with ThreadPoolExecutor(4) as pool:
@@ -74,11 +74,11 @@ def test_class_folders_in_an_archive(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_parts_and_a_folder_around_them(tmp_path: Path, kind: str) -> None:
+def test_splits_and_a_folder_around_them(tmp_path: Path, kind: str) -> None:
     for part, count in (("train", 3), ("val", 2), ("test", 1)):
         write_stripes(tmp_path / "in" / "photos" / part, count)
     source = open_source(packed(tmp_path / "in", kind))
-    assert [sum(item.part == part for item in source.items) for part in items.PARTS] == [6, 4, 2]
+    assert [sum(item.split == part for item in source.items) for part in items.SPLITS] == [6, 4, 2]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -142,7 +142,7 @@ def test_locked_and_overlarge_members_of_a_zip(tmp_path: Path) -> None:
     data[data.index(b"PK\1\2") + 8] |= 1
     data[data.index(b"PK\1\2", data.index(b"PK\1\2") + 1) + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(ItemError, match="is locked by a password; make the archive again without one") as caught:
+    with pytest.raises(ItemError, match="is encrypted; create the archive again without a password") as caught:
         open_source(path).read(0)
     assert caught.value.problem.kind == items.FORBIDDEN
 
@@ -199,10 +199,10 @@ def test_compressed_tars_that_are_damaged(tmp_path: Path, kind: str) -> None:
 
 def test_compressed_tars_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed(write_stripes(tmp_path / "photos", 2), "gz")
-    monkeypatch.setattr(tars, "MOST_UNPACKED", 4096)
-    monkeypatch.setattr(tars, "PIECE", 1024)
+    monkeypatch.setattr(tars, "MAX_UNPACKED_BYTES", 4096)
+    monkeypatch.setattr(tars, "COPY_BYTES", 1024)
     with pytest.raises(
-        DataError, match=r"photos\.tar\.gz has more than 0\.0 GiB unpacked, too many for a temporary file"
+        DataError, match=r"photos\.tar\.gz has more than 0\.0 GiB decompressed, too much for a temporary file"
     ):
         open_source(path)
 

@@ -25,27 +25,33 @@ def loaded(path: Path, **arrays: object) -> Dataset:
 
 
 def everything(data: Dataset) -> NDArray[np.uint8]:
-    return np.sort(data.everything().pixels[:].reshape(-1))
+    return np.sort(data.all_images().pixels[:].reshape(-1))
 
 
 @pytest.mark.parametrize(("x", "y"), [("x", "y"), ("images", "labels"), ("X", "Y"), ("data", "target"),
                                       ("x_train", "y_train"), ("train_images", "train_labels")])  # fmt: skip
 def test_names(tmp_path: Path, x: str, y: str) -> None:
     data = loaded(tmp_path, **{x: GREY, y: LABELS})
-    assert (data.name, data.shape, data.classes, data.own_split) == ("a", (1, 5, 6), ("0", "1", "2"), False)
+    assert (data.name, data.shape, data.classes, data.predefined_split) == ("a", (1, 5, 6), ("0", "1", "2"), False)
     assert np.array_equal(everything(data), np.sort(GREY.reshape(-1)))
 
 
 def test_arrays_without_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", GREY, LABELS)
-    assert len(open_source(tmp_path / "a.npz").everything()) == 12
+    assert len(open_source(tmp_path / "a.npz").all_images()) == 12
 
 
-def test_parts(tmp_path: Path) -> None:
+def test_splits(tmp_path: Path) -> None:
     data = loaded(
-        tmp_path, x_train=GREY, y_train=LABELS, x_test=GREY[:6], y_test=LABELS[:6], x_val=GREY[6:9], y_val=LABELS[6:9]
+        tmp_path,
+        x_train=GREY,
+        y_train=LABELS,
+        x_test=GREY[:6],
+        y_test=LABELS[:6],
+        x_val=GREY[6:9],
+        y_val=LABELS[6:9],
     )
-    assert data.own_split
+    assert data.predefined_split
     assert np.array_equal(data.train.pixels[:, 0], GREY)
     assert np.array_equal(data.test.pixels[:, 0], GREY[:6])
     assert np.array_equal(data.validation.pixels[:, 0], GREY[6:9])
@@ -88,23 +94,23 @@ def test_names_of_numbered_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arrays", "text"), [
     ({"x": GREY * 1j, "y": LABELS}, "the images are complex128; give real numbers, such as uint8 from 0 to 255"),
     ({"x": GREY.astype("U3"), "y": LABELS}, "the images are <U3; give real numbers, such as uint8 from 0 to 255"),
-    ({"x": GREY / np.nan, "y": LABELS}, "the images hold NaN or infinity; replace these values, or leave the"),
+    ({"x": GREY / np.nan, "y": LABELS}, "the images hold NaN or infinity; replace these values, or remove the"),
     ({"x": GREY, "y": LABELS, "x_test": GREY / 255, "y_test": LABELS},
-     "the parts' images are of different types (float64, uint8), which may mean different scales; give the same"),
+     "the images of the splits have different types (float64, uint8), and perhaps different scales; use the same"),
     ({"x": GREY * 1.0, "y": LABELS, "x_test": GREY.astype(int), "y_test": LABELS},
-     "the parts' images are of different types (float64, int64), which may mean different scales; give the same"),
+     "the images of the splits have different types (float64, int64), and perhaps different scales; use the same"),
     ({"x": noise(0, 12, 30), "y": LABELS}, "the images are 12×30; give N×height×width, N×height×width×channels or"),
     ({"x": noise(0, 12, 4, 5, 6), "y": LABELS}, "the images are 12×4×5×6; give"),
     ({"x": noise(0, 12, 3, 5, 3), "y": LABELS}, "are 12×3×5×3, in which the channels could be first or last"),
     ({"x": GREY, "y": LABELS[:7]}, "'x' is 12×5×6 and 'y' 7; give a label for each image"),
-    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all parts"),
+    ({"x": GREY, "y": LABELS / 2}, "the labels are float64; give whole numbers or text, of the same kind in all s"),
     ({"x": GREY, "y": np.ones((12, 3))}, "the labels are 12×3, and not one-hot; give a label for each image"),
     ({"x": GREY, "z": LABELS}, "holds 'x', 'z'; name the images x and their labels y, or x_train, y_train, x_test"),
     ({"x_test": GREY, "y_test": LABELS}, "holds no training images; name the arrays x_train and y_train, or x and y"),
-    ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the parts' images differ in size"),
+    ({"x": GREY, "y": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS}, "the images of the splits differ in size"),
     ({"x": GREY, "y": LABELS * 0}, "holds images of one class only ('0')"),
     ({"x": GREY[:0], "y": LABELS[:0]}, "the images are 0×5×6; give"),
-    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read as they could run"),
+    ({"x": GREY, "y": np.array([*LABELS[:-1], None])}, "holds Python objects, which are not read because they could r"),
     ({"x": np.uint8(3), "y": LABELS}, "'x' is one number and 'y' 12; give a label for each image"),
 ])  # fmt: skip
 def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], text: str) -> None:
@@ -150,7 +156,7 @@ def test_any_numbers_become_bytes_on_one_scale(
     data = load(tmp_path / "a.npz")
     assert data.pixel_range == pixel_range and data.receipt is not None
     assert np.abs(data.test.pixels[:, 0].astype(int) - SHADES).max() <= (images.dtype == np.float16)
-    assert data.receipt.deep == {str(images.dtype): 24}
+    assert data.receipt.high_depth == {str(images.dtype): 24}
     assert f"(24 of {images.dtype})." in data.receipt.text()
 
 
@@ -166,8 +172,8 @@ def test_a_range_for_arrays_that_is_asked_for(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=SHADES.astype(np.uint16), y=LABELS)
     data = load(tmp_path / "a.npz", pixel_range=(0, 510))
     assert data.pixel_range == (0, 510)
-    assert data.everything().pixels[:].max() == 128
-    with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are cut off where"):
+    assert data.all_images().pixels[:].max() == 128
+    with pytest.warns(UserWarning, match=r"has values from 0 to 255; 0 is black and 100 white: they are clipped if"):
         load(tmp_path / "a.npz", pixel_range=(0, 100))
     with pytest.warns(UserWarning, match="0 is black and 65,535 white: they are nearly black on this scale"):
         open_source(tmp_path / "a.npz", (0.0, 65535.0))

@@ -73,7 +73,7 @@ def test_rows_of_no_class_and_of_several() -> None:
     with pytest.raises(DataError) as caught:
         read_table(b"image,cat,dog\na,1,1\nb,1,1\nc,0,1\n", "t.csv")
     assert str(caught.value) == (
-        "t.csv gives most images several classes at once, by the columns 'cat', 'dog'; give each image one class, "
+        "t.csv gives most images several classes, in the columns 'cat', 'dog'; give each image one class, "
         "in a column named 'label'"
     )
 
@@ -87,7 +87,7 @@ def test_one_column_is_left_that_may_hold_classes() -> None:
 
 
 @pytest.mark.parametrize("text", ["id,foo,bar\na,1,x\nb,2,y\n", "id,width\na,640\nb,480\n", "a,b,c\nx,y,z\n"])
-def test_columns_that_cannot_be_told_are_named(text: str) -> None:
+def test_ambiguous_columns_are_named(text: str) -> None:
     with pytest.raises(DataError) as caught:
         read_table(text.encode(), "t.csv")
     heads = text.splitlines()[0].split(",") if "x,y,z" not in text else ["column 1", "column 2", "column 3"]
@@ -96,3 +96,8 @@ def test_columns_that_cannot_be_told_are_named(text: str) -> None:
         f"t.csv has the columns {names}; name the one with the images' paths 'path' and the one with the classes "
         "'label'"
     )
+
+
+@pytest.mark.parametrize("head", ["picture", "Pictures", "picture_id", "image", "images", "photo"])
+def test_columns_of_pictures_by_name(head: str) -> None:
+    assert pairs(f"species,{head}\niris,one\nrose,two\n") == [("one", "iris"), ("two", "rose")]

@@ -10,7 +10,7 @@ import pytest
 
 from opsin.base.errors import DataError
 from opsin.data import Dataset, items, load
-from opsin.data.items import shown
+from opsin.data.items import printable
 from opsin.data.sources import open_source
 from tests.data.files import PLACES, class_entries, png, write_entries
 
@@ -45,8 +45,8 @@ def test_ids_without_endings(tmp_path: Path, place: str, around: str, beside: st
     entries = {around + key.replace("train", beside, 1): data for key, data in TRAIN.items()}
     data = read(tmp_path, place, entries | {around + name: table(head)})
     assert totals(data) == {"x": 4, "y": 4}
-    assert data.everything().names is not None
-    assert all(f"{beside}/a" in path for path in data.everything().names or ())
+    assert data.all_images().names is not None
+    assert all(f"{beside}/a" in path for path in data.all_images().names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -58,9 +58,9 @@ def test_tables_without_labels_are_no_labels(tmp_path: Path, place: str) -> None
     assert totals(data) == {"x": 4, "y": 4}
     assert data.receipt is not None
     assert data.receipt.notes == (
-        "Not used, as it holds no labels of images for training or measuring: 'test.csv'.",
-        "Not used, as answers only: 'sample_submission.csv'.",
-        "Without a label, as no table names them: 3 images, left out: test/ (3).",
+        "Not used, because it holds no labels of images for training or measuring: 'test.csv'.",
+        "Not used, because they only hold answers: 'sample_submission.csv'.",
+        "Without a label, because no table lists them: 3 images, left out: test/ (3).",
     )
     assert "left out: test/ (3)." in data.receipt.text()
     with_sizes = entries | {"test.csv": "id,width\n" + "\n".join(f"t{n},8" for n in range(3))}
@@ -73,8 +73,8 @@ def test_a_form_for_answers_alone(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, place, entries)
     assert str(caught.value).endswith(
-        "sample_submission.csv only shows how answers are handed in; put the table of the training images' labels "
-        "beside it"
+        "sample_submission.csv only shows the format of submissions; put the table with the labels of the training "
+        "images next to it"
     )
 
 
@@ -84,7 +84,7 @@ def test_the_same_ids_in_train_and_test(tmp_path: Path, place: str) -> None:
     images = {f"{part}/{n}.png": png(n + 50 * (part == "test")) for part in ("train", "test") for n in range(8)}
     data = read(tmp_path, place, {**images, "train.csv": table("id,label", ids=ids)})
     assert totals(data) == {"x": 4, "y": 4}
-    assert all("train/" in name for name in data.everything().names or ())
+    assert all("train/" in name for name in data.all_images().names or ())
     both = {**images, **{f"{part}.csv": table("id,label", ids=ids) for part in ("train", "test")}}
     data = read(tmp_path / "both", place, both)
     assert totals(data) == {"x": 8, "y": 8}
@@ -120,8 +120,8 @@ def test_paths_of_other_machines(tmp_path: Path, place: str, inside: str, row: s
     entries = {**class_entries(inside + "{}/{}.png"), "labels.csv": "\n".join(["path,label", *rows])}
     data = read(tmp_path, place, entries)
     assert totals(data) == {"cat": 3, "dog": 3}
-    image = next(n for n, name in enumerate(data.everything().names or ()) if "dog" in name)
-    assert data.classes[data.everything().labels[image]] == "dog"
+    image = next(n for n, name in enumerate(data.all_images().names or ()) if "dog" in name)
+    assert data.classes[data.all_images().labels[image]] == "dog"
 
 
 @pytest.mark.parametrize("before", ["", "C:\\photos\\", "/home/me/photos/"])
@@ -134,7 +134,7 @@ def test_a_image_of_another_folder_is_none_for_one_that_is_missing(tmp_path: Pat
     assert not isinstance(source, Dataset)
     assert Counter(item.label for item in source.items) == {"cat": 4, "dog": 3}
     assert [(problem.name, problem.kind) for problem in source.problems] == [
-        (shown(f"{before}dog/3.png"), items.MISSING)
+        (printable(f"{before}dog/3.png"), items.MISSING)
     ]
 
 
@@ -158,7 +158,7 @@ def test_traffic_signs(tmp_path: Path, place: str) -> None:
 @pytest.mark.parametrize(("name", "head", "row"), [
     ("_classes.csv", "filename, cat, dog", "{}.png, {}"), ("metadata.csv", "file_name,label", "{}.png,{}"),
 ])  # fmt: skip
-def test_a_table_in_each_part(tmp_path: Path, place: str, name: str, head: str, row: str) -> None:
+def test_a_table_in_each_split(tmp_path: Path, place: str, name: str, head: str, row: str) -> None:
     text = table(head, row)
     if "cat" in head:
         text = text.replace(", x", ", 1, 0").replace(", y", ", 0, 1")
@@ -186,7 +186,7 @@ def test_images_and_what_belongs_to_them_are_no_classes(tmp_path: Path, place: s
     images = {f"{kind}/{name}.png": png(n + len(kind)) for kind in ("images", other) for n, name in enumerate(IDS)}
     data = read(tmp_path, place, {**images, "train.csv": table("id,label")})
     assert totals(data) == {"x": 4, "y": 4}
-    assert all("images/" in name for name in data.everything().names or ())
+    assert all("images/" in name for name in data.all_images().names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -200,22 +200,22 @@ def test_several_tables_of_labels(tmp_path: Path, place: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, place, {**TRAIN, "a.csv": table("id,label"), "b.csv": table("id,label")})
     assert str(caught.value).endswith(
-        "holds 2 tables of labels ('a.csv', 'b.csv'); give the path of one of them, or leave only one of them there"
+        "holds 2 tables of labels ('a.csv', 'b.csv'); give the path of one of them, or keep only one of them"
     )
     data = read(tmp_path / "c", place, {**TRAIN, "a.csv": table("id,label"), "labels.csv": table("id,label")})
     assert totals(data) == {"x": 4, "y": 4}
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_parts_without_classes(tmp_path: Path, place: str) -> None:
-    with pytest.raises(DataError, match="holds the parts test, train without class folders in them and no table of"):
+def test_splits_without_classes(tmp_path: Path, place: str) -> None:
+    with pytest.raises(DataError, match="holds the splits test, train without class folders in them, and no table of"):
         read(tmp_path, place, {**TRAIN, **TEST})
 
 
 def test_a_table_by_its_path(tmp_path: Path) -> None:
     path = write_entries(tmp_path, "folder", {**TRAIN, **TEST, "train.csv": table("id,label"), "test.csv": "id\nt0\n"})
     assert totals(load(path / "train.csv", cache_size=0)) == {"x": 4, "y": 4}
-    with pytest.raises(DataError, match=r"^test\.csv has one column only"):
+    with pytest.raises(DataError, match=r"^test\.csv has only one column"):
         load(path / "test.csv")
 
 

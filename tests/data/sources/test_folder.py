@@ -10,10 +10,10 @@ import pytest
 
 from opsin.base.errors import DataError
 from opsin.data import items
-from opsin.data.bounded_files import MOST_BYTES, read_file
+from opsin.data.file_io import MAX_IMAGE_BYTES, read_file
 from opsin.data.items import ItemError, Source
 from opsin.data.sources import image_files, open_source
-from opsin.data.sources.folder import Walk
+from opsin.data.sources.folder import FolderWalk
 from tests.data.corrupted import GOOD, write_corrupted
 from tests.data.files import noise, write_image, write_stripes
 
@@ -75,12 +75,12 @@ def test_folders_that_link_to_each_other_come_to_an_end(tmp_path: Path) -> None:
         write_image(tmp_path / one / "1.png", noise(0, 4, 4))
         for other in "abcdefgh":
             (tmp_path / one / f"to-{other}").symlink_to(f"../{other}")
-    walk = Walk(tmp_path)
+    walk = FolderWalk(tmp_path)
     assert len(walk.files) < 8 * 9
     assert {"a/1.png", "h/1.png"} <= set(walk.files)
 
 
-def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
+def test_ignored_files_are_not_images(tmp_path: Path) -> None:
     folder = write_stripes(tmp_path, 3)
     for name in ("lying/.DS_Store", "lying/Thumbs.db", "readme.txt", "lying/._0.png"):
         (folder / name).touch()
@@ -91,7 +91,7 @@ def test_hidden_files_and_litter_are_no_images(tmp_path: Path) -> None:
 
 def test_too_many_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    os.truncate(tmp_path / "a.png", MOST_BYTES + 1)
+    os.truncate(tmp_path / "a.png", MAX_IMAGE_BYTES + 1)
     with pytest.raises(ItemError, match=r"^a has 128 MiB; images of up to 128 MiB are read, so make it smaller first$"):
         read_file(tmp_path / "a.png", "a")
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from opsin.data.items import UNLABELLED, FileProblem
+from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.names import like_image, part_of, part_within, wanted
+from opsin.data.sources.names import has_image_ending, normalised, split_mentioned, split_named
 
 
 def arranged(*paths: str) -> dict[str, tuple[str, str]]:
     made = by_folders(paths)
-    assert [paths[place] for place in made.places] == [item.name for item in made.items]
-    return {item.name: (item.label, item.part) for item in made.items}
+    assert [paths[place] for place in made.positions] == [item.name for item in made.items]
+    return {item.name: (item.label, item.split) for item in made.items}
 
 
 def test_the_folder_is_the_class_however_deep_the_file() -> None:
@@ -22,7 +23,7 @@ def test_the_folder_is_the_class_however_deep_the_file() -> None:
 @pytest.mark.parametrize(
     "names", [("train", "val", "test"), ("Training", "VALIDATION", "test_set"), ("train2017", "val2017", "eval")]
 )
-def test_parts_around_class_folders(names: tuple[str, str, str]) -> None:
+def test_splits_around_class_folders(names: tuple[str, str, str]) -> None:
     paths = [f"{name}/{kind}/1.jpg" for name in names for kind in ("cat", "dog")]
     parts = ["train", "train", "validation", "validation", "test", "test"]
     assert [part for _, part in arranged(*paths).values()] == parts
@@ -38,7 +39,7 @@ def test_train_may_be_a_class_of_vehicles() -> None:
 @pytest.mark.parametrize(
     "names", [("train", "val", "test"), ("Training", "Validation", "testing"), ("train", "valid", "eval")]
 )
-def test_parts_inside_of_class_folders(names: tuple[str, str, str], around: str) -> None:
+def test_splits_inside_of_class_folders(names: tuple[str, str, str], around: str) -> None:
     paths = [f"{around}{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in names]
     assert list(arranged(*paths, f"{around}cat/readme.txt").values()) == [
         (kind, part) for kind in ("cat", "dog") for part in ("train", "validation", "test")
@@ -57,16 +58,14 @@ def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
     assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
 
 
-def test_other_folders_in_divided_classes_are_named() -> None:
+def test_other_folders_in_split_classes_are_named() -> None:
     paths = [f"{kind}/{name}/1.jpg" for kind in ("cat", "dog") for name in ("train", "test")]
     made = by_folders([*paths, "cat/extra/1.jpg", "cat/extra/2.jpg"])
-    assert [item.part for item in made.items] == ["train", "test"] * 2
+    assert [item.split for item in made.items] == ["train", "test"] * 2
     assert [(problem.name, problem.kind) for problem in made.problems] == [("cat/extra/", UNLABELLED)]
     made = by_folders([*paths, "cat/1.jpg"])
-    assert {item.part for item in made.items} == {""}
-    assert made.notes[0].startswith(
-        "Folders inside of class folders are called after parts, such as train and test, but"
-    )
+    assert {item.split for item in made.items} == {""}
+    assert made.notes[0].startswith("Folders inside class folders are named after splits, such as train and test, but")
 
 
 def test_folders_without_files() -> None:
@@ -97,19 +96,18 @@ def test_images_without_a_class_are_named() -> None:
     assert made.problems[1].reason.endswith("files in it: 2")
 
 
-def test_names_of_parts() -> None:
-    assert [part_of(name) for name in ("train", "Dev", "val_set", "tests", "valley", "trainer", "contest", "")] == [
+def test_names_of_splits() -> None:
+    assert [split_named(name) for name in ("train", "Dev", "val_set", "tests", "valley", "trainer", "contest", "")] == [
         "train", "validation", "validation", "test", None, None, None, None]  # fmt: skip
-    assert part_within("data/train-00000-of-00002.parquet") == "train"
-    assert part_within("shards/imagenet_val_000017.tar") == "validation"
-    assert part_within("test/0001.tar") == "test"
-    assert part_within("contest-0001.tar") is None
+    assert split_mentioned("data/train-00000-of-00002.parquet") == "train"
+    assert split_mentioned("shards/imagenet_val_000017.tar") == "validation"
+    assert split_mentioned("test/0001.tar") == "test"
+    assert split_mentioned("contest-0001.tar") is None
 
 
-def test_litter_and_images_by_name() -> None:
-    assert wanted("./cat/1.jpg")
-    assert not any(
-        map(wanted, (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"))
-    )
-    assert like_image("A.JPEG")
-    assert not like_image("a.txt")
+def test_ignored_files_and_images_by_name() -> None:
+    assert not IgnoredFiles().holds(normalised("./cat/1.jpg") or "")
+    for path in (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"):
+        assert IgnoredFiles().holds(normalised(path) or ""), path
+    assert has_image_ending("A.JPEG")
+    assert not has_image_ending("a.txt")

@@ -32,7 +32,7 @@ def images(first: int, count: int) -> list[dict[str, Any]]:
     return [{"bytes": b"image %d" % n, "path": f"{n}.jpg"} for n in range(first, first + count)]
 
 
-def test_a_dataset_in_parts(tmp_path: Path) -> None:
+def test_a_dataset_in_splits(tmp_path: Path) -> None:
     labels = [0, 1, 0, 1, None, -1, 1, 0]
     for name, first in (("train-00000-of-00002", 0), ("train-00001-of-00002", 8), ("test-00000-of-00001", 16)):
         columns = {"image": images(first, 8), "label": pyarrow.array(labels, pyarrow.int64())}
@@ -40,7 +40,7 @@ def test_a_dataset_in_parts(tmp_path: Path) -> None:
     (tmp_path / "set" / "README.md").touch()
     source = open_source(tmp_path / "set")
     assert source.name == "set"
-    assert [item.part for item in source.items] == ["test"] * 6 + ["train"] * 12
+    assert [item.split for item in source.items] == ["test"] * 6 + ["train"] * 12
     assert [item.label for item in source.items[:6]] == ["cat", "dog", "cat", "dog", "dog", "cat"]
     assert source.items[4].name == "data/test-00000-of-00001.parquet/6"
     assert [source.read(n) for n in (4, 17, 0)] == [b"image 22", b"image 15", b"image 16"]
@@ -60,7 +60,7 @@ def test_plain_columns(tmp_path: Path, columns: dict[str, Any]) -> None:
     assert source.read(1) == b"2"
 
 
-def test_only_a_few_row_groups_are_kept(tmp_path: Path) -> None:
+def test_only_a_few_row_groups_are_cached(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "a.parquet", {"image": images(0, 30), "label": [0, 1] * 15}))
     for n in (0, 29, 12, 3, 28):
         assert source.read(n) == b"image %d" % n
@@ -79,5 +79,7 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has the columns 'text', 'n'; call the one with the images"):
         open_source(tmp_path / "b.parquet")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"a\.parquet is not Parquet, damaged or cut short \(.*\); fetch it again"):
+    with pytest.raises(
+        DataError, match=r"a\.parquet is not a Parquet file, or damaged or cut short \(.*\); fetch it again"
+    ):
         open_source(path)

@@ -27,19 +27,19 @@ def shard(path: Path, files: Iterable[tuple[str, bytes | str]]) -> Path:
     return path
 
 
-def examples(first: int, count: int) -> list[tuple[str, bytes | str]]:
+def samples(first: int, count: int) -> list[tuple[str, bytes | str]]:
     return [entry for n in range(first, first + count)
             for entry in ((f"{n:06}.jpg", b"\xff\xd8\xff%d" % n), (f"{n:06}.cls", str(n % 3)))]  # fmt: skip
 
 
 def test_a_folder_of_shards(tmp_path: Path) -> None:
     for part, start in (("train", 0), ("train", 4), ("val", 8)):
-        shard(tmp_path / "set" / f"{part}-{start:05}.tar", examples(start, 4))
+        shard(tmp_path / "set" / f"{part}-{start:05}.tar", samples(start, 4))
     (tmp_path / "set" / "dataset.json").write_text("{}")
     source = open_source(tmp_path / "set")
     assert source.name == "set"
     assert [item.name for item in source.items][:2] == ["train-00000.tar/000000", "train-00000.tar/000001"]
-    assert [item.part for item in source.items] == ["train"] * 8 + ["validation"] * 4
+    assert [item.split for item in source.items] == ["train"] * 8 + ["validation"] * 4
     assert [item.label for item in source.items] == [str(n % 3) for n in range(12)]
     assert [source.read(n) for n in (11, 0)] == [b"\xff\xd8\xff11", b"\xff\xd8\xff0"]
     assert len({source.stamp(n) for n in range(12)}) == 12
@@ -48,16 +48,16 @@ def test_a_folder_of_shards(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["s-{0..2}.tar", "s-*.tar", "s-{0,1,2}.tar", "s-[0-2].tar", "{s-0,s-{1..2}}.tar"])
 def test_patterns(tmp_path: Path, pattern: str) -> None:
     for n in range(3):
-        shard(tmp_path / f"s-{n}.tar", examples(4 * n, 4))
+        shard(tmp_path / f"s-{n}.tar", samples(4 * n, 4))
     if pattern.count("{") > 1:
-        with pytest.raises(DataError, match="there is no such file, nor any that this pattern fits"):
+        with pytest.raises(DataError, match="there is no such file, nor any that matches this pattern"):
             open_source(tmp_path / pattern)
         return
     assert len(open_source(tmp_path / pattern).items) == 12
 
 
 def test_numbers_keep_their_zeros_and_are_not_endless(tmp_path: Path) -> None:
-    shard(tmp_path / "a-007.tar", examples(0, 2))
+    shard(tmp_path / "a-007.tar", samples(0, 2))
     assert len(open_source(tmp_path / "a-{005..010}.tar").items) == 2
     with pytest.raises(DataError, match=r"\{0\.\.99999999\} stands for 100,000,000 names; give at most 1,000,000"):
         open_source(tmp_path / "a-{0..99999999}.tar")
@@ -86,7 +86,7 @@ def test_a_tar_of_class_folders_is_no_shard(tmp_path: Path) -> None:
 
 def test_shards_without_labels(tmp_path: Path) -> None:
     shard(tmp_path / "s" / "1.tar", [("a.jpg", b"1"), ("b.jpg", b"1")])
-    with pytest.raises(DataError, match=r"holds no labelled images; shards are to hold KEY\.jpg and KEY\.cls"):
+    with pytest.raises(DataError, match=r"holds no labelled images; shards must hold KEY\.jpg and KEY\.cls"):
         open_source(tmp_path / "s")
 
 

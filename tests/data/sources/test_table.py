@@ -17,7 +17,7 @@ from tests.data.files import noise, write_image
 def rows(text: str | bytes) -> list[tuple[str, ...]]:
     found, problems = read_table(text if isinstance(text, bytes) else text.encode(), "t.csv")
     assert not problems
-    return [(row.path, row.label) + ((row.part,) if row.part else ()) for row in found]
+    return [(row.path, row.label) + ((row.split,) if row.split else ()) for row in found]
 
 
 TWO = [("a.jpg", "cat"), ("b.jpg", "dog")]
@@ -44,7 +44,7 @@ def test_quotes_commas_and_scripts() -> None:
     assert rows("path,label\na.jpg,cat\n".encode("utf-16")) == [("a.jpg", "cat")]
 
 
-def test_a_column_of_parts() -> None:
+def test_a_column_of_splits() -> None:
     expected = [("a.jpg", "cat", "train"), ("b.jpg", "dog", "validation"), ("c.jpg", "dog", "test")]
     assert rows("path,label,split\na.jpg,cat,train\nb.jpg,dog,val\nc.jpg,dog,Test\n") == expected
     assert rows("a.jpg,train,cat\nb.jpg,valid,dog\nc.jpg,test,dog\n") == expected
@@ -58,19 +58,19 @@ def test_lines_that_cannot_be_used() -> None:
     found, problems = read_table((text + "c.jpg,cat,later\n").encode(), "t.csv")
     assert found == [Row(2, "a.jpg", "cat", "train")]
     assert problems == [
-        FileProblem("t.csv, line 3", "names no file", items.MISSING),
+        FileProblem("t.csv, line 3", "lists no file", items.MISSING),
         FileProblem("b.jpg", "without a label in line 4 of t.csv", items.UNLABELLED),
         FileProblem("a.jpg", "'dog' in line 5 of t.csv, but 'cat' in line 2; the first counts", items.REPEATED),
-        FileProblem("a.jpg", "in the test part in line 7 of t.csv, but elsewhere in line 2; the first counts",
+        FileProblem("a.jpg", "in the test split in line 7 of t.csv, but elsewhere in line 2; the first counts",
                 items.REPEATED),
-        FileProblem("c.jpg", "in line 8 of t.csv in a part 'later', which is none of train, validation and test",
+        FileProblem("c.jpg", "in line 8 of t.csv in a split 'later', which is not train, validation or test",
                 items.UNLABELLED),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), [
     (b"", "t.csv is empty; give a table with a path and a label in each line"),
-    (b"a.jpg\nb.jpg\n", "t.csv has one column only; each line is to hold an image's path and its label"),
+    (b"a.jpg\nb.jpg\n", "t.csv has only one column; each line must hold the path of an image and its label"),
     (b"path,label\na.jpg,caf\xe9\n", "t.csv, line 2: this is not UTF-8; save the table as UTF-8 (Unicode)"),
     (b"path,length,width\na.jpg,1,2\nb.jpg,2,3\n", "t.csv has the columns 'path', 'length', 'width'; name the one with "
      "the images' paths 'path' and the one with the classes 'label'"),
@@ -101,14 +101,14 @@ def test_images_of_a_table(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
-def test_a_table_for_each_part(tmp_path: Path) -> None:
+def test_a_table_for_each_split(tmp_path: Path) -> None:
     for part in ("train", "test"):
         lines = [f"{part}/{n}.png,{'xy'[n % 2]}" for n in range(4)]
         (tmp_path / f"{part}.csv").write_text("\n".join(["image,label", *lines]))
         for n in range(4):
             write_image(tmp_path / part / f"{n}.png", noise(n, 4, 4))
     source = open_source(tmp_path)
-    assert [item.part for item in source.items] == ["test"] * 4 + ["train"] * 4
+    assert [item.split for item in source.items] == ["test"] * 4 + ["train"] * 4
     (tmp_path / "notes.csv").write_text("a,b\n")
     assert len(open_source(tmp_path).items) == 8
 
@@ -118,6 +118,6 @@ def test_a_table_of_nothing_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_source(tmp_path / "a.csv")
     assert str(caught.value) == (
-        f"{tmp_path}/a.csv names no image that is there: gone.png, no such file; give a path, relative to the table, "
+        f"{tmp_path}/a.csv lists no existing image: gone.png, no such file; give a path, relative to the table, "
         "and a label in each line"
     )

@@ -10,19 +10,19 @@ from opsin.apps.cli.load_data import load_as_trained
 from opsin.apps.cli.output import print_heading, write_file
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
-from opsin.data.augment import Augmentation, in_words, plan, plan_for
+from opsin.data.augment import Augmentation, describe, policy_for, preset
 from opsin.viz.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
 
 
 def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:
     """Write the contact sheet and describe it."""
-    plan(augment, (3, 64, 64))  # refuses an unknown level before any image is read
+    preset(augment, (3, 64, 64))  # refuses an unknown level before any image is read
     if out is not None and not out.lower().endswith(".png"):
         raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
     dataset = load_as_trained(data, size, pixel_range=pixel_range)
     images, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(images)
-    augmentation = plan_for(augment, images, preprocessing)
+    augmentation = policy_for(augment, images, preprocessing)
     png = BytesIO()
     contact_sheet(images, preprocessing, augmentation, VERSIONS if augment != "none" else 1).save(png, "PNG")
     write_file(path, png.getvalue())
@@ -32,5 +32,5 @@ def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, flo
     if augmentation == Augmentation():
         typer.echo("Images are not changed.")
     else:
-        typer.echo(f"Random changes of each image: {in_words(augmentation)}.")
+        typer.echo(f"Random changes of each image: {describe(augmentation)}.")
     return 0

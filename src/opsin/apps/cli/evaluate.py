@@ -26,7 +26,7 @@ def run(name: str, source: str, as_json: bool, report: str | None) -> int:
         _check_report_path(report)
     model = open_model(name)
     model.check()
-    data = load_data(source, like=model.preprocessing)
+    data = load_data(source, preprocessing=model.preprocessing)
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
@@ -74,9 +74,9 @@ def _unseen_images(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
 
     These are the test split if the data has one, or if it is the data that the model was trained on; else all images.
     """
-    if data.own_split or data.fingerprint == model.record.get("fingerprint"):
-        return data.test, "held-out"
-    return data.everything(), "unseen"
+    if data.predefined_split or data.fingerprint == model.record.get("fingerprint"):
+        return data.require_test(), "held-out"
+    return data.all_images(), "unseen"
 
 
 def _rows(result: Evaluation) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from opsin.apps.cli.output import StatusLine
 from opsin.data import Dataset, load
-from opsin.data.decode import checked_range
+from opsin.data.decode import check_range
 from opsin.data.sources import open_source
 from opsin.data.store import CACHE_SIZE
 from opsin.planning import networks
@@ -38,6 +38,6 @@ def load_as_trained(
     source: str, size: int | None, cache_size: int | None = None, pixel_range: Sequence[float] | None = None
 ) -> Dataset:
     """Load the images as a training without a tight time limit would."""
-    checked = checked_range(pixel_range)
+    checked = check_range(pixel_range)
     choice = networks.choose_without_timing(DatasetSummary.of(open_source(source)), size)
     return load_for(choice, source, cache_size, checked)

@@ -16,7 +16,7 @@ from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
-from opsin.data.bounded_files import MOST_BYTES
+from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.sources import image_files
 from opsin.model import Model, Prediction
 
@@ -67,7 +67,7 @@ def _standard_input() -> bytes:
     if sys.stdin is None:  # closed before the process started
         raise DataError("standard input is closed; pipe an image into the command, or name a file instead of -")
     try:
-        return sys.stdin.buffer.read(MOST_BYTES + 1)
+        return sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
     except OSError as error:
         raise DataError(f"standard input cannot be read: {error.strerror}; name a file instead of -") from None
 

@@ -22,7 +22,7 @@ from opsin.apps.cli.terminal import is_live
 from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, size
 from opsin.data import Dataset
-from opsin.data.decode import checked_range
+from opsin.data.decode import check_range
 from opsin.data.sources import open_source
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
@@ -95,7 +95,7 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     if not options.dry_run:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
-    checked_range(options.pixel_range)
+    check_range(options.pixel_range)
     choice = networks.choose_network(DatasetSummary.of(open_source(source)), requested)
     data = _load(source, choice, options)
     if options.dry_run:

@@ -19,7 +19,7 @@ from opsin.apps.estimator import files
 from opsin.apps.estimator.arrays import Shape, check_array
 from opsin.apps.estimator.columns import check_columns, column_names
 from opsin.apps.estimator.errors import InputError, not_fitted
-from opsin.apps.estimator.fit_inputs import FitInputs, plan_for, prepare_inputs
+from opsin.apps.estimator.fit_inputs import FitInputs, policy_for, prepare_inputs
 from opsin.apps.estimator.labels import check_labels
 from opsin.apps.estimator.parameters import DEFAULTS, RENAMED, Parameters, describe_options, option_parameters
 from opsin.base.errors import UsageError
@@ -93,7 +93,7 @@ class ImageClassifier(Parameters):
         begin = perf_counter()
         options, layer = self._options(), self.network if isinstance(self.network, nn.Layer) else None
         inputs = prepare_inputs(X, y, options, layer is not None, self.image_shape)
-        plan, deadline = plan_for(inputs, layer, perf_counter() - begin)
+        plan, deadline = policy_for(inputs, layer, perf_counter() - begin)
         trainer = Trainer(plan, inputs.data, network=layer, deadline=deadline, threads=options.threads)
         messages = [text for event in trainer for text in self._on_event(event, inputs)]
         self._store(trainer, inputs, column_names(X))
@@ -185,8 +185,8 @@ class ImageClassifier(Parameters):
         if y is not None:
             raise UsageError(f"{source} has its own labels; leave y out")
         data = load_data(source, model.preprocessing)
-        has_test = data.own_split or data.fingerprint == model.record["fingerprint"]
-        return model.evaluate(data.test if has_test else data.everything()).accuracy
+        has_test = data.predefined_split or data.fingerprint == model.record["fingerprint"]
+        return model.evaluate(data.require_test() if has_test else data.all_images()).accuracy
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):

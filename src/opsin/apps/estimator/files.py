@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from opsin.apps.estimator.errors import InputError
 from opsin.data import Dataset, LabeledImages, Preprocessing
-from opsin.data.items import UNSPLIT, Item, shown
-from opsin.data.parallel import each
-from opsin.data.pixels import joined
+from opsin.data.items import UNSPLIT, Item, printable
+from opsin.data.parallel import for_each
+from opsin.data.pixels import concatenate
 from opsin.data.sources.folder import Files
 
 CHUNK = 256
@@ -60,7 +60,7 @@ def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
     counts: Counter[str] = Counter()
     items = []
     for path, label in zip(paths, labels, strict=True):
-        name = shown(path)
+        name = printable(path)
         counts[name] += 1  # a sample drawn with replacement repeats paths, but names must be unique
         items.append(Item(name if counts[name] == 1 else f"{name} ({counts[name]})", label, UNSPLIT))
     folder = os.path.commonpath([os.path.abspath(path) for path in paths])
@@ -75,11 +75,11 @@ def without_test(data: Dataset) -> Dataset:
     """
     content = f"{data.content} without test"
     if data.validation is None:
-        everything = data.everything()
+        everything = data.all_images()
         return Dataset(data.name, everything, everything, True, None, data.receipt, content, data.pixel_range)
-    splits = (data.train, data.test)
+    splits = (data.train, data.require_test())
     names = tuple(name for split in splits for name in split.names or ())
-    pixels = joined([split.pixels for split in splits])
+    pixels = concatenate([split.pixels for split in splits])
     train = LabeledImages(pixels, np.concatenate([split.labels for split in splits]), data.classes, names)
     return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
 
@@ -93,5 +93,5 @@ def read(paths: Sequence[str], preprocessing: Preprocessing) -> Iterator[NDArray
         def decode(index: int, chunk: Sequence[str] = chunk, pixels: NDArray[np.uint8] = pixels) -> None:
             pixels[index] = preprocessing.read(Path(chunk[index]), chunk[index])
 
-        each(decode, range(len(chunk)))
+        for_each(decode, range(len(chunk)))
         yield pixels

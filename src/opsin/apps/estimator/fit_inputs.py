@@ -16,11 +16,11 @@ from opsin.apps.estimator.arrays import ImageLayout, Shape, check_array
 from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages, load
-from opsin.data.ingest.duplicates import exact
-from opsin.data.ingest.split import MOST_VALIDATION, VALIDATION_SHARE, held_out, numbered_ranks
-from opsin.data.load import take_in
+from opsin.data.ingest.duplicates import exact_duplicates
+from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, index_ranks
+from opsin.data.load import load_source
 from opsin.data.sources import open_source
-from opsin.data.store import DIGEST
+from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
@@ -83,7 +83,7 @@ def _from_paths(paths: list[str], y: Any, options: TrainOptions, is_layer: bool)
     names = [class_name(label) for label in labels.tolist()]
     source, key = files.source_of(paths, names)
     choice = None if is_layer else networks.choose_network(DatasetSummary.of(source), options)
-    data = take_in(source, key, choice.preprocessing if choice else None, _size(choice, options), options.seed)
+    data = load_source(source, key, choice.preprocessing if choice else None, _size(choice, options), options.seed)
     is_present = np.isin(names, data.classes)  # of some classes, no image may be readable
     classes, _ = classes_of(labels[is_present])
     return FitInputs(files.without_test(data), options, choice, classes, _names(classes))
@@ -120,10 +120,10 @@ def _split(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[s
     """
     images, count = LabeledImages(pixels, numbers, names), len(numbers)
     if VALIDATION_SHARE * count >= len(images.classes):
-        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST).digest() for image in pixels)
-        groups = exact(np.frombuffer(digests, np.uint8).reshape(count, DIGEST))
-        indices, rank = np.arange(count), numbered_ranks(count, seed)
-        held = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MOST_VALIDATION)
+        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in pixels)
+        groups = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
+        indices, rank = np.arange(count), index_ranks(count, seed)
+        held = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
         rest = np.setdiff1d(indices, held)
         if len(held) and len(np.unique(images.labels[rest])) == len(images.classes):
             validation = images.take(held)
@@ -131,7 +131,7 @@ def _split(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[s
     return Dataset("the arrays", images, images, True)
 
 
-def plan_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tuple[TrainingPlan, float | None]:
+def policy_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tuple[TrainingPlan, float | None]:
     """Return the plan, and how many seconds it may take from now (None: no limit).
 
     `spent` are the seconds since `fit` was called. Raise `UsageError` if the options do not fit the network.

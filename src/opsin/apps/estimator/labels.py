@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.apps.estimator.errors import InputError, column_warning
-from opsin.data.items import shown
+from opsin.data.items import printable
 
 
 def check_labels(y: Any, count: int) -> NDArray[Any]:
@@ -50,4 +50,4 @@ def classes_of(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
 
 def class_name(label: Any) -> str:
     """Return the name of a class in the model."""
-    return shown(str(label))
+    return printable(str(label))

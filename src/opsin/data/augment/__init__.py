@@ -1,8 +1,8 @@
-"""What training changes about images, so that a network learns what does not matter: place, size, light, parts."""
+"""Data augmentation: random changes of training images that leave their class unchanged."""
 
 from opsin.data.augment.apply import Augmenter
 from opsin.data.augment.augmentation import Augmentation
-from opsin.data.augment.messages import in_words
-from opsin.data.augment.policy import LEVELS, plan, plan_for
+from opsin.data.augment.messages import describe
+from opsin.data.augment.policy import LEVELS, policy_for, preset
 
-__all__ = ["LEVELS", "Augmentation", "Augmenter", "in_words", "plan", "plan_for"]
+__all__ = ["LEVELS", "Augmentation", "Augmenter", "describe", "policy_for", "preset"]

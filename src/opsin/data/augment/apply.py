@@ -1,4 +1,4 @@
-"""From stored images to what a network sees of them in training."""
+"""Augment and normalise a batch of images."""
 
 from __future__ import annotations
 
@@ -8,31 +8,39 @@ from numpy.typing import NDArray
 from opsin.data.augment import draw, mixing
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.draw import Frame
-from opsin.data.augment.warp import Warper
+from opsin.data.augment.warp import transform
 from opsin.data.preprocessing import Preprocessing
 
 Targets = NDArray[np.int32] | NDArray[np.float32]
-"""Labels N, or where images are mixed shares of classes N × classes."""
+"""Labels (N), or if images are mixed, shares of classes (N × classes)."""
 
 
 class Augmenter:
-    """Applies the changes that `limits` allow to images of `source` (height, width), and then `preprocessing`.
+    """Applies the random changes of `policy` to images of `input_size` (height, width), and then `preprocessing`.
 
-    Sources of another size than the network's images show what testing shows of them when nothing is changed: the
-    middle that the preprocessing's crop leaves, or without one everything.
+    If the images are not of the network's size, an unchanged image is what evaluation shows of it: the centre that is
+    left by the crop of the preprocessing, or without a crop the whole image, resized. Raise `CompileError` without
+    llvmlite, unless images only have to be normalised.
     """
 
     def __init__(
-        self, limits: Augmentation, preprocessing: Preprocessing, source: tuple[int, int], classes: int, seed: int
+        self, policy: Augmentation, preprocessing: Preprocessing, input_size: tuple[int, int], classes: int, seed: int
     ) -> None:
-        self.limits, self.classes, self.seed = limits, classes, seed
-        goal, view = preprocessing.shape[1:], (1.0, 1.0)
-        if preprocessing.crop and source != goal:
-            view = (goal[0] / preprocessing.crop.resize, goal[1] / preprocessing.crop.resize)
-        self.frame = Frame(source, goal, view)
-        self.middle = 255 * float(np.mean(preprocessing.mean))
-        smooth = limits.smooth or self.frame.scales != (1.0, 1.0)
-        self.warp = Warper(*preprocessing.factors, smooth=smooth, coloured=limits.coloured)
+        self.policy = policy
+        self.classes = classes
+        self.seed = seed
+        output_size, visible = preprocessing.shape[1:], (1.0, 1.0)
+        if preprocessing.crop and input_size != output_size:
+            visible = (output_size[0] / preprocessing.crop.resize, output_size[1] / preprocessing.crop.resize)
+        self.frame = Frame(input_size, output_size, visible)
+        self.mean_value = 255 * float(np.mean(preprocessing.mean))
+        self.transform = transform(
+            *preprocessing.scale_and_shift,
+            self.frame,
+            unchanged=policy == Augmentation(),
+            bilinear=policy.bilinear or self.frame.scales != (1.0, 1.0),
+            colour=policy.changes_colour,
+        )
 
     def __call__(
         self,
@@ -41,26 +49,26 @@ class Augmenter:
         batch: int,
         epoch: int,
         first: int,
-        sides: NDArray[np.bool_] | None = None,
+        flipped: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float32], Targets]:
-        """What is seen of uint8 N×C×H×W at the places from `first` on of an epoch; mixed within each `batch`.
+        """Return float32 N×C×height×width and targets for uint8 N×C×H×W at the positions from `first` of an epoch.
 
-        Where images are mirrored, `sides` says which, and without them chance. What is seen is float32
-        N×C×height×width.
+        If the policy mirrors images, `flipped` says which ones; by default this is random. Images are mixed within
+        each `batch`.
         """
-        random = draw.draw(len(pixels), self.seed, epoch, first)
-        if sides is not None:
-            random[draw.FLIP] = np.where(sides, -1.0, 1.0)
-        limits, goal = self.limits, self.frame.goal
-        colours = draw.colours(limits, pixels.shape[1], self.middle, random)
-        boxes = draw.cutouts(limits, goal, random)
-        shown = self.warp(pixels, goal, draw.maps(limits, self.frame, random), colours, boxes)
-        if not limits.mixes:
-            return shown, labels
-        shares, replaced = draw.mixtures(limits, goal, random)
+        random = draw.uniform(len(pixels), self.seed, epoch, first)
+        if flipped is not None:
+            random[draw.FLIP] = np.where(flipped, -1.0, 1.0)
+        policy, output_size = self.policy, self.frame.output_size
+        colours = draw.colour_matrices(policy, pixels.shape[1], self.mean_value, random)
+        boxes = draw.cutout_boxes(policy, output_size, random)
+        result = self.transform(pixels, output_size, draw.affine_maps(policy, self.frame, random), colours, boxes)
+        if not policy.mixes:
+            return result, labels
+        shares, boxes = draw.mixtures(policy, output_size, random)
         targets = np.empty((len(labels), self.classes), np.float32)
         for start in range(0, len(pixels), batch):
-            part = slice(start, start + batch)
-            left = mixing.mix(shown[part], shares[part], replaced[part])
-            targets[part] = mixing.targets(labels[part], left, self.classes)
-        return shown, targets
+            rows = slice(start, start + batch)
+            remaining = mixing.mix(result[rows], shares[rows], boxes[rows])
+            targets[rows] = mixing.targets(labels[rows], remaining, self.classes)
+        return result, targets

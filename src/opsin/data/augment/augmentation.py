@@ -1,4 +1,4 @@
-"""The limits within which images are changed at random."""
+"""The bounds of the random changes to training images."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from dataclasses import dataclass, fields
 from opsin.base.errors import UsageError
 from opsin.ir.checked import check_fields
 
-LIMITS = {"turn": (0, 180), "aspect": (1, 10)}
-"""From where to where the limits go that are no shares."""
+BOUNDS = {"rotation": (0, 180), "aspect": (1, 10)}
+"""The smallest and the largest value of fields that are not shares between 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Limits of what happens to each image; as it stands, nothing.
+    """Bounds of the random changes to each image. By default nothing is changed.
 
-    Geometry is one affine map an image. `flip`: half of the images are mirrored left to right, the other half in the
-    next epoch. `shift` is a share of the side, `turn` an angle in degrees, `zoom` a share of the size, all to both
-    sides. `area` below 1 takes a random part of at least that share of the image's area, its proportions changed by
-    up to the factor `aspect` (random resized crops: Szegedy et al. 2015), in place of shift and zoom. `smooth`
-    interpolates between pixels (bilinearly) rather than take the nearest.
+    Geometry: one affine map per image. `flip` mirrors half of the images left to right, and the other half in the next
+    epoch. `shift` is a share of the side length, `rotation` an angle in degrees and `scale` a share of the size; each
+    is drawn between minus and plus this value. If `crop_area` is below 1, a random part with at least this share of the
+    area is cropped, its aspect ratio changed by up to the factor `aspect` (random resized crop, Szegedy et al. 2015);
+    shift and scale are then ignored. `bilinear` interpolates between pixels; otherwise the nearest pixel is taken.
 
-    Colour: `brightness`, `contrast` and `saturation` are multiplied by 1 ± so much.
+    Colour: `brightness`, `contrast` and `saturation` are multiplied by a factor between 1 - x and 1 + x.
 
-    Parts: `cutout` is the side of a box without content, as a share of the shorter side (DeVries & Taylor 2017).
-    `mixup` and `cutmix` are the shares of the images that are blended with another (Zhang et al. 2018), or have a
-    box replaced by another's (Yun et al. 2019); where either is above 0, targets become shares of classes. Raises
-    `UsageError` for a limit that makes no sense.
+    Occlusion and mixing: `cutout` is the side of an empty box, as a share of the shorter side (DeVries & Taylor 2017).
+    `mixup` and `cutmix` are the shares of the images that are blended with another image (Zhang et al. 2018) or have a
+    box replaced by that of another one (Yun et al. 2019). If either is above 0, targets are shares of classes.
+
+    Raise `UsageError` for a value out of bounds.
     """
 
     flip: bool = False
     shift: float = 0.0
-    turn: float = 0.0
-    zoom: float = 0.0
-    area: float = 1.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    crop_area: float = 1.0
     aspect: float = 1.0
-    smooth: bool = False
+    bilinear: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -46,18 +47,19 @@ class Augmentation:
     def __post_init__(self) -> None:
         check_fields(self)
         for field in fields(self):
-            value, least, most = getattr(self, field.name), *LIMITS.get(field.name, (0, 1))
-            if not least <= value <= most:
-                raise UsageError(f"augmentation: {field.name} must be a number from {least} to {most}, not {value:g}")
+            value, low, high = getattr(self, field.name), *BOUNDS.get(field.name, (0, 1))
+            if not low <= value <= high:
+                raise UsageError(f"augmentation: {field.name} must be a number from {low} to {high}, not {value:g}")
         if self.mixup + self.cutmix > 1:
-            raise UsageError(f"augmentation: mixup and cutmix are {self.mixup + self.cutmix:g} together, above 1")
+            raise UsageError(
+                f"augmentation: mixup and cutmix must not exceed 1 in total, but are {self.mixup + self.cutmix:g}"
+            )
 
     @property
-    def coloured(self) -> bool:
-        """Whether colours change."""
+    def changes_colour(self) -> bool:
         return bool(self.brightness or self.contrast or self.saturation)
 
     @property
     def mixes(self) -> bool:
-        """Whether images come with shares of several classes, float32 N × classes, instead of labels."""
+        """Whether targets are shares of classes, float32 N × classes, instead of labels."""
         return bool(self.mixup or self.cutmix)

@@ -1,6 +1,7 @@
-"""Random changes as numbers: for each image a map of places, a change of colours, a box; a function of its place.
+"""Draw the parameters of random changes: for each image an affine map, a colour matrix, a box and a mixture.
 
-Each place in an epoch has random words of its own, by (seed, epoch, place), so that any batch can be made anew.
+The random numbers of an image depend only on the seed, the epoch and its position in the epoch, so any batch can be
+reproduced alone.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from opsin.base import random_counter
 from opsin.data.augment.augmentation import Augmentation
 
 WORDS = 20
-"""Random words of an image; whole counts of the counter."""
+"""Random numbers per image; a multiple of the numbers that one step of the counter gives."""
 
-FLIP, TURN, ZOOM, DOWN, ALONG, AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
-BOX_Y, BOX_X, KIND, SHARE, MIX_Y, MIX_X = range(10, 16)
-"""What each word is for."""
+FLIP, ROTATION, SCALE, SHIFT_Y, SHIFT_X, CROP_AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
+BOX_Y, BOX_X, MIX_KIND, MIX_SHARE, MIX_Y, MIX_X = range(10, 16)
+"""The use of each random number."""
 
 LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the brightness that is seen (ITU-R BT.601)."""
+"""Weights of red, green and blue in luma (ITU-R BT.601)."""
 
 Array = NDArray[np.float64]
 Boxes = NDArray[np.int32]
@@ -30,102 +31,105 @@ Boxes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where images come from and go to, in pixels: `source` and `goal` are heights and widths.
+    """Heights and widths of the stored images (`input_size`) and of the network's images (`output_size`), in pixels.
 
-    `view` is the share of the source's sides that the whole goal shows when nothing is changed: 1 but where images
-    are kept with a margin that testing cuts off.
+    `visible` is the share of the input's sides that an unchanged image shows; it is below 1 if images are stored with
+    a margin that is cropped in evaluation.
     """
 
-    source: tuple[int, int]
-    goal: tuple[int, int]
-    view: tuple[float, float] = (1.0, 1.0)
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    visible: tuple[float, float] = (1.0, 1.0)
 
     @property
     def scales(self) -> tuple[float, float]:
-        """Pixels of the source to one of the goal, when nothing is changed."""
-        (height, width), (rows, columns) = self.source, self.goal
-        return height * self.view[0] / rows, width * self.view[1] / columns
+        """Input pixels per output pixel, vertically and horizontally, of an unchanged image."""
+        (height, width), (rows, columns) = self.input_size, self.output_size
+        return height * self.visible[0] / rows, width * self.visible[1] / columns
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether an unchanged image is the stored one."""
+        return self.input_size == self.output_size and self.visible == (1.0, 1.0)
 
 
-def draw(count: int, seed: int, epoch: int, first: int = 0) -> Array:
-    """Numbers in [-1, 1) for the `count` places from `first` on, `WORDS` × count."""
-    return (
-        random_counter.uniform(count * WORDS, seed, random_counter.AUGMENT, epoch, first * WORDS)
-        .reshape(count, WORDS)
-        .T
-    )
+def uniform(count: int, seed: int, epoch: int, first: int = 0) -> Array:
+    """Return numbers in [-1, 1), `WORDS` × count, for the `count` positions of an epoch from `first`."""
+    numbers = random_counter.uniform(count * WORDS, seed, random_counter.AUGMENT, epoch, first * WORDS)
+    return numbers.reshape(count, WORDS).T
 
 
-def maps(limits: Augmentation, frame: Frame, random: Array) -> NDArray[np.float32]:
-    """The row and the column of the source for each pixel of the goal, as a + b · row + c · column: N × 6."""
-    (height, width), (rows, columns) = frame.source, frame.goal
-    down, along, shift_y, shift_x = _windows(limits, frame, random)
-    angle = random[TURN] * limits.turn * pi / 180
-    side = np.where(random[FLIP] < 0, -1.0, 1.0) if limits.flip else 1.0
+def affine_maps(policy: Augmentation, frame: Frame, random: Array) -> NDArray[np.float32]:
+    """Return the input row and column of each output pixel as coefficients of a + b · row + c · column, N × 6."""
+    (height, width), (rows, columns) = frame.input_size, frame.output_size
+    scale_y, scale_x, shift_y, shift_x = _windows(policy, frame, random)
+    angle = random[ROTATION] * policy.rotation * pi / 180
+    sign = np.where(random[FLIP] < 0, -1.0, 1.0) if policy.flip else 1.0
     cos, sin = np.cos(angle), np.sin(angle)
-    row_row, row_column = cos * down, -sin * along * side
-    column_row, column_column = sin * down, cos * along * side
-    middle_row, middle_column = (rows - 1) / 2, (columns - 1) / 2
-    row = (height - 1) / 2 + shift_y - row_row * middle_row - row_column * middle_column
-    column = (width - 1) / 2 + shift_x - column_row * middle_row - column_column * middle_column
+    row_row, row_column = cos * scale_y, -sin * scale_x * sign
+    column_row, column_column = sin * scale_y, cos * scale_x * sign
+    center_row, center_column = (rows - 1) / 2, (columns - 1) / 2
+    row = (height - 1) / 2 + shift_y - row_row * center_row - row_column * center_column
+    column = (width - 1) / 2 + shift_x - column_row * center_row - column_column * center_column
     return np.stack([row, row_row, row_column, column, column_row, column_column], axis=1).astype(np.float32)
 
 
-def _windows(limits: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
-    """The part of the source that is shown: pixels to one of the goal, down and along, and where its middle lies."""
-    (height, width), (down, along) = frame.source, frame.scales
-    if limits.area == 1:
-        zoom = 1 + random[ZOOM] * limits.zoom
-        seen_y, seen_x = height * frame.view[0], width * frame.view[1]
-        return down * zoom, along * zoom, random[DOWN] * limits.shift * seen_y, random[ALONG] * limits.shift * seen_x
-    area = limits.area + (1 - limits.area) * (random[AREA] + 1) / 2
-    stretch = np.exp(random[ASPECT] * log(limits.aspect) / 2)
+def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
+    """Return the scale of the visible window (input per output pixels) and the shift of its centre, y before x."""
+    (height, width), (scale_y, scale_x) = frame.input_size, frame.scales
+    if policy.crop_area == 1:
+        scale = 1 + random[SCALE] * policy.scale
+        visible_y, visible_x = height * frame.visible[0], width * frame.visible[1]
+        shift_y, shift_x = random[SHIFT_Y] * policy.shift * visible_y, random[SHIFT_X] * policy.shift * visible_x
+        return scale_y * scale, scale_x * scale, shift_y, shift_x
+    area = policy.crop_area + (1 - policy.crop_area) * (random[CROP_AREA] + 1) / 2
+    stretch = np.exp(random[ASPECT] * log(policy.aspect) / 2)
     tall, wide = np.minimum(np.sqrt(area) / stretch, 1), np.minimum(np.sqrt(area) * stretch, 1)
-    shift_y, shift_x = random[DOWN] * (1 - tall) * height / 2, random[ALONG] * (1 - wide) * width / 2
-    return tall * height / frame.goal[0], wide * width / frame.goal[1], shift_y, shift_x
+    shift_y, shift_x = random[SHIFT_Y] * (1 - tall) * height / 2, random[SHIFT_X] * (1 - wide) * width / 2
+    return tall * height / frame.output_size[0], wide * width / frame.output_size[1], shift_y, shift_x
 
 
-def colours(limits: Augmentation, channels: int, middle: float, random: Array) -> NDArray[np.float32]:
-    """The matrix and the last column of M v + b, for values from 0 to 255: N × channels × (channels + 1).
+def colour_matrices(policy: Augmentation, channels: int, mean_value: float, random: Array) -> NDArray[np.float32]:
+    """Return M and b of M v + b, for pixel values v from 0 to 255, N × channels × (channels + 1).
 
-    Contrast turns around `middle`, the mean of all images.
+    `mean_value` is the mean of all images; contrast scales the distance from it.
     """
-    light = 1 + random[BRIGHTNESS] * limits.brightness
-    contrast = 1 + random[CONTRAST] * limits.contrast
-    vivid = 1 + random[SATURATION] * limits.saturation if channels == 3 else np.ones_like(light)
-    grey = np.array(LUMA if channels == 3 else (0.0,) * channels)
-    mixed = vivid[:, None, None] * np.eye(channels) + (1 - vivid)[:, None, None] * grey
-    found = np.empty((len(light), channels, channels + 1), np.float32)
-    found[:, :, :-1] = (light * contrast)[:, None, None] * mixed
-    found[:, :, -1] = ((1 - contrast) * middle)[:, None]
-    return found
+    brightness = 1 + random[BRIGHTNESS] * policy.brightness
+    contrast = 1 + random[CONTRAST] * policy.contrast
+    saturation = 1 + random[SATURATION] * policy.saturation if channels == 3 else np.ones_like(brightness)
+    luma = np.array(LUMA if channels == 3 else (0.0,) * channels)
+    mixed = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
+    matrices = np.empty((len(brightness), channels, channels + 1), np.float32)
+    matrices[:, :, :-1] = (brightness * contrast)[:, None, None] * mixed
+    matrices[:, :, -1] = ((1 - contrast) * mean_value)[:, None]
+    return matrices
 
 
-def cutouts(limits: Augmentation, goal: tuple[int, int], random: Array) -> Boxes:
-    """Boxes without content, i32 N × (top, bottom, left, right); what lies beyond the edge is cut off."""
-    side = limits.cutout * min(goal)
+def cutout_boxes(policy: Augmentation, size: tuple[int, int], random: Array) -> Boxes:
+    """Return boxes to erase in images of `size`, int32 N × (top, bottom, left, right), clipped at the edges."""
+    side = policy.cutout * min(size)
     sides = np.full(random.shape[1], side)
-    return _boxes(goal, random[BOX_Y], random[BOX_X], sides, sides)
+    return _boxes(size, random[BOX_Y], random[BOX_X], sides, sides)
 
 
-def mixtures(limits: Augmentation, goal: tuple[int, int], random: Array) -> tuple[Array, Boxes]:
-    """The share of each image's own that stays where it is blended with another, and the box where it is replaced.
+def mixtures(policy: Augmentation, size: tuple[int, int], random: Array) -> tuple[Array, Boxes]:
+    """Return the share of each image that remains when it is blended (Mixup), and the box to replace (CutMix).
 
-    Shares are 1, and boxes empty, where nothing of the kind happens. Both follow the uniform distribution of the
-    papers' α = 1; a box is as large as the share that it replaces, but for what lies beyond the edge.
+    The share is 1 and the box empty for images that are not mixed. Both shares follow the uniform distribution, the
+    papers' α = 1; a box covers the share that it replaces, except for the part beyond the edge.
     """
-    kind, share = (random[KIND] + 1) / 2, (random[SHARE] + 1) / 2
-    blended = kind < limits.mixup
-    replaced = ~blended & (kind < limits.mixup + limits.cutmix)
+    kind, share = (random[MIX_KIND] + 1) / 2, (random[MIX_SHARE] + 1) / 2
+    blended = kind < policy.mixup
+    replaced = ~blended & (kind < policy.mixup + policy.cutmix)
     side = np.where(replaced, np.sqrt(1 - share), 0.0)
-    boxes = _boxes(goal, random[MIX_Y], random[MIX_X], side * goal[0], side * goal[1])
+    boxes = _boxes(size, random[MIX_Y], random[MIX_X], side * size[0], side * size[1])
     return np.where(blended, share, 1.0), boxes
 
 
-def _boxes(goal: tuple[int, int], y: Array, x: Array, height: Array, width: Array) -> Boxes:
-    """Boxes of a height and a width around random middles anywhere in the image, as whole numbers within it."""
+def _boxes(size: tuple[int, int], y: Array, x: Array, height: Array, width: Array) -> Boxes:
+    """Return boxes of a height and a width with random centers (-1 to 1 across the image), in whole pixels."""
     edges = []
-    for size, middle, side in ((goal[0], y, height), (goal[1], x, width)):
-        center = (middle + 1) / 2 * size
-        edges += [np.clip(np.rint(center + offset), 0, size) for offset in (-side / 2, side / 2)]
+    for length, position, side in ((size[0], y, height), (size[1], x, width)):
+        center = (position + 1) / 2 * length
+        edges += [np.clip(np.rint(center + offset), 0, length) for offset in (-side / 2, side / 2)]
     return np.stack(edges, axis=1).astype(np.int32)

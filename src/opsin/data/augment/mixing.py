@@ -1,4 +1,4 @@
-"""Images mixed with the next one of their batch, and the shares of classes that they then show."""
+"""Mixup and CutMix: blend images of a batch, and compute the shares of the classes in the results."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ Pixels = NDArray[np.float32]
 
 
 def mix(pixels: Pixels, shares: NDArray[np.float64], boxes: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Mixes a batch in place, float32 N×C×H×W, each with the next, the last with the first; the shares left of each.
+    """Mix each image of a batch (float32 N×C×H×W) with the next one in place, the last one with the first.
 
-    Image i becomes shares[i] · i + (1 - shares[i]) · next; its box (top, bottom, left, right) becomes the next one's.
+    Image i becomes shares[i] · i + (1 - shares[i]) · next; its box (top, bottom, left, right) is copied from the next
+    one. Return the share that remains of each image.
     """
     first = pixels[0].copy()
     height, width = pixels.shape[2:]
-    left = shares.copy()
+    remaining = shares.copy()
     for i, image in enumerate(pixels):
-        other = pixels[i + 1] if i + 1 < len(pixels) else first
+        following = pixels[i + 1] if i + 1 < len(pixels) else first
         if shares[i] < 1:
             share = np.float32(shares[i])
             image *= share
-            image += (1 - share) * other
-        top, bottom, start, stop = boxes[i]
-        if top < bottom and start < stop:
-            image[:, top:bottom, start:stop] = other[:, top:bottom, start:stop]
-            left[i] = 1 - (bottom - top) * (stop - start) / (height * width)
-    return left
+            image += (1 - share) * following
+        top, bottom, left, right = boxes[i]
+        if top < bottom and left < right:
+            image[:, top:bottom, left:right] = following[:, top:bottom, left:right]
+            remaining[i] = 1 - (bottom - top) * (right - left) / (height * width)
+    return remaining
 
 
-def targets(labels: NDArray[np.int32], left: NDArray[np.float64], classes: int) -> NDArray[np.float32]:
-    """Shares of classes, float32 N × classes, of a batch that `mix` left so much of each of."""
-    found = np.zeros((len(labels), classes), np.float32)
-    places = np.arange(len(labels))
-    np.add.at(found, (places, labels), left)
-    np.add.at(found, (places, np.roll(labels, -1)), 1 - left)
-    return found
+def targets(labels: NDArray[np.int32], remaining: NDArray[np.float64], classes: int) -> NDArray[np.float32]:
+    """Return the shares of the classes (float32 N × classes) in a batch; `remaining` is the result of `mix`."""
+    shares = np.zeros((len(labels), classes), np.float32)
+    rows = np.arange(len(labels))
+    np.add.at(shares, (rows, labels), remaining)
+    np.add.at(shares, (rows, np.roll(labels, -1)), 1 - remaining)
+    return shares

@@ -1,32 +1,32 @@
-"""Image files to arrays: decoded, turned upright, grey or RGB, and of the size asked for."""
+"""Decode image files to arrays: upright, grey or RGB, at the requested size."""
 
+from opsin.data.decode.bit_depth import PixelRange, check_range, infer_range
 from opsin.data.decode.fit import INTERPOLATIONS, Crop
-from opsin.data.decode.opened import Header
+from opsin.data.decode.image_reader import ImageHeader
 from opsin.data.decode.read import (
     DecodedImage,
-    Source,
-    may_be_deep,
-    read_all,
+    ImageSource,
+    decode_image,
+    decode_pil,
+    may_have_high_depth,
     read_header,
-    read_pil,
     read_pixels,
-    read_values,
+    read_value_range,
 )
-from opsin.data.decode.samples import Range, checked_range, natural
 
 __all__ = [
     "INTERPOLATIONS",
     "Crop",
     "DecodedImage",
-    "Header",
-    "Range",
-    "Source",
-    "checked_range",
-    "may_be_deep",
-    "natural",
-    "read_all",
+    "ImageHeader",
+    "ImageSource",
+    "PixelRange",
+    "check_range",
+    "decode_image",
+    "decode_pil",
+    "infer_range",
+    "may_have_high_depth",
     "read_header",
-    "read_pil",
     "read_pixels",
-    "read_values",
-]  # fmt: skip
+    "read_value_range",
+]

@@ -1,4 +1,4 @@
-"""From an image of any size to the size that a network takes."""
+"""Resize and crop an image to the input size of a network."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from opsin.data.decode.shrink import shrink
+from opsin.data.decode.bicubic import resize_bicubic
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-"""Pillow's, which smooth where an image becomes smaller."""
+"""Pillow's filters, which are antialiased when shrinking."""
 
-MOST_LONG = 16
-"""An image may be so many times as long as it is wide; the middle of a longer one is taken."""
+MAX_ASPECT = 16
+"""Largest ratio of the longer to the shorter side; of a longer image, the centre is used."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """The way of ImageNet's networks: the shorter side becomes `resize` pixels, then the middle is cut out.
+    """The preprocessing of ImageNet networks: resize the shorter side to `resize` pixels, then crop the centre.
 
-    Sizes and places are rounded as torchvision rounds them, so that the pixels are the same.
+    Sizes and offsets are rounded as in torchvision, so the pixels are identical.
     """
 
     resize: int
@@ -29,31 +29,31 @@ class Crop:
     """A key of `INTERPOLATIONS`."""
 
     def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-        """The middle of the resized image, uint8 C×`height`×`width`."""
+        """Return the centre of the resized image, uint8 C×`height`×`width`."""
         shorter = min(image.size)
-        if max(image.size) > MOST_LONG * shorter:  # resized whole it could take any amount of memory
-            most = MOST_LONG * shorter
-            image = ImageOps.fit(image, (min(image.width, most), min(image.height, most)))
+        if max(image.size) > MAX_ASPECT * shorter:  # resized as a whole, it could need any amount of memory
+            limit = MAX_ASPECT * shorter
+            image = ImageOps.fit(image, (min(image.width, limit), min(image.height, limit)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
         resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)
-        return planes(resized.crop((left, top, left + width, top + height)))
+        return to_planes(resized.crop((left, top, left + width, top + height)))
 
 
 def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-    """As much of the image as has these proportions, from its middle, uint8 C×`height`×`width`; bicubic."""
+    """Return the largest centred part with this aspect ratio, resized (bicubic) to uint8 C×`height`×`width`."""
     wide = min(image.width, image.height * width / height)
     high = min(image.height, image.width * height / width)
     left, top = (image.width - wide) / 2, (image.height - high) / 2
     box = (left, top, left + wide, top + high)
     if (image.height, image.width) != (height, width):
-        made = shrink(image, box, height, width)
-        if made is not None:
-            return made
-    return planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
+        pixels = resize_bicubic(image, box, height, width)
+        if pixels is not None:
+            return pixels
+    return to_planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
 
 
-def planes(image: Image.Image) -> NDArray[np.uint8]:
-    """A grey or RGB image as uint8 C×H×W."""
+def to_planes(image: Image.Image) -> NDArray[np.uint8]:
+    """Return a grey or RGB image as uint8 C×H×W."""
     pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,9 +1,8 @@
-"""PNG (W3C, third edition): only what decides about the pixels goes on to the decoder.
+"""PNG (W3C, third edition): pass only the chunks that determine the pixels to the decoder.
 
-Text, colour profiles, animation and private chunks are left out, unread and whatever their size, before and behind the
-image data. What they say of the orientation is kept, in an eXIf chunk before the image data, where nothing has to be
-decoded to find it.
-Numbers of sixteen bits are decoded whole: Pillow keeps their upper halves alone.
+Text, colour profiles, animation and private chunks are skipped, whatever their size. Only the orientation is kept, as
+an eXIf chunk before the image data, where it is found without decoding. Samples of 16 bits are decoded completely;
+Pillow alone would keep their upper halves.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from opsin.data.decode.samples import Samples
+from opsin.data.decode.bit_depth import Samples
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+KEPT_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 GREY, COLOUR, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 4, 6
 """Colour types."""
 
-MOST_TEXT = 2**20
-"""Bytes that a text is read to, and only one that may say how the image lies."""
+MAX_TEXT_BYTES = 2**20
+"""Bytes that are read of a text chunk that may hold the orientation."""
 
 RAW_EXIF = b"Raw profile type exif"
 XMP = b"XML:com.adobe.xmp"
@@ -36,7 +35,7 @@ XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
 
 
 class Png:
-    """A PNG's bytes, without what does not concern its pixels; damage is left for the decoder to find."""
+    """The chunks of a PNG that determine its pixels. Damage is detected by the decoder."""
 
     def __init__(self, data: bytes) -> None:
         self.transparent: tuple[int, ...] | None = None
@@ -49,12 +48,12 @@ class Png:
         self.data = b"".join((head, self._metadata(), body))
 
     def _walk(self, data: bytes, head: bytearray, body: bytearray) -> None:
-        """Header and palette to `head`, image data to `body`, and what is cut short to the decoder, who says so."""
+        """Copy header and palette to `head` and image data to `body`; truncated chunks too, for the decoder."""
         place, size = len(SIGNATURE), len(data)
         while place < size:
             length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
             stop = place + 12 + length
-            if kind in NEEDED:
+            if kind in KEPT_CHUNKS:
                 if kind == b"IHDR" and length >= 13 and not self.bits:
                     self.bits, self.colours = data[place + 16], data[place + 17]
                 (body if body or kind in (b"IDAT", b"IEND") else head).extend(data[place:stop])
@@ -63,14 +62,14 @@ class Png:
                 return
             elif kind == b"tRNS" and not body:
                 head += self._transparency(data[place:stop])
-            elif kind == b"eXIf" or kind in TEXTS:
+            elif kind == b"eXIf" or kind in TEXT_CHUNKS:
                 self._note(kind, data, place + 8, min(stop - 4, size))
             if kind == b"IEND":
                 return
             place = stop
 
     def _transparency(self, chunk: bytes) -> bytes:
-        """The chunk with its grey as the decoder has it, who spreads 2 and 4 bits over 8."""
+        """Return the tRNS chunk with its grey value scaled to 8 bits, as the decoder scales pixels of 2 and 4 bits."""
         words = {GREY: 1, COLOUR: 3}.get(self.colours, 0)
         content = chunk[8:-4]
         if not words or len(content) < 2 * words:
@@ -84,7 +83,7 @@ class Png:
         return chunk
 
     def _note(self, kind: bytes, data: bytes, first: int, last: int) -> None:
-        """Keeps what may say how the image lies."""
+        """Store metadata that may hold the orientation."""
         if kind == b"eXIf":
             self._exif = self._exif or data[first:last]
         elif data[first : first + len(RAW_EXIF) + 1] == RAW_EXIF + b"\0":
@@ -93,19 +92,19 @@ class Png:
             self._xmp = _text(kind, data[first:last], len(XMP)) or self._xmp
 
     def _metadata(self) -> bytes:
-        """An eXIf chunk where there is an orientation; XMP's, where EXIF has none, in a text of its own."""
-        found = XMP_ORIENTATION.search(self._xmp or b"")
+        """Return an eXIf chunk with the orientation, if there is one; that of XMP is used if EXIF has none."""
+        xmp = XMP_ORIENTATION.search(self._xmp or b"")
         exif = self._exif or _exif(self._raw)
-        made = _chunk(b"eXIf", exif) if exif else b""
-        if found and not exif:
-            made = _chunk(b"eXIf", struct.pack("<4sIH2HI2HI", b"II*\0", 8, 1, 0x0112, 3, 1, int(found[1]), 0, 0))
-        elif found:
-            made += _chunk(b"iTXt", XMP + b'\0\0\0\0\0tiff:Orientation="' + found[1] + b'"')
-        return made
+        metadata = _chunk(b"eXIf", exif) if exif else b""
+        if xmp and not exif:
+            metadata = _chunk(b"eXIf", struct.pack("<4sIH2HI2HI", b"II*\0", 8, 1, 0x0112, 3, 1, int(xmp[1]), 0, 0))
+        elif xmp:
+            metadata += _chunk(b"iTXt", XMP + b'\0\0\0\0\0tiff:Orientation="' + xmp[1] + b'"')
+        return metadata
 
     @property
     def depth(self) -> str:
-        """The type of numbers of more than eight bits, else ""."""
+        """The sample type if it has more than eight bits, otherwise ""."""
         return "uint16" if self.bits == 16 else ""
 
     @property
@@ -113,7 +112,7 @@ class Png:
         return {COLOUR: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}.get(self.colours, 1)
 
     def samples(self) -> Samples:
-        """The numbers of sixteen bits, not yet turned."""
+        """Return the 16-bit samples, before the image is made upright."""
         if self.colours in (GREY, GREY_ALPHA):
             return self._greys()
         letters = "RGBA" if self.colours == COLOUR_ALPHA else "RGB"
@@ -121,12 +120,12 @@ class Png:
         values <<= 8
         values |= self._decoded(f"{letters};16L")
         if self.transparent is not None:
-            seen = (values != np.array(self.transparent, np.uint16)).any(axis=2)
-            return Samples(values, np.where(seen, np.uint16(65535), np.uint16(0)))
+            opaque = (values != np.array(self.transparent, np.uint16)).any(axis=2)
+            return Samples(values, np.where(opaque, np.uint16(65535), np.uint16(0)))
         return Samples(values[..., :3], values[..., 3]) if letters == "RGBA" else Samples(values)
 
     def _greys(self) -> Samples:
-        """Grey of sixteen bits, alpha too, decoded as twice as many channels of eight: filters work on bytes."""
+        """Decode 16-bit grey (and alpha) as twice as many 8-bit channels, which works because PNG filters bytes."""
         bytewise = GREY_ALPHA if self.colours == GREY else COLOUR_ALPHA
         place = len(SIGNATURE) + 8
         head = bytearray(self.data[place : place + 13])
@@ -142,8 +141,9 @@ class Png:
         return Samples(values, np.where(values[..., 0] != self.transparent[0], np.uint16(65535), np.uint16(0)))
 
     def _decoded(self, rawmode: str) -> NDArray[np.uint8]:
-        """The upper or the lower halves of the numbers: of sixteen bits, Pillow keeps the byte that lies last if they
-        are said to be little-endian.
+        """Return the upper or the lower halves of the samples.
+
+        Pillow keeps the second byte of 16-bit samples that are declared as little-endian.
         """
         with PngImageFile(BytesIO(self.data)) as image:
             image.tile = [_with_mode(tile, rawmode) for tile in image.tile]
@@ -151,28 +151,28 @@ class Png:
 
 
 def _with_mode(tile: Any, rawmode: str) -> Any:
-    """As a named tuple or, before Pillow 11, a plain one."""
-    made = (*tile[:3], rawmode)
-    return type(tile)(*made) if hasattr(tile, "_fields") else made
+    """Return the tile, a named tuple or before Pillow 11 a plain one, with another raw mode."""
+    fields = (*tile[:3], rawmode)
+    return type(tile)(*fields) if hasattr(tile, "_fields") else fields
 
 
 def _text(kind: bytes, content: bytes, key: int) -> bytes:
-    """What a text chunk says after its keyword, `MOST_TEXT` bytes at most; b"" where it makes no sense."""
+    """Return up to `MAX_TEXT_BYTES` of a text chunk after its keyword; b"" if it is invalid."""
     rest = content[key + 1 :]
     if kind == b"tEXt":
-        return rest[:MOST_TEXT]
+        return rest[:MAX_TEXT_BYTES]
     packed = kind == b"zTXt" or rest[:1] == b"\1"
     rest = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
     if not packed:
-        return rest[:MOST_TEXT]
+        return rest[:MAX_TEXT_BYTES]
     try:
-        return zlib.decompressobj().decompress(rest, MOST_TEXT)
+        return zlib.decompressobj().decompress(rest, MAX_TEXT_BYTES)
     except zlib.error:
         return b""
 
 
 def _exif(raw: bytes | None) -> bytes:
-    """ImageMagick's way to keep EXIF as text: a name, a length, and hexadecimal digits in lines."""
+    """Decode EXIF as ImageMagick stores it in text: a name, a length, and lines of hexadecimal digits."""
     try:
         return bytes.fromhex("".join((raw or b"").decode("ascii").split("\n")[3:])).removeprefix(b"Exif\0\0")
     except ValueError:

@@ -1,4 +1,4 @@
-"""PBM, PGM, PPM and PFM as Pillow reads them, but grey of sixteen bits as what it is."""
+"""Read PBM, PGM, PPM and PFM with Pillow, but keep 16-bit grey as it is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from PIL.PpmImagePlugin import PpmImageFile
 
 
 class PnmImageFile(PpmImageFile):
-    """Pillow makes whole numbers of 32 bits of deep grey, scaled to 65,535. These do not tell what is white."""
+    """Pillow converts 16-bit grey to 32-bit integers scaled to 65,535, which do not tell the original maximum."""
 
     def _open(self) -> None:
         super()._open()
-        self._deep = self._mode == "I"
-        if self._deep:
+        self._high_depth = self._mode == "I"
+        if self._high_depth:
             self._mode = "I;16"
 
     def load(self) -> Any:
-        if not (self._deep and self.tile):
+        if not (self._high_depth and self.tile):
             return super().load()
         self._mode = "I"
         super().load()
         self.im, self._mode = self.im.convert("I;16", 0), "I;16"
-        self._deep = False
+        self._high_depth = False
         return super().load()

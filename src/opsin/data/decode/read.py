@@ -1,7 +1,7 @@
-"""An image file's header, and its pixels: safely, whatever is in the file.
+"""Read headers and pixels of image files safely, whatever the files contain.
 
-Nothing is decoded before its size is known to be bearable, and large images are decoded one at a time, so that
-memory stays below a gigabyte for any number of threads that read camera images.
+Nothing is decoded before its size has been checked, and large images are decoded one at a time, so memory stays below a
+gigabyte for any number of threads that read camera images.
 """
 
 from __future__ import annotations
@@ -18,195 +18,213 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from opsin.base.concurrency import ForkLock
-from opsin.data.bounded_files import MOST_BYTES, read_file, too_many_bytes
+from opsin.data.decode.bit_depth import PixelRange, value_range
 from opsin.data.decode.fit import Crop, fit
-from opsin.data.decode.formats import DECODERS, claim, describe, recognise, unsupported
-from opsin.data.decode.opened import Header, Opened, OpenedPng, open_tiff
-from opsin.data.decode.quiet import quiet
-from opsin.data.decode.samples import Range, extent
-from opsin.data.decode.strips import Unsupported
-from opsin.data.items import DAMAGED, EMPTY, NO_IMAGE, TOO_LARGE, FileProblem, ItemError
+from opsin.data.decode.formats import DECODERS, declared_size, describe, recognise, unsupported
+from opsin.data.decode.image_reader import ImageHeader, ImageReader, PngReader, open_tiff
+from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
+from opsin.data.decode.tiff_pixels import UnsupportedImage
+from opsin.data.file_io import MAX_IMAGE_BYTES, read_file, too_large_error
+from opsin.data.items import DAMAGED, EMPTY, NOT_AN_IMAGE, TOO_LARGE, FileProblem, ItemError
 
-Source: TypeAlias = "Path | bytes"
-"""An image's file, or the bytes of one."""
+ImageSource: TypeAlias = "Path | bytes"
+"""An image file, or its bytes."""
 
 MAX_PIXELS = 2**26
-"""Pixels that are decoded of one image: 67 million, such as 8,192 × 8,192."""
+"""Largest number of pixels of an image: 67 million, such as 8,192 × 8,192."""
 
-MOST_REDUCED = 2**28
-"""Pixels of a JPEG that is never whole in memory, as it is reduced while it is decoded: 268 million."""
+MAX_DRAFT_PIXELS = 2**28
+"""Largest number of pixels of a JPEG that is shrunk while it is decoded, and never whole in memory: 268 million."""
 
-MOST_NUMBERS = 300 * 10**6
-"""Bytes of numbers that are decoded of an image of more than eight bits a channel, or of many bands."""
+MAX_HIGH_DEPTH_BYTES = 300 * 10**6
+"""Largest number of bytes of a decoded image with more than eight bits per channel, or with many bands."""
 
-INSTEAD = "save it as grey or RGB of 8 or 16 bits"
+ADVICE = "save it as grey or RGB of 8 or 16 bits"
 
-LARGE = 2**24
-"""Pixels from which on images are decoded one at a time."""
+MIN_LARGE_PIXELS = 2**24
+"""Images with at least this many pixels are decoded one at a time."""
 
-DRAFT = 2
-"""JPEGs are reduced while they are decoded, in the frequency domain, to no less than so many times the size wanted."""
+DRAFT_FACTOR = 2
+"""JPEGs are shrunk while they are decoded, in the frequency domain, to at least this multiple of the final size."""
 
 _large = ForkLock()
 
 
-def read_header(source: Source, name: str) -> Header:
-    """Size and kind of an image; `ItemError` where the file is none, or too large to decode."""
+def read_header(source: ImageSource, name: str) -> ImageHeader:
+    """Return the header of an image. Raise `ItemError` if the file is not an image or too large to decode."""
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, None) as opened:
+    with _explain_errors(data, name), _opened(data, name, None) as opened:
         return opened.header
 
 
 def read_pixels(
-    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None, pixel_range: Range | None = None
+    source: ImageSource,
+    name: str,
+    shape: tuple[int, int, int],
+    crop: Crop | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> NDArray[np.uint8]:
-    """The image as uint8 C×H×W; an image of other proportions loses what sticks out at two edges.
+    """Return the image as uint8 C×H×W; if its aspect ratio differs, it is cropped at two edges.
 
-    `name` is what messages call it. With a `crop`, more of all four edges goes. `pixel_range` is what becomes black and
-    white in images of more than eight bits; without it, each image's own values decide. Raises `ItemError` where
-    the file is missing, no image, truncated, or too large to decode.
+    `name` is its name in messages. With a `crop`, all four edges are cropped. The values of `pixel_range` become black
+    and white in images with more than eight bits; by default, they follow from the values of the image. Raise
+    `ItemError` if the file is missing, not an image, truncated, or too large to decode.
     """
-    return read_all(source, name, shape, crop, pixel_range).pixels
+    return decode_image(source, name, shape, crop, pixel_range).pixels
 
 
 class DecodedImage(NamedTuple):
-    """An image with its header; `values` are the least and the largest in it, where it has more than eight bits."""
+    """An image with its header; `values` are its smallest and largest value if it has more than eight bits."""
 
-    header: Header
+    header: ImageHeader
     pixels: NDArray[np.uint8]
-    values: Range | None
+    values: PixelRange | None
 
 
-def read_all(
-    source: Source, name: str, shape: tuple[int, int, int], crop: Crop | None = None, pixel_range: Range | None = None
+def decode_image(
+    source: ImageSource,
+    name: str,
+    shape: tuple[int, int, int],
+    crop: Crop | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
-    """What `read_header` and `read_pixels` give, opening the image once."""
-    least = crop.resize if crop else max(shape[1:])
+    """Return the results of `read_header` and `read_pixels`, opening the image once."""
+    side = crop.resize if crop else max(shape[1:])
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, DRAFT * least) as opened:
-        return _prepared(opened, shape, crop, pixel_range)
+    with _explain_errors(data, name), _opened(data, name, DRAFT_FACTOR * side) as opened:
+        return _prepare(opened, shape, crop, pixel_range)
 
 
-def read_pil(
+def decode_pil(
     image: Image.Image,
     name: str,
     shape: tuple[int, int, int],
     crop: Crop | None = None,
-    pixel_range: Range | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
-    """An image of Pillow's as `read_all` gives its file: all of that where it was only opened, else what it shows.
+    """Decode a Pillow image like its file, if it has only been opened, and otherwise use its current pixels.
 
-    A large JPEG that is decoded already was not reduced on the way, so that its pixels may differ a little.
+    A large JPEG that has already been decoded was not shrunk in the process, so its pixels may differ slightly.
     """
-    data = _undecoded(image)
+    data = _undecoded_bytes(image)
     if data is not None:
-        return read_all(data, name, shape, crop, pixel_range)
+        return decode_image(data, name, shape, crop, pixel_range)
     try:
-        with quiet():
+        with suppress_pillow_warnings():
             image.load()
             if min(image.size) > 0:
-                return _prepared(Opened(image), shape, crop, pixel_range)
+                return _prepare(ImageReader(image), shape, crop, pixel_range)
     except Exception as error:
         detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
         text = f"{name} cannot be used ({detail}); give a Pillow image that is open, or its file"
         raise ItemError(text, FileProblem(name, f"cannot be used ({detail})", DAMAGED)) from None
-    raise ItemError(f"{name} has no pixels; give an image with some", FileProblem(name, "no pixels", EMPTY))
+    raise ItemError(f"{name} has no pixels; give an image that is not empty", FileProblem(name, "no pixels", EMPTY))
 
 
-def _prepared(
-    opened: Opened, shape: tuple[int, int, int], crop: Crop | None, pixel_range: Range | None
+def _prepare(
+    opened: ImageReader, shape: tuple[int, int, int], crop: Crop | None, pixel_range: PixelRange | None
 ) -> DecodedImage:
-    """An image decoded, upright, grey or RGB, and of the size asked for."""
+    """Decode an image: upright, grey or RGB, and of the requested size."""
     channels, height, width = shape
     image, values = opened.decode("L" if channels == 1 else "RGB", pixel_range)
     pixels = crop.apply(image, height, width) if crop else fit(image, height, width)
     return DecodedImage(opened.header, pixels, values)
 
 
-def _undecoded(image: Image.Image) -> bytes | None:
-    """What is in the file of an image that was opened but not decoded yet, and is at its first frame."""
+def _undecoded_bytes(image: Image.Image) -> bytes | None:
+    """Return the file of an image that has been opened but not decoded, and is at its first frame; otherwise None."""
     file = getattr(image, "fp", None)
     if not isinstance(image, ImageFile) or file is None or not image.tile or image.tell():
         return None
     try:
-        place = file.tell()
+        position = file.tell()
         file.seek(0)
-        data: bytes = file.read(MOST_BYTES + 1)
-        file.seek(place)
+        data: bytes = file.read(MAX_IMAGE_BYTES + 1)
+        file.seek(position)
     except (OSError, ValueError):
         return None
     return data
 
 
-def read_values(source: Source, name: str) -> tuple[Header, Range | None]:
-    """The header, and the least and the largest value of an image of more than eight bits; others are not decoded."""
+def read_value_range(source: ImageSource, name: str) -> tuple[ImageHeader, PixelRange | None]:
+    """Return the header, and the smallest and largest value of an image with more than eight bits.
+
+    Other images are not decoded.
+    """
     data = _bytes(source, name)
-    with _explained(data, name), _opened(data, name, None, alone=True) as opened:
-        return opened.header, extent(opened.samples().values) if opened.header.depth else None
+    with _explain_errors(data, name), _opened(data, name, None, exclusive=True) as opened:
+        return opened.header, value_range(opened.samples().values) if opened.header.depth else None
 
 
-def may_be_deep(data: bytes) -> bool:
-    """Whether the file could have more than eight bits a channel, by its first bytes."""
+def may_have_high_depth(data: bytes) -> bool:
+    """Return whether the file may have more than eight bits per channel, according to its first bytes."""
     format = recognise(data)
     if format == "PNG":
         return data[24:25] == b"\x10"
     return format not in ("JPEG", "GIF", "BMP", "WebP")
 
 
-def _bytes(source: Source, name: str) -> bytes:
+def _bytes(source: ImageSource, name: str) -> bytes:
     data = source if isinstance(source, bytes) else read_file(source, name)
-    if len(data) > MOST_BYTES:
-        raise too_many_bytes(name, len(data))
+    if len(data) > MAX_IMAGE_BYTES:
+        raise too_large_error(name, len(data))
     return data
 
 
 @contextmanager
-def _opened(data: bytes, name: str, least: int | None, alone: bool = False) -> Iterator[Opened]:
-    """The image, not decoded yet; a JPEG will have sides of at least `least`, for None all it has.
+def _opened(data: bytes, name: str, min_side: int | None, exclusive: bool = False) -> Iterator[ImageReader]:
+    """Yield an image before it is decoded; a JPEG will be shrunk to sides of at least `min_side`, if given.
 
-    With `least`, or if it is to be `alone`, a large one has to wait until no other is decoded.
+    With `min_side`, or if `exclusive`, a large image waits until no other large one is being decoded.
     """
     format = recognise(data)
     if not data or format is None:
         raise _no_image(data, name)
-    said = claim(data, format)
-    if said and said.kind:
-        raise Unsupported(said.kind)
-    if said and said.width * said.height > (MAX_PIXELS if said.whole else MOST_REDUCED):
-        raise _too_large(name, said.width, said.height)
-    with quiet(), closing(_open(data, format)) as opened:
-        width, height = opened.stored
-        if format == "JPEG" and least:
-            opened.reduce(least)
-        wide, high = opened.stored
-        reducible = format == "JPEG" and least is None
-        if wide * high > (MOST_REDUCED if reducible else MAX_PIXELS) or opened.bytes > MOST_NUMBERS:
+    declared = declared_size(data, format)
+    if declared and declared.unsupported:
+        raise UnsupportedImage(declared.unsupported)
+    if declared and declared.width * declared.height > (MAX_PIXELS if declared.whole else MAX_DRAFT_PIXELS):
+        raise _too_large(name, declared.width, declared.height)
+    with suppress_pillow_warnings(), closing(_open(data, format)) as opened:
+        width, height = opened.stored_size
+        if format == "JPEG" and min_side:
+            opened.draft(min_side)
+        draft_width, draft_height = opened.stored_size
+        reducible = format == "JPEG" and min_side is None
+        if (
+            draft_width * draft_height > (MAX_DRAFT_PIXELS if reducible else MAX_PIXELS)
+            or opened.decoded_bytes > MAX_HIGH_DEPTH_BYTES
+        ):
             raise _too_large(name, width, height)
-        at_once = width * height if said and said.whole else wide * high
-        with _large.lock if (least or alone) and max(at_once, opened.bytes // 4) >= LARGE else nullcontext():
+        at_once = width * height if declared and declared.whole else draft_width * draft_height
+        with (
+            _large.lock
+            if (min_side or exclusive) and max(at_once, opened.decoded_bytes // 4) >= MIN_LARGE_PIXELS
+            else nullcontext()
+        ):
             yield opened
 
 
-def _open(data: bytes, format: str) -> Opened:
+def _open(data: bytes, format: str) -> ImageReader:
     if format == "PNG":
-        return OpenedPng(data)
-    return open_tiff(data) if format == "TIFF" else Opened(DECODERS[format](BytesIO(data)))
+        return PngReader(data)
+    return open_tiff(data) if format == "TIFF" else ImageReader(DECODERS[format](BytesIO(data)))
 
 
 @contextmanager
-def _explained(data: bytes, name: str) -> Iterator[None]:
-    """Decoders raise anything at all on damaged files, so everything becomes an `ItemError`."""
+def _explain_errors(data: bytes, name: str) -> Iterator[None]:
+    """Turn any error into an `ItemError`, since decoders raise all kinds of errors for damaged files."""
     try:
         yield
     except ItemError:
         raise
-    except Unsupported as error:
-        text = f"{name} is {error}, which is not read; {INSTEAD}"
-        raise ItemError(text, FileProblem(name, f"{error}, which is not read: {INSTEAD}", NO_IMAGE)) from None
+    except UnsupportedImage as error:
+        text = f"{name} is {error}, which is not read; {ADVICE}"
+        raise ItemError(text, FileProblem(name, f"{error}, which is not read: {ADVICE}", NOT_AN_IMAGE)) from None
     except MemoryError:
         text = f"{name}: there is not enough memory to decode this image; make it smaller first"
-        raise ItemError(text, FileProblem(name, "more memory than there is", TOO_LARGE)) from None
-    except Image.DecompressionBombError:  # a GIF's frame may be larger than its screen
+        raise ItemError(text, FileProblem(name, "not enough memory", TOO_LARGE)) from None
+    except Image.DecompressionBombError:  # the frame of a GIF may be larger than its screen
         text = f"{name} has more pixels than it says, too many to decode safely; make it smaller first"
         raise ItemError(text, FileProblem(name, "more pixels than it says, too many", TOO_LARGE)) from None
     except Exception as error:
@@ -220,13 +238,15 @@ def _no_image(data: bytes, name: str) -> ItemError:
     if not data:
         text = f"{name} is empty, not an image; save it again or leave it out"
         return ItemError(text, FileProblem(name, "empty", EMPTY))
-    if what := unsupported(data):
-        text = f"{name} is {what.replace(': ', '; ')}"
-        return ItemError(text, FileProblem(name, what, NO_IMAGE))
-    what = describe(data)
-    seems = f" but {what}" if what else " that can be read"
-    text = f"{name} is not an image{seems}; give a PNG, JPEG or other common image file"
-    return ItemError(text, FileProblem(name, f"not an image ({what})" if what else "not an image", NO_IMAGE))
+    if description := unsupported(data):
+        text = f"{name} is {description.replace(': ', '; ')}"
+        return ItemError(text, FileProblem(name, description, NOT_AN_IMAGE))
+    description = describe(data)
+    content = f" but {description}" if description else " that can be read"
+    text = f"{name} is not an image{content}; give a PNG, JPEG or other common image file"
+    return ItemError(
+        text, FileProblem(name, f"not an image ({description})" if description else "not an image", NOT_AN_IMAGE)
+    )
 
 
 def _too_large(name: str, width: int, height: int) -> ItemError:

@@ -1,1 +1,1 @@
-"""Everything is read once before training: what is there, what is wrong with it, and how it is divided."""
+"""Read all images once before training: check and decode them, find duplicates, and assign them to splits."""

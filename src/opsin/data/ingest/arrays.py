@@ -1,4 +1,4 @@
-"""The same account for data that comes as arrays: duplicates by pixels, missing parts held out, a receipt."""
+"""Complete a data set of arrays as one of files: find duplicates, hold out missing splits, write a receipt."""
 
 from __future__ import annotations
 
@@ -12,60 +12,67 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.ingest import class_names
-from opsin.data.ingest.division import DuplicateGroups, assign, counts_of
-from opsin.data.ingest.duplicates import SMALLEST
+from opsin.data.ingest.duplicate_groups import DuplicateGroups
+from opsin.data.ingest.duplicates import MIN_SIDE
 from opsin.data.ingest.receipt import Receipt, Sizes
-from opsin.data.ingest.split import numbered_ranks
-from opsin.data.ingest.thumbnail_hash import LOOK, looks
+from opsin.data.ingest.split import assign_splits, counts_by_class, index_ranks
+from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION
 from opsin.data.pixels import chunks
-from opsin.data.store import DIGEST
+from opsin.data.store import DIGEST_BYTES
 
 
 def complete(data: Dataset, seed: int, begin: float) -> Dataset:
-    """The dataset with all three parts and a receipt; `begin` is when reading it began.
+    """Return the data set with all three splits and a receipt; `begin` is the time at which loading began.
 
-    A test part of the data's own stays as it is; one that was only held out is chosen anew, so that images that are
-    alike stay together.
+    A predefined test split is kept. A test split that was held out is chosen again, so that duplicates stay together.
     """
-    everything = data.everything()
-    sides = [(TRAIN if data.own_split else UNSPLIT, data.train), (TEST if data.own_split else UNSPLIT, data.test)]
-    if data.validation is not None:
-        sides.insert(1, (VALIDATION, data.validation))
-    given = [part for part, images in sides for _ in range(len(images))]
-    names = [f"{part or 'image'} {n}" for part, images in sides for n in range(len(images))]
-    if everything.names is not None:
-        names = list(everything.names)
-    likeness = _likeness(everything)
-    rank = numbered_ranks(len(everything), seed)
-    parts, division = assign(given, everything.labels, likeness.groups, rank)
-    labels = [everything.classes[label] for label in everything.labels]
-    named = replace(everything, names=tuple(names))
-    train, validation, test = (named.take(np.flatnonzero(parts == part)) for part in (TRAIN, VALIDATION, TEST))
+    images = data.all_images()
+    source_splits = [
+        split if data.predefined_split or split == VALIDATION else UNSPLIT
+        for split, part in data.splits.items()
+        for _ in range(len(part))
+    ]
+    names = [
+        f"{(split if data.predefined_split or split == VALIDATION else UNSPLIT) or 'image'} {number}"
+        for split, part in data.splits.items()
+        for number in range(len(part))
+    ]
+    if images.names is not None:
+        names = list(images.names)
+    groups = _duplicate_groups(images)
+    splits, split_note = assign_splits(source_splits, images.labels, groups.near, index_ranks(len(images), seed))
+    labels = [images.classes[label] for label in images.labels]
+    named = replace(images, names=tuple(names))
+    train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
     if not len(test):
         raise DataError(f"{data.name} has one image of each class; at least two are needed, one to measure with")
     size = data.shape[1:]
-    total = np.bincount(everything.labels, minlength=len(data.classes))
+    total = np.bincount(images.labels, minlength=len(data.classes))
     receipt = Receipt(
-        data.name, counts_of(parts, everything.labels, data.classes), division, data.shape, Sizes(size, size, size, 1),
-        (), likeness.found(names, labels, parts.tolist()), likeness.compared, (),
+        data.name, counts_by_class(splits, images.labels, data.classes), split_note, data.shape,
+        Sizes(size, size, size, 1), (), groups.duplicates(names, labels, splits.tolist()), groups.compared, (),
         tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
         notes=tuple(class_names.notes(data.classes)),
-        pixel_range=data.pixel_range, deep={data.depth: len(everything)} if data.depth else {},
+        pixel_range=data.pixel_range, high_depth={data.depth: len(images)} if data.depth else {},
     )  # fmt: skip
-    held = validation if len(validation) else None
-    return Dataset(data.name, train, test, data.own_split, held, receipt, pixel_range=data.pixel_range)
+    return Dataset(
+        data.name, train, test, data.predefined_split, validation if len(validation) else None, receipt,
+        pixel_range=data.pixel_range,
+    )  # fmt: skip
 
 
-def _likeness(images: LabeledImages) -> DuplicateGroups:
-    """Which images are equal, and which look alike where they are large enough for that to mean anything."""
+def _duplicate_groups(images: LabeledImages) -> DuplicateGroups:
+    """Group images by their pixels and, if they are large enough, by their thumbnails."""
     count, (_, height, width) = len(images), images.shape
     digests: list[bytes] = []
-    looked: list[NDArray[np.uint8]] = []
+    hashes: list[NDArray[np.uint8]] = []
     for chunk in chunks(images.pixels):
-        digests += [blake2b(image.tobytes(), digest_size=DIGEST).digest() for image in chunk]
-        if min(height, width) >= SMALLEST:
-            looked.append(looks(chunk))
-    table = np.frombuffer(b"".join(digests), np.uint8).reshape(count, DIGEST)
+        digests += [blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in chunk]
+        if min(height, width) >= MIN_SIDE:
+            hashes.append(thumbnail_hashes(chunk))
+    table = np.frombuffer(b"".join(digests), np.uint8).reshape(count, DIGEST_BYTES)
     sizes = np.tile(np.array([[height, width]], np.int32), (count, 1))
-    return DuplicateGroups.of(table, np.concatenate(looked) if looked else np.zeros((count, LOOK), np.uint8), sizes)
+    return DuplicateGroups.of(
+        table, np.concatenate(hashes) if hashes else np.zeros((count, HASH_BYTES), np.uint8), sizes
+    )

@@ -1,4 +1,4 @@
-"""Every image's pixels, from the cache or decoded, kept in memory or on disk; what cannot be read is set aside."""
+"""Get the pixels of all images from the cache or the files, in memory or on disk; unusable files are recorded."""
 
 from __future__ import annotations
 
@@ -14,168 +14,175 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.data.decode import Header, Range, may_be_deep, read_header, read_values
-from opsin.data.ingest.decoding import Decoded, Decoding
-from opsin.data.ingest.file_index import FAILED, READ, SEEN, UNKNOWN, FileIndex
-from opsin.data.ingest.thumbnail_hash import look
+from opsin.data.decode import ImageHeader, PixelRange, may_have_high_depth, read_header, read_value_range
+from opsin.data.ingest.decode_settings import DecodeSettings, OnDemandImages
+from opsin.data.ingest.file_index import DECODED, FAILED, HEADER_READ, UNKNOWN, FileIndex
+from opsin.data.ingest.thumbnail_hash import thumbnail_hash
 from opsin.data.items import DAMAGED, UNREADABLE, FileProblem, ItemError, Source
-from opsin.data.parallel import Progress, each
+from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import Pixels
-from opsin.data.store import DIGEST, Shelf, StoredImages, StoreFile, StoreWriter, make_room, touch
+from opsin.data.store import DIGEST_BYTES, DecodedCache, StoredImages, StoreFile, StoreWriter, free_space, touch
 
-WORTH_KEEPING = 2**20
-"""Bytes of pixels below which reading them anew takes no time worth speaking of."""
+MIN_CACHED_BYTES = 2**20
+"""Fewer bytes of pixels are not cached, since decoding them again takes no noticeable time."""
 
-IN_MEMORY = 2**28
-"""Bytes of pixels up to which they are simply kept in memory."""
+MAX_MEMORY_BYTES = 2**28
+"""Bytes of pixels that are held in memory; more are read from disk."""
 
 
 class DecodePass:
-    """One pass over the items; with `collapse`, images that are all colourless end up with one channel.
+    """One pass over the items of a source.
 
-    Without a `shelf` nothing is kept on disk.
+    With `collapse`, images get a single channel if all of them are grey. Without a `cache`, nothing is written to disk.
     """
 
     def __init__(
-        self, source: Source, facts: FileIndex, decoding: Decoding, shelf: Shelf | None, collapse: bool
-    ) -> None:
-        self.source, self.facts, self.decoding, self.shelf, self.collapse = source, facts, decoding, shelf, collapse
+        self, source: Source, file_index: FileIndex, settings: DecodeSettings, cache: DecodedCache | None,
+        collapse: bool,
+    ) -> None:  # fmt: skip
+        self.source = source
+        self.file_index = file_index
+        self.settings = settings
+        self.cache = cache
+        self.collapse = collapse
         self.sink: Sink | None = None
-        self._waiting: list[int] = []
-        self._settle()
+        self._deferred: list[int] = []
+        self._update_settings()
 
-    def _settle(self) -> None:
-        """Fixes the range of deep images, once those of all are known, and looks for what is on the shelf."""
-        facts = self.facts
-        if self.decoding.pixel_range is None and not (facts.state == UNKNOWN).any():
-            self.decoding = replace(self.decoding, pixel_range=facts.pixel_range())
-        rows = facts.digests
-        if len(facts.deep) and self.decoding.pixel_range:
-            rows = rows.copy()
-            for index in facts.deep.tolist():
-                rows[index] = self.decoding.row(rows[index])
-        self.rows = rows
-        self.places = self.shelf.find(rows) if self.shelf else np.full(len(facts), -1, np.intp)
+    def _update_settings(self) -> None:
+        """Set the pixel range if the values of all images are known, and look images up in the cache."""
+        file_index = self.file_index
+        if self.settings.pixel_range is None and not (file_index.state == UNKNOWN).any():
+            self.settings = replace(self.settings, pixel_range=file_index.pixel_range())
+        keys = file_index.digests
+        if len(file_index.high_depth) and self.settings.pixel_range:
+            keys = keys.copy()
+            for index in file_index.high_depth.tolist():
+                keys[index] = self.settings.store_key(keys[index])
+        self.positions = self.cache.find(keys) if self.cache else np.full(len(file_index), -1, np.intp)
 
-    def _each(self, indices: NDArray[np.intp], on_progress: Progress | None) -> None:
-        """Takes the items; deep ones last, where their range follows from all of them."""
-        each(self._take, indices.tolist(), on_progress)
-        if self._waiting:
-            self._settle()
-            waiting, self._waiting = sorted(self._waiting), []
-            each(self._take, waiting, on_progress)
+    def _process_all(self, indices: NDArray[np.intp], on_progress: Progress | None) -> None:
+        """Process the items; images with more than eight bits come last if their range depends on all of them."""
+        for_each(self._process, indices.tolist(), on_progress)
+        if self._deferred:
+            self._update_settings()
+            deferred, self._deferred = sorted(self._deferred), []
+            for_each(self._process, deferred, on_progress)
 
     def pending(self) -> NDArray[np.intp]:
-        """The items about which something is still to be learnt."""
-        facts = self.facts
-        done = (facts.state == SEEN) & (self.places >= 0)
-        if self.decoding.shape[0] == 3:
-            done &= facts.colourless >= 0
-        return np.flatnonzero((facts.state != FAILED) & ~done)
+        """Return the indices of the items that are not completely known."""
+        file_index = self.file_index
+        done = (file_index.state == DECODED) & (self.positions >= 0)
+        if self.settings.shape[0] == 3:
+            done &= file_index.grey_pixels >= 0
+        return np.flatnonzero((file_index.state != FAILED) & ~done)
 
-    def worth_keeping(self) -> bool:
-        """Whether there is enough for the next run to gain something."""
-        return len(self.facts.good) * self.decoding.stride >= WORTH_KEEPING
+    def worth_caching(self) -> bool:
+        """Return whether there is so much data that a cache makes the next run faster."""
+        return len(self.file_index.usable) * self.settings.stride >= MIN_CACHED_BYTES
 
     def run(self, pending: NDArray[np.intp], cache_size: int, on_progress: Progress | None = None) -> Pixels:
-        """The pixels of all good items; `pending` are those that have to be read."""
-        facts = self.facts
-        small = len(facts.good) * self.decoding.stride <= IN_MEMORY
-        if self.shelf and not len(pending):
-            stored = self.shelf.view(self.places[facts.good], self._shape())
+        """Return the pixels of all usable items, after reading those that are `pending`."""
+        file_index = self.file_index
+        fits = len(file_index.usable) * self.settings.stride <= MAX_MEMORY_BYTES
+        if self.cache and not len(pending):
+            stored = self.cache.view(self.positions[file_index.usable], self._shape())
             if stored:
-                touch(self.shelf.path)
+                touch(self.cache.path)
                 return stored
-        if small:
+        if fits:
             return self._in_memory(cache_size, on_progress)
-        with self._writing(cache_size) as writer:
-            self._each(facts.good if writer else pending, on_progress)
-            file = self._finished(writer)
+        with self._cache_writer(cache_size) as writer:
+            self._process_all(file_index.usable if writer else pending, on_progress)
+            file = self._finish(writer)
         if file:
-            return StoredImages(file, facts.good, self._shape())
-        return Decoded(self.source, facts.good, self.decoding, self._shape()[0])
+            return StoredImages(file, file_index.usable, self._shape())
+        return OnDemandImages(self.source, file_index.usable, self.settings, self._shape()[0])
 
     def _shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of all images, once they are known."""
-        channels, height, width = self.decoding.shape
-        good = self.facts.good
-        grey = self.collapse and len(good) > 0 and bool((self.facts.colourless[good] == 1).all())
+        """Return channels, height and width of the images, after all of them have been read."""
+        channels, height, width = self.settings.shape
+        usable = self.file_index.usable
+        grey = self.collapse and len(usable) > 0 and bool((self.file_index.grey_pixels[usable] == 1).all())
         return 1 if grey else channels, height, width
 
     def _in_memory(self, cache_size: int, on_progress: Progress | None) -> NDArray[np.uint8]:
-        """An array, of which a copy goes to the shelf."""
-        self.sink = memory = ArraySink(np.empty((len(self.facts), *self.decoding.shape), np.uint8))
-        self._each(self.facts.good, on_progress)
-        good = self.facts.good
-        with self._writing(cache_size) as writer:
-            for index in good.tolist() if writer else ():
-                self._keep(index, memory.pixels[index])
-            self._finished(writer)
-        channels = self._shape()[0]
-        return np.ascontiguousarray(
-            (memory.pixels if len(good) == len(self.facts) else memory.pixels[good])[:, :channels]
-        )
+        """Return the pixels as an array, and write a copy to the cache."""
+        self.sink = memory = ArraySink(np.empty((len(self.file_index), *self.settings.shape), np.uint8))
+        self._process_all(self.file_index.usable, on_progress)
+        usable = self.file_index.usable
+        with self._cache_writer(cache_size) as writer:
+            for index in usable.tolist() if writer else ():
+                self._store(index, memory.pixels[index])
+            self._finish(writer)
+        pixels = memory.pixels if len(usable) == len(self.file_index) else memory.pixels[usable]
+        return np.ascontiguousarray(pixels[:, : self._shape()[0]])
 
     # -- one image ----------------------------------------------------------------------------
 
-    def _take(self, index: int) -> None:
-        """Learns what is to be known of an item, and keeps its pixels."""
-        facts, name = self.facts, self.source.items[index].name
-        with set_aside(facts, index, name):
-            pixels = self._pixels(index, name)
+    def _process(self, index: int) -> None:
+        """Complete the index entry of an item and store its pixels."""
+        file_index, name = self.file_index, self.source.items[index].name
+        with record_problems(file_index, index, name):
+            pixels = self._load(index, name)
             if pixels is None:
-                self._waiting.append(index)
+                self._deferred.append(index)
                 return
-            if facts.state[index] != SEEN or facts.colourless[index] < 0 or facts.depths[index]:
-                facts.looks[index], colourless = look(pixels)
-                facts.colourless[index] = colourless if len(pixels) == 3 else -1
-                facts.state[index] = SEEN
-            self._keep(index, pixels)
+            if file_index.state[index] != DECODED or file_index.grey_pixels[index] < 0 or file_index.depths[index]:
+                file_index.thumbnail_hashes[index], grey = thumbnail_hash(pixels)
+                file_index.grey_pixels[index] = grey if len(pixels) == 3 else -1
+                file_index.state[index] = DECODED
+            self._store(index, pixels)
 
-    def _pixels(self, index: int, name: str) -> NDArray[np.uint8] | None:
-        """The item's pixels, from the shelf or decoded; digest and header are noted on the way.
+    def _load(self, index: int, name: str) -> NDArray[np.uint8] | None:
+        """Return the pixels of an item from the cache or its file, and record digest and header.
 
-        None for a deep image whose range is not known yet; its values then are.
+        Return None for an image with more than eight bits if the range is not known yet; its values are recorded.
         """
-        facts, settled = self.facts, self.decoding.pixel_range is not None
-        if facts.depths[index] and not settled:
+        file_index, range_known = self.file_index, self.settings.pixel_range is not None
+        if file_index.depths[index] and not range_known:
             return None
-        kept = self._kept(int(self.places[index])) if facts.state[index] != UNKNOWN else None
-        if kept is not None:
-            return kept
+        if file_index.state[index] != UNKNOWN:
+            cached = self._cached_pixels(int(self.positions[index]))
+            if cached is not None:
+                return cached
         data = self.source.read(index)
-        if facts.state[index] == UNKNOWN:
-            note_digest(facts, index, data)
-            kept = self._kept(int(self.shelf.find(facts.digests[index : index + 1])[0])) if self.shelf else None
-            if kept is not None:
-                note_header(facts, index, read_header(data, name))
-                return kept
-        if not settled and may_be_deep(data):
-            header, values = read_values(data, name)
+        if file_index.state[index] == UNKNOWN:
+            record_digest(file_index, index, data)
+            cached = self._cached_pixels(self._position(index))
+            if cached is not None:
+                record_header(file_index, index, read_header(data, name))
+                return cached
+        if not range_known and may_have_high_depth(data):
+            header, values = read_value_range(data, name)
             if header.depth:
-                note_header(facts, index, header, values)
+                record_header(file_index, index, header, values)
                 return None
-        read = self.decoding.read(data, name)
-        note_header(facts, index, read.header, read.values)
-        return read.pixels
+        image = self.settings.read(data, name)
+        record_header(file_index, index, image.header, image.values)
+        return image.pixels
 
-    def _kept(self, place: int) -> NDArray[np.uint8] | None:
-        """The pixels at a place of the shelf, if they are there."""
-        if self.shelf is None or place < 0:
+    def _position(self, index: int) -> int:
+        """Return the position of an image in the cache by the digest of its file, -1 if it is not there."""
+        return int(self.cache.find(self.file_index.digests[index : index + 1])[0]) if self.cache else -1
+
+    def _cached_pixels(self, position: int) -> NDArray[np.uint8] | None:
+        """Return the pixels at a position of the cache, or None if they are not there."""
+        if self.cache is None or position < 0:
             return None
-        pixels = np.empty(self.decoding.shape, np.uint8)
+        pixels = np.empty(self.settings.shape, np.uint8)
         try:
-            self.shelf.read(place, pixels)
+            self.cache.read(position, pixels)
         except OSError:
             return None
         return pixels
 
-    # -- keeping --------------------------------------------------------------------------------
+    # -- caching --------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self, cache_size: int) -> Iterator[StoreWriter | None]:
-        """A new file for the shelf, if there is room for it; nothing is left of it where something goes wrong."""
-        writer = self._writer(cache_size) if self.shelf and cache_size and self.worth_keeping() else None
+    def _cache_writer(self, cache_size: int) -> Iterator[StoreWriter | None]:
+        """Yield a new file of the cache, or None if there is no space for it; remove it after an error."""
+        writer = self._new_store(cache_size) if self.cache and cache_size and self.worth_caching() else None
         self.sink = writer
         try:
             yield writer
@@ -184,48 +191,48 @@ class DecodePass:
                 writer.abandon()
             raise
 
-    def _writer(self, cache_size: int) -> StoreWriter | None:
-        count, stride = len(self.facts), self.decoding.stride
-        needed = count * (stride + DIGEST)
-        assert self.shelf is not None
+    def _new_store(self, cache_size: int) -> StoreWriter | None:
+        count, stride = len(self.file_index), self.settings.stride
+        needed = count * (stride + DIGEST_BYTES)
+        assert self.cache is not None
         try:
-            if make_room(needed, cache_size):
-                return StoreWriter(self.shelf.path, count, stride)
+            if free_space(needed, cache_size):
+                return StoreWriter(self.cache.path, count, stride)
         except OSError as error:
-            warn(f"{error.strerror or error}; set OPSIN_CACHE to a folder with room")
+            warn_not_cached(f"{error.strerror or error}; set OPSIN_CACHE to a folder with free space")
         else:
-            warn(f"they take {needed / 1e9:.2g} GB; allow them more, or make room on the disk")
+            warn_not_cached(f"they take {needed / 1e9:.2g} GB; increase the cache size, or free space on the disk")
         return None
 
-    def _keep(self, index: int, pixels: NDArray[np.uint8]) -> None:
+    def _store(self, index: int, pixels: NDArray[np.uint8]) -> None:
         sink = self.sink
         try:
             if sink:
-                deep = self.facts.depths[index] > 0
-                digest = self.facts.digests[index]
-                sink.put(index, self.decoding.row(digest) if deep else digest, pixels)
+                high_depth = self.file_index.depths[index] > 0
+                digest = self.file_index.digests[index]
+                sink.put(index, self.settings.store_key(digest) if high_depth else digest, pixels)
         except (OSError, ValueError) as error:  # ValueError: another thread has closed the file
-            self._give_up(error)
+            self._disable_cache(error)
 
-    def _finished(self, writer: StoreWriter | None) -> StoreFile | None:
-        """The file that `writer` wrote; None where the disk refused."""
+    def _finish(self, writer: StoreWriter | None) -> StoreFile | None:
+        """Return the completed file of `writer`, or None if the disk refuses."""
         try:
             return writer.finish() if writer and self.sink else None
         except (OSError, ValueError) as error:
-            self._give_up(error)
+            self._disable_cache(error)
             return None
 
-    def _give_up(self, error: Exception) -> None:
-        """The disk is full, or worse: goes on without it."""
+    def _disable_cache(self, error: Exception) -> None:
+        """Continue without a cache file after an error such as a full disk."""
         writer, self.sink = self.sink, None
         if isinstance(writer, StoreWriter):
             writer.abandon()
-            warn(f"{getattr(error, 'strerror', None) or error}; set OPSIN_CACHE to a folder with room")
+            warn_not_cached(f"{getattr(error, 'strerror', None) or error}; set OPSIN_CACHE to a folder with free space")
 
 
 @dataclass
 class ArraySink:
-    """Keeps pixels in an array."""
+    """Stores pixels in an array."""
 
     pixels: NDArray[np.uint8]
 
@@ -236,38 +243,38 @@ class ArraySink:
 Sink: TypeAlias = ArraySink | StoreWriter
 
 
-def fits(pixels: Pixels) -> bool:
-    """Whether these images are simply kept in memory."""
-    return prod(pixels.shape) <= IN_MEMORY
+def fits_in_memory(pixels: Pixels) -> bool:
+    """Return whether images are held in memory rather than read from disk."""
+    return prod(pixels.shape) <= MAX_MEMORY_BYTES
 
 
-def note_digest(facts: FileIndex, index: int, data: bytes) -> None:
-    facts.digests[index] = np.frombuffer(blake2b(data, digest_size=DIGEST).digest(), np.uint8)
+def record_digest(file_index: FileIndex, index: int, data: bytes) -> None:
+    file_index.digests[index] = np.frombuffer(blake2b(data, digest_size=DIGEST_BYTES).digest(), np.uint8)
 
 
-def note_header(facts: FileIndex, index: int, header: Header, values: Range | None = None) -> None:
-    facts.note_values(index, header.depth, values)
-    facts.remarks.pop(index, None)
+def record_header(file_index: FileIndex, index: int, header: ImageHeader, values: PixelRange | None = None) -> None:
+    file_index.record_values(index, header.depth, values)
+    file_index.remarks.pop(index, None)
     if header.remark:
-        facts.remarks[index] = header.remark
-    facts.sizes[index] = header.height, header.width
-    facts.grey[index] = header.grey
-    if facts.state[index] == UNKNOWN:
-        facts.state[index] = READ
+        file_index.remarks[index] = header.remark
+    file_index.sizes[index] = header.height, header.width
+    file_index.grey_header[index] = header.grey
+    if file_index.state[index] == UNKNOWN:
+        file_index.state[index] = HEADER_READ
 
 
 @contextmanager
-def set_aside(facts: FileIndex, index: int, name: str) -> Iterator[None]:
-    """What fails inside is the item's problem, and nobody else's."""
+def record_problems(file_index: FileIndex, index: int, name: str) -> Iterator[None]:
+    """Record an error in the block as the problem of the item, and suppress it."""
     try:
         yield
     except ItemError as error:
-        facts.fail(index, error.problem)
+        file_index.fail(index, error.problem)
     except DataError as error:
-        facts.fail(index, FileProblem(name, str(error).removeprefix(name).strip(": "), DAMAGED))
+        file_index.fail(index, FileProblem(name, str(error).removeprefix(name).strip(": "), DAMAGED))
     except OSError as error:
-        facts.fail(index, FileProblem(name, error.strerror or str(error), UNREADABLE))
+        file_index.fail(index, FileProblem(name, error.strerror or str(error), UNREADABLE))
 
 
-def warn(reason: str) -> None:
-    warnings.warn(f"decoded images are not kept for the next run: {reason}", RuntimeWarning, stacklevel=2)
+def warn_not_cached(reason: str) -> None:
+    warnings.warn(f"decoded images are not cached for the next run: {reason}", RuntimeWarning, stacklevel=2)

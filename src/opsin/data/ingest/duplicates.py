@@ -1,11 +1,12 @@
-"""Images that are the same, byte for byte or to the eye, found without comparing every two of them.
+"""Find exact and near-duplicate images without comparing all pairs.
 
-The hash of a look is the difference hash (N. Krawetz, "Kind of Like That", hackerfactor.com, 2013): is a cell of the
-grey thumbnail brighter than its left neighbour? Saving again, scaling, brightness and contrast change few of its 64
-bits. Two hashes that differ in at most `BITS` have a quarter in which they differ in at most one bit, so looking each
-quarter up among the others, as it is and with each bit turned, finds all of them (multi-index hashing: Norouzi, Punjani
-& Fleet, "Fast Exact Search in Hamming Space With Multi-Index Hashing", 2014). As images of one kind of thing before
-one kind of background have like hashes, too, the thumbnails have the last word.
+Candidates are found by the difference hash (N. Krawetz, "Kind of Like That", hackerfactor.com, 2013): each of its 64
+bits says whether a cell of the grey thumbnail is brighter than its left neighbour. Few bits change if an image is saved
+again or scaled, or if its brightness or contrast changes. Two hashes within `MAX_HAMMING_DISTANCE` differ in at most
+one bit in one of their quarters. Looking up each quarter, unchanged and with each bit flipped, therefore finds all such
+pairs (multi-index hashing: Norouzi, Punjani & Fleet, "Fast Exact Search in Hamming Space With Multi-Index Hashing",
+2014). Since different images of similar objects on similar backgrounds may have similar hashes, the correlation of the
+thumbnails decides.
 """
 
 from __future__ import annotations
@@ -17,32 +18,32 @@ from numpy.typing import NDArray
 
 from opsin.data.ingest.thumbnail_hash import HEIGHT, WIDTH
 
-BITS = 7
-ALIKE = 0.985
-"""The correlation of two thumbnails from which on they show the same.
+MAX_HAMMING_DISTANCE = 7
+MIN_CORRELATION = 0.985
+"""Correlation of two thumbnails from which their images count as near-duplicates.
 
-Of copies of photographs of clothes, saved anew with quality 10, in a quarter of the size, or with a fifth more contrast
-or brightness, 97 to 100 % are found. Of the 7 million pairs of 3,781 different photographs none is taken for one; the
-most alike reach 0.979. Copies that are cut differently, or mirrored, are mostly not found."""
+Of copies of photographs of clothes that were saved with quality 10, scaled to a quarter of the size, or given 20 % more
+contrast or brightness, 97 to 100 % are found. None of the 7 million pairs of 3,781 different photographs is mistaken
+for a near-duplicate; their highest correlation is 0.979. Most cropped or mirrored copies are not found."""
 
-FLAT = 4.0
-"""Standard deviation of a thumbnail, in grey levels, below which it shows too little to be known again."""
+MIN_CONTRAST = 4.0
+"""Standard deviation of a thumbnail, in grey levels, below which it is too uniform to be compared."""
 
-SMALLEST = 32
-"""Pixels of the shorter side below which likeness says nothing: there are not so many ways to draw a 1."""
+MIN_SIDE = 32
+"""Pixels of the shorter side below which images are not compared: many handwritten digits look the same."""
 
-HUE = 12.0
-"""Difference of mean colours, in levels of the most different one, that saving and brightening explain."""
+MAX_COLOUR_DIFFERENCE = 12.0
+"""Largest difference of the mean colours in any channel, in levels, that saving and brightening explain."""
 
-MOST_PAIRS = 2**30
-"""So many pairs of hashes are compared at most, which takes about half a minute."""
+MAX_PAIRS = 2**30
+"""Limit of the pairs of hashes to compare, which takes about half a minute."""
 
-BLOCK = 2**14
-"""Pairs of thumbnails that are compared at a time."""
+PAIR_BLOCK = 2**14
+"""Pairs of thumbnails that are compared at once."""
 
 
-class Groups:
-    """Sets of numbers 0 … count - 1 that grow together (disjoint sets with path halving)."""
+class DisjointSets:
+    """Disjoint sets of the numbers 0 … count - 1 (union-find with path halving)."""
 
     def __init__(self, count: int) -> None:
         self.parent = list(range(count))
@@ -54,82 +55,87 @@ class Groups:
         return number
 
     def join(self, first: int, second: int) -> None:
-        """Puts two sets together; the smallest number stands for a set."""
+        """Merge two sets; the smallest number represents a set."""
         low, high = sorted((self.find(first), self.find(second)))
         self.parent[high] = low
 
     def array(self) -> NDArray[np.intp]:
-        """The number that stands for each one's set."""
+        """Return the representative of each number's set."""
         return np.array([self.find(number) for number in range(len(self.parent))], np.intp)
 
 
-def exact(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """For each of N digests (N×B bytes) the number of the first that is equal."""
+def exact_duplicates(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return for each of N digests (N×B bytes) the index of the first equal one."""
     whole = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").reshape(-1)
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
-    found: NDArray[np.intp] = first[inverse.reshape(-1)]
-    return found
+    result: NDArray[np.intp] = first[inverse.reshape(-1)]
+    return result
 
 
-def near(same: NDArray[np.intp], looks: NDArray[np.uint8], sizes: NDArray[np.int32]) -> NDArray[np.intp] | None:
-    """For each image the number of the first of those that show the same; `same` is what `exact` found.
+def near_duplicates(
+    exact: NDArray[np.intp], thumbnail_hashes: NDArray[np.uint8], sizes: NDArray[np.int32]
+) -> NDArray[np.intp] | None:
+    """Return for each image the index of the first of its near-duplicates, or None if there are too many candidates.
 
-    `looks` are N×`LOOK` bytes, `sizes` heights and widths. None where too many images are too alike to say.
+    `exact` is the result of `exact_duplicates`, `thumbnail_hashes` are N×`HASH_BYTES` bytes, and `sizes` heights and
+    widths (N×2).
     """
-    groups = Groups(len(same))
-    for number, first in enumerate(same.tolist()):
+    groups = DisjointSets(len(exact))
+    for number, first in enumerate(exact.tolist()):
         groups.join(number, first)
-    judged = np.flatnonzero((same == np.arange(len(same))) & (sizes.min(axis=1, initial=2**30) >= SMALLEST))
-    gists = Gists(looks[judged])
-    clear = np.flatnonzero(gists.spread >= FLAT)
-    pairs = candidates(gists.hashes()[clear])
+    compared = np.flatnonzero((exact == np.arange(len(exact))) & (sizes.min(axis=1, initial=2**30) >= MIN_SIDE))
+    thumbnails = Thumbnails(thumbnail_hashes[compared])
+    textured = np.flatnonzero(thumbnails.deviation >= MIN_CONTRAST)
+    pairs = candidates(thumbnails.hashes()[textured])
     if pairs is None:
         return None
     for first, second in pairs:
-        for block in range(0, len(first), BLOCK):
-            one, other = clear[first[block : block + BLOCK]], clear[second[block : block + BLOCK]]
-            alike = gists.alike(one, other)
-            for pair in zip(judged[one[alike]].tolist(), judged[other[alike]].tolist(), strict=True):
+        for block in range(0, len(first), PAIR_BLOCK):
+            one, other = textured[first[block : block + PAIR_BLOCK]], textured[second[block : block + PAIR_BLOCK]]
+            match = thumbnails.match(one, other)
+            for pair in zip(compared[one[match]].tolist(), compared[other[match]].tolist(), strict=True):
                 groups.join(*pair)
     return groups.array()
 
 
-class Gists:
-    """Looks (N×`LOOK` bytes), and what they have in common."""
+class Thumbnails:
+    """Thumbnails (hashes N×`HASH_BYTES`) and their pairwise comparison."""
 
-    def __init__(self, looks: NDArray[np.uint8]) -> None:
-        self.thumbnails, self.hues = looks[:, : HEIGHT * WIDTH], looks[:, HEIGHT * WIDTH :].astype(np.float32)
+    def __init__(self, thumbnail_hashes: NDArray[np.uint8]) -> None:
+        self.thumbnails, self.colours = (
+            thumbnail_hashes[:, : HEIGHT * WIDTH],
+            thumbnail_hashes[:, HEIGHT * WIDTH :].astype(np.float32),
+        )
         self.mean = self.thumbnails.mean(axis=1, dtype=np.float32)
         squares = np.einsum("ij,ij->i", self.thumbnails, self.thumbnails, dtype=np.float32) / (HEIGHT * WIDTH)
-        self.spread = np.sqrt(np.maximum(squares - self.mean**2, 0))
+        self.deviation = np.sqrt(np.maximum(squares - self.mean**2, 0))
 
     def hashes(self) -> NDArray[np.uint64]:
-        """The difference hash of each: 8 rows of 9 cells give 64 bits."""
+        """Return the difference hash of each thumbnail: 8 rows of 9 cells give 64 bits."""
         cells = self.thumbnails.reshape(-1, 8, HEIGHT // 8, 9, WIDTH // 9).sum(axis=(2, 4), dtype=np.int32)
         bits = (cells[:, :, 1:] > cells[:, :, :-1]).reshape(-1, 64)
         return np.packbits(bits, axis=1).view(np.uint64).reshape(-1)
 
-    def alike(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Whether pairs of thumbnails correlate, and have the same colour."""
+    def match(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return whether pairs of thumbnails correlate and have the same colour."""
         one, other = (self.thumbnails[which] - self.mean[which, None] for which in (first, second))
         products = np.einsum("ij,ij->i", one, other) / (HEIGHT * WIDTH)
-        likeness = products / (self.spread[first] * self.spread[second])
-        same: NDArray[np.bool_] = likeness >= ALIKE
-        return same & _same_hue(self.hues[first], self.hues[second])
+        similar: NDArray[np.bool_] = products / (self.deviation[first] * self.deviation[second]) >= MIN_CORRELATION
+        return similar & _same_colour(self.colours[first], self.colours[second])
 
 
-def _same_hue(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether mean colours (N×3) are as different from grey as each other, or one has lost its colour."""
-    one, other = (hue - hue.mean(axis=1, keepdims=True) for hue in (first, second))
-    close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= HUE
+def _same_colour(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether mean colours (N×3) differ equally from grey, or one image has lost its colour."""
+    one, other = (colour - colour.mean(axis=1, keepdims=True) for colour in (first, second))
+    close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= MAX_COLOUR_DIFFERENCE
     grey: NDArray[np.bool_] = np.minimum(np.abs(one).max(axis=1), np.abs(other).max(axis=1)) < 1
     return close | grey
 
 
 def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]] | None:
-    """Pairs (first < second) of hashes that differ in at most `BITS` bits, some of them repeatedly.
+    """Yield pairs (first < second) of hashes within `MAX_HAMMING_DISTANCE`, some of them repeatedly.
 
-    None where more than `MOST_PAIRS` would have to be compared.
+    Return None if more than `MAX_PAIRS` would have to be compared.
     """
     masks = np.array([0] + [1 << bit for bit in range(16)], np.uint16)
     lookups, pairs = [], 0
@@ -139,33 +145,33 @@ def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], N
         starts = np.searchsorted(keys[order], np.arange(2**16 + 1))
         lookups += [(order, starts, keys ^ mask) for mask in masks]
         pairs += sum(int((starts[1:] - starts[:-1])[keys ^ mask].sum()) for mask in masks)
-    return _close(values, lookups) if pairs <= MOST_PAIRS else None
+    return _close(values, lookups) if pairs <= MAX_PAIRS else None
 
 
 def _close(
     values: NDArray[np.uint64], lookups: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint16]]]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    for order, starts, wanted in lookups:
-        begin = starts[wanted]
-        for first, places in _spread(begin, starts[wanted.astype(np.intp) + 1] - begin):
-            second = order[places]
-            close = (first < second) & (popcount(values[first] ^ values[second]) <= BITS)
+    for order, starts, keys in lookups:
+        begin = starts[keys]
+        for first, positions in _expand(begin, starts[keys.astype(np.intp) + 1] - begin):
+            second = order[positions]
+            close = (first < second) & (popcount(values[first] ^ values[second]) <= MAX_HAMMING_DISTANCE)
             yield first[close], second[close]
 
 
-def _spread(begin: NDArray[np.intp], count: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The numbers i, each `count[i]` times, and beside them begin[i], begin[i] + 1, …; about 262,144 at a time."""
+def _expand(begin: NDArray[np.intp], count: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield pairs of i, repeated `count[i]` times, and begin[i], begin[i] + 1, …; about 262,144 at a time."""
     ends = np.cumsum(count)
     blocks = np.searchsorted(ends, np.arange(0, count.sum(), 2**18), side="right")
     for low, high in zip(blocks, [*blocks[1:], len(begin)], strict=False):
-        some = count[low:high]
-        first = np.repeat(np.arange(low, high), some)
-        offsets = np.arange(int(some.sum())) - np.repeat(np.cumsum(some) - some, some)
-        yield first, np.repeat(begin[low:high], some) + offsets
+        repeats = count[low:high]
+        first = np.repeat(np.arange(low, high), repeats)
+        offsets = np.arange(int(repeats.sum())) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        yield first, np.repeat(begin[low:high], repeats) + offsets
 
 
 def popcount(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """How many bits of each word are set."""
+    """Return the number of set bits of each word."""
     counts = BITS_OF_BYTE[np.ascontiguousarray(words).view(np.uint8).reshape(-1, 8)]
     total: NDArray[np.uint8] = counts.sum(axis=1, dtype=np.uint8)
     return total

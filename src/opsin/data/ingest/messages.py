@@ -1,4 +1,4 @@
-"""A receipt as lines of text: what matters first, on a screenful; or everything."""
+"""The text of a receipt: a short form that fits on a screen, most important first, and a complete one."""
 
 from __future__ import annotations
 
@@ -6,56 +6,56 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from opsin.data.items import PARTS, FileProblem
+from opsin.data.items import SPLITS, FileProblem
 
 if TYPE_CHECKING:
     from opsin.data.ingest.receipt import Duplicates, Receipt
 
-CLASSES_SHOWN = 9
-"""So many classes have a line of their own on a screen: the largest and the smallest; the whole text has all."""
+MAX_CLASSES = 9
+"""Classes listed in the short form: the largest ones and the three smallest."""
 
-NAMES_SHOWN = 2
-"""So many files of each kind of finding are named on a screen."""
+MAX_NAMES = 2
+"""Files listed for each finding in the short form."""
 
-SIGNS = " (= the same file, ≈ alike)"
+LEGEND = " (= the same file, ≈ near-duplicate)"
 
-UNEVEN = 3.0
-"""From this ratio of the largest class to the smallest on, imbalance is pointed out."""
+MIN_IMBALANCE = 3.0
+"""Ratio of the largest to the smallest class from which imbalance is mentioned."""
 
 
 def text(receipt: Receipt, full: bool) -> str:
-    """Lines with line ends between them, and none at the end."""
+    """Return the lines of the receipt, without a line end after the last one."""
     return "\n".join([*_head(receipt), "", *_counts(receipt, full), *_findings(receipt, full)])
 
 
 def _head(receipt: Receipt) -> Iterator[str]:
     classes, seconds = len(receipt.totals), receipt.seconds
-    speed = f", {receipt.images / seconds:,.0f} a second" if seconds and not receipt.cached else ""
-    kept = f", {_number(receipt.cached, 'of them', 'of them')} known from before" if receipt.cached else ""
+    speed = f", {receipt.images / seconds:,.0f} per second" if seconds and not receipt.cached else ""
+    cached = f", {receipt.cached:,} of them cached" if receipt.cached else ""
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
-    yield f"{receipt.source}: {receipt.images:,} images of {classes} classes, in {time}{speed}{kept}"
+    yield f"{receipt.source}: {receipt.images:,} images of {classes} classes, in {time}{speed}{cached}"
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield from _range(receipt)
-    yield f"Parts: {receipt.division}."
+    yield f"Splits: {receipt.split_note}."
 
 
 def _range(receipt: Receipt) -> Iterator[str]:
-    """How numbers of more than eight bits became bytes."""
-    if receipt.pixel_range is None or not receipt.deep:
+    """Yield a line about the conversion of pixels with more than eight bits to bytes."""
+    if receipt.pixel_range is None or not receipt.high_depth:
         return
-    kinds = ", ".join(f"{count:,} of {kind}" for kind, count in receipt.deep.items())
+    types = ", ".join(f"{count:,} of {type}" for type, count in receipt.high_depth.items())
     low, high = (value_text(value) for value in receipt.pixel_range)
-    line = f"Pixel range: {low} is black and {high} white in images of more than 8 bits ({kinds})."
-    if receipt.beyond:
-        line += f" {receipt.beyond:,} of them go beyond it, and are cut off there."
-    if any("float" in kind for kind in receipt.deep) and any("int" in kind for kind in receipt.deep):
-        line += " They are of different kinds, which may be meant on different scales."
+    line = f"Pixel range: {low} is black and {high} white in images with more than 8 bits ({types})."
+    if receipt.clipped:
+        line += f" {receipt.clipped:,} of them exceed this range and are clipped."
+    if any("float" in type for type in receipt.high_depth) and any("int" in type for type in receipt.high_depth):
+        line += " Their types differ, so they may use different scales."
     yield line
 
 
 def value_text(value: float) -> str:
-    """A pixel's value: whole numbers with commas, others with a few digits."""
+    """Return a pixel value as text: integers with commas, fractions with four digits."""
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
@@ -65,20 +65,19 @@ def _sizes(receipt: Receipt) -> str:
     small, median, large = (
         f"{h} × {w}" for h, w in (receipt.sizes.smallest, receipt.sizes.median, receipt.sizes.largest)
     )
-    return f" The files have {small} to {large} pixels (rows × columns), half of them {median} at most."
+    return f" The files have {small} to {large} pixels (rows × columns), median {median}."
 
 
 def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
-    """A table: a row a class, a column a part."""
-    totals = receipt.totals
-    names = list(totals)
-    shown = names if full or len(names) <= CLASSES_SHOWN + 1 else [*names[: CLASSES_SHOWN - 3], "", *names[-3:]]
+    """Yield a table with a row for each class and a column for each split."""
+    names = list(receipt.totals)
+    shown = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
     table = receipt.counts
-    rows = [["", *PARTS]]
+    rows = [["", *SPLITS]]
     rows += [
-        [name, *(f"{table[part].get(name, 0):,}" for part in PARTS)] if name else ["…", "", "", ""] for name in shown
+        [name, *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""] for name in shown
     ]
-    rows.append(["in all", *(f"{sum(table[part].values()):,}" for part in PARTS)])
+    rows.append(["total", *(f"{sum(table[split].values()):,}" for split in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -86,64 +85,64 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
 
 
 def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
-    """What is wrong, or may be."""
+    """Yield the problems and possible problems of the data."""
     totals = receipt.totals
-    if receipt.imbalance >= UNEVEN:
+    if receipt.imbalance >= MIN_IMBALANCE:
         large, small = next(iter(totals)), list(totals)[-1]
-        yield f"\nUneven: {large} has {receipt.imbalance:.1f} times as many images as {small}."
-    yield from _classes("without a usable image, left out", receipt.lost, full)
-    yield from _classes("with one image, trained on but not measured", receipt.single, full)
+        yield f"\nImbalanced: {large} has {receipt.imbalance:.1f} times as many images as {small}."
+    yield from _classes("without a usable image, left out", receipt.empty_classes, full)
+    yield from _classes("with a single image, which is used for training only", receipt.single_image_classes, full)
     for note in receipt.notes:
         yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
-    yield from _listed(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
+    yield from _list(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
-    yield from _listed("of which something is left out", "file", "files", remarks, full)
-    leaks = [_group(group, "part") for group in receipt.leaks]
-    yield from _listed(f"of the same image in several parts, a leak{SIGNS}", "group", "groups", leaks, full)
+    yield from _list("with content that is ignored", "file", "files", remarks, full)
+    leaks = [_group(group, "split") for group in receipt.leaks]
+    yield from _list(f"of the same image in several splits, a leak{LEGEND}", "group", "groups", leaks, full)
     conflicts = [_group(group, "label") for group in receipt.conflicts]
-    yield from _listed(f"of the same image with several labels{SIGNS}", "group", "groups", conflicts, full)
-    others = [_group(g, "") for g in receipt.duplicates if len(g.parts) == 1 and len(g.labels) == 1]
-    yield from _listed(f"of the same image, of one class and part{SIGNS}", "group", "groups", others, full)
+    yield from _list(f"of the same image with several labels{LEGEND}", "group", "groups", conflicts, full)
+    harmless = [_group(g, "") for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
+    yield from _list(f"of the same image within one class and split{LEGEND}", "group", "groups", harmless, full)
     if not receipt.compared:
-        yield "\nToo many images look too alike to compare them all; only files that are equal were looked for."
-    if not (problems or receipt.duplicates or receipt.lost):
-        yield "\nEvery file can be read, and no image is there twice."
+        yield "\nToo many images are too similar to compare all pairs; only exact duplicates were searched for."
+    if not (problems or receipt.duplicates or receipt.empty_classes):
+        yield "\nEvery file can be read, and no image occurs twice."
 
 
 def _kinds(problems: Sequence[FileProblem]) -> str:
-    """`: 20 × damaged, 3 × empty`, where there are several kinds."""
+    """Return `: 20 × damaged, 3 × empty` if there are several kinds of problems."""
     kinds = Counter(problem.kind for problem in problems)
     return ": " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common()) if len(kinds) > 1 else ""
 
 
 def _group(group: Duplicates, key: str) -> str:
-    """The names of a group, each with its part or label; equal files are `=`, others `≈`."""
+    """Return the names of a group, each with its split or label (`key`), joined by `=` or `≈`."""
     sign = " = " if group.kind == "exact" else " ≈ "
     names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in group.members]
     return sign.join(names)
 
 
-def _classes(what: str, names: Sequence[str], full: bool) -> Iterator[str]:
-    """A line that counts classes and names them."""
+def _classes(description: str, names: Sequence[str], full: bool) -> Iterator[str]:
+    """Yield a line with the number of classes and their names."""
     if names:
-        shown = names if full else names[:CLASSES_SHOWN]
+        shown = names if full else names[:MAX_CLASSES]
         more = ", …" if len(shown) < len(names) else ""
-        yield f"\n{_number(len(names), 'class', 'classes')} {what}: {', '.join(shown)}{more}"
+        yield f"\n{_number(len(names), 'class', 'classes')} {description}: {', '.join(shown)}{more}"
 
 
-def _listed(what: str, one: str, several: str, names: Iterable[str], full: bool) -> Iterator[str]:
-    """A line that counts them, and their names below it."""
-    found = list(names)
-    if not found:
+def _list(description: str, singular: str, plural: str, names: Iterable[str], full: bool) -> Iterator[str]:
+    """Yield a line with the number of entries, and then their names."""
+    entries = list(names)
+    if not entries:
         return
-    yield f"\n{_number(len(found), one, several)} {what}"
-    shown = found if full or len(found) <= NAMES_SHOWN + 1 else found[:NAMES_SHOWN]
+    yield f"\n{_number(len(entries), singular, plural)} {description}"
+    shown = entries if full or len(entries) <= MAX_NAMES + 1 else entries[:MAX_NAMES]
     for name in shown:
         yield f"  {name}"
-    if len(shown) < len(found):
-        yield f"  … and {len(found) - len(shown):,} more"
+    if len(shown) < len(entries):
+        yield f"  … and {len(entries) - len(shown):,} more"
 
 
-def _number(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
+def _number(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"

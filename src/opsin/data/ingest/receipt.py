@@ -1,4 +1,4 @@
-"""The receipt of an intake: what was found in the data, in words for people and as data for programs."""
+"""The receipt of a data set: what was found when it was read, as text and as data for programs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from opsin.data.decode import Range
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.data.decode import PixelRange
 from opsin.data.ingest import messages
-from opsin.data.items import PARTS, FileProblem
+from opsin.data.items import SPLITS, FileProblem
 
 EXACT, NEAR = "exact", "near"
+
+OLD_KEYS = {
+    "split_note": "division", "high_depth": "deep", "clipped": "beyond", "empty_classes": "lost",
+    "single_image_classes": "single", "images_per_second": "pictures_per_second",
+}  # fmt: skip
+"""Keys of the JSON data, and their names in Opsin 0.1.0, under which they are written as well."""
 
 
 @dataclass(frozen=True)
@@ -20,40 +29,55 @@ class Member:
 
     name: str
     label: str
-    part: str
-    """The part that it ended up in."""
+    split: str
+    """The split that contains it."""
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Images that are the same: byte for byte or pixel for pixel (`EXACT`), or to the eye (`NEAR`)."""
+    """Images that are equal byte for byte or pixel for pixel (`EXACT`), or that show the same content (`NEAR`)."""
 
     kind: str
     members: tuple[Member, ...]
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        return tuple(part for part in PARTS if any(member.part == part for member in self.members))
+    def splits(self) -> tuple[str, ...]:
+        return tuple(split for split in SPLITS if any(member.split == split for member in self.members))
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(sorted({member.label for member in self.members}))
 
+    def to_data(self) -> dict[str, Any]:
+        """Return the group for JSON; members have their split also as "part", as in Opsin 0.1.0."""
+        return {"kind": self.kind, "members": [{**asdict(member), "part": member.split} for member in self.members]}
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Heights and widths in pixels, by area."""
+    """Heights and widths in pixels, ordered by area."""
 
     smallest: tuple[int, int]
     median: tuple[int, int]
     largest: tuple[int, int]
     different: int
-    """How many sizes there are."""
+    """The number of different sizes."""
+
+    @classmethod
+    def of(cls, sizes: NDArray[np.int32]) -> Sizes | None:
+        """Return the statistics of heights and widths (N×2), or None for no images."""
+        if not len(sizes):
+            return None
+        order = np.argsort(sizes.astype(np.int64).prod(axis=1), kind="stable")
+        small, median, large = (
+            (int(sizes[n, 0]), int(sizes[n, 1])) for n in (order[0], order[len(order) // 2], order[-1])
+        )
+        return cls(small, median, large, len(np.unique(sizes, axis=0)))
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What of an image's file is left out, though the image is used."""
+    """Content of a file that is ignored, although the image is used."""
 
     name: str
     left_out: str
@@ -61,43 +85,44 @@ class Remark:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an intake found.
+    """What was found when a data set was read.
 
-    `counts` are the usable images of each class by part, `division` says in a sentence where the parts come from,
-    `shape` is what the images became (channels, height, width). A group of `duplicates` is a leak where it lies in
-    several parts, and a conflict where it has several labels; without `compared` only those that are equal were looked
-    for. `lost` are classes without a single usable image,
-    `single` those with one, which cannot be measured. `cached` of the images were not read again. `deep` counts those
-    of more than eight bits by the type of their numbers; the two of `pixel_range` became black and white, and `beyond`
-    of the images have values outside it. `remarks` say what of files is left out.
-    `notes` are sentences about what else is worth knowing, such as what was passed over.
+    `counts` are the numbers of usable images by split and class. `split_note` is a sentence about the origin of the
+    splits. `shape` is the shape of the images after decoding (channels, height, width). A group of `duplicates` is a
+    leak if its images lie in several splits, and a conflict if they have several labels. If `compared` is false, only
+    exact duplicates were searched for. `empty_classes` have no usable image, and `single_image_classes` have one, so
+    that they cannot be in the test split. `cached` images were not read again. `high_depth` counts the images with
+    more than eight bits by pixel type; the values of `pixel_range` become black and white in them, and `clipped` of
+    them have values outside that range. `remarks` name ignored content of files. `notes` are sentences about anything
+    else worth knowing, such as ignored files.
     """
 
     source: str
     counts: Mapping[str, Mapping[str, int]]
-    division: str
+    split_note: str
     shape: tuple[int, int, int]
     sizes: Sizes | None = None
     problems: tuple[FileProblem, ...] = ()
     duplicates: tuple[Duplicates, ...] = ()
     compared: bool = True
-    lost: tuple[str, ...] = ()
-    single: tuple[str, ...] = ()
+    empty_classes: tuple[str, ...] = ()
+    single_image_classes: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: int = 0
     notes: tuple[str, ...] = ()
-    pixel_range: Range | None = None
-    deep: Mapping[str, int] = field(default_factory=dict)
-    beyond: int = 0
+    pixel_range: PixelRange | None = None
+    high_depth: Mapping[str, int] = field(default_factory=dict)
+    clipped: int = 0
     remarks: tuple[Remark, ...] = ()
 
     @property
     def images(self) -> int:
+        """The number of usable images."""
         return sum(sum(counts.values()) for counts in self.counts.values())
 
     @property
     def totals(self) -> dict[str, int]:
-        """Usable images of each class, the largest first."""
+        """The number of usable images of each class, in descending order."""
         total: Counter[str] = Counter()
         for counts in self.counts.values():
             total.update(counts)
@@ -105,14 +130,14 @@ class Receipt:
 
     @property
     def imbalance(self) -> float:
-        """Images of the largest class for one of the smallest."""
+        """The number of images of the largest class divided by that of the smallest one."""
         totals = [count for count in self.totals.values() if count]
         return max(totals) / min(totals) if totals else 1.0
 
     @property
     def leaks(self) -> tuple[Duplicates, ...]:
-        """Duplicates in several parts: what is measured on them has been seen."""
-        return tuple(group for group in self.duplicates if len(group.parts) > 1)
+        """Duplicates in several splits: the model is evaluated on images that it was trained on."""
+        return tuple(group for group in self.duplicates if len(group.splits) > 1)
 
     @property
     def conflicts(self) -> tuple[Duplicates, ...]:
@@ -120,16 +145,16 @@ class Receipt:
         return tuple(group for group in self.duplicates if len(group.labels) > 1)
 
     def to_data(self) -> dict[str, Any]:
-        """Everything, for JSON."""
-        return {
+        """Return everything for JSON, renamed keys also under their names in Opsin 0.1.0."""
+        data = {
             **asdict(self),
             "images": self.images,
             "images_per_second": self.images / self.seconds if self.seconds else None,
             "imbalance": self.imbalance,
-            "leaks": [asdict(group) for group in self.leaks],
-            "conflicts": [asdict(group) for group in self.conflicts],
+            **{key: [group.to_data() for group in getattr(self, key)] for key in ("duplicates", "leaks", "conflicts")},
         }
+        return data | {old: data[new] for new, old in OLD_KEYS.items()}
 
     def text(self, full: bool = False) -> str:
-        """The receipt for people: a screenful, or `full`, with every file by its name."""
+        """Return the receipt as text that fits on a screen, or with `full` all of it, with the name of every file."""
         return messages.text(self, full)

@@ -1,4 +1,4 @@
-"""Images that come as arrays, resized as image files are."""
+"""Resize images that come as arrays in the same way as image files."""
 
 from __future__ import annotations
 
@@ -11,56 +11,59 @@ from PIL import Image
 from opsin.base.errors import UsageError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.decode.fit import Crop, fit
-from opsin.data.ingest.decode import fits
-from opsin.data.parallel import each
+from opsin.data.ingest.decode import fits_in_memory
+from opsin.data.parallel import for_each
 from opsin.data.pixels import ImageView, Pixels
 
 
 class Resized(ImageView):
-    """`pixels`, uint8 N×C×H×W with 1 or 3 channels, of another `shape` (C×H×W); computed each time they are read."""
+    """`pixels` (uint8 N×C×H×W, 1 or 3 channels) resized to `shape` (C×H×W) on each access."""
 
     def __init__(self, pixels: Pixels, shape: tuple[int, int, int], crop: Crop | None) -> None:
         super().__init__(len(pixels), shape)
         self.pixels, self.crop = pixels, crop
 
-    def read(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        originals = self.pixels[numbers]
-        resized = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+    def read(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        originals = self.pixels[indices]
+        resized = np.empty((len(indices), *self.shape[1:]), np.uint8)
         _, channels, height, width = self.shape
 
-        def fill(place: int) -> None:
-            planes = originals[place]
+        def fill(row: int) -> None:
+            planes = originals[row]
             image = Image.fromarray(planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0)))
             image = image.convert("L" if channels == 1 else "RGB")
-            resized[place] = self.crop.apply(image, height, width) if self.crop else fit(image, height, width)
+            resized[row] = self.crop.apply(image, height, width) if self.crop else fit(image, height, width)
 
-        each(fill, range(len(numbers)))
+        for_each(fill, range(len(indices)))
         return resized
 
-    def take(self, numbers: NDArray[np.intp]) -> ImageView:
-        return Resized(self.pixels.take(numbers) if isinstance(self.pixels, ImageView) else self.pixels[numbers],
+    def take(self, indices: NDArray[np.intp]) -> ImageView:
+        return Resized(self.pixels.take(indices) if isinstance(self.pixels, ImageView) else self.pixels[indices],
                        (self.shape[1], self.shape[2], self.shape[3]), self.crop)  # fmt: skip
 
 
 def resized(data: Dataset, shape: tuple[int, int, int], crop: Crop | None) -> Dataset:
-    """`data` with images of `shape`, C×H×W, in memory if they fit. `UsageError` if it has neither 1 nor 3 channels."""
+    """Return `data` with its images resized to `shape` (C×H×W), in memory if they fit.
+
+    Raise `UsageError` if they have neither 1 nor 3 channels.
+    """
     if data.shape == shape:
         return data
     if data.shape[0] not in (1, 3):
         raise UsageError(
-            f"{data.name} has {data.shape[0]} channels, and only grey and RGB images can be resized; leave the size "
-            "and published weights out"
+            f"{data.name} has {data.shape[0]} channels, but only grey and RGB images can be resized; omit the size "
+            "and published weights"
         )
 
-    def part(images: LabeledImages) -> LabeledImages:
+    def resize(images: LabeledImages) -> LabeledImages:
         view = Resized(images.pixels, shape, crop)
-        return replace(images, pixels=view[:] if fits(data.train.pixels) and fits(view) else view)
+        return replace(images, pixels=view[:] if fits_in_memory(data.train.pixels) and fits_in_memory(view) else view)
 
     return replace(
         data,
-        train=part(data.train),
-        test=part(data.test),
-        validation=None if data.validation is None else part(data.validation),
+        train=resize(data.train),
+        test=None if data.test is None else resize(data.test),
+        validation=None if data.validation is None else resize(data.validation),
         receipt=data.receipt and replace(data.receipt, shape=shape),
         content=data.fingerprint,
     )

@@ -1,4 +1,4 @@
-"""From a source's list to pixels and facts: what is remembered, a look at the rest's headers, and the reading."""
+"""Read the images of a source: load the file index, read missing headers, then decode what is not cached."""
 
 from __future__ import annotations
 
@@ -7,90 +7,95 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.decode import Range, may_be_deep, read_header, read_values
-from opsin.data.ingest import file_index as memory
-from opsin.data.ingest.decode import DecodePass, note_digest, note_header, set_aside
-from opsin.data.ingest.decoding import Decoding, short_digest
-from opsin.data.ingest.file_index import UNKNOWN, FileIndex
+from opsin.data.decode import PixelRange, may_have_high_depth, read_header, read_value_range
+from opsin.data.ingest.decode import DecodePass, record_digest, record_header, record_problems
+from opsin.data.ingest.decode_settings import DecodeSettings, short_digest
+from opsin.data.ingest.file_index import UNKNOWN, FileIndex, index_path, load_index, save_index
 from opsin.data.items import Source
-from opsin.data.parallel import Progress, each
+from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import Pixels
-from opsin.data.store import Shelf, touch
+from opsin.data.store import DecodedCache, touch
 
 MAX_SIDE = 64
-"""Where no size is asked for, larger images and images of different sizes become squares of this side at most."""
+"""Default size limit: larger images and images of different sizes become squares of at most this side."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found: `pixels` of the items numbered `good`, in their order."""
+    """The result of a scan: `pixels` are those of the `usable` items, in this order."""
 
-    facts: FileIndex
-    good: NDArray[np.intp]
+    file_index: FileIndex
+    usable: NDArray[np.intp]
     pixels: Pixels
     cached: int
-    """How many images were not read, as everything about them was known."""
-    pixel_range: Range | None = None
-    """What became black and white in images of more than eight bits; None where there are none."""
+    """The number of images that were not read, because everything about them was cached."""
+    pixel_range: PixelRange | None = None
+    """The values that became black and white in images with more than eight bits; None if there are none."""
 
 
 def scan(
     source: Source,
     key: str,
-    decoding: Decoding | None,
+    settings: DecodeSettings | None,
     collapse: bool,
     cache_size: int,
     on_progress: Progress | None,
-    pixel_range: Range | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> Scan:
-    """Reads what is not known yet, once.
+    """Read every image once, unless it is cached.
 
-    `key` names the source in the cache. Without a `decoding` the images decide; their headers are then read first.
-    With `collapse`, images that are all colourless have one channel. `pixel_range` is that of images of more than
-    eight bits; without it, all of them decide together.
+    `key` identifies the source in the cache. Without `settings`, the headers of all images are read first, to find a
+    common shape. With `collapse`, images get one channel if all of them are grey. `pixel_range` applies to images with
+    more than eight bits; by default it is inferred from all of them.
     """
     name = short_digest(key if pixel_range is None else f"{key}\0{pixel_range}")
-    path = memory.place(name)
+    path = index_path(name)
     stamps = [source.stamp(index) for index in range(len(source.items))] if cache_size else []
-    facts = memory.recall(path, source, stamps) if cache_size else FileIndex.unknown(len(source.items))
-    if decoding is None:
-        _survey(source, facts, on_progress)
-        decoding = Decoding(common_shape(facts))
-    decoding = replace(decoding, pixel_range=pixel_range)
-    shelf = Shelf(decoding.key, name) if cache_size else None
-    reading = DecodePass(source, facts, decoding, shelf, collapse)
-    pending = reading.pending()
-    cached = len(facts.good) - len(pending)
-    pixels = reading.run(pending, cache_size, on_progress)
-    if cache_size and len(pending) and reading.worth_keeping():
-        memory.remember(path, facts, source, stamps)
+    file_index = load_index(path, source, stamps) if cache_size else FileIndex.unknown(len(source.items))
+    if settings is None:
+        _read_headers(source, file_index, on_progress)
+        settings = DecodeSettings(common_shape(file_index))
+    settings = replace(settings, pixel_range=pixel_range)
+    cache = DecodedCache(settings.key, name) if cache_size else None
+    decode_pass = DecodePass(source, file_index, settings, cache, collapse)
+    pending = decode_pass.pending()
+    cached = len(file_index.usable) - len(pending)
+    pixels = decode_pass.run(pending, cache_size, on_progress)
+    if cache_size and len(pending) and decode_pass.worth_caching():
+        save_index(path, file_index, source, stamps)
     elif cache_size:
         touch(path)
-    return Scan(facts, facts.good, pixels, cached, reading.decoding.pixel_range if len(facts.deep) else None)
+    return Scan(
+        file_index,
+        file_index.usable,
+        pixels,
+        cached,
+        decode_pass.settings.pixel_range if len(file_index.high_depth) else None,
+    )
 
 
-def _survey(source: Source, facts: FileIndex, on_progress: Progress | None) -> None:
-    """The header of every file that is not known."""
+def _read_headers(source: Source, file_index: FileIndex, on_progress: Progress | None) -> None:
+    """Read the headers of the files that are not in the index."""
 
-    def take(index: int) -> None:
+    def read(index: int) -> None:
         name = source.items[index].name
-        with set_aside(facts, index, name):
+        with record_problems(file_index, index, name):
             data = source.read(index)
-            note_digest(facts, index, data)
-            deep = may_be_deep(data)
-            header, values = read_values(data, name) if deep else (read_header(data, name), None)
-            note_header(facts, index, header, values)
+            record_digest(file_index, index, data)
+            high_depth = may_have_high_depth(data)
+            header, values = read_value_range(data, name) if high_depth else (read_header(data, name), None)
+            record_header(file_index, index, header, values)
 
-    each(take, np.flatnonzero(facts.state == UNKNOWN).tolist(), on_progress)
+    for_each(read, np.flatnonzero(file_index.state == UNKNOWN).tolist(), on_progress)
 
 
-def common_shape(facts: FileIndex) -> tuple[int, int, int]:
-    """Channels, height and width that suit all images."""
-    good = facts.good
-    if not len(good):
-        return 1, 1, 1  # the shape of no image
-    channels = 1 if facts.grey[good].all() else 3
-    sizes = facts.sizes[good]
+def common_shape(file_index: FileIndex) -> tuple[int, int, int]:
+    """Return channels, height and width that suit all images."""
+    usable = file_index.usable
+    if not len(usable):
+        return 1, 1, 1  # there is no image
+    channels = 1 if file_index.grey_header[usable].all() else 3
+    sizes = file_index.sizes[usable]
     if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_SIDE:
         return channels, int(sizes[0, 0]), int(sizes[0, 1])
     side = min(MAX_SIDE, int(np.median(sizes.min(axis=1))))

@@ -1,37 +1,78 @@
-"""Which images are held out: a share of each class, the same ones every time, and alike images on one side."""
+"""Assign images to splits: hold out a share of each class, the same images each time, duplicates together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
+from opsin.data.items import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION
 
 TEST_SHARE = 0.2
-"""The share of each class that is held out to measure with, where the data brings no test part."""
+"""Share of each class in the test split, if the data has none."""
 
 VALIDATION_SHARE = 0.1
-"""The share of each class's training images that is held out to choose by, where the data brings no such part."""
+"""Share of the training images of each class in the validation split, if the data has none."""
 
-MOST_VALIDATION = 5000
-"""Images that are enough to choose by, however many there are."""
+MAX_VALIDATION_IMAGES = 5000
+"""More images hardly make the validation accuracy more precise."""
+
+FRACTION_NAMES = {0.5: "half", 0.25: "quarter", 0.2: "fifth", 0.1: "tenth"}
 
 
-def ranks(digests: NDArray[np.uint8], seed: int) -> NDArray[np.uint64]:
-    """A random number for each file (N×B bytes) that depends on its content and the seed alone.
+def content_ranks(digests: NDArray[np.uint8], seed: int) -> NDArray[np.uint64]:
+    """Return a random number for each file (digests N×B bytes) that depends only on its content and the seed.
 
-    So most images stay on their side when others are added.
+    Most images therefore stay in their split if others are added.
     """
     key = seed.to_bytes(16, "little", signed=True)
     words = [blake2b(digest.tobytes(), digest_size=8, key=key).digest() for digest in digests]
     return np.frombuffer(b"".join(words), np.uint64)
 
 
-def numbered_ranks(count: int, seed: int) -> NDArray[np.uint64]:
-    """A random number for each of `count` images without files."""
+def index_ranks(count: int, seed: int) -> NDArray[np.uint64]:
+    """Return a random number for each of `count` images that do not come from files."""
     return random_counter.words(count, seed, random_counter.SPLIT)
+
+
+def assign_splits(
+    source_splits: Sequence[str], labels: NDArray[np.int32], groups: NDArray[np.intp], rank: NDArray[np.uint64]
+) -> tuple[NDArray[np.str_], str]:
+    """Return the split of each image, and a sentence about the origin of the splits.
+
+    `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
+    then a missing validation split out of the remaining ones. Images with a split in the source stay there.
+    """
+    splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
+    predefined = [split for split in SPLITS if split in source_splits]
+    for split, share, limit in (
+        (TEST, TEST_SHARE, None),
+        (VALIDATION, VALIDATION_SHARE, MAX_VALIDATION_IMAGES),
+    ):
+        if split not in predefined:
+            candidates = np.flatnonzero(splits == TRAIN)
+            splits[held_out(labels, groups, rank, candidates, share, limit)] = split
+    return splits, _split_note(predefined)
+
+
+def _split_note(predefined: list[str]) -> str:
+    test, validation = f"a {_fraction(TEST_SHARE)} of each class", f"a {_fraction(VALIDATION_SHARE)}"
+    if TEST in predefined and VALIDATION in predefined:
+        return "given by the data"
+    if TEST in predefined:
+        return (
+            f"given by the data; validation is {validation} of each class of train, at most {MAX_VALIDATION_IMAGES:,}"
+        )
+    if VALIDATION in predefined:
+        return f"validation is given by the data; test is {test}, held out of train"
+    return f"made by Opsin: test is {test}, validation {validation} of the rest, always the same images"
+
+
+def _fraction(value: float) -> str:
+    return FRACTION_NAMES.get(value, f"share of {value:g}")
 
 
 def held_out(
@@ -40,47 +81,57 @@ def held_out(
     rank: NDArray[np.uint64],
     candidates: NDArray[np.intp],
     share: float,
-    most: int | None = None,
+    limit: int | None = None,
 ) -> NDArray[np.intp]:
-    """The numbers, among `candidates`, of those to hold out: about `share` of each class, `most` in all.
+    """Return the indices of the `candidates` to hold out: about `share` of each class, at most `limit` in total.
 
-    Images of one of `groups` stay together: of the class that most of them have, they are held out all or none.
-    Every class keeps one image at least, and gives one where it has two that may be parted.
+    The images of a group stay together; a group counts towards the class that most of its images have. Every class
+    keeps at least one image, and at least one is held out if the class has two images in different groups.
     """
-    round_up = 0.5
-    if most is not None and share * len(candidates) > most:
-        share, round_up = most / len(candidates), 0.0
+    rounding = 0.5
+    if limit is not None and share * len(candidates) > limit:
+        share, rounding = limit / len(candidates), 0.0
     _, group = np.unique(groups[candidates], return_inverse=True)
     sizes = np.bincount(group)
     order = np.lexsort((rank[candidates], group))
-    first = candidates[order[np.searchsorted(group[order], np.arange(len(sizes)))]]  # of each group that of lowest rank
-    label = _commonest(group, labels[candidates], len(sizes))
-    chosen = np.zeros(len(sizes), bool)
+    first = candidates[order[np.searchsorted(group[order], np.arange(len(sizes)))]]  # the lowest rank of each group
+    label = _majority_labels(group, labels[candidates], len(sizes))
+    selected = np.zeros(len(sizes), bool)
     for number in np.unique(label):
         members = np.flatnonzero(label == number)
         members = members[np.argsort(rank[first[members]], kind="stable")]
-        chosen[_fill(members, sizes, share, round_up)] = True
-    return candidates[chosen[group]]
+        selected[_select_groups(members, sizes, share, rounding)] = True
+    return candidates[selected[group]]
 
 
-def _fill(members: NDArray[np.intp], sizes: NDArray[np.intp], share: float, round_up: float) -> list[int]:
-    """Groups in order, as long as they fit into the share of their images."""
+def _select_groups(members: NDArray[np.intp], sizes: NDArray[np.intp], share: float, rounding: float) -> list[int]:
+    """Return the groups, in order, that fit into the share of their images."""
     total = int(sizes[members].sum())
-    wanted = min(max(1, int(share * total + round_up)), total - 1)
-    taken, room = [], wanted
+    remaining = min(max(1, int(share * total + rounding)), total - 1)
+    selected = []
     for member in members.tolist():
-        if sizes[member] <= room:
-            taken.append(member)
-            room -= int(sizes[member])
-    if not taken and len(members) > 1:  # every group is larger than the share
-        taken = [int(members[np.argmin(sizes[members])])]
-    return taken
+        if sizes[member] <= remaining:
+            selected.append(member)
+            remaining -= int(sizes[member])
+    if not selected and len(members) > 1:  # every group is larger than the share
+        selected = [int(members[np.argmin(sizes[members])])]
+    return selected
 
 
-def _commonest(group: NDArray[np.intp], labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """The label that most images of each group have, the lowest of equally frequent ones."""
-    pairs, times = np.unique(np.stack([group, labels], axis=1), axis=0, return_counts=True)
-    order = np.lexsort((-pairs[:, 1], times, pairs[:, 0]))
-    common = np.empty(count, np.intp)
-    common[pairs[order, 0]] = pairs[order, 1]  # the last one of each group stays
-    return common
+def _majority_labels(group: NDArray[np.intp], labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """Return the most frequent label of each group, the lowest one if several are equally frequent."""
+    pairs, frequencies = np.unique(np.stack([group, labels], axis=1), axis=0, return_counts=True)
+    order = np.lexsort((-pairs[:, 1], frequencies, pairs[:, 0]))
+    majority = np.empty(count, np.intp)
+    majority[pairs[order, 0]] = pairs[order, 1]  # the last pair of each group is kept
+    return majority
+
+
+def counts_by_class(
+    splits: NDArray[np.str_], labels: NDArray[np.int32], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Return the number of images by split and class."""
+    return {
+        split: dict(zip(classes, np.bincount(labels[splits == split], minlength=len(classes)).tolist(), strict=True))
+        for split in SPLITS
+    }

@@ -1,6 +1,6 @@
-"""Everything that can be trained on, recognised and listed: files and folders become a `Source`, arrays a `Dataset`."""
+"""Detect and list training data: files and folders become a `Source`, arrays a `Dataset`."""
 
+from opsin.data.sources.detect import open_source
 from opsin.data.sources.folder import image_files
-from opsin.data.sources.opening import open_source
 
 __all__ = ["image_files", "open_source"]

@@ -1,4 +1,4 @@
-"""A zip or tar of class folders, or of a table and its images, read where it is: nothing is unpacked to the disk."""
+"""A zip or tar of class folders, or of a table and its images, read in position without unpacking it to disk."""
 
 from __future__ import annotations
 
@@ -9,120 +9,120 @@ from pathlib import Path
 from typing import Protocol
 
 from opsin.base.errors import DataError
-from opsin.data.items import MISSING, FileProblem, Item, shown
+from opsin.data.items import MISSING, FileProblem, Item, printable
 from opsin.data.sources import layout
-from opsin.data.sources.choice import with_tables
-from opsin.data.sources.layout import Arrangement
-from opsin.data.sources.listing import Sheet, tables_in
+from opsin.data.sources.folders_or_tables import folders_or_tables
+from opsin.data.sources.label_tables import TableFile, tables_in
+from opsin.data.sources.layout import Listing
 
 
 class Members(Protocol):
-    """What is in an archive: the paths of its files, and how to read them."""
+    """The files in an archive: their paths, and how to read them."""
 
     @property
     def path(self) -> Path:
-        """The archive."""
+        """The path of the archive."""
 
     @property
     def paths(self) -> Sequence[str]:
-        """Of the regular files, by "/", without hidden files and litter."""
+        """The paths of the regular files, separated by "/", without ignored files."""
 
     @property
     def problems(self) -> Sequence[FileProblem]:
-        """Members that are no files, and what is wrong with the archive."""
+        """Members that are not regular files, and problems of the archive."""
 
     @property
     def folders(self) -> Sequence[str]:
-        """Those that may be without a file."""
+        """Folders that may be empty."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """Sentences for the receipt, such as what was passed over."""
+        """Sentences for the receipt, such as which files are ignored."""
 
-    def read(self, place: int, name: str) -> bytes:
-        """One file, called `name` in errors; from any thread. `ItemError` where that fails."""
+    def read(self, position: int, name: str) -> bytes:
+        """Return a file, called `name` in errors, from any thread. Raise `ItemError` if that fails."""
 
-    def stamp(self, place: int) -> str:
-        """Changes when the file does."""
+    def stamp(self, position: int) -> str:
+        """Return a text that changes if the file does."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A `Source` of an archive's `members`; `places` says which one each item is."""
+    """A `Source` of the members of an archive; `positions` are those of the items among the `members`."""
 
     name: str
     items: Sequence[Item]
     problems: Sequence[FileProblem]
     members: Members
-    places: Sequence[int]
+    positions: Sequence[int]
     empty: Sequence[str] = ()
     notes: Sequence[str] = ()
 
     def read(self, index: int) -> bytes:
-        return self.members.read(self.places[index], self.items[index].name)
+        return self.members.read(self.positions[index], self.items[index].name)
 
     def stamp(self, index: int) -> str:
-        return self.members.stamp(self.places[index])
+        return self.members.stamp(self.positions[index])
 
 
-class Inside:
-    """`finder.Store` of the files in an archive."""
+class ArchiveStore:
+    """The `path_resolver.Store` of the files in an archive."""
 
     def __init__(self, files: Sequence[str]) -> None:
         self.files = files
-        self._places = {path: place for place, path in enumerate(files)}
+        self._positions = {path: position for position, path in enumerate(files)}
 
     def direct(self, path: str, folder: str) -> int | FileProblem:
         for candidate in (path, path.replace("\\", "/")):
-            place = self._places.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
-            if place is not None:
-                return place
-        return FileProblem(shown(path), "no such file in the archive", MISSING)
+            position = self._positions.get(posixpath.normpath(posixpath.join(folder, candidate.lstrip("/"))))
+            if position is not None:
+                return position
+        return FileProblem(printable(path), "no such file in the archive", MISSING)
 
-    def place(self, file: str) -> int:
-        return self._places[file]
+    def position(self, file: str) -> int:
+        return self._positions[file]
 
-    def file(self, place: int) -> str:
-        return self.files[place]
+    def file(self, position: int) -> str:
+        return self.files[position]
 
 
 def open_members(members: Members) -> Archive:
-    """The images of an archive, by its table or its folders."""
-    kept = sorted(range(len(members.paths)), key=lambda place: members.paths[place].split("/"))
-    paths = [members.paths[place] for place in kept]
+    """Return the images that the table or the class folders of an archive list."""
+    order = sorted(range(len(members.paths)), key=lambda position: members.paths[position].split("/"))
+    paths = [members.paths[position] for position in order]
     prefix = members.path.name + "/"
-    made = layout.by_folders(paths, prefix, members.folders)
+    listing = layout.by_folders(paths, prefix, members.folders)
 
-    def sheet(path: str) -> Sheet:
-        data = members.read(kept[paths.index(path)], prefix + path)
-        return Sheet(posixpath.basename(path), posixpath.dirname(path), data)
+    def read_table_file(path: str) -> TableFile:
+        data = members.read(order[paths.index(path)], prefix + path)
+        return TableFile(posixpath.basename(path), posixpath.dirname(path), data)
 
-    made = with_tables(made, paths, sheet, Inside(paths), prefix, prefix)
-    if not made.items:
-        raise DataError(_nothing(members, made))
-    places = [kept[place] for place in made.places]
-    problems, notes = [*members.problems, *made.problems], [*members.notes, *made.notes]
-    return Archive(_stem(members.path), made.items, problems, members, places, made.empty, notes)
+    listing = folders_or_tables(listing, paths, read_table_file, ArchiveStore(paths), prefix, prefix)
+    if not listing.items:
+        raise DataError(_nothing(members, listing))
+    positions = [order[position] for position in listing.positions]
+    problems, notes = [*members.problems, *listing.problems], [*members.notes, *listing.notes]
+    return Archive(_stem(members.path), listing.items, problems, members, positions, listing.empty, notes)
 
 
-def _nothing(members: Members, made: Arrangement) -> str:
+def _nothing(members: Members, listing: Listing) -> str:
     tables = tables_in(members.paths)
     if len(tables) > 1:
         return (
-            f"{members.path} holds {len(tables)} tables ({', '.join(map(shown, tables[:5]))}), and none of them alone "
-            "says the classes; leave only one of them, with the columns 'path' and 'label'"
+            f"{members.path} holds {len(tables)} tables ({', '.join(map(printable, tables[:5]))}), and none of them "
+            "alone lists the classes; keep only one of them, with the columns 'path' and 'label'"
         )
     text = (
         f"{members.path} holds no images in class folders and no table of them; put each class's images into a "
         "folder of its own: cat/1.jpg, dog/1.jpg, …"
     )
-    problems = [*members.problems, *made.problems]
+    problems = [*members.problems, *listing.problems]
     more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(members.notes), "")
     return f"{text}\n{more}" if more else text
 
 
 def _stem(path: Path) -> str:
-    """The archive's name without its endings: photos.tar.gz is photos."""
+    """Return the name of an archive without extensions: "photos" for photos.tar.gz."""
     name = path.name
     for ending in (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip"):
         name = name.removesuffix(ending)

@@ -1,6 +1,6 @@
-"""Images and labels as arrays in an NPZ file, under the names that people give them.
+"""Read images and labels from the arrays of an NPZ file, under their common names.
 
-Nothing in the file is executed: arrays of Python objects are refused.
+Nothing in the file is executed: arrays of Python objects are rejected.
 """
 
 from __future__ import annotations
@@ -16,55 +16,60 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages, check_classes
-from opsin.data.decode import Range, natural
-from opsin.data.decode.samples import extent, is_dark, to_bytes
+from opsin.data.decode import PixelRange, infer_range
+from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
-from opsin.data.items import TEST, TRAIN, VALIDATION, shown
+from opsin.data.items import TEST, TRAIN, VALIDATION, printable
 from opsin.data.sources.names import listed
 
 PIXEL_NAMES = ("x", "images", "image", "pixels", "data", "pictures", "features", "arr_0")
 LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes", "arr_1")
-PART_NAMES = {TRAIN: ("train", ""), VALIDATION: ("val", "valid", "validation"), TEST: ("test",)}
+SPLIT_NAMES = {TRAIN: ("train", ""), VALIDATION: ("val", "valid", "validation"), TEST: ("test",)}
 CLASS_NAMES = ("class_names", "label_names", "names")
 
 CHANNELS = (1, 3)
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def load_npz(path: Path, pixel_range: Range | None = None) -> Dataset:
-    """The dataset of an NPZ file: x and y, or x_train, y_train, x_test, y_test, and the like.
+def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
+    """Return the data set of an NPZ file with the arrays x and y, or x_train, y_train, x_test, y_test, or the like.
 
-    Images are N×H×W, N×H×W×C or N×C×H×W, C 1 or 3; labels are numbers or text, N or N×1, or one-hot N×classes. Bytes
-    (uint8) are used as they are; of all other numbers, the two of `pixel_range` become 0 and 255, or of the range that
-    the values of all parts together suggest.
+    Images are N×H×W, N×H×W×C or N×C×H×W with 1 or 3 channels. Labels are numbers or text, N or N×1, or one-hot
+    N×classes. Bytes (uint8) are used unchanged; of all other numbers, the values of `pixel_range` become 0 and 255. The
+    default range is inferred from the values of all splits. Raise `DataError` for anything else.
     """
     arrays = _read(path)
-    parts = _parts(arrays, path)
-    if TRAIN not in parts:
+    splits = _splits(arrays, path)
+    if TRAIN not in splits:
         raise DataError(f"{path} holds no training images; name the arrays x_train and y_train, or x and y")
-    chosen, depth = _range({part: x for part, (x, _) in parts.items()}, path, pixel_range)
-    pixels = {part: _pixels(x, path, chosen) for part, (x, _) in parts.items()}
-    labels, classes = _numbers({part: y for part, (_, y) in parts.items()}, path)
-    names = tuple(shown(name) for name in _names(arrays, classes))
-    made = {part: LabeledImages(pixels[part], labels[part].astype(np.int32), names) for part in parts}
-    if len({images.shape for images in made.values()}) > 1:
-        raise DataError(f"{path}: the parts' images differ in size; make them of one size")
-    check_classes(made[TRAIN], str(path))
-    if TEST in made:
-        held = made.get(VALIDATION)
-        return Dataset(path.stem, made[TRAIN], made[TEST], True, held, pixel_range=chosen, depth=depth)
-    return Dataset.undivided(path.stem, made[TRAIN], made.get(VALIDATION), chosen, depth)
+    black_to_white, depth = _range({split: x for split, (x, _) in splits.items()}, path, pixel_range)
+    pixels = {split: _pixels(x, path, black_to_white) for split, (x, _) in splits.items()}
+    labels, classes = _numbers({split: y for split, (_, y) in splits.items()}, path)
+    names = tuple(printable(name) for name in _names(arrays, classes))
+    labelled = {split: LabeledImages(pixels[split], labels[split].astype(np.int32), names) for split in splits}
+    if len({images.shape for images in labelled.values()}) > 1:
+        raise DataError(f"{path}: the images of the splits differ in size; resize them to one size")
+    check_classes(labelled[TRAIN], str(path))
+    return Dataset(
+        path.stem, labelled[TRAIN], labelled.get(TEST), TEST in labelled, labelled.get(VALIDATION),
+        pixel_range=black_to_white, depth=depth,
+    )  # fmt: skip
 
 
-def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range | None) -> tuple[Range | None, str]:
-    """What becomes 0 and 255, and the numbers' type; None and "" for bytes. `DataError` for what is no real number."""
+def _range(
+    arrays: Mapping[str, NDArray[np.generic]], path: Path, requested: PixelRange | None
+) -> tuple[PixelRange | None, str]:
+    """Return the values that become 0 and 255, and the sample type; None and "" for bytes.
+
+    Raise `DataError` if the values are not real numbers.
+    """
     kinds = sorted({str(array.dtype) for array in arrays.values()})
     if kinds == ["uint8"]:
         return None, ""
     if len({"byte" if kind == "uint8" else kind.strip("u0123456789") for kind in kinds}) > 1:
         raise DataError(
-            f"{path}: the parts' images are of different types ({', '.join(kinds)}), which may mean different "
-            "scales; give the same type in all of them"
+            f"{path}: the images of the splits have different types ({', '.join(kinds)}), and perhaps different "
+            "scales; use the same type in all of them"
         )
     if any(array.dtype.kind not in "buif" for array in arrays.values()):
         raise DataError(
@@ -72,19 +77,19 @@ def _range(arrays: Mapping[str, NDArray[np.generic]], path: Path, given: Range |
             "images in one array"
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise DataError(f"{path}: the images hold NaN or infinity; replace these values, or leave the images out")
-    extents = [extent(array) for array in arrays.values()]
+        raise DataError(f"{path}: the images hold NaN or infinity; replace these values, or remove the images")
+    extents = [value_range(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
-    if given and (low < given[0] or high > given[1] or is_dark((low, high), given)):
-        told = [value_text(value) for value in (low, high, *given)]
-        what = "nearly black on this scale" if is_dark((low, high), given) else "cut off where they lie outside"
-        text = f"{path} has values from {told[0]} to {told[1]}; {told[2]} is black and {told[3]} white: they are {what}"
+    if requested and (low < requested[0] or high > requested[1] or is_dark((low, high), requested)):
+        least, most, black, white = (value_text(value) for value in (low, high, *requested))
+        effect = "nearly black on this scale" if is_dark((low, high), requested) else "clipped if they lie outside"
+        text = f"{path} has values from {least} to {most}; {black} is black and {white} white: they are {effect}"
         warnings.warn(text, UserWarning, stacklevel=2)
-    return given or natural(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
+    return requested or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
 
 def _read(path: Path) -> Arrays:
-    """Every array of the file, by lower-case names."""
+    """Return all arrays of the file by their lower-case names."""
     try:
         with open(path, "rb") as opened:
             file = np.load(opened, allow_pickle=False)
@@ -94,8 +99,8 @@ def _read(path: Path) -> Arrays:
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise DataError(
-                f"{path} holds Python objects, which are not read as they could run anything; save the images as one "
-                "array of numbers and the labels as one of numbers or text"
+                f"{path} holds Python objects, which are not read because they could run any code; save the images as "
+                "one array of numbers and the labels as one of numbers or text"
             ) from None
         raise DataError(f"{path} is damaged ({error}); save it again") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
@@ -104,10 +109,10 @@ def _read(path: Path) -> Arrays:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
-    """Pixels and labels of each part; those of no part in particular are to train on."""
-    found = {}
-    for part, words in PART_NAMES.items():
+def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """Return pixels and labels of each split; arrays that name no split are training data."""
+    splits = {}
+    for split, words in SPLIT_NAMES.items():
         x, y = (_named(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
         if x is None or y is None:
             continue
@@ -116,51 +121,51 @@ def _parts(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], N
             raise DataError(
                 f"{path}: '{x}' is {_shape(pixels)} and '{y}' {_shape(labels)}; give a label for each image"
             )
-        found[part] = pixels, labels
-    if not found:
+        splits[split] = pixels, labels
+    if not splits:
         raise DataError(
             f"{path} holds {listed(arrays) or 'no arrays'}; name the images x and their labels y, or x_train, "
             "y_train, x_test and y_test"
         )
-    return found
+    return splits
 
 
 def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
-    """The array called by one of `names` and one of the part's `words`, in either order; "" is no word."""
-    wanted = [joined for name in names for word in words for joined in (f"{name}_{word}", f"{word}_{name}")]
-    return next((name for name in (joined.strip("_") for joined in wanted) if name in arrays), None)
+    """Return the array named by one of `names` and one of the `words` of a split, in either order."""
+    spellings = [spelling for name in names for word in words for spelling in (f"{name}_{word}", f"{word}_{name}")]
+    return next((name for name in (spelling.strip("_") for spelling in spellings) if name in arrays), None)
 
 
-def _pixels(array: NDArray[np.generic], path: Path, chosen: Range | None) -> NDArray[np.uint8]:
-    """uint8 N×C×H×W."""
+def _pixels(array: NDArray[np.generic], path: Path, pixel_range: PixelRange | None) -> NDArray[np.uint8]:
+    """Return the images as uint8 N×C×H×W."""
     first, last = (array.ndim == 4 and array.shape[axis] in CHANNELS for axis in (1, 3))
     if array.size and array.ndim == 3:
-        made = array[:, None]
+        images = array[:, None]
     elif array.size and first != last:
-        made = array if first else array.transpose(0, 3, 1, 2)
+        images = array if first else array.transpose(0, 3, 1, 2)
     else:
-        what = ", in which the channels could be first or last" if first and last else ""
+        ambiguity = ", in which the channels could be first or last" if first and last else ""
         raise DataError(
-            f"{path}: the images are {_shape(array)}{what}; give N×height×width, N×height×width×channels or "
+            f"{path}: the images are {_shape(array)}{ambiguity}; give N×height×width, N×height×width×channels or "
             "N×channels×height×width, with 1 or 3 channels"
         )
-    made = np.ascontiguousarray(made)
-    return to_bytes(made, chosen) if chosen else made.view(np.uint8)
+    images = np.ascontiguousarray(images)
+    return to_uint8(images, pixel_range) if pixel_range else images.view(np.uint8)
 
 
 def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """The labels as numbers of classes, and the classes: text in order, whole numbers, or places of a one-hot row."""
-    flat = {part: _one_each(array, path) for part, array in labels.items()}
+    """Return the labels as class indices, and the classes: sorted text, integers, or the columns of one-hot labels."""
+    flat = {split: _one_each(array, path) for split, array in labels.items()}
     kinds = {"text" if array.dtype.kind in "US" else array.dtype.kind for array in flat.values()}
     if not (kinds == {"text"} or kinds <= set("biu")):
         types = ", ".join(sorted({str(array.dtype) for array in labels.values()}))
-        raise DataError(f"{path}: the labels are {types}; give whole numbers or text, of the same kind in all parts")
+        raise DataError(f"{path}: the labels are {types}; give whole numbers or text, of the same kind in all splits")
     values, places = np.unique(np.concatenate([*flat.values()]), return_inverse=True)
     if kinds == {"text"}:
         classes = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
     else:
         least, most = int(values[0]), int(values[-1])
-        dense = least >= 0 and most < 2 * len(values)  # a class of which there is no image keeps its number
+        dense = least >= 0 and most < 2 * len(values)  # classes without images keep their numbers
         classes = [str(number) for number in (range(most + 1) if dense else values)]
         places = values[places].astype(np.int64) if dense else places
     ends = np.cumsum([len(array) for array in flat.values()])[:-1]
@@ -168,7 +173,7 @@ def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dic
 
 
 def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """N labels from N, N×1, or one-hot N×classes."""
+    """Return N labels from N, N×1, or one-hot N×classes."""
     if array.size == len(array):
         return array.reshape(-1)
     one_hot = array.ndim == 2 and array.dtype.kind in "biuf"
@@ -179,12 +184,12 @@ def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
 
 
 def _names(arrays: Arrays, classes: list[str]) -> list[str]:
-    """The names of numbered classes, where the file has them."""
-    given = next((arrays[name] for name in CLASS_NAMES if name in arrays and arrays[name].dtype.kind == "U"), None)
+    """Return the names of the classes, if the file has names for numbered classes."""
+    names = next((arrays[name] for name in CLASS_NAMES if name in arrays and arrays[name].dtype.kind == "U"), None)
     numbered = classes == [str(number) for number in range(len(classes))]
-    if given is None or not numbered or given.size < len(classes):
+    if names is None or not numbered or names.size < len(classes):
         return classes
-    return [str(name) for name in given.reshape(-1)]
+    return [str(name) for name in names.reshape(-1)]
 
 
 def _shape(array: NDArray[np.generic]) -> str:

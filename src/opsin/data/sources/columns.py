@@ -1,4 +1,4 @@
-"""Which columns of a table hold paths, classes and parts: by their names, and where these say nothing, by content."""
+"""Find the columns of a table that hold paths, classes and splits, by their names or else by their content."""
 
 from __future__ import annotations
 
@@ -7,65 +7,65 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.sources.names import like_image, listed, part_of
+from opsin.data.sources.names import has_image_ending, listed, split_named
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename image photo pic fname name id imageid imgid imageid photoid fileid idcode uid "
-    "uuid key images images files paths filenames uri url"
+    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
+    "uuid key images pictures files paths filenames uri url"
 ).split()
 LABEL_NAMES = (
     "label labels class classname classes classlabel category target y tag species breed diagnosis type labelname "
     "categoryname categories targets tags classid labelid categoryid dx disease variety cultivar genus level grade "
     "emotion expression digit character symbol letter celltype groundtruth gt landmarkid individualid kind"
 ).split()
-PART_NAMES = "split part set subset partition usage dataset fold datasplit".split()
-"""Names of columns in lower case and without anything between letters, the likeliest first."""
+SPLIT_NAMES = "split part set subset partition usage dataset fold datasplit".split()
+"""Names of columns in lower case without separators, most likely first."""
 
 LABEL_PATTERNS = re.compile(r"(is|has)[ _-]|.*[ _-](label|class|category|species|type|breed|diagnosis)$")
-"""Names of columns of classes that are less sure: has_cactus, plant_species."""
+"""Less certain names of columns of classes: has_cactus, plant_species."""
 
 MEASURES = re.compile(
     r"(width|height|length|size|depth|channels|w|h|area|(roi|bbox|box)?[xy]?(\d|min|max|center|centre)?|"
     r"(roi|bbox|box).*|index|unnamed\d*|number|no|row|age|date|time|timestamp|md5|sha\d*|hash|license|author|source|"
     r"lat|lon|latitude|longitude)"
 )
-"""Names of columns that are no classes, where only one of several can be."""
+"""Names of columns that are not classes if another column may be."""
 
 PLAIN_MEASURES = re.compile(r"width|height|channels|area|filesize|bytes|index|unnamed\d*")
-"""Names of columns of numbers that are no classes even where there is nothing else."""
+"""Names of numeric columns that are not classes even if there is no other column."""
 
-LOOKED_AT = 200
-"""Rows by which the meaning of columns is guessed."""
+MAX_SAMPLE_ROWS = 200
+"""Rows that are examined to find the columns."""
 
 ZERO_ONE = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 Count = Callable[[Sequence[str]], int]
-"""How many different files these paths, or names, lead to."""
+"""Returns the number of different files that these paths or names lead to."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column is what; `part` is None where there is none.
+    """The indices of the columns; `split` is None if there is no such column.
 
-    Where each class has a column of zeros and ones, `classes` are these with their names, and `label` is None.
+    If each class has a column of zeros and ones, `classes` are these columns with their names, and `label` is None.
     """
 
     path: int
     label: int | None
-    part: int | None
+    split: int | None
     header: bool
     classes: dict[int, str]
 
     def label_of(self, cells: Sequence[str]) -> tuple[str, str]:
-        """A row's class, or "" and why it has none."""
+        """Return the class of a row, or "" and the reason why it has none."""
         if self.label is not None:
             label = cells[self.label] if self.label < len(cells) else ""
             return label, "" if label else "without a label"
-        own = [name for column, name in self.classes.items() if column < len(cells) and is_one(cells[column])]
-        if len(own) == 1:
-            return own[0], ""
-        return "", f"of several classes ({listed(own, 3)})" if own else "of no class"
+        classes = [name for column, name in self.classes.items() if column < len(cells) and is_one(cells[column])]
+        if len(classes) == 1:
+            return classes[0], ""
+        return "", f"of several classes ({listed(classes, 3)})" if classes else "of no class"
 
 
 def is_one(value: str) -> bool:
@@ -73,25 +73,25 @@ def is_one(value: str) -> bool:
 
 
 def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = None) -> Columns:
-    """The columns of a table whose first line may be a header; `DataError` where they cannot be told."""
+    """Return the columns of a table whose first line may be a header. Raise `DataError` if they are ambiguous."""
     heads = [re.sub(r"[\W_]+", "", cell.lower()) for cell in lines[0]]
-    width = max(len(cells) for cells in lines[:LOOKED_AT])
+    width = max(len(cells) for cells in lines[:MAX_SAMPLE_ROWS])
     if width < 2:
-        raise DataError(f"{name} has one column only; each line is to hold an image's path and its label")
+        raise DataError(f"{name} has only one column; each line must hold the path of an image and its label")
     header, values = _header(lines, heads, width)
     free = [column for column in range(width) if values[column]]
     path = _path(heads if header else [], values, free, count)
     free = [column for column in free if column != path]
-    part = _named(heads, PART_NAMES, [c for c in free if len(free) > 1]) if header else None
-    if part is None or not any(part_of(value) for value in values[part]):
-        part = next((c for c in free if len(free) > 1 and all(part_of(value) for value in values[c])), None)
-    free = [column for column in free if column != part]
+    split = _named(heads, SPLIT_NAMES, [c for c in free if len(free) > 1]) if header else None
+    if split is None or not any(split_named(value) for value in values[split]):
+        split = next((c for c in free if len(free) > 1 and all(split_named(value) for value in values[c])), None)
+    free = [column for column in free if column != split]
     titles = lines[0] if header else []
     label = _named(heads, LABEL_NAMES, free) if header else None
     if label is not None:
-        return Columns(path, label, part, header, {})
+        return Columns(path, label, split, header, {})
     likely = [c for c in free if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
-    classes = _one_hot(lines[1:LOOKED_AT], titles, likely, name)
+    classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, likely, name)
     if not classes:
         label = _only_label(titles, heads, values, free)
     if label is None and not classes:
@@ -100,23 +100,25 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
             f"{name} has the columns {listed(titles)}; name the one with the images' paths 'path' and the one with "
             "the classes 'label'"
         )
-    return Columns(path, label, part, header, classes)
+    return Columns(path, label, split, header, classes)
 
 
 def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[bool, list[list[str]]]:
-    """Whether the first line names the columns, and the columns' first values."""
-    named = {*PATH_NAMES, *LABEL_NAMES, *PART_NAMES} & set(heads)
-    header = bool(named) and not any(map(like_image, lines[0]))
-    values = _by_column(lines[1 if header else 0 : LOOKED_AT], width)
-    if not header and len(lines) > 1:  # a header of names that are not known has no image where all others have one
-        below = _by_column(lines[1:LOOKED_AT], width)
-        header = any(_images(b) == len(b) and not like_image(v[0]) for v, b in zip(values, below, strict=True) if b)
+    """Return whether the first line names the columns, and the first values of each column."""
+    named = {*PATH_NAMES, *LABEL_NAMES, *SPLIT_NAMES} & set(heads)
+    header = bool(named) and not any(map(has_image_ending, lines[0]))
+    values = _by_column(lines[1 if header else 0 : MAX_SAMPLE_ROWS], width)
+    if not header and len(lines) > 1:  # an unknown header has no image file in a column of image files
+        below = _by_column(lines[1:MAX_SAMPLE_ROWS], width)
+        header = any(
+            _images(b) == len(b) and not has_image_ending(v[0]) for v, b in zip(values, below, strict=True) if b
+        )
         values = below if header else values
     return header, values
 
 
 def _path(heads: list[str], values: list[list[str]], free: list[int], count: Count | None) -> int:
-    """The column of paths: the named one, one of images' names, or that which leads to the most files."""
+    """Return the column of paths: by name, by image extensions, or the one that leads to the most files."""
     named = _named(heads, PATH_NAMES, free)
     images = {column: _images(values[column]) for column in free}
     likeliest = max(free, key=lambda column: images[column], default=None)
@@ -124,10 +126,10 @@ def _path(heads: list[str], values: list[list[str]], free: list[int], count: Cou
         return likeliest
     if count and (named is None or not images[named]):
         order = sorted(free, key=lambda column: _rank(heads, column))
-        for some in ([c for c in order if _rank(heads, c) < len(PATH_NAMES)], order):
-            found = {column: count(values[column]) for column in some}
-            best = max(some, key=lambda column: found[column], default=None)
-            if best is not None and found[best]:
+        for group in ([c for c in order if _rank(heads, c) < len(PATH_NAMES)], order):
+            counts = {column: count(values[column]) for column in group}
+            best = max(group, key=lambda column: counts[column], default=None)
+            if best is not None and counts[best]:
                 return best
     return 0 if named is None else named
 
@@ -138,36 +140,37 @@ def _rank(heads: Sequence[str], column: int) -> int:
 
 
 def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], free: list[int], name: str) -> dict[int, str]:
-    """The columns of zeros and ones that are classes, if nearly each row has a single one."""
-    full = [cells for cells in lines if len(cells) >= len(titles)]
-    binary = {c: titles[c] for c in free if c < len(titles) and all(cells[c].lower() in ZERO_ONE for cells in full)}
-    if len(binary) < 2 or not full:
+    """Return the columns of zeros and ones that are classes, if most rows have a single one."""
+    complete = [cells for cells in lines if len(cells) >= len(titles)]
+    binary = {c: titles[c] for c in free if c < len(titles) and all(cells[c].lower() in ZERO_ONE for cells in complete)}
+    if len(binary) < 2 or not complete:
         return {}
-    ones = [sum(is_one(cells[column]) for column in binary) for cells in full]
+    ones = [sum(is_one(cells[column]) for column in binary) for cells in complete]
     if ones.count(1) * 2 > len(ones):
         return binary
     if sum(number > 1 for number in ones) * 2 > len(ones):
         raise DataError(
-            f"{name} gives most images several classes at once, by the columns {listed(binary.values())}; "
+            f"{name} gives most images several classes, in the columns {listed(binary.values())}; "
             "give each image one class, in a column named 'label'"
         )
     return {}
 
 
 def _only_label(titles: Sequence[str], heads: list[str], values: list[list[str]], free: list[int]) -> int | None:
-    """The one column that may hold classes."""
+    """Return the only column that may hold classes, or None."""
     if len(free) == 1:
-        measured = bool(titles) and PLAIN_MEASURES.fullmatch(heads[free[0]]) and all(map(str.isdigit, values[free[0]]))
-        return None if measured else free[0]
+        numeric = all(map(str.isdigit, values[free[0]]))
+        is_measure = bool(titles) and PLAIN_MEASURES.fullmatch(heads[free[0]]) and numeric
+        return None if is_measure else free[0]
     if not titles:
         return None
     likely = [c for c in free if c < len(titles) and LABEL_PATTERNS.match(_spaced(titles[c]))]
-    others = [c for c in free if c < len(titles) and not (MEASURES.fullmatch(heads[c]) or _fractions(values[c]))]
-    return next((some[0] for some in (likely, others) if len(some) == 1), None)
+    possible = [c for c in free if c < len(titles) and not (MEASURES.fullmatch(heads[c]) or _fractions(values[c]))]
+    return next((group[0] for group in (likely, possible) if len(group) == 1), None)
 
 
 def _spaced(title: str) -> str:
-    """CamelCase as camel_case."""
+    """Convert CamelCase to camel_case."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", title).lower()
 
 
@@ -181,9 +184,11 @@ def _by_column(lines: Iterable[list[str]], width: int) -> list[list[str]]:
 
 
 def _images(values: list[str]) -> int:
-    return sum(map(like_image, values))
+    return sum(map(has_image_ending, values))
 
 
 def _named(heads: list[str], names: list[str], among: list[int]) -> int | None:
-    found = [(names.index(heads[column]), column) for column in among if column < len(heads) and heads[column] in names]
-    return min(found)[1] if found else None
+    ranked = [
+        (names.index(heads[column]), column) for column in among if column < len(heads) and heads[column] in names
+    ]
+    return min(ranked)[1] if ranked else None

@@ -1,4 +1,4 @@
-"""The built-in handwritten digits, a part of MNIST; digits.md beside the arrays says which."""
+"""The built-in handwritten digits, a part of MNIST; see digits.md next to the arrays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ DIGITS = "digits"
 
 
 def digits() -> Dataset:
+    """Return the built-in data set."""
     with (files("opsin.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
         classes = tuple("0123456789")
-        parts = [
-            LabeledImages(arrays[f"{part}_pixels"][:, None], arrays[f"{part}_labels"].astype(np.int32), classes)
-            for part in ("train", "test")
+        splits = [
+            LabeledImages(arrays[f"{split}_pixels"][:, None], arrays[f"{split}_labels"].astype(np.int32), classes)
+            for split in ("train", "test")
         ]
-    return Dataset(DIGITS, parts[0], parts[1], own_split=True)
+    return Dataset(DIGITS, splits[0], splits[1], predefined_split=True)

@@ -1,4 +1,4 @@
-"""Tables on the disk, and the images that they name there."""
+"""Tables and class folders on disk, and the images that they list."""
 
 from __future__ import annotations
 
@@ -8,77 +8,83 @@ from pathlib import Path
 
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError
-from opsin.data.bounded_files import no_file, thing, unreadable
-from opsin.data.items import MISSING, FileProblem, shown
-from opsin.data.sources.choice import with_tables
-from opsin.data.sources.folder import Files, Walk
+from opsin.data.file_io import os_error, special_file_error, special_file_type
+from opsin.data.items import MISSING, FileProblem, printable
+from opsin.data.sources.folder import Files, FolderWalk
+from opsin.data.sources.folders_or_tables import folders_or_tables
+from opsin.data.sources.label_tables import LabelTables, TableFile, no_images_message
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.listing import Sheet, Tables, nothing_found
 
 
-class Disk:
-    """`finder.Store` of what is in a folder and, by absolute paths or "..", elsewhere; `paths` are those found."""
+class DiskStore:
+    """The `path_resolver.Store` of a folder and, by absolute paths or "..", of other files; `paths` are those used."""
 
-    def __init__(self, folder: Path, walk: Walk | None = None) -> None:
+    def __init__(self, folder: Path, walk: FolderWalk | None = None) -> None:
         self._folder, self._walk = folder, walk
         self._numbers: dict[str, int] = {}
         self.paths: list[str] = []
 
     @lazy
     def files(self) -> Sequence[str]:
-        return (self._walk or Walk(self._folder)).files
+        return (self._walk or FolderWalk(self._folder)).files
 
     def direct(self, path: str, folder: str) -> int | FileProblem:
         if "://" in path:
-            return FileProblem(shown(path), "an address; give the path of a file", MISSING)
+            return FileProblem(printable(path), "a URL; give the path of a file", MISSING)
         error: OSError | None = None
         for candidate in dict.fromkeys((path, path.replace("\\", "/"))):
             try:
-                special = thing(os.stat(self._folder / folder / candidate).st_mode)
-            except OSError as caught:
-                error = error or caught
-            except ValueError:  # a zero byte, which no path has
-                return FileProblem(shown(path), "no such file", MISSING)
+                special = special_file_type(os.stat(self._folder / folder / candidate).st_mode)
+            except OSError as failure:
+                error = error or failure
+            except ValueError:  # a null byte, which no path contains
+                return FileProblem(printable(path), "no such file", MISSING)
             else:
-                return no_file(shown(path), special).problem if special else self.place(os.path.join(folder, candidate))
-        return unreadable(shown(path), error or OSError()).problem
+                return (
+                    special_file_error(printable(path), special).problem
+                    if special
+                    else self.position(os.path.join(folder, candidate))
+                )
+        return os_error(printable(path), error or OSError()).problem
 
-    def place(self, file: str) -> int:
+    def position(self, file: str) -> int:
         key = os.path.normpath(file)
         if key not in self._numbers:
             self._numbers[key] = len(self.paths)
             self.paths.append(file)
         return self._numbers[key]
 
-    def file(self, place: int) -> str:
-        return os.path.normpath(self.paths[place])
+    def file(self, position: int) -> str:
+        return os.path.normpath(self.paths[position])
 
 
 def open_table(table: Path) -> Files:
-    """The images that a table names, by paths relative to its folder or absolute."""
-    store = Disk(table.parent)
-    made = Tables([Sheet(table.name, "", _read(table))], store).arrange()
-    if not made.items:
-        raise DataError(nothing_found(str(table), made.problems))
-    paths = [store.paths[place] for place in made.places]
-    return Files(table.stem, table.parent, made.items, made.problems, paths, (), made.notes)
+    """Return the images that a table lists, by paths that are relative to its folder or absolute."""
+    store = DiskStore(table.parent)
+    listing = LabelTables([TableFile(table.name, "", _read(table))], store).arrange()
+    if not listing.items:
+        raise DataError(no_images_message(str(table), listing.problems))
+    paths = [store.paths[position] for position in listing.positions]
+    return Files(table.stem, table.parent, listing.items, listing.problems, paths, (), listing.notes)
 
 
-def open_walked(folder: Path, walk: Walk) -> Files:
-    """The images of a folder of class folders, or of a table; without items where there is neither."""
-    store = Disk(folder, walk)
+def open_folder(folder: Path, walk: FolderWalk) -> Files:
+    """Return the images of class folders or of a table in a folder; no items if there is neither."""
+    store = DiskStore(folder, walk)
     by_class = by_folders(walk.files, folders=walk.folders)
-    if not by_class.items and any("\\" in path for path in walk.files):  # unpacked by a program that knows "/" only
+    if not by_class.items and any(
+        "\\" in path for path in walk.files
+    ):  # unpacked by a program that does not split paths at backslashes
         by_class = by_folders([path.replace("\\", "/") for path in walk.files])
 
-    def sheet(path: str) -> Sheet:
-        return Sheet(os.path.basename(path), os.path.dirname(path), _read(folder / path))
+    def read_table_file(path: str) -> TableFile:
+        return TableFile(os.path.basename(path), os.path.dirname(path), _read(folder / path))
 
-    made = with_tables(by_class, walk.files, sheet, store, f"{folder}/")
-    files, problems = (walk.files, walk.problems) if made is by_class else (store.paths, [])
-    paths = [files[place] for place in made.places]
-    problems, notes = [*problems, *made.problems], [*walk.notes(), *made.notes]
-    return Files(folder.resolve().name, folder, made.items, problems, paths, made.empty, notes)
+    listing = folders_or_tables(by_class, walk.files, read_table_file, store, f"{folder}/")
+    files, problems = (walk.files, walk.problems) if listing is by_class else (store.paths, [])
+    paths = [files[position] for position in listing.positions]
+    problems, notes = [*problems, *listing.problems], [*walk.notes(), *listing.notes]
+    return Files(folder.resolve().name, folder, listing.items, problems, paths, listing.empty, notes)
 
 
 def _read(table: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Files on the disk: a folder walked safely, and the source that reads what was found."""
+"""Files on disk: a safe walk through a folder, and the source that reads its files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsin.data.bounded_files import no_file, read_file, stamp, thing, unreadable
-from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, shown
-from opsin.data.sources.litter import Litter
-from opsin.data.sources.names import is_litter, like_image
+from opsin.data.file_io import os_error, read_file, special_file_error, special_file_type, stamp
+from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, printable
+from opsin.data.sources.ignored_files import IgnoredFiles
+from opsin.data.sources.names import has_image_ending, is_ignored
 
 Identity = tuple[int, int]
-"""A folder's device and number, the same by whatever path one comes to it."""
+"""Device and inode of a folder, which are independent of the path that leads to it."""
 
 
 @dataclass(frozen=True)
@@ -36,50 +36,50 @@ class Files:
 
 
 @dataclass
-class Walk:
-    """Every regular file in a folder, hidden files and litter left out; links are followed, each folder's but once.
+class FolderWalk:
+    """All regular files in a folder, without ignored files. Links are followed, but only one to each folder.
 
-    A link to a folder that it lies in leads in a circle and is not followed.
+    A link to a folder that contains it is not followed.
     """
 
     folder: Path
     files: list[str] = field(default_factory=list)
-    """Relative to the folder, by "/", in order."""
+    """Paths relative to the folder, separated by "/", sorted."""
     problems: list[FileProblem] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    """Those without a file or a folder in them."""
-    _litter: Litter = field(default_factory=Litter)
+    """Empty folders."""
+    _ignored: IgnoredFiles = field(default_factory=IgnoredFiles)
     _followed: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         home = self.folder.resolve()
-        around = tuple(_identity(os.stat(path)) for path in (home, *home.parents))
-        todo = [("", around)]
+        ancestors = tuple(_identity(os.stat(path)) for path in (home, *home.parents))
+        todo = [("", ancestors)]
         while todo:
             relative, chain = todo.pop()
             todo += reversed(self._enter(relative, chain))
         self.files.sort(key=lambda path: path.split("/"))
 
     def notes(self) -> list[str]:
-        """Sentences for the receipt: what was passed over."""
-        return [note for note in (self._litter.note(),) if note]
+        """Return sentences for the receipt about ignored files."""
+        return [note for note in (self._ignored.note(),) if note]
 
     def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
-        """Notes a folder's files; returns the folders in it that are to be entered."""
+        """Record the files in a folder, and return the folders in it that remain to be visited."""
         try:
-            with os.scandir(self.folder / relative) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(self.folder / relative) as iterator:
+                entries = sorted(iterator, key=lambda entry: entry.name)
         except OSError as error:
             if not relative:
                 raise
-            self.problems.append(unreadable(shown(relative) + "/", error).problem)
+            self.problems.append(os_error(printable(relative) + "/", error).problem)
             return []
         for entry in entries:
-            if is_litter(entry.name):
-                self._litter.add(relative, entry.name)
-        entries = [entry for entry in entries if not is_litter(entry.name)]
-        if not entries and like_image(relative):
-            self.problems.append(no_file(shown(relative), "a folder").problem)
+            if is_ignored(entry.name):
+                self._ignored.add(relative, entry.name)
+        entries = [entry for entry in entries if not is_ignored(entry.name)]
+        if not entries and has_image_ending(relative):
+            self.problems.append(special_file_error(printable(relative), "a folder").problem)
         elif not entries and relative:
             self.folders.append(relative)
         inner = []
@@ -93,20 +93,20 @@ class Walk:
                     if self._allowed(entry, path, identity, chain):
                         inner.append((path, (*chain, identity)))
                 else:
-                    special = thing(os.stat(self.folder / path).st_mode) or "no regular file"
-                    self.problems.append(FileProblem(shown(path), f"{special}, not an image", SPECIAL))
+                    special = special_file_type(os.stat(self.folder / path).st_mode) or "no regular file"
+                    self.problems.append(FileProblem(printable(path), f"{special}, not an image", SPECIAL))
             except OSError as error:
-                self.problems.append(unreadable(shown(path), error).problem)
+                self.problems.append(os_error(printable(path), error).problem)
         return inner
 
     def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
-        """Whether a folder is to be entered; otherwise it is a problem."""
+        """Return whether a folder may be visited; otherwise record it as a problem."""
         if identity in chain:
-            self.problems.append(FileProblem(shown(path), "a link that leads in a circle", LOOP))
+            self.problems.append(FileProblem(printable(path), "a link in a circle of links", LOOP))
             return False
         if entry.is_symlink():
             if identity in self._followed:
-                self.problems.append(FileProblem(shown(path), "a second link to the same folder", REPEATED))
+                self.problems.append(FileProblem(printable(path), "a second link to the same folder", REPEATED))
                 return False
             self._followed.add(identity)
         return True
@@ -117,5 +117,5 @@ def _identity(status: os.stat_result) -> Identity:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Every file in the folder and the folders inside it, in order, without hidden files and litter."""
-    return [folder / path for path in Walk(folder).files]
+    """Return all files in the folder and its subfolders, sorted, without ignored files."""
+    return [folder / path for path in FolderWalk(folder).files]

@@ -1,7 +1,7 @@
-"""The IDX format, in which MNIST and its relatives come: LeCun, Cortes & Burges, "The MNIST database".
+"""Read the IDX format of MNIST and similar data sets: LeCun, Cortes & Burges, "The MNIST database".
 
-A big-endian header (two zero bytes, type, number of dimensions, then each dimension as 32 bits)
-is followed by the values; the files may be gzipped.
+The values follow a big-endian header: two zero bytes, type, number of dimensions, then each dimension as 32 bits. The
+files may be gzipped.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages, check_classes
 
 UNSIGNED_BYTE = 8
-PARTS = {"train": ("train",), "test": ("t10k", "test")}
+FILE_WORDS = {"train": ("train",), "test": ("t10k", "test")}
 
 
 def find(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """The images' and the labels' file of each part (train, test) that `folder` holds."""
-    found = {}
-    for part, names in PARTS.items():
+    """Return the files with images and labels of each split (train, test) in `folder`."""
+    files = {}
+    for split, names in FILE_WORDS.items():
         images = [path for name in names for path in sorted(folder.glob(f"*{name}-images?idx3-ubyte*"))]
         if images:
-            found[part] = (images[0], _labels_file(images[0]))
-    return found
+            files[split] = (images[0], _labels_file(images[0]))
+    return files
 
 
 def _labels_file(images: Path) -> Path:
-    """The labels beside `images`, gzipped or not."""
+    """Return the file with the labels of `images`, gzipped or not."""
     stem = images.name.replace("-images", "-labels").replace("idx3", "idx1").removesuffix(".gz")
     for name in (stem, stem + ".gz"):
         if (images.parent / name).is_file():
@@ -41,25 +41,25 @@ def _labels_file(images: Path) -> Path:
     raise DataError(f"{images.parent} holds {images.name} but not its labels, {stem}[.gz]; put both into the folder")
 
 
-def load_idx(folder: Path, parts: dict[str, tuple[Path, Path]]) -> Dataset:
-    """The dataset of an IDX folder; without a test part of its own a fifth is held out."""
-    if "train" not in parts:
+def load_idx(folder: Path, files: dict[str, tuple[Path, Path]]) -> Dataset:
+    """Return the data set of a folder of IDX files. Raise `DataError` for damaged or missing files."""
+    if "train" not in files:
         raise DataError(f"{folder} holds no training images (train-images-idx3-ubyte[.gz]); put them into the folder")
-    read = {part: (_images(images), _labels(labels, images)) for part, (images, labels) in parts.items()}
-    for part, (pixels, labels) in read.items():
+    arrays = {split: (_images(images), _labels(labels, images)) for split, (images, labels) in files.items()}
+    for split, (pixels, labels) in arrays.items():
         if len(pixels) != len(labels):
             raise DataError(
-                f"{parts[part][1]} holds {len(labels):,} labels, {parts[part][0].name} {len(pixels):,} images; "
+                f"{files[split][1]} holds {len(labels):,} labels, {files[split][0].name} {len(pixels):,} images; "
                 "use files that belong together"
             )
-    classes = tuple(str(n) for n in range(1 + max(int(labels.max(initial=0)) for _, labels in read.values())))
-    train = LabeledImages(*read["train"], classes)
+    classes = tuple(str(n) for n in range(1 + max(int(labels.max(initial=0)) for _, labels in arrays.values())))
+    train = LabeledImages(*arrays["train"], classes)
     check_classes(train, str(folder))
-    if "test" not in read:
-        return Dataset.undivided(folder.resolve().name, train)
-    if train.shape != read["test"][0].shape[1:]:
+    if "test" not in arrays:
+        return Dataset(folder.resolve().name, train, None, predefined_split=False)
+    if train.shape != arrays["test"][0].shape[1:]:
         raise DataError(f"{folder}: the training and the test images differ in size; use files that belong together")
-    return Dataset(folder.resolve().name, train, LabeledImages(*read["test"], classes), own_split=True)
+    return Dataset(folder.resolve().name, train, LabeledImages(*arrays["test"], classes), predefined_split=True)
 
 
 def _images(path: Path) -> NDArray[np.uint8]:
@@ -71,7 +71,7 @@ def _labels(path: Path, images: Path) -> NDArray[np.int32]:
 
 
 def _read(path: Path, rank: int) -> NDArray[np.uint8]:
-    """The array of bytes in an IDX file of `rank` dimensions."""
+    """Return the bytes in an IDX file of `rank` dimensions."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error):

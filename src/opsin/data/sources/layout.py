@@ -1,4 +1,4 @@
-"""From the paths of files, in a folder or an archive, to classes and parts: class folders, divided or not."""
+"""Derive classes and splits from the paths of files in a folder or an archive."""
 
 from __future__ import annotations
 
@@ -6,141 +6,156 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from opsin.data.items import TRAIN, UNLABELLED, UNSPLIT, FileProblem, Item, shown
-from opsin.data.sources.names import like_image, part_of
+from opsin.data.items import TRAIN, UNLABELLED, UNSPLIT, FileProblem, Item, printable
+from opsin.data.sources.names import has_image_ending, split_named
 
 
 @dataclass(frozen=True)
-class Arrangement:
-    """`items` and, for each of them, its `place` among the paths; what belongs to no class is among the `problems`.
+class Listing:
+    """Labelled files: `items`, and the position of each one among the paths.
 
-    `empty` are the classes whose folders hold no file, `notes` sentences for the receipt.
+    Files without a class are among the `problems`. `empty` are the classes whose folders hold no file, and `notes` are
+    sentences for the receipt.
     """
 
     items: list[Item] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def has_classes(self) -> bool:
-        """Whether at least two folders are classes without doubt; "train" and "test" could be parts of a table's."""
-        return len({item.label for item in self.items if not part_of(item.label)}) > 1
+        """Whether at least two folders are certainly classes; "train" and "test" may be splits of a table."""
+        return len({item.label for item in self.items if not split_named(item.label)}) > 1
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a path says what: so many folders are around everything, then come class and part."""
+    """The levels of a path: `root` folders around everything, then class and split."""
 
     root: int
-    class_at: int
-    part_at: int | None
-    """None where the data is not divided."""
+    class_level: int
+    split_level: int | None
+    """None if the folders name no splits."""
 
-    def part(self, parts: Sequence[str]) -> str | None:
-        """The part of a path; None where the folder that should be a part has no part's name."""
-        return UNSPLIT if self.part_at is None else part_of(parts[self.part_at])
+    def split(self, components: Sequence[str]) -> str | None:
+        """Return the split of a path; None if the folder at the level of splits does not name one."""
+        return UNSPLIT if self.split_level is None else split_named(components[self.split_level])
 
-    def stray(self, parts: Sequence[str]) -> str:
-        """The folder of a path that lies where a part should be, and is called otherwise; "" for other paths."""
-        at = self.part_at
-        return "/".join(parts[: at + 1]) if at is not None and len(parts) > at + 1 and not part_of(parts[at]) else ""
+    def stray(self, components: Sequence[str]) -> str:
+        """Return the folder of a path if it is at the level of splits but does not name one, otherwise ""."""
+        level = self.split_level
+        if level is None or len(components) <= level + 1 or split_named(components[level]):
+            return ""
+        return "/".join(components[: level + 1])
 
     @property
     def depth(self) -> int:
-        """Folders that an image lies in at least."""
-        return 1 + max(self.class_at, self.part_at or 0)
+        """The least number of folders that contain an image."""
+        return 1 + max(self.class_level, self.split_level or 0)
 
     @classmethod
-    def of(cls, split: Sequence[Sequence[str]]) -> Layout:
-        root = _root(split)
-        if _divided(split, root):
+    def of(cls, paths: Sequence[Sequence[str]]) -> Layout:
+        root = _root(paths)
+        if _splits_around_classes(paths, root):
             return cls(root, root + 1, root)
-        return cls(root, root, root + 1 if _divided_within(split, root) else None)
+        return cls(root, root, root + 1 if _splits_in_classes(paths, root) else None)
 
 
-def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = ()) -> Arrangement:
-    """Each file's class is the folder it is in: cat/1.jpg, train/cat/1.jpg and test/cat/2.jpg, or cat/train/1.jpg.
+def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = ()) -> Listing:
+    """Label each file with its folder: cat/1.jpg, train/cat/1.jpg and test/cat/2.jpg, or cat/train/1.jpg.
 
-    A single folder around everything is looked through. "train" is a part only where it holds class folders, or else
-    a class, of vehicles perhaps; inside of class folders where nothing but parts is in these. Items are named by
-    `prefix` and path. `folders` are those that may be without a file.
+    A single folder around everything is skipped. A folder "train" is a split only if it holds class folders; otherwise
+    it is a class, perhaps of vehicles. Inside class folders, it is a split if they hold nothing but splits. The names
+    of the items consist of `prefix` and path. `folders` are those that may be empty.
     """
-    split = [path.split("/") for path in paths]
-    layout = Layout.of(split)
-    made, strays = Arrangement(), Counter[str]()
-    for place, parts in enumerate(split):
-        name = prefix + shown(paths[place])
-        deep = len(parts) > layout.depth
-        part = layout.part(parts) if deep else UNSPLIT
-        if deep and part is not None:
-            made.items.append(Item(name, shown(parts[layout.class_at]), part))
-            made.places.append(place)
-        elif stray := layout.stray(parts):
+    split_paths = [path.split("/") for path in paths]
+    layout = Layout.of(split_paths)
+    listing, strays = Listing(), Counter[str]()
+    for position, components in enumerate(split_paths):
+        name = prefix + printable(paths[position])
+        in_class = len(components) > layout.depth
+        split = layout.split(components) if in_class else UNSPLIT
+        if in_class and split is not None:
+            listing.items.append(Item(name, printable(components[layout.class_level]), split))
+            listing.positions.append(position)
+        elif stray := layout.stray(components):
             strays[stray] += 1
-        elif like_image(parts[-1]):
-            made.problems.append(FileProblem(name, "in no class folder", UNLABELLED))
+        elif has_image_ending(components[-1]):
+            listing.problems.append(FileProblem(name, "in no class folder", UNLABELLED))
     for folder, count in strays.items():
-        reason = f"beside the training folder, but no validation or test folder by its name; files in it: {count:,}"
-        made.problems.append(FileProblem(f"{prefix}{shown(folder)}/", reason, UNLABELLED))
-    if layout.part_at is None and _has_parts_inside(split, layout.root):
-        made.notes.append(
-            "Folders inside of class folders are called after parts, such as train and test, but images lie beside "
-            "them or one of them is missing: all are taken together, and parts are made here."
+        reason = f"next to the training folder, but its name is not that of a split; files in it: {count:,}"
+        listing.problems.append(FileProblem(f"{prefix}{printable(folder)}/", reason, UNLABELLED))
+    if layout.split_level is None and _has_splits_inside(split_paths, layout.root):
+        listing.notes.append(
+            "Folders inside class folders are named after splits, such as train and test, but there are images next to "
+            "them, or one of them is missing. They are therefore merged, and Opsin makes the splits."
         )
-    made.empty.extend(_empty(folders, split, layout, {item.label for item in made.items}))
-    return made
+    listing.empty.extend(_empty(folders, split_paths, layout, {item.label for item in listing.items}))
+    return listing
 
 
-def _empty(folders: Iterable[str], split: Sequence[Sequence[str]], layout: Layout, labels: set[str]) -> list[str]:
-    """The classes among the `folders` that no file has."""
-    around = split[0][: layout.root] if split else []
-    found = set()
+def _empty(folders: Iterable[str], paths: Sequence[Sequence[str]], layout: Layout, labels: set[str]) -> list[str]:
+    """Return the classes among the `folders` that have no file."""
+    root = paths[0][: layout.root] if paths else []
+    classes = set()
     for folder in folders:
-        parts = folder.split("/")
-        if len(parts) <= layout.class_at or list(parts[: layout.root]) != list(around):
+        components = folder.split("/")
+        if len(components) <= layout.class_level or list(components[: layout.root]) != list(root):
             continue
-        if layout.part_at is None or layout.part_at > layout.class_at or layout.part(parts) is not None:
-            found.add(shown(parts[layout.class_at]))
-    return sorted(found - labels)
+        if (
+            layout.split_level is None
+            or layout.split_level > layout.class_level
+            or layout.split(components) is not None
+        ):
+            classes.add(printable(components[layout.class_level]))
+    return sorted(classes - labels)
 
 
-def _root(split: Sequence[Sequence[str]]) -> int:
-    """How many folders are around all class folders."""
+def _root(paths: Sequence[Sequence[str]]) -> int:
+    """Return the number of folders around all class folders."""
     root = 0
     while True:
-        folders = {parts[root] for parts in split if len(parts) > root + 1}
-        if len(folders) != 1 or _divided(split, root) or not any(len(parts) > root + 2 for parts in split):
+        folders = {components[root] for components in paths if len(components) > root + 1}
+        if (
+            len(folders) != 1
+            or _splits_around_classes(paths, root)
+            or not any(len(components) > root + 2 for components in paths)
+        ):
             return root
         root += 1
 
 
-def _divided(split: Sequence[Sequence[str]], root: int) -> bool:
-    return any(len(parts) > root + 2 and part_of(parts[root]) == TRAIN for parts in split)
+def _splits_around_classes(paths: Sequence[Sequence[str]], root: int) -> bool:
+    return any(len(components) > root + 2 and split_named(components[root]) == TRAIN for components in paths)
 
 
-def _inner(split: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
-    """The parts that the folders inside of each class folder are, None for others; "" for images beside them."""
+def _inner(paths: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
+    """Return the splits named by the folders in each class folder; None for other folders, "" for images."""
     inner: dict[str, set[str | None]] = {}
-    for parts in split:
-        if len(parts) > root + 1 and like_image(parts[-1]):
-            inner.setdefault(parts[root], set()).add(part_of(parts[root + 1]) if len(parts) > root + 2 else "")
+    for components in paths:
+        if len(components) > root + 1 and has_image_ending(components[-1]):
+            inner.setdefault(components[root], set()).add(
+                split_named(components[root + 1]) if len(components) > root + 2 else ""
+            )
     return inner
 
 
-def _divided_within(split: Sequence[Sequence[str]], root: int) -> bool:
-    """Whether each class folder is divided: its images lie in folders that are parts, "train" and another of them.
+def _splits_in_classes(paths: Sequence[Sequence[str]], root: int) -> bool:
+    """Return whether the images of each class folder are in folders named after splits, "train" and another one.
 
-    Other folders may be there where every class has both, and no image may be beside them.
+    There may be other folders if every class has both, but no images next to them.
     """
-    inner = _inner(split, root)
-    found = set[str | None]().union(*inner.values())
-    if TRAIN not in found or "" in found or len(found - {None}) < 2:
+    inner = _inner(paths, root)
+    names = set[str | None]().union(*inner.values())
+    if TRAIN not in names or "" in names or len(names - {None}) < 2:
         return False
-    return None not in found or all(TRAIN in parts and len(parts - {None}) > 1 for parts in inner.values())
+    return None not in names or all(
+        TRAIN in components and len(components - {None}) > 1 for components in inner.values()
+    )
 
 
-def _has_parts_inside(split: Sequence[Sequence[str]], root: int) -> bool:
-    """Whether a class folder holds several folders that are called after parts."""
-    return any(TRAIN in parts and len(parts - {None, ""}) > 1 for parts in _inner(split, root).values())
+def _has_splits_inside(paths: Sequence[Sequence[str]], root: int) -> bool:
+    """Return whether a class folder holds several folders named after splits."""
+    return any(TRAIN in components and len(components - {None, ""}) > 1 for components in _inner(paths, root).values())

@@ -1,4 +1,4 @@
-"""What names of files and folders say: a part of the data, an image, or litter."""
+"""Interpret the names of files and folders: splits, images, and files to ignore."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from collections.abc import Iterable
 from opsin.base import formatting
 from opsin.data.items import TEST, TRAIN, VALIDATION
 
-PART_WORDS = {
+SPLIT_WORDS = {
     TRAIN: ("train", "training", "trainset", "traindata"),
     VALIDATION: ("val", "valid", "validate", "validation", "valset", "dev", "develop", "development"),
     TEST: ("test", "testing", "testset", "tests", "eval", "evaluation"),
 }
-_PARTS = {word: part for part, words in PART_WORDS.items() for word in words}
+_SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 
-INPUT_FOLDERS = frozenset("image images img imgs jpegimages image images photo photos jpg jpeg png raw input".split())
+INPUT_FOLDERS = frozenset(
+    "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
+)
 OTHER_FOLDERS = frozenset(
     "mask masks segmentation segmentations annotation annotations label labels gt depth thumbs thumbnails".split()
 )
-"""Folders of images that are of no class, and of what belongs to these."""
+"""Names of folders that hold all images, and of folders that hold masks, labels and the like."""
 
-LITTER = frozenset((
+IGNORED_NAMES = frozenset((
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "zbthumbnail.info",  # Windows
     "$recycle.bin", "recycler", "recycled", "system volume information",
     "icon\r", "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder",  # macOS
@@ -30,10 +32,10 @@ LITTER = frozenset((
     "@recycle", "@recently-snapshot", "@__thumb",  # QNAP
     "__pycache__",
 ))  # fmt: skip
-"""What systems, file managers and network drives leave in folders of images, besides hidden files."""
+"""Files and folders that systems, file managers and network drives create, apart from hidden ones."""
 
-LITTER_ENDINGS = ("@synoeastream", "@synoresource")
-"""Of files that Synology's drives write beside each image."""
+IGNORED_ENDINGS = ("@synoeastream", "@synoresource")
+"""Extensions of files that Synology drives create for each image."""
 
 IMAGE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff",
@@ -41,49 +43,45 @@ IMAGE_ENDINGS = (
     ".ico", ".cur", ".tga", ".dds", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".qoi", ".ras",
 )  # fmt: skip
 OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
-"""Of images that are not read, but whose names belong to a receipt."""
+"""Extensions of image formats that are not supported, but mentioned in a receipt."""
 
 
-UNCLEAN = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
-"""What may have to be cleaned in a path."""
+UNNORMALISED = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
+"""Matches paths that may have to be normalised."""
 
 
-def part_of(name: str) -> str | None:
-    """The part that a folder or a column's value is named after: "Train", "val2017", "test_set", "validation"."""
-    return _PARTS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
+def split_named(name: str) -> str | None:
+    """Return the split that a folder or a value is named after: "Train", "val2017", "test_set", "validation"."""
+    return _SPLITS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
 
 
-def part_within(name: str) -> str | None:
-    """The part that a file's path mentions: "train-00001.tar", "data/validation-00000-of-00002.parquet"."""
+def split_mentioned(name: str) -> str | None:
+    """Return the split that a path mentions: "train-00001.tar", "data/validation-00000-of-00002.parquet"."""
     words = re.split(r"[\W\d_]+", name.lower())
-    return next((_PARTS[word] for word in words if word in _PARTS), None)
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
 
 
-def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is none of the user's own."""
+def is_ignored(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden or was created by the system or another program."""
     lowered = name.lower()
-    return lowered.startswith(".") or lowered in LITTER or lowered.endswith(LITTER_ENDINGS)
+    return lowered.startswith(".") or lowered in IGNORED_NAMES or lowered.endswith(IGNORED_ENDINGS)
 
 
-def wanted(path: str) -> bool:
-    """Whether nothing on the way to a file is hidden or litter; "./" does not count."""
-    return not any(is_litter(part) for part in path.split("/") if part != ".")
+def normalised(path: str) -> str | None:
+    r"""Normalise a path in an archive or a table: a\b, ./a/b, /a/b and C:\a\b become a/b. Return None for ../a.
 
-
-def cleaned(path: str) -> str | None:
-    r"""A path in an archive or a table, by "/": a\b, ./a/b, /a/b and C:\a\b are a/b. None where it climbs out.
-
-    PKWARE's APPNOTE (4.4.17.1) wants "/", no drive and no root, but not every program obeys: the .NET Framework
-    before 4.6.1, and so PowerShell's Compress-Archive, writes backslashes.
+    PKWARE's APPNOTE (4.4.17.1) requires "/", no drive and no root, but the .NET Framework before 4.6.1, and therefore
+    PowerShell's Compress-Archive, writes backslashes.
     """
-    if not UNCLEAN.search(path):  # nearly always
+    if not UNNORMALISED.search(path):  # nearly always
         return path
-    turned = re.sub(r"^/*(\?/+)?([A-Za-z]:/+)?/*", "", path.replace("\\", "/"))
-    whole = posixpath.normpath(turned) if turned else "."
-    return None if whole == ".." or whole.startswith("../") else whole
+    relative = re.sub(r"^/*(\?/+)?([A-Za-z]:/+)?/*", "", path.replace("\\", "/"))
+    path = posixpath.normpath(relative) if relative else "."
+    return None if path == ".." or path.startswith("../") else path
 
 
-def like_image(name: str) -> bool:
+def has_image_ending(name: str) -> bool:
+    """Return whether a file name has the extension of an image format, supported or not."""
     return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 

@@ -1,8 +1,8 @@
-"""Parquet files with images in them, as `datasets` of Hugging Face keeps them on disk. Needs pyarrow, an extra.
+"""Read images from Parquet files as written by Hugging Face `datasets`. Requires pyarrow, an extra.
 
-An image is a column of bytes, or of structures with a field "bytes"; the names of the classes are in the metadata
-of the file's schema (https://huggingface.co/docs/datasets/about_dataset_features). Without pyarrow, opening one is
-a `DataError` that says what to install.
+Images are a column of bytes, or of structs with a field "bytes". The names of the classes are in the metadata of the
+schema (https://huggingface.co/docs/datasets/about_dataset_features). Without pyarrow, a `DataError` says what to
+install.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import DataError
 from opsin.base.optional import require
-from opsin.data.bounded_files import MOST_BYTES, stamp, too_many_bytes
-from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, shown
-from opsin.data.sources.names import listed, part_within
+from opsin.data.file_io import MAX_IMAGE_BYTES, stamp, too_large_error
+from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, printable
+from opsin.data.sources.names import listed, split_mentioned
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
 
-KEPT = 2
-"""Row groups of images that are kept in memory, so that neighbours are read once."""
+MAX_CACHED_GROUPS = 2
+"""Row groups of images that are held in memory, so that adjacent rows are read once."""
 
 
 def _pyarrow(module: str = "pyarrow") -> Any:
@@ -33,40 +33,42 @@ def _pyarrow(module: str = "pyarrow") -> Any:
 
 
 class Table:
-    """One Parquet file: where its images and labels are."""
+    """A Parquet file with a column of images and a column of labels."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self.file = _pyarrow("pyarrow.parquet").ParquetFile(path)
         except (_pyarrow().ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{path} is not Parquet, damaged or cut short ({_first(error)}); fetch it again") from None
+            raise DataError(
+                f"{path} is not a Parquet file, or damaged or cut short ({_first(error)}); fetch it again"
+            ) from None
         schema = self.file.schema_arrow
         self.features = _features(schema)
         self.image = self._column(schema, IMAGE_NAMES, _holds_images, "images (bytes)")
         self.label = self._column(schema, LABEL_NAMES, lambda kind: _is_label(kind), "classes (numbers or text)")
         self.groups = [self.file.metadata.row_group(number).num_rows for number in range(self.file.num_row_groups)]
 
-    def _column(self, schema: Any, names: Sequence[str], fits: Any, what: str) -> str:
-        columns = [field.name for field in schema if fits(field.type)]
+    def _column(self, schema: Any, names: Sequence[str], accepts: Any, content: str) -> str:
+        columns = [field.name for field in schema if accepts(field.type)]
         named = [name for name in names if name in columns]
         classes = [name for name in columns if self.features.get(name, {}).get("_type") in ("ClassLabel", "Image")]
         best = classes[:1] or named[:1] or (columns if len(columns) == 1 else [])
         if not best:
             raise DataError(
-                f"{self.path} has the columns {listed(schema.names)}; call the one with the {what} '{names[0]}'"
+                f"{self.path} has the columns {listed(schema.names)}; call the one with the {content} '{names[0]}'"
             )
         return str(best[0])
 
     def labels(self) -> list[str]:
-        """The label of each row, "" where there is none."""
+        """Return the label of each row, "" if it has none."""
         names = self.features.get(self.label, {}).get("names") or []
         values = self.file.read(columns=[self.label]).column(0).to_pylist()
         named = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
-        return ["" if v is None or v == -1 else shown(str(v)).strip() for v in named]
+        return ["" if v is None or v == -1 else printable(str(v)).strip() for v in named]
 
     def group(self, number: int) -> Any:
-        """The images of one row group, an array of bytes or null."""
+        """Return the images of a row group, an array of bytes or null."""
         kind = self.file.schema_arrow.field(self.image).type
         structure = _pyarrow().types.is_struct(kind)
         name = f"{self.image}.bytes" if structure else self.image
@@ -75,7 +77,7 @@ class Table:
 
 
 class Parquet:
-    """A `Source` of the rows of Parquet files. Holds up to `KEPT` row groups of images in memory."""
+    """A `Source` of the rows of Parquet files. Holds up to `MAX_CACHED_GROUPS` row groups of images in memory."""
 
     def __init__(self, name: str, paths: Sequence[Path], folder: Path) -> None:
         self.name = name
@@ -83,14 +85,14 @@ class Parquet:
         self.problems: list[FileProblem] = []
         self._tables = [Table(path) for path in paths]
         self._stamps = [stamp(path) for path in paths]
-        self._places: list[tuple[int, int, int]] = []
+        self._positions: list[tuple[int, int, int]] = []
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._lock = ForkLock()
         for number, table in enumerate(self._tables):
-            self._add(number, table, shown(table.path.relative_to(folder)))
+            self._add(number, table, printable(table.path.relative_to(folder)))
 
     def _add(self, number: int, table: Table, file: str) -> None:
-        part = part_within(file) or UNSPLIT
+        split = split_mentioned(file) or UNSPLIT
         labels = iter(table.labels())
         row = 0
         for group, rows in enumerate(table.groups):
@@ -98,13 +100,13 @@ class Parquet:
                 name, label = f"{file}/{row}", next(labels)
                 row += 1
                 if label:
-                    self.items.append(Item(name, label, part))
-                    self._places.append((number, group, within))
+                    self.items.append(Item(name, label, split))
+                    self._positions.append((number, group, within))
                 else:
                     self.problems.append(FileProblem(name, "no label", UNLABELLED))
 
     def read(self, index: int) -> bytes:
-        number, group, within = self._places[index]
+        number, group, within = self._positions[index]
         name = self.items[index].name
         try:
             with self._lock.lock:
@@ -114,34 +116,34 @@ class Parquet:
             text = f"{name} cannot be read, as the Parquet file is damaged ({_first(error)}); fetch it again"
             raise ItemError(text, FileProblem(name, "damaged in the Parquet file", DAMAGED)) from None
         if data is None:
-            text = f"{name} holds no image's bytes; save the data set with its images embedded"
+            text = f"{name} does not hold the bytes of an image; save the data set with embedded images"
             raise ItemError(text, FileProblem(name, "no image in this row", MISSING))
-        if len(data) > MOST_BYTES:
-            raise too_many_bytes(name, len(data))
+        if len(data) > MAX_IMAGE_BYTES:
+            raise too_large_error(name, len(data))
         return bytes(data)
 
     def _group(self, number: int, group: int) -> Any:
         key = number, group
         if key not in self._groups:
-            while len(self._groups) >= KEPT:
+            while len(self._groups) >= MAX_CACHED_GROUPS:
                 self._groups.popitem(last=False)
             self._groups[key] = self._tables[number].group(group)
         self._groups.move_to_end(key)
         return self._groups[key]
 
     def stamp(self, index: int) -> str:
-        number, group, within = self._places[index]
-        found = self._stamps[number]
-        return f"{found}.{group:x}.{within:x}" if found else ""
+        number, group, within = self._positions[index]
+        file_stamp = self._stamps[number]
+        return f"{file_stamp}.{group:x}.{within:x}" if file_stamp else ""
 
 
 def open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Parquet:
-    """The images of these files, named relative to `folder`."""
+    """Open these files, with names relative to `folder`."""
     return Parquet(name, sorted(paths), folder)
 
 
 def _features(schema: Any) -> dict[str, Any]:
-    """Hugging Face's description of the columns; empty where there is none that makes sense."""
+    """Return Hugging Face's description of the columns; empty if it is missing or invalid."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {name: value for name, value in features.items() if isinstance(value, dict)}

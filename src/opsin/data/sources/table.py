@@ -1,6 +1,6 @@
-"""A table of paths and labels, as spreadsheets and programs write it: CSV or TSV, with a header or without.
+"""Read tables of paths and labels: CSV or TSV, with a header or without.
 
-RFC 4180 says what CSV is; also read are files separated by tabs or semicolons, and UTF-16.
+CSV is defined by RFC 4180. Files separated by tabs or semicolons and UTF-16 are read as well.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.items import MISSING, REPEATED, UNLABELLED, UNSPLIT, FileProblem, shown
+from opsin.data.items import MISSING, REPEATED, UNLABELLED, UNSPLIT, FileProblem, printable
 from opsin.data.sources.columns import Columns, Count, find_columns
-from opsin.data.sources.names import part_of
+from opsin.data.sources.names import split_named
 
 TABLE_ENDINGS = (".csv", ".tsv")
 
@@ -24,13 +24,13 @@ class Row:
     line: int
     path: str
     label: str
-    part: str
+    split: str
 
 
 def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list[Row], list[FileProblem]]:
-    """The rows of a table, each path once; what is wrong with the others. `DataError` where it is no such table.
+    """Return the rows of a table, each path once, and the problems of the others. Raise `DataError` for other tables.
 
-    `count` says how many files the values of a column lead to, where their names do not tell that they are images.
+    `count` returns the number of files that the values of a column lead to, in case they have no image extensions.
     """
     lines = _cells(_text(data, name), name)
     if not lines:
@@ -43,11 +43,11 @@ def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list
         earlier = rows.get(row.path) if row else None
         if row and earlier is None:
             rows[row.path] = row
-        elif row and earlier and (row.label, row.part) != (earlier.label, earlier.part):
+        elif row and earlier and (row.label, row.split) != (earlier.label, earlier.split):
             reason = f"'{row.label}' in line {line} of {name}, but '{earlier.label}' in line {earlier.line}"
             if row.label == earlier.label:
-                reason = f"in the {row.part} part in line {line} of {name}, but elsewhere in line {earlier.line}"
-            problem = FileProblem(shown(row.path), f"{reason}; the first counts", REPEATED)
+                reason = f"in the {row.split} split in line {line} of {name}, but elsewhere in line {earlier.line}"
+            problem = FileProblem(printable(row.path), f"{reason}; the first counts", REPEATED)
         if problem:
             problems.append(problem)
     return list(rows.values()), problems
@@ -63,35 +63,35 @@ def _text(data: bytes, name: str) -> str:
 
 
 def _cells(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Each line that says something: its number and its cells."""
+    """Return number and cells of each line that is not empty."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first)
-    separator = max("\t,;|", key=bare.count)
-    if separator not in bare:
-        separator = " " if len(bare.split()) > 1 else ","
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    separator = max("\t,;|", key=unquoted.count)
+    if separator not in unquoted:
+        separator = " " if len(unquoted.split()) > 1 else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    found = []
+    lines = []
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                found.append((reader.line_num, [cell.strip() for cell in cells]))  # noqa: PERF401
+                lines.append((reader.line_num, [cell.strip() for cell in cells]))  # noqa: PERF401
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: {error}; save the table again as CSV") from None
-    return found
+    return lines
 
 
 def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row | None, FileProblem | None]:
     def cell(column: int | None) -> str:
         return cells[column] if column is not None and column < len(cells) else ""
 
-    path, part = cell(columns.path), cell(columns.part)
-    label, lacking = columns.label_of(cells)
+    path, split = cell(columns.path), cell(columns.split)
+    label, reason = columns.label_of(cells)
     if not path:
-        return None, FileProblem(f"{name}, line {line}", "names no file", MISSING)
+        return None, FileProblem(f"{name}, line {line}", "lists no file", MISSING)
     if not label:
-        return None, FileProblem(shown(path), f"{lacking} in line {line} of {name}", UNLABELLED)
-    known = part_of(part) if part else UNSPLIT
-    if known is None:
-        reason = f"in line {line} of {name} in a part '{shown(part)}', which is none of train, validation and test"
-        return None, FileProblem(shown(path), reason, UNLABELLED)
-    return Row(line, path, shown(label), known), None
+        return None, FileProblem(printable(path), f"{reason} in line {line} of {name}", UNLABELLED)
+    known_split = split_named(split) if split else UNSPLIT
+    if known_split is None:
+        reason = f"in line {line} of {name} in a split '{printable(split)}', which is not train, validation or test"
+        return None, FileProblem(printable(path), reason, UNLABELLED)
+    return Row(line, path, printable(label), known_split), None

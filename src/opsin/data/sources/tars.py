@@ -1,6 +1,6 @@
-"""The files in a tar: indexed once, then read by their offsets, from any thread.
+"""Index the files in a tar once, and read them by offset from any thread.
 
-A compressed tar has no offsets to go to. It is unpacked as a whole into a nameless temporary file, up to a limit.
+A compressed tar has no offsets to read from. It is decompressed into an unnamed temporary file, up to a limit.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from typing import IO, Any
 import numpy as np
 
 from opsin.base.errors import DataError
-from opsin.data.bounded_files import MOST_BYTES, stamp, thing, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, shown
+from opsin.data.file_io import MAX_IMAGE_BYTES, os_error, special_file_type, stamp, too_large_error
+from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, printable
 from opsin.data.positional import read_into
-from opsin.data.sources.members import Paths
-from opsin.data.sources.names import cleaned
+from opsin.data.sources.member_paths import MemberPaths
+from opsin.data.sources.names import normalised
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-"""How files begin that one of Python's modules decompresses."""
+"""Signatures of compressed files, and the functions that open them."""
 
-MOST_UNPACKED = 2**34
-"""Bytes that a compressed tar may have unpacked, 16 GiB, if the temporary folder has room for twice as many."""
+MAX_UNPACKED_BYTES = 2**34
+"""Limit of the decompressed size, 16 GiB; the temporary folder must have twice as much free space."""
 
-PIECE = 2**20
+COPY_BYTES = 2**20
 
 
 class Tar:
-    """`archive.Members` of a tar; 16 bytes and a path for each."""
+    """The `archive.Members` of a tar. Takes 16 bytes and a path in memory for each file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,9 +50,9 @@ class Tar:
         try:
             with open(path, "rb") as file:
                 head = file.read(8)
-            unpack = next((way for magic, way in COMPRESSED.items() if head.startswith(magic)), None)
+            unpack = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), None)
             if unpack:
-                self._spool = _unpacked(path, unpack)
+                self._spool = _decompressed(path, unpack)
                 weakref.finalize(self, os.close, self._spool)
             self._index()
         except OSError as error:
@@ -61,37 +61,38 @@ class Tar:
     def _index(self) -> None:
         files: dict[str, tuple[int, int]] = {}
         links: dict[str, str] = {}
-        inside = Paths(self.path.name)
+        member_paths = MemberPaths(self.path.name)
         with self._open() as file:
-            whole = file.seek(0, os.SEEK_END)
+            size = file.seek(0, os.SEEK_END)
             file.seek(0)
             for member in self._members(file):
-                path = inside.take(member.name, member.isdir() or member.name.endswith("\\"))
+                path = member_paths.take(member.name, member.isdir() or member.name.endswith("\\"))
                 if path is None:
                     continue
                 if member.issparse() or not (member.isreg() or member.issym() or member.islnk()):
-                    self._add(path, f"{thing(member.mode) or 'no regular file'}, not an image", SPECIAL)
+                    self._add(path, f"{special_file_type(member.mode) or 'not a regular file'}, not an image", SPECIAL)
                 elif member.issym():
                     target = member.linkname.replace("\\", "/")
                     links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
                 elif member.islnk():
-                    links[path] = cleaned(member.linkname) or ""
-                elif member.offset_data + member.size > whole:
+                    links[path] = normalised(member.linkname) or ""
+                elif member.offset_data + member.size > size:
                     self._add(path, "cut short, as the archive ends before it does", DAMAGED)
                 else:
                     files[path] = member.offset_data, member.size
-        files |= {path: files[found] for path in links if (found := self._target(path, links, files)) is not None}
+        targets = {path: self._target(path, links, files) for path in links}
+        files |= {path: files[target] for path, target in targets.items() if target is not None}
         self.paths = list(files)
-        self.problems += inside.problems
-        self.folders, self.notes = inside.folders, inside.notes()
-        self._places = np.array(list(files.values()), np.int64).reshape(-1, 2)
+        self.problems += member_paths.problems
+        self.folders, self.notes = member_paths.folders, member_paths.notes()
+        self._positions = np.array(list(files.values()), np.int64).reshape(-1, 2)
 
     def _members(self, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-        """Every member; the archive's end, if it comes too early, is a problem of the archive's."""
+        """Yield every member. If the archive is truncated, record it as a problem."""
         try:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # or it would keep them all
+                    tar.members = []  # type: ignore[attr-defined]  # otherwise it would keep all of them
                     yield member
         except (tarfile.TarError, EOFError, ValueError) as error:
             if not isinstance(error, tarfile.ReadError) or file.tell() <= tarfile.BLOCKSIZE:
@@ -99,53 +100,55 @@ class Tar:
             self.problems.append(FileProblem(self.path.name, f"cut short or damaged ({error})", DAMAGED))
 
     def _target(self, path: str, links: Mapping[str, str], files: Mapping[str, object]) -> str | None:
-        """The file at the end of a chain of links."""
-        seen, at = {path}, links[path]
-        while at in links and at not in seen:
-            seen.add(at)
+        """Return the file at the end of a chain of links."""
+        visited, at = {path}, links[path]
+        while at in links and at not in visited:
+            visited.add(at)
             at = links[at]
         if at in files:
             return at
-        self._add(path, *(("a link that leads in a circle", LOOP) if at in seen else ("a link to no file", MISSING)))
+        self._add(
+            path, *(("a link in a circle of links", LOOP) if at in visited else ("a link to a missing file", MISSING))
+        )
         return None
 
     def _add(self, path: str, reason: str, kind: str) -> None:
-        self.problems.append(FileProblem(f"{self.path.name}/{shown(path)}", reason, kind))
+        self.problems.append(FileProblem(f"{self.path.name}/{printable(path)}", reason, kind))
 
     def _open(self) -> IO[bytes]:
-        """The tar's bytes; those of the temporary file have one position for all who read them."""
+        """Open the uncompressed tar. All readers of the temporary file share one position."""
         return open(self.path, "rb") if self._spool is None else open(self._spool, "rb", closefd=False)
 
-    def read(self, place: int, name: str) -> bytes:
-        offset, size = (int(number) for number in self._places[place])
-        if size > MOST_BYTES:
-            raise too_many_bytes(name, size)
+    def read(self, position: int, name: str) -> bytes:
+        offset, size = (int(number) for number in self._positions[position])
+        if size > MAX_IMAGE_BYTES:
+            raise too_large_error(name, size)
         try:
             data = bytearray(size)
             with self._open() as file:
                 count = read_into(file.fileno(), memoryview(data), offset)
         except OSError as error:
-            raise unreadable(name, error) from None
+            raise os_error(name, error) from None
         if count < size:
             text = f"{name} is cut short, as {self.path} has become shorter; fetch the archive again"
             raise ItemError(text, FileProblem(name, "cut short, as the archive ends before it does", DAMAGED))
         return bytes(data)
 
-    def stamp(self, place: int) -> str:
-        offset, size = self._places[place]
+    def stamp(self, position: int) -> str:
+        offset, size = self._positions[position]
         return f"{self._stamp}.{offset:x}.{size:x}" if self._stamp else ""
 
 
-def _unpacked(path: Path, unpack: Callable[..., Any]) -> int:
-    """A handle of the tar in a temporary file that has no name and goes when it is closed."""
-    most = min(MOST_UNPACKED, shutil.disk_usage(tempfile.gettempdir()).free // 2)
+def _decompressed(path: Path, unpack: Callable[..., Any]) -> int:
+    """Decompress a tar into an unnamed temporary file and return a handle; closing it deletes the file."""
+    limit = min(MAX_UNPACKED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)
     try:
         with tempfile.TemporaryFile() as spool, unpack(path, "rb") as packed:
-            while piece := packed.read(PIECE):
-                if spool.tell() + len(piece) > most:
+            while piece := packed.read(COPY_BYTES):
+                if spool.tell() + len(piece) > limit:
                     raise DataError(
-                        f"{path} has more than {most / 2**30:,.1f} GiB unpacked, too many for a temporary file; unpack "
-                        "it, or make a zip or a plain tar of it, which are read where they are"
+                        f"{path} has more than {limit / 2**30:,.1f} GiB decompressed, too much for a temporary file; "
+                        "unpack it, or convert it to a zip or an uncompressed tar, which are read in place"
                     )
                 spool.write(piece)
             spool.flush()

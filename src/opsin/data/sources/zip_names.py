@@ -1,7 +1,8 @@
-"""Names of a zip's members in letters: Unicode where the zip says so, and what it probably is where it does not.
+"""Decode the names of the members of a zip: as Unicode if the zip says so, and otherwise by the probable encoding.
 
-APPNOTE, appendix D: without flag 11 a name is cp437. Yet many programs write UTF-8 without the flag, and Windows its
-own code page, in Japan Shift-JIS (cp932), whose second bytes may be backslashes that separate nothing.
+According to APPNOTE, appendix D, names without flag 11 are cp437. But many programs write UTF-8 without the flag, and
+Windows its own code page. In Japan this is Shift-JIS (cp932), whose second bytes may be backslashes that are not
+separators.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 
 UNICODE = 0x800
-"""The flag of a member whose name is UTF-8."""
+"""Flag of a member whose name is UTF-8."""
 
 UNICODE_PATH = 0x7075
 """Info-ZIP's extra field with the name in UTF-8 (APPNOTE 4.6.9)."""
@@ -23,13 +24,13 @@ PAGES = {
     "cp866": ("cp866", r"\u0401\u0410-\u044f\u0451", ""),
     "gb2312": ("GB 2312", r"\u4e00-\u9fff", r"\u3000-\u3002\uff01-\uff5e"),
 }
-"""Code pages of Windows in Japan, Russia and China: the name, the letters, and what else may be between them."""
+"""Code pages of Windows in Japan, Russia and China: the name, the letters, and other characters."""
 
 
 def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
-    """A name for each member as it was meant, backslashes untouched; and a sentence, where that had to be guessed."""
+    """Return the decoded name of each member, with backslashes, and a sentence if the encoding was guessed."""
     names = [info.orig_filename.split("\0")[0] for info in infos]
-    unsure: dict[int, bytes] = {}
+    undeclared: dict[int, bytes] = {}
     for number, (info, name) in enumerate(zip(infos, names, strict=True)):
         if info.flag_bits & UNICODE or name.isascii():
             continue
@@ -37,23 +38,23 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
         if unicode := _extra(info.extra, raw):
             names[number] = unicode
         elif raw:
-            unsure[number] = raw
-    found = {number: _decoded(raw, "utf-8") for number, raw in unsure.items()}
-    said = ""
-    if not all(found.values()):
+            undeclared[number] = raw
+    guesses = {number: _decoded(raw, "utf-8") for number, raw in undeclared.items()}
+    note = ""
+    if not all(guesses.values()):
         for page, (words, letters, signs) in PAGES.items():
-            decoded = {number: _decoded(raw, page) for number, raw in unsure.items()}
+            decoded = {number: _decoded(raw, page) for number, raw in undeclared.items()}
             if _makes_sense(list(decoded.values()), letters, signs):
-                found = decoded
-                said = f"The zip does not say how its names are encoded; they are read as {words}."
+                guesses = decoded
+                note = f"The zip does not say how its names are encoded; they are read as {words}."
                 break
-    for number, name in found.items():
+    for number, name in guesses.items():
         names[number] = name or names[number]
-    return names, said
+    return names, note
 
 
 def _raw(name: str) -> bytes:
-    """The bytes that `zipfile` has read as cp437."""
+    """Return the bytes that `zipfile` has decoded as cp437."""
     try:
         return name.encode("cp437")
     except UnicodeEncodeError:
@@ -68,7 +69,7 @@ def _decoded(raw: bytes, encoding: str) -> str:
 
 
 def _extra(extra: bytes, raw: bytes) -> str:
-    """The name in the extra field that is meant for it, if it is still that of the name."""
+    """Return the name in the extra field for it, unless the member has been renamed since."""
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<HH", extra)
         body, extra = extra[4 : 4 + size], extra[4 + size :]
@@ -79,9 +80,9 @@ def _extra(extra: bytes, raw: bytes) -> str:
 
 
 def _makes_sense(names: Sequence[str], letters: str, signs: str) -> bool:
-    """Whether all of these consist of these letters, of signs and of ASCII.
+    """Return whether all names consist of these letters, signs and ASCII.
 
-    Letters next to Latin ones must be few: a wrong code page makes such of most European words.
+    Few letters may be next to Latin ones: a wrong code page has this effect on most European words.
     """
     if not all(name and re.fullmatch(rf"[\x00-\x7f{letters}{signs}]*", name) for name in names):
         return False

@@ -1,4 +1,4 @@
-"""The files in a zip, by random access (PKWARE's APPNOTE; read by Python's own `zipfile`)."""
+"""Read the files in a zip by random access (PKWARE's APPNOTE), with Python's `zipfile`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 from opsin.base.concurrency import ForkLock, in_child
 from opsin.base.errors import DataError
-from opsin.data.bounded_files import MOST_BYTES, too_many_bytes, unreadable
-from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, FileProblem, ItemError, shown
+from opsin.data.file_io import MAX_IMAGE_BYTES, os_error, too_large_error
+from opsin.data.items import DAMAGED, FORBIDDEN, SPECIAL, UNREADABLE, FileProblem, ItemError, printable
 from opsin.data.positional import PositionalFile
-from opsin.data.sources.members import Paths
+from opsin.data.sources.member_paths import MemberPaths
 from opsin.data.sources.zip_names import member_names
 
-LOCKED = 0x1
-"""The flag of an encrypted member."""
+ENCRYPTED = 0x1
+"""Flag of an encrypted member."""
 
-DOS_FOLDER = 0x10
-"""The attribute of a folder."""
+DOS_DIRECTORY = 0x10
+"""Attribute of a folder."""
 
 
 class Zip:
-    """`archive.Members` of a zip. Of several members with the same path the last counts, as when unpacking."""
+    """The `archive.Members` of a zip. Of several members with the same path, the last one counts, as when unpacking."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,63 +34,63 @@ class Zip:
             raise DataError(f"{path} is damaged or cut short ({error}); fetch the zip again") from None
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
-        self._opening = ForkLock()
-        in_child(self, Zip._forked)
+        self._open_lock = ForkLock()
+        in_child(self, Zip._reset_after_fork)
         self.problems: list[FileProblem] = []
-        infos = self._opened().infolist()
-        names, coding = member_names(infos)
+        infos = self._open_zip().infolist()
+        names, encoding_note = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
-        inside = Paths(path.name)
+        member_paths = MemberPaths(path.name)
         for info, written in zip(infos, names, strict=True):
-            name = inside.take(written, _is_folder(info, written))
+            name = member_paths.take(written, _is_folder(info, written))
             if name is None:
                 continue
             if stat.S_ISLNK(info.external_attr >> 16):
-                self.problems.append(self._problem(name, "a link inside an archive, not an image", SPECIAL))
+                self.problems.append(self._problem(name, "a link member_paths an archive, not an image", SPECIAL))
             else:
                 files[name] = info
-        self.problems += inside.problems
-        self.folders = inside.folders
-        self.notes = [note for note in (coding, *inside.notes()) if note]
+        self.problems += member_paths.problems
+        self.folders = member_paths.folders
+        self.notes = [note for note in (encoding_note, *member_paths.notes()) if note]
         self.paths = list(files)
         self._infos = list(files.values())
 
-    def read(self, place: int, name: str) -> bytes:
-        info = self._infos[place]
-        if info.file_size > MOST_BYTES:
-            raise too_many_bytes(name, info.file_size)
-        if info.flag_bits & LOCKED:
-            text = f"{name} is locked by a password; make the archive again without one"
-            raise ItemError(text, FileProblem(name, "locked by a password", FORBIDDEN))
+    def read(self, position: int, name: str) -> bytes:
+        info = self._infos[position]
+        if info.file_size > MAX_IMAGE_BYTES:
+            raise too_large_error(name, info.file_size)
+        if info.flag_bits & ENCRYPTED:
+            text = f"{name} is encrypted; create the archive again without a password"
+            raise ItemError(text, FileProblem(name, "encrypted", FORBIDDEN))
         try:
-            return self._opened().read(info)
+            return self._open_zip().read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
             text = f"{name} is damaged in the archive ({error}); fetch the zip again"
             raise ItemError(text, FileProblem(name, f"damaged in the archive ({error})", DAMAGED)) from None
         except (NotImplementedError, RuntimeError) as error:
-            text = f"{name} cannot be unpacked ({error}); make the archive again with plain compression"
+            text = f"{name} cannot be unpacked ({error}); create the archive again with the standard compression"
             raise ItemError(text, FileProblem(name, f"cannot be unpacked ({error})", UNREADABLE)) from None
         except OSError as error:
-            raise unreadable(name, error) from None
+            raise os_error(name, error) from None
 
-    def _opened(self) -> zipfile.ZipFile:
-        with self._opening.lock:
+    def _open_zip(self) -> zipfile.ZipFile:
+        with self._open_lock.lock:
             if self._zip is None:
                 self._zip = zipfile.ZipFile(self._file)
             return self._zip
 
-    def _forked(self) -> None:
-        """A `ZipFile` has a lock, which another thread may have held; the next reader opens another one."""
+    def _reset_after_fork(self) -> None:
+        """Forget the `ZipFile`, whose lock another thread may have held; the next reader opens a new one."""
         self._zip = None
 
-    def stamp(self, place: int) -> str:
-        info = self._infos[place]
+    def stamp(self, position: int) -> str:
+        info = self._infos[position]
         return f"{info.CRC:08x}.{info.file_size:x}"
 
     def _problem(self, path: str, reason: str, kind: str) -> FileProblem:
-        return FileProblem(f"{self.path.name}/{shown(path)}", reason, kind)
+        return FileProblem(f"{self.path.name}/{printable(path)}", reason, kind)
 
 
 def _is_folder(info: zipfile.ZipInfo, written: str) -> bool:
-    """By its name's end or by its attributes."""
-    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_FOLDER and not info.file_size)
+    """Return whether a member is a folder, by the end of its name or its attributes."""
+    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_DIRECTORY and not info.file_size)

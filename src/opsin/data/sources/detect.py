@@ -1,0 +1,180 @@
+"""`open_source`: detect what is at a path by its content, and open it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+from opsin.base.errors import DataError
+from opsin.base.file_types import HEAD, absent, identify
+from opsin.data.dataset import Dataset
+from opsin.data.decode import PixelRange
+from opsin.data.decode.formats import recognise
+from opsin.data.items import Source
+from opsin.data.sources import idx
+from opsin.data.sources.archive import open_members
+from opsin.data.sources.arrays import load_npz
+from opsin.data.sources.digits import DIGITS, digits
+from opsin.data.sources.disk import open_folder, open_table
+from opsin.data.sources.folder import FolderWalk
+from opsin.data.sources.label_tables import tables_in
+from opsin.data.sources.parquet import open_parquet
+from opsin.data.sources.shards import Shards, is_shard, open_shards
+from opsin.data.sources.table import TABLE_ENDINGS
+from opsin.data.sources.tars import COMPRESSED, Tar
+from opsin.data.sources.zips import Zip
+
+EXPECTED = (
+    "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
+    "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
+)
+NPY = b"\x93NUMPY"
+PARQUET = b"PAR1"
+IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
+PARQUET_ENDINGS = (".parquet",)
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+TAR_MARK = slice(257, 262)
+"""Position of "ustar" in a tar."""
+
+
+def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None = None) -> Source | Dataset:
+    """Open the training data at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
+
+    Only names, and labels in files, are read. Arrays are read completely, with `pixel_range` as black and white. Raise
+    `DataError` if the source cannot be used.
+    """
+    if source == DIGITS:
+        return digits()
+    path = Path(source)
+    try:
+        if os.path.isdir(path):
+            return _open_folder(path)
+        if os.path.isfile(path):
+            return _open_file(path, pixel_range)
+        if os.path.exists(path):
+            raise DataError(f"{path} is neither a file nor a folder; give {EXPECTED}")
+        if matches := _matches(str(source)):
+            return _open_many(matches, f"{source}")
+    except PermissionError as error:
+        raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
+    if re.search(r"[*?\[{]", str(source)):
+        raise DataError(f"{path}: there is no such file, nor any that matches this pattern; give {EXPECTED}")
+    raise DataError(f"{path}: there is no such folder or file; give {EXPECTED}")
+
+
+def _open_folder(folder: Path) -> Source | Dataset:
+    idx_files = idx.find(folder)
+    if idx_files:
+        return idx.load_idx(folder, idx_files)
+    walk = FolderWalk(folder)
+    for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
+        paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
+        if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
+            return _open_many(paths, folder.resolve().name, folder)
+    files = open_folder(folder, walk)
+    if not files.items:
+        raise DataError(_nothing(folder, walk))
+    return files
+
+
+COMPANION_ENDINGS = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
+"""Extensions of files that accompany Parquet files and shards."""
+
+
+def _nothing(folder: Path, walk: FolderWalk) -> str:
+    tables = tables_in(walk.files)
+    if len(tables) > 1:
+        return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
+    text = (
+        f"{folder} holds no images in class folders; put each class's images into a folder "
+        f"of its own: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
+    )
+    problems = [problem for problem in walk.problems if problem.name]
+    more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(walk.notes()), "")
+    return f"{text}\n{more}" if more else text
+
+
+def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    table = path.suffix.lower() in TABLE_ENDINGS
+    kind = absent(head) if any(head) else None
+    if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin with any text
+        raise DataError(f"{path} is {kind.what}; {kind.advice}")
+    if head.startswith(PARQUET):
+        return open_parquet([path], path.parent, path.stem)
+    if head.startswith(NPY) or path.suffix.lower() == ".npz":
+        return load_npz(path, pixel_range)
+    if head.startswith(b"PK"):
+        members = Zip(path)
+        arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
+        return load_npz(path, pixel_range) if arrays else open_members(members)
+    if head[TAR_MARK] == b"ustar" or head.startswith(tuple(COMPRESSED)) or path.suffix.lower() == ".tar":
+        if head.startswith(IDX) or "ubyte" in path.name:
+            raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
+        tar = Tar(path)
+        return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
+    if table:
+        return open_table(path)
+    raise DataError(f"{path} {_describe_other(path, head)}; give {EXPECTED}")
+
+
+def _describe_other(path: Path, head: bytes) -> str:
+    if not head:
+        return "is an empty file"
+    if head.startswith(IDX):
+        return "is one of MNIST's files, not their folder"
+    if recognise(head):
+        return "is a single image; training needs many, of at least two classes"
+    if (kind := identify(head)) and kind.advice and not kind.absent:
+        return f"is {kind.what}, which holds no images ({kind.advice})"
+    return "is not a file that can be trained on"
+
+
+def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
+    """Open several shards or several Parquet files."""
+    endings = {path.suffix.lower() for path in paths}
+    are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
+    above = folder or Path(os.path.commonpath([path.parent for path in paths]))
+    if endings == {".parquet"}:
+        return open_parquet(paths, above, name)
+    if are_tars:
+        return open_shards(paths, above, name)
+    raise DataError(
+        f"{name} matches {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
+    )
+
+
+def _matches(pattern: str) -> list[Path]:
+    """Return the files that match a pattern, with braces as in WebDataset: a-{000..127}.tar, {train,val}-*.tar."""
+    matches = {
+        match for expanded in _braces(pattern)
+        for match in (glob.glob(expanded) if glob.has_magic(expanded) else [expanded])
+    }  # fmt: skip
+    return sorted(Path(match) for match in matches if os.path.isfile(match))
+
+
+MAX_PATTERN_NAMES = 10**6
+
+
+def _braces(pattern: str) -> list[str]:
+    pieces = re.split(r"\{([^{}]*)\}", pattern)
+    choices = [[piece] if number % 2 == 0 else _choices(piece) for number, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+def _choices(text: str) -> list[str]:
+    numbers = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if not numbers:
+        return text.split(",")
+    first, last = int(numbers[1]), int(numbers[2])
+    if last - first > MAX_PATTERN_NAMES:
+        raise DataError(f"{{{text}}} stands for {last - first + 1:,} names; give at most {MAX_PATTERN_NAMES:,}")
+    return [f"{number:0{len(numbers[1])}}" for number in range(first, last + 1)]

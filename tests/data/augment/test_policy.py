@@ -1,0 +1,96 @@
+"""Which changes are chosen for which images."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from opsin.base.errors import UsageError
+from opsin.data import LabeledImages, Preprocessing
+from opsin.data.augment import LEVELS, Augmentation, policy_for, preset
+from tests.data.files import noise
+
+SHAPES = [(1, 28, 28), (1, 224, 224), (3, 32, 32), (3, 48, 64), (3, 224, 224)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("classes", [(), ("cat", "dog"), tuple("0123456789")])
+@pytest.mark.parametrize("level", LEVELS)
+def test_nothing_makes_a_6_a_9(level: str, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
+    policy = preset(level, shape, classes)
+    assert policy.rotation <= 15
+    assert policy.shift <= 0.125
+    if shape[0] == 1 or classes == tuple("0123456789"):
+        assert not policy.flip
+    assert level != "none" or policy == Augmentation()
+
+
+def test_levels_differ() -> None:
+    for shape in SHAPES:
+        none, light, strong = (preset(level, shape, ("cat", "dog")) for level in LEVELS)
+        assert none != light != strong
+        assert strong.cutout > light.cutout == 0
+        assert not light.mixes
+        assert strong.mixes == (shape[0] == 3)
+
+
+def test_light_handwriting_is_shifted_rotated_and_scaled() -> None:
+    assert preset("light", (1, 28, 28), tuple("0123456789"), dark=True) == Augmentation(
+        shift=0.07, rotation=10, scale=0.1
+    )
+
+
+def test_small_photographs_are_mirrored_and_shifted_by_four_pixels() -> None:
+    assert preset("light", (3, 32, 32), ("cat", "dog")) == Augmentation(flip=True, shift=4 / 32)
+
+
+def test_large_photographs_are_cropped_and_coloured() -> None:
+    policy = preset("light", (3, 224, 224), ("cat", "dog"))
+    assert policy.flip and policy.bilinear and policy.changes_colour
+    assert 0 < policy.crop_area < 1
+
+
+@pytest.mark.parametrize(
+    ("classes", "flip"),
+    [
+        (("cat", "dog"), True),
+        (("t-shirt", "Shoes", "3 piece suit"), True),
+        (tuple("abc"), False),
+        (("0", "1", "10", "11"), False),
+        (("turn left", "go on"), False),
+        (("shoe_Right", "shoe_other"), False),
+        (("bright", "leftovers"), True),
+    ],
+)
+def test_names_forbid_mirroring(classes: tuple[str, ...], flip: bool) -> None:
+    assert preset("light", (3, 64, 64), classes).flip is flip
+
+
+def test_light_on_a_dark_background_stays() -> None:
+    assert not preset("strong", (1, 28, 28), dark=True).changes_colour
+    assert preset("light", (1, 28, 28), dark=False).changes_colour
+
+
+def test_colour_files_of_grey_images_count_as_grey() -> None:
+    grey = np.repeat(noise(0, 20, 1, 8, 8), 3, axis=1)
+    for pixels, flip in ((grey, False), (noise(1, 20, 3, 8, 8), True)):
+        images = LabeledImages(pixels, np.arange(20, dtype=np.int32) % 2, ("cat", "dog"))
+        assert policy_for("light", images, Preprocessing.of(images)).flip is flip
+        assert policy_for("none", images, Preprocessing.of(images)) == Augmentation()
+
+
+def test_the_preprocessing_says_what_is_dark() -> None:
+    pixels = np.zeros((6, 1, 28, 28), np.uint8)
+    pixels[:, :, 10:18, 10:18] = 255
+    images = LabeledImages(pixels, np.arange(6, dtype=np.int32) % 2, ("cat", "dog"))
+    assert not policy_for("light", images, Preprocessing.of(images)).changes_colour
+    bright = LabeledImages(255 - pixels, images.labels, images.classes)
+    assert policy_for("light", bright, Preprocessing.of(bright)).changes_colour
+
+
+def test_unknown_levels_are_refused() -> None:
+    message = "the augmentation must be one of none, light, strong, not 'hard'"
+    with pytest.raises(UsageError, match=re.escape(message)):
+        preset("hard", (3, 32, 32))
