@@ -23,7 +23,7 @@ from opsin.backends.native.codegen import _llvm
 from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
 from opsin.data import batches
 from opsin.data.dataset import LabeledImages
-from opsin.data.decode.pillow_warnings import quiet
+from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
 from opsin.data.parallel import ahead
 from opsin.data.positional import PositionalFile, read_into
 from opsin.data.preprocessing import Preprocessing
@@ -230,7 +230,7 @@ def test_garbage_is_collected_in_a_process_forked_while_others_plan() -> None:
 
 @needs_fork
 def test_warnings_are_shown_in_a_process_forked_while_others_decode() -> None:
-    before, inside = list(warnings.filters), quiet()
+    before, inside = list(warnings.filters), suppress_pillow_warnings()
     with elsewhere(inside.__enter__, lambda: inside.__exit__(None, None, None)):
         assert list(warnings.filters) != before
         assert true_in_a_child(lambda: list(warnings.filters) == before)

@@ -27,7 +27,7 @@ from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
-from opsin.training.backend import engine_of
+from opsin.training.backend import engine_for
 from tests.data.files import write_stripes
 from tests.planning.fake_machine import FakeMachine
 from tests.training.kills import result
@@ -108,7 +108,7 @@ def test_a_plan_with_algorithms_survives_json(stripes: Dataset) -> None:
 
 
 def test_only_the_native_backend_takes_the_algorithms(stripes: Dataset) -> None:
-    assert engine_of(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
+    assert engine_for(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
     plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False)
     program: Any = Trainer(plan, stripes, network=network(), threads=1).work
     assert "Winograd" not in str(program.program.plan)

@@ -19,7 +19,7 @@ from opsin.apps.cli.main import GROUPS
 from opsin.base.units import parse_bytes, parse_seconds
 from opsin.data import store
 from opsin.planning.option_fields import OptionFields, declared_options
-from opsin.planning.options import BUDGET, TrainOptions
+from opsin.planning.options import DEFAULT_BUDGET_SECONDS, TrainOptions
 
 DOCS = Path(__file__).parents[3] / "docs" / "training.md"
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->"
@@ -49,7 +49,7 @@ def test_the_docs_have_the_table_of_options() -> None:
 
 def test_shown_defaults_are_those_that_are_used() -> None:
     shown = {name: option.shown_default for name, _, option in declared_options(CommandOptions)}
-    assert parse_seconds(str(shown["budget"])) == BUDGET
+    assert parse_seconds(str(shown["budget"])) == DEFAULT_BUDGET_SECONDS
     assert shown["cache_size"] == CACHE_SIZE
     assert parse_bytes(CACHE_SIZE) == store.CACHE_SIZE
 

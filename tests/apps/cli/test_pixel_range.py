@@ -10,7 +10,7 @@ import pytest
 
 from opsin.apps.cli.main import run
 from opsin.data import load
-from opsin.runs.resume import check_same, described
+from opsin.runs.resume import check_same, data_description
 from opsin.runs.run import CONFIG
 from tests.data.decode.pngs import chunk, png
 from tests.data.decode.tiffs import GREY, RGB, tiff
@@ -52,7 +52,7 @@ def test_a_run_keeps_the_range_and_its_model_warns_of_values_outside(
     began = json.loads((tmp_path / "run" / CONFIG).read_text())["data"]
     assert began["pixel_range"] == [0.0, 4000.0]
     check_same(load(folder, pixel_range=began["pixel_range"]), began)
-    assert described(load(folder), "x")["pixel_range"] == [0.0, 4095.0]
+    assert data_description(load(folder), "x")["pixel_range"] == [0.0, 4095.0]
     bright = tmp_path / "bright.tif"
     bright.write_bytes(tiff(noise(0, 12, 12, 1).astype(np.uint16) << 8))
     bands = tmp_path / "bands.tif"

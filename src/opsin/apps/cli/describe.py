@@ -56,11 +56,11 @@ def _print_training(model: Model) -> None:
     typer.echo(f"labels: {_shortened(model.labels)}")
     if history := record.get("history"):
         typer.echo(
-            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: {_accuracy(record)}"
+            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: {accuracy(record)}"
         )
 
 
-def _accuracy(record: Mapping[str, Any]) -> str:
+def accuracy(record: Mapping[str, Any]) -> str:
     """Return the accuracy, and which images it was measured on.
 
     A finished training has a final measurement, an interrupted one that of the last epoch.
@@ -69,7 +69,7 @@ def _accuracy(record: Mapping[str, Any]) -> str:
         accuracy, images, split = score["accuracy"], score["images"], _measured_on(record)
     else:
         accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
-        split = "held-out"
+        split = record.get("held_out_split", "held-out")
     text = f"{accuracy:.2%} of {images:,} {split} images classified correctly"
     return text if split != "training" else f"{text}, which says nothing about new images"
 
