@@ -24,7 +24,7 @@ from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
 from opsin.data import batches
 from opsin.data.dataset import LabeledImages
 from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
-from opsin.data.parallel import ahead
+from opsin.data.parallel import prefetch
 from opsin.data.positional import PositionalFile, read_into
 from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources.tars import Tar
@@ -347,9 +347,9 @@ def test_batches_continue_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_work_ahead_comes_in_order_and_its_errors_come_through() -> None:
-    assert list(ahead(lambda number: number * number, range(9), 3)) == [n * n for n in range(9)]
-    assert list(ahead(str, (), 3)) == []
-    going = ahead(lambda number: 1 // (3 - number), range(9), 2)
+    assert list(prefetch(lambda number: number * number, range(9), 3)) == [n * n for n in range(9)]
+    assert list(prefetch(str, (), 3)) == []
+    going = prefetch(lambda number: 1 // (3 - number), range(9), 2)
     assert [next(going), next(going), next(going)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(going)

@@ -30,7 +30,7 @@ from opsin.training import Stage, Step, Trainer, TrainingPlan
 from opsin.training.backend import engine_for
 from tests.data.files import write_stripes
 from tests.planning.fake_machine import FakeMachine
-from tests.training.kills import result
+from tests.runs.kills import result
 
 DEFAULT_SECONDS = 1e-5
 """The time of an image on the fake machine, with the default algorithms."""
