@@ -7,7 +7,7 @@ times a factor for each filter and each channel (log-normal, σ 0.5), as trainin
 batch normalisation vary alike, while its statistics are the batch's own. "resnet20_cifar, trained" first takes
 `--steps` steps on the images. A training step of the whole network then gives every layer's true input, weights and
 output gradient, and from these each way computes the output and both gradients of the one layer: native code as it
-comes, with Winograd's algorithm where the compiler takes it; native code with `exact=True`; and PyTorch's float32
+comes, with Winograd's algorithm where the compiler takes it; native code with `winograd=False`; and PyTorch's float32
 (left out where it is not installed). The definition in float64 is what they are compared with.
 
 Shown is max |a - b| / max |b| of the worst layer and of each layer, and for the worst also the root of the mean square

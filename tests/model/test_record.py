@@ -43,11 +43,18 @@ def test_records_that_name_no_split_mean_test_images(record: dict[str, object]) 
 
 def test_descriptions_name_the_split() -> None:
     test = {"images": 1200, "accuracy": 0.5, "loss": 1.0}
-    assert accuracy({"data": "photos", "test": test}) == "50.00% of 1,200 test images classified correctly"  # as Opsin 0.1.0 wrote it
-    assert accuracy({"test": test, "measured_on": "validation"}) == "50.00% of 1,200 validation images classified correctly"
+    assert (
+        accuracy({"data": "photos", "test": test}) == "50.00% of 1,200 test images classified correctly"
+    )  # as Opsin 0.1.0 wrote it
+    assert (
+        accuracy({"test": test, "measured_on": "validation"})
+        == "50.00% of 1,200 validation images classified correctly"
+    )
     interrupted = {"history": [{"held_out_accuracy": 0.25}], "held_out": 12}
     assert accuracy(interrupted) == "25.00% of 12 held-out images classified correctly"
-    assert accuracy({**interrupted, "held_out_split": "training"}) .startswith("25.00% of 12 training images classified correctly, ")
+    assert accuracy({**interrupted, "held_out_split": "training"}).startswith(
+        "25.00% of 12 training images classified correctly, "
+    )
 
 
 @pytest.mark.filterwarnings("ignore:the model is no better")

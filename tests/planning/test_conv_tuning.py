@@ -71,7 +71,7 @@ def start_run(data: Dataset, plan: TrainingPlan, folder: Path) -> Trainer:
 
 def test_a_run_keeps_the_algorithms_it_began_with(stripes: Dataset, tmp_path: Path) -> None:
     direct = tuned(graph_of(stripes), 8, ConvAlgorithm.DIRECT)
-    plan = TrainingPlan(network="small", stages=(STAGE,), choices=direct.choices)
+    plan = TrainingPlan(network="small", stages=(STAGE,), conv_algorithms=direct.conv_algorithms)
     list(start_run(stripes, plan, tmp_path / "whole"))
     list(start_run(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "usual"))
     whole, usual = result(tmp_path / "whole"), result(tmp_path / "usual")

@@ -44,7 +44,10 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
         first, power = CURVES[candidate.choice.network]
         error = first * seconds**-power * (0.9 if candidate.options.augment == "strong" else 1.0)
         count = len(data.test)
-        return Trial(candidate, seconds, count, round(error * count), error, None if candidate.options.flip else error)
+        return Trial(
+            candidate, seconds, count, round(error * count), error, None if candidate.options.flip else error,
+            training_images=int(1000 * seconds), available_images=10**9, image_seconds=1e-3,
+        )  # fmt: skip
 
     monkeypatch.setattr(trial, "run", run)
     return tried
@@ -130,20 +133,21 @@ def test_a_small_validation_split_is_enlarged_for_trials(validation: int, count:
     assert len(comparable.train) + len(comparable.test) == (count + validation if validation < 40 else count + 50)
 
 
-def test_new_images_are_worth_more_than_more_epochs() -> None:
-    half = Trial(
-        TrialCandidate(choose_network(GREY, TrainOptions()), TrainOptions()),
-        1.0,
-        100,
-        30,
-        0.3,
-        training_images=100,
-        available_images=1000,
-    )
-    whole = replace(half, training_images=1000)
-    assert search._predicted_error(half, half, 10.0) == pytest.approx(0.3 * 10**-0.35)
-    assert search._predicted_error(whole, whole, 10.0) == pytest.approx(0.3 * 10 ** (-0.35 * 0.4))
+def test_repetitions_are_worth_less_and_less() -> None:
+    candidate = TrialCandidate(choose_network(GREY, TrainOptions()), TrainOptions())
+    half = Trial(candidate, 1.0, 100, 30, 0.3, training_images=100, available_images=1000, image_seconds=0.01)
+    assert search._predicted_error(half, half, 10.0) == pytest.approx(0.3 * 10**-0.35)  # ten times as many images
     assert search._predicted_error(half, half, 0.5) == 0.3
+    whole = replace(half, available_images=100)
+    few, more, many = (search._predicted_error(whole, whole, seconds) for seconds in (2.0, 20.0, 2000.0))
+    assert few == pytest.approx(0.3 * 2**-0.35, rel=0.02)  # the second pass is worth nearly as much as the first
+    assert more > 0.3 * 20**-0.35 and many == pytest.approx(0.3 * 16.4**-0.35)
+
+
+def test_what_has_learned_nothing_is_not_extrapolated() -> None:
+    candidate = TrialCandidate(choose_network(GREY, TrainOptions()), TrainOptions())
+    trial = Trial(candidate, 1.0, 100, 89, 0.89, training_images=100, available_images=1000, chance_error=0.9)
+    assert search._predicted_error(trial, trial, 100.0) == 0.89
 
 
 def test_trial_candidates_respect_the_options() -> None:

@@ -39,7 +39,7 @@ def test_the_native_engine_is_given_the_plans_algorithms() -> None:
 def test_a_wrapped_engine_is_given_them_too() -> None:
     wrapped: Any = engine_for(DIRECT, partial(compile_native, memory=10**9))
     assert wrapped.keywords == {"memory": 10**9, "exact": True, "choices": {}}
-    wrapped = engine_for(PLAN, partial(compile_native, exact=True))
+    wrapped = engine_for(PLAN, partial(compile_native, winograd=False))
     assert wrapped.keywords == {"exact": True, "choices": {}}
 
 

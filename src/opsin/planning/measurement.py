@@ -77,7 +77,7 @@ class LocalMachine:
     def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
         """Compile `graph` and time it on noise."""
         begin = perf_counter()
-        program = compile_native(graph, batch, threads, exact=exact, choices=algorithms)
+        program = compile_native(graph, batch, threads, winograd=not exact, conv_algorithms=algorithms)
         compile_seconds = perf_counter() - begin
         program.load_state(nn.initial_state(program.graph, seed=0))
         inputs = noise(program.graph)

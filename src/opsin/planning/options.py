@@ -10,7 +10,7 @@ from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
-from opsin.planning.option_fields import OptionFields
+from opsin.base.option_fields import OptionFields
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
 DEFAULT_BUDGET_SECONDS = 600.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log
+from math import exp, log
 from time import perf_counter
 from typing import Any
 
@@ -48,8 +48,9 @@ DEFAULT_EXPONENT = 0.35
 MIN_EXPONENT, MAX_EXPONENT = 0.05, 0.6
 """How fast errors usually fall with the number of different images, and the bounds for an estimate from two points."""
 
-REPEAT_EXPONENT = 0.4
-"""What repeated images are worth: twice the epochs are worth 2^0.4 times the images."""
+REPEAT_HALF_LIFE = 15.4
+"""How fast repeated images lose their value (R* of Muennighoff et al. 2023, "Scaling data-constrained language models"):
+the first repetitions are worth nearly as much as new images, and all together as much as so many times the images."""
 
 MAX_EASY_ERRORS = 10
 MAX_EASY_ERROR_RATE = 0.05
@@ -268,21 +269,21 @@ def _predicted_error(early: Trial, late: Trial, seconds: float) -> float:
     """
     exponent = DEFAULT_EXPONENT
     if late is not early and late.seconds > early.seconds > 0:
-        gain = _training_gain(late.seconds / early.seconds, late.training_images / early.training_images)
-        estimate = log(early.error / late.error) / max(log(gain), 1e-3)
+        gain = _effective_images(late) / _effective_images(early)
+        estimate = log(early.error / late.error) / max(log(max(gain, 1.0)), 1e-3)
         exponent = (DEFAULT_EXPONENT + min(max(estimate, MIN_EXPONENT), MAX_EXPONENT)) / 2
     if late.error + late.standard_error >= late.chance_error:
         return late.error  # It has learned nothing yet, and a learning curve cannot be extrapolated from there.
-    time_ratio = max(1.0, min(seconds, late.useful_seconds) / max(late.seconds, 1e-3))
-    gain = _training_gain(time_ratio, late.available_images / late.training_images)
+    whole = replace(
+        late, seconds=max(late.seconds, min(seconds, late.useful_seconds)), training_images=late.available_images
+    )
+    gain = max(1.0, _effective_images(whole) / _effective_images(late))
     return float(late.error * gain**-exponent)
 
 
-def _training_gain(time_ratio: float, image_ratio: float) -> float:
-    """Return how many times as many images a longer training is worth.
-
-    It takes `time_ratio` times as long, with at most `image_ratio` times as many different images; the rest of the time
-    repeats these.
-    """
-    new_images = max(1.0, min(time_ratio, image_ratio))
-    return float(new_images * max(1.0, time_ratio / new_images) ** REPEAT_EXPONENT)
+def _effective_images(trial: Trial) -> float:
+    """Return how many different images, each seen once, the training of a trial is worth."""
+    views = max(1.0, trial.seconds / trial.image_seconds)
+    different = min(views, trial.training_images)
+    repetitions = views / different - 1
+    return different * (1 + REPEAT_HALF_LIFE * (1 - exp(-repetitions / REPEAT_HALF_LIFE)))

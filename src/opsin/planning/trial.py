@@ -61,7 +61,8 @@ class Trial:
     `error` is the error rate or, for unbalanced data, the mean of the classes' error rates, 0 to 1. `mirrored_error` is
     that of mirrored validation images if none were mirrored in training, and None if that was not tested. On all of the
     data, the recipe trains for at most `useful_seconds`, however much time there is. The trial used `training_images`
-    different images of the `available_images`. `chance_error` is the error of always predicting the same class.
+    different images of the `available_images`. `chance_error` is the error of always predicting the same class,
+    and `image_seconds` the time for one training image.
     """
 
     candidate: TrialCandidate
@@ -74,6 +75,7 @@ class Trial:
     training_images: int = 1
     available_images: int = 1
     chance_error: float = 1.0
+    image_seconds: float = 1.0
 
     @property
     def standard_error(self) -> float:
@@ -135,6 +137,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
         useful_seconds=_useful_seconds(plan, image_seconds, len(data.train)),
         training_images=len(part.train),
         available_images=len(data.train),
+        image_seconds=image_seconds,
         chance_error=1 - 1 / len(data.classes) if is_unbalanced else 1 - max(counts) / sum(counts),
     )
 

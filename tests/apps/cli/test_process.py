@@ -44,7 +44,7 @@ def test_warnings_are_printed_without_source_lines(model: Path, folder: Path, tm
     )
     assert done.returncode == 0
     assert done.stderr == (
-        f"Warning: compiled code cannot be kept in {tmp_path}/file/cache/kernels: Not a directory; "
+        f"Warning: compiled code cannot be saved in {tmp_path}/file/cache/kernels: Not a directory; "
         "set OPSIN_CACHE to a folder with room, or the next start compiles again\n"
     )
 
@@ -69,6 +69,7 @@ def test_ctrl_c_ends_training_with_a_usable_model(tmp_path: Path) -> None:
     lines = []
     while not lines or not lines[-1].startswith("epoch"):
         lines.append(process.stdout.readline())
+        assert lines[-1], process.communicate(timeout=30)[1]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")

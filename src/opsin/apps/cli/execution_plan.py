@@ -53,7 +53,7 @@ def run(
     target, count = find_target(name, size, classes), threads or processors()
     tuned = tuned_algorithms(host().target) if winograd else {}
     train = _training_plan(target, batch, count, winograd, tuned, max_bytes)
-    predict = make_plan(target.graph, batch, host().target, not winograd, tuned)
+    predict = make_plan(target.graph, batch, host().target, winograd, tuned)
     if as_json:
         print_json(_data(target, batch, count, train, predict, plan))
         return 0
@@ -72,8 +72,8 @@ def _training_plan(
     """Plan the training step, within `max_bytes` if given."""
     step = target.training_step()
     if max_bytes is None:
-        return make_plan(step, batch, host().target, not winograd, tuned)
-    return plan_within_memory(step, batch, host().target, threads, max_bytes, not winograd, tuned)
+        return make_plan(step, batch, host().target, winograd, tuned)
+    return plan_within_memory(step, batch, host().target, threads, max_bytes, winograd, tuned)
 
 
 def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:

@@ -24,7 +24,7 @@ from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
-from opsin.planning.option_fields import declared_options
+from opsin.base.option_fields import declared_options
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.overrides import with_overrides
 from opsin.training import Recipe, TrainingPlan

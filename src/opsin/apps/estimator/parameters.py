@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from opsin.apps.estimator.errors import ParameterError
 from opsin.base.errors import UsageError
 from opsin.base.optional import require
-from opsin.planning.option_fields import OptionFields, declared_options
+from opsin.base.option_fields import OptionFields, declared_options
 
 NOT_PARAMETERS = {"network", "seed", "search"}
 """Options of training that the estimator takes in another form, or not at all."""

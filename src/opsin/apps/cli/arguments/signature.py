@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from opsin.planning.option_fields import Option, declared_options
+from opsin.base.option_fields import Option, declared_options
 
 Function = TypeVar("Function", bound=Callable[..., int])
 

@@ -7,7 +7,7 @@ from typing import get_type_hints
 
 from opsin.apps.cli.arguments.signature import flags
 from opsin.apps.cli.arguments.train import CommandOptions
-from opsin.planning.option_fields import declared_options
+from opsin.base.option_fields import declared_options
 
 
 def option_table() -> str:
