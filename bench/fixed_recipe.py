@@ -3,7 +3,7 @@
     python bench/fixed_recipe.py RECIPE DATA OUT --images N [--budget 20] [--started-at SECONDS] [--seed 0]
 
 RECIPE is `lenet5`, `resnet20_cifar` or `resnet9_half`, trained from scratch; `head`, a new last layer on
-EfficientNet-Lite0's published weights; or `tuned`, fine-tuning of all its layers with frozen batch normalisation. Each
+EfficientNet-Lite0's published weights; or `tuned`, fine-tuning of all its layers with frozen batch normalization. Each
 is a plan made with Opsin's Python interface. Only the size of the images depends on the data: it follows from the
 number N of training images, so that the time suffices. Training takes what remains of `--budget` seconds after
 `--started-at` (a value of `time.time()`), less the three seconds and four percent that `opsin train` reserves for its

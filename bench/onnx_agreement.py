@@ -80,7 +80,7 @@ def compare(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def seeded(name: str) -> torch.nn.Module:
-    """The network with random weights, and statistics unlike those that batch normalisation begins with."""
+    """The network with random weights, and statistics unlike those that batch normalization begins with."""
     torch.manual_seed(0)
     more = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     network = torchvision.models.get_model(name, weights=None, **more).eval()

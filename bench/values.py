@@ -8,7 +8,7 @@ Each network takes training steps and predicts, in turns within one process, on
 - trained: the weights after `--steps` steps on images, and these images (PHOTOS is anything that `opsin train`
   takes; without it the built-in digits are enlarged), so that activations are as sparse as training makes them;
 - denormals: the trained weights and images, where half of all filters, half of what is left, half of the scales of
-  normalisations, half of the optimizer's memory and half of all pixels are between 1e-41 and 1e-39, or between 1e-21
+  normalizations, half of the optimizer's memory and half of all pixels are between 1e-41 and 1e-39, or between 1e-21
   and 1e-19, so that their products are.
 
 Steps are taken at a learning rate of zero, or the numbers would not stay what they are. Beside each is PyTorch, eager,

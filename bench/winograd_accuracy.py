@@ -4,7 +4,7 @@
 
 PHOTOS is anything that `opsin train` takes; without it the built-in digits are enlarged. Weights are He's (normal),
 times a factor for each filter and each channel (log-normal, σ 0.5), as training spreads them, and scales and shifts of
-batch normalisation vary alike, while its statistics are the batch's own. "resnet20_cifar, trained" first takes
+batch normalization vary alike, while its statistics are the batch's own. "resnet20_cifar, trained" first takes
 `--steps` steps on the images. A training step of the whole network then gives every layer's true input, weights and
 output gradient, and from these each way computes the output and both gradients of the one layer: native code as it
 comes, with Winograd's algorithm where the compiler takes it; native code with `winograd=False`; and PyTorch's float32
@@ -43,7 +43,7 @@ NETWORKS = ("vgg16", "resnet18", "resnet50", "resnet20_cifar", "googlenet", "ale
 TRAINED = "resnet20_cifar"
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
 SPREAD = 0.5
-"""Of the logarithm of the factors by which filters, channels and normalised channels differ."""
+"""Of the logarithm of the factors by which filters, channels and normalized channels differ."""
 LIMIT = 1e-4
 
 

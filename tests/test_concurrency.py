@@ -321,7 +321,7 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
             assert file.readable() and file.seekable() and file.read(3) == b"\0\1\2" and file.tell() == 3
             assert (file.seek(-2, os.SEEK_END), file.read(), file.read(1)) == (198, bytes([198, 199]), b"")
             assert (file.seek(5), file.seek(5, os.SEEK_CUR), file.read(1)) == (5, 10, b"\x0a")
-            with pytest.raises(OSError, match="nothing before"):
+            with pytest.raises(OSError, match="before the beginning"):
                 file.seek(-1)
         target = bytearray(9)
         with path.open("rb") as plain:
@@ -334,7 +334,7 @@ def test_a_positional_file_behaves_as_a_file(tmp_path: Path, monkeypatch: pytest
 
 @needs_fork
 def test_batches_continue_in_a_forked_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BLOCK", 1)
+    monkeypatch.setattr(batches, "BLOCK_BYTES", 1)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
     images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 2, ("a", "b"))
     made = batches.Batches(images, Preprocessing(1, 8, 8, (0.5,), (0.5,)), 4, seed=1)

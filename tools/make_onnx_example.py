@@ -19,7 +19,7 @@ TARGET = Path(__file__).parent.parent / "docs" / "digits.onnx"
 
 
 def network() -> nn.Sequential:
-    """Three convolutions with stride 2, each with batch normalisation, and a mean: 6,274 parameters."""
+    """Three convolutions with stride 2, each with batch normalization, and a mean: 6,274 parameters."""
     layers: list[nn.Module] = []
     for channels, filters in ((1, 8), (8, 16), (16, 32)):
         layers += [nn.Conv2d(channels, filters, 3, 2, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]

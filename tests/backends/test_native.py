@@ -185,7 +185,7 @@ def test_wide_convolutions_and_their_gradients(case: tuple[Any, ...], target: An
 
 
 def varied(x: Tensor, weights: list[Tensor], seed: Tensor, step: Tensor) -> Tensor:
-    """A little of everything: branches, a skip connection, dropout, normalisation, transposed convolution."""
+    """A little of everything: branches, a skip connection, dropout, normalization, transposed convolution."""
     first, grouped, skip, up = weights
     y = F.leaky_relu(F.conv2d(x, first, padding=1))
     y = F.silu(F.add(F.conv2d(y, grouped, stride=2, padding=1, groups=2), F.conv2d(y, skip, stride=2)))

@@ -25,7 +25,7 @@ BATCH = 6
 
 
 class Block(nn.Layer):
-    """Two convolutions with batch normalisation, and a shortcut."""
+    """Two convolutions with batch normalization, and a shortcut."""
 
     def __init__(self, channels: int, stride: int) -> None:
         self.conv1 = nn.Conv2d(channels, 3, stride, padding=1, bias=False)

@@ -42,13 +42,13 @@ def trained(plan: ExecutionPlan, graph: Graph, target: Target) -> dict[str, byte
     return {name: value.tobytes() for name, value in program.state().items()}
 
 
-def test_a_normalisation_writes_its_result_alone(monkeypatch: pytest.MonkeyPatch, any_target: Target) -> None:
+def test_a_normalization_writes_its_result_alone(monkeypatch: pytest.MonkeyPatch, any_target: Target) -> None:
     graph = step()
     less = make_plan(graph, IMAGES, any_target)
     monkeypatch.setattr(plans, "rematerialize_cheap", lambda graph: graph)
     more = make_plan(graph, IMAGES, any_target)
     assert large_arrays_written(less) == 4  # two convolutions, two activations
-    assert large_arrays_written(more) == 6  # and what each normalisation has centred
+    assert large_arrays_written(more) == 6  # and what each normalization has centred
     if any_target in codegen.host().targets:
         assert trained(less, graph, any_target) == trained(more, graph, any_target)
 

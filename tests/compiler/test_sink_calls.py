@@ -17,7 +17,7 @@ from opsin.kernels.reduce import Combine
 
 
 def planned(batch: int, any_target: Target) -> ExecutionPlan:
-    """A ResNet-20's training step: Winograd's transformed weights, strides, batch normalisation."""
+    """A ResNet-20's training step: Winograd's transformed weights, strides, batch normalization."""
     network = zoo.find("resnet20_cifar")
     graph = nn.training_graph(network(), network.input_shape, nn.optimizers.SGD(momentum=0.9))
     return make_plan(graph, batch, any_target)

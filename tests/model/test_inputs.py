@@ -38,7 +38,7 @@ def pil_images() -> dict[str, Image.Image]:
     }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:.*the model knows no pixel range")
+@pytest.mark.filterwarnings("ignore:.*the model has no pixel range")
 @pytest.mark.parametrize("name", pil_images())
 @pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
 def test_an_image_is_read_like_its_file(name: str, preprocessing: Preprocessing, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ class AsyncFile:
         (io.StringIO("text"), "^the image gives str, not bytes; open the file in mode 'rb'"),
         (AsyncFile(), "^the image gives coroutine, not bytes; open the file in mode 'rb'"),
         (closed(b"x"), r"^the image cannot be read: I/O operation on closed file.; open the file again, in mode 'rb'"),
-        (Image.new("L", (0, 5)), "^the image has no pixels; give an image with some"),
+        (Image.new("L", (0, 5)), "^the image has no pixels; give an image that is not empty"),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(wrong: Any, text: str) -> None:

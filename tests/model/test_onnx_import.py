@@ -23,7 +23,7 @@ from tests.interop.onnx.writer import File, random
 
 
 def classifier(classes: int, channels: int = 3, side: int = 16) -> File:
-    """As exporters write one, with a batch of one: convolution, batch normalisation, ReLU, pooling, a linear map."""
+    """As exporters write one, with a batch of one: convolution, batch normalization, ReLU, pooling, a linear map."""
     norm = {"n.weight": random(8), "n.bias": random(8), "n.mean": random(8), "n.var": np.abs(random(8)) + 0.5}
     head = {"fc.weight": random(classes, 8, seed=1), "fc.bias": random(classes, seed=2)}
     file = File(weights={"c.weight": random(8, channels, 3, 3, seed=3), **norm, **head})

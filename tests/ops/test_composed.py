@@ -215,7 +215,7 @@ def test_pooling_matches_pytorch(case: int) -> None:
     )
 
 
-def test_batch_norm_normalises_by_the_statistics_of_the_batch() -> None:
+def test_batch_norm_normalizes_by_the_statistics_of_the_batch() -> None:
     x = generator("statistics").standard_normal((3, 5, 4, 2))
     images, gamma, beta = inputs = symbolic([x, np.ones(5), np.zeros(5)])
     _, mean, var = ops.batch_norm_training(images, gamma, beta)

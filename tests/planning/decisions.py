@@ -55,7 +55,7 @@ def cases() -> Iterator[Case]:
         for budget in (None, 120, 1800):
             for kind, change in (("photos", {}), ("photos", {"images": 50}), ("colour", SMALL)):
                 yield _case(kind, change, {"epochs": epochs, "budget": budget}, {})
-                yield _case(kind, change, {"epochs": epochs, "budget": budget, "mirrored": True}, {"forward": 0.05})
+                yield _case(kind, change, {"epochs": epochs, "budget": budget, "tta": True}, {"forward": 0.05})
     for options in (
         {"optimizer": "gd"}, {"optimizer": "sgd", "momentum": 0.5}, {"batch": 8}, {"batch": 8, "memory": 3e8},
         {"learning_rate": 0.01}, {"augment": "none"}, {"size": 96}, {"size": 300}, {"momentum": 0.9}, {"ema": 0.5},

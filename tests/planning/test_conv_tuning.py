@@ -13,7 +13,6 @@ import pytest
 from opsin import nn
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
-from opsin.backends.reference import Reference
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.data import Dataset, load
@@ -27,7 +26,6 @@ from opsin.runs import Run, train
 from opsin.runs.listing import differences
 from opsin.runs.resume import configuration, reopen
 from opsin.training import Stage, Step, Trainer, TrainingPlan
-from opsin.training.backend import engine_for
 from tests.data.files import write_stripes
 from tests.planning.fake_machine import FakeMachine
 from tests.runs.kills import result
@@ -87,9 +85,9 @@ def test_a_run_keeps_the_algorithms_it_began_with(stripes: Dataset, tmp_path: Pa
     list(start_run(stripes, TrainingPlan(network="small", stages=(STAGE,)), tmp_path / "later"))
     assert result(tmp_path / "later").tensors == usual.tensors
     different = {what: theirs for what, _, theirs in differences(tmp_path / "usual", tmp_path / "whole")}
-    assert different["choices"].startswith("forward 8x") and different["choices"].count(": direct") == len(
-        direct.choices
-    )
+    assert different["conv algorithms"].startswith("forward 8x") and different["conv algorithms"].count(
+        ": direct"
+    ) == len(direct.conv_algorithms)
 
 
 def test_opsin_train_ignores_the_tuning_cache(stripes: Dataset) -> None:
@@ -103,16 +101,15 @@ def test_a_plan_with_algorithms_survives_json(stripes: Dataset) -> None:
     plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False, conv_algorithms={"forward": "direct"})
     assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
     old = plan.to_data()
-    del old["exact"], old["choices"]
+    del old["winograd"], old["conv_algorithms"]
     assert TrainingPlan.from_data(old) == TrainingPlan(network="small", stages=(STAGE,))
 
 
 def test_only_the_native_backend_takes_the_algorithms(stripes: Dataset) -> None:
-    assert engine_for(TrainingPlan(network="small", stages=(STAGE,)), Reference) is Reference
     plan = TrainingPlan(network="small", stages=(STAGE,), winograd=False)
-    program: Any = Trainer(plan, stripes, network=network(), threads=1).work
+    program: Any = Trainer(plan, stripes, network=network(), threads=1).runtime
     assert "Winograd" not in str(program.program.plan)
-    usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).work
+    usual: Any = Trainer(TrainingPlan(network="small", stages=(STAGE,)), stripes, network=network(), threads=1).runtime
     assert "Winograd" in str(usual.program.plan)
 
 
@@ -140,14 +137,14 @@ def test_algorithms_are_adopted_if_the_whole_step_is_faster(stripes: Dataset) ->
     assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == 0.5 * DEFAULT_SECONDS
     assert set(tuning.algorithms.values()) == {"packed"} and tuning.changed == len(tuning.algorithms)
     assert machine.tuning_seconds == [3.0] and tuning.seconds < 3.0
-    assert {record.way for record in tuning_cache.load(host().target).values()} == {"packed"}
+    assert {record.algorithm for record in tuning_cache.load(host().target).values()} == {"packed"}
 
 
 def test_algorithms_are_reverted_if_the_whole_step_is_slower(stripes: Dataset) -> None:
     machine, tuning = TunableMachine(1.1 * DEFAULT_SECONDS), ConvTuning(enabled=True, seconds=3.0)
     assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == DEFAULT_SECONDS
     assert tuning.algorithms == {} and tuning.changed == 0
-    assert all(record.way == record.model for record in tuning_cache.load(host().target).values())
+    assert all(record.algorithm == record.heuristic for record in tuning_cache.load(host().target).values())
 
 
 def test_nothing_is_tuned_unless_enabled(stripes: Dataset) -> None:
@@ -179,10 +176,10 @@ def test_the_budget_limits_the_tuning(
     choice = choose_network(DatasetSummary.of(data), options, machine)
     auto = autoconfig.choose(choice, data, options, tune_convs=enabled, machine=machine)
     assert machine.tuning_seconds[:1] == ([] if seconds is None else [seconds])
-    assert bool(auto.plan.choices) == (seconds is not None)
+    assert bool(auto.plan.conv_algorithms) == (seconds is not None)
     assert auto.plan.winograd == options.winograd
     reasons = [reason for reason in auto.reasons if "another algorithm than the default" in reason]
-    assert bool(reasons) == bool(auto.plan.choices)
+    assert bool(reasons) == bool(auto.plan.conv_algorithms)
 
 
 def test_every_input_gets_noise() -> None:

@@ -104,7 +104,7 @@ def test_options_that_contradict_each_other(options: dict[str, Any], text: str) 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 7])
 def test_a_stage_of_few_steps_has_rates_that_learn(schedule: str, steps: int) -> None:
     for rise in (0.0, 0.25, 1.0):
-        rate = schedule_of(Stage(epochs=1, learning_rate=0.1, schedule=schedule, rise=rise), steps)
+        rate = schedule_of(Stage(epochs=1, learning_rate=0.1, schedule=schedule, warmup_fraction=rise), steps)
         rates = [rate(step) for step in range(steps)]
         assert max(rates) >= 0.04 and min(rates) > 1e-4, rates
 
@@ -113,7 +113,7 @@ def test_one_step_on_all_images_learns() -> None:
     """One epoch of one batch is a single step, which changes the parameters."""
     plan = Recipe(epochs=1, batch=4096).plan("Sequential", len(DATA.train))
     training = Trainer(plan, DATA, network=network())
-    initial = {name: array.copy() for name, array in training.state.items()}
+    initial = {name: array.copy() for name, array in training.values.items()}
     list(training)
     change = max(np.abs(training.model.state[name] - initial[name]).max() for name in initial)
     assert change > 1e-3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from opsin.apps.cli.target import find_target
 
 from opsin import nn, zoo
+from opsin.apps.cli.target import find_target
 from opsin.data import Dataset, LabeledImages
 from opsin.planning.step import default_step
 from opsin.training import Recipe, Trainer
@@ -20,7 +20,7 @@ def test_the_optimizer_is_the_recipes() -> None:
     resnet = default_step("resnet9_half", zoo.resnet9_half(), scratch)
     assert isinstance(resnet.optimizer, nn.optimizers.SGD) and resnet.optimizer.nesterov and resnet.ema == 0.99
     airbench = default_step("airbench94", zoo.airbench94(), scratch)
-    assert isinstance(airbench.optimizer, nn.optimizers.SGD) and set(airbench.optimizer.rates.values()) == {64.0}
+    assert isinstance(airbench.optimizer, nn.optimizers.SGD) and set(airbench.optimizer.lr_scales.values()) == {64.0}
 
 
 def test_published_weights_are_fine_tuned() -> None:
@@ -40,8 +40,8 @@ def test_the_commands_take_the_step_of_the_trainer(name: str) -> None:
     images = LabeledImages(pixels, np.arange(40, dtype=np.int32) % 10, tuple("abcdefghij"))
     plan = Recipe(epochs=1, batch=8).plan(name, 40)
     trainer = Trainer(plan, Dataset("noise", images, images, predefined_split=True), threads=1)
-    assert trainer.work is not None
-    trained = trainer.work.program.plan.graph  # type: ignore[attr-defined]
+    assert trainer.runtime is not None
+    trained = trainer.runtime.program.plan.graph  # type: ignore[attr-defined]
     command = find_target(name, None, 10).training_step().bind(8)
     assert sorted(command.updates) == sorted(trained.updates)
     assert {name: str(tensor.type) for name, tensor in command.variables.items()} == {

@@ -109,10 +109,7 @@ def without(report: ModelReport, **fields: object) -> ModelReport:
 def test_sentences_state_the_figures() -> None:
     report = measured()
     share = report.accuracy
-    assert (
-        headline(report)
-        == f"Right on {100 * share.count / share.total:.0f}\N{NO-BREAK SPACE}% of images it has never seen."
-    )
+    assert headline(report) == f"Right on {100 * share.count / share.total:.0f}% of images it has never seen."
     assert evidence(report).startswith(
         f"{share.count} of 60 images were classified correctly; on similar images, expect between "
     )

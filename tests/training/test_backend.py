@@ -11,6 +11,7 @@ import pytest
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
+from opsin.backends.options import CompileOptions
 from opsin.backends.reference import Reference
 from opsin.base.errors import UsageError
 from opsin.data import Dataset, LabeledImages
@@ -37,14 +38,21 @@ def test_the_native_engine_is_given_the_plans_algorithms() -> None:
 
 
 def test_a_wrapped_engine_is_given_them_too() -> None:
-    wrapped: Any = engine_for(DIRECT, partial(compile_native, memory=10**9))
-    assert wrapped.keywords == {"memory": 10**9, "exact": True, "choices": {}}
+    wrapped = engine_for(DIRECT, partial(compile_native, memory=10**9))
+    assert wrapped.options == CompileOptions(winograd=False, conv_algorithms={}) and wrapped.takes_options
+    network = nn.Sequential(nn.Conv2d(16, 3, padding=1), nn.Conv2d(16, 3, padding=1), nn.Flatten(), nn.Linear(2))
+    program: Any = wrapped(nn.trace(network, IMAGES.shape), 2, 1)
+    assert "Winograd" not in str(program.plan)
+
+
+def test_a_wrapped_engine_that_contradicts_the_plan_refuses_it() -> None:
     wrapped = engine_for(PLAN, partial(compile_native, winograd=False))
-    assert wrapped.keywords == {"exact": True, "choices": {}}
+    with pytest.raises(UsageError, match="the engine excludes Winograd's algorithm, and the plan allows it"):
+        wrapped(nn.trace(nn.Sequential(nn.Flatten(), nn.Linear(2)), IMAGES.shape), 2, 1)
 
 
 @pytest.mark.parametrize("plan", [DIRECT, replace(PLAN, conv_algorithms={"forward": "direct"})])
 def test_an_engine_without_options_refuses_them(plan: TrainingPlan) -> None:
-    assert engine_for(PLAN, Reference) is Reference
-    with pytest.raises(UsageError, match=r"the engine takes no such options; train with opsin\.backends\.native\.comp"):
+    assert not engine_for(PLAN, Reference).takes_options
+    with pytest.raises(UsageError, match=r"the engine has no options; give the engine the keyword `options`"):
         engine_for(plan, Reference)

@@ -115,7 +115,7 @@ def test_a_full_disk_is_an_error_before_anything_is_computed(monkeypatch: pytest
     monkeypatch.setattr(features, "MAX_BYTES_IN_MEMORY", 1)
     monkeypatch.setattr(features, "_reserve", full)
     monkeypatch.setenv("OPSIN_CACHE", str(tmp_path))
-    with pytest.raises(TrainingError, match=r"has no room for the features .* \(No space left on device\); free some"):
+    with pytest.raises(TrainingError, match=r"has no space for the features .* \(No space left on device\); free some"):
         feed(1)
 
 

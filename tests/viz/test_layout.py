@@ -148,7 +148,7 @@ def test_labels_name_layers_and_operations() -> None:
     texts = [text.text for text in diagram.texts]
     for text in ("conv2", "5×5 conv, 2 groups", "256×27×27", "307.5 k", "3×3 max, /2", "local response norm"):
         assert text in texts
-    assert "3 × 224 × 224 → 1000,  60,965,224 parameters,  724.4 M multiply-adds" in texts
+    assert "3 × 224 × 224 → 1000,  60,965,224 parameters,  724.4 M MACs" in texts
 
 
 def test_names_within_a_block_or_a_section_are_short() -> None:

@@ -41,7 +41,7 @@ def test_diagrams_contain_text_and_tooltips() -> None:
     texts = {text.text for text in root.iter(f"{SVG}text")}
     assert {"a network", "2×2 max, /2", "8×16×16", "fully connected", "batch norm"} <= texts
     tips = [group.findtext(f"{SVG}title") for group in root.iter(f"{SVG}g")]
-    assert "0.0\n3×3 conv, then batch norm, ReLU\noutput 4×32×32\n116 parameters\n110,592 multiply-adds" in tips
+    assert "0.0\n3×3 conv, then batch norm, ReLU\noutput 4×32×32\n116 parameters\n110,592 MACs" in tips
 
 
 def test_folded_boxes_describe_all_copies() -> None:

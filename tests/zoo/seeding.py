@@ -27,7 +27,7 @@ GAINS = {
     "resnet34": 0.7, "resnet50": 0.85, "resnet101": 0.7, "resnet152": 0.7, "resnext50_32x4d": 0.85,
     "wide_resnet50_2": 0.85,
 }  # fmt: skip
-"""The weights of batch normalisation, where not 1: smaller where many blocks add up."""
+"""The weights of batch normalization, where not 1: smaller where many blocks add up."""
 PERIOD = 65_537
 """Large weights repeat a block of this prime length: making a hundred million numbers takes too long."""
 
@@ -46,7 +46,7 @@ def weight(network: str, name: str, shape: tuple[int, ...]) -> Array:
     values = numbers(name, shape)
     if name.endswith("running_var"):
         return 0.75 + 0.5 * np.abs(np.tanh(values))
-    if name.endswith("weight"):  # of batch normalisation
+    if name.endswith("weight"):  # of batch normalization
         return GAINS.get(network, 1.0) * (1 + 0.1 * np.tanh(values))
     return 0.1 * values
 

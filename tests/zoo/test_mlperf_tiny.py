@@ -36,7 +36,7 @@ class Keras:
         return F.batch_norm(x, mean, variance, self.w[f"{name}.weight"], self.w[f"{name}.bias"], eps=0.001)
 
     def run(self, x: Any, path: str, first: int = 0, stride: int = 1) -> Any:
-        """Convolution, normalisation and ReLU, which are three layers from number `first` on."""
+        """Convolution, normalization and ReLU, which are three layers from number `first` on."""
         return F.relu(self.norm(self.conv(x, f"{path}.{first}", stride), f"{path}.{first + 1}"))
 
     def head(self, x: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from opsin import nn, zoo
 
-SIZES = {  # parameters, and multiply-adds in millions, as torchvision gives them
+SIZES = {  # parameters, and MACs in millions, as torchvision gives them
     "resnet18": (11_689_512, 1_814),
     "resnet34": (21_797_672, 3_664),
     "resnet50": (25_557_032, 4_089),

@@ -9,7 +9,7 @@ import pytest
 from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 
-SIZES = {  # parameters, and multiply-adds in millions where torchvision or, for MobileNetV1, the paper gives them
+SIZES = {  # parameters, and MACs in millions where torchvision or, for MobileNetV1, the paper gives them
     "squeezenet1_1": (1_235_496, 349),
     "mobilenet_v1": (4_231_976, 569),
     "mobilenet_v2": (3_504_872, 301),

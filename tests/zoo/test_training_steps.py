@@ -21,7 +21,7 @@ MAX_PARAMETERS = 20e6
 """Larger networks are left out: the reference backend would take minutes and gigabytes."""
 
 MIN_SHARE = 5
-"""Images are at least this fraction of the size that a network was made for, so that batch normalisation at its end
+"""Images are at least this fraction of the size that a network was made for, so that batch normalization at its end
 has something to average."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from opsin import nn, zoo
 from opsin.base.errors import ShapeError
 
-SIZES = {  # parameters without and with batch normalisation, and multiply-adds in millions, as torchvision gives them
+SIZES = {  # parameters without and with batch normalization, and MACs in millions, as torchvision gives them
     11: (132_863_336, 132_868_840, 7_609),
     13: (133_047_848, 133_053_736, 11_308),
     16: (138_357_544, 138_365_992, 15_470),
@@ -19,11 +19,11 @@ SIZES = {  # parameters without and with batch normalisation, and multiply-adds 
 
 @pytest.mark.parametrize("depth", SIZES)
 def test_sizes_match_the_publication(depth: int) -> None:
-    plain, normalised = (
+    plain, normalized = (
         nn.describe(nn.trace(zoo.create(name), (3, 224, 224))) for name in (f"vgg{depth}", f"vgg{depth}_bn")
     )
-    assert (plain.parameters, normalised.parameters, round(plain.macs / 1e6)) == SIZES[depth]
-    assert normalised.macs == plain.macs
+    assert (plain.parameters, normalized.parameters, round(plain.macs / 1e6)) == SIZES[depth]
+    assert normalized.macs == plain.macs
     assert sum(row.macs > 0 for row in plain.rows) == depth
 
 

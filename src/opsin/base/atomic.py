@@ -99,7 +99,7 @@ def rename_complete(temporary: Path, path: Path, *, durable: bool = True) -> Non
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what killed processes left in `folder`, which nobody else may be writing to."""
+    """Remove what killed processes left in `folder`, which no other process may be writing to."""
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(OSError):
             path.unlink()

@@ -71,6 +71,6 @@ def _collect_or_age() -> None:
     if _uncollected >= MAX_UNCOLLECTED:
         _uncollected = 0
         gc.collect()
-    elif not gc.get_freeze_count():  # objects that somebody else has frozen must stay frozen
+    elif not gc.get_freeze_count():  # objects that other code has frozen must stay frozen
         gc.freeze()
         gc.unfreeze()

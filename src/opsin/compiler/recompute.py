@@ -34,7 +34,7 @@ class StoredActivation:
     sources: frozenset[Tensor]
     """Other stored tensors that it is computed from, without one in between."""
     memory_bound: bool
-    """Whether one sweep over the sources computes it, as for activations and normalisations."""
+    """Whether one sweep over the sources computes it, as for activations and normalizations."""
 
     @property
     def elements(self) -> int:
@@ -116,7 +116,7 @@ def _macs(node: Node) -> int:
 
 
 def cheap(items: Sequence[StoredActivation]) -> list[StoredActivation]:
-    """Return those without multiply-accumulate operations, the largest first: activations, normalisations, pooling."""
+    """Return those without multiply-accumulate operations, the largest first: activations, normalizations, pooling."""
     return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
 
 

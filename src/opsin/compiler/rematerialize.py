@@ -1,8 +1,8 @@
 """Cheap results computed again by each of their readers, instead of being stored.
 
-Batch normalisation subtracts the mean from its input, and so do both sweeps of its gradient. The input is in memory in
+Batch normalization subtracts the mean from its input, and so do both sweeps of its gradient. The input is in memory in
 any case, because the statistics are computed from it. The difference need not be, so the forward pass writes one array
-less for each normalisation.
+less for each normalization.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
 def _factored(make: Make, node: Node, x: Tensor) -> Node:
     """Return the sum of a product, with the factors that are constant along the summed axes moved out of it.
 
-    The gradients of batch normalisation are sums that differ only in such factors: they become one sum.
+    The gradients of batch normalization are sums that differ only in such factors: they become one sum.
     """
     axes = node.attrs["axes"]
     factors = _factors(x)

@@ -72,13 +72,13 @@ class Preprocessing:
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The factor and the offset, float32 per channel, that normalise a pixel value from 0 to 255."""
+        """The factor and the offset, float32 per channel, that normalize a pixel value from 0 to 255."""
         scale = np.array([1 / (255 * s) for s in self.std], np.float32)
         shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32)
         return scale, shift
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Normalise uint8 N×C×H×W to float32 N×C×H×W."""
+        """Normalize uint8 N×C×H×W to float32 N×C×H×W."""
         scale, shift = self.scale_and_shift
         values = pixels.astype(np.float32)
         values *= scale.reshape(-1, 1, 1)

@@ -241,10 +241,10 @@ class LocalResponseNorm(Configured):
 @renamed_arguments(scaled="scale")
 @dataclass(eq=False)
 class BatchNorm2d(Configured):
-    """Batch normalisation of each channel (Ioffe & Szegedy 2015).
+    """Batch normalization of each channel (Ioffe & Szegedy 2015).
 
-    Training normalises by the statistics of the batch and moves the running statistics towards them by `momentum`;
-    inference normalises by the running statistics. Parameters `weight` and `bias`, and statistics `running_mean` and
+    Training normalizes by the statistics of the batch and moves the running statistics towards them by `momentum`;
+    inference normalizes by the running statistics. Parameters `weight` and `bias`, and statistics `running_mean` and
     `running_var` (of the unbiased variance), all of shape C. If `scale` is False, `weight` is not trained and stays 1.
     """
 

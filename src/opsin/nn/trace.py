@@ -18,7 +18,7 @@ def trace(
 ) -> Graph:
     """Return the graph from the input "inputs", N × C × H × W, to the output "logits", the result of the network.
 
-    With `training`, batch normalisation uses the statistics of the batch and updates the running ones, dropout is
+    With `training`, batch normalization uses the statistics of the batch and updates the running ones, dropout is
     active, and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in
     `training_graph`. Raise `ShapeError`, with the path of the layer, if two layers do not match.
     """

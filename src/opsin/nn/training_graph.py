@@ -51,7 +51,7 @@ def training_graph(
     largest is the true class.
 
     `frozen` are paths of layers that are not trained, with all their sublayers: their parameters stay, their batch
-    normalisation keeps its statistics, and their dropout is inactive. Unneeded gradients are not computed.
+    normalization keeps its statistics, and their dropout is inactive. Unneeded gradients are not computed.
     """
     _check(optimizer, loss)
     images = image_input(input_shape)
@@ -101,7 +101,7 @@ def training_step(
 ) -> Graph:
     """Return a training step like `training_graph`, for a graph from "inputs" to "logits", such as an imported model's.
 
-    Only its trainable variables are trained; batch normalisation with fixed statistics keeps them. `auxiliaries` are
+    Only its trainable variables are trained; batch normalization with fixed statistics keeps them. `auxiliaries` are
     further logits of the graph, with the weights of their losses.
     """
     instance("the network to train", network, Graph, "a graph from images to logits; training_graph takes layers")

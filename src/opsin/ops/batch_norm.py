@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy, "Batch Normalization", 2015)."""
+"""Batch normalization (Ioffe & Szegedy, "Batch Normalization", 2015)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor
 
 
 def batch_norm_training(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalise x N × C × … by the statistics of the batch. Return y, the mean C and the biased variance C."""
+    """Normalize x N × C × … by the statistics of the batch. Return y, the mean C and the biased variance C."""
     axes = [axis for axis in range(x.rank) if axis != 1]
     batch_mean = mean(x, axes, keepdims=True)
     centred = subtract(x, batch_mean)

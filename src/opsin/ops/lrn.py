@@ -1,4 +1,4 @@
-"""Local response normalisation (Krizhevsky, Sutskever & Hinton 2012)."""
+"""Local response normalization (Krizhevsky, Sutskever & Hinton 2012)."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
+from opsin.base.option_fields import OptionFields
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
-from opsin.base.option_fields import OptionFields
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
 DEFAULT_BUDGET_SECONDS = 600.0

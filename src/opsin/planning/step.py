@@ -32,14 +32,14 @@ class DefaultStep:
         return nn.training_graph(network, input_shape, self.optimizer, self.loss, ema=self.ema, frozen=self.frozen)
 
     def of_graph(self, graph: Graph) -> Graph:
-        """Return the step's graph for a model's inference graph, whose normalisation statistics are fixed."""
+        """Return the step's graph for a model's inference graph, whose normalization statistics are fixed."""
         return nn.training_step(graph, self.optimizer, self.loss, ema=self.ema)
 
 
 def default_step(name: str, network: nn.Layer, machine: Machine = LOCAL_MACHINE) -> DefaultStep:
     """Return the step in which all layers of the network called `name` learn.
 
-    With published weights that is fine-tuning, with frozen batch normalisation, as for fewer than
+    With published weights that is fine-tuning, with frozen batch normalization, as for fewer than
     `transfer.MIN_IMAGES_TO_TRAIN_NORMS` images; otherwise it is the recipe for training from scratch.
     """
     if machine.has_weights(name):

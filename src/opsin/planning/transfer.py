@@ -3,7 +3,7 @@
 What others learned from a million photos is kept (Yosinski et al. 2014). The last layer is trained on the features that
 the layer before it gives for a few views of each image; these are computed once. Then all layers are fine-tuned gently,
 on smaller images than those of the test: random crops show objects larger than testing does, so that their apparent
-sizes agree, and epochs take half the time (Touvron et al. 2019). Batch normalisation keeps its published statistics,
+sizes agree, and epochs take half the time (Touvron et al. 2019). Batch normalization keeps its published statistics,
 which few images could only spoil. If time is short, only the last layers are fine-tuned.
 """
 
@@ -48,7 +48,7 @@ MIN_HEAD_EPOCHS, MAX_HEAD_EPOCHS = 6, 24
 """The last layer learns fast, in about `HEAD_STEPS` steps. It overfits few images in more epochs than the bound."""
 
 MAX_TUNED_WORK = 0.35
-"""The share of the multiply-adds in the last layers, if only these are fine-tuned, at most."""
+"""The share of the MACs in the last layers, if only these are fine-tuned, at most."""
 
 TUNING_BATCH = 32
 ALL_LAYERS_LEARNING_RATE = 5e-4
@@ -73,7 +73,7 @@ UNUSED_SHARE = 0.15
 """If more than this share of the time stays unused, the plan says why."""
 
 MIN_IMAGES_TO_TRAIN_NORMS = 20_000
-"""With this many images, batch normalisation learns new statistics and parameters, too."""
+"""With this many images, batch normalization learns new statistics and parameters, too."""
 
 MIN_IMAGES_TO_TUNE = 100
 """Fewer images say too little about so many parameters: only the last layer is trained."""
@@ -220,7 +220,7 @@ class TransferPlanner:
         layers = f"all layers, on images of {stage.size} × {stage.size}"
         if stage.size is None:
             fixed = 1 - self.tuning_point.mac_share
-            layers = f"the last layers; the first ones, with {fixed:.0%} of the multiply-adds, stay frozen"
+            layers = f"the last layers; the first ones, with {fixed:.0%} of the MACs, stay frozen"
         yield f"then {_epochs(epochs)} of fine-tuning {layers}"
         unused = self.budget.training_seconds - seconds
         if self.options.epochs is None and unused > UNUSED_SHARE * self.budget.training_seconds:
@@ -248,7 +248,7 @@ class TransferPlanner:
 
     @lazy
     def all_layers(self) -> StageCost:
-        """An epoch of fine-tuning all layers; batch normalisation is frozen unless there are many images."""
+        """An epoch of fine-tuning all layers; batch normalization is frozen unless there are many images."""
         frozen = () if len(self.data.train) >= MIN_IMAGES_TO_TRAIN_NORMS else freezing.batch_norms(self.layer)
         return self._tuning_epoch(frozen, ALL_LAYERS_LEARNING_RATE, tuning_side(max(self.data.shape[1:])))
 

@@ -28,7 +28,7 @@ MIN_IMPROVEMENT = 5e-4
 """Stop when an iteration reduces the objective by a smaller share."""
 
 SINGLE_THREAD_MACS = 2**18
-"""Multiply-adds of a matrix product up to which BLAS libraries use a single thread. For products as narrow as these,
+"""MACs of a matrix product up to which BLAS libraries use a single thread. For products as narrow as these,
 their threads wait for each other longer than they compute; fits run in parallel instead."""
 
 Floats = NDArray[np.float32]

@@ -301,7 +301,7 @@ def _speed(report: ModelReport) -> str:
         ("one image", f"{1000 * speed.latency:.3g} ms"),
         ("throughput", f"{speed.throughput:,.0f} images/s"),
         ("parameters", f"{speed.parameters:,} ({4 * speed.parameters / 1e6:,.1f} MB)"),
-        ("multiply-adds per image", f"{speed.macs:,}"),
+        ("MACs per image", f"{speed.macs:,}"),
         *([("memory for one image", f"{speed.memory / 1e6:,.1f} MB")] if speed.memory else []),
         *([("peak memory of this process", f"{speed.peak / 1e6:,.0f} MB")] if speed.peak else []),
         ("measured on", f"{speed.machine}, {speed.cores} cores"),

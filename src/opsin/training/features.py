@@ -201,7 +201,7 @@ def _allocate(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
     except OSError as error:
         existing = folder if folder.exists() else folder.parent
         raise TrainingError(
-            f"{existing} has no room for the features of the images, {size / 1e9:.1f} GB "
+            f"{existing} has no space for the features of the images, {size / 1e9:.1f} GB "
             f"({error.strerror}); free some, or set OPSIN_CACHE to another folder"
         ) from None
 

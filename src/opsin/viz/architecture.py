@@ -21,7 +21,7 @@ def draw(graph: Graph, kinds: Mapping[str, str], title: str) -> Diagram:
     drawing = lay_out(find_blocks(decompose(units)))
     parameters, macs = sum(unit.parameters for unit in units), sum(unit.macs for unit in units)
     shapes = f"{show(units[0].shape)} → {show(units[-1].shape)}"
-    add_heading(drawing, title, f"{shapes},  {parameters:,} parameters,  {short_count(macs)} multiply-adds")
+    add_heading(drawing, title, f"{shapes},  {parameters:,} parameters,  {short_count(macs)} MACs")
     add_legend(drawing)
     return drawing
 

@@ -181,7 +181,7 @@ def _legend_key(key: LegendKey) -> Iterator[str]:
 
 
 def tooltip(box: Box) -> str:
-    """Return the full description of a box: layers, operations, output, parameters and multiply-adds."""
+    """Return the full description of a box: layers, operations, output, parameters and MACs."""
     unit, last = box.units[0], box.units[-1]
     operations = [unit.before, unit.caption, unit.after]
     channels = value_range([str(unit.shape[0]), str(last.shape[0])])
@@ -190,5 +190,5 @@ def tooltip(box: Box) -> str:
     if unit.parameters:
         lines.append(f"{value_range([f'{unit.parameters:,}', f'{last.parameters:,}'])} parameters")
     if unit.macs:
-        lines.append(f"{value_range([f'{unit.macs:,}', f'{last.macs:,}'])} multiply-adds")
+        lines.append(f"{value_range([f'{unit.macs:,}', f'{last.macs:,}'])} MACs")
     return "\n".join(line for line in lines if line)

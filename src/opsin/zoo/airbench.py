@@ -7,7 +7,7 @@ linear layer without bias, whose result is divided by 9.
 
     whitened 2 × 2 patches, GELU, (C₀ → w ▽, C → C …) three times, max, linear
 
-Batch normalisation has biases only, and its running statistics adapt within few steps. 3 × 3 convolutions start as the
+Batch normalization has biases only, and its running statistics adapt within few steps. 3 × 3 convolutions start as the
 identity as far as they have channels for it. `airbench94` has 64, 256 and 256 channels; `airbench95` has 128, 384 and
 384, and a third convolution in each block with a shortcut from the result of pooling. The numbers in the names are the
 accuracies in percent on CIFAR-10 in the paper, with six views of each test image.
@@ -31,7 +31,7 @@ MOMENTUM = 0.4
 
 
 class Unit(Layer):
-    """A 3 × 3 convolution, max pooling if `halving`, batch normalisation with a bias only, GELU."""
+    """A 3 × 3 convolution, max pooling if `halving`, batch normalization with a bias only, GELU."""
 
     def __init__(self, channels: int, halving: bool = False) -> None:
         self.conv = Conv2d(channels, 3, padding=1, bias=False, weight_init=identity)

@@ -20,7 +20,7 @@ def conv_norm(
     activation: Callable[[], Layer] | None = ReLU,
     norm: Callable[[], Layer] = BatchNorm2d,
 ) -> Sequential:
-    """Return convolution without bias, batch normalisation, activation, padded so that a stride of 1 keeps the size."""
+    """Return convolution without bias, batch normalization, activation, padded so that a stride of 1 keeps the size."""
     padding = (kernel_size - 1) // 2
     conv = Conv2d(
         out_channels, kernel_size, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out

@@ -3,7 +3,7 @@
 Every layer of a block reads the concatenated outputs of all layers before it and adds `GROWTH` channels: features are
 reused instead of recomputed, and each layer has a short path to the loss. A 1 × 1 convolution to
 four times the growth comes first in a layer ("B"), and one that halves the channels between blocks ("C"). Each
-convolution is preceded by batch normalisation and ReLU. DenseNet-121 of the paper's table 1; 7,978,856 parameters.
+convolution is preceded by batch normalization and ReLU. DenseNet-121 of the paper's table 1; 7,978,856 parameters.
 
 Names of parameters, and initial values (He et al. 2015), are torchvision's. As there, there is no dropout; the paper
 uses a dropout of 0.2 after each convolution when it trains without augmentation.

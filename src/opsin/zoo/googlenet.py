@@ -8,12 +8,12 @@ whose losses count 0.3 each, help gradients to reach the lower half during train
 
 `googlenet_2014` is the paper's table 1 and figure 3. 6,998,552 parameters, and 6,379,728 more in training. What the
 paper does not specify is chosen here:
-- the constants of local response normalisation: a window of 5, alpha 0.0001 and beta 0.75, as in Caffe's version;
+- the constants of local response normalization: a window of 5, alpha 0.0001 and beta 0.75, as in Caffe's version;
 - initial values: He et al. 2015, biases 0;
 - strided poolings extend beyond the border, so that 112 pixels become 56 as in the table.
 
-`googlenet` is torchvision's, with its names and initial values: batch normalisation (Ioffe & Szegedy 2015) in place of
-biases and of local response normalisation, 3 × 3 convolutions where the paper has 5 × 5, 2 × 2 windows in the fourth
+`googlenet` is torchvision's, with its names and initial values: batch normalization (Ioffe & Szegedy 2015) in place of
+biases and of local response normalization, 3 × 3 convolutions where the paper has 5 × 5, 2 × 2 windows in the fourth
 pooling, and auxiliary classifiers that average to 4 × 4 and so fit every image size. 6,624,904 parameters, and
 6,379,984 more in training. Its published weights expect images scaled to -1…1: mean and deviation are both 0.5.
 """
@@ -78,7 +78,7 @@ class PlainConv(Conv2d):
 
 
 class NormConv(Layer):
-    """A convolution, batch normalisation and ReLU."""
+    """A convolution, batch normalization and ReLU."""
 
     def __init__(self, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0) -> None:
         self.conv = Conv2d(out_channels, kernel_size, stride, padding, bias=False, weight_init=normal(0.01))

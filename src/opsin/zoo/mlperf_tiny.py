@@ -2,7 +2,7 @@
 
 The three convolutional networks of this benchmark for microcontrollers, after its reference models
 (github.com/mlcommons/tiny, Keras): every convolution has a bias, padding is TensorFlow's "SAME", and batch
-normalisation has Keras's constants.
+normalization has Keras's constants.
 
 - `mlperf_tiny_resnet8`: CIFAR-10; three residual blocks of 16, 32 and 64 channels. 78,186 parameters, and 78,666 as
   Keras counts, with the running statistics. The inputs are pixel values from 0 to 255.
@@ -33,7 +33,7 @@ dense = partial(Linear, weight_init=kaiming_normal, bias_init=constant(0))
 
 
 def conv_norm(out: int, kernel_size: int | Pair = 1, stride: int | Pair = 1, groups: int = 1) -> list[Layer]:
-    """Return a convolution, batch normalisation and ReLU."""
+    """Return a convolution, batch normalization and ReLU."""
     return [conv(out, kernel_size, stride, groups=groups), norm(), ReLU()]
 
 
@@ -43,7 +43,7 @@ def separable(channels: int, out: int, stride: int = 1) -> list[Layer]:
 
 
 class ResidualBlock(Layer):
-    """Two 3 × 3 convolutions; with a stride of 2 the shortcut is a 1 × 1 convolution, without normalisation."""
+    """Two 3 × 3 convolutions; with a stride of 2 the shortcut is a 1 × 1 convolution, without normalization."""
 
     def __init__(self, out: int, stride: int) -> None:
         self.conv1, self.bn1 = conv(out, 3, stride), norm()

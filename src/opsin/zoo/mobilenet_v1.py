@@ -28,7 +28,7 @@ BLOCKS = (
 
 
 class DepthwiseSeparable(Layer):
-    """The paper's figure 3: 3 × 3 depthwise and 1 × 1 convolution, each with batch normalisation and activation."""
+    """The paper's figure 3: 3 × 3 depthwise and 1 × 1 convolution, each with batch normalization and activation."""
 
     def __init__(self, channels: int, stride: int, out: int) -> None:
         self.conv_dw = Conv2d(channels, 3, stride, 1, groups=channels, bias=False, weight_init=kaiming_normal_fan_out)

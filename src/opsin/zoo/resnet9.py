@@ -1,6 +1,6 @@
 """A residual network of nine layers that trains fast: David Page, "How to train your ResNet", myrtle.ai, 2018.
 
-3 × 3 convolutions, each with batch normalisation and ReLU, increase the channels while max pooling halves the
+3 × 3 convolutions, each with batch normalization and ReLU, increase the channels while max pooling halves the
 image three times; after the first and the last pooling comes a residual block of two more. The maximum of each channel
 goes into one linear layer without bias, whose result is divided by 8, so that probabilities stay moderate at large
 learning rates.
@@ -28,7 +28,7 @@ Widths = tuple[int, int, int, int]
 
 
 def conv(channels: int, *after: tuple[str, Layer]) -> Sequential:
-    """Return a 3 × 3 convolution, batch normalisation and ReLU, followed by the layers `after`."""
+    """Return a 3 × 3 convolution, batch normalization and ReLU, followed by the layers `after`."""
     layer = Conv2d(channels, 3, padding=1, bias=False, weight_init=kaiming_normal)
     return Sequential(("conv", layer), ("bn", BatchNorm2d()), ("relu", ReLU()), *after)
 

@@ -7,10 +7,10 @@ paper's table 1 are the rows of `DEPTHS`; the "16" of vgg16 counts the layers wi
 Unlike the paper:
 - After the last pooling the feature maps are averaged to 7 × 7, as in torchvision, so that the first linear
   layer has the same weights for images of every size. At the paper's 224 × 224 this changes nothing.
-- The variants "_bn" have batch normalisation (Ioffe & Szegedy 2015), which came later, after each convolution.
+- The variants "_bn" have batch normalization (Ioffe & Szegedy 2015), which came later, after each convolution.
 - Initial values are torchvision's (He et al. 2015 by fan-out; linear layers normal with 0.01). The authors used a
   normal distribution of variance 0.01, and initialised the deeper networks from a trained A.
-- Column C, with 1 × 1 convolutions, and A with local response normalisation are omitted.
+- Column C, with 1 × 1 convolutions, and A with local response normalization are omitted.
 """
 
 from __future__ import annotations

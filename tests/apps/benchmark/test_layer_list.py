@@ -37,7 +37,7 @@ def test_the_layers_of_lenet5() -> None:
     assert found.outputs == [(12, 1.0)]
 
 
-def test_batch_normalisation_is_one_layer() -> None:
+def test_batch_normalization_is_one_layer() -> None:
     for training in (False, True):
         found = layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
         norms = [step for step in found.steps if step.op == "batch_norm"]

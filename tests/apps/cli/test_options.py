@@ -16,9 +16,9 @@ from opsin.apps.cli.arguments.shared import CACHE_SIZE
 from opsin.apps.cli.arguments.table import option_table
 from opsin.apps.cli.arguments.train import CommandOptions
 from opsin.apps.cli.main import GROUPS
+from opsin.base.option_fields import OptionFields, declared_options
 from opsin.base.units import parse_bytes, parse_seconds
 from opsin.data import store
-from opsin.base.option_fields import OptionFields, declared_options
 from opsin.planning.options import DEFAULT_BUDGET_SECONDS, TrainOptions
 
 DOCS = Path(__file__).parents[3] / "docs" / "training.md"

@@ -45,7 +45,7 @@ def test_warnings_are_printed_without_source_lines(model: Path, folder: Path, tm
     assert done.returncode == 0
     assert done.stderr == (
         f"Warning: compiled code cannot be saved in {tmp_path}/file/cache/kernels: Not a directory; "
-        "set OPSIN_CACHE to a folder with room, or the next start compiles again\n"
+        "set OPSIN_CACHE to a folder that can be written, or the next start compiles again\n"
     )
 
 

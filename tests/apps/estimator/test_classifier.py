@@ -18,8 +18,8 @@ from opsin.apps.estimator.arrays import RENAMED, Form, ImageLayout
 from opsin.apps.estimator.classifier import OLD_ATTRIBUTES
 from opsin.apps.estimator.parameters import NOT_PARAMETERS
 from opsin.base.errors import OpsinError, UsageError
-from opsin.planning.measurement import Cost
 from opsin.base.option_fields import OptionFields, declared_options
+from opsin.planning.measurement import Cost
 from opsin.training import Step, Trainer
 from tests.apps.estimator.support import QUICK, quick, striped
 from tests.model.networks import small_network

@@ -7,7 +7,7 @@ import pytest
 from opsin.data.items import UNLABELLED, FileProblem
 from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.names import has_image_ending, normalised, split_mentioned, split_named
+from opsin.data.sources.names import has_image_ending, normalized, split_mentioned, split_named
 
 
 def arranged(*paths: str) -> dict[str, tuple[str, str]]:
@@ -106,8 +106,8 @@ def test_names_of_splits() -> None:
 
 
 def test_ignored_files_and_images_by_name() -> None:
-    assert not IgnoredFiles().holds(normalised("./cat/1.jpg") or "")
+    assert not IgnoredFiles().holds(normalized("./cat/1.jpg") or "")
     for path in (".cache/1.jpg", "cat/._1.jpg", "__MACOSX/cat/1.jpg", "cat/Thumbs.db", "cat/desktop.ini"):
-        assert IgnoredFiles().holds(normalised(path) or ""), path
+        assert IgnoredFiles().holds(normalized(path) or ""), path
     assert has_image_ending("A.JPEG")
     assert not has_image_ending("a.txt")

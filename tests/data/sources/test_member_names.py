@@ -14,7 +14,7 @@ from opsin.base.errors import DataError
 from opsin.data import items, load
 from opsin.data.items import Source
 from opsin.data.sources import open_source
-from opsin.data.sources.names import normalised
+from opsin.data.sources.names import normalized
 from tests.data.files import class_entries, png, write_entries
 
 ARCHIVES = ("zip", "tar")
@@ -96,7 +96,7 @@ def test_cleaned_paths() -> None:
         "a/b": "a/b", "a.b/.c": "a.b/.c", "a/": "a", "./": ".", "": ".", "a/./b": "a/b", "C:x": "C:x", "C:/": ".",
         "..": None, "a/../..": None, "..\\a": None, "..a/b": "..a/b",
     }.items():  # fmt: skip
-        assert normalised(written) == path, written
+        assert normalized(written) == path, written
 
 
 # -- letters -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ W, B = random(5, 3, 3, 3), random(5, seed=1)
 
 
 def classifier(last: str = "Softmax") -> File:
-    """Convolution, batch normalisation, ReLU, mean, a matrix product, and `last`."""
+    """Convolution, batch normalization, ReLU, mean, a matrix product, and `last`."""
     norm = {"norm.weight": B, "norm.bias": B, "norm.mean": B, "norm.var": np.abs(B)}
     file = File(weights={"conv.weight": W, "conv.bias": B, **norm, "head": random(5, 4), "shift": random(4)})
     file.add("Conv", "x conv.weight conv.bias", "c", name="/body/body.0/conv/Conv")
@@ -165,8 +165,8 @@ def test_very_many_nodes_that_are_missing(tmp_path: Path) -> None:
         (File().add("Relu", "y", "y"), "has a cycle: the value 'y' depends on itself"),
         (File().add("Add", "x b", "a").add("Relu", "a", "b").add("Relu", "b", "y"), "has a cycle: the value"),
         (File().add("Relu", "z", "y"), "uses the value 'z', which no node computes"),
-        (File().add("Relu", "x", "y").add("Neg", "x", "y"), "computes the value 'y' twice; export it anew"),
-        (File().add("Relu", "x", "x").add("Relu", "x", "y"), "computes the value 'x' twice; export it anew"),
+        (File().add("Relu", "x", "y").add("Neg", "x", "y"), "computes the value 'y' twice; export it again"),
+        (File().add("Relu", "x", "x").add("Relu", "x", "y"), "computes the value 'x' twice; export it again"),
         (File().add("Relu", "x", "y").add("Relu", "y", ""), "has a node '' without a result"),
         (File(outputs={}).add("Relu", "x", "y"), "has no output"),
         (File(inputs={}).add("Constant", "", "y", value=W), "takes 0 inputs (none); Opsin imports"),
@@ -206,7 +206,7 @@ def test_images_as_bytes(tmp_path: Path) -> None:
 
 
 def test_what_is_no_onnx_file(tmp_path: Path) -> None:
-    assert refused(b"", tmp_path) == "is empty; copy it again or export it anew"
+    assert refused(b"", tmp_path) == "is empty; copy it again or export it again"
     for data in (entry(1, 8), entry(8, entry(2, 17)), entry(7, b"")):
         assert refused(data, tmp_path).startswith("is not an ONNX file; give one that an exporter such as")
     with pytest.raises(ModelError, match="there is no such file"):

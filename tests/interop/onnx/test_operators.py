@@ -131,7 +131,7 @@ def choosing() -> list[Case]:
     ]
 
 
-def normalising() -> list[Case]:
+def normalizing() -> list[Case]:
     gamma, beta, mean, var = random(4, seed=2), random(4, seed=3), random(4, seed=4), np.abs(random(4, seed=5)) + 0.5
 
     def c(values: Array) -> Array:
@@ -373,7 +373,7 @@ def calculating() -> list[Case]:
 
 
 CASES = [
-    *pointwise(), *of_positive(), *choosing(), *normalising(), *reducing(), *linear(), *moving(), *splitting(),
+    *pointwise(), *of_positive(), *choosing(), *normalizing(), *reducing(), *linear(), *moving(), *splitting(),
     *calculating(),
 ]  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_nothing_outside_of_the_folder_is_read(location: str, tmp_path: Path) ->
     assert text.startswith("keeps weights elsewhere: '")
     assert text.endswith(
         "' is outside of the model's own folder, where Opsin reads nothing; "
-        "put the file beside the model, and name it so in there"
+        "put the file next to the model, and name it so in there"
     )
 
 
@@ -148,7 +148,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert refused(file, tmp_path).endswith("is a folder, not a model file")
     (tmp_path / "w.bin").rmdir()
     (tmp_path / "w.bin").touch()
-    assert refused(file, tmp_path).endswith("is empty; copy it again or export it anew")
+    assert refused(file, tmp_path).endswith("is empty; copy it again or export it again")
     (tmp_path / "w.bin").unlink()
     os.mkfifo(tmp_path / "w.bin")
     assert refused(file, tmp_path).endswith("is no ordinary file")

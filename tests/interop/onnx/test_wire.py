@@ -70,7 +70,7 @@ def test_damage(data: bytes, text: str) -> None:
     with pytest.raises(ModelError) as caught:
         read_model(memoryview(data))
     assert str(caught.value).startswith(f"is damaged or cut short ({text}")
-    assert str(caught.value).endswith("); copy it again or export it anew")
+    assert str(caught.value).endswith("); copy it again or export it again")
 
 
 def test_a_file_cut_short_anywhere(tmp_path: Path) -> None:

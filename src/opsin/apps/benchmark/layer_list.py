@@ -1,6 +1,6 @@
 """A network as a list of layers in plain data, from which other libraries build the same network.
 
-In a traced graph, layers such as batch normalisation consist of several operations. Here these are combined again: each
+In a traced graph, layers such as batch normalization consist of several operations. Here these are combined again: each
 step is a layer that every library has, with the names of its parameters.
 """
 

@@ -97,7 +97,7 @@ def _print_limit(plan: ExecutionPlan, threads: int, max_bytes: int | None) -> No
     if max_bytes is None:
         if not plan.is_complete:
             typer.echo(
-                "\nActivations and normalisations are recomputed in the backward pass, because they would take much\n"
+                "\nActivations and normalizations are recomputed in the backward pass, because they would take much\n"
                 "memory. With --memory 16GB, or as much as you have, they are stored instead."
             )
         return

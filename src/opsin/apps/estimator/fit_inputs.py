@@ -15,6 +15,7 @@ from opsin.apps.estimator import files
 from opsin.apps.estimator.arrays import ImageLayout, Shape, check_array
 from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 from opsin.base.errors import UsageError
+from opsin.base.option_fields import declared_options
 from opsin.data import Dataset, LabeledImages, load
 from opsin.data.ingest.duplicates import exact_duplicates
 from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, index_ranks
@@ -24,7 +25,6 @@ from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
-from opsin.base.option_fields import declared_options
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.overrides import with_overrides
 from opsin.training import Recipe, TrainingPlan

@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 
 from opsin.apps.estimator.errors import ParameterError
 from opsin.base.errors import UsageError
-from opsin.base.optional import require
 from opsin.base.option_fields import OptionFields, declared_options
+from opsin.base.optional import require
 
 NOT_PARAMETERS = {"network", "seed", "search"}
 """Options of training that the estimator takes in another form, or not at all."""

@@ -88,7 +88,7 @@ def assembly(text: str) -> str:
 @locked_cache(_llvm)
 def _engine() -> llvm.ExecutionEngine:
     host()
-    # llvmlite's memory manager keeps the sections of an object together. LLVM's own allocates each by itself: beside
+    # llvmlite's memory manager keeps the sections of an object together. LLVM's own allocates each by itself: next to
     # gigabytes of data, a kernel may end up further from its constants than 32-bit offsets reach, and LLVM aborts.
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(), use_lmm=True)
 

@@ -1,4 +1,4 @@
-"""The peak performance of this machine: FLOP/s of multiply-adds in registers, and memory bandwidth.
+"""The peak performance of this machine: FLOP/s of FMA instructions in registers, and memory bandwidth.
 
 Both are measured by loops that do nothing else, on a given number of threads. The figures of programs are given as
 shares of them: no program on the same threads exceeds the first, and none that streams its data exceeds the second.
@@ -29,7 +29,7 @@ STREAM_ELEMENTS = 2**23
 
 
 class Peak:
-    """A loop of nothing but multiply-adds in registers, on every thread; `flops` counts two for each."""
+    """A loop of nothing but FMA instructions in registers, on every thread; `flops` counts two for each."""
 
     def __init__(self, threads: int) -> None:
         lanes = codegen.host().target.lanes
@@ -63,7 +63,7 @@ class Stream:
 
 
 def fma_peak(threads: int, seconds: float = 0.15) -> float:
-    """Return the FLOP/s of `threads` threads, two operations for each multiply-add: the best of a few calls."""
+    """Return the FLOP/s of `threads` threads, two operations for each FMA: the best of a few calls."""
     peak = Peak(threads)
     return peak.flops / _fastest(peak, seconds)
 

@@ -1,4 +1,4 @@
-"""The time of a program, call by call, beside the peak performance of the machine."""
+"""The time of a program, call by call, next to the peak performance of the machine."""
 
 from __future__ import annotations
 

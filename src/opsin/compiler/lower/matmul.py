@@ -16,7 +16,7 @@ from opsin.kernels.tile import max_rows
 MIN_WIDE_ELEMENTS = 2**17
 """Elements of a right operand from which on no cache of a core holds it, so that it should be read only once."""
 MAX_WIDE_ROWS = 256
-"""Rows of the left operand up to which the right one is large beside it."""
+"""Rows of the left operand up to which the right one is large compared with it."""
 MAX_STRIPE = 256
 """Most columns of a block's stripe."""
 MAX_BLOCK_ROWS = 64

@@ -1,4 +1,4 @@
-"""Augment and normalise a batch of images."""
+"""Augment and normalize a batch of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Augmenter:
 
     If the images are not of the network's size, an unchanged image is what evaluation shows of it: the centre that is
     left by the crop of the preprocessing, or without a crop the whole image, resized. Raise `CompileError` without
-    llvmlite, unless images only have to be normalised.
+    llvmlite, unless images only have to be normalized.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Transform, recolour and normalise images in one pass of machine code; without llvmlite, normalise them in NumPy."""
+"""Transform, recolour and normalize images in one pass of machine code; without llvmlite, normalize them in NumPy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Transform(Protocol):
 
 
 class Warper:
-    """A `Transform` by the `Warp` kernel; `scale` and `shift` (float32, one per channel) normalise pixel values.
+    """A `Transform` by the `Warp` kernel; `scale` and `shift` (float32, one per channel) normalize pixel values.
 
     Calls release the global interpreter lock and may come from several threads. Raise `CompileError` if there is no
     machine code for this processor.
@@ -63,7 +63,7 @@ class Warper:
 
 
 class Normalizer:
-    """A `Transform` that only normalises, in NumPy. It gives the same bits as `Warper` for identity maps."""
+    """A `Transform` that only normalizes, in NumPy. It is bit-identical to `Warper` for identity maps."""
 
     def __init__(self, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
         self.scale_and_shift = scale, shift
@@ -97,7 +97,7 @@ def transform(
     scale: NDArray[np.float32], shift: NDArray[np.float32], frame: Frame, *, unchanged: bool, bilinear: bool,
     colour: bool,
 ) -> Transform:  # fmt: skip
-    """Return the kernel, or without llvmlite NumPy code if images are `unchanged` apart from normalisation.
+    """Return the kernel, or without llvmlite NumPy code if images are `unchanged` apart from normalization.
 
     Raise `CompileError` if they are not.
     """

@@ -1,10 +1,10 @@
-"""Normalise the paths in an archive, and record which members are ignored or rejected."""
+"""Normalize the paths in an archive, and record which members are ignored or rejected."""
 
 from __future__ import annotations
 
 from opsin.data.items import SPECIAL, FileProblem, printable
 from opsin.data.sources.ignored_files import IgnoredFiles
-from opsin.data.sources.names import normalised
+from opsin.data.sources.names import normalized
 
 
 class MemberPaths:
@@ -25,7 +25,7 @@ class MemberPaths:
 
     def take(self, written: str, is_folder: bool = False) -> str | None:
         """Return the path of a file; None for a folder, an ignored file or an unsafe path."""
-        path = normalised(written)
+        path = normalized(written)
         if path is None:
             if not is_folder:
                 reason = "its path leads out of the archive"

@@ -47,7 +47,7 @@ OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
 
 
 UNNORMALISED = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
-"""Matches paths that may have to be normalised."""
+"""Matches paths that may have to be normalized."""
 
 
 def split_named(name: str) -> str | None:
@@ -67,8 +67,8 @@ def is_ignored(name: str) -> bool:
     return lowered.startswith(".") or lowered in IGNORED_NAMES or lowered.endswith(IGNORED_ENDINGS)
 
 
-def normalised(path: str) -> str | None:
-    r"""Normalise a path in an archive or a table: a\b, ./a/b, /a/b and C:\a\b become a/b. Return None for ../a.
+def normalized(path: str) -> str | None:
+    r"""Normalize a path in an archive or a table: a\b, ./a/b, /a/b and C:\a\b become a/b. Return None for ../a.
 
     PKWARE's APPNOTE (4.4.17.1) requires "/", no drive and no root, but the .NET Framework before 4.6.1, and therefore
     PowerShell's Compress-Archive, writes backslashes.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
-from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, listed, normalised, split_named
+from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, listed, normalized, split_named
 
 
 class Store(Protocol):
@@ -94,7 +94,7 @@ class PathResolver:
 
     def _candidates(self, path: str) -> list[str]:
         """Return the files that match the longest end of the path, unless the remaining folders contradict."""
-        components = (normalised(path) or posixpath.basename(path.replace("\\", "/"))).split("/")
+        components = (normalized(path) or posixpath.basename(path.replace("\\", "/"))).split("/")
         best: dict[int, list[str]] = {}
         for file in self._file_names().named(components[-1]):
             inside = file.removeprefix(self._folder + "/") if self._folder else file
@@ -122,7 +122,7 @@ def is_foreign(path: str) -> bool:
 
 def folders(path: str) -> list[str]:
     """Return the folders of a path in a table."""
-    return (normalised(path) or "").split("/")[:-1]
+    return (normalized(path) or "").split("/")[:-1]
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:

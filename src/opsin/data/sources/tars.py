@@ -26,7 +26,7 @@ from opsin.data.file_io import MAX_IMAGE_BYTES, os_error, special_file_type, sta
 from opsin.data.items import DAMAGED, LOOP, MISSING, SPECIAL, FileProblem, ItemError, printable
 from opsin.data.positional import read_into
 from opsin.data.sources.member_paths import MemberPaths
-from opsin.data.sources.names import normalised
+from opsin.data.sources.names import normalized
 
 COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 """Signatures of compressed files, and the functions that open them."""
@@ -75,7 +75,7 @@ class Tar:
                     target = member.linkname.replace("\\", "/")
                     links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
                 elif member.islnk():
-                    links[path] = normalised(member.linkname) or ""
+                    links[path] = normalized(member.linkname) or ""
                 elif member.offset_data + member.size > size:
                     self._add(path, "cut short, as the archive ends before it does", DAMAGED)
                 else:

@@ -110,7 +110,7 @@ def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ModelError(
             f"uses version {opset} of ONNX's operators; Opsin knows {MIN_OPSET} to {MAX_OPSET}: "
-            "export it anew with such an opset version"
+            "export it again with such an opset version"
         )
     return record.graph, opset
 
@@ -258,7 +258,9 @@ class Importer:
         if node.op in ("Cast", "Shape", "Size") or self.bytes.isdisjoint(node.inputs):
             return
         if node.op not in BYTE_OPERATORS:
-            raise Unsupported("it calculates with bytes (uint8); cast the images to float32 before, and export it anew")
+            raise Unsupported(
+                "it calculates with bytes (uint8); cast the images to float32 before, and export it again"
+            )
         self.bytes.update(node.outputs)
 
     def _results(self, node: NodeRecord) -> Sequence[Value]:

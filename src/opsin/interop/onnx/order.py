@@ -18,7 +18,7 @@ def producers(graph: GraphRecord) -> dict[str, NodeRecord]:
             raise ModelError(f"has a node {shown(node.name)} without a result")
         for name in filter(None, node.outputs):
             if producer.setdefault(name, node) is not node or name in inputs:
-                raise ModelError(f"computes the value {shown(name)} twice; export it anew")
+                raise ModelError(f"computes the value {shown(name)} twice; export it again")
     return producer
 
 

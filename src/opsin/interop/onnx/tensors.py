@@ -1,4 +1,4 @@
-"""Arrays of an ONNX file: in the file itself, or in files beside it. Sizes are checked before anything is read."""
+"""Arrays of an ONNX file: in the file itself, or in files next to it. Sizes are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_file(path: Path) -> memoryview:
             raise ModelError(f"{path} is no ordinary file")
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
-                raise ModelError(f"{path} is empty; copy it again or export it anew")
+                raise ModelError(f"{path} is empty; copy it again or export it again")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
@@ -139,7 +139,7 @@ class Arrays:
         if path == folder or not path.is_relative_to(folder):
             raise ModelError(
                 f"{shown(location)} is outside of the model's own folder, where Opsin reads nothing; "
-                "put the file beside the model, and name it so in there"
+                "put the file next to the model, and name it so in there"
             )
         return path
 

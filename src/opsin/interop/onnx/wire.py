@@ -29,7 +29,7 @@ class Damaged(ModelError):
     """The file has invalid content; the message follows the file's name."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"is damaged or cut short ({what}); copy it again or export it anew")
+        super().__init__(f"is damaged or cut short ({what}); copy it again or export it again")
 
 
 class Wire:

@@ -1,7 +1,7 @@
 """Names in a pickle that stand for plain data: they are recorded as descriptions, and never called.
 
 They are the names of PyTorch's own list (torch/_weights_only_unpickler.py, PyTorch 2.13) that are not tensors, and
-those of objects that training scripts save beside their weights: options, paths, times, NumPy scalars.
+those of objects that training scripts save with their weights: options, paths, times, NumPy scalars.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The weights inside a checkpoint: which of its dictionaries they are in, and the prefixes of their names.
 
-Training scripts save weights beside optimizers and options, often twice: the current ones, and their averages over the
+Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages over the
 steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's loader do. A
 line in the log "opsin" says what was used; it goes to standard error unless the program configures logging.
 """
@@ -45,7 +45,7 @@ PREFIXES = (
 """Prefixes that DataParallel, torch.compile, Lightning and others add to every name."""
 
 COUNTERS = ("n_averaged", "initted", "step", "num_updates", "steps")
-"""Counters beside averaged weights: PyTorch's AveragedModel, ema_pytorch."""
+"""Counters stored with averaged weights: PyTorch's AveragedModel, ema_pytorch."""
 
 MAX_NAMED = 3
 
@@ -110,7 +110,7 @@ def _words(
 ) -> list[str]:
     others = [".".join(other) for other in parts if other and other != path and sizes[other] > sizes[path] // 2]
     if not path:
-        return [f"took the tensors beside {_listed(others)}"] if others else []
+        return [f"took the tensors next to {_listed(others)}"] if others else []
     words = f"took the weights under {quoted('.'.join(path))}"
     if others and _averaged(path):
         words += f", averaged ones, which usually predict better, not those under {_listed(others)}"

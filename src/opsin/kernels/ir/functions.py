@@ -1,7 +1,7 @@
 """Transcendental functions in the kernel IR.
 
 They do not call the C library, so the results are bit-identical on all operating systems and on all processors with
-the same rounding of multiply-adds. The polynomials are those of the Cephes library for single precision
+the same rounding of MACs. The polynomials are those of the Cephes library for single precision
 (S. L. Moshier, netlib.org/cephes), with errors of about one unit in the last place. erf uses formula 7.1.26 of
 Abramowitz & Stegun (absolute error 1.5e-7), and its Taylor series near zero.
 """

@@ -11,8 +11,8 @@ from opsin.apps.cli.arguments.shared import CACHE_SIZE, CACHE_SIZE_HELP, PIXEL_R
 from opsin.apps.cli.arguments.signature import option_name, with_options
 from opsin.apps.cli.lazy import command
 from opsin.base.errors import UsageError
-from opsin.base.units import parse_bytes
 from opsin.base.option_fields import MACHINE, MODEL, PLANNING, OptionFields, option
+from opsin.base.units import parse_bytes
 
 RUN, OUTPUT = "Run", "Output"
 """Groups of options in the help, after those of `option_fields`."""

@@ -1,4 +1,4 @@
-"""Operators that normalise: by known statistics, by their own, by neighbours, to probabilities."""
+"""Operators that normalize: by known statistics, by their own, by neighbours, to probabilities."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from opsin.ir import Tensor, product
 def _batch_normalization(call: OnnxCall) -> Tensor:
     call.ignore("momentum")
     if call.whole("training_mode", 0):
-        raise Unsupported("it normalises by the batch's own statistics; export the network in evaluation mode")
+        raise Unsupported("it normalizes by the batch's own statistics; export the network in evaluation mode")
     if not call.whole("spatial", 1):
-        raise Unsupported("it normalises every place for itself (spatial = 0)")
+        raise Unsupported("it normalizes every place for itself (spatial = 0)")
     gamma, beta, mean, var = call.weight(1), call.weight(2), call.tensor(3), call.tensor(4)  # which stay as they are
     return ops.batch_norm(call.tensor(0), gamma, beta, mean, var, call.real("epsilon", 1e-5))
 

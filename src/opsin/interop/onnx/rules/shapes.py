@@ -17,7 +17,7 @@ from opsin.ops.pool_dilated import pad_with
 MOST_RUNS = 1024
 """So many pieces one node may cut a tensor into."""
 LARGE = 1e4
-"""Numbers beside which those of images would be rounded, if it were subtracted from them."""
+"""Numbers so large that those of images would be rounded, if it were subtracted from them."""
 MOST_PLACES = 2**16
 """So many places of an axis may be taken one by one."""
 
