@@ -83,12 +83,14 @@ def measure(name: str, batch: int, threads: int) -> dict[str, Any]:
     clock = Clock()
     for owner, attribute, part in (
         (planner, "simplify", "simplify"), (planner, "rematerialize_cheap", "recompute"),
-        (planner, "memory_bound", "recompute"), (planner, "recompute", "recompute"), (planner, "fusion_groups", "fusion"),
+        (planner, "memory_bound", "recompute"), (planner, "recompute", "recompute"),
+        (planner, "fusion_groups", "fusion"),
         (planner, "update_in_place", "in place"), (planner, "lower_group", "lower"), (planner, "schedule", "schedule"),
         (planner, "sink_calls", "schedule"), (planner, "split_groups", "schedule"), (planner, "place", "arena"),
         (program, "make_plan", "plan: rest"),
         (cache, "read", "read"), (cache, "write", "write"), (codegen, "load", "link"),
-        (kernel_store, "compile_all", "waiting"), (compile_workers, "compile_kernel", "build"), (compile_workers, "render", "render"),
+        (kernel_store, "compile_all", "waiting"), (compile_workers, "compile_kernel", "build"),
+        (compile_workers, "render", "render"),
         (codegen, "object_code", "LLVM"),
     ):  # fmt: skip
         clock.watch(owner, attribute, part)

@@ -218,7 +218,8 @@ def test_a_full_disk(site: Site) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout == (
-        f"{name} cannot be saved in {folder()}: File too large; free space there, or set OPSIN_CACHE to another folder\n"
+        f"{name} cannot be saved in {folder()}: File too large; free space there, or set OPSIN_CACHE to another "
+        "folder\n"
     )
     assert weights_file(name).read_bytes() == CONTENT  # when there is room again
     assert hashlib.sha256(CONTENT).hexdigest().startswith(name[5:13])

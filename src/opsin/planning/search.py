@@ -49,8 +49,8 @@ MIN_EXPONENT, MAX_EXPONENT = 0.05, 0.6
 """How fast errors usually fall with the number of different images, and the bounds for an estimate from two points."""
 
 REPEAT_HALF_LIFE = 15.4
-"""How fast repeated images lose their value (R* of Muennighoff et al. 2023, "Scaling data-constrained language models"):
-the first repetitions are worth nearly as much as new images, and all together as much as so many times the images."""
+"""How fast repeated images lose their value: the first repetitions are worth nearly as much as new images, and all of
+them together as much as so many times the images (R* of Muennighoff et al. 2023, arXiv:2305.16264)."""
 
 MAX_EASY_ERRORS = 10
 MAX_EASY_ERROR_RATE = 0.05

@@ -43,7 +43,9 @@ def train(
     engine: Engine = compile_native,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
-    """Train a network on `data` by Opsin's recipe and return the model; the same seed and data give bit-identical models.
+    """Train a network on `data` by Opsin's recipe and return the model.
+
+    The same seed and data give bit-identical models.
 
     `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load` takes. If `epochs`,
     `batch` or `learning_rate` are None, they follow from the network and the size of the data. `optimizer` is "gd",

@@ -101,8 +101,8 @@ def _print_layers(description: nn.Description) -> None:
     print_table(heads, [*map(_cells, entries), total], left=(0, 1, 2))
     parameters = NUMBER_BYTES * description.parameters
     typer.echo(
-        f"\nPredicting one image takes {exact_size(parameters + description.inference_memory)}: {exact_size(parameters)} for "
-        f"the parameters, {exact_size(description.inference_memory)} for activations.\n"
+        f"\nPredicting one image takes {exact_size(parameters + description.inference_memory)}: "
+        f"{exact_size(parameters)} for the parameters, {exact_size(description.inference_memory)} for activations.\n"
         "--memory shows what a training step takes, with the optimizer that `opsin train` would use."
     )
     note = "MACs and memory are for one image. The receptive field is in pixels of the image."

@@ -42,7 +42,7 @@ class Target:
 
     @property
     def default_step(self) -> DefaultStep:
-        """How `opsin train` trains the network; an imported one uses the recipe for networks without one of their own."""
+        """How `opsin train` trains the network; an imported one uses the recipe of unknown networks."""
         if self.network is not None:
             return opsin.planning.default_step(self.name, self.network)
         name = self.model.network if self.model else ""

@@ -1,6 +1,6 @@
 """From which sizes on each convolution algorithm is taken, and in which blocks: figures measured on one machine.
 
-They are a row next to `kernels.ir.Target`: a target says what a processor has, a cost model what was the fastest on one.
+They are a row next to `kernels.ir.Target`: a target says what a processor has, a cost model what was fastest on one.
 A change of a row changes plans, so that results may be rounded differently.
 """
 
@@ -17,7 +17,7 @@ class CostModel:
     """The machine on which the figures were measured."""
 
     gemm_min_filters: int
-    """Filters from which on the cost of packing the pixels under a window is small compared with that of multiplying them."""
+    """Filters from which on packing the pixels under a window costs little compared with multiplying them."""
     gemm_min_channels: int
     """Input channels from which on implicit GEMM is faster than the direct algorithm."""
     gemm_min_channels_strided: int
@@ -50,7 +50,7 @@ class CostModel:
     """Elements of transformed tiles that one round of a weight gradient holds at once, so that they are read from a
     cache; twice the number of sums, to which each round adds, if that is more."""
     winograd_max_channel_pairs: int
-    """Most pairs of channels whose sums at all 36 points stay in the second-level cache together with a block's tiles."""
+    """Most pairs of channels whose sums at all 36 points fit into the L2 cache together with a block's tiles."""
     winograd_max_rows: int
     """Most input channels that a block of a weight gradient owns."""
 

@@ -1,7 +1,7 @@
 """The weights inside a checkpoint: which of its dictionaries they are in, and the prefixes of their names.
 
-Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages over the
-steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's loader do. A
+Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages
+over the steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's loader do. A
 line in the log "opsin" says what was used; it goes to standard error unless the program configures logging.
 """
 
