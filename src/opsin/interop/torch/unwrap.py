@@ -1,8 +1,8 @@
 """The weights inside a checkpoint: which of its dictionaries they are in, and the prefixes of their names.
 
 Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages
-over the steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's loader do. A
-line in the log "opsin" says what was used; it goes to standard error unless the program configures logging.
+over the steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's
+loader do. A line in the log "opsin" says what was used; it goes to standard error unless the program configures logging.
 """
 
 from __future__ import annotations
