@@ -2,7 +2,8 @@
 
 Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages
 over the steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's
-loader do. A line in the log "opsin" says what was used; it goes to standard error unless the program configures logging.
+loader do. A line in the log "opsin" says what was used; it goes to standard error unless the
+program configures logging.
 """
 
 from __future__ import annotations
