@@ -99,4 +99,5 @@ class _AliasFinder(MetaPathFinder):
 
 def install() -> None:
     """Let Python's import system know the old names."""
-    sys.meta_path.append(_AliasFinder())
+    # First, because the usual finders would load modules of a renamed package a second time.
+    sys.meta_path.insert(0, _AliasFinder())
