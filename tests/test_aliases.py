@@ -13,9 +13,8 @@ from opsin import _aliases
 
 @pytest.mark.parametrize("old", sorted(_aliases.PACKAGES))
 def test_packages(old: str) -> None:
-    code = (
-        f"import opsin.{old} as old; import opsin.{_aliases.PACKAGES[old]} as new; print(old is new, new.__spec__.name)"
-    )
+    new = _aliases.PACKAGES[old]
+    code = f"import opsin.{old} as old; import opsin.{new} as new; print(old is new, new.__spec__.name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["True", f"opsin.{new}"]
     assert ("DeprecationWarning" in done.stderr) == (old not in _aliases.PUBLIC)
