@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -106,6 +107,8 @@ def test_jpegs_are_reduced_as_far_as_the_network_allows() -> None:
     assert problem_of(lambda: read_pixels(file, "a", (1, 5000, 5000))).kind == items.TOO_LARGE
 
 
+PILLOW_MAJOR = int(PIL.__version__.split(".")[0])
+
 COLOURS = (
     np.array([[[200, 30, 60], [30, 200, 90]], [[10, 10, 10], [250, 250, 250]]], np.uint8).repeat(16, 0).repeat(16, 1)
 )
@@ -117,6 +120,8 @@ COLOURS = (
     ("YCbCr", "tiff", 3),
 ])  # fmt: skip
 def test_colours_of_every_mode(mode: str, format: str, tolerance: int) -> None:
+    if (mode, format) == ("YCbCr", "tiff") and PILLOW_MAJOR < 13:
+        pytest.skip("Pillow before 13 cannot read the YCbCr TIFF that it writes")
     image = Image.fromarray(COLOURS)
     file = encoded(image.quantize(4) if mode == "P" else image.convert(mode), format)
     found = read_pixels(file, "a", (3, 32, 32)).transpose(1, 2, 0).astype(int)
