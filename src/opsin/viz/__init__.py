@@ -1,4 +1,4 @@
-"""Drawings: architecture diagrams, icicle plots, charts and contact sheets, on a small SVG library."""
+"""Drawings: architecture diagrams, icicle plots and charts, on a small SVG library."""
 
 from opsin.viz.architecture import diagram
 

@@ -11,7 +11,7 @@ from opsin.apps.cli.output import print_heading, write_file
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, describe, policy_for, preset
-from opsin.viz.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
+from opsin.report.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
 
 
 def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:

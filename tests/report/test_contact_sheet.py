@@ -8,8 +8,8 @@ from PIL import Image
 
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
-from opsin.viz import contact_sheet as module
-from opsin.viz.contact_sheet import GAP, MARGIN, MAX_SIDE, NAME_WIDTH, contact_sheet
+from opsin.report import contact_sheet as module
+from opsin.report.contact_sheet import GAP, MARGIN, MAX_SIDE, NAME_WIDTH, contact_sheet
 from tests.data.files import noise
 
 LEFT = MARGIN + NAME_WIDTH

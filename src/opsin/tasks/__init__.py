@@ -1,0 +1,1 @@
+"""Tasks: the question that a network answers about an image, one package for each."""

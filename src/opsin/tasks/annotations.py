@@ -1,0 +1,61 @@
+"""Annotated images as a task's reader finds them in a folder or an archive, before an image is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Files(Protocol):
+    """The files of a folder or an archive, by paths relative to it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the data, such as that of its folder."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The paths of all files, separated by "/", sorted."""
+
+    def read(self, path: str) -> bytes:
+        """Return the content of one of the `paths`. Raise `DataError` if it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An annotation or a file that cannot be used. `kind` is a stable key for programs, such as "empty box"."""
+
+    name: str
+    """What it is about: a path, or a path and a line: "labels.csv, line 3"."""
+    reason: str
+    """A phrase, such as "the box lies outside the image"."""
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedImage:
+    """An image with its target, in the form in which the task's reader gives it."""
+
+    path: str
+    """One of the `Files.paths`."""
+    target: Any
+    split: str = ""
+    """"train", "validation", "test", or "" if the data does not say."""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The result of a task's reader: what is used, what is not, and sentences for the receipt of the data.
+
+    `settings` are the arguments of the task that the data determines, such as `classes`.
+    """
+
+    images: Sequence[AnnotatedImage]
+    settings: dict[str, Any]
+    problems: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
+    form: str = ""
+    """What the annotations are, for people: "Pascal VOC XML"."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """The number of annotations by class, for the receipt."""
