@@ -39,7 +39,8 @@ def test_every_image_comes_once_an_epoch_with_its_label() -> None:
     batches = Batches(numbered(20), PLAIN, 5, seed=3)
     assert len(batches) == 4
     assert sorted(chain(*seen(batches, 1))) == list(range(20))
-    for pixels, labels in batches.epoch(1):
+    for pixels, targets in batches.epoch(1):
+        labels = targets["labels"]
         assert pixels.dtype == np.float32
         assert labels.dtype == np.int32
         assert (np.rint(pixels[:, 0, 0, 0]) % 2 == labels).all()
@@ -143,7 +144,7 @@ def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.Monke
         assert len(rest) == 19 - start
         for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
             assert pixels.tobytes() == again.tobytes()
-            assert targets.tobytes() == same.tobytes()
+            assert targets["labels"].tobytes() == same["labels"].tobytes()
 
 
 def test_batches_are_the_consumers_to_keep() -> None:

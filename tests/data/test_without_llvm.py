@@ -26,7 +26,7 @@ from opsin.data import Augmentation, Batches, Preprocessing, load
 
 data = load(sys.argv[1], size=16, cache_size=0)
 preprocessing = Preprocessing.of(data.train)
-arrays = [batch for pair in Batches(data.train, preprocessing, 4, seed=3).epoch(1) for batch in pair]
+arrays = [array for pixels, targets in Batches(data.train, preprocessing, 4, seed=3).epoch(1) for array in (pixels, targets["labels"])]
 np.savez(sys.argv[2], data.train.pixels[:], *arrays)
 for task, arguments in {
     "augmentation needs": (preprocessing, 4, 3, Augmentation(flip=True)),
@@ -59,7 +59,7 @@ def test_image_files_and_batches_need_no_compiler(tmp_path: Path) -> None:
     with np.load(tmp_path / "out.npz") as file:
         pixels, *arrays = (file[name] for name in file.files)
     assert np.array_equal(pixels, data.train.pixels)
-    expected = [array for pair in batches.epoch(1) for array in pair]
+    expected = [array for pixels, targets in batches.epoch(1) for array in (pixels, targets["labels"])]
     assert [array.tobytes() for array in arrays] == [array.tobytes() for array in expected]
     assert [array.shape for array in arrays] == [array.shape for array in expected]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opsin.base.errors import ModelError
 from opsin.data import LabeledImages
 from opsin.model import Calibration, Model, file, load
-from opsin.model.calibration import (
+from opsin.tasks.classification.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     TARGETS,

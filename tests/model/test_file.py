@@ -96,13 +96,13 @@ def test_a_newer_format_is_refused(saved: Path) -> None:
         (lambda d, t: d["graph"]["nodes"][-1].update(op="system"), "there is no operation called 'system'"),
         (lambda d, t: d.update(preprocessing={}), "the preprocessing is not described completely"),
         (lambda d, t: d["preprocessing"].update(height=7), "does not take the images that its preprocessing makes"),
-        (lambda d, t: d.update(labels=["a"]), "does not give one output for each of its 1 labels"),
+        (lambda d, t: d.update(labels=["a"]), "but there are 1 classes"),
         (lambda d, t: d.update(labels=7), "lacks a part of a model file"),
         (lambda d, t: t.pop("conv.weight"), "the tensor 'conv.weight' is missing or unexpected"),
         (lambda d, t: t.update(extra=np.zeros(2, np.float32)), "the tensor 'extra' is missing or unexpected"),
         (lambda d, t: t.update({"conv.bias": np.zeros(3, np.float32)}), "the tensor 'conv.bias' is float32 3, not 4"),
         (lambda d, t: t.update({"conv.bias": np.zeros(4)}), "the tensor 'conv.bias' is float64 4, not 4"),
-        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and logits do not match"),
+        (lambda d, t: t.update({"golden.logits": np.zeros((9, 3))}), "its golden images and outputs do not match"),
     ],
 )
 def test_an_inconsistent_file_with_a_valid_checksum_is_refused(saved: Path, alter: Any, text: str) -> None:

@@ -34,13 +34,13 @@ def test_the_stored_image_and_its_augmented_versions() -> None:
     these, limits = images(3, 32, 32), Augmentation(flip=True, shift=0.1)
     preprocessing = Preprocessing.of(these)
     sheet = contact_sheet(these, preprocessing, limits, versions=3, seed=5)
-    augmenter = Augmenter(limits, preprocessing, (32, 32), 2, 5)
+    augmenter = Augmenter(limits, preprocessing, (32, 32), these.task, 5)
     scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     for row in (0, 1):
         large = np.repeat(np.repeat(these.pixels[row], 4, axis=1), 4, axis=2).transpose(1, 2, 0)
         np.testing.assert_array_equal(cut(sheet, row, 0, 128, 128), large)
     for epoch in (1, 2, 3):
-        seen, _ = augmenter(these.pixels[:2], these.labels[:2], 2, epoch, 0)
+        seen, _ = augmenter(these.pixels[:2], these.targets.take(np.arange(2)), 2, epoch, 0)
         values = np.rint((seen - shift) / scale).astype(np.uint8)
         for row in (0, 1):
             np.testing.assert_array_equal(cut(sheet, row, epoch, 128, 128)[::4, ::4], values[row].transpose(1, 2, 0))

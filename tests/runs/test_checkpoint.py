@@ -19,7 +19,7 @@ from opsin.training.state import ModelState, Snapshot, TrainerState
 def snapshot(steps: int) -> Snapshot:
     """Return a snapshot with unusual values, after a number of steps."""
     random = np.random.default_rng(steps)
-    history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score(9, 7, 2 / 3), True, 1.25),)
+    history = (Epoch("head", 1, 40, 0.1 + 0.2, 1 / 3, Score.of_classifier(9, 7, 2 / 3, None), True, 1.25),)
     state = TrainerState(
         stage=1, epoch=2, step=3, steps=steps, images=8 * steps, loss_sum=1e-7 / 3, correct=5, best_loss=float("inf"),
         lr_scale=0.1, rewinds=1, stopped=True, truncations=((1, 4), (2, 3)), seconds=77.7, history=history,

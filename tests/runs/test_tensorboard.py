@@ -36,7 +36,7 @@ def test_the_curves(tmp_path: Path) -> None:
     board(STARTED)
     for step in range(41, 41 + 2 * tensorboard.STEPS_PER_POINT + 3):
         board(Step(2, step, float(step), 1, 2))
-    board(Epoch("training", 2, 83, 0.5, 0.75, Score(8, 7, 0.25), True, 1.0))
+    board(Epoch("training", 2, 83, 0.5, 0.75, Score.of_classifier(8, 7, 0.25, None), True, 1.0))
     board.close()
     board.close()
     curves = list(points(tmp_path))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from opsin.data import Dataset, LabeledImages
+from opsin.tasks.classification.class_balance import class_weights, imbalance, logit_adjustment, smoothing_spread
 from opsin.training import Recipe, Trainer
-from opsin.training.class_balance import class_weights, imbalance, logit_adjustment, smoothing_spread
 
 
 def test_weights_follow_the_square_root_of_the_ratio() -> None:

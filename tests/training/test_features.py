@@ -52,7 +52,7 @@ def feed(views: int, earlier_epochs: int = 0) -> FeatureCache:
 
 
 def epoch(of: FeatureCache, number: int, start: int = 0) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    return list(of.epoch(number, start))
+    return [(features, targets["labels"]) for features, targets in of.epoch(number, start)]
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 6])

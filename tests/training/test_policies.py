@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from opsin.base.errors import TrainingError
+from opsin.tasks.classification import Classification
 from opsin.training import Score, Shortened, Stage, StoppedEarly, TrainingPlan, Warning
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.deadline import Deadline
@@ -18,6 +19,7 @@ from opsin.training.early_stopping import EarlyStopping
 from opsin.training.state import Snapshot, TrainerState
 from opsin.training.stopwatch import Stopwatch
 
+TASK = Classification(("a", "b"))
 PLAN = TrainingPlan(network="small", stages=(Stage(epochs=9),), patience=2)
 FINITE, NAN = {"w": np.ones(3, np.float32)}, {"w": np.array([1, np.nan, 1], np.float32)}
 
@@ -33,27 +35,27 @@ class Clock:
 
 def after(*losses: float, correct: int = 5) -> TrainerState:
     """The state after epochs with these losses on the held-out images."""
-    state, stopping = TrainerState(), EarlyStopping(PLAN)
+    state, stopping = TrainerState(), EarlyStopping(PLAN, TASK)
     for loss in losses:
-        score = Score(10, correct, loss)
+        score = Score.of_classifier(10, correct, loss, None)
         state = state.after_step(1.0, 4, 8).after_epoch("training", 8, score, stopping.is_best(state, score))
     return state
 
 
 def test_a_stage_stops_after_epochs_without_a_better_result() -> None:
-    stopping = EarlyStopping(PLAN)
+    stopping = EarlyStopping(PLAN, TASK)
     assert stopping.on_epoch(after(0.5)) is None
     assert stopping.on_epoch(after(0.5, 0.4, 0.4)) is None  # no better than the one before
     assert stopping.on_epoch(after(0.5, 0.4, 0.4, 0.6)) == StoppedEarly("training", 4, 2, 2)
-    assert EarlyStopping(replace(PLAN, patience=None)).on_epoch(after(0.5, 0.6, 0.6, 0.6)) is None
-    assert EarlyStopping(replace(PLAN, stages=(Stage(epochs=4),))).on_epoch(after(0.5, 0.6, 0.6, 0.6)) is None
+    assert EarlyStopping(replace(PLAN, patience=None), TASK).on_epoch(after(0.5, 0.6, 0.6, 0.6)) is None
+    assert EarlyStopping(replace(PLAN, stages=(Stage(epochs=4),)), TASK).on_epoch(after(0.5, 0.6, 0.6, 0.6)) is None
 
 
 def test_a_plan_that_balances_classes_compares_balanced_accuracy() -> None:
     state = after(0.5, correct=9)
-    score = Score(10, 8, 0.9, balanced=0.95)
-    assert not EarlyStopping(PLAN).is_best(state, score)
-    assert EarlyStopping(replace(PLAN, class_weights=(1.0, 1.0))).is_best(state, score)
+    score = Score.of_classifier(10, 8, 0.9, 0.95)
+    assert not EarlyStopping(PLAN, TASK).is_best(state, score)
+    assert EarlyStopping(replace(PLAN, class_weights=(1.0, 1.0)), TASK).is_best(state, score)
 
 
 def test_a_deadline_shortens_the_last_stage() -> None:

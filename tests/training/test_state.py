@@ -10,7 +10,7 @@ from opsin.training import Epoch, Score
 from opsin.training.state import TrainerState
 
 START = TrainerState(best_loss=0.7)
-SCORE = Score(10, 9, 0.2)
+SCORE = Score.of_classifier(10, 9, 0.2, None)
 
 
 def test_a_step_is_counted() -> None:

@@ -199,7 +199,7 @@ def test_invalid_arguments_are_refused(stripes: Dataset, tmp_path: Path) -> None
             stripes,
             {},
             ShapeError,
-            "the network gives N × 3, but .* has 2 classes; end it with Linear",
+            "the network gives N × 3, but there are 2 classes; end it with Linear",
         ),
         (deep, stripes, {}, ShapeError, "layer conv: .*13 × 13"),
         ("lenet5", tmp_path / "nowhere", {}, DataError, "there is no such folder"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
-from opsin.data.augment.apply import Augmenter, Targets
+from opsin.data.augment.apply import Arrays, Augmenter
 from opsin.data.augment.augmentation import Augmentation
-from opsin.data.dataset import LabeledImages
+from opsin.data.dataset import Samples
 from opsin.data.parallel import prefetch
 from opsin.data.preprocessing import Preprocessing
 from opsin.ir.arguments import instance, whole
@@ -22,15 +23,16 @@ BLOCK_BYTES = 2**22
 PREFETCH_BLOCKS = 2
 """Blocks that are prepared or waiting, in addition to the one in use."""
 
-Batch = tuple[NDArray[np.float32], Targets]
+Batch = tuple[NDArray[np.float32], Arrays]
+"""Images N × C × H × W, and target arrays by name."""
 
 
 class Batches:
-    """Shuffled batches of `size` images: float32 N×C×H×W, and labels int32 N.
+    """Shuffled batches of `size` images: float32 N×C×H×W, and the task's target arrays, such as "labels", int32 N.
 
     Each image occurs once per epoch. If images are mirrored, each one is mirrored in every second epoch: with random
     mirroring, half of them would be shown from the same side twice (Jordan 2024). The last batch is filled up with the
-    first images of the epoch, since a compiled step expects full batches. If the `augmentation` mixes images, targets
+    first images of the epoch, since a compiled step expects full batches. If the `augmentation` mixes images, labels
     are shares of classes, float32 N × classes. With a `limit`, an epoch consists of that many images, chosen at random.
     `waited` is the total number of seconds for which consumers have waited; `clock` returns the current time in
     seconds.
@@ -38,7 +40,7 @@ class Batches:
 
     def __init__(
         self,
-        images: LabeledImages,
+        images: Samples,
         preprocessing: Preprocessing,
         size: int,
         seed: int,
@@ -46,7 +48,7 @@ class Batches:
         limit: int | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        instance("images", images, LabeledImages, "labelled images, such as data.train of a dataset")
+        instance("images", images, Samples, "labelled images, such as data.train of a dataset")
         instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, such as that of a model")
         self.images = images
         self.preprocessing = preprocessing
@@ -56,8 +58,7 @@ class Batches:
         self.limit = min(limit or len(images), len(images))
         self.waited = 0.0
         self._clock = clock
-        input_size, classes = images.shape[1:], len(images.classes)
-        self._augment = Augmenter(self.augmentation, preprocessing, input_size, classes, self.seed)
+        self._augment = Augmenter(self.augmentation, preprocessing, images.shape[1:], images.task, self.seed)
         self._flipped = random_counter.words(len(images), self.seed, random_counter.SIDES) < np.uint64(2**63)
         self._block = max(1, BLOCK_BYTES // (4 * self.size * int(np.prod(preprocessing.shape))))
 
@@ -88,7 +89,8 @@ class Batches:
                 if pixels is None or targets is None:
                     return
                 for first in range(skipped * self.size, len(pixels), self.size):
-                    yield pixels[first : first + self.size], targets[first : first + self.size]
+                    rows = slice(first, first + self.size)
+                    yield pixels[rows], {name: array[rows] for name, array in targets.items()}
                 skipped = 0
         finally:
             blocks.close()
@@ -99,5 +101,10 @@ class Batches:
         """
         first = block * self._block * self.size
         indices = order[first : first + self._block * self.size]
-        pixels, labels = self.images.pixels[indices], self.images.labels[indices]
-        return self._augment(pixels, labels, self.size, epoch, first, self._flipped[indices] ^ bool(epoch % 2))
+        pixels, targets = self.images.pixels[indices], self.images.targets.take(indices)
+        return self._augment(pixels, targets, self.size, epoch, first, self._flipped[indices] ^ bool(epoch % 2))
+
+
+def pad_rows(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return `count` rows: those given, and the last one again as often as necessary."""
+    return rows if len(rows) == count else np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), axis=0)])

@@ -1,9 +1,10 @@
-"""Labelled images, and data sets that consist of a training, a validation and a test split."""
+"""Images with targets, and data sets that consist of a training, a validation and a test split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,48 @@ from opsin.data.decode import PixelRange
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import TEST, TRAIN, VALIDATION
 from opsin.data.pixels import Pixels
+from opsin.tasks.classification import Classification, ClassLabels
+
+
+class Samples:
+    """N images with their targets, for a task.
+
+    `pixels` are uint8 N×C×H×W, `targets` the right answers and `task` the question. `names` are the names of the images
+    in messages.
+    """
+
+    pixels: Pixels
+    targets: Any
+    task: Any
+    names: tuple[str, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+    def counts(self) -> list[int]:
+        """Return the number of images of each class or label; nothing if the task has none."""
+        counts: list[int] = self.targets.counts(len(self.task.labels))
+        return counts
+
+    def take(self, indices: NDArray[np.intp]) -> Self:
+        """Return the images with these indices; if the pixels are a view, nothing is read."""
+        names = None if self.names is None else tuple(self.names[index] for index in indices)
+        return self.changed(image_pixels.take(self.pixels, indices), self.targets.take(indices), names)
+
+    def changed(self, pixels: Pixels, targets: Any, names: tuple[str, ...] | None) -> Self:
+        """Return other images of the same task."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
-class LabeledImages:
-    """N images with labels.
+class LabeledImages(Samples):
+    """N images with one class each.
 
     `pixels` are uint8 N×C×H×W and `labels` int32 N: indices into `classes`. `names` are the names of the images in
     messages.
@@ -30,23 +68,39 @@ class LabeledImages:
     classes: tuple[str, ...]
     names: tuple[str, ...] | None = None
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    @property
+    def targets(self) -> ClassLabels:
+        """The labels as the targets of a classifier."""
+        return ClassLabels(self.labels)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.pixels.shape[1:]
-        return channels, height, width
+    def task(self) -> Classification:
+        """Classification into the `classes`."""
+        return Classification(self.classes)
 
-    def take(self, indices: NDArray[np.intp]) -> LabeledImages:
-        """Return the images with these indices; if the pixels are a view, nothing is read."""
-        names = None if self.names is None else tuple(self.names[index] for index in indices)
-        return LabeledImages(image_pixels.take(self.pixels, indices), self.labels[indices], self.classes, names)
+    def changed(self, pixels: Pixels, targets: ClassLabels, names: tuple[str, ...] | None) -> LabeledImages:
+        """Return other images with the same classes."""
+        return LabeledImages(pixels, targets.numbers, self.classes, names)
 
-    def counts(self) -> list[int]:
-        """Return the number of images of each class."""
-        return [int(n) for n in np.bincount(self.labels, minlength=len(self.classes))]
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedImages(Samples):
+    """N images with the targets of any task."""
+
+    pixels: Pixels
+    targets: Any
+    task: Any
+    names: tuple[str, ...] | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the task's classes or quantities."""
+        names: tuple[str, ...] = self.task.labels
+        return names
+
+    def changed(self, pixels: Pixels, targets: Any, names: tuple[str, ...] | None) -> AnnotatedImages:
+        """Return other images of the same task."""
+        return AnnotatedImages(pixels, targets, self.task, names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +114,25 @@ class Dataset:
     """
 
     name: str
-    train: LabeledImages
-    test: LabeledImages | None
+    train: Samples
+    test: Samples | None
     predefined_split: bool
-    validation: LabeledImages | None = None
+    validation: Samples | None = None
     receipt: Receipt | None = None
     content: str = ""
     pixel_range: PixelRange | None = None
     depth: str = ""
 
     @property
+    def task(self) -> Any:
+        """The task that the targets of the images are for."""
+        return self.train.task
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        return self.train.classes
+        """The names of the task's classes or quantities."""
+        names: tuple[str, ...] = self.task.labels
+        return names
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,12 +140,12 @@ class Dataset:
         return self.train.shape
 
     @property
-    def splits(self) -> dict[str, LabeledImages]:
+    def splits(self) -> dict[str, Samples]:
         """The splits that the data set has, by name."""
         splits = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
         return {name: images for name, images in splits.items() if images is not None}
 
-    def require_test(self) -> LabeledImages:
+    def require_test(self) -> Samples:
         """Return the test split. Raise `UsageError` if there is none."""
         if self.test is None:
             raise UsageError(
@@ -101,24 +162,23 @@ class Dataset:
         digest = blake2b(digest_size=16)
         for chunk in image_pixels.chunks(self.train.pixels):
             digest.update(chunk.tobytes())
-        digest.update(self.train.labels.tobytes())
+        digest.update(self.train.targets.content())
         return digest.hexdigest()
 
-    def all_images(self) -> LabeledImages:
+    def all_images(self) -> Samples:
         """Return the images of all splits, concatenated in the order training, validation, test."""
         splits = list(self.splits.values())
         names = [images.names for images in splits if images.names is not None]
-        return LabeledImages(
+        return self.train.changed(
             image_pixels.concatenate([images.pixels for images in splits]),
-            np.concatenate([images.labels for images in splits]),
-            self.classes,
+            type(self.train.targets).concatenate([images.targets for images in splits]),
             tuple(name for group in names for name in group) if len(names) == len(splits) else None,
         )
 
 
-def check_classes(images: LabeledImages, source: str) -> None:
+def check_classes(images: Samples, source: str) -> None:
     """Raise `DataError` unless there are images of at least two classes."""
-    present = [name for name, count in zip(images.classes, images.counts(), strict=True) if count]
+    present = [name for name, count in zip(images.task.labels, images.counts(), strict=True) if count]
     if len(present) < 2:
         content = f"images of one class only ('{present[0]}')" if present else "no images"
         raise DataError(f"{source} holds {content}; training needs images of at least two classes")

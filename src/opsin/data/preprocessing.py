@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opsin.base.errors import DataError
-from opsin.data.dataset import LabeledImages
+from opsin.data.dataset import Samples
 from opsin.data.decode import INTERPOLATIONS, Crop, ImageSource, PixelRange, decode_image, decode_pil
 from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
@@ -49,13 +49,18 @@ class Preprocessing:
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.height, self.width
+
     @classmethod
-    def of(cls, images: LabeledImages) -> Preprocessing:
+    def of(cls, images: Samples) -> Preprocessing:
         """Return the preprocessing with the mean and standard deviation of each channel of `images`.
 
         If the images are on disk, `MAX_SAMPLE_IMAGES` evenly spaced ones are used.
         """
-        instance("what is to be prepared", images, LabeledImages, "labelled images, such as data.train of a dataset")
+        instance("what is to be prepared", images, Samples, "labelled images, such as data.train of a dataset")
         pixels, channels = _sample(images.pixels), images.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):
@@ -90,6 +95,10 @@ class Preprocessing:
 
         Raise `DataError` if it is not an image.
         """
+        return self.read_with_size(source, name)[0]
+
+    def read_with_size(self, source: ImageSource | Image.Image, name: str) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """Return the result of `read`, and the height and width of the image itself."""
         if isinstance(source, Image.Image):
             image = decode_pil(source, name, self.shape, self.crop, self.pixel_range)
         else:
@@ -98,7 +107,8 @@ class Preprocessing:
             warnings.warn(f"{name}: {image.header.remark}", UserWarning, stacklevel=2)
         if image.values:
             self._warn_about_range(name, image.header.depth, image.values)
-        return _invert_light(image.pixels[None])[0] if self.dark_background else image.pixels
+        pixels = _invert_light(image.pixels[None])[0] if self.dark_background else image.pixels
+        return pixels, (image.header.height, image.header.width)
 
     def to_uint8(self, pixels: NDArray[Any], name: str) -> NDArray[Any]:
         """Convert arrays of other numbers to bytes by the pixel range; without a range, return them unchanged."""

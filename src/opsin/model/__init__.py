@@ -2,8 +2,8 @@
 
 from opsin.backends.options import Engine
 from opsin.interop.weights import read_state
-from opsin.model.calibration import Calibration
 from opsin.model.model import Model, load
-from opsin.model.predictions import Evaluation, Prediction
+from opsin.tasks.classification.calibration import Calibration
+from opsin.tasks.classification.predictions import Evaluation, Prediction
 
 __all__ = ["Calibration", "Engine", "Evaluation", "Model", "Prediction", "load", "read_state"]

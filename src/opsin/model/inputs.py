@@ -35,46 +35,56 @@ ImageLike: TypeAlias = (
 ImageInput: TypeAlias = "ImageLike | Iterable[ImageLike]"
 
 
+Sized: TypeAlias = tuple[NDArray[np.uint8], tuple[int, int]]
+"""Pixels C×H×W as the network takes them, and height and width of the image that they come from."""
+
+
 def to_pixels(images: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Convert one image or several to uint8 N×C×H×W; raise `DataError`, which lists the accepted forms, for others."""
-    pixels = _read_one(images, preprocessing, "the image")
-    if pixels is not None:
-        return pixels[None]
+    return read_images(images, preprocessing)[0]
+
+
+def read_images(images: ImageInput, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+    """Return the result of `to_pixels`, and the height and width of each image before it was resized."""
+    one = _read_one(images, preprocessing, "the image")
+    if one is not None:
+        return one[0][None], [one[1]]
     array = _array(images)
     if array is not None and array.dtype.kind not in "OUS":
         if array.ndim != 4:
             raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
         if array.shape[1:] == preprocessing.shape and array.dtype == np.uint8:
-            return array
+            return array, [preprocessing.size] * len(array)
         images = list(array)
     if isinstance(images, Mapping | set | frozenset) or not isinstance(images, Iterable):
         raise _unsupported(_describe(images), preprocessing)
-    arrays = [_require_one(image, preprocessing, f"image {number}") for number, image in enumerate(images, start=1)]
-    return np.stack(arrays) if arrays else np.empty((0, *preprocessing.shape), np.uint8)
+    several = [_require_one(image, preprocessing, f"image {number}") for number, image in enumerate(images, start=1)]
+    empty = np.empty((0, *preprocessing.shape), np.uint8)
+    return np.stack([pixels for pixels, _ in several]) if several else empty, [size for _, size in several]
 
 
-def _require_one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8]:
-    pixels = _read_one(image, preprocessing, name)
-    if pixels is None:
+def _require_one(image: Any, preprocessing: Preprocessing, name: str) -> Sized:
+    sized = _read_one(image, preprocessing, name)
+    if sized is None:
         raise _unsupported(_describe(image), preprocessing, f"{name} is ")
-    return pixels
+    return sized
 
 
-def _read_one(image: Any, preprocessing: Preprocessing, name: str) -> NDArray[np.uint8] | None:
-    """Return the pixels C×H×W of one image; None if `image` cannot be one."""
+def _read_one(image: Any, preprocessing: Preprocessing, name: str) -> Sized | None:
+    """Return the pixels of one image and its size; None if `image` cannot be one."""
     if isinstance(image, str | os.PathLike):
         return _from_path(os.fsdecode(os.fspath(image)), preprocessing)
     if isinstance(image, bytes | bytearray | memoryview):
-        return preprocessing.read(bytes(image), name)
+        return preprocessing.read_with_size(bytes(image), name)
     if isinstance(image, Image.Image):
-        return preprocessing.read(image, getattr(image, "filename", "") or name)
+        return preprocessing.read_with_size(image, getattr(image, "filename", "") or name)
     if hasattr(image, "read") and not isinstance(image, type):
-        return preprocessing.read(_content(image, name), name)
+        return preprocessing.read_with_size(_content(image, name), name)
     array = _array(image)
     return None if array is None or array.ndim not in (2, 3) else _from_array(array, preprocessing)
 
 
-def _from_path(path: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def _from_path(path: str, preprocessing: Preprocessing) -> Sized:
     if path.lower().startswith(URL_PREFIXES):
         raise DataError(f"{path[:80]} is a URL, not a file; download it first, and pass the bytes or the file")
     if "\0" in path:
@@ -83,7 +93,7 @@ def _from_path(path: str, preprocessing: Preprocessing) -> NDArray[np.uint8]:
         raise DataError(
             f"{path} is a folder, not an image; give the files in it, such as sorted(Path(…).glob('*.jpg'))"
         )
-    return preprocessing.read(Path(path), path)
+    return preprocessing.read_with_size(Path(path), path)
 
 
 def _content(file: Any, name: str) -> bytes:
@@ -111,20 +121,20 @@ def _array(value: Any) -> NDArray[Any] | None:
     return np.asarray(value) if hasattr(value, "__array__") and not isinstance(value, type | np.generic) else None
 
 
-def _from_array(array: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any], preprocessing: Preprocessing) -> Sized:
     """Read an array of the network's own shape directly, and rows × columns (× channels) like an image file."""
     array = preprocessing.to_uint8(array, "the array")
     if array.dtype != np.uint8:
         raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
     if array.shape == preprocessing.shape:
-        return array
+        return array, preprocessing.size
     last, first = array.shape[-1], array.shape[0]
     if array.ndim == 3 and last not in CHANNELS and first in CHANNELS:
         array = array.transpose(1, 2, 0)
     if 0 in array.shape or (array.ndim == 3 and array.shape[-1] not in CHANNELS):
         raise _unsupported(f"an array of {array.dtype} {show(array.shape)}", preprocessing)
     pixels = np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array)
-    return preprocessing.read(Image.fromarray(pixels), "the array")
+    return preprocessing.read_with_size(Image.fromarray(pixels), "the array")
 
 
 def _describe(value: object) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
-from opsin.data import LabeledImages, Preprocessing
+from opsin.data import Preprocessing, Samples
+from opsin.data.batches import pad_rows
 from opsin.data.pixels import ImageView, Pixels
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import say
@@ -31,18 +33,20 @@ from opsin.ir.arguments import path as sound_path
 from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
-from opsin.model.calibration import Calibration, calibrate, sigmoid, softmax
-from opsin.model.inputs import ImageInput, to_pixels
-from opsin.model.predictions import Evaluation, Prediction
+from opsin.model.inputs import ImageInput, read_images
 from opsin.ops import OPS
+from opsin.tasks.classification import Classification
+from opsin.tasks.multilabel import MultiLabel
+from opsin.tasks.registry import describe_task, described_task
+from opsin.tasks.task import Task
 
 MAX_BATCH = 64
 BATCH_ELEMENTS = 2**21
 """Input values in a batch, at most, so that large images need little memory."""
 
 GOLDEN_COUNT = 4
-INDEPENDENT = "independent_labels"
-"""The key of labels that are independent of each other; versions that do not know it find no labels at all."""
+MAX_GOLDEN_VALUES = 4096
+"""Images whose outputs are stored in the file, to be checked on other computers, and values of each, at most."""
 
 TOLERANCE = 1e-3
 """The largest deviation from the golden logits, relative to the largest of them, that rounding explains."""
@@ -51,31 +55,49 @@ TOLERANCE = 1e-3
 @accepts_old_names((TTA,))
 @dataclass(eq=False)
 class Model:
-    """A network (`graph`: images → logits, with a free batch size), its parameters (`state`), and what belongs to it.
+    """A network (`graph`: images → outputs, with a free batch size), its parameters (`state`), and what belongs to it.
 
-    `layers` are the kinds of the layers by path, and `record` is the training record. `goldens` are images and their
-    logits when the file was written; `calibration` makes probabilities reliable. In an `independent` model the labels
-    are not exclusive: each has its own probability, by a sigmoid. With `tta` "hflip" (test-time augmentation) the
-    logits of an image and of its mirror image are averaged. Threads and forked processes may share a model; the
-    results do not depend on that.
+    `task` is the question that it answers; the labels of a classifier may be given instead. `layers` are the kinds of
+    the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
+    written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
+    and of its mirror image are averaged. Threads and forked processes may share a model; the results do not depend on
+    that.
     """
 
     network: str
     graph: Graph
     state: dict[str, NDArray[Any]]
     preprocessing: Preprocessing
-    labels: tuple[str, ...]
+    task: Any
     layers: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
     goldens: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
     name: str = "the model"
     engine: Engine = compile_native
     threads: int | None = None
-    calibration: Calibration | None = None
+    calibration: Any = None
     tta: str | None = None
-    independent: bool = False
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.task, Sequence):
+            self.task = Classification(tuple(self.task))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, or of the quantities that are measured."""
+        names: tuple[str, ...] = self.task.labels
+        return names
+
+    @labels.setter
+    def labels(self, names: Sequence[str]) -> None:
+        self.task = replace(self.task, labels=tuple(names))
+
+    @property
+    def independent(self) -> bool:
+        """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
+        return isinstance(self.task, MultiLabel)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
@@ -106,7 +128,19 @@ class Model:
         return state
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return the network's output (float32 N×classes) for uint8 N×C×H×W; the mean of two with `tta`."""
+        """Return the output "logits" of `outputs`, float32 N × classes for a classifier."""
+        return self.outputs(pixels)["logits"]
+
+    def outputs(self, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
+        """Return the network's outputs by name for uint8 N×C×H×W; the mean of two with `tta`."""
+        parts = list(self._batches(pixels))
+        if parts:
+            return {name: np.concatenate([part[name] for part in parts]) for name in self.graph.outputs}
+        shapes = {name: [int(str(size)) for size in tensor.shape[1:]] for name, tensor in self.graph.outputs.items()}
+        return {name: np.empty((0, *shape), np.float32) for name, shape in shapes.items()}
+
+    def _batches(self, pixels: Pixels) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield the network's outputs for some images at a time."""
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -118,19 +152,20 @@ class Model:
             )
         largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
         batch = largest if len(pixels) > largest // 4 else 1
-        parts = [self._run(pixels[first : first + batch], batch) for first in range(0, len(pixels), batch)]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
+        for first in range(0, len(pixels), batch):
+            yield self._run(pixels[first : first + batch], batch)
 
-    def _run(self, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
+    def _run(self, pixels: NDArray[np.uint8], batch: int) -> dict[str, NDArray[np.float32]]:
         """Run one batch; a short one is padded with its last image."""
         program = self._programs.get(batch) or self._compiled(batch)
-        full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
-        images = self.preprocessing.apply(full)
-        logits = program.run(inputs=images)["logits"][: len(pixels)]
+        images = self.preprocessing.apply(pad_rows(pixels, batch))
+        outputs = {name: array[: len(pixels)] for name, array in program.run(inputs=images).items()}
         if self.tta is None:
-            return logits
-        mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
-        return np.asarray((logits + mirrored) / 2, np.float32)
+            return outputs
+        mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))
+        return {
+            name: np.asarray((array + mirrored[name][: len(pixels)]) / 2, np.float32) for name, array in outputs.items()
+        }
 
     def _compiled(self, batch: int) -> Program:
         """Return the program for a batch size; threads that ask for it at the same time share it."""
@@ -148,60 +183,69 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"graph": from_data(state["graph"], OPS.get), "_lock": ForkLock()})
 
-    def predict(self, images: ImageInput, *, top: int | None = None) -> list[Prediction]:
-        """Classify images; return the `top` most probable labels of each, or all of them.
+    def predict(self, images: ImageInput, *, top: int | None = None) -> list[Any]:
+        """Return the task's answer for each image: a `Prediction` of a classifier, with the `top` labels or all.
 
         An image is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
         takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W.
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
-        rows = self.logits(to_pixels(images, self.preprocessing))
-        return [Prediction.from_logits(row, self.labels, self.calibration, self.independent, count) for row in rows]
+        pixels, sizes = read_images(images, self.preprocessing)
+        answers: list[Any] = self.task.answers(self.outputs(pixels), sizes, self.calibration, count)
+        return answers
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
         """Return the probability of each label for uint8 N×C×H×W: float64 N×classes, calibrated if the model is.
 
-        They add up to 1, unless the model is `independent`.
+        They add up to 1, unless the model is `independent`. Raise `UsageError` for a task without probabilities.
         """
-        if self.independent:
-            return sigmoid(self.logits(pixels))
-        return softmax(self.logits(pixels), self.calibration.temperature if self.calibration else 1.0)
+        if not hasattr(self.task, "probabilities"):
+            raise UsageError(f"{self.name} does {self.task.name}, which gives no probability of each label")
+        result: NDArray[np.float64] = self.task.probabilities(self.outputs(pixels), self.calibration)
+        return result
 
-    def calibrate(self, images: LabeledImages) -> Calibration:
-        """Fit temperature and threshold to labelled images that the network was not trained on, and store them."""
-        if self.independent:
-            raise UsageError(
-                f"{self.name} has independent labels; only probabilities that add up to 1 can be calibrated"
-            )
-        self.calibration = calibrate(self.logits(images.pixels), self.label_indices(images))
+    def calibrate(self, images: Samples) -> Any:
+        """Fit the task's calibration to images that the network was not trained on, store it and return it."""
+        self.calibration = self.task.calibrate(list(self._results(images)))
         return self.calibration
 
-    def label_indices(self, images: LabeledImages) -> NDArray[np.int32]:
+    def label_indices(self, images: Samples) -> NDArray[np.int32]:
         """Return the labels of `images` as indices into the model's labels; raise `DataError` for an unknown class."""
-        instance(
-            "what a model is measured on", images, LabeledImages, "labelled images, such as data.test of a dataset"
-        )
-        unknown = [name for name in images.classes if name not in self.labels]
-        if unknown:
-            raise DataError(
-                f"the data has a class '{unknown[0]}' that {self.name} does not know; it knows {', '.join(self.labels)}"
-            )
-        index_of = np.array([self.labels.index(name) for name in images.classes], np.int32)
-        return index_of[images.labels]
+        numbers: NDArray[np.int32] = self._targets(images).numbers
+        return numbers
 
-    def evaluate(self, images: LabeledImages) -> Evaluation:
-        """Measure accuracy, loss and confusion matrix on labelled images, whose classes must be the model's."""
-        labels = self.label_indices(images)
+    def evaluate(self, images: Samples) -> Any:
+        """Return the task's evaluation of images: accuracy, loss and confusion matrix of a classifier.
+
+        Raise `DataError` if there are no images, or if their classes are not the model's.
+        """
+        targets = self._targets(images)
         if not len(images):
             raise DataError("there are no images to evaluate on")
-        return Evaluation.from_probabilities(self.probabilities(images.pixels), labels, self.labels)
+        return self.task.evaluate(list(self._results(images, targets)), self.calibration)
+
+    def _targets(self, images: Samples) -> Any:
+        """Return the targets of images in the terms of the model's task."""
+        instance("what a model is measured on", images, Samples, "labelled images, such as data.test of a dataset")
+        try:
+            return self.task.align(images.task, images.targets)
+        except DataError as error:
+            raise DataError(str(error).replace("the model", self.name, 1)) from None
+
+    def _results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
+        """Yield what the task keeps of the outputs, for some images at a time."""
+        targets, first = self._targets(images) if targets is None else targets, 0
+        for outputs in self._batches(images.pixels):
+            count = len(next(iter(outputs.values())))
+            yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
+            first += count
 
     def check(self) -> float:
         """Run the golden images; return the largest deviation, or raise `ModelError` if it is more than rounding."""
         if self.goldens is None:
             self.goldens = self._make_goldens()
         pixels, expected = self.goldens
-        deviation = float(np.abs(self.logits(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
+        deviation = float(np.abs(self._signature(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
         if not deviation <= TOLERANCE:
             raise ModelError(
                 f"{self.name} gives other results here than where it was saved (by {deviation:.2g} of the largest); "
@@ -216,7 +260,12 @@ class Model:
         more_notes = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
         blocks = (more_notes >> np.uint64(56)).astype(np.uint8).reshape(GOLDEN_COUNT, channels, rows, columns)
         pixels = blocks.repeat(4, axis=2).repeat(4, axis=3)[:, :, :height, :width]
-        return np.ascontiguousarray(pixels), self.logits(pixels)
+        return np.ascontiguousarray(pixels), self._signature(pixels)
+
+    def _signature(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return numbers by which to compare the outputs, N × count: all of them, or evenly spaced ones of many."""
+        rows = [array.reshape(len(array), -1) for array in self.outputs(pixels).values()]
+        return np.concatenate(rows, axis=1)[:, slice(0, *_golden_values(self.graph))]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file atomically."""
@@ -227,7 +276,7 @@ class Model:
             "layers": self.layers,
             "graph": to_data(self.graph),
             "preprocessing": self.preprocessing.to_data(),
-            INDEPENDENT if self.independent else "labels": list(self.labels),
+            **describe_task(self.task),
             "training": self.record,
             "mirrored": self.tta == "hflip",
         }
@@ -237,6 +286,12 @@ class Model:
         file.write(target, description, tensors)
 
 
+def _golden_values(graph: Graph) -> tuple[int, int]:
+    """Return the number of all output values of an image, and the step at which they are compared."""
+    total = sum(prod(int(str(size)) for size in tensor.shape[1:]) for tensor in graph.outputs.values())
+    return total, max(1, -(-total // MAX_GOLDEN_VALUES))
+
+
 @checked
 def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
     """Load a model file. No code in it is run; `ModelError` names the file and the problem."""
@@ -244,38 +299,36 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     try:
         graph = from_data(renamed_graph(description["graph"]), OPS.get)
         preprocessing = Preprocessing.from_data(description["preprocessing"])
-        independent = INDEPENDENT in description
-        labels = tuple(str(label) for label in description[INDEPENDENT if independent else "labels"])
+        task = described_task(description)
         network, record = str(description["network"]), dict(renamed(description["training"]))
         calibration = (
-            Calibration.from_data(renamed(description["calibration"])) if "calibration" in description else None
+            task.calibration_from_data(renamed(description["calibration"])) if "calibration" in description else None
         )
         layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
         tta = "hflip" if description.get("mirrored", False) else None
         tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
         goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
-        _check_consistency(graph, tensors, preprocessing, labels)
-        if goldens[1].shape != (len(goldens[0]), len(labels)):
-            raise ModelError("its golden images and logits do not match")
+        _check_consistency(graph, tensors, preprocessing, task)
+        if goldens[1].shape != (len(goldens[0]), len(range(0, *_golden_values(graph)))):
+            raise ModelError("its golden images and outputs do not match")
     except OpsinError as error:
         raise ModelError(f"{path} does not describe a valid network: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
     return Model(
-        network, graph, tensors, preprocessing, labels, layers, record, goldens, str(path), engine, threads,
-        calibration, tta, independent,
+        network, graph, tensors, preprocessing, task, layers, record, goldens, str(path), engine, threads,
+        calibration, tta,
     )  # fmt: skip
 
 
 def _check_consistency(
-    graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, labels: tuple[str, ...]
+    graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, task: Task
 ) -> None:
-    """Raise `ModelError` unless graph, tensors, preprocessing and labels are consistent."""
+    """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""
     inputs = {t.node.attrs["name"]: t.shape for t in graph.inputs}
     if inputs != {"inputs": (BATCH, *preprocessing.shape)}:
         raise ModelError("its network does not take the images that its preprocessing makes")
-    if "logits" not in graph.outputs or graph.outputs["logits"].shape != (BATCH, len(labels)):
-        raise ModelError(f"its network does not give one output for each of its {len(labels)} labels")
+    task.check(graph)
     if graph.updates:
         raise ModelError("its network changes while it runs")
     if state.keys() != graph.variables.keys():

@@ -17,6 +17,8 @@ from opsin.ir.arguments import instance, wholes
 from opsin.ir.checked import checked
 from opsin.model.model import Model
 from opsin.model.pretrained import imagenet_labels
+from opsin.tasks.classification import Classification
+from opsin.tasks.multilabel import MultiLabel
 from opsin.zoo.weights import Preparation
 
 CROP_SHARE = 0.875
@@ -61,10 +63,11 @@ def import_onnx(
     if len(names) != count:
         raise UsageError(f"{path} distinguishes {count} classes, but {len(names)} labels were given")
     chosen = preprocessing or _default_preprocessing(shape, imagenet, network.byte_input)
+    task = MultiLabel(names) if network.independent else Classification(names)
     return Model(
-        Path(path).stem, network.graph, dict(network.state), chosen, names,
+        Path(path).stem, network.graph, dict(network.state), chosen, task,
         network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
-        engine=engine, threads=threads, independent=network.independent,
+        engine=engine, threads=threads,
     )  # fmt: skip
 
 

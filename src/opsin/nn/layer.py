@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from opsin import ops
 from opsin.base.errors import GraphError, OpsinError, ShapeError
@@ -39,7 +39,7 @@ class Layer:
         """Compute the outputs, with `opsin.ops` and other layers."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         path = current_trace().paths.get(id(self))
         if not path:
             return _tensor(self, self.forward(*args, **kwargs))
@@ -227,9 +227,9 @@ def _named(name: str, value: object) -> Iterator[tuple[str, Layer]]:
             yield from _named(f"{name}.{key}", item)
 
 
-def _tensor(layer: Layer, result: Any) -> Any:
-    """Return the result of a layer: a tensor, or a mapping of names to tensors."""
+def _tensor(layer: Layer, result: Any) -> Tensor:
+    """Return the result of a layer: a tensor, or for a whole network also a mapping of names to tensors."""
     tensors = list(result.values()) if isinstance(result, Mapping) else [result]
     if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise GraphError(f"the forward of {layer!r} gave {type(result).__name__}, not a tensor; does it return?")
-    return result
+    return cast("Tensor", result)

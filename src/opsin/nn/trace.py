@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from opsin.base.errors import UsageError
 from opsin.ir import BATCH, Graph, Tensor, input_tensor, show
@@ -18,9 +19,10 @@ def trace(
 ) -> Graph:
     """Return the graph from the input "inputs", N × C × H × W, to the output "logits", the result of the network.
 
-    The outputs of a network whose `forward` returns a mapping have the mapping's names instead. With `training`, batch normalization uses the statistics of the batch and updates the running ones, dropout is
-    active, and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in
-    `training_graph`. Raise `ShapeError`, with the path of the layer, if two layers do not match.
+    The outputs of a network whose `forward` returns a mapping have the mapping's names instead. With `training`, batch
+    normalization uses the statistics of the batch and updates the running ones, dropout is active, and the logits of
+    auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in `training_graph`. Raise
+    `ShapeError`, with the path of the layer, if two layers do not match.
     """
     images = image_input(input_shape)
     outputs, traced = run_forward(network, images, training, frozen)
@@ -45,7 +47,7 @@ def run_forward(
     """
     _need_network(network)
     with tracing(Trace(network, training, frozen)) as current:
-        result = network(images)
+        result: Any = network(images)
     return dict(result) if isinstance(result, Mapping) else {"logits": result}, current
 
 

@@ -17,7 +17,7 @@ from opsin.planning.options import AutoPlan, NetworkChoice, ResourceEstimate, Tr
 from opsin.planning.overrides import adjusts_logits, with_overrides
 from opsin.planning.scratch import ScratchPlanner
 from opsin.planning.transfer import TransferPlanner
-from opsin.training.class_balance import imbalance
+from opsin.tasks.classification.class_balance import imbalance
 
 
 def choose(

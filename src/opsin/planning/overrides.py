@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from opsin.planning.options import TrainOptions
-from opsin.training.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
+from opsin.tasks.classification.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
 from opsin.training.plan import Stage, TrainingPlan
 
 

@@ -9,6 +9,7 @@ from opsin.ir import Graph
 from opsin.nn.optimizers import Optimizer
 from opsin.planning.measurement import LOCAL_MACHINE, Machine
 from opsin.planning.transfer import transfer_plan
+from opsin.tasks.classification import Classification
 from opsin.training import freezing
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.recipe import Recipe
@@ -23,7 +24,7 @@ class DefaultStep:
     """
 
     optimizer: Optimizer
-    loss: nn.Loss
+    loss: nn.Objective
     ema: float
     frozen: tuple[str, ...] = ()
 
@@ -48,4 +49,4 @@ def default_step(name: str, network: nn.Layer, machine: Machine = LOCAL_MACHINE)
 
 
 def _step(plan: TrainingPlan, network: nn.Layer, frozen: tuple[str, ...]) -> DefaultStep:
-    return DefaultStep(optimizer_of(plan, network), loss_of(plan, soft=False), plan.ema, frozen)
+    return DefaultStep(optimizer_of(plan, network), loss_of(plan, Classification(()), mixed=False), plan.ema, frozen)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from opsin import nn, zoo
 from opsin.base import random_counter
 from opsin.base.errors import TrainingError, UsageError
-from opsin.data import Dataset, LabeledImages
+from opsin.data import Dataset, Samples
 from opsin.data.ingest.split import held_out, index_ranks
 from opsin.planning.autoconfig import planner_for
 from opsin.planning.budget import Budget
@@ -22,8 +22,9 @@ from opsin.planning.measurement import LOCAL_MACHINE, ConvTuning, CostMeter
 from opsin.planning.options import TrainOptions
 from opsin.planning.overrides import with_overrides
 from opsin.planning.trial_candidates import TrialCandidate
-from opsin.training.class_balance import IMBALANCE, imbalance
-from opsin.training.events import Interrupted, Score
+from opsin.tasks.classification.class_balance import IMBALANCE, imbalance
+from opsin.tasks.score import Score
+from opsin.training.events import Interrupted
 from opsin.training.plan import TrainingPlan
 from opsin.training.recipe import Recipe
 from opsin.training.trainer import Trainer
@@ -126,7 +127,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     score, is_unbalanced = trainer.history[-1].held_out, imbalance(counts) > IMBALANCE
     mirrored_error = None
     if tests_mirroring:
-        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirrored(data.require_test()))), is_unbalanced)
+        mirrored_error = _error(trainer.model.evaluate(_mirrored(data.require_test())).score, is_unbalanced)
     return Trial(
         candidate=candidate,
         seconds=trainer.state.seconds,
@@ -178,17 +179,17 @@ def _error(score: Score, is_unbalanced: bool) -> float:
     return (errors + 0.5) / (count + 1)
 
 
-def _mirrored(images: LabeledImages) -> LabeledImages:
+def _mirrored(images: Samples) -> Samples:
     """Return the mirror images of the first images, as many as the memory for them allows."""
     count = max(1, min(len(images), MAX_MIRRORED_BYTES // int(np.prod(images.shape))))
     first = images.take(np.arange(count))
-    return replace(first, pixels=np.ascontiguousarray(first.pixels[:][..., ::-1]))
+    return first.changed(np.ascontiguousarray(first.pixels[:][..., ::-1]), first.targets, first.names)
 
 
 def _image_seconds(candidate: TrialCandidate, data: Dataset) -> float:
     """Return how long the candidate takes for a training image."""
     choice, options = candidate.choice, candidate.options
-    layer = zoo.find(choice.network)(len(data.classes))
+    layer = zoo.find(choice.network)(data.task.outputs)
     meter = CostMeter(LOCAL_MACHINE, options.threads)
     if choice.pretrained:
         return TRANSFER_PASSES * meter.measure(nn.trace(layer, data.shape), MEASURED_BATCH).image_seconds
@@ -218,17 +219,17 @@ def comparable(data: Dataset, seed: int) -> Dataset:
         count = len(images)
         groups, rank = np.arange(count), index_ranks(count, seed)
         share = _validation_count(count) / count
-        chosen = held_out(images.labels, groups, rank, groups, share, MAX_VALIDATION_IMAGES)
+        chosen = held_out(images.targets.strata(), groups, rank, groups, share, MAX_VALIDATION_IMAGES)
         train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 
 
-def _sample(images: LabeledImages, max_images: int, seed: int) -> LabeledImages:
+def _sample(images: Samples, max_images: int, seed: int) -> Samples:
     """Return a random sample of at most `max_images`, which has at least one image of each class."""
     count = len(images)
     if count <= max_images:
         return images
     order = random_counter.order(count, seed, random_counter.TRIAL)
-    _, first = np.unique(images.labels[order], return_index=True)
+    _, first = np.unique(images.targets.strata()[order], return_index=True)
     chosen: NDArray[np.intp] = np.union1d(order[:max_images], order[first]).astype(np.intp)
     return images.take(chosen)

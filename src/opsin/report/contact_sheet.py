@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from opsin.data import LabeledImages, Preprocessing
+from opsin.data import Preprocessing, Samples
 from opsin.data.augment import Augmentation, Augmenter
-from opsin.data.augment.apply import Targets
 
 MAX_ROWS = 24
 """Classes shown; if there are more, this many are chosen at even distances."""
@@ -61,7 +61,7 @@ class Row:
 
 
 def contact_sheet(
-    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
+    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
 ) -> Image.Image:
     """Draw the first image of each class, as stored and as the network sees it in `versions` epochs.
 
@@ -91,28 +91,27 @@ def contact_sheet(
     return sheet
 
 
-def _rows(
-    images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
-) -> list[Row]:
+def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int) -> list[Row]:
     """Return, for each class shown, its first image in all epochs."""
-    present, firsts = np.unique(images.labels, return_index=True)
+    present, firsts = np.unique(images.targets.strata(), return_index=True)
     indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
     labels, pixels = present[indices].astype(np.int32), images.pixels[firsts[indices]]
-    augmenter = Augmenter(policy, preprocessing, images.shape[1:], len(images.classes), seed)
+    chosen, classes = images.targets.take(firsts[indices]), images.task.labels
+    augmenter = Augmenter(policy, preprocessing, images.shape[1:], images.task, seed)
     scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     augmented, captions = [], []
     for epoch in range(1, versions + 1):
-        shown, targets = augmenter(pixels, labels, len(labels), epoch, 0)
+        shown, targets = augmenter(pixels, chosen, len(labels), epoch, 0)
         values = np.clip(np.rint((shown - shift) / scale), 0, 255).astype(np.uint8)
         augmented.append(values.transpose(0, 2, 3, 1))
-        captions.append(_captions(targets, labels, images.classes) if policy.mixes else [""] * len(labels))
-    names = [_name(images.classes, label) for label in labels]
+        captions.append(_captions(targets["labels"], labels, classes) if policy.mixes else [""] * len(labels))
+    names = [_name(classes, label) for label in labels]
     originals = [image.transpose(1, 2, 0) for image in pixels]
     rows = zip(names, originals, zip(*augmented, strict=True), zip(*captions, strict=True), strict=True)
     return [Row(name, original, list(row), list(texts)) for name, original, row, texts in rows]
 
 
-def _captions(targets: Targets, labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
+def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
     """Return the share and the class of the other image in mixed images, and nothing for the others."""
     others = np.array(targets)
     others[np.arange(len(labels)), labels] = 0

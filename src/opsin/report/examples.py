@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data import LabeledImages
-from opsin.model.calibration import Calibration
+from opsin.data import Samples
 from opsin.report.label_issues import rank_labels
 from opsin.report.statistics import Share
 from opsin.report.thumbnails import ThumbnailStore
+from opsin.tasks.classification.calibration import Calibration
 
 MAX_MISTAKES = 24
 MIN_MISTAKES = 6
@@ -61,7 +61,7 @@ class EvaluatedSet:
     """
 
     split: str
-    images: LabeledImages
+    images: Samples
     labels: NDArray[np.int32]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]

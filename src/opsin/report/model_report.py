@@ -11,10 +11,9 @@ import numpy as np
 from opsin import __version__
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
-from opsin.data import Dataset, LabeledImages
+from opsin.data import Dataset, Samples
 from opsin.data.ingest.receipt import Receipt
 from opsin.model import Evaluation, Model
-from opsin.model.calibration import Calibration
 from opsin.model.record import Split, evaluation_split, held_out_split
 from opsin.report.examples import (
     Abstention,
@@ -35,6 +34,7 @@ from opsin.report.robustness import CORRUPTIONS, Robustness, measure_robustness
 from opsin.report.speed import Speed, measure_speed
 from opsin.report.statistics import ClassFigures, Reliability, Share, class_figures, reliability
 from opsin.report.thumbnails import ThumbnailStore
+from opsin.tasks.classification.calibration import Calibration
 
 SECONDS = 80.0
 """Default time for a report, without compilation and the evaluation itself."""
@@ -183,7 +183,7 @@ def _feature_extractor(model: Model) -> PenultimateFeatures | None:
         return None
 
 
-def _corrupted_examples(images: LabeledImages, thumbnails: ThumbnailStore) -> tuple[str, ...]:
+def _corrupted_examples(images: Samples, thumbnails: ThumbnailStore) -> tuple[str, ...]:
     """Return the keys of the first image's thumbnails under every corruption."""
     pixels = images.pixels[0]
     corrupted = [corrupt(pixels, 1) for _, severities in CORRUPTIONS for _, corrupt in severities]

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 
 from opsin.base import random_counter
 from opsin.base.processors import processors
-from opsin.data import LabeledImages
+from opsin.data import Samples
 from opsin.model import Model
 from opsin.report.statistics import Share
 
@@ -109,7 +109,7 @@ class Robustness:
         return {"clean": self.clean.to_data(), "of": self.available, "kinds": kinds}
 
 
-def measure_robustness(model: Model, images: LabeledImages, seconds: float) -> Robustness | None:
+def measure_robustness(model: Model, images: Samples, seconds: float) -> Robustness | None:
     """Measure `model` on as large a sample of `images` as fits into `seconds`; return None if it is too small."""
     order = random_counter.order(len(images), 0, SAMPLE)[:MAX_IMAGES]
     runs = 1 + sum(len(severities) for _, severities in CORRUPTIONS)
@@ -130,7 +130,7 @@ def measure_robustness(model: Model, images: LabeledImages, seconds: float) -> R
     return Robustness(_accuracy(model, sample, None), len(images), kinds)
 
 
-def _accuracy(model: Model, images: LabeledImages, corrupt: Corruption | None) -> Share:
+def _accuracy(model: Model, images: Samples, corrupt: Corruption | None) -> Share:
     pixels = images.pixels[:]
     if corrupt is not None:
         with ThreadPoolExecutor(processors()) as pool:

@@ -1,13 +1,13 @@
 """Training: from a network and labelled images to a model, as a stream of events."""
 
 from opsin._aliases import renamed_names
+from opsin.tasks.score import Score
 from opsin.training.events import (
     Epoch,
     Event,
     Finished,
     Interrupted,
     Rewound,
-    Score,
     Shortened,
     StageStarted,
     Started,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from opsin import nn
-from opsin.base.errors import ShapeError, UsageError
+from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.model.file import check_writable
@@ -18,17 +18,15 @@ def check(plan: TrainingPlan, data: Dataset, out: Path | None, threads: int | No
         raise UsageError(f"the number of threads must be at least 1, not {threads}")
     if out:
         check_writable(out)
-    if plan.class_weights is not None and len(plan.class_weights) != len(data.classes):
-        raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(data.classes)} classes")
+    labels = data.task.labels
+    if plan.class_weights is not None and len(plan.class_weights) != len(labels):
+        raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(labels)} classes")
+    if plan.tta and not data.task.mirrors:
+        raise UsageError(f"test-time augmentation by mirror images is not possible for {data.task.name}; leave it out")
 
 
 def inference_graph(layer: nn.Layer, data: Dataset) -> Graph:
-    """Return the graph of the network `layer` for images of `data`. `ShapeError` unless it has a logit per class."""
+    """Return the graph of the network `layer` for images of `data`. `ShapeError` unless its outputs suit the task."""
     graph = nn.trace(layer, data.shape)
-    outputs, classes = graph.outputs["logits"].shape[1:], len(data.classes)
-    if outputs != (classes,):
-        raise ShapeError(
-            f"the network gives {graph.outputs['logits'].type}, but {data.name} has {classes} classes; "
-            f"end it with Linear({classes})"
-        )
+    data.task.check(graph)
     return graph

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from opsin.training.events import Score, StoppedEarly
+from opsin.tasks.score import Score
+from opsin.tasks.task import Task
+from opsin.training.events import StoppedEarly
 from opsin.training.plan import TrainingPlan
 from opsin.training.state import TrainerState
 
@@ -10,11 +12,11 @@ from opsin.training.state import TrainerState
 class EarlyStopping:
     """Compares the results on the held-out images and ends a stage after `plan.patience` epochs without a better one.
 
-    Results are compared by balanced accuracy if the plan balances classes, else by accuracy; ties by the loss.
+    Results are compared by a metric of the task; ties by the loss.
     """
 
-    def __init__(self, plan: TrainingPlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: TrainingPlan, task: Task) -> None:
+        self.plan, self.metric = plan, task.metric(plan.balances)
 
     def is_best(self, state: TrainerState, score: Score) -> bool:
         """Return whether no earlier epoch of the run did as well."""
@@ -29,8 +31,7 @@ class EarlyStopping:
         return StoppedEarly(stage.name, state.epoch, state.epoch - waited, waited)
 
     def _merit(self, score: Score) -> tuple[float, float]:
-        balanced = score.balanced if self.plan.balances else None
-        return score.accuracy if balanced is None else balanced, -score.loss
+        return score.metrics.get(self.metric, score.value), -score.loss
 
     def _epochs_since_best(self, state: TrainerState, stage: str) -> int:
         better = [epoch.better for epoch in state.history if epoch.stage == stage]

@@ -5,30 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from opsin.model import Evaluation
-
-
-@dataclass(frozen=True)
-class Score:
-    """The result of a model: `correct` of `images` images right, with this mean loss in nats.
-
-    `balanced` is the balanced accuracy, the mean of the classes' accuracies, 0 to 1; None in older logs.
-    """
-
-    images: int
-    correct: int
-    loss: float
-    balanced: float | None = None
-
-    @classmethod
-    def of(cls, evaluation: Evaluation) -> Score:
-        """Return the score of an evaluation."""
-        return cls(evaluation.images, evaluation.correct, evaluation.loss, evaluation.balanced_accuracy)
-
-    @property
-    def accuracy(self) -> float:
-        """The share of the images that is right, 0 to 1."""
-        return self.correct / self.images
+from opsin.tasks.score import Score
 
 
 @dataclass(frozen=True)
@@ -76,19 +53,23 @@ class StageStarted(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """A step on a batch of `images`, `correct` of which were right before it; `step` counts from 1 over all stages."""
+    """A step on a batch of `images`; `step` counts from 1 over all stages.
+
+    A classifier gave the right class for `correct` of the images before the step; None for other tasks.
+    """
 
     epoch: int
     step: int
     loss: float
-    correct: int
+    correct: int | None
     images: int
 
 
 @dataclass(frozen=True)
 class Epoch(Event):
-    """The end of an epoch: mean loss and accuracy (0 to 1) of its steps, and the score on the held-out images.
+    """The end of an epoch: the mean loss of its steps, and the score on the held-out images.
 
+    `accuracy` is that of a classifier in these steps, 0 to 1; None for other tasks.
     `epoch` counts from 1 in its stage, `steps` over all stages. `better` means that no earlier epoch had such a good
     score. `seconds` includes the measurement.
     """
@@ -97,7 +78,7 @@ class Epoch(Event):
     epoch: int
     steps: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     held_out: Score
     better: bool
     seconds: float
@@ -189,4 +170,10 @@ STEPS = "steps"
 def log_record(event: Event) -> dict[str, Any] | None:
     """Return what a run's log says of an event; None if it is not logged."""
     name = LOG_NAMES.get(type(event))
-    return {"event": name, **asdict(event)} if name else None
+    return {"event": name, **event_data(event)} if name else None
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Return the fields of an event as JSON has them."""
+    scores = {key: value.to_data() for key, value in vars(event).items() if isinstance(value, Score)}
+    return asdict(event) | scores

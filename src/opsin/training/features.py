@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from opsin.backends.base import Program
 from opsin.base import random_counter
 from opsin.base.errors import TrainingError
-from opsin.data import Batches, LabeledImages, store
+from opsin.data import Batches, Samples, store
+from opsin.data.batches import pad_rows
 from opsin.ir import Graph, last_static_cut_point, prefix, suffix
-from opsin.model import Engine, Evaluation, Model
-from opsin.model.calibration import softmax
+from opsin.model import Engine, Model
+from opsin.tasks.task import Evaluation
 from opsin.training.state import State
 
 BATCH = 16
@@ -28,7 +29,8 @@ MAX_BYTES_IN_MEMORY = 2**28
 MAX_FLOAT16 = float(np.finfo(np.float16).max)
 
 Floats = NDArray[np.float32]
-Step = tuple[NDArray[Any], NDArray[Any]]
+Step = tuple[NDArray[Any], Mapping[str, NDArray[Any]]]
+"""Features, and target arrays by name."""
 
 
 class FeatureExtractor:
@@ -44,7 +46,7 @@ class FeatureExtractor:
         features = np.empty((len(images), *self.shape), np.float32)
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            outputs = self.program.run(inputs=_padded(batch))
+            outputs = self.program.run(inputs=pad_rows(batch, BATCH))
             features[first : first + len(batch)] = outputs["features"][: len(batch)]
         return features
 
@@ -104,7 +106,7 @@ class _View:
 
     def __init__(self, source: Batches, number: int, buffer: NDArray[np.float16]) -> None:
         self.source, self.number, self.buffer = source, number, buffer
-        self.targets: NDArray[Any] | None = None
+        self.targets: dict[str, NDArray[Any]] = {}
         self.cached_steps: set[int] = set()
 
     @property
@@ -114,8 +116,7 @@ class _View:
 
     def rows(self, numbers: NDArray[np.intp]) -> Step:
         """Return features and targets by the numbers of their rows."""
-        assert self.targets is not None
-        return self.buffer[numbers].astype(np.float32), self.targets[numbers]
+        return self.buffer[numbers].astype(np.float32), {name: each[numbers] for name, each in self.targets.items()}
 
     def fill(self, extractor: FeatureExtractor, start: int) -> Iterator[Step]:
         """Yield all batches from `start` on; compute those that are not cached."""
@@ -132,12 +133,14 @@ class _View:
         finally:
             _close(batches)
 
-    def _add(self, step: int, extractor: FeatureExtractor, images: Floats, targets: NDArray[Any]) -> None:
-        if self.targets is None:
-            self.targets = np.empty((len(self.buffer), *targets.shape[1:]), targets.dtype)
+    def _add(self, step: int, extractor: FeatureExtractor, images: Floats, targets: Mapping[str, NDArray[Any]]) -> None:
+        for name, array in targets.items():
+            if name not in self.targets:
+                self.targets[name] = np.empty((len(self.buffer), *array.shape[1:]), array.dtype)
         rows = slice(step * self.source.size, (step + 1) * self.source.size)
         self.buffer[rows] = np.clip(extractor(images), -MAX_FLOAT16, MAX_FLOAT16)
-        self.targets[rows] = targets
+        for name, array in targets.items():
+            self.targets[name][rows] = array
         self.cached_steps.add(step)
 
 
@@ -147,7 +150,7 @@ class FeatureScore:
     `graph` is the network's, traced with the frozen layers.
     """
 
-    def __init__(self, graph: Graph, model: Model, images: LabeledImages, state: State) -> None:
+    def __init__(self, graph: Graph, model: Model, images: Samples, state: State) -> None:
         cut_point = last_static_cut_point(graph, "logits")
         assert cut_point is not None  # A step that is cut there has it in prediction, too.
         self.model, self.images = model, images
@@ -162,7 +165,10 @@ class FeatureScore:
             self.features = self._extract()
         features = self.features
         logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        return Evaluation.from_probabilities(softmax(np.concatenate(logits)), self.images.labels, self.model.labels)
+        task = self.model.task
+        result = task.reduce({"logits": np.concatenate(logits)}, self.images.targets)
+        evaluation: Evaluation = task.evaluate([result], None)
+        return evaluation
 
     def _extract(self) -> NDArray[np.float16]:
         features = _allocate(len(self.images), self.extractor.shape)
@@ -173,18 +179,13 @@ class FeatureScore:
         return features
 
     def _logits(self, features: NDArray[np.float16]) -> Floats:
-        logits: Floats = self.head.run(inputs=_padded(features).astype(np.float32))["logits"][: len(features)]
+        logits: Floats = self.head.run(inputs=pad_rows(features, BATCH).astype(np.float32))["logits"][: len(features)]
         return logits
 
 
 def feature_bytes(images: int, features: int, views: int) -> int:
     """Return the size of the cache for `features` numbers of each view of each image."""
     return 2 * images * features * views
-
-
-def _padded(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return a whole batch, filled up with the last row."""
-    return np.concatenate([rows, np.repeat(rows[-1:], BATCH - len(rows), axis=0)])
 
 
 def _allocate(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:

@@ -11,7 +11,8 @@ from opsin.base.errors import ModelError
 from opsin.data import Dataset
 from opsin.model import Model
 from opsin.model.record import evaluation_split, held_out_split
-from opsin.training.events import Epoch, Score
+from opsin.tasks.score import Score
+from opsin.training.events import Epoch
 from opsin.training.plan import TrainingPlan
 from opsin.training.stages import held_out
 from opsin.training.state import ModelState
@@ -61,9 +62,8 @@ def training_record(
             {
                 "stage": epoch.stage,
                 "loss": epoch.loss,
-                "accuracy": epoch.accuracy,
                 "held_out_loss": epoch.held_out.loss,
-                "held_out_accuracy": epoch.held_out.accuracy,
+                **_metrics(epoch),
             }
             for epoch in history
             if epoch.steps <= steps or ended == "finished"
@@ -71,8 +71,14 @@ def training_record(
     }
     if test:
         record["measured_on"] = evaluation_split(data)
-        record["test"] = {"images": test.images, "accuracy": test.accuracy, "loss": test.loss}
+        record["test"] = {"images": test.images, **test.metrics, "loss": test.loss}
     return record
+
+
+def _metrics(epoch: Epoch) -> dict[str, Any]:
+    """Return the metrics of an epoch on the held-out images, and a classifier's accuracy in training."""
+    held_out = {f"held_out_{name}": value for name, value in epoch.held_out.metrics.items()}
+    return held_out if epoch.accuracy is None else {"accuracy": epoch.accuracy, **held_out}
 
 
 def save_model(model: Model, path: Path) -> None:

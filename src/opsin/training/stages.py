@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from opsin import nn
 from opsin.backends.base import Program
-from opsin.data import Batches, Dataset, LabeledImages, Preprocessing, augment
+from opsin.data import Batches, Dataset, Preprocessing, Samples, augment
 from opsin.ir import Graph
-from opsin.model import Engine, Evaluation, Model
+from opsin.model import Engine, Model
 from opsin.model.pretrained import initial_state, preprocessing_of
 from opsin.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.nn.schedules import step as step_schedule
-from opsin.training.class_balance import smoothing_spread
-from opsin.training.events import Score
+from opsin.tasks.score import Score
+from opsin.tasks.task import Evaluation, LossOptions, Task
 from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.state import State, TrainerState
@@ -36,8 +36,8 @@ MIN_SCHEDULE_STEPS = 8
 MAX_SAMPLE_PIXELS = 2**22
 """Pixels sampled to fit data-dependent weights such as whitening: millions for some dozens of values."""
 
-Batch = tuple[NDArray[Any], NDArray[Any]]
-"""The inputs "inputs" and "labels" of a step."""
+Batch = tuple[NDArray[Any], Mapping[str, NDArray[Any]]]
+"""The input "inputs" of a step, and its target arrays by name."""
 
 
 class Feed(Protocol):
@@ -78,8 +78,8 @@ class StageRuntime:
     def inputs(self, epoch: int, state: TrainerState) -> Iterator[Mapping[str, Any]]:
         """Yield the program's inputs from `state` to the end of its epoch, which is the run's epoch number `epoch`."""
         with epoch_batches(self.feed, epoch, state.step) as batches:
-            for step, (images, labels) in enumerate(batches, start=state.step):
-                yield {"inputs": images, "labels": labels, "learning_rate": self.learning_rate(state, step)}
+            for step, (images, targets) in enumerate(batches, start=state.step):
+                yield {"inputs": images, **targets, "learning_rate": self.learning_rate(state, step)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,8 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
 
     def score(values: State) -> Score:
         model.load_state(values)
-        return Score.of(evaluate(values) if evaluate else model.evaluate(held_out(data)))
+        evaluation: Evaluation = evaluate(values) if evaluate else model.evaluate(held_out(data))
+        return evaluation.score
 
     def image_numbers(epoch: int, step: int) -> NDArray[np.intp]:
         if isinstance(feed, FeatureCache):
@@ -145,13 +146,13 @@ def _step_graphs(
 ) -> tuple[Graph | None, Graph]:
     """Return the graphs of feature extraction, if the stage uses features, and of its training step.
 
-    `shape` is that of an image; with `soft` the labels are distributions over the classes.
+    `shape` is that of an image; with `soft` the targets are those of mixed images.
     """
     plan, layer = context.plan, context.layer
-    optimizer, loss = optimizer_of(plan, layer), loss_of(plan, soft)
+    optimizer, loss = optimizer_of(plan, layer), loss_of(plan, context.data.task, soft)
     if stage.features:
-        return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
-    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, soft=soft, frozen=stage.frozen)
+        return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
+    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
 
 
 @contextmanager
@@ -188,22 +189,14 @@ def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
     return preprocessing_for(plan, data).apply(data.train.pixels[numbers])
 
 
-def held_out(data: Dataset) -> LabeledImages:
+def held_out(data: Dataset) -> Samples:
     """Return the images on which a run is measured: the validation split, or the test split if there is none."""
     return data.validation if data.validation is not None else data.require_test()
 
 
-def loss_of(plan: TrainingPlan, soft: bool) -> nn.Loss:
-    """Return the plan's cross-entropy, of labels or, if they are `soft`, of distributions over the classes."""
-    entropy = nn.losses.soft_cross_entropy if soft else nn.losses.cross_entropy
-    spread = smoothing_spread(plan.class_weights, plan.logit_adjustment)
-    loss = partial(
-        entropy, label_smoothing=plan.label_smoothing, class_weights=plan.class_weights, smoothing_distribution=spread
-    )
-    offsets = plan.logit_adjustment
-    if offsets is None:
-        return loss
-    return lambda logits, labels: loss(nn.losses.adjusted(logits, offsets), labels)
+def loss_of(plan: TrainingPlan, task: Task, mixed: bool) -> nn.Objective:
+    """Return the task's objective with the plan's options, for images that are `mixed` or not."""
+    return task.objective(LossOptions(plan.label_smoothing, plan.class_weights, plan.logit_adjustment), mixed)
 
 
 def optimizer_of(plan: TrainingPlan, layer: nn.Layer) -> Optimizer:

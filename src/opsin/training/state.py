@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import TrainingError
 from opsin.base.legacy import TRAINER_STATE, renamed, upgraded
-from opsin.training.events import Epoch, Score
+from opsin.tasks.score import Score
+from opsin.training.events import Epoch, event_data
 from opsin.training.truncation import Truncation
 
 State = Mapping[str, NDArray[Any]]
@@ -26,9 +27,10 @@ class TrainerState:
     """`epoch` epochs and then `step` steps of stage number `stage` (from 0) are done; `steps` steps with `images`
     images in total.
 
-    `loss_sum` and `correct` are sums over the steps of this epoch. `best_loss` is the lowest mean loss between two
-    checks of the parameters. `lr_scale` multiplies all learning rates since a rollback. `stopped` says that the stage
-    ended before its last epoch, `truncations` that it got fewer epochs. `seconds` is the time trained.
+    `loss_sum` and `correct` are sums over the steps of this epoch; only classifiers count correct answers. `best_loss`
+    is the lowest mean loss between two checks of the parameters. `lr_scale` multiplies all learning rates since a
+    rollback. `stopped` says that the stage ended before its last epoch, `truncations` that it got fewer epochs.
+    `seconds` is the time trained.
     """
 
     stage: int = 0
@@ -37,7 +39,7 @@ class TrainerState:
     steps: int = 0
     images: int = 0
     loss_sum: float = 0.0
-    correct: int = 0
+    correct: int | None = 0
     best_loss: float = float("inf")
     lr_scale: float = 1.0
     rewinds: int = 0
@@ -46,15 +48,15 @@ class TrainerState:
     seconds: float = 0.0
     history: tuple[Epoch, ...] = ()
 
-    def after_step(self, loss: float, correct: int, images: int) -> TrainerState:
-        """Return the state after a step on a batch of `images` images, `correct` of which were right."""
+    def after_step(self, loss: float, correct: int | None, images: int) -> TrainerState:
+        """Return the state after a step on a batch of `images` images, `correct` of which were right if they count."""
         return replace(
             self,
             step=self.step + 1,
             steps=self.steps + 1,
             images=self.images + images,
             loss_sum=self.loss_sum + loss,
-            correct=self.correct + correct,
+            correct=None if correct is None else (self.correct or 0) + correct,
         )
 
     def after_seconds(self, seconds: float) -> TrainerState:
@@ -64,7 +66,8 @@ class TrainerState:
     def after_epoch(self, stage: str, batch: int, score: Score, better: bool) -> TrainerState:
         """Return the state after an epoch of steps on `batch` images, with the epoch in its history."""
         seconds = self.seconds - sum(epoch.seconds for epoch in self.history)
-        loss, accuracy = self.loss_sum / self.step, self.correct / (self.step * batch)
+        loss = self.loss_sum / self.step
+        accuracy = None if self.correct is None else self.correct / (self.step * batch)
         epoch = Epoch(stage, self.epoch + 1, self.steps, loss, accuracy, score, better, seconds)
         return replace(self, epoch=self.epoch + 1, step=0, loss_sum=0.0, correct=0, history=(*self.history, epoch))
 
@@ -83,18 +86,22 @@ class TrainerState:
 
     def to_data(self) -> dict[str, Any]:
         """Return the state as JSON has it."""
-        return asdict(self)
+        return asdict(self) | {"history": [event_data(epoch) for epoch in self.history]}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> TrainerState:
         """Return what `to_data` wrote, through JSON, also as Opsin 0.1.0 did. `TrainingError` for anything else."""
         data = upgraded(renamed(data), TRAINER_STATE)
         try:
-            history = tuple(Epoch(**{**epoch, "held_out": Score(**epoch["held_out"])}) for epoch in data["history"])
+            history = tuple(_epoch(epoch) for epoch in data["history"])
             truncations = tuple((int(done), int(epochs)) for done, epochs in data["truncations"])
             return cls(**{**data, "history": history, "truncations": truncations})
         except (KeyError, TypeError):
             raise TrainingError("the trainer's state is not described completely") from None
+
+
+def _epoch(data: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{**data, "held_out": Score.from_data(data["held_out"])})
 
 
 @dataclass(frozen=True, eq=False)

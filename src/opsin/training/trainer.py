@@ -8,12 +8,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
 from opsin.model import Engine, Model
+from opsin.tasks.score import Score
 from opsin.training.backend import engine_for
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph
@@ -29,7 +28,6 @@ from opsin.training.events import (
     Finished,
     Interrupted,
     Rewound,
-    Score,
     StageStarted,
     Started,
     Step,
@@ -85,18 +83,18 @@ class Trainer:
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         check(plan, data, out, threads)
-        layer = network or zoo.find(plan.network)(len(data.classes), pretrained=plan.pretrained)
+        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(
-            plan.network, graph, {}, preprocessing_for(plan, data), data.classes,
+            plan.network, graph, {}, preprocessing_for(plan, data), data.task,
             nn.layer_kinds(layer), engine=engine, threads=threads, tta=plan.tta,
         )  # fmt: skip
         self.context = TrainingContext(plan, data, layer, self.model, engine, threads)
         self.interruption = Interruption()
         self.stopwatch = Stopwatch(clock)
-        self.guard = DivergenceGuard(chance_loss=float(np.log(len(data.classes))))
-        self.early_stopping = EarlyStopping(plan)
+        self.guard = DivergenceGuard(data.task.chance_loss)
+        self.early_stopping = EarlyStopping(plan, data.task)
         self.deadline = Deadline(plan, deadline, clock)
         self.checkpointer = Checkpointer(run)
         self.writer = ModelWriter(plan, data, self.model)
@@ -154,8 +152,8 @@ class Trainer:
         plan, data = self.plan, self.data
         parameters = sum(self.values[name].size for name in self.model.graph.parameters)
         yield Started(
-            plan.network, parameters, len(data.train), len(held_out(data)), len(data.require_test()), len(data.classes),
-            plan.epochs, len(plan.stages), self.state.steps,
+            plan.network, parameters, len(data.train), len(held_out(data)), len(data.require_test()),
+            len(data.task.labels), plan.epochs, len(plan.stages), self.state.steps,
         )  # fmt: skip
         for path in self.run.damaged if self.run else ():
             yield Warning(f"{path} is damaged; training continues from the checkpoint before it")
@@ -197,12 +195,12 @@ class Trainer:
         program, steps = runtime.program, len(runtime.feed)
         self.deadline.on_epoch_start(self.state)
         with epoch_batches(runtime.feed, self._run_epoch(self.state), self.state.step) as batches:
-            for images, labels in batches:
+            for images, targets in batches:
                 if self.interruption.requested:
                     return
                 rate = runtime.learning_rate(self.state, self.state.step)
-                outputs = program.run(inputs=images, labels=labels, learning_rate=rate)
-                loss, correct = float(outputs["loss"]), int(outputs["correct"])
+                outputs = program.run(inputs=images, **targets, learning_rate=rate)
+                loss, correct = float(outputs["loss"]), int(outputs["correct"]) if "correct" in outputs else None
                 self.state = self.state.after_step(loss, correct, len(images))
                 verdict = self.guard.on_step(loss, self.state.step, steps, program.state)
                 if isinstance(verdict, Problem):
@@ -293,10 +291,9 @@ class Trainer:
         if self.data.validation is None:
             test = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)
         else:
-            test = Score.of(self.model.evaluate(self.data.require_test()))
+            test = self.model.evaluate(self.data.require_test()).score
         self._save(result, "finished", test)
-        counts = self.data.require_test().counts()
-        if test.accuracy <= max(counts) / sum(counts):
+        if self.data.task.is_constant(test, self.data.require_test().targets):
             yield Warning(NOT_BETTER_THAN_CONSTANT)
         yield Finished(self.state.seconds, self.state.images, test)
 

@@ -21,7 +21,7 @@ def test_epochs_on_cached_features_count_for_little(
         for step in (1, 2):
             now[0] += 30.0 if epoch <= 2 else 1.0
             show(Step(epoch, 2 * epoch + step - 2, 1.0, 25, 50))
-        show(Epoch("head", epoch, 2 * epoch, 1.0, 0.5, Score(10, 5, 1.0), True, 1.0))
+        show(Epoch("head", epoch, 2 * epoch, 1.0, 0.5, Score.of_classifier(10, 5, 1.0, None), True, 1.0))
     left = [line.rpartition("   ")[2] for line in capsys.readouterr().out.splitlines()[1:]]
     assert left[0] == "1:00 left"
     assert left[2:] == ["0:06 left", "0:04 left", "0:02 left", "0:00 left"]

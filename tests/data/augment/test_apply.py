@@ -11,17 +11,19 @@ from opsin.base.errors import ShapeError, UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.data.decode import Crop
+from opsin.tasks.classification import Classification, ClassLabels
 from tests.data.files import noise
 
 PLAIN = Preprocessing(3, 24, 20, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
 """Keeps pixel values as they are."""
 
-LABELS = np.arange(12, dtype=np.int32) % 3
+LABELS = ClassLabels(np.arange(12, dtype=np.int32) % 3)
+THREE = Classification(("a", "b", "c"))
 
 
 def seen(policy: Augmentation, pixels: np.ndarray, preprocessing: Preprocessing = PLAIN, **place: int) -> np.ndarray:
-    augmenter = Augmenter(policy, preprocessing, pixels.shape[2:], 3, place.pop("seed", 0))
-    return augmenter(pixels, LABELS[: len(pixels)], 4, place.get("epoch", 1), place.get("first", 0))[0]
+    augmenter = Augmenter(policy, preprocessing, pixels.shape[2:], THREE, place.pop("seed", 0))
+    return augmenter(pixels, LABELS.take(np.arange(len(pixels))), 4, place.get("epoch", 1), place.get("first", 0))[0]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -90,14 +92,15 @@ def test_colours_stay_within_what_images_have() -> None:
 
 def test_mixed_images_come_with_shares_of_classes() -> None:
     pixels = noise(0, 12, 3, 24, 20)
-    augmenter = Augmenter(Augmentation(mixup=0.4, cutmix=0.4), PLAIN, (24, 20), 3, 0)
-    shown, targets = augmenter(pixels, LABELS, 3, 1, 0)  # the labels of a batch of three differ
+    augmenter = Augmenter(Augmentation(mixup=0.4, cutmix=0.4), PLAIN, (24, 20), THREE, 0)
+    shown, arrays = augmenter(pixels, LABELS, 3, 1, 0)  # the labels of a batch of three differ
+    targets = arrays["labels"]
     assert targets.dtype == np.float32 and targets.shape == (12, 3)
     np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
     kinds = set()
     for i, (image, target) in enumerate(zip(shown, targets, strict=True)):
         own, other = pixels[i].astype(np.float64), pixels[i // 3 * 3 + (i + 1) % 3].astype(np.float64)
-        share, changed = target[LABELS[i]], (image != own).any(axis=0)
+        share, changed = target[LABELS.numbers[i]], (image != own).any(axis=0)
         if not changed.any():
             assert share == 1
             kinds.add("as it was")
@@ -108,9 +111,9 @@ def test_mixed_images_come_with_shares_of_classes() -> None:
             np.testing.assert_allclose(image, share * own + (1 - share) * other, atol=1e-3)
             kinds.add("blended")
     assert len(kinds) == 3
-    again, same = augmenter(pixels[3:6], LABELS[3:6], 3, 1, 3)
+    again, same = augmenter(pixels[3:6], LABELS.take(np.arange(3, 6)), 3, 1, 3)
     np.testing.assert_array_equal(again, shown[3:6])
-    np.testing.assert_array_equal(same, targets[3:6])
+    np.testing.assert_array_equal(same["labels"], targets[3:6])
 
 
 def test_images_of_another_kind_are_refused() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from opsin.data.augment import mixing
+from opsin.tasks.classification.mixing import mixed_shares
+from opsin.tasks.task import Mixture
 
 
 def batch() -> np.ndarray:
@@ -41,11 +43,11 @@ def test_a_batch_of_one_stays() -> None:
     mixed = pixels.copy()
     left = mixing.mix(mixed, np.array([0.3]), np.zeros((1, 4), np.int32))
     np.testing.assert_allclose(mixed, pixels, atol=1e-6)
-    np.testing.assert_allclose(mixing.targets(np.array([2], np.int32), left, 3), [[0, 0, 1]])
+    np.testing.assert_allclose(mixed_shares(np.array([2], np.int32), Mixture(left, 1), 3), [[0, 0, 1]])
 
 
 def test_targets_are_shares_of_classes() -> None:
     labels, left = np.array([0, 2, 2, 1], np.int32), np.array([0.25, 0.5, 0.9, 1.0])
-    found = mixing.targets(labels, left, 4)
+    found = mixed_shares(labels, Mixture(left, 4), 4)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[0.25, 0, 0.75, 0], [0, 0, 1, 0], [0, 0.1, 0.9, 0], [0, 1, 0, 0]], atol=1e-7)

@@ -26,7 +26,7 @@ def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, flo
     png = BytesIO()
     contact_sheet(images, preprocessing, augmentation, VERSIONS if augment != "none" else 1).save(png, "PNG")
     write_file(path, png.getvalue())
-    count, (channels, height, width) = len(images.classes), images.shape
+    count, (channels, height, width) = len(images.task.labels), images.shape
     rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
     if augmentation == Augmentation():

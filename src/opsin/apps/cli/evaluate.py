@@ -11,7 +11,7 @@ import typer
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
-from opsin.data import Dataset, LabeledImages
+from opsin.data import Dataset, Samples
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
@@ -69,7 +69,7 @@ def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
     return 0
 
 
-def _unseen_images(model: Model, data: Dataset) -> tuple[LabeledImages, str]:
+def _unseen_images(model: Model, data: Dataset) -> tuple[Samples, str]:
     """Return images that the model was not trained on, and what to call them.
 
     These are the test split if the data has one, or if it is the data that the model was trained on; else all images.

@@ -87,7 +87,8 @@ class Lines:
         self.steps += 1
         weight = max(1 / SMOOTHING_STEPS, 1 / self.steps)
         self.loss += weight * (step.loss - self.loss)
-        self.accuracy += weight * (step.correct / step.images - self.accuracy)
+        if step.correct is not None:
+            self.accuracy += weight * (step.correct / step.images - self.accuracy)
 
     def _title(self, epoch: int) -> str:
         name = "epoch" if self.start.stages == 1 else self.current.stage

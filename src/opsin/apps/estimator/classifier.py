@@ -186,7 +186,8 @@ class ImageClassifier(Parameters):
             raise UsageError(f"{source} has its own labels; leave y out")
         data = load_data(source, model.preprocessing)
         has_test = data.predefined_split or data.fingerprint == model.record["fingerprint"]
-        return model.evaluate(data.require_test() if has_test else data.all_images()).accuracy
+        accuracy: float = model.evaluate(data.require_test() if has_test else data.all_images()).accuracy
+        return accuracy
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):

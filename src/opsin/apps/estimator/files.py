@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.apps.estimator.errors import InputError
-from opsin.data import Dataset, LabeledImages, Preprocessing
+from opsin.data import Dataset, Preprocessing
 from opsin.data.items import UNSPLIT, Item, printable
 from opsin.data.parallel import for_each
 from opsin.data.pixels import concatenate
@@ -80,7 +80,8 @@ def without_test(data: Dataset) -> Dataset:
     splits = (data.train, data.require_test())
     names = tuple(name for split in splits for name in split.names or ())
     pixels = concatenate([split.pixels for split in splits])
-    train = LabeledImages(pixels, np.concatenate([split.labels for split in splits]), data.classes, names)
+    targets = type(data.train.targets).concatenate([split.targets for split in splits])
+    train = data.train.changed(pixels, targets, names)
     return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
 
 

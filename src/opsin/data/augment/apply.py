@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +13,11 @@ from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.draw import Frame
 from opsin.data.augment.warp import transform
 from opsin.data.preprocessing import Preprocessing
+from opsin.tasks.geometry import Geometry
+from opsin.tasks.task import Mixture, Targets, Task
 
-Targets = NDArray[np.int32] | NDArray[np.float32]
-"""Labels (N), or if images are mixed, shares of classes (N × classes)."""
+Arrays = Mapping[str, NDArray[Any]]
+"""The target arrays of a step by name, with N rows."""
 
 
 class Augmenter:
@@ -24,10 +29,10 @@ class Augmenter:
     """
 
     def __init__(
-        self, policy: Augmentation, preprocessing: Preprocessing, input_size: tuple[int, int], classes: int, seed: int
+        self, policy: Augmentation, preprocessing: Preprocessing, input_size: tuple[int, int], task: Task, seed: int
     ) -> None:
         self.policy = policy
-        self.classes = classes
+        self.task = task
         self.seed = seed
         output_size, visible = preprocessing.shape[1:], (1.0, 1.0)
         if preprocessing.crop and input_size != output_size:
@@ -45,13 +50,13 @@ class Augmenter:
     def __call__(
         self,
         pixels: NDArray[np.uint8],
-        labels: NDArray[np.int32],
+        targets: Targets,
         batch: int,
         epoch: int,
         first: int,
         flipped: NDArray[np.bool_] | None = None,
-    ) -> tuple[NDArray[np.float32], Targets]:
-        """Return float32 N×C×height×width and targets for uint8 N×C×H×W at the positions from `first` of an epoch.
+    ) -> tuple[NDArray[np.float32], Arrays]:
+        """Return float32 N×C×height×width and target arrays for uint8 N×C×H×W, from position `first` of an epoch.
 
         If the policy mirrors images, `flipped` says which ones; by default this is random. Images are mixed within
         each `batch`.
@@ -62,13 +67,16 @@ class Augmenter:
         policy, output_size = self.policy, self.frame.output_size
         colours = draw.colour_matrices(policy, pixels.shape[1], self.mean_value, random)
         boxes = draw.cutout_boxes(policy, output_size, random)
-        result = self.transform(pixels, output_size, draw.affine_maps(policy, self.frame, random), colours, boxes)
-        if not policy.mixes:
-            return result, labels
-        shares, boxes = draw.mixtures(policy, output_size, random)
-        targets = np.empty((len(labels), self.classes), np.float32)
-        for start in range(0, len(pixels), batch):
+        maps = draw.affine_maps(policy, self.frame, random)
+        result = self.transform(pixels, output_size, maps, colours, boxes)
+        mixture = self._mix(result, random, batch) if policy.mixes else None
+        return result, self.task.encode(targets, Geometry(self.frame.input_size, output_size, maps), mixture)
+
+    def _mix(self, images: NDArray[np.float32], random: NDArray[np.float64], batch: int) -> Mixture:
+        """Mix images of the same batch, in place."""
+        shares, boxes = draw.mixtures(self.policy, self.frame.output_size, random)
+        remaining = np.empty(len(images))
+        for start in range(0, len(images), batch):
             rows = slice(start, start + batch)
-            remaining = mixing.mix(result[rows], shares[rows], boxes[rows])
-            targets[rows] = mixing.targets(labels[rows], remaining, self.classes)
-        return result, targets
+            remaining[rows] = mixing.mix(images[rows], shares[rows], boxes[rows])
+        return Mixture(remaining, batch)

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: blend images of a batch, and compute the shares of the classes in the results."""
+"""Mixup and CutMix: blend the images of a batch."""
 
 from __future__ import annotations
 
@@ -28,12 +28,3 @@ def mix(pixels: Pixels, shares: NDArray[np.float64], boxes: NDArray[np.int32]) -
             image[:, top:bottom, left:right] = following[:, top:bottom, left:right]
             remaining[i] = 1 - (bottom - top) * (right - left) / (height * width)
     return remaining
-
-
-def targets(labels: NDArray[np.int32], remaining: NDArray[np.float64], classes: int) -> NDArray[np.float32]:
-    """Return the shares of the classes (float32 N × classes) in a batch; `remaining` is the result of `mix`."""
-    shares = np.zeros((len(labels), classes), np.float32)
-    rows = np.arange(len(labels))
-    np.add.at(shares, (rows, labels), remaining)
-    np.add.at(shares, (rows, np.roll(labels, -1)), 1 - remaining)
-    return shares

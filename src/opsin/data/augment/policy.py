@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.data.augment.augmentation import Augmentation
-from opsin.data.dataset import LabeledImages
+from opsin.data.dataset import Samples
 from opsin.data.preprocessing import Preprocessing
 
 LEVELS = ("none", "light", "strong")
@@ -70,12 +70,10 @@ def preset(
     )  # fmt: skip
 
 
-def policy_for(
-    level: str, images: LabeledImages, preprocessing: Preprocessing, flip: bool | None = None
-) -> Augmentation:
+def policy_for(level: str, images: Samples, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
     """Return the `preset` for these images. Colour files without colour count as grey; `flip` overrides mirroring."""
     grey = level != "none" and _all_grey(images)
-    policy = preset(level, preprocessing.shape, images.classes, grey=grey, dark=preprocessing.dark_background)
+    policy = preset(level, preprocessing.shape, images.task.labels, grey=grey, dark=preprocessing.dark_background)
     return policy if flip is None else replace(policy, flip=flip)
 
 
@@ -86,7 +84,7 @@ def _has_orientation(classes: Sequence[str]) -> bool:
     return any(word in SIDES for word in words) or (bool(classes) and 2 * symbols >= len(classes))
 
 
-def _all_grey(images: LabeledImages) -> bool:
+def _all_grey(images: Samples) -> bool:
     """Return whether a sample of the images has almost no colour."""
     if not len(images):
         return False

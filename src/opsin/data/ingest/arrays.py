@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import blake2b
 from time import perf_counter
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.data.dataset import Dataset, LabeledImages
+from opsin.data.dataset import Dataset, Samples
 from opsin.data.ingest import class_names
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.duplicates import MIN_SIDE
@@ -41,18 +40,19 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     if images.names is not None:
         names = list(images.names)
     groups = _duplicate_groups(images)
-    splits, split_note = assign_splits(source_splits, images.labels, groups.near, index_ranks(len(images), seed))
-    labels = [images.classes[label] for label in images.labels]
-    named = replace(images, names=tuple(names))
+    strata, classes = images.targets.strata(), images.task.labels
+    splits, split_note = assign_splits(source_splits, strata, groups.near, index_ranks(len(images), seed))
+    labels = [classes[label] for label in strata]
+    named = images.changed(images.pixels, images.targets, tuple(names))
     train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
     if not len(test):
         raise DataError(f"{data.name} has one image of each class; at least two are needed, one to measure with")
     size = data.shape[1:]
-    total = np.bincount(images.labels, minlength=len(data.classes))
+    total = np.bincount(strata, minlength=len(classes))
     receipt = Receipt(
-        data.name, counts_by_class(splits, images.labels, data.classes), split_note, data.shape,
+        data.name, counts_by_class(splits, strata, classes), split_note, data.shape,
         Sizes(size, size, size, 1), (), groups.duplicates(names, labels, splits.tolist()), groups.compared, (),
-        tuple(name for name, count in zip(data.classes, total, strict=True) if count == 1), perf_counter() - begin,
+        tuple(name for name, count in zip(classes, total, strict=True) if count == 1), perf_counter() - begin,
         notes=tuple(class_names.notes(data.classes)),
         pixel_range=data.pixel_range, high_depth={data.depth: len(images)} if data.depth else {},
     )  # fmt: skip
@@ -62,7 +62,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     )  # fmt: skip
 
 
-def _duplicate_groups(images: LabeledImages) -> DuplicateGroups:
+def _duplicate_groups(images: Samples) -> DuplicateGroups:
     """Group images by their pixels and, if they are large enough, by their thumbnails."""
     count, (_, height, width) = len(images), images.shape
     digests: list[bytes] = []

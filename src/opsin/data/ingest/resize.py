@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opsin.base.errors import UsageError
-from opsin.data.dataset import Dataset, LabeledImages
+from opsin.data.dataset import Dataset, Samples
 from opsin.data.decode.fit import Crop, fit
 from opsin.data.ingest.decode import fits_in_memory
 from opsin.data.parallel import for_each
@@ -55,9 +55,10 @@ def resized(data: Dataset, shape: tuple[int, int, int], crop: Crop | None) -> Da
             "and published weights"
         )
 
-    def resize(images: LabeledImages) -> LabeledImages:
+    def resize(images: Samples) -> Samples:
         view = Resized(images.pixels, shape, crop)
-        return replace(images, pixels=view[:] if fits_in_memory(data.train.pixels) and fits_in_memory(view) else view)
+        pixels = view[:] if fits_in_memory(data.train.pixels) and fits_in_memory(view) else view
+        return images.changed(pixels, images.targets, images.names)
 
     return replace(
         data,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.model.calibration import Calibration, sigmoid, softmax
+from opsin.tasks.classification.calibration import Calibration, softmax
+from opsin.tasks.score import Score
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The most probable label of an image, its probability (0 to 1), and the `ranking` of labels by probability.
 
-    The probabilities of an `independent` model need not add up to 1. `reliable` is whether the probability reaches
-    the model's threshold; None if the model has none.
+    The probabilities of an `independent` model need not add up to 1, and `labels` are all that reach their thresholds.
+    `reliable` is whether the probability reaches the model's threshold; None if the model has none.
     """
 
     label: str
@@ -24,6 +26,7 @@ class Prediction:
     ranking: tuple[tuple[str, float], ...]
     reliable: bool | None = None
     independent: bool = False
+    labels: tuple[str, ...] | None = None
 
     @classmethod
     def from_logits(
@@ -31,19 +34,31 @@ class Prediction:
         logits: NDArray[np.float32],
         labels: tuple[str, ...],
         calibration: Calibration | None = None,
-        independent: bool = False,
         top: int | None = None,
     ) -> Prediction:
         """Convert one image's logits to probabilities, in float64, with the calibration's temperature and threshold.
 
-        Use sigmoids if the labels are `independent`, otherwise a softmax. `top` limits the ranking.
+        `top` limits the ranking.
         """
-        temperature = calibration.temperature if calibration else 1.0
-        probabilities = sigmoid(logits) if independent else softmax(logits, temperature)
+        probabilities = softmax(logits, calibration.temperature if calibration else 1.0)
         order = np.argsort(-probabilities, kind="stable")[:top]
         ranking = tuple((labels[i], float(probabilities[i])) for i in order)
         threshold = calibration.threshold if calibration else None
-        return cls(*ranking[0], ranking, None if threshold is None else ranking[0][1] >= threshold, independent)
+        return cls(*ranking[0], ranking, None if threshold is None else ranking[0][1] >= threshold)
+
+    @classmethod
+    def of_independent(
+        cls,
+        probabilities: NDArray[np.float64],
+        labels: tuple[str, ...],
+        thresholds: NDArray[np.float64],
+        top: int | None = None,
+    ) -> Prediction:
+        """Return the prediction for independent probabilities, one per label. `top` limits the ranking."""
+        order = np.argsort(-probabilities, kind="stable")
+        ranking = tuple((labels[i], float(probabilities[i])) for i in order[:top])
+        answered = tuple(labels[i] for i in order if probabilities[i] >= thresholds[i])
+        return cls(*ranking[0], ranking, None, True, answered)
 
     @property
     def known(self) -> bool | None:
@@ -108,6 +123,18 @@ class Evaluation:
         """The mean recall of the classes that have images, 0 to 1."""
         counts = self.confusion.sum(axis=1)
         return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
+
+    @property
+    def score(self) -> Score:
+        """The accuracy and the balanced accuracy."""
+        return Score.of_classifier(self.images, self.correct, self.loss, self.balanced_accuracy)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return everything for JSON."""
+        return {
+            "images": self.images, "correct": self.correct, "loss": self.loss,
+            "confusion": {"classes": list(self.classes), "counts": self.confusion.tolist()},
+        }  # fmt: skip
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """Return (class, classified as, count), the most frequent confusions first."""

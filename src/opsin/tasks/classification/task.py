@@ -1,0 +1,134 @@
+"""Classification: which one of several classes does an image show?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError, ShapeError
+from opsin.ir import Graph
+from opsin.nn import Objective, losses
+from opsin.nn.objective import Classify
+from opsin.tasks.classification.calibration import Calibration, calibrate, softmax
+from opsin.tasks.classification.class_balance import smoothing_spread
+from opsin.tasks.classification.labels import ClassLabels
+from opsin.tasks.classification.mixing import mixed_shares
+from opsin.tasks.classification.predictions import Evaluation, Prediction
+from opsin.tasks.geometry import Geometry
+from opsin.tasks.score import ACCURACY, BALANCED_ACCURACY, Score
+from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+
+Result = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Logits N × classes and labels N."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One class of several for each image. The network's output "logits" is N × classes."""
+
+    name: ClassVar[str] = "classification"
+    mixes: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+
+    labels: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes."""
+        return len(self.labels)
+
+    @property
+    def chance_loss(self) -> float:
+        """The cross-entropy of equal probabilities."""
+        return float(np.log(len(self.labels)))
+
+    def subject(self) -> str:
+        """Return `10 classes`."""
+        return f"{len(self.labels)} classes"
+
+    def check(self, graph: Graph) -> None:
+        """Raise `ShapeError` unless there is a logit for each class."""
+        logits, classes = graph.outputs.get("logits"), len(self.labels)
+        if logits is None or logits.shape[1:] != (classes,):
+            given = logits.type if logits is not None else ", ".join(graph.outputs)
+            raise ShapeError(
+                f"the network gives {given}, but there are {classes} classes; end it with Linear({classes})"
+            )
+
+    def objective(self, options: LossOptions, mixed: bool) -> Objective:
+        """Return the cross-entropy, of labels or, if images are `mixed`, of shares of classes."""
+        entropy = losses.soft_cross_entropy if mixed else losses.cross_entropy
+        offsets = options.logit_adjustment
+        loss = partial(
+            entropy, label_smoothing=options.label_smoothing, class_weights=options.class_weights,
+            smoothing_distribution=smoothing_spread(options.class_weights, offsets),
+        )  # fmt: skip
+        if offsets is None:
+            return Classify(loss, mixed)
+        return Classify(lambda logits, labels: loss(losses.adjusted(logits, offsets), labels), mixed)
+
+    def encode(self, targets: ClassLabels, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
+        """Return "labels": class numbers, int32 N, or for mixed images shares of the classes, float32 N × classes."""
+        labels = targets.numbers
+        return {"labels": labels if mixture is None else mixed_shares(labels, mixture, len(self.labels))}
+
+    def align(self, other: Classification, targets: ClassLabels) -> ClassLabels:
+        """Return the labels of data with other class numbers. Raise `DataError` for a class that is not known here."""
+        if other.name != self.name:
+            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
+        unknown = [name for name in other.labels if name not in self.labels]
+        if unknown:
+            raise DataError(
+                f"the data has a class '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
+            )
+        return ClassLabels(np.array([self.labels.index(name) for name in other.labels], np.int32)[targets.numbers])
+
+    def probabilities(self, outputs: Outputs, calibration: Calibration | None) -> NDArray[np.float64]:
+        """Return the probability of each class, N × classes."""
+        return softmax(outputs["logits"], calibration.temperature if calibration else 1.0)
+
+    def reduce(self, outputs: Outputs, targets: ClassLabels) -> Result:
+        """Return logits and labels."""
+        return outputs["logits"], targets.numbers
+
+    def evaluate(self, results: Sequence[Result], calibration: Calibration | None) -> Evaluation:
+        """Return accuracy, loss and confusion matrix."""
+        logits, labels = _concatenated(results)
+        probabilities = softmax(logits, calibration.temperature if calibration else 1.0)
+        return Evaluation.from_probabilities(probabilities, labels, self.labels)
+
+    def calibrate(self, results: Sequence[Result]) -> Calibration:
+        """Return the temperature and the threshold that suit these images."""
+        return calibrate(*_concatenated(results))
+
+    def answers(
+        self, outputs: Outputs, sizes: Sequence[Size], calibration: Calibration | None, top: int | None
+    ) -> list[Prediction]:
+        """Return the most probable classes of each image."""
+        return [Prediction.from_logits(row, self.labels, calibration, top=top) for row in outputs["logits"]]
+
+    def metric(self, balanced: bool) -> str:
+        """Return the name of the accuracy, or of the balanced accuracy."""
+        return BALANCED_ACCURACY if balanced else ACCURACY
+
+    def is_constant(self, score: Score, targets: ClassLabels) -> bool:
+        """Return whether always naming the most frequent class would be right as often."""
+        counts = np.bincount(targets.numbers)
+        return bool(score.accuracy <= counts.max() / counts.sum())
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the classes for JSON."""
+        return {"labels": list(self.labels)}
+
+    def calibration_from_data(self, data: Mapping[str, Any]) -> Calibration:
+        """Return a calibration that was written to a file."""
+        return Calibration.from_data(data)
+
+
+def _concatenated(results: Sequence[Result]) -> Result:
+    return np.concatenate([logits for logits, _ in results]), np.concatenate([labels for _, labels in results])

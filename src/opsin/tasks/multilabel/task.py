@@ -1,0 +1,149 @@
+"""Several labels for each image: which of these does it show?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.ir import Graph, Tensor, input_tensor
+from opsin.nn import Objective
+from opsin.nn.losses import binary_cross_entropy
+from opsin.nn.objective import Tensors
+from opsin.tasks.classification.calibration import sigmoid
+from opsin.tasks.classification.predictions import Prediction
+from opsin.tasks.geometry import Geometry
+from opsin.tasks.multilabel.calibration import LabelThresholds, fit_thresholds
+from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabelEvaluation
+from opsin.tasks.multilabel.label_sets import LabelSets
+from opsin.tasks.score import Score
+from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+
+Result = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""Logits and truth, N × labels."""
+
+
+class SigmoidObjective:
+    """The binary cross-entropy of the output "logits" N × labels and the target "labels", float32 N × labels."""
+
+    def targets(self, outputs: Tensors) -> dict[str, Tensor]:
+        return {"labels": input_tensor("labels", outputs["logits"].shape)}
+
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
+        return binary_cross_entropy(outputs["logits"], targets["labels"])
+
+    def statistics(self, outputs: Tensors, targets: Tensors) -> dict[str, Tensor]:
+        return {}
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """Any number of labels for each image. The network's output "logits" is N × labels, one sigmoid each."""
+
+    name: ClassVar[str] = "multilabel"
+    mixes: ClassVar[bool] = True
+    mirrors: ClassVar[bool] = True
+
+    labels: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """The number of labels."""
+        return len(self.labels)
+
+    @property
+    def chance_loss(self) -> float:
+        """The binary cross-entropy of probabilities of one half."""
+        return log(2)
+
+    def subject(self) -> str:
+        """Return `12 labels`."""
+        return f"{len(self.labels)} labels"
+
+    def check(self, graph: Graph) -> None:
+        """Raise `ShapeError` unless there is a logit for each label."""
+        logits, count = graph.outputs.get("logits"), len(self.labels)
+        if logits is None or logits.shape[1:] != (count,):
+            given = logits.type if logits is not None else ", ".join(graph.outputs)
+            raise ShapeError(f"the network gives {given}, but there are {count} labels; end it with Linear({count})")
+
+    def objective(self, options: LossOptions, mixed: bool) -> Objective:
+        """Return the binary cross-entropy. Raise `UsageError` for options that only classes have."""
+        if options.class_weights is not None or options.logit_adjustment is not None:
+            raise UsageError("class weights are for images of one class each; leave them out for several labels")
+        return SigmoidObjective()
+
+    def encode(self, targets: LabelSets, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
+        """Return "labels", float32 N × labels."""
+        return {"labels": targets.encode(mixture)}
+
+    def align(self, other: Any, targets: Any) -> LabelSets:
+        """Return the labels of data in the order of this task. Raise `DataError` for a label that is not known here."""
+        if other.name != self.name:
+            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
+        unknown = [name for name in other.labels if name not in self.labels]
+        if unknown:
+            raise DataError(
+                f"the data has a label '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
+            )
+        matrix = np.zeros((len(targets), len(self.labels)), np.uint8)
+        matrix[:, [self.labels.index(name) for name in other.labels]] = targets.matrix
+        return LabelSets(matrix)
+
+    def probabilities(self, outputs: Outputs, calibration: LabelThresholds | None) -> NDArray[np.float64]:
+        """Return the probability of each label, N × labels."""
+        return sigmoid(outputs["logits"])
+
+    def reduce(self, outputs: Outputs, targets: LabelSets) -> Result:
+        """Return logits and truth."""
+        return outputs["logits"], targets.matrix
+
+    def evaluate(self, results: Sequence[Result], calibration: LabelThresholds | None) -> MultiLabelEvaluation:
+        """Return average precision, F1 scores and loss."""
+        logits, truth = _concatenated(results)
+        exact = logits.astype(np.float64)
+        loss = float((np.logaddexp(0, exact) - exact * truth).mean())
+        return MultiLabelEvaluation.of(self.labels, sigmoid(logits), truth, self._thresholds(calibration), loss)
+
+    def calibrate(self, results: Sequence[Result]) -> LabelThresholds:
+        """Return the threshold of each label that has the best F1 score on these images."""
+        return fit_thresholds(*_concatenated(results))
+
+    def answers(
+        self, outputs: Outputs, sizes: Sequence[Size], calibration: LabelThresholds | None, top: int | None
+    ) -> list[Prediction]:
+        """Return the labels of each image, ranked by probability."""
+        thresholds = self._thresholds(calibration)
+        return [Prediction.of_independent(row, self.labels, thresholds, top) for row in sigmoid(outputs["logits"])]
+
+    def metric(self, balanced: bool) -> str:
+        """Return the name of the mean average precision."""
+        return MEAN_AVERAGE_PRECISION
+
+    def is_constant(self, score: Score, targets: LabelSets) -> bool:
+        """Return whether a random order of the images would have as much mean average precision.
+
+        That of a random order is about the share of the images with the label.
+        """
+        shares = targets.matrix.mean(axis=0)
+        return score.value <= float(shares[shares > 0].mean()) if (shares > 0).any() else False
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the labels for JSON."""
+        return {"labels": list(self.labels)}
+
+    def calibration_from_data(self, data: Mapping[str, Any]) -> LabelThresholds:
+        """Return thresholds that were written to a file."""
+        return LabelThresholds.from_data(data, len(self.labels))
+
+    def _thresholds(self, calibration: LabelThresholds | None) -> NDArray[np.float64]:
+        return np.array(calibration.thresholds if calibration else [0.5] * len(self.labels))
+
+
+def _concatenated(results: Sequence[Result]) -> Result:
+    return np.concatenate([logits for logits, _ in results]), np.concatenate([truth for _, truth in results])

@@ -1,0 +1,51 @@
+"""The tasks by name. A new task adds a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opsin.base.errors import UsageError
+from opsin.tasks.classification import Classification
+from opsin.tasks.multilabel import MultiLabel
+from opsin.tasks.regression import Regression
+from opsin.tasks.task import Task
+
+TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression)}
+
+LABEL_KEYS = {Classification.name: "labels", MultiLabel.name: "independent_labels"}
+"""Tasks that the model file describes by nothing but their labels, and the key of these."""
+
+
+def find_task(name: str) -> type[Any]:
+    """Return the class of the task called `name`. Raise `UsageError` if there is none."""
+    if name not in TASKS:
+        raise UsageError(f"there is no task '{name}'; the tasks are {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """Return the entries of a model file that describe a task.
+
+    Classifiers have the entries that they had in Opsin 0.1.0. It finds no labels in the files of other tasks, and says
+    so, rather than misreading them.
+    """
+    if task.name in LABEL_KEYS:
+        return {LABEL_KEYS[task.name]: list(task.labels)}
+    return {"task": {"name": task.name, **task.to_data()}}
+
+
+def described_task(description: Mapping[str, Any]) -> Task:
+    """Return the task that `describe_task` described. Raise `KeyError` or `TypeError` if an entry is missing or odd."""
+    for name, key in LABEL_KEYS.items():
+        if key in description:
+            labeled: Task = TASKS[name](tuple(str(label) for label in description[key]))
+            return labeled
+    settings = dict(description["task"])
+    task: Task = find_task(str(settings.pop("name")))(**{key: _tuples(value) for key, value in settings.items()})
+    return task
+
+
+def _tuples(value: Any) -> Any:
+    """Return JSON's lists as tuples, at every depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

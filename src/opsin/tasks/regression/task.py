@@ -1,0 +1,170 @@
+"""Numbers for each image: how much, how many, how far to the left?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.ir import Graph, Tensor, input_tensor
+from opsin.nn import Objective
+from opsin.nn.losses import mean_squared_error
+from opsin.nn.objective import Tensors
+from opsin.tasks.geometry import Geometry
+from opsin.tasks.regression.evaluation import R2, RegressionEvaluation
+from opsin.tasks.regression.intervals import Intervals, fit_intervals
+from opsin.tasks.regression.measurement import Measurement, Quantity
+from opsin.tasks.regression.quantities import Quantities
+from opsin.tasks.score import Score
+from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+
+Result = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Predictions and truth, N × quantities."""
+
+
+class SquaredError:
+    """The mean squared error of the output "logits" and the target "values", both standardized, N × quantities."""
+
+    def targets(self, outputs: Tensors) -> dict[str, Tensor]:
+        return {"values": input_tensor("values", outputs["logits"].shape)}
+
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
+        return mean_squared_error(outputs["logits"], targets["values"])
+
+    def statistics(self, outputs: Tensors, targets: Tensors) -> dict[str, Tensor]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A number for each of the `labels`, which are the names of quantities, in their `units`.
+
+    The network's output "logits", N × quantities, is standardized: times `scales` plus `means` it gives the numbers.
+    A `signed` quantity, such as a steering angle, changes its sign in the mirror image.
+    """
+
+    name: ClassVar[str] = "regression"
+    mixes: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = False
+
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    signed: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(values) for values in (self.labels, self.units, self.means, self.scales, self.signed)}
+        if lengths != {len(self.labels)} or not self.labels or not all(scale > 0 for scale in self.scales):
+            raise UsageError("a regression has a unit, a mean, a scale above 0 and a sign rule for each quantity")
+
+    @classmethod
+    def of(
+        cls, labels: tuple[str, ...], values: Quantities, units: tuple[str, ...] = (), signed: tuple[bool, ...] = ()
+    ) -> Regression:
+        """Return the task for training images with these numbers."""
+        means, scales = values.values.mean(axis=0), values.values.std(axis=0)
+        return cls(
+            labels, units or ("",) * len(labels), tuple(float(value) for value in means),
+            tuple(float(value) if value > 0 else 1.0 for value in scales), signed or (False,) * len(labels),
+        )  # fmt: skip
+
+    @property
+    def outputs(self) -> int:
+        """The number of quantities."""
+        return len(self.labels)
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss of always answering the mean."""
+        return 1.0
+
+    def subject(self) -> str:
+        """Return `steering, speed (km/h)`."""
+        pairs = zip(self.labels, self.units, strict=True)
+        return ", ".join(f"{name} ({unit})" if unit else name for name, unit in pairs)
+
+    def check(self, graph: Graph) -> None:
+        """Raise `ShapeError` unless there is an output for each quantity."""
+        logits, count = graph.outputs.get("logits"), len(self.labels)
+        if logits is None or logits.shape[1:] != (count,):
+            given = logits.type if logits is not None else ", ".join(graph.outputs)
+            raise ShapeError(f"the network gives {given}, but {count} numbers are needed; end it with Linear({count})")
+
+    def objective(self, options: LossOptions, mixed: bool) -> Objective:
+        """Return the squared error. Raise `UsageError` for options that only classes have."""
+        if options.class_weights is not None or options.logit_adjustment is not None:
+            raise UsageError("class weights are for classes; leave them out for numbers")
+        return SquaredError()
+
+    def encode(self, targets: Quantities, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
+        """Return "values": standardized, float32 N × quantities; signed ones of mirrored images change their sign."""
+        flips = geometry.mirrored[:, None] & np.array(self.signed)
+        values = np.where(flips, -targets.values, targets.values)
+        return {"values": ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)}
+
+    def align(self, other: Any, targets: Any) -> Quantities:
+        """Return the numbers of data with other quantities in the order of this task.
+
+        Raise `DataError` if the data lacks a quantity.
+        """
+        if other.name != self.name:
+            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
+        if missing := [name for name in self.labels if name not in other.labels]:
+            raise DataError(f"the data lacks '{missing[0]}', which the model gives; it has {', '.join(other.labels)}")
+        return Quantities(targets.values[:, [other.labels.index(name) for name in self.labels]])
+
+    def reduce(self, outputs: Outputs, targets: Quantities) -> Result:
+        """Return predictions and truth, in the units of the quantities."""
+        return self._values(outputs), targets.values
+
+    def evaluate(self, results: Sequence[Result], calibration: Intervals | None) -> RegressionEvaluation:
+        """Return errors, R² and the coverage of the intervals."""
+        predictions, truth = _concatenated(results)
+        return RegressionEvaluation.of(self.labels, self.units, predictions, truth, np.array(self.scales), calibration)
+
+    def calibrate(self, results: Sequence[Result]) -> Intervals | None:
+        """Return intervals that hold on images like these."""
+        return fit_intervals(*_concatenated(results))
+
+    def answers(
+        self, outputs: Outputs, sizes: Sequence[Size], calibration: Intervals | None, top: int | None
+    ) -> list[Measurement]:
+        """Return the numbers of each image."""
+        return [self._measurement(row, calibration) for row in self._values(outputs)]
+
+    def metric(self, balanced: bool) -> str:
+        """Return the name of R²."""
+        return R2
+
+    def is_constant(self, score: Score, targets: Quantities) -> bool:
+        """Return whether always answering the mean would do as well."""
+        return score.value <= 0
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return {
+            "labels": list(self.labels), "units": list(self.units), "means": list(self.means),
+            "scales": list(self.scales), "signed": list(self.signed),
+        }  # fmt: skip
+
+    def calibration_from_data(self, data: Mapping[str, Any]) -> Intervals:
+        """Return intervals that were written to a file."""
+        return Intervals.from_data(data, len(self.labels))
+
+    def _values(self, outputs: Outputs) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = outputs["logits"].astype(np.float64) * self.scales + self.means
+        return values
+
+    def _measurement(self, row: NDArray[np.float64], intervals: Intervals | None) -> Measurement:
+        margins = intervals.margins if intervals else (None,) * len(row)
+        parts = zip(self.labels, row.tolist(), self.units, margins, strict=True)
+        return Measurement(tuple(Quantity.of(*part) for part in parts))
+
+
+def _concatenated(results: Sequence[Result]) -> Result:
+    return np.concatenate([values for values, _ in results]), np.concatenate([truth for _, truth in results])
