@@ -39,8 +39,8 @@ def image_input(shape: ImageShape) -> Tensor:
 def run_forward(network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
     """Return the output of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`."""
     _need_network(network)
-    with tracing(Trace(network, training, frozen)) as current:
-        return network(images), current
+    with tracing(Trace(network, training, frozen)) as active_trace:
+        return network(images), active_trace
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:
