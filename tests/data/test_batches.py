@@ -141,8 +141,8 @@ def test_from_any_start_come_the_same_bits(level: str, monkeypatch: pytest.Monke
     for start in (0, 1, 2, 3, 7, 18, 19):
         rest = list(Batches(images, preprocessing, 8, 5, policy).epoch(2, start))
         assert len(rest) == 19 - start
-        for (pixels, targets), (again, same) in zip(whole[start:], rest, strict=True):
-            assert pixels.tobytes() == again.tobytes()
+        for (pixels, targets), (second, same) in zip(whole[start:], rest, strict=True):
+            assert pixels.tobytes() == second.tobytes()
             assert targets.tobytes() == same.tobytes()
 
 

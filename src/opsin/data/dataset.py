@@ -118,7 +118,7 @@ class Dataset:
 
 def check_classes(images: LabeledImages, source: str) -> None:
     """Raise `DataError` unless there are images of at least two classes."""
-    present = [name for name, count in zip(images.classes, images.counts(), strict=True) if count]
-    if len(present) < 2:
-        content = f"images of one class only ('{present[0]}')" if present else "no images"
+    names = [name for name, count in zip(images.classes, images.counts(), strict=True) if count]
+    if len(names) < 2:
+        content = f"images of one class only ('{names[0]}')" if names else "no images"
         raise DataError(f"{source} holds {content}; training needs images of at least two classes")

@@ -46,6 +46,6 @@ def test_a_batch_of_one_stays() -> None:
 
 def test_targets_are_shares_of_classes() -> None:
     labels, left = np.array([0, 2, 2, 1], np.int32), np.array([0.25, 0.5, 0.9, 1.0])
-    found = mixing.targets(labels, left, 4)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [[0.25, 0, 0.75, 0], [0, 0, 1, 0], [0, 0.1, 0.9, 0], [0, 1, 0, 0]], atol=1e-7)
+    actual = mixing.targets(labels, left, 4)
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, [[0.25, 0, 0.75, 0], [0, 0, 1, 0], [0, 0.1, 0.9, 0], [0, 1, 0, 0]], atol=1e-7)

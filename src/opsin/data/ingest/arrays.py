@@ -25,7 +25,7 @@ from opsin.data.store import DIGEST_BYTES
 def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     """Return the data set with all three splits and a receipt; `begin` is the time at which loading began.
 
-    A predefined test split is kept. A test split that was held out is chosen again, so that duplicates stay together.
+    A predefined test split is kept. A test split that was held out is chosen again, to keep duplicates together.
     """
     images = data.all_images()
     source_splits = [
@@ -43,8 +43,8 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     groups = _duplicate_groups(images)
     splits, split_note = assign_splits(source_splits, images.labels, groups.near, index_ranks(len(images), seed))
     labels = [images.classes[label] for label in images.labels]
-    named = replace(images, names=tuple(names))
-    train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
+    images = replace(images, names=tuple(names))
+    train, validation, test = (images.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
     if not len(test):
         raise DataError(f"{data.name} has one image of each class; at least two are needed, one to measure with")
     size = data.shape[1:]
