@@ -38,7 +38,7 @@ from opsin.ops import OPS
 
 MAX_BATCH = 64
 BATCH_ELEMENTS = 2**21
-"""Input values in a batch, at most, so that large images need little memory."""
+"""The maximum number of input values per batch, which limits the memory that large images need."""
 
 GOLDEN_COUNT = 4
 INDEPENDENT = "independent_labels"
@@ -100,8 +100,8 @@ class Model:
     ) -> dict[str, NDArray[Any]]:
         """Return the values of the network's variables; names may also be those of its published weights."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # loads the zoo only when it is needed
-        named, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
-        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), named)
+        matches, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
+        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), matches)
         say(source, [*notes, *more_notes])
         return state
 
@@ -116,21 +116,21 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
-        batch = largest if len(pixels) > largest // 4 else 1
+        max_batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        batch = max_batch if len(pixels) > max_batch // 4 else 1
         parts = [self._run(pixels[first : first + batch], batch) for first in range(0, len(pixels), batch)]
         return np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
 
     def _run(self, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
         """Run one batch; a short one is padded with its last image."""
         program = self._programs.get(batch) or self._compiled(batch)
-        full = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
-        images = self.preprocessing.apply(full)
+        padded_pixels = np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])
+        images = self.preprocessing.apply(padded_pixels)
         logits = program.run(inputs=images)["logits"][: len(pixels)]
         if self.tta is None:
             return logits
-        mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
-        return np.asarray((logits + mirrored) / 2, np.float32)
+        mirrored_logits = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))["logits"][: len(pixels)]
+        return np.asarray((logits + mirrored_logits) / 2, np.float32)
 
     def _compiled(self, batch: int) -> Program:
         """Return the program for a batch size; threads that ask for it at the same time share it."""
@@ -142,7 +142,7 @@ class Model:
             return self._programs[batch]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: programs belong to one model and one process, and are compiled again."""
+        """Return the state for copies and other processes. Compiled programs belong to one process and are omitted."""
         return self.__dict__ | {"graph": to_data(self.graph), "_programs": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -181,16 +181,16 @@ class Model:
         instance(
             "what a model is measured on", images, LabeledImages, "labelled images, such as data.test of a dataset"
         )
-        unknown = [name for name in images.classes if name not in self.labels]
-        if unknown:
+        names = [name for name in images.classes if name not in self.labels]
+        if names:
             raise DataError(
-                f"the data has a class '{unknown[0]}' that {self.name} does not know; it knows {', '.join(self.labels)}"
+                f"the data has a class '{names[0]}' that {self.name} does not know; it knows {', '.join(self.labels)}"
             )
         index_of = np.array([self.labels.index(name) for name in images.classes], np.int32)
         return index_of[images.labels]
 
     def evaluate(self, images: LabeledImages) -> Evaluation:
-        """Measure accuracy, loss and confusion matrix on labelled images, whose classes must be the model's."""
+        """Measure accuracy, loss and confusion matrix on labelled images of the model's classes."""
         labels = self.label_indices(images)
         if not len(images):
             raise DataError("there are no images to evaluate on")
@@ -200,8 +200,10 @@ class Model:
         """Run the golden images; return the largest deviation, or raise `ModelError` if it is more than rounding."""
         if self.goldens is None:
             self.goldens = self._make_goldens()
-        pixels, expected = self.goldens
-        deviation = float(np.abs(self.logits(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
+        pixels, golden_logits = self.goldens
+        deviation = float(
+            np.abs(self.logits(pixels) - golden_logits).max() / max(1.0, float(np.abs(golden_logits).max()))
+        )
         if not deviation <= TOLERANCE:
             raise ModelError(
                 f"{self.name} gives other results here than where it was saved (by {deviation:.2g} of the largest); "

@@ -38,8 +38,8 @@ def import_onnx(
     The file contains neither the preprocessing nor the names of the classes. A network with 1,000 classes of RGB
     images is assumed to be trained on ImageNet, with the usual preprocessing. For all others, values are scaled to
     0 … 1, or kept as 0 … 255 if the file takes bytes (uint8), and classes are numbered from 0. If that is wrong, pass
-    `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes two classes: '0' and
-    '1', whose probability it gives. One with several sigmoids has independent labels (`Model.independent`).
+    `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes the classes '0' and
+    '1'; the output is the probability of '1'. One with several sigmoids has independent labels (`Model.independent`).
     `input_shape` (channels, rows, columns) is required if the file leaves sizes free.
     """
     if preprocessing is not None:
@@ -60,9 +60,9 @@ def import_onnx(
     names = tuple(labels or network.labels or (imagenet_labels() if imagenet else map(str, range(count))))
     if len(names) != count:
         raise UsageError(f"{path} distinguishes {count} classes, but {len(names)} labels were given")
-    chosen = preprocessing or _default_preprocessing(shape, imagenet, network.byte_input)
+    preprocessing = preprocessing or _default_preprocessing(shape, imagenet, network.byte_input)
     return Model(
-        Path(path).stem, network.graph, dict(network.state), chosen, names,
+        Path(path).stem, network.graph, dict(network.state), preprocessing, names,
         network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
         engine=engine, threads=threads, independent=network.independent,
     )  # fmt: skip
