@@ -32,7 +32,7 @@ FONTS = (
 )  # fmt: skip
 """System fonts to try, in this order, for names that Pillow's own font cannot render."""
 
-MISSING = "\U0010fffe"
+UNASSIGNED_CHARACTER = "\U0010fffe"
 """A noncharacter, which no font has a glyph for."""
 
 AnyFont = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -95,15 +95,15 @@ def _rows(
     images: LabeledImages, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
 ) -> list[Row]:
     """Return, for each class shown, its first image in all epochs."""
-    present, firsts = np.unique(images.labels, return_index=True)
-    indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
-    labels, pixels = present[indices].astype(np.int32), images.pixels[firsts[indices]]
+    class_numbers, firsts = np.unique(images.labels, return_index=True)
+    indices = np.unique(np.linspace(0, len(class_numbers) - 1, min(MAX_ROWS, len(class_numbers))).astype(np.intp))
+    labels, pixels = class_numbers[indices].astype(np.int32), images.pixels[firsts[indices]]
     augmenter = Augmenter(policy, preprocessing, images.shape[1:], len(images.classes), seed)
     scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     augmented, captions = [], []
     for epoch in range(1, versions + 1):
-        shown, targets = augmenter(pixels, labels, len(labels), epoch, 0)
-        values = np.clip(np.rint((shown - shift) / scale), 0, 255).astype(np.uint8)
+        pixels_of_epoch, targets = augmenter(pixels, labels, len(labels), epoch, 0)
+        values = np.clip(np.rint((pixels_of_epoch - shift) / scale), 0, 255).astype(np.uint8)
         augmented.append(values.transpose(0, 2, 3, 1))
         captions.append(_captions(targets, labels, images.classes) if policy.mixes else [""] * len(labels))
     names = [_name(images.classes, label) for label in labels]
@@ -114,10 +114,10 @@ def _rows(
 
 def _captions(targets: Targets, labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
     """Return the share and the class of the other image in mixed images, and nothing for the others."""
-    others = np.array(targets)
-    others[np.arange(len(labels)), labels] = 0
-    other = others.argmax(axis=1)
-    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(others, other, strict=True)]
+    other_shares = np.array(targets)
+    other_shares[np.arange(len(labels)), labels] = 0
+    other = other_shares.argmax(axis=1)
+    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(other_shares, other, strict=True)]
 
 
 def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -148,10 +148,10 @@ def _write_line(canvas: ImageDraw.ImageDraw, text: str, position: tuple[int, int
 
 def _name(classes: tuple[str, ...], number: int) -> str:
     """Return the class's name as one line; without accents, or as "class 3", if no font can render it."""
-    whole = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
-    name = " ".join(whole.split())
-    plain = "".join(c for c in normalize("NFKD", name) if not combining(c))
-    return next((text for text in (name, plain) if text and _font(text, NAME.size)), f"class {number + 1}")
+    label = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
+    name = " ".join(label.split())
+    unaccented_name = "".join(c for c in normalize("NFKD", name) if not combining(c))
+    return next((text for text in (name, unaccented_name) if text and _font(text, NAME.size)), f"class {number + 1}")
 
 
 def _font(text: str, size: int) -> AnyFont | None:
@@ -171,8 +171,8 @@ def _fonts(size: int) -> list[AnyFont]:
 
 def _can_write(font: AnyFont, text: str) -> bool:
     """Whether the font has a glyph for every character."""
-    missing = _shape(font, MISSING)
-    return all(character.isspace() or _shape(font, character) != missing for character in set(text))
+    placeholder = _shape(font, UNASSIGNED_CHARACTER)
+    return all(character.isspace() or _shape(font, character) != placeholder for character in set(text))
 
 
 def _shape(font: AnyFont, character: str) -> tuple[tuple[int, int], bytes]:
