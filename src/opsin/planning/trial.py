@@ -34,8 +34,8 @@ MAX_VALIDATION_IMAGES = 2000
 
 MIN_VALIDATION_IMAGES = 40
 MAX_VALIDATION_SHARE = 1 / 3
-"""If the validation split has fewer images than this, trials take their validation images from training and validation
-together: as many as this if the maximum share allows it."""
+"""The minimum number of validation images. If the validation split has fewer, trials take this many from training and
+validation together if the maximum share allows it."""
 
 FIRST_EPOCH_SHARE = 0.8
 """The share of a trial that its first epoch may take."""
@@ -43,7 +43,7 @@ FIRST_EPOCH_SHARE = 0.8
 MIN_TRAINING_IMAGES = 32
 
 MAX_MIRRORED_ERROR_RATIO = 1.25
-"""How much larger the error of mirrored images may be if they show the same as the others."""
+"""The largest ratio of the error of mirrored images to that of the others at which mirroring is harmless."""
 
 MAX_MIRRORED_BYTES = 2**27
 
@@ -109,10 +109,10 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     """Train the candidate for about this many seconds on a part of `data`; return None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
     image_seconds = _image_seconds(candidate, data)
-    fitted = _fitted(candidate, data, options, image_seconds)
-    if fitted is None:
+    plan_and_part = _fit_plan(candidate, data, options, image_seconds)
+    if plan_and_part is None:
         return None
-    plan, part = fitted
+    plan, part = plan_and_part
     counts = data.train.counts()
     tests_mirroring = options.flip is None and options.augment != "none"
     plan = with_overrides(plan, replace(options, flip=False) if tests_mirroring else options, counts)
@@ -126,7 +126,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     score, is_unbalanced = trainer.history[-1].held_out, imbalance(counts) > IMBALANCE
     mirrored_error = None
     if tests_mirroring:
-        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirrored(data.require_test()))), is_unbalanced)
+        mirrored_error = _error(Score.of(trainer.model.evaluate(_mirror(data.require_test()))), is_unbalanced)
     return Trial(
         candidate=candidate,
         seconds=trainer.state.seconds,
@@ -142,7 +142,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     )
 
 
-def _fitted(
+def _fit_plan(
     candidate: TrialCandidate, data: Dataset, options: TrainOptions, image_seconds: float
 ) -> tuple[TrainingPlan, Dataset] | None:
     """Return a plan for the trial and the part of the data for it; None if no part is small enough."""
@@ -178,7 +178,7 @@ def _error(score: Score, is_unbalanced: bool) -> float:
     return (errors + 0.5) / (count + 1)
 
 
-def _mirrored(images: LabeledImages) -> LabeledImages:
+def _mirror(images: LabeledImages) -> LabeledImages:
     """Return the mirror images of the first images, as many as the memory for them allows."""
     count = max(1, min(len(images), MAX_MIRRORED_BYTES // int(np.prod(images.shape))))
     first = images.take(np.arange(count))
@@ -218,8 +218,8 @@ def comparable(data: Dataset, seed: int) -> Dataset:
         count = len(images)
         groups, rank = np.arange(count), index_ranks(count, seed)
         share = _validation_count(count) / count
-        chosen = held_out(images.labels, groups, rank, groups, share, MAX_VALIDATION_IMAGES)
-        train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)
+        selection = held_out(images.labels, groups, rank, groups, share, MAX_VALIDATION_IMAGES)
+        train, validation = images.take(np.setdiff1d(groups, selection)), images.take(selection)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 
 
@@ -230,5 +230,5 @@ def _sample(images: LabeledImages, max_images: int, seed: int) -> LabeledImages:
         return images
     order = random_counter.order(count, seed, random_counter.TRIAL)
     _, first = np.unique(images.labels[order], return_index=True)
-    chosen: NDArray[np.intp] = np.union1d(order[:max_images], order[first]).astype(np.intp)
-    return images.take(chosen)
+    selection: NDArray[np.intp] = np.union1d(order[:max_images], order[first]).astype(np.intp)
+    return images.take(selection)
