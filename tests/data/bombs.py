@@ -27,11 +27,11 @@ def zeros(count: int) -> bytes:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     deflate.compress(bytes(block))
     deflate.flush(zlib.Z_FULL_FLUSH)
-    again = deflate.compress(bytes(block)) + deflate.flush(zlib.Z_FULL_FLUSH)  # stands alone, so can be repeated
+    second = deflate.compress(bytes(block)) + deflate.flush(zlib.Z_FULL_FLUSH)  # stands alone, so can be repeated
     rest = zlib.compressobj(9, zlib.DEFLATED, -15)
     last = rest.compress(bytes(count % block)) + rest.flush()
     adler = (count % 65521) << 16 | 1
-    return b"".join((b"\x78\xda", *repeat(again, count // block), last, struct.pack(">I", adler)))
+    return b"".join((b"\x78\xda", *repeat(second, count // block), last, struct.pack(">I", adler)))
 
 
 def jpeg(side: int = SIDE, progressive: bool = False, complete: bool = True) -> bytes:

@@ -286,12 +286,12 @@ def test_a_second_run_opens_no_file(monkeypatch: pytest.MonkeyPatch, memory: int
     files = photos(6)
     first = load_source(files, "files")
     assert len(files.reads) == 24, "once for the headers, once for the pixels"
-    again = load_source(files, "files")
+    second_result = load_source(files, "files")
     assert len(files.reads) == 24
-    assert same(first, again)
-    assert again.receipt is not None
-    assert again.receipt.cached == 12
-    assert isinstance(again.train.pixels, np.ndarray if memory else StoredImages)
+    assert same(first, second_result)
+    assert second_result.receipt is not None
+    assert second_result.receipt.cached == 12
+    assert isinstance(second_result.train.pixels, np.ndarray if memory else StoredImages)
 
 
 def test_with_a_size_every_file_is_read_once() -> None:
@@ -425,7 +425,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 def test_an_interruption_leaves_nothing_behind(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "MAX_MEMORY_BYTES", 0)
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(count: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -435,7 +435,7 @@ def test_an_interruption_leaves_nothing_behind(cache: Path, monkeypatch: pytest.
 
 def test_progress_is_reported() -> None:
     told: list[tuple[int, int]] = []
-    load_source(photos(6), "files", size=32, on_progress=lambda done, total: told.append((done, total)))
+    load_source(photos(6), "files", size=32, on_progress=lambda count, total: told.append((count, total)))
     assert told[-1] == (12, 12)
 
 

@@ -126,9 +126,9 @@ def test_the_cache_keeps_scales_apart(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def check(cached: int | None, **options: Any) -> None:
         data = load(folder, size=SIDE, **options)
-        found, expected = pixels_of(data), fresh(**options)
-        assert found.keys() == expected.keys()
-        assert all(np.array_equal(found[name], expected[name]) for name in found)
+        actual, expected = pixels_of(data), fresh(**options)
+        assert actual.keys() == expected.keys()
+        assert all(np.array_equal(actual[name], expected[name]) for name in actual)
         if cached is not None:
             assert data.receipt is not None and data.receipt.cached == cached
 

@@ -28,8 +28,16 @@ def test_a_view_is_indexed_like_an_array() -> None:
     array = noise(0, 10, 3, 4, 5)
     view = Kept(array)
     assert (view.shape, len(view), view.dtype, view.ndim) == (array.shape, 10, array.dtype, 4)
-    for chosen in (3, -1, np.int64(2), slice(2, 7), slice(None, None, -3), np.array([4, 4, 0]), np.arange(10) % 2 == 1):
-        assert np.array_equal(view[chosen], array[chosen]), chosen
+    for selection in (
+        3,
+        -1,
+        np.int64(2),
+        slice(2, 7),
+        slice(None, None, -3),
+        np.array([4, 4, 0]),
+        np.arange(10) % 2 == 1,
+    ):
+        assert np.array_equal(view[selection], array[selection]), selection
     assert np.array_equal(np.asarray(view), array)
 
 

@@ -26,7 +26,8 @@ from opsin.data import Augmentation, Batches, Preprocessing, load
 
 data = load(sys.argv[1], size=16, cache_size=0)
 preprocessing = Preprocessing.of(data.train)
-arrays = [array for pixels, targets in Batches(data.train, preprocessing, 4, seed=3).epoch(1) for array in (pixels, targets["labels"])]
+batches = Batches(data.train, preprocessing, 4, seed=3).epoch(1)
+arrays = [array for pixels, targets in batches for array in (pixels, targets["labels"])]
 np.savez(sys.argv[2], data.train.pixels[:], *arrays)
 for task, arguments in {
     "augmentation needs": (preprocessing, 4, 3, Augmentation(flip=True)),

@@ -49,13 +49,13 @@ FILES = sorted(
 
 @pytest.mark.parametrize("word", RETIRED)
 def test_retired_words_stay_out(word: str) -> None:
-    found = [
+    actual = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in FILES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(word, line, re.IGNORECASE)
     ]
-    assert not found, f"write {RETIRED[word]}: {found[:5]}"
+    assert not actual, f"write {RETIRED[word]}: {actual[:5]}"
 
 
 def test_the_list_finds_what_it_retires() -> None:

@@ -64,17 +64,17 @@ def test_the_temperature_stays_finite() -> None:
 def test_the_threshold_separates_reliable_answers() -> None:
     confidence = np.concatenate([np.linspace(0.99, 0.9, 300), np.linspace(0.7, 0.51, 100)])
     correct = np.concatenate([np.arange(300) % 50 != 0, np.arange(100) % 2 == 0])
-    found = find_threshold(1.0, confidence, correct)
-    assert found.target == 0.95
-    assert found.threshold is not None and 0.6 < found.threshold < 0.72
-    accepted = confidence >= found.threshold
-    assert found.answered == accepted.mean()
-    assert found.right == correct[accepted].mean() >= 0.95
+    actual = find_threshold(1.0, confidence, correct)
+    assert actual.target == 0.95
+    assert actual.threshold is not None and 0.6 < actual.threshold < 0.72
+    accepted = confidence >= actual.threshold
+    assert actual.answered == accepted.mean()
+    assert actual.right == correct[accepted].mean() >= 0.95
 
 
 def test_images_of_equal_probability_stay_together() -> None:
-    found = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
-    assert (found.threshold, found.answered, found.right) == (0.9, 0.5, 1.0)
+    actual = find_threshold(1.0, np.repeat([0.9, 0.6], 100), np.repeat([True, False], 100))
+    assert (actual.threshold, actual.answered, actual.right) == (0.9, 0.5, 1.0)
     assert find_threshold(1.0, np.full(200, 0.9), np.arange(200) % 2 == 0).threshold is None
 
 
@@ -111,8 +111,8 @@ def calibrated(threshold: float | None = 0.9) -> Model:
 def test_the_calibration_is_saved(tmp_path: Path) -> None:
     model = calibrated()
     model.save(tmp_path / "m.opsin")
-    again = load(tmp_path / "m.opsin")
-    assert again.calibration == model.calibration
+    second = load(tmp_path / "m.opsin")
+    assert second.calibration == model.calibration
     small_model().save(tmp_path / "old.opsin")
     assert load(tmp_path / "old.opsin").calibration is None
     assert "calibration" not in file.read(tmp_path / "old.opsin")[0]

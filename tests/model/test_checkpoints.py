@@ -51,11 +51,11 @@ def write(path: Path, pickle: bytes, storages: dict[str, np.ndarray[Any, Any]], 
     return write_zip(path, pickle, {key: array.tobytes() for key, array in storages.items()})
 
 
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert list(found) == list(expected)
+def assert_same(actual: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert list(actual) == list(expected)
     for key, array in expected.items():
-        assert (found[key].dtype, found[key].shape) == (array.dtype, array.shape), key
-        assert np.array_equal(found[key], array), key
+        assert (actual[key].dtype, actual[key].shape) == (array.dtype, array.shape), key
+        assert np.array_equal(actual[key], array), key
 
 
 @pytest.fixture(params=[False, True], ids=["zip", "legacy"])
@@ -84,15 +84,15 @@ def test_views_of_one_storage(tmp_path: Path, legacy: bool) -> None:
         "scalar": tensor(stored, (), (), offset=23),
         "overlapping": tensor(stored, (4, 5), (1, 1)),
     }))  # fmt: skip
-    found = read_state(write(tmp_path / "a.pth", pickle, {"7": base}, legacy))
-    assert_same(found, {
+    actual = read_state(write(tmp_path / "a.pth", pickle, {"7": base}, legacy))
+    assert_same(actual, {
         "transposed": base.reshape(6, 4).T,
         "part": np.array([[8, 9, 10], [14, 15, 16]], np.float32),
         "every": base[3::10],
         "scalar": np.array(23, np.float32),
         "overlapping": np.add.outer(np.arange(4), np.arange(5)).astype(np.float32),
     })  # fmt: skip
-    assert np.shares_memory(found["transposed"], found["part"])
+    assert np.shares_memory(actual["transposed"], actual["part"])
 
 
 def test_parameters_and_the_oldest_tensors(tmp_path: Path, legacy: bool) -> None:
@@ -102,8 +102,8 @@ def test_parameters_and_the_oldest_tensors(tmp_path: Path, legacy: bool) -> None
         "parameter": call("torch._utils._rebuild_parameter", whole_tensor, b"\x88", hooks),
         "oldest": call("torch._utils._rebuild_tensor", storage("0", 6), number(0), numbers((6,)), numbers((1,))),
     }))  # fmt: skip
-    found = read_state(write(tmp_path / "a.pth", pickle, {"0": one}, legacy))
-    assert_same(found, {"parameter": one.reshape(2, 3), "oldest": one})
+    actual = read_state(write(tmp_path / "a.pth", pickle, {"0": one}, legacy))
+    assert_same(actual, {"parameter": one.reshape(2, 3), "oldest": one})
 
 
 def test_an_ordered_dictionary_of_pairs_as_python_2_wrote_it(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_checkpoints_of_a_training_run(tmp_path: Path, wrapper: str, prefix: str
         wrapper: ordered({f"{prefix}fc.weight": plain("0", weight), f"{prefix}fc.bias": plain("1", momentum)}),
     }))  # fmt: skip
     storages = {"0": weight.tobytes(), "1": momentum.tobytes(), "2": bytes(4)}
-    found = read_state(write_zip(tmp_path / "a.pth", pickle, storages))
-    assert_same(found, {"fc.weight": weight, "fc.bias": momentum})
+    actual = read_state(write_zip(tmp_path / "a.pth", pickle, storages))
+    assert_same(actual, {"fc.weight": weight, "fc.bias": momentum})
 
 
 def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ def test_plain_data_next_to_the_weights(tmp_path: Path, legacy: bool, what: str)
     storages = {"0": one, "9": other} if what in ("raw", "cuda") else {"0": one}
     beside = BESIDES[what]
     pickle = mapping({"state_dict": mapping({"w": plain("0", one)}), "more": b"](" + beside + b"e", what: beside})
-    found = read_state(write(tmp_path / "a.pth", whole(pickle), storages, legacy))
-    assert_same(found, {"w": one})
+    actual = read_state(write(tmp_path / "a.pth", whole(pickle), storages, legacy))
+    assert_same(actual, {"w": one})
 
 
 def test_newer_dtypes(tmp_path: Path, legacy: bool) -> None:
@@ -222,8 +222,8 @@ def test_eight_bit_dtypes(tmp_path: Path) -> None:
         stored = storage("0", len(raw), "storage.UntypedStorage")
         rest = numbers([len(raw)]), numbers([1]), b"\x89", hooks, name(f"torch.{kind}")
         pickle = whole(mapping({"a": call("torch._utils._rebuild_tensor_v3", stored, number(0), *rest)}))
-        found = read_state(write_zip(tmp_path / "a.pth", pickle, {"0": raw.tobytes()}))["a"]
-        np.testing.assert_array_equal(found, np.array(list(values.values()), np.float32))
+        actual = read_state(write_zip(tmp_path / "a.pth", pickle, {"0": raw.tobytes()}))["a"]
+        np.testing.assert_array_equal(actual, np.array(list(values.values()), np.float32))
 
 
 def test_unsupported_tensors_are_named(tmp_path: Path) -> None:
@@ -241,8 +241,8 @@ def test_numpy_arrays_as_weights(tmp_path: Path) -> None:
     }  # fmt: skip
     for protocol in (2, 4, 5):
         torch.save(state, tmp_path / "a.pth", pickle_protocol=protocol)
-        found = read_state(tmp_path / "a.pth")
-        assert all(np.array_equal(found[key], array) for key, array in state.items())
+        actual = read_state(tmp_path / "a.pth")
+        assert all(np.array_equal(actual[key], array) for key, array in state.items())
 
 
 def test_what_pytorch_writes(tmp_path: Path, legacy: bool) -> None:

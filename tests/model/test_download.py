@@ -44,7 +44,7 @@ def failure(name: str) -> str:
 def test_a_file_is_downloaded_once(site: Site) -> None:
     name = site.add(CONTENT)
     seen: list[tuple[int, int]] = []
-    path = weights_file(name, lambda done, total: seen.append((done, total)))
+    path = weights_file(name, lambda count, total: seen.append((count, total)))
     assert path == folder() / name
     assert path.read_bytes() == CONTENT
     assert seen == sorted(seen)
@@ -64,7 +64,7 @@ def test_a_broken_download_resumes(site: Site) -> None:
     name = site.add(CONTENT)
     site.breaks_after = 300_000
     seen: list[tuple[int, int]] = []
-    assert weights_file(name, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+    assert weights_file(name, lambda count, total: seen.append((count, total))).read_bytes() == CONTENT
     assert [asked for _, asked in site.requests] == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
     assert {total for _, total in seen} == {len(CONTENT)}
 
@@ -122,7 +122,7 @@ def test_a_server_without_content_length(site: Site) -> None:
     name = site.add(CONTENT)
     site.length = False
     seen: list[tuple[int, int]] = []
-    assert weights_file(name, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+    assert weights_file(name, lambda count, total: seen.append((count, total))).read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), 0)
 
 
@@ -213,11 +213,11 @@ except ModelError as error:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
 def test_a_full_disk(site: Site) -> None:
     name = site.add(CONTENT)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, name], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    assert done.stdout == (
+    assert result.stdout == (
         f"{name} cannot be saved in {folder()}: File too large; free space there, or set OPSIN_CACHE to another "
         "folder\n"
     )
@@ -236,8 +236,8 @@ def test_threads_download_a_file_once(site: Site) -> None:
 def test_another_process_may_be_done_first(site: Site) -> None:
     name = site.add(CONTENT)
 
-    def other(done: int, total: int) -> None:
-        if done == total:
+    def other(count: int, total: int) -> None:
+        if count == total:
             (folder() / f"{name}.part").rename(folder() / name)
 
     assert weights_file(name, other).read_bytes() == CONTENT

@@ -161,11 +161,11 @@ except ModelError as error:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
 def test_a_full_disk_leaves_the_old_file(saved: Path) -> None:
     before = saved.read_bytes()
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(saved)], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    assert done.stdout == (
+    assert result.stdout == (
         f"{saved}: there is not enough disk space for the model (0.0 MB); free some, or save it elsewhere\n"
     )
     assert saved.read_bytes() == before

@@ -182,8 +182,8 @@ def test_path_traversal_is_harmless(tmp_path: Path, key: str) -> None:
     (tmp_path / "secret").write_bytes(ONE.tobytes())
     code = whole(mapping({"../../w": tensor(storage(key, 1), (1,), (1,))}))
     assert "is missing or of another size" in refusal(write_zip(tmp_path / "in" / "a.pth", code, {}))
-    found = read_state(write_zip(tmp_path / "in" / "a.pth", code, {key: (ONE * 7).tobytes()}))  # a key in the archive
-    assert found["../../w"].tolist() == [7]
+    actual = read_state(write_zip(tmp_path / "in" / "a.pth", code, {key: (ONE * 7).tobytes()}))  # a key in the archive
+    assert actual["../../w"].tolist() == [7]
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["a.pth", "in", "secret"]
 
 
@@ -211,11 +211,11 @@ def test_every_changed_byte_is_harmless(tmp_path: Path) -> None:
             changed[position] ^= 0x15
             path.write_bytes(changed)
             try:
-                found = read_state(path)
+                actual = read_state(path)
             except ModelError as error:
                 assert str(error).startswith(f"{path}: ")
             else:
-                assert sum(array.nbytes for array in found.values()) <= len(data)
+                assert sum(array.nbytes for array in actual.values()) <= len(data)
 
 
 def write_safetensors(path: Path) -> None:

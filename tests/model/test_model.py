@@ -38,9 +38,9 @@ def test_a_mirrored_model_averages_both_images(tmp_path: Path) -> None:
     assert np.abs(both - plain).max() > 0.01
     np.testing.assert_allclose(model.logits(given), both, atol=1e-4)
     model.save(tmp_path / "a.opsin")
-    again = load(tmp_path / "a.opsin", engine=reference)
-    assert again.tta == "hflip"
-    assert again.check() == 0
+    second = load(tmp_path / "a.opsin", engine=reference)
+    assert second.tta == "hflip"
+    assert second.check() == 0
     assert small_model().tta is None
 
 
@@ -118,16 +118,22 @@ def test_evaluation_refuses_unknown_classes_and_no_images() -> None:
 def test_a_model_survives_saving_and_loading(tmp_path: Path) -> None:
     model = small_model()
     model.save(tmp_path / "a.opsin")
-    again = load(tmp_path / "a.opsin", engine=reference)
-    assert str(again.graph) == str(model.graph)
-    assert again.state.keys() == model.state.keys()
-    assert all(np.array_equal(again.state[name], model.state[name]) for name in model.state)
-    assert (again.preprocessing, again.labels, again.network) == (model.preprocessing, LABELS, "small")
-    assert again.layers == {"conv": "Conv2d", "norm": "BatchNorm2d", "act": "ReLU", "flat": "Flatten", "head": "Linear"}
-    assert again.record == {"data": "none"}
-    assert again.predict(images(5)) == model.predict(images(5))
-    assert again.check() == 0
-    again.save(tmp_path / "b.opsin")
+    second = load(tmp_path / "a.opsin", engine=reference)
+    assert str(second.graph) == str(model.graph)
+    assert second.state.keys() == model.state.keys()
+    assert all(np.array_equal(second.state[name], model.state[name]) for name in model.state)
+    assert (second.preprocessing, second.labels, second.network) == (model.preprocessing, LABELS, "small")
+    assert second.layers == {
+        "conv": "Conv2d",
+        "norm": "BatchNorm2d",
+        "act": "ReLU",
+        "flat": "Flatten",
+        "head": "Linear",
+    }
+    assert second.record == {"data": "none"}
+    assert second.predict(images(5)) == model.predict(images(5))
+    assert second.check() == 0
+    second.save(tmp_path / "b.opsin")
     assert (tmp_path / "a.opsin").read_bytes() == (tmp_path / "b.opsin").read_bytes()
 
 

@@ -138,9 +138,9 @@ def test_a_training_step_matches_the_reference(path: Path) -> None:
     for program in programs:
         program.load_state(model.state)
         program.run(**inputs)
-    found, expected = (program.state() for program in programs)
+    actual, expected = (program.state() for program in programs)
     for name in graph.variables:
-        assert np.allclose(found[name], expected[name], atol=1e-5), name
+        assert np.allclose(actual[name], expected[name], atol=1e-5), name
 
 
 # -- the commands -----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
 
 def test_a_network_of_the_zoo_with_downloaded_weights(site: Site, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    model = opsin.pretrained("tiny", engine=reference, on_progress=lambda done, total: seen.append((done, total)))
+    model = opsin.pretrained("tiny", engine=reference, on_progress=lambda count, total: seen.append((count, total)))
     assert seen
     assert (model.network, model.name, model.labels) == ("tiny", "tiny", imagenet_labels())
     assert np.array_equal(model.state["head.weight"], published_state()["_fc.weight"])
@@ -48,10 +48,10 @@ def test_a_network_of_the_zoo_with_downloaded_weights(site: Site, tmp_path: Path
     logits = program.run(inputs=values.astype(np.float32))["logits"][0]
     assert prediction.label == imagenet_labels()[int(logits.argmax())]
     model.save(tmp_path / "tiny.opsin")
-    again = opsin.load(tmp_path / "tiny.opsin", engine=reference)
-    assert again.preprocessing == model.preprocessing
-    assert again.predict(tmp_path / "a.png") == [prediction]
-    assert again.record == {"weights": WEIGHTS["tiny"].file}
+    second = opsin.load(tmp_path / "tiny.opsin", engine=reference)
+    assert second.preprocessing == model.preprocessing
+    assert second.predict(tmp_path / "a.png") == [prediction]
+    assert second.record == {"weights": WEIGHTS["tiny"].file}
 
 
 def test_a_layer_that_requests_its_weights(site: Site) -> None:

@@ -64,14 +64,16 @@ def test_npz_and_safetensors_keep_types_and_shapes(tmp_path: Path) -> None:
         "half": np.ones((2, 0), np.float16), "flag": np.array([True, False]), "scalar": np.array(5, np.uint64),
     }  # fmt: skip
     for write in (write_npz, write_compressed):
-        found = read_state(write(tmp_path / "a.npz", state))
-        assert {name: (a.shape, a.dtype) for name, a in found.items()} == {
+        actual = read_state(write(tmp_path / "a.npz", state))
+        assert {name: (a.shape, a.dtype) for name, a in actual.items()} == {
             name: (a.shape, a.dtype.newbyteorder("=")) for name, a in state.items()
         }
-        assert all(np.array_equal(found[name], array) for name, array in state.items())
+        assert all(np.array_equal(actual[name], array) for name, array in state.items())
     state.pop("big")
-    found = read_state(write_safetensors(tmp_path / "a.safetensors", state))
-    assert all(np.array_equal(found[name], array) and found[name].dtype == array.dtype for name, array in state.items())
+    actual = read_state(write_safetensors(tmp_path / "a.safetensors", state))
+    assert all(
+        np.array_equal(actual[name], array) and actual[name].dtype == array.dtype for name, array in state.items()
+    )
 
 
 def test_safetensors_with_bfloat16(tmp_path: Path) -> None:

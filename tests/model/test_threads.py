@@ -42,8 +42,8 @@ def run(program: str, *arguments: object, cache: Path) -> None:
     """Runs `program`, which prints "fine" at its end."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPSIN_CACHE": str(cache)}
     command = [sys.executable, "-X", "faulthandler", "-c", COMMON + program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
+    assert (result.returncode, result.stdout) == (0, "fine\n"), result.stderr
 
 
 COMMON = """
@@ -329,12 +329,12 @@ def test_parameters_are_replaced_between_two_runs(file: Path) -> None:
     allowed = {each.probabilities(pixels).tobytes() for each in (mine, other)}
     assert len(allowed) == 2
     states = [dict(mine.state), dict(other.state)]
-    found: list[bytes] = []
+    actual: list[bytes] = []
     stop = threading.Event()
 
     def ask() -> None:
         while not stop.is_set():
-            found.append(mine.probabilities(pixels).tobytes())
+            actual.append(mine.probabilities(pixels).tobytes())
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
@@ -344,4 +344,4 @@ def test_parameters_are_replaced_between_two_runs(file: Path) -> None:
     stop.set()
     for thread in threads:
         thread.join()
-    assert found and set(found) <= allowed
+    assert actual and set(actual) <= allowed

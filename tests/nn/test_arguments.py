@@ -182,10 +182,10 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
     modules: tuple[ModuleType, ...] = (ops, nn, nn.losses, nn.optimizers, nn.schedules, nn.initializers)
     for module in modules:
         for name in getattr(module, "__all__", dir(module)):
-            found = getattr(module, name)
-            own = getattr(found, "__module__", "").startswith(("opsin.ops", "opsin.nn"))
-            if own and callable(found) and name[0] != "_" and name not in DATA:
-                yield f"{module.__name__}.{name}", found
+            actual = getattr(module, name)
+            own = getattr(actual, "__module__", "").startswith(("opsin.ops", "opsin.nn"))
+            if own and callable(actual) and name[0] != "_" and name not in DATA:
+                yield f"{module.__name__}.{name}", actual
 
 
 @pytest.mark.parametrize(("name", "function"), [pytest.param(*pair, id=pair[0]) for pair in callables()])

@@ -111,9 +111,9 @@ def test_layers_match_pytorch(case: str, rng: np.random.Generator) -> None:
     x = 3 * rng.standard_normal((2, 4, 9, 7))
     with torch.no_grad():
         expected = module(torch.from_numpy(x)).numpy()
-    found = forward(ours, x, state)
-    assert found.shape == expected.shape
-    assert relative_error(found, expected) < 1e-12
+    actual = forward(ours, x, state)
+    assert actual.shape == expected.shape
+    assert relative_error(actual, expected) < 1e-12
 
 
 @needs_torch
@@ -122,8 +122,8 @@ def test_batch_norm_training_matches_pytorch(rng: np.random.Generator) -> None:
     program = loaded(nn.trace(layer, (3, 5, 4), training=True), 6)
     for scale in (1.0, 4.0, 0.1, 2.0):
         x = scale * rng.standard_normal((6, 3, 5, 4)) + scale
-        found, expected = program.run(inputs=x)["logits"], module(torch.from_numpy(x)).detach().numpy()
-        assert relative_error(found, expected) < 1e-10
+        actual, expected = program.run(inputs=x)["logits"], module(torch.from_numpy(x)).detach().numpy()
+        assert relative_error(actual, expected) < 1e-10
         for name in ("running_mean", "running_var"):
             assert relative_error(program.state()[name], module.state_dict()[name].numpy()) < 1e-12
 

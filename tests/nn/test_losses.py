@@ -34,8 +34,8 @@ def compare(ours: Callable[..., Any], theirs: Callable[..., Any], *arrays: Array
     expected.backward()
     value, gradients = value_and_gradients(ours, *arrays)
     assert relative_error(value, expected.detach().numpy()) < 1e-12
-    for found, tensor in zip(gradients, [t for t in tensors if t.requires_grad], strict=True):
-        assert relative_error(found, tensor.grad.numpy()) < 1e-12
+    for actual, tensor in zip(gradients, [t for t in tensors if t.requires_grad], strict=True):
+        assert relative_error(actual, tensor.grad.numpy()) < 1e-12
 
 
 @needs_torch

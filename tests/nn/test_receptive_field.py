@@ -25,10 +25,10 @@ def measured(network: nn.Layer, size: tuple[int, int] = SIZE) -> tuple[int, int]
     """
     graph = nn.trace(network, (1, *size))
     (images,), y = graph.inputs, graph.outputs["logits"]
-    chosen = input_tensor("chosen", y.shape[1:])
-    (gradient,) = ops.gradients(ops.sum(ops.multiply(y, chosen)), [images])
+    selection = input_tensor("chosen", y.shape[1:])
+    (gradient,) = ops.gradients(ops.sum(ops.multiply(y, selection)), [images])
     assert gradient is not None
-    backward = Graph((images, chosen), {"d": gradient})
+    backward = Graph((images, selection), {"d": gradient})
     ones = {name: np.ones_like(value) for name, value in nn.initial_state(backward, 0).items()}
     program = loaded(backward, 1, ones)
     shape = bind(y.shape[1:], 1)

@@ -35,10 +35,10 @@ def test_whitened_patches_are_uncorrelated_with_unit_variance(channels: int, ker
     weight = layer.fitted(given)
     assert weight.shape == graph.variables["weight"].shape == (2 * channels * kernel**2, channels, kernel, kernel)
     program.load_state({"weight": weight})
-    found = program.run(inputs=given)["logits"]
-    half = found.shape[1] // 2
-    np.testing.assert_allclose(found[:, half:], -found[:, :half], atol=1e-6)
-    values = np.moveaxis(found[:, :half], 1, 0).reshape(half, -1)
+    actual = program.run(inputs=given)["logits"]
+    half = actual.shape[1] // 2
+    np.testing.assert_allclose(actual[:, half:], -actual[:, :half], atol=1e-6)
+    values = np.moveaxis(actual[:, :half], 1, 0).reshape(half, -1)
     np.testing.assert_allclose(values @ values.T / values.shape[1], np.eye(half), atol=0.02)
 
 
@@ -61,8 +61,8 @@ def test_many_images_are_processed_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_fitted_weights_by_name() -> None:
-    found = nn.fit_whitening(Net(2), lambda: images(3))
-    assert list(found) == ["white.weight"]
+    actual = nn.fit_whitening(Net(2), lambda: images(3))
+    assert list(actual) == ["white.weight"]
     assert nn.fit_whitening(nn.Sequential(nn.Flatten(), nn.Linear(2)), not_asked) == {}
 
 

@@ -223,11 +223,11 @@ def test_the_batch_shrinks_until_the_memory_suffices() -> None:
     limited = choose(TrainOptions(memory=limit), many)
     assert (unlimited.plan.stages[0].batch, limited.plan.stages[0].batch) == (128, 64)
     assert limited.expected.bytes <= limit
-    assert "a batch of 64 images, so that a step fits into the memory" in limited.reasons
+    assert "a batch of 64 images, the largest that fits into the memory" in limited.reasons
 
 
 def test_too_little_memory_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(UsageError, match=r"this needs \d+ MB of memory even with \d+ images a step, more than 100 MB"):
+    with pytest.raises(UsageError, match=r"this needs \d+ MB of memory even with \d+ images per step, more than 100"):
         choose(TrainOptions(memory=100e6))
 
 

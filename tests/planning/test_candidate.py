@@ -40,7 +40,7 @@ def test_the_last_candidate_explains_what_is_missing() -> None:
     with pytest.raises(UsageError) as refused:
         first_that_fits([candidate("all", 50, memory=3e9), candidate("less", 240, memory=2e9, batch=8)], BUDGET)
     assert str(refused.value) == (
-        "this needs 2.0 GB of memory even with 8 images a step, more than 1.0 GB; allow more, or take a smaller "
+        "this needs 2.0 GB of memory even with 8 images per step, more than 1.0 GB; allow more, or take a smaller "
         "--network or --size"
     )
 

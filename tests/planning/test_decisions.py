@@ -15,10 +15,10 @@ RECORDED: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
 
 @pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
 def test_the_recorded_plan_is_chosen(case: Case) -> None:
-    chosen, recorded = json.loads(json.dumps(decision(case))), RECORDED[case[0]]
+    selection, recorded = json.loads(json.dumps(decision(case))), RECORDED[case[0]]
     if "expected" in recorded:
-        assert chosen.pop("expected") == pytest.approx(recorded.pop("expected"))
-    assert chosen == recorded
+        assert selection.pop("expected") == pytest.approx(recorded.pop("expected"))
+    assert selection == recorded
 
 
 def test_every_recorded_case_is_tested() -> None:

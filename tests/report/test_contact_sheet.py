@@ -51,9 +51,9 @@ def test_large_images_are_reduced_and_grey_ones_stay_grey() -> None:
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation())
     assert sheet.width == LEFT + 9 * (MAX_SIDE + GAP) + GAP + MARGIN
     assert sheet.height == TOP + 2 * (MAX_SIDE // 3 + GAP) + MARGIN
-    found = cut(sheet, 0, 0, MAX_SIDE // 3, MAX_SIDE)
-    assert (found.max(axis=2) == found.min(axis=2)).all()
-    assert 100 < found.mean() < 155
+    actual = cut(sheet, 0, 0, MAX_SIDE // 3, MAX_SIDE)
+    assert (actual.max(axis=2) == actual.min(axis=2)).all()
+    assert 100 < actual.mean() < 155
 
 
 def test_a_margin_is_shown_as_stored_and_cropped_as_seen() -> None:
@@ -114,6 +114,6 @@ def test_names_without_a_font_become_numbers(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "FONTS", ())
     module._fonts.cache_clear()
     names = ("cat", "длинный рукав", "シャツ", "t-shirt, été", "", "two\nlines")
-    found = [module._name(names, number) for number in range(6)]
-    assert found == ["cat", "class 2", "class 3", "t-shirt, ete", "class 5", "two lines"]
+    actual = [module._name(names, number) for number in range(6)]
+    assert actual == ["cat", "class 2", "class 3", "t-shirt, ete", "class 5", "two lines"]
     module._fonts.cache_clear()

@@ -60,13 +60,13 @@ def last_start(run: Path) -> float:
 
 def interrupted_run(run: Path, options: list[object], kills: int, seconds: float, moments: random.Random) -> int:
     """Kill a run of about `seconds` up to `kills` times, then let it finish; return how often it was killed."""
-    done = 0
-    while done < kills:
+    kill_count = 0
+    while kill_count < kills:
         if not kill_after(_start_or_resume(run, options), run, moments.uniform(0, 1.5 * seconds / (kills + 1))):
-            return done  # It finished before it was killed.
-        done += 1
+            return kill_count  # It finished before it was killed.
+        kill_count += 1
     finish(_start_or_resume(run, options))
-    return done
+    return kill_count
 
 
 def _start_or_resume(run: Path, options: list[object]) -> subprocess.Popen[bytes]:

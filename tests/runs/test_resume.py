@@ -223,9 +223,9 @@ def test_a_deadline_shortens_the_last_stage_and_speeds_up_its_schedule(stripes: 
                 rates.append(float(np.asarray(inputs["learning_rate"])))
             return super().run(**inputs)
 
-    def shorten(done: int, epochs: int, epoch_seconds: float, seconds_left: float) -> int | None:
+    def shorten(epoch: int, epochs: int, epoch_seconds: float, seconds_left: float) -> int | None:
         assert (epoch_seconds > 0, seconds_left <= 0) == (True, True)
-        return 4 if (done, epochs) == (2, 9) else None
+        return 4 if (epoch, epochs) == (2, 9) else None
 
     training = Trainer(
         plan,
@@ -253,8 +253,8 @@ def test_epochs_that_compute_features_again_decide_nothing(stripes: Dataset, tmp
             if isinstance(event, Step) and event.epoch == 4:
                 raise Crash
 
-    def decide(done: int, epochs: int, epoch_seconds: float, seconds_left: float) -> None:
-        decisions.append(done)
+    def decide(epoch: int, epochs: int, epoch_seconds: float, seconds_left: float) -> None:
+        decisions.append(epoch)
 
     training = resume_run(stripes, folder)
     training.deadline.seconds = 0.0

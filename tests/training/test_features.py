@@ -78,8 +78,8 @@ def test_features_and_labels_belong_to_the_image_numbers() -> None:
     cache = feed(2)
     for number in (1, 2, 3, 4):
         for step, (_, labels) in enumerate(epoch(cache, number)):
-            chosen = cache.image_numbers(number, step)
-            assert np.array_equal(cache.source.images.labels[chosen], labels)
+            selection = cache.image_numbers(number, step)
+            assert np.array_equal(cache.source.images.labels[selection], labels)
 
 
 def test_every_epoch_contains_every_image() -> None:

@@ -100,8 +100,8 @@ def test_the_native_engine_trains_by_default(stripes: Dataset) -> None:
 
 
 def test_the_same_seed_and_data_give_the_same_bits(stripes: Dataset) -> None:
-    first, again, other = (small(stripes, seed=seed).state for seed in (5, 5, 6))
-    assert all(np.array_equal(first[name], again[name]) for name in first)
+    first, second_result, other = (small(stripes, seed=seed).state for seed in (5, 5, 6))
+    assert all(np.array_equal(first[name], second_result[name]) for name in first)
     assert not all(np.array_equal(first[name], other[name]) for name in first)
 
 
@@ -117,9 +117,9 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(stripes: Dataset) -> No
 
 def test_the_model_is_saved(stripes: Dataset, tmp_path: Path) -> None:
     model = small(stripes, out=tmp_path / "m.opsin")
-    again = opsin.load(tmp_path / "m.opsin")
-    assert all(np.array_equal(model.state[name], again.state[name]) for name in model.state)
-    assert again.record == model.record
+    second_result = opsin.load(tmp_path / "m.opsin")
+    assert all(np.array_equal(model.state[name], second_result.state[name]) for name in model.state)
+    assert second_result.record == model.record
     small(stripes, out=tmp_path / "n.opsin")
     assert (tmp_path / "m.opsin").read_bytes() == (tmp_path / "n.opsin").read_bytes()
 
@@ -150,9 +150,9 @@ def test_ctrl_c_ends_the_run_and_keeps_the_model(stripes: Dataset, tmp_path: Pat
     assert model.record["ended"] == "interrupted"
     assert model.record["steps"] == 6
     assert len(model.record["history"]) == 1
-    again = opsin.load(tmp_path / "m.opsin")
-    assert again.check() < 1e-4
-    assert all(np.array_equal(model.state[name], again.state[name]) for name in model.state)
+    second_result = opsin.load(tmp_path / "m.opsin")
+    assert second_result.check() < 1e-4
+    assert all(np.array_equal(model.state[name], second_result.state[name]) for name in model.state)
 
 
 def test_a_second_ctrl_c_interrupts_at_once(stripes: Dataset) -> None:

@@ -94,8 +94,8 @@ FRAMES = {
 @pytest.mark.parametrize("name", FRAMES)
 def test_frames_are_blocks(name: str) -> None:
     _, _, diagram = subject(name)
-    found = [frame.path + (f" ×{frame.copies}" if frame.copies > 1 else "") for frame in diagram.frames]
-    assert ", ".join(found) == FRAMES[name]
+    actual = [frame.path + (f" ×{frame.copies}" if frame.copies > 1 else "") for frame in diagram.frames]
+    assert ", ".join(actual) == FRAMES[name]
     texts = [text.text for text in diagram.texts]
     assert all(f"×{frame.copies}" in texts for frame in diagram.frames if frame.copies > 1)
 
@@ -176,6 +176,6 @@ def test_long_names_are_shortened() -> None:
     ],
 )
 def test_rows_break_at_stages(widths: list[float], stages: str, rows: list[int]) -> None:
-    found = row_breaks(widths, stages)
-    assert [end - begin for begin, end in found] == rows
-    assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])]
+    actual = row_breaks(widths, stages)
+    assert [end - begin for begin, end in actual] == rows
+    assert [begin for begin, _ in actual] == [0, *(end for _, end in actual[:-1])]

@@ -21,9 +21,9 @@ def shape(items: Series) -> list[object]:
 
 
 def of(name: str) -> Series:
-    found = find_units(*traced(NETWORKS[name]()))
-    items = decompose(found)
-    assert sorted(map(id, members(items))) == sorted(map(id, found))
+    actual = find_units(*traced(NETWORKS[name]()))
+    items = decompose(actual)
+    assert sorted(map(id, members(items))) == sorted(map(id, actual))
     return items
 
 

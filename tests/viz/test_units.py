@@ -26,8 +26,8 @@ def test_norms_and_activations_belong_to_what_they_follow() -> None:
 
 
 def test_norms_after_a_fork_belong_to_what_they_precede() -> None:
-    found = [unit for unit in of(nn.Sequential(conv(8), Dense(2))) if unit.path.startswith("1.layers")]
-    assert [(unit.before, unit.caption, unit.after) for unit in found] == [("batch norm, ReLU", "3×3 conv", "")] * 2
+    actual = [unit for unit in of(nn.Sequential(conv(8), Dense(2))) if unit.path.startswith("1.layers")]
+    assert [(unit.before, unit.caption, unit.after) for unit in actual] == [("batch norm, ReLU", "3×3 conv", "")] * 2
 
 
 def test_captions() -> None:

@@ -63,11 +63,11 @@ def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float,
     load(program, name)
     expected = FOUND[f"{name}/logits"]
     inputs = {"coefficients": seeding.coefficients(expected.shape)} if gradient else {}
-    found = program.run(inputs=seeding.images(), **inputs)
-    of_logits = float(np.abs(found["logits"] - expected).max() / np.ptp(expected))
+    actual = program.run(inputs=seeding.images(), **inputs)
+    of_logits = float(np.abs(actual["logits"] - expected).max() / np.ptp(expected))
     if not gradient:
         return of_logits, 0.0
-    return of_logits, relative_error(seeding.sample("gradient", found["gradient"]), FOUND[f"{name}/gradient"])
+    return of_logits, relative_error(seeding.sample("gradient", actual["gradient"]), FOUND[f"{name}/gradient"])
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def step(name: str, engine: Engine) -> Step:
 
 def load(program: Program, name: str) -> dict[str, Array]:
     """Gives `program` the seeded weights, one after the other for the sake of memory; their sums by name."""
-    found = {}
+    actual = {}
     for key, tensor in program.graph.variables.items():
         values = seeding.weight(name, key, tuple(size for size in tensor.shape if isinstance(size, int)))
         program.load_state({key: values})
-        found[key] = seeding.sums(values)
-    return found
+        actual[key] = seeding.sums(values)
+    return actual
 
 
 def rms(values: Array) -> float:

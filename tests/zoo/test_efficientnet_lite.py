@@ -21,8 +21,8 @@ def rename(name: str) -> str:
 
 def test_every_published_tensor_has_a_parameter() -> None:
     graph = nn.trace(zoo.efficientnet_lite0(), (3, 224, 224))
-    found = {rename(name): tuple(shape) for name, shape in json.loads(FILE.read_text()).items()}
-    assert found == {name: tensor.shape for name, tensor in graph.variables.items()}
+    actual = {rename(name): tuple(shape) for name, shape in json.loads(FILE.read_text()).items()}
+    assert actual == {name: tensor.shape for name, tensor in graph.variables.items()}
 
 
 def test_blocks_of_the_same_shape_are_not_confused() -> None:

@@ -96,14 +96,14 @@ def by_pytorch(torch, w, a):  # type: ignore[no-untyped-def]
         return linear(torch.relu(linear(a, f"{path}.fc1")), f"{path}.fc2")
 
     a = pool(norm(conv(conv(norm(pool(conv(a, "conv1", 2))), "conv2"), "conv3")))
-    found = {}
+    actual = {}
     for path in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"):
         a = module(a, f"inception{path}")
         if path in ("3b", "4e"):
             a = pool(a)
         if path in ("4a", "4d"):
-            found[f"auxiliary{len(found) + 1}"] = auxiliary(a, f"aux{len(found) + 1}")
-    return found | {"logits": linear(a.mean((2, 3)), "fc")}
+            actual[f"auxiliary{len(actual) + 1}"] = auxiliary(a, f"aux{len(actual) + 1}")
+    return actual | {"logits": linear(a.mean((2, 3)), "fc")}
 
 
 def drawn(rng: np.random.Generator, value: Array) -> Array:

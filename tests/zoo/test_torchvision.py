@@ -65,19 +65,19 @@ def test_logits_natively(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in STEPPED if name not in LARGE | {"resnext50_32x4d"}])
 def test_a_step_in_double_precision(name: str) -> None:
-    found = step(name, exact)
-    assert found.loss < 1e-12
-    assert max(found.of_variable.values()) < 1e-9
-    assert max(found.of_change.values()) < 1e-8
+    actual = step(name, exact)
+    assert actual.loss < 1e-12
+    assert max(actual.of_variable.values()) < 1e-9
+    assert max(actual.of_change.values()) < 1e-8
 
 
 @pytest.mark.parametrize("name", [name for name in STEPPED if name not in DEEPER | {"resnext50_32x4d"}])
 def test_a_step_natively(name: str) -> None:
-    found = step(name, native)
-    assert found.loss < 1e-4
-    assert max(found.of_variable.values()) < 1e-4
+    actual = step(name, native)
+    assert actual.loss < 1e-4
+    assert max(actual.of_variable.values()) < 1e-4
     # Where rounding decides whether a ReLU lets a number through, a whole step changes, and so it does in PyTorch.
-    assert np.median(list(found.of_change.values())) < 0.03
+    assert np.median(list(actual.of_change.values())) < 0.03
 
 
 def test_fixtures_are_small_and_complete() -> None:

@@ -1,1 +1,1 @@
-"""What people start: the command line, the scikit-learn estimator, the benchmark."""
+"""The applications: the command line, the scikit-learn estimator, the benchmark."""

@@ -68,8 +68,8 @@ class Batches:
 
     def order(self, number: int) -> NDArray[np.intp]:
         """Return the index of the image at each position of epoch `number`, also of those that fill the last batch."""
-        shuffled = random_counter.order(len(self.images), self.seed, random_counter.SHUFFLE, number)
-        return np.resize(shuffled[: self.limit], len(self) * self.size)
+        order = random_counter.order(len(self.images), self.seed, random_counter.SHUFFLE, number)
+        return np.resize(order[: self.limit], len(self) * self.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number` from batch `start`.

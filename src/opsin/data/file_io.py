@@ -58,9 +58,9 @@ def special_file_error(name: str, special: str) -> ItemError:
 
 
 def too_large_error(name: str, size: int) -> ItemError:
-    given, limit = f"{size / 2**20:,.0f}", f"{MAX_IMAGE_BYTES >> 20}"
-    text = f"{name} has {given} MiB; images of up to {limit} MiB are read, so make it smaller first"
-    return ItemError(text, FileProblem(name, f"{given} MiB, more than the limit of {limit} MiB", TOO_LARGE))
+    megabytes, limit = f"{size / 2**20:,.0f}", f"{MAX_IMAGE_BYTES >> 20}"
+    text = f"{name} has {megabytes} MiB; images of up to {limit} MiB are read, so make it smaller first"
+    return ItemError(text, FileProblem(name, f"{megabytes} MiB, more than the limit of {limit} MiB", TOO_LARGE))
 
 
 def os_error(name: str, error: OSError) -> ItemError:

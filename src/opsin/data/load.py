@@ -162,15 +162,15 @@ class _Ingest:
         listed = {item.label for item in items if item.split not in (TEST, VALIDATION)}
         for item in items:
             if listed and item.label not in listed:
-                groups = class_names.similar({item.label, *listed})
-                similar = [name for group in groups for name in group if item.label in group and name != item.label]
-                hint = f", which has '{similar[0]}'" if similar else ""
+                groups = class_names.similar_names({item.label, *listed})
+                matches = [name for group in groups for name in group if item.label in group and name != item.label]
+                hint = f", which has '{matches[0]}'" if matches else ""
                 raise DataError(
                     f"the {item.split} split of {self.path} has a class '{item.label}' that its training split "
                     f"lacks{hint} ({item.name}); use the same class names in both"
                 )
         labels = [items[index].label for index in usable.tolist()]
-        trained = {
+        training_labels = {
             label
             for index, label in zip(usable.tolist(), labels, strict=True)
             if items[index].split not in (TEST, VALIDATION)
@@ -179,10 +179,10 @@ class _Ingest:
         untrained = [
             FileProblem(items[index].name, reason, UNLABELLED)
             for index, label in zip(usable.tolist(), labels, strict=True)
-            if label not in trained
+            if label not in training_labels
         ]
-        positions = np.array([position for position, label in enumerate(labels) if label in trained], np.intp)
-        return tuple(sorted(trained)), positions, untrained
+        positions = np.array([position for position, label in enumerate(labels) if label in training_labels], np.intp)
+        return tuple(sorted(training_labels)), positions, untrained
 
     def dataset(self, begin: float) -> Dataset:
         """Return the data set with its receipt. Raise `DataError` if there are too few usable images."""

@@ -48,16 +48,16 @@ def prefetch(work: Callable[[int], T], indices: Iterable[int], count: int) -> Ge
 
     In a forked process, the iterator continues with a new thread.
     """
-    rest = iter(indices)
+    remaining_indices = iter(indices)
     pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
-    waiting = deque((index, pool.submit(work, index)) for index in islice(rest, count))
+    queue = deque((index, pool.submit(work, index)) for index in islice(remaining_indices, count))
     try:
-        while waiting:
+        while queue:
             if os.getpid() != process:
                 pool, process = ThreadPoolExecutor(1, "opsin-batches"), os.getpid()
-                waiting = deque((index, pool.submit(work, index)) for index, _ in waiting)
-            result = waiting.popleft()[1].result()
-            waiting.extend((index, pool.submit(work, index)) for index in islice(rest, 1))
+                queue = deque((index, pool.submit(work, index)) for index, _ in queue)
+            result = queue.popleft()[1].result()
+            queue.extend((index, pool.submit(work, index)) for index in islice(remaining_indices, 1))
             yield result
     finally:
         if os.getpid() == process:

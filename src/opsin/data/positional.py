@@ -19,13 +19,13 @@ _seeking = ForkLock()
 
 def read_into(handle: int, target: memoryview, offset: int) -> int:
     """Fill `target` from `offset` until its end or that of the file, and return the number of bytes read."""
-    done = 0
-    while done < len(target):
-        count = _read_once(handle, target[done:], offset + done)
+    byte_count = 0
+    while byte_count < len(target):
+        count = _read_once(handle, target[byte_count:], offset + byte_count)
         if not count:
             break
-        done += count
-    return done
+        byte_count += count
+    return byte_count
 
 
 def _read_once(handle: int, target: memoryview, offset: int) -> int:
@@ -42,7 +42,7 @@ def _read_once(handle: int, target: memoryview, offset: int) -> int:
 
 
 class PositionalFile(io.RawIOBase):
-    """A file opened for reading whose position belongs to this object alone."""
+    """A file opened for reading. Its position is private: processes and threads that share the file do not move it."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)

@@ -72,8 +72,8 @@ class Preprocessing:
             center = float(share @ values)
             mean.append(round(center, 4))
             std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
-        dark = channels == 1 and dark_borders / len(pixels) > 0.9
-        return cls(*images.shape, tuple(mean), tuple(std), dark)
+        dark_background = channels == 1 and dark_borders / len(pixels) > 0.9
+        return cls(*images.shape, tuple(mean), tuple(std), dark_background)
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -122,8 +122,8 @@ class Preprocessing:
         low, high = (value_text(value) for value in values)
         text = f"{name} has {kind} values from {low} to {high}"
         if self.pixel_range is None:
-            full = (0.0, float(np.iinfo(kind).max)) if kind.startswith("uint") else None
-            if full and values[1] > full[1] / 4:
+            type_range = (0.0, float(np.iinfo(kind).max)) if kind.startswith("uint") else None
+            if type_range and values[1] > type_range[1] / 4:
                 return
             text += ", and the model has no pixel range for them, so this image alone determines what is white"
         elif values[0] < self.pixel_range[0] or values[1] > self.pixel_range[1]:
@@ -182,8 +182,8 @@ class Inverted(ImageView):
 
 def _invert_light(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Invert the images (uint8 N×C×H×W) that have a light border."""
-    light = border(pixels) > LIGHT_BORDER
-    return np.where(light[:, None, None, None], 255 - pixels, pixels) if light.any() else pixels
+    is_light = border(pixels) > LIGHT_BORDER
+    return np.where(is_light[:, None, None, None], 255 - pixels, pixels) if is_light.any() else pixels
 
 
 def _sample(pixels: Pixels) -> Pixels:

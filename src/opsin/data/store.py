@@ -1,4 +1,4 @@
-"""Decoded images on disk, so that each image is decoded once per machine and data may be larger than memory.
+"""Decoded images on disk: each image is decoded once per machine, and data may be larger than memory.
 
 A store file holds rows of pixels, then the digest of the image file of each row, and finally a checksum of the digests.
 It is written under a temporary name, renamed, and never changed afterwards, so several processes may read, write and
@@ -106,9 +106,9 @@ class StoreWriter:
         if os.name == "nt":  # Windows cannot rename open files
             self._new.commit()
             return StoreFile(self.path)
-        finished = StoreFile(self._new.temporary)
+        store_file = StoreFile(self._new.temporary)
         self._new.commit()
-        return finished
+        return store_file
 
     def abandon(self) -> None:
         self._new.discard()
@@ -152,9 +152,9 @@ class DecodedCache:
 
     def __init__(self, key: str, name: str) -> None:
         self.path = store_folder() / key / f"{name}{SUFFIX}"
-        others = [path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path]
-        latest = sorted(others, key=_last_used, reverse=True)[:MAX_OTHER_STORES]
-        self.files = [file for path in (self.path, *latest) for file in _open_store(path)]
+        other_stores = [path for path in self.path.parent.glob(f"*{SUFFIX}") if path != self.path]
+        recent_stores = sorted(other_stores, key=_last_used, reverse=True)[:MAX_OTHER_STORES]
+        self.files = [file for path in (self.path, *recent_stores) for file in _open_store(path)]
         tables = [file.digests for file in self.files]
         self._digests = np.concatenate(tables) if tables else np.empty((0, DIGEST_BYTES), np.uint8)
         self._starts = np.cumsum([0] + [len(table) for table in tables])
@@ -168,8 +168,8 @@ class DecodedCache:
             return np.full(len(digests), -1, np.intp)
         at = np.minimum(np.searchsorted(self._keys, _sort_keys(digests)), len(self._keys) - 1)
         positions = self._order[at]
-        same = (self._digests[positions] == digests).all(axis=1) & digests.any(axis=1)
-        result: NDArray[np.intp] = np.where(same, positions, -1)
+        is_intact = (self._digests[positions] == digests).all(axis=1) & digests.any(axis=1)
+        result: NDArray[np.intp] = np.where(is_intact, positions, -1)
         return result
 
     def read(self, position: int, into: NDArray[np.uint8]) -> None:
@@ -215,12 +215,12 @@ def touch(path: Path) -> None:
         os.utime(path)
 
 
-def free_space(needed: int, limit: int) -> bool:
-    """Remove the least recently used files until `needed` bytes fit into `limit` and on the disk.
+def free_space(required_bytes: int, limit: int) -> bool:
+    """Remove the least recently used files until `required_bytes` fit into `limit` and on the disk.
 
     Return whether they do.
     """
-    if needed > limit:
+    if required_bytes > limit:
         return False
     files = []
     for path in store_folder().glob("*/*"):
@@ -232,7 +232,7 @@ def free_space(needed: int, limit: int) -> bool:
                 files.append((state.st_mtime_ns, state.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
-        if total + needed <= limit:
+        if total + required_bytes <= limit:
             break
         if not path.name.startswith(PREFIX):
             with suppress(OSError):
@@ -240,4 +240,4 @@ def free_space(needed: int, limit: int) -> bool:
                 total -= size
     store_folder().mkdir(parents=True, exist_ok=True)
     disk = shutil.disk_usage(store_folder())
-    return total + needed <= limit and needed + MIN_FREE_SHARE * disk.total <= disk.free
+    return total + required_bytes <= limit and required_bytes + MIN_FREE_SHARE * disk.total <= disk.free

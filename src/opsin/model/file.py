@@ -42,9 +42,9 @@ def write(path: Path, description: Mapping[str, Any], tensors: Tensors) -> None:
     metadata["checksum"] = _checksum(metadata, tensors)
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = save(arrays, {METADATA_KEY: _dumps(metadata)})
-    with _new_file(path, len(data)) as new:
-        new.file.write(data)
-        new.commit()
+    with _new_file(path, len(data)) as atomic_file:
+        atomic_file.file.write(data)
+        atomic_file.commit()
 
 
 def check_writable(path: Path) -> None:
@@ -117,15 +117,15 @@ def _new_file(path: Path, size: int) -> Iterator[AtomicFile]:
         raise ModelError(f"{path} is a folder; give the name of a file for the model, such as {path / 'model.opsin'}")
     if not os.path.isdir(path.parent):
         raise ModelError(f"{path.parent} is not a folder; create it first, or name another place for the model")
-    new = None
+    atomic_file = None
     try:
-        new = AtomicFile(path)
-        yield new
+        atomic_file = AtomicFile(path)
+        yield atomic_file
     except OSError as error:
         raise ModelError(f"{path}: {_reason(error, size)}") from None
     finally:
-        if new is not None:
-            new.discard()
+        if atomic_file is not None:
+            atomic_file.discard()
 
 
 def _reason(error: OSError, size: int) -> str:

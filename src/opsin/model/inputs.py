@@ -98,7 +98,7 @@ def _from_path(path: str, preprocessing: Preprocessing) -> Sized:
 
 def _content(file: Any, name: str) -> bytes:
     """Return the whole content of an open file, from its beginning if the file can seek."""
-    called = file.name if isinstance(getattr(file, "name", None), str) else name
+    file_name = file.name if isinstance(getattr(file, "name", None), str) else name
     try:
         if hasattr(file, "seek") and getattr(file, "seekable", lambda: True)():
             file.seek(0)
@@ -106,11 +106,11 @@ def _content(file: Any, name: str) -> bytes:
         while parts[-1] and isinstance(parts[-1], bytes | bytearray) and sum(map(len, parts)) <= MAX_IMAGE_BYTES:
             parts.append(file.read(MAX_IMAGE_BYTES + 1))
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{called} cannot be read: {error}; open the file again, in mode 'rb'") from None
+        raise DataError(f"{file_name} cannot be read: {error}; open the file again, in mode 'rb'") from None
     if not isinstance(parts[0], bytes | bytearray):
         if hasattr(parts[0], "close"):  # a coroutine, which would warn that it was never awaited
             parts[0].close()
-        raise DataError(f"{called} gives {type(parts[0]).__name__}, not bytes; open the file in mode 'rb'")
+        raise DataError(f"{file_name} gives {type(parts[0]).__name__}, not bytes; open the file in mode 'rb'")
     return b"".join(parts)
 
 

@@ -42,7 +42,7 @@ from opsin.tasks.task import Task
 
 MAX_BATCH = 64
 BATCH_ELEMENTS = 2**21
-"""Input values in a batch, at most, so that large images need little memory."""
+"""The maximum number of input values per batch, which limits the memory that large images need."""
 
 GOLDEN_COUNT = 4
 MAX_GOLDEN_VALUES = 4096
@@ -122,8 +122,8 @@ class Model:
     ) -> dict[str, NDArray[Any]]:
         """Return the values of the network's variables; names may also be those of its published weights."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # loads the zoo only when it is needed
-        named, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
-        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), named)
+        matches, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
+        state = fit(self.graph.variables, idle_layers(self.layers, self.graph), matches)
         say(source, [*notes, *more_notes])
         return state
 
@@ -177,7 +177,7 @@ class Model:
             return self._programs[batch]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: programs belong to one model and one process, and are compiled again."""
+        """Return the state for copies and other processes. Compiled programs belong to one process and are omitted."""
         return self.__dict__ | {"graph": to_data(self.graph), "_programs": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -40,8 +40,8 @@ def import_onnx(
     The file contains neither the preprocessing nor the names of the classes. A network with 1,000 classes of RGB
     images is assumed to be trained on ImageNet, with the usual preprocessing. For all others, values are scaled to
     0 … 1, or kept as 0 … 255 if the file takes bytes (uint8), and classes are numbered from 0. If that is wrong, pass
-    `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes two classes: '0' and
-    '1', whose probability it gives. One with several sigmoids has independent labels (`Model.independent`).
+    `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes the classes '0' and
+    '1'; the output is the probability of '1'. One with several sigmoids has independent labels (`Model.independent`).
     `input_shape` (channels, rows, columns) is required if the file leaves sizes free.
     """
     if preprocessing is not None:

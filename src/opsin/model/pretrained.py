@@ -69,23 +69,23 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
     """Return initial values of a network's variables: by its layers, or the published weights that it asks for.
 
     For classes other than ImageNet's, the last layer is initialised with zeros: its input features are meaningful
-    from the start, and random answers would only have to be unlearned.
+    from the start, and training would first have to undo random outputs.
     """
     state = nn.initial_state(graph, seed)
     if network.pretrained is None:
         return state
     weights = find_weights(network.pretrained)
     with opened(_weights_path(network.pretrained, weights, None)) as file:
-        named, _ = matched(file.tensors, graph.variables, weights.renames)
+        matches, _ = matched(file.tensors, graph.variables, weights.renames)
         tensors = {name: tensor for name, tensor in graph.variables.items() if not TRAINING_NAMES.fullmatch(name)}
-        heads = {name for name, tensor in tensors.items() if _is_head(tensor, named.get(name))}
-        idle = idle_layers(nn.layer_kinds(network), graph)
+        heads = {name for name, tensor in tensors.items() if _is_head(tensor, matches.get(name))}
+        idle_paths = idle_layers(nn.layer_kinds(network), graph)
         zeros = {name: np.zeros_like(state[name]) for name in heads}
-        return state | zeros | fit(_without(tensors, heads), idle, _without(named, heads))
+        return state | zeros | fit(_without(tensors, heads), idle_paths, _without(matches, heads))
 
 
 def is_available_offline(name: str) -> bool:
-    """Whether the published weights of a network are on this computer, so that no download is needed."""
+    """Return whether the published weights of a network are on this computer and need no download."""
     weights = WEIGHTS.get(name)
     if weights is None:
         return False
@@ -130,11 +130,11 @@ def _weights_path(name: str, weights: Weights, on_progress: Progress | None) -> 
     return path
 
 
-def _is_head(tensor: Tensor, stored: StoredTensor | None) -> bool:
+def _is_head(tensor: Tensor, weight: StoredTensor | None) -> bool:
     """Whether the two differ only in the number of classes, the first axis."""
-    if stored is None or not stored.shape or tensor.shape[1:] != stored.shape[1:]:
+    if weight is None or not weight.shape or tensor.shape[1:] != weight.shape[1:]:
         return False
-    return stored.shape[0] == len(imagenet_labels()) != tensor.shape[0]
+    return weight.shape[0] == len(imagenet_labels()) != tensor.shape[0]
 
 
 def _without(items: Mapping[str, T], names: set[str]) -> dict[str, T]:

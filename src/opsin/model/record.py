@@ -11,7 +11,7 @@ Split: TypeAlias = Literal["test", "validation", "training"]
 
 
 def evaluation_split(data: Dataset) -> Split:
-    """Return the split that `data.test` is; without images of its own, another split stands in for it."""
+    """Return the split that `data.test` contains: the test split, or its substitute if the data has none."""
     if data.test is data.train:
         return "training"
     return "validation" if data.test is data.validation else "test"

@@ -88,7 +88,7 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
     run_of = {node: number for number, run in enumerate(runs) for node in run.nodes}
     parameters = _parameters(runs, run_of)
     alive = _alive_bytes(graph, runs, run_of)
-    saved = _saved_bytes(graph, forward, run_of)
+    saved_bytes = _saved_bytes(graph, forward, run_of)
     fields = receptive_fields(graph)
     rows = tuple(
         LayerRow(
@@ -99,7 +99,7 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
             macs=sum(_count(node.op.macs(node)) for node in run.nodes),
             receptive_field=fields[run.nodes[-1].output],
             inference_memory=alive[number],
-            training_memory=saved[number],
+            training_memory=saved_bytes[number],
         )
         for number, run in enumerate(runs)
     )

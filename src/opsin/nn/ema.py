@@ -23,7 +23,7 @@ WARM_UP = 9.0
 """The 9 of t / (t + 9)."""
 
 
-def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor]:
+def average_updates(new_values: Mapping[str, Tensor], decay: float) -> dict[str, Tensor]:
     """Return updates of `ema.<name>` for the new value of each float variable, and of "ema.step", the number of steps.
 
     Raise `UsageError` unless `decay` is between 0 and 1.
@@ -34,7 +34,7 @@ def average_updates(new: Mapping[str, Tensor], decay: float) -> dict[str, Tensor
         step = variable(STEP, ())
         momentum = ops.minimum(ops.divide(step, ops.add(step, WARM_UP)), decay)
         updates = {STEP: ops.add(step, 1.0)}
-        for name, value in new.items():
+        for name, value in new_values.items():
             if value.dtype == FLOAT:
                 average = variable(f"{PREFIX}{name}", value.shape, like=name)
                 updates[f"{PREFIX}{name}"] = ops.add(value, ops.multiply(ops.subtract(average, value), momentum))

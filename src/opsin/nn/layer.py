@@ -1,7 +1,7 @@
 """The base class of layers, and the traversal of networks.
 
 A layer is a plain object. Its `forward` runs once, on symbolic tensors, while the network is traced, and not when the
-graph runs. A layer has no name of its own: the attributes that lead to it from the root of the network are its path
+graph runs. A layer does not store a name: the attributes that lead to it from the root of the network are its path
 (`layer1.0.conv1`), and the path names its parameters.
 """
 
@@ -27,13 +27,13 @@ Init = tuple[Any, ...]
 class Layer:
     """The base class of all layers. Subclasses implement `forward`, in which they also declare their parameters.
 
-    Sublayers are found in the attributes, also in lists, tuples and dictionaries, whose items are numbered or named:
-    `self.blocks = [Block(), Block()]` gives `blocks.0` and `blocks.1`. A layer that is found twice keeps its first path
+    Sublayers are the attributes that are layers, and the layers in lists, tuples and dictionaries, numbered or named:
+    `self.blocks = [Block(), Block()]` gives `blocks.0` and `blocks.1`. A layer that occurs twice keeps its first path
     and shares its parameters.
     """
 
     pretrained: str | None = None
-    """The network of the zoo whose published weights replace the initial values of the layers, if any."""
+    """The name of the network in the zoo. Its published weights replace the initial values; None for random weights."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs, with `opsin.ops` and other layers."""
@@ -53,7 +53,7 @@ class Layer:
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield the direct sublayers with their names."""
         for name, value in vars(self).items():
-            yield from _named(name, value)
+            yield from _layers_in(name, value)
 
     def parameter(self, name: str, shape: Shape, init: Init, trainable: bool = True) -> Tensor:
         """Return the variable `<path>.<name>`, the same one each time the layer is used.
@@ -94,9 +94,9 @@ class Sequential(Layer):
         self.layers = [item if isinstance(item, tuple) else (str(number), item) for number, item in enumerate(layers)]
         for item in self.layers:
             if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], Layer):
-                wrong = called(item[1] if len(item) == 2 and isinstance(item[0], str) else item)
+                description = called(item[1] if len(item) == 2 and isinstance(item[0], str) else item)
                 raise GraphError(
-                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {wrong}'
+                    f'Sequential takes layers, such as ReLU(), or ("name", layer) pairs; it was given {description}'
                 )
 
     def children(self) -> Iterator[tuple[str, Layer]]:
@@ -216,15 +216,15 @@ def tracing(trace: Trace) -> Iterator[Trace]:
         _trace.reset(token)
 
 
-def _named(name: str, value: object) -> Iterator[tuple[str, Layer]]:
+def _layers_in(name: str, value: object) -> Iterator[tuple[str, Layer]]:
     if isinstance(value, Layer):
         yield name, value
     elif isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
-            yield from _named(f"{name}.{number}", item)
+            yield from _layers_in(f"{name}.{number}", item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _named(f"{name}.{key}", item)
+            yield from _layers_in(f"{name}.{key}", item)
 
 
 def _tensor(layer: Layer, result: Any) -> Tensor:

@@ -269,10 +269,10 @@ class BatchNorm2d(Configured):
         return y
 
     def _update_running(self, running: Tensor, value: Tensor) -> None:
-        def moved(old: Tensor) -> Tensor:
-            return ops.add(old, ops.multiply(ops.subtract(value, old), self.momentum))
+        def update(average: Tensor) -> Tensor:
+            return ops.add(average, ops.multiply(ops.subtract(value, average), self.momentum))
 
-        current_trace().update(running, moved)
+        current_trace().update(running, update)
 
 
 @dataclass(eq=False)
@@ -311,8 +311,8 @@ class StochasticDepth(Configured):
         if not self.training or self.p == 0:
             return x
         seed, step, site = current_trace().randomness()
-        kept = ops.bernoulli(seed, step, (*x.shape[:1], *[1] * (x.rank - 1)), 1 - self.p, site)
-        return ops.multiply(x, ops.multiply(kept, 1 / (1 - self.p)))
+        mask = ops.bernoulli(seed, step, (*x.shape[:1], *[1] * (x.rank - 1)), 1 - self.p, site)
+        return ops.multiply(x, ops.multiply(mask, 1 / (1 - self.p)))
 
 
 class Identity(Layer):

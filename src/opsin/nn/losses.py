@@ -131,8 +131,8 @@ def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor
     if beta <= 0:
         raise UsageError(f"smooth_l1: beta, where the square meets the line, is above 0, not {beta}")
     distance = ops.absolute(ops.subtract(predictions, targets))
-    near = ops.minimum(distance, beta)
-    area = ops.multiply(near, ops.subtract(distance, ops.multiply(near, 0.5)))
+    quadratic = ops.minimum(distance, beta)
+    area = ops.multiply(quadratic, ops.subtract(distance, ops.multiply(quadratic, 0.5)))
     return ops.mean(area if beta == 1 else ops.multiply(area, 1 / beta))
 
 

@@ -38,8 +38,8 @@ class OptimizerState:
         return self._set(variable(f"optimizer.{kind}", ()), rule)
 
     def _set(self, old: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
-        new = self.updates[name_of(old)] = rule(old)
-        return new
+        value = self.updates[name_of(old)] = rule(old)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ class Optimizer:
             rule = self.rule(state, rate)
             if self.clip_norm is not None:
                 gradients = clipped(gradients, self.clip_norm)
-            new = {name_of(p): rule(p, self.decayed(p, g)) for p, g in zip(parameters, gradients, strict=True)}
-            return new | state.updates
+            new_values = {name_of(p): rule(p, self.decayed(p, g)) for p, g in zip(parameters, gradients, strict=True)}
+            return new_values | state.updates
 
     def decayed(self, p: Tensor, g: Tensor) -> Tensor:
         """Return the gradient plus that of ½ decay · p²."""
@@ -76,7 +76,7 @@ class Optimizer:
         return self.weight_decay
 
     def rule(self, state: OptimizerState, rate: Tensor) -> Rule:
-        """Return the update rule for one parameter. What all parameters share is computed once, before."""
+        """Return the update rule for one parameter. Values that all parameters share are computed once."""
         raise NotImplementedError
 
 
@@ -109,7 +109,7 @@ class SGD(Optimizer):
         return self.weight_decay / self.lr_scales.get(name_of(p), 1.0)
 
     def rule(self, state: OptimizerState, rate: Tensor) -> Rule:
-        def new(p: Tensor, g: Tensor) -> Tensor:
+        def update(p: Tensor, g: Tensor) -> Tensor:
             factor = self.lr_scales.get(name_of(p), 1.0)
             scaled_rate = rate if factor == 1 else ops.multiply(rate, factor)
             if not self.momentum:
@@ -118,7 +118,7 @@ class SGD(Optimizer):
             step = ops.add(g, ops.multiply(velocity, self.momentum)) if self.nesterov else velocity
             return _descend(p, step, scaled_rate)
 
-        return new
+        return update
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,13 @@ class Adam(Optimizer):
         step_size, eps = ops.divide(ops.multiply(rate, root), mean_correction), ops.multiply(root, self.eps)
         shrink = self.shrink(rate)
 
-        def new(p: Tensor, g: Tensor) -> Tensor:
+        def update(p: Tensor, g: Tensor) -> Tensor:
             mean = state.slot(p, "exp_avg", lambda old: _towards(old, g, 1 - first))
             square = state.slot(p, "exp_avg_sq", lambda old: _towards(old, ops.square(g), 1 - second))
             step = ops.divide(mean, ops.add(ops.sqrt(square), eps))
             return _descend(p if shrink is None else ops.multiply(p, shrink), step, step_size)
 
-        return new
+        return update
 
     def shrink(self, rate: Tensor) -> Tensor | None:
         """Return the factor by which each parameter is multiplied before its step; None for no factor."""
@@ -175,11 +175,11 @@ class Adagrad(Optimizer):
     eps: float = 1e-10
 
     def rule(self, state: OptimizerState, rate: Tensor) -> Rule:
-        def new(p: Tensor, g: Tensor) -> Tensor:
+        def update(p: Tensor, g: Tensor) -> Tensor:
             total = state.slot(p, "sum", lambda old: ops.add(old, ops.square(g)))
             return _descend(p, ops.divide(g, ops.add(ops.sqrt(total), self.eps)), rate)
 
-        return new
+        return update
 
 
 @dataclass(frozen=True)
@@ -196,16 +196,16 @@ class RMSprop(Optimizer):
         _need_fraction("momentum", self.momentum)
 
     def rule(self, state: OptimizerState, rate: Tensor) -> Rule:
-        def new(p: Tensor, g: Tensor) -> Tensor:
+        def update(p: Tensor, g: Tensor) -> Tensor:
             square = state.slot(p, "square_avg", lambda old: _towards(old, ops.square(g), 1 - self.alpha))
             step = ops.divide(g, ops.add(ops.sqrt(square), self.eps))
             return _descend(p, _velocity(state, p, step, self.momentum) if self.momentum else step, rate)
 
-        return new
+        return update
 
 
 def clipped(gradients: Sequence[Tensor], norm: float) -> list[Tensor]:
-    """Scale all gradients by one factor, so that their common norm is at most `norm` (Pascanu et al. 2013)."""
+    """Scale all gradients by one factor to limit their common norm to `norm` (Pascanu et al. 2013)."""
     gradients = tensors("gradients", gradients)
     total = ops.sqrt(reduce(ops.add, [ops.sum(ops.square(g)) for g in gradients]))
     factor = ops.minimum(ops.divide(norm, ops.add(total, 1e-6)), 1.0)

@@ -23,13 +23,13 @@ def inside(paths: Iterable[str], layers: Sequence[str]) -> set[str]:
 
     Raise `UsageError` if a layer is not one of `paths`.
     """
-    known = list(paths)
+    candidates = list(paths)
     for layer in texts("the layers' paths", layers):
-        if layer not in known:
-            near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(layer, known, 1))
-            raise UsageError(f"the network has no layer '{layer}'{near}")
-    chosen = set(layers)
-    return {path for path in known if not chosen.isdisjoint(lineage(path))}
+        if layer not in candidates:
+            hint = "".join(f"; did you mean '{name}'?" for name in get_close_matches(layer, candidates, 1))
+            raise UsageError(f"the network has no layer '{layer}'{hint}")
+    selection = set(layers)
+    return {path for path in candidates if not selection.isdisjoint(lineage(path))}
 
 
 def parent(path: str) -> str:
@@ -45,10 +45,10 @@ def last_name(path: str) -> str:
 def common(paths: Iterable[str]) -> str:
     """Return the innermost layer that contains all `paths`, or is one of them."""
     names: Iterator[list[str]] = (path.split(".") for path in paths)
-    shared = next(names, [])
+    prefix = next(names, [])
     for other in names:
-        shared = shared[: _common_length(shared, other)]
-    return ".".join(shared)
+        prefix = prefix[: _common_length(prefix, other)]
+    return ".".join(prefix)
 
 
 def span(paths: Sequence[str]) -> str:
@@ -58,8 +58,8 @@ def span(paths: Sequence[str]) -> str:
         return first
     begin = first[: _common_length(first, last)].rstrip(DIGITS)
     ends = [name[len(begin) :] for name in (first, last)]
-    shared = _common_length(ends[0][::-1], ends[1][::-1])
-    end = ends[0][len(ends[0]) - shared :].lstrip(DIGITS)
+    suffix_length = _common_length(ends[0][::-1], ends[1][::-1])
+    end = ends[0][len(ends[0]) - suffix_length :].lstrip(DIGITS)
     return begin + "–".join(name[: len(name) - len(end)] for name in ends) + end
 
 

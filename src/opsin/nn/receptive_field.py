@@ -1,8 +1,8 @@
 """Receptive fields: the rows and columns of the image that one number of each tensor depends on.
 
-They are propagated position by position rather than by formula (Araujo, Norris & Sim 2019), so that padding, branches
-and upsampling are exact: for every row of a tensor, the first and the last row of the image that it depends on, and
-likewise for its columns.
+They are propagated position by position rather than by formula (Araujo, Norris & Sim 2019): for every row of a tensor,
+the first and the last row of the image that it depends on, and likewise for its columns. Padding, branches and
+upsampling are therefore exact.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _reach(node: Node, axis: int, position: Positions) -> tuple[Positions, Posit
             at, stride = position + attrs["padding"][axis][0], attrs["stride"][axis]
             return -(((kernel - 1) * dilation - at) // stride), at // stride
         case "resample2d":
-            used = ops.axis_weights(attrs["mode"], attrs["source"][axis], attrs["size"][axis]) != 0
-            return used.argmax(1), shape[axis] - 1 - used[:, ::-1].argmax(1)
+            is_read = ops.axis_weights(attrs["mode"], attrs["source"][axis], attrs["size"][axis]) != 0
+            return is_read.argmax(1), shape[axis] - 1 - is_read[:, ::-1].argmax(1)
         case "slice":
             at = attrs["starts"][axis - 2] + position * attrs["steps"][axis - 2]
             return at, at

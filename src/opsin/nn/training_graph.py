@@ -80,13 +80,13 @@ def features_graphs(
     if cut is None:
         raise GraphError("no part of the network computes features that stay the same; freeze its first layers")
     # Auxiliary classifiers on frozen layers cannot train anything: leave them out with everything that they update.
-    trained = [(tensor, weight) for tensor, weight in traced.auxiliaries if cut in cut_points(images, tensor)]
+    classifiers = [(tensor, weight) for tensor, weight in traced.auxiliaries if cut in cut_points(images, tensor)]
     updates = {name: value for name, value in traced.updates.items() if cut in (cut_points(images, value) or [cut])}
-    heads = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(trained)}
+    heads = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(classifiers)}
     graph = Graph((images,), outputs | heads, updates)
-    rest = suffix(graph, cut)
-    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(heads, trained, strict=True)]
-    return prefix(graph, cut, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
+    tail = suffix(graph, cut)
+    auxiliaries = [(tail.outputs[name], weight) for name, (_, weight) in zip(heads, classifiers, strict=True)]
+    return prefix(graph, cut, "features"), training_step(tail, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 
 def training_step(
@@ -118,14 +118,14 @@ def training_step(
         outputs = {"loss": total, **objective.statistics(network.outputs, targets)}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
     gradients = ops.gradients(outputs["loss"], parameters)
-    trained = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-    if not trained:
+    pairs = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
+    if not pairs:
         raise GraphError("the loss depends on no parameter, so there is nothing to train")
-    new = optimizer.updates([p for p, _ in trained], [g for _, g in trained], rate) | network.updates
+    updates = optimizer.updates([p for p, _ in pairs], [g for _, g in pairs], rate) | network.updates
     if ema:
-        network_updates = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
-        new |= average_updates(network_updates, ema)
-    return Graph((images, *targets.values(), rate), outputs, new).verify_names()
+        network_updates = {name: value for name, value in updates.items() if not name.startswith("optimizer.")}
+        updates |= average_updates(network_updates, ema)
+    return Graph((images, *targets.values(), rate), outputs, updates).verify_names()
 
 
 def _check(optimizer: object) -> None:

@@ -23,7 +23,7 @@ from opsin.nn.layer import Configured, Layer, named_layers
 from opsin.ops.sliding import image
 
 REGULARIZATION = 5e-4
-"""Added to the eigenvalues, so that directions without variance are not amplified."""
+"""A constant added to the eigenvalues, which limits the amplification of directions without variance."""
 BLOCK_NUMBERS = 2**18
 """Numbers in the images that are cut into patches at a time; the patches take eight times as much memory."""
 

@@ -1,4 +1,4 @@
-"""The time and memory that a plan may take, and what training takes besides its steps."""
+"""The time and memory limits of a plan, and the overhead of training besides its steps."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Budget:
 def conv_tuning_of(options: TrainOptions, enabled: bool) -> ConvTuning:
     """Return the tuning for `options`, with time for new measurements if the budget is long enough.
 
-    There is none under a memory limit: timing convolutions takes memory of its own.
+    There is none under a memory limit, because timing convolutions takes additional memory.
     """
     total = options.seconds
     affordable = enabled and total >= MIN_SECONDS_TO_TUNE_CONVS and options.memory is None

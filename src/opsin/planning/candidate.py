@@ -33,10 +33,10 @@ class Candidate:
 
 
 class Planner(Protocol):
-    """Lists what is possible for a network and data, and makes the plan for what is chosen of it."""
+    """Lists the candidates for a network and data, and makes the plan for the selected one."""
 
     def candidates(self) -> Iterator[Candidate]:
-        """Give candidates from best to cheapest, at least one. What only later ones need is measured later."""
+        """Yield candidates from best to cheapest, at least one. Costs are measured when a candidate is requested."""
 
     def plan(self, candidate: Candidate) -> TrainingPlan:
         """Return the plan with the candidate's stages."""
@@ -63,8 +63,8 @@ def _refusal(candidate: Candidate, budget: Budget) -> str:
     """Return what the candidate lacks, and what would suffice."""
     if not budget.allows(candidate.bytes):
         return (
-            f"this needs {size(candidate.bytes)} of memory even with {candidate.stages[-1].batch} images a step, more "
-            f"than {size(budget.memory or 0)}; allow more, or take a smaller --network or --size"
+            f"this needs {size(candidate.bytes)} of memory even with {candidate.stages[-1].batch} images per step, "
+            f"more than {size(budget.memory or 0)}; allow more, or take a smaller --network or --size"
         )
     minutes = -(-budget.total_for(candidate.recommended_seconds) // 60)
     return (

@@ -1,4 +1,4 @@
-"""What is known of data before it is decoded: how many images of which classes, and how large they are."""
+"""The properties of a dataset before it is decoded: the number of images per class, and their sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opsin.data.ingest import split
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
 
 HEADER_SAMPLES = 32
-"""Files whose headers are read."""
+"""The number of files whose headers are read."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a graph costs on a machine: measured time and memory."""
+"""The cost of a graph on a machine: measured time and memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMED_RUNS = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """What a compiled graph takes.
+    """The time and memory that a compiled graph takes.
 
     `image_seconds` is the time of a run per image, `bytes` the memory in total. `compile_seconds` are spent once, and
     `snapshot_seconds` whenever all variables are copied and checked.
@@ -56,7 +56,7 @@ class ConvTuning:
 
 
 class Machine(Protocol):
-    """What planning asks of the machine that is to train. Tests answer in place of the real one."""
+    """The interface to the machine that will train. Tests replace it."""
 
     def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
         """Return what `graph` takes for batches of `batch` images, with these convolution algorithms."""

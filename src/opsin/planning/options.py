@@ -19,12 +19,12 @@ DEFAULT_BUDGET_SECONDS = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(OptionFields):
-    """What is requested of a training. Raise `UsageError` for values that no plan can have."""
+    """The options of a training run. Raise `UsageError` for values that no plan can have."""
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for values that no plan can have, before any image is read."""
-        stage = self._given("epochs", "batch", "learning_rate", "augment", "schedule")
-        plan = self._given("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
+        stage = self._explicit("epochs", "batch", "learning_rate", "augment", "schedule")
+        plan = self._explicit("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
         self._check_optimizer()
         TrainingPlan(
             network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),),
@@ -44,7 +44,7 @@ class TrainOptions(OptionFields):
                 "which sees a batch"
             )
 
-    def _given(self, *names: str) -> dict[str, Any]:
+    def _explicit(self, *names: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @property
@@ -60,7 +60,7 @@ class TrainOptions(OptionFields):
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """A network, and how images are read for it.
+    """A network, and the size and preprocessing of its images.
 
     `size` is the side of the squares that files become (None: as they are), and `preprocessing` what published weights
     need (None without them). `reasons` explain the choice in sentences; `summary` is the data it was made for.
@@ -76,7 +76,7 @@ class NetworkChoice:
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """What a plan takes on this machine, by measurement.
+    """The measured time and memory that a plan takes on this machine.
 
     `seconds` is the time from now to the end of training, `report` that of the report after it, and `bytes` the peak
     memory.

@@ -1,4 +1,4 @@
-"""What options override in the plan of any recipe, and how a plan treats classes of very different sizes."""
+"""Options that override the plan of any recipe, and the treatment of classes of very different sizes."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ STEP_FORWARD_PASSES = 3
 """The time of a training step in forward passes: the backward pass computes two convolutions for each forward one."""
 
 PLENTIFUL_TIME = 2
-"""If there is time for this many times the useful epochs, the plan says why it does not use it."""
+"""The multiple of the useful epochs above which the plan states why it does not use the time."""
 
 
 class ScratchPlanner:
@@ -55,7 +55,7 @@ class ScratchPlanner:
         self.reasons: tuple[str, ...] = ()
         if batch_cost.batch < batches[0]:
             recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
-            self.reasons = (f"a batch of {batch_cost.batch} images, so that a step fits into the memory",)
+            self.reasons = (f"a batch of {batch_cost.batch} images, the largest that fits into the memory",)
         self.recipe_plan = recipe_plan
         self.forward_seconds = options.forward_passes * self.step.image_seconds / STEP_FORWARD_PASSES
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
@@ -95,12 +95,14 @@ class ScratchPlanner:
 
     def _epochs_reasons(self, epochs: int) -> tuple[str, ...]:
         """Explain a number of epochs that is not the usual one, or that does not use the time."""
-        usual = self.stage.epochs
-        if epochs < usual:
-            return (f"{epochs} epochs instead of the usual {usual}: one takes {duration(self.epoch_seconds)}",)
+        default = self.stage.epochs
+        if epochs < default:
+            return (f"{epochs} epochs instead of the usual {default}: one takes {duration(self.epoch_seconds)}",)
         affordable = floor((self.budget.training_seconds - self.final_seconds) / self.epoch_seconds)
-        if self.options.epochs is None and self.budget.is_explicit and affordable > PLENTIFUL_TIME * usual:
-            return (f"{usual} epochs, as more would hardly help {self.choice.network}: there is time for {affordable}",)
+        if self.options.epochs is None and self.budget.is_explicit and affordable > PLENTIFUL_TIME * default:
+            return (
+                f"{default} epochs, as more would hardly help {self.choice.network}: there is time for {affordable}",
+            )
         return ()
 
     def _partial_epoch(self) -> Iterator[Candidate]:

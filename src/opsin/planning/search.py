@@ -1,10 +1,9 @@
-"""Choosing among recipes by what each learns in a short trial on the data itself.
+"""Select a recipe by short trials on the data itself.
 
 Successive halving (Jamieson & Talwalkar 2016): every recipe trains for the same few seconds; the best one of each
-network trains again for three times as long. Two points of its learning curve show how its error falls with time, as a
-power law (Hestness et al. 2017), and hence the error it would reach in all the time there is: a small network that
-leads after seconds often trails after minutes. The default recipe stays unless another one is predicted to be better
-by more than chance explains.
+network trains again for three times as long. A power law through these two points of the learning curve (Hestness et
+al. 2017) predicts the error after the whole training time: a small network that leads after seconds often trails after
+minutes. The default recipe is kept unless the predicted error of another one is lower by more than chance explains.
 """
 
 from __future__ import annotations
@@ -39,25 +38,25 @@ MIN_VALIDATION_IMAGES = 12
 """With fewer validation images, recipes cannot be told apart."""
 
 SECOND_ROUND_FACTOR = 3.0
-"""How many times as long the trials of the second round are."""
+"""The duration of the trials of the second round relative to the first."""
 
 SECOND_ROUND_TRIALS = 6
 """The second round takes place if there is time for this many of the shortest trials in addition to the first round."""
 
 DEFAULT_EXPONENT = 0.35
 MIN_EXPONENT, MAX_EXPONENT = 0.05, 0.6
-"""How fast errors usually fall with the number of different images, and the bounds for an estimate from two points."""
+"""The usual exponent of the error against the number of different images, and the bounds of its estimate."""
 
 REPEAT_HALF_LIFE = 15.4
-"""How fast repeated images lose their value: the first repetitions are worth nearly as much as new images, and all of
-them together as much as so many times the images (R* of Muennighoff et al. 2023, arXiv:2305.16264)."""
+"""The value of repeated images: the first repetitions are worth nearly as much as new images, and all repetitions
+together at most this many times the images (R* of Muennighoff et al. 2023, arXiv:2305.16264)."""
 
 MAX_EASY_ERRORS = 10
 MAX_EASY_ERROR_RATE = 0.05
 MIN_EASY_IMAGES = 100
 EASY_SHARE = 0.03
-"""If a trial has fewer errors and a lower error rate than these on enough images, even half as many errors could not be
-told from chance (a sign test needs five images). Trials and training then get `EASY_SHARE` of the budget."""
+"""Bounds for an easy dataset: with fewer errors than these on enough images, even half as many errors could not be
+distinguished from chance (a sign test needs five images). Trials and training then get `EASY_SHARE` of the budget."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,11 @@ class SearchResult:
 
 def describe_search(default: NetworkChoice, data: Dataset, options: TrainOptions, elapsed_seconds: float) -> str:
     """Return what `search` would try, in a sentence; an empty string if nothing."""
-    tried, seconds = _affordable_candidates(default, data, options, elapsed_seconds)
-    if len(tried) < 2:
+    candidates, seconds = _affordable_candidates(default, data, options, elapsed_seconds)
+    if len(candidates) < 2:
         return ""
-    names = "; ".join(each.name for each in tried)
-    return f"{len(tried)} recipes are tried first, for {duration(seconds)} in total: {names}"
+    names = "; ".join(each.name for each in candidates)
+    return f"{len(candidates)} recipes are tried first, for {duration(seconds)} in total: {names}"
 
 
 def search(
@@ -146,10 +145,10 @@ class _Search:
         if not trials:
             return SearchResult(self.default, self._data(self.default), self.options)
         finalists = _finalists(trials, finalist_count)
-        curves = [(early, early) for early in finalists]
+        curves = [(trial, trial) for trial in finalists]
         if has_second_round and not self.is_easy and self.is_in_time:
             seconds = SECOND_ROUND_FACTOR * self.seconds / units
-            curves = [(early, self._try(early.candidate, seconds) or early) for early in finalists]
+            curves = [(trial, self._try(trial.candidate, seconds) or trial) for trial in finalists]
         return self._result(curves)
 
     @property
@@ -200,11 +199,11 @@ class _Search:
         useful_seconds = EASY_SHARE * self.options.seconds if self.is_easy else None
         elapsed = perf_counter() - self.command_begin
         seconds = useful_seconds or Budget.of(self.options, elapsed).training_seconds
-        predicted = {late.candidate: _predicted_error(early, late, seconds) for early, late in curves}
-        best = self._best([late for _, late in curves], predicted)
-        finals = {id(late) for _, late in curves}
+        predicted_errors = {final.candidate: _predicted_error(first, final, seconds) for first, final in curves}
+        best = self._select([final for _, final in curves], predicted_errors)
+        finals = {id(final) for _, final in curves}
         evidence = tuple(
-            {**each.to_data(), "predicted_error": round(predicted[each.candidate], 5)}
+            {**each.to_data(), "predicted_error": round(predicted_errors[each.candidate], 5)}
             if id(each) in finals
             else each.to_data()
             for each in self.trials
@@ -221,31 +220,31 @@ class _Search:
         choice = best.candidate.choice
         return SearchResult(choice, self._data(choice), options, tuple(reasons), evidence, useful_seconds)
 
-    def _best(self, trials: Sequence[Trial], predicted: Mapping[TrialCandidate, float]) -> Trial:
+    def _select(self, trials: Sequence[Trial], predicted_errors: Mapping[TrialCandidate, float]) -> Trial:
         """Return the trial with the lowest predicted error; the default's if chance may explain the difference."""
-        best = min(trials, key=lambda each: predicted[each.candidate])
+        best = min(trials, key=lambda each: predicted_errors[each.candidate])
         default = next((each for each in trials if each.candidate == self.candidates[0]), None)
         if default is None:
             return best
-        optimistic = predicted[default.candidate] - default.margin
-        return default if optimistic <= predicted[best.candidate] else best
+        optimistic = predicted_errors[default.candidate] - default.margin
+        return default if optimistic <= predicted_errors[best.candidate] else best
 
     def _easy_reason(self, useful_seconds: float | None) -> Iterator[str]:
         """Say why more time would not help, if so."""
         if useful_seconds is not None:
             best = min(self.trials, key=lambda each: each.error)
             yield (
-                f"about {duration(useful_seconds)} of training, as a benefit of more could not be measured: a trial "
-                f"had only {best.errors} of {best.images:,} validation images wrong, and even half as many would not "
-                "differ significantly"
+                f"about {duration(useful_seconds)} of training, because a benefit of more could not be measured: a "
+                f"trial had only {best.errors} of {best.images:,} validation images wrong, and even half as many would "
+                "not differ significantly"
             )
 
     def _reason(self, best: Trial) -> str:
-        others = len(self.candidates) - 1
-        subject = "recipe was" if others == 1 else "recipes were"
+        other_count = len(self.candidates) - 1
+        subject = "recipe was" if other_count == 1 else "recipes were"
         return (
             f"{best.candidate.name}: {1 - best.error:.1%} of {best.images:,} validation images correct after a trial "
-            f"of {duration(best.seconds)}; {others} other {subject} tried"
+            f"of {duration(best.seconds)}; {other_count} other {subject} tried"
         )
 
 
@@ -256,34 +255,36 @@ def _preparation(choice: NetworkChoice) -> object:
 
 def _finalists(trials: Sequence[Trial], count: int) -> list[Trial]:
     """Return the best trial of each network, then the best of the others, `count` in total."""
-    ordered = sorted(trials, key=lambda each: each.error)
-    best_of_network = {each.candidate.choice.network: each for each in reversed(ordered)}
-    others = [each for each in ordered if each not in best_of_network.values()]
+    sorted_trials = sorted(trials, key=lambda each: each.error)
+    best_of_network = {each.candidate.choice.network: each for each in reversed(sorted_trials)}
+    others = [each for each in sorted_trials if each not in best_of_network.values()]
     return [*best_of_network.values(), *others][:count]
 
 
-def _predicted_error(early: Trial, late: Trial, seconds: float) -> float:
+def _predicted_error(first_trial: Trial, final_trial: Trial, seconds: float) -> float:
     """Return the error after `seconds`, or after the recipe's useful time if that is less.
 
     It follows from two points of a learning curve; if there is only one, from the usual exponent.
     """
     exponent = DEFAULT_EXPONENT
-    if late is not early and late.seconds > early.seconds > 0:
-        gain = _effective_images(late) / _effective_images(early)
-        estimate = log(early.error / late.error) / max(log(max(gain, 1.0)), 1e-3)
+    if final_trial is not first_trial and final_trial.seconds > first_trial.seconds > 0:
+        gain = _effective_images(final_trial) / _effective_images(first_trial)
+        estimate = log(first_trial.error / final_trial.error) / max(log(max(gain, 1.0)), 1e-3)
         exponent = (DEFAULT_EXPONENT + min(max(estimate, MIN_EXPONENT), MAX_EXPONENT)) / 2
-    if late.error + late.standard_error >= late.chance_error:
-        return late.error  # It has learned nothing yet, and a learning curve cannot be extrapolated from there.
-    whole = replace(
-        late, seconds=max(late.seconds, min(seconds, late.useful_seconds)), training_images=late.available_images
+    if final_trial.error + final_trial.standard_error >= final_trial.chance_error:
+        return final_trial.error  # It has learned nothing yet, and a learning curve cannot be extrapolated from there.
+    full_training = replace(
+        final_trial,
+        seconds=max(final_trial.seconds, min(seconds, final_trial.useful_seconds)),
+        training_images=final_trial.available_images,
     )
-    gain = max(1.0, _effective_images(whole) / _effective_images(late))
-    return float(late.error * gain**-exponent)
+    gain = max(1.0, _effective_images(full_training) / _effective_images(final_trial))
+    return float(final_trial.error * gain**-exponent)
 
 
 def _effective_images(trial: Trial) -> float:
     """Return how many different images, each seen once, the training of a trial is worth."""
     views = max(1.0, trial.seconds / trial.image_seconds)
-    different = min(views, trial.training_images)
-    repetitions = views / different - 1
-    return different * (1 + REPEAT_HALF_LIFE * (1 - exp(-repetitions / REPEAT_HALF_LIFE)))
+    unique_images = min(views, trial.training_images)
+    repetitions = views / unique_images - 1
+    return unique_images * (1 + REPEAT_HALF_LIFE * (1 - exp(-repetitions / REPEAT_HALF_LIFE)))

@@ -33,7 +33,7 @@ class DefaultStep:
         return nn.training_graph(network, input_shape, self.optimizer, self.loss, ema=self.ema, frozen=self.frozen)
 
     def of_graph(self, graph: Graph) -> Graph:
-        """Return the step's graph for a model's inference graph, whose normalization statistics are fixed."""
+        """Return the step's graph for a model's inference graph, in which normalization statistics are fixed."""
         return nn.training_step(graph, self.optimizer, self.loss, ema=self.ema)
 
 

@@ -1,10 +1,11 @@
 """Plans that begin with published weights: first a new last layer is trained on features, then more layers with it.
 
-What others learned from a million photos is kept (Yosinski et al. 2014). The last layer is trained on the features that
-the layer before it gives for a few views of each image; these are computed once. Then all layers are fine-tuned gently,
-on smaller images than those of the test: random crops show objects larger than testing does, so that their apparent
-sizes agree, and epochs take half the time (Touvron et al. 2019). Batch normalization keeps its published statistics,
-which few images could only spoil. If time is short, only the last layers are fine-tuned.
+This keeps what the network learned from a million photos (Yosinski et al. 2014). The last layer is trained on the
+features that the layer before it computes for a few views of each image; these are computed once. Then all layers are
+fine-tuned at a low learning rate, on smaller images than in testing: random crops enlarge objects, so smaller images
+make their apparent sizes agree and halve the time of an epoch (Touvron et al. 2019). Batch normalization keeps its
+published statistics, because those of few images are less accurate. If time is short, only the last layers are
+fine-tuned.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ MIN_SIDE = 96
 `SIDE_STEP` pixels, and not below `MIN_SIDE`."""
 
 UNUSED_SHARE = 0.15
-"""If more than this share of the time stays unused, the plan says why."""
+"""The share of unused time above which the plan states the reason."""
 
 MIN_IMAGES_TO_TRAIN_NORMS = 20_000
 """With this many images, batch normalization learns new statistics and parameters, too."""
@@ -183,8 +184,8 @@ class TransferPlanner:
 
     def _head_alone(self, head: StageCost) -> Candidate:
         count = len(self.data.train)
-        few = count < MIN_IMAGES_TO_TUNE
-        reason = f"{count:,} images are too few for it" if few else "there is no time for it"
+        is_small_dataset = count < MIN_IMAGES_TO_TUNE
+        reason = f"{count:,} images are too few for it" if is_small_dataset else "there is no time for it"
         required = self.pass_seconds + self.fixed_seconds
         return Candidate(
             (head.stage,), head.seconds, head.bytes, (_head_reason(head), f"no fine-tuning: {reason}"),
@@ -222,9 +223,9 @@ class TransferPlanner:
             fixed = 1 - self.tuning_point.mac_share
             layers = f"the last layers; the first ones, with {fixed:.0%} of the MACs, stay frozen"
         yield f"then {_epochs(epochs)} of fine-tuning {layers}"
-        unused = self.budget.training_seconds - seconds
-        if self.options.epochs is None and unused > UNUSED_SHARE * self.budget.training_seconds:
-            yield f"no more epochs, as they would overfit: {duration(unused)} stay unused"
+        unused_seconds = self.budget.training_seconds - seconds
+        if self.options.epochs is None and unused_seconds > UNUSED_SHARE * self.budget.training_seconds:
+            yield f"no more epochs, as they would overfit: {duration(unused_seconds)} stay unused"
 
     # -- stages -----------------------------------------------------------------------------------
 
@@ -285,7 +286,7 @@ class TransferPlanner:
         return seconds + report_overrun_seconds(data, forward * passes, self.budget)
 
     def _fixed_bytes(self) -> float:
-        """Return the memory that the process needs besides a training step's."""
+        """Return the memory that the process needs in addition to a training step."""
         return self.meter.machine.process_bytes() + evaluation_bytes(self.data) + PROGRAM_BYTES
 
     def _seconds_for_views(self, available: float) -> float:
@@ -332,8 +333,12 @@ class TransferPlanner:
         """Return the batch sizes to try for fine-tuning; only one if the options fix it."""
         if self._full_batch:
             return [self._full_batch]
-        largest = min(self.options.batch or TUNING_BATCH, len(self.data.train))
-        return [largest] if self.options.batch else [size for size in (largest, largest // 2, largest // 4) if size]
+        max_batch = min(self.options.batch or TUNING_BATCH, len(self.data.train))
+        return (
+            [max_batch]
+            if self.options.batch
+            else [size for size in (max_batch, max_batch // 2, max_batch // 4) if size]
+        )
 
 
 def transfer_plan(network: str, stages: tuple[Stage, ...]) -> TrainingPlan:

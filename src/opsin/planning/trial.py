@@ -35,8 +35,8 @@ MAX_VALIDATION_IMAGES = 2000
 
 MIN_VALIDATION_IMAGES = 40
 MAX_VALIDATION_SHARE = 1 / 3
-"""If the validation split has fewer images than this, trials take their validation images from training and validation
-together: as many as this if the maximum share allows it."""
+"""The minimum number of validation images. If the validation split has fewer, trials take this many from training and
+validation together if the maximum share allows it."""
 
 FIRST_EPOCH_SHARE = 0.8
 """The share of a trial that its first epoch may take."""
@@ -44,7 +44,7 @@ FIRST_EPOCH_SHARE = 0.8
 MIN_TRAINING_IMAGES = 32
 
 MAX_MIRRORED_ERROR_RATIO = 1.25
-"""How much larger the error of mirrored images may be if they show the same as the others."""
+"""The largest ratio of the error of mirrored images to that of the others at which mirroring is harmless."""
 
 MAX_MIRRORED_BYTES = 2**27
 
@@ -110,10 +110,10 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     """Train the candidate for about this many seconds on a part of `data`; return None if that is too little for it."""
     options = replace(candidate.options, epochs=None, budget=seconds, patience=None)
     image_seconds = _image_seconds(candidate, data)
-    fitted = _fitted(candidate, data, options, image_seconds)
-    if fitted is None:
+    plan_and_part = _fit_plan(candidate, data, options, image_seconds)
+    if plan_and_part is None:
         return None
-    plan, part = fitted
+    plan, part = plan_and_part
     counts = data.train.counts()
     tests_mirroring = options.flip is None and options.augment != "none"
     plan = with_overrides(plan, replace(options, flip=False) if tests_mirroring else options, counts)
@@ -143,7 +143,7 @@ def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial | Non
     )
 
 
-def _fitted(
+def _fit_plan(
     candidate: TrialCandidate, data: Dataset, options: TrainOptions, image_seconds: float
 ) -> tuple[TrainingPlan, Dataset] | None:
     """Return a plan for the trial and the part of the data for it; None if no part is small enough."""

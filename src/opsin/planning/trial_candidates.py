@@ -52,8 +52,8 @@ def trial_candidates(
 def _variants(choices: Sequence[NetworkChoice], options: TrainOptions) -> Iterator[TrialCandidate]:
     """Give other augmentation for one of the networks, unless `options` fix it.
 
-    Every trial tests whether images may be mirrored, so that is no variant; colour photos are known to be learned
-    better with mirroring. Of many images, a trial sees each too seldom to tell whether stronger augmentation helps.
+    Mirroring is no variant, because every trial tests whether images may be mirrored, and it is known to help with
+    colour photos. With many images, a trial sees each image too rarely to show whether stronger augmentation helps.
     """
     default = choices[0]
     if default.pretrained:

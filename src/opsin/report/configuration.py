@@ -9,7 +9,7 @@ from typing import Any
 from opsin.report.model_report import ModelReport
 
 EXCLUDED_KEYS = ("history", "test", "fingerprint")
-"""Keys whose content the report shows elsewhere, or that say nothing to a reader."""
+"""Keys that the report shows elsewhere or that are not informative."""
 
 
 def configuration(report: ModelReport) -> str:

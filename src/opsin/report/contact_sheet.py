@@ -32,7 +32,7 @@ FONTS = (
 )  # fmt: skip
 """System fonts to try, in this order, for names that Pillow's own font cannot render."""
 
-MISSING = "\U0010fffe"
+UNASSIGNED_CHARACTER = "\U0010fffe"
 """A noncharacter, which no font has a glyph for."""
 
 AnyFont = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -113,10 +113,10 @@ def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, v
 
 def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
     """Return the share and the class of the other image in mixed images, and nothing for the others."""
-    others = np.array(targets)
-    others[np.arange(len(labels)), labels] = 0
-    other = others.argmax(axis=1)
-    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(others, other, strict=True)]
+    other_shares = np.array(targets)
+    other_shares[np.arange(len(labels)), labels] = 0
+    other = other_shares.argmax(axis=1)
+    return [f"+ {row[c]:.0%} {_name(classes, c)}" if row[c] else "" for row, c in zip(other_shares, other, strict=True)]
 
 
 def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -147,10 +147,10 @@ def _write_line(canvas: ImageDraw.ImageDraw, text: str, position: tuple[int, int
 
 def _name(classes: tuple[str, ...], number: int) -> str:
     """Return the class's name as one line; without accents, or as "class 3", if no font can render it."""
-    whole = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
-    name = " ".join(whole.split())
-    plain = "".join(c for c in normalize("NFKD", name) if not combining(c))
-    return next((text for text in (name, plain) if text and _font(text, NAME.size)), f"class {number + 1}")
+    label = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
+    name = " ".join(label.split())
+    unaccented_name = "".join(c for c in normalize("NFKD", name) if not combining(c))
+    return next((text for text in (name, unaccented_name) if text and _font(text, NAME.size)), f"class {number + 1}")
 
 
 def _font(text: str, size: int) -> AnyFont | None:
@@ -170,8 +170,8 @@ def _fonts(size: int) -> list[AnyFont]:
 
 def _can_write(font: AnyFont, text: str) -> bool:
     """Whether the font has a glyph for every character."""
-    missing = _shape(font, MISSING)
-    return all(character.isspace() or _shape(font, character) != missing for character in set(text))
+    placeholder = _shape(font, UNASSIGNED_CHARACTER)
+    return all(character.isspace() or _shape(font, character) != placeholder for character in set(text))
 
 
 def _shape(font: AnyFont, character: str) -> tuple[tuple[int, int], bytes]:

@@ -16,7 +16,7 @@ from opsin.tasks.classification.calibration import Calibration
 
 MAX_MISTAKES = 24
 MIN_MISTAKES = 6
-CONFIDENT = 0.5
+MIN_CONFIDENCE = 0.5
 """Mistakes of a lower probability are not confident; they are shown only to make up `MIN_MISTAKES`."""
 
 MAX_LABEL_ISSUES = 48
@@ -129,10 +129,10 @@ class Abstention:
 
 def confident_mistakes(evaluated: EvaluatedSet, thumbnails: ThumbnailStore) -> tuple[Example, ...]:
     """Return the wrong answers of the highest probability."""
-    wrong = np.flatnonzero(evaluated.answers != evaluated.labels)
-    confidence = evaluated.confidence[wrong]
-    count = min(MAX_MISTAKES, max(MIN_MISTAKES, int((confidence >= CONFIDENT).sum())))
-    order = wrong[np.argsort(-confidence, kind="stable")][:count]
+    errors = np.flatnonzero(evaluated.answers != evaluated.labels)
+    confidence = evaluated.confidence[errors]
+    count = min(MAX_MISTAKES, max(MIN_MISTAKES, int((confidence >= MIN_CONFIDENCE).sum())))
+    order = errors[np.argsort(-confidence, kind="stable")][:count]
     return tuple(evaluated.example(int(number), thumbnails) for number in order)
 
 
@@ -141,7 +141,7 @@ def confusion_examples(
 ) -> dict[tuple[int, int], tuple[Example, ...]]:
     """Return, by (class, answer), the most confident answers in each cell of the confusion matrix.
 
-    Mistakes come first, so that the diagonal lacks thumbnails if the store becomes full.
+    Mistakes come first; if the store becomes full, images of the diagonal lack thumbnails.
     """
     if len(evaluated.classes) > MAX_MATRIX_CLASSES:
         return {}
@@ -162,13 +162,14 @@ def find_label_issues(
     """Return suspected label errors in `evaluated`, a sample of `images`; the first ones get thumbnails."""
     ranking = rank_labels(evaluated.probabilities, evaluated.labels)
     count = max(ranking.issue_count, round(MIN_LISTED * len(evaluated.labels)))
-    wrong = evaluated.answers != evaluated.labels
-    numbers = [int(number) for number in ranking.order[:count] if wrong[number]]
-    shown = min(MAX_LABEL_ISSUES, ranking.issue_count)
+    errors = evaluated.answers != evaluated.labels
+    numbers = [int(number) for number in ranking.order[:count] if errors[number]]
+    thumbnail_count = min(MAX_LABEL_ISSUES, ranking.issue_count)
     examples = tuple(
-        evaluated.example(number, thumbnails if place < shown else None) for place, number in enumerate(numbers)
+        evaluated.example(number, thumbnails if place < thumbnail_count else None)
+        for place, number in enumerate(numbers)
     )
-    agreement = float((~wrong).mean())
+    agreement = float((~errors).mean())
     return LabelIssues(images, len(evaluated.labels), ranking.issue_count, independent, agreement, examples)
 
 

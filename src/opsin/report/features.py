@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 class PenultimateFeatures:
     """A network without its last layer, ready to run.
 
-    `independent`: its weights come from other data, so that it has not seen the labels that it will judge.
+    `independent`: its weights come from other data, not from the labels that it will judge.
     """
 
     program: Program
@@ -45,8 +45,8 @@ class PenultimateFeatures:
         batches, size = [], self.program.batch
         for first in range(0, len(order), size):
             numbers = order[first : first + size]
-            full = pixels[np.resize(numbers, size)]
-            outputs = self.program.run(inputs=self.preprocessing.apply(full))
+            padded_pixels = pixels[np.resize(numbers, size)]
+            outputs = self.program.run(inputs=self.preprocessing.apply(padded_pixels))
             batches.append(outputs["features"][: len(numbers)])
             if perf_counter() > end:
                 break

@@ -34,7 +34,7 @@ class EpochRecord:
 
 
 class Fit(Enum):
-    """What the curves of a training run show."""
+    """The fit of a model, as shown by the curves of its training run."""
 
     OVERFITTING = "the held-out loss rose while the training loss fell"
     GAP = "training images are classified much better than held-out ones"
@@ -46,7 +46,7 @@ class Fit(Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the curves of the last stage show.
+    """The diagnosis of the last stage by its curves.
 
     `epochs` are its epochs; `since` is the index of the one with the lowest held-out loss (`OVERFITTING`) or of the
     one from which on the loss fell (`STILL_IMPROVING`), otherwise of the last one.
@@ -91,9 +91,9 @@ def diagnose(history: Sequence[EpochRecord], held_out_images: int | None = None)
     losses = [epoch.held_out_loss for epoch in epochs if epoch.held_out_loss is not None]
     has_losses = len(losses) == len(epochs)
     if has_losses:
-        best = min(range(len(losses)), key=losses.__getitem__)
-        if losses[-1] > LOSS_RISE * losses[best] and last.loss < epochs[best].loss:
-            return Diagnosis(Fit.OVERFITTING, epochs, best)
+        best_epoch = min(range(len(losses)), key=losses.__getitem__)
+        if losses[-1] > LOSS_RISE * losses[best_epoch] and last.loss < epochs[best_epoch].loss:
+            return Diagnosis(Fit.OVERFITTING, epochs, best_epoch)
     if last.accuracy - last.held_out_accuracy > ACCURACY_GAP:
         is_uncertain = held_out_images and _held_out_bound(last, held_out_images) >= last.accuracy - ACCURACY_GAP
         return Diagnosis(Fit.UNCERTAIN_GAP if is_uncertain else Fit.GAP, epochs, end)

@@ -59,9 +59,9 @@ def rank_labels(probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Lab
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
     thresholds = np.bincount(labels, weights=self_confidence, minlength=classes) / np.maximum(counts, 1)
-    confident = (probabilities >= thresholds) & (counts > 0)
-    confident_class = np.where(confident, probabilities, -1.0).argmax(axis=1)
+    is_confident = (probabilities >= thresholds) & (counts > 0)
+    confident_class = np.where(is_confident, probabilities, -1.0).argmax(axis=1)
     suggested = probabilities.argmax(axis=1)
-    is_issue = confident.any(axis=1) & (confident_class != labels) & (suggested != labels)
+    is_issue = is_confident.any(axis=1) & (confident_class != labels) & (suggested != labels)
     order = np.argsort(self_confidence, kind="stable")
     return LabelRanking(order, self_confidence, suggested, probabilities[numbers, suggested], int(is_issue.sum()))

@@ -112,9 +112,9 @@ def _minimise(objective: Any, weights: Floats) -> Floats:
         move, change = candidate - weights, new_gradient - gradient
         if float((move * change).sum()) > 0:
             moves, changes = [*moves, move][-HISTORY_SIZE:], [*changes, change][-HISTORY_SIZE:]
-        done = value - new_value < MIN_IMPROVEMENT * abs(value)
+        has_converged = value - new_value < MIN_IMPROVEMENT * abs(value)
         weights, value, gradient = candidate, new_value, new_gradient
-        if done:
+        if has_converged:
             break
     return weights
 

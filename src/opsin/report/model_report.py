@@ -51,7 +51,7 @@ MIN_IMAGES = 50
 
 @dataclass(frozen=True, eq=False)
 class ModelReport:
-    """The measurements of a model called `model`, on images of `data`. What could not be measured is None.
+    """The measurements of a model called `model`, on images of `data`. Missing measurements are None.
 
     `trained_here`: the model was trained on another split of the same data, and `split` is the one it was measured on;
     data without test images is measured on the validation or training images. `baseline` is the most frequent label,

@@ -143,12 +143,12 @@ def _label_issues(report: ModelReport) -> str:
     issues = report.label_issues
     if issues is None:
         return ""
-    shown = [example for example in issues.examples if example.thumbnail]
-    first, others = shown[:FIRST_LABEL_ISSUES], shown[FIRST_LABEL_ISSUES:]
+    examples = [example for example in issues.examples if example.thumbnail]
+    first, remainder = examples[:FIRST_LABEL_ISSUES], examples[FIRST_LABEL_ISSUES:]
     text = _paragraph(sentences.label_issues(report)) + image_grid(report, first, _label_issue)
-    if others:
-        grid = image_grid(report, others, _label_issue)
-        text += f'<details class="screen"><summary>{len(others)} more images</summary>{grid}</details>'
+    if remainder:
+        grid = image_grid(report, remainder, _label_issue)
+        text += f'<details class="screen"><summary>{len(remainder)} more images</summary>{grid}</details>'
     listed = [example for example in issues.examples if not example.thumbnail]
     if listed:
         rows = "".join(
@@ -180,13 +180,13 @@ def _calibration(report: ModelReport) -> str:
 def _reliability_chart(bins: Iterable[Bin]) -> str:
     """Draw the share of right answers over their probability, with bounds."""
     rows = list(bins)
-    largest = max((row.right.total for row in rows), default=1)
+    max_count = max((row.right.total for row in rows), default=1)
     dots = [
         Dot(
             row.confidence,
             row.right.value or 0.0,
             (row.right.low, row.right.high),
-            3 + 5 * (row.right.total / largest) ** 0.5,
+            3 + 5 * (row.right.total / max_count) ** 0.5,
             f"probability about {row.confidence:.0%}: {row.right.count:,} of {row.right.total:,} answers right",
         )
         for row in rows

@@ -49,12 +49,12 @@ def blur(share: float, image: Pixels, number: int) -> Pixels:
 def noise(deviation: float, image: Pixels, number: int) -> Pixels:
     """Add independent normal noise of this standard deviation to the values 0…255; it depends on `number` alone."""
     random = np.random.Generator(np.random.Philox(key=[number, NOISE]))
-    return _rounded(image + random.normal(0, deviation, image.shape))
+    return _round(image + random.normal(0, deviation, image.shape))
 
 
 def brightness(factor: float, image: Pixels, number: int) -> Pixels:
     """Multiply the values by `factor`."""
-    return _rounded(image * factor)
+    return _round(image * factor)
 
 
 def jpeg(quality: int, image: Pixels, number: int) -> Pixels:
@@ -68,10 +68,10 @@ def jpeg(quality: int, image: Pixels, number: int) -> Pixels:
 def rotate(degrees: float, image: Pixels, number: int) -> Pixels:
     """Rotate the image, those of odd numbers counterclockwise; mirror it beyond its borders."""
     rows, columns = (min(side // 2, side - 1) for side in image.shape[1:])
-    padded = np.pad(image, ((0, 0), (rows, rows), (columns, columns)), "symmetric")
+    padded_image = np.pad(image, ((0, 0), (rows, rows), (columns, columns)), "symmetric")
     angle = degrees if number % 2 else -degrees
-    rotated = _to_array(_to_image(padded).rotate(angle, Image.Resampling.BILINEAR), padded)
-    return rotated[:, rows : rows + image.shape[1], columns : columns + image.shape[2]]
+    rotated_image = _to_array(_to_image(padded_image).rotate(angle, Image.Resampling.BILINEAR), padded_image)
+    return rotated_image[:, rows : rows + image.shape[1], columns : columns + image.shape[2]]
 
 
 CORRUPTIONS: tuple[tuple[str, tuple[tuple[str, Corruption], ...]], ...] = (
@@ -139,9 +139,9 @@ def _accuracy(model: Model, images: Samples, corrupt: Corruption | None) -> Shar
     return Share(int((answers == model.label_indices(images)).sum()), len(pixels))
 
 
-def _rounded(values: NDArray[Any]) -> Pixels:
-    rounded: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return rounded
+def _round(values: NDArray[Any]) -> Pixels:
+    result: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return result
 
 
 def _to_image(pixels: Pixels) -> Image.Image:

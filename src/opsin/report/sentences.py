@@ -94,17 +94,17 @@ def evidence(report: ModelReport) -> str:
 
 def frequent_confusions(report: ModelReport) -> str:
     """Return the most frequent confusions."""
-    frequent = [row for row in report.evaluation.confusions() if row[2] > 1][:MAX_EXAMPLES]
-    if not frequent:
+    confusions = [row for row in report.evaluation.confusions() if row[2] > 1][:MAX_EXAMPLES]
+    if not confusions:
         return "" if report.accuracy.count < report.accuracy.total else "It made no mistakes."
     totals = dict(zip(report.evaluation.classes, report.evaluation.confusion.sum(axis=1).tolist(), strict=True))
-    pairs = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in frequent]
+    pairs = [f"{label} for {answer} ({count:,} of {totals[label]:,})" for label, answer, count in confusions]
     return f"Most often it mistakes {listed(pairs, conjunction='and')}."
 
 
 def calibration(report: ModelReport) -> str:
     """Return whether its probabilities can be trusted."""
-    reliability, fitted = report.reliability, report.calibration
+    reliability, settings = report.reliability, report.calibration
     text = (
         f"Its probabilities are off by {100 * reliability.error:.1f} percentage points on average. With "
         f"{report.accuracy.total:,} images, {100 * reliability.by_chance:.1f} would be expected by chance alone"
@@ -115,32 +115,32 @@ def calibration(report: ModelReport) -> str:
         text += ": the probabilities can be trusted."
     else:
         text += ": do not rely on the probabilities."
-    if fitted is None:
+    if settings is None:
         return f"{text} They are not calibrated, because no images were set aside for that."
-    if not fitted.images:
+    if not settings.images:
         return text
-    temperature = f"a temperature of {fitted.temperature:.2f}, fitted on {fitted.images:,} images"
+    temperature = f"a temperature of {settings.temperature:.2f}, fitted on {settings.images:,} images"
     return f"{text} They are calibrated with {temperature}."
 
 
 def abstention(report: ModelReport) -> str:
     """Return what its "I don't know" is worth."""
-    measured, fitted = report.abstention, report.calibration
-    if fitted is None:
+    outcome, settings = report.abstention, report.calibration
+    if settings is None:
         return ""
-    if measured is None or fitted.target is None:
+    if outcome is None or settings.target is None:
         return (
             "It always gives an answer: too few images were set aside, or its answers were too uncertain, to find a "
             "probability above which they are reliable."
         )
-    threshold = percent(measured.threshold)
-    if not measured.answered.count:
+    threshold = percent(outcome.threshold)
+    if not outcome.answered.count:
         return f"It would answer “I don't know” for all of these images: no probability reaches {threshold}."
     return (
         f"Below a probability of {threshold} it says that it does not know, so that at least "
-        f"{percent(fitted.target)} of its answers are right. Here it gave an answer for "
-        f"{percent(measured.answered.value or 0)} of the images, and {percent(measured.right.value or 0)} of these "
-        f"answers were right ({interval(measured.right)})."
+        f"{percent(settings.target)} of its answers are right. Here it gave an answer for "
+        f"{percent(outcome.answered.value or 0)} of the images, and {percent(outcome.right.value or 0)} of these "
+        f"answers were right ({interval(outcome.right)})."
     )
 
 
@@ -182,10 +182,10 @@ def learning_curve(report: ModelReport) -> str:
     curve = report.learning_curve
     if curve is None:
         return ""
-    half, full = curve.points[1], curve.points[-1]
+    half, last = curve.points[1], curve.points[-1]
     text = (
         f"Trained on half of the training images ({half.images:,}), it is right on {percent(half.accuracy)} of the "
-        f"held-out images; on all {full.images:,}, on {percent(full.accuracy)}. "
+        f"held-out images; on all {last.images:,}, on {percent(last.accuracy)}. "
     )
     if curve.gain < MIN_GAIN:
         text += "More images of the same kind would hardly help"
@@ -204,17 +204,19 @@ def learning_curve(report: ModelReport) -> str:
 
 def robustness(report: ModelReport) -> str:
     """Return which corruptions of images cost it the most accuracy."""
-    measured = report.robustness
-    if measured is None:
+    measurement = report.robustness
+    if measurement is None:
         return ""
-    clean, count = measured.clean.value or 0.0, measured.clean.total
-    sample = f"all {count:,}" if count == measured.available else f"{count:,} of the {measured.available:,}"
+    clean, count = measurement.clean.value or 0.0, measurement.clean.total
+    sample = f"all {count:,}" if count == measurement.available else f"{count:,} of the {measurement.available:,}"
     text = f"Measured on {sample} images; without corruption, {percent(clean)} of them are classified correctly. "
-    strongest = [(each.severities[-1][1].value or 0.0, each.kind, each.severities[-1][0]) for each in measured.kinds]
-    worst = [(value, kind, name) for value, kind, name in sorted(strongest) if clean - value > MIN_ROBUSTNESS_DROP]
-    if not worst:
+    strongest = [(each.severities[-1][1].value or 0.0, each.kind, each.severities[-1][0]) for each in measurement.kinds]
+    largest_drops = [
+        (value, kind, name) for value, kind, name in sorted(strongest) if clean - value > MIN_ROBUSTNESS_DROP
+    ]
+    if not largest_drops:
         return f"{text}None of these corruptions costs more than {100 * MIN_ROBUSTNESS_DROP:.0f} percentage points."
-    cases = [f"{kind} ({name}): {percent(value)}" for value, kind, name in worst[:MAX_EXAMPLES]]
+    cases = [f"{kind} ({name}): {percent(value)}" for value, kind, name in largest_drops[:MAX_EXAMPLES]]
     return f"{text}It loses most on images that are {'; '.join(cases)}."
 
 
@@ -232,7 +234,7 @@ def next_steps(report: ModelReport) -> Iterator[str]:
             f"Remove duplicates from the data: {images} in more than one split, so the model may have seen some of the "
             "images that it was measured on."
         )
-    issues, few = report.label_issues, report.accuracy.total < MIN_IMAGES
+    issues, is_small_sample = report.label_issues, report.accuracy.total < MIN_IMAGES
     if (
         issues is not None
         and issues.agreement >= MIN_AGREEMENT
@@ -241,10 +243,10 @@ def next_steps(report: ModelReport) -> Iterator[str]:
         labels = "label that looks" if issues.count == 1 else f"{issues.count:,} labels that look"
         yield f"Check the {labels} wrong, correct the errors, and train again."
     curve = report.learning_curve
-    if curve is not None and curve.classes_in_need() and (curve.gain >= MIN_GAIN or few):
+    if curve is not None and curve.classes_in_need() and (curve.gain >= MIN_GAIN or is_small_sample):
         classes = [curve.classes[n] for n in curve.classes_in_need()[:MAX_EXAMPLES]]
         yield f"Collect more images of {listed(classes, conjunction='and')}."
-    if few:
+    if is_small_sample:
         yield f"Set aside more images for testing: {report.accuracy.total:,} leave a wide margin of error."
     fit = report.diagnosis.fit if report.diagnosis else None
     if fit is Fit.STILL_IMPROVING:

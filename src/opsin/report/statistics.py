@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.model import Evaluation
 
 Z_95 = 1.959964
-"""95 % of a normal distribution lie within this many standard deviations of its mean."""
+"""The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
 BIN_COUNT = 15
 """Bins of equal width, as in Guo et al., "On calibration of modern neural networks", 2017."""

@@ -12,7 +12,7 @@ from opsin.report.statistics import Share
 
 WIDTH = 96
 MAX_CLASSES = 12
-"""If there are more classes, the worst ones are shown."""
+"""The maximum number of classes shown; if there are more, those with the lowest F1 score."""
 MAX_LABEL_ISSUES = 5
 MAX_NAME_LENGTH = 24
 
@@ -21,7 +21,7 @@ def text(report: ModelReport) -> list[str]:
     """Return headline, classes, findings and next steps, in lines of at most `WIDTH` characters."""
     lines = [
         sentences.headline(report),
-        *_wrapped(f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}"),
+        *_wrap(f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}"),
         "",
         *_classes(report),
     ]
@@ -35,29 +35,29 @@ def text(report: ModelReport) -> list[str]:
     )
     for finding in findings:
         if finding:
-            lines += _wrapped(finding, "· ", "  ")
+            lines += _wrap(finding, "· ", "  ")
     lines += _label_issues(report)
     lines += ["", "What to do next:"]
     for number, step in enumerate(sentences.next_steps(report), start=1):
-        lines += _wrapped(step, f"{number}. ", "   ")
+        lines += _wrap(step, f"{number}. ", "   ")
     return lines
 
 
-def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    return textwrap.wrap(text.strip(), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+def _wrap(text: str, first: str = "", indent: str = "") -> list[str]:
+    return textwrap.wrap(text.strip(), WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _classes(report: ModelReport) -> Iterator[str]:
     """Yield a table of the classes; if there are too many, those with the lowest F1 score."""
     rows = [each for each in report.classes if each.recall.total or each.precision.total]
-    shown = rows if len(rows) <= MAX_CLASSES else sorted(rows, key=lambda each: each.f1)[:MAX_CLASSES]
-    width = max([len("class"), *(min(MAX_NAME_LENGTH, len(each.name)) for each in shown)])
+    selection = rows if len(rows) <= MAX_CLASSES else sorted(rows, key=lambda each: each.f1)[:MAX_CLASSES]
+    width = max([len("class"), *(min(MAX_NAME_LENGTH, len(each.name)) for each in selection)])
     yield f"{'class':<{width}}  images   recall           precision"
-    for each in shown:
+    for each in selection:
         figures = f"{_share(each.recall):<15}  {_share(each.precision)}".rstrip()
         yield f"{_shortened(each.name):<{width}}  {each.recall.total:>8,}   {figures}"
-    if len(rows) > len(shown):
-        yield f"… and {len(rows) - len(shown):,} classes that did better"
+    if len(rows) > len(selection):
+        yield f"… and {len(rows) - len(selection):,} classes that did better"
     yield ""
 
 

@@ -1,4 +1,4 @@
-"""Thumbnails, stored as `data:` URLs so that a page remains a single file."""
+"""Thumbnails, stored as `data:` URLs to keep a page in a single file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Checkpoints: a run's snapshot as a file, from which training continues to bit-identical results.
 
 A file is in the safetensors format. Its metadata has one entry, "opsin_checkpoint": JSON with the trainer's state and a
-checksum of it and of every tensor. A file is written under another name, synced to the disk and renamed, so that a
-crash at any moment leaves the previous one intact. The last two are kept. A damaged file is recognized and skipped.
+checksum of it and of every tensor. A file is written under another name, synced to the disk and renamed, so a crash
+at any moment leaves the previous one intact. The last two are kept. A damaged file is recognized and skipped.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ class Checkpoints:
             atomic_write(path, _pack(snapshot, log_size))
         except OSError as error:
             raise TrainingError(f"{path}: the checkpoint cannot be written ({error.strerror})") from None
-        for old in self._paths()[KEPT_CHECKPOINTS:]:
-            with suppress(OSError):  # What matters is that the new one is there.
-                old.unlink()
+        for obsolete_path in self._paths()[KEPT_CHECKPOINTS:]:
+            with suppress(OSError):  # Only the new checkpoint matters.
+                obsolete_path.unlink()
         return path
 
     def read(self) -> tuple[Snapshot, int, list[Path]] | None:
         """Return the newest intact checkpoint, its size of the log, and damaged newer ones; None if there is none."""
-        damaged: list[Path] = []
+        damaged_files: list[Path] = []
         for path in self._paths():
             try:
-                return *_unpack(path), damaged
-            except _Damaged:
-                damaged.append(path)
-        if damaged:
-            raise TrainingError(f"{damaged[0]} and all checkpoints before it are damaged; start a new run")
+                return *_unpack(path), damaged_files
+            except _DamagedFileError:
+                damaged_files.append(path)
+        if damaged_files:
+            raise TrainingError(f"{damaged_files[0]} and all checkpoints before it are damaged; start a new run")
         return None
 
     def clean(self) -> None:
@@ -87,7 +87,7 @@ class Checkpoints:
         return max((int(path.stem) for path in self._paths()), default=0)
 
 
-class _Damaged(Exception):
+class _DamagedFileError(Exception):
     """The file was truncated or changed."""
 
 
@@ -113,19 +113,19 @@ def _pack(snapshot: Snapshot, log_size: int) -> bytes:
 def _unpack(path: Path) -> tuple[Snapshot, int]:
     """Return a snapshot and the log's size.
 
-    Raise `_Damaged` for a damaged file; `TrainingError` for one of a newer Opsin, or one that cannot be read.
+    Raise `_DamagedFileError` for a damaged file; `TrainingError` for one of a newer Opsin, or one that cannot be read.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             description = json.loads(file.metadata()[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        version, intact = description["format"], description.pop("checksum") == _checksum(description, tensors)
+        version, is_intact = description["format"], description.pop("checksum") == _checksum(description, tensors)
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _Damaged from None
-    if not intact:
-        raise _Damaged
+        raise _DamagedFileError from None
+    if not is_intact:
+        raise _DamagedFileError
     if version not in READABLE:
         raise TrainingError(f"{path} was written by another Opsin (format {version}); continue with that one")
     groups: dict[str, Tensors] = {"program": {}, "outside": {}, "last_finite": {}, "best": {}}

@@ -78,9 +78,9 @@ def summaries(folder: Path | None = None) -> list[Summary]:
 
 def differences(first: Path, second: Path) -> list[tuple[str, str, str]]:
     """Return the options in which two runs differ: (option, value in the first, value in the second)."""
-    options, others = (dict(_leaves(_options(read_config(folder)))) for folder in (first, second))
-    names = [*options, *(name for name in others if name not in options)]
-    pairs = ((name, options.get(name, "–"), others.get(name, "–")) for name in names)
+    options, other_options = (dict(_leaves(_options(read_config(folder)))) for folder in (first, second))
+    names = [*options, *(name for name in other_options if name not in options)]
+    pairs = ((name, options.get(name, "–"), other_options.get(name, "–")) for name in names)
     return [row for row in pairs if row[1] != row[2]]
 
 

@@ -16,7 +16,7 @@ else:
     import fcntl
 
 RETRY_SECONDS = 0.3
-"""How long to wait for a lock: a process that only asks whether it is held (`is_held`) releases it again."""
+"""Seconds to wait for a lock: a process that only checks whether it is held (`is_held`) releases it again."""
 
 
 class LockHeld(Exception):

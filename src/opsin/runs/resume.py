@@ -94,17 +94,17 @@ def check_same(data: Dataset, described: dict[str, object]) -> None:
 
 
 def changes(run: Run) -> list[str]:
-    """Return a warning if software or processor have changed since the run began, so that bits may differ."""
+    """Return a warning if software or processor have changed since the run began, because results may then differ."""
     before, now = run.config.get("made", {}), made_with()
-    changed = [
+    differences = [
         f"{name} was {before.get(name, 'unknown')} and is {value}"
         for name, value in now.items()
         if before.get(name) != value
     ]
-    if not changed:
+    if not differences:
         return []
     text = "since the run began: the result may differ in its last digits from that of an uninterrupted run"
-    return [f"{', '.join(changed)} {text}"]
+    return [f"{', '.join(differences)} {text}"]
 
 
 def _load(plan: TrainingPlan, source: str, folder: Path, pixel_range: Sequence[float] | None) -> Dataset:

@@ -10,7 +10,7 @@ from opsin.base.optional import require
 from opsin.training.events import Epoch, Event, Started, Step
 
 STEPS_PER_POINT = 20
-"""The steps whose mean loss is one point of the curve."""
+"""The number of steps whose mean loss is one point of the curve."""
 
 
 def require_tensorboard() -> Any:

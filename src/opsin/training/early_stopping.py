@@ -1,4 +1,4 @@
-"""Ending a stage whose results no longer improve."""
+"""Early stopping: end a stage if its results no longer improve."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class EarlyStopping:
         return score.metrics.get(self.metric, score.value), -score.loss
 
     def _epochs_since_best(self, state: TrainerState, stage: str) -> int:
-        better = [epoch.better for epoch in state.history if epoch.stage == stage]
-        return better[::-1].index(True) if any(better) else len(better)
+        improvements = [epoch.better for epoch in state.history if epoch.stage == stage]
+        return improvements[::-1].index(True) if any(improvements) else len(improvements)

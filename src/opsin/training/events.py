@@ -1,4 +1,4 @@
-"""What happens during training, as data to show, log or store."""
+"""The events of a training run, as data to show, log or store."""
 
 from __future__ import annotations
 

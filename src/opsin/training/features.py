@@ -21,7 +21,7 @@ from opsin.tasks.task import Evaluation
 from opsin.training.state import State
 
 BATCH = 16
-"""Images whose features are computed at a time; the activations of more would not fit into the processor's cache."""
+"""The batch size for computing features; activations of larger batches would not fit into the processor's cache."""
 
 MAX_BYTES_IN_MEMORY = 2**28
 """Features of up to this size are kept in memory, larger ones on disk."""
@@ -145,7 +145,7 @@ class _View:
 
 
 class FeatureScore:
-    """Evaluates states of a network on `images`, whose features are computed once.
+    """Evaluates states of a network on `images`. Their features are computed once.
 
     `graph` is the network's, traced with the frozen layers.
     """
@@ -208,7 +208,7 @@ def _allocate(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
 
 
 def _reserve(file: int, size: int) -> None:
-    """Reserve the space on disk: later, a full disk would be a crash rather than an error."""
+    """Reserve the space on disk. Without that, a full disk would later crash the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
     else:

@@ -28,18 +28,18 @@ class FreezePoint:
 def freeze_points(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
     """Return every place that separates the layers with parameters into those before and those after, in order."""
     graph = nn.trace(network, shape)
-    readers, layers, done = _readers(graph), nn.named_layers(network), set[Node]()
+    readers, layers, lower_nodes = _readers(graph), nn.named_layers(network), set[Node]()
     total = _macs(graph.nodes)
     points: dict[tuple[str, ...], FreezePoint] = {}
     for cut_point in cut_points(graph.inputs[0], graph.outputs["logits"]):
-        _add_operands(cut_point.node, done)
-        early = [path for path, nodes in readers.items() if any(node in done for node in nodes)]
-        late = [path for path, nodes in readers.items() if not all(node in done for node in nodes)]
-        if not early or not late or not set(early).isdisjoint(late):
+        _add_operands(cut_point.node, lower_nodes)
+        lower_layers = [path for path, nodes in readers.items() if any(node in lower_nodes for node in nodes)]
+        upper_layers = [path for path, nodes in readers.items() if not all(node in lower_nodes for node in nodes)]
+        if not lower_layers or not upper_layers or not set(lower_layers).isdisjoint(upper_layers):
             continue
-        frozen = _outermost(early, late, layers)
-        parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in late)
-        macs = _macs(node for node in graph.nodes if node not in done)
+        frozen = _outermost(lower_layers, upper_layers, layers)
+        parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in upper_layers)
+        macs = _macs(node for node in graph.nodes if node not in lower_nodes)
         # Of several tensors between the same layers the last one is kept.
         points[frozen] = FreezePoint(frozen, element_count(cut_point), parameters, macs / total if total else 0.0)
     return list(points.values())
@@ -81,20 +81,20 @@ def _layer(variable: Node) -> str:
     return str(variable.attrs["name"]).rpartition(".")[0]
 
 
-def _outermost(early: Sequence[str], late: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
-    """Return the fewest layers that contain all `early` ones and no `late` one, in the network's order."""
-    mixed = {outer for path in late for outer in lineage(path)}
-    outermost = {next(outer for outer in lineage(path) if outer not in mixed) for path in early}
+def _outermost(lower: Sequence[str], upper: Sequence[str], layers: Iterable[str]) -> tuple[str, ...]:
+    """Return the fewest layers that contain all of `lower` and none of `upper`, in the network's order."""
+    mixed = {outer for path in upper for outer in lineage(path)}
+    outermost = {next(outer for outer in lineage(path) if outer not in mixed) for path in lower}
     return tuple(path for path in layers if path in outermost)
 
 
-def _add_operands(node: Node, done: set[Node]) -> None:
+def _add_operands(node: Node, lower_nodes: set[Node]) -> None:
     """Add `node` and everything that it depends on."""
     stack = [node]
     while stack:
         node = stack.pop()
-        if node not in done:
-            done.add(node)
+        if node not in lower_nodes:
+            lower_nodes.add(node)
             stack += (operand.node for operand in node.inputs)
 
 

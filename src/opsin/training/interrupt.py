@@ -1,4 +1,4 @@
-"""Ctrl-C as a request that training answers between two steps, so that no step is left half done."""
+"""Ctrl-C as a request that training answers between two steps, never during a step."""
 
 from __future__ import annotations
 

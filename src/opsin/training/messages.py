@@ -35,5 +35,5 @@ def diverged(
     )
     if origin is None:
         return text
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{text}\nThe images of that step: {', '.join(names[:MAX_NAMES])}{more}."
+    remainder = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{text}\nThe images of that step: {', '.join(names[:MAX_NAMES])}{remainder}."

@@ -33,7 +33,7 @@ TUPLES = ("class_weights", "logit_adjustment", "evidence")
 """Fields of a plan that are lists in JSON."""
 
 FULL_BATCH = "gd"
-"""The optimizer whose every step sees all training images."""
+"""The optimizer that uses all training images in every step."""
 
 MOMENTUM = ("gd", "sgd", "rmsprop")
 """The optimizers that take a momentum."""
@@ -50,8 +50,8 @@ class Stage:
     the layers after them are run. `flip` mirrors images at random, or never; None decides by the data (see
     `data.augment.plan`). `size` trains on images of this side, in pixels, while validation keeps the plan's: smaller
     images make faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With
-    `images` an epoch has only so many of the training images, drawn at random. Raises `UsageError` for values that make
-    no sense.
+    `images` an epoch has only that many of the training images, drawn at random. Raises `UsageError` for invalid
+    values.
     """
 
     name: str = "training"
@@ -222,14 +222,16 @@ def _check_share(name: str, value: float, maximum: float = 0.999999) -> None:
         raise UsageError(f"{name} must be a number from 0 {bound}, not {value:g}")
 
 
-def _check_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"the {name} must be one of {', '.join(allowed)}, not '{value}'")
+def _check_one_of(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"the {name} must be one of {', '.join(choices)}, not '{value}'")
 
 
 def _field_values(kind: type, data: Mapping[str, Any], tuples: Sequence[str]) -> dict[str, Any]:
     """Return the fields of `kind` in `data`, with JSON's lists as tuples for those named in `tuples`."""
     names = {field.name for field in fields(kind)}
-    if unknown := sorted(data.keys() - names):
-        raise UsageError(f"the plan has '{unknown[0]}', which this Opsin does not know; another version wrote it")
+    if unknown_fields := sorted(data.keys() - names):
+        raise UsageError(
+            f"the plan has '{unknown_fields[0]}', which this Opsin does not know; another version wrote it"
+        )
     return {key: tuple(value) if key in tuples and value is not None else value for key, value in data.items()}

@@ -14,8 +14,8 @@ class RecipeDefaults:
     """The default values for a network.
 
     `learning_rate` is for batches of `batch` images. A run sees `images_seen` images in total, in `min_epochs` to
-    `max_epochs` epochs. Smaller data gets smaller batches, down to `min_batch` images, so that an epoch has at least
-    `min_steps` steps.
+    `max_epochs` epochs. Smaller data gets smaller batches, down to `min_batch` images, to keep at least
+    `min_steps` steps per epoch.
     """
 
     optimizer: str
@@ -70,8 +70,8 @@ RESNET9 = RecipeDefaults(
     optimizer="sgd", nesterov=True, batch=128, learning_rate=0.2, weight_decay=5e-4, warmup_fraction=0.2,
     label_smoothing=0.1, ema=0.99, images_seen=2_000_000, min_epochs=15, min_steps=40, min_batch=16,
 )  # fmt: skip
-"""SGD with Nesterov momentum at a high learning rate on one cycle: David Page, "How to train your ResNet", 2018, whose
-rate is 0.4 for batches of 512; smaller batches make more steps in the same time.
+"""SGD with Nesterov momentum at a high learning rate on one cycle: David Page, "How to train your ResNet", 2018, with
+a rate of 0.4 for batches of 512; smaller batches make more steps in the same time.
 """
 
 AIRBENCH = replace(RESNET9, momentum=0.85, weight_decay=1.3e-3, label_smoothing=0.2, norm_bias_lr_scale=64.0)

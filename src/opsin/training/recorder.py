@@ -1,4 +1,4 @@
-"""What the trainer needs of the place where it records a run."""
+"""The interface through which the trainer records a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opsin.training.state import Snapshot
 
 
 class Recorder(Protocol):
-    """Where a trainer keeps its log and its checkpoints, and finds them again; `opsin.runs.Run` is one."""
+    """Stores the log and the checkpoints of a trainer. `opsin.runs.Run` implements it."""
 
     model: Path
     """The model file that the training ends with."""

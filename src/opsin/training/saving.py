@@ -25,29 +25,29 @@ class ModelWriter:
         self.plan, self.data, self.model = plan, data, model
         self.path: Path | None = None
 
-    def load(self, chosen: ModelState) -> None:
+    def load(self, state: ModelState) -> None:
         """Load a state into the model and calibrate the model's probabilities on the validation images."""
-        self.model.load_state(chosen.values)
+        self.model.load_state(state.values)
         if self.data.validation is not None and len(self.data.validation):
             self.model.calibrate(self.data.validation)
 
     def save(
-        self, paths: Sequence[Path], chosen: ModelState, history: Sequence[Epoch], ended: str, test: Score | None = None
+        self, paths: Sequence[Path], state: ModelState, history: Sequence[Epoch], ending: str, test: Score | None = None
     ) -> None:
-        """Save the model, loaded from `chosen`, under all `paths`. Raise `ModelError` if that fails."""
-        self.model.record = training_record(self.plan, self.data, history, chosen.steps, ended, test)
+        """Save the model, loaded from `state`, under all `paths`. Raise `ModelError` if that fails."""
+        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, test)
         for path in paths:
             save_model(self.model, path)
             self.path = path
 
 
 def training_record(
-    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ended: str, test: Score | None
+    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ending: str, test: Score | None
 ) -> dict[str, Any]:
-    """Return how a model of `steps` steps was trained, for its file; nothing in it depends on the clock.
+    """Return the training record that a model of `steps` steps stores in its file. It does not depend on the clock.
 
-    "measured_on" is the split of the figures under "test": data without test images of its own is measured on its
-    validation or training images. "held_out_split" is the split on which every epoch was measured.
+    "measured_on" is the split of the figures under "test": data without a test split is measured on its validation or
+    training images. "held_out_split" is the split on which every epoch was measured.
     """
     record: dict[str, Any] = {
         "data": data.name,
@@ -57,7 +57,7 @@ def training_record(
         "held_out_split": held_out_split(data),
         "plan": plan.to_data(),
         "steps": steps,
-        "ended": ended,
+        "ended": ending,
         "history": [
             {
                 "stage": epoch.stage,
@@ -66,7 +66,7 @@ def training_record(
                 **_metrics(epoch),
             }
             for epoch in history
-            if epoch.steps <= steps or ended == "finished"
+            if epoch.steps <= steps or ending == "finished"
         ],
     }
     if test:

@@ -1,4 +1,4 @@
-"""What a stage of a plan is run with: the compiled step, its batches, its learning rates and its evaluation."""
+"""The runtime of a stage: the compiled step, its batches, its learning rates and its evaluation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Feed(Protocol):
     """The source of a stage's batches."""
 
     def __len__(self) -> int:
-        """The number of batches in an epoch."""
+        """Return the number of batches in an epoch."""
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`, from batch `start` on. They depend on nothing else."""
@@ -84,7 +84,7 @@ class StageRuntime:
 
 @dataclass(frozen=True, eq=False)
 class TrainingContext:
-    """What all stages of a run share."""
+    """The data that all stages of a run share."""
 
     plan: TrainingPlan
     data: Dataset
@@ -108,7 +108,7 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     feed: Feed = batches
     evaluate: Callable[[State], Evaluation] | None = None
     if extractor_graph:
-        earlier_epochs = sum(earlier.epochs for earlier in takewhile(lambda other: other is not stage, plan.stages))
+        earlier_epochs = sum(previous.epochs for previous in takewhile(lambda other: other is not stage, plan.stages))
         extractor = FeatureExtractor(extractor_graph, initial, context.engine, context.threads)
         feed = FeatureCache(extractor, batches, stage.views, earlier_epochs)
         network_graph = nn.trace(context.layer, data.shape, frozen=stage.frozen)
@@ -230,8 +230,8 @@ def schedule_of(stage: Stage, steps: int) -> Schedule:
     if steps == 1:
         return constant(stage.learning_rate)
     if steps < MIN_SCHEDULE_STEPS:
-        fine, half = schedule_of(stage, steps * MIN_SCHEDULE_STEPS), MIN_SCHEDULE_STEPS // 2
-        return lambda step: fine(min(step, steps - 1) * MIN_SCHEDULE_STEPS + half)
+        fine_schedule, half = schedule_of(stage, steps * MIN_SCHEDULE_STEPS), MIN_SCHEDULE_STEPS // 2
+        return lambda step: fine_schedule(min(step, steps - 1) * MIN_SCHEDULE_STEPS + half)
     warmup_steps = round(stage.warmup_fraction * steps)
     if stage.schedule == "one_cycle":
         return one_cycle(stage.learning_rate, steps, stage.warmup_fraction)

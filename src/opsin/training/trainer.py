@@ -55,17 +55,17 @@ from opsin.training.stopwatch import Stopwatch
 from opsin.training.truncation import truncated_epochs
 
 LR_FACTOR = 0.1
-"""What the learning rates are multiplied by after a rollback."""
+"""The factor of the learning rates after a rollback."""
 
 
 class Trainer:
     """One run: iterating over it trains and yields events; then `model` is the result, saved as `saved_path`.
 
-    With a `run` everything is written to its folder, and a run that began earlier continues from its last checkpoint; a
-    new one may be set afterwards, so that an error here leaves no folder. `network` is a layer of your own if the zoo
-    does not have the plan's. `deadline` is how many seconds training may last: if it takes longer than planned, the
-    last stage gets fewer epochs. `clock` gives the time in seconds. Errors in the arguments are raised here, before
-    anything is trained.
+    With a `run` everything is written to its folder, and a run that began earlier continues from its last checkpoint. A
+    new run may also be set after construction; an error in the arguments then leaves no folder. `network` is a layer of
+    your own if the zoo does not have the plan's. `deadline` is the time limit in seconds: if training takes longer than
+    planned, the last stage gets fewer epochs. `clock` returns the time in seconds. The constructor raises errors in the
+    arguments, before anything is trained.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class Trainer:
         self.state = TrainerState(best_loss=self.guard.chance_loss)
         if checkpoint:
             self.state = checkpoint.state
-            stored = {**checkpoint.outside, **checkpoint.values}
-            self.values = {name: stored[name] for name in self.values}
+            checkpoint_values = {**checkpoint.outside, **checkpoint.values}
+            self.values = {name: checkpoint_values[name] for name in self.values}
         self.runtime: StageRuntime | None = prepare(self.context, plan.stages[self.state.stage], self.values)
         if checkpoint:
             self.runtime.program.load_state(checkpoint.values)
@@ -114,7 +114,7 @@ class Trainer:
 
     @property
     def run(self) -> Recorder | None:
-        """Where the run is recorded."""
+        """The recorder of the run; None if it is not recorded."""
         return self.checkpointer.recorder
 
     @run.setter
@@ -231,22 +231,22 @@ class Trainer:
         """Measure the model, let the policies decide, and write a checkpoint."""
         values, best = runtime.network_values(self.snapshot.values), self.snapshot.best
         score = runtime.score(values)
-        better = self.early_stopping.is_best(self.state, score)
+        is_best = self.early_stopping.is_best(self.state, score)
         self.state = self.state.after_seconds(self.stopwatch.lap())
-        self.state = self.state.after_epoch(runtime.stage.name, runtime.program.batch, score, better)
-        if better and self.plan.patience is not None:
+        self.state = self.state.after_epoch(runtime.stage.name, runtime.program.batch, score, is_best)
+        if is_best and self.plan.patience is not None:
             best = ModelState(self.state.steps, values)
-        stopped = self.early_stopping.on_epoch(self.state)
+        stop_event = self.early_stopping.on_epoch(self.state)
         shortened = self.deadline.on_epoch(self.state, len(runtime.feed))
-        self.state = self.state.after_decisions(stopped is not None, shortened.epochs if shortened else None)
+        self.state = self.state.after_decisions(stop_event is not None, shortened.epochs if shortened else None)
         self.snapshot = replace(self.snapshot, state=self.state, best=best)
         yield self.state.history[-1]
         if shortened:
             yield shortened
         if warning := self.checkpointer.on_epoch(self.snapshot):
             yield warning
-        if stopped:
-            yield stopped
+        if stop_event:
+            yield stop_event
 
     # -- divergence -------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ class Trainer:
             self._save(result, "interrupted")
         yield Interrupted(self.state.epoch + (self.state.step > 0), self.state.steps)
 
-    def _save(self, chosen: ModelState, ended: str, test: Score | None = None) -> None:
-        """Save the model, which is `chosen`, in the run's folder and in the file that was asked for."""
+    def _save(self, state: ModelState, ending: str, test: Score | None = None) -> None:
+        """Save the model, which is `state`, in the run's folder and in the file that was asked for."""
         paths = ([self.run.model] if self.run else []) + ([self.out] if self.out else [])
-        self.writer.save(paths, chosen, self.state.history, ended, test)
+        self.writer.save(paths, state, self.state.history, ending, test)

@@ -1,8 +1,8 @@
 """Stages that get fewer epochs than planned, and the learning rates of their remaining steps.
 
-The remaining steps pass through the rest of the schedule at a higher speed, so that training still ends with the
-smallest learning rates. A truncation is decided at the end of an epoch and belongs to the trainer's state, so that a
-resumed run repeats it.
+The remaining steps pass through the rest of the schedule at a higher speed, so training still ends with the smallest
+learning rates. A truncation is decided at the end of an epoch and stored in the trainer's state, so a resumed run
+repeats it.
 """
 
 from __future__ import annotations

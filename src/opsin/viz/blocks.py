@@ -150,13 +150,13 @@ class _FrameFinder:
                 structures[path] = (path.count("."), parent(parent(path)), kinds)
         counts = Counter(structures.values())
         for path in sorted(structures, key=lambda path: -path.count(".")):
-            same = [other for other in lineage(path) if self.elements_in[other] == self.elements_in[path]]
-            chosen = next(
-                (other for other in same if structures[other][:2] in levels),
+            equivalent = [other for other in lineage(path) if self.elements_in[other] == self.elements_in[path]]
+            match = next(
+                (other for other in equivalent if structures[other][:2] in levels),
                 path if counts[structures[path]] > 1 else "",
             )
-            if chosen and not any(self.paths[number] for number in self.elements_in[path]):
-                self._frame(chosen)
+            if match and not any(self.paths[number] for number in self.elements_in[path]):
+                self._frame(match)
 
     def _frame(self, path: str) -> None:
         for number in self.elements_in[path]:

@@ -43,8 +43,8 @@ class MergePoint:
             centre = (lanes[middle] + lanes[~middle]) / 2
             return [lane - centre for lane in lanes]
         lanes, top = [0.0] * len(self.branches), -max(self.branches[self.main_branch].above, self.join.above)
-        others = [number for number in range(len(self.branches)) if number != self.main_branch]
-        for number in sorted(others, key=lambda number: not self.branches[number].cells):  # shortcuts outermost
+        side_branches = [number for number in range(len(self.branches)) if number != self.main_branch]
+        for number in sorted(side_branches, key=lambda number: not self.branches[number].cells):  # shortcuts outermost
             lanes[number] = top - LANE_GAP - self.branches[number].below
             top = lanes[number] - self.branches[number].above
         return lanes

@@ -102,11 +102,11 @@ def _work(node: Node) -> str:
         case "max_pool2d" | "avg_pool2d":
             if attrs["window"] == node.inputs[0].shape[2:]:
                 return f"global {node.op.name[:3]}"
-            return f"{_short(attrs['window'])} {node.op.name[:3]}{_stride(attrs['stride'])}"
+            return f"{_size_text(attrs['window'])} {node.op.name[:3]}{_stride(attrs['stride'])}"
         case "resample2d" if attrs["mode"] == "area":
-            return f"avg to {_short(attrs['size'])}"
+            return f"avg to {_size_text(attrs['size'])}"
         case "resample2d":
-            return f"{attrs['mode'].split('_')[0]} to {_short(attrs['size'])}"
+            return f"{attrs['mode'].split('_')[0]} to {_size_text(attrs['size'])}"
         case "sum" | "max":
             return "global avg" if node.op.name == "sum" else "global max"
         case "concat" if attrs["axis"] != 1:
@@ -123,7 +123,7 @@ def _conv(node: Node) -> str:
     if attrs["groups"] > 1 and name != "dw":
         text += f", {attrs['groups']} groups"
     if attrs["dilation"] != (1, 1):
-        text += f", dilated {_short(attrs['dilation'])}"
+        text += f", dilated {_size_text(attrs['dilation'])}"
     return text
 
 
@@ -157,18 +157,18 @@ def _function(groups: Sequence[OpGroup], kind: str) -> str:
         return LAYER_NAMES[kind]
     nodes = [node for group in groups for node in group.nodes]
     twice = any(len(group.sources) > 1 for group in groups)  # as in x · hard_sigmoid(x)
-    known = FUNCTION_PATTERNS.get((frozenset(node.op.name for node in nodes), twice))
-    if known is None:
+    name = FUNCTION_PATTERNS.get((frozenset(node.op.name for node in nodes), twice))
+    if name is None:
         return kind or ", ".join(dict.fromkeys(node.op.name for node in nodes))
-    return known or kind
+    return name or kind
 
 
 def _stride(stride: Pair) -> str:
     if stride == (1, 1):
         return ""
-    return f", /{stride[0]}" if stride[0] == stride[1] else f", /{_short(stride)}"
+    return f", /{stride[0]}" if stride[0] == stride[1] else f", /{_size_text(stride)}"
 
 
-def _short(pair: Pair) -> str:
+def _size_text(pair: Pair) -> str:
     """Return `3×3`."""
     return times(pair).replace(" ", "")

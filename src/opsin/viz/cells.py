@@ -30,7 +30,7 @@ MAX_BAR_LENGTH = 80.0
 """Length of a bar with the most features."""
 MIN_HEIGHT, MIN_BAR_LENGTH = 9.0, 12.0
 DEPTH_X, DEPTH_Y = 0.32, 0.2
-"""How far the depth of a box extends to the right and upwards, as a share of its length."""
+"""The extent of the depth of a box to the right and upwards, as a share of its length."""
 MARGIN = 9.0
 """Space to the left and to the right of a box."""
 LANE_GAP = 8.0
@@ -69,9 +69,9 @@ class Scale:
                 bands + 5, max(MIN_BAR_LENGTH, MAX_BAR_LENGTH * sqrt(unit.shape[0] / self.max_features)), 3.0, 2.0
             )
         channels, rows, columns, *_ = (*unit.shape, 1, 1)
-        high, deep = (max(MIN_HEIGHT, MAX_HEIGHT * sqrt(size / self.max_side)) for size in (rows, columns))
+        height, depth = (max(MIN_HEIGHT, MAX_HEIGHT * sqrt(size / self.max_side)) for size in (rows, columns))
         return BoxSize(
-            bands + 3 + MAX_THICKNESS * sqrt(channels / self.max_channels), high, DEPTH_X * deep, DEPTH_Y * deep
+            bands + 3 + MAX_THICKNESS * sqrt(channels / self.max_channels), height, DEPTH_X * depth, DEPTH_Y * depth
         )
 
 

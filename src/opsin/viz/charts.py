@@ -1,4 +1,4 @@
-"""Small charts as SVG elements for a page, whose style sheet colours them: lines, dots with bounds, and ranges.
+"""Small charts as SVG elements, coloured by the style sheet of the page: lines, dots with bounds, and ranges.
 
 Classes of elements: `chart` and `range` (the SVG), `axis`, `grid`, `tick`, `line`, `dot`, `bounds`, `ideal`, `mark`.
 """
@@ -58,9 +58,9 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Return round values within the axis."""
-        rough = (self.high - self.low) / MAX_TICKS
-        power = 10.0 ** floor(log10(rough))
-        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+        raw_step = (self.high - self.low) / MAX_TICKS
+        power = 10.0 ** floor(log10(raw_step))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw_step * 0.999)
         first = ceil(self.low / step - 1e-9) * step
         count = floor((self.high - first) / step + 1e-9)
         return [round(first + number * step, 10) for number in range(count + 1)]

@@ -117,12 +117,12 @@ STYLES = {
 """Font size in pixels, and whether the text is bold."""
 
 
-STACKED = "stack"
+STACK = "stack"
 
 
 @dataclass(frozen=True)
 class LegendKey:
-    """A sample in the legend: of a kind of unit, of a stripe, or of a stack of frames (`STACKED`)."""
+    """A sample in the legend: of a kind of unit, of a stripe, or of a stack of frames (`STACK`)."""
 
     x: float
     y: float

@@ -9,7 +9,7 @@ from math import hypot
 from opsin.nn.paths import span
 from opsin.viz import captions, svg
 from opsin.viz.cells import STRIPE_WIDTH
-from opsin.viz.diagram import CIRCLE, STACKED, Box, BoxSize, Diagram, Edge, Frame, LegendKey, Section
+from opsin.viz.diagram import CIRCLE, STACK, Box, BoxSize, Diagram, Edge, Frame, LegendKey, Section
 from opsin.viz.layout import BORDER
 from opsin.viz.svg import Point, point, px
 from opsin.viz.text_metrics import value_range
@@ -80,22 +80,22 @@ def _section(section: Section) -> str:
 
 def _edges(edges: Iterable[Edge]) -> Iterator[str]:
     """Yield lines with arrow heads; a part that several lines share is drawn once."""
-    drawn: dict[Box, list[Sequence[Point]]] = {}
+    lines_by_source: dict[Box, list[Sequence[Point]]] = {}
     for edge in edges:
-        others = drawn.setdefault(edge.source, [])
-        points = min((_after_fork(edge.points, other) for other in others), key=_total_length, default=edge.points)
-        others.append(edge.points)
-        yield svg.element("path", class_="edge", marker_end="url(#head)", d=_rounded(points))
+        lines = lines_by_source.setdefault(edge.source, [])
+        points = min((_after_fork(edge.points, other) for other in lines), key=_total_length, default=edge.points)
+        lines.append(edge.points)
+        yield svg.element("path", class_="edge", marker_end="url(#head)", d=_rounded_path(points))
 
 
 def _after_fork(points: Sequence[Point], other: Sequence[Point]) -> Sequence[Point]:
     """Return what remains of a line that begins like `other`, from shortly before the corner where they fork."""
-    same = next((n for n, (a, b) in enumerate(zip(points, other, strict=False)) if a != b), 0)
-    if same and _lies_between(other[same], points[same - 1], points[same]):
-        return (_towards(other[same], points[same - 1], CORNER_RADIUS), *points[same:])
-    if same and not _lies_between(points[same], other[same - 1], other[same]):
-        same -= 1
-    return (_towards(points[same], points[same - 1], 2 * CORNER_RADIUS), *points[same:]) if same else points
+    split = next((n for n, (a, b) in enumerate(zip(points, other, strict=False)) if a != b), 0)
+    if split and _lies_between(other[split], points[split - 1], points[split]):
+        return (_towards(other[split], points[split - 1], CORNER_RADIUS), *points[split:])
+    if split and not _lies_between(points[split], other[split - 1], other[split]):
+        split -= 1
+    return (_towards(points[split], points[split - 1], 2 * CORNER_RADIUS), *points[split:]) if split else points
 
 
 def _lies_between(place: Point, a: Point, b: Point) -> bool:
@@ -106,7 +106,7 @@ def _total_length(points: Sequence[Point]) -> float:
     return sum(_length(a, b) for a, b in pairwise(points))
 
 
-def _rounded(points: Sequence[Point]) -> str:
+def _rounded_path(points: Sequence[Point]) -> str:
     """Return path data of a line with rounded corners."""
     turns = [b for a, b, c in zip(points, points[1:], points[2:], strict=False) if not _is_straight(a, b, c)]
     corners = [points[0], *turns, points[-1]]
@@ -171,7 +171,7 @@ def _cuboid(size: BoxSize, x: float, y: float, before: Sequence[str], after: Seq
 def _legend_key(key: LegendKey) -> Iterator[str]:
     if key.sample in (captions.ADD, captions.MULTIPLY):
         yield _circle(key.sample, key.x + 14, key.y)
-    elif key.sample == STACKED:
+    elif key.sample == STACK:
         yield from _frame(Frame((key.x + 2, key.y - 6, key.x + 20, key.y + 10), 2, ""))
     else:
         stripes = [key.sample] if key.sample in STRIPES else []

@@ -1,4 +1,4 @@
-"""Icicle plots: a tree of times in which each bar is as wide as its time, and its children lie below it.
+"""Icicle plots: a tree of times. The width of each bar is its time, and its children are below it.
 
 After Kruskal & Landwehr, "Icicle plots: better displays for hierarchical clustering", 1983. Upside down they are known
 as flame graphs (Gregg 2011).

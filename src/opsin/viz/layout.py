@@ -64,14 +64,14 @@ class CellFactory:
         """Return the cells of a series that stands for `copies`."""
         cells: list[Cell] = []
         pending: tuple[Parallel, ...] = ()
-        for alike in zip(*copies, strict=True):
-            first = alike[0]
+        for items in zip(*copies, strict=True):
+            first = items[0]
             if isinstance(first, Parallel):
-                pending = tuple(item for item in alike if isinstance(item, Parallel))
+                pending = tuple(item for item in items if isinstance(item, Parallel))
             elif isinstance(first, IrregularRegion):
-                cells.append(self._irregular_cell([item for item in alike if isinstance(item, IrregularRegion)], bases))
+                cells.append(self._irregular_cell([item for item in items if isinstance(item, IrregularRegion)], bases))
             else:
-                units = tuple(item for item in alike if isinstance(item, Unit))
+                units = tuple(item for item in items if isinstance(item, Unit))
                 if pending:
                     cells.append(self._merge_point(pending, units, bases))
                     pending = ()
@@ -92,7 +92,7 @@ class CellFactory:
     def _irregular_cell(self, copies: Sequence[IrregularRegion], bases: tuple[str, ...]) -> IrregularCell:
         units = copies[0].units
         position = {unit: number for number, unit in enumerate(units)}
-        boxes = tuple(self._labeled_box(alike, bases) for alike in zip(*(copy.units for copy in copies), strict=True))
+        boxes = tuple(self._labeled_box(items, bases) for items in zip(*(copy.units for copy in copies), strict=True))
         reads = tuple(tuple(sorted({position.get(source, -1) for source in unit.sources})) for unit in units)
         return IrregularCell(
             boxes, reads, tuple(sorted(position[source] for source in copies[0].join.sources if source in position))
@@ -123,7 +123,7 @@ def _align(rows: Sequence[list[Cell]]) -> None:
 
 
 def main_branch(parallel: Parallel) -> int | None:
-    """Return the branch to draw straight, if any: the longest one whose shape is that of the join."""
+    """Return the branch to draw straight, if any: the longest one that has the shape of the join."""
     branches = [list(members(branch)) for branch in parallel.branches]
     if parallel.join.kind == captions.CONCAT and all(
         any(u.kind != captions.REARRANGE for u in units) for units in branches

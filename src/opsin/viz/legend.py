@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opsin.viz import captions
-from opsin.viz.diagram import STACKED, STYLES, Diagram, DiagramText, LegendKey
+from opsin.viz.diagram import STACK, STYLES, Diagram, DiagramText, LegendKey
 from opsin.viz.text_metrics import text_width
 
 KEY_WIDTH, ENTRY_GAP, LINE_HEIGHT = 30.0, 22.0, 26.0
@@ -54,4 +54,4 @@ def _entries(diagram: Diagram) -> Iterator[tuple[str, str]]:
         if striped:
             yield stripe, " or ".join(striped)
     if any(frame.copies > 1 for frame in diagram.frames):
-        yield STACKED, "×n: repeated n times"
+        yield STACK, "×n: repeated n times"

@@ -89,7 +89,7 @@ def _containers(nodes: list[Node]) -> set[str]:
 
 
 def _runs(nodes: list[Node]) -> Iterator[list[Node]]:
-    """Yield runs of consecutive nodes of one layer; the input is a run of its own."""
+    """Yield runs of consecutive nodes of one layer; the input is a separate run."""
     run: list[Node] = []
     for node in nodes:
         if run and (node.scope != run[0].scope or run[0].op is INPUT):
@@ -104,8 +104,8 @@ def _connected(run: list[Node]) -> list[list[Node]]:
     components: list[list[Node]] = []
     for node in run:
         connected = [part for part in components if any(t.node in part for t in node.inputs)]
-        merged = [member for part in connected for member in part] + [node]
-        components = [part for part in components if part not in connected] + [merged]
+        component = [member for part in connected for member in part] + [node]
+        components = [part for part in components if part not in connected] + [component]
     return components
 
 
@@ -120,8 +120,8 @@ def _operations(run: list[Node], on_path: set[Node]) -> list[list[Node]]:
         root[node] = node if mixes else origins.pop()
         if not mixes and len(sources) > 1:
             members = _between(root[node], node, root, on_path)
-            together = [member for member in run if member in members]
-            group.update((member, together) for member in members)
+            group_members = [member for member in run if member in members]
+            group.update((member, group_members) for member in members)
     return list({id(nodes): nodes for nodes in group.values()}.values())
 
 

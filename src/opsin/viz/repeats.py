@@ -15,20 +15,20 @@ MIN_SAVED_IN_BLOCKS, MIN_SAVED_IN_CHAINS = 3, 5
 
 def repetition(signatures: Sequence[Signature], start: int) -> tuple[int, int]:
     """Return period and count of the repetition at `start` that saves the most units; (1, 1) if none saves enough."""
-    best, best_saved = (1, 1), 0
+    best_repeat, best_saved = (1, 1), 0
     for period in range(1, min(MAX_PERIOD, (len(signatures) - start) // 2) + 1):
         first, count = signatures[start : start + period], 1
         while signatures[start + count * period : start + (count + 1) * period] == first:
             count += 1
         if period == 1:
             count = max(count, _growing_count(signatures, start))
-        saved = (count - 1) * sum(len(signature.shapes) for signature in first)
+        saved_count = (count - 1) * sum(len(signature.shapes) for signature in first)
         min_saved = (
             MIN_SAVED_IN_BLOCKS if any(len(signature.shapes) > 1 for signature in first) else MIN_SAVED_IN_CHAINS
         )
-        if saved >= min_saved and saved > best_saved:
-            best, best_saved = (period, count), saved
-    return best
+        if saved_count >= min_saved and saved_count > best_saved:
+            best_repeat, best_saved = (period, count), saved_count
+    return best_repeat
 
 
 def _growing_count(signatures: Sequence[Signature], start: int) -> int:
@@ -44,7 +44,7 @@ def _growing_count(signatures: Sequence[Signature], start: int) -> int:
 
 @dataclass(frozen=True)
 class Signature:
-    """What has to be equal for segments to be alike: what their units do, how they are connected, and their sizes."""
+    """The properties that repeated segments share: the operations and sizes of their units, and their connections."""
 
     structure: tuple[object, ...]
     shapes: tuple[tuple[int, ...], ...]

@@ -104,10 +104,10 @@ def _connected(inner: Sequence[Unit]) -> list[list[Unit]]:
     """Return the connected components of `inner`, ordered by their first units."""
     component: dict[Unit, list[Unit]] = {}
     for unit in inner:
-        merged = [unit]
+        path = [unit]
         for other in {id(component[s]): component[s] for s in unit.sources if s in component}.values():
-            merged = [*other, *merged]
-        component |= dict.fromkeys(merged, merged)
+            path = [*other, *path]
+        component |= dict.fromkeys(path, path)
     order = {unit: number for number, unit in enumerate(inner)}
     components = {id(units): sorted(units, key=order.__getitem__) for units in component.values()}
     return sorted(components.values(), key=lambda units: order[units[0]])

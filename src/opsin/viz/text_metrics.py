@@ -12,7 +12,7 @@ WIDTHS = {
 
 DEFAULT_WIDTH = 556
 BOLD_FACTOR = 1.07
-"""How much wider bold letters are."""
+"""The width of bold letters relative to regular ones."""
 
 _WIDTH = {letter: width for width, letters in WIDTHS.items() for letter in letters}
 
@@ -26,11 +26,11 @@ def short_count(number: int) -> str:
     """Return about three digits of a number: `9,408`, `36.9 k`, `2.36 M`, `102.8 M`."""
     if number < 10_000:
         return f"{number:,}"
-    scaled, unit = next(
+    quotient, unit = next(
         ((number / size, unit) for size, unit in ((1e3, "k"), (1e6, "M")) if number < 999.95 * size),
         (number / 1e9, "G"),
     )
-    return f"{scaled:.2f} {unit}" if scaled < 10 else f"{scaled:.1f} {unit}"
+    return f"{quotient:.2f} {unit}" if quotient < 10 else f"{quotient:.1f} {unit}"
 
 
 def value_range(texts: Sequence[str]) -> str:

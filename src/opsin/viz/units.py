@@ -58,12 +58,12 @@ def find_units(graph: Graph, kinds: Mapping[str, str]) -> list[Unit]:
     """
     builders = _merge_groups(group_operations(graph))
     builder_of = {group: builder for builder in builders for group in builder.groups}
-    counted: set[Node] = set()
+    counted_parameters: set[Node] = set()
     unit_of: dict[UnitBuilder, Unit] = {}
     for builder in builders:
         operands = dict.fromkeys(builder_of[source] for group in builder.groups for source in group.sources)
         sources = tuple(unit_of[other] for other in operands if other is not builder)
-        unit_of[builder] = _unit(builder, sources, kinds, counted)
+        unit_of[builder] = _unit(builder, sources, kinds, counted_parameters)
     return list(unit_of.values())
 
 
@@ -121,12 +121,14 @@ def _selects(group: OpGroup) -> bool:
     return any(node.op.name in ("slice", "transpose") for node in group.nodes)
 
 
-def _unit(builder: UnitBuilder, sources: tuple[Unit, ...], kinds: Mapping[str, str], counted: set[Node]) -> Unit:
-    """Build a unit; parameters in `counted` belong to an earlier one that shares them."""
+def _unit(
+    builder: UnitBuilder, sources: tuple[Unit, ...], kinds: Mapping[str, str], counted_parameters: set[Node]
+) -> Unit:
+    """Build a unit; parameters in `counted_parameters` belong to an earlier one that shares them."""
     main, nodes = builder.main, [node for group in builder.groups for node in group.nodes]
     variables = [v for group in builder.groups for v in _variables(group)]
-    new = dict.fromkeys(v for v in variables if v.attrs["trainable"] and v not in counted)
-    counted.update(new)
+    new_parameters = dict.fromkeys(v for v in variables if v.attrs["trainable"] and v not in counted_parameters)
+    counted_parameters.update(new_parameters)
     is_minor = not main.is_main
     return Unit(
         kind=captions.kind_of(main),
@@ -135,7 +137,7 @@ def _unit(builder: UnitBuilder, sources: tuple[Unit, ...], kinds: Mapping[str, s
         before="" if is_minor else captions.functions(builder.before, kinds),
         after="" if is_minor else captions.functions(builder.after, kinds),
         shape=bind(builder.groups[-1].output.shape[1:], 1) or (1,),
-        parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in new),
+        parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in new_parameters),
         macs=sum(int(bind((node.op.macs(node),), 1)[0]) for node in nodes),
         scopes=tuple(dict.fromkeys(group.scope for group in builder.groups)),
         sources=sources,
@@ -145,11 +147,11 @@ def _unit(builder: UnitBuilder, sources: tuple[Unit, ...], kinds: Mapping[str, s
 def _variables(group: OpGroup) -> list[Node]:
     """Return the variables that a group reads, directly or through operations on variables alone."""
     variables: dict[Node, None] = {}
-    others = {node for source in group.sources for node in source.nodes} | set(group.nodes)
+    excluded_nodes = {node for source in group.sources for node in source.nodes} | set(group.nodes)
     stack = [t.node for node in group.nodes for t in node.inputs]
     while stack:
         node = stack.pop()
-        if node not in others and node not in variables:
+        if node not in excluded_nodes and node not in variables:
             variables[node] = None
             stack += (t.node for t in node.inputs)
     return [node for node in variables if node.op is VARIABLE]

@@ -2,13 +2,13 @@
 single GPU", 2024 (arXiv:2404.00498), section 3 and appendix A.
 
 A layer that is computed from the training images and not trained whitens patches of 2 × 2 pixels. Three blocks follow,
-each of which widens, halves the image by max pooling and convolves once more. The maximum of each channel goes into one
-linear layer without bias, whose result is divided by 9.
+each with a convolution that increases the channels, max pooling that halves the image, and another convolution. The
+maximum of each channel goes into one linear layer without bias. The logits are divided by 9.
 
     whitened 2 × 2 patches, GELU, (C₀ → w ▽, C → C …) three times, max, linear
 
 Batch normalization has biases only, and its running statistics adapt within few steps. 3 × 3 convolutions start as the
-identity as far as they have channels for it. `airbench94` has 64, 256 and 256 channels; `airbench95` has 128, 384 and
+identity for as many channels as they can copy. `airbench94` has 64, 256 and 256 channels; `airbench95` has 128, 384 and
 384, and a third convolution in each block with a shortcut from the result of pooling. The numbers in the names are the
 accuracies in percent on CIFAR-10 in the paper, with six views of each test image.
 """
@@ -27,7 +27,7 @@ from opsin.zoo.sizes import at_least
 SCALE = 1 / 9
 MIN_SIZE = 9
 MOMENTUM = 0.4
-"""Of the running statistics."""
+"""The momentum of the running statistics."""
 
 
 class Unit(Layer):

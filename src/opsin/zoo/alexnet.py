@@ -5,7 +5,7 @@
 tanh; local response normalization; max pooling with overlapping windows; dropout; and training on two graphics
 processors, which is why the second, fourth and fifth convolution have two groups that read half of the channels each.
 60,965,224 parameters, initial values as in its section 5. Simplified:
-- Images of 224 × 224, as in the text, are padded by 2, so that the first layer gives the 55 × 55 of figure 2.
+- Images of 224 × 224, as in the text, are padded by 2; the first layer then gives the 55 × 55 of figure 2.
 - Normalization runs over all channels of a layer, also across the two processors' halves.
 - The paper's k + α Σ a² is written as the library's k + α'/n Σ a², hence α' = 5α.
 - The rest of the training (crops, flips, colour shifts, momentum 0.9, weight decay 0.0005) is not part of the network.
@@ -13,7 +13,7 @@ processors, which is why the second, fourth and fifth convolution have two group
 `alexnet`: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, 2014, has the
 network in one tower of 64, 192, 384, 384 and 256 channels. 61,100,840 parameters, names and initial values as in
 torchvision, which has 256 channels in the fourth convolution, too, omits normalization, and averages the last feature
-maps to 6 × 6, so that the linear layers have the same weights for images of every size.
+maps to 6 × 6, which makes the weights of the linear layers independent of the image size.
 """
 
 from __future__ import annotations

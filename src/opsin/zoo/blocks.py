@@ -20,7 +20,7 @@ def conv_norm(
     activation: Callable[[], Layer] | None = ReLU,
     norm: Callable[[], Layer] = BatchNorm2d,
 ) -> Sequential:
-    """Return convolution without bias, batch normalization, activation, padded so that a stride of 1 keeps the size."""
+    """Return convolution without bias, batch normalization and activation. With stride 1 the padding keeps the size."""
     padding = (kernel_size - 1) // 2
     conv = Conv2d(
         out_channels, kernel_size, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out
@@ -52,5 +52,5 @@ def round_channels(channels: float, divisor: int = 8) -> int:
 
     This is the rule of the MobileNet and EfficientNet authors' code for scaled widths.
     """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * channels else rounded + divisor
+    multiple = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return multiple if multiple >= 0.9 * channels else multiple + divisor

@@ -1,9 +1,9 @@
 """DenseNet: Huang, Liu, van der Maaten & Weinberger, "Densely connected convolutional networks", CVPR 2017.
 
 Every layer of a block reads the concatenated outputs of all layers before it and adds `GROWTH` channels: features are
-reused instead of recomputed, and each layer has a short path to the loss. A 1 × 1 convolution to
-four times the growth comes first in a layer ("B"), and one that halves the channels between blocks ("C"). Each
-convolution is preceded by batch normalization and ReLU. DenseNet-121 of the paper's table 1; 7,978,856 parameters.
+reused instead of recomputed, and each layer has a short path to the loss. A 1 × 1 convolution to four times the growth
+comes first in a layer ("B"), and one that halves the channels between blocks ("C"). Batch normalization and ReLU
+precede each convolution. DenseNet-121 of the paper's table 1; 7,978,856 parameters.
 
 Names of parameters, and initial values (He et al. 2015), are torchvision's. As there, there is no dropout; the paper
 uses a dropout of 0.2 after each convolution when it trains without augmentation.
@@ -46,9 +46,9 @@ class DenseLayer(Layer):
         self.relu = ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        new = self.conv1(self.relu(self.norm1(x)))
-        new = self.conv2(self.relu(self.norm2(new)))
-        return ops.concat([x, new])
+        features = self.conv1(self.relu(self.norm1(x)))
+        features = self.conv2(self.relu(self.norm2(features)))
+        return ops.concat([x, features])
 
 
 def dense_block(depth: int) -> Sequential:

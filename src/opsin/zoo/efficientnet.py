@@ -53,14 +53,14 @@ class MBConv(Layer):
 def network(classes: int) -> Layer:
     """Images N × C × H × W → N × `classes`, of any size."""
     total = sum(count for _, _, _, count, _ in STAGES)
-    channels, done = 32, 0
+    channels, block_count = 32, 0
     features = [conv_norm(32, 3, stride=2, activation=SiLU)]
     for expansion, kernel, out, count, first in STAGES:
         blocks = []
         for number in range(count):
             stride = first if number == 0 else 1
-            blocks.append(MBConv(channels, expansion, kernel, out, stride, DROP_RATE * done / total))
-            channels, done = out, done + 1
+            blocks.append(MBConv(channels, expansion, kernel, out, stride, DROP_RATE * block_count / total))
+            channels, block_count = out, block_count + 1
         features.append(Sequential(*blocks))
     features.append(conv_norm(1280, activation=SiLU))
     return Sequential(

@@ -93,17 +93,17 @@ def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
     """Images N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
     last = len(STAGES) - 1
     counts = [row[3] if i in (0, last) else math.ceil(depth * row[3]) for i, row in enumerate(STAGES)]
-    channels, done, stages = 32, 0, []
+    channels, block_count, stages = 32, 0, []
     for (expansion, kernel, base, _, first), count in zip(STAGES, counts, strict=True):
         out = round_channels(width * base)
         blocks: list[Layer] = []
         for number in range(count):
-            stride, drop_rate = (first if number == 0 else 1), DROP_RATE * done / sum(counts)
+            stride, drop_rate = (first if number == 0 else 1), DROP_RATE * block_count / sum(counts)
             if expansion == 1:
                 blocks.append(DepthwiseSeparable(channels, kernel, out, stride, drop_rate))
             else:
                 blocks.append(InvertedResidual(channels, expansion * channels, kernel, out, stride, drop_rate))
-            channels, done = out, done + 1
+            channels, block_count = out, block_count + 1
         stages.append(Sequential(*blocks))
     return Sequential(
         ("conv_stem", conv(32, 3, 2)),

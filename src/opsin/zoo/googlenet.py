@@ -94,10 +94,10 @@ class Inception(Layer):
     def __init__(
         self, variant: Variant, one: int, reduce3: int, three: int, reduce5: int, five: int, pooled: int
     ) -> None:
-        conv, large = variant.conv, variant.large_kernel
+        conv, kernel = variant.conv, variant.large_kernel
         self.branch1 = conv(one, 1)
         self.branch2 = [conv(reduce3, 1), conv(three, 3, padding=1)]
-        self.branch3 = [conv(reduce5, 1), conv(five, large, padding=large // 2)]
+        self.branch3 = [conv(reduce5, 1), conv(five, kernel, padding=kernel // 2)]
         self.branch4 = [MaxPool2d(3, stride=1, padding=1), conv(pooled, 1)]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -45,8 +45,8 @@ class Subsampling(Layer):
         channels = pooled.shape[1]
         weight = self.parameter("weight", (channels,), ("ones",))
         bias = self.parameter("bias", (channels,), ("zeros",))
-        scaled = ops.multiply(pooled, ops.reshape(weight, (channels, 1, 1)))
-        return ops.add(scaled, ops.reshape(bias, (channels, 1, 1)))
+        products = ops.multiply(pooled, ops.reshape(weight, (channels, 1, 1)))
+        return ops.add(products, ops.reshape(bias, (channels, 1, 1)))
 
 
 class TableConv2d(Layer):

@@ -1,10 +1,9 @@
 """MobileNet: Howard, Zhu, Chen, Kalenichenko, Wang, Weyand, Andreetto & Adam, "MobileNets: efficient convolutional
 neural networks for mobile vision applications", arXiv:1704.04861, 2017.
 
-The paper factorises each convolution: a depthwise one filters every channel by itself with a 3 × 3 kernel, and a
+The paper factorises each convolution: a depthwise one filters every channel separately with a 3 × 3 kernel, and a
 pointwise (1 × 1) one mixes the channels. Together they need eight to nine times fewer MACs than a full 3 × 3
-convolution.
-Its table 1 is `BLOCKS` below; 4,231,976 parameters.
+convolution. Its table 1 is `BLOCKS` below; 4,231,976 parameters.
 
 As in the authors' code, the activation is ReLU6; the paper says ReLU. Padding is symmetric, as in timm, whose
 `mobilenetv1_100` has the same names; for a stride of 2, TensorFlow pads only below and on the right.

@@ -3,7 +3,7 @@ MobileNetV3", ICCV 2019.
 
 The blocks of MobileNetV2, found by search rather than by hand, some with squeeze-and-excitation; the swish activation
 in the later layers, in a piecewise form (hard swish); and the last layers rearranged so that the widest of them comes
-after the pooling. The paper's tables 1 and 2 are `LARGE` and `SMALL` below: 5,483,032 and
+after the pooling. The paper's tables 1 and 2 are `LARGE_BLOCKS` and `SMALL_BLOCKS` below: 5,483,032 and
 2,542,856 parameters. Names, initial values, and the position and width of squeeze-and-excitation, after the depthwise
 convolution's activation and a quarter as wide, are torchvision's.
 """
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     stride: int
 
 
-LARGE = (
+LARGE_BLOCKS = (
     Row(3, 16, 16, False, ReLU, 1),
     Row(3, 64, 24, False, ReLU, 2),
     Row(3, 72, 24, False, ReLU, 1),
@@ -50,7 +50,7 @@ LARGE = (
     Row(5, 960, 160, True, HardSwish, 1),
     Row(5, 960, 160, True, HardSwish, 1),
 )
-SMALL = (
+SMALL_BLOCKS = (
     Row(3, 16, 16, True, ReLU, 2),
     Row(3, 72, 24, False, ReLU, 2),
     Row(3, 88, 24, False, ReLU, 1),
@@ -101,5 +101,5 @@ def network(rows: tuple[Row, ...], last: int, classes: int) -> Layer:
     )
 
 
-mobilenet_v3_large = register("mobilenet_v3_large", partial(network, LARGE, 1280))
-mobilenet_v3_small = register("mobilenet_v3_small", partial(network, SMALL, 1024))
+mobilenet_v3_large = register("mobilenet_v3_large", partial(network, LARGE_BLOCKS, 1280))
+mobilenet_v3_small = register("mobilenet_v3_small", partial(network, SMALL_BLOCKS, 1024))

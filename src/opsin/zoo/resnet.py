@@ -1,10 +1,10 @@
 """ResNet: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; and its wide and grouped
 variants.
 
-A block computes not its output but what to add to its input, y = F(x) + x, so that a network of a hundred layers starts
-like a shallow one. The networks are those of the paper's table 1: one 7 × 7
-convolution, four stages of blocks that halve the image and double the channels, the mean of each channel, one
-linear layer. Shortcuts that change the shape are 1 × 1 convolutions (the paper's option B).
+A block computes the difference to its input, y = F(x) + x, so a network of a hundred layers starts like a shallow one.
+The networks are those of the paper's table 1: one 7 × 7 convolution, four stages of blocks that halve the image and
+double the channels, the mean of each channel, one linear layer. Shortcuts that change the shape are 1 × 1 convolutions
+(the paper's option B).
 
 - Wide ResNet: Zagoruyko & Komodakis, "Wide residual networks", BMVC 2016: the inner channels of a block doubled.
 - ResNeXt: Xie, Girshick, Dollár, Tu & He, "Aggregated residual transformations for deep neural networks", CVPR 2017:

@@ -1,9 +1,9 @@
 """A residual network of nine layers that trains fast: David Page, "How to train your ResNet", myrtle.ai, 2018.
 
-3 × 3 convolutions, each with batch normalization and ReLU, increase the channels while max pooling halves the
-image three times; after the first and the last pooling comes a residual block of two more. The maximum of each channel
-goes into one linear layer without bias, whose result is divided by 8, so that probabilities stay moderate at large
-learning rates.
+3 × 3 convolutions, each with batch normalization and ReLU, increase the channels while max pooling halves the image
+three times. A residual block of two more convolutions follows the first and the last pooling. The maximum of each
+channel goes into one linear layer without bias. The logits are divided by 8, which keeps probabilities moderate at
+large learning rates.
 
     3 → w₀, w₀ → w₁ ▽ + (w₁ → w₁ → w₁), w₁ → w₂ ▽, w₂ → w₃ ▽ + (w₃ → w₃ → w₃), max, linear
 

@@ -3,7 +3,7 @@ parameters and <0.5MB model size", arXiv:1602.07360, 2016.
 
 The paper's idea is the Fire module: a 1 × 1 convolution reduces the channels to a few, and an expand layer applies as
 many 1 × 1 as 3 × 3 filters to them. There is no fully connected layer: a 1 × 1 convolution computes one channel per
-class, and its mean is the logit. Pooling comes late, so that most layers have large feature maps.
+class, and its mean is the logit. Pooling comes late, so most layers have large feature maps.
 
 `squeezenet1_1` is the authors' own revision of the same year: a first convolution of 64 filters of 3 × 3 instead of
 the paper's 96 of 7 × 7, and earlier pooling, for 2.4 times less computation at the same accuracy. 1,235,496 parameters.

@@ -5,8 +5,8 @@ three read 7 × 7, with fewer parameters than one large kernel and more non-line
 paper's table 1 are the rows of `DEPTHS`; the "16" of vgg16 counts the layers with weights.
 
 Unlike the paper:
-- After the last pooling the feature maps are averaged to 7 × 7, as in torchvision, so that the first linear
-  layer has the same weights for images of every size. At the paper's 224 × 224 this changes nothing.
+- After the last pooling the feature maps are averaged to 7 × 7, as in torchvision, which makes the weights of the first
+  linear layer independent of the image size. At the paper's 224 × 224 this changes nothing.
 - The variants "_bn" have batch normalization (Ioffe & Szegedy 2015), which came later, after each convolution.
 - Initial values are torchvision's (He et al. 2015 by fan-out; linear layers normal with 0.01). The authors used a
   normal distribution of variance 0.01, and initialised the deeper networks from a trained A.

@@ -12,14 +12,14 @@ from opsin.base.errors import UsageError
 
 
 def test_names_batches_and_sizes() -> None:
-    found = cases(["lenet5:1,64", "resnet18"], ["infer"], [2], None, 3)
-    assert found == [
+    actual = cases(["lenet5:1,64", "resnet18"], ["infer"], [2], None, 3)
+    assert actual == [
         Case("lenet5", "infer", 1, (1, 28, 28), 3),
         Case("lenet5", "infer", 64, (1, 28, 28), 3),
         Case("resnet18", "infer", 2, (3, 224, 224), 3),
     ]
     assert cases(["resnet18"], ["train"], [], 64, 1) == [Case("resnet18", "train", 16, (3, 64, 64), 1)]
-    assert str(found[0]) == "lenet5, inference, batch 1, 1 × 28 × 28, 3 threads"
+    assert str(actual[0]) == "lenet5, inference, batch 1, 1 × 28 × 28, 3 threads"
 
 
 def test_standard_cases() -> None:
@@ -46,15 +46,15 @@ def test_images_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_a_case_is_the_same_every_time(tmp_path: Path) -> None:
     case = Case("mlperf_tiny_resnet8", "infer", 2, (3, 32, 32), 1)
-    found = []
+    actual = []
     for name in "ab":
         (tmp_path / name).mkdir()
         files = prepare(case, tmp_path / name)
         assert files.onnx is not None
-        found.append((dict(np.load(files.weights)), dict(np.load(files.inputs)), files.onnx.read_bytes()))
-    (weights, inputs, onnx), (again, others, same) = found
-    assert onnx == same and weights.keys() == again.keys()
-    assert all((weights[key] == again[key]).all() for key in weights)
+        actual.append((dict(np.load(files.weights)), dict(np.load(files.inputs)), files.onnx.read_bytes()))
+    (weights, inputs, onnx), (second, others, same) = actual
+    assert onnx == same and weights.keys() == second.keys()
+    assert all((weights[key] == second[key]).all() for key in weights)
     assert all((inputs[key] == others[key]).all() for key in inputs)
     statistics = np.concatenate([v for k, v in weights.items() if k.endswith("running_var")])
     assert 0.5 <= statistics.min() < 0.9 and statistics.max() > 1.1  # neither 0 nor 1, which folding could leave out

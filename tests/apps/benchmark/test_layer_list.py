@@ -25,30 +25,30 @@ SIZES = {
 
 
 def test_the_layers_of_lenet5() -> None:
-    found = layer_list("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
-    assert [step.op for step in found.steps] == [
+    actual = layer_list("lenet5", zoo.lenet5(), (1, 28, 28), training=False)
+    assert [step.op for step in actual.steps] == [
         "conv2d", "relu", "max_pool2d", "conv2d", "relu", "max_pool2d", "flatten", "linear", "relu", "linear", "relu",
         "linear",
     ]  # fmt: skip
-    first = found.steps[0]
+    first = actual.steps[0]
     assert (first.inputs, first.output, first.shape) == ([0], 1, [6, 28, 28])
     assert first.parameters == {"weight": "conv1.weight", "bias": "conv1.bias"}
     assert first.attrs["padding"] == ((2, 2), (2, 2)) and first.attrs["kernel"] == (5, 5)
-    assert found.outputs == [(12, 1.0)]
+    assert actual.outputs == [(12, 1.0)]
 
 
 def test_batch_normalization_is_one_layer() -> None:
     for training in (False, True):
-        found = layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
-        norms = [step for step in found.steps if step.op == "batch_norm"]
+        actual = layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), training)
+        norms = [step for step in actual.steps if step.op == "batch_norm"]
         assert len(norms) == 19 and norms[0].attrs == {"eps": 1e-5, "momentum": 0.1}
         assert norms[0].parameters["running_var"] == "bn1.running_var"
 
 
 def test_frozen_weights_are_listed() -> None:
-    found = layer_list("airbench94", zoo.airbench94(), (3, 32, 32), True)
+    actual = layer_list("airbench94", zoo.airbench94(), (3, 32, 32), True)
     units = [f"blocks.{block}.{unit}" for block in range(3) for unit in ("first", "second")]
-    assert sorted(found.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
+    assert sorted(actual.fixed) == sorted(["whiten.weight", *(f"{unit}.norm.weight" for unit in units)])
     assert layer_list("resnet20_cifar", zoo.resnet20_cifar(), (3, 32, 32), True).fixed == []
 
 
@@ -70,8 +70,8 @@ def test_a_layer_used_twice_is_two_steps() -> None:
             x = self.act(self.conv(self.act(self.conv(x))))
             return self.head(nn.Flatten()(x))
 
-    found = layer_list("twice", Twice(), (1, 5, 5), False)
-    assert [step.op for step in found.steps] == ["conv2d", "relu6", "conv2d", "relu6", "flatten", "linear"]
+    actual = layer_list("twice", Twice(), (1, 5, 5), False)
+    assert [step.op for step in actual.steps] == ["conv2d", "relu6", "conv2d", "relu6", "flatten", "linear"]
 
 
 def test_unsupported_operations_are_refused_by_name() -> None:

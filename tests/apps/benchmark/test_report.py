@@ -82,11 +82,11 @@ def test_low_speeds_have_three_digits(result: Result) -> None:
 
 def test_the_json_data_is_complete(result: Result) -> None:
     data = json.loads(json.dumps(report.to_data([result], MACHINE), allow_nan=False))
-    (found,) = data["results"]
-    assert found["best_peer"] == "Torch eager"
-    assert found["ratio"] == pytest.approx({"minimum": 2.5, "median": 3, "maximum": 4, "least": 2.5, "most": 4})
-    assert found["figures"][4]["difference"] is None and found["figures"][5]["problem"]
-    assert found["network"] == "resnet18" and found["batch"] == 16 and data["machine"] == MACHINE
+    (actual,) = data["results"]
+    assert actual["best_peer"] == "Torch eager"
+    assert actual["ratio"] == pytest.approx({"minimum": 2.5, "median": 3, "maximum": 4, "least": 2.5, "most": 4})
+    assert actual["figures"][4]["difference"] is None and actual["figures"][5]["problem"]
+    assert actual["network"] == "resnet18" and actual["batch"] == 16 and data["machine"] == MACHINE
 
 
 def test_the_length_of_bars_is_the_speed(result: Result) -> None:
@@ -118,22 +118,22 @@ def test_growth_is_time_per_unit_of_work() -> None:
 
 def test_the_speedup_by_threads_is_judged() -> None:
     cases = [Case("lenet5", "infer", 1, (1, 28, 28), threads) for threads in (1, 2)]
-    found = Sweep("LeNet-5", "threads", [1, 2], [1.0, 0.5], cases, [[0.019, 0.02], [0.01, 0.01]])
-    assert found.verdict == "2 threads are 1.95 (1.90 to 2.00) times as fast as 1"
-    found.seconds[1] = [0.012, 0.012]
-    assert found.verdict == "2 threads are 1.62 (1.58 to 1.67) times as fast as 1, less than 1.85"
-    assert not found.good
+    actual = Sweep("LeNet-5", "threads", [1, 2], [1.0, 0.5], cases, [[0.019, 0.02], [0.01, 0.01]])
+    assert actual.verdict == "2 threads are 1.95 (1.90 to 2.00) times as fast as 1"
+    actual.seconds[1] = [0.012, 0.012]
+    assert actual.verdict == "2 threads are 1.62 (1.58 to 1.67) times as fast as 1, less than 1.85"
+    assert not actual.good
 
 
 def test_a_sweep_is_measured() -> None:
-    found = sweep()
-    measure_sweep(found, Competitor(OPSIN, "", sys.executable), 2, 0.005, lambda text: None)
-    assert [len(seconds) for seconds in found.seconds] == [2, 2, 2]
-    assert all(s > 0 for seconds in found.seconds for s in seconds)
+    actual = sweep()
+    measure_sweep(actual, Competitor(OPSIN, "", sys.executable), 2, 0.005, lambda text: None)
+    assert [len(seconds) for seconds in actual.seconds] == [2, 2, 2]
+    assert all(s > 0 for seconds in actual.seconds for s in seconds)
 
 
 def test_the_standard_sweeps() -> None:
-    found = sweeps(2)
-    assert [s.axis for s in found].count("threads") == 4
-    assert found[0].values[-1] == 256 and found[2].values == [32, 64, 112, 224, 448] and found[3].values[-1] == 110
-    assert found[-1].works == [1.0, 0.5] and [case.threads for case in found[-1].cases] == [1, 2]
+    actual = sweeps(2)
+    assert [s.axis for s in actual].count("threads") == 4
+    assert actual[0].values[-1] == 256 and actual[2].values == [32, 64, 112, 224, 448] and actual[3].values[-1] == 110
+    assert actual[-1].works == [1.0, 0.5] and [case.threads for case in actual[-1].cases] == [1, 2]

@@ -84,23 +84,23 @@ def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tup
         worker.close()
     assert timed["calls"] >= 1 and timed["seconds"] > 0 and answer["version"]
     with np.load(answer["results"]) as arrays:
-        (found,) = arrays.values()
+        (actual,) = arrays.values()
         right = expected(graph, state, {**inputs, **(labels if task == "train" else {})}, task)
-        return np.array(found, np.float64), right
+        return np.array(actual, np.float64), right
 
 
 @pytest.mark.parametrize("task", ["train", "infer"])
 def test_pytorch(task: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    found, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
-    assert difference(right, found) < 1e-4
+    actual, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
+    assert difference(right, actual) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_libraries_that_predict(name: str, tmp_path: Path) -> None:
     pytest.importorskip(PEERS[name].package)
-    found, right = ask(name, "", "infer", Mixed(), tmp_path)
-    assert difference(right, found) < 1e-5
+    actual, right = ask(name, "", "infer", Mixed(), tmp_path)
+    assert difference(right, actual) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
@@ -109,8 +109,8 @@ def test_libraries_that_predict(name: str, tmp_path: Path) -> None:
 def test_keras(name: str, task: str, network: nn.Layer, tmp_path: Path) -> None:
     pytest.importorskip("keras")
     pytest.importorskip(PEERS[name].package)
-    found, right = ask(name, "", task, network, tmp_path)
-    assert difference(right, found) < 1e-5
+    actual, right = ask(name, "", task, network, tmp_path)
+    assert difference(right, actual) < 1e-5
 
 
 def test_a_worker_imports_nothing_else_of_opsin(tmp_path: Path) -> None:

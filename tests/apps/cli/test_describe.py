@@ -149,5 +149,7 @@ def test_describing_a_network_loads_no_compiler() -> None:
         "print([name for name in ('llvmlite', 'PIL', 'opsin.model', 'opsin.viz') if name in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -61,8 +61,8 @@ def test_a_terminal_shows_the_progress_of_a_download(
 
 def test_the_progress_line_of_a_download(capfd: pytest.CaptureFixture[str]) -> None:
     show = DownloadProgress("tiny")
-    for done in range(0, 100_000_001, 250_000):
-        show(done, 100_000_000)
+    for count in range(0, 100_000_001, 250_000):
+        show(count, 100_000_000)
     lines = [line for line in capfd.readouterr().err.split("\r") if line.strip()]
     assert lines[:2] == ["tiny: 0 of 100 MB downloaded", "tiny: 2 of 100 MB downloaded"]
     assert 49 <= len(lines) <= 51

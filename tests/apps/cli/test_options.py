@@ -80,8 +80,8 @@ def test_help_starts_without_numpy() -> None:
         "for command in ([], ['train'], ['describe'], ['bench'], ['data', 'check']): run([*command, '--help'])\n"
         "print(sorted({'numpy', 'llvmlite', 'PIL', 'opsin.data', 'opsin.training'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 OLD = [

@@ -36,27 +36,27 @@ def call(*arguments: object, stdin: bytes | None = None) -> subprocess.Completed
 
 def test_warnings_are_printed_without_source_lines(model: Path, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    done = subprocess.run(
+    process_result = subprocess.run(
         [*COMMAND, "predict", str(model), str(folder / "standing" / "4.png")],
         capture_output=True,
         text=True,
         env={**ENVIRONMENT, "PYTHONWARNINGS": "default", "OPSIN_CACHE": str(tmp_path / "file" / "cache")},
     )
-    assert done.returncode == 0
-    assert done.stderr == (
+    assert process_result.returncode == 0
+    assert process_result.stderr == (
         f"Warning: compiled code cannot be saved in {tmp_path}/file/cache/kernels: Not a directory; "
         "set OPSIN_CACHE to a folder that can be written, or the next start compiles again\n"
     )
 
 
 def test_an_image_on_standard_input(model: Path, folder: Path) -> None:
-    done = call("predict", model, "-", "--json", stdin=(folder / "standing" / "4.png").read_bytes())
-    assert (done.returncode, done.stderr) == (0, b"")
-    (result,) = json.loads(done.stdout)
+    process_result = call("predict", model, "-", "--json", stdin=(folder / "standing" / "4.png").read_bytes())
+    assert (process_result.returncode, process_result.stderr) == (0, b"")
+    (result,) = json.loads(process_result.stdout)
     assert (result["image"], result["label"]) == ("standard input", "standing")
-    done = call("predict", model, "-", stdin=b"no image")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.startswith(b"Error: standard input is not an image but text")
+    process_result = call("predict", model, "-", stdin=b"no image")
+    assert (process_result.returncode, process_result.stdout) == (1, b"")
+    assert process_result.stderr.startswith(b"Error: standard input is not an image but text")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
@@ -84,8 +84,10 @@ def test_import_opsin_loads_nothing_heavy() -> None:
     code = (
         "import sys, opsin; print(*sorted({'numpy', 'llvmlite', 'PIL', 'typer', 'rich', 'torch'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=ENVIRONMENT, text=True, check=True)
-    assert done.stdout == "\n"
+    process_result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=ENVIRONMENT, text=True, check=True
+    )
+    assert process_result.stdout == "\n"
     assert set(opsin.__all__) <= set(dir(opsin))
     for name in opsin.__all__:
         assert getattr(opsin, name) is not None
@@ -95,8 +97,10 @@ def test_import_opsin_loads_nothing_heavy() -> None:
 
 def test_help_loads_no_command() -> None:
     code = "import sys; from opsin.apps.cli.main import run; run(['predict']); print('numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=ENVIRONMENT, text=True, check=True)
-    assert done.stdout == "False\n"
+    process_result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=ENVIRONMENT, text=True, check=True
+    )
+    assert process_result.stdout == "False\n"
 
 
 def test_predict_answers_quickly(model: Path, folder: Path) -> None:
@@ -144,11 +148,11 @@ def test_a_terminal_has_a_bar(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_gives_no_traceback(model: Path) -> None:
-    done = subprocess.run(
+    process_result = subprocess.run(
         f"{sys.executable} -m opsin describe {model} --json | head -n 1",
         shell=True,
         capture_output=True,
         env=ENVIRONMENT,
     )
-    assert done.stdout == b"{\n"
-    assert b"Traceback" not in done.stderr
+    assert process_result.stdout == b"{\n"
+    assert b"Traceback" not in process_result.stderr

@@ -41,10 +41,10 @@ def test_the_table_adds_up(by: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines()[0] == "lenet5, training step, 8 images of 1 × 28 × 28"
     assert "peak 100 GFLOP/s, 10 GB/s" in out.splitlines()[1]
     assert all(len(line) <= 100 for line in out.splitlines())
-    *found, whole = shares(out)
+    *actual, whole = shares(out)
     assert whole == 100
-    assert len(found) == 5 + 2  # with what is left, and the waiting
-    assert sum(found) == pytest.approx(100, abs=0.5)
+    assert len(actual) == 5 + 2  # with what is left, and the waiting
+    assert sum(actual) == pytest.approx(100, abs=0.5)
 
 
 def test_every_layer_and_direction_has_a_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -23,12 +23,12 @@ FULL = "Error: the output cannot be written: No space left on device; free some 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """What `command` does, with $OPSIN for the command line; its output is read as UTF-8."""
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", command], capture_output=True, env={**ENVIRONMENT, "OPSIN": OPSIN, **environment}
     )
-    err = done.stderr.decode()
+    err = result.stderr.decode()
     assert "Traceback" not in err and "Exception ignored" not in err
-    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(errors="replace"), err)
+    return subprocess.CompletedProcess(command, result.returncode, result.stdout.decode(errors="replace"), err)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ["describe lenet5", "describe lenet5 --json", "--version", "--help", "train --help", "", "data", "runs"],
 )
 def test_a_full_disk_is_reported_in_a_line(arguments: str, tmp_path: Path) -> None:
-    done = shell(f"cd {tmp_path}; $OPSIN {arguments} > /dev/full")
-    assert (done.returncode, done.stderr) == (1, FULL)
+    result = shell(f"cd {tmp_path}; $OPSIN {arguments} > /dev/full")
+    assert (result.returncode, result.stderr) == (1, FULL)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_a_file_written_without_streams_is_complete(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", ["describe resnet152", "train --help", "--version"])
 def test_a_reader_that_closes_the_pipe_is_no_error(arguments: str) -> None:
-    done = shell(f"$OPSIN {arguments} | true; exit ${{PIPESTATUS[0]}}")
-    assert (done.returncode, done.stdout, done.stderr) == (141, "", "")
+    result = shell(f"$OPSIN {arguments} | true; exit ${{PIPESTATUS[0]}}")
+    assert (result.returncode, result.stdout, result.stderr) == (141, "", "")
 
 
 def test_standard_input_without_an_image(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_standard_input_without_an_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-16", "koi8-r"])
 def test_any_encoding_can_be_written(encoding: str) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "opsin", "describe", "lenet5"],
         capture_output=True, env={**ENVIRONMENT, "PYTHONIOENCODING": encoding}, check=True,
     )  # fmt: skip
-    first = done.stdout.decode(encoding).splitlines()[0]
+    first = result.stdout.decode(encoding).splitlines()[0]
     assert first in ("lenet5: 1 × 28 × 28 images, 10 classes", "lenet5: 1 x 28 x 28 images, 10 classes")
     for arguments in ("--help", "train --help"):
         assert shell(f"$OPSIN {arguments}", PYTHONIOENCODING=encoding).returncode == 0
@@ -108,26 +108,26 @@ def test_ascii_is_readable_and_json_stays_json(tmp_path: Path) -> None:
     assert readable(UnicodeEncodeError("ascii", "a×…é", 1, 4, "")) == ("x...\\xe9", 4)
     with pytest.raises(UnicodeDecodeError):
         readable(UnicodeDecodeError("ascii", b"\xff", 0, 1, ""))
-    done = shell("$OPSIN describe lenet5", PYTHONIOENCODING="ascii")
-    assert done.stdout.isascii() and "6 x 28 x 28" in done.stdout
+    result = shell("$OPSIN describe lenet5", PYTHONIOENCODING="ascii")
+    assert result.stdout.isascii() and "6 x 28 x 28" in result.stdout
     Image.new("L", (9, 9)).save(tmp_path / "Größe.txt", "PNG")
     small_model().save(tmp_path / "m.opsin")
-    done = shell(f"cd {tmp_path}; $OPSIN predict m.opsin Größe.txt --json", PYTHONIOENCODING="ascii")
-    assert done.stdout.isascii()
-    assert json.loads(done.stdout)[0]["image"] == "Größe.txt"
+    result = shell(f"cd {tmp_path}; $OPSIN predict m.opsin Größe.txt --json", PYTHONIOENCODING="ascii")
+    assert result.stdout.isascii()
+    assert json.loads(result.stdout)[0]["image"] == "Größe.txt"
 
 
 def test_a_plain_terminal_gets_plain_text() -> None:
     code = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
     for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code, *OPSIN.split(), "describe", "lenet5"],
             capture_output=True, stdin=subprocess.DEVNULL, env={**ENVIRONMENT, "TERM": "xterm", name: value},
         )  # fmt: skip
-        assert b"lenet5: 1" in done.stdout
-        assert b"\x1b" not in done.stdout
+        assert b"lenet5: 1" in result.stdout
+        assert b"\x1b" not in result.stdout
 
 
 def test_a_user_without_a_home_can_work(tmp_path: Path) -> None:
-    done = shell("$OPSIN describe lenet5 --plan", HOME="relative", XDG_CACHE_HOME="", OPSIN_CACHE="")
-    assert done.returncode == 0
+    result = shell("$OPSIN describe lenet5 --plan", HOME="relative", XDG_CACHE_HOME="", OPSIN_CACHE="")
+    assert result.returncode == 0

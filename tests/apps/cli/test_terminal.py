@@ -40,9 +40,9 @@ def test_narrow_help_truncates_no_option(cli: Any, monkeypatch: pytest.MonkeyPat
 def test_tables_do_not_depend_on_an_invalid_width(cli: Any, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     expected = cli("profile", "lenet5", "--batch", "1", "--seconds", "0").out.splitlines()
     monkeypatch.setenv("COLUMNS", columns)
-    found = cli("profile", "lenet5", "--batch", "1", "--seconds", "0").out.splitlines()
-    assert [line.split()[:1] for line in found[:1]] == [line.split()[:1] for line in expected[:1]]
-    assert len(found) == len(expected)
+    actual = cli("profile", "lenet5", "--batch", "1", "--seconds", "0").out.splitlines()
+    assert [line.split()[:1] for line in actual[:1]] == [line.split()[:1] for line in expected[:1]]
+    assert len(actual) == len(expected)
 
 
 def test_valid_terminal_sizes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

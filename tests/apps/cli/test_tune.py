@@ -65,8 +65,8 @@ def test_tuning_results_are_used_shown_and_cleared(cli: Any) -> None:
     data = json.loads(cli(*plan, "--json").out)
     assert {call["timed"] for call in data["training"]["calls"]} == {True, False}
     assert not any(call["timed"] for call in data["prediction"]["calls"])
-    again = cli(*TUNE).out
-    assert "* timed by an earlier run" in again and "which should save" in again
+    second = cli(*TUNE).out
+    assert "* timed by an earlier run" in second and "which should save" in second
     count = len(load(host().target))
     assert f"deleted the results for {count} convolutions; the heuristic chooses again" in cli(*TUNE, "--clear").out
     assert "deleted the results for no convolutions" in cli(*TUNE, "--clear").out

@@ -70,8 +70,8 @@ def test_equal_images_are_in_one_split() -> None:
 
 
 def test_the_same_seed_gives_the_same_bits(fitted: ImageClassifier) -> None:
-    again, other = quick().fit(X, Y), quick(random_state=1).fit(X, Y)
-    assert np.array_equal(again.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
+    second, other = quick().fit(X, Y), quick(random_state=1).fit(X, Y)
+    assert np.array_equal(second.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
     assert not np.array_equal(other.predict_proba(NEW_X), fitted.predict_proba(NEW_X))
     assert np.array_equal(quick(random_state=None).fit(X, Y).predict_proba(NEW_X), fitted.predict_proba(NEW_X))
 

@@ -23,9 +23,9 @@ from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 )
 def test_classes_are_sorted_and_keep_their_type(y: Any, classes: list[Any]) -> None:
     labels = check_labels(y, 3)
-    found, numbers = classes_of(labels)
-    assert found.tolist() == classes and found.dtype == labels.dtype
-    assert found[numbers].tolist() == list(y)
+    actual, numbers = classes_of(labels)
+    assert actual.tolist() == classes and actual.dtype == labels.dtype
+    assert actual[numbers].tolist() == list(y)
 
 
 def test_a_column_is_accepted_with_a_warning() -> None:

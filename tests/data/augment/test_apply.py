@@ -30,9 +30,9 @@ def seen(policy: Augmentation, pixels: np.ndarray, preprocessing: Preprocessing 
 def test_without_changes_the_bits_are_those_of_testing(channels: int) -> None:
     pixels = noise(0, 12, channels, 24, 20)
     preprocessing = Preprocessing(channels, 24, 20, (0.48, 0.46, 0.41)[:channels], (0.23, 0.22, 0.26)[:channels])
-    found = seen(Augmentation(), pixels, preprocessing)
-    assert found.shape == pixels.shape and found.dtype == np.float32
-    np.testing.assert_array_equal(found, preprocessing.apply(pixels))
+    actual = seen(Augmentation(), pixels, preprocessing)
+    assert actual.shape == pixels.shape and actual.dtype == np.float32
+    np.testing.assert_array_equal(actual, preprocessing.apply(pixels))
 
 
 def test_a_margin_is_cut_as_testing_cuts_it() -> None:
@@ -45,9 +45,9 @@ def test_a_margin_is_cut_as_testing_cuts_it() -> None:
 
 def test_mirrored_images_are_mirrored_exactly() -> None:
     pixels = noise(0, 12, 3, 24, 20)
-    found = seen(Augmentation(flip=True), pixels)
-    kinds = [(image == kept).all() for image, kept in zip(found, pixels, strict=True)]
-    mirrored = [(image == kept[:, :, ::-1]).all() for image, kept in zip(found, pixels, strict=True)]
+    actual = seen(Augmentation(flip=True), pixels)
+    kinds = [(image == kept).all() for image, kept in zip(actual, pixels, strict=True)]
+    mirrored = [(image == kept[:, :, ::-1]).all() for image, kept in zip(actual, pixels, strict=True)]
     assert all(a != b for a, b in zip(kinds, mirrored, strict=True))
     assert any(kinds) and any(mirrored)
 
@@ -55,9 +55,9 @@ def test_mirrored_images_are_mirrored_exactly() -> None:
 def test_shifts_are_whole_pixels_and_repeat_the_edge() -> None:
     pixels = noise(0, 12, 3, 24, 20)
     padded = np.pad(pixels, ((0, 0), (0, 0), (3, 3), (2, 2)), mode="edge")
-    found = seen(Augmentation(shift=0.12), pixels)
+    actual = seen(Augmentation(shift=0.12), pixels)
     places = set()
-    for image, wide in zip(found, padded, strict=True):
+    for image, wide in zip(actual, padded, strict=True):
         matches = [(y, x) for y in range(7) for x in range(5) if (image == wide[:, y : y + 24, x : x + 20]).all()]
         assert len(matches) == 1
         places.update(matches)
@@ -78,16 +78,16 @@ def test_changes_are_functions_of_seed_epoch_and_place(policy: Augmentation) -> 
 
 def test_boxes_hold_the_mean() -> None:
     pixels = noise(0, 12, 3, 24, 20)
-    found = seen(Augmentation(cutout=0.5), np.maximum(pixels, 1))
-    holes = (found == 0).all(axis=1)
-    np.testing.assert_array_equal(found * ~holes[:, None], np.maximum(pixels, 1) * ~holes[:, None])
+    actual = seen(Augmentation(cutout=0.5), np.maximum(pixels, 1))
+    holes = (actual == 0).all(axis=1)
+    np.testing.assert_array_equal(actual * ~holes[:, None], np.maximum(pixels, 1) * ~holes[:, None])
     assert 0.08 < holes.mean() < 0.25
 
 
 def test_colours_stay_within_what_images_have() -> None:
-    found = seen(Augmentation(brightness=0.5, contrast=0.5, saturation=0.5), noise(0, 12, 3, 24, 20))
-    assert found.min() >= 0 and found.max() <= 255
-    assert (found == 255).any()
+    actual = seen(Augmentation(brightness=0.5, contrast=0.5, saturation=0.5), noise(0, 12, 3, 24, 20))
+    assert actual.min() >= 0 and actual.max() <= 255
+    assert (actual == 255).any()
 
 
 def test_mixed_images_come_with_shares_of_classes() -> None:

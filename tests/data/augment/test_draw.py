@@ -39,10 +39,10 @@ def test_without_limits_each_pixel_stays() -> None:
 
 
 def test_half_of_the_images_are_mirrored() -> None:
-    found = corners(Augmentation(flip=True), FRAME)
-    mirrored = found[:, 0, 1] > found[:, 1, 1]
+    actual = corners(Augmentation(flip=True), FRAME)
+    mirrored = actual[:, 0, 1] > actual[:, 1, 1]
     assert abs(mirrored.mean() - 0.5) < 0.05
-    np.testing.assert_allclose(found[mirrored][:, [1, 0, 3, 2]], found[~mirrored][:1].repeat(mirrored.sum(), 0))
+    np.testing.assert_allclose(actual[mirrored][:, [1, 0, 3, 2]], actual[~mirrored][:1].repeat(mirrored.sum(), 0))
 
 
 def test_shifts_scales_and_rotations_stay_within_their_bounds_and_reach_them() -> None:
@@ -61,8 +61,8 @@ def test_shifts_scales_and_rotations_stay_within_their_bounds_and_reach_them() -
 
 def test_random_crops_lie_within_the_image() -> None:
     policy = Augmentation(crop_area=0.3, aspect=4 / 3)
-    found = corners(policy, Frame((50, 80), (32, 32)))
-    low, high = found[:, 0], found[:, 3]
+    actual = corners(policy, Frame((50, 80), (32, 32)))
+    low, high = actual[:, 0], actual[:, 3]
     assert (low > -0.5 - 1e-3).all() and (high < np.array([49.5, 79.5]) + 1e-3).all()
     sides = (high - low) / np.array([50, 80])
     crop_area = sides.prod(1)

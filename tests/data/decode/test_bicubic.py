@@ -25,18 +25,18 @@ def test_pixels_are_pillows(size: tuple[int, int], out: tuple[int, int]) -> None
     image = soft(*size)
     width, height = size
     for box in ((0.0, 0.0, width, height), (width * 0.1, height * 0.2, width * 0.77, height * 0.9)):
-        found = resize_bicubic(image, box, *out)
+        actual = resize_bicubic(image, box, *out)
         exact = np.asarray(image.resize(out[::-1], Image.Resampling.BICUBIC, box)).transpose(2, 0, 1)
-        assert found is not None
-        assert np.abs(found.astype(int) - exact).max() <= 1
-        assert np.abs(found - exact.astype(float)).mean() < 0.3
+        assert actual is not None
+        assert np.abs(actual.astype(int) - exact).max() <= 1
+        assert np.abs(actual - exact.astype(float)).mean() < 0.3
 
 
 def test_from_many_threads_the_same() -> None:
     image = soft(200, 150)
     expected = fit(image, 64, 64)
     with ThreadPoolExecutor(4) as pool:
-        assert all(np.array_equal(found, expected) for found in pool.map(lambda _: fit(image, 64, 64), range(40)))
+        assert all(np.array_equal(actual, expected) for actual in pool.map(lambda _: fit(image, 64, 64), range(40)))
 
 
 def test_pixels_are_read_where_they_lie_or_copied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,13 +17,13 @@ from tests.data.files import noise
 
 
 def problem_of(file: bytes) -> FileProblem:
-    found = []
+    actual = []
     for read in (lambda: read_header(file, "a"), lambda: read_pixels(file, "a", (3, 8, 8))):
         with pytest.raises(ItemError) as caught:
             read()
-        found.append(caught.value.problem)
-    assert found[0] == found[1]
-    return found[0]
+        actual.append(caught.value.problem)
+    assert actual[0] == actual[1]
+    return actual[0]
 
 
 def numbers(kind: str, bands: int) -> np.ndarray:

@@ -53,10 +53,10 @@ def test_pixels(format: str, mode: str, options: dict[str, object]) -> None:
     assert (header.height, header.width) == (20, 24)
     with Image.open(BytesIO(data)) as opened:
         expected = np.asarray(opened.convert("RGB"), int)
-    found = read_pixels(data, "a", (3, 20, 24)).transpose(1, 2, 0)
-    assert np.array_equal(found, expected)
+    actual = read_pixels(data, "a", (3, 20, 24)).transpose(1, 2, 0)
+    assert np.array_equal(actual, expected)
     lossy = 40 if format in ("AVIF", "MPO", "JPEG2000") else 0
-    assert np.abs(found - np.asarray(original.convert("RGB"), int)).max() <= lossy
+    assert np.abs(actual - np.asarray(original.convert("RGB"), int)).max() <= lossy
 
 
 PAM = b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n\0\xff"

@@ -129,12 +129,12 @@ def test_transparency_of_every_kind_is_white(colours: int, bits: int, see_throug
         if colours in (4, 6):
             cover = values[..., -1] / most
         elif see_through:
-            chosen = colour[2, 3]
+            selection = colour[2, 3]
             if bits == 16:  # differs in its lower half alone, and stays
-                values[0, 0] = chosen ^ 1
+                values[0, 0] = selection ^ 1
                 shades[0, 0] = values[0, 0] >> 8
-            transparent = struct.pack(f">{len(chosen)}H", *chosen.tolist())
-            cover = (colour != chosen).any(axis=2).astype(float)
+            transparent = struct.pack(f">{len(selection)}H", *selection.tolist())
+            cover = (colour != selection).any(axis=2).astype(float)
     file = png(values, bits, colours, palette=palette, transparent=transparent)
     expected = np.broadcast_to(shades * cover[..., None] + 255 * (1 - cover[..., None]), (HEIGHT, WIDTH, 3))
     assert np.abs(read_pixels(file, "a", (3, HEIGHT, WIDTH)).transpose(1, 2, 0) - expected).max() <= 1.01

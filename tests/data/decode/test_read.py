@@ -119,11 +119,11 @@ def test_the_middle_of_a_resized_image(size: tuple[int, int], interpolation: str
     pixels = noise(3, *size, 3)
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    found = read_pixels(file.getvalue(), "a", (3, 48, 48), Crop(56, interpolation))
+    actual = read_pixels(file.getvalue(), "a", (3, 48, 48), Crop(56, interpolation))
     height, width = (56 if side == min(size) else 56 * side // min(size) for side in size)
     resized = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling[interpolation.upper()]))
     top, left = round((height - 48) / 2), round((width - 48) / 2)
-    assert np.array_equal(found, resized[top : top + 48, left : left + 48].transpose(2, 0, 1))
+    assert np.array_equal(actual, resized[top : top + 48, left : left + 48].transpose(2, 0, 1))
 
 
 def test_the_middle_of_a_very_long_image_takes_little_memory() -> None:
@@ -132,8 +132,8 @@ def test_the_middle_of_a_very_long_image_takes_little_memory() -> None:
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     tracemalloc.start()
-    found = read_pixels(file.getvalue(), "a", (1, 8, 8), Crop(10, "bilinear"))
-    assert (found == 200).all()
+    actual = read_pixels(file.getvalue(), "a", (1, 8, 8), Crop(10, "bilinear"))
+    assert (actual == 200).all()
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
 

@@ -41,11 +41,11 @@ def problem_of(read: Callable[[], object]) -> items.FileProblem:
 def test_each_file_of_a_corrupted_folder(tmp_path: Path) -> None:
     made = {entry.name: entry.kind for entry in write_corrupted(tmp_path)}
     with ThreadPoolExecutor(2) as pool:
-        found = dict(
+        actual = dict(
             pool.map(lambda path: (printable(path.relative_to(tmp_path)), attempt(path)), tmp_path.glob("*/*"))
         )
     links = {name for name, kind in made.items() if kind == items.LOOP and "." not in name}  # to folders: not read
-    assert {name: kind for name, kind in found.items() if name not in links and name in made} == {
+    assert {name: kind for name, kind in actual.items() if name not in links and name in made} == {
         name: kind for name, kind in made.items() if name not in links
     }
 
@@ -88,9 +88,9 @@ print(process_bytes())
 
 
 def test_bombs_are_refused_and_the_largest_images_fit_in_a_gigabyte() -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", MEMORY], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) < 1e9
+    result = subprocess.run([sys.executable, "-W", "error", "-c", MEMORY], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert int(result.stdout) < 1e9
 
 
 def test_what_is_said_of_a_bomb() -> None:
@@ -124,16 +124,16 @@ def test_colours_of_every_mode(mode: str, format: str, tolerance: int) -> None:
         pytest.skip("Pillow before 13 cannot read the YCbCr TIFF that it writes")
     image = Image.fromarray(COLOURS)
     file = encoded(image.quantize(4) if mode == "P" else image.convert(mode), format)
-    found = read_pixels(file, "a", (3, 32, 32)).transpose(1, 2, 0).astype(int)
-    assert np.abs(found - COLOURS)[4:12, 4:12].max() <= tolerance
-    assert np.abs(found - COLOURS)[20:28, 20:28].max() <= tolerance
+    actual = read_pixels(file, "a", (3, 32, 32)).transpose(1, 2, 0).astype(int)
+    assert np.abs(actual - COLOURS)[4:12, 4:12].max() <= tolerance
+    assert np.abs(actual - COLOURS)[20:28, 20:28].max() <= tolerance
 
 
 def test_lab_colours() -> None:
     """CIE L*a*b*: 53.24, 80.09, 67.20 is sRGB's red, with bytes L · 2.55 and a, b + 128."""
     red = Image.merge("LAB", [Image.new("L", (8, 8), value) for value in (136, 208, 195)])
-    found = read_pixels(encoded(red, "tiff"), "a", (3, 8, 8))[:, 0, 0].astype(int)
-    assert np.abs(found - (255, 0, 0)).max() <= 12
+    actual = read_pixels(encoded(red, "tiff"), "a", (3, 8, 8))[:, 0, 0].astype(int)
+    assert np.abs(actual - (255, 0, 0)).max() <= 12
 
 
 @pytest.mark.parametrize(("values", "expected"), [

@@ -66,8 +66,8 @@ def test_every_depth_in_every_layout(kind: str, photometric: int, bands: int, ex
             if planar and layout.get("compression") == DEFLATE and kind == "uint8" and not extra:
                 continue  # as Pillow reads it
             file = tiff(values, photometric, extra, planar=planar, **layout)
-            found = read_pixels(file, "a", (3, HEIGHT, WIDTH), None, BYTES)
-            assert np.abs(found - expected).max() <= 1.5, (layout, planar)
+            actual = read_pixels(file, "a", (3, HEIGHT, WIDTH), None, BYTES)
+            assert np.abs(actual - expected).max() <= 1.5, (layout, planar)
     header = read_header(file, "a")
     assert (header.height, header.width, header.grey) == (HEIGHT, WIDTH, colours == 1)
     assert header.depth == (kind if kind != "uint8" else "")
@@ -77,9 +77,9 @@ def test_every_depth_in_every_layout(kind: str, photometric: int, bands: int, ex
 @pytest.mark.parametrize(("photometric", "bands"), [(GREY, 1), (0, 1), (RGB, 3)])
 def test_any_number_of_bits(bits: int, photometric: int, bands: int) -> None:
     values = np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH, bands)).astype(np.uint16)
-    found = read_pixels(tiff(values, photometric, bits=bits), "a", (3, HEIGHT, WIDTH))
+    actual = read_pixels(tiff(values, photometric, bits=bits), "a", (3, HEIGHT, WIDTH))
     expected = shown(values * (255 / (2**bits - 1)), bands)
-    assert np.abs(found - (255 - expected if photometric == 0 else expected)).max() <= 1.01
+    assert np.abs(actual - (255 - expected if photometric == 0 else expected)).max() <= 1.01
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
@@ -98,9 +98,9 @@ def test_high_depth_images_are_made_upright(turned: int) -> None:
 def test_values_of_a_image() -> None:
     values = numbers("float32", 3)
     values[3, 4] = np.nan, np.inf, -np.inf
-    header, found = read_value_range(tiff(values, RGB), "a")
+    header, actual = read_value_range(tiff(values, RGB), "a")
     finite = values[np.isfinite(values)]
-    assert (header.depth, found) == ("float32", (float(finite.min()), float(finite.max())))
+    assert (header.depth, actual) == ("float32", (float(finite.min()), float(finite.max())))
     pixels = read_pixels(tiff(values, RGB), "a", (3, HEIGHT, WIDTH), None, (0.0, 120.0))
     assert pixels[:, 3, 4].tolist() == [0, 255, 0]  # no number, more than white, less than black
 

@@ -10,7 +10,7 @@ import pytest
 
 from opsin.base.errors import DataError
 from opsin.data import load
-from opsin.data.ingest.class_names import notes, similar
+from opsin.data.ingest.class_names import notes, similar_names
 from tests.data.files import PLACES, class_entries, noise, png, write_entries
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
@@ -22,14 +22,14 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC",
     ("STRASSE", "Straße"), ("ﬁsh", "fish"), ("cat", "cat."), ("Çat", "çat"), ("サメ", "ｻﾒ"),
 ])  # fmt: skip
 def test_similar_pairs(pair: tuple[str, str]) -> None:
-    assert similar([*pair, "dog"]) == [tuple(sorted(pair))]
+    assert similar_names([*pair, "dog"]) == [tuple(sorted(pair))]
 
 
 @pytest.mark.parametrize(
     "pair", [("cat", "cats"), ("cat", "car"), ("1", "10"), ("0", "00000 1"), ("é", "e"), ("_", "-1")]
 )
 def test_pairs_that_do_not(pair: tuple[str, str]) -> None:
-    assert similar(pair) == []
+    assert similar_names(pair) == []
 
 
 def test_what_is_said() -> None:

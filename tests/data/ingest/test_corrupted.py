@@ -34,13 +34,13 @@ print(json.dumps({
 
 def state(folder: Path) -> dict[str, tuple[object, ...]]:
     """Everything about every entry that reading must not change."""
-    found: dict[str, tuple[object, ...]] = {}
+    actual: dict[str, tuple[object, ...]] = {}
     for path in folder.rglob("*"):
         status = path.lstat()
         whole = stat.S_ISREG(status.st_mode) and status.st_size < OVERSIZED and os.access(path, os.R_OK)
         content = sha256(path.read_bytes()).hexdigest() if whole else ""
-        found[os.fsencode(path).hex()] = (status.st_mtime_ns, status.st_mode, status.st_size, status.st_ino, content)
-    return found
+        actual[os.fsencode(path).hex()] = (status.st_mtime_ns, status.st_mode, status.st_size, status.st_ino, content)
+    return actual
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes, sockets and links")
@@ -50,13 +50,13 @@ def test_every_bad_file_is_named_and_the_rest_is_trained_on(tmp_path: Path) -> N
     before = state(folder)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(folder)]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    result = json.loads(done.stdout)
-    found = {problem["name"]: problem["kind"] for problem in result["receipt"]["problems"]}
-    assert found == {made.name: made.kind for made in truth if made.kind != GOOD}
-    assert len(found) == len(result["receipt"]["problems"])
+    process_result = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
+    assert process_result.returncode == 0, process_result.stderr
+    assert process_result.stderr == ""
+    result = json.loads(process_result.stdout)
+    actual = {problem["name"]: problem["kind"] for problem in result["receipt"]["problems"]}
+    assert actual == {made.name: made.kind for made in truth if made.kind != GOOD}
+    assert len(actual) == len(result["receipt"]["problems"])
     assert set(result["used"]) == {made.name for made in truth if made.kind == GOOD}
     assert result["measured"] > 0
     assert result["kilobytes"] <= MOST_MEMORY

@@ -31,11 +31,11 @@ def look_of(image: Image.Image) -> NDArray[np.uint8]:
 
 def groups_of(*images: Image.Image, size: tuple[int, int] = LARGE) -> list[int]:
     count = len(images)
-    found = near_duplicates(
+    actual = near_duplicates(
         np.arange(count), np.stack([look_of(i) for i in images]), np.array([size] * count, np.int32)
     )
-    assert found is not None
-    return found.tolist()
+    assert actual is not None
+    return actual.tolist()
 
 
 def test_copies_are_found_however_they_were_saved() -> None:
@@ -73,9 +73,9 @@ def test_exact_copies_stand_for_each_other() -> None:
     digests = np.array([[1, 2], [3, 4], [1, 2], [0, 0], [3, 4]], np.uint8)
     assert exact_duplicates(digests).tolist() == [0, 1, 0, 3, 1]
     same, blank = exact_duplicates(digests), np.zeros((5, thumbnail_hashes(noise(0, 1, 1, 8, 8)).shape[1]), np.uint8)
-    found = near_duplicates(same, blank, np.full((5, 2), 64, np.int32))
-    assert found is not None
-    assert found.tolist() == [0, 1, 0, 3, 1]
+    actual = near_duplicates(same, blank, np.full((5, 2), 64, np.int32))
+    assert actual is not None
+    assert actual.tolist() == [0, 1, 0, 3, 1]
 
 
 def test_likeness_passes_on() -> None:
@@ -90,9 +90,9 @@ def test_the_search_finds_every_pair_of_close_hashes() -> None:
     for _ in range(MAX_HAMMING_DISTANCE):  # up to BITS bits turned, some of them twice
         close ^= np.uint64(1) << random.integers(0, 64, 300, dtype=np.uint64)
     values = np.concatenate([base, close, base[:20]])
-    found = candidates(values)
-    assert found is not None
-    pairs = {pair for first, second in found for pair in zip(first.tolist(), second.tolist(), strict=True)}
+    actual = candidates(values)
+    assert actual is not None
+    pairs = {pair for first, second in actual for pair in zip(first.tolist(), second.tolist(), strict=True)}
     distance = np.array([[bin(int(a ^ b)).count("1") for b in values] for a in values])
     expected = {(int(a), int(b)) for a, b in zip(*np.nonzero(distance <= MAX_HAMMING_DISTANCE), strict=True) if a < b}
     assert pairs == expected
@@ -101,9 +101,9 @@ def test_the_search_finds_every_pair_of_close_hashes() -> None:
 
 def test_the_search_finds_nothing_where_there_is_nothing() -> None:
     for values in (np.empty(0, np.uint64), np.zeros(1, np.uint64), np.array([0, 2**64 - 1], np.uint64)):
-        found = candidates(values)
-        assert found is not None
-        assert not [1 for first, _ in found if len(first)]
+        actual = candidates(values)
+        assert actual is not None
+        assert not [1 for first, _ in actual if len(first)]
 
 
 def test_bits_are_counted() -> None:

@@ -11,7 +11,7 @@ from opsin.data.ingest.split import assign_splits, content_ranks, held_out, inde
 from tests.data.files import noise
 
 
-def chosen(
+def select(
     labels: list[int], groups: list[int] | None = None, share: float = 0.2, most: int | None = None
 ) -> list[int]:
     count = len(labels)
@@ -23,12 +23,12 @@ def chosen(
 
 def test_a_share_of_each_class() -> None:
     labels = [0] * 100 + [1] * 10 + [2] * 3 + [3] * 2 + [4]
-    assert np.bincount(np.array(labels)[chosen(labels)], minlength=5).tolist() == [20, 2, 1, 1, 0]
+    assert np.bincount(np.array(labels)[select(labels)], minlength=5).tolist() == [20, 2, 1, 1, 0]
 
 
 def test_at_most_so_many() -> None:
     labels = [0] * 790 + [1] * 210
-    assert np.bincount(np.array(labels)[chosen(labels, share=0.1, most=50)]).tolist() == [39, 10]
+    assert np.bincount(np.array(labels)[select(labels, share=0.1, most=50)]).tolist() == [39, 10]
 
 
 def test_the_same_content_gives_the_same_side() -> None:
@@ -47,12 +47,12 @@ def test_the_same_content_gives_the_same_side() -> None:
 
 
 def test_a_class_of_one_group_is_not_split() -> None:
-    assert chosen([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))) != []
-    assert all(n >= 6 for n in chosen([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))))
+    assert select([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))) != []
+    assert all(n >= 6 for n in select([0] * 6 + [1] * 6, [0] * 6 + list(range(6, 12))))
 
 
 def test_a_class_of_large_groups_gives_the_smallest() -> None:
-    assert chosen([0] * 10, [0] * 6 + [6] * 4) == [6, 7, 8, 9]
+    assert select([0] * 10, [0] * 6 + [6] * 4) == [6, 7, 8, 9]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=60), st.floats(0.05, 0.5))
@@ -60,7 +60,7 @@ def test_a_class_of_large_groups_gives_the_smallest() -> None:
 def test_groups_stay_together_and_every_class_keeps_a_image(rows: list[tuple[int, int]], share: float) -> None:
     labels, groups = [label for label, _ in rows], [group for _, group in rows]
     first = [groups.index(group) for group in groups]
-    held = set(chosen(labels, first, share))
+    held = set(select(labels, first, share))
     for group in set(first):
         members = {n for n, g in enumerate(first) if g == group}
         assert members <= held or not members & held

@@ -62,9 +62,9 @@ def test_class_folders_in_an_archive(tmp_path: Path, kind: str) -> None:
         (f"{path.name}/{kind}/{n}.png", kind, "") for kind in ("lying", "standing") for n in range(3)
     ]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(source.read, [5, 0, 3, 1] * 20))
+        actual = list(pool.map(source.read, [5, 0, 3, 1] * 20))
     expected = [(folder / source.items[n].name.removeprefix(path.name + "/")).read_bytes() for n in (5, 0, 3, 1)]
-    assert found == expected * 20
+    assert actual == expected * 20
     assert len({source.stamp(n) for n in range(6)}) == 6
     assert [open_source(path).stamp(n) for n in range(6)] == [source.stamp(n) for n in range(6)]
     assert (path.stat().st_mtime_ns, path.stat().st_size) == (before.st_mtime_ns, before.st_size)

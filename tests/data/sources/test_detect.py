@@ -11,7 +11,7 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data.sources import open_source
-from opsin.data.sources.detect import EXPECTED
+from opsin.data.sources.detect import SUPPORTED_SOURCES
 from tests.data.files import noise, write_image, write_mnist, write_stripes
 
 
@@ -28,16 +28,22 @@ def test_arrays_come_as_a_dataset_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert message(tmp_path / "nowhere") == f"{tmp_path}/nowhere: there is no such folder or file; give {EXPECTED}"
+    assert (
+        message(tmp_path / "nowhere")
+        == f"{tmp_path}/nowhere: there is no such folder or file; give {SUPPORTED_SOURCES}"
+    )
     assert "there is no such folder or file" in message(tmp_path / ("x" * 300))
     assert "there is no such file, nor any that matches this pattern" in message(tmp_path / "*.tar")
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "empty.zip").touch()
-    assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {EXPECTED}"
+    assert message(tmp_path / "empty.zip") == f"{tmp_path}/empty.zip is an empty file; give {SUPPORTED_SOURCES}"
     (tmp_path / "a.doc").write_text("hello")
-    assert message(tmp_path / "a.doc") == f"{tmp_path}/a.doc is not a file that can be trained on; give {EXPECTED}"
+    assert (
+        message(tmp_path / "a.doc")
+        == f"{tmp_path}/a.doc is not a file that can be trained on; give {SUPPORTED_SOURCES}"
+    )
     assert "is a single image; training needs many" in message(write_image(tmp_path / "a.png", noise(0, 4, 4)))
     write_mnist(tmp_path / "mini", suffix=".gz")
     for path in (tmp_path / "mini").iterdir():
@@ -45,12 +51,12 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     write_mnist(tmp_path / "plain")
     assert "is one of MNIST's files, not their folder" in message(tmp_path / "plain" / "train-images-idx3-ubyte")
     os.mkfifo(tmp_path / "pipe")
-    assert message(tmp_path / "pipe") == f"{tmp_path}/pipe is neither a file nor a folder; give {EXPECTED}"
+    assert message(tmp_path / "pipe") == f"{tmp_path}/pipe is neither a file nor a folder; give {SUPPORTED_SOURCES}"
 
 
 def test_folders_without_images(tmp_path: Path) -> None:
     assert message(tmp_path) == (
-        f"{tmp_path} holds no images in class folders; put each class's images into a folder of its own: "
+        f"{tmp_path} holds no images in class folders; put each class's images into a separate folder: "
         f"{tmp_path}/cat/1.jpg, {tmp_path}/dog/1.jpg, …"
     )
     for name in ("a.csv", "b.csv"):

@@ -135,8 +135,8 @@ def test_code_pages(tmp_path: Path, encoding: str, classes: tuple[str, str], wor
     path = coded(tmp_path / "a.zip", encoding, names)
     assert counts(path) == dict.fromkeys(classes, 3)
     source = opened(path)
-    found = {item.name.removeprefix("a.zip/"): source.read(n) for n, item in enumerate(source.items)}
-    assert found == {name.replace("\\", "/"): png(number) for number, name in enumerate(names)}
+    actual = {item.name.removeprefix("a.zip/"): source.read(n) for n, item in enumerate(source.items)}
+    assert actual == {name.replace("\\", "/"): png(number) for number, name in enumerate(names)}
     said = [f"The zip does not say how its names are encoded; they are read as {words}."] if words else []
     assert list(source.notes) == said  # type: ignore[attr-defined]
 

@@ -15,9 +15,9 @@ from tests.data.files import noise, write_image
 
 
 def rows(text: str | bytes) -> list[tuple[str, ...]]:
-    found, problems = read_table(text if isinstance(text, bytes) else text.encode(), "t.csv")
+    actual, problems = read_table(text if isinstance(text, bytes) else text.encode(), "t.csv")
     assert not problems
-    return [(row.path, row.label) + ((row.split,) if row.split else ()) for row in found]
+    return [(row.path, row.label) + ((row.split,) if row.split else ()) for row in actual]
 
 
 TWO = [("a.jpg", "cat"), ("b.jpg", "dog")]
@@ -55,8 +55,8 @@ def test_lines_that_cannot_be_used() -> None:
     text = (
         "path,label,split\na.jpg,cat,train\n,cat,train\nb.jpg,,test\na.jpg,dog,train\na.jpg,cat,train\na.jpg,cat,test\n"
     )
-    found, problems = read_table((text + "c.jpg,cat,later\n").encode(), "t.csv")
-    assert found == [Row(2, "a.jpg", "cat", "train")]
+    actual, problems = read_table((text + "c.jpg,cat,later\n").encode(), "t.csv")
+    assert actual == [Row(2, "a.jpg", "cat", "train")]
     assert problems == [
         FileProblem("t.csv, line 3", "lists no file", items.MISSING),
         FileProblem("b.jpg", "without a label in line 4 of t.csv", items.UNLABELLED),

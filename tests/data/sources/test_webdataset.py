@@ -85,19 +85,19 @@ def test_keys_and_their_files() -> None:
         "d.target.cls",
         "__key__",
     ]
-    found = {key: sorted(files) for key, files in samples(paths)}
-    assert found == {
+    actual = {key: sorted(files) for key, files in samples(paths)}
+    assert actual == {
         "a.b/1": [".cls", ".png"], "c.1": [".cls", ".png"], "c.2": [".cls", ".png"],
         "d": [".input.png", ".target.cls"],
     }  # fmt: skip
 
 
 def test_the_image_and_the_label_of_several_files() -> None:
-    def chosen(*endings: str) -> tuple[list[str], str | None]:
+    def select(*endings: str) -> tuple[list[str], str | None]:
         files = dict.fromkeys(endings, 0)
         return images_of(files), label_ending(files)
 
-    assert chosen(".jpg", ".mask.png", ".txt", ".label.txt") == ([".jpg"], ".label.txt")
-    assert chosen(".seg.png", ".rgb.png", ".input.txt", ".json") == ([".rgb.png"], ".json")
-    assert chosen(".a.jpg", ".b.jpg", ".target.cls") == ([".a.jpg", ".b.jpg"], ".target.cls")
-    assert chosen(".view.jpg", ".depth.png") == ([".view.jpg"], None)
+    assert select(".jpg", ".mask.png", ".txt", ".label.txt") == ([".jpg"], ".label.txt")
+    assert select(".seg.png", ".rgb.png", ".input.txt", ".json") == ([".rgb.png"], ".json")
+    assert select(".a.jpg", ".b.jpg", ".target.cls") == ([".a.jpg", ".b.jpg"], ".target.cls")
+    assert select(".view.jpg", ".depth.png") == ([".view.jpg"], None)

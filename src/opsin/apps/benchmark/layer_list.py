@@ -74,13 +74,13 @@ def layer_list(name: str, network: nn.Layer, shape: nn.ImageShape, training: boo
     graph = Graph((images,), {str(number): tensor for number, (tensor, _) in enumerate(heads)})
     lifter = _Lifter(name, graph, nn.named_layers(network))
     steps = lifter.lift()
-    weights = [full for step in steps for role, full in step.parameters.items() if role in ("weight", "bias")]
-    fixed = [full for full in weights if full not in graph.parameters]
+    weights = [path for step in steps for role, path in step.parameters.items() if role in ("weight", "bias")]
+    fixed = [path for path in weights if path not in graph.parameters]
     return LayerList(name, shape, steps, [(lifter.numbers[tensor], weight) for tensor, weight in heads], fixed)
 
 
 def deterministic(network: nn.Layer) -> nn.Layer:
-    """Return the network without randomness in training, so that the results of libraries can be compared."""
+    """Return the network without randomness in training, to make the results of libraries comparable."""
     for layer in nn.named_layers(network).values():
         if isinstance(layer, nn.Dropout | nn.StochasticDepth):
             layer.p = 0.0
@@ -116,8 +116,8 @@ class _Lifter:
         """Return `first` and the nodes of the same layer that depend on it or share its inputs."""
         group = {first: None}
         for node in nodes:
-            shared = set(node.inputs) & set(first.inputs) & self.numbers.keys()
-            if node.scope == first.scope and (shared or any(t.node in group for t in node.inputs)):
+            shared_inputs = set(node.inputs) & set(first.inputs) & self.numbers.keys()
+            if node.scope == first.scope and (shared_inputs or any(t.node in group for t in node.inputs)):
                 group[node] = None
         return list(group)
 

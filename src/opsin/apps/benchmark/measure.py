@@ -141,7 +141,7 @@ def measure(
         folder = Path(name)
         inputs = prepare(case, folder)
         figures: list[Figures] = []
-        expected: NDArray[Any] | None = None
+        expected_results: NDArray[Any] | None = None
         for competitor in competitors:
             show_progress(f"{case}: starting {competitor.title}")
             figures.append(Figures(competitor.title, competitor.peer.title, LIMITS[case.task]))
@@ -149,8 +149,8 @@ def measure(
             runners.append(runner)
             try:
                 results = runner.open(inputs.request(case, competitor.mode))
-                expected = results if expected is None else expected
-                figures[-1].difference = difference(expected, results)
+                expected_results = results if expected_results is None else expected_results
+                figures[-1].difference = difference(expected_results, results)
                 figures[-1].seconds = [runner.turn(seconds / 2)]
             except PeerError as error:
                 if not runners[1:]:
@@ -171,12 +171,12 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
     """
     if expected.shape != actual.shape:
         return float("inf")
-    largest = float(np.max(np.abs(expected - actual)) / np.ptp(expected))
-    return largest if np.isfinite(largest) else float("inf")
+    max_difference = float(np.max(np.abs(expected - actual)) / np.ptp(expected))
+    return max_difference if np.isfinite(max_difference) else float("inf")
 
 
 def _drop_slow(runners: list[Runner]) -> None:
-    """End the modes of peers that are far slower than the best, or whose results differ, to free their memory."""
+    """End the modes of peers that are far slower than the best or have other results, to free their memory."""
     peers = runners[1:]
     best = min((r.figures.seconds[-1] for r in peers if r.figures.agrees), default=float("inf"))
     for runner in peers:
@@ -205,7 +205,7 @@ def _measure_rounds(
 
 
 def take_turns(runners: Sequence[Runner], number: int, seconds: float) -> None:
-    """Give every runner a turn, in an order that depends on the round, so that disturbances affect all alike."""
+    """Give every runner a turn, in an order that depends on the round, to distribute disturbances evenly."""
     for runner in random.Random(number).sample(list(runners), len(runners)):
         time.sleep(PAUSE)
         runner.figures.seconds.append(runner.turn(seconds))

@@ -122,8 +122,8 @@ def _has(python: str, package: str) -> bool:
     return process.returncode == 0
 
 
-def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in PRIVATE_VARIABLES} | dict(more or {})
+def _environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in PRIVATE_VARIABLES} | dict(variables or {})
 
 
 class Worker:
@@ -132,11 +132,11 @@ class Worker:
     def __init__(self, competitor: Competitor, threads: int, log: Path) -> None:
         self.competitor = competitor
         self.log = log
-        more = {"OMP_NUM_THREADS": str(threads), "NPROC": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+        variables = {"OMP_NUM_THREADS": str(threads), "NPROC": str(threads), "CUDA_VISIBLE_DEVICES": ""}
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, encoding="utf-8",
-                env=_environment(more | dict(competitor.peer.environment)), start_new_session=True,
+                env=_environment(variables | dict(competitor.peer.environment)), start_new_session=True,
             )  # fmt: skip
         self._answers: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()

@@ -34,7 +34,7 @@ def bars(results: Sequence[Result]) -> str:
     labels = [figures.title for result in results for figures in result.figures]
     labels += [_name(result) for result in results]
     begin = MARGIN + max(text_width(label, 11, bold=True) for label in labels) + 16
-    longest = max(_relative(result, figures)[2] for result in results for figures in _drawn(result))
+    longest = max(_relative(result, figures)[2] for result in results for figures in _plotted_figures(result))
     scale = WIDTH / max(1.0, longest)
     parts: list[str] = []
     y = 52.0
@@ -54,15 +54,17 @@ def _case(parts: list[str], result: Result, y: float, begin: float, scale: float
     parts.append(label(MARGIN, y, _name(result), "name"))
     parts.append(label(begin, y, f"{case.shape[1]} × {case.shape[2]}, {case.threads} threads", "faint"))
     y += 7
-    for figures in _drawn(result):
-        average, slowest, fastest = _relative(result, figures)
+    for figures in _plotted_figures(result):
+        average, min_ratio, max_ratio = _relative(result, figures)
         style = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
         centre = y + ROW / 2 - 1
         parts.append(label(begin - 8, centre + 4, figures.title, "name" if style == "opsin" else "", "end"))
         parts.append(svg.element("rect", class_=style, x=begin, y=y, width=average * scale, height=ROW - 3))
-        parts.append(svg.path(f"M{px(begin + slowest * scale)} {px(centre)}H{px(begin + fastest * scale)}", "spread"))
+        parts.append(
+            svg.path(f"M{px(begin + min_ratio * scale)} {px(centre)}H{px(begin + max_ratio * scale)}", "spread")
+        )
         speed = f"{rate(result, figures)} images/s"
-        parts.append(label(begin + max(average, fastest) * scale + 6, centre + 4, speed, "faint"))
+        parts.append(label(begin + max(average, max_ratio) * scale + 6, centre + 4, speed, "faint"))
         y += ROW
     return y
 
@@ -71,7 +73,7 @@ def _name(result: Result) -> str:
     return f"{result.case.network}, batch {result.case.batch}"
 
 
-def _drawn(result: Result) -> list[Figures]:
+def _plotted_figures(result: Result) -> list[Figures]:
     return [figures for figures in result.figures if figures.seconds and (figures.agrees or figures is result.opsin)]
 
 

@@ -25,7 +25,7 @@ SUMMARY: Row = ("network", "batch", "Opsin, images/s", "best peer", "images/s", 
 
 
 def machine() -> dict[str, Any]:
-    """Return what the results depend on besides the programs."""
+    """Return the properties of the machine that affect the results."""
     native = codegen.host()
     return {
         "cpu": cpu_model(), "kind": f"{native.cpu}, {native.target.name}", "cores": processors(), "load": load(),

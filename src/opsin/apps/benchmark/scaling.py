@@ -36,7 +36,7 @@ class Sweep:
     axis: str
     values: list[int]
     works: list[float]
-    """What the time should be proportional to, at most: images, pixels, layers, or 1 / threads."""
+    """The upper bound of the growth of the time: images, pixels, layers, or 1 / threads."""
     cases: list[Case]
     seconds: list[list[float]] = field(default_factory=list)
     """Seconds per call, round by round, for each case."""
@@ -88,13 +88,13 @@ class Sweep:
 
 def sweeps(threads: int) -> list[Sweep]:
     """Return the standard sweeps. Larger images are for a network that takes any size, all else for a small one."""
-    small, shape = "resnet20_cifar", (3, 32, 32)
+    network, shape = "resnet20_cifar", (3, 32, 32)
     standard = []
     for task, kind in ((TRAIN, "training step"), (INFER, "inference")):
         standard.append(
             Sweep(
-                f"{small}, {kind}", "images per batch", list(BATCHES), [float(b) for b in BATCHES],
-                [Case(small, task, batch, shape, threads) for batch in BATCHES],
+                f"{network}, {kind}", "images per batch", list(BATCHES), [float(b) for b in BATCHES],
+                [Case(network, task, batch, shape, threads) for batch in BATCHES],
             )
         )  # fmt: skip
     standard.append(
@@ -110,8 +110,8 @@ def sweeps(threads: int) -> list[Sweep]:
         )
     )  # fmt: skip
     counts = list(range(1, threads + 1))
-    shared = ((small, TRAIN, 128), ("lenet5", TRAIN, 64), ("resnet18", TRAIN, 16), ("resnet18", INFER, 1))
-    for name, task, batch in shared if threads > 1 else ():
+    cases = ((network, TRAIN, 128), ("lenet5", TRAIN, 64), ("resnet18", TRAIN, 16), ("resnet18", INFER, 1))
+    for name, task, batch in cases if threads > 1 else ():
         title = f"{name}, {'training step' if task == TRAIN else 'inference'} of {batch}"
         shape = zoo.find(name).input_shape
         standard.append(
@@ -143,6 +143,6 @@ def rows(sweep: Sweep) -> list[Sequence[str]]:
     table: list[Sequence[str]] = []
     for value, seconds, growth in zip(sweep.values, sweep.seconds, sweep.growth, strict=True):
         milliseconds = [1e3 * s for s in seconds]
-        spread = f"{median(milliseconds):.3g} ({min(milliseconds):.3g} to {max(milliseconds):.3g})"
-        table.append((str(value), spread, f"{growth:.2f}"))
+        milliseconds_text = f"{median(milliseconds):.3g} ({min(milliseconds):.3g} to {max(milliseconds):.3g})"
+        table.append((str(value), milliseconds_text, f"{growth:.2f}"))
     return table

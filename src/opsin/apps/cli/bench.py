@@ -66,9 +66,9 @@ def run(
         describe(case)  # refuses a network before anything is measured
     pythons = interpreters(peers)
     typer.echo(report.machine_line(machine))
-    if missing := [peer.title for name, peer in PEERS.items() if name not in pythons]:
+    if missing_peers := [peer.title for name, peer in PEERS.items() if name not in pythons]:
         typer.secho(
-            f"Not installed: {', '.join(missing)}; --peer NAME=PYTHON names an interpreter that has it.", dim=True
+            f"Not installed: {', '.join(missing_peers)}; --peer NAME=PYTHON names an interpreter that has it.", dim=True
         )
     results: list[Result] = []
     for case in selected:
@@ -86,24 +86,24 @@ def run(
 def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, Any], outputs: Files) -> int:
     """Measure and print how Opsin's time grows."""
     typer.echo(report.machine_line(machine))
-    measured: list[Sweep] = []
+    results: list[Sweep] = []
     for sweep in sweeps(threads):
         with StatusLine() as line:
             measure_sweep(sweep, Competitor(OPSIN, "", sys.executable), rounds, seconds, line.show)
-        measured.append(sweep)
+        results.append(sweep)
         typer.echo()
         print_heading(sweep.title, f": {sweep.verdict}")
         print_table((sweep.axis, "ms per call", "time per unit of work"), scaling_rows(sweep), left=())
-        data = {"machine": machine, "sweeps": [each.to_data() for each in measured]}
-        outputs.write(data, partial(report.scaling_markdown, measured, machine), partial(lines, measured))
+        data = {"machine": machine, "sweeps": [each.to_data() for each in results]}
+        outputs.write(data, partial(report.scaling_markdown, results, machine), partial(lines, results))
     return 0
 
 
 def competitors(case: Case, pythons: dict[str, str]) -> list[Competitor]:
     """Return Opsin, then every mode of every peer that supports the task. `pythons` are the peers' interpreters."""
     peers = [PEERS[name] for name in PEERS if name in pythons]
-    others = [Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task)]
-    return [Competitor(OPSIN, "", sys.executable), *others]
+    peer_modes = [Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task)]
+    return [Competitor(OPSIN, "", sys.executable), *peer_modes]
 
 
 def print_case(result: Result) -> None:

@@ -117,7 +117,7 @@ def _print_layers(description: nn.Description) -> None:
 def _cells(entry: Entry) -> tuple[str, ...]:
     """Return a line of the table: a row, or a group with its sums."""
     rows = entry.rows
-    parameters, macs, saved = (sum(numbers) for numbers in zip(*map(_costs, rows), strict=True))
+    parameters, macs, saved_bytes = (sum(numbers) for numbers in zip(*map(_costs, rows), strict=True))
     return (
         "  " * entry.depth + entry.name + (f" ×{entry.copies}" if entry.copies > 1 else ""),
         entry.kind,
@@ -126,7 +126,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         f"{macs:,}" if macs else "",
         "{} × {}".format(*rows[-1].receptive_field),
         exact_size(max(row.inference_memory for row in rows)),
-        exact_size(saved) if saved else "",
+        exact_size(saved_bytes) if saved_bytes else "",
     )
 
 

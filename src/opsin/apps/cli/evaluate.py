@@ -55,12 +55,12 @@ def _check_report_path(report: str) -> None:
 
 def _report(model: Model, data: Dataset, report: str, as_json: bool) -> int:
     """Write the full report to a file, and print its summary."""
-    measured = measure_model(model, data)
-    write_text(Path(report), page(measured))
+    model_report = measure_model(model, data)
+    write_text(Path(report), page(model_report))
     if as_json:
-        print_json(measured.to_data())
+        print_json(model_report.to_data())
         return 0
-    first, *lines = text(measured)
+    first, *lines = text(model_report)
     print_heading(first)
     for line in lines:
         typer.echo(line)

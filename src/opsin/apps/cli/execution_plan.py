@@ -101,14 +101,14 @@ def _print_limit(plan: ExecutionPlan, threads: int, max_bytes: int | None) -> No
                 "memory. With --memory 16GB, or as much as you have, they are stored instead."
             )
         return
-    used = f"{_megabytes(plan.bytes_with(threads))} of the {_megabytes(max_bytes)} allowed"
+    usage = f"{_megabytes(plan.bytes_with(threads))} of the {_megabytes(max_bytes)} allowed"
     if plan.is_complete:
-        typer.echo(f"\n{used}: nothing has to be recomputed.")
+        typer.echo(f"\n{usage}: nothing has to be recomputed.")
         return
     extra = plan.recomputed / (macs(plan.graph) - plan.recomputed)
     cost = f"which adds {plan.recomputed / 1e6:,.1f} million MACs to a step ({percent(extra)})"
     typer.echo(
-        f"\n{used}: activations of the forward pass are recomputed in the backward pass,\n"
+        f"\n{usage}: activations of the forward pass are recomputed in the backward pass,\n"
         f"{cost if plan.recomputed else 'which adds no MACs'}. The results are bit-identical."
     )
 
@@ -161,5 +161,5 @@ def _row(name: str, *counts: int) -> tuple[str, ...]:
 
 
 def _megabytes(count: int) -> str:
-    """Return `3.14 MB` or `750 MB`, always in megabytes so that the figures of a table can be compared."""
+    """Return `3.14 MB` or `750 MB`, always in megabytes for comparison within a table."""
     return f"{count / 1e6:,.2f} MB" if count < 1e7 else f"{count / 1e6:,.0f} MB"

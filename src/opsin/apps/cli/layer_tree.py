@@ -54,7 +54,7 @@ class LayerGroup:
 
 
 def layer_tree(rows: Sequence[nn.LayerRow], prefix: int = 0, depth: int = 0) -> Iterator[Entry]:
-    """Yield the entries for `rows`, whose paths are shown without their first `prefix` characters."""
+    """Yield the entries for `rows`, with paths that omit their first `prefix` characters."""
     children = [_child(list(group), prefix) for _, group in groupby(rows, key=lambda row: _head(row, prefix))]
     index = 0
     while index < len(children):
@@ -81,7 +81,7 @@ def _child(rows: list[nn.LayerRow], prefix: int) -> LayerGroup | list[nn.LayerRo
 
 
 def _repetitions(children: Sequence[LayerGroup | list[nn.LayerRow]]) -> int:
-    """Count the groups from the first on that are equal, or whose channels grow evenly."""
+    """Count the groups, from the first on, that are equal or have evenly growing channels."""
     count, growth = 1, None
     for previous, group in pairwise(children):
         if not isinstance(previous, LayerGroup) or not isinstance(group, LayerGroup):

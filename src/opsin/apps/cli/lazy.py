@@ -1,4 +1,4 @@
-"""Load the module of a command when it is called, so that `opsin --help` starts at once."""
+"""Load the module of a command when it is called, which keeps `opsin --help` fast."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ def print_labelled(label: str, color: str, text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_heading(text: str, rest: str = "") -> None:
-    """Print a line whose beginning is bold on a terminal."""
+def print_heading(text: str, details: str = "") -> None:
+    """Print a line that starts with bold `text` on a terminal."""
     typer.secho(text, bold=True, nl=False)
-    typer.echo(rest)
+    typer.echo(details)
 
 
 def print_json(data: object) -> None:
@@ -53,7 +53,7 @@ def print_json(data: object) -> None:
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Return lines with aligned columns: those whose numbers are in `left` to the left, the others to the right."""
+    """Return lines with aligned columns: the columns in `left` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ def run(name: str, images: Sequence[str], as_json: bool, top: int) -> int:
     Files that cannot be read are reported after the predictions for the others. The exit code is then 1.
     """
     model = open_model(name)
-    inputs = [each for image in images for each in _read(model, image)]
+    inputs = [each for image in images for each in _read_images(model, image)]
     results = _predict(model, inputs, top)
     if as_json:
         print_json([_data(name, result) for name, result in results])
@@ -45,7 +45,7 @@ def run(name: str, images: Sequence[str], as_json: bool, top: int) -> int:
     return 1 if errors else 0
 
 
-def _read(model: Model, image: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
+def _read_images(model: Model, image: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
     """Yield the name and pixels, or the error, of a file, of each image in a folder, or of standard input."""
     if image == "-":
         sources: list[tuple[str, Path | None]] = [("standard input", None)]
@@ -81,8 +81,8 @@ def _predict(model: Model, inputs: Sequence[tuple[str, NDArray[np.uint8] | DataE
 def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
     if prediction.reliable is False:
         return name, DONT_KNOW, "", f"perhaps {_listed(prediction.ranking)}"
-    rest = prediction.ranking[1:]
-    return name, prediction.label, percent(prediction.probability), f"then {_listed(rest)}" if rest else ""
+    runners_up = prediction.ranking[1:]
+    return name, prediction.label, percent(prediction.probability), f"then {_listed(runners_up)}" if runners_up else ""
 
 
 def _listed(ranked: Sequence[tuple[str, float]]) -> str:
@@ -93,5 +93,5 @@ def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
     if isinstance(result, DataError):
         return {"image": name, "error": str(result)}
     ranked = [{"label": label, "probability": probability} for label, probability in result.ranking]
-    known = {} if result.reliable is None else {"known": result.reliable}
-    return {"image": name, "label": result.label, "probability": result.probability, **known, "ranked": ranked}
+    reliability = {} if result.reliable is None else {"known": result.reliable}
+    return {"image": name, "label": result.label, "probability": result.probability, **reliability, "ranked": ranked}

@@ -29,7 +29,7 @@ MAX_PATH = 26
 WAITING = "waiting"
 WAITING_NOTE = "for other threads, and for inputs to be copied"
 LEARNING_RATE = 1e-6
-"""So small that the parameters, and with them the timing, hardly depend on the number of steps."""
+"""A small rate: the parameters, and with them the timing, hardly depend on the number of steps."""
 
 
 def run(
@@ -53,17 +53,17 @@ def run(
     target = find_target(name, size, None, "--size")
     graph = target.graph if infer else target.training_step()
     program = compile(graph, batch, threads, winograd=winograd)
-    measured = profile(program, _inputs(program, target, batch), seconds)
+    result = profile(program, _inputs(program, target, batch), seconds)
     kind = "prediction" if infer else "training step"
     title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}"
     if svg is not None:
-        write_file(svg, icicle(tree(measured, kind), title, _summary(measured, batch)))
+        write_file(svg, icicle(tree(result, kind), title, _summary(result, batch)))
     if as_json:
-        print_json(_data(title, batch, measured))
+        print_json(_data(title, batch, result))
         return 0
     typer.secho(title, bold=True)
-    typer.echo(_summary(measured, batch) + "\n")
-    _print(measured, by, top)
+    typer.echo(_summary(result, batch) + "\n")
+    _print(result, by, top)
     if svg is not None:
         typer.echo(f"\n{svg} is the flame graph.")
     return 0
@@ -83,37 +83,37 @@ def _inputs(program: Native, target: Target, batch: int) -> dict[str, Any]:
     return inputs
 
 
-def _summary(measured: Profile, batch: int) -> str:
-    threads = f"{measured.threads} thread{'s' if measured.threads > 1 else ''}"
+def _summary(result: Profile, batch: int) -> str:
+    threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
     return (
-        f"{1e3 * measured.total:,.2f} ms, {batch / measured.total:,.1f} images/s on {threads}, "
-        f"fastest of {measured.runs} runs; peak {measured.peak / 1e9:.0f} GFLOP/s, {measured.bandwidth / 1e9:.0f} GB/s"
+        f"{1e3 * result.total:,.2f} ms, {batch / result.total:,.1f} images/s on {threads}, "
+        f"fastest of {result.runs} runs; peak {result.peak / 1e9:.0f} GFLOP/s, {result.bandwidth / 1e9:.0f} GB/s"
     )
 
 
 # -- table --------------------------------------------------------------------------------------
 
 
-def by_layer(measured: Profile) -> list[ProfileRow]:
+def by_layer(result: Profile) -> list[ProfileRow]:
     """Return a row for each layer and direction, the slowest first."""
-    return _grouped(measured.lines, lambda row: (row.layer, row.direction))
+    return _group_rows(result.lines, lambda row: (row.layer, row.direction))
 
 
-def by_kernel(measured: Profile) -> list[ProfileRow]:
+def by_kernel(result: Profile) -> list[ProfileRow]:
     """Return a row for each algorithm and direction, the slowest first."""
-    return _grouped(measured.lines, lambda row: (row.algorithm, row.direction))
+    return _group_rows(result.lines, lambda row: (row.algorithm, row.direction))
 
 
-def _grouped(rows: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str, str]]) -> list[ProfileRow]:
+def _group_rows(rows: Iterable[ProfileRow], key: Callable[[ProfileRow], tuple[str, str]]) -> list[ProfileRow]:
     groups: dict[tuple[str, str], list[ProfileRow]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return sorted(map(summed, groups.values()), key=lambda row: -row.seconds)
 
 
-def _print(measured: Profile, by: str, top: int) -> None:
+def _print(result: Profile, by: str, top: int) -> None:
     """Print the slowest rows, the sum of the others, the waiting, the total, and notes on the figures."""
-    rows = by_layer(measured) if by == "layer" else by_kernel(measured)
+    rows = by_layer(result) if by == "layer" else by_kernel(result)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", show_footer=False)
     heads = ("layer", "direction", "algorithm") if by == "layer" else ("algorithm", "direction", "calls")
     for number, head in enumerate((*heads, "ms", "GFLOP/s", "peak", "MB", "GB/s", "share")):
@@ -122,15 +122,15 @@ def _print(measured: Profile, by: str, top: int) -> None:
     for row in rows[:top]:
         names = (_abbreviated(row.layer), row.direction, row.algorithm)
         table.add_row(
-            *(names if by == "layer" else (row.algorithm, row.direction, f"{row.calls}")), *_cells(row, measured)
+            *(names if by == "layer" else (row.algorithm, row.direction, f"{row.calls}")), *_cells(row, result)
         )
-    rest = rows[top:]
-    if rest:
-        table.add_row(f"{len(rest)} more", "", "", *_cells(summed(rest), measured))
-    waiting = f"{1e3 * measured.waiting:.2f}", "", "", "", "", f"{measured.share(measured.waiting):.1%}"
-    table.add_row(WAITING, "", "", *waiting, style="dim")
-    total = summed([*measured.lines, ProfileRow("", "", "", "", (), measured.waiting, 0, 0)])
-    table.add_row("total", "", "", *_cells(total, measured), style="bold")
+    remainder = rows[top:]
+    if remainder:
+        table.add_row(f"{len(remainder)} more", "", "", *_cells(summed(remainder), result))
+    cells = f"{1e3 * result.waiting:.2f}", "", "", "", "", f"{result.share(result.waiting):.1%}"
+    table.add_row(WAITING, "", "", *cells, style="dim")
+    total = summed([*result.lines, ProfileRow("", "", "", "", (), result.waiting, 0, 0)])
+    table.add_row("total", "", "", *_cells(total, result), style="bold")
     console = Console(highlight=False, soft_wrap=False)
     console.width = max(TABLE_WIDTH, console.width) if not console.is_terminal else console.width
     console.print(table)
@@ -143,11 +143,11 @@ def _print(measured: Profile, by: str, top: int) -> None:
     )
 
 
-def _cells(row: ProfileRow, measured: Profile) -> tuple[str, ...]:
-    rate = (f"{row.flops / 1e9:.1f}", f"{row.flops / measured.peak:.0%}") if row.macs else ("", "")
+def _cells(row: ProfileRow, result: Profile) -> tuple[str, ...]:
+    rate = (f"{row.flops / 1e9:.1f}", f"{row.flops / result.peak:.0%}") if row.macs else ("", "")
     return (
         f"{1e3 * row.seconds:.2f}", *rate, f"{row.bytes / 1e6:.1f}", f"{row.bandwidth / 1e9:.1f}",
-        f"{measured.share(row.seconds):.1%}",
+        f"{result.share(row.seconds):.1%}",
     )  # fmt: skip
 
 
@@ -161,29 +161,29 @@ def _abbreviated(path: str) -> str:
 # -- data and image -----------------------------------------------------------------------
 
 
-def _data(title: str, batch: int, measured: Profile) -> dict[str, Any]:
+def _data(title: str, batch: int, result: Profile) -> dict[str, Any]:
     return {
-        "title": title, "batch": batch, "threads": measured.threads, "runs": measured.runs, "seconds": measured.total,
-        "waiting": measured.waiting, "peak_flops": measured.peak, "memory_bandwidth": measured.bandwidth,
+        "title": title, "batch": batch, "threads": result.threads, "runs": result.runs, "seconds": result.total,
+        "waiting": result.waiting, "peak_flops": result.peak, "memory_bandwidth": result.bandwidth,
         "calls": [
-            {**asdict(row), "flops": row.flops, "bytes_a_second": row.bandwidth, "share": measured.share(row.seconds)}
-            for row in measured.lines
+            {**asdict(row), "flops": row.flops, "bytes_a_second": row.bandwidth, "share": result.share(row.seconds)}
+            for row in result.lines
         ],
     }  # fmt: skip
 
 
-def tree(measured: Profile, name: str) -> IcicleBar:
+def tree(result: Profile, name: str) -> IcicleBar:
     """Return the step as a tree: directions, in each of them the nested layers, and their kernel calls."""
     root = IcicleBar(name)
     for direction in PASSES:
-        rows = [row for row in measured.lines if (row.direction or FPROP) == direction]
+        rows = [row for row in result.lines if (row.direction or FPROP) == direction]
         if rows:
-            _add_calls(root.child(direction, direction), direction, rows, measured)
-    root.children[WAITING] = IcicleBar(WAITING, WAITING, measured.waiting, WAITING_NOTE)
+            _add_calls(root.child(direction, direction), direction, rows, result)
+    root.children[WAITING] = IcicleBar(WAITING, WAITING, result.waiting, WAITING_NOTE)
     return root
 
 
-def _add_calls(root: IcicleBar, direction: str, rows: Sequence[ProfileRow], measured: Profile) -> None:
+def _add_calls(root: IcicleBar, direction: str, rows: Sequence[ProfileRow], result: Profile) -> None:
     for number, row in enumerate(rows):
         bar = root
         for name in row.layer.split(".") if row.layer else ():
@@ -191,6 +191,6 @@ def _add_calls(root: IcicleBar, direction: str, rows: Sequence[ProfileRow], meas
         fused = f" with {', '.join(row.fused)}" if row.fused else ""
         notes = [f"{row.operation}{fused}", f"{row.bytes / 1e6:.2f} MB, {row.bandwidth / 1e9:.1f} GB/s"]
         if row.macs:
-            notes.append(f"{row.flops / 1e9:.1f} GFLOP/s, {row.flops / measured.peak:.0%} of the peak")
+            notes.append(f"{row.flops / 1e9:.1f} GFLOP/s, {row.flops / result.peak:.0%} of the peak")
         # The number makes the key unique: a layer may call the same kernel more than once.
         bar.children[f"{number} {row.algorithm}"] = IcicleBar(row.algorithm, direction, row.seconds, "\n".join(notes))

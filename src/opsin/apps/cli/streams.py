@@ -24,7 +24,7 @@ REPLACEMENTS = {"×": "x", "·": "*", "–": "-", "—": "-", "…": "...", "→
 
 
 class OutputLost(BaseException):
-    """Standard output cannot be written. Not an `Exception`, so that no command handles it by accident."""
+    """Standard output cannot be written. It is not an `Exception`, so no command handles it by accident."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error.strerror or str(error))
@@ -33,7 +33,7 @@ class OutputLost(BaseException):
 
 
 class Stream(io.TextIOWrapper):
-    """A standard text stream. After a failure it discards its output, so that nothing fails again at exit."""
+    """A standard text stream. After a failure it discards its output, which avoids another failure at exit."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -98,15 +98,15 @@ def _open_closed_streams() -> None:
     os.close(null)
 
 
-def _stream(kind: type[Stream], old: TextIO | None, number: int) -> TextIO:
-    """Return `old`, or the null device if there is none, as a stream of `kind`. Streams of other programs stay."""
-    if old is not None and not isinstance(old, io.TextIOWrapper):
-        return old
-    if old is None:
+def _stream(kind: type[Stream], stream: TextIO | None, number: int) -> TextIO:
+    """Return `stream`, or the null device if there is none, as a stream of `kind`. Streams of other programs stay."""
+    if stream is not None and not isinstance(stream, io.TextIOWrapper):
+        return stream
+    if stream is None:
         return kind(open(number, "wb", closefd=False), "utf-8", READABLE)
     with suppress(OSError, AttributeError):
         os.set_blocking(number, True)  # wait for a pipe that is full
-    line_buffering = old.line_buffering
-    write_through = old.write_through
-    encoding = ASCII if codecs.lookup(old.encoding).name == "ascii" else old.encoding
-    return kind(old.detach(), encoding, READABLE, line_buffering=line_buffering, write_through=write_through)
+    line_buffering = stream.line_buffering
+    write_through = stream.write_through
+    encoding = ASCII if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
+    return kind(stream.detach(), encoding, READABLE, line_buffering=line_buffering, write_through=write_through)

@@ -1,4 +1,4 @@
-"""What the terminal and the environment say about the format of the output."""
+"""The format of the output, according to the terminal and the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_BOX_WIDTH = 80
 
 
 def discard_invalid_sizes() -> None:
-    """Remove sizes that make no sense from the environment, such as COLUMNS=0, so that the terminal's own apply."""
+    """Remove invalid sizes such as COLUMNS=0 from the environment; the size of the terminal then applies."""
     for name, (minimum, maximum) in SIZES.items():
         text = os.environ.get(name, str(minimum))
         size = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0

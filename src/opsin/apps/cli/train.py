@@ -68,8 +68,8 @@ def _report(trainer: Trainer, run: Run) -> None:
     typer.echo()
     try:
         seconds = float(run.config.get("report_seconds", report.SECONDS))
-        measured = report.write(run.folder, trainer.model, trainer.data, seconds=seconds)
-        for line in report.text(measured):
+        model_report = report.write(run.folder, trainer.model, trainer.data, seconds=seconds)
+        for line in report.text(model_report):
             typer.echo(line)
         print_heading(f"\n{run.folder / REPORT}", " is the full report, with images.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
@@ -99,27 +99,28 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     choice = networks.choose_network(DatasetSummary.of(open_source(source)), requested)
     data = _load(source, choice, options)
     if options.dry_run:
-        spent = perf_counter() - begin
-        _print_plan(autoconfig.choose(choice, data, requested, spent), describe_search(choice, data, requested, spent))
+        elapsed_seconds = perf_counter() - begin
+        plan = autoconfig.choose(choice, data, requested, elapsed_seconds)
+        _print_plan(plan, describe_search(choice, data, requested, elapsed_seconds))
         return None
-    best = _search(source, choice, data, requested, perf_counter() - begin, options)
+    result = _search(source, choice, data, requested, perf_counter() - begin, options)
     plan = autoconfig.choose(
-        best.choice,
-        best.data,
-        best.options,
+        result.choice,
+        result.data,
+        result.options,
         perf_counter() - begin,
         tune_convs=True,
-        useful_seconds=best.useful_seconds,
-    ).with_evidence(best.reasons, best.evidence)
+        useful_seconds=result.useful_seconds,
+    ).with_evidence(result.reasons, result.evidence)
     _print_plan(plan)
-    trainer = Trainer(plan.plan, best.data, out=out, deadline=plan.deadline, threads=options.threads)
-    config = configuration(plan.plan, best.data, source, out) | {
+    trainer = Trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
+    config = configuration(plan.plan, result.data, source, out) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
     }
-    trainer.run = _create_run(config, best.data, folder)
+    trainer.run = _create_run(config, result.data, folder)
     return trainer
 
 
@@ -142,7 +143,12 @@ def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Datase
 
 
 def _search(
-    source: str, choice: NetworkChoice, data: Dataset, requested: TrainOptions, spent: float, options: CommandOptions
+    source: str,
+    choice: NetworkChoice,
+    data: Dataset,
+    requested: TrainOptions,
+    elapsed_seconds: float,
+    options: CommandOptions,
 ) -> SearchResult:
     """Compare recipes in short trials, and print the results."""
 
@@ -150,7 +156,7 @@ def _search(
         return load_for(other, source, options.cache_size, options.pixel_range)
 
     with StatusLine() as line:
-        result = search(choice, data, requested, spent, load, line.show)
+        result = search(choice, data, requested, elapsed_seconds, load, line.show)
     if result.evidence:
         print_heading("Trials")
         heads = ("recipe", "seconds", "validation error", "predicted")
@@ -171,9 +177,9 @@ def _print_plan(plan: AutoPlan, trials: str = "") -> None:
         typer.echo(f"  - {trials}; the best one is trained. Without trials:")
     for reason in plan.reasons:
         typer.echo(f"  - {reason}")
-    expected = plan.expected
-    time = f"{duration(expected.seconds)} of training, then up to {duration(expected.report)} for the report"
-    typer.echo(f"  Expected on this machine, by measurement: {time}; {size(expected.bytes)} of memory.\n")
+    estimate = plan.expected
+    time = f"{duration(estimate.seconds)} of training, then up to {duration(estimate.report)} for the report"
+    typer.echo(f"  Expected on this machine, by measurement: {time}; {size(estimate.bytes)} of memory.\n")
 
 
 def _tensorboard(folder: Path) -> Any:

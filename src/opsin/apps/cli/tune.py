@@ -88,22 +88,22 @@ def _cells(trial: TuningResult) -> tuple[str, ...]:
 
 def _print_conclusion(summary: TuningSummary, step: tuple[float, float] | None, kind: str) -> None:
     """Print what the whole network gains. `step` are its seconds before and after, if they were measured."""
-    saved, count = 1e3 * sum(trial.saved for trial in summary.trials), len(summary.overrides)
+    saved_ms, count = 1e3 * sum(trial.saved for trial in summary.trials), len(summary.overrides)
     replaced = f"\nAnother algorithm than the heuristic's is used for {_convolutions(count)}"
     if step is None:
-        typer.echo(replaced + (f", which should save {saved:.2f} ms per {kind}." if count else "."))
+        typer.echo(replaced + (f", which should save {saved_ms:.2f} ms per {kind}." if count else "."))
         return
     before, after = step
-    measured = (
+    comparison = (
         f"a whole {kind} took {1e3 * before:.2f} ms with the heuristic's algorithms and {1e3 * after:.2f} ms with these"
     )
     if after >= before:
         typer.echo(
-            f"\nSingle convolutions were faster with other algorithms, but {measured}: the heuristic's are kept."
+            f"\nSingle convolutions were faster with other algorithms, but {comparison}: the heuristic's are kept."
         )
     else:
         typer.echo(
-            f"{replaced}, which should save {saved:.2f} ms; {measured}: {before / after - 1:.1%} faster.\n"
+            f"{replaced}, which should save {saved_ms:.2f} ms; {comparison}: {before / after - 1:.1%} faster.\n"
             "Training and prediction on this machine use them from now on. To return to the heuristic, use --clear."
         )
 

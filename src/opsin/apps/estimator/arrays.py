@@ -33,7 +33,7 @@ MIN_COLOUR_SIDE = 8
 """From this side on, rows of 3 · side² numbers may be flattened colour images, in an unknown order."""
 
 CHUNK = 1024
-"""Images that are scaled at a time, so that the working copy stays small."""
+"""The number of images per block when values are scaled, which limits the size of the working copy."""
 
 MAX_EXCESS = 4.0
 """Numbers outside the training range by more than this multiple of its width are on another scale."""
@@ -48,7 +48,7 @@ TOLERANCE = 0.02
 """The share of the training range by which numbers may be outside it without a warning."""
 
 DARK_SHARE = 1 / 12
-"""An image whose numbers are all in this lowest share of the training range is nearly black."""
+"""The share of the training range that contains all values of a nearly black image."""
 
 WHITE_LEVELS = (1, 255, 4095, 65535)
 """The usual values of white."""
@@ -147,9 +147,9 @@ class ImageLayout:
         """Return how to convert numbers from one usual scale to that of the training."""
         white = 255 if x.dtype == np.uint8 else _white_level(high)
         if self.is_image and self.low is not None and self.high is not None and white and np.min(x) >= 0:
-            fitted = _white_level(self.high)
-            if self.low >= 0 and fitted and fitted != white:
-                return f"X / {white}" if fitted == 1 else f"X.astype(float) * ({fitted} / {white})"
+            fitted_white = _white_level(self.high)
+            if self.low >= 0 and fitted_white and fitted_white != white:
+                return f"X / {white}" if fitted_white == 1 else f"X.astype(float) * ({fitted_white} / {white})"
         return "prepare X as the training images were prepared, or clip it to their range"
 
     def scale_warning(self, x: NDArray[Any]) -> str:
@@ -178,9 +178,9 @@ class ImageLayout:
         numbers = x.astype(np.float64)
         if not np.isfinite(numbers).all():
             raise _not_finite(numbers)
-        scaled = (numbers - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
-        rounded: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
-        return rounded
+        levels = (numbers - self.low) * (255 / (self.high - self.low) if self.high > self.low else 0.0)
+        pixels: NDArray[np.uint8] = np.rint(levels.clip(0, 255)).astype(np.uint8)
+        return pixels
 
 
 Form = ImageLayout

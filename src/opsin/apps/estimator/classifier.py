@@ -148,7 +148,7 @@ class ImageClassifier(Parameters):
 
         The probabilities are calibrated if there were enough images for that.
         """
-        model = self._fitted()
+        model = self._fitted_model()
         if files.is_source(X):
             raise InputError(f"'{X}' is one path; give a list of paths of images")
         if files.is_paths(X):
@@ -177,11 +177,11 @@ class ImageClassifier(Parameters):
         """
         if files.is_source(X):
             return self._score_of_source(X, y)
-        predicted = self.predict(X)
-        return float((predicted == check_labels(y, len(predicted))).mean())
+        predictions = self.predict(X)
+        return float((predictions == check_labels(y, len(predictions))).mean())
 
     def _score_of_source(self, source: str | os.PathLike[str], y: Any) -> float:
-        model = self._fitted()
+        model = self._fitted_model()
         if y is not None:
             raise UsageError(f"{source} has its own labels; leave y out")
         data = load_data(source, model.preprocessing)
@@ -189,7 +189,7 @@ class ImageClassifier(Parameters):
         accuracy: float = model.evaluate(data.require_test() if has_test else data.all_images()).accuracy
         return accuracy
 
-    def _fitted(self) -> Model:
+    def _fitted_model(self) -> Model:
         if not hasattr(self, "model_"):
             raise not_fitted(type(self).__name__)
         return self.model_

@@ -1,4 +1,4 @@
-"""Check the column names of tables such as pandas', so that reordered pixels are not taken for the same image.
+"""Check the column names of tables such as pandas', to detect reordered pixels.
 
 The messages are those that scikit-learn's tools expect.
 """
@@ -25,14 +25,14 @@ def column_names(x: Any) -> NDArray[np.object_] | None:
     return np.array(list(names), dtype=object)
 
 
-def check_columns(x: Any, fitted: NDArray[np.object_] | None) -> None:
-    """Raise `InputError` if `x` has column names that differ from the `fitted` ones, or come in another order."""
+def check_columns(x: Any, fitted_names: NDArray[np.object_] | None) -> None:
+    """Raise `InputError` if `x` has column names that differ from `fitted_names`, also in their order."""
     names = column_names(x)
-    if names is None or fitted is None or np.array_equal(names, fitted):
+    if names is None or fitted_names is None or np.array_equal(names, fitted_names):
         return
     differences = [
-        *_listed("Feature names unseen at fit time:", sorted(set(names) - set(fitted))),
-        *_listed("Feature names seen at fit time, yet now missing:", sorted(set(fitted) - set(names))),
+        *_listed("Feature names unseen at fit time:", sorted(set(names) - set(fitted_names))),
+        *_listed("Feature names seen at fit time, yet now missing:", sorted(set(fitted_names) - set(names))),
     ]
     differences = differences or ["Feature names must be in the same order as they were in fit.\n"]
     raise InputError("The feature names should match those that were passed during fit.\n" + "".join(differences))

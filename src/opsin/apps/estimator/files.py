@@ -45,17 +45,17 @@ def paths_of(x: Any) -> list[str]:
     table = np.asarray(x, dtype=object)
     if table.size != len(table):
         raise InputError(f"X holds {table.size // len(table)} columns of text; give one path for each image")
-    flat = table.reshape(-1)
-    for index, path in enumerate(flat):
+    paths = table.reshape(-1)
+    for index, path in enumerate(paths):
         if not _is_path(path):
             raise InputError(f"X[{index}] is {path!r}, not a path as the others are; give all images as paths")
-    return [os.fspath(path) for path in flat]
+    return [os.fspath(path) for path in paths]
 
 
 def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
     """Return a source of these files, and its key in the cache of decoded images.
 
-    All subsets of the same files have the same key, so that the folds of a cross-validation share their images.
+    All subsets of the same files have the same key; the folds of a cross-validation share their images.
     """
     counts: Counter[str] = Counter()
     items = []
@@ -68,10 +68,10 @@ def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
 
 
 def without_test(data: Dataset) -> Dataset:
-    """Return the dataset with its test split added to the training split. The caller has a test split of its own.
+    """Return the dataset with its test split added to the training split. The caller has another test split.
 
-    In place of a test split stands the validation split, or the training split if there is none: `FitInputs` records
-    that. The fingerprint differs from that of the same files with a test split, which could measure a model.
+    The validation split, or the training split if there is none, replaces the test split; `FitInputs` records that.
+    The fingerprint differs from that of the same files with a test split, which could measure a model.
     """
     content = f"{data.content} without test"
     if data.validation is None:

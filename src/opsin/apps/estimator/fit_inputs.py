@@ -32,10 +32,10 @@ from opsin.training import Recipe, TrainingPlan
 
 @dataclass(frozen=True, eq=False)
 class FitInputs:
-    """What an estimator learns from: the data, the options, and the choice of a network.
+    """The inputs of `fit`: the data, the options, and the choice of a network.
 
-    `choice` is None for a layer of the user. `classes` are the labels as they were given, and `names` what the model
-    calls them. `layout` says how arrays become images; None for files. `has_test` says whether the data has a test
+    `choice` is None for a layer of the user. `classes` are the labels in their original type, and `names` their names
+    in the model. `layout` says how arrays become images; None for files. `has_test` says whether the data has a test
     split; otherwise `data.test` repeats its validation or training split.
     """
 
@@ -101,7 +101,7 @@ def _from_arrays(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_sh
     classes, numbers = classes_of(check_labels(y, len(array)))
     layout = ImageLayout.of(array, image_shape, enlarge=not is_layer)
     names = _names(classes)
-    data = _split(layout.pixels(array, "the estimator"), numbers, names, options.seed)
+    data = _split_dataset(layout.pixels(array, "the estimator"), numbers, names, options.seed)
     if not layout.is_image and options.augment is None:
         options = replace(options, augment="none")
     choice = None if is_layer else networks.choose_network(replace(DatasetSummary.of(data), resizable=False), options)
@@ -112,7 +112,7 @@ def _names(classes: NDArray[Any]) -> tuple[str, ...]:
     return tuple(class_name(label) for label in classes.tolist())
 
 
-def _split(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
+def _split_dataset(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
     """Hold out about a tenth of each class for validation and calibration. Equal images stay together.
 
     If there are too few images for that, progress is measured on the training images. There is no test split: the
@@ -123,22 +123,24 @@ def _split(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[s
         digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in pixels)
         groups = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
         indices, rank = np.arange(count), index_ranks(count, seed)
-        held = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
-        rest = np.setdiff1d(indices, held)
-        if len(held) and len(np.unique(images.labels[rest])) == len(images.classes):
-            validation = images.take(held)
-            return Dataset("the arrays", images.take(rest), validation, True, validation)
+        validation_indices = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
+        training_indices = np.setdiff1d(indices, validation_indices)
+        if len(validation_indices) and len(np.unique(images.labels[training_indices])) == len(images.classes):
+            validation = images.take(validation_indices)
+            return Dataset("the arrays", images.take(training_indices), validation, True, validation)
     return Dataset("the arrays", images, images, True)
 
 
-def policy_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tuple[TrainingPlan, float | None]:
+def policy_for(
+    inputs: FitInputs, network: nn.Layer | None, elapsed_seconds: float
+) -> tuple[TrainingPlan, float | None]:
     """Return the plan, and how many seconds it may take from now (None: no limit).
 
-    `spent` are the seconds since `fit` was called. Raise `UsageError` if the options do not fit the network.
+    `elapsed_seconds` are the seconds since `fit` was called. Raise `UsageError` if the options do not fit the network.
     """
     options, choice = inputs.options, inputs.choice
     if choice is not None:
-        plan = autoconfig.choose(choice, inputs.data, options, spent)
+        plan = autoconfig.choose(choice, inputs.data, options, elapsed_seconds)
         return plan.plan, plan.deadline
     for name, default, option in declared_options(TrainOptions):
         value = getattr(options, name)
@@ -148,4 +150,4 @@ def policy_for(inputs: FitInputs, network: nn.Layer | None, spent: float) -> tup
     images = inputs.data.train
     training_plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), options, len(images))
     training_plan = with_overrides(training_plan, replace(options, class_weights=False), images.counts())
-    return training_plan, options.budget - spent if options.budget else None
+    return training_plan, options.budget - elapsed_seconds if options.budget else None

@@ -32,9 +32,9 @@ Init = TypeVar("Init", bound=Callable[..., None])
 def option_parameters(init: Init) -> Init:
     """Decorate an `__init__` whose `**` parameter stands for the options of training: give it their signature."""
     declared = signature(init)
-    own = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    own_parameters = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
     options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in DEFAULTS.items()]
-    parameters = sorted([*own[:2], *options, *own[2:]], key=lambda each: each.kind)
+    parameters = sorted([*own_parameters[:2], *options, *own_parameters[2:]], key=lambda each: each.kind)
     init.__signature__ = declared.replace(parameters=parameters)  # type: ignore[attr-defined]
     return init
 
@@ -58,12 +58,12 @@ class Parameters:
 
     def _set_options(self, options: Mapping[str, Any]) -> None:
         """Store the options of training. Raise `TypeError` for an unknown one, as Python does."""
-        current = _with_current_names(options)
-        for name in current:
+        parameters = _with_current_names(options)
+        for name in parameters:
             if name not in DEFAULTS:
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
         for name, default in DEFAULTS.items():
-            setattr(self, name, current.get(name, default))
+            setattr(self, name, parameters.get(name, default))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name. `deep` makes no difference, because none of them is an estimator."""
@@ -71,21 +71,23 @@ class Parameters:
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name, all or none. Raise `ParameterError` for an unknown one."""
-        known, current = self._defaults(), _with_current_names(params)
-        for name in current:
-            if name not in known:
+        defaults, parameters = self._defaults(), _with_current_names(params)
+        for name in parameters:
+            if name not in defaults:
                 raise ParameterError(
-                    f"Invalid parameter '{name}' for {type(self).__name__}; it has {', '.join(sorted(known))}"
+                    f"Invalid parameter '{name}' for {type(self).__name__}; it has {', '.join(sorted(defaults))}"
                 )
-        for name, value in current.items():
+        for name, value in parameters.items():
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
         """Return the constructor call, with the parameters that differ from their defaults."""
         defaults = self._defaults()
-        shown = [f"{name}={value!r}" for name, value in self.get_params().items() if _differs(value, defaults[name])]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        arguments = [
+            f"{name}={value!r}" for name, value in self.get_params().items() if _differs(value, defaults[name])
+        ]
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags that scikit-learn 1.6 and later ask for. Only scikit-learn calls this."""

@@ -23,9 +23,9 @@ Arrays = Mapping[str, NDArray[Any]]
 class Augmenter:
     """Applies the random changes of `policy` to images of `input_size` (height, width), and then `preprocessing`.
 
-    If the images are not of the network's size, an unchanged image is what evaluation shows of it: the centre that is
-    left by the crop of the preprocessing, or without a crop the whole image, resized. Raise `CompileError` without
-    llvmlite, unless images only have to be normalized.
+    If the images do not have the network's size, the changes start from the part that evaluation uses: the centre crop
+    of the preprocessing, or without a crop the whole image, resized. Raise `CompileError` without llvmlite, unless
+    images are only normalized.
     """
 
     def __init__(

@@ -84,9 +84,9 @@ def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, 
         return scale_y * scale, scale_x * scale, shift_y, shift_x
     area = policy.crop_area + (1 - policy.crop_area) * (random[CROP_AREA] + 1) / 2
     stretch = np.exp(random[ASPECT] * log(policy.aspect) / 2)
-    tall, wide = np.minimum(np.sqrt(area) / stretch, 1), np.minimum(np.sqrt(area) * stretch, 1)
-    shift_y, shift_x = random[SHIFT_Y] * (1 - tall) * height / 2, random[SHIFT_X] * (1 - wide) * width / 2
-    return tall * height / frame.output_size[0], wide * width / frame.output_size[1], shift_y, shift_x
+    fraction_y, fraction_x = np.minimum(np.sqrt(area) / stretch, 1), np.minimum(np.sqrt(area) * stretch, 1)
+    shift_y, shift_x = random[SHIFT_Y] * (1 - fraction_y) * height / 2, random[SHIFT_X] * (1 - fraction_x) * width / 2
+    return fraction_y * height / frame.output_size[0], fraction_x * width / frame.output_size[1], shift_y, shift_x
 
 
 def colour_matrices(policy: Augmentation, channels: int, mean_value: float, random: Array) -> NDArray[np.float32]:

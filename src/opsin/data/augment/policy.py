@@ -19,7 +19,7 @@ MAX_SMALL_SIDE = 64
 """Images up to this size are shifted, as usual for small networks; larger ones are cropped at random."""
 
 SIDES = ("left", "right")
-"""Words in the name of a class whose mirror image is another class."""
+"""Words in the names of classes that mirroring exchanges, such as left and right."""
 
 GREY_SAMPLE = 64
 """Images that are checked for colour."""
@@ -45,22 +45,22 @@ def preset(
         raise UsageError(f"the augmentation must be one of {', '.join(LEVELS)}, not '{level}'")
     if level == "none":
         return Augmentation()
-    strong, small = level == "strong", max(shape[1:]) <= MAX_SMALL_SIDE
+    is_strong, is_small = level == "strong", max(shape[1:]) <= MAX_SMALL_SIDE
     if grey or shape[0] == 1:
-        policy = Augmentation(shift=0.07, rotation=10, scale=0.1, bilinear=not small)
-        if strong:
+        policy = Augmentation(shift=0.07, rotation=10, scale=0.1, bilinear=not is_small)
+        if is_strong:
             policy = replace(policy, shift=0.1, rotation=15, scale=0.15, cutout=0.25)
-        light = 0.0 if dark else (0.3 if strong else 0.15)
-        return replace(policy, brightness=light, contrast=light)
+        amount = 0.0 if dark else (0.3 if is_strong else 0.15)
+        return replace(policy, brightness=amount, contrast=amount)
     flip = not _has_orientation(classes)
-    if small:
-        if not strong:
+    if is_small:
+        if not is_strong:
             return Augmentation(flip=flip, shift=0.125)
         return Augmentation(
             flip=flip, shift=0.125, rotation=10, scale=0.1, bilinear=True,
             brightness=0.2, contrast=0.2, saturation=0.2, cutout=0.5, mixup=0.2, cutmix=0.3,
         )  # fmt: skip
-    if not strong:
+    if not is_strong:
         return Augmentation(
             flip=flip, crop_area=0.5, aspect=4 / 3, bilinear=True, brightness=0.15, contrast=0.15, saturation=0.15
         )

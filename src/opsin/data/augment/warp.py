@@ -19,7 +19,7 @@ FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int6
 class Transform(Protocol):
     """Maps uint8 N×C×H×W to float32 N×C×height×width, where height and width are `output_size`.
 
-    The result lies in memory as N×height×width×C. `maps` and `colours` are those of `draw.affine_maps` and
+    The memory layout of the result is N×height×width×C. `maps` and `colours` are those of `draw.affine_maps` and
     `draw.colour_matrices`; the pixels in `boxes` become 0.
     """
 
@@ -84,12 +84,13 @@ class Normalizer:
         return result.transpose(0, 3, 1, 2)
 
 
-def check_pixels(pixels: NDArray[np.uint8], expected: int) -> None:
+def check_pixels(pixels: NDArray[np.uint8], channel_count: int) -> None:
     """Raise `ShapeError` unless these are bytes with the expected number of channels."""
     channels, height, width = pixels.shape[1:]
-    if channels != expected or pixels.dtype != np.uint8:
+    if channels != channel_count or pixels.dtype != np.uint8:
         raise ShapeError(
-            f"images of {expected} channels of bytes were expected, not {pixels.dtype} {channels} × {height} × {width}"
+            f"images of {channel_count} channels of bytes were expected, "
+            f"not {pixels.dtype} {channels} × {height} × {width}"
         )
 
 

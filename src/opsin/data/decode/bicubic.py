@@ -24,7 +24,7 @@ SUPPORT = 2.0
 """Input pixels on each side of the centre that the filter reads, to be multiplied by the scale when shrinking."""
 
 MAX_COPIED_BYTES = 2**26
-"""Larger images are left to Pillow if their pixels are not contiguous in memory and would have to be copied."""
+"""Pillow resizes larger images whose pixels are not contiguous in memory, because copying them takes memory."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of the part to resize, in pixels, possibly fractional."""

@@ -29,10 +29,10 @@ MAX_NEGATIVE_SHARE = 0.05
 """Negative values down to this share of the largest value count as markers or noise, not as dark shades."""
 
 MAX_DARK_SHARE = 1 / 12
-"""If all values lie in this lowest share of a range, they probably use another scale."""
+"""Values that are all below this share of a range probably use another scale."""
 
 BLOCK_VALUES = 2**22
-"""Values that are converted at once."""
+"""The number of values per block of the conversion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +79,8 @@ def infer_range(low: float, high: float, integers: bool) -> PixelRange:
     if integers:
         bits = int(high).bit_length()
         return 0.0, float(2 ** (bits + bits % 2 if bits > 1 else 1) - 1)
-    usual = next((white for white in USUAL_WHITES if high <= (1 + OVERSHOOT) * white), high)
-    return 0.0, usual if high >= MIN_RANGE_USED * usual else high
+    white_level = next((white for white in USUAL_WHITES if high <= (1 + OVERSHOOT) * white), high)
+    return 0.0, white_level if high >= MIN_RANGE_USED * white_level else high
 
 
 def is_dark(values: PixelRange, pixel_range: PixelRange) -> bool:
@@ -96,41 +96,41 @@ def single_image_range(low: float, high: float, kind: str) -> PixelRange:
     return 0.0, 1.0 if high <= 1 and kind.startswith("float") else 255.0 if high <= 255 else 65535.0
 
 
-def check_range(given: Sequence[float] | None) -> PixelRange | None:
+def check_range(pixel_range: Sequence[float] | None) -> PixelRange | None:
     """Return a range given by the user. Raise `UsageError` if it is invalid."""
-    if given is None:
+    if pixel_range is None:
         return None
     try:
-        low, high = (float(value) for value in given)
+        low, high = (float(value) for value in pixel_range)
     except (TypeError, ValueError):
         low, high = 0.0, 0.0
     if not (isfinite(low) and isfinite(high) and low < high):
-        raise UsageError(f"the pixel range is two numbers, black and white, such as 0 4095, not {given!r}")
+        raise UsageError(f"the pixel range is two numbers, black and white, such as 0 4095, not {pixel_range!r}")
     return low, high
 
 
 def to_uint8(values: NDArray[Any], pixel_range: PixelRange, down: bool = False) -> NDArray[np.uint8]:
     """Map a range to 0 … 255, rounding to nearest or `down`; values outside the range are clipped.
 
-    Unsigned integers whose range is a number of bits give their upper eight. NaN becomes black.
+    Unsigned integers that use all values of a number of bits keep their upper eight bits. NaN becomes black.
     """
     low, high = pixel_range
     bits = int(high).bit_length() if high < 2**63 else 0
-    upper = values.dtype.kind == "u" and low == 0 and bits >= 8 and high == 2**bits - 1
+    keeps_high_bits = values.dtype.kind == "u" and low == 0 and bits >= 8 and high == 2**bits - 1
     result = np.empty(values.shape, np.uint8)
-    flat, target = values.reshape(-1), result.reshape(-1)
-    for first in range(0, len(flat), BLOCK_VALUES):
-        chunk = flat[first : first + BLOCK_VALUES]
-        if upper:
-            clipped = np.minimum(chunk, int(min(high, np.iinfo(chunk.dtype).max)))
-            target[first : first + BLOCK_VALUES] = clipped >> (bits - 8)
+    source, target = values.reshape(-1), result.reshape(-1)
+    for first in range(0, len(source), BLOCK_VALUES):
+        chunk = source[first : first + BLOCK_VALUES]
+        if keeps_high_bits:
+            limited_values = np.minimum(chunk, int(min(high, np.iinfo(chunk.dtype).max)))
+            target[first : first + BLOCK_VALUES] = limited_values >> (bits - 8)
         else:
-            scaled = _scaled(chunk, pixel_range)
-            target[first : first + BLOCK_VALUES] = scaled if down else np.rint(scaled)
+            levels = _scale(chunk, pixel_range)
+            target[first : first + BLOCK_VALUES] = levels if down else np.rint(levels)
     return result
 
 
-def _scaled(values: NDArray[Any], pixel_range: PixelRange) -> NDArray[np.float64]:
+def _scale(values: NDArray[Any], pixel_range: PixelRange) -> NDArray[np.float64]:
     """Map a range to 0 … 255 without rounding."""
     low, high = pixel_range
     with np.errstate(all="ignore"):  # files may hold NaN and infinity
@@ -152,6 +152,6 @@ def to_image(samples: Samples, pixel_range: PixelRange, down: bool = False) -> I
         for first in range(0, len(values), rows):
             chunk = slice(first, first + rows)
             cover = np.nan_to_num(alpha[chunk].astype(np.float64) / samples.opaque).clip(0, 1)[..., None]
-            shades = _scaled(values[chunk], pixel_range) if samples.premultiplied else result[chunk] * cover
+            shades = _scale(values[chunk], pixel_range) if samples.premultiplied else result[chunk] * cover
             result[chunk] = np.rint((shades + 255 * (1 - cover)).clip(0, 255))
     return Image.fromarray(result[..., 0] if result.shape[2] == 1 else result)

@@ -35,17 +35,17 @@ class Crop:
             limit = MAX_ASPECT * shorter
             image = ImageOps.fit(image, (min(image.width, limit), min(image.height, limit)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
-        resized = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
+        result = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)
-        return to_planes(resized.crop((left, top, left + width, top + height)))
+        return to_planes(result.crop((left, top, left + width, top + height)))
 
 
 def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     """Return the largest centred part with this aspect ratio, resized (bicubic) to uint8 C×`height`×`width`."""
-    wide = min(image.width, image.height * width / height)
-    high = min(image.height, image.width * height / width)
-    left, top = (image.width - wide) / 2, (image.height - high) / 2
-    box = (left, top, left + wide, top + high)
+    box_width = min(image.width, image.height * width / height)
+    box_height = min(image.height, image.width * height / width)
+    left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
+    box = (left, top, left + box_width, top + box_height)
     if (image.height, image.width) != (height, width):
         pixels = resize_bicubic(image, box, height, width)
         if pixels is not None:

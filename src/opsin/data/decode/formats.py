@@ -44,7 +44,7 @@ SIGNATURES = (
 )
 
 HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1")
-"""What HEIC files have at byte 4."""
+"""The bytes of HEIC files from byte 4 on."""
 
 OTHER_FILE_TYPES = (
     (0, b"%PDF", "a PDF"),

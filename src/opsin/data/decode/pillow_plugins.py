@@ -124,8 +124,8 @@ def _is_tga(data: bytes) -> bool:
     available_bytes = len(data) - 18 - data[0] - palette * colours * ((data[7] + 7) // 8)
     pixels = width * height
     min_bytes = pixels * depth // 8 if kind < 9 else (pixels + 127) // 128 * 2
-    complete = available_bytes >= min_bytes or b"TRUEVISION-XFILE" in data[-26:] or available_bytes > 0
-    return valid and (flags & 15) in (0, 1, 8) and complete
+    is_complete = available_bytes >= min_bytes or b"TRUEVISION-XFILE" in data[-26:] or available_bytes > 0
+    return valid and (flags & 15) in (0, 1, 8) and is_complete
 
 
 def size(data: bytes, format: str) -> tuple[int, int] | None:
@@ -150,6 +150,6 @@ def _icons(data: bytes) -> list[tuple[int, int]]:
         if head.startswith(PNG_MARK):
             sizes.append((int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")))
         else:
-            wide, high = (abs(int.from_bytes(head[at : at + 4], "little", signed=True)) for at in (4, 8))
-            sizes.append((wide, high))
+            width, height = (abs(int.from_bytes(head[at : at + 4], "little", signed=True)) for at in (4, 8))
+            sizes.append((width, height))
     return sizes

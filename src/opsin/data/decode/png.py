@@ -116,9 +116,9 @@ class Png:
         if self.colours in (GREY, GREY_ALPHA):
             return self._greys()
         letters = "RGBA" if self.colours == COLOUR_ALPHA else "RGB"
-        values = self._decoded(f"{letters};16B").astype(np.uint16)
+        values = self._decode(f"{letters};16B").astype(np.uint16)
         values <<= 8
-        values |= self._decoded(f"{letters};16L")
+        values |= self._decode(f"{letters};16L")
         if self.transparent is not None:
             opaque = (values != np.array(self.transparent, np.uint16)).any(axis=2)
             return Samples(values, np.where(opaque, np.uint16(65535), np.uint16(0)))
@@ -140,7 +140,7 @@ class Png:
             return Samples(values)
         return Samples(values, np.where(values[..., 0] != self.transparent[0], np.uint16(65535), np.uint16(0)))
 
-    def _decoded(self, rawmode: str) -> NDArray[np.uint8]:
+    def _decode(self, rawmode: str) -> NDArray[np.uint8]:
         """Return the upper or the lower halves of the samples.
 
         Pillow keeps the second byte of 16-bit samples that are declared as little-endian.
@@ -158,15 +158,15 @@ def _with_mode(tile: Any, rawmode: str) -> Any:
 
 def _text(kind: bytes, content: bytes, key: int) -> bytes:
     """Return up to `MAX_TEXT_BYTES` of a text chunk after its keyword; b"" if it is invalid."""
-    rest = content[key + 1 :]
+    payload = content[key + 1 :]
     if kind == b"tEXt":
-        return rest[:MAX_TEXT_BYTES]
-    packed = kind == b"zTXt" or rest[:1] == b"\1"
-    rest = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
-    if not packed:
-        return rest[:MAX_TEXT_BYTES]
+        return payload[:MAX_TEXT_BYTES]
+    is_compressed = kind == b"zTXt" or payload[:1] == b"\1"
+    payload = payload[1:] if kind == b"zTXt" else payload[2:].split(b"\0", 2)[-1]
+    if not is_compressed:
+        return payload[:MAX_TEXT_BYTES]
     try:
-        return zlib.decompressobj().decompress(rest, MAX_TEXT_BYTES)
+        return zlib.decompressobj().decompress(payload, MAX_TEXT_BYTES)
     except zlib.error:
         return b""
 

@@ -47,7 +47,7 @@ MIN_LARGE_PIXELS = 2**24
 DRAFT_FACTOR = 2
 """JPEGs are shrunk while they are decoded, in the frequency domain, to at least this multiple of the final size."""
 
-_large = ForkLock()
+_large_image_lock = ForkLock()
 
 
 def read_header(source: ImageSource, name: str) -> ImageHeader:
@@ -198,7 +198,7 @@ def _opened(data: bytes, name: str, min_side: int | None, exclusive: bool = Fals
             raise _too_large(name, width, height)
         at_once = width * height if declared and declared.whole else draft_width * draft_height
         with (
-            _large.lock
+            _large_image_lock.lock
             if (min_side or exclusive) and max(at_once, opened.decoded_bytes // 4) >= MIN_LARGE_PIXELS
             else nullcontext()
         ):

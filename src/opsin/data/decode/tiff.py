@@ -111,15 +111,15 @@ class TiffLayout:
         if not self.bits:
             samples = "different depths"
         name = PHOTOMETRIC_NAMES.get(self.photometric, f"photometric interpretation {self.photometric}")
-        common = self.compression in BYTE_COMPRESSIONS or self.compression in FAX_COMPRESSIONS
-        method = "" if common else COMPRESSION_NAMES.get(self.compression, f"method {self.compression}")
+        is_known = self.compression in BYTE_COMPRESSIONS or self.compression in FAX_COMPRESSIONS
+        method = "" if is_known else COMPRESSION_NAMES.get(self.compression, f"method {self.compression}")
         text = f"a TIFF of {self.bands} band{'s' * (self.bands > 1)} of {samples}"
         text += "" if name == "grey" and self.bands > 1 else f" ({name})"
         return text + (f", compressed with {method}" if method else "")
 
     @property
     def is_valid(self) -> bool:
-        """Whether the tags are valid, so that an unreadable file is an unsupported one rather than damaged."""
+        """Whether the tags are valid: a file with valid tags that cannot be read is unsupported, others are damaged."""
         known_format = self.format in (0, 1, 2, 3, 4, *COMPLEX_FORMATS)
         return (
             known_format

@@ -21,7 +21,7 @@ from opsin.data.decode.tiff import TiffLayout
 
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 BLOCK_BITS = 2**22
-"""Bits that are unpacked at once."""
+"""The number of bits per block when bits are unpacked."""
 
 
 class UnsupportedImage(Exception):
@@ -85,8 +85,8 @@ def _plane(data: bytes, layout: TiffLayout, plane: int, bands: int) -> NDArray[A
             data, layout, offsets, sizes, (columns * stride, height), (stride, rows) if tiled else None, rows
         )
     blocks = [_to_samples(raw[:, at * stride : (at + 1) * stride], layout, width, bands) for at in range(columns)]
-    whole = np.concatenate(blocks, axis=1) if columns > 1 else blocks[0]
-    return whole[: layout.height, : layout.width]
+    image = np.concatenate(blocks, axis=1) if columns > 1 else blocks[0]
+    return image[: layout.height, : layout.width]
 
 
 def _uncompressed(
@@ -129,12 +129,12 @@ def _decompress(
     lists = start + 2 + 12 * len(fields) + 4
     table, arrays = struct.pack("<H", len(fields)), b""
     for tag, values in sorted(fields):
-        packed = struct.pack(f"<{len(values)}I", *values)
+        content = struct.pack(f"<{len(values)}I", *values)
         if len(values) > 1:
             offset = lists + len(arrays)
-            arrays += packed
-            packed = struct.pack("<I", offset)
-        table += struct.pack("<2HI", tag, 4, len(values)) + packed
+            arrays += content
+            content = struct.pack("<I", offset)
+        table += struct.pack("<2HI", tag, 4, len(values)) + content
     file = b"".join((b"II*\0", struct.pack("<I", start), data[8:], table, bytes(4), arrays))
     with TiffImageFile(BytesIO(file)) as image:
         return np.array(image)
@@ -147,13 +147,13 @@ def _to_samples(raw: NDArray[np.uint8], layout: TiffLayout, width: int, bands: i
     if layout.bits not in (8, 16, 32, 64):
         return _unpack_bits(raw, layout, width, bands)
     letter = {2: "i", 3: "f"}.get(layout.format, "u")
-    stored = np.dtype(f"{layout.order}{letter}{layout.bits // 8}")
-    flat = np.ascontiguousarray(raw).view(stored).reshape(len(raw), width, bands)
+    sample_type = np.dtype(f"{layout.order}{letter}{layout.bits // 8}")
+    samples = np.ascontiguousarray(raw).view(sample_type).reshape(len(raw), width, bands)
     if layout.predictor != 2:
-        return flat.astype(stored.newbyteorder("="), copy=False)
-    whole = flat.view(np.dtype(f"{layout.order}u{layout.bits // 8}")).astype(f"=u{layout.bits // 8}")
-    np.cumsum(whole, axis=1, dtype=whole.dtype, out=whole)
-    return whole.view(stored.newbyteorder("="))
+        return samples.astype(sample_type.newbyteorder("="), copy=False)
+    image = samples.view(np.dtype(f"{layout.order}u{layout.bits // 8}")).astype(f"=u{layout.bits // 8}")
+    np.cumsum(image, axis=1, dtype=image.dtype, out=image)
+    return image.view(sample_type.newbyteorder("="))
 
 
 def _undo_float_predictor(raw: NDArray[np.uint8], layout: TiffLayout, width: int, bands: int) -> NDArray[Any]:
@@ -167,11 +167,11 @@ def _undo_float_predictor(raw: NDArray[np.uint8], layout: TiffLayout, width: int
 
 def _unpack_bits(raw: NDArray[np.uint8], layout: TiffLayout, width: int, bands: int) -> NDArray[Any]:
     """Unpack samples with any other number of bits, which follow each other without gaps within a row."""
-    dtype, used = np.dtype(layout.dtype), width * bands * layout.bits
+    dtype, row_bits = np.dtype(layout.dtype), width * bands * layout.bits
     samples = np.empty((len(raw), width * bands), dtype)
-    lines = max(1, BLOCK_BITS // max(1, used))
+    lines = max(1, BLOCK_BITS // max(1, row_bits))
     for first in range(0, len(raw), lines):
-        bits = np.unpackbits(raw[first : first + lines], axis=1)[:, :used].reshape(-1, width * bands, layout.bits)
+        bits = np.unpackbits(raw[first : first + lines], axis=1)[:, :row_bits].reshape(-1, width * bands, layout.bits)
         block = np.zeros(bits.shape[:2], dtype)
         for position in range(layout.bits):
             block = block << 1 | bits[:, :, position]

@@ -24,7 +24,7 @@ from opsin.data.store import DIGEST_BYTES
 def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     """Return the data set with all three splits and a receipt; `begin` is the time at which loading began.
 
-    A predefined test split is kept. A test split that was held out is chosen again, so that duplicates stay together.
+    A predefined test split is kept. A test split that was held out is chosen again, to keep duplicates together.
     """
     images = data.all_images()
     source_splits = [

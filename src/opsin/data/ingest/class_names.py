@@ -1,4 +1,4 @@
-"""Class names that look alike: Cat and cat, composed and decomposed letters, "cat " and "cat"."""
+"""Class names that look the same: Cat and cat, composed and decomposed letters, "cat " and "cat"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_GROUPS = 5
 """Groups of similar names listed in a receipt."""
 
 
-def similar(names: Iterable[str]) -> list[tuple[str, ...]]:
+def similar_names(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Return the groups of different names that probably mean the same class, each in order."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
@@ -24,20 +24,20 @@ def _canonical(name: str) -> str:
 
     Case and compatibility follow the rules of Unicode for comparing identifiers (UAX 31, R5; UAX 15).
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
-    words = re.sub(r"[\s_\-.]+", " ", visible).strip()
+    folded_name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    visible_letters = "".join(letter for letter in folded_name if unicodedata.category(letter) != "Cf")
+    words = re.sub(r"[\s_\-.]+", " ", visible_letters).strip()
     return re.sub(r"(?<!\d)0+(?=\d)", "", words) or name
 
 
 def notes(names: Iterable[str]) -> list[str]:
-    """Return a sentence for the receipt if names look alike."""
-    groups = similar(names)
+    """Return a sentence for the receipt if names look the same, otherwise an empty list."""
+    groups = similar_names(names)
     if not groups:
         return []
-    more = f", and {len(groups) - MAX_GROUPS:,} more" if len(groups) > MAX_GROUPS else ""
+    remainder = f", and {len(groups) - MAX_GROUPS:,} more" if len(groups) > MAX_GROUPS else ""
     names = "; ".join(map(_distinguish, groups[:MAX_GROUPS]))
-    return [f"Different classes with similar names: {names}{more}. Give them the same name if they are one class."]
+    return [f"Different classes with similar names: {names}{remainder}. Give them the same name if they are one class."]
 
 
 def _distinguish(group: tuple[str, ...]) -> str:

@@ -72,10 +72,10 @@ class DecodePass:
     def pending(self) -> NDArray[np.intp]:
         """Return the indices of the items that are not completely known."""
         file_index = self.file_index
-        done = (file_index.state == DECODED) & (self.positions >= 0)
+        is_decoded = (file_index.state == DECODED) & (self.positions >= 0)
         if self.settings.shape[0] == 3:
-            done &= file_index.grey_pixels >= 0
-        return np.flatnonzero((file_index.state != FAILED) & ~done)
+            is_decoded &= file_index.grey_pixels >= 0
+        return np.flatnonzero((file_index.state != FAILED) & ~is_decoded)
 
     def worth_caching(self) -> bool:
         """Return whether there is so much data that a cache makes the next run faster."""
@@ -86,10 +86,10 @@ class DecodePass:
         file_index = self.file_index
         fits = len(file_index.usable) * self.settings.stride <= MAX_MEMORY_BYTES
         if self.cache and not len(pending):
-            stored = self.cache.view(self.positions[file_index.usable], self._shape())
-            if stored:
+            view = self.cache.view(self.positions[file_index.usable], self._shape())
+            if view:
                 touch(self.cache.path)
-                return stored
+                return view
         if fits:
             return self._in_memory(cache_size, on_progress)
         with self._cache_writer(cache_size) as writer:
@@ -143,16 +143,16 @@ class DecodePass:
         if file_index.depths[index] and not range_known:
             return None
         if file_index.state[index] != UNKNOWN:
-            cached = self._cached_pixels(int(self.positions[index]))
-            if cached is not None:
-                return cached
+            pixels = self._cached_pixels(int(self.positions[index]))
+            if pixels is not None:
+                return pixels
         data = self.source.read(index)
         if file_index.state[index] == UNKNOWN:
             record_digest(file_index, index, data)
-            cached = self._cached_pixels(self._position(index))
-            if cached is not None:
+            pixels = self._cached_pixels(self._position(index))
+            if pixels is not None:
                 record_header(file_index, index, read_header(data, name))
-                return cached
+                return pixels
         if not range_known and may_have_high_depth(data):
             header, values = read_value_range(data, name)
             if header.depth:
@@ -193,15 +193,15 @@ class DecodePass:
 
     def _new_store(self, cache_size: int) -> StoreWriter | None:
         count, stride = len(self.file_index), self.settings.stride
-        needed = count * (stride + DIGEST_BYTES)
+        store_size = count * (stride + DIGEST_BYTES)
         assert self.cache is not None
         try:
-            if free_space(needed, cache_size):
+            if free_space(store_size, cache_size):
                 return StoreWriter(self.cache.path, count, stride)
         except OSError as error:
             warn_not_cached(f"{error.strerror or error}; set OPSIN_CACHE to a folder with free space")
         else:
-            warn_not_cached(f"they take {needed / 1e9:.2g} GB; increase the cache size, or free space on the disk")
+            warn_not_cached(f"they take {store_size / 1e9:.2g} GB; increase the cache size, or free space on the disk")
         return None
 
     def _store(self, index: int, pixels: NDArray[np.uint8]) -> None:

@@ -39,7 +39,7 @@ MAX_PAIRS = 2**30
 """Limit of the pairs of hashes to compare, which takes about half a minute."""
 
 PAIR_BLOCK = 2**14
-"""Pairs of thumbnails that are compared at once."""
+"""The number of pairs of thumbnails per block of comparisons."""
 
 
 class DisjointSets:
@@ -66,8 +66,8 @@ class DisjointSets:
 
 def exact_duplicates(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Return for each of N digests (N×B bytes) the index of the first equal one."""
-    whole = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").reshape(-1)
-    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    keys = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").reshape(-1)
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     result: NDArray[np.intp] = first[inverse.reshape(-1)]
     return result
 
@@ -120,22 +120,22 @@ class Thumbnails:
         """Return whether pairs of thumbnails correlate and have the same colour."""
         one, other = (self.thumbnails[which] - self.mean[which, None] for which in (first, second))
         products = np.einsum("ij,ij->i", one, other) / (HEIGHT * WIDTH)
-        similar: NDArray[np.bool_] = products / (self.deviation[first] * self.deviation[second]) >= MIN_CORRELATION
-        return similar & _same_colour(self.colours[first], self.colours[second])
+        is_similar: NDArray[np.bool_] = products / (self.deviation[first] * self.deviation[second]) >= MIN_CORRELATION
+        return is_similar & _same_colour(self.colours[first], self.colours[second])
 
 
 def _same_colour(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return whether mean colours (N×3) differ equally from grey, or one image has lost its colour."""
     one, other = (colour - colour.mean(axis=1, keepdims=True) for colour in (first, second))
-    close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= MAX_COLOUR_DIFFERENCE
+    is_close: NDArray[np.bool_] = np.abs(one - other).max(axis=1) <= MAX_COLOUR_DIFFERENCE
     grey: NDArray[np.bool_] = np.minimum(np.abs(one).max(axis=1), np.abs(other).max(axis=1)) < 1
-    return close | grey
+    return is_close | grey
 
 
 def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]] | None:
     """Yield pairs (first < second) of hashes within `MAX_HAMMING_DISTANCE`, some of them repeatedly.
 
-    Return None if more than `MAX_PAIRS` would have to be compared.
+    Return None if there are more than `MAX_PAIRS` pairs.
     """
     masks = np.array([0] + [1 << bit for bit in range(16)], np.uint16)
     lookups, pairs = [], 0
@@ -145,18 +145,18 @@ def candidates(values: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], N
         starts = np.searchsorted(keys[order], np.arange(2**16 + 1))
         lookups += [(order, starts, keys ^ mask) for mask in masks]
         pairs += sum(int((starts[1:] - starts[:-1])[keys ^ mask].sum()) for mask in masks)
-    return _close(values, lookups) if pairs <= MAX_PAIRS else None
+    return _near_pairs(values, lookups) if pairs <= MAX_PAIRS else None
 
 
-def _close(
+def _near_pairs(
     values: NDArray[np.uint64], lookups: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint16]]]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     for order, starts, keys in lookups:
         begin = starts[keys]
         for first, positions in _expand(begin, starts[keys.astype(np.intp) + 1] - begin):
             second = order[positions]
-            close = (first < second) & (popcount(values[first] ^ values[second]) <= MAX_HAMMING_DISTANCE)
-            yield first[close], second[close]
+            is_close = (first < second) & (popcount(values[first] ^ values[second]) <= MAX_HAMMING_DISTANCE)
+            yield first[is_close], second[is_close]
 
 
 def _expand(begin: NDArray[np.intp], count: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -164,10 +164,10 @@ def _expand(begin: NDArray[np.intp], count: NDArray[np.intp]) -> Iterator[tuple[
     ends = np.cumsum(count)
     blocks = np.searchsorted(ends, np.arange(0, count.sum(), 2**18), side="right")
     for low, high in zip(blocks, [*blocks[1:], len(begin)], strict=False):
-        repeats = count[low:high]
-        first = np.repeat(np.arange(low, high), repeats)
-        offsets = np.arange(int(repeats.sum())) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        yield first, np.repeat(begin[low:high], repeats) + offsets
+        repetitions = count[low:high]
+        first = np.repeat(np.arange(low, high), repetitions)
+        offsets = np.arange(int(repetitions.sum())) - np.repeat(np.cumsum(repetitions) - repetitions, repetitions)
+        yield first, np.repeat(begin[low:high], repetitions) + offsets
 
 
 def popcount(words: NDArray[np.uint64]) -> NDArray[np.uint8]:

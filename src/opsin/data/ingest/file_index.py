@@ -1,4 +1,4 @@
-"""Properties of every image file, cached by file name and stamp so that no unchanged file is opened twice."""
+"""Properties of every image file, cached by file name and stamp: unchanged files are not opened again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN, HEADER_READ, DECODED, FAILED = range(4)
 DEPTHS = (
     "", "uint16", "int8", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64",
 )  # fmt: skip
-"""Pixel types with more than eight bits. The empty string stands for bytes."""
+"""Pixel types with more than eight bits. The empty string means bytes."""
 
 PERSISTENT_PROBLEMS = (EMPTY, DAMAGED, NOT_AN_IMAGE, TOO_LARGE)
 """Kinds of problems that remain as long as the file does not change."""
@@ -98,17 +98,17 @@ STORED_ARRAYS = {
 
 
 def load_index(path: Path, source: Source, stamps: list[str]) -> FileIndex:
-    """Return what `save_index` wrote about the items whose name and stamp are unchanged."""
+    """Return the entries that `save_index` wrote for items with unchanged name and stamp."""
     names = [item.name for item in source.items]
     result = FileIndex.unknown(len(names))
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {attribute: stored[name] for attribute, name in STORED_ARRAYS.items()}
-            index = json.loads(stored["index"].tobytes())
-        new, old = _matching_rows(names, stamps, index["names"], index["stamps"])
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {attribute: archive[name] for attribute, name in STORED_ARRAYS.items()}
+            index = json.loads(archive["index"].tobytes())
+        new_rows, old_rows = _matching_rows(names, stamps, index["names"], index["stamps"])
         for attribute, array in arrays.items():
-            getattr(result, attribute)[new] = array[old]
-        rows = [(int(n), int(o)) for n, o in zip(new, old, strict=True)]
+            getattr(result, attribute)[new_rows] = array[old_rows]
+        rows = [(int(n), int(o)) for n, o in zip(new_rows, old_rows, strict=True)]
         problems = {int(row): FileProblem(*problem) for row, problem in index["problems"].items()}
         result.problems = {n: problems[o] for n, o in rows if result.state[n] == FAILED}
         remarks = {int(row): str(remark) for row, remark in index["remarks"].items()}
@@ -125,9 +125,9 @@ def _matching_rows(
     if names == old_names and stamps == old_stamps and all(stamps):
         return np.arange(len(names)), np.arange(len(names))
     rows = {pair: row for row, pair in enumerate(zip(old_names, old_stamps, strict=True)) if pair[1]}
-    pairs = [(new, rows[pair]) for new, pair in enumerate(zip(names, stamps, strict=True)) if pair in rows]
-    new, old = np.array(pairs, np.intp).reshape(-1, 2).T
-    return new, old
+    pairs = [(row, rows[pair]) for row, pair in enumerate(zip(names, stamps, strict=True)) if pair in rows]
+    new_rows, old_rows = np.array(pairs, np.intp).reshape(-1, 2).T
+    return new_rows, old_rows
 
 
 def save_index(path: Path, file_index: FileIndex, source: Source, stamps: list[str]) -> None:

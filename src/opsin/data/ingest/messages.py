@@ -31,9 +31,9 @@ def text(receipt: Receipt, full: bool) -> str:
 def _head(receipt: Receipt) -> Iterator[str]:
     classes, seconds = len(receipt.totals), receipt.seconds
     speed = f", {receipt.images / seconds:,.0f} per second" if seconds and not receipt.cached else ""
-    cached = f", {receipt.cached:,} of them cached" if receipt.cached else ""
+    cached_note = f", {receipt.cached:,} of them cached" if receipt.cached else ""
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
-    yield f"{receipt.source}: {receipt.images:,} images of {classes} classes, in {time}{speed}{cached}"
+    yield f"{receipt.source}: {receipt.images:,} images of {classes} classes, in {time}{speed}{cached_note}"
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield from _range(receipt)
@@ -62,20 +62,21 @@ def value_text(value: float) -> str:
 def _sizes(receipt: Receipt) -> str:
     if receipt.sizes is None or receipt.sizes.different == 1:
         return ""
-    small, median, large = (
+    smallest, median, largest = (
         f"{h} × {w}" for h, w in (receipt.sizes.smallest, receipt.sizes.median, receipt.sizes.largest)
     )
-    return f" The files have {small} to {large} pixels (rows × columns), median {median}."
+    return f" The files have {smallest} to {largest} pixels (rows × columns), median {median}."
 
 
 def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
     """Yield a table with a row for each class and a column for each split."""
     names = list(receipt.totals)
-    shown = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
+    selection = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
     table = receipt.counts
     rows = [["", *SPLITS]]
     rows += [
-        [name, *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""] for name in shown
+        [name, *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""]
+        for name in selection
     ]
     rows.append(["total", *(f"{sum(table[split].values()):,}" for split in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -88,8 +89,8 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
     """Yield the problems and possible problems of the data."""
     totals = receipt.totals
     if receipt.imbalance >= MIN_IMBALANCE:
-        large, small = next(iter(totals)), list(totals)[-1]
-        yield f"\nImbalanced: {large} has {receipt.imbalance:.1f} times as many images as {small}."
+        largest, smallest = next(iter(totals)), list(totals)[-1]
+        yield f"\nImbalanced: {largest} has {receipt.imbalance:.1f} times as many images as {smallest}."
     yield from _classes("without a usable image, left out", receipt.empty_classes, full)
     yield from _classes("with a single image, which is used for training only", receipt.single_image_classes, full)
     for note in receipt.notes:
@@ -126,9 +127,9 @@ def _group(group: Duplicates, key: str) -> str:
 def _classes(description: str, names: Sequence[str], full: bool) -> Iterator[str]:
     """Yield a line with the number of classes and their names."""
     if names:
-        shown = names if full else names[:MAX_CLASSES]
-        more = ", …" if len(shown) < len(names) else ""
-        yield f"\n{_number(len(names), 'class', 'classes')} {description}: {', '.join(shown)}{more}"
+        selection = names if full else names[:MAX_CLASSES]
+        ellipsis = ", …" if len(selection) < len(names) else ""
+        yield f"\n{_number(len(names), 'class', 'classes')} {description}: {', '.join(selection)}{ellipsis}"
 
 
 def _list(description: str, singular: str, plural: str, names: Iterable[str], full: bool) -> Iterator[str]:
@@ -137,11 +138,11 @@ def _list(description: str, singular: str, plural: str, names: Iterable[str], fu
     if not entries:
         return
     yield f"\n{_number(len(entries), singular, plural)} {description}"
-    shown = entries if full or len(entries) <= MAX_NAMES + 1 else entries[:MAX_NAMES]
-    for name in shown:
+    selection = entries if full or len(entries) <= MAX_NAMES + 1 else entries[:MAX_NAMES]
+    for name in selection:
         yield f"  {name}"
-    if len(shown) < len(entries):
-        yield f"  … and {len(entries) - len(shown):,} more"
+    if len(selection) < len(entries):
+        yield f"  … and {len(entries) - len(selection):,} more"
 
 
 def _number(count: int, singular: str, plural: str) -> str:

@@ -69,10 +69,10 @@ class Sizes:
         if not len(sizes):
             return None
         order = np.argsort(sizes.astype(np.int64).prod(axis=1), kind="stable")
-        small, median, large = (
+        smallest, median, largest = (
             (int(sizes[n, 0]), int(sizes[n, 1])) for n in (order[0], order[len(order) // 2], order[-1])
         )
-        return cls(small, median, large, len(np.unique(sizes, axis=0)))
+        return cls(smallest, median, largest, len(np.unique(sizes, axis=0)))
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was found when a data set was read.
+    """A summary of a dataset: its images, problems, duplicates and splits.
 
     `counts` are the numbers of usable images by split and class. `split_note` is a sentence about the origin of the
     splits. `shape` is the shape of the images after decoding (channels, height, width). A group of `duplicates` is a
-    leak if its images lie in several splits, and a conflict if they have several labels. If `compared` is false, only
-    exact duplicates were searched for. `empty_classes` have no usable image, and `single_image_classes` have one, so
-    that they cannot be in the test split. `cached` images were not read again. `high_depth` counts the images with
+    leak if its images are in several splits, and a conflict if they have several labels. If `compared` is false, only
+    exact duplicates were searched for. `empty_classes` have no usable image. `single_image_classes` have one, and so
+    none in the test split. `cached` images were not read again. `high_depth` counts the images with
     more than eight bits by pixel type; the values of `pixel_range` become black and white in them, and `clipped` of
     them have values outside that range. `remarks` name ignored content of files. `notes` are sentences about anything
     else worth knowing, such as ignored files.

@@ -18,7 +18,7 @@ MAX_CELL_SAMPLES = 7
 """Rows and columns that are sampled in each cell of the thumbnail."""
 
 CHUNK = 1024
-"""Images that are hashed at once."""
+"""The number of images per block."""
 
 
 def thumbnail_hash(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:

@@ -114,11 +114,11 @@ def _nothing(members: Members, listing: Listing) -> str:
         )
     text = (
         f"{members.path} holds no images in class folders and no table of them; put each class's images into a "
-        "folder of its own: cat/1.jpg, dog/1.jpg, …"
+        "separate folder: cat/1.jpg, dog/1.jpg, …"
     )
     problems = [*members.problems, *listing.problems]
-    more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(members.notes), "")
-    return f"{text}\n{more}" if more else text
+    detail = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(members.notes), "")
+    return f"{text}\n{detail}" if detail else text
 
 
 def _stem(path: Path) -> str:

@@ -81,9 +81,9 @@ def _range(
     extents = [value_range(array) for array in arrays.values()]
     low, high = min(each[0] for each in extents), max(each[1] for each in extents)
     if requested and (low < requested[0] or high > requested[1] or is_dark((low, high), requested)):
-        least, most, black, white = (value_text(value) for value in (low, high, *requested))
+        minimum, maximum, black, white = (value_text(value) for value in (low, high, *requested))
         effect = "nearly black on this scale" if is_dark((low, high), requested) else "clipped if they lie outside"
-        text = f"{path} has values from {least} to {most}; {black} is black and {white} white: they are {effect}"
+        text = f"{path} has values from {minimum} to {maximum}; {black} is black and {white} white: they are {effect}"
         warnings.warn(text, UserWarning, stacklevel=2)
     return requested or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
@@ -113,7 +113,7 @@ def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], 
     """Return pixels and labels of each split; arrays that name no split are training data."""
     splits = {}
     for split, words in SPLIT_NAMES.items():
-        x, y = (_named(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
+        x, y = (_match_name(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
         if x is None or y is None:
             continue
         pixels, labels = arrays[x], arrays[y]
@@ -130,7 +130,7 @@ def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], 
     return splits
 
 
-def _named(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
+def _match_name(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
     """Return the array named by one of `names` and one of the `words` of a split, in either order."""
     spellings = [spelling for name in names for word in words for spelling in (f"{name}_{word}", f"{word}_{name}")]
     return next((name for name in (spelling.strip("_") for spelling in spellings) if name in arrays), None)
@@ -155,21 +155,21 @@ def _pixels(array: NDArray[np.generic], path: Path, pixel_range: PixelRange | No
 
 def _numbers(labels: Mapping[str, NDArray[np.generic]], path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
     """Return the labels as class indices, and the classes: sorted text, integers, or the columns of one-hot labels."""
-    flat = {split: _one_each(array, path) for split, array in labels.items()}
-    kinds = {"text" if array.dtype.kind in "US" else array.dtype.kind for array in flat.values()}
+    labels_by_split = {split: _one_each(array, path) for split, array in labels.items()}
+    kinds = {"text" if array.dtype.kind in "US" else array.dtype.kind for array in labels_by_split.values()}
     if not (kinds == {"text"} or kinds <= set("biu")):
         types = ", ".join(sorted({str(array.dtype) for array in labels.values()}))
         raise DataError(f"{path}: the labels are {types}; give whole numbers or text, of the same kind in all splits")
-    values, places = np.unique(np.concatenate([*flat.values()]), return_inverse=True)
+    values, places = np.unique(np.concatenate([*labels_by_split.values()]), return_inverse=True)
     if kinds == {"text"}:
         classes = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
     else:
-        least, most = int(values[0]), int(values[-1])
-        dense = least >= 0 and most < 2 * len(values)  # classes without images keep their numbers
-        classes = [str(number) for number in (range(most + 1) if dense else values)]
+        minimum, maximum = int(values[0]), int(values[-1])
+        dense = minimum >= 0 and maximum < 2 * len(values)  # classes without images keep their numbers
+        classes = [str(number) for number in (range(maximum + 1) if dense else values)]
         places = values[places].astype(np.int64) if dense else places
-    ends = np.cumsum([len(array) for array in flat.values()])[:-1]
-    return dict(zip(flat, np.split(places, ends), strict=True)), classes
+    ends = np.cumsum([len(array) for array in labels_by_split.values()])[:-1]
+    return dict(zip(labels_by_split, np.split(places, ends), strict=True)), classes
 
 
 def _one_each(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:

@@ -79,21 +79,21 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     if width < 2:
         raise DataError(f"{name} has only one column; each line must hold the path of an image and its label")
     header, values = _header(lines, heads, width)
-    free = [column for column in range(width) if values[column]]
-    path = _path(heads if header else [], values, free, count)
-    free = [column for column in free if column != path]
-    split = _named(heads, SPLIT_NAMES, [c for c in free if len(free) > 1]) if header else None
+    columns = [column for column in range(width) if values[column]]
+    path = _path(heads if header else [], values, columns, count)
+    columns = [column for column in columns if column != path]
+    split = _column_of(heads, SPLIT_NAMES, [c for c in columns if len(columns) > 1]) if header else None
     if split is None or not any(split_named(value) for value in values[split]):
-        split = next((c for c in free if len(free) > 1 and all(split_named(value) for value in values[c])), None)
-    free = [column for column in free if column != split]
+        split = next((c for c in columns if len(columns) > 1 and all(split_named(value) for value in values[c])), None)
+    columns = [column for column in columns if column != split]
     titles = lines[0] if header else []
-    label = _named(heads, LABEL_NAMES, free) if header else None
+    label = _column_of(heads, LABEL_NAMES, columns) if header else None
     if label is not None:
         return Columns(path, label, split, header, {})
-    likely = [c for c in free if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
-    classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, likely, name)
+    candidates = [c for c in columns if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
+    classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, candidates, name)
     if not classes:
-        label = _only_label(titles, heads, values, free)
+        label = _only_label(titles, heads, values, columns)
     if label is None and not classes:
         titles = titles or [f"column {number}" for number in range(1, width + 1)]
         raise DataError(
@@ -105,8 +105,8 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
 
 def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[bool, list[list[str]]]:
     """Return whether the first line names the columns, and the first values of each column."""
-    named = {*PATH_NAMES, *LABEL_NAMES, *SPLIT_NAMES} & set(heads)
-    header = bool(named) and not any(map(has_image_ending, lines[0]))
+    known_names = {*PATH_NAMES, *LABEL_NAMES, *SPLIT_NAMES} & set(heads)
+    header = bool(known_names) and not any(map(has_image_ending, lines[0]))
     values = _by_column(lines[1 if header else 0 : MAX_SAMPLE_ROWS], width)
     if not header and len(lines) > 1:  # an unknown header has no image file in a column of image files
         below = _by_column(lines[1:MAX_SAMPLE_ROWS], width)
@@ -117,21 +117,21 @@ def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[b
     return header, values
 
 
-def _path(heads: list[str], values: list[list[str]], free: list[int], count: Count | None) -> int:
+def _path(heads: list[str], values: list[list[str]], columns: list[int], count: Count | None) -> int:
     """Return the column of paths: by name, by image extensions, or the one that leads to the most files."""
-    named = _named(heads, PATH_NAMES, free)
-    images = {column: _images(values[column]) for column in free}
-    likeliest = max(free, key=lambda column: images[column], default=None)
-    if likeliest is not None and images[likeliest] and (named is None or not images[named]):
+    by_name = _column_of(heads, PATH_NAMES, columns)
+    images = {column: _images(values[column]) for column in columns}
+    likeliest = max(columns, key=lambda column: images[column], default=None)
+    if likeliest is not None and images[likeliest] and (by_name is None or not images[by_name]):
         return likeliest
-    if count and (named is None or not images[named]):
-        order = sorted(free, key=lambda column: _rank(heads, column))
+    if count and (by_name is None or not images[by_name]):
+        order = sorted(columns, key=lambda column: _rank(heads, column))
         for group in ([c for c in order if _rank(heads, c) < len(PATH_NAMES)], order):
             counts = {column: count(values[column]) for column in group}
-            best = max(group, key=lambda column: counts[column], default=None)
-            if best is not None and counts[best]:
-                return best
-    return 0 if named is None else named
+            best_column = max(group, key=lambda column: counts[column], default=None)
+            if best_column is not None and counts[best_column]:
+                return best_column
+    return 0 if by_name is None else by_name
 
 
 def _rank(heads: Sequence[str], column: int) -> int:
@@ -139,13 +139,15 @@ def _rank(heads: Sequence[str], column: int) -> int:
     return PATH_NAMES.index(head) if head in PATH_NAMES else len(PATH_NAMES)
 
 
-def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], free: list[int], name: str) -> dict[int, str]:
+def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], columns: list[int], name: str) -> dict[int, str]:
     """Return the columns of zeros and ones that are classes, if most rows have a single one."""
-    complete = [cells for cells in lines if len(cells) >= len(titles)]
-    binary = {c: titles[c] for c in free if c < len(titles) and all(cells[c].lower() in ZERO_ONE for cells in complete)}
-    if len(binary) < 2 or not complete:
+    full_rows = [cells for cells in lines if len(cells) >= len(titles)]
+    binary = {
+        c: titles[c] for c in columns if c < len(titles) and all(cells[c].lower() in ZERO_ONE for cells in full_rows)
+    }
+    if len(binary) < 2 or not full_rows:
         return {}
-    ones = [sum(is_one(cells[column]) for column in binary) for cells in complete]
+    ones = [sum(is_one(cells[column]) for column in binary) for cells in full_rows]
     if ones.count(1) * 2 > len(ones):
         return binary
     if sum(number > 1 for number in ones) * 2 > len(ones):
@@ -156,17 +158,19 @@ def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], free: list[int],
     return {}
 
 
-def _only_label(titles: Sequence[str], heads: list[str], values: list[list[str]], free: list[int]) -> int | None:
+def _only_label(titles: Sequence[str], heads: list[str], values: list[list[str]], columns: list[int]) -> int | None:
     """Return the only column that may hold classes, or None."""
-    if len(free) == 1:
-        numeric = all(map(str.isdigit, values[free[0]]))
-        is_measure = bool(titles) and PLAIN_MEASURES.fullmatch(heads[free[0]]) and numeric
-        return None if is_measure else free[0]
+    if len(columns) == 1:
+        numeric = all(map(str.isdigit, values[columns[0]]))
+        is_measure = bool(titles) and PLAIN_MEASURES.fullmatch(heads[columns[0]]) and numeric
+        return None if is_measure else columns[0]
     if not titles:
         return None
-    likely = [c for c in free if c < len(titles) and LABEL_PATTERNS.match(_spaced(titles[c]))]
-    possible = [c for c in free if c < len(titles) and not (MEASURES.fullmatch(heads[c]) or _fractions(values[c]))]
-    return next((group[0] for group in (likely, possible) if len(group) == 1), None)
+    candidates = [c for c in columns if c < len(titles) and LABEL_PATTERNS.match(_spaced(titles[c]))]
+    alternatives = [
+        c for c in columns if c < len(titles) and not (MEASURES.fullmatch(heads[c]) or _fractions(values[c]))
+    ]
+    return next((group[0] for group in (candidates, alternatives) if len(group) == 1), None)
 
 
 def _spaced(title: str) -> str:
@@ -187,7 +191,7 @@ def _images(values: list[str]) -> int:
     return sum(map(has_image_ending, values))
 
 
-def _named(heads: list[str], names: list[str], among: list[int]) -> int | None:
+def _column_of(heads: list[str], names: list[str], among: list[int]) -> int | None:
     ranked = [
         (names.index(heads[column]), column) for column in among if column < len(heads) and heads[column] in names
     ]

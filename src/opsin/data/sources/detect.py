@@ -25,10 +25,10 @@ from opsin.data.sources.label_tables import tables_in
 from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
-from opsin.data.sources.tars import COMPRESSED, Tar
+from opsin.data.sources.tars import OPENERS, Tar
 from opsin.data.sources.zips import Zip
 
-EXPECTED = (
+SUPPORTED_SOURCES = (
     "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
     "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
@@ -56,14 +56,14 @@ def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None =
         if os.path.isfile(path):
             return _open_file(path, pixel_range)
         if os.path.exists(path):
-            raise DataError(f"{path} is neither a file nor a folder; give {EXPECTED}")
+            raise DataError(f"{path} is neither a file nor a folder; give {SUPPORTED_SOURCES}")
         if matches := _matches(str(source)):
             return _open_many(matches, f"{source}")
     except PermissionError as error:
         raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
     if re.search(r"[*?\[{]", str(source)):
-        raise DataError(f"{path}: there is no such file, nor any that matches this pattern; give {EXPECTED}")
-    raise DataError(f"{path}: there is no such folder or file; give {EXPECTED}")
+        raise DataError(f"{path}: there is no such file, nor any that matches this pattern; give {SUPPORTED_SOURCES}")
+    raise DataError(f"{path}: there is no such folder or file; give {SUPPORTED_SOURCES}")
 
 
 def _open_folder(folder: Path) -> Source | Dataset:
@@ -90,12 +90,12 @@ def _nothing(folder: Path, walk: FolderWalk) -> str:
     if len(tables) > 1:
         return f"{folder} holds {len(tables)} tables ({', '.join(tables[:5])}); give the path of one of them"
     text = (
-        f"{folder} holds no images in class folders; put each class's images into a folder "
-        f"of its own: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
+        f"{folder} holds no images in class folders; put each class's images into a "
+        f"separate folder: {folder}/cat/1.jpg, {folder}/dog/1.jpg, …"
     )
     problems = [problem for problem in walk.problems if problem.name]
-    more = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(walk.notes()), "")
-    return f"{text}\n{more}" if more else text
+    detail = f"{problems[0].name}: {problems[0].reason}" if problems else next(iter(walk.notes()), "")
+    return f"{text}\n{detail}" if detail else text
 
 
 def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
@@ -116,14 +116,14 @@ def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
         members = Zip(path)
         arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
         return load_npz(path, pixel_range) if arrays else open_members(members)
-    if head[TAR_MARK] == b"ustar" or head.startswith(tuple(COMPRESSED)) or path.suffix.lower() == ".tar":
+    if head[TAR_MARK] == b"ustar" or head.startswith(tuple(OPENERS)) or path.suffix.lower() == ".tar":
         if head.startswith(IDX) or "ubyte" in path.name:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
     if table:
         return open_table(path)
-    raise DataError(f"{path} {_describe_other(path, head)}; give {EXPECTED}")
+    raise DataError(f"{path} {_describe_other(path, head)}; give {SUPPORTED_SOURCES}")
 
 
 def _describe_other(path: Path, head: bytes) -> str:
@@ -167,7 +167,7 @@ MAX_PATTERN_NAMES = 10**6
 def _braces(pattern: str) -> list[str]:
     pieces = re.split(r"\{([^{}]*)\}", pattern)
     choices = [[piece] if number % 2 == 0 else _choices(piece) for number, piece in enumerate(pieces)]
-    return ["".join(chosen) for chosen in product(*choices)]
+    return ["".join(parts) for parts in product(*choices)]
 
 
 def _choices(text: str) -> list[str]:

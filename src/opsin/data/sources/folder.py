@@ -90,7 +90,7 @@ class FolderWalk:
                     self.files.append(path)
                 elif entry.is_dir():
                     identity = _identity(entry.stat())
-                    if self._allowed(entry, path, identity, chain):
+                    if self._may_enter(entry, path, identity, chain):
                         inner.append((path, (*chain, identity)))
                 else:
                     special = special_file_type(os.stat(self.folder / path).st_mode) or "no regular file"
@@ -99,7 +99,7 @@ class FolderWalk:
                 self.problems.append(os_error(printable(path), error).problem)
         return inner
 
-    def _allowed(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
+    def _may_enter(self, entry: os.DirEntry[str], path: str, identity: Identity, chain: tuple[Identity, ...]) -> bool:
         """Return whether a folder may be visited; otherwise record it as a problem."""
         if identity in chain:
             self.problems.append(FileProblem(printable(path), "a link in a circle of links", LOOP))

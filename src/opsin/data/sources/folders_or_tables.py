@@ -67,8 +67,8 @@ def folders_or_tables(
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
     note = unlisted(paths, {store.file(position) for position in listing.positions}, base)
-    unused = f"Not used, because they only hold answers: {listed(map(printable, submissions))}." if submissions else ""
-    return replace(listing, notes=[*listing.notes, *filter(None, (unused, note))])
+    remark = f"Not used, because they only hold answers: {listed(map(printable, submissions))}." if submissions else ""
+    return replace(listing, notes=[*listing.notes, *filter(None, (remark, note))])
 
 
 def _name_kinds(folders: Listing) -> bool:
@@ -90,6 +90,6 @@ def _checked_classes(folders: Listing, where: str) -> Listing:
     if len(labels) > 1 and len({split_named(label) for label in labels} - {None}) == len(labels):
         raise DataError(
             f"{where.rstrip('/')} holds the splits {', '.join(sorted(labels))} without class folders in them, and no "
-            "table of labels next to them; put each class's images into a folder of its own: train/cat/1.jpg, …"
+            "table of labels next to them; put each class's images into a separate folder: train/cat/1.jpg, …"
         )
     return folders

@@ -48,8 +48,12 @@ class IgnoredFiles:
         names = [
             f"{count:,} × {printable(name)}" if count > 1 else printable(name) for name, count in self._most_frequent()
         ]
-        more = ", …" if len(self._counts) > MAX_NAMES else ""
-        return f"Ignored, because they are hidden or left by other programs: {', '.join(names)}{more}." if names else ""
+        ellipsis = ", …" if len(self._counts) > MAX_NAMES else ""
+        return (
+            f"Ignored, because they are hidden or left by other programs: {', '.join(names)}{ellipsis}."
+            if names
+            else ""
+        )
 
     def _most_frequent(self) -> list[tuple[str, int]]:
         return sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_NAMES]

@@ -75,17 +75,17 @@ class LabelTables:
         """
         listing = Listing()
         tables = self._label_tables(listing.notes)
-        taken: dict[int, Item] = {}
+        items: dict[int, Item] = {}
         for table, rows, problems in tables:
             default_split = table.split if len(tables) > 1 else None
             listing.problems.extend(problems)
             resolver = self._resolver(table, [row.path for row in rows])
             for row in rows:
-                self._add(listing, taken, table, row, row.split or default_split or UNSPLIT, resolver)
+                self._add(listing, items, table, row, row.split or default_split or UNSPLIT, resolver)
         return listing
 
     def _add(
-        self, listing: Listing, taken: dict[int, Item], table: TableFile, row: Row, split: str, resolver: PathResolver
+        self, listing: Listing, items: dict[int, Item], table: TableFile, row: Row, split: str, resolver: PathResolver
     ) -> None:
         match = resolver.find(row.path, split)
         if isinstance(match, FileProblem):
@@ -94,13 +94,13 @@ class LabelTables:
         position, file = match
         name = posixpath.relpath(file, self._base or ".") if file else posixpath.join(self._within(table), row.path)
         item = Item(self._prefix + printable(name), row.label, split)
-        earlier = taken.setdefault(position, item)
-        if earlier is item:
+        previous = items.setdefault(position, item)
+        if previous is item:
             listing.items.append(item)
             listing.positions.append(position)
-        elif earlier.label != item.label:
+        elif previous.label != item.label:
             reason = (
-                f"'{item.label}' in line {row.line} of {table.name}, but '{earlier.label}' before; the first counts"
+                f"'{item.label}' in line {row.line} of {table.name}, but '{previous.label}' before; the first counts"
             )
             listing.problems.append(FileProblem(self._prefix + printable(row.path), reason, REPEATED))
 
@@ -133,14 +133,14 @@ class LabelTables:
                 rows, problems = [], []
             if rows:
                 usable.append((table, rows, problems))
-        usable = self._best(usable) if len(usable) > 1 else usable
+        usable = self._choose(usable) if len(usable) > 1 else usable
         without = [table.name for table in self._tables if all(table is not entry[0] for entry in usable)]
         if usable and without:
             what = "Not used, because they hold" if len(without) > 1 else "Not used, because it holds"
             notes.append(f"{what} no labels of images for training or measuring: {listed(map(printable, without))}.")
         return usable
 
-    def _best(self, usable: list[LabelTable]) -> list[LabelTable]:
+    def _choose(self, usable: list[LabelTable]) -> list[LabelTable]:
         """Choose the tables that are named after splits, or the one that is named after labels."""
         splits = [table.split for table, _, _ in usable if table.split]
         if splits and len(set(splits)) == len(splits):
@@ -155,9 +155,9 @@ class LabelTables:
         )
 
 
-def unlisted(files: Sequence[str], named: Set[str], folder: str = "") -> str:
+def unlisted(files: Sequence[str], listed_files: Set[str], folder: str = "") -> str:
     """Return a sentence about the images among the `files` that no table names; "" if there are none."""
-    unnamed = [file for file in files if file not in named and has_image_ending(file)]
+    unnamed = [file for file in files if file not in listed_files and has_image_ending(file)]
     if not unnamed:
         return ""
     inside = [file.removeprefix(folder + "/") if folder else file for file in unnamed]

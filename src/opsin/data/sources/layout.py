@@ -92,11 +92,13 @@ def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = 
             "Folders inside class folders are named after splits, such as train and test, but there are images next to "
             "them, or one of them is missing. They are therefore merged, and Opsin makes the splits."
         )
-    listing.empty.extend(_empty(folders, split_paths, layout, {item.label for item in listing.items}))
+    listing.empty.extend(_empty_classes(folders, split_paths, layout, {item.label for item in listing.items}))
     return listing
 
 
-def _empty(folders: Iterable[str], paths: Sequence[Sequence[str]], layout: Layout, labels: set[str]) -> list[str]:
+def _empty_classes(
+    folders: Iterable[str], paths: Sequence[Sequence[str]], layout: Layout, labels: set[str]
+) -> list[str]:
     """Return the classes among the `folders` that have no file."""
     root = paths[0][: layout.root] if paths else []
     classes = set()
@@ -131,7 +133,7 @@ def _splits_around_classes(paths: Sequence[Sequence[str]], root: int) -> bool:
     return any(len(components) > root + 2 and split_named(components[root]) == TRAIN for components in paths)
 
 
-def _inner(paths: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
+def _folders_in(paths: Sequence[Sequence[str]], root: int) -> dict[str, set[str | None]]:
     """Return the splits named by the folders in each class folder; None for other folders, "" for images."""
     inner: dict[str, set[str | None]] = {}
     for components in paths:
@@ -147,7 +149,7 @@ def _splits_in_classes(paths: Sequence[Sequence[str]], root: int) -> bool:
 
     There may be other folders if every class has both, but no images next to them.
     """
-    inner = _inner(paths, root)
+    inner = _folders_in(paths, root)
     names = set[str | None]().union(*inner.values())
     if TRAIN not in names or "" in names or len(names - {None}) < 2:
         return False
@@ -158,4 +160,6 @@ def _splits_in_classes(paths: Sequence[Sequence[str]], root: int) -> bool:
 
 def _has_splits_inside(paths: Sequence[Sequence[str]], root: int) -> bool:
     """Return whether a class folder holds several folders named after splits."""
-    return any(TRAIN in components and len(components - {None, ""}) > 1 for components in _inner(paths, root).values())
+    return any(
+        TRAIN in components and len(components - {None, ""}) > 1 for components in _folders_in(paths, root).values()
+    )

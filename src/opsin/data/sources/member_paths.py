@@ -23,13 +23,13 @@ class MemberPaths:
         """Folders that the archive lists, or that contain ignored files."""
         return [*self._folders, *(folder for folder in sorted(self._ignored.folders) if folder)]
 
-    def take(self, written: str, is_folder: bool = False) -> str | None:
+    def take(self, name: str, is_folder: bool = False) -> str | None:
         """Return the path of a file; None for a folder, an ignored file or an unsafe path."""
-        path = normalized(written)
+        path = normalized(name)
         if path is None:
             if not is_folder:
                 reason = "its path leads out of the archive"
-                self.problems.append(FileProblem(f"{self._label}/{printable(written)}", reason, SPECIAL))
+                self.problems.append(FileProblem(f"{self._label}/{printable(name)}", reason, SPECIAL))
             return None
         if path == "." or self._ignored.holds(path):
             return None
@@ -42,5 +42,5 @@ class MemberPaths:
 
     def notes(self) -> list[str]:
         """Return sentences for the receipt."""
-        repeated = f"{self._repeated:,} × a path that the archive holds several times; the last file counts."
-        return [note for note in (self._ignored.note(), repeated if self._repeated else "") if note]
+        repetition_note = f"{self._repeated:,} × a path that the archive holds several times; the last file counts."
+        return [note for note in (self._ignored.note(), repetition_note if self._repeated else "") if note]

@@ -47,7 +47,7 @@ OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
 
 
 UNNORMALISED = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
-"""Matches paths that may have to be normalized."""
+"""Matches paths that may need normalization."""
 
 
 def split_named(name: str) -> str | None:

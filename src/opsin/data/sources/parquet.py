@@ -24,7 +24,7 @@ IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
 
 MAX_CACHED_GROUPS = 2
-"""Row groups of images that are held in memory, so that adjacent rows are read once."""
+"""The number of row groups kept in memory; adjacent rows are then read once."""
 
 
 def _pyarrow(module: str = "pyarrow") -> Any:
@@ -41,7 +41,7 @@ class Table:
             self.file = _pyarrow("pyarrow.parquet").ParquetFile(path)
         except (_pyarrow().ArrowException, OSError, ValueError) as error:
             raise DataError(
-                f"{path} is not a Parquet file, or damaged or cut short ({_first(error)}); fetch it again"
+                f"{path} is not a Parquet file, or damaged or cut short ({_first_line(error)}); fetch it again"
             ) from None
         schema = self.file.schema_arrow
         self.features = _features(schema)
@@ -51,21 +51,21 @@ class Table:
 
     def _column(self, schema: Any, names: Sequence[str], accepts: Any, content: str) -> str:
         columns = [field.name for field in schema if accepts(field.type)]
-        named = [name for name in names if name in columns]
+        matches = [name for name in names if name in columns]
         classes = [name for name in columns if self.features.get(name, {}).get("_type") in ("ClassLabel", "Image")]
-        best = classes[:1] or named[:1] or (columns if len(columns) == 1 else [])
-        if not best:
+        choices = classes[:1] or matches[:1] or (columns if len(columns) == 1 else [])
+        if not choices:
             raise DataError(
                 f"{self.path} has the columns {listed(schema.names)}; call the one with the {content} '{names[0]}'"
             )
-        return str(best[0])
+        return str(choices[0])
 
     def labels(self) -> list[str]:
         """Return the label of each row, "" if it has none."""
         names = self.features.get(self.label, {}).get("names") or []
         values = self.file.read(columns=[self.label]).column(0).to_pylist()
-        named = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
-        return ["" if v is None or v == -1 else printable(str(v)).strip() for v in named]
+        labels = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
+        return ["" if v is None or v == -1 else printable(str(v)).strip() for v in labels]
 
     def group(self, number: int) -> Any:
         """Return the images of a row group, an array of bytes or null."""
@@ -113,7 +113,7 @@ class Parquet:
                 value = self._group(number, group)[within]
                 data = value.as_py() if value.is_valid else None
         except (_pyarrow().ArrowException, OSError, ValueError) as error:
-            text = f"{name} cannot be read, as the Parquet file is damaged ({_first(error)}); fetch it again"
+            text = f"{name} cannot be read, as the Parquet file is damaged ({_first_line(error)}); fetch it again"
             raise ItemError(text, FileProblem(name, "damaged in the Parquet file", DAMAGED)) from None
         if data is None:
             text = f"{name} does not hold the bytes of an image; save the data set with embedded images"
@@ -168,5 +168,5 @@ def _is_label(kind: Any) -> bool:
     )
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

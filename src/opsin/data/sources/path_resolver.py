@@ -47,8 +47,8 @@ class FileNameIndex:
     def named(self, name: str) -> list[str]:
         """Return the files with exactly this name, or else those that differ in case or extension."""
         paths = self._paths.get(name.lower(), [])
-        exact = [path for path in paths if posixpath.basename(path) == name]
-        return exact or [path for path in paths if _stem(path) == name] or paths
+        exact_matches = [path for path in paths if posixpath.basename(path) == name]
+        return exact_matches or [path for path in paths if _stem(path) == name] or paths
 
 
 def _stem(path: str) -> str:
@@ -95,14 +95,14 @@ class PathResolver:
     def _candidates(self, path: str) -> list[str]:
         """Return the files that match the longest end of the path, unless the remaining folders contradict."""
         components = (normalized(path) or posixpath.basename(path.replace("\\", "/"))).split("/")
-        best: dict[int, list[str]] = {}
+        by_overlap: dict[int, list[str]] = {}
         for file in self._file_names().named(components[-1]):
             inside = file.removeprefix(self._folder + "/") if self._folder else file
-            same = _common_end(components[:-1], inside.split("/")[:-1])
-            row_left, file_left = len(components) - 1 - same - self._common, inside.count("/") - same
+            overlap = _common_end(components[:-1], inside.split("/")[:-1])
+            row_left, file_left = len(components) - 1 - overlap - self._common, inside.count("/") - overlap
             if row_left <= 0 or file_left == 0:
-                best.setdefault(same, []).append(file)
-        files = best[max(best)] if best else []
+                by_overlap.setdefault(overlap, []).append(file)
+        files = by_overlap[max(by_overlap)] if by_overlap else []
         inputs = [file for file in files if not OTHER_FOLDERS & {*file.lower().split("/")[:-1]}]
         return inputs or files
 

@@ -90,8 +90,8 @@ def _label(tar: Tar, files: Mapping[str, int], name: str) -> str | FileProblem:
     try:
         data = tar.read(files[ending], name)
         if ending.endswith(".gz"):
-            with gzip.open(BytesIO(data)) as packed:
-                data = packed.read(MAX_LABEL_BYTES)
+            with gzip.open(BytesIO(data)) as file:
+                data = file.read(MAX_LABEL_BYTES)
         text = data[:MAX_LABEL_BYTES].decode("utf-8-sig").strip()
         label = _from_json(json.loads(text)) if ".json" in ending else text
     except ItemError as error:
@@ -115,5 +115,5 @@ def _from_json(data: Any) -> str:
 
 def open_shards(paths: Sequence[Path], folder: Path, name: str) -> Shards:
     """Open the shards at these paths, with names relative to `folder`."""
-    ordered = sorted(paths)
-    return Shards(name, [Tar(path) for path in ordered], [printable(path.relative_to(folder)) for path in ordered])
+    tars = sorted(paths)
+    return Shards(name, [Tar(path) for path in tars], [printable(path.relative_to(folder)) for path in tars])

@@ -40,13 +40,13 @@ def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list
     problems: list[FileProblem] = []
     for line, cells in lines[columns.header :]:
         row, problem = _row(line, cells, columns, name)
-        earlier = rows.get(row.path) if row else None
-        if row and earlier is None:
+        previous = rows.get(row.path) if row else None
+        if row and previous is None:
             rows[row.path] = row
-        elif row and earlier and (row.label, row.split) != (earlier.label, earlier.split):
-            reason = f"'{row.label}' in line {line} of {name}, but '{earlier.label}' in line {earlier.line}"
-            if row.label == earlier.label:
-                reason = f"in the {row.split} split in line {line} of {name}, but elsewhere in line {earlier.line}"
+        elif row and previous and (row.label, row.split) != (previous.label, previous.split):
+            reason = f"'{row.label}' in line {line} of {name}, but '{previous.label}' in line {previous.line}"
+            if row.label == previous.label:
+                reason = f"in the {row.split} split in line {line} of {name}, but elsewhere in line {previous.line}"
             problem = FileProblem(printable(row.path), f"{reason}; the first counts", REPEATED)
         if problem:
             problems.append(problem)

@@ -28,7 +28,7 @@ from opsin.data.positional import read_into
 from opsin.data.sources.member_paths import MemberPaths
 from opsin.data.sources.names import normalized
 
-COMPRESSED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 """Signatures of compressed files, and the functions that open them."""
 
 MAX_UNPACKED_BYTES = 2**34
@@ -50,7 +50,7 @@ class Tar:
         try:
             with open(path, "rb") as file:
                 head = file.read(8)
-            unpack = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), None)
+            unpack = next((opener for magic, opener in OPENERS.items() if head.startswith(magic)), None)
             if unpack:
                 self._spool = _decompressed(path, unpack)
                 weakref.finalize(self, os.close, self._spool)
@@ -143,8 +143,8 @@ def _decompressed(path: Path, unpack: Callable[..., Any]) -> int:
     """Decompress a tar into an unnamed temporary file and return a handle; closing it deletes the file."""
     limit = min(MAX_UNPACKED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)
     try:
-        with tempfile.TemporaryFile() as spool, unpack(path, "rb") as packed:
-            while piece := packed.read(COPY_BYTES):
+        with tempfile.TemporaryFile() as spool, unpack(path, "rb") as file:
+            while piece := file.read(COPY_BYTES):
                 if spool.tell() + len(piece) > limit:
                     raise DataError(
                         f"{path} has more than {limit / 2**30:,.1f} GiB decompressed, too much for a temporary file; "

@@ -51,8 +51,8 @@ def _split_key(key: str, files: SampleFiles) -> Iterator[tuple[str, SampleFiles]
     for ending, position in files.items():
         stem, dot, last = ending.rpartition(".")
         inner.setdefault(stem, {})[dot + last] = position
-    complete = [stem for stem, group in inner.items() if any(map(is_image, group)) and label_ending(group) is not None]
-    if len(complete) < 2:
+    stems = [stem for stem, group in inner.items() if any(map(is_image, group)) and label_ending(group) is not None]
+    if len(stems) < 2:
         yield key, files
         return
     for stem in inner:
@@ -91,5 +91,5 @@ def _rank(ending: str) -> tuple[int, int] | None:
         return LABEL_WORDS.index(words[-2]), len(words)
     if last not in LABEL_WORDS and last != "jsn":
         return None
-    named = len(words) == 1 or words[-2] not in INPUT_WORDS
-    return LABEL_WORDS.index("json" if last == "jsn" else last) + (0 if named else len(LABEL_WORDS)), len(words)
+    is_preferred = len(words) == 1 or words[-2] not in INPUT_WORDS
+    return LABEL_WORDS.index("json" if last == "jsn" else last) + (0 if is_preferred else len(LABEL_WORDS)), len(words)

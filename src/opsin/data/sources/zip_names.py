@@ -1,8 +1,8 @@
 """Decode the names of the members of a zip: as Unicode if the zip says so, and otherwise by the probable encoding.
 
 According to APPNOTE, appendix D, names without flag 11 are cp437. But many programs write UTF-8 without the flag, and
-Windows its own code page. In Japan this is Shift-JIS (cp932), whose second bytes may be backslashes that are not
-separators.
+Windows writes the local code page. In Japan this is Shift-JIS (cp932); the second byte of a character may be a
+backslash that is no separator.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 
 UNICODE = 0x800
-"""Flag of a member whose name is UTF-8."""
+"""The flag that declares a name as UTF-8."""
 
 UNICODE_PATH = 0x7075
 """Info-ZIP's extra field with the name in UTF-8 (APPNOTE 4.6.9)."""
@@ -34,18 +34,18 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
     for number, (info, name) in enumerate(zip(infos, names, strict=True)):
         if info.flag_bits & UNICODE or name.isascii():
             continue
-        raw = _raw(name)
+        raw = _raw_bytes(name)
         if unicode := _extra(info.extra, raw):
             names[number] = unicode
         elif raw:
             undeclared[number] = raw
-    guesses = {number: _decoded(raw, "utf-8") for number, raw in undeclared.items()}
+    guesses = {number: _decode(raw, "utf-8") for number, raw in undeclared.items()}
     note = ""
     if not all(guesses.values()):
         for page, (words, letters, signs) in PAGES.items():
-            decoded = {number: _decoded(raw, page) for number, raw in undeclared.items()}
-            if _makes_sense(list(decoded.values()), letters, signs):
-                guesses = decoded
+            guesses_of_page = {number: _decode(raw, page) for number, raw in undeclared.items()}
+            if _makes_sense(list(guesses_of_page.values()), letters, signs):
+                guesses = guesses_of_page
                 note = f"The zip does not say how its names are encoded; they are read as {words}."
                 break
     for number, name in guesses.items():
@@ -53,7 +53,7 @@ def member_names(infos: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
     return names, note
 
 
-def _raw(name: str) -> bytes:
+def _raw_bytes(name: str) -> bytes:
     """Return the bytes that `zipfile` has decoded as cp437."""
     try:
         return name.encode("cp437")
@@ -61,7 +61,7 @@ def _raw(name: str) -> bytes:
         return b""
 
 
-def _decoded(raw: bytes, encoding: str) -> str:
+def _decode(raw: bytes, encoding: str) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError:
@@ -75,7 +75,7 @@ def _extra(extra: bytes, raw: bytes) -> str:
         body, extra = extra[4 : 4 + size], extra[4 + size :]
         if kind == UNICODE_PATH and len(body) > 5 and body[0] == 1:
             (check,) = struct.unpack_from("<I", body, 1)
-            return _decoded(body[5:], "utf-8") if check == zlib.crc32(raw) else ""
+            return _decode(body[5:], "utf-8") if check == zlib.crc32(raw) else ""
     return ""
 
 

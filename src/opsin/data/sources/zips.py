@@ -41,8 +41,8 @@ class Zip:
         names, encoding_note = member_names(infos)
         files: dict[str, zipfile.ZipInfo] = {}
         member_paths = MemberPaths(path.name)
-        for info, written in zip(infos, names, strict=True):
-            name = member_paths.take(written, _is_folder(info, written))
+        for info, name_in_archive in zip(infos, names, strict=True):
+            name = member_paths.take(name_in_archive, _is_folder(info, name_in_archive))
             if name is None:
                 continue
             if stat.S_ISLNK(info.external_attr >> 16):
@@ -80,7 +80,7 @@ class Zip:
             return self._zip
 
     def _reset_after_fork(self) -> None:
-        """Forget the `ZipFile`, whose lock another thread may have held; the next reader opens a new one."""
+        """Forget the `ZipFile`, because another thread may have held its lock; the next reader opens a new one."""
         self._zip = None
 
     def stamp(self, position: int) -> str:
@@ -91,6 +91,6 @@ class Zip:
         return FileProblem(f"{self.path.name}/{printable(path)}", reason, kind)
 
 
-def _is_folder(info: zipfile.ZipInfo, written: str) -> bool:
+def _is_folder(info: zipfile.ZipInfo, name_in_archive: str) -> bool:
     """Return whether a member is a folder, by the end of its name or its attributes."""
-    return written.endswith(("/", "\\")) or bool(info.external_attr & DOS_DIRECTORY and not info.file_size)
+    return name_in_archive.endswith(("/", "\\")) or bool(info.external_attr & DOS_DIRECTORY and not info.file_size)

@@ -28,7 +28,7 @@ MIN_THRESHOLD = 0.5
 """A model does not know an answer that is less likely than not."""
 
 Z_95_ONE_SIDED = 1.645
-"""95 % of a normal distribution lie below this many standard deviations above its mean."""
+"""The 95 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Calibration:
 
 def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
     """Return the softmax of `logits / temperature` along the last axis, in float64."""
-    scaled = np.asarray(logits, np.float64)
-    scaled = (scaled - scaled.max(axis=-1, keepdims=True)) / temperature
-    exponentials = np.exp(scaled)
+    shifted_logits = np.asarray(logits, np.float64)
+    shifted_logits = (shifted_logits - shifted_logits.max(axis=-1, keepdims=True)) / temperature
+    exponentials = np.exp(shifted_logits)
     probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
 
@@ -98,13 +98,13 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     The cross-entropy is convex in β = 1 / temperature. A normal prior around β = 1, with the weight of one image, keeps
     β finite if every answer is right. The root of the derivative is found by bisection, in float64.
     """
-    exact = np.asarray(logits, np.float64)
-    exact = exact - exact.max(axis=1, keepdims=True)
-    label_logits = exact[np.arange(len(labels)), labels]
+    shifted_logits = np.asarray(logits, np.float64)
+    shifted_logits = shifted_logits - shifted_logits.max(axis=1, keepdims=True)
+    label_logits = shifted_logits[np.arange(len(labels)), labels]
 
     def derivative(beta: float) -> float:
-        exponentials = np.exp(beta * exact)
-        mean = (exponentials * exact).sum(axis=1) / exponentials.sum(axis=1)
+        exponentials = np.exp(beta * shifted_logits)
+        mean = (exponentials * shifted_logits).sum(axis=1) / exponentials.sum(axis=1)
         return float((mean - label_logits).sum()) + beta - 1
 
     low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE

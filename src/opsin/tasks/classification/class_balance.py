@@ -18,8 +18,8 @@ IMBALANCE = 8.0
 
 def imbalance(counts: Sequence[int]) -> float:
     """Return the ratio of the largest class to the smallest. Classes without images do not count."""
-    present = [count for count in counts if count]
-    return max(present) / min(present) if present else 1.0
+    nonzero_counts = [count for count in counts if count]
+    return max(nonzero_counts) / min(nonzero_counts) if nonzero_counts else 1.0
 
 
 def class_weights(counts: Sequence[int]) -> tuple[float, ...]:

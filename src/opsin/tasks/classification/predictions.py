@@ -146,5 +146,5 @@ class Evaluation:
         return sorted(rows, key=lambda row: -row[2])
 
     def __str__(self) -> str:
-        wrong = self.images - self.correct
-        return f"{self.accuracy:.2%} of {self.images:,} images right ({wrong:,} wrong)"
+        error_count = self.images - self.correct
+        return f"{self.accuracy:.2%} of {self.images:,} images right ({error_count:,} wrong)"

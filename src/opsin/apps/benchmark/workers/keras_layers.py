@@ -53,15 +53,15 @@ class Network:
 
     def _conv2d(self, step: dict[str, Any], x: Any) -> Any:
         attrs, channels = step["attrs"], self.shapes[step["inputs"][0]][0]
-        x, padding = self._padded(step, x, attrs["kernel"], 0.0)
+        x, padding = self._pad_window(step, x, attrs["kernel"], 0.0)
         weight, bias = self._parameters(step)
-        common = {"strides": attrs["stride"], "padding": padding, "dilation_rate": attrs["dilation"]}
+        arguments = {"strides": attrs["stride"], "padding": padding, "dilation_rate": attrs["dilation"]}
         if attrs["groups"] == channels == step["shape"][0] > 1:
-            layer = layers.DepthwiseConv2D(attrs["kernel"], use_bias=bool(bias), **common)
+            layer = layers.DepthwiseConv2D(attrs["kernel"], use_bias=bool(bias), **arguments)
             weight = weight.transpose(2, 3, 0, 1)
         else:
             out = step["shape"][0]
-            layer = layers.Conv2D(out, attrs["kernel"], groups=attrs["groups"], use_bias=bool(bias), **common)
+            layer = layers.Conv2D(out, attrs["kernel"], groups=attrs["groups"], use_bias=bool(bias), **arguments)
             weight = weight.transpose(2, 3, 1, 0)
         return self._with(layer, x, [weight, *bias])
 
@@ -78,7 +78,7 @@ class Network:
 
     def _max_pool2d(self, step: dict[str, Any], x: Any) -> Any:
         attrs = step["attrs"]
-        x, padding = self._padded(step, x, attrs["window"], LOWEST)
+        x, padding = self._pad_window(step, x, attrs["window"], LOWEST)
         return layers.MaxPooling2D(attrs["window"], attrs["stride"], padding)(x)
 
     def _avg_pool2d(self, step: dict[str, Any], x: Any) -> Any:
@@ -104,7 +104,7 @@ class Network:
         batch, channels, rows, columns = zip(step["attrs"]["low"], step["attrs"]["high"], strict=True)
         return keras.ops.pad(x, (batch, rows, columns, channels))
 
-    def _padded(self, step: dict[str, Any], x: Any, window: list[int], fill: float) -> tuple[Any, str]:
+    def _pad_window(self, step: dict[str, Any], x: Any, window: list[int], fill: float) -> tuple[Any, str]:
         """Return `x` with padding, and the padding mode of the layer: "same" if equivalent, otherwise "valid"."""
         attrs, sizes = step["attrs"], zip(self.shapes[step["inputs"][0]][1:], step["shape"][1:], strict=True)
         padding, is_same = [], True
@@ -200,7 +200,7 @@ class TensorFlow(Session):
 
 class Jax(Session):
     def _set_threads(self) -> None:
-        """JAX takes the number of threads from the environment (NPROC)."""
+        """Set the number of threads. JAX reads it from the environment (NPROC)."""
 
     def prepare(self) -> None:
         model = self.model
@@ -220,14 +220,14 @@ class Jax(Session):
         return np.asarray(self.run(self.state, self.images))
 
     def _train(self, state: Any, images: Any, labels: Any) -> Any:
-        def loss_of(trainable: Any, others: Any) -> Any:
-            outputs, others = self.model.stateless_call(trainable, others, images, training=True)
-            return self.loss(outputs, labels), others
+        def loss_of(trainable: Any, untrained: Any) -> Any:
+            outputs, untrained = self.model.stateless_call(trainable, untrained, images, training=True)
+            return self.loss(outputs, labels), untrained
 
-        trainable, others, optimizer_state = state
-        (loss, others), gradients = self.backend.value_and_grad(loss_of, has_aux=True)(trainable, others)
+        trainable, untrained, optimizer_state = state
+        (loss, untrained), gradients = self.backend.value_and_grad(loss_of, has_aux=True)(trainable, untrained)
         trainable, optimizer_state = self.optimizer.stateless_apply(optimizer_state, gradients, trainable)
-        return loss, [trainable, others, optimizer_state]
+        return loss, [trainable, untrained, optimizer_state]
 
     def _infer(self, state: Any, images: Any) -> Any:
         return _all(self.model.stateless_call(*state, images, training=False)[0])[0]

@@ -46,9 +46,12 @@ class Network:
 
     def load(self, weights: Arrays) -> None:
         """Set parameters and running statistics by their names in the list of layers."""
-        state = {name: torch.from_numpy(weights[full]) for name, full in self.names.items()}
-        missing, unexpected = self.module.load_state_dict(state, strict=False)
-        assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
+        state = {name: torch.from_numpy(weights[source]) for name, source in self.names.items()}
+        missing_names, unexpected_names = self.module.load_state_dict(state, strict=False)
+        assert not unexpected_names and all(name.endswith("num_batches_tracked") for name in missing_names), (
+            missing_names,
+            unexpected_names,
+        )
 
     def _node(self, step: dict[str, Any]) -> fx.Node:
         x = [self.values[number] for number in step["inputs"]]
@@ -75,7 +78,7 @@ class Network:
             padding = ((0, 0), (0, 0))
         name = f"{op}{step['output']}"
         self.modules.add_module(name, self._module(step, (padding[0][0], padding[1][0])))
-        self.names |= {f"{name}.{role}": full for role, full in step["parameters"].items()}
+        self.names |= {f"{name}.{role}": source for role, source in step["parameters"].items()}
         return self.graph.call_module(name, (x[0],))
 
     def _module(self, step: dict[str, Any], padding: tuple[int, int]) -> nn.Module:

@@ -31,7 +31,7 @@ WARM_UP_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. `network` is the data of a `layer_list.LayerList`; files hold the weights and inputs."""
+    """The network to run. `network` is the data of a `layer_list.LayerList`; files hold the weights and inputs."""
 
     task: str
     """train or infer."""
@@ -75,7 +75,7 @@ def serve(open_session: Callable[[Job], Session]) -> None:
     cpu_seconds = time.process_time()
     for line in sys.stdin:
         request = json.loads(line)
-        idle = time.process_time() - cpu_seconds
+        idle_seconds = time.process_time() - cpu_seconds
         action = request.pop("do")
         if action == "close":
             break
@@ -87,7 +87,7 @@ def serve(open_session: Callable[[Job], Session]) -> None:
                 answer = _first_results(session, job, begin)
             else:
                 assert session is not None
-                answer = {**_timed(session, request["seconds"]), "idle": idle}
+                answer = {**_timed(session, request["seconds"]), "idle": idle_seconds}
         except Exception as error:  # whatever a library may raise
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}

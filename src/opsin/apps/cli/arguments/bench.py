@@ -1,4 +1,4 @@
-"""What `opsin bench` takes."""
+"""The arguments of `opsin bench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands of `opsin data` take."""
+"""The arguments of the commands of `opsin data`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `opsin describe`, `opsin profile` and `opsin tune` take."""
+"""The arguments of `opsin describe`, `opsin profile` and `opsin tune`."""
 
 from __future__ import annotations
 

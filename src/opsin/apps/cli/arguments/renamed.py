@@ -23,18 +23,20 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Replace old names before the arguments are parsed."""
-        known = {name for each in self.params for name in (*each.opts, *each.secondary_opts)}
-        return super().parse_args(ctx, list(_current(args, known)))
+        option_names = {name for each in self.params for name in (*each.opts, *each.secondary_opts)}
+        return super().parse_args(ctx, list(_replace_old_names(args, option_names)))
 
 
-def _current(arguments: Sequence[str], known: set[str]) -> Iterator[str]:
+def _replace_old_names(arguments: Sequence[str], option_names: set[str]) -> Iterator[str]:
     """Yield the arguments with current names, if the command has an option of that name."""
     names = True
     for argument in arguments:
         names = names and argument != "--"
-        old, equals, value = argument.partition("=")
-        new = RENAMED.get(old, "")
-        if names and new in known and old not in known:
-            typer.echo(f"Note: {old} is now {new}; the old name will be removed in the next release.", err=True)
-            argument = f"{new}{equals}{value}"
+        old_name, equals, value = argument.partition("=")
+        new_name = RENAMED.get(old_name, "")
+        if names and new_name in option_names and old_name not in option_names:
+            typer.echo(
+                f"Note: {old_name} is now {new_name}; the old name will be removed in the next release.", err=True
+            )
+            argument = f"{new_name}{equals}{value}"
         yield argument

@@ -18,8 +18,8 @@ def with_options(options: type[Any]) -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         declared = signature(function, eval_str=True)
-        own = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-        function.__signature__ = declared.replace(parameters=[*own, *_parameters(options)])  # type: ignore[attr-defined]
+        parameters = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+        function.__signature__ = declared.replace(parameters=[*parameters, *_parameters(options)])  # type: ignore[attr-defined]
         return function
 
     return decorate

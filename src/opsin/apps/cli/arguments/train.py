@@ -1,4 +1,4 @@
-"""What `opsin train` and `opsin runs` take."""
+"""The arguments of `opsin train` and `opsin runs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `opsin predict` and `opsin evaluate` take."""
+"""The arguments of `opsin predict` and `opsin evaluate`."""
 
 from __future__ import annotations
 
