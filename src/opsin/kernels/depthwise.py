@@ -46,21 +46,6 @@ class Schedule:
     """Channels that are computed for a whole image before the next ones; None for all channels."""
 
 
-SINGLE_PASS_WEIGHTS = 4096
-"""Up to this many weights of all channels stay in the first-level cache together with the images."""
-BLOCK_WEIGHTS = 1600
-"""If there are more, the weights of a block of channels."""
-BLOCK_MULTIPLE = 64
-"""Blocks are multiples of this many channels, so that images are still read in runs of several cache lines."""
-
-
-def channel_block(channels: int, taps: int) -> int | None:
-    """Return `Schedule.channel_block` for kernels of `taps` weights."""
-    if taps * channels <= SINGLE_PASS_WEIGHTS:
-        return None
-    return max(1, BLOCK_WEIGHTS // taps // BLOCK_MULTIPLE) * BLOCK_MULTIPLE
-
-
 @dataclass(frozen=True)
 class Cell:
     """A tile of rows in one column, for adjacent channels: vectors of `lane_counts` channels from `channel` on."""
@@ -76,13 +61,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class DepthwiseSpec(KernelSpec):
-    """The fields of the depthwise kernels: `height` rows of `channels` are read for `out_height` rows of results."""
+    """The fields of the depthwise kernels: `height` rows of `channels` are read for `out_height` rows of results.
+
+    `channel_block` is that of the schedule.
+    """
 
     channels: int
     height: int
     out_height: int
     rows: Axis
     columns: Axis
+    channel_block: int | None
 
     def cells(
         self, k: Builder, lanes: int, schedule: Schedule, columns: tuple[Operand, Value], width: Value
@@ -131,7 +120,7 @@ class Depthwise(DepthwiseSpec):
 
     def schedule(self) -> Schedule:
         """Return the schedule, which is the same on all targets."""
-        return Schedule(channel_block=channel_block(self.channels, self.rows.taps * self.columns.taps))
+        return Schedule(channel_block=self.channel_block)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")

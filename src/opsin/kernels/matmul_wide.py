@@ -15,13 +15,6 @@ from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
-DEPTH = 128
-"""Rows of the right operand that are packed at a time."""
-MAX_UNPACKED_ROWS = 3
-"""For up to this many rows of the left operand, packing the right operand does not pay off."""
-UNPACKED_DEPTH = 8
-"""Rows of the right operand that are read at a time without packing."""
-
 
 @dataclass(frozen=True)
 class MatMulWide(KernelSpec):
@@ -29,7 +22,8 @@ class MatMulWide(KernelSpec):
 
     `a` is contiguous along k, with rows `a_row` elements apart. `b` is contiguous along n with the stride `b_step`
     along k, or the other way round if `transposed`. The epilogue's arrays are m × n. A block is `rows` rows × `width`
-    columns (whole panels).
+    columns (whole panels). `depth` rows of `b` are multiplied before the next ones. If `packed`, they are packed first;
+    otherwise they are read in place, `unroll` at a time. A transposed `b` must be packed.
     """
 
     signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_row", "b_step"), epilogue=True)
@@ -38,23 +32,21 @@ class MatMulWide(KernelSpec):
     rows: int
     width: int
     transposed: bool
+    packed: bool
+    depth: int
+    unroll: int
     epilogue: Epilogue = PLAIN
 
     def scratch(self) -> int:
         """Return the float32 elements of scratch memory: panels and sums."""
-        return (DEPTH + self.rows) * self.width
-
-    @property
-    def packs(self) -> bool:
-        """Whether the right operand is packed."""
-        return self.transposed or self.rows > MAX_UNPACKED_ROWS
+        return (self.depth + self.rows) * self.width
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")
         (a, b), (m, depth, a_row, b_step) = self.signature.bind(k)
         epilogue = self.epilogue.bind(k)
         stripes = -(-self.n // self.width)
-        packed, sums = k.scratch, k.offset(k.scratch, DEPTH * self.width)
+        packed, sums = k.scratch, k.offset(k.scratch, self.depth * self.width)
         with k.loop(k.begin, k.end) as block:
             first, column = block // stripes * self.rows, block % stripes * self.width
             count = k.minimum(self.rows, m - first)
@@ -62,12 +54,12 @@ class MatMulWide(KernelSpec):
             stripe = k.offset(b, column * b_step if self.transposed else column)
             with k.loop(0, count * self.width, target.lanes) as i:
                 k.store(sums, i, k.broadcast(0.0, target.lanes))
-            with k.loop(0, depth, DEPTH) as start:
-                length = k.minimum(DEPTH, depth - start)
+            with k.loop(0, depth, self.depth) as start:
+                length = k.minimum(self.depth, depth - start)
                 left = k.offset(a, first * a_row + start)
                 right = k.offset(stripe, start if self.transposed else start * b_step)
                 step = _Step(self, k, target, left, a_row, right, b_step, sums, length, width)
-                if self.packs:
+                if self.packed:
                     step.pack(packed)
                     step.multiply(packed, count)
                 else:
@@ -117,9 +109,10 @@ class _Step:
     def multiply_unpacked(self) -> None:
         """Multiply with the right operand in place."""
         k = self.k
-        whole = self.length // UNPACKED_DEPTH * UNPACKED_DEPTH
-        with k.loop(0, whole, UNPACKED_DEPTH) as first:
-            self._multiply_rows(first, UNPACKED_DEPTH)
+        unroll = self.spec.unroll
+        whole = self.length // unroll * unroll
+        with k.loop(0, whole, unroll) as first:
+            self._multiply_rows(first, unroll)
         with k.loop(whole, self.length) as first:
             self._multiply_rows(first, 1)
 
@@ -147,7 +140,7 @@ class _Step:
         k, lanes, panel = self.k, self.target.lanes, 2 * self.target.lanes
         with k.loop(0, self.length) as i:
             for j, count in self._columns():
-                at = j // panel * (DEPTH * panel) + i * panel + j % panel
+                at = j // panel * (self.spec.depth * panel) + i * panel + j % panel
                 k.store(packed, at, k.load(self.right, i * self.b_step + j, lanes, count))
 
     def _pack_columns(self, packed: Pointer) -> None:
@@ -156,7 +149,7 @@ class _Step:
         whole = self.length // lanes * lanes
         with k.loop(0, self.width) as j:
             column = k.offset(self.right, j * self.b_step)
-            panel = k.offset(packed, j // width * (DEPTH * width) + j % width)
+            panel = k.offset(packed, j // width * (self.spec.depth * width) + j % width)
             with k.loop(0, whole, lanes) as i:
                 k.store(panel, i * width, k.load(column, i, lanes), stride=width)
             with k.loop(whole, self.length) as i:
@@ -166,7 +159,7 @@ class _Step:
         """Multiply `count` rows of the left operand by the panels."""
         k, rows = self.k, self.spec.rows
         with k.loop(0, self.width, 2 * self.target.lanes) as column:
-            panel = k.offset(packed, column * DEPTH)
+            panel = k.offset(packed, column * self.spec.depth)
             with k.when(count >= rows) as full:
                 for row, size in row_loop(k, row_ranges(rows, max_panel_rows(self.target))):
                     self._tile(row, size, column, panel)

@@ -35,13 +35,6 @@ from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.transpose import Transpose
 
-POINTWISE_BLOCK = 4096
-"""Elements of a block of a pointwise kernel that does not go sample by sample."""
-COMBINE_BLOCK = 1024
-"""Elements of a block when partial results are added."""
-MIN_TRANSPOSED = 2**14
-"""Elements from which on a copy that transposes an array goes square by square."""
-
 ViewAndCalls: TypeAlias = "tuple[View, list[KernelCall]]"
 """A view, and the calls that fill it: none if nothing had to be copied."""
 
@@ -110,7 +103,7 @@ class Lowering:
         loops = merged_loops(view.shape, [view.strides, result.strides], 1)
         contiguous = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
         if (
-            view.size < MIN_TRANSPOSED
+            view.size < self.costs.transpose_min_elements
             or view.buffer.element != F32
             or not contiguous
             or contiguous[0] == len(loops) - 1
@@ -189,7 +182,7 @@ class Lowering:
     def combine(self, partial: View, result: View) -> KernelCall:
         """Return a call that adds the rows of `partial` (parts × elements), in order."""
         parts, count = partial.shape
-        block = min(COMBINE_BLOCK, count)
+        block = min(self.costs.combine_block, count)
         return self.call(
             Combine(),
             pointers={"partial": partial, "y": result},
@@ -218,7 +211,7 @@ class Lowering:
         if outer:
             blocks = count // self.batch if per_sample else count
         else:
-            block = count // self.batch if per_sample else min(POINTWISE_BLOCK, count)
+            block = count // self.batch if per_sample else min(self.costs.pointwise_block, count)
             blocks = 1 if per_sample else -(-count // block)
             limits = [count, block]
         return self.call(

@@ -21,7 +21,7 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(x.shape[0])
+    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs.direct_max_padded_elements)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
         Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
@@ -149,8 +149,9 @@ def _direct_weight(
     destination = partial if chunks > 1 else result
     per_chunk = images == lowering.chunk and count == lowering.batch
     sizes = {"N": count, "H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
+    blocking = lowering.costs.direct_gradient_block, lowering.costs.direct_min_accumulators
     call = lowering.call(
-        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded),
+        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, *blocking),
         pointers={"x": x, "g": g, "partial": destination},
         words={**sizes, **geometry.row_words, "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,

@@ -86,7 +86,7 @@ def _convolve(
     pixels = -(-count // -(-count // costs.gemm_pixels))
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-MIN_BLOCKS // blocks))
-    prefetch = reads_in_place and count * depth > costs.prefetch_elements
+    prefetch = reads_in_place and count * depth > costs.gemm_min_prefetch_elements
     spec = ConvPacked(
         window,
         kernel[0],
@@ -168,7 +168,8 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     images = -(-count // min(count, max(1, MIN_BLOCKS // blocks)))
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, costs.wgrad_panel), columns)
+    panel = divisor(rows, costs.wgrad_max_panel)
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, panel, columns, costs.wgrad_depth)
     call = lowering.call(
         spec,
         pointers={"x": x, "g": g, "result": partial},
