@@ -46,9 +46,9 @@ def option(default: Any, help: str, group: str, metavar: str | None = None, **pr
 
 def declared_options(options: type[Any]) -> Iterator[tuple[str, Any, Option]]:
     """Yield name, default and `Option` of each field of a dataclass that is an option."""
-    for each in fields(options):
-        if "option" in each.metadata:
-            yield each.name, each.default, each.metadata["option"]
+    for option_field in fields(options):
+        if "option" in option_field.metadata:
+            yield option_field.name, option_field.default, option_field.metadata["option"]
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)

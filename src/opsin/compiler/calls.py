@@ -126,13 +126,13 @@ def _in_order(kernel: str, kind: str, names: tuple[str, ...], values: Mapping[st
             + (f"; missing: {', '.join(missing)}" if missing else "")
             + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
-    ordered: list[T] = []
+    arguments: list[T] = []
     for name, key in zip(names, keys, strict=True):
         if name == key:
-            ordered.append(values[key])  # type: ignore[arg-type]
+            arguments.append(values[key])  # type: ignore[arg-type]
         else:
-            ordered.extend(values[key])  # type: ignore[arg-type]
-    return ordered
+            arguments.extend(values[key])  # type: ignore[arg-type]
+    return arguments
 
 
 @cache

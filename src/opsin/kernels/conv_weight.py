@@ -62,9 +62,9 @@ class Conv2dWeight(KernelSpec):
                     start = r * dilation - top
                     first = k.maximum(y, first_inside(k, start, stride))
                     last = k.minimum(y + block_rows, first_outside(k, start, stride, height, out_height))
-                    shifted = k.offset(source, start * row)
+                    tap_source = k.offset(source, start * row)
                     target_row = k.offset(sums, r * kernel_row)
-                    _KernelRow(self, k, target, shifted, row * stride, gradient, (first, last), target_row).emit()
+                    _KernelRow(self, k, target, tap_source, row * stride, gradient, (first, last), target_row).emit()
         return k.kernel()
 
 

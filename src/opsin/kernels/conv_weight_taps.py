@@ -92,15 +92,15 @@ class _PackedPixels:
             pixel = k.offset(self.x, input_row + c * (spec.window.stride * spec.window.channels))
             left = k.offset(self.left, p * spec.panel)
             for number in range(spec.rows // spec.panel):
-                source, packed = (
+                source, destination = (
                     k.offset(pixel, number * spec.panel),
                     k.offset(left, number * (spec.depth * spec.panel)),
                 )
-                copy_unrolled(k, source, packed, spec.panel, lanes)
+                copy_unrolled(k, source, destination, spec.panel, lanes)
             gradient, right = k.offset(self.g, (output_row + c) * spec.filters), k.offset(self.right, p * width)
             for panel, filters in panel_loop(k, spec.columns, lanes):
-                source, packed = k.offset(gradient, panel * width), k.offset(right, panel * (spec.depth * width))
-                copy_unrolled(k, source, packed, filters.width(lanes), lanes)
+                source, destination = k.offset(gradient, panel * width), k.offset(right, panel * (spec.depth * width))
+                copy_unrolled(k, source, destination, filters.width(lanes), lanes)
             self.count.set(p + 1)
             with k.when(p + 1 >= spec.depth):
                 self._multiply(k.constant(spec.depth, p.kind))

@@ -78,32 +78,32 @@ class DepthwiseSpec(KernelSpec):
     ) -> Iterator[Cell]:
         """Yield every cell of the result columns `columns` of one image of `width`, in the order of memory."""
         vectors = (lanes,) * schedule.vectors
-        for whole, rest in self._channel_ranges(k, schedule.vectors * lanes, lanes, schedule.channel_block):
+        for main_range, remainder in self._channel_ranges(k, schedule.vectors * lanes, lanes, schedule.channel_block):
             for run in self.rows.runs(self.height, self.out_height, schedule.rows):
                 for row, base in run.loop(k):
                     with k.loop(*columns) as column:
                         taps = self.columns.taps_inside(k, column, width)
-                        if whole:
-                            with k.loop(*whole, schedule.vectors * lanes) as channel:
+                        if main_range:
+                            with k.loop(*main_range, schedule.vectors * lanes) as channel:
                                 yield Cell(run, row, base, column, taps, channel, vectors)
-                        if rest:
-                            first = self.channels - sum(rest)
-                            yield Cell(run, row, base, column, taps, first, rest)
+                        if remainder:
+                            first = self.channels - sum(remainder)
+                            yield Cell(run, row, base, column, taps, first, remainder)
 
     def _channel_ranges(
         self, k: Builder, width: int, lanes: int, block: int | None
     ) -> Iterator[tuple[tuple[Operand, Operand] | None, tuple[int, ...]]]:
         """Yield (limits of whole tiles of `width` channels or None, lane counts of the vectors of the remainder)."""
-        remaining = self.channels % width
-        whole = self.channels - remaining
-        rest = tuple(min(lanes, remaining - first) for first in range(0, remaining, lanes))
+        tail_channels = self.channels % width
+        main_end = self.channels - tail_channels
+        remainder = tuple(min(lanes, tail_channels - first) for first in range(0, tail_channels, lanes))
         if block is None:
-            yield ((0, whole) if whole else None), rest
+            yield ((0, main_end) if main_end else None), remainder
             return
-        with k.loop(0, whole, block) as first:
-            yield (first, k.minimum(whole, first + block)), ()
-        if rest:
-            yield None, rest
+        with k.loop(0, main_end, block) as first:
+            yield (first, k.minimum(main_end, first + block)), ()
+        if remainder:
+            yield None, remainder
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class MatMulWide(KernelSpec):
         (a, b), (m, depth, a_row, b_step) = self.signature.bind(k)
         epilogue = self.epilogue.bind(k)
         stripes = -(-self.n // self.width)
-        packed, sums = k.scratch, k.offset(k.scratch, self.depth * self.width)
+        panels, sums = k.scratch, k.offset(k.scratch, self.depth * self.width)
         with k.loop(k.begin, k.end) as block:
             first, column = block // stripes * self.rows, block % stripes * self.width
             count = k.minimum(self.rows, m - first)
@@ -60,8 +60,8 @@ class MatMulWide(KernelSpec):
                 right = k.offset(stripe, start if self.transposed else start * b_step)
                 step = _Step(self, k, target, left, a_row, right, b_step, sums, length, width)
                 if self.packed:
-                    step.pack(packed)
-                    step.multiply(packed, count)
+                    step.pack(panels)
+                    step.multiply(panels, count)
                 else:
                     step.multiply_unpacked()
             self._finish(k, target.lanes, (first, count), (column, width), sums, epilogue)
@@ -110,10 +110,10 @@ class _Step:
         """Multiply with the right operand in place."""
         k = self.k
         unroll = self.spec.unroll
-        whole = self.length // unroll * unroll
-        with k.loop(0, whole, unroll) as first:
+        main_end = self.length // unroll * unroll
+        with k.loop(0, main_end, unroll) as first:
             self._multiply_rows(first, unroll)
-        with k.loop(whole, self.length) as first:
+        with k.loop(main_end, self.length) as first:
             self._multiply_rows(first, 1)
 
     def _multiply_rows(self, first: Value, count: int) -> None:
@@ -131,39 +131,39 @@ class _Step:
             for r, total in enumerate(totals):
                 k.store(self.sums, r * width + j, total)
 
-    def pack(self, packed: Pointer) -> None:
+    def pack(self, panels: Pointer) -> None:
         """Copy the rows of the right operand into panels."""
-        (self._pack_columns if self.spec.transposed else self._pack_rows)(packed)
+        (self._pack_columns if self.spec.transposed else self._pack_rows)(panels)
 
-    def _pack_rows(self, packed: Pointer) -> None:
+    def _pack_rows(self, panels: Pointer) -> None:
         """Pack contiguous rows: each is divided among the panels."""
         k, lanes, panel = self.k, self.target.lanes, 2 * self.target.lanes
         with k.loop(0, self.length) as i:
             for j, count in self._columns():
                 at = j // panel * (self.spec.depth * panel) + i * panel + j % panel
-                k.store(packed, at, k.load(self.right, i * self.b_step + j, lanes, count))
+                k.store(panels, at, k.load(self.right, i * self.b_step + j, lanes, count))
 
-    def _pack_columns(self, packed: Pointer) -> None:
+    def _pack_columns(self, panels: Pointer) -> None:
         """Pack contiguous columns: each becomes a column of a panel."""
         k, lanes, width = self.k, self.target.lanes, 2 * self.target.lanes
-        whole = self.length // lanes * lanes
+        main_end = self.length // lanes * lanes
         with k.loop(0, self.width) as j:
             column = k.offset(self.right, j * self.b_step)
-            panel = k.offset(packed, j // width * (self.spec.depth * width) + j % width)
-            with k.loop(0, whole, lanes) as i:
+            panel = k.offset(panels, j // width * (self.spec.depth * width) + j % width)
+            with k.loop(0, main_end, lanes) as i:
                 k.store(panel, i * width, k.load(column, i, lanes), stride=width)
-            with k.loop(whole, self.length) as i:
+            with k.loop(main_end, self.length) as i:
                 k.store(panel, i * width, k.load(column, i))
 
-    def multiply(self, packed: Pointer, count: Value) -> None:
+    def multiply(self, panels: Pointer, count: Value) -> None:
         """Multiply `count` rows of the left operand by the panels."""
         k, rows = self.k, self.spec.rows
         with k.loop(0, self.width, 2 * self.target.lanes) as column:
-            panel = k.offset(packed, column * self.spec.depth)
-            with k.when(count >= rows) as full:
+            panel = k.offset(panels, column * self.spec.depth)
+            with k.when(count >= rows) as branch:
                 for row, size in row_loop(k, row_ranges(rows, max_panel_rows(self.target))):
                     self._tile(row, size, column, panel)
-            with k.otherwise(full), k.loop(0, count) as row:
+            with k.otherwise(branch), k.loop(0, count) as row:
                 self._tile(row, 1, column, panel)
 
     def _tile(self, row: Operand, rows: int, column: Value, panel: Pointer) -> None:
@@ -175,11 +175,11 @@ class _Step:
         tile.store(self.sums, row * self.spec.width + column, self.spec.width, add=True)
 
 
-def _vector_loop(k: Builder, count: Value, lanes: int, rest: int) -> Iterator[tuple[Operand, int]]:
-    """Yield (first, lanes) for `count` columns; `rest` is the number of lanes of an incomplete last vector."""
-    whole = count // lanes * lanes
-    with k.loop(0, whole, lanes) as first:
+def _vector_loop(k: Builder, count: Value, lanes: int, tail_lanes: int) -> Iterator[tuple[Operand, int]]:
+    """Yield (first, lanes) for `count` columns; `tail_lanes` is the number of lanes of an incomplete last vector."""
+    main_end = count // lanes * lanes
+    with k.loop(0, main_end, lanes) as first:
         yield first, lanes
-    if rest:
-        with k.when(whole < count):
-            yield whole, rest
+    if tail_lanes:
+        with k.when(main_end < count):
+            yield main_end, tail_lanes

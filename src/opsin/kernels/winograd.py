@@ -159,8 +159,8 @@ class Winograd(KernelSpec):
         """Return the float32 elements of scratch memory for each thread: transformed inputs, sums, and one tile."""
         schedule = self.schedule(target)
         width = schedule.panels * 2 * target.lanes
-        both = schedule.padded_tiles * (self.channels + width)
-        return POINTS * (both + 2 * CACHE_LINE + max(self.channels, width))
+        block_elements = schedule.padded_tiles * (self.channels + width)
+        return POINTS * (block_elements + 2 * CACHE_LINE + max(self.channels, width))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd")
@@ -185,8 +185,8 @@ class Winograd(KernelSpec):
             first = block * self.tiles
             count = k.minimum(self.tiles, tiling.count - first)
             with tiling.loop(first, count) as (tile, corner):
-                transformed = k.offset(v, tile * self.channels)
-                inputs.emit(x, tiling.inputs(corner), transformed)
+                destination = k.offset(v, tile * self.channels)
+                inputs.emit(x, tiling.inputs(corner), destination)
                 if prefetch_outputs:
                     outputs.prefetch(corner)
             with k.loop(0, POINTS) as point, k.loop(0, schedule.panels) as number:

@@ -38,8 +38,8 @@ class TileTransform:
         (height, width), (image, y, x) = tile.size, tile.corner
         if self.prefetch:
             self._prefetch_next_row(images, tile)
-        inside = (y >= 0) & (x >= 0) & (y + side <= height) & (x + side <= width)
-        with k.when(inside) as branch:
+        is_inside = (y >= 0) & (x >= 0) & (y + side <= height) & (x + side <= width)
+        with k.when(is_inside) as branch:
             pixels = k.offset(images, ((image * height + y) * width + x) * channels)
             self._transform(tile, pixels, width * channels, target)
         with k.otherwise(branch):
@@ -113,12 +113,12 @@ class OutputTransform:
         height = k.minimum(STEP, self.tiling.out_height - row)
         width = k.minimum(STEP, self.tiling.out_width - column)
         output = self.tiling.output(corner)
-        with k.when((height >= STEP) & (width >= STEP)) as inside:
+        with k.when((height >= STEP) & (width >= STEP)) as branch:
             for first, count in vector_loop(k, self.filters, self.lanes):
                 for i, values in enumerate(self._pixels(sums, first)):
                     for j, value in enumerate(values):
                         self._store(value, output + i * self.tiling.out_width + j, first, count)
-        with k.otherwise(inside):
+        with k.otherwise(branch):
             for first, count in vector_loop(k, self.filters, self.lanes):
                 self._store_clipped(self._pixels(sums, first), (height, width), output, first, count)
 

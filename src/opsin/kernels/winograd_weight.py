@@ -86,8 +86,8 @@ class WinogradTiles(KernelSpec):
             tile,
             corner,
         ):
-            transformed = k.offset(first, tile * self.panel)
-            transform.emit(source, pixels(corner), transformed)
+            destination = k.offset(first, tile * self.panel)
+            transform.emit(source, pixels(corner), destination)
         return k.kernel()
 
 
@@ -210,11 +210,11 @@ class WinogradParts(KernelSpec):
             with k.loop(begin, k.minimum(tiling.count, begin + tiles_per_part), tiles) as first:
                 count = k.minimum(k.minimum(tiling.count, begin + tiles_per_part) - first, tiles)
                 with tiling.loop(first, count) as (tile, corner):
-                    transformed = k.offset(v, tile * self.channels)
-                    inputs.emit(x, tiling.inputs(corner), transformed)
+                    destination = k.offset(v, tile * self.channels)
+                    inputs.emit(x, tiling.inputs(corner), destination)
                 with tiling.loop(first, count) as (tile, corner):
-                    transformed = k.offset(z, tile * panel)
-                    gradients.emit(g, tiling.gradients(corner), transformed)
+                    destination = k.offset(z, tile * panel)
+                    gradients.emit(g, tiling.gradients(corner), destination)
                 with k.loop(0, POINTS) as point:
                     target_sums = k.offset(du, (part * POINTS + point) * du_point)
                     left, right = k.offset(v, point * v_point), k.offset(z, point * z_point)

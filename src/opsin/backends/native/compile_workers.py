@@ -44,12 +44,12 @@ def compile_all(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
     count = min(processors(), MAX_PROCESSES) if len(jobs) >= MIN_PARALLEL_JOBS and sys.executable else 1
     queue = _Queue(jobs, count)
     workers = [_Worker(queue, target) for _ in range(1, count)]
-    done: dict[str, bytes] = {}
+    objects: dict[str, bytes] = {}
     while batch := queue.take():
-        done |= _compiled(batch, target)
+        objects |= _compiled(batch, target)
     for worker in workers:
-        done |= worker.results()
-    return done | _compiled([job for job in jobs if job[0] not in done], target)
+        objects |= worker.results()
+    return objects | _compiled([job for job in jobs if job[0] not in objects], target)
 
 
 def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:

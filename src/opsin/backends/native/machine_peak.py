@@ -21,7 +21,7 @@ from opsin.base.concurrency import locked_cache
 from opsin.kernels.ir import F32, Builder, Kernel, ScalarType, Target
 
 SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-SUMS = 12
+ACCUMULATORS = 12
 """Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers."""
 ITERATIONS = 2_000_000
 STREAM_ELEMENTS = 2**23
@@ -36,7 +36,7 @@ class Peak:
         self._results = np.zeros((threads, lanes), np.float32)
         self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
         self._threads = ThreadPoolExecutor(threads)
-        self.flops = 2 * SUMS * lanes * ITERATIONS * threads
+        self.flops = 2 * ACCUMULATORS * lanes * ITERATIONS * threads
 
     def __call__(self) -> None:
         function, _ = _functions()
@@ -120,7 +120,7 @@ def _multiply_adds(target: Target) -> Kernel:
     k = Builder("opsin_multiply_adds")
     result, kind = k.buffer("result"), ScalarType(F32, target.lanes)
     factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
-    sums = [k.register(k.constant(float(i), kind)) for i in range(SUMS)]
+    sums = [k.register(k.constant(float(i), kind)) for i in range(ACCUMULATORS)]
     with k.loop(0, ITERATIONS):
         for value in sums:
             value.set(k.fma(value.get(), factor, term))

@@ -101,15 +101,15 @@ class Lowering:
     def _transpose(self, view: View, result: View) -> KernelCall | None:
         """Copy `view` square by square if it is large, and contiguous along another dimension than `result`."""
         loops = merged_loops(view.shape, [view.strides, result.strides], 1)
-        contiguous = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
+        contiguous_loops = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
         if (
             view.size < self.costs.transpose_min_elements
             or view.buffer.element != F32
-            or not contiguous
-            or contiguous[0] == len(loops) - 1
+            or not contiguous_loops
+            or contiguous_loops[0] == len(loops) - 1
         ):
             return None
-        row_loop, (columns, (x_step, _)) = contiguous[0], loops[-1]
+        row_loop, (columns, (x_step, _)) = contiguous_loops[0], loops[-1]
         rows, (_, y_step) = loops[row_loop]
         outer = [loop for d, loop in enumerate(loops[:-1]) if d != row_loop]
         extents = [n for n, _ in outer]
@@ -158,14 +158,14 @@ class Lowering:
             blocks = self.chunks
         if partition is Partition.ANY:
             reads, shared = (), (*reads, *shared)
-        written = self._accesses((), writes) if partition is Partition.ANY else self._accesses(writes, ())
+        write_accesses = self._accesses((), writes) if partition is Partition.ANY else self._accesses(writes, ())
         return KernelCall(
             spec,
             bind_arguments(spec, pointers, words, epilogue),
             partition,
             blocks,
             reads=self._accesses(reads, shared),
-            writes=written,
+            writes=write_accesses,
             scratch=scratch,
             macs=macs,
         )

@@ -48,50 +48,50 @@ CONVOLVE = {
 
 
 def conv2d(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     if node not in lowering.selections:
-        return depthwise.convolve(lowering, node, group, stored, destinations)
+        return depthwise.convolve(lowering, node, group, outputs, destinations)
     selection = lowering.selections[node]
     problem = selection.problem
     x, copies = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
-    epilogue = _epilogue(lowering, group, stored, destinations)
+    epilogue = _epilogue(lowering, group, outputs, destinations)
     calls = CONVOLVE[selection.algorithm](lowering, x, w, problem.geometry, epilogue, problem.macs)
     return [*copies, *epilogue.copies, *calls]
 
 
 def conv_transpose2d(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     """Return the calls of an input gradient: phase by phase, or as a convolution of stride 1.
 
     The latter uses the kernel rotated by 180°, on a gradient with zeros between its pixels if there is a stride.
     """
     if node not in lowering.selections:
-        return depthwise.convolve(lowering, node, group, stored, destinations)
+        return depthwise.convolve(lowering, node, group, outputs, destinations)
     selection = lowering.selections[node]
     problem = selection.problem
     y, calls = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
     if selection.algorithm is ConvAlgorithm.STRIDED_DGRAD:
-        epilogue = _epilogue(lowering, group, stored, destinations)
+        epilogue = _epilogue(lowering, group, outputs, destinations)
         phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
         return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
         y, dilation = _dilated(lowering, y, problem.stride)
         calls = [*calls, *dilation]
     w, flips = _flipped(lowering, w, problem.groups)
-    epilogue = _epilogue(lowering, group, stored, destinations)
+    epilogue = _epilogue(lowering, group, outputs, destinations)
     convolution = CONVOLVE[selection.algorithm](lowering, y, w, problem.geometry, epilogue, problem.macs)
     return [*calls, *flips, *epilogue.copies, *convolution]
 
 
 def _epilogue(
-    lowering: Lowering, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> LoweredEpilogue:
     expression = draft_epilogue(lowering, group)
-    return bind_epilogue(lowering, expression, stored, destinations, channels_last(4), channel=1)
+    return bind_epilogue(lowering, expression, outputs, destinations, channels_last(4), channel=1)
 
 
 def _dilated(lowering: Lowering, y: View, stride: tuple[int, int]) -> ViewAndCalls:
@@ -110,8 +110,8 @@ def _flipped(lowering: Lowering, w: View, groups: int) -> ViewAndCalls:
     filters, channels, kh, kw = w.shape
     k, c, r, s = w.strides
     per_group = filters // groups
-    grouped = View(w.buffer, (groups, per_group, channels, kh, kw), (k * per_group, k, c, r, s), w.offset)
-    copy, calls = lowering.copy(grouped.flipped((3, 4)).transposed((0, 2, 1, 3, 4)), (3, 4, 2, 0, 1))
+    grouped_weights = View(w.buffer, (groups, per_group, channels, kh, kw), (k * per_group, k, c, r, s), w.offset)
+    copy, calls = lowering.copy(grouped_weights.flipped((3, 4)).transposed((0, 2, 1, 3, 4)), (3, 4, 2, 0, 1))
     shape = (groups * channels, per_group, kh, kw)
     return View(copy.buffer, shape, dense_strides(shape, FILTERS)), calls
 

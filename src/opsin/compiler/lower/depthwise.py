@@ -34,13 +34,13 @@ def _channel_block(lowering: Lowering, channels: int, taps: int) -> int | None:
 
 
 def convolve(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     """Return the calls for `conv2d`, or for `conv_transpose2d`, which moves the same windows over its results."""
     x, x_copies = lowering.image(node.inputs[0])
     w, w_copies = lowering.dense(lowering.view(node.inputs[1]), FILTERS)
     epilogue = bind_epilogue(
-        lowering, draft_epilogue(lowering, group), stored, destinations, channels_last(4), channel=1
+        lowering, draft_epilogue(lowering, group), outputs, destinations, channels_last(4), channel=1
     )
     _, channels, height, width = x.shape
     out_height, out_width = epilogue.results[0].shape[2:]

@@ -15,7 +15,7 @@ from opsin.kernels.tile import max_rows
 
 
 def matmul(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     a, b = (lowering.view(t) for t in node.inputs)
     if node.attrs["transpose_a"]:
@@ -36,7 +36,7 @@ def matmul(
     if b.strides[1] != 1 and not (is_wide and b.strides[0] == 1):
         b, b_copies = lowering.copy(b, row_major(2))
     order, channel = ((1, 0), 0) if by_columns else ((0, 1), 1)
-    epilogue = bind_epilogue(lowering, expression, stored, destinations, order, channel)
+    epilogue = bind_epilogue(lowering, expression, outputs, destinations, order, channel)
     product = _wide(lowering, a, b, epilogue) if is_wide else _blocked(lowering, a, b, epilogue)
     return [*a_copies, *b_copies, *epilogue.copies, product]
 
@@ -97,8 +97,10 @@ def _wide(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) -> Ke
 
 def _wants_columns(expression: Draft) -> bool:
     """Whether full-size operands of the epilogue are dense by columns and none by rows."""
-    full = [v for v in expression.operands[1:] if all(s != 0 for s, n in zip(v.strides, v.shape, strict=True) if n > 1)]
-    return any(v.is_dense((1, 0)) for v in full) and not any(v.is_dense((0, 1)) for v in full)
+    full_operands = [
+        v for v in expression.operands[1:] if all(s != 0 for s, n in zip(v.strides, v.shape, strict=True) if n > 1)
+    ]
+    return any(v.is_dense((1, 0)) for v in full_operands) and not any(v.is_dense((0, 1)) for v in full_operands)
 
 
 ANCHORED = {"matmul": matmul}

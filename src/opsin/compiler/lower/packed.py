@@ -61,9 +61,9 @@ def strided_dgrad(
             margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
             phase_attrs = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
             geometry = Geometry(y.shape, w.shape[1], kernel, out, phase_attrs)
-            flipped = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
+            rotated_taps = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
             phase = Phase((0, 0, row, column), (1, 1, down, across))
-            calls += _convolve(lowering, y, flipped, geometry, epilogue, macs * prod(kernel) // taps, phase)
+            calls += _convolve(lowering, y, rotated_taps, geometry, epilogue, macs * prod(kernel) // taps, phase)
     return calls
 
 

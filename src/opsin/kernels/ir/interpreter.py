@@ -180,8 +180,8 @@ class Interpreter:
     def _do_reduce(self, item: Instruction) -> None:
         value = self.values[item.operands[0]]
         while value.size > 1:
-            half = value.size // 2
-            value = ELEMENTWISE[item.data](value[:half], value[half:])
+            middle = value.size // 2
+            value = ELEMENTWISE[item.data](value[:middle], value[middle:])
         self.values[item.result] = value
 
     def _do_get(self, item: Instruction) -> None:
