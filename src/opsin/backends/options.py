@@ -1,4 +1,4 @@
-"""What a caller asks of an engine besides the graph: options that every engine honours or refuses.
+"""The requests of a caller to an engine besides the graph: options that every engine honours or refuses.
 
 An engine is any function of a graph, a batch size and a number of threads that returns a `Program`. One that also takes
 the keyword `options` is given `CompileOptions`. `bound` gives an engine the options of a training plan: it passes them

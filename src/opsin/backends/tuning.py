@@ -1,4 +1,4 @@
-"""Which algorithm of each convolution is the fastest on this machine: measured, in turns.
+"""Tuning: the fastest algorithm of each convolution on this machine, measured in turns.
 
 The heuristic of `compiler.lower.conv_algorithms` predicts it from shapes. Here each algorithm of a problem is compiled
 as a program of one operation and timed in turns with the heuristic's. Another one is taken only if its results agree
@@ -40,7 +40,7 @@ MAX_SLOWDOWN = 1.4
 COMPARISON_SECONDS, MIN_TURNS = 0.15, 5
 """The time that a comparison takes, and the runs of each program that it has at least."""
 FLUSH_BYTES = 2**26
-"""Bytes that are read between two runs, so that no cache holds what was there before."""
+"""Bytes that are read between two runs to replace the contents of all caches."""
 TOLERANCE = 0.02
 """Largest difference from the heuristic's results, as a share of the largest of them, that rounding explains."""
 MAX_PROGRAM_BYTES = 2**30
@@ -85,7 +85,7 @@ class TuningSummary:
 
     @property
     def overrides(self) -> tuple[TuningResult, ...]:
-        """The results whose algorithm is not the heuristic's."""
+        """The results with an algorithm other than the heuristic's."""
         return tuple(trial for trial in self.trials if trial.algorithm != trial.heuristic)
 
     def reverted(self) -> TuningSummary:
@@ -278,7 +278,7 @@ class _Benchmark:
 
 
 def operation(problem: ConvProblem) -> Graph:
-    """Return a graph of nothing but `problem`, whose output is "result"."""
+    """Return a graph of nothing but `problem`, with the output "result"."""
     images, weights = problem.images, (problem.filters, problem.channels // problem.groups, *problem.kernel)
     x = input_tensor("x", (images, problem.channels, *problem.size))
     g = input_tensor("g", (images, problem.filters, *problem.out))

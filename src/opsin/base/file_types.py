@@ -181,7 +181,8 @@ def _json(text: str) -> FileType:
 
 
 def _error_text(data: dict[str, object]) -> str | None:
-    """What an error in JSON says: {"message": …}, {"error": {"message": …}}, {"detail": …}, {"errors": […]}."""
+    """Return the text of an error in JSON: {"message": …}, {"error": {"message": …}}, {"detail": …}, {"errors":
+    […]}."""
     for key in ("message", "Message", "error_description", "error", "detail", "errors"):
         value = data.get(key)
         if isinstance(value, dict):
@@ -197,7 +198,7 @@ REFUSALS = re.compile(
     r"login|sign in|rate limit|expired|quota",
     re.IGNORECASE,
 )
-"""What web servers say in plain text instead of sending a file, such as "Entry not found"."""
+"""Error texts that web servers send in plain text instead of sending a file, such as "Entry not found"."""
 
 
 def _plain(text: str) -> FileType | None:

@@ -35,7 +35,7 @@ class _Pause(ForkLock):
             gc.enable()
 
     def _renew(self) -> None:
-        """In a forked process, none of the other threads exists."""
+        """Reset the state in a forked process, in which no other thread exists."""
         super()._renew()
         if self.count:
             self.count = 0

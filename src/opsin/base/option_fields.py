@@ -53,7 +53,7 @@ def declared_options(options: type[Any]) -> Iterator[tuple[str, Any, Option]]:
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class OptionFields:
-    """What can be requested of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes.
+    """The options of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes.
 
     Only subclasses have objects. Methods that are not needed are not generated, because that takes time in every help.
     """

@@ -1,4 +1,4 @@
-"""What a compiled program consists of: calls of kernels on views, before they have addresses."""
+"""The contents of a compiled program: calls of kernels on views, before they have addresses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class AccessSet:
 
 
 def is_per_sample(view: View, batch: int) -> bool:
-    """Whether dimension 0 of `view` is the batch, and sample n lies in the n-th part of the buffer."""
+    """Whether dimension 0 of `view` is the batch, and sample n is the n-th part of the buffer."""
     return bool(view.shape) and view.shape[0] == batch and view.strides[0] * batch == view.buffer.size
 
 

@@ -138,7 +138,7 @@ def plan_simplified(
 
 
 def _split_setup(calls: list[KernelCall]) -> tuple[list[KernelCall], list[KernelCall]]:
-    """Return the calls whose results are the same in every run, and the others."""
+    """Return the calls with the same results in every run, and the others."""
     dynamic_buffers = {buffer for call in calls for buffer in call.reads if buffer.role == "input"}
     dynamic_buffers |= {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
 

@@ -1,4 +1,4 @@
-"""Pointwise fusion: which nodes are computed together, in registers.
+"""Pointwise fusion: groups of nodes that are computed together, in registers.
 
 A `FusionGroup` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
 anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
@@ -24,10 +24,10 @@ POINTWISE = frozenset(
     "sign relu relu6 power cast one_hot bernoulli".split()
 )
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
-"""Operations whose kernels take an epilogue."""
+"""Operations with kernels that take an epilogue."""
 
 MIN_SWEEP_ELEMENTS, MIN_SWEEP_CHANNELS = 64 * 1024, 16
-"""Elements and channels of an array from which on its sum by channel is worth a sweep of its own."""
+"""Elements and channels of an array from which on its sum by channel is worth a separate sweep."""
 
 
 def is_large_sum_by_channel(node: Node) -> bool:
@@ -93,7 +93,7 @@ class FusionGroups:
         return not any(self.ancestors[operand] & mask for operand in late_operands)
 
     def join(self, node: Node) -> None:
-        """Put a pointwise node into the groups of its operands, merged, or into one of its own."""
+        """Put a pointwise node into the groups of its operands, merged, or into a new one."""
         shape = node.output.shape
         neighbours = {c for t in node.inputs if t.shape == shape and (c := self.group_of.get(t.node))}
         producer_group: FusionGroup | None = None
@@ -163,7 +163,7 @@ class FusionGroups:
                 return
 
     def _without_sums(self, group: FusionGroup) -> bool:
-        """Move a group's sums, with the nodes only they read, to a group of their own; whether that stores no more."""
+        """Move a group's sums, with the nodes only they read, to a new group; return whether that stores no more."""
         tail = set(group.sums)
         for node in reversed(group.nodes):
             if node.output not in self.roots and tail.issuperset(self.graph.users[node.output]):
@@ -179,14 +179,14 @@ class FusionGroups:
         return True
 
     def dissolve(self, group: FusionGroup) -> None:
-        """Make every node of a group a group of its own."""
+        """Make every node of a group a separate group."""
         for node in group:
             self.group_of.pop(node, None)
             if node is not group.anchor:
                 self.group_of[node] = FusionGroup(sums=[node]) if node in group.sums else FusionGroup([node])
 
     def assign_sum(self, node: Node) -> None:
-        """Add the sum `node` to a group that computes its operand or reads it, or to one of its own."""
+        """Add the sum `node` to a group that computes or reads its operand, or to a new one."""
         (tensor,) = node.inputs
         variance_node = next(
             (u for u in self.graph.users[tensor] if u.op.name == "variance" and u.attrs == node.attrs), None
@@ -233,7 +233,7 @@ def fusion_groups(graph: Graph) -> list[FusionGroup]:
 
 
 def _ordered(graph: Graph, groups: FusionGroups) -> list[FusionGroup]:
-    """Return the groups, each after all whose results it reads, and otherwise in the order of their first nodes."""
+    """Return the groups, each after those that it depends on, and otherwise in the order of their first nodes."""
     dependencies = _dependencies(graph, groups)
     while cycle := _find_cycle(dependencies):
         groups.dissolve(max(cycle, key=lambda c: (len(c.nodes), -min(groups.position[n] for n in c))))
@@ -252,7 +252,7 @@ def _ordered(graph: Graph, groups: FusionGroups) -> list[FusionGroup]:
 
 
 def _dependencies(graph: Graph, groups: FusionGroups) -> dict[FusionGroup, list[FusionGroup]]:
-    """Return for each group, in the order of their first nodes, those whose results it reads."""
+    """Return the groups that each group depends on, in the order of their first nodes."""
     home: dict[Node, FusionGroup] = {}
     for node in graph.nodes:
         if node in groups.group_of:

@@ -1,4 +1,4 @@
-"""What a plan's memory is used for, and when in the step most of it is in use."""
+"""The use of a plan's memory, by purpose and by stage of the step."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Activations computed again in the backward pass instead of being stored for it (activation checkpointing).
 
-The backward pass reads the results of the forward pass, so that between the two nearly all of them are in memory. A
+The backward pass reads the results of the forward pass: between the two, nearly all of them are in memory. A
 graph in which the backward pass reads a second computation of some tensors, from others that are stored, needs less
 (Griewank & Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost",
 2016). The second computation applies the same operations to the same values, and is therefore bit-identical; values
@@ -121,9 +121,10 @@ def cheap_activations(items: Sequence[StoredActivation]) -> list[StoredActivatio
 
 
 def memory_bound(graph: Graph, batch: int) -> list[Tensor]:
-    """Return what is computed again even without a memory limit: results of sweeps, if they are large in total.
+    """Return the tensors that are computed again even without a memory limit: results of sweeps, if they are large in
+    total.
 
-    They are in no cache then, so that reading them takes nearly as long as computing them from operands that the
+    They are in no cache then, and reading them takes nearly as long as computing them from operands that the
     backward pass reads in any case.
     """
     items = [s for s in stored_activations(graph, batch) if s.memory_bound]
@@ -131,7 +132,8 @@ def memory_bound(graph: Graph, batch: int) -> list[Tensor]:
 
 
 def segments(items: Sequence[StoredActivation], count: int) -> list[list[StoredActivation]]:
-    """Return what may be dropped in about `count` segments of the forward pass, the most memory per operation first.
+    """Return the tensors that may be dropped in about `count` segments of the forward pass, the most memory per
+    operation first.
 
     Each segment stores what later ones are computed from, so that the backward pass can recompute it independently.
     The last segment is left out, because the backward pass reads it immediately.

@@ -16,7 +16,7 @@ CHEAP_OPS = ("add", "subtract", "multiply")
 
 
 def rematerialize_cheap(graph: Graph) -> Graph:
-    """Return a bound `graph` in which every reader of a cheap result has a node of its own for it, to be fused with.
+    """Return a bound `graph` in which every reader of a cheap result has a separate node for it, to be fused with.
 
     The nodes of `graph` itself are changed: no one else may hold it, and it must not be used afterwards.
     """

@@ -1,4 +1,4 @@
-"""Which calls run between two barriers.
+"""The schedule: calls in groups between two barriers.
 
 A `CallGroup` is a run of calls after which all threads wait for each other. In a group by sample every thread takes its
 own samples through all the calls, a chunk at a time, so that each call finds what the one before wrote in the nearest
@@ -45,7 +45,7 @@ def schedule(calls: list[KernelCall], by_sample: bool) -> list[CallGroup]:
 
 
 class _ReadyQueue:
-    """Which calls may run, by number: those whose dependencies have finished."""
+    """The calls that may run, by number: their dependencies have finished."""
 
     def __init__(self, calls: list[KernelCall]) -> None:
         self.before = dependencies(calls)

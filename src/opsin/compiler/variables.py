@@ -7,7 +7,7 @@ from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_l
 from opsin.ir import INPUT, INT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
-"""Operations whose results may share the memory of their operands."""
+"""Operations with results that may share the memory of their operands."""
 
 
 def place_inputs(graph: Graph) -> dict[Tensor, View]:

@@ -1,4 +1,4 @@
-"""Where tensors lie: buffers of memory, and views that map a logical shape to one by strides.
+"""Tensors in memory: buffers, and views that map a logical shape to one by strides.
 
 The logical order of axes is N C H W, the order in memory N H W C. Only strides know about it: transposing, slicing,
 broadcasting and most reshaping move no data.
@@ -93,7 +93,7 @@ class View:
 
 
 Destinations: TypeAlias = "dict[Tensor, View]"
-"""Where some tensors must be written: new values of variables, in the memory of the old ones."""
+"""The views that some tensors must be written to: new values of variables, in the memory of the old ones."""
 
 
 def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -102,7 +102,7 @@ def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the strides of a contiguous array whose dimensions are in `order`, the outermost first."""
+    """Return the strides of a contiguous array with its dimensions in `order`, the outermost first."""
     strides = [0] * len(shape)
     step = 1
     for d in reversed(order):

@@ -187,7 +187,7 @@ class _Product:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel of the product: filters `columns` of panel `number`, whose weights are `right`."""
+    """One panel of the product: filters `columns` of panel `number`, with the weights `right`."""
 
     product: _Product
     left: Pointer

@@ -1,4 +1,4 @@
-"""Matrices packed into panels as wide as the register tile, so that a matrix product reads them sequentially."""
+"""Matrices packed into panels as wide as the register tile; a matrix product reads them sequentially."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Max and average pooling, forward and gradient.
 
 A window inside the image is unrolled if it is small. A window that crosses the border, or a large one, is computed by
-loops over its pixels inside the image. Padding is never materialized. Gradients are computed for whole images, so that
+loops over its pixels inside the image. Padding is never materialized. Gradients are computed for whole images;
 each block adds only to its own image.
 """
 

@@ -1,4 +1,4 @@
-"""What the kernels share: specifications and their arguments, loops over vectors, copies, transposition in
+"""The common parts of kernels: specifications and their arguments, loops over vectors, copies, transposition in
 registers."""
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Axis:
         return result // self.stride if self.transposed else result * self.stride
 
     def reads(self, result: int, size: int) -> Iterator[tuple[int, int]]:
-        """Yield (tap, position) for each tap of `result` whose position is inside the axis, which has `size`."""
+        """Yield (tap, position) for each tap of `result` with a position inside the axis of `size`."""
         for tap in range(self.taps):
             position, rest = result * self.stride - self.before + tap * self.dilation, 0
             if self.transposed:

@@ -4,8 +4,8 @@ A. Lavin & S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016): 
 Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, and ⊙, summed over channels, is 36 small matrix products. Because the transforms have
 factors up to 8, the rounding error is a few times that of direct summation.
 
-`Winograd` computes all steps for one block of tiles before the next, so that a block's transformed inputs and sums stay
-in cache. For few tiles there are separate kernels for the inputs (`WinogradTiles`), the products and the outputs.
+`Winograd` computes all steps for one block of tiles before the next: a block's transformed inputs and sums stay in
+cache. For few tiles there are separate kernels for the inputs (`WinogradTiles`), the products and the outputs.
 
 On two cores of an AMD EPYC (Zen 3, AVX2), the 36 products of a 16-channel layer run at 79 % of the MAC peak.
 Layers with 16 to 128 channels reach 1.9 to 3.1 times that peak forward, counted in MACs of direct convolution.
@@ -200,7 +200,7 @@ class Winograd(KernelSpec):
 
 @dataclass(frozen=True)
 class WinogradProducts(KernelSpec):
-    """`m[f, t, k] = Σ_c v[f, t, c] · u[f, c, k]` for all tiles at once, so that `u` is read once; for few tiles.
+    """`m[f, t, k] = Σ_c v[f, t, c] · u[f, c, k]` for all tiles at once, which reads `u` once; for few tiles.
 
     `v` is 36 × padded_tiles × C, `u` comes from `WinogradFilters`, and `m` is 36 × padded_tiles × panels; each point of
     v and m has `CACHE_LINE` extra elements. `padded_tiles` is that of `count` tiles. A block is one panel of one point.

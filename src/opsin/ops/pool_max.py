@@ -125,5 +125,5 @@ def max_pool2d(
 
 
 def global_max_pool2d(x: Tensor) -> Tensor:
-    """The largest number of each channel: N × C × H × W → N × C × 1 × 1."""
+    """Return the maximum of each channel: N × C × H × W → N × C × 1 × 1."""
     return max_pool2d(x, image("global_max_pool2d", x.type)[2])

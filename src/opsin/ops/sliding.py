@@ -170,7 +170,7 @@ def _halves(total: int) -> Pair:
 
 
 def random_sliding(rng: np.random.Generator, *, pool: bool) -> Sliding:
-    """A small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
+    """Return a small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
     kernel = (sampling.between(rng, 1, 5), sampling.between(rng, 1, 5))
     if sampling.flip(rng):
         kernel = (kernel[0], kernel[0])

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, shifted by the maximum so that nothing overflows."""
+"""Softmax and its logarithm, shifted by the maximum, which prevents overflow."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MIN_PARALLEL_JOBS = 24
 """Kernels from which on worker processes pay, each of which takes a third of a second to start."""
 MAX_PROCESSES = 8
 BATCHES_PER_WORKER = 4
-"""A worker takes this fraction of its share of the remaining jobs at a time, so that all finish together."""
+"""A worker takes this fraction of its share of the remaining jobs at a time: all then finish together."""
 
 
 def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
@@ -57,7 +57,7 @@ def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
 
 
 class _Queue:
-    """Jobs for several workers: many at a time at first and one by one at the end, so that all finish together."""
+    """Jobs for several workers: many at a time at first and one by one at the end: all then finish together."""
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self._jobs, self._workers = list(jobs), workers

@@ -100,7 +100,7 @@ def _fastest(call: Peak | Stream, seconds: float) -> float:
 
 
 def _numbers(count: int, value: float) -> NDArray[np.float32]:
-    """Return an array whose pages are mapped: the system maps them when they are written."""
+    """Return an array with mapped pages: the system maps them when they are written."""
     return np.full(count, value, np.float32)
 
 
@@ -116,7 +116,7 @@ def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
 
 
 def _multiply_adds(target: Target) -> Kernel:
-    """Return the kernel of `Peak`; its argument is where to store a vector, so that the sums are not optimised away."""
+    """Return the kernel of `Peak`; it stores a vector at its argument, and LLVM therefore keeps the sums."""
     k = Builder("opsin_multiply_adds")
     result, kind = k.buffer("result"), ScalarType(F32, target.lanes)
     factor, term = k.constant(0.999, kind), k.constant(0.001, kind)

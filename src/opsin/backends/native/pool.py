@@ -65,7 +65,7 @@ class Pool:
             self._run(self._address)
 
     def wake_all(self) -> None:
-        """Wake every thread and synchronise them, so that the next run waits for none."""
+        """Wake and synchronise all threads: the next run waits for none."""
         groups, sizes = (words.ctypes.data for words in self._empty_tables)
         self.run(Job(groups, 0, sizes, self._scratch.tolist()))
 

@@ -47,7 +47,7 @@ class Timing:
 class Native:
     """A graph as machine code for this processor. Its variables are zero until `load_state`.
 
-    Any thread may use it. There is one arena, so that concurrent runs wait for each other.
+    Any thread may use it. There is one arena: concurrent runs wait for each other.
     """
 
     def __init__(self, plan: ExecutionPlan, threads: int, target: Target) -> None:

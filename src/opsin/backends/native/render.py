@@ -39,8 +39,8 @@ def literal(value: float, element: str) -> str:
 
 
 MIN_OPAQUE_ACCESSES = 64
-"""Accesses of memory from which on the index of a loop is hidden from LLVM: reducing the strength of so many addresses
-takes most of the time of compiling, and a pointer kept for each is slower than computing them."""
+"""Minimum memory accesses of a loop to hide its index from LLVM. Strength reduction of so many addresses takes most of
+the compile time, and a pointer for each is slower than computing them."""
 
 
 class Renderer:
@@ -100,7 +100,7 @@ class Renderer:
                 self.instruction(item)
 
     def loop(self, loop: Loop) -> None:
-        """Tested before the first turn and after each, so that the body needs no jump to a head."""
+        """Render a loop, tested before the first iteration and after each: the body needs no jump to a head."""
         body, exit = self.fresh("body"), self.fresh("exit")
         index, next_index = self.fresh("i"), self.fresh("n")
         start, stop, step = (self.name(v) for v in (loop.start, loop.stop, loop.step))
@@ -119,7 +119,7 @@ class Renderer:
         self.place(exit)
 
     def opaque(self, index: str) -> str:
-        """The same number, of which LLVM cannot know how it grows."""
+        """Hide the growth of `index` from LLVM; return its new name."""
         return self.assign(None, f'call i64 asm "", "=r,0"(i64 {index})')
 
     def branch(self, branch: Branch) -> None:
@@ -182,7 +182,7 @@ class Renderer:
         self.assign(item.result, f"fadd {llvm_type(c.kind)} {product}, {self.name(c)}")
 
     def do_int(self, item: Instruction) -> None:
-        # What has no whole number (a NaN) may become any, but must not spoil what is computed from it.
+        # A NaN may become any number, but the result must not be poison.
         kind, (source,) = llvm_type(item.result.kind), item.operands
         number = self.assign(None, f"fptosi {self.typed(source)} to {kind}")
         self.assign(item.result, f"freeze {kind} {number}")
@@ -318,7 +318,8 @@ class Renderer:
         self.names[item.result] = name
 
     def do_store(self, item: Instruction) -> None:
-        """A part of a vector goes in pieces of 8, 4, 2 and 1: masked stores are slow on some processors."""
+        """Store a vector; a part of one in pieces of 8, 4, 2 and 1, because masked stores are slow on some
+        processors."""
         address, index, value = item.operands
         kind: ScalarType = value.kind
         pointer = self.pointer(address, self.name(index), kind.element)

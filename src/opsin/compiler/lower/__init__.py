@@ -65,7 +65,7 @@ def _stored(graph: Graph, group: FusionGroup, roots: Collection[Tensor]) -> list
 def _lowered(
     lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
-    """Return the calls of the rule for `group`, whose operation is that of `node`."""
+    """Return the calls of the rule for the operation of `node`, which represents `group`."""
     if node.op.name == "variance":
         return map_reduce.variance(lowering, node, group)
     if group.sums:

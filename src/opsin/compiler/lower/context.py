@@ -1,4 +1,4 @@
-"""What the lowering rules share: where tensors lie in memory, and how to make calls of kernels.
+"""The context of the lowering rules: the views of tensors in memory, and calls of kernels.
 
 A rule returns the calls that compute its node, in order. Helpers that may have to copy return a view together with the
 calls that fill it.
@@ -59,7 +59,7 @@ class Lowering:
     # -- views --------------------------------------------------------------------------------
 
     def view(self, tensor: Tensor) -> View:
-        """Return where `tensor` lies; constants get a table."""
+        """Return the view of `tensor`; constants get a table."""
         if tensor not in self.views:
             node = tensor.node
             if node.op.name != "constant":
@@ -69,7 +69,7 @@ class Lowering:
         return self.views[tensor]
 
     def bind(self, tensor: Tensor, view: View) -> None:
-        """Set where `tensor` lies."""
+        """Set the view of `tensor`."""
         self.views[tensor] = view
 
     def table(self, data: np.ndarray) -> View:

@@ -140,7 +140,7 @@ def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
 def _direct_weight(
     lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int
 ) -> list[KernelCall]:
-    """Return the calls for some images at a time, each with a partial sum of its own if that takes little memory."""
+    """Return the calls for some images at a time, each with a separate partial sum if that takes little memory."""
     count = x.shape[0]
     chunks = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // result.size))
     images = -(-count // chunks)

@@ -1,4 +1,4 @@
-"""Convolution problems, the algorithms that solve them, and which one is taken.
+"""Convolution problems, the algorithms that solve them, and their selection.
 
 A `ConvProblem` is a convolution in one direction, with all its sizes. The heuristic chooses the algorithm that should
 be the fastest for these sizes, by the thresholds of a `CostModel`; algorithms that were tuned on a machine override it.
@@ -145,7 +145,7 @@ class ConvSelection:
 
 
 def has_algorithms(node: Node) -> bool:
-    """Whether `node` is a convolution with a choice of algorithms; depthwise ones have one of their own."""
+    """Whether `node` is a convolution with a choice of algorithms; depthwise ones have only one."""
     if node.op.name not in DIRECTIONS:
         return False
     weights = node.output if node.op.name == "conv2d_weight" else node.inputs[1]

@@ -60,12 +60,12 @@ class CostModel:
     """Tiles of a block: transformed inputs and sums stay in the L2 cache for common numbers of channels, and each
     transformed weight that is read is used for this many tiles."""
     winograd_min_blocks: int
-    """Minimum blocks of the fused algorithm, so that threads share them evenly."""
+    """Minimum blocks of the fused algorithm: threads share this many evenly."""
     winograd_max_prefetch_channels: int
     """Maximum channels of tiles to prefetch them. Larger ones are computed more slowly than memory delivers them."""
     winograd_round_elements: int
-    """Elements of transformed tiles in one round of a weight gradient, so that they are read from a cache; twice the
-    number of sums, to which each round adds, if that is more."""
+    """Elements of transformed tiles in one round of a weight gradient: they are read from a cache. Twice the number
+    of sums, to which each round adds, if that is more."""
     winograd_max_channel_pairs: int
     """Maximum pairs of channels: their sums at all 36 points then fit into the L2 cache together with a block's
     tiles."""

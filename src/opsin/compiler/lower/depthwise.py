@@ -25,7 +25,7 @@ def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tupl
 
 
 def _channel_block(lowering: Lowering, channels: int, taps: int) -> int | None:
-    """Return the channels of a block whose weights stay in the first-level cache; None if those of all channels do."""
+    """Return the channels of a block; its weights stay in the L1 cache. None if those of all channels do."""
     costs = lowering.costs
     if taps * channels <= costs.depthwise_max_weights:
         return None

@@ -1,4 +1,4 @@
-"""How a convolution slides over an image, and into which blocks the direct algorithm divides it."""
+"""The geometry of a convolution: its windows, and the blocks of the direct algorithm."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from opsin.kernels.conv import MARGIN_WORDS, ConvWindow
 
 MIN_BLOCKS = 16
-"""Blocks that a call should have at least, so that threads share them evenly."""
+"""Minimum blocks of a call: threads share this many evenly."""
 MAX_PARTIAL_ELEMENTS = 16 * 1024 * 1024
-"""Elements that all partial weight gradients of one convolution should stay below."""
+"""Maximum elements of all partial weight gradients of one convolution."""
 
 
 def divisor(count: int, limit: int) -> int:

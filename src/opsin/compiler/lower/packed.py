@@ -16,7 +16,7 @@ from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
 
 
 class Phase(NamedTuple):
-    """Which of the results a convolution computes: their starts and steps in the epilogue's arrays."""
+    """The results that a convolution computes: their starts and steps in the epilogue's arrays."""
 
     starts: tuple[int, ...]
     steps: tuple[int, ...]
@@ -45,7 +45,7 @@ def strided_dgrad(
     """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`.
 
     Inputs at the same position between two strides read the same taps of the kernel. Each of these phases is a
-    convolution of stride 1 of its own.
+    separate convolution of stride 1.
     """
     (top, _), (left, _) = attrs["padding"]
     down, across = attrs["stride"]

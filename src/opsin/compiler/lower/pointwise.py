@@ -1,4 +1,4 @@
-"""Fusion groups of pointwise nodes as expressions, in kernels of their own or as epilogues."""
+"""Fusion groups of pointwise nodes as expressions, in separate kernels or as epilogues."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Draft:
         return len(self.steps) - 1
 
     def index(self, key: str, strides: tuple[int, ...]) -> int:
-        """Return the number of an operand whose value is the index of its element under `strides`."""
+        """Return the number of an operand: the index of its element under `strides`."""
         return self.operand((key, strides), View(Buffer(0, "place", "place"), self.shape, strides))
 
     def constant(self, value: float | int, is_int: bool) -> int:
@@ -183,7 +183,8 @@ def bind_epilogue(
     order: tuple[int, ...],
     channel: int,
 ) -> LoweredEpilogue:
-    """Bind `expression` for a kernel whose results are dense in `order`, with dimension `channel` as their columns."""
+    """Bind `expression` for a kernel that writes dense results in `order`, with dimension `channel` as their
+    columns."""
     kinds, views, copies = [], [], []
     for view in expression.operands[1:]:
         kind = stream_kind(view, channel)

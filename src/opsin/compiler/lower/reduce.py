@@ -59,7 +59,7 @@ def _is_readable(x: View) -> bool:
 
 
 def _result_order(x: View, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the order of `x` in memory; reduced dimensions have extent 1, so that their position does not matter."""
+    """Return the order of `x` in memory; reduced dimensions have extent 1, and their position does not matter."""
     return tuple(axes) + tuple(d for d in x.order if d not in axes)
 
 

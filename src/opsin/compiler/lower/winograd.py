@@ -1,4 +1,4 @@
-"""3×3 convolutions by Winograd's algorithm: into which kernels, in which blocks and rounds."""
+"""3×3 convolutions by Winograd's algorithm: their kernels, blocks and rounds."""
 
 from __future__ import annotations
 

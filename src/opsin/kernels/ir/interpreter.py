@@ -69,7 +69,7 @@ ELEMENTWISE: dict[str, Any] = {
 
 
 class InterpreterMemory:
-    """Arrays at invented addresses, far apart, so that a stray address belongs to no array."""
+    """Arrays at invented addresses, far apart: a stray address belongs to no array."""
 
     def __init__(self) -> None:
         self._bases: list[int] = []
