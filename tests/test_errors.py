@@ -10,7 +10,7 @@ from opsin import nn, ops
 from opsin.base.errors import GraphError, OpsinError, ShapeError
 from opsin.ir import Tensor, input_tensor, scope
 from opsin.ir.core import Op, apply
-from opsin.ops.registry import misfit
+from opsin.ops.registry import shape_error
 
 
 def test_the_innermost_layer_counts() -> None:
@@ -55,5 +55,5 @@ def test_shape_rules_and_checks_name_the_scope() -> None:
     with scope("pool"), pytest.raises(ShapeError, match=r"^layer pool: max_pool2d: kernel 9 × 1 \(dilated"):
         ops.max_pool2d(input_tensor("x", (1, 1, 4, 4)), (9, 1), dilation=2)
     with scope("fc"):
-        assert misfit("no").layer == "fc"
-    assert misfit("no").layer == ""
+        assert shape_error("no").layer == "fc"
+    assert shape_error("no").layer == ""

@@ -55,7 +55,7 @@ class Knot:
 
 
 def test_many_new_objects_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_pause, "MAX_UNCOLLECTED", 1000)
+    monkeypatch.setattr(gc_pause, "MAX_UNCOLLECTED_OBJECTS", 1000)
     monkeypatch.setattr(gc_pause, "_uncollected", 0)
     with gc_paused():
         first = weakref.ref(Knot())

@@ -11,8 +11,8 @@ def test_multiply_adds_are_all_done() -> None:
     peak = machine_peak.Peak(2)
     peak()
     # Each sum goes to its fixed point x = 0.999 x + 0.001.
-    assert peak._results == pytest.approx(machine_peak.SUMS, rel=1e-3)
-    assert peak.flops == 2 * machine_peak.SUMS * peak._results.size * machine_peak.ITERATIONS
+    assert peak._results == pytest.approx(machine_peak.ACCUMULATORS, rel=1e-3)
+    assert peak.flops == 2 * machine_peak.ACCUMULATORS * peak._results.size * machine_peak.ITERATIONS
 
 
 def test_streams_are_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:

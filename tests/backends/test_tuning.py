@@ -58,7 +58,7 @@ def graph() -> Graph:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that every run moves by a second; no memory is read to empty caches."""
-    monkeypatch.setattr(tuning, "FLUSHED_BYTES", 1024)
+    monkeypatch.setattr(tuning, "FLUSH_BYTES", 1024)
     set_times(monkeypatch, clock := Clock(), lambda program: 1.0)
     return clock
 
@@ -262,7 +262,7 @@ def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
 
 def test_this_machine_can_be_tuned(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "COMPARISON_SECONDS", 0.0)
-    monkeypatch.setattr(tuning, "FLUSHED_BYTES", 1024)
+    monkeypatch.setattr(tuning, "FLUSH_BYTES", 1024)
     summary = tune(graph, 4, 2, UNLIMITED)
     assert not summary.skipped and all(trial.algorithm in candidates(trial.problem) for trial in summary.trials)
     assert all(0 < trial.after <= trial.before for trial in summary.trials)

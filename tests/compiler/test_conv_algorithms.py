@@ -16,7 +16,7 @@ from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
 from opsin.compiler.memory_limit import Planner
-from opsin.compiler.recompute import stored
+from opsin.compiler.recompute import stored_activations
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph
 from opsin.kernels.ir import Target
@@ -160,5 +160,5 @@ def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for way, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
         planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(way) for p in problems(graph, 4)})
-        dropped = [item.tensor for item in stored(planner.graph, 4)][:2]
+        dropped = [item.tensor for item in stored_activations(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

@@ -15,7 +15,7 @@ from opsin.compiler import recompute as recomputing
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import Planner, plan_within_memory
 from opsin.compiler.passes import RECOMPUTE
-from opsin.compiler.recompute import cheap, macs, recompute, segments, stored
+from opsin.compiler.recompute import cheap_activations, macs, recompute, segments, stored_activations
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
 from opsin.kernels.ir import Target
@@ -77,12 +77,12 @@ def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
 def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     graph = step(kind)
     make = Planner(graph, BATCH, target, winograd=True)
-    items = stored(graph, BATCH)
+    items = stored_activations(graph, BATCH)
     kept = make([])
     expected = trained(kept, target)
     assert len({value for name, value in expected.items() if name.endswith("running_mean")}) in (0, 9)
     everything = [s.tensor for s in items]
-    choices = [[s.tensor for s in cheap(items)], everything]
+    choices = [[s.tensor for s in cheap_activations(items)], everything]
     choices += [[s.tensor for part in segments(items, count) for s in part] for count in (2, 4)]
     for dropped in choices:
         plan = make(dropped)
@@ -93,7 +93,7 @@ def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
 def test_what_is_cheap_frees_memory_for_nothing(any_target: Target) -> None:
     graph = step("residual")
     make = Planner(graph, BATCH, any_target, winograd=True)
-    whole, less = make([]), make([s.tensor for s in cheap(stored(graph, BATCH))])
+    whole, less = make([]), make([s.tensor for s in cheap_activations(stored_activations(graph, BATCH))])
     assert whole.is_complete
     assert not less.is_complete
     assert (whole.recomputed, less.recomputed) == (0, 0)
@@ -105,7 +105,7 @@ def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(
 ) -> None:
     graph = step("residual")
     whole = make_plan(graph, BATCH, target)
-    monkeypatch.setattr(recomputing, "MIN_RECOMPUTED", 10_000)
+    monkeypatch.setattr(recomputing, "MIN_RECOMPUTED_ELEMENTS", 10_000)
     less = make_plan(graph, BATCH, target)
     assert whole.is_complete
     assert less.arena_size < 0.95 * whole.arena_size
@@ -115,7 +115,7 @@ def test_what_one_sweep_computes_is_computed_again_where_there_is_much_of_it(
 
 def test_a_tensor_is_priced_by_what_lies_between_it_and_others() -> None:
     graph = step("plain")
-    items = {s.tensor.node.scope + "/" + s.tensor.node.op.name: s for s in stored(graph, BATCH)}
+    items = {s.tensor.node.scope + "/" + s.tensor.node.op.name: s for s in stored_activations(graph, BATCH)}
     first, second = items["1/relu"], items["3/relu"]
     assert first.macs == BATCH * 20 * 20 * 16 * 3 * 9
     assert second.macs == BATCH * 20 * 20 * 16 * 16 * 9
@@ -131,7 +131,7 @@ def test_a_tensor_is_priced_by_what_lies_between_it_and_others() -> None:
 
 
 def test_stretches_keep_what_later_ones_are_computed_from() -> None:
-    items = stored(step("residual"), BATCH)
+    items = stored_activations(step("residual"), BATCH)
     parts = segments(items, 4)
     dropped = {s.tensor for part in parts for s in part}
     assert 1 < len(parts) < 4
@@ -198,6 +198,6 @@ def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:
 def test_a_prediction_has_nothing_to_compute_again() -> None:
     graph = nn.trace(residual(), (3, 20, 20))
     bound = simplify(graph, BATCH)
-    assert stored(bound, BATCH) == []
+    assert stored_activations(bound, BATCH) == []
     with pytest.raises(CompileError, match=r"this takes at least 0\.\d+ MB with a batch of 6.*; 0 MB were allowed"):
         compile(graph, BATCH, 1, memory=1000)

@@ -10,7 +10,7 @@ import pytest
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.ir import Target
 from opsin.kernels.map_reduce import MapReduceByChannel
-from opsin.kernels.moments import GROUP, MergeMoments, Moments, reference
+from opsin.kernels.moments import GROUP_PIXELS, MergeMoments, Moments, reference
 from tests.kernels.support import arguments, each_run, guarded, margins_hold
 
 Run = Callable[..., None]
@@ -41,7 +41,7 @@ def test_results_are_stored_and_summed(pixels: int, channels: int, blocks: int, 
 
 
 @each_run
-@pytest.mark.parametrize(("pixels", "channels", "blocks"), [*SIZES, (3 * GROUP + 5, 9, 2)])
+@pytest.mark.parametrize(("pixels", "channels", "blocks"), [*SIZES, (3 * GROUP_PIXELS + 5, 9, 2)])
 @pytest.mark.parametrize("offset", [0.0, 3000.0])
 def test_moments(pixels: int, channels: int, blocks: int, offset: float, run: Run, target: Target) -> None:
     rng = np.random.default_rng(pixels)

@@ -52,7 +52,7 @@ def test_wide_products(m: int, n: int, depth: int, rows: int, transposed: bool, 
     a, b = operands(m, n, depth)
     bias, y = b[0], guarded((m, n))
     width = 2 * 2 * target.lanes
-    spec = MatMulWide(n, rows, width, transposed, BIAS)
+    spec = MatMulWide(n, rows, width, transposed, transposed or rows > 3, depth=128, unroll=8, epilogue=BIAS)
     right = np.ascontiguousarray(b.T) if transposed else b
     args = arguments(spec, bias, y, a=a, b=right, m=m, k=depth, a_row=depth, b_step=depth if transposed else n)
     run(spec, args, 0, -(-m // rows) * -(-n // width), spec.scratch(), target)

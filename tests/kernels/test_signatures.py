@@ -34,24 +34,26 @@ from opsin.kernels.tile import Epilogue
 from opsin.kernels.transpose import Transpose
 from opsin.kernels.warp import Warp
 from opsin.kernels.winograd import Winograd, WinogradFilters, WinogradOutputs, WinogradProducts
-from opsin.kernels.winograd_weight import WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
+from opsin.kernels.winograd_weight import Schedule, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
 SUM = Expression(2, (Step("add", (0, 1)),), (2,))
 BIAS = Epilogue(SUM, ("channel",))
 WINDOW, AXIS = ConvWindow(4, 1, 3, 1, 1), Axis(3, 1, 1, 1)
+SCHEDULE = Schedule(tiles=16, depth=96, max_prefetch_channels=48)
 POOL = (5, (2, 2), (2, 2), True)
 
 SPECS: list[KernelSpec] = [
     ArgMax(), AvgPool(*POOL, True), AvgPoolGradient(*POOL, True, False), Combine(), Conv2d(WINDOW, 8, 5, True, BIAS),
-    Conv2dWeight(WINDOW, 8, 5, True), ConvPacked(WINDOW, 3, 8, 16, True, True, epilogue=BIAS),
-    ConvPacked(WINDOW, 3, 8, 16, True), ConvWeightTaps(WINDOW, 8, 4, 2, 8), Depthwise(8, 5, 5, AXIS, AXIS, BIAS),
-    DepthwiseWeight(8, 5, 5, AXIS, AXIS), MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MatMul(8, 4, None, BIAS),
-    MatMulWide(64, 4, 64, False, BIAS), MaxPool(*POOL), MaxPoolGradient(*POOL, False), MergeMoments(8), Moments(8),
-    PackPanels(8), PackTransposed(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
+    Conv2dWeight(WINDOW, 8, 5, True, 64, 8), ConvPacked(WINDOW, 3, 8, 16, True, True, epilogue=BIAS),
+    ConvPacked(WINDOW, 3, 8, 16, True), ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
+    Depthwise(8, 5, 5, AXIS, AXIS, None, BIAS), DepthwiseWeight(8, 5, 5, AXIS, AXIS, 64),
+    MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MatMul(8, 4, None, BIAS),
+    MatMulWide(64, 4, 64, False, True, 128, 8, BIAS), MaxPool(*POOL), MaxPoolGradient(*POOL, False), MergeMoments(8),
+    Moments(8), PackPanels(8), PackTransposed(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
     Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 2, 5), Reduce("sum", 2, 1, None), Reduce("max", 1, 2, 8),
-    Resample(3), ResizeSeparable(), Transpose(2), Warp(3, True, True), Winograd(8, 8, 4, BIAS), WinogradFilters(8, 8),
-    WinogradOutputs(8, BIAS), WinogradParts(8, 8), WinogradProducts(8, 8, 2), WinogradReduction(8, 8, 4, 2),
-    WinogradTiles(8, False, 8), WinogradWeight(8, 8),
+    Resample(3), ResizeSeparable(), Transpose(2), Warp(3, True, True), Winograd(8, 8, 4, 48, BIAS),
+    WinogradFilters(8, 8), WinogradOutputs(8, BIAS), WinogradParts(8, 8, SCHEDULE), WinogradProducts(8, 8, 2),
+    WinogradReduction(8, 8, 4, 2, SCHEDULE), WinogradTiles(8, False, 8, SCHEDULE), WinogradWeight(8, 8),
 ]  # fmt: skip
 
 

@@ -24,12 +24,14 @@ from opsin.kernels.winograd import (
     padded_tiles,
     register_rows,
 )
-from opsin.kernels.winograd_weight import TILES, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
+from opsin.kernels.winograd_weight import Schedule, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 from tests.kernels.support import arguments, each_run, guarded, margins_hold
 
 Array = np.ndarray
 Run = Callable[..., None]
 BIAS_ADD = Epilogue(Expression(3, (Step("add", (0, 1)), Step("add", (3, 2))), (4,)), ("channel", "same"))
+SCHEDULE = Schedule(tiles=5, depth=2, max_prefetch_channels=8)
+"""Blocks and reductions that are shorter than the cases have tiles."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def points(size: int) -> Array:
 def test_by_blocks(case: Case, run: Run, target: Target) -> None:
     x, w, g = case.arrays()
     bias, y = g[0, 0, 0], guarded(g.shape)
-    spec = Winograd(case.channels, case.filters, 5, BIAS_ADD)
+    spec = Winograd(case.channels, case.filters, 5, 8, BIAS_ADD)
     u = transformed_filters(case, w, run, target)
     args = arguments(spec, bias, g, y, x=x, u=u, **case.words)
     run(spec, args, 0, -(-case.count // spec.tiles), spec.scratch(target), target)
@@ -105,9 +107,9 @@ def test_by_points(case: Case, run: Run, target: Target) -> None:
     bias, y = g[0, 0, 0], guarded(g.shape)
     rows, panels = padded_tiles(case.count, target), panel_count(case.filters, target)
     v, m = points(rows * case.channels), points(rows * panels * 2 * target.lanes)
-    tiles = WinogradTiles(case.channels, False, case.channels)
+    tiles = WinogradTiles(case.channels, False, case.channels, SCHEDULE)
     args = arguments(tiles, source=x, result=v, **case.words, first_tile=0, padded_tiles=rows)
-    run(tiles, args, 0, -(-case.count // TILES), POINTS * case.channels, target)
+    run(tiles, args, 0, -(-case.count // SCHEDULE.tiles), POINTS * case.channels, target)
     products = WinogradProducts(case.channels, case.filters, register_rows(case.count, target))
     u = transformed_filters(case, w, run, target)
     args = arguments(products, v=v, u=u, m=m, count=case.count, padded_tiles=rows)
@@ -135,8 +137,9 @@ def test_weight_gradient_in_rounds(case: Case, run: Run, target: Target) -> None
     """In two rounds of tiles, the second of which is added to the first."""
     x, _, g = case.arrays()
     panel = case.channels
-    inputs, gradients = WinogradTiles(panel, False, panel), WinogradTiles(case.filters, True, 2 * target.lanes)
-    products = WinogradReduction(panel, case.filters, panel, panel)
+    inputs = WinogradTiles(panel, False, panel, SCHEDULE)
+    gradients = WinogradTiles(case.filters, True, 2 * target.lanes, SCHEDULE)
+    products = WinogradReduction(panel, case.filters, panel, panel, SCHEDULE)
     du, half = points(case.channels * case.filters), -(-case.count // 2)
     for first, count in ((0, half), (half, case.count - half)):
         if not count:
@@ -145,7 +148,7 @@ def test_weight_gradient_in_rounds(case: Case, run: Run, target: Target) -> None
         words = {**case.words, "count": count, "first_tile": first, "padded_tiles": count}
         for tiles, source, result in ((inputs, x, v), (gradients, g, z)):
             args = arguments(tiles, source=source, result=result, **words)
-            run(tiles, args, 0, -(-count // TILES), POINTS * tiles.channels, target)
+            run(tiles, args, 0, -(-count // SCHEDULE.tiles), POINTS * tiles.channels, target)
         args = arguments(products, v=v, z=z, du=du, count=count, accumulate=int(first > 0))
         run(products, args, 0, POINTS, 0, target)
     check_weight_gradient(case, du, run, target)
@@ -155,7 +158,7 @@ def test_weight_gradient_in_rounds(case: Case, run: Run, target: Target) -> None
 @each_case
 def test_weight_gradient_in_parts(case: Case, run: Run, target: Target) -> None:
     x, _, g = case.arrays()
-    spec, per = WinogradParts(case.channels, case.filters), -(-case.count // 2)
+    spec, per = WinogradParts(case.channels, case.filters, SCHEDULE), -(-case.count // 2)
     parts = -(-case.count // per)
     du = guarded((parts, POINTS, case.channels * case.filters + CACHE_LINE))
     args = arguments(spec, x=x, g=g, du=du, **case.words, tiles_per_part=per)
@@ -166,10 +169,10 @@ def test_weight_gradient_in_parts(case: Case, run: Run, target: Target) -> None:
 
 @each_run
 def test_a_block_of_many_tiles(run: Run, target: Target) -> None:
-    """More tiles than `TILES` and than one register tile, and channels that are owned by several blocks."""
+    """More tiles than one register tile, and channels that are owned by several blocks."""
     case = Case(1, (26, 18), (1, 1), (26, 18), 2, 1)
     x, w, g = case.arrays()
-    y, spec = guarded(g.shape), Winograd(2, 1, 24)
+    y, spec = guarded(g.shape), Winograd(2, 1, 24, 48)
     args = arguments(spec, y, x=x, u=transformed_filters(case, w, run, target), **case.words)
     run(spec, args, 0, -(-case.count // 24), spec.scratch(target), target)
     np.testing.assert_allclose(y, winograd.reference(x, w, case.padding, case.out), atol=1e-3)

@@ -1,4 +1,4 @@
-"""What every engine provides: a `Program` that runs a graph and keeps its variables between runs."""
+"""The interface of every engine: a `Program` that runs a graph and keeps its variables between runs."""
 
 from __future__ import annotations
 

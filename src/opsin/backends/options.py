@@ -1,4 +1,4 @@
-"""What a caller asks of an engine besides the graph: options that every engine honours or refuses.
+"""The requests of a caller to an engine besides the graph: options that every engine honours or refuses.
 
 An engine is any function of a graph, a batch size and a number of threads that returns a `Program`. One that also takes
 the keyword `options` is given `CompileOptions`. `bound` gives an engine the options of a training plan: it passes them
@@ -86,13 +86,13 @@ class BoundEngine:
         if self.takes_options:
             return self.engine(graph, batch, threads, options=self.options)
         program = self.engine(graph, batch, threads)
-        asked = self.options.conv_algorithms or {}
-        tuned: Mapping[str, str] = getattr(program, "tuned_algorithms", {})
-        strange = [problem for problem, algorithm in tuned.items() if asked.get(problem) != algorithm]
-        if strange and self.options.conv_algorithms is not None:
+        choices = self.options.conv_algorithms or {}
+        algorithms: Mapping[str, str] = getattr(program, "tuned_algorithms", {})
+        mismatches = [problem for problem, algorithm in algorithms.items() if choices.get(problem) != algorithm]
+        if mismatches and self.options.conv_algorithms is not None:
             raise UsageError(
-                f"the engine computes '{strange[0]}' by the algorithm '{tuned[strange[0]]}', which was tuned on this "
-                f"machine and is not the plan's; {ADVICE}"
+                f"the engine computes '{mismatches[0]}' by the algorithm '{algorithms[mismatches[0]]}', which was "
+                f"tuned on this machine and is not the plan's; {ADVICE}"
             )
         return program
 

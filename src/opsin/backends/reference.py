@@ -66,8 +66,8 @@ class Reference:
         if node.op is VARIABLE:
             return (self._state[node.attrs["name"]],)
         with np.errstate(all="ignore"):  # NaN and infinity show in the results
-            evaluated: Any = node.op.evaluate(*operands, **node.attrs)
-        results = evaluated if isinstance(evaluated, tuple) else (evaluated,)
+            values: Any = node.op.evaluate(*operands, **node.attrs)
+        results = values if isinstance(values, tuple) else (values,)
         return tuple(
             np.asarray(value, dtype_of(tensor.type, self.precision))
             for value, tensor in zip(results, node.outputs, strict=True)

@@ -115,7 +115,7 @@ def _array(value: Tensor) -> Array:
 
 
 def _adjoint(linear: Callable[[Tensor], Tensor], shape: tuple[int, ...], g: Tensor) -> Tensor:
-    """Apply the transpose of the linear map `linear`, whose argument has `shape`, to `g`."""
+    """Apply the transpose of the linear map `linear` of arguments of `shape` to `g`."""
     with torch.enable_grad():
         x = g.new_zeros(shape, requires_grad=True)
         (result,) = torch.autograd.grad(linear(x), x, g)
@@ -145,7 +145,7 @@ def _one_hot(labels: Tensor, *, classes: int) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """The hash of `bernoulli`: uint32 arithmetic, in the low half of int64."""
+    """Return the hash of `bernoulli`: uint32 arithmetic, in the low half of int64."""
     x = x ^ (x >> 16)
     x = (x * 0x7FEB352D) & 0xFFFFFFFF
     x = x ^ (x >> 15)

@@ -1,4 +1,4 @@
-"""Which algorithm of each convolution is the fastest on this machine: measured, in turns.
+"""Tuning: the fastest algorithm of each convolution on this machine, measured in turns.
 
 The heuristic of `compiler.lower.conv_algorithms` predicts it from shapes. Here each algorithm of a problem is compiled
 as a program of one operation and timed in turns with the heuristic's. Another one is taken only if its results agree
@@ -39,8 +39,8 @@ MAX_SLOWDOWN = 1.4
 """An algorithm that takes this multiple of the heuristic's time in its first runs is not compared any further."""
 COMPARISON_SECONDS, MIN_TURNS = 0.15, 5
 """The time that a comparison takes, and the runs of each program that it has at least."""
-FLUSHED_BYTES = 2**26
-"""Bytes that are read between two runs, so that no cache holds what was there before."""
+FLUSH_BYTES = 2**26
+"""Bytes that are read between two runs to replace the contents of all caches."""
 TOLERANCE = 0.02
 """Largest difference from the heuristic's results, as a share of the largest of them, that rounding explains."""
 MAX_PROGRAM_BYTES = 2**30
@@ -85,7 +85,7 @@ class TuningSummary:
 
     @property
     def overrides(self) -> tuple[TuningResult, ...]:
-        """The results whose algorithm is not the heuristic's."""
+        """The results with an algorithm other than the heuristic's."""
         return tuple(trial for trial in self.trials if trial.algorithm != trial.heuristic)
 
     def reverted(self) -> TuningSummary:
@@ -110,9 +110,9 @@ def problems(graph: Graph, batch: int) -> dict[ConvProblem, int]:
 
     Those with the most multiply-accumulate operations in total come first.
     """
-    bound = simplify(graph, batch)
-    fixed = fixed_tensors(bound)
-    counts = Counter(ConvProblem.of(node, fixed) for node in bound.nodes if has_algorithms(node))
+    bound_graph = simplify(graph, batch)
+    constants = fixed_tensors(bound_graph)
+    counts = Counter(ConvProblem.of(node, constants) for node in bound_graph.nodes if has_algorithms(node))
     tunable = {problem: count for problem, count in counts.items() if len(candidates(problem)) > 1}
     return dict(sorted(tunable.items(), key=lambda item: -item[0].macs * item[1]))
 
@@ -131,27 +131,27 @@ def tune(
     problem, how many there are, and the problem. `clock` returns the current time in seconds. The results are not saved
     by that alone.
     """
-    begin, longest = clock(), 0.0
+    begin, max_seconds = clock(), 0.0
     count, records = threads or processors(), load(host().target)
-    counts, flush = problems(graph, batch), np.ones(FLUSHED_BYTES // 4 if seconds > 0 else 0, np.float32)
+    counts, flush = problems(graph, batch), np.ones(FLUSH_BYTES // 4 if seconds > 0 else 0, np.float32)
     trials: list[TuningResult] = []
-    skipped: list[ConvProblem] = []
+    skipped_problems: list[ConvProblem] = []
     for number, (problem, copies) in enumerate(counts.items(), start=1):
-        saved = _saved_result(problem, copies, records.get(str(problem)))
-        if saved:
-            trials.append(saved)
+        saved_result = _saved_result(problem, copies, records.get(str(problem)))
+        if saved_result:
+            trials.append(saved_result)
             continue
         start = clock()
         benchmark = _Benchmark(problem, count, flush, clock)
-        estimate = max(longest, EXPECTED_RUNS * problem.macs / EXPECTED_MACS_PER_SECOND)
+        estimate = max(max_seconds, EXPECTED_RUNS * problem.macs / EXPECTED_MACS_PER_SECOND)
         if start - begin + estimate >= seconds or not benchmark.fits(candidates(problem)[0]):
-            skipped.append(problem)
+            skipped_problems.append(problem)
             continue
         if on_problem:
             on_problem(number, len(counts), problem)
         trials.append(_trial(benchmark, copies))
-        longest = max(longest, clock() - start)
-    return TuningSummary(tuple(trials), tuple(skipped), clock() - begin)
+        max_seconds = max(max_seconds, clock() - start)
+    return TuningSummary(tuple(trials), tuple(skipped_problems), clock() - begin)
 
 
 def compare_steps(
@@ -193,20 +193,20 @@ def _trial(benchmark: _Benchmark, count: int) -> TuningResult:
     problem = benchmark.problem
     heuristic, *others = candidates(problem)
     default = benchmark.program(heuristic)
-    fastest, before, after = heuristic, default.seconds(), 0.0
-    winner: _Runner | None = None
+    fastest_algorithm, before, after = heuristic, default.seconds(), 0.0
+    fastest_runner: _Runner | None = None
     for algorithm in filter(benchmark.fits, others):
         other = benchmark.program(algorithm)
         if not benchmark.is_promising(default, other):
             continue
         default_seconds, other_seconds = benchmark.compare(default, other)
         before = min(before, default_seconds)
-        if other_seconds <= (1 - MIN_GAIN) * default_seconds and (winner is None or other_seconds < after):
-            fastest, after, winner = algorithm, other_seconds, other
-    if winner:
-        default_seconds, other_seconds = benchmark.compare(default, winner)
+        if other_seconds <= (1 - MIN_GAIN) * default_seconds and (fastest_runner is None or other_seconds < after):
+            fastest_algorithm, after, fastest_runner = algorithm, other_seconds, other
+    if fastest_runner:
+        default_seconds, other_seconds = benchmark.compare(default, fastest_runner)
         if other_seconds <= (1 - MIN_GAIN) * default_seconds:
-            return TuningResult(problem, count, heuristic, fastest, default_seconds, other_seconds)
+            return TuningResult(problem, count, heuristic, fastest_algorithm, default_seconds, other_seconds)
     return TuningResult(problem, count, heuristic, heuristic, before, before)
 
 
@@ -264,9 +264,9 @@ class _Benchmark:
     def is_promising(self, default: _Runner, other: _Runner) -> bool:
         """Whether another algorithm gives the same results, and is not far slower."""
         scale = float(np.abs(default.result).max())
-        agrees = float(np.abs(other.result - default.result).max()) <= TOLERANCE * scale
+        is_close = float(np.abs(other.result - default.result).max()) <= TOLERANCE * scale
         default_seconds, other_seconds = (min(runner.seconds() for _ in range(2)) for runner in (default, other))
-        return agrees and other_seconds <= MAX_SLOWDOWN * default_seconds
+        return is_close and other_seconds <= MAX_SLOWDOWN * default_seconds
 
     def compare(self, default: _Runner, other: _Runner) -> tuple[float, float]:
         """Return the seconds of both, the minimum of some turns."""
@@ -278,7 +278,7 @@ class _Benchmark:
 
 
 def operation(problem: ConvProblem) -> Graph:
-    """Return a graph of nothing but `problem`, whose output is "result"."""
+    """Return a graph of nothing but `problem`, with the output "result"."""
     images, weights = problem.images, (problem.filters, problem.channels // problem.groups, *problem.kernel)
     x = input_tensor("x", (images, problem.channels, *problem.size))
     g = input_tensor("g", (images, problem.filters, *problem.out))

@@ -58,12 +58,12 @@ class AtomicFile:
 @contextmanager
 def atomic_file(path: str | os.PathLike[str], *, durable: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces `path` at the end of the block, or vanishes if the block raises."""
-    new = AtomicFile(path, durable=durable, mode=mode)
+    file = AtomicFile(path, durable=durable, mode=mode)
     try:
-        yield new.file
-        new.commit()
+        yield file.file
+        file.commit()
     finally:
-        new.discard()
+        file.discard()
 
 
 def atomic_write(
@@ -90,9 +90,9 @@ def rename_complete(temporary: Path, path: Path, *, durable: bool = True) -> Non
     Call it directly for files that are written in several attempts, such as downloads that resume.
     """
     with suppress(OSError):  # there is no such file yet, or the file system has no modes
-        old = os.lstat(path)
-        if stat.S_ISREG(old.st_mode):
-            os.chmod(temporary, stat.S_IMODE(old.st_mode))
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            os.chmod(temporary, stat.S_IMODE(status.st_mode))
     temporary.replace(path)
     if durable:
         sync_folder(path.parent)

@@ -15,9 +15,9 @@ A folder for temporary files is no alternative, because other users could put co
 
 def cache_folder() -> Path:
     """Return `$OPSIN_CACHE`, or the operating system's cache folder for the user."""
-    chosen = os.environ.get("OPSIN_CACHE")
-    if chosen:
-        return Path(chosen)
+    variable = os.environ.get("OPSIN_CACHE")
+    if variable:
+        return Path(variable)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return (Path(local) if local else _home() / "AppData" / "Local") / "opsin" / "cache"

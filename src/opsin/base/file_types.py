@@ -15,7 +15,7 @@ from pathlib import Path
 HEAD = 4096
 """The number of bytes of a file that `identify` needs."""
 
-MAX_QUOTED = 80
+MAX_QUOTATION_CHARACTERS = 80
 """Characters of the text of a file that a message quotes."""
 
 DOWNLOAD_AGAIN = "download it again, from the link to the file itself"
@@ -112,8 +112,8 @@ def absent(head: bytes) -> FileType | None:
 
 def _pointer(head: bytes) -> FileType:
     size = re.search(rb"^size (\d{1,18})\s*$", head, re.MULTILINE)
-    real = f" of {int(size[1]):,} bytes" if size else ""
-    what = f"a Git LFS pointer, which only stands for the real file{real}"
+    size_text = f" of {int(size[1]):,} bytes" if size else ""
+    what = f"a Git LFS pointer, which only stands for the real file{size_text}"
     return FileType(
         what, "fetch the file with `git lfs pull`, or download it from the repository's web page", absent=True
     )
@@ -163,9 +163,9 @@ def _page(text: str) -> FileType:
 
 
 def _message(text: str) -> FileType:
-    quoted = f" ({_shown(text)})" if text.strip() else ""
+    quotation = f" ({_shown(text)})" if text.strip() else ""
     advice = f"it was saved in place of the file; see that you may have the file, and {DOWNLOAD_AGAIN}"
-    return FileType(f"the error message of a web server{quoted}", advice, absent=True)
+    return FileType(f"the error message of a web server{quotation}", advice, absent=True)
 
 
 def _json(text: str) -> FileType:
@@ -181,7 +181,8 @@ def _json(text: str) -> FileType:
 
 
 def _error_text(data: dict[str, object]) -> str | None:
-    """What an error in JSON says: {"message": …}, {"error": {"message": …}}, {"detail": …}, {"errors": […]}."""
+    """Return the text of an error in JSON: {"message": …}, {"error": {"message": …}}, {"detail": …}, {"errors":
+    […]}."""
     for key in ("message", "Message", "error_description", "error", "detail", "errors"):
         value = data.get(key)
         if isinstance(value, dict):
@@ -197,7 +198,7 @@ REFUSALS = re.compile(
     r"login|sign in|rate limit|expired|quota",
     re.IGNORECASE,
 )
-"""What web servers say in plain text instead of sending a file, such as "Entry not found"."""
+"""Error texts that web servers send in plain text instead of sending a file, such as "Entry not found"."""
 
 
 def _plain(text: str) -> FileType | None:
@@ -211,7 +212,7 @@ def _plain(text: str) -> FileType | None:
 def _shown(text: str) -> str:
     """Return the beginning of a text in quotes, on one line, without control characters for terminals."""
     line = " ".join(text.split())
-    return repr(line if len(line) <= MAX_QUOTED else f"{line[: MAX_QUOTED - 1]}…")
+    return repr(line if len(line) <= MAX_QUOTATION_CHARACTERS else f"{line[: MAX_QUOTATION_CHARACTERS - 1]}…")
 
 
 def is_model(path: Path) -> bool:

@@ -41,8 +41,8 @@ def megabytes(count: float, rounding: Literal["nearest", "up", "down"] = "neares
     step, digits = (10**6, 0) if count >= 10**7 else (10**4, 2)
     if rounding == "nearest":
         return f"{count / MEGA:,.{digits}f} MB"
-    rounded = (ceil if rounding == "up" else floor)(count / step) * step
-    return f"{rounded / MEGA:,.0f} MB" if rounded % 10**6 == 0 else f"{rounded / MEGA:g} MB"
+    rounded_count = (ceil if rounding == "up" else floor)(count / step) * step
+    return f"{rounded_count / MEGA:,.0f} MB" if rounded_count % 10**6 == 0 else f"{rounded_count / MEGA:g} MB"
 
 
 def percent(fraction: float, *, prose: bool = False) -> str:
@@ -54,8 +54,8 @@ def percent(fraction: float, *, prose: bool = False) -> str:
         return "less than 0.1%" if prose else "<0.1%"
     if 0.9995 < fraction < 1:
         return "more than 99.9%" if prose else ">99.9%"
-    whole = prose and (0.02 < fraction < 0.98 or fraction in (0, 1))
-    return f"{fraction:.0%}" if whole else f"{fraction:.1%}"
+    is_rounded = prose and (0.02 < fraction < 0.98 or fraction in (0, 1))
+    return f"{fraction:.0%}" if is_rounded else f"{fraction:.1%}"
 
 
 def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str = "", count: bool = True) -> str:
@@ -63,9 +63,9 @@ def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str =
 
     Of more than `limit` names, list the first and, with `count`, say how many there are: "a, b, … (12 in total)".
     """
-    every = list(names)
-    if limit is not None and len(every) > limit:
-        return f"{', '.join(every[:limit])}, …" + (f" ({len(every):,} in total)" if count else "")
-    if conjunction and len(every) > 1:
-        return f"{', '.join(every[:-1])} {conjunction} {every[-1]}"
-    return ", ".join(every)
+    items = list(names)
+    if limit is not None and len(items) > limit:
+        return f"{', '.join(items[:limit])}, …" + (f" ({len(items):,} in total)" if count else "")
+    if conjunction and len(items) > 1:
+        return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+    return ", ".join(items)

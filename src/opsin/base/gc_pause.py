@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from opsin.base.concurrency import ForkLock
 
-MAX_UNCOLLECTED = 2**20
+MAX_UNCOLLECTED_OBJECTS = 2**20
 """Objects created in pauses between two collections: with their contents, about a hundred megabytes."""
 _uncollected = 0
 
@@ -35,7 +35,7 @@ class _Pause(ForkLock):
             gc.enable()
 
     def _renew(self) -> None:
-        """In a forked process, none of the other threads exists."""
+        """Reset the state in a forked process, in which no other thread exists."""
         super()._renew()
         if self.count:
             self.count = 0
@@ -53,7 +53,7 @@ def gc_paused() -> Iterator[None]:
     Graphs and plans consist of hundreds of thousands of objects that stay alive. Traversing them again and again while
     they grow took a fifth of the compile time; a single traversal at the end takes a twentieth. So at the end of the
     block the new objects move to the oldest generation, which Python rarely traverses, and all objects are collected
-    after every `MAX_UNCOLLECTED` of them.
+    after every `MAX_UNCOLLECTED_OBJECTS` of them.
     """
     with _pause.lock:
         _pause.enter()
@@ -68,7 +68,7 @@ def _collect_or_age() -> None:
     """Collect all objects if many are new; otherwise move them to the oldest generation."""
     global _uncollected
     _uncollected += gc.get_count()[0]
-    if _uncollected >= MAX_UNCOLLECTED:
+    if _uncollected >= MAX_UNCOLLECTED_OBJECTS:
         _uncollected = 0
         gc.collect()
     elif not gc.get_freeze_count():  # objects that other code has frozen must stay frozen

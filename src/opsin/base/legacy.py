@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-RENAMED = {"pictures": "images", "picture": "image"}
+NEW_NAMES = {"pictures": "images", "picture": "image"}
 """Keys of dictionaries: old name, new name."""
 
 INPUT = {"pictures": "inputs"}
@@ -18,7 +18,7 @@ TENSORS = {"golden.pictures": "golden.images"}
 TUNING_RECORD = {"model": "heuristic", "way": "algorithm"}
 """Keys of the records of tuned convolutions."""
 
-NEW = {new: old for old, new in RENAMED.items()}
+OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
 
 
 def _same(value: Any) -> Any:
@@ -62,7 +62,7 @@ TRAINER_STATE = (
 def renamed(data: Any) -> Any:
     """Return JSON data with old keys renamed, at every depth."""
     if isinstance(data, dict):
-        return {RENAMED.get(key, key): renamed(value) for key, value in data.items()}
+        return {NEW_NAMES.get(key, key): renamed(value) for key, value in data.items()}
     return [renamed(value) for value in data] if isinstance(data, list | tuple) else data
 
 
@@ -80,17 +80,17 @@ def upgraded_plan(data: Mapping[str, Any]) -> dict[str, Any]:
     stages = data.get("stages")
     if not isinstance(stages, list | tuple):
         return upgraded(data, PLAN)  # The caller says what is wrong with it.
-    new = [upgraded(stage, STAGE) if isinstance(stage, Mapping) else stage for stage in stages]
-    return {**upgraded(data, PLAN), "stages": new}
+    upgraded_stages = [upgraded(stage, STAGE) if isinstance(stage, Mapping) else stage for stage in stages]
+    return {**upgraded(data, PLAN), "stages": upgraded_stages}
 
 
 def with_old_keys(data: Any) -> Any:
     """Return JSON data in which every renamed key also appears under its old name."""
     if isinstance(data, dict):
-        new = {key: with_old_keys(value) for key, value in data.items()}
-        rows = PLAN if "stages" in new else STAGE if "learning_rate" in new else ()
-        new |= {row.old: row.downgrade(new[row.new]) for row in rows if row.new in new}
-        return new | {NEW[key]: value for key, value in new.items() if key in NEW}
+        renamed_data = {key: with_old_keys(value) for key, value in data.items()}
+        rows = PLAN if "stages" in renamed_data else STAGE if "learning_rate" in renamed_data else ()
+        renamed_data |= {row.old: row.downgrade(renamed_data[row.new]) for row in rows if row.new in renamed_data}
+        return renamed_data | {OLD_NAMES[key]: value for key, value in renamed_data.items() if key in OLD_NAMES}
     return [with_old_keys(value) for value in data] if isinstance(data, list | tuple) else data
 
 

@@ -46,14 +46,14 @@ def option(default: Any, help: str, group: str, metavar: str | None = None, **pr
 
 def declared_options(options: type[Any]) -> Iterator[tuple[str, Any, Option]]:
     """Yield name, default and `Option` of each field of a dataclass that is an option."""
-    for each in fields(options):
-        if "option" in each.metadata:
-            yield each.name, each.default, each.metadata["option"]
+    for option_field in fields(options):
+        if "option" in option_field.metadata:
+            yield option_field.name, option_field.default, option_field.metadata["option"]
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class OptionFields:
-    """What can be requested of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes.
+    """The options of a training; None: Opsin chooses. `budget` is in seconds, `memory` in bytes.
 
     Only subclasses have objects. Methods that are not needed are not generated, because that takes time in every help.
     """

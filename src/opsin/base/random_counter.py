@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 SPLIT, SHUFFLE, AUGMENT, SIDES, GOLDEN, TRIAL = 0, 1, 2, 3, 4, 5
 """The purposes of the numbers; two purposes never share numbers."""
 
-PER_COUNT = 4
+WORDS_PER_COUNT = 4
 """Words that Philox generates from each value of its counter."""
 
 
 def words(count: int, seed: int, purpose: int, epoch: int = 0, first: int = 0) -> NDArray[np.uint64]:
-    """Return `count` 64-bit words of an endless sequence, from number `first`, a multiple of `PER_COUNT`."""
-    generator = np.random.Philox(key=[seed % 2**64, 0], counter=[first // PER_COUNT, 0, epoch, purpose])
+    """Return `count` 64-bit words of an endless sequence, from number `first`, a multiple of `WORDS_PER_COUNT`."""
+    generator = np.random.Philox(key=[seed % 2**64, 0], counter=[first // WORDS_PER_COUNT, 0, epoch, purpose])
     return np.asarray(generator.random_raw(count), np.uint64)
 
 

@@ -36,13 +36,13 @@ def renamed_arguments(**new_names: str) -> Callable[[F], F]:
 
 
 def _translate(name: str, new_names: dict[str, str], kwargs: dict[str, Any]) -> dict[str, Any]:
-    translated: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in kwargs.items():
-        new = new_names.get(key, key)
-        if new in translated or (new != key and new in kwargs):
-            raise UsageError(f"{name}: {key} is the old name of {new}; give {new} alone")
-        if new != key:
-            text = f"{name}: the argument {key} is now {new}; the old name will be removed in the next release"
+        new_name = new_names.get(key, key)
+        if new_name in arguments or (new_name != key and new_name in kwargs):
+            raise UsageError(f"{name}: {key} is the old name of {new_name}; give {new_name} alone")
+        if new_name != key:
+            text = f"{name}: the argument {key} is now {new_name}; the old name will be removed in the next release"
             warnings.warn(text, DeprecationWarning, stacklevel=3)
-        translated[new] = value
-    return translated
+        arguments[new_name] = value
+    return arguments

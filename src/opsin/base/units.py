@@ -23,9 +23,9 @@ def parse_bytes(text: str) -> int:
 
 def parse_seconds(text: str) -> float:
     """Return the seconds in "90s", "10min" or "1h 30min". Raise `UsageError` for anything else."""
-    compact = re.sub(r"\s", "", text.lower())
-    terms = re.findall(r"(\d+(?:\.\d+)?)([a-z]+)", compact)
-    is_valid = all(unit in SECONDS for _, unit in terms) and "".join(map("".join, terms)) == compact
+    digits = re.sub(r"\s", "", text.lower())
+    terms = re.findall(r"(\d+(?:\.\d+)?)([a-z]+)", digits)
+    is_valid = all(unit in SECONDS for _, unit in terms) and "".join(map("".join, terms)) == digits
     seconds = sum(float(number) * SECONDS[unit] for number, unit in terms) if is_valid else 0.0
     if seconds <= 0:
         raise UsageError(f"'{text}' is not a duration; write 90s, 10min or 1h30min")

@@ -1,4 +1,4 @@
-"""What a compiled program consists of: calls of kernels on views, before they have addresses."""
+"""The contents of a compiled program: calls of kernels on views, before they have addresses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class AccessSet:
 
 
 def is_per_sample(view: View, batch: int) -> bool:
-    """Whether dimension 0 of `view` is the batch, and sample n lies in the n-th part of the buffer."""
+    """Whether dimension 0 of `view` is the batch, and sample n is the n-th part of the buffer."""
     return bool(view.shape) and view.shape[0] == batch and view.strides[0] * batch == view.buffer.size
 
 
@@ -126,13 +126,13 @@ def _in_order(kernel: str, kind: str, names: tuple[str, ...], values: Mapping[st
             + (f"; missing: {', '.join(missing)}" if missing else "")
             + (f"; unknown: {', '.join(unknown)}" if unknown else "")
         )
-    ordered: list[T] = []
+    arguments: list[T] = []
     for name, key in zip(names, keys, strict=True):
         if name == key:
-            ordered.append(values[key])  # type: ignore[arg-type]
+            arguments.append(values[key])  # type: ignore[arg-type]
         else:
-            ordered.extend(values[key])  # type: ignore[arg-type]
-    return ordered
+            arguments.extend(values[key])  # type: ignore[arg-type]
+    return arguments
 
 
 @cache

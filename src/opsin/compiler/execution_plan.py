@@ -103,9 +103,9 @@ def make_plan(
     `winograd` allows algorithms with Winograd's rounding. `conv_algorithms` override the heuristic, by problem (see
     `lower.conv_algorithms`).
     """
-    simplified = rematerialize_cheap(simplify(graph, batch))
-    changed, copies = recompute(simplified, memory_bound(simplified, batch), batch)
-    return plan_simplified(changed, batch, target, winograd, conv_algorithms, copies)
+    simplified_graph = rematerialize_cheap(simplify(graph, batch))
+    rewritten_graph, copies = recompute(simplified_graph, memory_bound(simplified_graph, batch), batch)
+    return plan_simplified(rewritten_graph, batch, target, winograd, conv_algorithms, copies)
 
 
 def plan_simplified(
@@ -138,19 +138,19 @@ def plan_simplified(
 
 
 def _split_setup(calls: list[KernelCall]) -> tuple[list[KernelCall], list[KernelCall]]:
-    """Return the calls whose results are the same in every run, and the others."""
-    changing = {buffer for call in calls for buffer in call.reads if buffer.role == "input"}
-    changing |= {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
+    """Return the calls with the same results in every run, and the others."""
+    dynamic_buffers = {buffer for call in calls for buffer in call.reads if buffer.role == "input"}
+    dynamic_buffers |= {buffer for call in calls for buffer in call.writes if buffer.role == "variable"}
 
     def is_changing(call: KernelCall) -> bool:
-        return not (changing.isdisjoint(call.reads) and changing.isdisjoint(call.writes))
+        return not (dynamic_buffers.isdisjoint(call.reads) and dynamic_buffers.isdisjoint(call.writes))
 
     count = 0
-    while len(changing) > count:  # Again, if a buffer that an earlier call read turned out to change.
-        count = len(changing)
+    while len(dynamic_buffers) > count:  # Again, if a buffer that an earlier call read turned out to change.
+        count = len(dynamic_buffers)
         for call in calls:
             if is_changing(call):
-                changing.update(call.writes)
+                dynamic_buffers.update(call.writes)
     return [call for call in calls if not is_changing(call)], [call for call in calls if is_changing(call)]
 
 

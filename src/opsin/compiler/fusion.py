@@ -1,4 +1,4 @@
-"""Pointwise fusion: which nodes are computed together, in registers.
+"""Pointwise fusion: groups of nodes that are computed together, in registers.
 
 A `FusionGroup` is a set of pointwise nodes of one shape that one kernel computes in a single sweep; its
 anchor, if it has one, is the convolution or matrix product whose sums it finishes before they are
@@ -24,10 +24,10 @@ POINTWISE = frozenset(
     "sign relu relu6 power cast one_hot bernoulli".split()
 )
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
-"""Operations whose kernels take an epilogue."""
+"""Operations with kernels that take an epilogue."""
 
 MIN_SWEEP_ELEMENTS, MIN_SWEEP_CHANNELS = 64 * 1024, 16
-"""Elements and channels of an array from which on its sum by channel is worth a sweep of its own."""
+"""Elements and channels of an array from which on its sum by channel is worth a separate sweep."""
 
 
 def is_large_sum_by_channel(node: Node) -> bool:
@@ -75,37 +75,37 @@ class FusionGroups:
             self.ancestors[node] = mask
         self.roots = set(graph.roots)
 
-    def is_convex(self, nodes: list[Node], more: Sequence[Node] = ()) -> bool:
-        """Whether no path leaves the set of `nodes` and `more` and leads back into `nodes`."""
-        operands = {t.node for node in nodes for t in node.inputs}.difference(nodes, more)
-        positions = [self.position[node] for node in (*nodes, *more)]
+    def is_convex(self, nodes: list[Node], additions: Sequence[Node] = ()) -> bool:
+        """Whether no path leaves the set of `nodes` and `additions` and leads back into `nodes`."""
+        operands = {t.node for node in nodes for t in node.inputs}.difference(nodes, additions)
+        positions = [self.position[node] for node in (*nodes, *additions)]
         first = min(positions)
-        late = [node for node in operands if self.position[node] > first]
-        mask = reduce(or_, [1 << position for position in positions]) if late else 0
-        return not any(self.ancestors[node] & mask for node in late)
+        late_operands = [node for node in operands if self.position[node] > first]
+        mask = reduce(or_, [1 << position for position in positions]) if late_operands else 0
+        return not any(self.ancestors[node] & mask for node in late_operands)
 
     def follows(self, node: Node, group: FusionGroup) -> bool:
         """Whether no path leaves the nodes of `group`, all before `node`, and leads back into `node`."""
         first = self.position[group.nodes[0]]
-        outside = [t.node for t in node.inputs if self.group_of.get(t.node) is not group]
-        late = [operand for operand in outside if self.position[operand] > first]
-        mask = reduce(or_, [1 << self.position[member] for member in group.nodes]) if late else 0
-        return not any(self.ancestors[operand] & mask for operand in late)
+        outer_operands = [t.node for t in node.inputs if self.group_of.get(t.node) is not group]
+        late_operands = [operand for operand in outer_operands if self.position[operand] > first]
+        mask = reduce(or_, [1 << self.position[member] for member in group.nodes]) if late_operands else 0
+        return not any(self.ancestors[operand] & mask for operand in late_operands)
 
     def join(self, node: Node) -> None:
-        """Put a pointwise node into the groups of its operands, merged, or into one of its own."""
+        """Put a pointwise node into the groups of its operands, merged, or into a new one."""
         shape = node.output.shape
         neighbours = {c for t in node.inputs if t.shape == shape and (c := self.group_of.get(t.node))}
-        joined: FusionGroup | None = None
+        producer_group: FusionGroup | None = None
         for other in sorted(neighbours, key=lambda c: -self.position[c.nodes[-1]]):
-            if joined is None:
+            if producer_group is None:
                 if self.follows(node, other):
                     other.nodes.append(node)
-                    joined = other
-            elif self.is_convex(joined.nodes + other.nodes):
-                joined.nodes = sorted(joined.nodes + other.nodes, key=self.position.__getitem__)
-                self.group_of.update(dict.fromkeys(other.nodes, joined))
-        self.group_of[node] = joined or FusionGroup([node])
+                    producer_group = other
+            elif self.is_convex(producer_group.nodes + other.nodes):
+                producer_group.nodes = sorted(producer_group.nodes + other.nodes, key=self.position.__getitem__)
+                self.group_of.update(dict.fromkeys(other.nodes, producer_group))
+        self.group_of[node] = producer_group or FusionGroup([node])
 
     def is_stored(self, tensor: Tensor) -> bool:
         """Whether a tensor is in memory in any case: a root, or read by another group than its own."""
@@ -124,28 +124,32 @@ class FusionGroups:
             return
         (target,) = targets
         assert target is not None
-        moved = self._movable(node, home, {node})
-        if moved is None or target.nodes[0].output.shape != tensor.shape:
+        sunk_nodes = self._movable(node, home, {node})
+        if sunk_nodes is None or target.nodes[0].output.shape != tensor.shape:
             return
-        home.nodes = [n for n in home.nodes if n not in moved]
-        target.nodes = sorted(target.nodes + list(moved), key=self.position.__getitem__)
-        for member in moved:
+        home.nodes = [n for n in home.nodes if n not in sunk_nodes]
+        target.nodes = sorted(target.nodes + list(sunk_nodes), key=self.position.__getitem__)
+        for member in sunk_nodes:
             self.group_of[member] = target
 
-    def _movable(self, node: Node, home: FusionGroup, moved: set[Node]) -> set[Node] | None:
+    def _movable(self, node: Node, home: FusionGroup, sunk_nodes: set[Node]) -> set[Node] | None:
         """Return `node` with the operands that only it reads; None if some operand would have to be stored for it."""
         for operand in node.inputs:
-            if operand.node not in self.group_of or self.group_of[operand.node] is not home or operand.node in moved:
+            if (
+                operand.node not in self.group_of
+                or self.group_of[operand.node] is not home
+                or operand.node in sunk_nodes
+            ):
                 continue
-            outside = [user for user in self.graph.users[operand] if user not in moved]
-            if any(self.group_of.get(user) is not home for user in outside) or operand in self.roots:
+            other_users = [user for user in self.graph.users[operand] if user not in sunk_nodes]
+            if any(self.group_of.get(user) is not home for user in other_users) or operand in self.roots:
                 continue
-            if outside:
+            if other_users:
                 return None
-            moved.add(operand.node)
-            if self._movable(operand.node, home, moved) is None:
+            sunk_nodes.add(operand.node)
+            if self._movable(operand.node, home, sunk_nodes) is None:
                 return None
-        return moved
+        return sunk_nodes
 
     def anchor(self, node: Node) -> None:
         """Make `node` the anchor of the group that finishes its sums, if there is one."""
@@ -159,7 +163,7 @@ class FusionGroups:
                 return
 
     def _without_sums(self, group: FusionGroup) -> bool:
-        """Move a group's sums, with the nodes only they read, to a group of their own; whether that stores no more."""
+        """Move a group's sums, with the nodes only they read, to a new group; return whether that stores no more."""
         tail = set(group.sums)
         for node in reversed(group.nodes):
             if node.output not in self.roots and tail.issuperset(self.graph.users[node.output]):
@@ -175,18 +179,20 @@ class FusionGroups:
         return True
 
     def dissolve(self, group: FusionGroup) -> None:
-        """Make every node of a group a group of its own."""
+        """Make every node of a group a separate group."""
         for node in group:
             self.group_of.pop(node, None)
             if node is not group.anchor:
                 self.group_of[node] = FusionGroup(sums=[node]) if node in group.sums else FusionGroup([node])
 
     def assign_sum(self, node: Node) -> None:
-        """Add the sum `node` to a group that computes its operand or reads it, or to one of its own."""
+        """Add the sum `node` to a group that computes or reads its operand, or to a new one."""
         (tensor,) = node.inputs
-        twin = next((u for u in self.graph.users[tensor] if u.op.name == "variance" and u.attrs == node.attrs), None)
-        if twin is not None:  # One pass computes both.
-            group = self.group_of.setdefault(twin, FusionGroup(anchor=twin))
+        variance_node = next(
+            (u for u in self.graph.users[tensor] if u.op.name == "variance" and u.attrs == node.attrs), None
+        )
+        if variance_node is not None:  # One pass computes both.
+            group = self.group_of.setdefault(variance_node, FusionGroup(anchor=variance_node))
             group.sums.append(node)
             self.group_of[node] = group
             return
@@ -227,16 +233,16 @@ def fusion_groups(graph: Graph) -> list[FusionGroup]:
 
 
 def _ordered(graph: Graph, groups: FusionGroups) -> list[FusionGroup]:
-    """Return the groups, each after all whose results it reads, and otherwise in the order of their first nodes."""
-    needs = _dependencies(graph, groups)
-    while cycle := _find_cycle(needs):
+    """Return the groups, each after those that it depends on, and otherwise in the order of their first nodes."""
+    dependencies = _dependencies(graph, groups)
+    while cycle := _find_cycle(dependencies):
         groups.dissolve(max(cycle, key=lambda c: (len(c.nodes), -min(groups.position[n] for n in c))))
-        needs = _dependencies(graph, groups)
+        dependencies = _dependencies(graph, groups)
     order: dict[FusionGroup, None] = {}
-    for group in needs:
+    for group in dependencies:
         stack = [group]
         while stack:
-            for other in needs[stack[-1]]:
+            for other in dependencies[stack[-1]]:
                 if other not in order:
                     stack.append(other)
                     break
@@ -246,37 +252,37 @@ def _ordered(graph: Graph, groups: FusionGroups) -> list[FusionGroup]:
 
 
 def _dependencies(graph: Graph, groups: FusionGroups) -> dict[FusionGroup, list[FusionGroup]]:
-    """Return for each group, in the order of their first nodes, those whose results it reads."""
+    """Return the groups that each group depends on, in the order of their first nodes."""
     home: dict[Node, FusionGroup] = {}
     for node in graph.nodes:
         if node in groups.group_of:
             home[node] = groups.group_of[node]
         elif node.op is not INPUT and node.op is not VARIABLE and node.op.name != "constant":
             home[node] = FusionGroup([], node)
-    needs: dict[FusionGroup, list[FusionGroup]] = {}
+    dependencies: dict[FusionGroup, list[FusionGroup]] = {}
     for group in home.values():
-        if group not in needs:
+        if group not in dependencies:
             read = dict.fromkeys([home[t.node] for node in group for t in node.inputs if t.node in home])
             read.pop(group, None)
-            needs[group] = list(read)
-    return needs
+            dependencies[group] = list(read)
+    return dependencies
 
 
-def _find_cycle(needs: Mapping[FusionGroup, Collection[FusionGroup]]) -> list[FusionGroup]:
+def _find_cycle(dependencies: Mapping[FusionGroup, Collection[FusionGroup]]) -> list[FusionGroup]:
     """Return groups that wait for each other: two can, although no path of nodes leads from either back into it."""
     for _ in range(2):  # Once from the beginning, once from the end: the rest is in cycles, or between two.
-        users: dict[FusionGroup, list[FusionGroup]] = {c: [] for c in needs}
-        for group, others in needs.items():
-            for other in others:
+        users: dict[FusionGroup, list[FusionGroup]] = {c: [] for c in dependencies}
+        for group, group_dependencies in dependencies.items():
+            for other in group_dependencies:
                 users[other].append(group)
-        missing = {c: len(others) for c, others in needs.items()}
-        ready = [c for c, count in missing.items() if not count]
-        while ready:
-            top = ready.pop()
-            del missing[top]
+        counts = {c: len(group_dependencies) for c, group_dependencies in dependencies.items()}
+        worklist = [c for c, count in counts.items() if not count]
+        while worklist:
+            top = worklist.pop()
+            del counts[top]
             for user in users[top]:
-                missing[user] -= 1
-                if not missing[user]:
-                    ready.append(user)
-        needs = {c: [user for user in users[c] if user in missing] for c in missing}
-    return [group for group in needs if len(group.nodes) + len(group.sums) + bool(group.anchor) > 1]
+                counts[user] -= 1
+                if not counts[user]:
+                    worklist.append(user)
+        dependencies = {c: [user for user in users[c] if user in counts] for c in counts}
+    return [group for group in dependencies if len(group.nodes) + len(group.sums) + bool(group.anchor) > 1]

@@ -11,7 +11,7 @@ from opsin.base.errors import CompileError
 from opsin.base.formatting import megabytes
 from opsin.compiler.execution_plan import ExecutionPlan, plan_simplified
 from opsin.compiler.lower.conv_algorithms import NO_ALGORITHMS, ConvAlgorithms
-from opsin.compiler.recompute import StoredActivation, cheap, macs, recompute, segments, stored
+from opsin.compiler.recompute import StoredActivation, cheap_activations, macs, recompute, segments, stored_activations
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
@@ -31,12 +31,12 @@ class Planner:
     winograd: bool = True
     conv_algorithms: ConvAlgorithms = field(default_factory=lambda: NO_ALGORITHMS)
 
-    def __call__(self, dropped: Sequence[Tensor]) -> ExecutionPlan:
+    def __call__(self, dropped_tensors: Sequence[Tensor]) -> ExecutionPlan:
         # Nodes and tensors refer to each other, so that earlier plans would otherwise stay in memory for long.
         gc.collect()
-        changed, copies = recompute(self.graph, dropped, self.batch)
-        plan = plan_simplified(changed, self.batch, self.target, self.winograd, self.conv_algorithms, copies)
-        return replace(plan, recomputed=macs(changed) - macs(self.graph))
+        rewritten_graph, copies = recompute(self.graph, dropped_tensors, self.batch)
+        plan = plan_simplified(rewritten_graph, self.batch, self.target, self.winograd, self.conv_algorithms, copies)
+        return replace(plan, recomputed=macs(rewritten_graph) - macs(self.graph))
 
 
 def plan_within_memory(
@@ -55,8 +55,8 @@ def plan_within_memory(
     `CompileError` with the smallest memory found if none fits.
     """
     make = Planner(rematerialize_cheap(simplify(graph, batch)), batch, target, winograd, conv_algorithms)
-    items = stored(make.graph, batch)
-    light = [s.tensor for s in cheap(items)]
+    items = stored_activations(make.graph, batch)
+    cheap_tensors = [s.tensor for s in cheap_activations(items)]
 
     def size(plan: ExecutionPlan) -> int:
         return plan.bytes_with(threads)
@@ -64,40 +64,42 @@ def plan_within_memory(
     plan = make([])
     if size(plan) <= memory:
         return plan
-    sizes = [size(plan), size(make(light))]
+    sizes = [size(plan), size(make(cheap_tensors))]
     if sizes[1] <= memory:
-        return _shortest([light[:n] for n in range(1, len(light) + 1)], make, lambda plan: size(plan) <= memory)
-    fitting: list[ExecutionPlan] = []
-    for drops in _drop_lists(items, light):
+        return _shortest(
+            [cheap_tensors[:n] for n in range(1, len(cheap_tensors) + 1)], make, lambda plan: size(plan) <= memory
+        )
+    plans: list[ExecutionPlan] = []
+    for drops in _drop_lists(items, cheap_tensors):
         sizes.append(size(make(drops[-1])))
         if sizes[-1] <= memory:
-            fitting.append(_shortest(drops, make, lambda plan: size(plan) <= memory))
-    if fitting:
-        return min(fitting, key=lambda plan: plan.recomputed)
-    least = min(sizes)
+            plans.append(_shortest(drops, make, lambda plan: size(plan) <= memory))
+    if plans:
+        return min(plans, key=lambda plan: plan.recomputed)
+    min_size = min(sizes)
     raise CompileError(
-        f"this takes at least {megabytes(least, 'up')} with a batch of {batch}, even when activations are computed "
+        f"this takes at least {megabytes(min_size, 'up')} with a batch of {batch}, even when activations are computed "
         f"again instead of kept; {megabytes(memory, 'down')} were allowed: allow more, or take a smaller batch"
     )
 
 
-def _drop_lists(items: Sequence[StoredActivation], light: Sequence[Tensor]) -> list[list[list[Tensor]]]:
+def _drop_lists(items: Sequence[StoredActivation], cheap_tensors: Sequence[Tensor]) -> list[list[list[Tensor]]]:
     """Return for each way to cut the forward pass what to drop, from one segment to all of them.
 
     Cheap tensors are dropped, too, unless a segment is computed from them.
     """
     drop_lists = []
-    tried = set()
+    drop_sets = set()
     for count in SEGMENT_COUNTS:
         parts = segments(items, count)
         inner = {s.tensor for part in parts for s in part}
-        if not inner or frozenset(inner) in tried:
+        if not inner or frozenset(inner) in drop_sets:
             continue
-        tried.add(frozenset(inner))
-        needed = {t for s in items if s.tensor in inner for t in s.sources}
-        others = [t for t in light if t not in inner and t not in needed]
+        drop_sets.add(frozenset(inner))
+        source_tensors = {t for s in items if s.tensor in inner for t in s.sources}
+        other_tensors = [t for t in cheap_tensors if t not in inner and t not in source_tensors]
         prefixes = accumulate(([s.tensor for s in part] for part in parts), lambda a, b: a + b)
-        drop_lists.append([[*dict.fromkeys(others + prefix)] for prefix in prefixes])
+        drop_lists.append([[*dict.fromkeys(other_tensors + prefix)] for prefix in prefixes])
     return drop_lists
 
 

@@ -1,4 +1,4 @@
-"""What a plan's memory is used for, and when in the step most of it is in use."""
+"""The use of a plan's memory, by purpose and by stage of the step."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
         for buffer, span in lifetimes(plan.groups, {view.buffer for view in plan.outputs.values()}).items()
         if buffer in plan.temporaries
     }
-    live = _live(spans, len(plan.groups))
-    stored = {buffer for buffer in spans if _is_stored(plan, buffer, spans[buffer])}
-    peak = max(range(len(live)), key=live.__getitem__, default=0)
-    activations = sum(BYTES * aligned_size(b.size) for b in stored if spans[b][0] <= peak <= spans[b][1])
+    live_sizes = _live(spans, len(plan.groups))
+    stored_buffers = {buffer for buffer in spans if _is_stored(plan, buffer, spans[buffer])}
+    peak = max(range(len(live_sizes)), key=live_sizes.__getitem__, default=0)
+    activations = sum(BYTES * aligned_size(b.size) for b in stored_buffers if spans[b][0] <= peak <= spans[b][1])
     parameters, optimizer, statistics = _variables(plan)
     inputs = sum(aligned_size(view.buffer.size) for view in plan.inputs.values())
     prepared = plan.permanent_size - inputs - parameters - optimizer - statistics
@@ -77,7 +77,7 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
         activations=activations,
         others=BYTES * plan.arena_size - activations,
         scratch=BYTES * plan.scratch_size * threads,
-        stages=_stages(plan, spans, stored, live),
+        stages=_stages(plan, spans, stored_buffers, live_sizes),
     )
 
 
@@ -97,11 +97,11 @@ def _live(spans: dict[Buffer, tuple[int, int]], groups: int) -> list[int]:
     for buffer, (first, last) in spans.items():
         changes[first] += BYTES * aligned_size(buffer.size)
         changes[last + 1] -= BYTES * aligned_size(buffer.size)
-    live, current = [], 0
+    live_sizes, current = [], 0
     for change in changes[:groups]:
         current += change
-        live.append(current)
-    return live
+        live_sizes.append(current)
+    return live_sizes
 
 
 def _is_stored(plan: ExecutionPlan, buffer: Buffer, span: tuple[int, int]) -> bool:
@@ -112,7 +112,7 @@ def _is_stored(plan: ExecutionPlan, buffer: Buffer, span: tuple[int, int]) -> bo
 
 
 def _stages(
-    plan: ExecutionPlan, spans: dict[Buffer, tuple[int, int]], stored: set[Buffer], live: list[int]
+    plan: ExecutionPlan, spans: dict[Buffer, tuple[int, int]], stored_buffers: set[Buffer], live_sizes: list[int]
 ) -> tuple[StageMemory, ...]:
     peaks: dict[str, list[int]] = {}
     for number, group in enumerate(plan.groups):
@@ -121,10 +121,10 @@ def _stages(
             if name and name != OPTIMIZER:
                 peak = peaks.setdefault(name, [0, 0, 0])
                 side = 0 if call.direction == FPROP else 1
-                peak[side] = max(peak[side], live[number])
+                peak[side] = max(peak[side], live_sizes[number])
                 if call.direction == FPROP:
-                    written = {b for b in call.writes if b in stored and spans[b][0] == number}
-                    peak[2] += sum(BYTES * aligned_size(buffer.size) for buffer in written)
+                    stored_writes = {b for b in call.writes if b in stored_buffers and spans[b][0] == number}
+                    peak[2] += sum(BYTES * aligned_size(buffer.size) for buffer in stored_writes)
     first = {call.scope.partition(".")[0]: -n for n, call in enumerate(reversed(plan.calls)) if call.direction == FPROP}
     order = sorted(peaks, key=lambda name: first.get(name, 1))
     return tuple(StageMemory(name, *peaks[name]) for name in order)

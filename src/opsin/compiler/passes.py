@@ -1,4 +1,4 @@
-"""Which pass of a training step a node belongs to: for measuring and printing, not for computing."""
+"""The pass of a training step that each node belongs to: for measuring and printing, not for computing."""
 
 from __future__ import annotations
 

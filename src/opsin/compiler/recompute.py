@@ -1,6 +1,6 @@
 """Activations computed again in the backward pass instead of being stored for it (activation checkpointing).
 
-The backward pass reads the results of the forward pass, so that between the two nearly all of them are in memory. A
+The backward pass reads the results of the forward pass: between the two, nearly all of them are in memory. A
 graph in which the backward pass reads a second computation of some tensors, from others that are stored, needs less
 (Griewank & Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training Deep Nets with Sublinear Memory Cost",
 2016). The second computation applies the same operations to the same values, and is therefore bit-identical; values
@@ -16,11 +16,11 @@ from math import prod
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, apply
 from opsin.ops import OPS
 
-MEMORY_BOUND = frozenset(
+MEMORY_BOUND_OPS = frozenset(
     "add subtract multiply negate relu relu6 maximum minimum reshape broadcast_to constant".split()
 )
 """Operations that take no longer than reading their operands."""
-MIN_RECOMPUTED = 2**26
+MIN_RECOMPUTED_ELEMENTS = 2**26
 """Elements from which on memory-bound activations are computed again in any case: a quarter of a gigabyte."""
 
 
@@ -41,57 +41,57 @@ class StoredActivation:
         return prod(map(int, self.tensor.shape))  # type: ignore[arg-type]
 
 
-def stored(graph: Graph, batch: int) -> list[StoredActivation]:
+def stored_activations(graph: Graph, batch: int) -> list[StoredActivation]:
     """Return the activations of a bound `graph` that the backward pass reads, in the order of their computation."""
-    dependent = _input_dependent(graph.forward)
-    tensors = _stored_tensors(graph, dependent, batch)
-    others = set(tensors)
-    return [_activation(t, others, dependent, batch) for t in tensors]
+    dependent_nodes = _input_dependent(graph.forward)
+    tensors = _stored_tensors(graph, dependent_nodes, batch)
+    stored_tensors = set(tensors)
+    return [_activation(t, stored_tensors, dependent_nodes, batch) for t in tensors]
 
 
-def _stored_tensors(graph: Graph, dependent: set[Node], batch: int) -> list[Tensor]:
-    """Return the tensors of `stored`; `dependent` are the nodes of the forward pass that depend on an input."""
+def _stored_tensors(graph: Graph, dependent_nodes: set[Node], batch: int) -> list[Tensor]:
+    """Return the tensors of `stored_activations`; `dependent_nodes` of the forward pass depend on an input."""
     forward = set(graph.forward)
     read = {t for node in graph.nodes if node not in forward for t in node.inputs}
     return [
         t for node in graph.forward for t in node.outputs
-        if t in read and node in dependent and node.op is not INPUT and _has_batch(t, batch)
+        if t in read and node in dependent_nodes and node.op is not INPUT and _has_batch(t, batch)
     ]  # fmt: skip
 
 
-def recompute(graph: Graph, dropped: Collection[Tensor], batch: int) -> tuple[Graph, frozenset[Node]]:
-    """Return `graph` with the backward pass reading a second computation of the tensors `dropped`, and its nodes.
+def recompute(graph: Graph, dropped_tensors: Collection[Tensor], batch: int) -> tuple[Graph, frozenset[Node]]:
+    """Return a graph whose backward pass reads a second computation of `dropped_tensors`, and the nodes of the latter.
 
-    All of `dropped` must be among `stored`.
+    All of `dropped_tensors` must be among `stored_activations`.
     """
-    if not dropped:
+    if not dropped_tensors:
         return graph, frozenset()
     forward = set(graph.forward)
-    dependent = _input_dependent(graph.forward)
-    goals = set(dropped)
-    sources = set(_stored_tensors(graph, dependent, batch)) - goals
-    recomputed: dict[Tensor, Tensor] = {}
+    dependent_nodes = _input_dependent(graph.forward)
+    targets = set(dropped_tensors)
+    sources = set(_stored_tensors(graph, dependent_nodes, batch)) - targets
+    second_tensors: dict[Tensor, Tensor] = {}
 
     def operand(t: Tensor) -> Tensor:
-        """Return what a second computation reads in place of `t`."""
-        if t in recomputed:
-            return recomputed[t]
-        if t.node.op in (INPUT, VARIABLE) or t.node not in dependent or not _has_batch(t, batch):
+        """Return the tensor that the second computation reads in place of `t`."""
+        if t in second_tensors:
+            return second_tensors[t]
+        if t.node.op in (INPUT, VARIABLE) or t.node not in dependent_nodes or not _has_batch(t, batch):
             return t
-        recomputed[t] = _fusion_barrier(t)
-        return recomputed[t]
+        second_tensors[t] = _fusion_barrier(t)
+        return second_tensors[t]
 
     copies = []
-    for node in _between(goals, sources, dependent, batch):
+    for node in _between(targets, sources, dependent_nodes, batch):
         copy = node.on(tuple([operand(t) for t in node.inputs]))
         copies.append(copy)
-        recomputed.update(zip(node.outputs, copy.outputs, strict=True))
-    replaced: dict[Tensor, Tensor] = {t: _fusion_barrier(recomputed[t]) for t in goals}
+        second_tensors.update(zip(node.outputs, copy.outputs, strict=True))
+    replacements: dict[Tensor, Tensor] = {t: _fusion_barrier(second_tensors[t]) for t in targets}
     for node in graph.nodes:
-        if node not in forward and not replaced.keys().isdisjoint(node.inputs):
-            reader = node.on(tuple([replaced.get(t, t) for t in node.inputs]))
-            replaced.update(zip(node.outputs, reader.outputs, strict=True))
-    updates = {name: t if t.node in forward else replaced.get(t, t) for name, t in graph.updates.items()}
+        if node not in forward and not replacements.keys().isdisjoint(node.inputs):
+            reader = node.on(tuple([replacements.get(t, t) for t in node.inputs]))
+            replacements.update(zip(node.outputs, reader.outputs, strict=True))
+    updates = {name: t if t.node in forward else replacements.get(t, t) for name, t in graph.updates.items()}
     return Graph(graph.inputs, graph.outputs, updates), frozenset(copies)
 
 
@@ -115,23 +115,25 @@ def _macs(node: Node) -> int:
     return amount
 
 
-def cheap(items: Sequence[StoredActivation]) -> list[StoredActivation]:
+def cheap_activations(items: Sequence[StoredActivation]) -> list[StoredActivation]:
     """Return those without multiply-accumulate operations, the largest first: activations, normalizations, pooling."""
     return sorted((s for s in items if not s.macs), key=lambda s: -s.elements)
 
 
 def memory_bound(graph: Graph, batch: int) -> list[Tensor]:
-    """Return what is computed again even without a memory limit: results of sweeps, if they are large in total.
+    """Return the tensors that are computed again even without a memory limit: results of sweeps, if they are large in
+    total.
 
-    They are in no cache then, so that reading them takes nearly as long as computing them from operands that the
+    They are in no cache then, and reading them takes nearly as long as computing them from operands that the
     backward pass reads in any case.
     """
-    items = [s for s in stored(graph, batch) if s.memory_bound]
-    return [s.tensor for s in items] if sum(s.elements for s in items) >= MIN_RECOMPUTED else []
+    items = [s for s in stored_activations(graph, batch) if s.memory_bound]
+    return [s.tensor for s in items] if sum(s.elements for s in items) >= MIN_RECOMPUTED_ELEMENTS else []
 
 
 def segments(items: Sequence[StoredActivation], count: int) -> list[list[StoredActivation]]:
-    """Return what may be dropped in about `count` segments of the forward pass, the most memory per operation first.
+    """Return the tensors that may be dropped in about `count` segments of the forward pass, the most memory per
+    operation first.
 
     Each segment stores what later ones are computed from, so that the backward pass can recompute it independently.
     The last segment is left out, because the backward pass reads it immediately.
@@ -160,19 +162,19 @@ def _ends(items: Sequence[StoredActivation], last_reader: Sequence[int], count: 
     ends: list[int] = []
     for segment in range(1, count):
         low, high = (sums[-1] * (2 * segment + side) / (2 * count) for side in (-1, 1))
-        near = [end for end in range(1, len(items)) if low <= sums[end] < high]
-        if near:
-            ends.append(min(near, key=lambda end: (across[end], -end)))
+        end_candidates = [end for end in range(1, len(items)) if low <= sums[end] < high]
+        if end_candidates:
+            ends.append(min(end_candidates, key=lambda end: (across[end], -end)))
     return ends
 
 
 def _input_dependent(forward: Sequence[Node]) -> set[Node]:
     """Return the nodes that depend on an input."""
-    dependent: set[Node] = set()
+    dependent_nodes: set[Node] = set()
     for node in forward:
-        if node.op is INPUT or any(t.node in dependent for t in node.inputs):
-            dependent.add(node)
-    return dependent
+        if node.op is INPUT or any(t.node in dependent_nodes for t in node.inputs):
+            dependent_nodes.add(node)
+    return dependent_nodes
 
 
 def _has_batch(tensor: Tensor, batch: int) -> bool:
@@ -180,24 +182,28 @@ def _has_batch(tensor: Tensor, batch: int) -> bool:
     return bool(tensor.shape) and tensor.shape[0] == batch
 
 
-def _activation(tensor: Tensor, stored: set[Tensor], dependent: set[Node], batch: int) -> StoredActivation:
-    between = _between({tensor}, stored - {tensor}, dependent, batch)
-    sources = {t for node in between for t in node.inputs if t in stored and t is not tensor}
+def _activation(
+    tensor: Tensor, stored_tensors: set[Tensor], dependent_nodes: set[Node], batch: int
+) -> StoredActivation:
+    between = _between({tensor}, stored_tensors - {tensor}, dependent_nodes, batch)
+    sources = {t for node in between for t in node.inputs if t in stored_tensors and t is not tensor}
     return StoredActivation(
-        tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in MEMORY_BOUND for n in between)
+        tensor, sum(map(_macs, between)), frozenset(sources), all(n.op.name in MEMORY_BOUND_OPS for n in between)
     )
 
 
-def _between(goals: Collection[Tensor], sources: Collection[Tensor], dependent: set[Node], batch: int) -> list[Node]:
-    """Return the nodes that compute `goals` from `sources`, inputs, variables and small tensors, operands first."""
+def _between(
+    targets: Collection[Tensor], sources: Collection[Tensor], dependent_nodes: set[Node], batch: int
+) -> list[Node]:
+    """Return the nodes that compute `targets` from `sources`, inputs, variables and small tensors, operands first."""
     order: dict[Node, None] = {}
-    for goal in goals:
-        stack = [goal.node]
+    for target in targets:
+        stack = [target.node]
         while stack:
             node = stack[-1]
             missing = [
                 t.node for t in node.inputs
-                if t not in sources and t.node in dependent and t.node.op is not INPUT
+                if t not in sources and t.node in dependent_nodes and t.node.op is not INPUT
                 and _has_batch(t, batch) and t.node not in order
             ]  # fmt: skip
             if missing:

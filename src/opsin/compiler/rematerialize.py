@@ -12,26 +12,26 @@ from math import prod
 from opsin.compiler.fusion import MIN_SWEEP_ELEMENTS, POINTWISE
 from opsin.ir import Graph, Node, Tensor
 
-CHEAP = ("add", "subtract", "multiply")
+CHEAP_OPS = ("add", "subtract", "multiply")
 
 
 def rematerialize_cheap(graph: Graph) -> Graph:
-    """Return a bound `graph` in which every reader of a cheap result has a node of its own for it, to be fused with.
+    """Return a bound `graph` in which every reader of a cheap result has a separate node for it, to be fused with.
 
     The nodes of `graph` itself are changed: no one else may hold it, and it must not be used afterwards.
     """
     roots = set(graph.roots)
-    chosen = {
+    cheap_nodes = {
         node.output
         for node in graph.nodes
-        if node.op.name in CHEAP and node.output not in roots and _is_recomputable(graph, node)
+        if node.op.name in CHEAP_OPS and node.output not in roots and _is_recomputable(graph, node)
     }
 
-    if not chosen:
+    if not cheap_nodes:
         return graph
     for node in graph.nodes:
-        if not chosen.isdisjoint(node.inputs):
-            node.inputs = tuple([_recomputed(t) if t in chosen else t for t in node.inputs])
+        if not cheap_nodes.isdisjoint(node.inputs):
+            node.inputs = tuple([_recomputed(t) if t in cheap_nodes else t for t in node.inputs])
     return Graph(graph.inputs, graph.outputs, graph.updates)
 
 
@@ -46,8 +46,8 @@ def _is_recomputable(graph: Graph, node: Node) -> bool:
     if len(readers) < 2:
         return False
     shape = node.output.shape
-    large = [t for t in node.inputs if t.shape == shape]
-    if len(large) != 1 or prod(map(int, shape)) < MIN_SWEEP_ELEMENTS:  # type: ignore[arg-type]
+    full_inputs = [t for t in node.inputs if t.shape == shape]
+    if len(full_inputs) != 1 or prod(map(int, shape)) < MIN_SWEEP_ELEMENTS:  # type: ignore[arg-type]
         return False
     in_registers = all(reader.op.name in POINTWISE for reader in readers)
-    return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[large[0]])
+    return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[full_inputs[0]])

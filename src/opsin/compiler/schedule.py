@@ -1,4 +1,4 @@
-"""Which calls run between two barriers.
+"""The schedule: calls in groups between two barriers.
 
 A `CallGroup` is a run of calls after which all threads wait for each other. In a group by sample every thread takes its
 own samples through all the calls, a chunk at a time, so that each call finds what the one before wrote in the nearest
@@ -45,7 +45,7 @@ def schedule(calls: list[KernelCall], by_sample: bool) -> list[CallGroup]:
 
 
 class _ReadyQueue:
-    """Which calls may run, by number: those whose dependencies have finished."""
+    """The calls that may run, by number: their dependencies have finished."""
 
     def __init__(self, calls: list[KernelCall]) -> None:
         self.before = dependencies(calls)
@@ -55,40 +55,44 @@ class _ReadyQueue:
 
     def finish(self, i: int) -> list[int]:
         """Mark call `i` as run; return the calls that waited only for it."""
-        ready = []
+        ready_calls = []
         for user in self._users[i]:
             self._missing[user] -= 1
             if not self._missing[user]:
-                ready.append(user)
-        return ready
+                ready_calls.append(user)
+        return ready_calls
 
 
 def _sample_by_sample(calls: list[KernelCall], queue: _ReadyQueue) -> list[KernelCall]:
     """Return the calls of one group by sample: all that can follow those before them sample by sample, in order."""
     members: list[int] = []
-    inside: set[int] = set()
-    ready = sorted(queue.ready)
-    later: list[int] = []
-    while ready:
-        i = heappop(ready)
+    group_calls: set[int] = set()
+    ready_calls = sorted(queue.ready)
+    later_calls: list[int] = []
+    while ready_calls:
+        i = heappop(ready_calls)
         members.append(i)
-        inside.add(i)
+        group_calls.add(i)
         for user in queue.finish(i):
-            is_following = all(follows(calls[user], calls[b]) for b in queue.before[user] & inside)
+            is_following = all(follows(calls[user], calls[b]) for b in queue.before[user] & group_calls)
             if calls[user].partition is not Partition.ANY and is_following:
-                heappush(ready, user)
+                heappush(ready_calls, user)
             else:
-                later.append(user)
-    queue.ready = later
+                later_calls.append(user)
+    queue.ready = later_calls
     return [calls[i] for i in members]
 
 
-def follows(call: KernelCall, earlier: KernelCall) -> bool:
-    """Whether `call` depends on `earlier` only through the samples' own parts of buffers."""
+def follows(call: KernelCall, earlier_call: KernelCall) -> bool:
+    """Whether `call` depends on `earlier_call` only through the samples' own parts of buffers."""
     pairs: list[tuple[dict[Buffer, bool], dict[Buffer, bool]]] = [
-        (call.reads, earlier.writes), (call.writes, earlier.reads), (call.writes, earlier.writes),
+        (call.reads, earlier_call.writes), (call.writes, earlier_call.reads), (call.writes, earlier_call.writes),
     ]  # fmt: skip
-    return all(late[buffer] and early[buffer] for late, early in pairs for buffer in late.keys() & early.keys())
+    return all(
+        later_accesses[buffer] and earlier_accesses[buffer]
+        for later_accesses, earlier_accesses in pairs
+        for buffer in later_accesses.keys() & earlier_accesses.keys()
+    )
 
 
 def dependencies(calls: Sequence[KernelCall]) -> list[set[int]]:
@@ -117,7 +121,7 @@ def dependencies(calls: Sequence[KernelCall]) -> list[set[int]]:
 def users(before: Sequence[set[int]]) -> list[list[int]]:
     """Return for each call the numbers of those that must come after it, in order; `before` are `dependencies`."""
     after: list[list[int]] = [[] for _ in before]
-    for number, earlier in enumerate(before):
-        for dependency in earlier:
+    for number, earlier_call in enumerate(before):
+        for dependency in earlier_call:
             after[dependency].append(number)
     return after

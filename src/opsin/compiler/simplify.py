@@ -16,16 +16,17 @@ from opsin.ops import OPS
 
 Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]"
 
-FOLDED = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
+FOLDABLE_OPS = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "sqrt", "power", "log", "exp")
+"""Operations that are computed at compile time if all operands are constant scalars."""
 
-NEUTRAL = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False), "divide": (1.0, False)}
-"""Neutral elements, and whether they may be the first operand as well as the second."""
+IDENTITY_ELEMENTS = {"add": (0.0, True), "multiply": (1.0, True), "subtract": (0.0, False), "divide": (1.0, False)}
+"""The identity element of each operation, and whether it may be the first operand as well as the second."""
 
 
 def simplify(graph: Graph, batch: int) -> Graph:
     """Return `graph`, bound to `batch`, without constant arithmetic, identities and repetitions; all nodes are new."""
     nodes: dict[Any, Node] = {}
-    bound = binding(batch)
+    bind = binding(batch)
 
     def key(op: Op, operands: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
         return op.name, operands, frozenset(attrs.items())
@@ -37,7 +38,7 @@ def simplify(graph: Graph, batch: int) -> Graph:
         return nodes[node_key]
 
     def change(free: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
-        node = bound(free, inputs)
+        node = bind(free, inputs)
         identity = _identity(node)
         if identity is not None:
             return (identity,)
@@ -45,23 +46,27 @@ def simplify(graph: Graph, batch: int) -> Graph:
             return _factored(make, node, inputs[0])
         if node.op.name == "variance" and not by_channel(inputs[0], node.attrs["axes"]):
             return _variance(make, node, inputs[0])
-        pooled = _masked_pooling(node)
-        if pooled is not None:
-            x, g = pooled.inputs
-            maxima = make(OPS["max_pool2d"], (x,), pooled.attrs, pooled.scope).output
+        pooling = _masked_pooling(node)
+        if pooling is not None:
+            x, g = pooling.inputs
+            maxima = make(OPS["max_pool2d"], (x,), pooling.attrs, pooling.scope).output
             mask = make(OPS["greater"], (maxima, inputs[0].node.inputs[1]), {}, node.scope).output
-            masked = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
-            return make(pooled.op, (x, masked), pooled.attrs, pooled.scope)
-        folded = _folded(node)
-        return make(*folded, node.scope) if folded else nodes.setdefault(key(node.op, inputs, node.attrs), node)
+            masked_gradient = make(OPS["where"], (mask, g, inputs[2]), {}, node.scope).output
+            return make(pooling.op, (x, masked_gradient), pooling.attrs, pooling.scope)
+        constant_node = _folded(node)
+        return (
+            make(*constant_node, node.scope)
+            if constant_node
+            else nodes.setdefault(key(node.op, inputs, node.attrs), node)
+        )
 
     return graph.rewrite(change)
 
 
 def by_channel(x: Tensor, axes: tuple[int, ...]) -> bool:
     """Whether a reduction of `x`, rows or images, is over all axes but the channels, axis 1."""
-    long = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
-    return len(x.shape) in (2, 4) and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long
+    long_axes = [axis for axis, size in enumerate(x.shape) if size != 1 and axis != 1]
+    return len(x.shape) in (2, 4) and 1 not in axes and [axis for axis in axes if x.shape[axis] != 1] == long_axes
 
 
 def _factored(make: Make, node: Node, x: Tensor) -> Node:
@@ -71,10 +76,10 @@ def _factored(make: Make, node: Node, x: Tensor) -> Node:
     """
     axes = node.attrs["axes"]
     factors = _factors(x)
-    outside = [f for f in factors if _constant_along(f, len(x.shape), axes)]
-    inside = [f for f in factors if f not in outside]
+    outer_factors = [f for f in factors if _constant_along(f, len(x.shape), axes)]
+    inner_factors = [f for f in factors if f not in outer_factors]
     negative = x.node.op.name == "negate"
-    if not (outside or negative) or not any(f.shape == x.shape for f in inside):
+    if not (outer_factors or negative) or not any(f.shape == x.shape for f in inner_factors):
         return make(node.op, (x,), node.attrs, node.scope)
 
     def product(of: list[Tensor]) -> Tensor:
@@ -83,9 +88,9 @@ def _factored(make: Make, node: Node, x: Tensor) -> Node:
             result = make(OPS["multiply"], (result, factor), {}, node.scope).output
         return result
 
-    total = make(node.op, (product(inside),), node.attrs, node.scope)
-    if outside:
-        total = make(OPS["multiply"], (total.output, product(outside)), {}, node.scope)
+    total = make(node.op, (product(inner_factors),), node.attrs, node.scope)
+    if outer_factors:
+        total = make(OPS["multiply"], (total.output, product(outer_factors)), {}, node.scope)
     return make(OPS["negate"], (total.output,), {}, node.scope) if _sign(x) < 0 else total
 
 
@@ -111,8 +116,8 @@ def _sign(x: Tensor) -> int:
 
 def _constant_along(factor: Tensor, rank: int, axes: tuple[int, ...]) -> bool:
     """Whether `factor`, broadcast to `rank` dimensions, is constant along `axes`."""
-    lead = rank - len(factor.shape)
-    return all(axis < lead or factor.shape[axis - lead] == 1 for axis in axes)
+    leading_axes = rank - len(factor.shape)
+    return all(axis < leading_axes or factor.shape[axis - leading_axes] == 1 for axis in axes)
 
 
 def _variance(make: Make, node: Node, x: Tensor) -> Node:
@@ -125,8 +130,8 @@ def _variance(make: Make, node: Node, x: Tensor) -> Node:
         total = make(OPS["sum"], (of,), {"axes": axes}, scope).output
         return make(OPS["multiply"], (total, share), {}, scope)
 
-    centred = make(OPS["subtract"], (x, mean(x).output), {}, scope).output
-    return mean(make(OPS["multiply"], (centred, centred), {}, scope).output)
+    deviation = make(OPS["subtract"], (x, mean(x).output), {}, scope).output
+    return mean(make(OPS["multiply"], (deviation, deviation), {}, scope).output)
 
 
 def _masked_pooling(node: Node) -> Node | None:
@@ -138,10 +143,10 @@ def _masked_pooling(node: Node) -> Node | None:
     inputs = node.inputs
     if node.op.name != "where" or constant_value(inputs[2]) != 0.0:
         return None
-    mask, pooled = inputs[0].node, inputs[1].node
-    if mask.op.name != "greater" or constant_value(mask.inputs[1]) != 0.0 or pooled.op.name != "max_pool2d_grad":
+    mask, pooling = inputs[0].node, inputs[1].node
+    if mask.op.name != "greater" or constant_value(mask.inputs[1]) != 0.0 or pooling.op.name != "max_pool2d_grad":
         return None
-    return pooled if mask.inputs[0] is pooled.inputs[0] and mask.inputs[1].shape == () else None
+    return pooling if mask.inputs[0] is pooling.inputs[0] and mask.inputs[1].shape == () else None
 
 
 def constant_value(tensor: Tensor) -> float | None:
@@ -161,16 +166,16 @@ def _identity(node: Node) -> Tensor | None:
         return inputs[0]
     if name == "transpose" and node.attrs["axes"] == tuple(range(len(node.output.shape))):
         return inputs[0]
-    if name in NEUTRAL:
-        value, either = NEUTRAL[name]
-        for repeated, other in ((0, 1), (1, 0)) if either else ((0, 1),):
-            if constant_value(inputs[other]) == value and inputs[repeated].type == node.output.type:
-                return inputs[repeated]
+    if name in IDENTITY_ELEMENTS:
+        value, is_commutative = IDENTITY_ELEMENTS[name]
+        for operand, other in ((0, 1), (1, 0)) if is_commutative else ((0, 1),):
+            if constant_value(inputs[other]) == value and inputs[operand].type == node.output.type:
+                return inputs[operand]
     return None
 
 
 def _folded(node: Node) -> tuple[Any, tuple[Tensor, ...], dict[str, Any]] | None:
-    if node.op.name not in FOLDED or node.output.shape != ():
+    if node.op.name not in FOLDABLE_OPS or node.output.shape != ():
         return None
     values = [constant_value(t) for t in node.inputs]
     if any(value is None for value in values) or node.output.dtype == INT:

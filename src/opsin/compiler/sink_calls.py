@@ -18,46 +18,46 @@ def sink_calls(groups: list[CallGroup]) -> list[CallGroup]:
     calls = [call for group in groups for call in group.calls]
     position = {call: number for number, group in enumerate(groups) for call in group.calls}
     after = users(dependencies(calls))
-    touching: dict[Buffer, set[KernelCall]] = {}
+    calls_by_buffer: dict[Buffer, set[KernelCall]] = {}
     for call in calls:
         for buffer in (*call.reads, *call.writes):
             if buffer.role == "temporary":
-                touching.setdefault(buffer, set()).add(call)
+                calls_by_buffer.setdefault(buffer, set()).add(call)
     for call, numbers in zip(reversed(calls), reversed(after), strict=True):
         if numbers:
-            latest = _latest(call, [calls[number] for number in numbers], position, groups)
-            if latest > position[call] and _saving(call, latest, position, touching) >= 0:
-                position[call] = latest
-    sunk = [CallGroup(group.by_sample) for group in groups]
+            target_group = _latest(call, [calls[number] for number in numbers], position, groups)
+            if target_group > position[call] and _saving(call, target_group, position, calls_by_buffer) >= 0:
+                position[call] = target_group
+    result = [CallGroup(group.by_sample) for group in groups]
     for call in calls:
-        sunk[position[call]].calls.append(call)
-    return [group for group in sunk if group.calls]
+        result[position[call]].calls.append(call)
+    return [group for group in result if group.calls]
 
 
 def _latest(call: KernelCall, users: list[KernelCall], position: dict[KernelCall, int], groups: list[CallGroup]) -> int:
     """Return the last group in which `call` may run: with its first users if they follow by sample, or before them."""
-    latest = min(position[user] for user in users)
-    first_users = [user for user in users if position[user] == latest]
+    last_group = min(position[user] for user in users)
+    first_users = [user for user in users if position[user] == last_group]
     by_blocks = call.partition is Partition.ANY
-    if not (groups[latest].by_sample and not by_blocks and all(follows(user, call) for user in first_users)):
-        latest -= 1
-    while latest > position[call] and groups[latest].by_sample and by_blocks:
-        latest -= 1
-    return latest
+    if not (groups[last_group].by_sample and not by_blocks and all(follows(user, call) for user in first_users)):
+        last_group -= 1
+    while last_group > position[call] and groups[last_group].by_sample and by_blocks:
+        last_group -= 1
+    return last_group
 
 
 def _saving(
-    call: KernelCall, later: int, position: dict[KernelCall, int], touching: dict[Buffer, set[KernelCall]]
+    call: KernelCall, target_group: int, position: dict[KernelCall, int], calls_by_buffer: dict[Buffer, set[KernelCall]]
 ) -> int:
-    """Return how much less memory is in use, in elements × groups, when `call` runs in group `later`."""
+    """Return how much less memory is in use, in elements × groups, when `call` runs in group `target_group`."""
     saving = 0
     for buffer in dict.fromkeys((*call.reads, *call.writes)):
         if buffer.role == "temporary":
-            others = [position[other] for other in touching[buffer] if other is not call]
-            if not others:
+            other_positions = [position[other] for other in calls_by_buffer[buffer] if other is not call]
+            if not other_positions:
                 continue
-            first, last = min(others), max(others)
+            first, last = min(other_positions), max(other_positions)
             before = max(last, position[call]) - min(first, position[call])
-            after = max(last, later) - min(first, later)
+            after = max(last, target_group) - min(first, target_group)
             saving += buffer.size * (before - after)
     return saving

@@ -20,10 +20,13 @@ MIN_SAVING = 0.02
 def split_groups(groups: list[CallGroup]) -> list[CallGroup]:
     """Return `groups` with the largest ones split, as long as that lowers the maximum of the memory in use."""
     while True:
-        live = live_elements(groups)
-        largest = max(range(len(groups)), key=live.__getitem__, default=0)
-        split = _split(groups, largest)
-        if not split or max(live_elements(split)[largest : largest + 2]) > (1 - MIN_SAVING) * live[largest]:
+        live_sizes = live_elements(groups)
+        peak_group = max(range(len(groups)), key=live_sizes.__getitem__, default=0)
+        split = _split(groups, peak_group)
+        if (
+            not split
+            or max(live_elements(split)[peak_group : peak_group + 2]) > (1 - MIN_SAVING) * live_sizes[peak_group]
+        ):
             return groups
         groups = split
 
@@ -34,11 +37,11 @@ def live_elements(groups: list[CallGroup]) -> list[int]:
     for buffer, (first, last) in lifetimes(groups, set()).items():
         changes[first] += aligned_size(buffer.size)
         changes[last + 1] -= aligned_size(buffer.size)
-    live, current = [], 0
+    live_sizes, current = [], 0
     for change in changes[:-1]:
         current += change
-        live.append(current)
-    return live
+        live_sizes.append(current)
+    return live_sizes
 
 
 def _split(groups: list[CallGroup], number: int) -> list[CallGroup] | None:
@@ -46,12 +49,16 @@ def _split(groups: list[CallGroup], number: int) -> list[CallGroup] | None:
     if not groups or groups[number].by_sample:
         return None
     calls = groups[number].calls
-    later = {buffer for group in groups[number + 1 :] for call in group.calls for buffer in (*call.reads, *call.writes)}
+    later_buffers = {
+        buffer for group in groups[number + 1 :] for call in group.calls for buffer in (*call.reads, *call.writes)
+    }
     readers = Counter(buffer for call in calls for buffer in call.reads)
 
     def freed(call: KernelCall) -> int:
-        last_reads = (b.size for b in call.reads if b.role == "temporary" and b not in later and readers[b] == 1)
-        return sum(last_reads) - sum(b.size for b in call.writes if b in later)
+        last_reads = (
+            b.size for b in call.reads if b.role == "temporary" and b not in later_buffers and readers[b] == 1
+        )
+        return sum(last_reads) - sum(b.size for b in call.writes if b in later_buffers)
 
     first = [call for call in calls if freed(call) > 0]
     rest = [call for call in calls if freed(call) <= 0]

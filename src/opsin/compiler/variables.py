@@ -7,7 +7,7 @@ from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_l
 from opsin.ir import INPUT, INT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
-"""Operations whose results may share the memory of their operands."""
+"""Operations with results that may share the memory of their operands."""
 
 
 def place_inputs(graph: Graph) -> dict[Tensor, View]:
@@ -62,12 +62,12 @@ def update_in_place(
             continue
         aliases = _aliases(graph, variable)
         readers = {home[user.outputs[0]] for tensor in aliases for user in graph.users[tensor]} - {writer}
-        late = {reader for reader in readers if rank[reader] > rank[writer]}
-        if not aliases.isdisjoint(graph.outputs.values()) or _reaches(after, late, writer, rank):
+        late_readers = {reader for reader in readers if rank[reader] > rank[writer]}
+        if not aliases.isdisjoint(graph.outputs.values()) or _reaches(after, late_readers, writer, rank):
             continue
         after[writer] |= readers
         destinations[value] = views[variable]
-        if late:
+        if late_readers:
             rank = {group: number for number, group in enumerate(_sorted(order, after))}
     return destinations, _sorted(order, after)
 
@@ -86,30 +86,30 @@ def _aliases(graph: Graph, tensor: Tensor) -> set[Tensor]:
 def _reaches(
     after: dict[FusionGroup, set[FusionGroup]],
     starts: set[FusionGroup],
-    goal: FusionGroup,
+    target: FusionGroup,
     rank: dict[FusionGroup, int],
 ) -> bool:
-    """Whether any of `starts` must run after `goal`; `rank` grows along every chain of dependencies."""
-    visited, stack = set(starts), list(starts)
+    """Whether any of `starts` must run after `target`; `rank` grows along every chain of dependencies."""
+    visited_groups, stack = set(starts), list(starts)
     while stack:
         top = stack.pop()
-        if top is goal:
+        if top is target:
             return True
-        new = {group for group in after[top] if rank[group] >= rank[goal]} - visited
-        visited |= new
-        stack.extend(new)
+        successors = {group for group in after[top] if rank[group] >= rank[target]} - visited_groups
+        visited_groups |= successors
+        stack.extend(successors)
     return False
 
 
 def _sorted(order: list[FusionGroup], after: dict[FusionGroup, set[FusionGroup]]) -> list[FusionGroup]:
     number = {group: i for i, group in enumerate(order)}
-    done: dict[FusionGroup, None] = {}
+    result: dict[FusionGroup, None] = {}
     for group in order:
         stack = [group]
         while stack:
-            missing = [c for c in after[stack[-1]] if c not in done]
-            if missing:
-                stack.extend(sorted(missing, key=number.__getitem__))
+            predecessors = [c for c in after[stack[-1]] if c not in result]
+            if predecessors:
+                stack.extend(sorted(predecessors, key=number.__getitem__))
             else:
-                done.setdefault(stack.pop())
-    return list(done)
+                result.setdefault(stack.pop())
+    return list(result)

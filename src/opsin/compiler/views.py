@@ -1,4 +1,4 @@
-"""Where tensors lie: buffers of memory, and views that map a logical shape to one by strides.
+"""Tensors in memory: buffers, and views that map a logical shape to one by strides.
 
 The logical order of axes is N C H W, the order in memory N H W C. Only strides know about it: transposing, slicing,
 broadcasting and most reshaping move no data.
@@ -60,10 +60,10 @@ class View:
         """Return the view with dimensions of 1 repeated, and new ones in front, by a stride of 0."""
         if shape == self.shape:
             return self
-        lead = len(shape) - len(self.shape)
-        strides = [0] * lead + [
+        leading_axes = len(shape) - len(self.shape)
+        strides = [0] * leading_axes + [
             0 if n == 1 and n != to else stride
-            for n, to, stride in zip(self.shape, shape[lead:], self.strides, strict=True)
+            for n, to, stride in zip(self.shape, shape[leading_axes:], self.strides, strict=True)
         ]
         return View(self.buffer, shape, tuple(strides), self.offset)
 
@@ -93,7 +93,7 @@ class View:
 
 
 Destinations: TypeAlias = "dict[Tensor, View]"
-"""Where some tensors must be written: new values of variables, in the memory of the old ones."""
+"""The views that some tensors must be written to: new values of variables, in the memory of the old ones."""
 
 
 def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -102,7 +102,7 @@ def order_in_memory(strides: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def dense_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the strides of a contiguous array whose dimensions are in `order`, the outermost first."""
+    """Return the strides of a contiguous array with its dimensions in `order`, the outermost first."""
     strides = [0] * len(shape)
     step = 1
     for d in reversed(order):
@@ -124,8 +124,10 @@ FILTERS = (2, 3, 1, 0)
 """Convolution weights K C kh kw in memory: kh kw C K."""
 
 
-def _reshaped_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...] | None:
-    if prod(new) == 0:
+def _reshaped_strides(
+    shape: tuple[int, ...], strides: tuple[int, ...], new_shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    if prod(new_shape) == 0:
         return None
     pairs = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
     result: list[int] = []
@@ -138,7 +140,7 @@ def _reshaped_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tup
             runs[-1] = (runs[-1][0] * n, s)
         else:
             runs.append((n, s))
-    for n in new:
+    for n in new_shape:
         if n == 1:
             result.append(0)
             continue

@@ -34,8 +34,8 @@ def whole(what: str, value: object, minimum: int = -MAX_INT, maximum: int = MAX_
         hint = f"; write {value:.0f}" if isinstance(value, float) and value.is_integer() else ""
         raise UsageError(f"{what} must be a whole number, not {called(value)}{hint}")
     if not minimum <= number <= maximum:
-        bound = f"at least {minimum:,}" if number < minimum else f"at most {maximum:,}"
-        raise UsageError(f"{what} must be a whole number of {bound}, not {called(number)}")
+        limit = f"at least {minimum:,}" if number < minimum else f"at most {maximum:,}"
+        raise UsageError(f"{what} must be a whole number of {limit}, not {called(number)}")
     return number
 
 
@@ -78,10 +78,10 @@ def path(what: str, value: object) -> str:
     """Return the path of a file or folder as text."""
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"{what} must be a path, as text or as a Path, not {called(value)}")
-    decoded = os.fsdecode(os.fspath(value))
-    if "\0" in decoded:
-        raise UsageError(f"{what} must be a path, not {called(decoded)}")
-    return decoded
+    text = os.fsdecode(os.fspath(value))
+    if "\0" in text:
+        raise UsageError(f"{what} must be a path, not {called(text)}")
+    return text
 
 
 def sequence(what: str, value: object, of: str = "numbers") -> list[Any]:
@@ -161,16 +161,14 @@ def one_of(what: str, value: object, choices: Sequence[str]) -> str:
 def called(value: object, limit: int = 60) -> str:
     """Return a value for a message: its `repr` if that is short, otherwise its beginning or its type."""
     try:
-        written = repr(value)
+        text = repr(value)
     except Exception:  # an object of any class
-        written = ""
+        text = ""
     kind = type(value).__name__
-    if written and len(written) <= limit and "\n" not in written:
-        return written
+    if text and len(text) <= limit and "\n" not in text:
+        return text
     return (
-        f"{written[: limit - 1]}… ({kind})"
-        if isinstance(value, str | int | list | tuple)
-        else f"an object of type {kind}"
+        f"{text[: limit - 1]}… ({kind})" if isinstance(value, str | int | list | tuple) else f"an object of type {kind}"
     )
 
 

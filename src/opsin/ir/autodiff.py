@@ -29,15 +29,15 @@ def backprop(
         raise GraphError(f"the seed gradient is {seed.type}, the loss {loss.type}")
     order = topological([loss])
     targets = set(wrt)
-    dependent: set[Tensor] = set()  # tensors that depend on one of the targets
+    dependent_tensors: set[Tensor] = set()  # tensors that depend on one of the targets
     for node in order:
-        if dependent.isdisjoint(node.inputs):
-            dependent.update(targets.intersection(node.outputs))
+        if dependent_tensors.isdisjoint(node.inputs):
+            dependent_tensors.update(targets.intersection(node.outputs))
         else:
-            dependent.update(node.outputs)
+            dependent_tensors.update(node.outputs)
     gradients: dict[Tensor, Tensor] = {loss: seed}
     for node in reversed(order):
-        if dependent.isdisjoint(node.inputs):
+        if dependent_tensors.isdisjoint(node.inputs):
             continue
         grads = [gradients[t] for t in node.outputs if t in gradients]
         if not grads:
@@ -47,7 +47,7 @@ def backprop(
         with scope(node.scope):
             contributions = node.op.gradient(node, *grads)
             for operand, contribution in zip(node.inputs, contributions, strict=True):
-                if contribution is None or operand not in dependent or operand.dtype != FLOAT:
+                if contribution is None or operand not in dependent_tensors or operand.dtype != FLOAT:
                     continue
                 if contribution.shape != operand.shape:
                     raise GraphError(f"{node}: gradient is {contribution.type} for an operand of {operand.type}")

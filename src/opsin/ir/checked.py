@@ -113,15 +113,15 @@ def checked(function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        converted = list(args)
+        arguments = list(args)
         for place, (what, convert) in enumerate(positional[: len(args)]):
             if convert is not None and not (convert is tensor and type(args[place]) is Tensor):
-                converted[place] = convert(what, args[place])
+                arguments[place] = convert(what, args[place])
         for key, value in kwargs.items():
             convert = converters.get(key)
             if convert is not None:
                 kwargs[key] = convert(f"{name}: {key}", value)
-        return function(*converted, **kwargs)
+        return function(*arguments, **kwargs)
 
     return cast("F", call)
 
@@ -136,8 +136,8 @@ def check_fields(instance: Any, *, finite: bool = False) -> None:
         convert = converter(field.type)
         if convert is not None:
             value = getattr(instance, field.name)
-            converted = convert(f"{kind.__name__}: {field.name}", value)
-            if finite and isinstance(converted, float):
-                real(f"{kind.__name__}: {field.name}", converted)
-            if converted is not value:
-                object.__setattr__(instance, field.name, converted)
+            result = convert(f"{kind.__name__}: {field.name}", value)
+            if finite and isinstance(result, float):
+                real(f"{kind.__name__}: {field.name}", result)
+            if result is not value:
+                object.__setattr__(instance, field.name, result)

@@ -214,7 +214,7 @@ def variable(
     trainable: bool = False,
     like: str = "",
 ) -> Tensor:
-    """Return a tensor whose value persists between runs; see `Variable` for the attributes."""
+    """Return a tensor with a value that persists between runs; see `Variable` for the attributes."""
     attrs = {
         "name": text("the name of a variable", name),
         "type": _checked_type(name, shape, dtype),

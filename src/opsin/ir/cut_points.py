@@ -13,22 +13,22 @@ def cut_points(source: Tensor, sink: Tensor) -> list[Tensor]:
     The list is empty if `sink` does not depend on `source`.
     """
     order = [node for node in topological([sink]) if source.node is not node]
-    reached = {source}
+    reached_tensors = {source}
     last_use = {source: -1}  # the position in `flow` of the last node that reads each tensor
     flow: list[Node] = []
     for node in order:
-        read = [t for t in node.inputs if t in reached]
+        read = [t for t in node.inputs if t in reached_tensors]
         if read:
             last_use |= dict.fromkeys(read, len(flow))
             last_use |= {t: len(flow) for t in node.outputs if t not in last_use}
-            reached.update(node.outputs)
+            reached_tensors.update(node.outputs)
             flow.append(node)
-    points, furthest = [], last_use[source]
+    points, last_position = [], last_use[source]
     for position, node in enumerate(flow):
         # A tensor from before `node` that is read after it would bypass `node`.
-        if furthest <= position and len(node.outputs) == 1:
+        if last_position <= position and len(node.outputs) == 1:
             points.append(node.output)
-        furthest = max([furthest, *(last_use[t] for t in node.outputs)])
+        last_position = max([last_position, *(last_use[t] for t in node.outputs)])
     return points
 
 
@@ -37,12 +37,12 @@ def last_static_cut_point(graph: Graph, output: str) -> Tensor | None:
 
     None if there is no such tensor.
     """
-    dynamic: set[Tensor] = set()
+    dynamic_tensors: set[Tensor] = set()
     for node in graph.nodes:
         changes = node.op is VARIABLE and (node.attrs["trainable"] or node.attrs["name"] in graph.updates)
-        if changes or any(t in dynamic for t in node.inputs):
-            dynamic.update(node.outputs)
-    static = [t for t in cut_points(graph.inputs[0], graph.outputs[output]) if t not in dynamic]
+        if changes or any(t in dynamic_tensors for t in node.inputs):
+            dynamic_tensors.update(node.outputs)
+    static = [t for t in cut_points(graph.inputs[0], graph.outputs[output]) if t not in dynamic_tensors]
     return static[-1] if static else None
 
 
@@ -56,13 +56,15 @@ def suffix(graph: Graph, at: Tensor) -> Graph:
 
     Raise `GraphError` if something bypasses `at`.
     """
-    old_input, *others = graph.inputs
+    old_input, *other_inputs = graph.inputs
     new_input = input_tensor(old_input.node.attrs["name"], at.shape, at.dtype)
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> Node | tuple[Tensor, ...]:
         return (new_input,) if node is at.node else apply(node.op, inputs, node.attrs, node.scope)
 
-    rest = graph.rewrite(change)
-    if rest.inputs[0] in rest.users:
+    suffix_graph = graph.rewrite(change)
+    if suffix_graph.inputs[0] in suffix_graph.users:
         raise GraphError(f"the graph cannot be cut at {at}: something bypasses it")
-    return Graph((new_input, *rest.inputs[1 : 1 + len(others)]), rest.outputs, rest.updates).verify()
+    return Graph(
+        (new_input, *suffix_graph.inputs[1 : 1 + len(other_inputs)]), suffix_graph.outputs, suffix_graph.updates
+    ).verify()

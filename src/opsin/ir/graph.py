@@ -67,31 +67,31 @@ class Graph:
 
     def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Node | tuple[Tensor, ...]]) -> Graph:
         """Return a new graph in which `change(node, new_inputs)` replaces each node; it is called operands first."""
-        new: dict[Tensor, Tensor] = {}
+        replacements: dict[Tensor, Tensor] = {}
         for node in (*(t.node for t in self.inputs), *self.nodes):
-            if node.outputs[0] in new:
+            if node.outputs[0] in replacements:
                 continue
-            replacement = change(node, tuple([new[t] for t in node.inputs]))
+            replacement = change(node, tuple([replacements[t] for t in node.inputs]))
             outputs = replacement.outputs if isinstance(replacement, Node) else replacement
-            new |= zip(node.outputs, outputs, strict=True)
+            replacements |= zip(node.outputs, outputs, strict=True)
         return Graph(
-            tuple(new[t] for t in self.inputs),
-            {name: new[t] for name, t in self.outputs.items()},
-            {name: new[t] for name, t in self.updates.items()},
+            tuple(replacements[t] for t in self.inputs),
+            {name: replacements[t] for name, t in self.outputs.items()},
+            {name: replacements[t] for name, t in self.updates.items()},
         )
 
     def verify(self) -> Graph:
         """Return the graph itself if it is well-formed. Raise `GraphError` for the first node that breaks a rule."""
-        known: set[Tensor] = set()
+        known_tensors: set[Tensor] = set()
         for node in self.nodes:
             for operand in node.inputs:
-                if operand not in known:
+                if operand not in known_tensors:
                     raise GraphError(f"{node} uses {operand} before it is computed")
             types = infer_types(node.op, node.inputs, node.attrs, node.scope)
-            for inferred, output in zip(types, node.outputs, strict=True):
-                if inferred != output.type:
-                    raise GraphError(f"{node} says {output.type}, its shape rule {inferred}")
-            known.update(node.outputs)
+            for inferred_type, output in zip(types, node.outputs, strict=True):
+                if inferred_type != output.type:
+                    raise GraphError(f"{node} says {output.type}, its shape rule {inferred_type}")
+            known_tensors.update(node.outputs)
         return self.verify_names()
 
     def verify_names(self) -> Graph:

@@ -63,9 +63,9 @@ def _initial_value(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
 
 def _identity(weight: NDArray[Any]) -> NDArray[Any]:
     """Make filter i < in of a weight, out × in × rows × columns, 1 at the centre of channel i and 0 elsewhere."""
-    both = np.arange(min(weight.shape[:2]))
-    weight[both] = 0
-    weight[both, both, weight.shape[2] // 2, weight.shape[3] // 2] = 1
+    diagonal = np.arange(min(weight.shape[:2]))
+    weight[diagonal] = 0
+    weight[diagonal, diagonal, weight.shape[2] // 2, weight.shape[3] // 2] = 1
     return weight
 
 

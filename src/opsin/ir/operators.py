@@ -107,7 +107,7 @@ class Operators:
         return _apply("take", self, key)
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape, given as numbers or as one sequence; one size may be -1."""
+        """Return the same elements in another shape, given as numbers or as one sequence; one size may be -1."""
         return _apply("reshape", self, shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Tensor:

@@ -96,7 +96,7 @@ def same_size(a: Dim, b: Dim) -> bool:
 
 
 T = TypeVar("T")
-COMPOUND = (Size, tuple, dict)
+COMPOUND_TYPES = (Size, tuple, dict)
 """Types that are a `Size` or may contain one."""
 
 
@@ -106,9 +106,9 @@ def bind(value: T, batch: int) -> Any:
         number = value.at(batch)
         return int(number) if number.denominator == 1 and value.power >= 0 else float(number)
     if isinstance(value, tuple):
-        return tuple([bind(item, batch) if isinstance(item, COMPOUND) else item for item in value])
+        return tuple([bind(item, batch) if isinstance(item, COMPOUND_TYPES) else item for item in value])
     if isinstance(value, dict):
-        return {key: bind(item, batch) if isinstance(item, COMPOUND) else item for key, item in value.items()}
+        return {key: bind(item, batch) if isinstance(item, COMPOUND_TYPES) else item for key, item in value.items()}
     return value
 
 

@@ -9,9 +9,9 @@ from opsin.kernels.ir import I32, INDEX, Builder, Kernel, ScalarType, Target, Va
 from opsin.kernels.spec import KernelSpec, Signature
 
 
-def is_better(k: Builder, value: Value, best: Value) -> Value:
-    """Return whether `value` replaces the maximum so far, `best`: if it is greater or the first NaN."""
-    return ((value <= best) ^ 1) & k.equal(best, best)
+def is_better(k: Builder, value: Value, maximum: Value) -> Value:
+    """Return whether `value` replaces the maximum so far, `maximum`: if it is greater or the first NaN."""
+    return ((value <= maximum) ^ 1) & k.equal(maximum, maximum)
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class ArgMax(KernelSpec):
         (x, y), (count, length, block, inner, outer_stride, inner_stride, axis_stride) = self.signature.bind(k)
         with k.loop(k.begin * block, k.minimum(k.end * block, count)) as p:
             line = k.offset(x, p // inner * outer_stride + p % inner * inner_stride)
-            best = k.register(k.load(line, 0))
-            winner = k.register(k.constant(0, ScalarType(INDEX)))
+            maximum = k.register(k.load(line, 0))
+            argmax = k.register(k.constant(0, ScalarType(INDEX)))
             with k.loop(1, length) as i:
                 value = k.load(line, i * axis_stride)
-                with k.when(is_better(k, value, best.get())):
-                    best.set(value)
-                    winner.set(i)
-            k.store(y, p, k.convert("i32", winner.get()))
+                with k.when(is_better(k, value, maximum.get())):
+                    maximum.set(value)
+                    argmax.set(i)
+            k.store(y, p, k.convert("i32", argmax.get()))
         return k.kernel()

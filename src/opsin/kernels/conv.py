@@ -34,7 +34,7 @@ from opsin.kernels.tile import (
 
 MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
 """The arguments of `Margin`, in order."""
-MAX_UNROLLED = 8
+MAX_UNROLLED_ELEMENTS = 8
 """Runs of up to this many numbers are unrolled."""
 
 
@@ -112,12 +112,12 @@ class ConvInput:
         first, last = rows
         source, row = self.in_place(number)
         padded_row = margin.padded_width * pixel
-        before, copied = margin.pad_left * pixel, margin.copied * pixel
+        before, copy_size = margin.pad_left * pixel, margin.copied * pixel
         with k.loop(first, last) as y:
             target = k.offset(k.scratch, (y - first) * padded_row)
             clear(k, target, 0, before, lanes)
-            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copied, lanes)
-            clear(k, target, before + copied, padded_row, lanes)
+            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copy_size, lanes)
+            clear(k, target, before + copy_size, padded_row, lanes)
         return k.offset(k.scratch, 0 - first * padded_row), padded_row
 
 
@@ -257,7 +257,7 @@ def add_window_row(k: Builder, window: ConvWindow, sums: Tile, left: Pointer, ri
 
 def _short_loop(k: Builder, count: int, work: int) -> Iterator[Operand]:
     """Yield the numbers up to `count`, unrolled if there is one or the `work` is small."""
-    if count == 1 or work <= MAX_UNROLLED:
+    if count == 1 or work <= MAX_UNROLLED_ELEMENTS:
         yield from range(count)
     else:
         with k.loop(0, count) as number:

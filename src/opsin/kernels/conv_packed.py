@@ -136,8 +136,8 @@ class _Windows:
                 column = x + s * window.dilation
                 source = k.offset(self.x, ((image * at.height + row) * at.width + column) * window.channels)
                 run = k.offset(target, (r * (window.width // span) + s) * length)
-                inside = (row >= 0) & (row < at.height) & (column >= 0) & (column + span <= at.width)
-                with k.when(inside) as branch:
+                is_inside = (row >= 0) & (row < at.height) & (column >= 0) & (column + span <= at.width)
+                with k.when(is_inside) as branch:
                     copy_constant(k, source, run, length, self.lanes)
                 with k.otherwise(branch):
                     self._copy_border(source, run, (row >= 0) & (row < at.height), column, span)
@@ -146,13 +146,13 @@ class _Windows:
         """Copy `span` pixels one by one, with zeros for those outside the image."""
         k, channels = self.k, self.spec.window.channels
         with k.loop(0, span) as i:
-            inside = row_inside & (column + i >= 0) & (column + i < self.geometry.width)
-            pixel, copied = k.offset(source, i * channels), k.offset(target, i * channels)
-            with k.when(inside) as branch:
-                copy_constant(k, pixel, copied, channels, self.lanes)
+            is_inside = row_inside & (column + i >= 0) & (column + i < self.geometry.width)
+            pixel, destination = k.offset(source, i * channels), k.offset(target, i * channels)
+            with k.when(is_inside) as branch:
+                copy_constant(k, pixel, destination, channels, self.lanes)
             with k.otherwise(branch):
                 for c, n in vector_loop(k, channels, self.lanes):
-                    k.store(copied, c, k.broadcast(0.0, self.lanes), n)
+                    k.store(destination, c, k.broadcast(0.0, self.lanes), n)
 
 
 @dataclass(frozen=True)
@@ -169,25 +169,25 @@ class _Product:
         """Multiply `count` rows; `output(p)` is the element of the first output of the block's pixel p."""
         k, spec = self.k, self.spec
         max_rows = max_panel_rows(self.target)
-        shared = -(-panel_count(spec.filters, self.target) // spec.shares)
-        limits = None if spec.shares == 1 else (share * shared, share * shared + shared)
+        panels_per_share = -(-panel_count(spec.filters, self.target) // spec.shares)
+        limits = None if spec.shares == 1 else (share * panels_per_share, share * panels_per_share + panels_per_share)
         for number, columns in panel_loop(k, spec.filters, self.target.lanes, limits):
             right = k.offset(self.u, number * (spec.depth * (2 * self.target.lanes)))
             panel = _Panel(self, left, output, number, right, columns)
-            with k.when(count >= spec.pixels) as full:
+            with k.when(count >= spec.pixels) as branch:
                 for row, rows in row_loop(k, row_ranges(spec.pixels, max_rows)):
                     panel.tile(row, rows)
-            with k.otherwise(full):
-                whole = count // max_rows * max_rows
-                with k.loop(0, whole, max_rows) as row:
+            with k.otherwise(branch):
+                main_end = count // max_rows * max_rows
+                with k.loop(0, main_end, max_rows) as row:
                     panel.tile(row, max_rows)
-                with k.loop(whole, count) as row:
+                with k.loop(main_end, count) as row:
                     panel.tile(row, 1)
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel of the product: filters `columns` of panel `number`, whose weights are `right`."""
+    """One panel of the product: filters `columns` of panel `number`, with the weights `right`."""
 
     product: _Product
     left: Pointer

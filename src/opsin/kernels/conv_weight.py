@@ -16,11 +16,6 @@ from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import ColumnRange, Tile, column_loop, column_ranges, max_rows, row_loop, row_ranges
 
-MIN_CONCURRENT_SUMS = 8
-"""Independent sums that keep two multiply-add units with a latency of four cycles busy."""
-CACHED_GRADIENTS = 16 * 1024
-"""Numbers of the output's gradient that are used for all taps before the next ones; they stay in a cache."""
-
 
 @dataclass(frozen=True)
 class Conv2dWeight(KernelSpec):
@@ -28,6 +23,9 @@ class Conv2dWeight(KernelSpec):
 
     `x` is N × H × W × C, `g` is N × OH × OW × K, and `partial` holds the arrays of all blocks. The words of `Margin`
     are unused unless the images are `padded`. A block is `images` images. Scratch if `padded`: a padded image.
+
+    `gradient_block` elements of `g` are used for all taps before the next ones. Register tiles of fewer than
+    `min_accumulators` vectors get a second set of sums.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -38,6 +36,8 @@ class Conv2dWeight(KernelSpec):
     filters: int
     out_width: int
     padded: bool
+    gradient_block: int
+    min_accumulators: int
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d_weight")
@@ -57,14 +57,14 @@ class Conv2dWeight(KernelSpec):
                 else:
                     source, row = image.in_place(number)
                 gradient = k.offset(g, number * out_height * self.out_width * filters)
-                block_rows = max(1, CACHED_GRADIENTS // (self.out_width * filters))
+                block_rows = max(1, self.gradient_block // (self.out_width * filters))
                 with k.loop(0, out_height, block_rows) as y, k.loop(0, kernel) as r:
                     start = r * dilation - top
                     first = k.maximum(y, first_inside(k, start, stride))
                     last = k.minimum(y + block_rows, first_outside(k, start, stride, height, out_height))
-                    shifted = k.offset(source, start * row)
+                    tap_source = k.offset(source, start * row)
                     target_row = k.offset(sums, r * kernel_row)
-                    _KernelRow(self, k, target, shifted, row * stride, gradient, (first, last), target_row).emit()
+                    _KernelRow(self, k, target, tap_source, row * stride, gradient, (first, last), target_row).emit()
         return k.kernel()
 
 
@@ -106,7 +106,7 @@ class _KernelRow:
         k, out_width = self.k, self.spec.out_width
         (at, count), (column, columns) = rows, filters
         row_size = self.spec.filters * self.spec.window.groups
-        sets = 1 if count * columns.vectors >= MIN_CONCURRENT_SUMS or out_width < 2 else 2
+        sets = 1 if count * columns.vectors >= self.spec.min_accumulators or out_width < 2 else 2
         sums = Tile(k, self.target, count, columns, sets)
         with k.loop(*self.rows) as y:
             with k.loop(0, out_width // sets * sets, sets) as x:

@@ -20,9 +20,6 @@ from opsin.kernels.panels import panel_loop, round_up
 from opsin.kernels.spec import KernelSpec, Signature, clear_constant
 from opsin.kernels.tile import Tile, max_panel_rows, row_loop, row_ranges
 
-DEPTH = 96
-"""Pixels that are packed at a time: a panel of each operand stays in the first-level cache."""
-
 
 @dataclass(frozen=True)
 class ConvWeightTaps(KernelSpec):
@@ -30,7 +27,7 @@ class ConvWeightTaps(KernelSpec):
 
     `panel` channels, a divisor of `rows`, are packed together; `columns` divides the filters. `x` is N × H × W × C, `g`
     is N × OH × OW × K, and `result` is parts × kh × kw × C × K. A part is `images` images. There are
-    parts × kh × kw × C / rows × K / columns blocks.
+    parts × kh × kw × C / rows × K / columns blocks. `depth` pixels are packed at a time.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -42,10 +39,11 @@ class ConvWeightTaps(KernelSpec):
     rows: int
     panel: int
     columns: int
+    depth: int
 
     def scratch(self, target: Target) -> int:
-        """Return the float32 elements of scratch memory: `DEPTH` pixels of both operands."""
-        return DEPTH * (self.rows + round_up(self.columns, 2 * target.lanes)) + target.lanes
+        """Return the float32 elements of scratch memory: `depth` pixels of both operands."""
+        return self.depth * (self.rows + round_up(self.columns, 2 * target.lanes)) + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_weight_taps")
@@ -78,13 +76,12 @@ class ConvWeightTaps(KernelSpec):
 
 
 class _PackedPixels:
-    """Pixels of both operands in scratch memory, multiplied and added to `sums` as soon as there are `DEPTH` of
-    them."""
+    """Pixels of both operands in scratch memory; every `depth` pixels are multiplied and added to `sums`."""
 
     def __init__(self, k: Builder, spec: ConvWeightTaps, target: Target, x: Pointer, g: Pointer, sums: Pointer) -> None:
         self.k, self.spec, self.target, self.x, self.g, self.sums = k, spec, target, x, g, sums
         self.count = k.register(k.constant(0, ScalarType(INDEX)))
-        self.left, self.right = k.scratch, k.offset(k.scratch, DEPTH * spec.rows)
+        self.left, self.right = k.scratch, k.offset(k.scratch, spec.depth * spec.rows)
 
     def add(self, input_row: Value, output_row: Value, columns: tuple[Value, Value]) -> None:
         """Add the pixels `columns` of one row: of x from element `input_row` on, of g from pixel `output_row` on."""
@@ -95,15 +92,18 @@ class _PackedPixels:
             pixel = k.offset(self.x, input_row + c * (spec.window.stride * spec.window.channels))
             left = k.offset(self.left, p * spec.panel)
             for number in range(spec.rows // spec.panel):
-                source, packed = k.offset(pixel, number * spec.panel), k.offset(left, number * (DEPTH * spec.panel))
-                copy_unrolled(k, source, packed, spec.panel, lanes)
+                source, destination = (
+                    k.offset(pixel, number * spec.panel),
+                    k.offset(left, number * (spec.depth * spec.panel)),
+                )
+                copy_unrolled(k, source, destination, spec.panel, lanes)
             gradient, right = k.offset(self.g, (output_row + c) * spec.filters), k.offset(self.right, p * width)
             for panel, filters in panel_loop(k, spec.columns, lanes):
-                source, packed = k.offset(gradient, panel * width), k.offset(right, panel * (DEPTH * width))
-                copy_unrolled(k, source, packed, filters.width(lanes), lanes)
+                source, destination = k.offset(gradient, panel * width), k.offset(right, panel * (spec.depth * width))
+                copy_unrolled(k, source, destination, filters.width(lanes), lanes)
             self.count.set(p + 1)
-            with k.when(p + 1 >= DEPTH):
-                self._multiply(k.constant(DEPTH, p.kind))
+            with k.when(p + 1 >= spec.depth):
+                self._multiply(k.constant(spec.depth, p.kind))
                 self.count.set(0)
 
     def finish(self) -> None:
@@ -116,9 +116,9 @@ class _PackedPixels:
         k, spec, target = self.k, self.spec, self.target
         width = 2 * target.lanes
         for number, columns in panel_loop(k, spec.columns, target.lanes):
-            right = k.offset(self.right, number * (DEPTH * width))
+            right = k.offset(self.right, number * (spec.depth * width))
             with k.loop(0, spec.rows, spec.panel) as first:
-                left = k.offset(self.left, first * DEPTH)
+                left = k.offset(self.left, first * spec.depth)
                 for at, rows in row_loop(k, row_ranges(spec.panel, max_panel_rows(target))):
                     sums = Tile(k, target, rows, columns)
                     index = (first + at) * spec.filters + number * width

@@ -46,21 +46,6 @@ class Schedule:
     """Channels that are computed for a whole image before the next ones; None for all channels."""
 
 
-SINGLE_PASS_WEIGHTS = 4096
-"""Up to this many weights of all channels stay in the first-level cache together with the images."""
-BLOCK_WEIGHTS = 1600
-"""If there are more, the weights of a block of channels."""
-BLOCK_MULTIPLE = 64
-"""Blocks are multiples of this many channels, so that images are still read in runs of several cache lines."""
-
-
-def channel_block(channels: int, taps: int) -> int | None:
-    """Return `Schedule.channel_block` for kernels of `taps` weights."""
-    if taps * channels <= SINGLE_PASS_WEIGHTS:
-        return None
-    return max(1, BLOCK_WEIGHTS // taps // BLOCK_MULTIPLE) * BLOCK_MULTIPLE
-
-
 @dataclass(frozen=True)
 class Cell:
     """A tile of rows in one column, for adjacent channels: vectors of `lane_counts` channels from `channel` on."""
@@ -76,45 +61,49 @@ class Cell:
 
 @dataclass(frozen=True)
 class DepthwiseSpec(KernelSpec):
-    """The fields of the depthwise kernels: `height` rows of `channels` are read for `out_height` rows of results."""
+    """The fields of the depthwise kernels: `height` rows of `channels` are read for `out_height` rows of results.
+
+    `channel_block` is that of the schedule.
+    """
 
     channels: int
     height: int
     out_height: int
     rows: Axis
     columns: Axis
+    channel_block: int | None
 
     def cells(
         self, k: Builder, lanes: int, schedule: Schedule, columns: tuple[Operand, Value], width: Value
     ) -> Iterator[Cell]:
         """Yield every cell of the result columns `columns` of one image of `width`, in the order of memory."""
         vectors = (lanes,) * schedule.vectors
-        for whole, rest in self._channel_ranges(k, schedule.vectors * lanes, lanes, schedule.channel_block):
+        for main_range, remainder in self._channel_ranges(k, schedule.vectors * lanes, lanes, schedule.channel_block):
             for run in self.rows.runs(self.height, self.out_height, schedule.rows):
                 for row, base in run.loop(k):
                     with k.loop(*columns) as column:
                         taps = self.columns.taps_inside(k, column, width)
-                        if whole:
-                            with k.loop(*whole, schedule.vectors * lanes) as channel:
+                        if main_range:
+                            with k.loop(*main_range, schedule.vectors * lanes) as channel:
                                 yield Cell(run, row, base, column, taps, channel, vectors)
-                        if rest:
-                            first = self.channels - sum(rest)
-                            yield Cell(run, row, base, column, taps, first, rest)
+                        if remainder:
+                            first = self.channels - sum(remainder)
+                            yield Cell(run, row, base, column, taps, first, remainder)
 
     def _channel_ranges(
         self, k: Builder, width: int, lanes: int, block: int | None
     ) -> Iterator[tuple[tuple[Operand, Operand] | None, tuple[int, ...]]]:
         """Yield (limits of whole tiles of `width` channels or None, lane counts of the vectors of the remainder)."""
-        remaining = self.channels % width
-        whole = self.channels - remaining
-        rest = tuple(min(lanes, remaining - first) for first in range(0, remaining, lanes))
+        tail_channels = self.channels % width
+        main_end = self.channels - tail_channels
+        remainder = tuple(min(lanes, tail_channels - first) for first in range(0, tail_channels, lanes))
         if block is None:
-            yield ((0, whole) if whole else None), rest
+            yield ((0, main_end) if main_end else None), remainder
             return
-        with k.loop(0, whole, block) as first:
-            yield (first, k.minimum(whole, first + block)), ()
-        if rest:
-            yield None, rest
+        with k.loop(0, main_end, block) as first:
+            yield (first, k.minimum(main_end, first + block)), ()
+        if remainder:
+            yield None, remainder
 
 
 @dataclass(frozen=True)
@@ -131,7 +120,7 @@ class Depthwise(DepthwiseSpec):
 
     def schedule(self) -> Schedule:
         """Return the schedule, which is the same on all targets."""
-        return Schedule(channel_block=channel_block(self.channels, self.rows.taps * self.columns.taps))
+        return Schedule(channel_block=self.channel_block)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from opsin.kernels.depthwise import Cell, DepthwiseSpec, Schedule, channel_block
+from opsin.kernels.depthwise import Cell, DepthwiseSpec, Schedule
 from opsin.kernels.ir import Builder, Kernel, Pointer, Target, Value
 from opsin.kernels.spec import Signature, clear_constant
 from opsin.kernels.taps import Axis
@@ -42,8 +42,7 @@ class DepthwiseWeight(DepthwiseSpec):
         """Return the schedule: tiles of one vector if the sums and gradients of two do not fit into the registers."""
         default = Schedule()
         fits = (default.rows + self.rows.taps) * default.vectors < target.registers
-        block = channel_block(self.channels, self.rows.taps * self.columns.taps)
-        return Schedule(vectors=default.vectors if fits else 1, channel_block=block)
+        return Schedule(vectors=default.vectors if fits else 1, channel_block=self.channel_block)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_weight")

@@ -68,7 +68,7 @@ def _power(k: Builder, x: Value, exponent: float) -> Value:
 
 
 def _whole_power(k: Builder, x: Value, exponent: int) -> Value:
-    """Compute by repeated squaring, so that powers of negative numbers are defined."""
+    """Compute by repeated squaring, which defines powers of negative numbers."""
     result = k.broadcast(1.0, x.kind.lanes)
     while exponent:
         if exponent % 2:

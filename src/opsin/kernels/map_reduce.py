@@ -13,7 +13,7 @@ from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear_constant, vector_loop
 
-PIXELS = 4
+PIXEL_UNROLL = 4
 """Pixels that are added at a time."""
 
 
@@ -46,10 +46,10 @@ class MapReduceByChannel(KernelSpec):
             for s in block_sums:
                 clear_constant(k, s, self.channels, zero)
             step = _Step(self, k, target.lanes, operands, results, block_sums)
-            whole = first + (last - first) // PIXELS * PIXELS
-            with k.loop(first, whole, PIXELS) as pixel:
-                step.emit(pixel, PIXELS)
-            with k.loop(whole, last) as pixel:
+            main_end = first + (last - first) // PIXEL_UNROLL * PIXEL_UNROLL
+            with k.loop(first, main_end, PIXEL_UNROLL) as pixel:
+                step.emit(pixel, PIXEL_UNROLL)
+            with k.loop(main_end, last) as pixel:
                 step.emit(pixel, 1)
         return k.kernel()
 
@@ -70,17 +70,17 @@ class _Step:
         k, lanes, channels = self.k, self.lanes, self.spec.channels
         bases = [pixel * channels + i * channels for i in range(count)]
         for c, n in vector_loop(k, channels, lanes):
-            shared = self._shared(c, n)
+            channel_values = self._shared(c, n)
             totals: list[Value | None] = [None] * len(self.sums)
             for base in bases:
                 values = [
-                    shared[i] if i in shared else k.load(buffer, base + c, lanes, n)
+                    channel_values[i] if i in channel_values else k.load(buffer, base + c, lanes, n)
                     for i, buffer in enumerate(self.operands)
                 ]
-                computed = self.spec.expression.emit(k, values)
-                for buffer, value in zip(self.results, computed, strict=False):
+                results = self.spec.expression.emit(k, values)
+                for buffer, value in zip(self.results, results, strict=False):
                     k.store(buffer, base + c, value, n)
-                for i, value in enumerate(computed[self.spec.results :]):
+                for i, value in enumerate(results[self.spec.results :]):
                     total = totals[i]
                     totals[i] = value if total is None else total + value
             for buffer, total in zip(self.sums, totals, strict=True):

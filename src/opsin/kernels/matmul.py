@@ -42,14 +42,14 @@ class MatMul(KernelSpec):
         (a, b), (m, depth, a_step, b_row) = self.signature.bind(k)
         product = _Product(self, k, target, a, b, depth, a_step, b_row, self.epilogue.bind(k))
         ranges = column_ranges(self.n, target)
-        whole = m // self.rows
-        with k.loop(k.begin, k.minimum(k.end, whole)) as number:
+        full_blocks = m // self.rows
+        with k.loop(k.begin, k.minimum(k.end, full_blocks)) as number:
             first = number * self.rows
             for column, columns in column_loop(k, ranges, target.lanes):
                 for row, rows in row_loop(k, row_ranges(self.rows, max_rows(self.n, target))):
                     product.tile(first + row, rows, column, columns)
         # The rows after the last whole block, one by one.
-        with k.when(whole < k.end), k.loop(whole * self.rows, m) as row:
+        with k.when(full_blocks < k.end), k.loop(full_blocks * self.rows, m) as row:
             for column, columns in column_loop(k, ranges, target.lanes):
                 product.tile(row, 1, column, columns)
         return k.kernel()

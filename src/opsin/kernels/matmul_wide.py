@@ -15,13 +15,6 @@ from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
-DEPTH = 128
-"""Rows of the right operand that are packed at a time."""
-MAX_UNPACKED_ROWS = 3
-"""For up to this many rows of the left operand, packing the right operand does not pay off."""
-UNPACKED_DEPTH = 8
-"""Rows of the right operand that are read at a time without packing."""
-
 
 @dataclass(frozen=True)
 class MatMulWide(KernelSpec):
@@ -29,7 +22,8 @@ class MatMulWide(KernelSpec):
 
     `a` is contiguous along k, with rows `a_row` elements apart. `b` is contiguous along n with the stride `b_step`
     along k, or the other way round if `transposed`. The epilogue's arrays are m × n. A block is `rows` rows × `width`
-    columns (whole panels).
+    columns (whole panels). `depth` rows of `b` are multiplied before the next ones. If `packed`, they are packed first;
+    otherwise they are read in place, `unroll` at a time. A transposed `b` must be packed.
     """
 
     signature: ClassVar[Signature] = Signature(("a", "b"), ("m", "k", "a_row", "b_step"), epilogue=True)
@@ -38,23 +32,21 @@ class MatMulWide(KernelSpec):
     rows: int
     width: int
     transposed: bool
+    packed: bool
+    depth: int
+    unroll: int
     epilogue: Epilogue = PLAIN
 
     def scratch(self) -> int:
         """Return the float32 elements of scratch memory: panels and sums."""
-        return (DEPTH + self.rows) * self.width
-
-    @property
-    def packs(self) -> bool:
-        """Whether the right operand is packed."""
-        return self.transposed or self.rows > MAX_UNPACKED_ROWS
+        return (self.depth + self.rows) * self.width
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")
         (a, b), (m, depth, a_row, b_step) = self.signature.bind(k)
         epilogue = self.epilogue.bind(k)
         stripes = -(-self.n // self.width)
-        packed, sums = k.scratch, k.offset(k.scratch, DEPTH * self.width)
+        panels, sums = k.scratch, k.offset(k.scratch, self.depth * self.width)
         with k.loop(k.begin, k.end) as block:
             first, column = block // stripes * self.rows, block % stripes * self.width
             count = k.minimum(self.rows, m - first)
@@ -62,14 +54,14 @@ class MatMulWide(KernelSpec):
             stripe = k.offset(b, column * b_step if self.transposed else column)
             with k.loop(0, count * self.width, target.lanes) as i:
                 k.store(sums, i, k.broadcast(0.0, target.lanes))
-            with k.loop(0, depth, DEPTH) as start:
-                length = k.minimum(DEPTH, depth - start)
+            with k.loop(0, depth, self.depth) as start:
+                length = k.minimum(self.depth, depth - start)
                 left = k.offset(a, first * a_row + start)
                 right = k.offset(stripe, start if self.transposed else start * b_step)
                 step = _Step(self, k, target, left, a_row, right, b_step, sums, length, width)
-                if self.packs:
-                    step.pack(packed)
-                    step.multiply(packed, count)
+                if self.packed:
+                    step.pack(panels)
+                    step.multiply(panels, count)
                 else:
                     step.multiply_unpacked()
             self._finish(k, target.lanes, (first, count), (column, width), sums, epilogue)
@@ -117,10 +109,11 @@ class _Step:
     def multiply_unpacked(self) -> None:
         """Multiply with the right operand in place."""
         k = self.k
-        whole = self.length // UNPACKED_DEPTH * UNPACKED_DEPTH
-        with k.loop(0, whole, UNPACKED_DEPTH) as first:
-            self._multiply_rows(first, UNPACKED_DEPTH)
-        with k.loop(whole, self.length) as first:
+        unroll = self.spec.unroll
+        main_end = self.length // unroll * unroll
+        with k.loop(0, main_end, unroll) as first:
+            self._multiply_rows(first, unroll)
+        with k.loop(main_end, self.length) as first:
             self._multiply_rows(first, 1)
 
     def _multiply_rows(self, first: Value, count: int) -> None:
@@ -138,39 +131,39 @@ class _Step:
             for r, total in enumerate(totals):
                 k.store(self.sums, r * width + j, total)
 
-    def pack(self, packed: Pointer) -> None:
+    def pack(self, panels: Pointer) -> None:
         """Copy the rows of the right operand into panels."""
-        (self._pack_columns if self.spec.transposed else self._pack_rows)(packed)
+        (self._pack_columns if self.spec.transposed else self._pack_rows)(panels)
 
-    def _pack_rows(self, packed: Pointer) -> None:
+    def _pack_rows(self, panels: Pointer) -> None:
         """Pack contiguous rows: each is divided among the panels."""
         k, lanes, panel = self.k, self.target.lanes, 2 * self.target.lanes
         with k.loop(0, self.length) as i:
             for j, count in self._columns():
-                at = j // panel * (DEPTH * panel) + i * panel + j % panel
-                k.store(packed, at, k.load(self.right, i * self.b_step + j, lanes, count))
+                at = j // panel * (self.spec.depth * panel) + i * panel + j % panel
+                k.store(panels, at, k.load(self.right, i * self.b_step + j, lanes, count))
 
-    def _pack_columns(self, packed: Pointer) -> None:
+    def _pack_columns(self, panels: Pointer) -> None:
         """Pack contiguous columns: each becomes a column of a panel."""
         k, lanes, width = self.k, self.target.lanes, 2 * self.target.lanes
-        whole = self.length // lanes * lanes
+        main_end = self.length // lanes * lanes
         with k.loop(0, self.width) as j:
             column = k.offset(self.right, j * self.b_step)
-            panel = k.offset(packed, j // width * (DEPTH * width) + j % width)
-            with k.loop(0, whole, lanes) as i:
+            panel = k.offset(panels, j // width * (self.spec.depth * width) + j % width)
+            with k.loop(0, main_end, lanes) as i:
                 k.store(panel, i * width, k.load(column, i, lanes), stride=width)
-            with k.loop(whole, self.length) as i:
+            with k.loop(main_end, self.length) as i:
                 k.store(panel, i * width, k.load(column, i))
 
-    def multiply(self, packed: Pointer, count: Value) -> None:
+    def multiply(self, panels: Pointer, count: Value) -> None:
         """Multiply `count` rows of the left operand by the panels."""
         k, rows = self.k, self.spec.rows
         with k.loop(0, self.width, 2 * self.target.lanes) as column:
-            panel = k.offset(packed, column * DEPTH)
-            with k.when(count >= rows) as full:
+            panel = k.offset(panels, column * self.spec.depth)
+            with k.when(count >= rows) as branch:
                 for row, size in row_loop(k, row_ranges(rows, max_panel_rows(self.target))):
                     self._tile(row, size, column, panel)
-            with k.otherwise(full), k.loop(0, count) as row:
+            with k.otherwise(branch), k.loop(0, count) as row:
                 self._tile(row, 1, column, panel)
 
     def _tile(self, row: Operand, rows: int, column: Value, panel: Pointer) -> None:
@@ -182,11 +175,11 @@ class _Step:
         tile.store(self.sums, row * self.spec.width + column, self.spec.width, add=True)
 
 
-def _vector_loop(k: Builder, count: Value, lanes: int, rest: int) -> Iterator[tuple[Operand, int]]:
-    """Yield (first, lanes) for `count` columns; `rest` is the number of lanes of an incomplete last vector."""
-    whole = count // lanes * lanes
-    with k.loop(0, whole, lanes) as first:
+def _vector_loop(k: Builder, count: Value, lanes: int, tail_lanes: int) -> Iterator[tuple[Operand, int]]:
+    """Yield (first, lanes) for `count` columns; `tail_lanes` is the number of lanes of an incomplete last vector."""
+    main_end = count // lanes * lanes
+    with k.loop(0, main_end, lanes) as first:
         yield first, lanes
-    if rest:
-        with k.when(whole < count):
-            yield whole, rest
+    if tail_lanes:
+        with k.when(main_end < count):
+            yield main_end, tail_lanes

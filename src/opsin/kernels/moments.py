@@ -16,9 +16,9 @@ import numpy as np
 from opsin.kernels.ir import F32, Builder, Kernel, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear_constant, vector_loop
 
-PIXELS = 8
+PIXEL_UNROLL = 8
 """Pixels that are added at a time."""
-GROUP = 4 * PIXELS
+GROUP_PIXELS = 4 * PIXEL_UNROLL
 """Pixels that are read twice."""
 
 
@@ -49,8 +49,8 @@ class Moments(KernelSpec):
             total = k.offset(partial, number * (2 * channels))
             zero = k.broadcast(0.0, lanes)
             clear_constant(k, total, 2 * channels, zero)
-            with k.loop(first, last, GROUP) as group:
-                stop = k.minimum(last, group + GROUP)
+            with k.loop(first, last, GROUP_PIXELS) as group:
+                stop = k.minimum(last, group + GROUP_PIXELS)
                 count = _float(k, stop - group)
                 clear_constant(k, means, 2 * channels, zero)
                 self._add(k, lanes, x, means, (group, stop), None)
@@ -66,8 +66,8 @@ class Moments(KernelSpec):
     ) -> None:
         """Add `pixels` (first, past the last), or their squared distances from `centre`, to `sums`."""
         first, last = pixels
-        whole = first + (last - first) // PIXELS * PIXELS
-        for start, stop, count in ((first, whole, PIXELS), (whole, last, 1)):
+        main_end = first + (last - first) // PIXEL_UNROLL * PIXEL_UNROLL
+        for start, stop, count in ((first, main_end, PIXEL_UNROLL), (main_end, last, 1)):
             with k.loop(start, stop, count) as pixel:
                 bases = [(pixel + i) * self.channels for i in range(count)]
                 for c, n in vector_loop(k, self.channels, lanes):

@@ -1,4 +1,4 @@
-"""Matrices packed into panels as wide as the register tile, so that a matrix product reads them sequentially."""
+"""Matrices packed into panels as wide as the register tile; a matrix product reads them sequentially."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ def panel_loop(
     k: Builder, columns: int, lanes: int, limits: tuple[Value, Value] | None = None
 ) -> Iterator[tuple[Operand, ColumnRange]]:
     """Yield (number, columns) for every panel of two vectors, or for those from `limits[0]` up to `limits[1]`."""
-    whole, rest = divmod(columns, 2 * lanes)
-    vectors = -(-rest // lanes)
-    last = ColumnRange(0, 1, vectors, rest - (vectors - 1) * lanes)
+    full_panels, tail_columns = divmod(columns, 2 * lanes)
+    vectors = -(-tail_columns // lanes)
+    tail = ColumnRange(0, 1, vectors, tail_columns - (vectors - 1) * lanes)
     if limits is not None:
-        if whole:
-            with k.loop(limits[0], k.minimum(limits[1], whole)) as number:
+        if full_panels:
+            with k.loop(limits[0], k.minimum(limits[1], full_panels)) as number:
                 yield number, ColumnRange(0, 1, 2, lanes)
-        if rest:
-            with k.when((limits[0] <= whole) & (limits[1] > whole)):
-                yield whole, last
+        if tail_columns:
+            with k.when((limits[0] <= full_panels) & (limits[1] > full_panels)):
+                yield full_panels, tail
         return
-    if whole == 1:
+    if full_panels == 1:
         yield 0, ColumnRange(0, 1, 2, lanes)
-    elif whole:
-        with k.loop(0, whole) as number:
+    elif full_panels:
+        with k.loop(0, full_panels) as number:
             yield number, ColumnRange(0, 1, 2, lanes)
-    if rest:
-        yield whole, last
+    if tail_columns:
+        yield full_panels, tail
 
 
 def _block_panels(k: Builder, columns: int, lanes: int) -> Iterator[tuple[tuple[int, int], Value]]:
     """Yield (columns in each of the two vectors, number) for the panels from `k.begin` up to `k.end`."""
-    whole, rest = divmod(columns, 2 * lanes)
-    with k.loop(k.begin, k.minimum(k.end, whole)) as number:
+    full_panels, tail_columns = divmod(columns, 2 * lanes)
+    with k.loop(k.begin, k.minimum(k.end, full_panels)) as number:
         yield (lanes, lanes), number
-    if rest:
-        with k.loop(k.maximum(k.begin, whole), k.end) as number:
-            yield (min(rest, lanes), max(0, rest - lanes)), number
+    if tail_columns:
+        with k.loop(k.maximum(k.begin, full_panels), k.end) as number:
+            yield (min(tail_columns, lanes), max(0, tail_columns - lanes)), number
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,17 @@ class PackTransposed(KernelSpec):
         for counts, number in _block_panels(k, self.columns, lanes):
             with k.loop(0, height) as r, k.loop(0, width) as s:
                 source = k.offset(w, number * panel * column_stride + r * kh_stride + s * kw_stride)
-                packed = k.offset(u, ((number * height + r) * width + s) * depth * panel)
-                whole = depth // lanes * lanes
-                with k.loop(0, whole, lanes) as i:
+                destination = k.offset(u, ((number * height + r) * width + s) * depth * panel)
+                main_end = depth // lanes * lanes
+                with k.loop(0, main_end, lanes) as i:
                     for j, count in enumerate(counts):
                         rows = [k.load(source, (j * lanes + n) * column_stride + i, lanes) for n in range(count)]
                         rows += [k.broadcast(0.0, lanes)] * (lanes - count)
                         for n, value in enumerate(transpose_in_registers(k, rows)):
-                            k.store(packed, (i + n) * panel + j * lanes, value)
-                with k.loop(whole, depth) as i:
+                            k.store(destination, (i + n) * panel + j * lanes, value)
+                with k.loop(main_end, depth) as i:
                     for n in range(panel):
                         is_column = n % lanes < counts[n // lanes]
                         value = k.load(source, n * column_stride + i) if is_column else k.broadcast(0.0, 1)
-                        k.store(packed, i * panel + n, value)
+                        k.store(destination, i * panel + n, value)
         return k.kernel()

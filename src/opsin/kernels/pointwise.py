@@ -69,10 +69,10 @@ class Pointwise(KernelSpec):
         vector = _Vector(self, k, buffers, [0] * len(streams), steps)
         start = k.begin * block
         stop = k.minimum(k.end * block, count)
-        whole = start + (stop - start) // lanes * lanes
-        with k.loop(start, whole, lanes) as i:
+        main_end = start + (stop - start) // lanes * lanes
+        with k.loop(start, main_end, lanes) as i:
             vector.emit(i, lanes, lanes)
-        with k.loop(whole, stop) as i:
+        with k.loop(main_end, stop) as i:
             vector.emit(i, 1, 1)
 
     def _nested(self, k: Builder, buffers: list[Pointer | None], lanes: int) -> None:

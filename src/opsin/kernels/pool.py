@@ -1,7 +1,7 @@
 """Max and average pooling, forward and gradient.
 
 A window inside the image is unrolled if it is small. A window that crosses the border, or a large one, is computed by
-loops over its pixels inside the image. Padding is never materialized. Gradients are computed for whole images, so that
+loops over its pixels inside the image. Padding is never materialized. Gradients are computed for whole images;
 each block adds only to its own image.
 """
 
@@ -17,7 +17,7 @@ from opsin.kernels.spec import KernelSpec, Signature, clear, loop_or_unroll, vec
 
 POOL_WORDS = ("H", "W", "OH", "OW", "top", "left")
 """The arguments of `PoolSizes`, in order."""
-MAX_UNROLLED = 16
+MAX_UNROLLED_PIXELS = 16
 """Windows of up to this many pixels are unrolled."""
 
 
@@ -95,30 +95,32 @@ class _Pool(KernelSpec):
         with k.loop(0, sizes.out_width) as column:
             left = column * sw - sizes.left
             result = (row * sizes.out_width + column) * self.channels
-            unrolled = PoolWindow(top, left, (0, kh), (0, kw), kw, row_stride, self.channels, result)
+            interior_window = PoolWindow(top, left, (0, kh), (0, kw), kw, row_stride, self.channels, result)
             rows = (k.maximum(0 - top, 0), k.minimum(sizes.height - top, kh))
             columns = (k.maximum(0 - left, 0), k.minimum(sizes.width - left, kw))
-            clamped = PoolWindow(top, left, rows, columns, kw, row_stride, self.channels, result)
-            if kh * kw > MAX_UNROLLED:
-                yield clamped
+            border_window = PoolWindow(top, left, rows, columns, kw, row_stride, self.channels, result)
+            if kh * kw > MAX_UNROLLED_PIXELS:
+                yield border_window
             elif not self.clamp:
-                yield unrolled
+                yield interior_window
             else:
                 rows_inside = (top >= 0) & (top + kh <= sizes.height)
                 columns_inside = (left >= 0) & (left + kw <= sizes.width)
                 with k.when(rows_inside & columns_inside) as branch:
-                    yield unrolled
+                    yield interior_window
                 with k.otherwise(branch):
-                    yield clamped
+                    yield border_window
 
     def _images(
-        self, k: Builder, sizes: PoolSizes, large: list[Pointer], small: list[Pointer]
+        self, k: Builder, sizes: PoolSizes, image_buffers: list[Pointer], result_buffers: list[Pointer]
     ) -> Iterator[list[Pointer]]:
-        """Yield, for every image of the kernel's blocks, its pointers into `large` and `small` images."""
+        """Yield the pointers into `image_buffers` and `result_buffers` for every image of the kernel's blocks."""
         with k.loop(k.begin, k.end) as image:
             large_offset = image * (sizes.height * sizes.width * self.channels)
             small_offset = image * (sizes.out_height * sizes.out_width * self.channels)
-            yield [k.offset(buffer, large_offset) for buffer in large] + [k.offset(b, small_offset) for b in small]
+            yield [k.offset(buffer, large_offset) for buffer in image_buffers] + [
+                k.offset(b, small_offset) for b in result_buffers
+            ]
 
     def _rows(self, k: Builder, sizes: PoolSizes, x: Pointer, y: Pointer) -> Iterator[tuple[Pointer, Pointer, Value]]:
         """Yield, for every row of results of the kernel's blocks, (image, results of the image, number of the row)."""
@@ -149,12 +151,12 @@ class MaxPool(_Pool):
 
     def _window(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, lanes: int) -> None:
         for first, count in vector_loop(k, self.channels, lanes):
-            best = k.register(k.broadcast(float("-inf"), lanes))
+            maximum = k.register(k.broadcast(float("-inf"), lanes))
             for index, _ in window.pixels(k):
-                value, before = k.load(x, index + first, lanes, count), best.get()
+                value, before = k.load(x, index + first, lanes, count), maximum.get()
                 # `maximum` propagates a NaN of its second operand, and the selection one of the first.
-                best.set(k.select(k.equal(before, before), k.maximum(before, value), before))
-            k.store(y, window.result + first, best.get(), count)
+                maximum.set(k.select(k.equal(before, before), k.maximum(before, value), before))
+            k.store(y, window.result + first, maximum.get(), count)
 
 
 @dataclass(frozen=True)
@@ -216,17 +218,17 @@ class MaxPoolGradient(_Pool):
 
     def _window(self, k: Builder, x: Pointer, g: Pointer, dx: Pointer, window: PoolWindow, lanes: int) -> None:
         for first, count in vector_loop(k, self.channels, lanes):
-            best = k.register(k.broadcast(float("-inf"), lanes))
-            winner = k.register(_pixel_number(k, window.first, lanes))
+            maximum = k.register(k.broadcast(float("-inf"), lanes))
+            argmax = k.register(_pixel_number(k, window.first, lanes))
             for index, number in window.pixels(k):
-                value, before = k.load(x, index + first, lanes, count), best.get()
-                better = is_better(k, value, before)
-                best.set(k.select(better, value, before))
-                winner.set(k.select(better, _pixel_number(k, number, lanes), winner.get()))
+                value, before = k.load(x, index + first, lanes, count), maximum.get()
+                is_greater = is_better(k, value, before)
+                maximum.set(k.select(is_greater, value, before))
+                argmax.set(k.select(is_greater, _pixel_number(k, number, lanes), argmax.get()))
             gradient = k.load(g, window.result + first, lanes, count)
             for index, number in window.pixels(k):
-                is_winner = k.equal(winner.get(), _pixel_number(k, number, lanes))
-                _add(k, dx, index + first, k.select(is_winner, gradient, 0.0), count, self.tiles)
+                is_argmax = k.equal(argmax.get(), _pixel_number(k, number, lanes))
+                _add(k, dx, index + first, k.select(is_argmax, gradient, 0.0), count, self.tiles)
 
 
 @dataclass(frozen=True)
@@ -283,16 +285,16 @@ def _cleared_rows(k: Builder, pool: _Pool, sizes: PoolSizes, dx: Pointer, tiles:
     """
     row_stride = sizes.width * pool.channels
     if not tiles:
-        cleared = k.register(k.constant(0, k.begin.kind))
+        clear_end = k.register(k.constant(0, k.begin.kind))
     with k.loop(0, sizes.out_height) as row:
         if not tiles:
-            reached = k.minimum(row * pool.stride[0] - sizes.top + pool.window[0], sizes.height)
-            reached = k.maximum(reached, cleared.get())
-            clear(k, dx, cleared.get() * row_stride, reached * row_stride, lanes)
-            cleared.set(reached)
+            window_end = k.minimum(row * pool.stride[0] - sizes.top + pool.window[0], sizes.height)
+            window_end = k.maximum(window_end, clear_end.get())
+            clear(k, dx, clear_end.get() * row_stride, window_end * row_stride, lanes)
+            clear_end.set(window_end)
         yield row
     if not tiles:
-        clear(k, dx, cleared.get() * row_stride, sizes.height * row_stride, lanes)
+        clear(k, dx, clear_end.get() * row_stride, sizes.height * row_stride, lanes)
 
 
 def _add(k: Builder, buffer: Pointer, index: Value, value: Value, count: int, overwrite: bool) -> None:

@@ -51,30 +51,31 @@ class Reduce(KernelSpec):
         groups = {"kept": 3 * self.kept, "reduced": 2 * self.reduced, "extent": int(self.channels is None)}
         (x, y), words = self.signature.bind(k, **groups)
         extents, (shared, block) = words[:-2], words[-2:]
-        kept = [extents[3 * d : 3 * d + 3] for d in range(self.kept)]
-        reduced = [extents[3 * self.kept + 2 * d :][:2] for d in range(self.reduced)]
+        outer_extents = [extents[3 * d : 3 * d + 3] for d in range(self.kept)]
+        reduction_extents = [extents[3 * self.kept + 2 * d :][:2] for d in range(self.reduced)]
         size: Operand = 1 if self.channels is None else self.channels
-        for n, _, _ in kept:
+        for n, _, _ in outer_extents:
             size = n * size
         with k.loop(k.begin, k.end) as number:
             first, last = number * block, number * block + block
             is_shared = k.equal(shared, 1)
             result = k.offset(y, k.select(is_shared, number * size, 0))
 
-            def loop(d: int, extent: Value, strides: list[Value], divided: bool) -> _Loop:
-                """Return the loop over a dimension, of which a block computes a range if it is `divided` and `d` is
-                0."""
+            def loop(d: int, extent: Value, strides: list[Value], is_reduction: bool) -> _Loop:
+                """Return the loop over dimension `d`; a block computes a range of the first one that blocks share."""
                 if d:
                     return _Loop(0, extent, tuple(strides))
-                in_blocks = is_shared if divided else k.equal(shared, 0)
+                in_blocks = is_shared if is_reduction else k.equal(shared, 0)
                 start, stop = k.select(in_blocks, first, 0), k.minimum(extent, k.select(in_blocks, last, extent))
                 return _Loop(start, stop, tuple(strides))
 
-            outer = [loop(d, n, strides, False) for d, (n, *strides) in enumerate(kept)]
-            inner = [loop(d, n, strides, True) for d, (n, *strides) in enumerate(reduced)]
+            outer_loops = [loop(d, n, strides, False) for d, (n, *strides) in enumerate(outer_extents)]
+            reduction_loops = [loop(d, n, strides, True) for d, (n, *strides) in enumerate(reduction_extents)]
             zero = k.constant(0, number.kind)
-            cell = _Cell(self, k, target.lanes, x, result, inner, extents[-1] if self.channels is None else None)
-            for source, index in nested_loops(k, outer, (zero, zero)):
+            cell = _Cell(
+                self, k, target.lanes, x, result, reduction_loops, extents[-1] if self.channels is None else None
+            )
+            for source, index in nested_loops(k, outer_loops, (zero, zero)):
                 cell.emit(source, index)
         return k.kernel()
 
@@ -123,15 +124,15 @@ class _Cell:
 
     def _scalar(self, source: Operand, index: Operand, extent: Value) -> None:
         k, lanes, start = self.k, self.lanes, START[self.spec.function]
-        vector, rest = k.register(k.broadcast(start, lanes)), k.register(k.broadcast(start, 1))
-        whole = extent // lanes * lanes
+        vector, tail = k.register(k.broadcast(start, lanes)), k.register(k.broadcast(start, 1))
+        main_end = extent // lanes * lanes
         for (at,) in nested_loops(k, self.loops, (source,)):
-            with k.loop(0, whole, lanes) as i:
+            with k.loop(0, main_end, lanes) as i:
                 self._accumulate(vector, k.load(self.x, at + i, lanes))
-            with k.loop(whole, extent) as i:
-                self._accumulate(rest, k.load(self.x, at + i))
+            with k.loop(main_end, extent) as i:
+                self._accumulate(tail, k.load(self.x, at + i))
         total = k.register(k.reduce_lanes("add" if self.spec.function == "sum" else "max", vector.get()))
-        self._accumulate(total, rest.get())
+        self._accumulate(total, tail.get())
         k.store(self.y, index, total.get())
 
 

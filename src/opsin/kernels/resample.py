@@ -19,9 +19,9 @@ def nonzero_runs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     size × the longest run, at least 1, padded with zeros).
     """
     size, source = matrix.shape
-    used = matrix != 0
-    starts = np.where(used.any(1), used.argmax(1), 0)
-    counts = np.where(used.any(1), source - used[:, ::-1].argmax(1) - starts, 0)
+    is_nonzero = matrix != 0
+    starts = np.where(is_nonzero.any(1), is_nonzero.argmax(1), 0)
+    counts = np.where(is_nonzero.any(1), source - is_nonzero[:, ::-1].argmax(1) - starts, 0)
     weights = np.zeros((size, max(1, counts.max(initial=0))), np.float32)
     for row, (start, count) in enumerate(zip(starts, counts, strict=True)):
         weights[row, :count] = matrix[row, start : start + count]
@@ -92,11 +92,14 @@ class Resample(KernelSpec):
                 source = k.offset(line, first_column * self.channels)
                 target_pixel = k.offset(result, column * self.channels)
                 pixel = _Pixel(source, width * self.channels, row_weights, column_weights, target_pixel)
-                with k.when(k.equal(row_count, 1) & k.equal(column_count, 1)) as nearest:
+                with k.when(k.equal(row_count, 1) & k.equal(column_count, 1)) as nearest_branch:
                     self._pixel(k, pixel, 1, 1, target.lanes)
-                with k.otherwise(nearest), k.when(k.equal(row_count, 2) & k.equal(column_count, 2)) as bilinear:
+                with (
+                    k.otherwise(nearest_branch),
+                    k.when(k.equal(row_count, 2) & k.equal(column_count, 2)) as bilinear_branch,
+                ):
                     self._pixel(k, pixel, 2, 2, target.lanes)
-                with k.otherwise(nearest), k.otherwise(bilinear):
+                with k.otherwise(nearest_branch), k.otherwise(bilinear_branch):
                     self._pixel(k, pixel, row_count, column_count, target.lanes)
         return k.kernel()
 

@@ -48,16 +48,18 @@ class ResizeSeparable(KernelSpec):
                     for channel, value in enumerate(sums):
                         k.store(k.scratch, (column * CHANNELS + channel) * lanes + lane, value, stride=CHANNELS * lanes)
             with k.loop(0, out_width, 4) as first:
-                packed: list[Value] = []
+                channel_values: list[Value] = []
                 for number in range(4):
                     column = first + number
                     start = k.convert("index", k.load(column_starts, column)) * (CHANNELS * lanes)
                     weights = k.offset(column_weights, column * column_taps)
                     sums = _combine_columns(k, k.offset(k.scratch, start), weights, column_taps, lanes)
                     bytes_ = [_to_byte(k, value) << (8 * number) for value in sums]
-                    packed = [a | b for a, b in zip(packed, bytes_, strict=True)] if packed else bytes_
+                    channel_values = (
+                        [a | b for a, b in zip(channel_values, bytes_, strict=True)] if channel_values else bytes_
+                    )
                 quarter = out_width // 4
-                for channel, value in enumerate(packed):
+                for channel, value in enumerate(channel_values):
                     k.store(y, (out_height * channel + top) * quarter + first // 4, value, stride=quarter)
         return k.kernel()
 

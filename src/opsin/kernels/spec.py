@@ -1,4 +1,4 @@
-"""What the kernels share: specifications and their arguments, loops over vectors, copies, transposition in
+"""The common parts of kernels: specifications and their arguments, loops over vectors, copies, transposition in
 registers."""
 
 from __future__ import annotations
@@ -75,22 +75,22 @@ def vector_loop(k: Builder, count: int, lanes: int) -> Iterator[tuple[Operand, i
     The code in the body of the `for` statement is emitted once for whole vectors, in a loop if there are several, and
     once more for the remainder.
     """
-    whole = count // lanes * lanes
-    if whole == lanes:
+    main_end = count // lanes * lanes
+    if main_end == lanes:
         yield 0, lanes
-    elif whole:
-        with k.loop(0, whole, lanes) as first:
+    elif main_end:
+        with k.loop(0, main_end, lanes) as first:
             yield first, lanes
-    if count > whole:
-        yield whole, count - whole
+    if count > main_end:
+        yield main_end, count - main_end
 
 
 def range_loop(k: Builder, start: Operand, stop: Value, lanes: int) -> Iterator[tuple[Operand, int]]:
     """Yield (first, n) from `start` up to `stop`, which is known at run time: `lanes` at a time, then one by one."""
-    whole = start + (stop - start) // lanes * lanes
-    with k.loop(start, whole, lanes) as first:
+    main_end = start + (stop - start) // lanes * lanes
+    with k.loop(start, main_end, lanes) as first:
         yield first, lanes
-    with k.loop(whole, stop) as first:
+    with k.loop(main_end, stop) as first:
         yield first, 1
 
 

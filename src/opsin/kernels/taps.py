@@ -33,7 +33,7 @@ class Axis:
         return result // self.stride if self.transposed else result * self.stride
 
     def reads(self, result: int, size: int) -> Iterator[tuple[int, int]]:
-        """Yield (tap, position) for each tap of `result` whose position is inside the axis, which has `size`."""
+        """Yield (tap, position) for each tap of `result` with a position inside the axis of `size`."""
         for tap in range(self.taps):
             position, rest = result * self.stride - self.before + tap * self.dilation, 0
             if self.transposed:
@@ -69,19 +69,19 @@ class Axis:
         # Taps whose position is whole recur every `period` taps, at which the position moves back by `back`.
         common = gcd(self.stride, self.dilation)
         period, back = self.stride // common, self.dilation // common
-        shifted = result + self.before
-        tap = self._first_tap(k, shifted)
-        position = (shifted - tap * self.dilation) // self.stride
+        padded_position = result + self.before
+        tap = self._first_tap(k, padded_position)
+        position = (padded_position - tap * self.dilation) // self.stride
         count = (self.taps - tap + (period - 1)) // period
         first = k.maximum(0, (position - size + back) // back)
         return TapLoop(first, k.minimum(count, (position + back) // back), tap, period, position, -back)
 
-    def _first_tap(self, k: Builder, shifted: Value) -> Value:
-        """Return the first tap whose position for `shifted` is whole, or `taps` if there is none."""
-        tap = k.constant(self.taps, shifted.kind)
+    def _first_tap(self, k: Builder, padded_position: Value) -> Value:
+        """Return the first tap whose position for `padded_position` is whole, or `taps` if there is none."""
+        tap = k.constant(self.taps, padded_position.kind)
         for phase in range(self.stride):
-            whole = (tap for tap in range(self.taps) if (phase - tap * self.dilation) % self.stride == 0)
-            tap = k.select(k.equal(shifted % self.stride, phase), next(whole, self.taps), tap)
+            aligned_taps = (tap for tap in range(self.taps) if (phase - tap * self.dilation) % self.stride == 0)
+            tap = k.select(k.equal(padded_position % self.stride, phase), next(aligned_taps, self.taps), tap)
         return tap
 
 

@@ -37,10 +37,10 @@ def column_ranges(count: int, target: Target) -> list[ColumnRange]:
         return [ColumnRange(0, 1, vectors, count - (vectors - 1) * lanes)]
     tiles = count // (2 * lanes)
     ranges = [ColumnRange(0, tiles, 2, lanes)] if tiles else []
-    rest = count - tiles * 2 * lanes
-    if rest:
-        vectors = -(-rest // lanes)
-        ranges.append(ColumnRange(tiles * 2 * lanes, 1, vectors, rest - (vectors - 1) * lanes))
+    tail_columns = count - tiles * 2 * lanes
+    if tail_columns:
+        vectors = -(-tail_columns // lanes)
+        ranges.append(ColumnRange(tiles * 2 * lanes, 1, vectors, tail_columns - (vectors - 1) * lanes))
     return ranges
 
 
@@ -58,8 +58,8 @@ def max_panel_rows(target: Target) -> int:
 def row_ranges(count: int, max_rows: int) -> list[tuple[int, int]]:
     """Split `count` rows into ranges (tiles, rows of each), at most `max_rows` each; sizes differ by at most one."""
     tiles = -(-count // max_rows)
-    rows, larger = divmod(count, tiles)
-    return [(n, size) for n, size in ((larger, rows + 1), (tiles - larger, rows)) if n]
+    rows, remainder = divmod(count, tiles)
+    return [(n, size) for n, size in ((remainder, rows + 1), (tiles - remainder, rows)) if n]
 
 
 class Tile:

@@ -20,13 +20,13 @@ def input_row(d: Sequence[Value]) -> list[Value]:
     """Return Bᵀ times a vector of six inputs: six points."""
     k = d[0].builder
     even, odd = k.fma(k.constant(-4.0, d[2].kind), d[2], d[4]), k.fma(k.constant(-4.0, d[1].kind), d[1], d[3])
-    far, near = d[4] - d[2], (d[3] - d[1]) * 2.0
+    outer_difference, inner_difference = d[4] - d[2], (d[3] - d[1]) * 2.0
     return [
         k.fma(k.constant(4.0, d[0].kind), d[0], k.fma(k.constant(-5.0, d[2].kind), d[2], d[4])),
         even + odd,
         even - odd,
-        far + near,
-        far - near,
+        outer_difference + inner_difference,
+        outer_difference - inner_difference,
         k.fma(k.constant(4.0, d[1].kind), d[1], k.fma(k.constant(-5.0, d[3].kind), d[3], d[5])),
     ]
 
@@ -36,8 +36,8 @@ def output_row(m: Sequence[Value]) -> list[Value]:
     k = m[0].builder
     a, b, c, d = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
 
-    def scaled(factor: float, value: Value, rest: Value) -> Value:
-        return k.fma(k.constant(factor, value.kind), value, rest)
+    def scaled(factor: float, value: Value, addend: Value) -> Value:
+        return k.fma(k.constant(factor, value.kind), value, addend)
 
     return [m[0] + a + c, scaled(2.0, d, b), scaled(4.0, c, a), scaled(8.0, d, b) + m[5]]
 

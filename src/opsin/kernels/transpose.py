@@ -64,8 +64,8 @@ class _Strip:
     def emit(self, column: Value, columns: int) -> None:
         """Copy `columns` columns from `column` on."""
         k, lanes, x_step, y_step = self.k, self.lanes, self.x_step, self.y_step
-        whole = self.rows // lanes * lanes
-        with k.loop(0, whole, lanes) as i:
+        main_end = self.rows // lanes * lanes
+        with k.loop(0, main_end, lanes) as i:
             vectors = [k.load(self.source, (column + j) * x_step + i, lanes) for j in range(columns)]
             if columns == lanes:
                 for row, value in enumerate(transpose_in_registers(k, vectors)):
@@ -73,6 +73,6 @@ class _Strip:
             else:
                 for j, value in enumerate(vectors):
                     k.store(self.result, i * y_step + (column + j), value, stride=y_step)
-        with k.loop(whole, self.rows) as i:
+        with k.loop(main_end, self.rows) as i:
             for j in range(columns):
                 k.store(self.result, i * y_step + (column + j), k.load(self.source, (column + j) * x_step + i))

@@ -80,8 +80,8 @@ class Warp(KernelSpec):
         if self.colors:
             values = self._map_colors(k, source.color, values)
         for channel, value in enumerate(values):
-            normalized = value * source.scales[channel] + source.shifts[channel]
-            k.store(line, column * self.channels + channel, normalized, stride=self.channels)
+            result = value * source.scales[channel] + source.shifts[channel]
+            k.store(line, column * self.channels + channel, result, stride=self.channels)
 
     def _nearest(self, k: Builder, source: _Image, p: Value, q: Value) -> list[Value]:
         """Return the source's values (0…255) at the pixels nearest to rows `p` and columns `q`, for each channel."""
@@ -96,27 +96,27 @@ class Warp(KernelSpec):
         """Return the values interpolated from the four pixels around, for each channel."""
         row, column = _clamp(k, p, source.last_row[1]), _clamp(k, q, source.last_column[1])
         top, left = k.convert("int", row), k.convert("int", column)
-        down, along = row - k.convert("float", top), column - k.convert("float", left)
+        row_fraction, column_fraction = row - k.convert("float", top), column - k.convert("float", left)
         bottom, right = k.minimum(top + 1, source.last_row[0]), k.minimum(left + 1, source.last_column[0])
-        upper, lower = top * source.width, bottom * source.width
-        corners = [upper + left, upper + right, lower + left, lower + right]
+        top_row, bottom_row = top * source.width, bottom * source.width
+        corners = [top_row + left, top_row + right, bottom_row + left, bottom_row + right]
         values = []
         for plane in source.planes:
             a, b, c, d = (k.convert("float", k.load_bytes(plane, corner)) for corner in corners)
-            above, below = a + (b - a) * along, c + (d - c) * along
-            values.append(above + (below - above) * down)
+            top_value, bottom_value = a + (b - a) * column_fraction, c + (d - c) * column_fraction
+            values.append(top_value + (bottom_value - top_value) * row_fraction)
         return values
 
     def _map_colors(self, k: Builder, color: list[Value], values: list[Value]) -> list[Value]:
         """Return M x + b, clamped to 0…255."""
-        mapped = []
+        results = []
         for channel in range(self.channels):
             *factors, offset = color[channel * (self.channels + 1) : (channel + 1) * (self.channels + 1)]
             total = values[0] * factors[0] + offset
             for factor, value in zip(factors[1:], values[1:], strict=True):
                 total = total + value * factor
-            mapped.append(k.minimum(k.maximum(total, 0.0), 255.0))
-        return mapped
+            results.append(k.minimum(k.maximum(total, 0.0), 255.0))
+        return results
 
     def _clear_box(self, k: Builder, result: Pointer, columns: Value, box: list[Value]) -> None:
         """Write zeros inside the box."""
@@ -128,12 +128,12 @@ class Warp(KernelSpec):
 def _vector_ranges(count: Value, lanes: int) -> list[tuple[int, Operand, Value]]:
     """Divide `count` elements into ranges (lanes, first, stop): whole vectors, vectors of four, and single elements."""
     ranges: list[tuple[int, Operand, Value]] = []
-    done: Operand = 0
+    begin: Operand = 0
     for size in sorted({lanes, 4}, reverse=True):
         stop = count // size * size
-        ranges.append((size, done, stop))
-        done = stop
-    return [*ranges, (1, done, count)]
+        ranges.append((size, begin, stop))
+        begin = stop
+    return [*ranges, (1, begin, count)]
 
 
 def _int_and_float(k: Builder, value: Value) -> tuple[Value, Value]:

@@ -4,8 +4,8 @@ A. Lavin & S. Gray, "Fast Algorithms for Convolutional Neural Networks" (2016): 
 Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, and ⊙, summed over channels, is 36 small matrix products. Because the transforms have
 factors up to 8, the rounding error is a few times that of direct summation.
 
-`Winograd` computes all steps for one block of tiles before the next, so that a block's transformed inputs and sums stay
-in cache. For few tiles there are separate kernels for the inputs (`WinogradTiles`), the products and the outputs.
+`Winograd` computes all steps for one block of tiles before the next: a block's transformed inputs and sums stay in
+cache. For few tiles there are separate kernels for the inputs (`WinogradTiles`), the products and the outputs.
 
 On two cores of an AMD EPYC (Zen 3, AVX2), the 36 products of a 16-channel layer run at 79 % of the MAC peak.
 Layers with 16 to 128 channels reach 1.9 to 3.1 times that peak forward, counted in MACs of direct convolution.
@@ -20,7 +20,7 @@ import numpy as np
 
 from opsin.kernels.conv import windows
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.panels import panel_count
+from opsin.kernels.panels import panel_count, round_up
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, vector_loop
 from opsin.kernels.tile import PLAIN, ColumnRange, Epilogue, Tile, max_panel_rows
 from opsin.kernels.tiling import TILING_WORDS, Tiling
@@ -40,22 +40,24 @@ class Schedule:
     """The order of the computation, which affects its speed and not its results.
 
     Block: `tiles` tiles are transformed, multiplied and transformed back before the next. Order: all 36 points of a
-    block, one panel of two vectors of filters after another. Tile: `rows` rows of a panel in registers.
+    block, one panel of two vectors of filters after another. Tile: `rows` rows of a panel in registers. Prefetch: tiles
+    of up to `max_prefetch_channels` channels; larger ones are computed more slowly than memory delivers them.
     """
 
     tiles: int
     rows: int
     panels: int
+    max_prefetch_channels: int
 
     @staticmethod
-    def choose(tiles: int, filters: int, target: Target) -> Schedule:
+    def choose(tiles: int, filters: int, max_prefetch_channels: int, target: Target) -> Schedule:
         """Return the schedule for blocks of `tiles` tiles and `filters` filters."""
-        return Schedule(tiles, register_rows(tiles, target), panel_count(filters, target))
+        return Schedule(tiles, register_rows(tiles, target), panel_count(filters, target), max_prefetch_channels)
 
     @property
     def padded_tiles(self) -> int:
         """The tiles of a block, rounded up to whole register tiles."""
-        return -(-self.tiles // self.rows) * self.rows
+        return round_up(self.tiles, self.rows)
 
 
 def register_rows(tiles: int, target: Target) -> int:
@@ -66,7 +68,7 @@ def register_rows(tiles: int, target: Target) -> int:
 
 def padded_tiles(tiles: int, target: Target) -> int:
     """Return `tiles`, rounded up to whole register tiles."""
-    return Schedule(tiles, register_rows(tiles, target), 0).padded_tiles
+    return round_up(tiles, register_rows(tiles, target))
 
 
 def filters_point(channels: int, filters: int, target: Target) -> int:
@@ -138,7 +140,7 @@ class Winograd(KernelSpec):
     """`y = epilogue(x ∗ w)` for 3×3 kernels of stride 1, a block of tiles at a time; for many tiles.
 
     `x` is N × H × W × C, `u` comes from `WinogradFilters`, and the epilogue's arrays are N × OH × OW × K. A block is
-    `tiles` tiles; each reads all of `u`.
+    `tiles` tiles; each reads all of `u`. Tiles are prefetched for up to `max_prefetch_channels` channels.
     """
 
     signature: ClassVar[Signature] = Signature(("x", "u"), TILING_WORDS, epilogue=True)
@@ -146,18 +148,19 @@ class Winograd(KernelSpec):
     channels: int
     filters: int
     tiles: int
+    max_prefetch_channels: int
     epilogue: Epilogue = PLAIN
 
     def schedule(self, target: Target) -> Schedule:
         """Return the schedule on `target`."""
-        return Schedule.choose(self.tiles, self.filters, target)
+        return Schedule.choose(self.tiles, self.filters, self.max_prefetch_channels, target)
 
     def scratch(self, target: Target) -> int:
         """Return the float32 elements of scratch memory for each thread: transformed inputs, sums, and one tile."""
         schedule = self.schedule(target)
         width = schedule.panels * 2 * target.lanes
-        both = schedule.padded_tiles * (self.channels + width)
-        return POINTS * (both + 2 * CACHE_LINE + max(self.channels, width))
+        block_elements = schedule.padded_tiles * (self.channels + width)
+        return POINTS * (block_elements + 2 * CACHE_LINE + max(self.channels, width))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd")
@@ -172,16 +175,20 @@ class Winograd(KernelSpec):
         v = k.scratch
         m = k.offset(v, POINTS * v_point)
         patch = k.offset(m, POINTS * m_point)
-        inputs = TileTransform(k, target.lanes, self.channels, patch, v_point)
+        prefetch_inputs, prefetch_outputs = (
+            count <= schedule.max_prefetch_channels for count in (self.channels, self.filters)
+        )
+        inputs = TileTransform(k, target.lanes, self.channels, patch, v_point, prefetch_inputs)
         products = Products(k, target, self.channels, schedule.panels, schedule.rows)
         outputs = OutputTransform(k, target.lanes, self.filters, patch, m_point, tiling, epilogue)
         with k.loop(k.begin, k.end) as block:
             first = block * self.tiles
             count = k.minimum(self.tiles, tiling.count - first)
             with tiling.loop(first, count) as (tile, corner):
-                transformed = k.offset(v, tile * self.channels)
-                inputs.emit(x, tiling.inputs(corner), transformed)
-                outputs.prefetch(corner)
+                destination = k.offset(v, tile * self.channels)
+                inputs.emit(x, tiling.inputs(corner), destination)
+                if prefetch_outputs:
+                    outputs.prefetch(corner)
             with k.loop(0, POINTS) as point, k.loop(0, schedule.panels) as number:
                 weights = k.offset(u, point * u_point + number * (self.channels * panel))
                 sums = k.offset(m, point * m_point + number * panel)
@@ -193,7 +200,7 @@ class Winograd(KernelSpec):
 
 @dataclass(frozen=True)
 class WinogradProducts(KernelSpec):
-    """`m[f, t, k] = Σ_c v[f, t, c] · u[f, c, k]` for all tiles at once, so that `u` is read once; for few tiles.
+    """`m[f, t, k] = Σ_c v[f, t, c] · u[f, c, k]` for all tiles at once, which reads `u` once; for few tiles.
 
     `v` is 36 × padded_tiles × C, `u` comes from `WinogradFilters`, and `m` is 36 × padded_tiles × panels; each point of
     v and m has `CACHE_LINE` extra elements. `padded_tiles` is that of `count` tiles. A block is one panel of one point.

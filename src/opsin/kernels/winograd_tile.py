@@ -15,16 +15,13 @@ from opsin.kernels.tile import BoundEpilogue
 from opsin.kernels.tiling import Corner, TileSource, Tiling
 from opsin.kernels.transforms import SIDE, STEP, both_axes, output_row
 
-PREFETCH_CHANNELS = 48
-"""Tiles of up to this many channels are prefetched. Larger ones are computed more slowly than memory delivers them."""
-
 
 @dataclass(frozen=True)
 class TileTransform:
     """Emits the transformation of tiles of `channels` to points that are `point` elements apart.
 
-    Pixels beyond the border are zeros; `patch` is memory for a tile at the border. If channels are stored in panels,
-    `position` maps a channel to its offset.
+    Pixels beyond the border are zeros; `patch` is memory for a tile at the border. `prefetch` says whether the next row
+    of tiles is prefetched. If channels are stored in panels, `position` maps a channel to its offset.
     """
 
     k: Builder
@@ -32,15 +29,17 @@ class TileTransform:
     channels: int
     patch: Pointer
     point: Operand
+    prefetch: bool
     position: Callable[[Operand], Operand] = lambda channel: channel
 
     def emit(self, images: Pointer, tile: TileSource, target: Pointer) -> None:
         """Transform one tile of `images` into `target`."""
         k, channels, side = self.k, self.channels, tile.side
         (height, width), (image, y, x) = tile.size, tile.corner
-        self._prefetch_next_row(images, tile)
-        inside = (y >= 0) & (x >= 0) & (y + side <= height) & (x + side <= width)
-        with k.when(inside) as branch:
+        if self.prefetch:
+            self._prefetch_next_row(images, tile)
+        is_inside = (y >= 0) & (x >= 0) & (y + side <= height) & (x + side <= width)
+        with k.when(is_inside) as branch:
             pixels = k.offset(images, ((image * height + y) * width + x) * channels)
             self._transform(tile, pixels, width * channels, target)
         with k.otherwise(branch):
@@ -86,8 +85,6 @@ class TileTransform:
 
         Hardware prefetchers follow a single stream, not six: this makes layers with few channels a third faster.
         """
-        if self.channels > PREFETCH_CHANNELS:
-            return
         (height, width), (image, row, column) = tile.size, tile.corner
         first = (image * height + row + tile.side) * width + column * STEP
         for line in range(0, STEP * STEP * self.channels, CACHE_LINE):
@@ -116,19 +113,17 @@ class OutputTransform:
         height = k.minimum(STEP, self.tiling.out_height - row)
         width = k.minimum(STEP, self.tiling.out_width - column)
         output = self.tiling.output(corner)
-        with k.when((height >= STEP) & (width >= STEP)) as inside:
+        with k.when((height >= STEP) & (width >= STEP)) as branch:
             for first, count in vector_loop(k, self.filters, self.lanes):
                 for i, values in enumerate(self._pixels(sums, first)):
                     for j, value in enumerate(values):
                         self._store(value, output + i * self.tiling.out_width + j, first, count)
-        with k.otherwise(inside):
+        with k.otherwise(branch):
             for first, count in vector_loop(k, self.filters, self.lanes):
                 self._store_clipped(self._pixels(sums, first), (height, width), output, first, count)
 
     def prefetch(self, corner: Corner) -> None:
-        """Prefetch what `emit` will read and write at the tile, if it has few channels."""
-        if self.filters > PREFETCH_CHANNELS:
-            return
+        """Prefetch the arrays that `emit` reads and writes at the tile."""
         output = self.tiling.output(corner)
         for row in range(STEP):
             for line in range(0, STEP * self.filters, CACHE_LINE):

@@ -25,11 +25,6 @@ from opsin.kernels.tiling import TILING_WORDS, Tiling
 from opsin.kernels.transforms import POINTS, SIDE, both_axes, filter_gradient_row
 from opsin.kernels.winograd_tile import TileTransform
 
-TILES = 16
-"""Block: tiles that are transformed at a time."""
-DEPTH = 96
-"""Tiles that a register tile sums before it is written: the rows of both operands stay in the first-level cache."""
-
 
 def reference(x: np.ndarray, g: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
     """Return the gradient (3 × 3 × C × K) for images `x` (N × H × W × C) and the outputs' gradient `g` (N × OH × OW ×
@@ -39,12 +34,31 @@ def reference(x: np.ndarray, g: np.ndarray, padding: tuple[int, int]) -> np.ndar
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """The order of the computation, which affects its speed and the rounding of its sums.
+
+    Order: points, panels of two vectors of filters, rows of channels, tiles.
+    """
+
+    tiles: int
+    """Block: tiles of both operands that are transformed at a time."""
+    depth: int
+    """Reduction: tiles that a register tile sums before it is written."""
+    max_prefetch_channels: int
+    """Prefetch: the next row of tiles is prefetched for up to this many channels."""
+
+    def prefetches(self, channels: int) -> bool:
+        """Whether tiles of `channels` are prefetched."""
+        return channels <= self.max_prefetch_channels
+
+
+@dataclass(frozen=True)
 class WinogradTiles(KernelSpec):
     """Transformed tiles of the inputs (6×6 pixels) or of the outputs' gradient (4×4 pixels, `of_gradient`).
 
     `source` is N × H × W × C, or N × OH × OW × C. `result` is 36 × panels × padded_tiles × `panel` channels; each point
-    has `CACHE_LINE` extra elements. The tiles from `first_tile` on are transformed, `count` of them. A block is `TILES`
-    tiles. Scratch: 36 × channels.
+    has `CACHE_LINE` extra elements. The `count` tiles from `first_tile` on are transformed. A block is
+    `schedule.tiles` tiles. Scratch: 36 × channels.
     """
 
     signature: ClassVar[Signature] = Signature(("source", "result"), (*TILING_WORDS, "first_tile", "padded_tiles"))
@@ -52,6 +66,7 @@ class WinogradTiles(KernelSpec):
     channels: int
     of_gradient: bool
     panel: int
+    schedule: Schedule
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_tiles")
@@ -62,13 +77,17 @@ class WinogradTiles(KernelSpec):
         def position(channel: Operand) -> Operand:
             return channel // self.panel * (padded_tiles * self.panel) + channel % self.panel
 
-        transform = TileTransform(k, target.lanes, self.channels, k.scratch, point, position)
-        begin = k.begin * TILES
+        prefetch = self.schedule.prefetches(self.channels)
+        transform = TileTransform(k, target.lanes, self.channels, k.scratch, point, prefetch, position)
+        begin = k.begin * self.schedule.tiles
         first = k.offset(result, begin * self.panel)
         pixels = tiling.gradients if self.of_gradient else tiling.inputs
-        with tiling.loop(first_tile + begin, k.minimum(tiling.count, k.end * TILES) - begin) as (tile, corner):
-            transformed = k.offset(first, tile * self.panel)
-            transform.emit(source, pixels(corner), transformed)
+        with tiling.loop(first_tile + begin, k.minimum(tiling.count, k.end * self.schedule.tiles) - begin) as (
+            tile,
+            corner,
+        ):
+            destination = k.offset(first, tile * self.panel)
+            transform.emit(source, pixels(corner), destination)
         return k.kernel()
 
 
@@ -126,6 +145,7 @@ class WinogradReduction(KernelSpec):
     filters: int
     panel: int
     rows: int
+    schedule: Schedule
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_reduction")
@@ -137,8 +157,8 @@ class WinogradReduction(KernelSpec):
             left = k.offset(left, first // self.panel * (count * self.panel) + first % self.panel)
             right = k.offset(z, point * (count * round_up(self.filters, width) + CACHE_LINE))
             sums = k.offset(du, point * (self.channels * self.filters + CACHE_LINE) + first * self.filters)
-            with k.loop(0, count, DEPTH) as tile:
-                tiles = (tile, k.minimum(count, tile + DEPTH))
+            with k.loop(0, count, self.schedule.depth) as tile:
+                tiles = (tile, k.minimum(count, tile + self.schedule.depth))
                 products = PointSums(k, target, self.rows, self.filters, self.panel, count * width)
                 products.emit(left, right, sums, tiles, k.equal(accumulate + tile, 0))
         return k.kernel()
@@ -158,41 +178,43 @@ class WinogradParts(KernelSpec):
 
     channels: int
     filters: int
+    schedule: Schedule
 
     def scratch(self, target: Target) -> int:
         """Return the float32 elements of scratch memory for each thread: transformed tiles of both sides, and one
         tile."""
         widths = self.channels + round_up(self.filters, 2 * target.lanes)
-        return POINTS * (TILES * widths + 2 * CACHE_LINE + max(self.channels, self.filters))
+        return POINTS * (self.schedule.tiles * widths + 2 * CACHE_LINE + max(self.channels, self.filters))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_parts")
         (x, g, du), (*words, tiles_per_part) = self.signature.bind(k)
         tiling = Tiling(*words)
+        schedule, tiles = self.schedule, self.schedule.tiles
         lanes, panel = target.lanes, 2 * target.lanes
-        v_point = TILES * self.channels + CACHE_LINE
-        z_point = TILES * round_up(self.filters, panel) + CACHE_LINE
+        v_point = tiles * self.channels + CACHE_LINE
+        z_point = tiles * round_up(self.filters, panel) + CACHE_LINE
         du_point = self.channels * self.filters + CACHE_LINE
         v = k.scratch
         z = k.offset(v, POINTS * v_point)
         patch = k.offset(z, POINTS * z_point)
 
         def position(channel: Operand) -> Operand:
-            return channel // panel * (TILES * panel) + channel % panel
+            return channel // panel * (tiles * panel) + channel % panel
 
-        inputs = TileTransform(k, lanes, self.channels, patch, v_point)
-        gradients = TileTransform(k, lanes, self.filters, patch, z_point, position)
-        sums = PointSums(k, target, self.channels, self.filters, self.channels, TILES * panel)
+        inputs = TileTransform(k, lanes, self.channels, patch, v_point, schedule.prefetches(self.channels))
+        gradients = TileTransform(k, lanes, self.filters, patch, z_point, schedule.prefetches(self.filters), position)
+        sums = PointSums(k, target, self.channels, self.filters, self.channels, tiles * panel)
         with k.loop(k.begin, k.end) as part:
             begin = part * tiles_per_part
-            with k.loop(begin, k.minimum(tiling.count, begin + tiles_per_part), TILES) as first:
-                count = k.minimum(k.minimum(tiling.count, begin + tiles_per_part) - first, TILES)
+            with k.loop(begin, k.minimum(tiling.count, begin + tiles_per_part), tiles) as first:
+                count = k.minimum(k.minimum(tiling.count, begin + tiles_per_part) - first, tiles)
                 with tiling.loop(first, count) as (tile, corner):
-                    transformed = k.offset(v, tile * self.channels)
-                    inputs.emit(x, tiling.inputs(corner), transformed)
+                    destination = k.offset(v, tile * self.channels)
+                    inputs.emit(x, tiling.inputs(corner), destination)
                 with tiling.loop(first, count) as (tile, corner):
-                    transformed = k.offset(z, tile * panel)
-                    gradients.emit(g, tiling.gradients(corner), transformed)
+                    destination = k.offset(z, tile * panel)
+                    gradients.emit(g, tiling.gradients(corner), destination)
                 with k.loop(0, POINTS) as point:
                     target_sums = k.offset(du, (part * POINTS + point) * du_point)
                     left, right = k.offset(v, point * v_point), k.offset(z, point * z_point)

@@ -42,5 +42,5 @@ _argmax = register(Argmax())
 
 def argmax(x: Tensor, axis: int = -1) -> Tensor:
     """Return the index of the maximum along `axis`, the first of equal maxima, as int. It has no gradient."""
-    (resolved,) = resolve_axes("argmax", x, axis)
-    return _argmax(x, axis=resolved).output
+    (axis_index,) = resolve_axes("argmax", x, axis)
+    return _argmax(x, axis=axis_index).output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply, subtract
 from opsin.ops.reduce import mean, variance
-from opsin.ops.registry import misfit
+from opsin.ops.registry import shape_error
 from opsin.ops.reshape import reshape
 from opsin.ops.unary import rsqrt
 
@@ -21,15 +21,15 @@ def batch_norm_training(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-
     """Normalize x N × C × … by the statistics of the batch. Return y, the mean C and the biased variance C."""
     axes = [axis for axis in range(x.rank) if axis != 1]
     batch_mean = mean(x, axes, keepdims=True)
-    centred = subtract(x, batch_mean)
+    deviation = subtract(x, batch_mean)
     batch_variance = variance(x, axes, keepdims=True)
     scale = multiply(_by_channel(x, gamma), rsqrt(add(batch_variance, eps)))
-    y = add(multiply(centred, scale), _by_channel(x, beta))
+    y = add(multiply(deviation, scale), _by_channel(x, beta))
     return y, reshape(batch_mean, gamma.shape), reshape(batch_variance, gamma.shape)
 
 
 def _by_channel(x: Tensor, values: Tensor) -> Tensor:
     """Return `values` C, reshaped to broadcast along the channels of x N × C × …"""
     if x.rank < 2 or values.shape != x.shape[1:2]:
-        raise misfit(f"batch_norm: expected one number for each channel of {x.type}, got {values.type}")
+        raise shape_error(f"batch_norm: expected one number for each channel of {x.type}, got {values.type}")
     return reshape(values, (x.shape[1], *[1] * (x.rank - 2)))

@@ -18,10 +18,10 @@ from opsin.ops.reshape import reshape, resolve_axes
 
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     """Return the shape to which all `shapes` broadcast. Raise `ShapeError` if two sizes do not match."""
-    full = max(shapes, key=len)
-    if all(shape == full or not shape for shape in shapes):
-        return full
-    rank = len(full)
+    longest_shape = max(shapes, key=len)
+    if all(shape == longest_shape or not shape for shape in shapes):
+        return longest_shape
+    rank = len(longest_shape)
     result: list[Dim] = [1] * rank
     for shape in shapes:
         for axis, size in enumerate(shape, rank - len(shape)):
@@ -35,11 +35,11 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def repeated_axes(small: Shape, large: Shape) -> tuple[int, ...]:
-    """Return the axes of `large` along which `small` is repeated."""
-    extra = len(large) - len(small)
-    stretched = (extra + axis for axis, size in enumerate(small) if size == 1 and large[extra + axis] != 1)
-    return (*range(extra), *stretched)
+def repeated_axes(operand_shape: Shape, shape: Shape) -> tuple[int, ...]:
+    """Return the axes of `shape` along which `operand_shape` is repeated."""
+    extra = len(shape) - len(operand_shape)
+    stretched_axes = (extra + axis for axis, size in enumerate(operand_shape) if size == 1 and shape[extra + axis] != 1)
+    return (*range(extra), *stretched_axes)
 
 
 def random_operand(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -118,10 +118,10 @@ def sum(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = Fal
 
 def reduce_with(op: Primitive, x: Tensor, axes: int | Sequence[int] | None, keepdims: bool) -> Tensor:
     """Apply the reduction `op` to the `axes` with more than one element, then remove the axes unless `keepdims`."""
-    chosen = resolve_axes(op.name, x, axes)
-    reduced = tuple(axis for axis in chosen if x.shape[axis] != 1)
-    y = op(x, axes=reduced).output if reduced else x
-    return y if keepdims else reshape(y, [size for axis, size in enumerate(y.shape) if axis not in chosen])
+    resolved_axes = resolve_axes(op.name, x, axes)
+    reduced_axes = tuple(axis for axis in resolved_axes if x.shape[axis] != 1)
+    y = op(x, axes=reduced_axes).output if reduced_axes else x
+    return y if keepdims else reshape(y, [size for axis, size in enumerate(y.shape) if axis not in resolved_axes])
 
 
 def sum_to(g: Tensor, shape: Shape) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Node, Tensor, Type
 from opsin.ops import sampling
-from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+from opsin.ops.registry import Array, Primitive, Sample, register, shape_error
 from opsin.ops.reshape import resolve_axes
 from opsin.ops.slice_pad import narrow
 
@@ -60,6 +60,6 @@ _concat = register(Concat())
 def concat(xs: Sequence[Tensor], axis: int = 1) -> Tensor:
     """Return `xs` concatenated along `axis`, by default the channels."""
     if not xs:
-        raise misfit("concat: needs at least one tensor")
-    (resolved,) = resolve_axes("concat", xs[0], axis)
-    return xs[0] if len(xs) == 1 else _concat(*xs, axis=resolved).output
+        raise shape_error("concat: needs at least one tensor")
+    (axis_index,) = resolve_axes("concat", xs[0], axis)
+    return xs[0] if len(xs) == 1 else _concat(*xs, axis=axis_index).output

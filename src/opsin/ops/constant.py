@@ -77,8 +77,8 @@ def _array(values: Array, dtype: str) -> Tensor:
         )
     if dtype == INT and values.dtype.kind == "f":
         raise ShapeError("an array of fractions cannot be combined with tensors of whole numbers; cast those first")
-    stored = np.ascontiguousarray(values, np.int32 if dtype == INT else np.float32)
-    return _shared_variable(stored.shape, dtype, stored.tobytes())
+    array = np.ascontiguousarray(values, np.int32 if dtype == INT else np.float32)
+    return _shared_variable(array.shape, dtype, array.tobytes())
 
 
 @cache

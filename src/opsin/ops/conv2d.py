@@ -22,7 +22,7 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Node, Tensor, Type, product, same_size
 from opsin.ops import sampling
 from opsin.ops.arithmetic import add
-from opsin.ops.registry import Array, Primitive, Sample, misfit, need_float, register
+from opsin.ops.registry import Array, Primitive, Sample, need_float, register, shape_error
 from opsin.ops.reshape import reshape
 from opsin.ops.slice_pad import pad
 from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, times, to_padding, to_pair
@@ -179,20 +179,20 @@ def conv_transpose2d(
     steps, pads, gaps = to_pair(name, stride), to_padding(name, padding), to_pair(name, dilation)
     extra = to_pair(name, output_padding)
     if any(not 0 <= more < max(step, gap) for more, step, gap in zip(extra, steps, gaps, strict=True)):
-        raise misfit(
+        raise shape_error(
             f"{name}: output_padding {times(extra)} must be smaller than the stride {times(steps)}"
             + ("" if gaps == (1, 1) else f" or the dilation {times(gaps)}")
         )
     if w.rank != 4:
-        raise misfit(f"{name}: expected a weight of four axes, got {w.type}")
+        raise shape_error(f"{name}: expected a weight of four axes, got {w.type}")
     (_, _, out), extent = image(name, x.type), Sliding((1, 1), _hw(w), steps, pads, gaps).extent
     size = [(out[axis] - 1) * steps[axis] - sum(pads[axis]) + extent[axis] + extra[axis] for axis in range(2)]
     # A convolution over this size has as many positions as x only up to one more step. Beyond that come the numbers
     # that the padding at the end would have cut off, and then zeros.
-    beyond = [max(0, more - step + 1) for more, step in zip(extra, steps, strict=True)]
-    uncut = [min(pad[1], more) for pad, more in zip(pads, beyond, strict=True)]
-    top, left = ((low, high - more) for (low, high), more in zip(pads, uncut, strict=True))
-    empty = [more - part for more, part in zip(beyond, uncut, strict=True)]
+    excess = [max(0, more - step + 1) for more, step in zip(extra, steps, strict=True)]
+    trimmed = [min(pad[1], more) for pad, more in zip(pads, excess, strict=True)]
+    top, left = ((low, high - more) for (low, high), more in zip(pads, trimmed, strict=True))
+    empty = [more - part for more, part in zip(excess, trimmed, strict=True)]
     rows, columns = (whole - more for whole, more in zip(size, empty, strict=True))
     y = _conv_transpose2d(
         x, w, stride=steps, padding=(top, left), dilation=gaps, groups=groups, size=(rows, columns)
@@ -221,9 +221,9 @@ def _weight(name: str, w: Type, groups: int) -> tuple[int, int, Pair]:
 
 def _need_channels(name: str, given: int, expected: int, w: Type, groups: int) -> None:
     if given != expected:
-        sharing = "" if groups == 1 else f" in {groups} groups"
+        group_text = "" if groups == 1 else f" in {groups} groups"
         raise ShapeError(
-            f"{name}: {given} input channels, but the weight {w}{sharing} expects {expected}; "
+            f"{name}: {given} input channels, but the weight {w}{group_text} expects {expected}; "
             "feed as many channels as the weight has"
         )
 

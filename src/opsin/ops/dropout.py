@@ -15,7 +15,7 @@ from opsin.base.errors import ShapeError
 from opsin.ir import FLOAT, INT, Node, Shape, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.arithmetic import multiply
-from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+from opsin.ops.registry import Array, Primitive, Sample, register, shape_error
 
 
 def mix(x: Array) -> Array:
@@ -43,8 +43,8 @@ class Bernoulli(Primitive):
         key, layer, counter = (np.asarray([number]).astype(np.uint32) for number in (seed, site, step))
         key = mix(mix(mix(key) + layer) + counter)
         index = np.arange(prod(shape), dtype=np.uint32)
-        drawn = mix(mix(index + key) ^ key) >> np.uint32(8)
-        return (drawn < round(keep * 2**24)).astype(np.float64).reshape(shape)
+        bits = mix(mix(index + key) ^ key) >> np.uint32(8)
+        return (bits < round(keep * 2**24)).astype(np.float64).reshape(shape)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         return None, None
@@ -66,7 +66,7 @@ def bernoulli(seed: Tensor, step: Tensor, shape: Shape, keep: float, site: int) 
 def dropout(x: Tensor, keep: float, seed: Tensor, step: Tensor, site: int) -> Tensor:
     """Return `x` with each element kept with probability `keep` and divided by it, else 0."""
     if not 0.0 < keep <= 1.0:
-        raise misfit(f"dropout: expected a probability to keep in (0, 1], got {keep}")
+        raise shape_error(f"dropout: expected a probability to keep in (0, 1], got {keep}")
     if keep == 1.0:
         return x
     return multiply(x, multiply(bernoulli(seed, step, x.shape, keep, site), 1.0 / keep))

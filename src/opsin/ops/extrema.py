@@ -21,8 +21,8 @@ class Maximum(Binary):
         return np.asarray(np.maximum(a, b))
 
     def slopes(self, a: Tensor, b: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        second = greater(b, a)
-        return where(second, 0.0, g), where(second, g, 0.0)
+        is_second = greater(b, a)
+        return where(is_second, 0.0, g), where(is_second, g, 0.0)
 
 
 class Minimum(Binary):
@@ -34,8 +34,8 @@ class Minimum(Binary):
         return np.asarray(np.minimum(a, b))
 
     def slopes(self, a: Tensor, b: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        second = greater(a, b)
-        return where(second, 0.0, g), where(second, g, 0.0)
+        is_second = greater(a, b)
+        return where(is_second, 0.0, g), where(is_second, g, 0.0)
 
 
 _maximum = register(Maximum())

@@ -6,7 +6,7 @@ from functools import reduce
 
 from opsin.ir import Tensor
 from opsin.ops.arithmetic import add, multiply, square
-from opsin.ops.registry import misfit
+from opsin.ops.registry import shape_error
 from opsin.ops.slice_pad import narrow, pad
 from opsin.ops.unary import power
 
@@ -14,7 +14,7 @@ from opsin.ops.unary import power
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Return x / (k + alpha/size · Σ x² over `size` neighbouring channels)^beta for x N × C × …, as PyTorch does."""
     if x.rank < 2 or size < 1:
-        raise misfit(
+        raise shape_error(
             f"local_response_norm: expected N × channels × … and a size of at least 1, got {x.type} and {size}"
         )
     zeros = [0] * (x.rank - 2)

@@ -10,7 +10,7 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Node, Tensor, Type, same_size
 from opsin.ops import sampling
 from opsin.ops.arithmetic import add
-from opsin.ops.registry import Array, Primitive, Sample, misfit, need_float, register
+from opsin.ops.registry import Array, Primitive, Sample, need_float, register, shape_error
 
 
 class Matmul(Primitive):
@@ -66,8 +66,8 @@ def matmul(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """Return x wᵀ + b, N × out, for x N × in, w out × in and b out."""
     if x.rank != 2:
-        raise misfit(f"linear: expected N × features, got {x.type}; flatten it first")
+        raise shape_error(f"linear: expected N × features, got {x.type}; flatten it first")
     if w.rank == 2 and x.shape[1] != w.shape[1]:
-        raise misfit(f"linear: {x.shape[1]} input features, but the weight {w.type} expects {w.shape[1]}")
+        raise shape_error(f"linear: {x.shape[1]} input features, but the weight {w.type} expects {w.shape[1]}")
     y = matmul(x, w, transpose_b=True)
     return y if b is None else add(y, b)

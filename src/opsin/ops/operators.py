@@ -15,7 +15,7 @@ from opsin.ops.compare import equal, greater
 from opsin.ops.constant import as_tensor, as_tensors
 from opsin.ops.extrema import maximum
 from opsin.ops.matmul import matmul
-from opsin.ops.registry import misfit
+from opsin.ops.registry import shape_error
 from opsin.ops.reshape import reshape
 from opsin.ops.slice_pad import slice as cut
 from opsin.ops.unary import absolute, exp, power
@@ -71,12 +71,12 @@ def take(x: Tensor, key: Any) -> Tensor:
 def _by_axis(x: Tensor, keys: tuple[Any, ...]) -> list[Any]:
     """Expand … in an index: return one key per axis, and None for new axes."""
     if sum(item is Ellipsis for item in keys) > 1:
-        raise misfit("an index has at most one …")
-    missing = x.rank - sum(item is not None and item is not Ellipsis for item in keys)
-    if missing < 0:
-        raise misfit(f"{x.type} has {x.rank} axes, too few for an index with {x.rank - missing}")
+        raise shape_error("an index has at most one …")
+    missing_axes = x.rank - sum(item is not None and item is not Ellipsis for item in keys)
+    if missing_axes < 0:
+        raise shape_error(f"{x.type} has {x.rank} axes, too few for an index with {x.rank - missing_axes}")
     place = next((at for at, item in enumerate(keys) if item is Ellipsis), len(keys))
-    return [*keys[:place], *[slice(None)] * missing, *keys[place + 1 :]]
+    return [*keys[:place], *[slice(None)] * missing_axes, *keys[place + 1 :]]
 
 
 def _range(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
@@ -93,10 +93,10 @@ def _range(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
         start = dim("the start of a slice", item.start or 0)
         stop = size if item.stop is None else dim("the stop of a slice", item.stop)
         if any(not isinstance(end, Size) and end < 0 for end in (start, stop)):
-            raise misfit(f"a slice of the free axis {axis} of {x.type} is counted from its front")
+            raise shape_error(f"a slice of the free axis {axis} of {x.type} is counted from its front")
         return start, stop, step
-    ends = [None if end is None else whole("an end of a slice", end) for end in (item.start, item.stop)]
-    return slice(ends[0], ends[1], step).indices(size)
+    limits = [None if end is None else whole("an end of a slice", end) for end in (item.start, item.stop)]
+    return slice(limits[0], limits[1], step).indices(size)
 
 
 def _single(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
@@ -109,7 +109,7 @@ def _single(x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim, int]:
     at = whole("an index", item)
     first = at + size if at < 0 and not isinstance(size, Size) else at
     if isinstance(first, Size) or first < 0 or (not isinstance(size, Size) and first >= size):
-        raise misfit(f"index {at} is outside axis {axis} of {x.type}")
+        raise shape_error(f"index {at} is outside axis {axis} of {x.type}")
     return first, first + 1, 1
 
 

@@ -40,8 +40,8 @@ class AvgPool2d(Primitive):
         slide = _slide((x.shape[2], x.shape[3]), **attrs)
         first, *rest = slide.taps(slide.pad(x))
         total = first.copy()
-        for seen in rest:
-            total += seen
+        for values in rest:
+            total += values
         return np.asarray(total / divisor(slide, count_include_pad).astype(x.dtype))
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
@@ -158,7 +158,7 @@ def sum_pool2d(
     kernel, pads = to_pair(name, kernel_size), to_padding(name, padding)
     step = kernel if stride is None else to_pair(name, stride)
     slide = window_of(name, x, kernel, step, pads, (1, 1), ceil_mode)
-    if any(need > n + sum(ends) for need, n, ends in zip(slide.need, slide.size, pads, strict=True)):
+    if any(need > n + sum(margins) for need, n, margins in zip(slide.need, slide.size, pads, strict=True)):
         return dilated_sum(x, slide)  # avg_pool2d would average over fewer numbers there
     return multiply(avg_pool2d(x, kernel, step, pads), float(kernel[0] * kernel[1]))
 

@@ -16,7 +16,7 @@ from opsin.ops.arithmetic import add, divide
 from opsin.ops.broadcast import broadcast_to
 from opsin.ops.constant import constant
 from opsin.ops.extrema import maximum
-from opsin.ops.registry import misfit
+from opsin.ops.registry import shape_error
 from opsin.ops.slice_pad import pad, slice
 from opsin.ops.sliding import Padding, Pair, Sliding, image, times
 from opsin.ops.where import where
@@ -34,11 +34,11 @@ def dilated_mean(x: Tensor, slide: Sliding, count_include_pad: bool) -> Tensor:
     """Return the mean under the taps of each window, by the rules of `avg_pool2d`."""
     total = dilated_sum(x, slide)
     (top, bottom), (left, right) = slide.padding if count_include_pad else ((0, 0), (0, 0))
-    counted = _ones(slide.size[0] + top + bottom, slide.size[1] + left + right)
+    ones = _ones(slide.size[0] + top + bottom, slide.size[1] + left + right)
     low, high = _frame(slide)
     before = (0, 0, low[2] - top, low[3] - left)
-    behind = (0, 0, max(0, high[2] - bottom), max(0, high[3] - right))
-    return divide(total, _taps(pad(counted, before, behind), slide, add))
+    high_padding = (0, 0, max(0, high[2] - bottom), max(0, high[3] - right))
+    return divide(total, _taps(pad(ones, before, high_padding), slide, add))
 
 
 def dilated_sum(x: Tensor, slide: Sliding) -> Tensor:
@@ -57,7 +57,7 @@ def window_of(
         error.in_layer(current_scope())
         raise
     if any(max(pads) >= extent for pads, extent in zip(padding, slide.extent, strict=True)):
-        raise misfit(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
+        raise shape_error(f"{name}: padding {padding} must be smaller than the window {times(slide.extent)}")
     return slide
 
 

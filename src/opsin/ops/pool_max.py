@@ -33,8 +33,8 @@ class MaxPool2d(Primitive):
         slide = _slide(x, **attrs)
         first, *rest = slide.taps(slide.pad(x, -np.inf))
         y = first.copy()
-        for seen in rest:
-            np.maximum(y, seen, out=y)
+        for values in rest:
+            np.maximum(y, values, out=y)
         return y
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
@@ -68,11 +68,11 @@ class MaxPool2dGrad(Primitive):
         y = _max_pool2d.evaluate(x, **attrs)
         padded = slide.pad(x, -np.inf)
         result = np.zeros_like(padded)
-        free = np.ones(g.shape, bool)
-        for seen, place in zip(slide.taps(padded), slide.taps(result), strict=True):
-            hit = free & (seen == y)
-            place += np.where(hit, g, 0)
-            free &= ~hit
+        is_unassigned = np.ones(g.shape, bool)
+        for values, place in zip(slide.taps(padded), slide.taps(result), strict=True):
+            is_maximum = is_unassigned & (values == y)
+            place += np.where(is_maximum, g, 0)
+            is_unassigned &= ~is_maximum
         return slide.crop(result)
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
@@ -125,5 +125,5 @@ def max_pool2d(
 
 
 def global_max_pool2d(x: Tensor) -> Tensor:
-    """The largest number of each channel: N × C × H × W → N × C × 1 × 1."""
+    """Return the maximum of each channel: N × C × H × W → N × C × 1 × 1."""
     return max_pool2d(x, image("global_max_pool2d", x.type)[2])

@@ -83,8 +83,8 @@ def mean(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = Fa
 
 def variance(x: Tensor, axes: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """Return the biased variance over `axes`: the mean squared distance from the mean."""
-    single = all(x.shape[axis] == 1 for axis in resolve_axes("variance", x, axes))
-    return reduce_with(_variance, multiply(x, 0.0) if single else x, axes, keepdims)
+    has_one_element = all(x.shape[axis] == 1 for axis in resolve_axes("variance", x, axes))
+    return reduce_with(_variance, multiply(x, 0.0) if has_one_element else x, axes, keepdims)
 
 
 def inverse(count: Dim) -> float | Size:

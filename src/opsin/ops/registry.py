@@ -63,7 +63,7 @@ def register(op: P) -> P:
     return op
 
 
-def misfit(message: str) -> ShapeError:
+def shape_error(message: str) -> ShapeError:
     """Return a `ShapeError` in the layer that is being traced, for checks outside a shape rule."""
     return ShapeError(message).in_layer(current_scope())
 

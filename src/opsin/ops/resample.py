@@ -16,7 +16,7 @@ from opsin.ir import Node, Tensor, Type
 from opsin.ir.arguments import one_of
 from opsin.ir.arguments import scale as factors
 from opsin.ops import sampling
-from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+from opsin.ops.registry import Array, Primitive, Sample, register, shape_error
 from opsin.ops.sliding import Pair, Scale, image, times, to_pair
 
 
@@ -40,8 +40,8 @@ def _hats(source: int, at: Array) -> Array:
 
 def _area(source: int, size: int) -> Array:
     index, place = np.arange(source), np.arange(size)[:, None]
-    covered = (index >= place * source // size) & (index < -(-(place + 1) * source // size))
-    return np.asarray(covered / covered.sum(1, keepdims=True))
+    is_covered = (index >= place * source // size) & (index < -(-(place + 1) * source // size))
+    return np.asarray(is_covered / is_covered.sum(1, keepdims=True))
 
 
 MODES: dict[str, Callable[[int, int], Array]] = {
@@ -69,13 +69,13 @@ class Resample2d(Primitive):
     name = "resample2d"
 
     def infer(self, x: Type, *, size: Pair, mode: str, source: Pair, adjoint: bool) -> Type:
-        batch, channels, actual = image(self.name, x)
+        batch, channels, source_size = image(self.name, x)
         if mode not in MODES:
             raise ShapeError(f"resample2d: no mode '{mode}'; expected one of {', '.join(MODES)}")
         if min(*size, *source) < 1:
             raise ShapeError(f"resample2d: cannot resize {times(source)} to {times(size)}")
         start, end = (size, source) if adjoint else (source, size)
-        if actual != start:
+        if source_size != start:
             raise ShapeError(f"resample2d: expected images of {times(start)}, got {x}")
         return Type((batch, channels, *end))
 
@@ -113,7 +113,7 @@ def upsample(
     `mode` is nearest, bilinear or bilinear_corners. Raise `ShapeError` unless exactly one of both is given.
     """
     if (scale_factor is None) == (size is None):
-        raise misfit("upsample: expected either a scale_factor or a size")
+        raise shape_error("upsample: expected either a scale_factor or a size")
     if size is not None:
         return resample2d(x, to_pair("upsample", size), mode)
     _, _, (rows, columns) = image("upsample", x.type)

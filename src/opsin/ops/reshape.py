@@ -10,7 +10,7 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Node, Shape, Tensor, Type, product, same_size, show
 from opsin.ir.arguments import one_or_more
 from opsin.ops import sampling
-from opsin.ops.registry import Array, Primitive, Sample, misfit, register
+from opsin.ops.registry import Array, Primitive, Sample, register, shape_error
 
 
 class Reshape(Primitive):
@@ -33,12 +33,12 @@ class Reshape(Primitive):
 
     def sample(self, rng: np.random.Generator) -> Sample:
         sizes = sampling.shape(rng, 1)
-        cut = sampling.between(rng, 0, len(sizes) - 1)
-        merged = (*sizes[:cut], int(np.prod(sizes[cut:])), *([1] * sampling.between(rng, 0, 2)))
+        split = sampling.between(rng, 0, len(sizes) - 1)
+        target = (*sizes[:split], int(np.prod(sizes[split:])), *([1] * sampling.between(rng, 0, 2)))
         x = sampling.normal(rng, sizes)
         if sampling.flip(rng):
-            return Sample((x.reshape(merged),), {"shape": sizes}, (0,))
-        return Sample((x,), {"shape": merged}, (0,))
+            return Sample((x.reshape(target),), {"shape": sizes}, (0,))
+        return Sample((x,), {"shape": target}, (0,))
 
 
 _reshape = register(Reshape())
@@ -47,11 +47,11 @@ _reshape = register(Reshape())
 def reshape(x: Tensor, shape: Sequence[Dim]) -> Tensor:
     """Return the elements of `x` in `shape`. One size may be -1 and is then inferred."""
     target = tuple(shape)
-    unknown = [axis for axis, size in enumerate(target) if size == -1]
-    if len(unknown) > 1:
-        raise misfit(f"reshape: only one size of {show(target)} may be -1")
-    if unknown:
-        (axis,) = unknown
+    unknown_axes = [axis for axis, size in enumerate(target) if size == -1]
+    if len(unknown_axes) > 1:
+        raise shape_error(f"reshape: only one size of {show(target)} may be -1")
+    if unknown_axes:
+        (axis,) = unknown_axes
         target = (*target[:axis], _missing(x, target, axis), *target[axis + 1 :])
     return x if target == x.shape else _reshape(x, shape=target).output
 
@@ -63,14 +63,14 @@ def _missing(x: Tensor, target: Shape, axis: int) -> Dim:
     except (ShapeError, ZeroDivisionError):
         size = -1
     if not same_size(size * rest, product(x.shape)):
-        raise misfit(f"reshape: {show(x.shape)} cannot take the shape {show(target)}")
+        raise shape_error(f"reshape: {show(x.shape)} cannot take the shape {show(target)}")
     return size
 
 
 def flatten(x: Tensor, start: int = 1) -> Tensor:
     """Merge the axes from `start` on: N × C × H × W → N × C·H·W."""
     if not 0 <= start < max(x.rank, 1):
-        raise misfit(f"flatten: {x.type} has no axis {start}")
+        raise shape_error(f"flatten: {x.type} has no axis {start}")
     return reshape(x, (*x.shape[:start], product(x.shape[start:])))
 
 
@@ -79,7 +79,7 @@ def squeeze(x: Tensor, axes: int | Sequence[int] | None = None) -> Tensor:
     ones = tuple(axis for axis, size in enumerate(x.shape) if size == 1)
     drop = ones if axes is None else resolve_axes("squeeze", x, axes)
     if not set(drop) <= set(ones):
-        raise misfit(f"squeeze: axes {drop} of {x.type} are not all of size 1")
+        raise shape_error(f"squeeze: axes {drop} of {x.type} are not all of size 1")
     return reshape(x, [size for axis, size in enumerate(x.shape) if axis not in drop])
 
 
@@ -88,8 +88,8 @@ def resolve_axes(name: str, x: Tensor, axes: int | Sequence[int] | None) -> tupl
     if axes is None:
         return tuple(range(x.rank))
     checked = one_or_more(f"{name}: an axis", axes)
-    given: tuple[int, ...] = (checked,) if isinstance(checked, int) else checked
-    counted = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in given))
-    if len(set(counted)) != len(counted) or any(not 0 <= axis < x.rank for axis in counted):
-        raise misfit(f"{name}: {x.type} has no such axes as {given}")
-    return counted
+    axis_arguments: tuple[int, ...] = (checked,) if isinstance(checked, int) else checked
+    resolved = tuple(sorted(axis + x.rank if axis < 0 else axis for axis in axis_arguments))
+    if len(set(resolved)) != len(resolved) or any(not 0 <= axis < x.rank for axis in resolved):
+        raise shape_error(f"{name}: {x.type} has no such axes as {axis_arguments}")
+    return resolved

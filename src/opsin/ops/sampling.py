@@ -36,8 +36,8 @@ def shape(rng: np.random.Generator, low: int = 0, high: int = 4) -> tuple[int, .
     """Return a shape of `low` to `high` axes with odd sizes."""
     sizes = [pick(rng, SIZES) for _ in range(between(rng, low, high))]
     while prod(sizes) > MAX_ELEMENTS:
-        largest = sizes.index(max(sizes))
-        sizes[largest] = (sizes[largest] + 1) // 2
+        largest_axis = sizes.index(max(sizes))
+        sizes[largest_axis] = (sizes[largest_axis] + 1) // 2
     return tuple(sizes)
 
 

@@ -33,8 +33,8 @@ class Slice(Primitive):
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         starts, steps = node.attrs["starts"], node.attrs["steps"]
-        covered = [_extent(size, step - 1) for size, step in zip(g.shape, steps, strict=True)]
-        high = [minus(minus(x, start), c) for x, start, c in zip(node.inputs[0].shape, starts, covered, strict=True)]
+        extents = [_extent(size, step - 1) for size, step in zip(g.shape, steps, strict=True)]
+        high = [minus(minus(x, start), c) for x, start, c in zip(node.inputs[0].shape, starts, extents, strict=True)]
         return (pad(g, starts, high, [step - 1 for step in steps]),)
 
     def sample(self, rng: np.random.Generator) -> Sample:
@@ -118,9 +118,9 @@ def slice(x: Tensor, starts: Sequence[Dim], stops: Sequence[Dim], steps: Sequenc
 
 def narrow(x: Tensor, axis: int, start: Dim, length: Dim) -> Tensor:
     """Return `length` elements of `x` along `axis`, from `start` on."""
-    (cut,) = resolve_axes("narrow", x, axis)
-    starts = [start if axis == cut else 0 for axis in range(x.rank)]
-    stops = [start + length if axis == cut else size for axis, size in enumerate(x.shape)]
+    (axis_index,) = resolve_axes("narrow", x, axis)
+    starts = [start if axis == axis_index else 0 for axis in range(x.rank)]
+    stops = [start + length if axis == axis_index else size for axis, size in enumerate(x.shape)]
     return slice(x, starts, stops)
 
 

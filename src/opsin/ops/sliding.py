@@ -16,7 +16,7 @@ from opsin.base.errors import ShapeError
 from opsin.ir import Dim, Type
 from opsin.ir.arguments import called, one_or_more
 from opsin.ops import sampling
-from opsin.ops.registry import Array, misfit, need_float
+from opsin.ops.registry import Array, need_float, shape_error
 
 Pair: TypeAlias = "tuple[int, int]"
 """Rows and columns."""
@@ -136,7 +136,7 @@ def to_pair(name: str, value: int | Pair) -> Pair:
     if len(sizes) == 1 and isinstance(sizes[0], int):
         return sizes[0], sizes[0]
     if len(sizes) != 2 or not all(isinstance(item, int) for item in sizes):
-        raise misfit(f"{name}: expected a number or (rows, columns), got {called(value)}")
+        raise shape_error(f"{name}: expected a number or (rows, columns), got {called(value)}")
     return sizes[0], sizes[1]
 
 
@@ -145,7 +145,7 @@ def to_padding(name: str, value: int | Pair | Padding) -> Padding:
     sizes = one_or_more(f"{name}: padding", value)
     sides = (sizes, sizes) if isinstance(sizes, int) else sizes * 2 if len(sizes) == 1 else sizes
     if len(sides) != 2:
-        raise misfit(f"{name}: expected padding as a number, (rows, columns) or ((top, bottom), (left, right))")
+        raise shape_error(f"{name}: expected padding as a number, (rows, columns) or ((top, bottom), (left, right))")
     return to_pair(name, sides[0]), to_pair(name, sides[1])
 
 
@@ -170,16 +170,16 @@ def _halves(total: int) -> Pair:
 
 
 def random_sliding(rng: np.random.Generator, *, pool: bool) -> Sliding:
-    """A small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
+    """Return a small case: any window, stride and padding; dilation for convolutions, `ceil_mode` for pools."""
     kernel = (sampling.between(rng, 1, 5), sampling.between(rng, 1, 5))
     if sampling.flip(rng):
         kernel = (kernel[0], kernel[0])
     stride = (sampling.between(rng, 1, 3), sampling.between(rng, 1, 3))
-    most = [min(3, k - 1) if pool else 3 for k in kernel]
-    rows, columns = ((sampling.between(rng, 0, m), sampling.between(rng, 0, m)) for m in most)
-    far = 1 if pool or sampling.flip(rng, 0.7) else 3
-    dilation = (sampling.between(rng, 1, far), sampling.between(rng, 1, far))
+    max_padding = [min(3, k - 1) if pool else 3 for k in kernel]
+    rows, columns = ((sampling.between(rng, 0, m), sampling.between(rng, 0, m)) for m in max_padding)
+    max_dilation = 1 if pool or sampling.flip(rng, 0.7) else 3
+    dilation = (sampling.between(rng, 1, max_dilation), sampling.between(rng, 1, max_dilation))
     shape = Sliding((1, 1), kernel, stride, (rows, columns), dilation)
-    least = [max(1, extent - sum(pads)) for extent, pads in zip(shape.extent, shape.padding, strict=True)]
-    size = (least[0] + sampling.between(rng, 0, 8), least[1] + sampling.between(rng, 0, 8))
+    min_sizes = [max(1, extent - sum(pads)) for extent, pads in zip(shape.extent, shape.padding, strict=True)]
+    size = (min_sizes[0] + sampling.between(rng, 0, 8), min_sizes[1] + sampling.between(rng, 0, 8))
     return Sliding(size, kernel, stride, (rows, columns), dilation, pool and sampling.flip(rng, 0.3))

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, shifted by the maximum so that nothing overflows."""
+"""Softmax and its logarithm, shifted by the maximum, which prevents overflow."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """Return log softmax(x) along `axis`, without taking the logarithm of an underflowed number."""
-    shifted = _shifted(x, axis)
-    return subtract(shifted, log(sum(exp(shifted), axis, keepdims=True)))
+    shifted_logits = _shifted(x, axis)
+    return subtract(shifted_logits, log(sum(exp(shifted_logits), axis, keepdims=True)))
 
 
 def _shifted(x: Tensor, axis: int) -> Tensor:

@@ -17,7 +17,7 @@ from opsin.ops.where import where
 
 
 class Smooth(Unary):
-    """A function whose derivative is computed from its argument and its value."""
+    """A function with a derivative that is computed from its argument and its value."""
 
     def backward(self, node: Node, g: Tensor) -> Sequence[Tensor | None]:
         return (self.slope(node.inputs[0], node.output, g),)

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from opsin.backends.native.render import MANY, literal, render
+from opsin.backends.native.render import MIN_OPAQUE_ACCESSES, literal, render
 from opsin.kernels.ir import F32, I32, INDEX, TARGETS, Builder, Kernel, Target
 from tests.kernels.ir.support import agree
 from tests.kernels.support import HOST_TARGETS as ROWS_HERE
@@ -76,10 +76,10 @@ def strided_sums(reads: int) -> Kernel:
 
 @pytest.mark.parametrize("target", ROWS_HERE, ids=lambda row: row.name)
 def test_the_index_of_many_addresses_is_hidden_and_means_the_same(target: Target) -> None:
-    few, many = strided_sums(MANY - 2), strided_sums(MANY - 1)
+    few, many = strided_sums(MIN_OPAQUE_ACCESSES - 2), strided_sums(MIN_OPAQUE_ACCESSES - 1)
     assert 'asm ""' not in render(few, target)
     assert render(many, target).count('asm ""') == 1
-    x = np.random.default_rng(0).standard_normal(9 * MANY).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal(9 * MIN_OPAQUE_ACCESSES).astype(np.float32)
     agree(many, [x, np.zeros(8, np.float32), 9], target)
 
 
@@ -87,6 +87,6 @@ def test_what_an_inner_loop_reads_counts_for_that_loop_alone() -> None:
     k = Builder("nested")
     x = k.buffer("x")
     with k.loop(0, 4) as i, k.loop(0, 4) as j:
-        for n in range(MANY):
+        for n in range(MIN_OPAQUE_ACCESSES):
             k.store(x, j + n * i, 0.0 * k.load(x, j))
     assert render(k.kernel(), ROWS["avx2"]).count('asm ""') == 1

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk, so that a network compiles once on a machine.
+"""Compiled kernels on disk: a network compiles once on a machine.
 
 The key of an entry covers everything that its machine code depends on: the specification, the source of the packages
 that build kernels, LLVM's version, the processor and its features. An entry holds its own checksum: one that is damaged
@@ -21,7 +21,7 @@ MAGIC = b"opsin object 1\n"
 
 @cache
 def source_digest() -> str:
-    """Return a digest of the packages whose code decides the machine code of kernels."""
+    """Return a digest of the packages that determine the machine code of kernels."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for package in ("kernels/ir", "kernels", "backends/native"):

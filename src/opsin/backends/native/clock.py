@@ -17,7 +17,7 @@ define i64 @{SYMBOL}() nounwind {{
   ret i64 %now
 }}
 """
-PAUSE = 0.02
+PAUSE_SECONDS = 0.02
 """Seconds between two readings: a delay of a microsecond in one of them is then an error of 1 in 10,000."""
 
 
@@ -28,7 +28,7 @@ def ticks_per_second() -> float:
     rates: list[float] = []
     for _ in range(3):
         start, begin = perf_counter(), function()
-        sleep(PAUSE)
+        sleep(PAUSE_SECONDS)
         seconds, ticks = perf_counter() - start, function() - begin
         rates.append(ticks / seconds)
     return sorted(rates)[1]

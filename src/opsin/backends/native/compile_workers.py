@@ -29,7 +29,7 @@ MIN_PARALLEL_JOBS = 24
 """Kernels from which on worker processes pay, each of which takes a third of a second to start."""
 MAX_PROCESSES = 8
 BATCHES_PER_WORKER = 4
-"""A worker takes this fraction of its share of the remaining jobs at a time, so that all finish together."""
+"""A worker takes this fraction of its share of the remaining jobs at a time: all then finish together."""
 
 
 def compile_kernel(symbol: str, spec: KernelSpec, target: Target) -> bytes:
@@ -44,12 +44,12 @@ def compile_all(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
     count = min(processors(), MAX_PROCESSES) if len(jobs) >= MIN_PARALLEL_JOBS and sys.executable else 1
     queue = _Queue(jobs, count)
     workers = [_Worker(queue, target) for _ in range(1, count)]
-    done: dict[str, bytes] = {}
+    objects: dict[str, bytes] = {}
     while batch := queue.take():
-        done |= _compiled(batch, target)
+        objects |= _compiled(batch, target)
     for worker in workers:
-        done |= worker.results()
-    return done | _compiled([job for job in jobs if job[0] not in done], target)
+        objects |= worker.results()
+    return objects | _compiled([job for job in jobs if job[0] not in objects], target)
 
 
 def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
@@ -57,7 +57,7 @@ def _compiled(jobs: Sequence[Job], target: Target) -> dict[str, bytes]:
 
 
 class _Queue:
-    """Jobs for several workers: many at a time at first and one by one at the end, so that all finish together."""
+    """Jobs for several workers: many at a time at first and one by one at the end: all then finish together."""
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self._jobs, self._workers = list(jobs), workers

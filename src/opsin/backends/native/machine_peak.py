@@ -21,7 +21,7 @@ from opsin.base.concurrency import locked_cache
 from opsin.kernels.ir import F32, Builder, Kernel, ScalarType, Target
 
 SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-SUMS = 12
+ACCUMULATORS = 12
 """Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers."""
 ITERATIONS = 2_000_000
 STREAM_ELEMENTS = 2**23
@@ -36,7 +36,7 @@ class Peak:
         self._results = np.zeros((threads, lanes), np.float32)
         self._arguments = np.array([[row.ctypes.data] for row in self._results], np.int64)
         self._threads = ThreadPoolExecutor(threads)
-        self.flops = 2 * SUMS * lanes * ITERATIONS * threads
+        self.flops = 2 * ACCUMULATORS * lanes * ITERATIONS * threads
 
     def __call__(self) -> None:
         function, _ = _functions()
@@ -100,7 +100,7 @@ def _fastest(call: Peak | Stream, seconds: float) -> float:
 
 
 def _numbers(count: int, value: float) -> NDArray[np.float32]:
-    """Return an array whose pages are mapped: the system maps them when they are written."""
+    """Return an array with mapped pages: the system maps them when they are written."""
     return np.full(count, value, np.float32)
 
 
@@ -116,11 +116,11 @@ def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
 
 
 def _multiply_adds(target: Target) -> Kernel:
-    """Return the kernel of `Peak`; its argument is where to store a vector, so that the sums are not optimised away."""
+    """Return the kernel of `Peak`; it stores a vector at its argument, and LLVM therefore keeps the sums."""
     k = Builder("opsin_multiply_adds")
     result, kind = k.buffer("result"), ScalarType(F32, target.lanes)
     factor, term = k.constant(0.999, kind), k.constant(0.001, kind)
-    sums = [k.register(k.constant(float(i), kind)) for i in range(SUMS)]
+    sums = [k.register(k.constant(float(i), kind)) for i in range(ACCUMULATORS)]
     with k.loop(0, ITERATIONS):
         for value in sums:
             value.set(k.fma(value.get(), factor, term))

@@ -65,7 +65,7 @@ class Pool:
             self._run(self._address)
 
     def wake_all(self) -> None:
-        """Wake every thread and synchronise them, so that the next run waits for none."""
+        """Wake and synchronise all threads: the next run waits for none."""
         groups, sizes = (words.ctypes.data for words in self._empty_tables)
         self.run(Job(groups, 0, sizes, self._scratch.tolist()))
 
@@ -79,13 +79,13 @@ if hasattr(os, "register_at_fork"):
 
 def pool(threads: int) -> Pool:
     """Return the pool of `threads` threads of this process; a forked process creates its own."""
-    existing = _pools.get(threads)
-    if existing is None:
+    running_pool = _pools.get(threads)
+    if running_pool is None:
         with _create_lock.lock:
-            existing = _pools.get(threads)
-            if existing is None:
-                existing = _pools[threads] = Pool(threads)
-    return existing
+            running_pool = _pools.get(threads)
+            if running_pool is None:
+                running_pool = _pools[threads] = Pool(threads)
+    return running_pool
 
 
 @cache

@@ -47,7 +47,7 @@ class Timing:
 class Native:
     """A graph as machine code for this processor. Its variables are zero until `load_state`.
 
-    Any thread may use it. There is one arena, so that concurrent runs wait for each other.
+    Any thread may use it. There is one arena: concurrent runs wait for each other.
     """
 
     def __init__(self, plan: ExecutionPlan, threads: int, target: Target) -> None:
@@ -82,11 +82,11 @@ class Native:
     def _array(self, view: View) -> Array:
         """Return the memory of `view` as a NumPy array of its logical shape."""
         array, offset = self._allocation(view.buffer)
-        flat = array[offset : offset + view.buffer.size]
+        elements = array[offset : offset + view.buffer.size]
         if view.buffer.element == "i32":
-            flat = flat.view(np.int32)
+            elements = elements.view(np.int32)
         strides = tuple(4 * stride for stride in view.strides)
-        return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
+        return np.lib.stride_tricks.as_strided(elements[view.offset :], view.shape, strides)
 
     def _addresses(self) -> dict[Buffer, int]:
         plan = self.plan
@@ -145,8 +145,11 @@ class Native:
     def _are_exact(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
         """Whether all inputs are arrays of the right shapes and types: the common case, which needs no conversion."""
         return len(inputs) == len(self._inputs) and all(
-            type(array) is np.ndarray and ours is not None and array.shape == ours.shape and array.dtype == ours.dtype
-            for ours, array in ((self._inputs.get(name), array) for name, array in inputs.items())
+            type(array) is np.ndarray
+            and input_array is not None
+            and array.shape == input_array.shape
+            and array.dtype == input_array.dtype
+            for input_array, array in ((self._inputs.get(name), array) for name, array in inputs.items())
         )
 
     @property
@@ -210,9 +213,9 @@ def _put(target: Array, source: Array) -> None:
 
 def _aligned(size: int) -> Array:
     """Return `size` zeros (at least one), aligned to a cache line."""
-    raw = np.zeros(size + 32, np.float32)
-    skip = (-raw.ctypes.data % 64) // 4
-    return raw[skip : skip + max(1, size)]
+    allocation = np.zeros(size + 32, np.float32)
+    skip = (-allocation.ctypes.data % 64) // 4
+    return allocation[skip : skip + max(1, size)]
 
 
 @gc_paused()
@@ -250,15 +253,17 @@ def compile(
             "compile: exact and choices are now winograd=False and conv_algorithms; the old names go with the next "
             "release", DeprecationWarning, stacklevel=4,
         )  # fmt: skip
-    requested = options.merged(winograd and not exact, choices if conv_algorithms is None else conv_algorithms, memory)
+    merged_options = options.merged(
+        winograd and not exact, choices if conv_algorithms is None else conv_algorithms, memory
+    )
     row = target or codegen.host().target
     if threads is not None and threads < 1:
         raise CompileError(f"a program runs on at least one thread, not {threads}")
     count = threads or processors()
-    algorithms = requested.conv_algorithms
+    algorithms = merged_options.conv_algorithms
     if algorithms is None:
-        algorithms = tuning_cache.tuned_algorithms(row) if requested.winograd else {}
-    if requested.memory is None:
-        return Native(make_plan(graph, batch, row, requested.winograd, algorithms), count, row)
-    plan = plan_within_memory(graph, batch, row, count, requested.memory, requested.winograd, algorithms)
+        algorithms = tuning_cache.tuned_algorithms(row) if merged_options.winograd else {}
+    if merged_options.memory is None:
+        return Native(make_plan(graph, batch, row, merged_options.winograd, algorithms), count, row)
+    plan = plan_within_memory(graph, batch, row, count, merged_options.memory, merged_options.winograd, algorithms)
     return Native(plan, count, row)

@@ -34,13 +34,13 @@ def literal(value: float, element: str) -> str:
     if element != F32:
         return str(value)
     # LLVM writes a float constant as the bits of the double that it equals.
-    single = struct.unpack("f", struct.pack("f", value))[0]
-    return f"0x{struct.unpack('Q', struct.pack('d', single))[0]:016X}"
+    rounded_value = struct.unpack("f", struct.pack("f", value))[0]
+    return f"0x{struct.unpack('Q', struct.pack('d', rounded_value))[0]:016X}"
 
 
-MANY = 64
-"""Accesses of memory from which on the index of a loop is hidden from LLVM: reducing the strength of so many addresses
-takes most of the time of compiling, and a pointer kept for each is slower than computing them."""
+MIN_OPAQUE_ACCESSES = 64
+"""Minimum memory accesses of a loop to hide its index from LLVM. Strength reduction of so many addresses takes most of
+the compile time, and a pointer for each is slower than computing them."""
 
 
 class Renderer:
@@ -100,9 +100,9 @@ class Renderer:
                 self.instruction(item)
 
     def loop(self, loop: Loop) -> None:
-        """Tested before the first turn and after each, so that the body needs no jump to a head."""
+        """Render a loop, tested before the first iteration and after each: the body needs no jump to a head."""
         body, exit = self.fresh("body"), self.fresh("exit")
-        index, following = self.fresh("i"), self.fresh("n")
+        index, next_index = self.fresh("i"), self.fresh("n")
         start, stop, step = (self.name(v) for v in (loop.start, loop.stop, loop.step))
         enter = self.assign(None, f"icmp slt i64 {start}, {stop}")
         self.line(f"br i1 {enter}, label {body}, label {exit}")
@@ -110,26 +110,26 @@ class Renderer:
         self.place(body)
         phi = len(self.lines)
         self.lines.append("")
-        self.names[loop.index] = self.opaque(index) if accesses(loop.body) >= MANY else index
+        self.names[loop.index] = self.opaque(index) if accesses(loop.body) >= MIN_OPAQUE_ACCESSES else index
         self.block(loop.body)
-        self.line(f"{following} = add nsw i64 {index}, {step}")
-        again = self.assign(None, f"icmp slt i64 {following}, {stop}")
-        self.line(f"br i1 {again}, label {body}, label {exit}")
-        self.lines[phi] = f"  {index} = phi i64 [ {start}, {before} ], [ {following}, {self.label} ]"
+        self.line(f"{next_index} = add nsw i64 {index}, {step}")
+        condition = self.assign(None, f"icmp slt i64 {next_index}, {stop}")
+        self.line(f"br i1 {condition}, label {body}, label {exit}")
+        self.lines[phi] = f"  {index} = phi i64 [ {start}, {before} ], [ {next_index}, {self.label} ]"
         self.place(exit)
 
     def opaque(self, index: str) -> str:
-        """The same number, of which LLVM cannot know how it grows."""
+        """Hide the growth of `index` from LLVM; return its new name."""
         return self.assign(None, f'call i64 asm "", "=r,0"(i64 {index})')
 
     def branch(self, branch: Branch) -> None:
-        yes, no, after = self.fresh("then"), self.fresh("else"), self.fresh("after")
-        self.line(f"br i1 {self.name(branch.condition)}, label {yes}, label {no}")
-        for label, body in ((yes, branch.body), (no, branch.otherwise)):
+        then_label, else_label, join_label = self.fresh("then"), self.fresh("else"), self.fresh("after")
+        self.line(f"br i1 {self.name(branch.condition)}, label {then_label}, label {else_label}")
+        for label, body in ((then_label, branch.body), (else_label, branch.otherwise)):
             self.place(label)
             self.block(body)
-            self.line(f"br label {after}")
-        self.place(after)
+            self.line(f"br label {join_label}")
+        self.place(join_label)
 
     # -- instructions -------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Renderer:
         self.assign(item.result, f"fadd {llvm_type(c.kind)} {product}, {self.name(c)}")
 
     def do_int(self, item: Instruction) -> None:
-        # What has no whole number (a NaN) may become any, but must not spoil what is computed from it.
+        # A NaN may become any number, but the result must not be poison.
         kind, (source,) = llvm_type(item.result.kind), item.operands
         number = self.assign(None, f"fptosi {self.typed(source)} to {kind}")
         self.assign(item.result, f"freeze {kind} {number}")
@@ -301,8 +301,8 @@ class Renderer:
         self.assign(item.result, f"zext {vector} {name} to {llvm_type(kind)}")
 
     def byte(self, address: Value, place: str) -> str:
-        wide = self.assign(None, f"sext i32 {place} to i64")
-        return self.assign(None, f"load i8, ptr {self.pointer(address, wide, U8)}")
+        offset = self.assign(None, f"sext i32 {place} to i64")
+        return self.assign(None, f"load i8, ptr {self.pointer(address, offset, U8)}")
 
     def do_gather(self, item: Instruction) -> None:
         kind: ScalarType = item.result.kind
@@ -318,22 +318,23 @@ class Renderer:
         self.names[item.result] = name
 
     def do_store(self, item: Instruction) -> None:
-        """A part of a vector goes in pieces of 8, 4, 2 and 1: masked stores are slow on some processors."""
+        """Store a vector; a part of one in pieces of 8, 4, 2 and 1, because masked stores are slow on some
+        processors."""
         address, index, value = item.operands
         kind: ScalarType = value.kind
         pointer = self.pointer(address, self.name(index), kind.element)
         if item.data == kind.lanes:
             self.line(f"store {self.typed(value)}, ptr {pointer}, align 4")
             return
-        done, size = 0, kind.lanes // 2
+        position, size = 0, kind.lanes // 2
         while size:
-            if item.data - done >= size:
-                places = ", ".join(f"i32 {done + i}" for i in range(size))
+            if item.data - position >= size:
+                places = ", ".join(f"i32 {position + i}" for i in range(size))
                 text = f"shufflevector {self.typed(value)}, {llvm_type(kind)} poison, <{size} x i32> <{places}>"
                 piece = self.assign(None, text)
-                at = self.assign(None, f"getelementptr {ELEMENTS[kind.element]}, ptr {pointer}, i64 {done}")
+                at = self.assign(None, f"getelementptr {ELEMENTS[kind.element]}, ptr {pointer}, i64 {position}")
                 self.line(f"store <{size} x {ELEMENTS[kind.element]}> {piece}, ptr {at}, align 4")
-                done += size
+                position += size
             size //= 2
 
     def do_scatter(self, item: Instruction) -> None:

@@ -93,9 +93,9 @@ def save(records: Iterable[TuningRecord], target: Target) -> None:
 def delete(problems: Iterable[str], target: Target) -> int:
     """Delete the records of these problems, which leaves them to the heuristic; return how many there were."""
     records = load(target)
-    deleted = [problem for problem in dict.fromkeys(problems) if problem in records]
-    save([TuningRecord(problem, "", "", 0.0, 0.0, 0) for problem in deleted], target)
-    return len(deleted)
+    keys = [problem for problem in dict.fromkeys(problems) if problem in records]
+    save([TuningRecord(problem, "", "", 0.0, 0.0, 0) for problem in keys], target)
+    return len(keys)
 
 
 @cache

@@ -34,16 +34,16 @@ def lower_group(
     """
     node = group.anchor or (group.nodes or group.sums)[-1]
     last = group.anchor or [*group][-1]
-    stored = _stored(graph, group, roots)
-    calls = _lowered(lowering, node, group, stored, destinations)
+    outputs = _stored(graph, group, roots)
+    calls = _lowered(lowering, node, group, outputs, destinations)
     selection = lowering.selections.get(node)
-    fused = tuple(dict.fromkeys([other.op.name for other in group.nodes if other is not last]))
+    fused_names = tuple(dict.fromkeys([other.op.name for other in group.nodes if other is not last]))
     return [
         call.described(
             scope=node.scope,
             label=node.op.name,
             direction=passes[last],
-            fused=fused if call is calls[-1] else (),
+            fused=fused_names if call is calls[-1] else (),
             tuned=selection is not None and selection.is_tuned,
         )
         for call in calls
@@ -63,17 +63,17 @@ def _stored(graph: Graph, group: FusionGroup, roots: Collection[Tensor]) -> list
 
 
 def _lowered(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
-    """Return the calls of the rule for `group`, whose operation is that of `node`."""
+    """Return the calls of the rule for the operation of `node`, which represents `group`."""
     if node.op.name == "variance":
         return map_reduce.variance(lowering, node, group)
     if group.sums:
-        return map_reduce.lower_sums(lowering, group, stored)
+        return map_reduce.lower_sums(lowering, group, outputs)
     if group.anchor is None:
-        return lower_pointwise(lowering, group, stored, destinations)
+        return lower_pointwise(lowering, group, outputs, destinations)
     if node.op.name in ANCHORED:
-        return ANCHORED[node.op.name](lowering, node, group, stored, destinations)
+        return ANCHORED[node.op.name](lowering, node, group, outputs, destinations)
     if node.op.name in RULES:
         return RULES[node.op.name](lowering, node)
     raise CompileError(f"there is no native kernel for '{node.op.name}'; run the graph on the reference engine")

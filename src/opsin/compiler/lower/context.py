@@ -1,4 +1,4 @@
-"""What the lowering rules share: where tensors lie in memory, and how to make calls of kernels.
+"""The context of the lowering rules: the views of tensors in memory, and calls of kernels.
 
 A rule returns the calls that compute its node, in order. Helpers that may have to copy return a view together with the
 calls that fill it.
@@ -35,13 +35,6 @@ from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.transpose import Transpose
 
-POINTWISE_BLOCK = 4096
-"""Elements of a block of a pointwise kernel that does not go sample by sample."""
-COMBINE_BLOCK = 1024
-"""Elements of a block when partial results are added."""
-MIN_TRANSPOSED = 2**14
-"""Elements from which on a copy that transposes an array goes square by square."""
-
 ViewAndCalls: TypeAlias = "tuple[View, list[KernelCall]]"
 """A view, and the calls that fill it: none if nothing had to be copied."""
 
@@ -66,7 +59,7 @@ class Lowering:
     # -- views --------------------------------------------------------------------------------
 
     def view(self, tensor: Tensor) -> View:
-        """Return where `tensor` lies; constants get a table."""
+        """Return the view of `tensor`; constants get a table."""
         if tensor not in self.views:
             node = tensor.node
             if node.op.name != "constant":
@@ -76,7 +69,7 @@ class Lowering:
         return self.views[tensor]
 
     def bind(self, tensor: Tensor, view: View) -> None:
-        """Set where `tensor` lies."""
+        """Set the view of `tensor`."""
         self.views[tensor] = view
 
     def table(self, data: np.ndarray) -> View:
@@ -108,15 +101,15 @@ class Lowering:
     def _transpose(self, view: View, result: View) -> KernelCall | None:
         """Copy `view` square by square if it is large, and contiguous along another dimension than `result`."""
         loops = merged_loops(view.shape, [view.strides, result.strides], 1)
-        contiguous = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
+        contiguous_loops = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
         if (
-            view.size < MIN_TRANSPOSED
+            view.size < self.costs.transpose_min_elements
             or view.buffer.element != F32
-            or not contiguous
-            or contiguous[0] == len(loops) - 1
+            or not contiguous_loops
+            or contiguous_loops[0] == len(loops) - 1
         ):
             return None
-        row_loop, (columns, (x_step, _)) = contiguous[0], loops[-1]
+        row_loop, (columns, (x_step, _)) = contiguous_loops[0], loops[-1]
         rows, (_, y_step) = loops[row_loop]
         outer = [loop for d, loop in enumerate(loops[:-1]) if d != row_loop]
         extents = [n for n, _ in outer]
@@ -165,14 +158,14 @@ class Lowering:
             blocks = self.chunks
         if partition is Partition.ANY:
             reads, shared = (), (*reads, *shared)
-        written = self._accesses((), writes) if partition is Partition.ANY else self._accesses(writes, ())
+        write_accesses = self._accesses((), writes) if partition is Partition.ANY else self._accesses(writes, ())
         return KernelCall(
             spec,
             bind_arguments(spec, pointers, words, epilogue),
             partition,
             blocks,
             reads=self._accesses(reads, shared),
-            writes=written,
+            writes=write_accesses,
             scratch=scratch,
             macs=macs,
         )
@@ -189,7 +182,7 @@ class Lowering:
     def combine(self, partial: View, result: View) -> KernelCall:
         """Return a call that adds the rows of `partial` (parts × elements), in order."""
         parts, count = partial.shape
-        block = min(COMBINE_BLOCK, count)
+        block = min(self.costs.combine_block, count)
         return self.call(
             Combine(),
             pointers={"partial": partial, "y": result},
@@ -218,7 +211,7 @@ class Lowering:
         if outer:
             blocks = count // self.batch if per_sample else count
         else:
-            block = count // self.batch if per_sample else min(POINTWISE_BLOCK, count)
+            block = count // self.batch if per_sample else min(self.costs.pointwise_block, count)
             blocks = 1 if per_sample else -(-count // block)
             limits = [count, block]
         return self.call(

@@ -21,7 +21,7 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(x.shape[0])
+    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs.direct_max_padded_elements)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
         Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
@@ -48,50 +48,50 @@ CONVOLVE = {
 
 
 def conv2d(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     if node not in lowering.selections:
-        return depthwise.convolve(lowering, node, group, stored, destinations)
+        return depthwise.convolve(lowering, node, group, outputs, destinations)
     selection = lowering.selections[node]
     problem = selection.problem
     x, copies = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
-    epilogue = _epilogue(lowering, group, stored, destinations)
+    epilogue = _epilogue(lowering, group, outputs, destinations)
     calls = CONVOLVE[selection.algorithm](lowering, x, w, problem.geometry, epilogue, problem.macs)
     return [*copies, *epilogue.copies, *calls]
 
 
 def conv_transpose2d(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     """Return the calls of an input gradient: phase by phase, or as a convolution of stride 1.
 
     The latter uses the kernel rotated by 180°, on a gradient with zeros between its pixels if there is a stride.
     """
     if node not in lowering.selections:
-        return depthwise.convolve(lowering, node, group, stored, destinations)
+        return depthwise.convolve(lowering, node, group, outputs, destinations)
     selection = lowering.selections[node]
     problem = selection.problem
     y, calls = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
     if selection.algorithm is ConvAlgorithm.STRIDED_DGRAD:
-        epilogue = _epilogue(lowering, group, stored, destinations)
+        epilogue = _epilogue(lowering, group, outputs, destinations)
         phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
         return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
         y, dilation = _dilated(lowering, y, problem.stride)
         calls = [*calls, *dilation]
     w, flips = _flipped(lowering, w, problem.groups)
-    epilogue = _epilogue(lowering, group, stored, destinations)
+    epilogue = _epilogue(lowering, group, outputs, destinations)
     convolution = CONVOLVE[selection.algorithm](lowering, y, w, problem.geometry, epilogue, problem.macs)
     return [*calls, *flips, *epilogue.copies, *convolution]
 
 
 def _epilogue(
-    lowering: Lowering, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> LoweredEpilogue:
     expression = draft_epilogue(lowering, group)
-    return bind_epilogue(lowering, expression, stored, destinations, channels_last(4), channel=1)
+    return bind_epilogue(lowering, expression, outputs, destinations, channels_last(4), channel=1)
 
 
 def _dilated(lowering: Lowering, y: View, stride: tuple[int, int]) -> ViewAndCalls:
@@ -110,8 +110,8 @@ def _flipped(lowering: Lowering, w: View, groups: int) -> ViewAndCalls:
     filters, channels, kh, kw = w.shape
     k, c, r, s = w.strides
     per_group = filters // groups
-    grouped = View(w.buffer, (groups, per_group, channels, kh, kw), (k * per_group, k, c, r, s), w.offset)
-    copy, calls = lowering.copy(grouped.flipped((3, 4)).transposed((0, 2, 1, 3, 4)), (3, 4, 2, 0, 1))
+    grouped_weights = View(w.buffer, (groups, per_group, channels, kh, kw), (k * per_group, k, c, r, s), w.offset)
+    copy, calls = lowering.copy(grouped_weights.flipped((3, 4)).transposed((0, 2, 1, 3, 4)), (3, 4, 2, 0, 1))
     shape = (groups * channels, per_group, kh, kw)
     return View(copy.buffer, shape, dense_strides(shape, FILTERS)), calls
 
@@ -140,7 +140,7 @@ def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
 def _direct_weight(
     lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int
 ) -> list[KernelCall]:
-    """Return the calls for some images at a time, each with a partial sum of its own if that takes little memory."""
+    """Return the calls for some images at a time, each with a separate partial sum if that takes little memory."""
     count = x.shape[0]
     chunks = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // result.size))
     images = -(-count // chunks)
@@ -149,8 +149,9 @@ def _direct_weight(
     destination = partial if chunks > 1 else result
     per_chunk = images == lowering.chunk and count == lowering.batch
     sizes = {"N": count, "H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
+    blocking = lowering.costs.direct_gradient_block, lowering.costs.direct_min_accumulators
     call = lowering.call(
-        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded),
+        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, *blocking),
         pointers={"x": x, "g": g, "partial": destination},
         words={**sizes, **geometry.row_words, "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,

@@ -1,4 +1,4 @@
-"""Convolution problems, the algorithms that solve them, and which one is taken.
+"""Convolution problems, the algorithms that solve them, and their selection.
 
 A `ConvProblem` is a convolution in one direction, with all its sizes. The heuristic chooses the algorithm that should
 be the fastest for these sizes, by the thresholds of a `CostModel`; algorithms that were tuned on a machine override it.
@@ -65,12 +65,12 @@ class ConvProblem:
     prepared: bool = False
 
     @classmethod
-    def of(cls, node: Node, fixed: Collection[Tensor] = ()) -> Self:
-        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph; `fixed` tensors are never updated."""
+    def of(cls, node: Node, constants: Collection[Tensor] = ()) -> Self:
+        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph; `constants` are never updated."""
         first, second, result = (cast("tuple[int, ...]", t.shape) for t in (*node.inputs, node.output))
         attrs: dict[str, Any] = node.attrs
         (n, channels, *size), (filters, depth, *kernel), out = first, second, result[2:]
-        prepared = node.inputs[1] in fixed
+        prepared = node.inputs[1] in constants
         if node.op.name == "conv_transpose2d":
             channels, filters, size, out = depth * attrs["groups"], channels, attrs["size"], first[2:]
         if node.op.name == "conv2d_weight":
@@ -145,7 +145,7 @@ class ConvSelection:
 
 
 def has_algorithms(node: Node) -> bool:
-    """Whether `node` is a convolution with a choice of algorithms; depthwise ones have one of their own."""
+    """Whether `node` is a convolution with a choice of algorithms; depthwise ones have only one."""
     if node.op.name not in DIRECTIONS:
         return False
     weights = node.output if node.op.name == "conv2d_weight" else node.inputs[1]
@@ -154,27 +154,27 @@ def has_algorithms(node: Node) -> bool:
 
 def fixed_tensors(graph: Graph) -> frozenset[Tensor]:
     """Return the tensors that are the same in every run: they depend on no input and on nothing that a run updates."""
-    changing = {*graph.inputs, *(graph.variables[name] for name in graph.updates)}
+    dynamic_tensors = {*graph.inputs, *(graph.variables[name] for name in graph.updates)}
     for node in graph.nodes:
-        if not changing.isdisjoint(node.inputs):
-            changing.update(node.outputs)
-    return frozenset(t for node in graph.nodes for t in node.outputs if t not in changing)
+        if not dynamic_tensors.isdisjoint(node.inputs):
+            dynamic_tensors.update(node.outputs)
+    return frozenset(t for node in graph.nodes for t in node.outputs if t not in dynamic_tensors)
 
 
 def candidates(problem: ConvProblem, winograd: bool = True, costs: CostModel = EPYC_ZEN3) -> tuple[ConvAlgorithm, ...]:
     """Return every algorithm that solves `problem`, the heuristic's first; `winograd` allows its coarser rounding."""
     geometry = problem.geometry
     is_dgrad, is_wgrad = (problem.operation == name for name in ("conv_transpose2d", "conv2d_weight"))
-    usable = [ConvAlgorithm.DIRECT]
+    algorithms = [ConvAlgorithm.DIRECT]
     if problem.groups == 1:
-        usable.append(ConvAlgorithm.IMPLICIT_GEMM)
+        algorithms.append(ConvAlgorithm.IMPLICIT_GEMM)
         if is_dgrad and problem.stride != (1, 1) and problem.dilation == (1, 1):
-            usable.append(ConvAlgorithm.STRIDED_DGRAD)
+            algorithms.append(ConvAlgorithm.STRIDED_DGRAD)
     if winograd and _is_winograd_shape(geometry):
         fuses = not is_wgrad or _sums_fit_cache(geometry, costs)
-        usable += WINOGRAD if fuses else (ConvAlgorithm.WINOGRAD_NONFUSED,)
-    best = _heuristic(geometry, problem.images, is_wgrad, usable, costs)
-    return best, *(algorithm for algorithm in usable if algorithm is not best)
+        algorithms += WINOGRAD if fuses else (ConvAlgorithm.WINOGRAD_NONFUSED,)
+    choice = _heuristic(geometry, problem.images, is_wgrad, algorithms, costs)
+    return choice, *(algorithm for algorithm in algorithms if algorithm is not choice)
 
 
 def select(
@@ -184,35 +184,35 @@ def select(
 
     It is the one in `tuned` if that can solve the problem, and the heuristic's otherwise.
     """
-    fixed = fixed_tensors(graph)
+    constants = fixed_tensors(graph)
     selections: dict[Node, ConvSelection] = {}
     for node in graph.nodes:
         if has_algorithms(node):
-            problem = ConvProblem.of(node, fixed)
-            usable = candidates(problem, winograd, costs)
+            problem = ConvProblem.of(node, constants)
+            algorithms = candidates(problem, winograd, costs)
             name = tuned.get(str(problem)) if tuned else None
-            algorithm = ConvAlgorithm(name) if name in usable else usable[0]
-            selections[node] = ConvSelection(problem, algorithm, name in usable)
+            algorithm = ConvAlgorithm(name) if name in algorithms else algorithms[0]
+            selections[node] = ConvSelection(problem, algorithm, name in algorithms)
     return selections
 
 
 def _heuristic(
-    geometry: Geometry, images: int, is_wgrad: bool, usable: Collection[ConvAlgorithm], costs: CostModel
+    geometry: Geometry, images: int, is_wgrad: bool, algorithms: Collection[ConvAlgorithm], costs: CostModel
 ) -> ConvAlgorithm:
-    """Return which of the `usable` algorithms should be the fastest."""
+    """Return which of the `algorithms` algorithms should be the fastest."""
     channels, filters = geometry.window.channels, geometry.filters
-    narrow = min(channels, filters)
-    if ConvAlgorithm.STRIDED_DGRAD in usable and narrow >= costs.gemm_min_channels_strided:
+    min_side = min(channels, filters)
+    if ConvAlgorithm.STRIDED_DGRAD in algorithms and min_side >= costs.gemm_min_channels_strided:
         return ConvAlgorithm.STRIDED_DGRAD
-    if ConvAlgorithm.WINOGRAD_NONFUSED in usable:
+    if ConvAlgorithm.WINOGRAD_NONFUSED in algorithms:
         fuses = _sums_fit_cache(geometry, costs) if is_wgrad else _fills_blocks(geometry, images, costs)
-        least = costs.winograd_min_channels_fused if fuses else costs.winograd_min_channels
-        if narrow >= least and _winograd_gain(geometry) >= costs.winograd_min_gain:
+        threshold = costs.winograd_min_channels_fused if fuses else costs.winograd_min_channels
+        if min_side >= threshold and _winograd_gain(geometry) >= costs.winograd_min_gain:
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
-    least = costs.gemm_min_channels
+    threshold = costs.gemm_min_channels
     if is_wgrad:
-        least = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
-    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= least
+        threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
+    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= threshold
     return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
 
 

@@ -1,7 +1,7 @@
-"""From which sizes on each convolution algorithm is taken, and in which blocks: figures measured on one machine.
+"""Thresholds and block sizes of the kernels, measured on one machine.
 
-They are a row next to `kernels.ir.Target`: a target says what a processor has, a cost model what was fastest on one.
-A change of a row changes plans, so that results may be rounded differently.
+A `CostModel` is a row next to `kernels.ir.Target`: a target says what a processor has, a cost model what was fastest on
+one. Changing a row changes plans, and results may be rounded differently.
 """
 
 from __future__ import annotations
@@ -16,63 +16,140 @@ class CostModel:
     machine: str
     """The machine on which the figures were measured."""
 
+    # -- direct convolution ------------------------------------------------------------------
+
+    direct_max_padded_elements: int
+    """Maximum elements of a block's padded rows: half a megabyte of L2 cache is common."""
+    direct_gradient_block: int
+    """Elements of the output's gradient that are used for all taps before the next ones; they stay in a cache."""
+    direct_min_accumulators: int
+    """Minimum independent sums: two multiply-add units with a latency of four cycles keep this many busy."""
+
+    # -- implicit GEMM -----------------------------------------------------------------------
+
     gemm_min_filters: int
-    """Filters from which on packing the pixels under a window costs little compared with multiplying them."""
+    """Minimum filters: packing the pixels under a window then costs little compared with multiplying them."""
     gemm_min_channels: int
-    """Input channels from which on implicit GEMM is faster than the direct algorithm."""
+    """Minimum input channels: implicit GEMM is then faster than the direct algorithm."""
     gemm_min_channels_strided: int
-    """The same where the direct algorithm mostly multiplies by zeros, or pixels have to be packed only once."""
+    """The same if the direct algorithm mostly multiplies by zeros, or if pixels have to be packed only once."""
     wgrad_min_channels: int
     """The same for a weight gradient with several taps, each of which packs the same pixels."""
     gemm_pixels: int
-    """Output pixels of a block: each packed weight read is used for so many."""
-    prefetch_elements: int
-    """Elements of an input from which on most of it comes from beyond the caches of one core, so it is prefetched."""
+    """Output pixels of a block: each packed weight that is read is used for this many."""
+    gemm_min_prefetch_elements: int
+    """Minimum elements of an input to prefetch it: most of it is then outside the caches of one core."""
     wgrad_max_rows: int
-    """Most input channels that a block of a weight gradient owns."""
-    wgrad_panel: int
-    """Most input channels that such a block packs together."""
+    """Maximum input channels of a weight gradient's block."""
+    wgrad_max_panel: int
+    """Maximum input channels that such a block packs together."""
     wgrad_max_sums: int
-    """Elements that such a block sums up: a quarter of a second-level cache, which also holds the operands."""
+    """Maximum sums of such a block: a quarter of the L2 cache, which also holds the operands."""
+    wgrad_depth: int
+    """Pixels that are packed at a time: a panel of each operand stays in the L1 cache."""
+
+    # -- Winograd ----------------------------------------------------------------------------
 
     winograd_min_channels: int
-    """Channels on either side from which on the transforms of the non-fused algorithm cost less than they save."""
+    """Minimum channels on either side: the transforms of the non-fused algorithm then cost less than they save."""
     winograd_min_channels_fused: int
-    """The same for the fused algorithm, whose transformed tiles stay in cache."""
+    """The same for the fused algorithm, which keeps its transformed tiles in cache."""
     winograd_min_gain: float
-    """Ratio of multiplications saved from which on Winograd's algorithm is taken."""
+    """Minimum ratio of the multiplications of direct summation to those of Winograd's algorithm."""
     winograd_tiles: int
-    """Tiles of a block: transformed inputs and sums stay in the second-level cache for common channel counts, and each
-    transformed weight read is used for so many tiles."""
+    """Tiles of a block: transformed inputs and sums stay in the L2 cache for common numbers of channels, and each
+    transformed weight that is read is used for this many tiles."""
     winograd_min_blocks: int
-    """Blocks that the fused algorithm should have at least, so that threads share them evenly."""
-    winograd_round: int
-    """Elements of transformed tiles that one round of a weight gradient holds at once, so that they are read from a
-    cache; twice the number of sums, to which each round adds, if that is more."""
+    """Minimum blocks of the fused algorithm: threads share this many evenly."""
+    winograd_max_prefetch_channels: int
+    """Maximum channels of tiles to prefetch them. Larger ones are computed more slowly than memory delivers them."""
+    winograd_round_elements: int
+    """Elements of transformed tiles in one round of a weight gradient: they are read from a cache. Twice the number
+    of sums, to which each round adds, if that is more."""
     winograd_max_channel_pairs: int
-    """Most pairs of channels whose sums at all 36 points fit into the L2 cache together with a block's tiles."""
+    """Maximum pairs of channels: their sums at all 36 points then fit into the L2 cache together with a block's
+    tiles."""
     winograd_max_rows: int
-    """Most input channels that a block of a weight gradient owns."""
+    """Maximum input channels of a weight gradient's block."""
+    winograd_wgrad_tiles: int
+    """Tiles that a weight gradient transforms at a time."""
+    winograd_wgrad_depth: int
+    """Tiles that a register tile sums before it is written: the rows of both operands stay in the L1 cache."""
+
+    # -- depthwise convolution ---------------------------------------------------------------
+
+    depthwise_max_weights: int
+    """Maximum weights of all channels that stay in the L1 cache together with the images."""
+    depthwise_block_weights: int
+    """Weights of a block of channels if there are more."""
+    depthwise_block_multiple: int
+    """Blocks are multiples of this many channels: images are then still read in runs of several cache lines."""
+
+    # -- matrix products with a large right operand ------------------------------------------
+
+    matmul_wide_min_elements: int
+    """Minimum elements of the right operand: no cache of a core then holds it, so it should be read only once."""
+    matmul_wide_max_rows: int
+    """Maximum rows of the left operand: the right one is then large compared with it."""
+    matmul_wide_max_unpacked_rows: int
+    """Maximum rows of the left operand for which packing the right one does not pay off."""
+    matmul_wide_max_stripe: int
+    """Maximum columns of a block's stripe."""
+    matmul_wide_max_block_rows: int
+    """Maximum rows of a block's sums."""
+    matmul_wide_depth: int
+    """Rows of the right operand that are packed at a time."""
+    matmul_wide_unroll: int
+    """Rows of the right operand that are read at a time without packing."""
+
+    # -- memory-bound kernels ----------------------------------------------------------------
+
+    pointwise_block: int
+    """Elements of a block of a pointwise kernel that does not proceed sample by sample."""
+    combine_block: int
+    """Elements of a block when partial results are added."""
+    transpose_min_elements: int
+    """Minimum elements of an array to transpose it square by square."""
 
 
 EPYC_ZEN3 = CostModel(
     machine="AMD EPYC (Zen 3, AVX2), two cores of a virtual machine",
+    direct_max_padded_elements=64 * 1024,
+    direct_gradient_block=16 * 1024,
+    direct_min_accumulators=8,
     gemm_min_filters=32,
     gemm_min_channels=24,
     gemm_min_channels_strided=16,
     wgrad_min_channels=48,
     gemm_pixels=48,
-    prefetch_elements=2**20,
+    gemm_min_prefetch_elements=2**20,
     wgrad_max_rows=256,
-    wgrad_panel=48,
+    wgrad_max_panel=48,
     wgrad_max_sums=32 * 1024,
+    wgrad_depth=96,
     winograd_min_channels=16,
     winograd_min_channels_fused=8,
     winograd_min_gain=1.5,
     winograd_tiles=24,
     winograd_min_blocks=16,
-    winograd_round=1024 * 1024,
+    winograd_max_prefetch_channels=48,
+    winograd_round_elements=1024 * 1024,
     winograd_max_channel_pairs=32 * 32,
     winograd_max_rows=48,
+    winograd_wgrad_tiles=16,
+    winograd_wgrad_depth=96,
+    depthwise_max_weights=4096,
+    depthwise_block_weights=1600,
+    depthwise_block_multiple=64,
+    matmul_wide_min_elements=2**17,
+    matmul_wide_max_rows=256,
+    matmul_wide_max_unpacked_rows=3,
+    matmul_wide_max_stripe=256,
+    matmul_wide_max_block_rows=64,
+    matmul_wide_depth=128,
+    matmul_wide_unroll=8,
+    pointwise_block=4096,
+    combine_block=1024,
+    transpose_min_elements=2**14,
 )
-"""The only measured row; all targets use it, so that AVX-512, SSE4 and NEON run with untimed figures."""
+"""The only measured row. All targets use it: AVX-512, SSE4 and NEON run with figures that were not measured there."""

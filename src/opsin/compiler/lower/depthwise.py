@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
@@ -22,20 +24,30 @@ def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tupl
     return rows, columns
 
 
+def _channel_block(lowering: Lowering, channels: int, taps: int) -> int | None:
+    """Return the channels of a block; its weights stay in the L1 cache. None if those of all channels do."""
+    costs = lowering.costs
+    if taps * channels <= costs.depthwise_max_weights:
+        return None
+    multiple = costs.depthwise_block_multiple
+    return max(1, costs.depthwise_block_weights // taps // multiple) * multiple
+
+
 def convolve(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     """Return the calls for `conv2d`, or for `conv_transpose2d`, which moves the same windows over its results."""
     x, x_copies = lowering.image(node.inputs[0])
     w, w_copies = lowering.dense(lowering.view(node.inputs[1]), FILTERS)
     epilogue = bind_epilogue(
-        lowering, draft_epilogue(lowering, group), stored, destinations, channels_last(4), channel=1
+        lowering, draft_epilogue(lowering, group), outputs, destinations, channels_last(4), channel=1
     )
     _, channels, height, width = x.shape
     out_height, out_width = epilogue.results[0].shape[2:]
     axes = _axes(node, w.shape[2:], transposed=node.op.name == "conv_transpose2d")
+    channel_block = _channel_block(lowering, channels, prod(w.shape[2:]))
     call = lowering.call(
-        Depthwise(channels, height, out_height, *axes, epilogue.epilogue),
+        Depthwise(channels, height, out_height, *axes, channel_block, epilogue.epilogue),
         pointers={"x": x, "w": w},
         words={"W": width, "OW": out_width},
         epilogue=epilogue.arguments,
@@ -53,14 +65,15 @@ def weight_gradient(lowering: Lowering, x: View, g: View, node: Node) -> ViewAnd
     """Return partial gradients, parts × elements, of dense views."""
     kernel = node.attrs["kernel"]
     count, channels, height, width = x.shape
-    size = kernel[0] * kernel[1] * channels
+    size = prod(kernel) * channels
+    channel_block = _channel_block(lowering, channels, prod(kernel))
     parts = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // size))
     images = -(-count // parts)
     parts = -(-count // images)
     partial = lowering.new((parts, size), row_major(2))
     per_chunk = images == lowering.chunk and count == lowering.batch
     call = lowering.call(
-        DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel)),
+        DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel), channel_block),
         pointers={"x": x, "g": g, "partial": partial},
         words={"N": count, "W": width, "OW": g.shape[3], "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,

@@ -1,4 +1,4 @@
-"""How a convolution slides over an image, and into which blocks the direct algorithm divides it."""
+"""The geometry of a convolution: its windows, and the blocks of the direct algorithm."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from typing import Any
 
 from opsin.kernels.conv import MARGIN_WORDS, ConvWindow
 
-MAX_PADDED_ELEMENTS = 64 * 1024
-"""Elements of padded rows that a block should stay below: half a megabyte of second-level cache is common."""
 MIN_BLOCKS = 16
-"""Blocks that a call should have at least, so that threads share them evenly."""
+"""Minimum blocks of a call: threads share this many evenly."""
 MAX_PARTIAL_ELEMENTS = 16 * 1024 * 1024
-"""Elements that all partial weight gradients of one convolution should stay below."""
+"""Maximum elements of all partial weight gradients of one convolution."""
 
 
 def divisor(count: int, limit: int) -> int:
@@ -54,11 +52,14 @@ class Geometry:
         """Return how many input rows `rows` output rows read."""
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, images: int) -> tuple[int, int, int]:
-        """Return (rows of a block, blocks of an image, scratch elements of a thread)."""
+    def block(self, images: int, max_padded_elements: int) -> tuple[int, int, int]:
+        """Return (rows of a block, blocks of an image, scratch elements of a thread).
+
+        A block pads at most `max_padded_elements`, unless a single row needs more.
+        """
         height = self.out[0]
         rows = -(-height // max(1, -(-MIN_BLOCKS // images)))
         row = self.padded_width * self.window.pixel
-        while self.is_padded and rows > 1 and self.rows_read(rows) * row > MAX_PADDED_ELEMENTS:
+        while self.is_padded and rows > 1 and self.rows_read(rows) * row > max_padded_elements:
             rows = -(-rows // 2)
         return rows, -(-height // rows), self.rows_read(rows) * row if self.is_padded else 0

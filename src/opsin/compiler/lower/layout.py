@@ -17,12 +17,12 @@ def reshape(lowering: Lowering, node: Node) -> list[KernelCall]:
     view = lowering.view(node.inputs[0])
     shape: tuple[int, ...] = node.attrs["shape"]
     calls: list[KernelCall] = []
-    reshaped = view.reshaped(shape)
-    if reshaped is None:
+    result = view.reshaped(shape)
+    if result is None:
         copy, calls = lowering.copy(view, row_major(len(view.shape)))
-        reshaped = copy.reshaped(shape)
-    assert reshaped is not None, f"{view} as {shape}"
-    lowering.bind(node.output, reshaped)
+        result = copy.reshaped(shape)
+    assert result is not None, f"{view} as {shape}"
+    lowering.bind(node.output, result)
     return calls
 
 

@@ -15,19 +15,19 @@ from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.moments import MergeMoments, Moments
 
 
-def lower_sums(lowering: Lowering, group: FusionGroup, stored: list[Tensor]) -> list[KernelCall]:
+def lower_sums(lowering: Lowering, group: FusionGroup, outputs: list[Tensor]) -> list[KernelCall]:
     """Return the calls that compute `group` and its sums in one sweep, and store what is read of its nodes."""
     expression = draft(lowering, group)
     order = channels_last(len(expression.shape))
     sums = {node.output for node in group.sums}
-    tensors = [tensor for tensor in stored if tensor not in sums]
+    tensors = [tensor for tensor in outputs if tensor not in sums]
     numbers = [expression.number[t] for t in tensors]
     for node in group.sums:
         (summand,) = node.inputs
         if summand not in expression.number:
             expression.operand(summand, lowering.view(summand))
         numbers.append(expression.number[summand])
-    finished = expression.finish(numbers)
+    final_expression = expression.finish(numbers)
     kinds = [stream_kind(view, 1) for view in expression.operands]
     operands, copies = [], []
     for view, kind in zip(expression.operands, kinds, strict=True):
@@ -42,7 +42,7 @@ def lower_sums(lowering: Lowering, group: FusionGroup, stored: list[Tensor]) -> 
     partition, parts, block = _parts(lowering, [*arrays, *results], pixels)
     partials = [lowering.new((parts, channels), row_major(2)) for _ in group.sums]
     sweep = lowering.call(
-        MapReduceByChannel(finished, tuple(kinds), len(tensors), channels),
+        MapReduceByChannel(final_expression, tuple(kinds), len(tensors), channels),
         pointers={"operands": operands, "results": results, "sums": partials},
         words={"pixels": pixels, "block": block},
         partition=partition,

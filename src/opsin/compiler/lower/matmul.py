@@ -10,21 +10,12 @@ from opsin.compiler.lower.pointwise import Draft, LoweredEpilogue, bind_epilogue
 from opsin.compiler.views import Destinations, View, row_major
 from opsin.ir import Node, Tensor
 from opsin.kernels.matmul import MatMul
-from opsin.kernels.matmul_wide import MAX_UNPACKED_ROWS, MatMulWide
+from opsin.kernels.matmul_wide import MatMulWide
 from opsin.kernels.tile import max_rows
-
-MIN_WIDE_ELEMENTS = 2**17
-"""Elements of a right operand from which on no cache of a core holds it, so that it should be read only once."""
-MAX_WIDE_ROWS = 256
-"""Rows of the left operand up to which the right one is large compared with it."""
-MAX_STRIPE = 256
-"""Most columns of a block's stripe."""
-MAX_BLOCK_ROWS = 64
-"""Most rows of a block's sums."""
 
 
 def matmul(
-    lowering: Lowering, node: Node, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     a, b = (lowering.view(t) for t in node.inputs)
     if node.attrs["transpose_a"]:
@@ -36,7 +27,8 @@ def matmul(
     if by_columns:
         # (a · b)ᵀ = bᵀ · aᵀ gives the result the order of the operands that it is combined with.
         a, b = b.transposed((1, 0)), a.transposed((1, 0))
-    is_wide = a.shape[0] <= MAX_WIDE_ROWS and b.size >= MIN_WIDE_ELEMENTS
+    costs = lowering.costs
+    is_wide = a.shape[0] <= costs.matmul_wide_max_rows and b.size >= costs.matmul_wide_min_elements
     a_copies: list[KernelCall] = []
     b_copies: list[KernelCall] = []
     if (1 not in a.strides or 0 in a.strides) or (is_wide and a.strides[1] != 1):
@@ -44,7 +36,7 @@ def matmul(
     if b.strides[1] != 1 and not (is_wide and b.strides[0] == 1):
         b, b_copies = lowering.copy(b, row_major(2))
     order, channel = ((1, 0), 0) if by_columns else ((0, 1), 1)
-    epilogue = bind_epilogue(lowering, expression, stored, destinations, order, channel)
+    epilogue = bind_epilogue(lowering, expression, outputs, destinations, order, channel)
     product = _wide(lowering, a, b, epilogue) if is_wide else _blocked(lowering, a, b, epilogue)
     return [*a_copies, *b_copies, *epilogue.copies, product]
 
@@ -70,14 +62,26 @@ def _blocked(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) ->
 
 def _wide(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) -> KernelCall:
     """Return a product that reads its right operand once, in stripes."""
-    (m, depth), n = a.shape, b.shape[1]
+    (m, depth), n, costs = a.shape, b.shape[1], lowering.costs
     two_vectors = 2 * lowering.target.lanes
-    # A single row reads only the right operand, which is faster in longer runs.
-    stripes, max_width = (MIN_BLOCKS, MAX_STRIPE) if m > MAX_UNPACKED_ROWS else (MIN_BLOCKS // 2, 2 * MAX_STRIPE)
+    row_blocks = -(-m // costs.matmul_wide_max_block_rows)
+    rows = -(-m // row_blocks)
+    is_transposed, has_few_rows = b.strides[1] != 1, rows <= costs.matmul_wide_max_unpacked_rows
+    # With few rows, little but the right operand is read, which is faster in longer runs.
+    stripes, max_width = MIN_BLOCKS, costs.matmul_wide_max_stripe
+    if has_few_rows:
+        stripes, max_width = stripes // 2, 2 * max_width
     width = min(max_width, -(-n // (stripes * two_vectors)) * two_vectors)
-    row_blocks = -(-m // MAX_BLOCK_ROWS)
-    is_transposed = b.strides[1] != 1
-    spec = MatMulWide(n, -(-m // row_blocks), width, is_transposed, epilogue.epilogue)
+    spec = MatMulWide(
+        n,
+        rows,
+        width,
+        is_transposed,
+        packed=is_transposed or not has_few_rows,
+        depth=costs.matmul_wide_depth,
+        unroll=costs.matmul_wide_unroll,
+        epilogue=epilogue.epilogue,
+    )
     return lowering.call(
         spec,
         pointers={"a": a, "b": b},
@@ -93,8 +97,10 @@ def _wide(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) -> Ke
 
 def _wants_columns(expression: Draft) -> bool:
     """Whether full-size operands of the epilogue are dense by columns and none by rows."""
-    full = [v for v in expression.operands[1:] if all(s != 0 for s, n in zip(v.strides, v.shape, strict=True) if n > 1)]
-    return any(v.is_dense((1, 0)) for v in full) and not any(v.is_dense((0, 1)) for v in full)
+    full_operands = [
+        v for v in expression.operands[1:] if all(s != 0 for s, n in zip(v.strides, v.shape, strict=True) if n > 1)
+    ]
+    return any(v.is_dense((1, 0)) for v in full_operands) and not any(v.is_dense((0, 1)) for v in full_operands)
 
 
 ANCHORED = {"matmul": matmul}

@@ -16,7 +16,7 @@ from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
 
 
 class Phase(NamedTuple):
-    """Which of the results a convolution computes: their starts and steps in the epilogue's arrays."""
+    """The results that a convolution computes: their starts and steps in the epilogue's arrays."""
 
     starts: tuple[int, ...]
     steps: tuple[int, ...]
@@ -45,7 +45,7 @@ def strided_dgrad(
     """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`.
 
     Inputs at the same position between two strides read the same taps of the kernel. Each of these phases is a
-    convolution of stride 1 of its own.
+    separate convolution of stride 1.
     """
     (top, _), (left, _) = attrs["padding"]
     down, across = attrs["stride"]
@@ -61,9 +61,9 @@ def strided_dgrad(
             margin = (kernel[0] - 1 - shift[0], 0), (kernel[1] - 1 - shift[1], 0)
             phase_attrs = {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": margin}
             geometry = Geometry(y.shape, w.shape[1], kernel, out, phase_attrs)
-            flipped = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
+            rotated_taps = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
             phase = Phase((0, 0, row, column), (1, 1, down, across))
-            calls += _convolve(lowering, y, flipped, geometry, epilogue, macs * prod(kernel) // taps, phase)
+            calls += _convolve(lowering, y, rotated_taps, geometry, epilogue, macs * prod(kernel) // taps, phase)
     return calls
 
 
@@ -86,7 +86,7 @@ def _convolve(
     pixels = -(-count // -(-count // costs.gemm_pixels))
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-MIN_BLOCKS // blocks))
-    prefetch = reads_in_place and count * depth > costs.prefetch_elements
+    prefetch = reads_in_place and count * depth > costs.gemm_min_prefetch_elements
     spec = ConvPacked(
         window,
         kernel[0],
@@ -168,7 +168,8 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     images = -(-count // min(count, max(1, MIN_BLOCKS // blocks)))
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, divisor(rows, costs.wgrad_panel), columns)
+    panel = divisor(rows, costs.wgrad_max_panel)
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, panel, columns, costs.wgrad_depth)
     call = lowering.call(
         spec,
         pointers={"x": x, "g": g, "result": partial},

@@ -1,4 +1,4 @@
-"""Fusion groups of pointwise nodes as expressions, in kernels of their own or as epilogues."""
+"""Fusion groups of pointwise nodes as expressions, in separate kernels or as epilogues."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Draft:
         return len(self.steps) - 1
 
     def index(self, key: str, strides: tuple[int, ...]) -> int:
-        """Return the number of an operand whose value is the index of its element under `strides`."""
+        """Return the number of an operand: the index of its element under `strides`."""
         return self.operand((key, strides), View(Buffer(0, "place", "place"), self.shape, strides))
 
     def constant(self, value: float | int, is_int: bool) -> int:
@@ -72,8 +72,8 @@ def draft(lowering: Lowering, group: FusionGroup) -> Draft:
     if group.anchor is not None:
         expression.operand(group.anchor.output, _sum_view(expression.shape))
     elif group.sums:  # Constants take their number of lanes from an operand in memory.
-        inside = set(group.nodes)
-        outer = (t for node in (*group.nodes, *group.sums) for t in node.inputs if t.node not in inside)
+        group_nodes = set(group.nodes)
+        outer = (t for node in (*group.nodes, *group.sums) for t in node.inputs if t.node not in group_nodes)
         _operand(lowering, expression, next(t for t in outer if constant_value(t) is None))
     for node in group.nodes:
         expression.number[node.output] = _node(lowering, expression, node)
@@ -114,24 +114,24 @@ def _operand(lowering: Lowering, expression: Draft, tensor: Tensor) -> int:
 
 
 def lower_pointwise(
-    lowering: Lowering, group: FusionGroup, stored: list[Tensor], destinations: Destinations
+    lowering: Lowering, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
-    """Return the call that computes `group` and stores the tensors `stored`, at `destinations` if they have one."""
+    """Return the call that computes `group` and stores the tensors `outputs`, at `destinations` if they have one."""
     expression = draft(lowering, group)
-    order = _order(expression, [destinations[t] for t in stored if t in destinations])
+    order = _order(expression, [destinations[t] for t in outputs if t in destinations])
     results = []
-    for tensor in stored:
+    for tensor in outputs:
         element = "i32" if tensor.dtype == INT else "f32"
         results.append(destinations.get(tensor) or lowering.new(expression.shape, order, element))
         lowering.bind(tensor, results[-1])
-    finished = expression.finish([expression.number[t] for t in stored])
-    return [lowering.pointwise(finished, expression.operands, results)]
+    final_expression = expression.finish([expression.number[t] for t in outputs])
+    return [lowering.pointwise(final_expression, expression.operands, results)]
 
 
-def _order(expression: Draft, fixed: list[View]) -> tuple[int, ...]:
-    """Return the results' order in memory: that of a `fixed` view, or else of the first operand of full size."""
-    full = (view for view in expression.operands if view.buffer.element != "place" and not view.is_broadcast)
-    for view in chain(fixed, full):
+def _order(expression: Draft, fixed_views: list[View]) -> tuple[int, ...]:
+    """Return the results' order in memory: that of a `fixed_views` view, or else of the first operand of full size."""
+    full_views = (view for view in expression.operands if view.buffer.element != "place" and not view.is_broadcast)
+    for view in chain(fixed_views, full_views):
         order = view.order
         if view.is_dense(order):
             return order
@@ -151,10 +151,10 @@ def draft_epilogue(lowering: Lowering, group: FusionGroup) -> Draft:
 
 def stream_kind(view: View, channel: int) -> str:
     """Return how an operand varies: `scalar`, `channel` (one value for each index of that axis) or `same`."""
-    varying = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
-    if not varying:
+    varying_axes = {d for d, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)) if n > 1 and s != 0}
+    if not varying_axes:
         return "scalar"
-    return "channel" if varying == {channel} and view.strides[channel] == 1 else "same"
+    return "channel" if varying_axes == {channel} and view.strides[channel] == 1 else "same"
 
 
 @dataclass
@@ -178,12 +178,13 @@ class LoweredEpilogue:
 def bind_epilogue(
     lowering: Lowering,
     expression: Draft,
-    stored: list[Tensor],
+    outputs: list[Tensor],
     destinations: Destinations,
     order: tuple[int, ...],
     channel: int,
 ) -> LoweredEpilogue:
-    """Bind `expression` for a kernel whose results are dense in `order`, with dimension `channel` as their columns."""
+    """Bind `expression` for a kernel that writes dense results in `order`, with dimension `channel` as their
+    columns."""
     kinds, views, copies = [], [], []
     for view in expression.operands[1:]:
         kind = stream_kind(view, channel)
@@ -192,15 +193,15 @@ def bind_epilogue(
         views.append(dense)
         copies += calls
     results: list[View] = []
-    for tensor in stored:
+    for tensor in outputs:
         destination = destinations.get(tensor)
         if destination is None or not destination.is_dense(order):
             destination = lowering.new(expression.shape, order)
         results.append(destination)
         lowering.bind(tensor, results[-1])
-    finished = expression.finish([expression.number[t] for t in stored])
+    final_expression = expression.finish([expression.number[t] for t in outputs])
     return LoweredEpilogue(
-        Epilogue(finished, tuple(kinds)),
+        Epilogue(final_expression, tuple(kinds)),
         operands=views,
         results=results,
         per_sample=[view for view, kind in zip(views, kinds, strict=True) if kind == "same"],

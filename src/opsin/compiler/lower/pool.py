@@ -15,11 +15,11 @@ from opsin.ops.resample import axis_weights
 class PoolGeometry:
     """The sizes of a pooling, and what its kernel may assume about them."""
 
-    def __init__(self, large: tuple[int, ...], small: tuple[int, ...], attrs: dict[str, Any]) -> None:
+    def __init__(self, image_shape: tuple[int, ...], result_shape: tuple[int, ...], attrs: dict[str, Any]) -> None:
         self.window, self.stride = attrs["window"], attrs["stride"]
         (top, bottom), (left, right) = attrs["padding"]
-        _, self.channels, height, width = large
-        _, _, out_height, out_width = small
+        _, self.channels, height, width = image_shape
+        _, _, out_height, out_width = result_shape
         reach = [(n - 1) * s + k for n, s, k in zip((out_height, out_width), self.stride, self.window, strict=True)]
         is_inside = (top, bottom, left, right) == (0, 0, 0, 0) and reach[0] <= height and reach[1] <= width
         self.clamp = not is_inside

@@ -59,7 +59,7 @@ def _is_readable(x: View) -> bool:
 
 
 def _result_order(x: View, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the order of `x` in memory; reduced dimensions have extent 1, so that their position does not matter."""
+    """Return the order of `x` in memory; reduced dimensions have extent 1, and their position does not matter."""
     return tuple(axes) + tuple(d for d in x.order if d not in axes)
 
 
@@ -71,16 +71,16 @@ class _Loops:
         for d in x.order:
             if x.shape[d] == 1:
                 continue
-            reduced, n, sx, sy = d in axes, x.shape[d], x.strides[d], result.strides[d]
-            if dims and dims[-1][0] == reduced and dims[-1][2] == n * sx and (reduced or dims[-1][3] == n * sy):
-                dims[-1] = (reduced, dims[-1][1] * n, sx, sy)
+            is_reduced, n, sx, sy = d in axes, x.shape[d], x.strides[d], result.strides[d]
+            if dims and dims[-1][0] == is_reduced and dims[-1][2] == n * sx and (is_reduced or dims[-1][3] == n * sy):
+                dims[-1] = (is_reduced, dims[-1][1] * n, sx, sy)
             else:
-                dims.append((reduced, n, sx, sy))
+                dims.append((is_reduced, n, sx, sy))
         inner = dims.pop() if dims else (True, 1, 1, 1)
         self.channels = None if inner[0] else inner[1]
         self.extent = inner[1]
-        self.kept = [(n, sx, sy) for reduced, n, sx, sy in dims if not reduced]
-        self.reduced = [(n, sx) for reduced, n, sx, _ in dims if reduced]
+        self.kept = [(n, sx, sy) for is_reduced, n, sx, sy in dims if not is_reduced]
+        self.reduced = [(n, sx) for is_reduced, n, sx, _ in dims if is_reduced]
 
     @property
     def words(self) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""3×3 convolutions by Winograd's algorithm: into which kernels, in which blocks and rounds."""
+"""3×3 convolutions by Winograd's algorithm: their kernels, blocks and rounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opsin.kernels.winograd import (
     padded_tiles,
     register_rows,
 )
-from opsin.kernels.winograd_weight import TILES, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
+from opsin.kernels.winograd_weight import Schedule, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
 
 def _tiling_words(geometry: Geometry, count: int) -> dict[str, int]:
@@ -42,7 +42,7 @@ def fused(
     u, transforms = _transformed_filters(lowering, w)
     tiles = lowering.costs.winograd_tiles
     count = _tile_count(geometry, x.shape[0])
-    spec = Winograd(channels, filters, tiles, epilogue.epilogue)
+    spec = Winograd(channels, filters, tiles, lowering.costs.winograd_max_prefetch_channels, epilogue.epilogue)
     call = lowering.call(
         spec,
         pointers={"x": x, "u": u},
@@ -69,7 +69,7 @@ def nonfused(
     rows = padded_tiles(count, lowering.target)
     v, m = _points(rows * channels), _points(rows * panels * 2 * lowering.target.lanes)
     tile_words = {**words, "first_tile": 0, "padded_tiles": rows}
-    tiles = _transform(lowering, x, v, WinogradTiles(channels, False, channels), tile_words, count)
+    tiles = _transform(lowering, x, v, WinogradTiles(channels, False, channels, _schedule(lowering)), tile_words, count)
     products = lowering.call(
         WinogradProducts(channels, filters, register_rows(count, lowering.target)),
         pointers={"v": v, "u": u, "m": m},
@@ -103,6 +103,12 @@ def _transformed_filters(lowering: Lowering, w: View) -> ViewAndCalls:
     return u, [*copies, call]
 
 
+def _schedule(lowering: Lowering) -> Schedule:
+    """Return the schedule of the kernels that transform tiles and sum their products."""
+    costs = lowering.costs
+    return Schedule(costs.winograd_wgrad_tiles, costs.winograd_wgrad_depth, costs.winograd_max_prefetch_channels)
+
+
 def _transform(
     lowering: Lowering, source: View, result: View, spec: WinogradTiles, words: dict[str, int], count: int
 ) -> KernelCall:
@@ -111,7 +117,7 @@ def _transform(
         spec,
         pointers={"source": source, "result": result},
         words=words,
-        blocks=-(-count // TILES),
+        blocks=-(-count // spec.schedule.tiles),
         reads=[source],
         writes=[result],
         scratch=POINTS * spec.channels,
@@ -138,9 +144,9 @@ def weight_gradient(
 
 def _in_parts(lowering: Lowering, x: View, g: View, geometry: Geometry, du: View, macs: int) -> list[KernelCall]:
     """Return the calls in which each part transforms its tiles and sums their products in cache."""
-    spec = WinogradParts(geometry.window.channels, geometry.filters)
+    spec = WinogradParts(geometry.window.channels, geometry.filters, _schedule(lowering))
     count = _tile_count(geometry, x.shape[0])
-    tiles_per_part = max(TILES, -(-count // MIN_BLOCKS))
+    tiles_per_part = max(spec.schedule.tiles, -(-count // MIN_BLOCKS))
     parts = -(-count // tiles_per_part)
     partial = View(Buffer(parts * du.size, "f32", "temporary"), (parts, du.size), (du.size, 1))
     call = lowering.call(
@@ -163,14 +169,15 @@ def _in_rounds(lowering: Lowering, x: View, g: View, geometry: Geometry, du: Vie
     in_vectors = channels % lanes == 0
     max_rows = costs.winograd_max_rows
     rows = divisor(channels // lanes, max_rows // lanes) * lanes if in_vectors else divisor(channels, max_rows)
-    inputs = WinogradTiles(channels, False, rows if in_vectors else channels)
-    gradients = WinogradTiles(filters, True, 2 * lanes)
+    schedule = _schedule(lowering)
+    inputs = WinogradTiles(channels, False, rows if in_vectors else channels, schedule)
+    gradients = WinogradTiles(filters, True, 2 * lanes, schedule)
     widths = round_up(channels, inputs.panel), round_up(filters, gradients.panel)
-    limit = max(costs.winograd_round, 2 * POINTS * channels * filters) // (POINTS * sum(widths))
+    limit = max(costs.winograd_round_elements, 2 * POINTS * channels * filters) // (POINTS * sum(widths))
     total = _tile_count(geometry, x.shape[0])
     round_tiles = -(-total // -(-total // limit))
     v, z = (_points(round_tiles * width) for width in widths)
-    products = WinogradReduction(channels, filters, inputs.panel, rows)
+    products = WinogradReduction(channels, filters, inputs.panel, rows, schedule)
     calls: list[KernelCall] = []
     for start in range(0, total, round_tiles):
         count = min(round_tiles, total - start)

@@ -309,7 +309,7 @@ class Builder:
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[Branch]:
-        """Emit a branch whose body runs if `condition` holds; `with k.otherwise(branch):` adds the other case."""
+        """Emit a branch that runs its body if `condition` holds; `with k.otherwise(branch):` adds the other case."""
         branch = Branch(condition)
         self._block.append(branch)
         with self._append_to(branch.body):

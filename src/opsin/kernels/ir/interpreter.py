@@ -69,7 +69,7 @@ ELEMENTWISE: dict[str, Any] = {
 
 
 class InterpreterMemory:
-    """Arrays at invented addresses, far apart, so that a stray address belongs to no array."""
+    """Arrays at invented addresses, far apart: a stray address belongs to no array."""
 
     def __init__(self) -> None:
         self._bases: list[int] = []
@@ -180,8 +180,8 @@ class Interpreter:
     def _do_reduce(self, item: Instruction) -> None:
         value = self.values[item.operands[0]]
         while value.size > 1:
-            half = value.size // 2
-            value = ELEMENTWISE[item.data](value[:half], value[half:])
+            middle = value.size // 2
+            value = ELEMENTWISE[item.data](value[:middle], value[middle:])
         self.values[item.result] = value
 
     def _do_get(self, item: Instruction) -> None:
