@@ -27,9 +27,9 @@ def boundary_f1(labels: Ids, predictions: Ids, classes: int, tolerance: float = 
     edges = _edges(labels), _edges(predictions)
     scores = np.full(classes, np.nan)
     for number in range(classes):
-        true, found = (edge & (ids == number) for edge, ids in zip(edges, (labels, predictions), strict=True))
-        if true.any() or found.any():
-            precision, recall = _share_near(found, true, reach), _share_near(true, found, reach)
+        true, predicted = (edge & (ids == number) for edge, ids in zip(edges, (labels, predictions), strict=True))
+        if true.any() or predicted.any():
+            precision, recall = _share_near(predicted, true, reach), _share_near(true, predicted, reach)
             scores[number] = 2 * precision * recall / max(precision + recall, 1e-12)
     return scores
 

@@ -52,9 +52,9 @@ Line = tuple[str, int | None, int | None]
 
 def candidates(paths: Sequence[str]) -> list[str]:
     """Return the files that may be tables of classes, those with colours first, then the outermost."""
-    matching = [path for path in paths if TABLE_NAME.fullmatch(posixpath.basename(path).lower())]
+    tables = [path for path in paths if TABLE_NAME.fullmatch(posixpath.basename(path).lower())]
     plain = re.compile(r"(labels?|codes|categories)\.")
-    return sorted(matching, key=lambda path: (bool(plain.match(posixpath.basename(path).lower())), path.count("/")))
+    return sorted(tables, key=lambda path: (bool(plain.match(posixpath.basename(path).lower())), path.count("/")))
 
 
 def parse(path: str, data: bytes) -> ClassTable:
@@ -84,13 +84,13 @@ def _table(path: str, lines: Sequence[Line]) -> ClassTable:
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     """Number names that occur again."""
-    seen: dict[str, None] = {}
+    unique: dict[str, None] = {}
     for name in names:
         number, free = 2, name
-        while free in seen:
+        while free in unique:
             free, number = f"{name} ({number})", number + 1
-        seen[free] = None
-    return tuple(seen)
+        unique[free] = None
+    return tuple(unique)
 
 
 def _line(text: str) -> Line | None:
@@ -132,10 +132,10 @@ def _columns(text: str) -> list[Line] | None:
 def _row(cells: list[str], name: int, number: int | None, colour: list[int] | None) -> Line | None:
     if name >= len(cells) or not cells[name]:
         return None
-    known = number is not None and number < len(cells) and re.fullmatch(r"\d{1,5}", cells[number])
+    has_id = number is not None and number < len(cells) and re.fullmatch(r"\d{1,5}", cells[number])
     parts = [cells[at] for at in colour or () if at < len(cells) and re.fullmatch(r"\d{1,3}", cells[at])]
     return (
         cells[name],
-        int(cells[number]) if known and number is not None else None,
+        int(cells[number]) if has_id and number is not None else None,
         _colour(parts) if len(parts) == 3 else None,
     )

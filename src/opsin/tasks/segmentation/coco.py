@@ -122,15 +122,15 @@ def _classes(documents: Sequence[Document]) -> tuple[dict[str, int], list[str]]:
         for category in document.categories:
             if (key := _key(category.get("id"))) is not None:
                 named.setdefault(key, names.printable(str(category.get("name", key))))
-    used = {
+    used_ids = {
         _key(annotation.get("category_id"))
         for document in documents
         for annotation in document.annotations
         if annotation.get("segmentation")
     }
-    kept = [named[key] for key in sorted(named, key=lambda key: (isinstance(key, str), key)) if key in used]
-    every = dict.fromkeys([BACKGROUND, *(name for name in kept if name.lower() != BACKGROUND)])
-    unused = [name for key, name in named.items() if key not in used and name not in every]
+    used_names = [named[key] for key in sorted(named, key=lambda key: (isinstance(key, str), key)) if key in used_ids]
+    every = dict.fromkeys([BACKGROUND, *(name for name in used_names if name.lower() != BACKGROUND)])
+    unused = [name for key, name in named.items() if key not in used_ids and name not in every]
     return {name: i for i, name in enumerate(every) if i < MAX_CLASSES}, unused
 
 
@@ -144,7 +144,7 @@ class _Reader:
     def __post_init__(self) -> None:
         self.paths = {*self.files.paths}
         self.by_name: dict[str, list[str]] = {}
-        self.taken: set[str] = set()
+        self.used_images: set[str] = set()
         for path in self.files.paths:
             self.by_name.setdefault(posixpath.basename(path), []).append(path)
 
@@ -162,19 +162,19 @@ class _Reader:
         for entry in entries.values():
             if entry.failed and not entry.regions:
                 continue
-            found = split or next(filter(None, map(names.split_named, entry.path.split("/")[:-1])), "")
-            images.append(AnnotatedImage(entry.path, Regions(entry.size, tuple(entry.regions)), found))
+            image_split = split or next(filter(None, map(names.split_named, entry.path.split("/")[:-1])), "")
+            images.append(AnnotatedImage(entry.path, Regions(entry.size, tuple(entry.regions)), image_split))
         return images
 
     def _entries(self, document: Document) -> dict[int | str, Entry]:
         entries: dict[int | str, Entry] = {}
         for number, image in enumerate(document.images):
-            found = self._entry(document, image, f"{document.path}, image {number}")
-            if isinstance(found, Problem):
-                self.problems.append(found)
+            entry = self._entry(document, image, f"{document.path}, image {number}")
+            if isinstance(entry, Problem):
+                self.problems.append(entry)
             elif (key := _key(image.get("id"))) is not None and key not in entries:
-                self.taken.add(found.path)
-                entries[key] = found
+                self.used_images.add(entry.path)
+                entries[key] = entry
         return entries
 
     def _entry(self, document: Document, image: dict[str, Any], where: str) -> Entry | Problem:
@@ -184,13 +184,14 @@ class _Reader:
             return Problem(where, f"'{names.printable(name)}' leaves the data", FORBIDDEN_PATH)
         if not path:
             return Problem(where, f"'{names.printable(name)}' does not exist", NO_IMAGE)
-        if path in self.taken:
+        if path in self.used_images:
             return Problem(path, f"described again in {document.path}; the first counts", SECOND_MASK)
-        declared = image.get("height"), image.get("width")
+        declared_size = image.get("height"), image.get("width")
         size = checked_size(path, self.image_size)
-        if isinstance(size, tuple) and declared != (None, None) and declared != size:
-            reason = f"{declared[0]} × {declared[1]} pixels in {document.path}, but the image has {size[0]} × {size[1]}"
-            return Problem(path, names.printable(reason), MASK_SIZE)
+        if isinstance(size, tuple) and declared_size not in ((None, None), size):
+            shape = names.printable(f"{declared_size[0]} × {declared_size[1]}")
+            reason = f"{shape} pixels in {document.path}, but the image has {size[0]} × {size[1]}"
+            return Problem(path, reason, MASK_SIZE)
         return Entry(path, size) if isinstance(size, tuple) else size
 
     def _path(self, name: str, folder: str) -> str | None:
@@ -202,9 +203,10 @@ class _Reader:
         for place in (near, names.inside(name, ""), names.inside(name, posixpath.join(folder, "images"))):
             if place in self.paths and names.is_image(place):
                 return place
-        found = [path for path in self.by_name.get(posixpath.basename(near), []) if names.is_image(path)]
-        found = [path for path in found if not split or split in map(names.split_named, path.split("/"))] or found
-        return found[0] if len(found) == 1 else ""
+        same_name = [path for path in self.by_name.get(posixpath.basename(near), []) if names.is_image(path)]
+        of_split = [path for path in same_name if split and split in map(names.split_named, path.split("/"))]
+        matches = of_split or same_name
+        return matches[0] if len(matches) == 1 else ""
 
     def _add(
         self,
@@ -237,17 +239,17 @@ class _Reader:
 
 def region(segmentation: Any, class_id: int, size: tuple[int, int]) -> Region:
     """Return a region from its JSON for an image of `size`. Raise `MaskError` if it describes none."""
-    found = (
+    result = (
         _coded(segmentation, class_id, size) if isinstance(segmentation, dict) else _outlined(segmentation, class_id)
     )
-    found.mask(size)  # whatever is wrong is known before training
-    return found
+    result.mask(size)  # whatever is wrong is known before training
+    return result
 
 
 def _coded(code: dict[str, Any], class_id: int, size: tuple[int, int]) -> Region:
-    counts, declared = code.get("counts"), code.get("size")
-    if declared is not None and declared != list(size):
-        raise MaskError(f"a run-length code of the size {names.printable(str(declared))}", MASK_SIZE)
+    counts, code_size = code.get("counts"), code.get("size")
+    if code_size is not None and code_size != list(size):
+        raise MaskError(f"a run-length code of the size {names.printable(str(code_size))}", MASK_SIZE)
     if isinstance(counts, str):
         return Region(class_id, counts=counts.encode("ascii", "replace"))
     if not isinstance(counts, list) or not all(isinstance(count, int) and 0 <= count < 2**31 for count in counts):

@@ -35,10 +35,10 @@ def overlay(
         raise DataError(f"a mask {ids.shape} for an image of {image.height} × {image.width}; give one of the same size")
     pixels = np.asarray(image.convert("RGB")).astype(np.float32)
     colours = np.frombuffer(palette(), np.uint8).reshape(256, 3)[ids].astype(np.float32)
-    shown = (ids != IGNORE) & (ids >= _first(classes))
-    weight = np.where(shown, opacity, 0.0)
+    is_drawn = (ids != IGNORE) & (ids >= _first(classes))
+    weight = np.where(is_drawn, opacity, 0.0)
     if outlines:
-        weight[_outline(ids, max(image.size)) & shown] = 1.0
+        weight[_outline(ids, max(image.size)) & is_drawn] = 1.0
     mixed = pixels + (colours - pixels) * weight[..., None].astype(np.float32)
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 

@@ -98,19 +98,19 @@ def _find(value: str, table: str, paths: set[str]) -> str | None:
 def by_table(files: Files, table: Table) -> Pairs:
     """Return the images and masks that a table with a column of masks lists."""
     result = Pairs(form=f"images and masks listed in {table.path}")
-    paths, taken = {*files.paths}, set[str]()
+    paths, used_images = {*files.paths}, set[str]()
     for line, cells in table.rows:
         where = f"{table.path}, line {line}"
-        found = _row(table, cells, where, paths, taken)
-        if isinstance(found, Problem):
-            result.problems.append(found)
+        row = _row(table, cells, where, paths, used_images)
+        if isinstance(row, Problem):
+            result.problems.append(row)
         else:
-            taken.add(found.image)
-            result.pairs.append(found)
+            used_images.add(row.image)
+            result.pairs.append(row)
     return result
 
 
-def _row(table: Table, cells: list[str], where: str, paths: set[str], taken: set[str]) -> Pair | Problem:
+def _row(table: Table, cells: list[str], where: str, paths: set[str], used_images: set[str]) -> Pair | Problem:
     image, mask, split = (table.cell(cells, column) for column in (table.image, table.mask, table.split))
     places = _find(image, table.path, paths), _find(mask, table.path, paths)
     for text, place, kind in zip((image, mask), places, (NO_IMAGE, NO_MASK), strict=True):
@@ -118,12 +118,12 @@ def _row(table: Table, cells: list[str], where: str, paths: set[str], taken: set
             return Problem(where, f"'{names.printable(text)}' leaves the data", FORBIDDEN_PATH)
         if not text or place not in paths:
             return Problem(where, f"'{names.printable(text)}' does not exist" if text else "a cell is empty", kind)
-    known = names.split_named(split)
-    if split and not known:
+    split_name = names.split_named(split)
+    if split and not split_name:
         return Problem(where, f"split '{names.printable(split)}' is not train, validation or test", UNKNOWN_SPLIT)
-    if places[0] in taken:
+    if places[0] in used_images:
         return Problem(where, f"'{names.printable(image)}' is listed before; the first row counts", SECOND_MASK)
-    return Pair(str(places[0]), str(places[1]), known)
+    return Pair(str(places[0]), str(places[1]), split_name)
 
 
 def with_splits(files: Files, pairs: Pairs, table: Table | None) -> Pairs:
@@ -162,24 +162,25 @@ def _by_lists(files: Files, pairs: Pairs, lists: Sequence[str]) -> Pairs:
             continue
         for stem in stems:
             split_of.setdefault(stem, names.split_named(names.stem(path)))
-    listed = [pair for pair in pairs.pairs if names.stem(pair.image) in split_of]
-    if not listed:
+    pairs_in_lists = [pair for pair in pairs.pairs if names.stem(pair.image) in split_of]
+    if not pairs_in_lists:
         return pairs
-    unlisted = len(pairs.pairs) - len(listed)
+    unlisted_count = len(pairs.pairs) - len(pairs_in_lists)
     places = names.printable(posixpath.dirname(lists[0]) or "lists next to the images")
-    pairs.notes.append(f"{places} gives the splits" + (f"; {unlisted:,} masks are in none." if unlisted else "."))
-    pairs.pairs = [replace(pair, split=split_of[names.stem(pair.image)] or pair.split) for pair in listed]
+    remark = f"; {unlisted_count:,} masks are in none." if unlisted_count else "."
+    pairs.notes.append(f"{places} gives the splits{remark}")
+    pairs.pairs = [replace(pair, split=split_of[names.stem(pair.image)] or pair.split) for pair in pairs_in_lists]
     _drop(pairs, lambda problem: problem.kind == NO_MASK and names.stem(problem.name) not in split_of)
     return pairs
 
 
 def _drop(pairs: Pairs, unwanted: Callable[[Problem], bool]) -> None:
     """Replace the problems of images that no list names by one note."""
-    kept = [problem for problem in pairs.problems if not unwanted(problem)]
-    dropped = len(pairs.problems) - len(kept)
-    if dropped:
-        pairs.notes.append(f"{dropped:,} images without a mask are in no list of the splits, left out.")
-    pairs.problems = kept
+    remaining_problems = [problem for problem in pairs.problems if not unwanted(problem)]
+    dropped_count = len(pairs.problems) - len(remaining_problems)
+    if dropped_count:
+        pairs.notes.append(f"{dropped_count:,} images without a mask are in no list of the splits, left out.")
+    pairs.problems = remaining_problems
 
 
 def _stems(data: bytes) -> Iterable[str]:

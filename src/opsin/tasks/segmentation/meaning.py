@@ -18,6 +18,8 @@ MAX_INFERRED_COLOURS = 64
 MIN_INSTANCES = 10
 """Distinct ids from which masks whose ids run from 1 to n in each image may be numbered instances."""
 
+VOC_FOLDER = "segmentationclass"
+
 HALF = 128
 """The grey value from which a pixel of a mask with soft edges is foreground."""
 
@@ -36,10 +38,10 @@ class Meaning:
 
     def counts(self, survey: Survey) -> dict[int, int]:
         """Return the number of pixels with each class id in a mask."""
-        seen = survey.colours if self.table.colour else survey
+        view = survey.colours if self.table.colour else survey
         ids = dict(zip(self.table.values, self.table.ids, strict=True))
         counts: dict[int, int] = {}
-        for value, count in zip(seen.values, seen.counts, strict=True):
+        for value, count in zip(view.values, view.counts, strict=True):
             number = ids.get(value, self.table.others)
             if self.table.threshold is not None:
                 number = int(value >= self.table.threshold)
@@ -50,15 +52,19 @@ class Meaning:
         """Return the values of a mask that no class has, and the number of pixels with each."""
         if self.table.threshold is not None or self.table.others != IGNORE:
             return {}
-        seen = survey.colours if self.table.colour else survey
-        known = {*self.table.values} | self.void
-        return {value: count for value, count in zip(seen.values, seen.counts, strict=True) if value not in known}
+        view = survey.colours if self.table.colour else survey
+        known_values = {*self.table.values} | self.void
+        return {
+            value: count for value, count in zip(view.values, view.counts, strict=True) if value not in known_values
+        }
 
 
 def decide(surveys: Sequence[Survey], classes: ClassTable | None = None) -> Meaning | None:
     """Return the meaning of the values; None if they cannot be classes, such as hundreds of colours."""
     if classes and classes.colours and _fits(surveys, classes.colours):
         return _by_colour_table(classes, classes.colours)
+    if len({survey.mode for survey in surveys}) > 1:  # an index means nothing among grey values and colours
+        surveys = [survey.colours if survey.mode == PALETTE else survey for survey in surveys]
     if any(survey.mode == COLOUR and not survey.is_grey for survey in surveys) or not _one_palette(surveys):
         return _by_colours([survey.colours for survey in surveys], classes)
     if any(survey.mode == COLOUR for survey in surveys):
@@ -68,9 +74,9 @@ def decide(surveys: Sequence[Survey], classes: ClassTable | None = None) -> Mean
 
 def _fits(surveys: Sequence[Survey], colours: tuple[int, ...]) -> bool:
     """Return whether most pixels have colours of the table, and not only black."""
-    seen = [survey.colours for survey in surveys]
-    known = {*union(seen)} & {*colours}
-    return bool(known - {0}) and share_of(seen, colours) > 0.5
+    views = [survey.colours for survey in surveys]
+    colours_in_both = {*union(views)} & {*colours}
+    return bool(colours_in_both - {0}) and share_of(views, colours) > 0.5
 
 
 def _one_palette(surveys: Sequence[Survey]) -> bool:
@@ -108,18 +114,20 @@ def _by_colours(surveys: Sequence[Survey], classes: ClassTable | None) -> Meanin
     names = tuple(BACKGROUND if colour == 0 else f"#{colour:06x}" for colour in values)
     if classes and len(classes.names) == len(values) and not classes.colours:
         names = classes.names
-    if len(values) == 2 and values[0] == 0:
+    elif _is_voc(values) and _in_voc_folder(surveys):
+        values, names = tuple(map(voc_colour, range(len(VOC_CLASSES)))), VOC_CLASSES
+    elif len(values) == 2 and values[0] == 0:
         names = BINARY
-    if _is_voc(values) and len(values) > 2:
-        by_colour = {voc_colour(i): name for i, name in enumerate(VOC_CLASSES)}
-        values = tuple(colour for colour in by_colour if colour in values)
-        names = tuple(by_colour[colour] for colour in values)
     note = f"masks hold {len(colours)} colours, which no table names: each is read as a class"
     return Meaning(ValueTable(values, tuple(range(len(values))), colour=True), names, note, void)
 
 
 def _is_voc(colours: Sequence[int]) -> bool:
     return {*colours} <= {voc_colour(i) for i in range(len(VOC_CLASSES))}
+
+
+def _in_voc_folder(surveys: Sequence[Survey]) -> bool:
+    return all(VOC_FOLDER in survey.path.lower().split("/") for survey in surveys)
 
 
 def _as_colours(meaning: Meaning | None) -> Meaning | None:
@@ -193,10 +201,12 @@ def _by_names(values: Sequence[int], classes: ClassTable) -> Meaning | None:
     if not {*inner} & {*ids} or len(names) < 2:
         return None
     rows = [(name, i) for name, i in zip(names, ids, strict=True) if name.lower() not in VOID_NAMES][:MAX_CLASSES]
-    kept = tuple(i for _, i in rows)
-    void = (frozenset(ids) | {IGNORE}) - {*kept}
+    class_values = tuple(i for _, i in rows)
+    void = (frozenset(ids) | {IGNORE}) - {*class_values}
     note = f"masks hold ids: read as the {len(rows)} classes of {classes.path}"
-    return Meaning(ValueTable(kept, tuple(range(len(kept)))), tuple(name for name, _ in rows), note, void)
+    return Meaning(
+        ValueTable(class_values, tuple(range(len(class_values)))), tuple(name for name, _ in rows), note, void
+    )
 
 
 def _by_values(
@@ -204,29 +214,32 @@ def _by_values(
 ) -> Meaning | None:
     """Read each value as a class: two values as background and foreground if the first is 0."""
     void = frozenset((IGNORE,)) if _ignores(values) else frozenset[int]()
-    kept = [value for value in values if value not in void]
+    class_values = [value for value in values if value not in void]
     tail = ", and 255 is ignored" if void else ""
-    if len(kept) > MAX_CLASSES or not kept:
+    if len(class_values) > MAX_CLASSES or not class_values:
         return None
-    if (kept[0] == 0 and len(kept) <= 2) or kept in ([255], [1]):
-        bright = kept[-1] if kept[-1] else 1
-        names: tuple[str, ...] = classes.names if classes and len(classes.names) == 2 else BINARY
-        held = " and ".join(map(str, kept))
-        return Meaning(ValueTable((0, bright), (0, 1)), names, f"masks hold {held}{bits}: read as {names[0]} and "
-                       f"{names[1]}{tail}", void)  # fmt: skip
-    names = _names(surveys, kept)
-    if names == VOC_CLASSES:
-        kept = list(range(len(VOC_CLASSES)))
-    held = f"{len(kept)} ids from {kept[0]} to {kept[-1]}"
+    if not (_in_voc_folder(surveys) and _has_voc_palette(surveys, class_values)):
+        if (class_values[0] == 0 and len(class_values) <= 2) or class_values in ([255], [1]):
+            return _binary(class_values, void, classes, bits + ":", tail)
+        names = tuple(BACKGROUND if value == 0 else str(value) for value in class_values)
+    else:
+        class_values, names = list(range(len(VOC_CLASSES))), VOC_CLASSES
+    held = f"{len(class_values)} ids from {class_values[0]} to {class_values[-1]}"
     note = f"masks hold {held}{bits}: each is read as a class{tail}"
-    return Meaning(ValueTable(tuple(kept), tuple(range(len(kept)))), names, note, void)
+    return Meaning(ValueTable(tuple(class_values), tuple(range(len(class_values)))), names, note, void)
 
 
-def _names(surveys: Sequence[Survey], values: Sequence[int]) -> tuple[str, ...]:
-    """Return those of Pascal VOC if the palette is its palette, else numbers."""
-    palettes = [s for s in surveys if s.mode == PALETTE]
-    if palettes and values[0] == 0 and values[-1] < len(VOC_CLASSES) and len(palettes) == len(surveys):
-        used = {(v, s.palette[v] if v < len(s.palette) else -1) for s in palettes for v in s.values if v in values}
-        if all(colour == voc_colour(value) for value, colour in used):
-            return VOC_CLASSES
-    return tuple(BACKGROUND if value == 0 else str(value) for value in values)
+def _binary(values: Sequence[int], void: frozenset[int], classes: ClassTable | None, bits: str, tail: str) -> Meaning:
+    """Read one or two values as background, 0, and foreground."""
+    names: tuple[str, ...] = classes.names if classes and len(classes.names) == 2 else BINARY
+    held = " and ".join(map(str, values))
+    note = f"masks hold {held}{bits} read as {names[0]} and {names[1]}{tail}"
+    return Meaning(ValueTable((0, values[-1] or 1), (0, 1)), names, note, void)
+
+
+def _has_voc_palette(surveys: Sequence[Survey], values: Sequence[int]) -> bool:
+    """Return whether all values are ids of Pascal VOC and have its colours in the palettes."""
+    if values[-1] >= len(VOC_CLASSES) or not all(survey.mode == PALETTE for survey in surveys):
+        return False
+    palettes = [dict(enumerate(survey.palette)) for survey in surveys]
+    return all(palette.get(value, voc_colour(value)) == voc_colour(value) for palette in palettes for value in values)

@@ -26,14 +26,14 @@ def confusion_matrix(labels: NDArray[np.integer], predictions: NDArray[np.intege
             f"labels {labels.shape} and predictions {predictions.shape} differ; give a prediction per pixel"
         )
     counted = labels != IGNORE
-    true, found = labels[counted].astype(np.int64), predictions[counted].astype(np.int64)
-    seen = np.concatenate([true, found])
-    if seen.size and (seen.min() < 0 or seen.max() >= classes):
+    true, predicted = labels[counted].astype(np.int64), predictions[counted].astype(np.int64)
+    all_ids = np.concatenate([true, predicted])
+    if all_ids.size and (all_ids.min() < 0 or all_ids.max() >= classes):
         raise DataError(
-            f"class ids from {seen.min()} to {seen.max()}, but there are {classes} classes; ids are 0 to {classes - 1} "
-            "or 255"
+            f"class ids from {all_ids.min()} to {all_ids.max()}, but there are {classes} classes; ids are 0 to "
+            f"{classes - 1} or 255"
         )
-    return np.bincount(true * classes + found, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(true * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,8 @@ class SegmentationScore:
         confusion = confusion_matrix(labels, predictions, len(classes))
         sums, counts = score.boundary_sums, score.boundary_counts
         if boundary:
-            for true, found in zip(labels, predictions, strict=True):
-                f1 = boundary_f1(true.astype(np.uint8), found.astype(np.uint8), len(classes))
+            for true, predicted in zip(labels, predictions, strict=True):
+                f1 = boundary_f1(true.astype(np.uint8), predicted.astype(np.uint8), len(classes))
                 sums, counts = sums + np.nan_to_num(f1), counts + ~np.isnan(f1)
         return cls(score.classes, confusion, sums, counts)
 
@@ -150,5 +150,5 @@ def _quotients(part: NDArray[np.int64] | Floats, whole: NDArray[np.int64] | Floa
 
 
 def _mean(values: Floats) -> float:
-    kept = values[~np.isnan(values)]
-    return float(kept.mean()) if len(kept) else float("nan")
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else float("nan")

@@ -16,7 +16,7 @@ MASK_WORDS = (
     "segmentationclassraw segmentationclassaug segmentationclass segmentations segmentation groundtruths groundtruth "
     "annotations annotation annot masks mask labels label gtfine gts gt seg targets target trimaps trimap"
 ).split()
-IMAGE_WORDS = "jpegimages leftimg8bit images image imgs img inputs input photos pictures".split()
+IMAGE_WORDS = "jpegimages leftimg8bit images image imgs img inputs input photos".split()
 MASK_SUFFIXES = "gtfine_labelids segmentation annotation labelids masks mask label labels seg gt matte l".split()
 IMAGE_SUFFIXES = "leftimg8bit image img sat".split()
 OTHER_SUFFIXES = ("_color", "_instanceids", "_labeltrainids", "_instancetrainids")

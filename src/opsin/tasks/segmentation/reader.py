@@ -26,7 +26,7 @@ from opsin.tasks.segmentation.sizes import ImageSize, checked_size
 from opsin.tasks.segmentation.survey import Survey, share_of
 from opsin.tasks.segmentation.targets import MaskFile
 
-MAX_SHOWN = 5
+MAX_EXAMPLES = 5
 """Values that a problem lists."""
 
 
@@ -40,11 +40,16 @@ def read(files: Files, image_size: ImageSize) -> Annotations | None:
     problems: list[Problem] = []
     pairs = _pairs(files, problems)
     if pairs is None:
-        found = coco.read(files, image_size, problems)
-        if found is None:
+        regions = coco.read(files, image_size, problems)
+        if regions is None:
             return None
         return Annotations(
-            found.images, found.settings, (*problems, *found.problems), found.notes, found.form, found.counts
+            regions.images,
+            regions.settings,
+            (*problems, *regions.problems),
+            regions.notes,
+            regions.form,
+            regions.counts,
         )
     return _annotations(files, image_size, pairs, problems)
 
@@ -67,13 +72,13 @@ def _annotations(files: Files, image_size: ImageSize, pairs: Pairs, problems: li
         return Annotations((), {"classes": ()}, problems, pairs.notes, pairs.form)
     images, counts = [], dict.fromkeys(decision.classes, 0)
     for pair, survey in surveys:
-        seen = decision.counts(survey)
+        pixel_counts = decision.counts(survey)
         if unknown := decision.unknown(survey):
             problems.append(_unknown(survey, unknown, decision))
-        if not set(seen) - {IGNORE}:
+        if not set(pixel_counts) - {IGNORE}:
             problems.append(Problem(survey.path, "no pixel of the mask counts", EMPTY_MASK))
             continue
-        for number in set(seen) - {IGNORE}:
+        for number in set(pixel_counts) - {IGNORE}:
             counts[decision.classes[number]] += 1
         target = MaskFile(survey.path, survey.size, decision.table)
         images.append(AnnotatedImage(pair.image, target, pair.split))
@@ -91,19 +96,19 @@ def _surveys(
             problems.append(size)
             continue
         try:
-            decoded = pixels.decode(files.read(pair.mask))
+            mask = pixels.decode(files.read(pair.mask))
         except MaskError as error:
             problems.append(error.problem(pair.mask))
         except DataError as error:
             problems.append(Problem(pair.mask, str(error), DAMAGED_MASK))
         else:
-            if decoded.size == size:
-                yield pair, Survey.of(pair.mask, decoded)
+            if mask.size == size:
+                yield pair, Survey.of(pair.mask, mask)
             else:
-                shown = "{} × {} pixels, but its image {} has {} × {}".format(
-                    *decoded.size, names.printable(pair.image), *size
+                reason = "{} × {} pixels, but its image {} has {} × {}".format(
+                    *mask.size, names.printable(pair.image), *size
                 )
-                problems.append(Problem(pair.mask, shown, MASK_SIZE))
+                problems.append(Problem(pair.mask, reason, MASK_SIZE))
 
 
 def _class_table(files: Files, problems: list[Problem]) -> ClassTable | None:
@@ -117,10 +122,10 @@ def _class_table(files: Files, problems: list[Problem]) -> ClassTable | None:
 
 def _unknown(survey: Survey, values: dict[int, int], decision: Meaning) -> Problem:
     colour = decision.table.colour
-    shown = [f"#{value:06x}" if colour else str(value) for value in list(values)[:MAX_SHOWN]]
-    more = f" and {len(values) - MAX_SHOWN:,} more" if len(values) > MAX_SHOWN else ""
+    examples = [f"#{value:06x}" if colour else str(value) for value in list(values)[:MAX_EXAMPLES]]
+    more = f" and {len(values) - MAX_EXAMPLES:,} more" if len(values) > MAX_EXAMPLES else ""
     what = "colours" if colour else "ids"
-    reason = f"{Count(sum(values.values()))} with {what} that no class has ({', '.join(shown)}{more}) are ignored"
+    reason = f"{Count(sum(values.values()))} with {what} that no class has ({', '.join(examples)}{more}) are ignored"
     return Problem(survey.path, reason, UNKNOWN_COLOUR if colour else UNKNOWN_ID)
 
 

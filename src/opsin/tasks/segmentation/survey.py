@@ -89,12 +89,12 @@ def union(surveys: Iterable[Survey]) -> tuple[int, ...]:
 
 def share_of(surveys: Sequence[Survey], values: Iterable[int]) -> float:
     """Return the share of all pixels that have one of the values."""
-    wanted = set(values)
+    selection = set(values)
     total = sum(sum(survey.counts) for survey in surveys)
-    hits = sum(
+    hit_count = sum(
         count
         for survey in surveys
         for value, count in zip(survey.values, survey.counts, strict=True)
-        if value in wanted
+        if value in selection
     )
-    return hits / max(1, total)
+    return hit_count / max(1, total)

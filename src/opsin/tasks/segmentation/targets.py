@@ -24,10 +24,10 @@ class MaskFile:
 
     def load(self, files: Files, size: tuple[int, int]) -> Ids:
         """Return the class ids, uint8 of `size` (height, width), by the nearest pixels. Raise `MaskError`."""
-        decoded = pixels.decode(files.read(self.path))
-        if decoded.size != self.size:
+        mask_pixels = pixels.decode(files.read(self.path))
+        if mask_pixels.size != self.size:
             raise MaskError(f"{self.path}: the mask has changed since the data was read", MASK_SIZE)
-        return resized(self.table.apply(decoded), size)
+        return resized(self.table.apply(mask_pixels), size)
 
 
 @dataclass(frozen=True, slots=True)
