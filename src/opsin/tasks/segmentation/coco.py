@@ -242,7 +242,7 @@ def region(segmentation: Any, class_id: int, size: tuple[int, int]) -> Region:
     result = (
         _coded(segmentation, class_id, size) if isinstance(segmentation, dict) else _outlined(segmentation, class_id)
     )
-    result.mask(size)  # whatever is wrong is known before training
+    result.check(size)
     return result
 
 

@@ -42,8 +42,17 @@ class Region:
         """Return which pixels of an image of `size` belong to the region. Raise `MaskError`."""
         if self.polygons:
             return rle.rasterize(self.polygons, size)
-        counts = rle.decompress(self.counts) if isinstance(self.counts, bytes) else self.counts
-        return rle.decode(counts, size)
+        return rle.decode(self._lengths(), size)
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Raise `MaskError` if the region describes no area of an image of `size`."""
+        for polygon in self.polygons:
+            rle.checked_polygon(polygon, size)
+        if not self.polygons:
+            rle.checked_counts(self._lengths(), size)
+
+    def _lengths(self) -> tuple[int, ...]:
+        return rle.decompress(self.counts) if isinstance(self.counts, bytes) else self.counts
 
 
 @dataclass(frozen=True, slots=True)
