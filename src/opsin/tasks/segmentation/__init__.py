@@ -1,0 +1,1 @@
+"""Semantic segmentation: which class does each pixel of an image belong to?"""
