@@ -3,7 +3,7 @@
     python -m tools.make_detection_fixtures
 
 in the repository's root, with pycocotools and tidecv installed (2.0.11 and 1.0.1 made the file that is there). For case
-i the file holds the arrays of the objects `i/truth/…` and of the detections `i/detections/…`, the twelve numbers of COCO
+i the file holds the arrays of the objects `i/truth/…` and of the detections `i/detections/…`, COCO's twelve numbers
 `i/stats`, sums over the recalls `i/precision`, `i/recall` and `i/scores`, and `i/tide`: AP and gains in percent,
 with the scores of `without_ties`.
 """
@@ -11,6 +11,7 @@ with the scores of `without_ties`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tests.tasks.detection.cases import CASES, coco_eval, random_case, tide, without_ties
@@ -22,7 +23,7 @@ DETECTIONS = "image classes corners scores".split()
 
 def main() -> None:
     """Write the file."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for number, case in enumerate(CASES):
         truth, detections = random_case(case, number)
         arrays[f"{number}/truth/count"] = np.array(truth.image_count)

@@ -218,14 +218,16 @@ class Boxes:
 
 def box_areas(boxes: NDArray[Any]) -> NDArray[Any]:
     """Return the areas of M × (left, top, right, bottom)."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas: NDArray[Any] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
 
 
 def intersections(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Return the areas that each box of `a` (M × 4) shares with each of `b` (N × 4), M × N."""
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    return width.clip(0) * height.clip(0)
+    shared: NDArray[Any] = width.clip(0) * height.clip(0)
+    return shared
 
 
 def iou(a: NDArray[Any], b: NDArray[Any], crowd: NDArray[np.bool_] | None = None) -> NDArray[Any]:
@@ -239,7 +241,8 @@ def iou(a: NDArray[Any], b: NDArray[Any], crowd: NDArray[np.bool_] | None = None
     union = own + box_areas(b)[None] - shared
     if crowd is not None:
         union = np.where(crowd[None], own, union)
-    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    result: NDArray[Any] = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    return result
 
 
 def _joined(arrays: Sequence[NDArray[Any]], kind: type[np.generic], tail: tuple[int, ...] = ()) -> NDArray[Any]:

@@ -97,7 +97,7 @@ def detection_errors(
     objects = np.bincount(truth.classes[regular], minlength=class_count)
     score = _Scorer(truth, detections, state, repairs, objects)
     base = score.precision(lambda judgement: False)
-    gains = {error: score.gain(error, base) for error in Error if error is not Error.MISSED}
+    gains: dict[Error, float] = {error: score.gain(error, base) for error in Error if error is not Error.MISSED}
     fewer = objects - np.bincount(truth.classes[missed], minlength=class_count)
     gains[Error.MISSED] = max(0.0, score.precision(lambda judgement: False, fewer) - base)
     counted = Counter(judgement.error for judgement in state.wrong)

@@ -112,5 +112,7 @@ def group_rows(image: NDArray[np.intp], classes: NDArray[Any]) -> dict[tuple[int
 def _number(numbers: Mapping[str, int], label: str) -> int:
     if label not in numbers:
         known = ", ".join(list(numbers)[:8])
-        raise UsageError(f"a detection has the label '{label}', which is none of the classes ({known}); use their names")
+        raise UsageError(
+            f"a detection has the label '{label}', which is none of the classes ({known}); use their names"
+        )
     return numbers[label]
