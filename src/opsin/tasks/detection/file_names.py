@@ -66,9 +66,11 @@ class ImageIndex:
         self._exact = set(self.paths)
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
+        self._by_base: dict[str, list[str]] = {}
         for path in self.paths:
             self._by_name.setdefault(posixpath.basename(path).lower(), []).append(path)
             self._by_stem.setdefault(stem(path).lower(), []).append(path)
+            self._by_base.setdefault(posixpath.splitext(path)[0].lower(), []).append(path)
 
     def find(self, reference: str, folder: str = "", split: str = "") -> str:
         """Return the image that an annotation in `folder` means by a path, a file name, or a name without extension.
@@ -83,6 +85,9 @@ class ImageIndex:
         for exact in (posixpath.join(folder, path), path):
             if exact in self._exact:
                 return exact
+            named = self._by_base.get(exact.lower(), ())
+            if len(named) == 1:
+                return named[0]
         name = posixpath.basename(path).lower()
         files = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(stem(name))
         if not files:

@@ -47,4 +47,8 @@ def _choice(best: Annotations, results: list[Annotations]) -> str:
 
 def _described(annotations: Annotations) -> str:
     boxes, images = sum(annotations.counts.values()), _annotated_images(annotations)
-    return f"{annotations.form} ({boxes:,} boxes in {images:,} images)"
+    return f"{annotations.form} ({_counted(boxes, 'box', 'boxes')} in {_counted(images, 'image', 'images')})"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {many}"

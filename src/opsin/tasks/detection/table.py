@@ -78,16 +78,28 @@ def _contents(collector: Collector) -> Iterator[tuple[str, list[Row]]]:
     for path in collector.files.paths:
         if path.lower().endswith(TABLE_ENDINGS) and not posixpath.basename(path).startswith("."):
             data = collector.read(path, MAX_TABLE_BYTES)
-            rows = _rows(collector, path, decode(data)) if data else []
-            if rows:
-                yield path, rows
+            text = decode(data).lstrip("\r\n") if data else ""
+            if _may_hold_boxes(text):
+                yield path, _rows(collector, path, text)
+
+
+def _may_hold_boxes(text: str) -> bool:
+    """Whether the first line names columns of boxes, or a class and its code; other tables need not be parsed."""
+    rows = list(csv.reader([_first_line(text)], delimiter=_delimiter(text)))
+    return bool(rows) and (len(rows[0]) == 2 or find_columns(rows[0]) is not None)
+
+
+def _delimiter(text: str) -> str:
+    return max(DELIMITERS, key=_first_line(text).count)
+
+
+def _first_line(text: str) -> str:
+    return re.split(r"[\r\n]", text[:4096], maxsplit=1)[0].replace("\0", "")
 
 
 def _rows(collector: Collector, path: str, text: str) -> list[Row]:
     """Return the lines that are not empty, with their numbers."""
-    first = text[:4096].partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=_delimiter(text))
     rows: list[Row] = []
     try:
         rows.extend((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
@@ -100,13 +112,13 @@ def _class_descriptions(contents: Iterable[Sequence[Row]]) -> dict[str, str]:
     """Return the names of Open Images' codes, from a table with lines such as "/m/01g317,Person"."""
     names: dict[str, str] = {}
     for rows in contents:
-        if all(len(row) == 2 for _, row in rows[:5]) and rows[-1][1][0].startswith("/"):
+        if rows and all(len(row) == 2 for _, row in rows[:5]) and rows[-1][1][0].startswith("/"):
             names |= {row[0].strip(): row[1].strip() for _, row in rows if len(row) == 2}
     return names
 
 
 def _table(path: str, rows: Sequence[Row], names: dict[str, str]) -> _Table | None:
-    columns = find_columns(rows[0][1])
+    columns = find_columns(rows[0][1]) if rows else None
     if columns is None:
         return None
     body = list(rows[1:] if columns.header else rows)

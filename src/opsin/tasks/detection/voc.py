@@ -162,6 +162,9 @@ def _add_images_without_document(
     collector: Collector, documents: Mapping[str, Element], splits: Mapping[str, str]
 ) -> None:
     """Use images of the lists, or in folders with annotated images, that have no XML file, as empty ones."""
+    if splits and not any(stem(image) in splits for image in collector.records):
+        collector.notes.append("The lists of ImageSets name none of the images and are ignored.")
+        splits = {}
     if splits:
         listed = [image for image in collector.images.paths if stem(image) in splits]
         unlisted = [image for image in collector.records if stem(image) not in splits]

@@ -78,7 +78,7 @@ def _without_comment(line: str) -> str:
     for place, character in enumerate(line):
         if quote:
             quote = "" if character == quote else quote
-        elif character in "\"'" and (place == 0 or line[place - 1] in " [{,:-\t"):
+        elif character in "\"'" and (place == 0 or line[place - 1] in " [{,:-\t'"):
             quote = character
         elif character == "#" and (place == 0 or line[place - 1].isspace()):
             return line[:place]

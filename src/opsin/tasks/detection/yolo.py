@@ -197,8 +197,8 @@ def _entries(collector: Collector, entry: str, config: Mapping[str, Value]) -> l
     prefixes = folders | {p[:i] for p in folders for i in range(len(p)) if p[i] == "/"}
     for start in range(len(parts)):
         tail = "/".join(parts[start:])
-        found = [place for place in prefixes if place == tail or place.endswith("/" + tail)]
-        if found:
+        found = [tail] if tail in prefixes else [place for place in prefixes if place.endswith("/" + tail)]
+        if len(found) == 1:  # "images" alone may mean those of any split
             return found
         lists = [place for place in collector.files.paths if place == tail and tail.endswith(".txt")]
         if lists:
