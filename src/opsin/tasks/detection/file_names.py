@@ -1,0 +1,130 @@
+"""Interpret the names of files: images, splits, and the images that annotations refer to."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+
+from opsin.base.formatting import listed
+from opsin.tasks.detection.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
+
+IMAGE_ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".jp2", ".avif", ".tga", ".mpo", ".heic",
+)  # fmt: skip
+
+SPLITS = {
+    "train": "train", "training": "train", "trn": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "tst": "test",
+}  # fmt: skip
+"""Words in the names of folders and files, and the splits that they mean."""
+
+
+def is_image(path: str) -> bool:
+    """Return whether a file has the extension of an image format and is not hidden."""
+    return path.lower().endswith(IMAGE_ENDINGS) and not posixpath.basename(path).startswith(".")
+
+
+def stem(path: str) -> str:
+    """Return the name of a file without folders and extension."""
+    return posixpath.splitext(posixpath.basename(path))[0]
+
+
+def split_of(path: str) -> str:
+    """Return the split that the file's name or the innermost of its folders is named after; "" if none is.
+
+    "annotations/instances_val2017.json" and "valid/images/1.jpg" belong to the validation data.
+    """
+    words = path.split("/")[::-1]
+    for part in [stem(words[0]), *words[1:]]:
+        found = {SPLITS[word] for word in re.split(r"[\W\d_]+", part.lower()) if word in SPLITS}
+        if len(found) == 1:
+            return found.pop()
+    return ""
+
+
+def folder_split(path: str) -> str:
+    """Return the split that one of the folders of a file is named after; "" if none is."""
+    folder = posixpath.dirname(path)
+    return split_of(folder + "/") if folder else ""
+
+
+def normalized(path: str) -> str | None:
+    r"""Return a path with "/" and without ".", drive and root; None if it leads out of its folder: "../a"."""
+    relative = re.sub(r"^([A-Za-z]:)?/*", "", path.strip().replace("\\", "/"))
+    result = posixpath.normpath(relative) if relative else "."
+    return None if result in (".", "..") or result.startswith("../") or "\0" in result else result
+
+
+class ImageIndex:
+    """The images among the files, by path, by name and by name without extension."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = [path for path in paths if is_image(path)]
+        self._exact = set(self.paths)
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        self._by_base: dict[str, list[str]] = {}
+        for path in self.paths:
+            self._by_name.setdefault(posixpath.basename(path).lower(), []).append(path)
+            self._by_stem.setdefault(stem(path).lower(), []).append(path)
+            self._by_base.setdefault(posixpath.splitext(path)[0].lower(), []).append(path)
+
+    def find(self, reference: str, folder: str = "", split: str = "") -> str:
+        """Return the image that an annotation in `folder` means by a path, a file name, or a name without extension.
+
+        An existing path counts first. Otherwise the file whose path ends most like the reference is chosen; of
+        several, the one in a folder of the split, then the one nearest to `folder`. Raise `AnnotationFault` if there
+        is no such image, or more than one.
+        """
+        path = normalized(reference)
+        if path is None:
+            raise AnnotationFault(UNSAFE_PATH, f"'{printable(reference)}' is not a path inside the data")
+        for exact in (posixpath.join(folder, path), path):
+            if exact in self._exact:
+                return exact
+            named = self._by_base.get(exact.lower(), ())
+            if len(named) == 1:
+                return named[0]
+        name = posixpath.basename(path).lower()
+        files = self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(stem(name))
+        if not files:
+            raise AnnotationFault(MISSING_IMAGE, f"there is no image '{printable(reference)}'")
+        return self._nearest(files, path, folder, split)
+
+    def with_stem(self, name: str) -> Sequence[str]:
+        """Return the images whose names without extension equal `name`, ignoring case."""
+        return self._by_stem.get(name.lower(), ())
+
+    def _nearest(self, files: list[str], path: str, folder: str, split: str) -> str:
+        def rank(file: str) -> tuple[int, bool, int]:
+            same_split = bool(split) and folder_split(file) == split
+            return _common(reversed(_folders(path)), reversed(_folders(file))), same_split, _closeness(file, folder)
+
+        best = max(map(rank, files))
+        chosen = [file for file in files if rank(file) == best]
+        if len(chosen) > 1:
+            raise AnnotationFault(AMBIGUOUS_IMAGE, f"it may mean {listed(map(printable, chosen), 3)}; give its path")
+        return chosen[0]
+
+
+def _folders(path: str) -> list[str]:
+    return [part.lower() for part in path.split("/")[:-1]]
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """Return the number of first parts that are equal."""
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _closeness(file: str, folder: str) -> int:
+    """Return minus the number of steps from one folder to the other."""
+    here, there = _folders(f"{folder}/x") if folder else [], _folders(file)
+    return 2 * _common(here, there) - len(here) - len(there)
