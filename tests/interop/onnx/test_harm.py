@@ -14,8 +14,8 @@ import pytest
 
 from opsin.base.errors import ModelError, OpsinError
 from opsin.interop import onnx
-from tests.interop.onnx.support import refused
-from tests.interop.onnx.writer import File, entry, node, one, random
+from tests.interop.onnx.support import import_error
+from tests.interop.onnx.writer import File, entry, node, op_file, random
 
 MB = 2**20
 
@@ -68,21 +68,23 @@ BOMBS: dict[str, Callable[[], File]] = {
     "with any number of axes": lambda: known("Unsqueeze", ints(1), ZEROS),
     "gathered": lambda: known("Gather", np.zeros((1, 2**16), np.int64), ZEROS),
     "sizes of any size": lambda: squared(40),
-    "padded without end": lambda: one("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0)),
-    "mirrored without end": lambda: one("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0), mode="reflect"),
-    "cut to pieces": lambda: one("Gather", (3, 8, 60_000), ints(*[1, 0] * 30_000), axis=3),
-    "turned round": lambda: one("Slice", (3, 8, 2**26), ints(-1), ints(-(2**62)), ints(3), ints(-1)),
-    "many neighbours": lambda: one("LRN", SHAPE, size=2**31 - 1),
-    "enlarged": lambda: one("Resize", SHAPE, None, np.array([1, 1, 1e30, 1], np.float32)),
-    "enlarged by no number": lambda: one("Resize", SHAPE, None, np.array([1, 1, np.nan, 1], np.float32)),
+    "padded without end": lambda: op_file("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0)),
+    "mirrored without end": lambda: op_file("Pad", SHAPE, ints(0, 0, FAR, 0, 0, 0, 0, 0), mode="reflect"),
+    "cut to pieces": lambda: op_file("Gather", (3, 8, 60_000), ints(*[1, 0] * 30_000), axis=3),
+    "turned round": lambda: op_file("Slice", (3, 8, 2**26), ints(-1), ints(-(2**62)), ints(3), ints(-1)),
+    "many neighbours": lambda: op_file("LRN", SHAPE, size=2**31 - 1),
+    "enlarged": lambda: op_file("Resize", SHAPE, None, np.array([1, 1, 1e30, 1], np.float32)),
+    "enlarged by no number": lambda: op_file("Resize", SHAPE, None, np.array([1, 1, np.nan, 1], np.float32)),
     "images of any size": lambda: images(3, FAR, FAR),
-    "a window of any size": lambda: one("MaxPool", SHAPE, kernel_shape=[FAR, FAR], pads=[FAR - 1] * 4),
-    "a frame of any size": lambda: one("Conv", SHAPE, random(1, 4, 1, 1), pads=[FAR] * 4),
-    "tiled images": lambda: one("Tile", SHAPE, ints(1, FAR, 1, 1)),
-    "blocks of any size": lambda: one("DepthToSpace", SHAPE, blocksize=FAR),
-    "parts of any number": lambda: one("Split", SHAPE, opset=18, num_outputs=FAR, axis=1),
-    "groups of any number": lambda: one("GroupNormalization", SHAPE, random(4), random(4), opset=21, num_groups=FAR),
-    "axes of any number": lambda: one("Unsqueeze", SHAPE, ints(*range(2**16))),
+    "a window of any size": lambda: op_file("MaxPool", SHAPE, kernel_shape=[FAR, FAR], pads=[FAR - 1] * 4),
+    "a frame of any size": lambda: op_file("Conv", SHAPE, random(1, 4, 1, 1), pads=[FAR] * 4),
+    "tiled images": lambda: op_file("Tile", SHAPE, ints(1, FAR, 1, 1)),
+    "blocks of any size": lambda: op_file("DepthToSpace", SHAPE, blocksize=FAR),
+    "parts of any number": lambda: op_file("Split", SHAPE, opset=18, num_outputs=FAR, axis=1),
+    "groups of any number": lambda: op_file(
+        "GroupNormalization", SHAPE, random(4), random(4), opset=21, num_groups=FAR
+    ),
+    "axes of any number": lambda: op_file("Unsqueeze", SHAPE, ints(*range(2**16))),
 }
 
 
@@ -102,9 +104,9 @@ def test_bombs(name: str, tmp_path: Path) -> None:
 def test_a_file_of_nothing_but_small_fields(tmp_path: Path) -> None:
     """Ten thousand empty nodes take some memory each, and so do their names; what they take is bounded by the file."""
     data = entry(8, entry(2, 17)) + entry(7, entry(1, b"") * 100_001)
-    assert refused(data, tmp_path) == "has more than 100,000 nodes or weights, which no network needs"
+    assert import_error(data, tmp_path) == "has more than 100,000 nodes or weights, which no network needs"
     many = node("Relu", "x", "y") + entry(1, "a") * 200_000
-    assert "uses the value 'a', which no node computes" in refused(File(nodes=[many]), tmp_path)
+    assert "uses the value 'a', which no node computes" in import_error(File(nodes=[many]), tmp_path)
 
 
 def test_graphs_in_graphs_are_not_followed(tmp_path: Path) -> None:
@@ -112,16 +114,16 @@ def test_graphs_in_graphs_are_not_followed(tmp_path: Path) -> None:
     for _ in range(500):  # each an If whose branch is the one before
         inner = entry(1, node("If", "x", "y") + entry(5, entry(1, "then_branch") + entry(6, inner) + entry(20, 5)))
     data = entry(8, entry(2, 17)) + entry(7, inner)
-    assert refused(data, tmp_path) == "has no output"
+    assert import_error(data, tmp_path) == "has no output"
     branch = node("If", "x", "y", name="fork") + entry(5, entry(1, "then_branch") + entry(6, inner) + entry(20, 5))
-    assert "If: node 'fork'" in refused(File(nodes=[branch]), tmp_path)
+    assert "If: node 'fork'" in import_error(File(nodes=[branch]), tmp_path)
 
 
 def test_a_network_in_a_circle_of_many(tmp_path: Path) -> None:
     file = File().add("Add", "x v999", "v0").add("Relu", "v999", "y")
     for number in range(1, 1000):
         file.add("Relu", f"v{number - 1}", f"v{number}")
-    assert "has a cycle: the value" in refused(file, tmp_path)
+    assert "has a cycle: the value" in import_error(file, tmp_path)
 
 
 def test_whatever_bytes_change_there_are_words(tmp_path: Path) -> None:

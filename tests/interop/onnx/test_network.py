@@ -10,8 +10,8 @@ import pytest
 from opsin.base.errors import ModelError
 from opsin.interop import onnx
 from opsin.ir import BATCH
-from tests.interop.onnx.support import network, refused, run
-from tests.interop.onnx.writer import File, entry, node, one, random, value_info
+from tests.interop.onnx.support import import_error, network, run
+from tests.interop.onnx.writer import File, entry, node, op_file, random, value_info
 
 W, B = random(5, 3, 3, 3), random(5, seed=1)
 
@@ -69,7 +69,7 @@ def test_only_what_the_outputs_need_is_read(tmp_path: Path) -> None:
     file = classifier().add("NonMaxSuppression", "r", "boxes")
     assert list(network(file, tmp_path).graph.outputs) == ["y"]
     file.outputs = {"y": ("batch", 4), "boxes": None}
-    assert "NonMaxSuppression: node 'boxes'" in refused(file, tmp_path)
+    assert "NonMaxSuppression: node 'boxes'" in import_error(file, tmp_path)
     assert list(network(file, tmp_path, classifier=True).graph.outputs) == ["logits"]
 
 
@@ -95,9 +95,9 @@ def test_logits_in_a_image_of_one_place(tmp_path: Path) -> None:
     file = File(weights={"w": random(7, 3, 8, 8)}).add("Conv", "x w", "y")
     assert network(file, tmp_path, classifier=True).graph.outputs["logits"].shape == (BATCH, 7)
     file = File(weights={"w": W}).add("Conv", "x w", "y")
-    text = refused(file, tmp_path, classifier=True)
+    text = import_error(file, tmp_path, classifier=True)
     assert text.startswith(
-        "gives N × 5 × 6 × 6, not one number for each class of an image; opsin.interop.onnx.read gives"
+        "outputs N × 5 × 6 × 6 instead of one number per class and image; opsin.interop.onnx.read returns"
     )
 
 
@@ -114,10 +114,10 @@ def test_channels_last(tmp_path: Path) -> None:
 
 def test_sizes_that_the_file_leaves_free(tmp_path: Path) -> None:
     file = File(weights={"w": W}, inputs={"x": ("n", 3, "h", None)}).add("Conv", "x w", "y")
-    text = refused(file, tmp_path)
+    text = import_error(file, tmp_path)
     assert text.startswith("leaves the size of its images free (3 × ? × ?); choose one in Python, such as")
     assert network(file, tmp_path, input_shape=(3, 9, 12)).graph.outputs["y"].shape == (BATCH, 5, 7, 10)
-    assert refused(file, tmp_path, input_shape=(1, 9, 12)) == "takes images of 3 × ? × ?, not 1 × 9 × 12"
+    assert import_error(file, tmp_path, input_shape=(1, 9, 12)) == "takes images of 3 × ? × ?, not 1 × 9 × 12"
     file.inputs = {"x": None}
     assert network(file, tmp_path, input_shape=(3, 9, 12)).graph.outputs["y"].shape == (BATCH, 5, 7, 10)
 
@@ -139,14 +139,14 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
     file.add("Einsum", "a", "c", name="second").add("FusedConv", "x", "d", domain="com.microsoft", name="quick")
     file.add("LSTM", "x", "e", name="bad\x1b[2J" + "x" * 100).add("Einsum", "x", "f", name="third")
     file.add("Sum", "a b c d e f", "y")
-    lines = refused(file, tmp_path).splitlines()
+    lines = import_error(file, tmp_path).splitlines()
     assert lines == [
-        "asks for what Opsin does not have:",
+        "uses operators or attributes that Opsin does not support:",
         "  Einsum: node 'attention', 'second', 'third'",
         f"  LSTM: node 'bad\\x1b[2J{'x' * 70}…'",
         "  Resize: node 'up' – the mode 'lanczos'",
         "  com.microsoft::FusedConv: node 'quick'",
-        "docs/onnx.md lists the operators that Opsin has",
+        "docs/onnx.md lists the supported operators",
     ]
 
 
@@ -155,7 +155,7 @@ def test_very_many_nodes_that_are_missing(tmp_path: Path) -> None:
     for number in range(70):
         file.add("Einsum", "x", f"e{number}")
     file.add("Sum", " ".join(f"e{number}" for number in range(70)), "y")
-    (line,) = (line for line in refused(file, tmp_path).splitlines() if "Einsum" in line)
+    (line,) = (line for line in import_error(file, tmp_path).splitlines() if "Einsum" in line)
     assert line.endswith("'e49' and 20 more")
 
 
@@ -167,33 +167,33 @@ def test_very_many_nodes_that_are_missing(tmp_path: Path) -> None:
         (File().add("Relu", "z", "y"), "uses the value 'z', which no node computes"),
         (File().add("Relu", "x", "y").add("Neg", "x", "y"), "computes the value 'y' twice; export it again"),
         (File().add("Relu", "x", "x").add("Relu", "x", "y"), "computes the value 'x' twice; export it again"),
-        (File().add("Relu", "x", "y").add("Relu", "y", ""), "has a node '' without a result"),
+        (File().add("Relu", "x", "y").add("Relu", "y", ""), "has a node '' without an output"),
         (File(outputs={}).add("Relu", "x", "y"), "has no output"),
-        (File(inputs={}).add("Constant", "", "y", value=W), "takes 0 inputs (none); Opsin imports"),
-        (File(inputs={"x": (1, 3), "z": (1, 3)}).add("Add", "x z", "y"), "takes 2 inputs ('x', 'z'); Opsin imports"),
+        (File(inputs={}).add("Constant", "", "y", value=W), "has 0 inputs (none); Opsin imports"),
+        (File(inputs={"x": (1, 3), "z": (1, 3)}).add("Add", "x z", "y"), "has 2 inputs ('x', 'z'); Opsin imports"),
         (File(weights={"w": W}, outputs={"y": None, "w": None}).add("Relu", "x", "y"), "an output 'w' that does not"),
-        (File(outputs={"y": (1, 4)}).add("Relu", "x", "y"), "says that its output 'y' is 1 × 4, but computes N × 3"),
-        (File(opset=6).add("Relu", "x", "y"), "uses version 6 of ONNX's operators; Opsin knows 7 to 28"),
-        (File(opset=99).add("Relu", "x", "y"), "uses version 99 of ONNX's operators; Opsin knows 7 to 28"),
-        (File(more=entry(15, b"")).add("Relu", "x", "y"), "has sparse weights, which Opsin does not read"),
+        (File(outputs={"y": (1, 4)}).add("Relu", "x", "y"), "declares its output 'y' as 1 × 4, but computes N × 3"),
+        (File(opset=6).add("Relu", "x", "y"), "uses opset version 6; Opsin supports 7 to 28"),
+        (File(opset=99).add("Relu", "x", "y"), "uses opset version 99; Opsin supports 7 to 28"),
+        (File(graph_fields=entry(15, b"")).add("Relu", "x", "y"), "has sparse weights, which Opsin does not read"),
     ],
 )  # fmt: skip
 def test_files_without_sense(file: File, text: str, tmp_path: Path) -> None:
-    assert text in refused(file, tmp_path)
+    assert text in import_error(file, tmp_path)
 
 
 def test_inputs_that_are_no_images(tmp_path: Path) -> None:
-    file = File(inputs={}, more=entry(11, value_info("x", ("n", 3, 8, 8), kind=7))).add("Relu", "x", "y")
-    assert refused(file, tmp_path) == (
-        "takes int64 values in 'x'; Opsin reads networks that take images as real numbers or as bytes (uint8): "
+    file = File(inputs={}, graph_fields=entry(11, value_info("x", ("n", 3, 8, 8), elem_type=7))).add("Relu", "x", "y")
+    assert import_error(file, tmp_path) == (
+        "has int64 values in 'x'; Opsin reads networks that take images as floats or as bytes (uint8): "
         "export it with such an input"
     )
     file = File(inputs={"x": ("n", 7)}).add("Relu", "x", "y")
-    assert refused(file, tmp_path, classifier=True) == "takes 'x' of 2 axes, not images, which have four"
+    assert import_error(file, tmp_path, classifier=True) == "has the input 'x' with 2 axes; images have four"
 
 
 def test_images_as_bytes(tmp_path: Path) -> None:
-    file = File(inputs={}, more=entry(11, value_info("x", ("n", 8, 8, 3), kind=2)))
+    file = File(inputs={}, graph_fields=entry(11, value_info("x", ("n", 8, 8, 3), elem_type=2)))
     file.add("Transpose", "x", "t", perm=[0, 3, 1, 2]).add("Cast", "t", "c", to=1).add("Mul", "c scale", "y")
     file.weights["scale"] = np.array([1 / 255], np.float32)
     read = network(file, tmp_path)
@@ -201,14 +201,18 @@ def test_images_as_bytes(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8))
     (y,) = run(file, tmp_path, x.astype(np.float64))
     assert np.allclose(y, x / 255)
-    file = File(inputs={}, more=entry(11, value_info("x", ("n", 3, 8, 8), kind=2))).add("Add", "x x", "y", name="sum")
-    assert "Add: node 'sum' – it calculates with bytes (uint8); cast the images to float32" in refused(file, tmp_path)
+    file = File(inputs={}, graph_fields=entry(11, value_info("x", ("n", 3, 8, 8), elem_type=2))).add(
+        "Add", "x x", "y", name="sum"
+    )
+    assert "Add: node 'sum' – it computes with bytes (uint8); cast the images to float32" in import_error(
+        file, tmp_path
+    )
 
 
 def test_what_is_no_onnx_file(tmp_path: Path) -> None:
-    assert refused(b"", tmp_path) == "is empty; copy it again or export it again"
+    assert import_error(b"", tmp_path) == "is empty; copy it again or export it again"
     for data in (entry(1, 8), entry(8, entry(2, 17)), entry(7, b"")):
-        assert refused(data, tmp_path).startswith("is not an ONNX file; give one that an exporter such as")
+        assert import_error(data, tmp_path).startswith("is not an ONNX file; give one that an exporter such as")
     with pytest.raises(ModelError, match="there is no such file"):
         onnx.read(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="is a folder, not a model file"):
@@ -224,7 +228,7 @@ def test_attributes_that_lack_their_value_are_zero(tmp_path: Path) -> None:
 
 def test_values_without_a_name_in_between(tmp_path: Path) -> None:
     """An operand left out in the middle, and a result that nobody wants."""
-    file = one("Clip", (3, 8, 8), None, np.float32(0.5))
+    file = op_file("Clip", (3, 8, 8), None, np.float32(0.5))
     assert run(file, tmp_path, random(1, 3, 8, 8).astype(np.float64))[0].max() == 0.5
     data = node("Dropout", "x", "y") + entry(2, "")
     assert network(File(nodes=[data]), tmp_path).graph.outputs["y"].shape == (BATCH, 3, 8, 8)

@@ -12,7 +12,7 @@ import pytest
 
 from opsin.interop.onnx.rules import FOLDS, RULES
 from tests.interop.onnx.support import Array, run
-from tests.interop.onnx.writer import File, one, random
+from tests.interop.onnx.writer import File, op_file, random
 
 X = random(2, 4, 6, 7).astype(np.float64)
 
@@ -34,7 +34,7 @@ def scalar(value: float) -> Array:
 
 def pointwise() -> list[Case]:
     def simple(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
+        return op, op_file(op, SHAPE, *operands, opset=opset, **attributes), expected
 
     def softplus(x: Array) -> Array:
         return np.log1p(np.exp(x))
@@ -102,7 +102,7 @@ def of_positive() -> list[Case]:
     """Operators for numbers above 0: their images are |x| + 0.2."""
 
     def case(op: str, expected: Expected, *operands: Any, **attributes: Any) -> Case:
-        file = one(op, SHAPE, *operands, **attributes)
+        file = op_file(op, SHAPE, *operands, **attributes)
         file.inputs, file.outputs = {"x": ("batch", *SHAPE)}, {"y": None}
         file.nodes = []
         file.weights["small"] = scalar(0.2)
@@ -155,43 +155,47 @@ def normalizing() -> list[Case]:
     return [
         (
             "BatchNormalization",
-            one("BatchNormalization", SHAPE, gamma, beta, mean, var, epsilon=1e-3),
+            op_file("BatchNormalization", SHAPE, gamma, beta, mean, var, epsilon=1e-3),
             lambda x: (x - c(mean)) / np.sqrt(c(var) + 1e-3) * c(gamma) + c(beta),
         ),
         (
             "InstanceNormalization",
-            one("InstanceNormalization", SHAPE, gamma, beta),
+            op_file("InstanceNormalization", SHAPE, gamma, beta),
             lambda x: standard(x, 2, 3) * c(gamma) + c(beta),
         ),
         (
             "GroupNormalization",
-            one("GroupNormalization", SHAPE, gamma, beta, opset=21, num_groups=2),
+            op_file("GroupNormalization", SHAPE, gamma, beta, opset=21, num_groups=2),
             lambda x: grouped(x) * c(gamma) + c(beta),
         ),
         (
             "GroupNormalization",
-            one("GroupNormalization", SHAPE, gamma[:2], beta[:2], opset=18, num_groups=2),
+            op_file("GroupNormalization", SHAPE, gamma[:2], beta[:2], opset=18, num_groups=2),
             lambda x: grouped(x) * c(gamma[:2].repeat(2)) + c(beta[:2].repeat(2)),
         ),
         (
             "LayerNormalization",
-            one("LayerNormalization", SHAPE, random(6, 7), random(7), axis=-2),
+            op_file("LayerNormalization", SHAPE, random(6, 7), random(7), axis=-2),
             lambda x: standard(x, 2, 3) * random(6, 7) + random(7),
         ),
-        ("LRN", one("LRN", SHAPE, size=3, alpha=0.2, beta=0.6, bias=1.5), lrn),
-        ("LpNormalization", one("LpNormalization", SHAPE, axis=1), lambda x: x / np.sqrt((x**2).sum(1, keepdims=True))),
-        ("LpNormalization", one("LpNormalization", SHAPE, p=1), lambda x: x / np.abs(x).sum(-1, keepdims=True)),
-        ("Softmax", one("Softmax", SHAPE, axis=1), lambda x: softmax(x, 1)),
-        ("Softmax", one("Softmax", SHAPE), lambda x: softmax(x, 3)),
-        ("Softmax", one("Softmax", SHAPE, opset=11), lambda x: softmax(x, 1, 2, 3)),
-        ("Softmax", one("Softmax", SHAPE, opset=11, axis=-1), lambda x: softmax(x, 3)),
-        ("LogSoftmax", one("LogSoftmax", SHAPE, axis=1), lambda x: np.log(softmax(x, 1))),
+        ("LRN", op_file("LRN", SHAPE, size=3, alpha=0.2, beta=0.6, bias=1.5), lrn),
+        (
+            "LpNormalization",
+            op_file("LpNormalization", SHAPE, axis=1),
+            lambda x: x / np.sqrt((x**2).sum(1, keepdims=True)),
+        ),
+        ("LpNormalization", op_file("LpNormalization", SHAPE, p=1), lambda x: x / np.abs(x).sum(-1, keepdims=True)),
+        ("Softmax", op_file("Softmax", SHAPE, axis=1), lambda x: softmax(x, 1)),
+        ("Softmax", op_file("Softmax", SHAPE), lambda x: softmax(x, 3)),
+        ("Softmax", op_file("Softmax", SHAPE, opset=11), lambda x: softmax(x, 1, 2, 3)),
+        ("Softmax", op_file("Softmax", SHAPE, opset=11, axis=-1), lambda x: softmax(x, 3)),
+        ("LogSoftmax", op_file("LogSoftmax", SHAPE, axis=1), lambda x: np.log(softmax(x, 1))),
     ]
 
 
 def reducing() -> list[Case]:
     def case(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
+        return op, op_file(op, SHAPE, *operands, opset=opset, **attributes), expected
 
     return [
         case("ReduceMean", lambda x: x.mean((2, 3)), axes=[2, 3], keepdims=0),
@@ -213,13 +217,13 @@ def linear() -> list[Case]:
     gemm.add("Flatten", "x", "f").add("Gemm", "f w b", "y", transB=1, alpha=0.5, beta=2.0)
     return [
         ("Gemm", gemm, lambda x: 0.5 * x.reshape(2, -1) @ w.T + 2 * b),
-        ("MatMul", one("MatMul", SHAPE, random(7, 3)), lambda x: x @ random(7, 3)),
+        ("MatMul", op_file("MatMul", SHAPE, random(7, 3)), lambda x: x @ random(7, 3)),
     ]
 
 
 def moving() -> list[Case]:
     def case(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
+        return op, op_file(op, SHAPE, *operands, opset=opset, **attributes), expected
 
     def to_depth(x: Array) -> Array:
         return x[..., :6].reshape(2, 4, 3, 2, 3, 2)
@@ -276,7 +280,7 @@ def _squeezed() -> File:
 
 def splitting() -> list[Case]:
     def parts(opset: int, *operands: Any, **attributes: Any) -> File:
-        file = one("Split", SHAPE, *operands, opset=opset, outputs="a b c", axis=1, **attributes)
+        file = op_file("Split", SHAPE, *operands, opset=opset, outputs="a b c", axis=1, **attributes)
         file.outputs = {"y": None}
         return file.add("Concat", "c a b", "y", axis=1)
 
@@ -287,7 +291,7 @@ def splitting() -> list[Case]:
 
         return expected
 
-    halves = one("Split", SHAPE, opset=18, outputs="a b", axis=-1, num_outputs=2)  # the last is the smaller
+    halves = op_file("Split", SHAPE, opset=18, outputs="a b", axis=-1, num_outputs=2)  # the last is the smaller
     halves.outputs = {"y": None}
     halves.add("Concat", "b a", "y", axis=3)
     return [
@@ -381,7 +385,7 @@ ELSEWHERE = {
     "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
     "Resize", "Upsample",
 }  # fmt: skip
-"""Operators that test_windows.py and test_resize.py test."""
+"""Operators that test_conv_pool.py and test_resize.py test."""
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=[f"{i}-{op}" for i, (op, _, _) in enumerate(CASES)])

@@ -1,4 +1,4 @@
-"""Arrays: every way to write numbers down, and files beside the model."""
+"""TensorLoader: every way to write numbers down, and files beside the model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from opsin.base.errors import ModelError
 from opsin.interop.onnx.messages import TensorRecord
-from opsin.interop.onnx.tensors import Arrays
-from tests.interop.onnx.support import network, refused
+from opsin.interop.onnx.tensors import TensorLoader
+from tests.interop.onnx.support import import_error, network
 from tests.interop.onnx.writer import File, entry, external, random, tensor, varint
 
 FLOATS = np.array([1.5, -2.25, 0.0, 65504.0], np.float32)
@@ -66,13 +66,13 @@ def test_numbers_that_were_not_packed(tmp_path: Path) -> None:
             entry(1, 2**40) * 3 + entry(2, 1) + entry(8, "w"),
             "has 0 bytes, not 5,316,911,983,139,663,491,615,228,241,121",
         ),
-        (entry(1, 4) + entry(2, 8) + entry(8, "w"), "has a tensor 'w' of element kind 8, which Opsin does not read"),
-        (entry(1, 4) + entry(2, 99) + entry(8, "w"), "of element kind 99"),
+        (entry(1, 4) + entry(2, 8) + entry(8, "w"), "has a tensor 'w' of element type 8, which Opsin does not read"),
+        (entry(1, 4) + entry(2, 99) + entry(8, "w"), "of element type 99"),
     ],
 )
 def test_sizes_that_do_not_fit(array: bytes, text: str, tmp_path: Path) -> None:
     file = File(weights={"w": array}, inputs={"x": ("n", 3, 1, 4)}).add("Mul", "x w", "y")
-    assert text in refused(file, tmp_path)
+    assert text in import_error(file, tmp_path)
 
 
 # -- files beside the model -------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_weights_in_a_file_beside_the_model(tmp_path: Path) -> None:
 
 
 def test_what_may_be_calculated_grows_with_all_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.interop.onnx.network.MAX_FOLDED", 0)
+    monkeypatch.setattr("opsin.interop.onnx.network.MAX_FOLDED_ELEMENTS", 0)
     (tmp_path / "w.bin").write_bytes(random(40, 30, 1, 1).tobytes())
     file = File(weights={"w": external("w", (40, 30, 1, 1), "w.bin")}, inputs={"x": ("n", 40, 2, 2)})
     file.add("Transpose", "w", "t", perm=[1, 0, 2, 3]).add("Conv", "x t", "y")
@@ -118,50 +118,50 @@ def test_nothing_outside_of_the_folder_is_read(location: str, tmp_path: Path) ->
     (home / "link.bin").symlink_to(tmp_path / "secret.bin")
     (home / "folder").symlink_to(tmp_path)
     (home / "loop").symlink_to(home / "loop")
-    text = refused(outside(location), home)
-    assert text.startswith("keeps weights elsewhere: '")
+    text = import_error(outside(location), home)
+    assert text.startswith("has weights in other files: '")
     assert text.endswith(
-        "' is outside of the model's own folder, where Opsin reads nothing; "
-        "put the file next to the model, and name it so in there"
+        "' is outside the folder of the model, where Opsin reads no files; "
+        "move the file next to the model, and change its location in the model to its name"
     )
 
 
 @pytest.mark.parametrize(
     ("facts", "text"),
     [
-        ({"offset": 4}, "the tensor 'w' needs 24 bytes, and was given 24 from byte 4 on of 'w.bin', which has 24"),
-        ({"length": 20}, "needs 24 bytes, and was given 20"),
-        ({"offset": -4}, "from byte -4 on"),
-        ({"offset": 2**70}, "on of 'w.bin', which has 24"),
-        ({"offset": "four"}, "the place of the tensor 'w' in 'w.bin'"),
+        ({"offset": 4}, "the tensor 'w' needs 24 bytes, but has 24 at byte 4 of 'w.bin', which has 24"),
+        ({"length": 20}, "needs 24 bytes, but has 20"),
+        ({"offset": -4}, "at byte -4"),
+        ({"offset": 2**70}, "of 'w.bin', which has 24"),
+        ({"offset": "four"}, "an invalid offset or length of the tensor 'w' in 'w.bin'"),
     ],
 )
 def test_places_that_do_not_fit(facts: dict[str, Any], text: str, tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(WEIGHT.tobytes())
-    assert text in refused(outside("w.bin", **facts), tmp_path)
+    assert text in import_error(outside("w.bin", **facts), tmp_path)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     file = outside("w.bin")
-    assert refused(file, tmp_path) == f"keeps weights elsewhere: {tmp_path / 'w.bin'}: there is no such file"
+    assert import_error(file, tmp_path) == f"has weights in other files: {tmp_path / 'w.bin'}: there is no such file"
     (tmp_path / "w.bin").mkdir()
-    assert refused(file, tmp_path).endswith("is a folder, not a model file")
+    assert import_error(file, tmp_path).endswith("is a folder, not a model file")
     (tmp_path / "w.bin").rmdir()
     (tmp_path / "w.bin").touch()
-    assert refused(file, tmp_path).endswith("is empty; copy it again or export it again")
+    assert import_error(file, tmp_path).endswith("is empty; copy it again or export it again")
     (tmp_path / "w.bin").unlink()
     os.mkfifo(tmp_path / "w.bin")
-    assert refused(file, tmp_path).endswith("is no ordinary file")
+    assert import_error(file, tmp_path).endswith("is not a regular file")
 
 
 def test_a_small_file_cannot_describe_large_weights_many_times(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(random(3, 3, 1, 1).tobytes())
     weights = {f"w{number}": external(f"w{number}", (3, 3, 1, 1), "w.bin") for number in range(3)}
     file = File(weights=weights).add("Conv", "x w0", "a").add("Conv", "a w1", "b").add("Conv", "b w2", "y")
-    assert refused(file, tmp_path) == "has tensors that overlap in 'w.bin', which Opsin does not read"
+    assert import_error(file, tmp_path) == "has tensors that overlap in 'w.bin', which Opsin does not read"
 
 
 def test_the_files_of_attributes_are_looked_at_like_those_of_weights(tmp_path: Path) -> None:
-    record = TensorRecord("c", (6,), 1, external={"location": "../c.bin"})
-    with pytest.raises(ModelError, match="outside of the model's own folder"):
-        Arrays(tmp_path, 0).read(record)
+    record = TensorRecord("c", (6,), 1, external_data={"location": "../c.bin"})
+    with pytest.raises(ModelError, match="outside the folder of the model"):
+        TensorLoader(tmp_path, 0).read(record)

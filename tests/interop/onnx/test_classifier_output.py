@@ -175,10 +175,13 @@ def test_channels_last(tmp_path: Path) -> None:
 def test_a_label_before_the_probabilities(tmp_path: Path) -> None:
     """As scikit-learn's exporter and others write it: the likeliest class, and the scores."""
     file = network(3).add("Softmax", "z", "p").add("ArgMax", "p", "label", axis=1, keepdims=0)
-    file.outputs, file.more = {}, entry(12, value_info("label", (1,), kind=7)) + entry(12, value_info("p", (1, 3)))
+    file.outputs, file.graph_fields = (
+        {},
+        entry(12, value_info("label", (1,), elem_type=7)) + entry(12, value_info("p", (1, 3))),
+    )
     np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), softmax(logits(3)), atol=1e-6)
-    file.more = entry(12, value_info("label", (1,), kind=7))
-    with pytest.raises(ModelError, match=r"gives no probabilities, only whole numbers or text \('label'\); export it"):
+    file.graph_fields = entry(12, value_info("label", (1,), elem_type=7))
+    with pytest.raises(ModelError, match=r"outputs no probabilities, only integers or strings \('label'\); export it"):
         model_of(file, tmp_path)
 
 
@@ -189,7 +192,7 @@ def test_a_map_of_probabilities(tmp_path: Path) -> None:
     file.nodes.append(
         entry(1, "p") + entry(2, "map") + entry(3, "zip") + entry(4, "ZipMap") + labels + entry(7, "ai.onnx.ml")
     )
-    file.more = entry(12, entry(1, "map"))
+    file.graph_fields = entry(12, entry(1, "map"))
     model = model_of(file, tmp_path)
     assert model.labels == ("cat", "dog", "eel")
     np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(3)), atol=1e-6)
