@@ -1,4 +1,4 @@
-"""Convolution and pooling: every way that ONNX has to say where the window goes."""
+"""Tests of convolution and pooling with all padding and stride attributes of ONNX."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ X = random(2, 4, 7, 8).astype(np.float64)
 SHAPE = X.shape[1:]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]
-"""Top, left, bottom, right, as ONNX orders them."""
+"""Top, left, bottom, right: the order of ONNX's `pads`."""
 
 
-def framed(x: Array, pads: Sides, fill: float = 0.0) -> Array:
+def pad(x: Array, pads: Sides, fill: float = 0.0) -> Array:
     top, left, bottom, right = pads
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
 
@@ -32,14 +32,14 @@ def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Itera
             yield i, j, x[:, :, top : top + kernel[0], left : left + kernel[1]]
 
 
-def convolved(x: Array, w: Array, stride: tuple[int, int], groups: int = 1) -> Array:
+def convolve(x: Array, w: Array, stride: tuple[int, int], groups: int = 1) -> Array:
     rows, columns = ((x.shape[2 + a] - w.shape[2 + a]) // stride[a] + 1 for a in (0, 1))
     y = np.zeros((len(x), len(w), rows, columns))
-    depth, share = w.shape[1], len(w) // groups
-    for i, j, seen in windows(x, w.shape[2:], stride):
+    depth, group_size = w.shape[1], len(w) // groups
+    for i, j, patch in windows(x, w.shape[2:], stride):
         for k in range(len(w)):
-            group = k // share
-            y[:, k, i, j] = (seen[:, group * depth : (group + 1) * depth] * w[k]).sum((1, 2, 3))
+            group = k // group_size
+            y[:, k, i, j] = (patch[:, group * depth : (group + 1) * depth] * w[k]).sum((1, 2, 3))
     return y
 
 
@@ -58,7 +58,7 @@ W, B = random(6, 4, 3, 3, seed=1), random(6, seed=2)
 )
 def test_convolution(attributes: dict[str, Any], pads: Sides, stride: tuple[int, int], tmp_path: Path) -> None:
     (y,) = run(op_file("Conv", SHAPE, W, B, **attributes), tmp_path, X)
-    expected = convolved(framed(X, pads), W, stride) + B[:, None, None]
+    expected = convolve(pad(X, pads), W, stride) + B[:, None, None]
     assert y.shape == expected.shape
     assert np.allclose(y, expected, atol=1e-6)
 
@@ -66,39 +66,39 @@ def test_convolution(attributes: dict[str, Any], pads: Sides, stride: tuple[int,
 def test_dilation_and_groups(tmp_path: Path) -> None:
     w = random(6, 2, 2, 3, seed=3)
     (y,) = run(op_file("Conv", SHAPE, w, group=2, dilations=[2, 1]), tmp_path, X)
-    spread = np.zeros((6, 2, 3, 3))
-    spread[:, :, ::2] = w
-    assert np.allclose(y, convolved(X, spread, (1, 1), groups=2), atol=1e-6)
+    dilated = np.zeros((6, 2, 3, 3))
+    dilated[:, :, ::2] = w
+    assert np.allclose(y, convolve(X, dilated, (1, 1), groups=2), atol=1e-6)
 
 
-def layers(read: Network) -> list[str]:
-    return [node.op.name for node in read.graph.nodes]
+def layers(imported: Network) -> list[str]:
+    return [node.op.name for node in imported.graph.nodes]
 
 
-def test_padding_before_a_convolution_becomes_its_own(tmp_path: Path) -> None:
+def test_pad_is_merged_into_convolution(tmp_path: Path) -> None:
     file = File(inputs={"x": ("n", *SHAPE)}, weights={"p": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "w": W})
     file.add("Pad", "x p", "f").add("Conv", "f w", "y", pads=[0, 1, 0, 0])
     assert "pad" not in layers(network(file, tmp_path))
     (y,) = run(file, tmp_path, X)
-    assert np.allclose(y, convolved(framed(X, (1, 1, 2, 1)), W, (1, 1)), atol=1e-6)
+    assert np.allclose(y, convolve(pad(X, (1, 1, 2, 1)), W, (1, 1)), atol=1e-6)
 
 
-def test_padding_stays_where_it_decides_the_size(tmp_path: Path) -> None:
+def test_pad_before_same_padding_is_kept(tmp_path: Path) -> None:
     file = File(inputs={"x": ("n", *SHAPE)}, weights={"p": np.array([0, 0, 1, 0, 0, 0, 2, 1]), "w": W})
     file.add("Pad", "x p", "f").add("Conv", "f w", "y", auto_pad="SAME_UPPER", strides=[2, 2])
     assert "pad" in layers(network(file, tmp_path))
     (y,) = run(file, tmp_path, X)
-    assert np.allclose(y, convolved(framed(framed(X, (1, 0, 2, 1)), (0, 1, 1, 1)), W, (2, 2)), atol=1e-6)
+    assert np.allclose(y, convolve(pad(pad(X, (1, 0, 2, 1)), (0, 1, 1, 1)), W, (2, 2)), atol=1e-6)
 
 
-def transposed(x: Array, w: Array, stride: tuple[int, int]) -> Array:
-    """Each number of x stamps w × itself, stride apart."""
+def conv_transpose(x: Array, w: Array, stride: tuple[int, int]) -> Array:
+    """Add each element of x, multiplied by w, to the output, `stride` apart."""
     rows, columns = ((x.shape[2 + a] - 1) * stride[a] + w.shape[2 + a] for a in (0, 1))
     y = np.zeros((len(x), w.shape[1], rows, columns))
     for i in range(x.shape[2]):
         for j in range(x.shape[3]):
-            stamp = np.einsum("nc,ckhw->nkhw", x[:, :, i, j], w)
-            y[:, :, i * stride[0] : i * stride[0] + w.shape[2], j * stride[1] : j * stride[1] + w.shape[3]] += stamp
+            patch = np.einsum("nc,ckhw->nkhw", x[:, :, i, j], w)
+            y[:, :, i * stride[0] : i * stride[0] + w.shape[2], j * stride[1] : j * stride[1] + w.shape[3]] += patch
     return y
 
 
@@ -116,7 +116,7 @@ def transposed(x: Array, w: Array, stride: tuple[int, int]) -> Array:
 def test_transposed_convolution(attributes: dict[str, Any], cut: Any, tmp_path: Path) -> None:
     w, b = random(4, 5, 3, 3, seed=4), random(5, seed=5)
     (y,) = run(op_file("ConvTranspose", SHAPE, w, b, strides=[2, 2], **attributes), tmp_path, X)
-    expected = (transposed(X, w.astype(np.float64), (2, 2)) + b[:, None, None])[cut]
+    expected = (conv_transpose(X, w.astype(np.float64), (2, 2)) + b[:, None, None])[cut]
     assert y.shape == expected.shape
     assert np.allclose(y, expected, atol=1e-6)
 
@@ -124,14 +124,14 @@ def test_transposed_convolution(attributes: dict[str, Any], cut: Any, tmp_path: 
 def test_transposed_convolution_with_output_padding(tmp_path: Path) -> None:
     w = random(4, 5, 3, 3, seed=4)
     (y,) = run(op_file("ConvTranspose", SHAPE, w, strides=[2, 2], output_padding=[1, 0]), tmp_path, X)
-    expected = transposed(X, w.astype(np.float64), (2, 2))
+    expected = conv_transpose(X, w.astype(np.float64), (2, 2))
     assert y.shape == (2, 5, 16, 17)
     assert np.allclose(y[:, :, :-1], expected, atol=1e-6)
     assert not y[:, :, -1].any()
 
 
-def pooled(x: Array, stride: tuple[int, int], function: Any) -> Array:
-    places = {(i, j): function(seen) for i, j, seen in windows(x, (3, 2), stride)}
+def pool(x: Array, stride: tuple[int, int], function: Any) -> Array:
+    places = {(i, j): function(patch) for i, j, patch in windows(x, (3, 2), stride)}
     rows, columns = (max(place[a] for place in places) + 1 for a in (0, 1))
     y = np.zeros((len(x), x.shape[1], rows, columns))
     for (i, j), value in places.items():
@@ -139,12 +139,12 @@ def pooled(x: Array, stride: tuple[int, int], function: Any) -> Array:
     return y
 
 
-def mean(seen: Array) -> Array:
-    return np.asarray(np.nanmean(seen, (2, 3)))
+def mean(patch: Array) -> Array:
+    return np.asarray(np.nanmean(patch, (2, 3)))
 
 
-def largest(seen: Array) -> Array:
-    return np.asarray(seen.max((2, 3)))
+def maximum(patch: Array) -> Array:
+    return np.asarray(patch.max((2, 3)))
 
 
 @pytest.mark.parametrize(
@@ -158,25 +158,25 @@ def largest(seen: Array) -> Array:
 )
 def test_pooling(attributes: dict[str, Any], pads: Sides, stride: tuple[int, int], tmp_path: Path) -> None:
     (y,) = run(op_file("MaxPool", SHAPE, kernel_shape=[3, 2], **attributes), tmp_path, X)
-    assert np.array_equal(y, pooled(framed(X, pads, -np.inf), stride, largest))
+    assert np.array_equal(y, pool(pad(X, pads, -np.inf), stride, maximum))
     (y,) = run(op_file("AveragePool", SHAPE, kernel_shape=[3, 2], **attributes), tmp_path, X)
-    assert np.allclose(y, pooled(framed(X, pads, np.nan), stride, mean))
+    assert np.allclose(y, pool(pad(X, pads, np.nan), stride, mean))
 
 
-def test_counted_padding(tmp_path: Path) -> None:
+def test_count_include_pad(tmp_path: Path) -> None:
     attributes = {"kernel_shape": [3, 2], "pads": [1, 1, 1, 0], "count_include_pad": 1}
     (y,) = run(op_file("AveragePool", SHAPE, **attributes), tmp_path, X)
-    assert np.allclose(y, pooled(framed(X, (1, 1, 1, 0)), (1, 1), mean))
+    assert np.allclose(y, pool(pad(X, (1, 1, 1, 0)), (1, 1), mean))
 
 
-def test_norms_of_windows(tmp_path: Path) -> None:
+def test_lp_pool(tmp_path: Path) -> None:
     (y,) = run(op_file("LpPool", SHAPE, kernel_shape=[3, 2], strides=[2, 2]), tmp_path, X)
-    assert np.allclose(y, pooled(X, (2, 2), lambda seen: np.sqrt((seen**2).sum((2, 3)))))
+    assert np.allclose(y, pool(X, (2, 2), lambda patch: np.sqrt((patch**2).sum((2, 3)))))
     (y,) = run(op_file("LpPool", SHAPE, kernel_shape=[3, 2], p=1), tmp_path, X)
-    assert np.allclose(y, pooled(X, (1, 1), lambda seen: np.abs(seen).sum((2, 3))))
+    assert np.allclose(y, pool(X, (1, 1), lambda patch: np.abs(patch).sum((2, 3))))
 
 
-def test_whole_images(tmp_path: Path) -> None:
+def test_global_pooling(tmp_path: Path) -> None:
     (y,) = run(op_file("GlobalAveragePool", SHAPE), tmp_path, X)
     assert np.allclose(y, X.mean((2, 3), keepdims=True))
     (y,) = run(op_file("GlobalMaxPool", SHAPE), tmp_path, X)
@@ -185,8 +185,10 @@ def test_whole_images(tmp_path: Path) -> None:
     assert np.allclose(y, np.sqrt((X**2).sum((2, 3), keepdims=True)))
 
 
-def holed(x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair) -> Iterator[tuple[int, int, Array]]:
-    """What each tap sees of an image that is framed as far as the windows reach."""
+def dilated_windows(
+    x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair
+) -> Iterator[tuple[int, int, Array]]:
+    """Yield the elements of each dilated window of an image that is padded to the reach of the windows."""
     for i, j in product(range(out[0]), range(out[1])):
         top, left = i * stride[0], j * stride[1]
         rows, columns = (
@@ -195,7 +197,7 @@ def holed(x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair) -> It
         yield i, j, x[:, :, rows, columns]
 
 
-HOLES = [
+DILATED_CASES = [
     ((2, 2), (1, 1), (2, 2), (0, 0, 0, 0), 0, (5, 6)),
     ((3, 2), (2, 1), (2, 3), (1, 2, 2, 0), 0, (3, 7)),
     ((2, 3), (2, 3), (3, 1), (0, 1, 1, 1), 1, (3, 3)),
@@ -203,45 +205,47 @@ HOLES = [
 ]
 
 
-@pytest.mark.parametrize(("kernel", "stride", "dilation", "pads", "ceil", "out"), HOLES)
+@pytest.mark.parametrize(("kernel", "stride", "dilation", "pads", "ceil", "out"), DILATED_CASES)
 def test_pooling_with_dilations(
     kernel: Pair, stride: Pair, dilation: Pair, pads: Sides, ceil: int, out: Pair, tmp_path: Path
 ) -> None:
-    facts: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "kernel_shape": list(kernel), "strides": list(stride), "dilations": list(dilation), "pads": list(pads),
     }  # fmt: skip
-    wide = (pads[0], pads[1], pads[2] + 9, pads[3] + 9)
-    (y,) = run(op_file("MaxPool", SHAPE, ceil_mode=ceil, **facts), tmp_path, X)
+    wide_pads = (pads[0], pads[1], pads[2] + 9, pads[3] + 9)
+    (y,) = run(op_file("MaxPool", SHAPE, ceil_mode=ceil, **attributes), tmp_path, X)
     expected = np.zeros((*X.shape[:2], *out))
-    for i, j, seen in holed(framed(X, wide, -np.inf), kernel, stride, dilation, out):
-        expected[:, :, i, j] = seen.max((2, 3))
+    for i, j, patch in dilated_windows(pad(X, wide_pads, -np.inf), kernel, stride, dilation, out):
+        expected[:, :, i, j] = patch.max((2, 3))
     assert np.array_equal(y, expected)
-    for counted in (0, 1):
-        frame = framed(np.ones_like(X), pads, float(counted))
+    for count_include_pad in (0, 1):
+        frame = pad(np.ones_like(X), pads, float(count_include_pad))
         weights = np.pad(frame, ((0, 0), (0, 0), (0, 9), (0, 9)))
-        for (i, j, seen), (_, _, share) in zip(
-            holed(framed(X, wide), kernel, stride, dilation, out),
-            holed(weights, kernel, stride, dilation, out),
+        for (i, j, patch), (_, _, weight_patch) in zip(
+            dilated_windows(pad(X, wide_pads), kernel, stride, dilation, out),
+            dilated_windows(weights, kernel, stride, dilation, out),
             strict=True,
         ):
-            expected[:, :, i, j] = seen.sum((2, 3)) / share.sum((2, 3))
+            expected[:, :, i, j] = patch.sum((2, 3)) / weight_patch.sum((2, 3))
         (y,) = run(
-            op_file("AveragePool", SHAPE, ceil_mode=ceil, count_include_pad=counted, opset=19, **facts), tmp_path, X
+            op_file("AveragePool", SHAPE, ceil_mode=ceil, count_include_pad=count_include_pad, opset=19, **attributes),
+            tmp_path,
+            X,
         )
         assert np.allclose(y, expected)
 
 
-def test_norms_of_windows_with_holes(tmp_path: Path) -> None:
+def test_lp_pool_with_dilations(tmp_path: Path) -> None:
     for p in (1, 2, 3, 4):
         (y,) = run(op_file("LpPool", SHAPE, kernel_shape=[2, 2], dilations=[2, 1], p=p, opset=18), tmp_path, X)
         expected = np.zeros((*X.shape[:2], 5, 7))
-        for i, j, seen in holed(X, (2, 2), (1, 1), (2, 1), (5, 7)):
-            expected[:, :, i, j] = (np.abs(seen) ** p).sum((2, 3)) ** (1 / p)
+        for i, j, patch in dilated_windows(X, (2, 2), (1, 1), (2, 1), (5, 7)):
+            expected[:, :, i, j] = (np.abs(patch) ** p).sum((2, 3)) ** (1 / p)
         assert np.allclose(y, expected)
 
 
 LINE = X[:, :, 0]
-"""N × C × length."""
+"""N × C × L."""
 
 
 @pytest.mark.parametrize(("op", "attributes", "weight"), [
@@ -254,7 +258,7 @@ LINE = X[:, :, 0]
     ("AveragePool", {"kernel_shape": [2], "ceil_mode": 1, "strides": [3]}, None), ("GlobalAveragePool", {}, None),
     ("LpPool", {"kernel_shape": [2]}, None),
 ])  # fmt: skip
-def test_lines_are_images_one_row_high(
+def test_1d_operators_equal_2d_ones_with_one_row(
     op: str, attributes: dict[str, Any], weight: tuple[int, ...] | None, tmp_path: Path
 ) -> None:
     operands = [] if weight is None else [random(*weight, seed=4)]
@@ -273,10 +277,10 @@ def test_lines_are_images_one_row_high(
 
 
 @pytest.mark.parametrize("value", [-np.inf, np.inf, -3.4e38, 1e6])
-def test_padding_with_numbers_that_others_vanish_beside(value: float, tmp_path: Path) -> None:
+def test_pad_with_extreme_values(value: float, tmp_path: Path) -> None:
     pads = np.array([0, 0, 1, 2, 0, 0, 3, 0])
     (y,) = run(op_file("Pad", SHAPE, pads, np.float32(value)), tmp_path, X)
-    assert np.array_equal(y, framed(X, (1, 2, 3, 0), np.float32(value)))
+    assert np.array_equal(y, pad(X, (1, 2, 3, 0), np.float32(value)))
     file = op_file("Pad", SHAPE, pads, np.float32(value), outputs="p").add("MaxPool", "p", "y", kernel_shape=[2, 2])
     file.outputs = {"y": None}
     (y,) = run(file, tmp_path, X)
@@ -314,5 +318,5 @@ def test_padding_with_numbers_that_others_vanish_beside(value: float, tmp_path: 
         (op_file("LpPool", SHAPE, kernel_shape=[2, 2], p=0), "the norm of p = 0"),
     ],
 )
-def test_what_there_is_not(file: File, text: str, tmp_path: Path) -> None:
+def test_unsupported(file: File, text: str, tmp_path: Path) -> None:
     assert text in import_error(file, tmp_path)
