@@ -177,33 +177,33 @@ def idle_layers(layers: Iterable[str], graph: Graph) -> set[str]:
 
 
 def fit(
-    variables: Mapping[str, Tensor], idle: Container[str], stored: Mapping[str, StoredTensor]
+    variables: Mapping[str, Tensor], idle_paths: Container[str], stored_tensors: Mapping[str, StoredTensor]
 ) -> dict[str, NDArray[Any]]:
     """Return the values of `variables`, float32 or int32, by name.
 
     Raise `ModelError`, which lists all missing and unexpected tensors and those with another shape or type. Training
-    state and tensors of `idle` layers are ignored.
+    state and tensors of `idle_paths` are ignored.
     """
-    missing = [quote(name) for name in variables if name not in stored]
-    unexpected = [
+    missing_names = [quote(name) for name in variables if name not in stored_tensors]
+    unexpected_names = [
         quote(name)
-        for name in stored
-        if name not in variables and not TRAINING_NAMES.fullmatch(name) and name.rpartition(".")[0] not in idle
+        for name in stored_tensors
+        if name not in variables and not TRAINING_NAMES.fullmatch(name) and name.rpartition(".")[0] not in idle_paths
     ]
     mismatches = [
-        f"{quote(name)} is {stored[name].dtype} {show(stored[name].shape)}, not {tensor.dtype} {show(tensor.shape)}"
+        _mismatch(name, stored_tensors[name], tensor)
         for name, tensor in variables.items()
-        if name in stored and not _matches(stored[name], tensor)
+        if name in stored_tensors and not _matches(stored_tensors[name], tensor)
     ]
     problems = (
-        _enumerate(missing, f"of its {len(variables)} tensors are missing"),
-        _enumerate(unexpected, "unexpected"),
+        _enumerate(missing_names, f"of its {len(variables)} tensors are missing"),
+        _enumerate(unexpected_names, "unexpected"),
         _enumerate(mismatches, "have another shape or type"),
     )
     if any(problems):
         raise ModelError(f"the weights are not this network's: {'; '.join(filter(None, problems))}")
     types = {name: np.float32 if tensor.dtype == FLOAT else np.int32 for name, tensor in variables.items()}
-    return {name: np.asarray(stored[name].read(), types[name], order="C") for name in variables}
+    return {name: np.asarray(stored_tensors[name].read(), types[name], order="C") for name in variables}
 
 
 def _apply_renames(name: str, renames: Renames) -> str:
@@ -214,6 +214,10 @@ def _apply_renames(name: str, renames: Renames) -> str:
 
 def _matches(stored: StoredTensor, tensor: Tensor) -> bool:
     return stored.shape == tensor.shape and ("float" in stored.dtype) == (tensor.dtype == FLOAT)
+
+
+def _mismatch(name: str, stored: StoredTensor, tensor: Tensor) -> str:
+    return f"{quote(name)} is {stored.dtype} {show(stored.shape)}, not {tensor.dtype} {show(tensor.shape)}"
 
 
 def _enumerate(items: Sequence[str], predicate: str) -> str:

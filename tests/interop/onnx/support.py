@@ -23,9 +23,9 @@ def network(file: File, folder: Path, **options: Any) -> onnx.Network:
 
 def run(file: File, folder: Path, x: Array, **options: Any) -> list[Array]:
     """Return all outputs for the images `x`, computed by the reference backend in float64."""
-    imported = network(file, folder, **options)
-    program = Reference(imported.graph, len(x), np.float64)
-    program.load_state(imported.state)
+    result = network(file, folder, **options)
+    program = Reference(result.graph, len(x), np.float64)
+    program.load_state(result.state)
     return list(program.run(inputs=x).values())
 
 

@@ -66,13 +66,13 @@ def test_convolution(attributes: dict[str, Any], pads: Sides, stride: tuple[int,
 def test_dilation_and_groups(tmp_path: Path) -> None:
     w = random(6, 2, 2, 3, seed=3)
     (y,) = run(op_file("Conv", SHAPE, w, group=2, dilations=[2, 1]), tmp_path, X)
-    dilated = np.zeros((6, 2, 3, 3))
-    dilated[:, :, ::2] = w
-    assert np.allclose(y, convolve(X, dilated, (1, 1), groups=2), atol=1e-6)
+    dilated_kernel = np.zeros((6, 2, 3, 3))
+    dilated_kernel[:, :, ::2] = w
+    assert np.allclose(y, convolve(X, dilated_kernel, (1, 1), groups=2), atol=1e-6)
 
 
-def layers(imported: Network) -> list[str]:
-    return [node.op.name for node in imported.graph.nodes]
+def layers(net: Network) -> list[str]:
+    return [node.op.name for node in net.graph.nodes]
 
 
 def test_pad_is_merged_into_convolution(tmp_path: Path) -> None:

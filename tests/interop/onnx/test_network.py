@@ -27,19 +27,19 @@ def classifier(last: str = "Softmax") -> File:
 
 
 def test_names_layers_and_parameters(tmp_path: Path) -> None:
-    imported = network(classifier(), tmp_path)
+    net = network(classifier(), tmp_path)
     names = ["conv.weight", "conv.bias", "norm.weight", "norm.bias", "norm.mean", "norm.var", "head", "shift"]
-    assert sorted(imported.state) == sorted(names)
-    assert sorted(imported.graph.parameters) == sorted(set(names) - {"norm.mean", "norm.var"})
-    assert all(array.dtype == np.float32 for array in imported.state.values())
-    assert np.array_equal(imported.state["conv.weight"], W)
-    assert list(imported.layers.items())[:3] == [
+    assert sorted(net.state) == sorted(names)
+    assert sorted(net.graph.parameters) == sorted(set(names) - {"norm.mean", "norm.var"})
+    assert all(array.dtype == np.float32 for array in net.state.values())
+    assert np.array_equal(net.state["conv.weight"], W)
+    assert list(net.layers.items())[:3] == [
         ("body.0.conv.Conv", "Conv"),
         ("body.0.norm", "BatchNormalization"),
         ("r", "Relu"),
     ]
-    assert {n.scope for n in imported.graph.nodes} - {""} == set(imported.layers)
-    assert (imported.name, imported.producer, imported.opset) == ("net", "tests 1.0", 17)
+    assert {n.scope for n in net.graph.nodes} - {""} == set(net.layers)
+    assert (net.name, net.producer, net.opset) == ("net", "tests 1.0", 17)
 
 
 def test_shared_weight_is_one_variable(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_scalars_are_constants_and_subtracted_means_are_not_trained(tmp_path: Pa
     mean = random(3, 1, 1)
     file = File(weights={"mean": mean, "two": np.float32(2), "shift": mean})
     file.add("Sub", "x mean", "a").add("Mul", "a two", "b").add("Add", "b shift", "y")
-    imported = network(file, tmp_path)
-    assert list(imported.state) == ["mean", "shift"]
-    assert list(imported.graph.parameters) == ["shift"]
+    net = network(file, tmp_path)
+    assert list(net.state) == ["mean", "shift"]
+    assert list(net.graph.parameters) == ["shift"]
 
 
 def test_unused_nodes_are_ignored(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_channels_last(tmp_path: Path) -> None:
     file.add("Transpose", "x", "t", perm=[0, 3, 1, 2]).add("Conv", "t w", "c").add(
         "Transpose", "c", "y", perm=[0, 2, 3, 1]
     )
-    imported = network(file, tmp_path)
-    assert imported.graph.inputs[0].shape == (BATCH, 3, 9, 8)
-    assert [node.op.name for node in imported.graph.nodes if node.op.name != "variable"] == [
+    net = network(file, tmp_path)
+    assert net.graph.inputs[0].shape == (BATCH, 3, 9, 8)
+    assert [node.op.name for node in net.graph.nodes if node.op.name != "variable"] == [
         "input",
         "conv2d",
         "transpose",
@@ -200,8 +200,8 @@ def test_uint8_images(tmp_path: Path) -> None:
     file = File(inputs={}, graph_fields=entry(11, value_info("x", ("n", 8, 8, 3), elem_type=2)))
     file.add("Transpose", "x", "t", perm=[0, 3, 1, 2]).add("Cast", "t", "c", to=1).add("Mul", "c scale", "y")
     file.weights["scale"] = np.array([1 / 255], np.float32)
-    imported = network(file, tmp_path)
-    assert imported.byte_input
+    net = network(file, tmp_path)
+    assert net.byte_input
     x = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8))
     (y,) = run(file, tmp_path, x.astype(np.float64))
     assert np.allclose(y, x / 255)
@@ -242,5 +242,5 @@ def test_very_deep_network(tmp_path: Path) -> None:
     file = File()
     for number in range(5_000):
         file.add("Relu", f"v{number - 1}" if number else "x", f"v{number}")
-    imported = network(file.add("Neg", "v4999", "y"), tmp_path)
-    assert len(imported.graph.nodes) == 5_002
+    net = network(file.add("Neg", "v4999", "y"), tmp_path)
+    assert len(net.graph.nodes) == 5_002

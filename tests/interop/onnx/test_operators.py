@@ -147,8 +147,8 @@ def normalization_cases() -> list[Case]:
         return np.asarray(powers / powers.sum(axes, keepdims=True))
 
     def lrn(x: Array) -> Array:
-        padded = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
-        total = sum(padded[:, i : i + 4] for i in range(3))
+        padded_squares = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
+        total = sum(padded_squares[:, i : i + 4] for i in range(3))
         return np.asarray(x / (1.5 + 0.2 / 3 * total) ** 0.6)
 
     def group_standard(x: Array) -> Array:

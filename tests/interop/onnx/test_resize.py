@@ -114,9 +114,9 @@ def test_older_opsets(file: File, tmp_path: Path) -> None:
     ],
 )
 def test_resample2d_is_used_if_it_is_equal(attributes: dict[str, Any], mode: str, tmp_path: Path) -> None:
-    imported = network(op_file("Resize", SHAPE, EMPTY_ROI, np.array([1, 1, 2, 2], np.float32), **attributes), tmp_path)
-    (node,) = (node for node in imported.graph.nodes if node.op.name != "input")
-    assert (node.op.name, node.attrs["mode"], imported.state) == ("resample2d", mode, {})
+    net = network(op_file("Resize", SHAPE, EMPTY_ROI, np.array([1, 1, 2, 2], np.float32), **attributes), tmp_path)
+    (node,) = (node for node in net.graph.nodes if node.op.name != "input")
+    assert (node.op.name, node.attrs["mode"], net.state) == ("resample2d", mode, {})
 
 
 @pytest.mark.parametrize(

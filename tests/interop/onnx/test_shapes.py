@@ -25,9 +25,9 @@ def test_flatten_from_pytorch(tmp_path: Path) -> None:
     file = shape_file(zero=0, rest=[-1], first=[0])
     file.add("Shape", "x", "s").add("Gather", "s zero", "n", axis=0).add("Unsqueeze", "n first", "n1")
     file.add("Concat", "n1 rest", "shape", axis=0).add("Reshape", "x shape", "y")
-    imported = network(file, tmp_path)
-    assert imported.graph.outputs["y"].shape == (BATCH, 120)
-    assert [node.op.name for node in imported.graph.nodes] == ["input", "reshape"]
+    net = network(file, tmp_path)
+    assert net.graph.outputs["y"].shape == (BATCH, 120)
+    assert [node.op.name for node in net.graph.nodes] == ["input", "reshape"]
     assert np.array_equal(run(file, tmp_path, X)[0], X.reshape(3, 120))
 
 
@@ -111,9 +111,9 @@ def test_weights_keep_their_names_after_reshape(tmp_path: Path) -> None:
     file = shape_file(shape=[6, 4, 1, 1])
     file.weights["layer::w"] = random(4, 6)
     file.add("Transpose", "layer::w", "t", perm=[1, 0]).add("Reshape", "t shape", "k").add("Conv", "x k", "y")
-    imported = network(file, tmp_path)
-    assert list(imported.state) == ["layer.w"]
-    assert np.array_equal(imported.state["layer.w"][..., 0, 0], random(4, 6).T)
+    net = network(file, tmp_path)
+    assert list(net.state) == ["layer.w"]
+    assert np.array_equal(net.state["layer.w"][..., 0, 0], random(4, 6).T)
 
 
 def test_consecutive_transposes_are_merged(tmp_path: Path) -> None:

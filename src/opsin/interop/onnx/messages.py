@@ -184,7 +184,7 @@ def _attribute(wire: WireReader, message: FieldValue) -> tuple[str, Attribute]:
 
 def _tensor(wire: WireReader, message: FieldValue) -> TensorRecord:
     tensor, dims, is_external = TensorRecord(), list[int](), False
-    external: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for number, value in wire.fields(message):
         match number:
             case 1:
@@ -201,13 +201,13 @@ def _tensor(wire: WireReader, message: FieldValue) -> TensorRecord:
             case 9:
                 tensor.raw_data = as_bytes(value)
             case 13:
-                external |= [_entry(wire, value)]
+                entries |= [_entry(wire, value)]
             case 14:
                 is_external = as_int(value) == 1
     if len(dims) > MAX_AXES or min(dims, default=0) < 0:
         raise DamagedFileError(f"a tensor {quote_name(tensor.name)} with invalid dimensions")
     tensor.dims = tuple(dims)
-    tensor.external_data = external if is_external else None
+    tensor.external_data = entries if is_external else None
     return tensor
 
 

@@ -26,8 +26,8 @@ class UniqueNames:
 
 def variable_name(name: str) -> str:
     """Return a valid name of a variable: `conv1.weight` is unchanged, `onnx::Conv_193` becomes `onnx.Conv_193`."""
-    cleaned = re.sub(r"[^\w.-]+", ".", name[:MAX_NAME_LENGTH], flags=re.ASCII).strip(".") or "weight"
-    return f"weights.{cleaned}" if cleaned.startswith(RESERVED_PREFIXES) else cleaned
+    valid_name = re.sub(r"[^\w.-]+", ".", name[:MAX_NAME_LENGTH], flags=re.ASCII).strip(".") or "weight"
+    return f"weights.{valid_name}" if valid_name.startswith(RESERVED_PREFIXES) else valid_name
 
 
 def layer_path(name: str) -> str:

@@ -103,7 +103,7 @@ def read(
         if kind and kind != ONNX:
             raise ModelError(f"is not an ONNX file but {kind.what}; {kind.advice or FILE_ADVICE}")
         record = read_model(data)
-        graph, opset = _checked(record)
+        graph, opset = _graph_and_opset(record)
         importer = Importer(graph, opset, TensorLoader(place.parent, len(data)))
         converted_graph = importer.network(input_shape, classifier)
     except ModelError as error:
@@ -114,7 +114,7 @@ def read(
     )  # fmt: skip
 
 
-def _checked(record: ModelRecord) -> tuple[GraphRecord, int]:
+def _graph_and_opset(record: ModelRecord) -> tuple[GraphRecord, int]:
     """Return the graph and the opset version; raise `ModelError` if they are not supported."""
     opset = max(record.opsets.get("", 0), record.opsets.get("ai.onnx", 0))
     if record.graph is None or not record.opsets:
@@ -136,7 +136,7 @@ class Importer:
         self.state: dict[str, NDArray[np.float32]] = {}
         self.layers: dict[str, str] = {}
         self.values: dict[str, Value] = {}
-        self.unavailable: set[str] = set()
+        self.unavailable_values: set[str] = set()
         self.problems: list[Problem] = []
         self.byte_values: set[str] = set()
         """Names of the values with elements of type uint8."""
@@ -242,10 +242,10 @@ class Importer:
         """Convert `node` and store its outputs, or record why it is not supported."""
         if node.domain not in ("", "ai.onnx") or node.op not in RULES.keys() | FOLDS.keys():
             self.problems.append(Problem(_operator(node), _node_name(node)))
-            self.unavailable.update(node.outputs)
+            self.unavailable_values.update(node.outputs)
             return
-        if not self.unavailable.isdisjoint(node.inputs):
-            self.unavailable.update(node.outputs)
+        if not self.unavailable_values.isdisjoint(node.inputs):
+            self.unavailable_values.update(node.outputs)
             return
         path = self._paths.unique(layer_path(_node_name(node)))
         try:
@@ -262,7 +262,7 @@ class Importer:
             if isinstance(error, OPERAND_ERRORS):
                 reason = f"its operands or attributes are invalid ({reason[:200]})"
             self.problems.append(Problem(node.op, _node_name(node), reason))
-            self.unavailable.update(node.outputs)
+            self.unavailable_values.update(node.outputs)
             return
         if any(isinstance(result, Tensor) for result in results):
             self.layers[path] = node.op
@@ -367,9 +367,9 @@ def _image_shape(sizes: Sequence[int | None], input_shape: tuple[int, int, int] 
     return input_shape
 
 
-def _match(declared: Sequence[int | None], sizes: Sequence[int]) -> bool:
+def _match(dims: Sequence[int | None], sizes: Sequence[int]) -> bool:
     """Return whether `sizes` are equal to the declared ones, except for free ones."""
-    return all(expected in (None, size) for expected, size in zip(declared, sizes, strict=True))
+    return all(expected in (None, size) for expected, size in zip(dims, sizes, strict=True))
 
 
 def _dims(sizes: Sequence[int | None]) -> str:

@@ -84,7 +84,7 @@ class TensorLoader:
             )
         count, dtype = math.prod(record.dims), np.dtype(NUMPY_TYPES[record.data_type])
         if record.external_data is not None:
-            data: Any = self._external(record, count * dtype.itemsize)
+            data: Any = self._external_bytes(record, count * dtype.itemsize)
         elif record.raw_data is not None:
             data = record.raw_data
         else:
@@ -100,12 +100,12 @@ class TensorLoader:
         field, dtype = TYPED_DATA_FIELDS[record.data_type]
         return record.typed_data.get(field, bytearray()), np.dtype(dtype)
 
-    def _external(self, record: TensorRecord, size: int) -> memoryview:
+    def _external_bytes(self, record: TensorRecord, size: int) -> memoryview:
         """Return the bytes of a tensor in an external file; `size` is the expected number of bytes."""
-        external = record.external_data or {}
-        location = external.get("location", "")
+        entries = record.external_data or {}
+        location = entries.get("location", "")
         try:
-            offset, length = int(external.get("offset", 0)), int(external.get("length", size))
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError:
             raise DamagedFileError(
                 f"an invalid offset or length of the tensor {quote_name(record.name)} in {quote_name(location)}"

@@ -126,9 +126,9 @@ def as_ints(value: FieldValue) -> NDArray[np.int64]:
     if len(ends) and lengths.max() > 10:
         raise DamagedFileError("an unterminated integer")
     for index in range(int(lengths.max(initial=0))):
-        remaining = lengths > index
-        bits = (octets[starts[remaining] + index] & 0x7F).astype(np.uint64)
-        numbers[remaining] |= bits << np.uint64(7 * index)
+        has_byte = lengths > index
+        bits = (octets[starts[has_byte] + index] & 0x7F).astype(np.uint64)
+        numbers[has_byte] |= bits << np.uint64(7 * index)
     return numbers.view(np.int64)
 
 

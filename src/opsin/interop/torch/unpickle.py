@@ -152,7 +152,7 @@ class _Machine:
         kind, storage, key, _, count, *view = _expect(self.stack.pop(), tuple)
         if kind != "storage" or view not in ([], [None]):
             raise ModelError(f"its pickle refers to external data other than whole storages; {ADVICE}")
-        description = Storage(_expect(key, str), STORAGES[_expect(storage, GlobalName).text], _natural(count))
+        description = Storage(_expect(key, str), STORAGES[_expect(storage, GlobalName).text], _natural_number(count))
         if self.storages.setdefault(description.key, description) != description:
             raise ValueError
         self.push(description)
@@ -171,7 +171,7 @@ def _expect(value: Any, expected: type[T]) -> T:
     return value
 
 
-def _natural(value: Any) -> int:
+def _natural_number(value: Any) -> int:
     number = _expect(value, int)
     if not 0 <= number < MAX_INTEGER:
         raise ValueError
@@ -211,14 +211,14 @@ def _dictionary(machine: _Machine, items: Any = ()) -> dict[Any, Any]:
 
 
 def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> StridedTensor:
-    shape, strides = (tuple(map(_natural, _expect(sizes, tuple))) for sizes in (shape, strides))
+    shape, strides = (tuple(map(_natural_number, _expect(sizes, tuple))) for sizes in (shape, strides))
     if (
         len(shape) != len(strides)
         or len(shape) > MAX_DIMENSIONS
         or math.prod(size or 1 for size in shape) > MAX_INTEGER
     ):
         raise ValueError
-    tensor = StridedTensor(_expect(storage, Storage), _natural(offset), shape, strides)
+    tensor = StridedTensor(_expect(storage, Storage), _natural_number(offset), shape, strides)
     end = tensor.offset + 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     count = math.prod(shape)
     if count and max(end, count) > tensor.storage.count:

@@ -64,15 +64,17 @@ def select_weights(
     if not parts:
         return {}, []
     sizes = {path: len(_weights(tensors)) for path, tensors in parts.items()}
-    ranked = sorted(parts, key=lambda path: (_rank(path), -sizes[path]))
-    current = [path for path in ranked if not _is_average(path)]
-    averages = [path for path in ranked if _is_average(path) and (not current or sizes[path] >= sizes[current[0]])]
-    path = (averages or current or ranked)[0]
+    ranked_paths = sorted(parts, key=lambda path: (_rank(path), -sizes[path]))
+    current = [path for path in ranked_paths if not _is_average(path)]
+    averages = [
+        path for path in ranked_paths if _is_average(path) and (not current or sizes[path] >= sizes[current[0]])
+    ]
+    path = (averages or current or ranked_paths)[0]
     if not path and len(parts) == 1:
         return parts[path], []
     if _rank(path) == len(WRAPPERS) + 1 and len([p for p in parts if _rank(p) == _rank(path)]) > 1:
-        merged = {".".join((*p, name)): value for p in ranked for name, value in parts[p].items()}
-        return merged, [f"used the weights under {_listed('.'.join(p) for p in ranked)} together"]
+        merged_tensors = {".".join((*p, name)): value for p in ranked_paths for name, value in parts[p].items()}
+        return merged_tensors, [f"used the weights under {_join('.'.join(p) for p in ranked_paths)} together"]
     return parts[path], _notes(path, parts, sizes)
 
 
@@ -111,14 +113,14 @@ def _notes(
 ) -> list[str]:
     others = [".".join(other) for other in parts if other and other != path and sizes[other] > sizes[path] // 2]
     if not path:
-        return [f"used the tensors next to {_listed(others)}"] if others else []
+        return [f"used the tensors next to {_join(others)}"] if others else []
     note = f"used the weights under {quote('.'.join(path))}"
     if others and _is_average(path):
-        note += f", averaged ones, which usually predict better, not those under {_listed(others)}"
+        note += f", averaged ones, which usually predict better, not those under {_join(others)}"
     elif others and any(map(_is_average, others)):
-        note += f", as the averaged ones under {_listed(filter(_is_average_name, others))} are not complete"
+        note += f", as the averaged ones under {_join(filter(_is_average_name, others))} are not complete"
     elif others:
-        note += f", not those under {_listed(others)}"
+        note += f", not those under {_join(others)}"
     return [note + (f"; read_state(path, part={others[0]!r}) gives the others" if others else "")]
 
 
@@ -128,21 +130,21 @@ def _is_average_name(name: str) -> bool:
 
 def remove_prefixes(tensors: Mapping[str, T]) -> tuple[dict[str, T], list[str]]:
     """Return the tensors without the `PREFIXES` that all their names share, and a note about them."""
-    result, removed = dict(tensors), ""
+    result, removed_prefix = dict(tensors), ""
     while True:
         names = [name for name in result if name not in COUNTERS]
         prefix = next((p for p in PREFIXES if names and all(name.startswith(p) for name in names)), None)
         if prefix is None or len({name.removeprefix(prefix) for name in names}) < len(names):
             break
         result = {name.removeprefix(prefix): result[name] for name in names}
-        removed += prefix
-    if not removed:
+        removed_prefix += prefix
+    if not removed_prefix:
         return result, []
-    return result, [f"removed the prefix {quote(removed)} from every name"]
+    return result, [f"removed the prefix {quote(removed_prefix)} from every name"]
 
 
 def match_prefixes(
-    tensors: Mapping[str, T], known: Collection[str], rename: Callable[[str], str]
+    tensors: Mapping[str, T], network_names: Collection[str], rename: Callable[[str], str]
 ) -> tuple[dict[str, T], list[str]]:
     """Return the tensors with the names of a network, as far as they match, and notes about prefixes.
 
@@ -151,31 +153,33 @@ def match_prefixes(
     """
 
     def network_name(name: str) -> str:
-        return name if name in known else rename(name)
+        return name if name in network_names else rename(name)
 
-    direct = dict(tensors)
-    hits = sum(name in direct for name in known)
-    if hits == len(known):
-        return direct, []
-    prefix = _best_prefix(tensors, known, network_name, hits)
+    result = dict(tensors)
+    match_count = sum(name in result for name in network_names)
+    if match_count == len(network_names):
+        return result, []
+    prefix = _best_prefix(tensors, network_names, network_name, match_count)
     if prefix is not None:
         return _with_prefix(tensors, prefix, network_name)
-    prefixes = Counter(p for name in known for p in _name_prefixes(name) if name[len(p) :] in direct)
-    added = max(prefixes, key=lambda p: prefixes[p], default="")
-    if prefixes[added] > hits:
-        return {f"{added}{name}": tensor for name, tensor in direct.items()}, [
-            f"added the prefix {quote(added)} to every name"
+    prefixes = Counter(p for name in network_names for p in _name_prefixes(name) if name[len(p) :] in result)
+    added_prefix = max(prefixes, key=lambda p: prefixes[p], default="")
+    if prefixes[added_prefix] > match_count:
+        return {f"{added_prefix}{name}": tensor for name, tensor in result.items()}, [
+            f"added the prefix {quote(added_prefix)} to every name"
         ]
-    return direct, []
+    return result, []
 
 
 def _best_prefix(
-    tensors: Mapping[str, T], known: Collection[str], network_name: Callable[[str], str], hits: int
+    tensors: Mapping[str, T], network_names: Collection[str], network_name: Callable[[str], str], match_count: int
 ) -> str | None:
-    """Return the prefix with the most `known` names, if these are more than `hits`; prefer averaged weights."""
-    counts = Counter(p for name in tensors for p in _name_prefixes(name) if network_name(name[len(p) :]) in known)
-    best = max(counts, key=lambda p: (counts[p], bool(AVERAGES.search(p[:-1]))), default="")
-    return best if counts[best] > hits else None
+    """Return the prefix with the most matches if these are more than `match_count`; prefer averaged weights."""
+    counts = Counter(
+        p for name in tensors for p in _name_prefixes(name) if network_name(name[len(p) :]) in network_names
+    )
+    best_prefix = max(counts, key=lambda p: (counts[p], bool(AVERAGES.search(p[:-1]))), default="")
+    return best_prefix if counts[best_prefix] > match_count else None
 
 
 def _name_prefixes(name: str) -> list[str]:
@@ -190,7 +194,7 @@ def _with_prefix(
     others = _weights(name for name in tensors if not name.startswith(prefix))
     if not others:
         return matches, [f"removed the prefix {quote(prefix)} from every name"]
-    rest = f"{len(others)} other{'s' if len(others) > 1 else ''} ({_listed(others)})"
+    rest = f"{len(others)} other{'s' if len(others) > 1 else ''} ({_join(others)})"
     return matches, [f"used the tensors with the prefix {quote(prefix)}, not the {rest}"]
 
 
@@ -200,5 +204,5 @@ def log_notes(path: object, notes: list[str]) -> None:
         log.warning("%s: %s", path, "; ".join(notes))
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return listed((quote(name, 60) for name in names), MAX_NAMES, count=False)

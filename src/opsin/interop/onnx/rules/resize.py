@@ -36,8 +36,8 @@ class Interpolation:
             raise UnsupportedError(f"resizing an axis of size {input_size:,} to {size:,}")
         x = self._coordinates(input_size, size, scale)
         if self.mode == "nearest":
-            nearest = self._round(x).clip(0, input_size - 1)
-            return np.asarray(nearest[:, None] == np.arange(input_size), np.float64)
+            indices = self._round(x).clip(0, input_size - 1)
+            return np.asarray(indices[:, None] == np.arange(input_size), np.float64)
         if self.mode == "linear":
             return np.maximum(0.0, 1.0 - np.abs(x.clip(0, input_size - 1)[:, None] - np.arange(input_size)))
         result = np.zeros((size, input_size))
