@@ -141,9 +141,9 @@ def test_the_folder_in_the_archive_has_any_name(tmp_path: Path) -> None:
 
 def test_checkpoints_without_tensors_by_name(tmp_path: Path) -> None:
     for pickle, holds in {
-        mapping({"epoch": number(1), "args": mapping({})}): "it holds 'epoch', 'args'",
-        plain("0", np.ones(1, np.float32)): "it holds something else",
-        b"](" + plain("0", np.ones(1, np.float32)) + b"e": "it holds something else",
+        mapping({"epoch": number(1), "args": mapping({})}): "it contains 'epoch', 'args'",
+        plain("0", np.ones(1, np.float32)): "it contains another object",
+        b"](" + plain("0", np.ones(1, np.float32)) + b"e": "it contains another object",
     }.items():
         path = write_zip(tmp_path / "a.pth", whole(pickle), {"0": bytes(4)})
         with pytest.raises(ModelError, match="without tensors by name") as caught:
@@ -162,7 +162,7 @@ def test_numbers_of_the_other_byte_order(tmp_path: Path) -> None:
         read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}, byteorder=b"middle"))
     path = write_state(tmp_path / "b.pth", STATE, legacy=True)
     path.write_bytes(path.read_bytes().replace(text("little_endian") + b"\x88", text("little_endian") + b"\x89"))
-    with pytest.raises(ModelError, match="its numbers are big-endian"):
+    with pytest.raises(ModelError, match="its elements are big-endian"):
         read_state(path)
 
 
@@ -227,7 +227,7 @@ def test_eight_bit_dtypes(tmp_path: Path) -> None:
 
 
 def test_unsupported_tensors_are_named(tmp_path: Path) -> None:
-    for what, expected in (("meta", "is without numbers"), ("sparse", r"is sparse.*save tensor\.to_dense\(\) instead")):
+    for what, expected in (("meta", "is without data"), ("sparse", r"is sparse.*save tensor\.to_dense\(\) instead")):
         pickle = whole(mapping({"w": plain("0", np.ones(1, np.float32)), "odd": BESIDES[what]}))
         with pytest.raises(ModelError, match=f"its tensor 'odd' {expected}"):
             read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}))
@@ -275,7 +275,7 @@ def test_what_pytorch_writes_of_a_training_run(tmp_path: Path, legacy: bool) -> 
     expected = {key: value.numpy() for key, value in network.module.state_dict().items()}
     assert_same(read_state(tmp_path / "a.pth"), expected)
     torch.save(network, tmp_path / "b.pth", _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(ModelError, match=r"asks for 'torch\.nn\.parallel\.data_parallel\.DataParallel'"):
+    with pytest.raises(ModelError, match=r"refers to 'torch\.nn\.parallel\.data_parallel\.DataParallel'"):
         read_state(tmp_path / "b.pth")
 
 

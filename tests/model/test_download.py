@@ -84,9 +84,7 @@ def test_a_server_that_breaks_every_connection(site: Site) -> None:
     weights.write_bytes(CONTENT[:500_000])
     site.breaks_after = 0
     text = failure(name)
-    assert text.startswith(
-        f"{site.address}/{name} cannot be downloaded: the connection broke off. 0.5 MB are there, from"
-    )
+    assert text.startswith(f"{site.address}/{name} cannot be downloaded: the connection was lost. 0.5 MB have been")
     assert len(site.requests) == download.MAX_FAILURES
     site.breaks_after = None
     assert weights_file(name).read_bytes() == CONTENT
@@ -115,7 +113,7 @@ def test_a_wrong_range_is_refused(site: Site) -> None:
     folder().mkdir(parents=True)
     (folder() / f"{name}.part").write_bytes(CONTENT[:1000])
     site.shift = 10
-    assert "the server sends another part of the file than was asked for" in failure(name)
+    assert "the server sent a different part of the file than requested" in failure(name)
 
 
 def test_a_server_without_content_length(site: Site) -> None:
@@ -130,20 +128,20 @@ def test_content_with_another_hash_is_refused(site: Site) -> None:
     name = site.add(CONTENT)
     site.files[name] = CONTENT[::-1]
     assert failure(name) == (
-        f"{site.address}/{name} is not the file that was published: its SHA-256 does not begin as its name says. "
-        "It was removed; try again, or take another server with OPSIN_MIRROR"
+        f"{site.address}/{name} is not the published file: its SHA-256 does not match its name. "
+        "It was deleted; try again, or choose another server with OPSIN_MIRROR"
     )
     assert not list(folder().iterdir())
 
 
 def test_a_name_without_a_hash_is_never_trusted(site: Site) -> None:
     site.files["tiny.pth"] = CONTENT
-    assert "is not the file that was published" in failure("tiny.pth")
+    assert "is not the published file" in failure("tiny.pth")
 
 
 @pytest.mark.parametrize("status, words", [
-    (404, "the server has no such file (404)"), (403, "the server says 'Forbidden' (403)"),
-    (503, "the server says 'Service Unavailable' (503)"),
+    (404, "the server has no such file (404)"), (403, "the server responds 'Forbidden' (403)"),
+    (503, "the server responds 'Service Unavailable' (503)"),
 ])  # fmt: skip
 def test_a_server_that_refuses(site: Site, status: int, words: str) -> None:
     site.status = status
@@ -165,7 +163,7 @@ def test_no_network(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSIN_MIRROR", "http://127.0.0.1:9")
     assert failure("tiny-00000000.pth") == (
         "http://127.0.0.1:9/tiny-00000000.pth cannot be downloaded: Connection refused. Connect to the network, set "
-        f"OPSIN_MIRROR to a server in reach that has the file, or put it into {folder()} yourself"
+        f"OPSIN_MIRROR to another server that has the file, or copy the file to {folder()}"
     )
 
 
@@ -185,7 +183,7 @@ def test_the_official_server_is_the_default(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("mirror", ["file:///etc", "ftp://host", "/a/folder"])
 def test_mirrors_are_web_servers(site: Site, monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
     monkeypatch.setenv("OPSIN_MIRROR", mirror)
-    with pytest.raises(UsageError, match=f"OPSIN_MIRROR is '{mirror}', but has to begin with https:// or http://"):
+    with pytest.raises(UsageError, match=f"OPSIN_MIRROR is '{mirror}', but must begin with https:// or http://"):
         weights_file("tiny-00000000.pth")
 
 

@@ -65,14 +65,14 @@ def nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ATTACKS = {
-    "reduce": (call("os.system", text(COMMAND)), "asks for 'os.system'"),
-    "posix": (call("posix.system", text(COMMAND)), "asks for 'posix.system'"),
-    "eval": (call("builtins.eval", text("1")), "asks for 'builtins.eval'"),
-    "python 2": (call("__builtin__.eval", text("1")), "asks for '__builtin__.eval'"),
-    "getattr": (call("builtins.getattr", name("os.path"), text("os")), "asks for 'builtins.getattr'"),
-    "by import": (name("no_such_module.anything"), "asks for 'no_such_module.anything'"),
-    "stack global": (text("os") + text("system") + b"\x93" + group(text(COMMAND)) + b"R", "asks for 'os.system'"),
-    "dotted": (text("torch._utils") + text("os.system") + b"\x93", "asks for 'torch._utils.os.system'"),
+    "reduce": (call("os.system", text(COMMAND)), "refers to 'os.system'"),
+    "posix": (call("posix.system", text(COMMAND)), "refers to 'posix.system'"),
+    "eval": (call("builtins.eval", text("1")), "refers to 'builtins.eval'"),
+    "python 2": (call("__builtin__.eval", text("1")), "refers to '__builtin__.eval'"),
+    "getattr": (call("builtins.getattr", name("os.path"), text("os")), "refers to 'builtins.getattr'"),
+    "by import": (name("no_such_module.anything"), "refers to 'no_such_module.anything'"),
+    "stack global": (text("os") + text("system") + b"\x93" + group(text(COMMAND)) + b"R", "refers to 'os.system'"),
+    "dotted": (text("torch._utils") + text("os.system") + b"\x93", "refers to 'torch._utils.os.system'"),
     "inst": (b"(" + text(COMMAND) + b"ios\nsystem\n", "instruction INST 'os.system'"),
     "inst of a known name": (b"(icollections\nOrderedDict\n", "instruction INST 'collections.OrderedDict'"),
     "obj": (b"(" + name("collections.OrderedDict") + b"o", "instruction OBJ"),
@@ -84,14 +84,14 @@ ATTACKS = {
     "persid": (b"Pstorage\n", "instruction PERSID"),
     "build of a list": (b"]}b", "damaged"),
     "build with a function": (call("collections.OrderedDict") + mapping({"__reduce__": name("os.system")}) + b"b",
-                              "asks for 'os.system'"),
+                              "refers to 'os.system'"),
     "call of a storage": (name("torch.FloatStorage") + group(number(1)) + b"R", "damaged"),
     "call of a string": (text("os.system") + group(text(COMMAND)) + b"R", "damaged"),
-    "inside a call": (call("collections.OrderedDict", call("os.system", text(COMMAND))), "asks for 'os.system'"),
-    "inside a tensor": (tensor(call("os.system", text(COMMAND)), (1,), (1,)), "asks for 'os.system'"),
-    "torch.load": (call("torch.load", text("other.pth")), "asks for 'torch.load'"),
-    "another storage": (storage("0", 1, "TypedStorage"), "asks for 'torch.TypedStorage'"),
-    "an escape sequence": (name("a\x1b[2J.b"), r"asks for 'a\x1b[2J.b'"),
+    "inside a call": (call("collections.OrderedDict", call("os.system", text(COMMAND))), "refers to 'os.system'"),
+    "inside a tensor": (tensor(call("os.system", text(COMMAND)), (1,), (1,)), "refers to 'os.system'"),
+    "torch.load": (call("torch.load", text("other.pth")), "refers to 'torch.load'"),
+    "another storage": (storage("0", 1, "TypedStorage"), "refers to 'torch.TypedStorage'"),
+    "an escape sequence": (name("a\x1b[2J.b"), r"refers to 'a\x1b[2J.b'"),
     "a long name": (name("a." + "b" * 5000), "…"),
 }  # fmt: skip
 
@@ -121,7 +121,7 @@ def test_the_older_format_is_guarded_in_each_of_its_pickles(tmp_path: Path) -> N
     for index in range(1, 5):
         changed = [*parts[:index], evil, *parts[index + 1 :]]
         sound.write_bytes(b"".join(changed) + data.read())
-        assert "asks for 'os.system'" in refusal(sound)
+        assert "refers to 'os.system'" in refusal(sound)
 
 
 def test_pickles_of_python_itself_with_objects_in_them(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_pickles_of_python_itself_with_objects_in_them(tmp_path: Path) -> None:
 
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         write_zip(tmp_path / "a.pth", pickle.dumps({"a": [Harm()]}, protocol), {})
-        assert "asks for" in refusal(tmp_path / "a.pth")
+        assert "refers to" in refusal(tmp_path / "a.pth")
         assert "print'" in refusal(tmp_path / "a.pth")
 
 
@@ -144,9 +144,7 @@ def test_tensors_beyond_their_storage(
 ) -> None:
     data = np.ones(count, np.float32)
     code = whole(mapping({"w": tensor(storage("0", count), shape, strides, offset)}))
-    assert "larger than the storage which it lies in" in refusal(
-        write_zip(tmp_path / "a.pth", code, {"0": data.tobytes()})
-    )
+    assert "larger than its storage" in refusal(write_zip(tmp_path / "a.pth", code, {"0": data.tobytes()}))
 
 
 @pytest.mark.parametrize("shape, strides, offset", [
@@ -233,11 +231,11 @@ def entry(shape: list[object], begin: int, end: int, dtype: str = "F32") -> dict
 
 
 @pytest.mark.parametrize("header, size, expected", [
-    ({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, 12, "tensor 'b' lies over another one"),
-    ({"a": entry([2], 0, 8), "b": entry([1], 0, 4)}, 8, "lies over another one"),
-    ({"a": entry([3], 0, 12)}, 8, "reach beyond its end"),
-    ({"a": entry([2**40], 0, 2**42)}, 8, "reach beyond its end"),
-    ({"a": entry([1], 2**40, 2**40 + 4)}, 8, "reach beyond its end"),
+    ({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, 12, "tensor 'b' overlaps another one"),
+    ({"a": entry([2], 0, 8), "b": entry([1], 0, 4)}, 8, "overlaps another one"),
+    ({"a": entry([3], 0, 12)}, 8, "extend beyond its end"),
+    ({"a": entry([2**40], 0, 2**42)}, 8, "extend beyond its end"),
+    ({"a": entry([1], 2**40, 2**40 + 4)}, 8, "extend beyond its end"),
     ({"a": entry([3], 0, 8)}, 8, "damaged"),
     ({"a": entry([-1], 0, -4)}, 8, "damaged"),
     ({"a": entry([1], -4, 0)}, 8, "damaged"),
@@ -245,10 +243,10 @@ def entry(shape: list[object], begin: int, end: int, dtype: str = "F32") -> dict
     ({"a": entry([0, 2**47, 2**47], 0, 0)}, 8, "damaged"),
     ({"a": entry([1.0], 0, 4)}, 8, "damaged"),
     ({"a": entry([True], 0, 4)}, 8, "damaged"),
-    ({"a": entry([1], 0, 1, "F8_E4M3")}, 8, "numbers of type 'F8_E4M3'; Opsin reads F64, F32"),
+    ({"a": entry([1], 0, 1, "F8_E4M3")}, 8, "elements of type 'F8_E4M3'; Opsin reads F64, F32"),
     ({"a": [1, 2]}, 8, "damaged"),
     ({"a": {"dtype": "F32"}}, 8, "damaged"),
-    ([1], 8, "no weights that Opsin reads"),
+    ([1], 8, "no weights that Opsin can read"),
 ])  # fmt: skip
 def test_safetensors_headers_that_lie(tmp_path: Path, header: object, size: int, expected: str) -> None:
     assert expected in refusal(write_header(tmp_path / "a.safetensors", header, bytes(size)))
@@ -258,22 +256,23 @@ def test_safetensors_headers_that_are_too_long_or_too_deep(tmp_path: Path) -> No
     path = tmp_path / "a.safetensors"
     for length in (2**63, 2**40, 100, 3):
         path.write_bytes(struct.pack("<Q", length) + b"{}")
-        assert "its header says that it takes" in refusal(path)
+        assert "its header claims a length of" in refusal(path)
     deep = b'{"a":' + b"[" * 500_000
     path.write_bytes(struct.pack("<Q", len(deep)) + deep)
     assert "damaged" in refusal(path)
     path.write_bytes(struct.pack("<Q", 5 * 2**20) + b"{" + b" " * (5 * 2**20))
-    assert "its header says that it takes 5,242,880 bytes" in refusal(path)
+    assert "its header claims a length of 5,242,880 bytes" in refusal(path)
 
 
 def test_npz_files_with_objects_in_them(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, a=np.ones(2), evil=np.array([{}, print], dtype=object))
-    assert "its array 'evil.npy' holds Python objects, which only running code could load; give numbers" in refusal(
-        path
+    assert (
+        "its array 'evil.npy' contains Python objects, which cannot be loaded without running code; give numeric arrays"
+        in refusal(path)
     )
     np.savez(path, a=np.array(["text"]))
-    assert "its array 'a.npy' holds <U4; give numbers" in refusal(path)
+    assert "its array 'a.npy' contains <U4; give numeric arrays" in refusal(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.npy", npy((10**12,)) + bytes(8))
     assert "damaged" in refusal(path)
@@ -357,7 +356,7 @@ def bomb_of_shared_storages(path: Path) -> None:
 
 
 BOMBS = {
-    bomb_of_zeros: "is compressed or encrypted; PyTorch writes none such",
+    bomb_of_zeros: "is compressed or encrypted, which PyTorch's entries never are",
     bomb_of_overlaps: "its entries are larger than the file",
     bomb_of_arrays: "its arrays take more than 20 times the file",
     bomb_of_entries: "its table of contents is too large",

@@ -50,28 +50,30 @@ def same(model: Model, state: State) -> bool:
 COUNT = np.array(7, np.int64)
 MEANS_FIRST = "averaged ones, which usually predict better, not those under"
 CHECKPOINTS: dict[str, tuple[Mapping[str, Any], State, str]] = {
-    "averaged model": ({"n_averaged": COUNT, **prefixed("module.", RAW)}, RAW, "left out 'module.' before every name"),
+    "averaged model": ({"n_averaged": COUNT, **prefixed("module.", RAW)}, RAW,
+                       "removed the prefix 'module.' from every name"),
     "lightning": ({"state_dict": {**prefixed("model.", RAW), "criterion.weight": ONE["w"]}, "hyper_parameters": ONE},
                   RAW,
-                  "took the weights under 'state_dict'; took the tensors whose names begin with 'model.', and left "
+                  "used the weights under 'state_dict'; used the tensors with the prefix 'model.', not the "
                   "1 other ('criterion.weight')"),
-    "net": (prefixed("net.", RAW), RAW, "left out 'net.' before every name"),
-    "any name": (prefixed("a.b.", RAW), RAW, "left out 'a.b.' before every name"),
-    "compiled, parallel": (prefixed("module._orig_mod.", RAW), RAW, "left out 'module._orig_mod.' before every name"),
+    "net": (prefixed("net.", RAW), RAW, "removed the prefix 'net.' from every name"),
+    "any name": (prefixed("a.b.", RAW), RAW, "removed the prefix 'a.b.' from every name"),
+    "compiled, parallel": (prefixed("module._orig_mod.", RAW), RAW,
+                           "removed the prefix 'module._orig_mod.' from every name"),
     "both": ({"state_dict": RAW, "state_dict_ema": MEAN}, MEAN,
-             f"took the weights under 'state_dict_ema', {MEANS_FIRST} 'state_dict'; read_state(path, part='state_dict"),
+             f"used the weights under 'state_dict_ema', {MEANS_FIRST} 'state_dict'; read_state(path, part='state_dict"),
     "torchvision": ({"model": RAW, "model_ema": {"n_averaged": COUNT, **prefixed("module.", MEAN)}, "epoch": 3}, MEAN,
-                    f"took the weights under 'model_ema', {MEANS_FIRST} 'model'"),
-    "incomplete means": ({"net": RAW, "ema": {"norm.bias": MEAN["norm.bias"]}}, RAW, "took the weights under 'net'"),
-    "means alone": ({"ema_state_dict": MEAN}, MEAN, "took the weights under 'ema_state_dict'"),
-    "twice": ({"state_dict": {"model": RAW}}, RAW, "took the weights under 'state_dict.model'"),
+                    f"used the weights under 'model_ema', {MEANS_FIRST} 'model'"),
+    "incomplete means": ({"net": RAW, "ema": {"norm.bias": MEAN["norm.bias"]}}, RAW, "used the weights under 'net'"),
+    "means alone": ({"ema_state_dict": MEAN}, MEAN, "used the weights under 'ema_state_dict'"),
+    "twice": ({"state_dict": {"model": RAW}}, RAW, "used the weights under 'state_dict.model'"),
     "teacher": ({**prefixed("student.", RAW), **prefixed("teacher.", MEAN)}, MEAN,
-                "took the tensors whose names begin with 'teacher.', and left 8 others ('student.conv.weight', "),
+                "used the tensors with the prefix 'teacher.', not the 8 others ('student.conv.weight', "),
     "with an optimizer": ({"network": RAW, "optimizer": {"state": prefixed("x.", RAW)}, "name": "x"}, RAW,
-                          "took the weights under 'network'"),
-    "an unusual name": ({"my_weights": RAW, "epoch": 3}, RAW, "took the weights under 'my_weights'"),
-    "two networks": ({"generator": ONE, "critic": RAW}, RAW, "took the weights under 'critic', 'generator' together; "
-                     "took the tensors whose names begin with 'critic.', and left 1 other ('generator.w')"),
+                          "used the weights under 'network'"),
+    "an unusual name": ({"my_weights": RAW, "epoch": 3}, RAW, "used the weights under 'my_weights'"),
+    "two networks": ({"generator": ONE, "critic": RAW}, RAW, "used the weights under 'critic', 'generator' together; "
+                     "used the tensors with the prefix 'critic.', not the 1 other ('generator.w')"),
     "as it is": (RAW, RAW, ""),
 }  # fmt: skip
 
@@ -99,7 +101,7 @@ def test_a_mapping(caplog: pytest.LogCaptureFixture) -> None:
     model = small_model(1)
     model.load_state(prefixed("encoder.", RAW))
     assert same(model, RAW)
-    assert caplog.messages == ["the weights: left out 'encoder.' before every name"]
+    assert caplog.messages == ["the weights: removed the prefix 'encoder.' from every name"]
 
 
 def test_a_named_part(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_a_named_part(tmp_path: Path) -> None:
     model = small_model(1)
     model.load_state(read_state(path, part="a.net"))
     assert same(model, RAW)
-    with pytest.raises(ModelError, match=r"without tensors under 'b' \(it holds 'a', 'net_ema'\)"):
+    with pytest.raises(ModelError, match=r"without tensors under 'b' \(it contains 'a', 'net_ema'\)"):
         read_state(path, part="b")
 
 

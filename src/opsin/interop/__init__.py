@@ -1,1 +1,1 @@
-"""Files of other libraries: PyTorch checkpoints, safetensors, ONNX."""
+"""Import of files from other libraries: PyTorch checkpoints, safetensors, NPZ and ONNX."""

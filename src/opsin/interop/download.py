@@ -1,8 +1,8 @@
-"""Published weights, downloaded once into the cache and checked against the hash in their name.
+"""Download of published weights into the cache, with a check of the hash in their name.
 
-An interrupted download continues where it stopped, in a later process, too. Several processes may download a file at
-the same time: they write the same bytes at the same offsets, and the first one to finish renames the file. Threads wait
-for each other.
+An interrupted download is resumed, also by a later process. Several processes may download a file at the same time:
+they write the same bytes at the same offsets, and the first process to finish renames the file. Threads wait for each
+other.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MIRROR = "OPSIN_MIRROR"
 """Environment variable: the address of another server with the same file names."""
 
 TIMEOUT = 30
-"""Seconds without a response from the server."""
+"""Seconds to wait for a response from the server."""
 
 MAX_FAILURES = 3
-"""Connections in a row that may break before any byte has arrived."""
+"""Limit of consecutive connections that fail before any byte arrives."""
 
 READ_BYTES = 2**18
 MAX_FILE_BYTES = 2 * 2**30
@@ -42,23 +42,23 @@ Progress = Callable[[int, int], None]
 """Called with the bytes received so far, and the size of the file (0 if the server does not say)."""
 
 
-_downloading = ForkLock()
+_download_lock = ForkLock()
 
 
-class _Broken(Exception):
-    """The connection could not be made, or was lost."""
+class _ConnectionFailure(Exception):
+    """The connection failed or was lost."""
 
 
 def weights_file(name: str, on_progress: Progress | None = None) -> Path:
-    """Return the path of the file `name` in the cache, and download it if it is not there.
+    """Return the path of the file `name` in the cache; download it if necessary.
 
-    The name ends with the first digits of the file's SHA-256, such as resnet18-f37072fd.pth; the content is checked
-    against them each time. Raise `ModelError` with the reason if the file is not available.
+    The name ends with the first digits of the file's SHA-256, for example resnet18-f37072fd.pth; each call checks the
+    content against them. Raise `ModelError` if the file cannot be downloaded or saved.
     """
     server = _server()
     target = cache_folder() / "weights" / name
     try:
-        with _downloading.lock:
+        with _download_lock.lock:
             if not _is_cached(target, name):
                 _fetch(f"{server}/{name}", target, name, on_progress)
     except OSError as error:
@@ -76,25 +76,25 @@ def _is_cached(target: Path, name: str) -> bool:
 
 
 def _fetch(url: str, target: Path, name: str, on_progress: Progress | None) -> None:
-    """Download `target` into a partial file, which is then renamed."""
+    """Download `target` as a partial file, and rename it when it is complete."""
     part = target.with_name(f"{name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     was_started = part.exists()
     _download(url, part, on_progress)
-    if was_started and not has_hash(part, name):  # An earlier process may have left wrong bytes.
+    if was_started and not has_hash(part, name):  # An earlier process may have written wrong bytes.
         part.unlink()
         _download(url, part, on_progress)
     if not has_hash(part, name):
         part.unlink()
         raise ModelError(
-            f"{url} is not the file that was published: its SHA-256 does not begin as its name says. It was removed; "
-            f"try again, or take another server with {MIRROR}"
+            f"{url} is not the published file: its SHA-256 does not match its name. It was deleted; "
+            f"try again, or choose another server with {MIRROR}"
         )
-    rename_complete(part, target, durable=False)  # its hash is checked before each use
+    rename_complete(part, target, durable=False)  # Each use checks the hash.
 
 
 def has_hash(path: Path, name: str) -> bool:
-    """Whether the file's SHA-256 begins with the digits at the end of `name`."""
+    """Return whether the file's SHA-256 begins with the digits at the end of `name`."""
     digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
     with path.open("rb") as file:
         return digits is not None and hashlib.file_digest(file, "sha256").hexdigest().startswith(digits[1])
@@ -103,12 +103,12 @@ def has_hash(path: Path, name: str) -> bool:
 def _server() -> str:
     mirror = os.environ.get(MIRROR, "")
     if mirror and not mirror.startswith(("https://", "http://")):
-        raise UsageError(f"{MIRROR} is '{mirror}', but has to begin with https:// or http://")
+        raise UsageError(f"{MIRROR} is '{mirror}', but must begin with https:// or http://")
     return mirror.rstrip("/") or SERVER
 
 
 def _download(url: str, part: Path, on_progress: Progress | None) -> None:
-    """Append to `part` what is missing; if a connection breaks, another one continues from there."""
+    """Append the missing bytes to `part`; reconnect and resume if the connection is lost."""
     part.touch()
     with part.open("r+b") as file:
         file.seek(0, os.SEEK_END)
@@ -121,19 +121,19 @@ def _download(url: str, part: Path, on_progress: Progress | None) -> None:
                     with response:
                         _receive(response, file, on_progress)
                 return
-            except _Broken as error:
+            except _ConnectionFailure as error:
                 reason = str(error)
             failures = 0 if file.tell() > begin else failures + 1
         size = file.tell()
-        progress = f" {size / 1e6:.1f} MB are there, from which the next try continues." if size else ""
+        progress = f" {size / 1e6:.1f} MB have been downloaded; the next try resumes from there." if size else ""
     raise ModelError(
-        f"{url} cannot be downloaded: {reason}.{progress} Connect to the network, set {MIRROR} to a server in reach "
-        f"that has the file, or put it into {part.parent} yourself"
+        f"{url} cannot be downloaded: {reason}.{progress} Connect to the network, set {MIRROR} to another server "
+        f"that has the file, or copy the file to {part.parent}"
     )
 
 
 def _request(url: str, begin: int) -> HTTPResponse | None:
-    """Return the response with the file from byte `begin` on, or with all of it; None if it has no more bytes."""
+    """Return the response with the bytes from `begin` on, or with the whole file; None if there are no more bytes."""
     headers = {"User-Agent": f"opsin/{__version__}"}
     if begin:
         headers["Range"] = f"bytes={begin}-"
@@ -144,10 +144,10 @@ def _request(url: str, begin: int) -> HTTPResponse | None:
         error.close()
         if error.code == 416:
             return None
-        fault = "the server has no such file" if error.code == 404 else f"the server says '{error.reason}'"
-        raise ModelError(f"{url} cannot be downloaded: {fault} ({error.code}); check {MIRROR}, or try later") from None
+        reason = "the server has no such file" if error.code == 404 else f"the server responds '{error.reason}'"
+        raise ModelError(f"{url} cannot be downloaded: {reason} ({error.code}); check {MIRROR}, or try later") from None
     except (OSError, HTTPException, ValueError) as error:
-        raise _Broken(_reason(error)) from None
+        raise _ConnectionFailure(_error_text(error)) from None
 
 
 def _receive(response: HTTPResponse, file: IO[bytes], on_progress: Progress | None) -> None:
@@ -155,31 +155,31 @@ def _receive(response: HTTPResponse, file: IO[bytes], on_progress: Progress | No
     begin = file.tell()
     if response.status == 206:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
-            raise _Broken("the server sends another part of the file than was asked for")
+            raise _ConnectionFailure("the server sent a different part of the file than requested")
     else:
         file.seek(0)
         begin = file.truncate()
-    done, total = begin, begin + response.length if response.length else 0
+    byte_count, total = begin, begin + response.length if response.length else 0
     while data := _read(response):
         file.write(data)
-        done += len(data)
-        if max(done, total) > MAX_FILE_BYTES:
+        byte_count += len(data)
+        if max(byte_count, total) > MAX_FILE_BYTES:
             raise ModelError(f"{response.url} is larger than any file of weights; check {MIRROR}")
         if on_progress:
-            on_progress(done, total)
-    if done < total:
-        raise _Broken("the connection broke off")
+            on_progress(byte_count, total)
+    if byte_count < total:
+        raise _ConnectionFailure("the connection was lost")
 
 
 def _read(response: HTTPResponse) -> bytes:
     try:
         return response.read(READ_BYTES)
     except (OSError, HTTPException) as error:
-        raise _Broken(_reason(error)) from None
+        raise _ConnectionFailure(_error_text(error)) from None
 
 
-def _reason(error: Exception) -> str:
-    """Return the error in words, without Python's brackets and numbers."""
+def _error_text(error: Exception) -> str:
+    """Return the text of an error, without Python's error number."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror

@@ -25,8 +25,8 @@ from opsin.data import Preprocessing, Samples
 from opsin.data.batches import pad_rows
 from opsin.data.pixels import ImageView, Pixels
 from opsin.interop.tensors import StoredTensor
-from opsin.interop.torch.unwrap import say
-from opsin.interop.weights import fit, idle_layers, matched, opened
+from opsin.interop.torch.unwrap import log_notes
+from opsin.interop.weights import fit, idle_layers, match_names, open_weights
 from opsin.ir import BATCH, FLOAT, Graph, show
 from opsin.ir.arguments import called, instance, whole
 from opsin.ir.arguments import path as sound_path
@@ -107,8 +107,8 @@ class Model:
         `ModelError` with what is missing, unexpected or of another shape; the model then stays as it was.
         """
         if isinstance(values, str | os.PathLike):
-            with opened(Path(sound_path("the file of weights", values))) as weights:
-                state = self._matching_state(weights.tensors, str(values), weights.words)
+            with open_weights(Path(sound_path("the file of weights", values))) as weights:
+                state = self._matching_state(weights.tensors, str(values), weights.notes)
         else:
             instance("a state", values, Mapping, "a mapping of names to arrays, or the path of a file of weights")
             state = self._matching_state({name: StoredTensor.of(np.asarray(array)) for name, array in values.items()})
@@ -122,9 +122,9 @@ class Model:
     ) -> dict[str, NDArray[Any]]:
         """Return the values of the network's variables; names may also be those of its published weights."""
         published = opsin.zoo.weights.WEIGHTS.get(self.network)  # loads the zoo only when it is needed
-        matches, more_notes = matched(tensors, self.graph.variables, published.renames if published else ())
+        matches, more_notes = match_names(tensors, self.graph.variables, published.renames if published else ())
         state = fit(self.graph.variables, idle_layers(self.layers, self.graph), matches)
-        say(source, [*notes, *more_notes])
+        log_notes(source, [*notes, *more_notes])
         return state
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:

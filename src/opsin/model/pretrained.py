@@ -21,7 +21,7 @@ from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
 from opsin.interop.tensors import StoredTensor
-from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, matched, opened
+from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, match_names, open_weights
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
@@ -75,8 +75,8 @@ def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArr
     if network.pretrained is None:
         return state
     weights = find_weights(network.pretrained)
-    with opened(_weights_path(network.pretrained, weights, None)) as file:
-        matches, _ = matched(file.tensors, graph.variables, weights.renames)
+    with open_weights(_weights_path(network.pretrained, weights, None)) as file:
+        matches, _ = match_names(file.tensors, graph.variables, weights.renames)
         tensors = {name: tensor for name, tensor in graph.variables.items() if not TRAINING_NAMES.fullmatch(name)}
         heads = {name for name, tensor in tensors.items() if _is_head(tensor, matches.get(name))}
         idle_paths = idle_layers(nn.layer_kinds(network), graph)

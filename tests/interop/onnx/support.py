@@ -1,4 +1,4 @@
-"""What the tests of this room share: files in, numbers out."""
+"""Helpers that import an ONNX file, run it, or return the error."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.interop.onnx.writer import File
 Array = NDArray[Any]
 
 
-def network(file: File, folder: Path, **more: Any) -> onnx.Network:
-    return onnx.read(file.write(folder / "net.onnx"), **more)
+def network(file: File, folder: Path, **options: Any) -> onnx.Network:
+    return onnx.read(file.write(folder / "net.onnx"), **options)
 
 
-def run(file: File, folder: Path, x: Array, **more: Any) -> list[Array]:
-    """All outputs on the images `x`, on the reference engine in float64."""
-    read = network(file, folder, **more)
-    program = Reference(read.graph, len(x), np.float64)
-    program.load_state(read.state)
+def run(file: File, folder: Path, x: Array, **options: Any) -> list[Array]:
+    """Return all outputs for the images `x`, computed by the reference backend in float64."""
+    result = network(file, folder, **options)
+    program = Reference(result.graph, len(x), np.float64)
+    program.load_state(result.state)
     return list(program.run(inputs=x).values())
 
 
-def refused(file: File | bytes, folder: Path, **more: Any) -> str:
-    """The error's text, without the file's name that it begins with."""
+def import_error(file: File | bytes, folder: Path, **options: Any) -> str:
+    """Return the message of the `ModelError`, without the file's name at its start."""
     path = folder / "net.onnx"
     path.write_bytes(file if isinstance(file, bytes) else file.data())
-    with pytest.raises(ModelError) as caught:
-        onnx.read(path, **more)
-    assert str(caught.value).startswith(str(path))
-    return str(caught.value).removeprefix(str(path)).strip()
+    with pytest.raises(ModelError) as error:
+        onnx.read(path, **options)
+    assert str(error.value).startswith(str(path))
+    return str(error.value).removeprefix(str(path)).strip()

@@ -1,4 +1,4 @@
-"""Every operator on small images, against its definition written with NumPy."""
+"""Tests of every operator on small images against its definition in NumPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from opsin.interop.onnx.rules import FOLDS, RULES
 from tests.interop.onnx.support import Array, run
-from tests.interop.onnx.writer import File, one, random
+from tests.interop.onnx.writer import File, op_file, random
 
 X = random(2, 4, 6, 7).astype(np.float64)
 
@@ -32,10 +32,12 @@ def scalar(value: float) -> Array:
     return np.array(value, np.float32)
 
 
-def pointwise() -> list[Case]:
-    def simple(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
+def case(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
+    """Return a case with one node on the images; the other operands are weights."""
+    return op, op_file(op, SHAPE, *operands, opset=opset, **attributes), expected
 
+
+def pointwise_cases() -> list[Case]:
     def softplus(x: Array) -> Array:
         return np.log1p(np.exp(x))
 
@@ -43,66 +45,66 @@ def pointwise() -> list[Case]:
         return np.asarray(1 / (1 + np.exp(-x)))
 
     return [
-        simple("Abs", np.abs),
-        simple("Add", lambda x: x + PLANE, PLANE),
-        simple("Celu", lambda x: np.maximum(x, 0) + np.minimum(0, 1.5 * (np.exp(x / 1.5) - 1)), alpha=1.5),
-        simple("Clip", lambda x: x.clip(-0.5, 1), scalar(-0.5), scalar(1)),
-        simple("Clip", lambda x: x.clip(None, 1), None, scalar(1)),
-        simple("Clip", lambda x: x.clip(0, 6), opset=10, min=0.0, max=6.0),
-        simple("Clip", lambda x: x.clip(0.25, None), scalar(0.25), scalar(np.finfo(np.float32).max)),
-        simple("Cast", lambda x: x, to=1),
-        simple("CastLike", lambda x: x, scalar(1), opset=19),
-        simple("Div", lambda x: x / PLANE, PLANE),
-        simple("Dropout", lambda x: x, scalar(0.5)),
-        simple("Dropout", lambda x: x, opset=11, ratio=0.5),
-        simple("Elu", lambda x: np.where(x > 0, x, 0.7 * (np.exp(x) - 1)), alpha=0.7),
-        simple("Equal", lambda x: np.zeros(x.shape), PLANE),
-        simple("Erf", erf),
-        simple("Exp", np.exp),
-        simple("Gelu", lambda x: x * 0.5 * (1 + erf(x / math.sqrt(2))), opset=20),
-        simple(
+        case("Abs", np.abs),
+        case("Add", lambda x: x + PLANE, PLANE),
+        case("Celu", lambda x: np.maximum(x, 0) + np.minimum(0, 1.5 * (np.exp(x / 1.5) - 1)), alpha=1.5),
+        case("Clip", lambda x: x.clip(-0.5, 1), scalar(-0.5), scalar(1)),
+        case("Clip", lambda x: x.clip(None, 1), None, scalar(1)),
+        case("Clip", lambda x: x.clip(0, 6), opset=10, min=0.0, max=6.0),
+        case("Clip", lambda x: x.clip(0.25, None), scalar(0.25), scalar(np.finfo(np.float32).max)),
+        case("Cast", lambda x: x, to=1),
+        case("CastLike", lambda x: x, scalar(1), opset=19),
+        case("Div", lambda x: x / PLANE, PLANE),
+        case("Dropout", lambda x: x, scalar(0.5)),
+        case("Dropout", lambda x: x, opset=11, ratio=0.5),
+        case("Elu", lambda x: np.where(x > 0, x, 0.7 * (np.exp(x) - 1)), alpha=0.7),
+        case("Equal", lambda x: np.zeros(x.shape), PLANE),
+        case("Erf", erf),
+        case("Exp", np.exp),
+        case("Gelu", lambda x: x * 0.5 * (1 + erf(x / math.sqrt(2))), opset=20),
+        case(
             "Gelu",
             lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
             opset=20,
             approximate="tanh",
         ),
-        simple("Greater", lambda x: x > PLANE, PLANE),
-        simple("GreaterOrEqual", lambda x: x >= PLANE, PLANE),
-        simple("HardSigmoid", lambda x: (0.3 * x + 0.4).clip(0, 1), alpha=0.3, beta=0.4),
-        simple("HardSwish", lambda x: x * (x / 6 + 0.5).clip(0, 1)),
-        simple("Identity", lambda x: x),
-        simple("LeakyRelu", lambda x: np.where(x > 0, x, 0.2 * x), alpha=0.2),
-        simple("Less", lambda x: x < PLANE, PLANE),
-        simple("LessOrEqual", lambda x: x <= PLANE, PLANE),
-        simple("Max", lambda x: np.maximum(np.maximum(x, PLANE), 0.1), PLANE, scalar(0.1)),
-        simple("Mean", lambda x: (x + PLANE + 2) / 3, PLANE, scalar(2)),
-        simple("Min", lambda x: np.minimum(x, PLANE), PLANE),
-        simple("Mish", lambda x: x * np.tanh(softplus(x)), opset=18),
-        simple("Mul", lambda x: x * PLANE, PLANE),
-        simple("Neg", lambda x: -x),
-        simple("PRelu", lambda x: np.where(x > 0, x, PLANE * x), PLANE),
-        simple("Pow", lambda x: x**2, scalar(2)),
-        simple("Pow", lambda x: x**3, scalar(3)),
-        simple("Reciprocal", lambda x: 1 / x),
-        simple("Relu", lambda x: np.maximum(x, 0)),
-        simple("Selu", lambda x: 1.05 * np.where(x > 0, x, 1.67 * (np.exp(x) - 1)), alpha=1.67, gamma=1.05),
-        simple("Sigmoid", logistic),
-        simple("Sign", np.sign),
-        simple("Softplus", softplus),
-        simple("Softsign", lambda x: x / (1 + np.abs(x))),
-        simple("Sub", lambda x: x - PLANE, PLANE),
-        simple("Sum", lambda x: x + PLANE + PLANE, PLANE, PLANE),
-        simple("Swish", lambda x: x * logistic(1.5 * x), opset=24, alpha=1.5),
-        simple("Tanh", np.tanh),
-        simple("ThresholdedRelu", lambda x: np.where(x > 0.5, x, 0), alpha=0.5),
+        case("Greater", lambda x: x > PLANE, PLANE),
+        case("GreaterOrEqual", lambda x: x >= PLANE, PLANE),
+        case("HardSigmoid", lambda x: (0.3 * x + 0.4).clip(0, 1), alpha=0.3, beta=0.4),
+        case("HardSwish", lambda x: x * (x / 6 + 0.5).clip(0, 1)),
+        case("Identity", lambda x: x),
+        case("LeakyRelu", lambda x: np.where(x > 0, x, 0.2 * x), alpha=0.2),
+        case("Less", lambda x: x < PLANE, PLANE),
+        case("LessOrEqual", lambda x: x <= PLANE, PLANE),
+        case("Max", lambda x: np.maximum(np.maximum(x, PLANE), 0.1), PLANE, scalar(0.1)),
+        case("Mean", lambda x: (x + PLANE + 2) / 3, PLANE, scalar(2)),
+        case("Min", lambda x: np.minimum(x, PLANE), PLANE),
+        case("Mish", lambda x: x * np.tanh(softplus(x)), opset=18),
+        case("Mul", lambda x: x * PLANE, PLANE),
+        case("Neg", lambda x: -x),
+        case("PRelu", lambda x: np.where(x > 0, x, PLANE * x), PLANE),
+        case("Pow", lambda x: x**2, scalar(2)),
+        case("Pow", lambda x: x**3, scalar(3)),
+        case("Reciprocal", lambda x: 1 / x),
+        case("Relu", lambda x: np.maximum(x, 0)),
+        case("Selu", lambda x: 1.05 * np.where(x > 0, x, 1.67 * (np.exp(x) - 1)), alpha=1.67, gamma=1.05),
+        case("Sigmoid", logistic),
+        case("Sign", np.sign),
+        case("Softplus", softplus),
+        case("Softsign", lambda x: x / (1 + np.abs(x))),
+        case("Sub", lambda x: x - PLANE, PLANE),
+        case("Sum", lambda x: x + PLANE + PLANE, PLANE, PLANE),
+        case("Swish", lambda x: x * logistic(1.5 * x), opset=24, alpha=1.5),
+        case("Tanh", np.tanh),
+        case("ThresholdedRelu", lambda x: np.where(x > 0.5, x, 0), alpha=0.5),
     ]
 
 
-def of_positive() -> list[Case]:
-    """Operators for numbers above 0: their images are |x| + 0.2."""
+def positive_cases() -> list[Case]:
+    """Return cases of operators for positive numbers: |x| + 0.2 for the images x."""
 
     def case(op: str, expected: Expected, *operands: Any, **attributes: Any) -> Case:
-        file = one(op, SHAPE, *operands, **attributes)
+        file = op_file(op, SHAPE, *operands, **attributes)
         file.inputs, file.outputs = {"x": ("batch", *SHAPE)}, {"y": None}
         file.nodes = []
         file.weights["small"] = scalar(0.2)
@@ -118,7 +120,7 @@ def of_positive() -> list[Case]:
     ]
 
 
-def choosing() -> list[Case]:
+def logical_cases() -> list[Case]:
     def case(op: str, operands: str, expected: Expected) -> Case:
         file = File(inputs={"x": ("n", *SHAPE)}, weights={"zero": scalar(0), "p": PLANE, "q": PLANE > 0})
         return op, file.add("Greater", "x zero", "c").add(op, operands, "y"), expected
@@ -131,7 +133,7 @@ def choosing() -> list[Case]:
     ]
 
 
-def normalizing() -> list[Case]:
+def normalization_cases() -> list[Case]:
     gamma, beta, mean, var = random(4, seed=2), random(4, seed=3), random(4, seed=4), np.abs(random(4, seed=5)) + 0.5
 
     def c(values: Array) -> Array:
@@ -145,54 +147,51 @@ def normalizing() -> list[Case]:
         return np.asarray(powers / powers.sum(axes, keepdims=True))
 
     def lrn(x: Array) -> Array:
-        padded = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
-        total = sum(padded[:, i : i + 4] for i in range(3))
+        padded_squares = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))
+        total = sum(padded_squares[:, i : i + 4] for i in range(3))
         return np.asarray(x / (1.5 + 0.2 / 3 * total) ** 0.6)
 
-    def grouped(x: Array) -> Array:
+    def group_standard(x: Array) -> Array:
         return standard(x.reshape(2, 2, -1), 2).reshape(x.shape)
 
     return [
         (
             "BatchNormalization",
-            one("BatchNormalization", SHAPE, gamma, beta, mean, var, epsilon=1e-3),
+            op_file("BatchNormalization", SHAPE, gamma, beta, mean, var, epsilon=1e-3),
             lambda x: (x - c(mean)) / np.sqrt(c(var) + 1e-3) * c(gamma) + c(beta),
         ),
         (
             "InstanceNormalization",
-            one("InstanceNormalization", SHAPE, gamma, beta),
+            op_file("InstanceNormalization", SHAPE, gamma, beta),
             lambda x: standard(x, 2, 3) * c(gamma) + c(beta),
         ),
         (
             "GroupNormalization",
-            one("GroupNormalization", SHAPE, gamma, beta, opset=21, num_groups=2),
-            lambda x: grouped(x) * c(gamma) + c(beta),
+            op_file("GroupNormalization", SHAPE, gamma, beta, opset=21, num_groups=2),
+            lambda x: group_standard(x) * c(gamma) + c(beta),
         ),
         (
             "GroupNormalization",
-            one("GroupNormalization", SHAPE, gamma[:2], beta[:2], opset=18, num_groups=2),
-            lambda x: grouped(x) * c(gamma[:2].repeat(2)) + c(beta[:2].repeat(2)),
+            op_file("GroupNormalization", SHAPE, gamma[:2], beta[:2], opset=18, num_groups=2),
+            lambda x: group_standard(x) * c(gamma[:2].repeat(2)) + c(beta[:2].repeat(2)),
         ),
         (
             "LayerNormalization",
-            one("LayerNormalization", SHAPE, random(6, 7), random(7), axis=-2),
+            op_file("LayerNormalization", SHAPE, random(6, 7), random(7), axis=-2),
             lambda x: standard(x, 2, 3) * random(6, 7) + random(7),
         ),
-        ("LRN", one("LRN", SHAPE, size=3, alpha=0.2, beta=0.6, bias=1.5), lrn),
-        ("LpNormalization", one("LpNormalization", SHAPE, axis=1), lambda x: x / np.sqrt((x**2).sum(1, keepdims=True))),
-        ("LpNormalization", one("LpNormalization", SHAPE, p=1), lambda x: x / np.abs(x).sum(-1, keepdims=True)),
-        ("Softmax", one("Softmax", SHAPE, axis=1), lambda x: softmax(x, 1)),
-        ("Softmax", one("Softmax", SHAPE), lambda x: softmax(x, 3)),
-        ("Softmax", one("Softmax", SHAPE, opset=11), lambda x: softmax(x, 1, 2, 3)),
-        ("Softmax", one("Softmax", SHAPE, opset=11, axis=-1), lambda x: softmax(x, 3)),
-        ("LogSoftmax", one("LogSoftmax", SHAPE, axis=1), lambda x: np.log(softmax(x, 1))),
+        ("LRN", op_file("LRN", SHAPE, size=3, alpha=0.2, beta=0.6, bias=1.5), lrn),
+        case("LpNormalization", lambda x: x / np.sqrt((x**2).sum(1, keepdims=True)), axis=1),
+        case("LpNormalization", lambda x: x / np.abs(x).sum(-1, keepdims=True), p=1),
+        case("Softmax", lambda x: softmax(x, 1), axis=1),
+        case("Softmax", lambda x: softmax(x, 3)),
+        case("Softmax", lambda x: softmax(x, 1, 2, 3), opset=11),
+        case("Softmax", lambda x: softmax(x, 3), opset=11, axis=-1),
+        case("LogSoftmax", lambda x: np.log(softmax(x, 1)), axis=1),
     ]
 
 
-def reducing() -> list[Case]:
-    def case(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
-
+def reduction_cases() -> list[Case]:
     return [
         case("ReduceMean", lambda x: x.mean((2, 3)), axes=[2, 3], keepdims=0),
         case("ReduceMean", lambda x: x.mean((2, 3), keepdims=True), ints(-1, -2), opset=18),
@@ -207,35 +206,32 @@ def reducing() -> list[Case]:
     ]
 
 
-def linear() -> list[Case]:
+def linear_cases() -> list[Case]:
     w, b = random(5, 168, seed=6), random(5, seed=7)
     gemm = File(inputs={"x": ("n", *SHAPE)}, weights={"w": w, "b": b})
     gemm.add("Flatten", "x", "f").add("Gemm", "f w b", "y", transB=1, alpha=0.5, beta=2.0)
     return [
         ("Gemm", gemm, lambda x: 0.5 * x.reshape(2, -1) @ w.T + 2 * b),
-        ("MatMul", one("MatMul", SHAPE, random(7, 3)), lambda x: x @ random(7, 3)),
+        ("MatMul", op_file("MatMul", SHAPE, random(7, 3)), lambda x: x @ random(7, 3)),
     ]
 
 
-def moving() -> list[Case]:
-    def case(op: str, expected: Expected, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
-        return op, one(op, SHAPE, *operands, opset=opset, **attributes), expected
-
+def layout_cases() -> list[Case]:
     def to_depth(x: Array) -> Array:
         return x[..., :6].reshape(2, 4, 3, 2, 3, 2)
 
     def from_depth(x: Array) -> Array:
         return x.reshape(2, 2, 2, 1, 6, 7).transpose(0, 3, 4, 1, 5, 2).reshape(2, 1, 12, 14)
 
-    doubled = File(inputs={"x": ("n", *SHAPE)})
-    even = File(inputs={"x": ("n", *SHAPE)}, weights={"s": ints(0), "e": ints(6), "a": ints(3)})
-    even.add("Slice", "x s e a", "z").add("SpaceToDepth", "z", "y", blocksize=2)
-    back = (ints(-1), ints(-1000), ints(3), ints(-2))
+    concat_file = File(inputs={"x": ("n", *SHAPE)})
+    even_file = File(inputs={"x": ("n", *SHAPE)}, weights={"s": ints(0), "e": ints(6), "a": ints(3)})
+    even_file.add("Slice", "x s e a", "z").add("SpaceToDepth", "z", "y", blocksize=2)
+    reverse_slice = (ints(-1), ints(-1000), ints(3), ints(-2))
     pads = (ints(0, 0, 1, 2, 0, 0, 0, 3), scalar(1.5))
     edges = ((0, 0), (0, 0), (2, 1), (1, 3))
     every_side = ints(0, 0, 2, 1, 0, 0, 1, 3)
     return [
-        ("Concat", doubled.add("Concat", "x x", "y", axis=-1), lambda x: np.concatenate([x, x], 3)),
+        ("Concat", concat_file.add("Concat", "x x", "y", axis=-1), lambda x: np.concatenate([x, x], 3)),
         case("DepthToSpace", from_depth, blocksize=2),
         case(
             "DepthToSpace",
@@ -243,7 +239,7 @@ def moving() -> list[Case]:
             blocksize=2,
             mode="CRD",
         ),
-        ("SpaceToDepth", even, lambda x: to_depth(x).transpose(0, 3, 5, 1, 2, 4).reshape(2, 16, 3, 3)),
+        ("SpaceToDepth", even_file, lambda x: to_depth(x).transpose(0, 3, 5, 1, 2, 4).reshape(2, 16, 3, 3)),
         case("Expand", lambda x: np.broadcast_to(x, (2, 4, 6, 7)), ints(4, 1, 7)),
         case("Flatten", lambda x: x.reshape(2, -1)),
         case("Flatten", lambda x: x.reshape(8, -1), axis=2),
@@ -259,9 +255,9 @@ def moving() -> list[Case]:
         case("Reshape", lambda x: x.reshape(2, 24, 7), ints(0, -1, 7)),
         case("Reshape", lambda x: x.reshape(2, 2, 2, 42), ints(-1, 2, 2, 42)),
         case("Slice", lambda x: x[:, 1:3, ::2], ints(1, 0), ints(3, 100), ints(1, 2), ints(1, 2)),
-        case("Slice", lambda x: x[..., ::-2], *back),
+        case("Slice", lambda x: x[..., ::-2], *reverse_slice),
         case("Slice", lambda x: x[:, 1:, :, -3:], opset=9, starts=[0, 1, 0, -3], ends=[2**31 - 1] * 4),
-        ("Squeeze", _squeezed(), lambda x: x.mean(1)),
+        ("Squeeze", _squeeze_file(), lambda x: x.mean(1)),
         case("Tile", lambda x: np.tile(x, (1, 2, 1, 1)), ints(1, 2, 1, 1)),
         case("Transpose", lambda x: x.transpose(0, 2, 3, 1), perm=[0, 2, 3, 1]),
         case("Unsqueeze", lambda x: x[:, None, ..., None], ints(1, -1)),
@@ -269,36 +265,36 @@ def moving() -> list[Case]:
     ]
 
 
-def _squeezed() -> File:
+def _squeeze_file() -> File:
     file = File(inputs={"x": ("n", *SHAPE)}, weights={"a": ints(1)})
     return file.add("ReduceMean", "x", "m", axes=[1]).add("Squeeze", "m a", "y")
 
 
-def splitting() -> list[Case]:
+def split_cases() -> list[Case]:
     def parts(opset: int, *operands: Any, **attributes: Any) -> File:
-        file = one("Split", SHAPE, *operands, opset=opset, outputs="a b c", axis=1, **attributes)
+        file = op_file("Split", SHAPE, *operands, opset=opset, outputs="a b c", axis=1, **attributes)
         file.outputs = {"y": None}
         return file.add("Concat", "c a b", "y", axis=1)
 
-    def turned(*cuts: int) -> Expected:
+    def reordered_parts(*cuts: int) -> Expected:
         def expected(x: Array) -> Array:
             a, b, c = np.split(x, cuts, 1)
             return np.concatenate([c, a, b], 1)
 
         return expected
 
-    halves = one("Split", SHAPE, opset=18, outputs="a b", axis=-1, num_outputs=2)  # the last is the smaller
+    halves = op_file("Split", SHAPE, opset=18, outputs="a b", axis=-1, num_outputs=2)  # The last part is smaller.
     halves.outputs = {"y": None}
     halves.add("Concat", "b a", "y", axis=3)
     return [
-        ("Split", parts(13, ints(1, 2, 1)), turned(1, 3)),
-        ("Split", parts(11, split=[2, 1, 1]), turned(2, 3)),
+        ("Split", parts(13, ints(1, 2, 1)), reordered_parts(1, 3)),
+        ("Split", parts(11, split=[2, 1, 1]), reordered_parts(2, 3)),
         ("Split", halves, lambda x: np.concatenate([x[..., 4:], x[..., :4]], 3)),
     ]
 
 
-def calculating() -> list[Case]:
-    """Operators on what is known while reading: the result is added to the images."""
+def folding_cases() -> list[Case]:
+    """Return cases of constant folding: the result of each operator is added to the images."""
 
     def case(op: str, result: Any, *operands: Any, opset: int = 17, **attributes: Any) -> Case:
         weights = {f"w{number}": item for number, item in enumerate(operands)}
@@ -373,25 +369,25 @@ def calculating() -> list[Case]:
 
 
 CASES = [
-    *pointwise(), *of_positive(), *choosing(), *normalizing(), *reducing(), *linear(), *moving(), *splitting(),
-    *calculating(),
+    *pointwise_cases(), *positive_cases(), *logical_cases(), *normalization_cases(), *reduction_cases(),
+    *linear_cases(), *layout_cases(), *split_cases(), *folding_cases(),
 ]  # fmt: skip
 
-ELSEWHERE = {
+OTHER_TESTS = {
     "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
     "Resize", "Upsample",
 }  # fmt: skip
-"""Operators that test_windows.py and test_resize.py test."""
+"""Operators that test_conv_pool.py and test_resize.py test."""
 
 
-@pytest.mark.parametrize("case", range(len(CASES)), ids=[f"{i}-{op}" for i, (op, _, _) in enumerate(CASES)])
-def test_operator(case: int, tmp_path: Path) -> None:
-    _, file, expected = CASES[case]
-    (found,) = run(file, tmp_path, X)
-    wanted = np.asarray(expected(X), np.float64)
-    assert found.shape == wanted.shape
-    assert np.abs(found - wanted).max() <= 1e-6 * max(1.0, float(np.abs(wanted).max()))
+@pytest.mark.parametrize("index", range(len(CASES)), ids=[f"{i}-{op}" for i, (op, _, _) in enumerate(CASES)])
+def test_operator(index: int, tmp_path: Path) -> None:
+    _, file, expected = CASES[index]
+    (result,) = run(file, tmp_path, X)
+    reference = np.asarray(expected(X), np.float64)
+    assert result.shape == reference.shape
+    assert np.abs(result - reference).max() <= 1e-6 * max(1.0, float(np.abs(reference).max()))
 
 
 def test_every_operator_is_tested() -> None:
-    assert {op for op, _, _ in CASES} | ELSEWHERE == RULES.keys() | FOLDS.keys()
+    assert {op for op, _, _ in CASES} | OTHER_TESTS == RULES.keys() | FOLDS.keys()

@@ -1,6 +1,6 @@
-"""Against ONNX Runtime, on files that PyTorch's two exporters write, and against the cases that ONNX itself tests with.
+"""Comparison with ONNX Runtime, for files of both PyTorch exporters, and with the test cases of the ONNX package.
 
-Skipped where these packages are not installed: `pip install torch onnx onnxscript onnxruntime`.
+The tests are skipped if these packages are not installed: `pip install torch onnx onnxscript onnxruntime`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from opsin.base.errors import ModelError
 from opsin.interop import onnx
 from opsin.interop.onnx.rules import FOLDS, RULES
 
-MISSING = "compares with ONNX Runtime: pip install torch onnx onnxscript onnxruntime"
-torch = pytest.importorskip("torch", reason=MISSING)
-runtime = pytest.importorskip("onnxruntime", reason=MISSING)
-standard = pytest.importorskip("onnx", reason=MISSING)
-pytest.importorskip("onnxscript", reason=MISSING)
+SKIP_REASON = "compares with ONNX Runtime: pip install torch onnx onnxscript onnxruntime"
+torch = pytest.importorskip("torch", reason=SKIP_REASON)
+runtime = pytest.importorskip("onnxruntime", reason=SKIP_REASON)
+standard = pytest.importorskip("onnx", reason=SKIP_REASON)
+pytest.importorskip("onnxscript", reason=SKIP_REASON)
 
 
 class Block(torch.nn.Module):  # type: ignore[misc,name-defined]
-    """Much of what networks are made of: groups, shuffles, gates, resizing, and shapes asked for at run time."""
+    """A network with groups, channel shuffles, gates, resizing, and shapes that are computed at run time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,8 +65,8 @@ def export(folder: Path, exporter: str, free: bool) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The exporters tell at length what they do."""
+def silence_exporters() -> Iterator[None]:
+    """Silence the exporters, which log many messages."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -74,7 +74,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("free", [True, False])
 @pytest.mark.parametrize("exporter", ["script", "dynamo"])
-def test_what_pytorch_exports(exporter: str, free: bool, tmp_path: Path) -> None:
+def test_pytorch_exporters(exporter: str, free: bool, tmp_path: Path) -> None:
     path = export(tmp_path, exporter, free)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).standard_normal((2, 3, 17, 14)).astype(np.float32)
@@ -83,62 +83,62 @@ def test_what_pytorch_exports(exporter: str, free: bool, tmp_path: Path) -> None
     network = onnx.read(path)
     program = Reference(network.graph, 2, np.float64)
     program.load_state(network.state)
-    (found,) = program.run(inputs=x).values()
-    assert np.abs(found - expected).max() <= 1e-5 * np.ptp(expected)
+    (result,) = program.run(inputs=x).values()
+    assert np.abs(result - expected).max() <= 1e-5 * np.ptp(expected)
 
 
-# -- ONNX's own cases -------------------------------------------------------------------------
+# -- test cases of ONNX -----------------------------------------------------------------------
 
-DIFFERENT = {
-    "resize_downsample_scales_linear_align_corners",  # the size before rounding decides; we do as ONNX Runtime does
+DEVIATIONS = {
+    "resize_downsample_scales_linear_align_corners",  # Depends on the size before rounding; Opsin follows ONNX Runtime.
     "resize_downsample_scales_cubic_align_corners",
-    "averagepool_2d_ceil_last_window_starts_on_pad",  # expected with four digits
+    "averagepool_2d_ceil_last_window_starts_on_pad",  # Expected values have four digits.
 }
 
 
 def cases() -> Iterator[Any]:
-    """Cases of operators that we have, whose first operand can be images and whose others are known."""
+    """Yield the cases of supported operators with floats as the first operand, which becomes the images."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = pytest.importorskip("onnx.backend.test.case.node").collect_testcases(None)
-    for case in found:
+        all_cases = pytest.importorskip("onnx.backend.test.case.node").collect_testcases(None)
+    for case in all_cases:
         name = case.name.removeprefix("test_")
         (inputs, outputs), nodes = case.data_sets[0], case.model.graph.node
-        known = {node.op_type for node in nodes} <= RULES.keys() | FOLDS.keys() and name not in DIFFERENT
-        arrays = all(isinstance(array, np.ndarray) for array in (*inputs, *outputs)) and len(inputs) > 0
-        if known and arrays and inputs[0].dtype.kind == "f" and inputs[0].ndim:
+        is_supported = {node.op_type for node in nodes} <= RULES.keys() | FOLDS.keys() and name not in DEVIATIONS
+        has_arrays = all(isinstance(array, np.ndarray) for array in (*inputs, *outputs)) and len(inputs) > 0
+        if is_supported and has_arrays and inputs[0].dtype.kind == "f" and inputs[0].ndim:
             yield case.model, inputs, outputs, name
 
 
-def with_weights(model: Any, inputs: list[Any]) -> Any:
-    """The same network with all operands but the first as weights."""
+def to_initializers(model: Any, inputs: list[Any]) -> Any:
+    """Convert all inputs of the model but the first to initializers."""
     graph = model.graph
-    named = dict(zip([value.name for value in graph.input][1:], inputs[1:], strict=True))
-    for name, array in named.items():
+    arrays = dict(zip([value.name for value in graph.input][1:], inputs[1:], strict=True))
+    for name, array in arrays.items():
         graph.initializer.append(standard.numpy_helper.from_array(np.ascontiguousarray(array), name))
     for value in list(graph.input)[1:]:
         graph.input.remove(value)
     return model
 
 
-def test_the_cases_of_the_standard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that we take, with the first axis not a batch but of the size it has, come out as the standard says."""
-    agreed = 0
+def test_cases_of_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results agree with the expected ones for every case that Opsin imports; the first axis has its fixed size."""
+    count = 0
     for model, inputs, outputs, name in cases():
         monkeypatch.setattr("opsin.interop.onnx.network.BATCH", len(inputs[0]))
         path = tmp_path / "case.onnx"
-        standard.save(with_weights(model, inputs), path)
+        standard.save(to_initializers(model, inputs), path)
         try:
             network = onnx.read(path)
         except ModelError:
             continue
         program = Reference(network.graph, len(inputs[0]), np.float64)
         program.load_state(network.state)
-        found = program.run(inputs=inputs[0]).values()
-        for ours, theirs in zip(found, outputs, strict=True):
+        results = program.run(inputs=inputs[0]).values()
+        for ours, theirs in zip(results, outputs, strict=True):
             assert ours.shape == theirs.shape, name
             tolerance = 2e-3 if theirs.dtype == np.float16 else 1e-5
             error = np.abs(ours - theirs.astype(np.float64)).max(initial=0)
             assert error <= tolerance * max(1.0, np.abs(theirs.astype(np.float64)).max(initial=0)), name
-        agreed += 1
-    assert agreed > 500
+        count += 1
+    assert count > 500

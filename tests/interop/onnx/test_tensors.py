@@ -1,4 +1,4 @@
-"""Arrays: every way to write numbers down, and files beside the model."""
+"""Tests of tensors in all encodings, and in external files."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pytest
 
 from opsin.base.errors import ModelError
 from opsin.interop.onnx.messages import TensorRecord
-from opsin.interop.onnx.tensors import Arrays
-from tests.interop.onnx.support import network, refused
+from opsin.interop.onnx.tensors import TensorLoader
+from tests.interop.onnx.support import import_error, network
 from tests.interop.onnx.writer import File, entry, external, random, tensor, varint
 
 FLOATS = np.array([1.5, -2.25, 0.0, 65504.0], np.float32)
 WEIGHT = random(2, 3, 1, 1)
 
 
-def read(array: bytes, folder: Path) -> np.ndarray[Any, Any]:
-    """What a TensorProto becomes, as a factor of four columns."""
-    file = File(weights={"w": array}, inputs={"x": ("n", 3, 1, 4)}).add("Mul", "x w", "y")
-    (found,) = network(file, folder).state.values()
-    return found
+def read(data: bytes, folder: Path) -> np.ndarray[Any, Any]:
+    """Return the array that is imported for the encoded TensorProto `data`, which multiplies four columns."""
+    file = File(weights={"w": data}, inputs={"x": ("n", 3, 1, 4)}).add("Mul", "x w", "y")
+    (array,) = network(file, folder).state.values()
+    return array
 
 
-@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "int8", "uint8", "int32", "int64", "bool"])
-def test_raw_bytes(kind: str, tmp_path: Path) -> None:
-    values = FLOATS.clip(-2, 2).astype(kind) if kind in ("int8", "uint8", "bool") else FLOATS.astype(kind)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint8", "int32", "int64", "bool"])
+def test_raw_data(dtype: str, tmp_path: Path) -> None:
+    values = FLOATS.clip(-2, 2).astype(dtype) if dtype in ("int8", "uint8", "bool") else FLOATS.astype(dtype)
     assert np.array_equal(read(tensor(values, "w"), tmp_path), values.astype(np.float32))
 
 
 @pytest.mark.parametrize(
-    ("kind", "field", "numbers"),
+    ("data_type", "field", "numbers"),
     [
         (1, 4, FLOATS.tobytes()),
         (11, 10, FLOATS.astype(np.float64).tobytes()),
@@ -44,16 +44,16 @@ def test_raw_bytes(kind: str, tmp_path: Path) -> None:
         (13, 11, b"".join(map(varint, [1, 2, 0, 65504]))),
     ],
 )
-def test_numbers_one_by_one(kind: int, field: int, numbers: bytes, tmp_path: Path) -> None:
-    found = read(entry(1, 4) + entry(2, kind) + entry(8, "w") + entry(field, numbers), tmp_path)
-    if kind == 16:  # bfloat16 has eight bits of precision
-        assert np.array_equal(found, (FLOATS.view(np.uint32) & 0xFFFF0000).view(np.float32))
+def test_typed_data(data_type: int, field: int, numbers: bytes, tmp_path: Path) -> None:
+    array = read(entry(1, 4) + entry(2, data_type) + entry(8, "w") + entry(field, numbers), tmp_path)
+    if data_type == 16:  # bfloat16 has eight bits of precision.
+        assert np.array_equal(array, (FLOATS.view(np.uint32) & 0xFFFF0000).view(np.float32))
     else:
-        whole = {6: [1, -2, 0, 65504], 7: [1, -2, 0, 65504], 13: [1, 2, 0, 65504]}
-        assert found.tolist() == whole.get(kind, FLOATS.tolist())
+        integers = {6: [1, -2, 0, 65504], 7: [1, -2, 0, 65504], 13: [1, 2, 0, 65504]}
+        assert array.tolist() == integers.get(data_type, FLOATS.tolist())
 
 
-def test_numbers_that_were_not_packed(tmp_path: Path) -> None:
+def test_unpacked_floats(tmp_path: Path) -> None:
     numbers = b"".join(entry(4, float(value)) for value in FLOATS)
     assert np.array_equal(read(entry(1, b"\4") + entry(2, 1) + entry(8, "w") + numbers, tmp_path), FLOATS)
 
@@ -66,44 +66,44 @@ def test_numbers_that_were_not_packed(tmp_path: Path) -> None:
             entry(1, 2**40) * 3 + entry(2, 1) + entry(8, "w"),
             "has 0 bytes, not 5,316,911,983,139,663,491,615,228,241,121",
         ),
-        (entry(1, 4) + entry(2, 8) + entry(8, "w"), "has a tensor 'w' of element kind 8, which Opsin does not read"),
-        (entry(1, 4) + entry(2, 99) + entry(8, "w"), "of element kind 99"),
+        (entry(1, 4) + entry(2, 8) + entry(8, "w"), "has a tensor 'w' of element type 8, which Opsin does not read"),
+        (entry(1, 4) + entry(2, 99) + entry(8, "w"), "of element type 99"),
     ],
 )
-def test_sizes_that_do_not_fit(array: bytes, text: str, tmp_path: Path) -> None:
+def test_invalid_sizes_and_types(array: bytes, text: str, tmp_path: Path) -> None:
     file = File(weights={"w": array}, inputs={"x": ("n", 3, 1, 4)}).add("Mul", "x w", "y")
-    assert text in refused(file, tmp_path)
+    assert text in import_error(file, tmp_path)
 
 
-# -- files beside the model -------------------------------------------------------------------
+# -- external files --------------------------------------------------------------------------
 
 
-def outside(location: str, **facts: object) -> File:
-    """A network whose only weight lies at `location`."""
-    weight = external("w", (2, 3, 1, 1), location, **facts)
+def external_file(location: str, **entries: object) -> File:
+    """Return a file with one weight, in the external file `location`."""
+    weight = external("w", (2, 3, 1, 1), location, **entries)
     return File(weights={"w": weight}).add("Conv", "x w", "y")
 
 
-def test_weights_in_a_file_beside_the_model(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "w.bin").write_bytes(b"head" + WEIGHT.tobytes() + b"tail")
-    for file in (outside("below/w.bin", offset=4, length=24), outside("below/w.bin", offset=4)):
+def test_external_weights(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "w.bin").write_bytes(b"head" + WEIGHT.tobytes() + b"tail")
+    for file in (external_file("folder/w.bin", offset=4, length=24), external_file("folder/w.bin", offset=4)):
         assert np.array_equal(network(file, tmp_path).state["w"], WEIGHT)
 
 
-def test_what_may_be_calculated_grows_with_all_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.interop.onnx.network.MAX_FOLDED", 0)
+def test_limit_of_folding_counts_external_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.interop.onnx.network.MAX_FOLDED_ELEMENTS", 0)
     (tmp_path / "w.bin").write_bytes(random(40, 30, 1, 1).tobytes())
     file = File(weights={"w": external("w", (40, 30, 1, 1), "w.bin")}, inputs={"x": ("n", 40, 2, 2)})
     file.add("Transpose", "w", "t", perm=[1, 0, 2, 3]).add("Conv", "x t", "y")
     assert network(file, tmp_path).state["w"].shape == (30, 40, 1, 1)
 
 
-def test_a_model_that_is_reached_through_a_link(tmp_path: Path) -> None:
+def test_model_in_a_linked_folder(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "w.bin").write_bytes(WEIGHT.tobytes())
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert np.array_equal(network(outside("w.bin"), tmp_path / "link").state["w"], WEIGHT)
+    assert np.array_equal(network(external_file("w.bin"), tmp_path / "link").state["w"], WEIGHT)
 
 
 @pytest.mark.parametrize(
@@ -111,57 +111,57 @@ def test_a_model_that_is_reached_through_a_link(tmp_path: Path) -> None:
     ["../secret.bin", "sub/../../secret.bin", "/etc/passwd", "..\\secret.bin", "C:\\secret.bin", "\\\\host\\share\\x",
      "C:secret.bin", "", ".", "..", "sub/..", "w\0.bin", "link.bin", "folder/secret.bin", "loop"],
 )  # fmt: skip
-def test_nothing_outside_of_the_folder_is_read(location: str, tmp_path: Path) -> None:
+def test_no_files_outside_the_folder_are_read(location: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "sub").mkdir(parents=True)
     (tmp_path / "secret.bin").write_bytes(WEIGHT.tobytes())
     (home / "link.bin").symlink_to(tmp_path / "secret.bin")
     (home / "folder").symlink_to(tmp_path)
     (home / "loop").symlink_to(home / "loop")
-    text = refused(outside(location), home)
-    assert text.startswith("keeps weights elsewhere: '")
+    text = import_error(external_file(location), home)
+    assert text.startswith("has weights in other files: '")
     assert text.endswith(
-        "' is outside of the model's own folder, where Opsin reads nothing; "
-        "put the file next to the model, and name it so in there"
+        "' is outside the folder of the model, where Opsin reads no files; "
+        "move the file next to the model, and change its location in the model to its name"
     )
 
 
 @pytest.mark.parametrize(
-    ("facts", "text"),
+    ("entries", "text"),
     [
-        ({"offset": 4}, "the tensor 'w' needs 24 bytes, and was given 24 from byte 4 on of 'w.bin', which has 24"),
-        ({"length": 20}, "needs 24 bytes, and was given 20"),
-        ({"offset": -4}, "from byte -4 on"),
-        ({"offset": 2**70}, "on of 'w.bin', which has 24"),
-        ({"offset": "four"}, "the place of the tensor 'w' in 'w.bin'"),
+        ({"offset": 4}, "the tensor 'w' needs 24 bytes, but has 24 at byte 4 of 'w.bin', which has 24"),
+        ({"length": 20}, "needs 24 bytes, but has 20"),
+        ({"offset": -4}, "at byte -4"),
+        ({"offset": 2**70}, "of 'w.bin', which has 24"),
+        ({"offset": "four"}, "an invalid offset or length of the tensor 'w' in 'w.bin'"),
     ],
 )
-def test_places_that_do_not_fit(facts: dict[str, Any], text: str, tmp_path: Path) -> None:
+def test_invalid_offsets_and_lengths(entries: dict[str, Any], text: str, tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(WEIGHT.tobytes())
-    assert text in refused(outside("w.bin", **facts), tmp_path)
+    assert text in import_error(external_file("w.bin", **entries), tmp_path)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
-    file = outside("w.bin")
-    assert refused(file, tmp_path) == f"keeps weights elsewhere: {tmp_path / 'w.bin'}: there is no such file"
+def test_missing_and_special_files(tmp_path: Path) -> None:
+    file = external_file("w.bin")
+    assert import_error(file, tmp_path) == f"has weights in other files: {tmp_path / 'w.bin'}: there is no such file"
     (tmp_path / "w.bin").mkdir()
-    assert refused(file, tmp_path).endswith("is a folder, not a model file")
+    assert import_error(file, tmp_path).endswith("is a folder, not a model file")
     (tmp_path / "w.bin").rmdir()
     (tmp_path / "w.bin").touch()
-    assert refused(file, tmp_path).endswith("is empty; copy it again or export it again")
+    assert import_error(file, tmp_path).endswith("is empty; copy it again or export it again")
     (tmp_path / "w.bin").unlink()
     os.mkfifo(tmp_path / "w.bin")
-    assert refused(file, tmp_path).endswith("is no ordinary file")
+    assert import_error(file, tmp_path).endswith("is not a regular file")
 
 
-def test_a_small_file_cannot_describe_large_weights_many_times(tmp_path: Path) -> None:
+def test_overlapping_external_tensors(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(random(3, 3, 1, 1).tobytes())
     weights = {f"w{number}": external(f"w{number}", (3, 3, 1, 1), "w.bin") for number in range(3)}
     file = File(weights=weights).add("Conv", "x w0", "a").add("Conv", "a w1", "b").add("Conv", "b w2", "y")
-    assert refused(file, tmp_path) == "has tensors that overlap in 'w.bin', which Opsin does not read"
+    assert import_error(file, tmp_path) == "has tensors that overlap in 'w.bin', which Opsin does not read"
 
 
-def test_the_files_of_attributes_are_looked_at_like_those_of_weights(tmp_path: Path) -> None:
-    record = TensorRecord("c", (6,), 1, external={"location": "../c.bin"})
-    with pytest.raises(ModelError, match="outside of the model's own folder"):
-        Arrays(tmp_path, 0).read(record)
+def test_external_tensors_of_attributes(tmp_path: Path) -> None:
+    record = TensorRecord("c", (6,), 1, external_data={"location": "../c.bin"})
+    with pytest.raises(ModelError, match="outside the folder of the model"):
+        TensorLoader(tmp_path, 0).read(record)

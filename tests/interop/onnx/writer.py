@@ -1,4 +1,4 @@
-"""Writes ONNX files for tests, in a page: Protocol Buffers' wire format by hand, no other package."""
+"""Writer of ONNX files for tests, without other packages: it encodes the Protocol Buffers wire format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
+ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 
 Dims = Sequence["int | str | None"]
 
@@ -26,7 +26,7 @@ def varint(number: int) -> bytes:
 
 
 def entry(number: int, value: int | float | str | bytes) -> bytes:
-    """One field: a whole number, a real one, or bytes with their length."""
+    """Encode one field: an integer, a float, or bytes with their length."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     if isinstance(value, float):
@@ -36,21 +36,21 @@ def entry(number: int, value: int | float | str | bytes) -> bytes:
 
 
 def tensor(array: Any, name: str = "") -> bytes:
-    """TensorProto with its bytes in raw_data."""
+    """Encode a TensorProto with `raw_data`."""
     array = np.asarray(array)
     dims = b"".join(entry(1, size) for size in array.shape)
-    return dims + entry(2, KINDS[array.dtype.name]) + entry(8, name) + entry(9, array.tobytes())
+    return dims + entry(2, ELEMENT_TYPES[array.dtype.name]) + entry(8, name) + entry(9, array.tobytes())
 
 
-def external(name: str, shape: Sequence[int], location: str, **facts: object) -> bytes:
-    """TensorProto of float32 that lies in another file."""
-    places = {"location": location, **facts}
-    pairs = b"".join(entry(13, entry(1, key) + entry(2, str(value))) for key, value in places.items())
+def external(name: str, shape: Sequence[int], location: str, **entries: object) -> bytes:
+    """Encode a TensorProto of float32 with its data in the file `location`."""
+    values = {"location": location, **entries}
+    pairs = b"".join(entry(13, entry(1, key) + entry(2, str(value))) for key, value in values.items())
     return b"".join(entry(1, size) for size in shape) + entry(2, 1) + entry(8, name) + pairs + entry(14, 1)
 
 
 def attribute(name: str, value: Any) -> bytes:
-    """AttributeProto of the kind that fits the value."""
+    """Encode an AttributeProto; its type is that of `value`."""
     head = entry(1, name)
     if isinstance(value, np.ndarray):
         return head + entry(5, tensor(value)) + entry(20, 4)
@@ -65,17 +65,17 @@ def attribute(name: str, value: Any) -> bytes:
     return head + b"".join(entry(8, item) for item in value) + entry(20, 7)
 
 
-def value_info(name: str, dims: Dims | None, kind: int = 1) -> bytes:
-    """ValueInfoProto; a dimension may be a name, or nothing."""
+def value_info(name: str, dims: Dims | None, elem_type: int = 1) -> bytes:
+    """Encode a ValueInfoProto; a free dimension is a name or None."""
     shape = b""
     if dims is not None:
         parts = [b"" if d is None else entry(2, d) if isinstance(d, str) else entry(1, d) for d in dims]
         shape = entry(2, b"".join(entry(1, part) for part in parts))
-    return entry(1, name) + entry(2, entry(1, entry(1, kind) + shape))
+    return entry(1, name) + entry(2, entry(1, entry(1, elem_type) + shape))
 
 
 def node(op: str, inputs: str, outputs: str, name: str = "", domain: str = "", **attributes: Any) -> bytes:
-    """NodeProto; names are divided by spaces, and `-` stands for an operand that is left out."""
+    """Encode a NodeProto. Names are separated by spaces; `-` is an omitted operand."""
     parts = [entry(1, "" if item == "-" else item) for item in inputs.split()]
     parts += [entry(2, item) for item in outputs.split()]
     parts += [entry(3, name), entry(4, op), *(entry(5, attribute(*pair)) for pair in attributes.items())]
@@ -84,18 +84,18 @@ def node(op: str, inputs: str, outputs: str, name: str = "", domain: str = "", *
 
 @dataclass
 class File:
-    """An ONNX file in the making: nodes, weights by name, inputs and outputs with their dimensions."""
+    """The content of an ONNX file: nodes, weights by name, inputs and outputs with their dimensions."""
 
     nodes: list[bytes] = field(default_factory=list)
     weights: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Dims | None] = field(default_factory=lambda: {"x": ("batch", 3, 8, 8)})
     outputs: dict[str, Dims | None] = field(default_factory=lambda: {"y": None})
     opset: int = 17
-    more: bytes = b""
-    """Fields that go into the graph as they are."""
+    graph_fields: bytes = b""
+    """Additional encoded fields of the graph."""
 
-    def add(self, op: str, inputs: str, outputs: str, **more: Any) -> File:
-        self.nodes.append(node(op, inputs, outputs, **more))
+    def add(self, op: str, inputs: str, outputs: str, **options: Any) -> File:
+        self.nodes.append(node(op, inputs, outputs, **options))
         return self
 
     def data(self) -> bytes:
@@ -105,7 +105,7 @@ class File:
         ]
         parts += [entry(11, value_info(*item)) for item in self.inputs.items()]
         parts += [entry(12, value_info(*item)) for item in self.outputs.items()]
-        graph = b"".join(parts) + self.more
+        graph = b"".join(parts) + self.graph_fields
         opset = entry(8, entry(1, "") + entry(2, self.opset))
         return entry(1, 8) + entry(2, "tests") + entry(3, "1.0") + opset + entry(7, graph)
 
@@ -114,8 +114,10 @@ class File:
         return path
 
 
-def one(op: str, shape: Sequence[int], *operands: Any, opset: int = 17, outputs: str = "y", **attributes: Any) -> File:
-    """A file of one node on images N × `shape`; further operands are weights w1, w2, …, `None` left out."""
+def op_file(
+    op: str, shape: Sequence[int], *operands: Any, opset: int = 17, outputs: str = "y", **attributes: Any
+) -> File:
+    """Return a file with one node on images N × `shape`; other operands are weights w1, w2, … (`None`: omitted)."""
     weights = {f"w{number}": np.asarray(item) for number, item in enumerate(operands, 1) if item is not None}
     names = ["-" if item is None else f"w{number}" for number, item in enumerate(operands, 1)]
     file = File(weights=weights, inputs={"x": ("batch", *shape)}, opset=opset)

@@ -1,4 +1,4 @@
-"""Networks from ONNX files, read without any other package."""
+"""Import of networks from ONNX files; no other package is needed."""
 
 from opsin.interop.onnx.network import Network, read
 

@@ -1,6 +1,7 @@
-"""The messages of an ONNX file, as far as they describe what a network computes.
+"""Parser of the ONNX messages that describe the computation of a network.
 
-Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). Arrays stay in the file until they are read.
+Field numbers are those of `onnx.proto` (github.com/onnx/onnx, Apache 2.0). The data of tensors is not copied;
+`tensors.py` reads it on demand.
 """
 
 from __future__ import annotations
@@ -9,31 +10,43 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from opsin.base.errors import ModelError
-from opsin.interop.onnx.wire import Damaged, Value, Wire, octets, real, reals, shown, text, whole, wholes
+from opsin.interop.onnx.wire import (
+    DamagedFileError,
+    FieldValue,
+    WireReader,
+    as_bytes,
+    as_float,
+    as_floats,
+    as_int,
+    as_ints,
+    as_text,
+    quote_name,
+)
 
 MAX_NODES = 100_000
+"""Limit of the nodes, and of the initializers. Networks have some thousand."""
 MAX_AXES = 16
-"""Limits far above those of any network."""
+"""Limit of the axes of a tensor."""
 
 Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | TensorRecord | None"
-"""An attribute's value; `None` for a kind that no supported operator has, such as a graph."""
+"""The value of an AttributeProto; `None` for a type that no supported operator uses, such as a graph."""
 
 
 @dataclass
 class TensorRecord:
-    """An array as the file describes it: `raw` bytes, `packed` fields by number, or an `external` file."""
+    """A TensorProto. Its elements are in `raw_data`, `typed_data` (by field number) or the file `external_data`."""
 
     name: str = ""
     dims: tuple[int, ...] = ()
-    kind: int = 0
-    raw: memoryview | None = None
-    packed: dict[int, bytearray] = field(default_factory=dict)
-    external: dict[str, str] | None = None
+    data_type: int = 0
+    raw_data: memoryview | None = None
+    typed_data: dict[int, bytearray] = field(default_factory=dict)
+    external_data: dict[str, str] | None = None
 
 
 @dataclass
 class NodeRecord:
-    """One operator with the names of its inputs and outputs."""
+    """A NodeProto: an operator and the names of its inputs and outputs."""
 
     op: str = ""
     name: str = ""
@@ -45,16 +58,16 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class ValueRecord:
-    """A named input or output: its element type, and its dimensions, `None` for one that is free."""
+    """A ValueInfoProto: a named input or output, its element type and its dimensions (`None` for a free one)."""
 
     name: str
-    kind: int
+    elem_type: int
     dims: tuple[int | None, ...] | None
 
 
 @dataclass
 class GraphRecord:
-    """The network: nodes, weights by name, inputs and outputs."""
+    """A GraphProto: nodes, initializers by name, inputs and outputs."""
 
     name: str = ""
     nodes: list[NodeRecord] = field(default_factory=list)
@@ -65,7 +78,7 @@ class GraphRecord:
 
 @dataclass
 class ModelRecord:
-    """The whole file: its graph, its producer, and the version of each operator set by domain."""
+    """A ModelProto: the graph, the producer, and the opset version of each domain."""
 
     graph: GraphRecord | None = None
     producer: str = ""
@@ -73,14 +86,14 @@ class ModelRecord:
 
 
 def read_model(data: memoryview) -> ModelRecord:
-    """Read the message ModelProto. Raise `ModelError`, with a text that follows the file's name."""
-    wire, model, version = Wire(), ModelRecord(), ""
+    """Parse a ModelProto. Raise `ModelError`, with a message written to follow the file's name, if it is invalid."""
+    wire, model, version = WireReader(), ModelRecord(), ""
     for number, value in wire.fields(data):
         match number:
             case 2:
-                model.producer = text(value)
+                model.producer = as_text(value)
             case 3:
-                version = text(value)
+                version = as_text(value)
             case 7:
                 model.graph = _graph(wire, value)
             case 8:
@@ -90,14 +103,14 @@ def read_model(data: memoryview) -> ModelRecord:
     return model
 
 
-def _graph(wire: Wire, message: Value) -> GraphRecord:
+def _graph(wire: WireReader, message: FieldValue) -> GraphRecord:
     graph = GraphRecord()
     for number, value in wire.fields(message):
         match number:
             case 1:
                 graph.nodes.append(_node(wire, value))
             case 2:
-                graph.name = text(value)
+                graph.name = as_text(value)
             case 5:
                 tensor = _tensor(wire, value)
                 graph.initializers[tensor.name] = tensor
@@ -106,137 +119,140 @@ def _graph(wire: Wire, message: Value) -> GraphRecord:
             case 12:
                 graph.outputs.append(_value(wire, value))
             case 15:
-                raise ModelError("has sparse weights, which Opsin does not read; export it with dense ones")
+                raise ModelError("has sparse weights, which Opsin does not read; export it with dense weights")
         if max(len(graph.nodes), len(graph.initializers)) > MAX_NODES:
             raise ModelError(f"has more than {MAX_NODES:,} nodes or weights, which no network needs")
     return graph
 
 
-def _node(wire: Wire, message: Value) -> NodeRecord:
+def _node(wire: WireReader, message: FieldValue) -> NodeRecord:
     node = NodeRecord()
     for number, value in wire.fields(message):
         match number:
             case 1:
-                node.inputs.append(text(value))
+                node.inputs.append(as_text(value))
             case 2:
-                node.outputs.append(text(value))
+                node.outputs.append(as_text(value))
             case 3:
-                node.name = text(value)
+                node.name = as_text(value)
             case 4:
-                node.op = text(value)
+                node.op = as_text(value)
             case 5:
                 name, attribute = _attribute(wire, value)
                 node.attributes[name] = attribute
             case 7:
-                node.domain = text(value)
+                node.domain = as_text(value)
     return node
 
 
-def _attribute(wire: Wire, message: Value) -> tuple[str, Attribute]:
-    """Return the name of an attribute, and its value by its type: 1 a float … 7 integers, 8 strings."""
-    name, kind = "", 0
-    single: dict[int, Attribute] = {}
+def _attribute(wire: WireReader, message: FieldValue) -> tuple[str, Attribute]:
+    """Return the name and the value of an AttributeProto.
+
+    Its types are 1 FLOAT, 2 INT, 3 STRING, 4 TENSOR, 6 FLOATS, 7 INTS and 8 STRINGS.
+    """
+    name, attribute_type = "", 0
+    scalars: dict[int, Attribute] = {}
     lists: dict[int, list[Any]] = {7: [], 8: [], 9: []}
     for number, value in wire.fields(message):
         match number:
             case 1:
-                name = text(value)
+                name = as_text(value)
             case 2:
-                single[1] = real(value)
+                scalars[1] = as_float(value)
             case 3:
-                single[2] = whole(value)
+                scalars[2] = as_int(value)
             case 4:
-                single[3] = str(octets(value), "utf-8", "replace")
+                scalars[3] = str(as_bytes(value), "utf-8", "replace")
             case 5:
-                single[4] = _tensor(wire, value)
+                scalars[4] = _tensor(wire, value)
             case 7:
-                lists[7] += reals(value).tolist()
+                lists[7] += as_floats(value).tolist()
             case 8:
-                lists[8] += wholes(value).tolist()
+                lists[8] += as_ints(value).tolist()
             case 9:
-                lists[9].append(str(octets(value), "utf-8", "replace"))
+                lists[9].append(str(as_bytes(value), "utf-8", "replace"))
             case 20:
-                kind = whole(value)
-    empty: dict[int, Attribute] = {1: 0.0, 2: 0, 3: ""}  # A writer may omit zeros.
-    match kind:
+                attribute_type = as_int(value)
+    defaults: dict[int, Attribute] = {1: 0.0, 2: 0, 3: ""}  # Protocol Buffers may omit zeros.
+    match attribute_type:
         case 1 | 2 | 3 | 4:
-            return name, single.get(kind, empty.get(kind))
+            return name, scalars.get(attribute_type, defaults.get(attribute_type))
         case 6 | 7 | 8:
-            return name, tuple(lists[kind + 1])
+            return name, tuple(lists[attribute_type + 1])
     return name, None
 
 
-def _tensor(wire: Wire, message: Value) -> TensorRecord:
+def _tensor(wire: WireReader, message: FieldValue) -> TensorRecord:
     tensor, dims, is_external = TensorRecord(), list[int](), False
-    external: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for number, value in wire.fields(message):
         match number:
             case 1:
-                dims += wholes(value).tolist()
+                dims += as_ints(value).tolist()
             case 2:
-                tensor.kind = whole(value)
+                tensor.data_type = as_int(value)
             case 3:
                 raise ModelError("has a tensor in segments, which Opsin does not read")
             case 4 | 5 | 7 | 10 | 11:
-                run = wholes(value).tobytes() if number in (5, 7, 11) else octets(value)
-                tensor.packed.setdefault(number, bytearray()).extend(run)
+                elements = as_ints(value).tobytes() if number in (5, 7, 11) else as_bytes(value)
+                tensor.typed_data.setdefault(number, bytearray()).extend(elements)
             case 8:
-                tensor.name = text(value)
+                tensor.name = as_text(value)
             case 9:
-                tensor.raw = octets(value)
+                tensor.raw_data = as_bytes(value)
             case 13:
-                external |= [_entry(wire, value)]
+                entries |= [_entry(wire, value)]
             case 14:
-                is_external = whole(value) == 1
+                is_external = as_int(value) == 1
     if len(dims) > MAX_AXES or min(dims, default=0) < 0:
-        raise Damaged(f"a tensor {shown(tensor.name)} with impossible dimensions")
+        raise DamagedFileError(f"a tensor {quote_name(tensor.name)} with invalid dimensions")
     tensor.dims = tuple(dims)
-    tensor.external = external if is_external else None
+    tensor.external_data = entries if is_external else None
     return tensor
 
 
-def _value(wire: Wire, message: Value) -> ValueRecord:
-    """ValueInfoProto → TypeProto → Tensor → TensorShapeProto."""
-    name, kind = "", 0
+def _value(wire: WireReader, message: FieldValue) -> ValueRecord:
+    """Parse a ValueInfoProto, which nests TypeProto, Tensor and TensorShapeProto."""
+    name, elem_type = "", 0
     dims: tuple[int | None, ...] | None = None
     for number, value in wire.fields(message):
         if number == 1:
-            name = text(value)
+            name = as_text(value)
         elif number == 2:
             for _, tensor in (item for item in wire.fields(value) if item[0] == 1):
                 for inner, part in wire.fields(tensor):
                     if inner == 1:
-                        kind = whole(part)
+                        elem_type = as_int(part)
                     elif inner == 2:
                         dims = tuple(_dim(wire, dim) for key, dim in wire.fields(part) if key == 1)
     if dims is not None and len(dims) > MAX_AXES:
-        raise Damaged(f"{shown(name)} with impossible dimensions")
-    return ValueRecord(name, kind, dims)
+        raise DamagedFileError(f"{quote_name(name)} with invalid dimensions")
+    return ValueRecord(name, elem_type, dims)
 
 
-def _dim(wire: Wire, message: Value) -> int | None:
-    """Return a dimension, None if it is free: writers mark that by a name, by nothing, or by a number below one."""
+def _dim(wire: WireReader, message: FieldValue) -> int | None:
+    """Return a dimension, or None if it is free: exporters then write a name, nothing, or a number below 1."""
     size = None
     for number, value in wire.fields(message):
-        size = whole(value) if number == 1 else None
+        size = as_int(value) if number == 1 else None
     return size if size is None or size > 0 else None
 
 
-def _opset(wire: Wire, message: Value) -> tuple[str, int]:
+def _opset(wire: WireReader, message: FieldValue) -> tuple[str, int]:
     domain, version = "", 0
     for number, value in wire.fields(message):
         if number == 1:
-            domain = text(value)
+            domain = as_text(value)
         elif number == 2:
-            version = whole(value)
+            version = as_int(value)
     return domain, version
 
 
-def _entry(wire: Wire, message: Value) -> tuple[str, str]:
+def _entry(wire: WireReader, message: FieldValue) -> tuple[str, str]:
     key = entry = ""
     for number, value in wire.fields(message):
         if number == 1:
-            key = text(value)
+            key = as_text(value)
         elif number == 2:
-            entry = text(value)
+            entry = as_text(value)
     return key, entry

@@ -1,8 +1,8 @@
-"""Protocol Buffers' wire format, read in place.
+"""Reader of the Protocol Buffers wire format.
 
-A message is a sequence of fields: a key, which holds a number and a wire type, and a value that is an integer, four or
-eight bytes, or bytes with their length before them (protobuf.dev/programming-guides/encoding). Nothing is copied, every
-length is checked against the rest of the data, and the work is bounded.
+A message is a sequence of fields (protobuf.dev/programming-guides/encoding). Each field has a key, which holds its
+number and its wire type, and a value: an integer, four or eight bytes, or a length and that many bytes. The reader
+copies nothing, checks every length against the remaining data, and limits the number of fields.
 """
 
 from __future__ import annotations
@@ -17,122 +17,129 @@ from numpy.typing import NDArray
 from opsin.base.errors import ModelError
 
 MAX_FIELDS = 5_000_000
-"""Fields that are read in total. Networks have some ten thousand; each of their weights is one field."""
+"""Limit of the fields in one file. Networks have about ten thousand; each weight is one field."""
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, I64, LEN, I32 = 0, 1, 2, 5
+"""Wire types, by their names in the specification."""
 
-Value: TypeAlias = "int | memoryview"
+FieldValue: TypeAlias = "int | memoryview"
 """An integer below 2^64, or bytes."""
 
 
-class Damaged(ModelError):
-    """The file has invalid content; the message follows the file's name."""
+class DamagedFileError(ModelError):
+    """The content of the file is invalid. The message is written to follow the file's name."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"is damaged or cut short ({what}); copy it again or export it again")
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"is damaged or cut short ({fault}); copy it again or export it again")
 
 
-class Wire:
+class WireReader:
     """Splits messages into fields, at most `MAX_FIELDS` in total."""
 
     def __init__(self) -> None:
-        self.left = MAX_FIELDS
+        self.remaining_fields = MAX_FIELDS
 
-    def fields(self, message: Value) -> Iterator[tuple[int, Value]]:
-        """Yield the number and the value of each field of `message`."""
-        data = octets(message)
+    def fields(self, message: FieldValue) -> Iterator[tuple[int, FieldValue]]:
+        """Yield the number and the value of each field of `message`.
+
+        Raise `DamagedFileError` if the message is malformed, and `ModelError` after `MAX_FIELDS` fields.
+        """
+        data = as_bytes(message)
         offset = 0
         while offset < len(data):
-            self.left -= 1
-            if self.left < 0:
+            self.remaining_fields -= 1
+            if self.remaining_fields < 0:
                 raise ModelError(f"has more than {MAX_FIELDS:,} fields, which no network needs")
-            key, offset = varint(data, offset)
-            kind = key & 7
-            if kind == VARINT:
-                value, offset = varint(data, offset)
+            key, offset = read_varint(data, offset)
+            wire_type = key & 7
+            if wire_type == VARINT:
+                value, offset = read_varint(data, offset)
                 yield key >> 3, value
                 continue
-            if kind == BYTES:
-                length, offset = varint(data, offset)
-            elif kind in (FIXED32, FIXED64):
-                length = 4 if kind == FIXED32 else 8
+            if wire_type == LEN:
+                length, offset = read_varint(data, offset)
+            elif wire_type in (I32, I64):
+                length = 4 if wire_type == I32 else 8
             else:
-                raise Damaged(f"a field of the unknown kind {kind}")
+                raise DamagedFileError(f"a field of the unknown wire type {wire_type}")
             if length > len(data) - offset:
-                raise Damaged(f"a field of {length:,} bytes where {len(data) - offset:,} are left")
+                raise DamagedFileError(f"a field of {length:,} bytes where {len(data) - offset:,} are left")
             yield key >> 3, data[offset : offset + length]
             offset += length
 
 
-def varint(data: memoryview, offset: int) -> tuple[int, int]:
-    """Return the integer at `offset`, seven bits in each byte and the lowest first, and the offset after it."""
+def read_varint(data: memoryview, offset: int) -> tuple[int, int]:
+    """Return the integer at `offset`, and the offset after it.
+
+    Each byte holds seven bits, the least significant first; the top bit says that another byte follows.
+    """
     number = 0
-    for position, byte in enumerate(data[offset : offset + 10]):
-        number |= (byte & 0x7F) << 7 * position
+    for index, byte in enumerate(data[offset : offset + 10]):
+        number |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
-            return number & (2**64 - 1), offset + position + 1
-    raise Damaged("a number without an end")
+            return number & (2**64 - 1), offset + index + 1
+    raise DamagedFileError("an unterminated integer")
 
 
-def octets(value: Value) -> memoryview:
-    """Return `value` if it is bytes."""
+def as_bytes(value: FieldValue) -> memoryview:
+    """Return `value`; raise `DamagedFileError` if it is not bytes."""
     if isinstance(value, int):
-        raise Damaged("a number where a text, a message or an array belongs")
+        raise DamagedFileError("an integer where a string, a message or an array belongs")
     return value
 
 
-def text(value: Value) -> str:
-    """Return `value`, decoded as UTF-8."""
+def as_text(value: FieldValue) -> str:
+    """Return `value` decoded as UTF-8; raise `DamagedFileError` if it is not text."""
     try:
-        return str(octets(value), "utf-8")
+        return str(as_bytes(value), "utf-8")
     except UnicodeDecodeError:
-        raise Damaged("a name that is no text") from None
+        raise DamagedFileError("a name that is not valid UTF-8") from None
 
 
-def whole(value: Value) -> int:
-    """Return `value` as a signed 64-bit integer."""
+def as_int(value: FieldValue) -> int:
+    """Return `value` as a signed 64-bit integer; raise `DamagedFileError` if it is bytes."""
     if not isinstance(value, int):
-        raise Damaged("bytes where a number belongs")
+        raise DamagedFileError("bytes where an integer belongs")
     return value - 2**64 if value >= 2**63 else value
 
 
-def real(value: Value) -> float:
-    """Return `value`, four bytes, as a float."""
-    data = octets(value)
+def as_float(value: FieldValue) -> float:
+    """Return the four bytes `value` as a float; raise `DamagedFileError` for any other value."""
+    data = as_bytes(value)
     if len(data) != 4:
-        raise Damaged("bytes where a real number belongs")
+        raise DamagedFileError("bytes where a float belongs")
     (number,) = struct.unpack("<f", data)
     return float(number)
 
 
-def wholes(value: Value) -> NDArray[np.int64]:
-    """Return one integer, or a packed sequence of them."""
+def as_ints(value: FieldValue) -> NDArray[np.int64]:
+    """Return the integers of a repeated field, int64: a single integer, or a packed sequence."""
     if isinstance(value, int):
-        return np.array([whole(value)], np.int64)
-    octet = np.frombuffer(value, np.uint8)
-    ends = np.flatnonzero(octet < 0x80)
-    if len(octet) and (len(ends) == 0 or ends[-1] != len(octet) - 1):
-        raise Damaged("a number without an end")
+        return np.array([as_int(value)], np.int64)
+    octets = np.frombuffer(value, np.uint8)
+    ends = np.flatnonzero(octets < 0x80)
+    if len(octets) and (len(ends) == 0 or ends[-1] != len(octets) - 1):
+        raise DamagedFileError("an unterminated integer")
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
     numbers = np.zeros(len(ends), np.uint64)
     lengths = ends - starts + 1
     if len(ends) and lengths.max() > 10:
-        raise Damaged("a number without an end")
-    for position in range(int(lengths.max(initial=0))):
-        remaining = lengths > position
-        bits = (octet[starts[remaining] + position] & 0x7F).astype(np.uint64)
-        numbers[remaining] |= bits << np.uint64(7 * position)
+        raise DamagedFileError("an unterminated integer")
+    for index in range(int(lengths.max(initial=0))):
+        has_byte = lengths > index
+        bits = (octets[starts[has_byte] + index] & 0x7F).astype(np.uint64)
+        numbers[has_byte] |= bits << np.uint64(7 * index)
     return numbers.view(np.int64)
 
 
-def reals(value: Value) -> NDArray[Any]:
-    """Return one float, or a packed sequence of them."""
-    data = octets(value)
+def as_floats(value: FieldValue) -> NDArray[Any]:
+    """Return the floats of a repeated field, float32: a single one, or a packed sequence."""
+    data = as_bytes(value)
     if len(data) % 4:
-        raise Damaged("bytes where real numbers belong")
+        raise DamagedFileError("bytes where floats belong")
     return np.frombuffer(data, "<f4")
 
 
-def shown(name: str) -> str:
-    """Return a name in the file for a message: quoted, shortened, and without control characters."""
+def quote_name(name: str) -> str:
+    """Return a name from the file for a message: in quotes, at most 80 characters, control characters escaped."""
     return repr(name if len(name) <= 80 else f"{name[:77]}…")

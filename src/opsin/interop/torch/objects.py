@@ -1,4 +1,4 @@
-"""Tensors as a checkpoint describes them, before their numbers are read."""
+"""Descriptions of the tensors in a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ STORAGES = {
 STORAGES |= {
     name.replace("torch.", "torch.cuda."): dtype for name, dtype in STORAGES.items() if ".storage." not in name
 }
-"""PyTorch's storage classes, and their element types."""
+"""Element types of PyTorch's storage classes."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """`count` contiguous numbers, stored under `key`."""
+    """`count` contiguous elements, stored under `key`."""
 
     key: str
     dtype: str
@@ -39,8 +39,8 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Strided:
-    """A tensor: elements of `storage` from `offset` on, with `strides` in elements, all inside the storage."""
+class StridedTensor:
+    """A view of `storage`: its offset and strides, in elements. All of its elements are inside the storage."""
 
     storage: Storage
     offset: int
@@ -49,18 +49,21 @@ class Strided:
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """The tensor (`whole` - `zero`) · `scale`; the latter two are numbers, or one number for each index of `axis`."""
+class QuantizedTensor:
+    """The tensor (`integers` - `zero_point`) · `scale`.
 
-    whole: Strided
-    scale: float | Strided
-    zero: int | Strided
+    Both parameters are scalars, or have one element for each index of `axis`.
+    """
+
+    integers: StridedTensor
+    scale: float | StridedTensor
+    zero_point: int | StridedTensor
     axis: int = 0
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A tensor of a kind that Opsin does not read: what it is, and what to do in PyTorch."""
+class UnsupportedTensor:
+    """A tensor of a kind that Opsin does not read: a description, and what to do in PyTorch."""
 
-    what: str
+    description: str
     advice: str

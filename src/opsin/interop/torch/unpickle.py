@@ -1,12 +1,12 @@
-"""A pickle read as data: PyTorch's checkpoints describe their tensors in one.
+"""Unpickler that never executes anything; PyTorch's checkpoints describe their tensors in a pickle.
 
-A pickle is a program for a small stack machine, and Python's machine lets it import and call anything. This one
-supports containers, numbers, strings, the few names below that PyTorch writes for tensors, and those in `allowed.py`,
-of which only a description is stored. Anything else that a pickle names or does is refused by name. Nothing is ever
-imported or called for a pickle; tensors become descriptions (`Strided`) whose numbers are elsewhere in the file. Work
-and memory are bounded for every pickle.
+A pickle is a program for a small stack machine, and Python's machine lets it import and call anything. This machine
+supports containers, numbers, strings, the few names below that PyTorch writes for tensors, and the names in
+`allowlist.py`, for which it stores only a description. It refuses everything else, and names it in the error. It never
+imports or calls anything for a pickle: tensors become descriptions (`StridedTensor`), and their elements are elsewhere
+in the file. Time and memory are limited for every pickle.
 
-The instructions are those of Python's `pickletools`, which also decodes them.
+Python's `pickletools` decodes the instructions.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pickletools import genops
 from typing import Any, TypeVar
 
 from opsin.base.errors import ModelError
-from opsin.interop.tensors import DAMAGED, quoted, size_of
-from opsin.interop.torch.allowed import DTYPES, NAMES, Opaque
-from opsin.interop.torch.objects import STORAGES, Quantised, Storage, Strided, Unread
+from opsin.interop.tensors import DAMAGED, element_bytes, quote
+from opsin.interop.torch.allowlist import DTYPES, NAMES, OpaqueObject
+from opsin.interop.torch.objects import STORAGES, QuantizedTensor, Storage, StridedTensor, UnsupportedTensor
 
 MAX_STEPS = 2**20
-"""Steps of a pickle; a tensor takes about 40."""
+"""Limit of the steps of a pickle; a tensor takes about 40."""
 
 MAX_DIMENSIONS = 32
-MAX_NUMBER = 2**48
-"""A bound above any size or key in a checkpoint."""
+MAX_INTEGER = 2**48
+"""Limit of integers; it is larger than any size or key in a checkpoint."""
 
 ADVICE = "save the weights alone, in PyTorch: torch.save(model.state_dict(), FILE)"
 
@@ -36,30 +36,30 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Name:
-    """The name of an object that the pickle refers to; the object itself is never loaded."""
+class GlobalName:
+    """The name of a Python object that the pickle refers to; the object itself is never loaded."""
 
     text: str
 
 
 def unpickle(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
-    """Return what the pickle describes, and its storages by key; leave `file` at the end of the pickle.
+    """Return the object that the pickle describes, and its storages by key; leave `file` at the end of the pickle.
 
-    Raise `ModelError`, without the file's name, for anything that is not tensors and plain data.
+    Raise `ModelError`, without the file's name, if the pickle contains anything but tensors and plain data.
     """
     machine = _Machine()
     try:
         return machine.run(file), machine.storages
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning):  # A warning, if warnings are errors.
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning):  # Warning: if warnings are errors.
         raise ModelError(DAMAGED) from None
 
 
 class _Machine:
-    """A stack machine, with a memo of values that may be used again."""
+    """A stack machine with a memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
-        self.below: list[list[Any]] = []  # the stacks under each mark
+        self.outer_stacks: list[list[Any]] = []  # The stack below each mark.
         self.memo: dict[int, Any] = {}
         self.storages: dict[str, Storage] = {}
         self.steps = 0
@@ -67,13 +67,13 @@ class _Machine:
     def run(self, file: BytesIO) -> Any:
         for code, argument, _ in genops(file):
             self.spend(1)
-            if code.name in _PUSHES:
+            if code.name in _PUSH_INSTRUCTIONS:
                 self.push(argument)
-            elif code.name in _ACTIONS:
-                _ACTIONS[code.name](self, argument)
+            elif code.name in _INSTRUCTIONS:
+                _INSTRUCTIONS[code.name](self, argument)
             else:
                 name = str(argument).replace(" ", ".")
-                raise _runs_code(f"{code.name} {quoted(name)}" if code.name == "INST" else code.name)
+                raise _runs_code(f"{code.name} {quote(name)}" if code.name == "INST" else code.name)
         return self.stack.pop()
 
     def spend(self, steps: int) -> None:
@@ -82,13 +82,13 @@ class _Machine:
             raise ModelError(f"its pickle has more than {MAX_STEPS:,} steps, too many for tensors; {ADVICE}")
 
     def mark(self) -> None:
-        self.below.append(self.stack)
+        self.outer_stacks.append(self.stack)
         self.stack = []
 
     def items(self) -> list[Any]:
         """Remove and return the values above the last mark, and the mark."""
-        above, self.stack = self.stack, self.below.pop()
-        return above
+        items, self.stack = self.stack, self.outer_stacks.pop()
+        return items
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -98,16 +98,16 @@ class _Machine:
         self.push(tuple(reversed(items)))
 
     def extend(self, items: list[Any]) -> None:
-        if type(self.stack[-1]) is not Opaque:
-            _checked(self.stack[-1], list).extend(items)
+        if type(self.stack[-1]) is not OpaqueObject:
+            _expect(self.stack[-1], list).extend(items)
 
     def set_items(self, items: list[Any]) -> None:
-        target: dict[Any, Any] = {} if type(self.stack[-1]) is Opaque else _checked(self.stack[-1], dict)
+        target: dict[Any, Any] = {} if type(self.stack[-1]) is OpaqueObject else _expect(self.stack[-1], dict)
         _fill(target, zip(items[::2], items[1::2], strict=True))
 
     def add_items(self, items: list[Any]) -> None:
-        """Ignore the elements of a set."""
-        _checked(self.stack[-1], Opaque)
+        """Check that the target is a set; its elements are ignored."""
+        _expect(self.stack[-1], OpaqueObject)
 
     def push_dict(self, items: list[Any]) -> None:
         self.push({})
@@ -116,62 +116,64 @@ class _Machine:
     def store(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
 
-    def refer(self, module: str, name: str) -> None:
-        text = f"{_checked(module, str)}.{_checked(name, str)}"
+    def push_global(self, module: str, name: str) -> None:
+        text = f"{_expect(module, str)}.{_expect(name, str)}"
         if text not in _CALLS and text not in STORAGES and text not in NAMES:
-            raise ModelError(f"its pickle asks for {quoted(text)}, which is no tensor; nothing of it was run; {ADVICE}")
-        self.push(Name(text))
+            raise ModelError(
+                f"its pickle refers to {quote(text)}, which is not a tensor; nothing in it was run; {ADVICE}"
+            )
+        self.push(GlobalName(text))
 
     def reduce(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
         self.push(self.call(name, arguments))
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """Return what stands for the result of a call in the pickle."""
-        text, values = _checked(name, Name).text, _checked(arguments, tuple)
-        return Opaque(text, values) if text in NAMES and text not in _CALLS else _CALLS[text](self, *values)
+        """Return the description of the result of a call in the pickle."""
+        text, values = _expect(name, GlobalName).text, _expect(arguments, tuple)
+        return OpaqueObject(text, values) if text in NAMES and text not in _CALLS else _CALLS[text](self, *values)
 
     def new(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
-        if type(name) is not Name or name.text not in NAMES:
+        if type(name) is not GlobalName or name.text not in NAMES:
             raise _runs_code("NEWOBJ")
         self.push(self.call(name, arguments))
 
     def build(self) -> None:
-        """Ignore attributes, such as the versions of PyTorch's modules that a dictionary has."""
+        """Store the state of an opaque object; ignore attributes of dictionaries, such as module versions."""
         state, target = self.stack.pop(), self.stack[-1]
-        if type(target) is Opaque:
+        if type(target) is OpaqueObject:
             target.state = state
-        elif type(target) not in (Strided, Quantised, Unread):
-            _checked(state, dict)
-            _checked(target, dict)
+        elif type(target) not in (StridedTensor, QuantizedTensor, UnsupportedTensor):
+            _expect(state, dict)
+            _expect(target, dict)
 
     def persistent(self) -> None:
-        kind, storage, key, _, count, *view = _checked(self.stack.pop(), tuple)
+        kind, storage, key, _, count, *view = _expect(self.stack.pop(), tuple)
         if kind != "storage" or view not in ([], [None]):
-            raise ModelError(f"its pickle keeps something else than whole storages outside; {ADVICE}")
-        described = Storage(_checked(key, str), STORAGES[_checked(storage, Name).text], _natural(count))
-        if self.storages.setdefault(described.key, described) != described:
+            raise ModelError(f"its pickle refers to external data other than whole storages; {ADVICE}")
+        description = Storage(_expect(key, str), STORAGES[_expect(storage, GlobalName).text], _natural_number(count))
+        if self.storages.setdefault(description.key, description) != description:
             raise ValueError
-        self.push(described)
+        self.push(description)
 
 
 def _runs_code(instruction: str) -> ModelError:
     return ModelError(
-        f"its pickle makes objects by running code (instruction {instruction}); nothing of it was run; {ADVICE}"
+        f"its pickle creates objects by running code (instruction {instruction}); nothing in it was run; {ADVICE}"
     )
 
 
-def _checked(value: Any, kind: type[T]) -> T:
-    """Return `value` if it is exactly of this type, or raise TypeError."""
-    if type(value) is not kind:
+def _expect(value: Any, expected: type[T]) -> T:
+    """Return `value`; raise `TypeError` if its type is not exactly `expected`."""
+    if type(value) is not expected:
         raise TypeError
     return value
 
 
-def _natural(value: Any) -> int:
-    number = _checked(value, int)
-    if not 0 <= number < MAX_NUMBER:
+def _natural_number(value: Any) -> int:
+    number = _expect(value, int)
+    if not 0 <= number < MAX_INTEGER:
         raise ValueError
     return number
 
@@ -182,25 +184,25 @@ def _fill(target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
 
 
 def _key(key: Any) -> Any:
-    """Return the key itself if it is plain, and otherwise an object that equals no other.
+    """Return a plain key itself; replace any other key by an object that is not equal to any other.
 
-    Hashing deep keys would exhaust the stack of the process, and large numbers can all collide.
+    Hashing of deeply nested keys would exhaust the stack of the process, and the hashes of large integers can collide.
     """
     if key is None or type(key) in (str, bool):
         return key
-    if type(key) is int and abs(key) < MAX_NUMBER:
+    if type(key) is int and abs(key) < MAX_INTEGER:
         return key
     parts = key if type(key) is tuple else (key,)
     if any(part is not None and type(part) not in _SCALARS for part in parts):
         raise TypeError
-    return Opaque("key", (key,))
+    return OpaqueObject("key", (key,))
 
 
-_SCALARS = (str, bool, int, float, bytes, Name, Opaque, Strided)
+_SCALARS = (str, bool, int, float, bytes, GlobalName, OpaqueObject, StridedTensor)
 
 
 def _dictionary(machine: _Machine, items: Any = ()) -> dict[Any, Any]:
-    """Return the dictionary of OrderedDict() and Counter(), of nothing, pairs, or another dictionary."""
+    """Return the dictionary of OrderedDict() and Counter(), constructed from nothing, pairs or another dictionary."""
     dictionary: dict[Any, Any] = {}
     pairs = items.items() if type(items) is dict else items
     machine.spend(len(pairs))
@@ -208,79 +210,83 @@ def _dictionary(machine: _Machine, items: Any = ()) -> dict[Any, Any]:
     return dictionary
 
 
-def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Strided:
-    shape, strides = (tuple(map(_natural, _checked(each, tuple))) for each in (shape, strides))
-    if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS or math.prod(size or 1 for size in shape) > MAX_NUMBER:
+def _tensor(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> StridedTensor:
+    shape, strides = (tuple(map(_natural_number, _expect(sizes, tuple))) for sizes in (shape, strides))
+    if (
+        len(shape) != len(strides)
+        or len(shape) > MAX_DIMENSIONS
+        or math.prod(size or 1 for size in shape) > MAX_INTEGER
+    ):
         raise ValueError
-    tensor = Strided(_checked(storage, Storage), _natural(offset), shape, strides)
+    tensor = StridedTensor(_expect(storage, Storage), _natural_number(offset), shape, strides)
     end = tensor.offset + 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     count = math.prod(shape)
     if count and max(end, count) > tensor.storage.count:
-        raise ModelError(
-            "it has a tensor that is larger than the storage which it lies in; it is damaged, or made to harm"
-        )
+        raise ModelError("it has a tensor that is larger than its storage; it is damaged or malicious")
     return tensor
 
 
-def _retyped(
+def _tensor_v3(
     machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, _: Any, __: Any, dtype: Any, *more: Any
-) -> Strided | Unread:
-    """Return a tensor of a newer element type, whose storage is bytes."""
-    name = _checked(dtype, Name).text
+) -> StridedTensor | UnsupportedTensor:
+    """Return a tensor of an element type without its own storage class; its storage has bytes."""
+    name = _expect(dtype, GlobalName).text
     if name not in DTYPES:
-        return Unread(f"of the type {name}", "save tensor.float() instead")
-    raw, kind = _checked(storage, Storage), DTYPES[name]
-    typed = Storage(raw.key, kind, raw.count * size_of(raw.dtype) // size_of(kind))
-    return _plain(machine, typed, offset, shape, strides, None, None, *more)
+        return UnsupportedTensor(f"of the type {name}", "save tensor.float() instead")
+    raw, element_type = _expect(storage, Storage), DTYPES[name]
+    count = raw.count * element_bytes(raw.dtype) // element_bytes(element_type)
+    return _tensor_v2(machine, Storage(raw.key, element_type, count), offset, shape, strides, None, None, *more)
 
 
-def _plain(machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Strided | Unread:
-    """Return what `_tensor` does; views that negate or conjugate are not read."""
+def _tensor_v2(
+    machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any
+) -> StridedTensor | UnsupportedTensor:
+    """Return a tensor like `_tensor`; views that negate or conjugate are not supported."""
     if len(rest) > 2 and type(rest[2]) is dict and any(rest[2].values()):
-        return Unread("a view with another sign", "save tensor.resolve_conj().resolve_neg() instead")
+        return UnsupportedTensor("a negated or conjugated view", "save tensor.resolve_conj().resolve_neg() instead")
     return _tensor(machine, storage, offset, shape, strides)
 
 
-def _quantised(
-    machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, quantiser: Any, *_: Any
-) -> Quantised | Unread:
-    scheme, *facts = _checked(quantiser, tuple)
-    whole = _tensor(machine, storage, offset, shape, strides)
-    match _checked(scheme, Name).text, facts:
+def _quantized_tensor(
+    machine: _Machine, storage: Any, offset: Any, shape: Any, strides: Any, quantizer: Any, *_: Any
+) -> QuantizedTensor | UnsupportedTensor:
+    scheme, *parameters = _expect(quantizer, tuple)
+    integers = _tensor(machine, storage, offset, shape, strides)
+    match _expect(scheme, GlobalName).text, parameters:
         case "torch.per_tensor_affine", [int() | float() as scale, int() as zero]:
-            return Quantised(whole, float(scale), zero)
-        case "torch.per_channel_affine", [Strided() as scales, Strided() as zeros, int() as axis]:
-            if 0 <= axis < len(whole.shape) and scales.shape == zeros.shape == (whole.shape[axis],):
-                return Quantised(whole, scales, zeros, axis)
-    return Unread("quantised in a way that Opsin does not read", "save tensor.dequantize() instead")
+            return QuantizedTensor(integers, float(scale), zero)
+        case "torch.per_channel_affine", [StridedTensor() as scales, StridedTensor() as zeros, int() as axis]:
+            if 0 <= axis < len(integers.shape) and scales.shape == zeros.shape == (integers.shape[axis],):
+                return QuantizedTensor(integers, scales, zeros, axis)
+    return UnsupportedTensor("quantized with an unknown scheme", "save tensor.dequantize() instead")
 
 
 def _parameter(_: _Machine, data: Any, *__: Any) -> Any:
-    if type(data) not in (Strided, Quantised, Unread):
-        return Unread("a parameter without numbers", ADVICE)
+    if type(data) not in (StridedTensor, QuantizedTensor, UnsupportedTensor):
+        return UnsupportedTensor("a parameter without data", ADVICE)
     return data
 
 
-def _moved(_: _Machine, data: Any, *__: Any) -> Any:
-    """Return a tensor of another device, saved as a NumPy array or as a plain tensor."""
+def _device_tensor(_: _Machine, data: Any, *__: Any) -> Any:
+    """Return a tensor of another device, which was saved as a NumPy array or as a plain tensor."""
     return data
 
 
-def _of_type(machine: _Machine, function: Any, _: Any, arguments: Any, *__: Any) -> Any:
-    """Return a tensor with attributes, or of a subclass."""
+def _typed_tensor(machine: _Machine, function: Any, _: Any, arguments: Any, *__: Any) -> Any:
+    """Return a tensor that has attributes or belongs to a subclass."""
     return machine.call(function, arguments)
 
 
 def _size(_: _Machine, shape: Any = ()) -> tuple[Any, ...]:
-    return tuple(shape) if type(shape) is list else _checked(shape, tuple)
+    return tuple(shape) if type(shape) is list else _expect(shape, tuple)
 
 
 def _default_dictionary(machine: _Machine, _: Any = None, items: Any = ()) -> dict[Any, Any]:
     return _dictionary(machine, items)
 
 
-def _unread(what: str, advice: str) -> Callable[..., Unread]:
-    return lambda *_: Unread(what, advice)
+def _unsupported(description: str, advice: str) -> Callable[..., UnsupportedTensor]:
+    return lambda *_: UnsupportedTensor(description, advice)
 
 
 _CALLS: dict[str, Callable[..., Any]] = {
@@ -288,29 +294,29 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "collections.Counter": _dictionary,
     "collections.defaultdict": _default_dictionary,
     "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _plain,
-    "torch._utils._rebuild_tensor_v3": _retyped,
-    "torch._utils._rebuild_qtensor": _quantised,
+    "torch._utils._rebuild_tensor_v2": _tensor_v2,
+    "torch._utils._rebuild_tensor_v3": _tensor_v3,
+    "torch._utils._rebuild_qtensor": _quantized_tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch.nn.parameter.Parameter": _parameter,
-    "torch._utils._rebuild_device_tensor_from_numpy": _moved,
-    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _moved,
-    "torch._utils._rebuild_sparse_tensor": _unread("sparse", "save tensor.to_dense() instead"),
-    "torch._utils._rebuild_nested_tensor": _unread("nested", "save its parts as tensors of their own"),
-    "torch._utils._rebuild_meta_tensor_no_storage": _unread("without numbers (on the device 'meta')", ADVICE),
-    "torch._utils._rebuild_wrapper_subclass": _unread("wrapped in another one", ADVICE),
-    "torch._tensor._rebuild_from_type_v2": _of_type,
+    "torch._utils._rebuild_device_tensor_from_numpy": _device_tensor,
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _device_tensor,
+    "torch._utils._rebuild_sparse_tensor": _unsupported("sparse", "save tensor.to_dense() instead"),
+    "torch._utils._rebuild_nested_tensor": _unsupported("nested", "save its parts as separate tensors"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unsupported("without data (on the device 'meta')", ADVICE),
+    "torch._utils._rebuild_wrapper_subclass": _unsupported("wrapped in another tensor", ADVICE),
+    "torch._tensor._rebuild_from_type_v2": _typed_tensor,
     "torch.Size": _size,
 }
-"""What a pickle may call, and the function that is called instead."""
+"""The functions that a pickle may call, by name, and their replacements."""
 
-_PUSHES = frozenset(
+_PUSH_INSTRUCTIONS = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE "
     "SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8".split()
 )
 
-_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
+_INSTRUCTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "PROTO": lambda m, _: None,
     "FRAME": lambda m, _: None,
     "STOP": lambda m, _: None,
@@ -330,22 +336,22 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "LIST": lambda m, _: m.push(m.items()),
     "APPEND": lambda m, _: m.extend([m.stack.pop()]),
     "APPENDS": lambda m, _: m.extend(m.items()),
-    "EMPTY_SET": lambda m, _: m.push(Opaque("builtins.set")),
+    "EMPTY_SET": lambda m, _: m.push(OpaqueObject("builtins.set")),
     "ADDITEMS": lambda m, _: m.add_items(m.items()),
-    "FROZENSET": lambda m, _: m.push(Opaque("builtins.frozenset", tuple(m.items()))),
+    "FROZENSET": lambda m, _: m.push(OpaqueObject("builtins.frozenset", tuple(m.items()))),
     "EMPTY_DICT": lambda m, _: m.push({}),
     "DICT": lambda m, _: m.push_dict(m.items()),
     "SETITEM": lambda m, _: m.set_items([m.stack.pop(), m.stack.pop()][::-1]),
     "SETITEMS": lambda m, _: m.set_items(m.items()),
-    "GET": lambda m, place: m.push(m.memo[place]),
-    "BINGET": lambda m, place: m.push(m.memo[place]),
-    "LONG_BINGET": lambda m, place: m.push(m.memo[place]),
-    "PUT": lambda m, place: m.store(place),
-    "BINPUT": lambda m, place: m.store(place),
-    "LONG_BINPUT": lambda m, place: m.store(place),
+    "GET": lambda m, index: m.push(m.memo[index]),
+    "BINGET": lambda m, index: m.push(m.memo[index]),
+    "LONG_BINGET": lambda m, index: m.push(m.memo[index]),
+    "PUT": lambda m, index: m.store(index),
+    "BINPUT": lambda m, index: m.store(index),
+    "LONG_BINPUT": lambda m, index: m.store(index),
     "MEMOIZE": lambda m, _: m.store(len(m.memo)),
-    "GLOBAL": lambda m, names: m.refer(*names.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m.refer(*[m.stack.pop(), m.stack.pop()][::-1]),
+    "GLOBAL": lambda m, names: m.push_global(*names.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.push_global(*[m.stack.pop(), m.stack.pop()][::-1]),
     "REDUCE": lambda m, _: m.reduce(),
     "NEWOBJ": lambda m, _: m.new(),
     "BUILD": lambda m, _: m.build(),

@@ -1,9 +1,8 @@
-"""The weights inside a checkpoint: which of its dictionaries they are in, and the prefixes of their names.
+"""Search of the weights in a checkpoint: selection of its dictionary, and removal of prefixes of the names.
 
-Training scripts save weights together with optimizers and options, often twice: the current ones, and their averages
-over the steps. The averaged ones are used if they are complete, as timm's and torchvision's evaluation and YOLO's
-loader do. A line in the log "opsin" says what was used; it goes to standard error unless the
-program configures logging.
+Training scripts save weights together with optimizers and options, often twice: the current weights, and their averages
+over the steps. Complete averages are preferred, as in the evaluation of timm and torchvision and in the loader of YOLO.
+A line in the log "opsin" reports the selection; it goes to standard error unless the program configures logging.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from opsin.base.formatting import listed
-from opsin.interop.tensors import quoted
+from opsin.interop.tensors import quote
 
 T = TypeVar("T")
 
 log = logging.getLogger("opsin")
 
 MAX_DEPTH = 4
-"""Nesting depth of dictionaries that are searched."""
+"""Limit of the nesting depth of the search."""
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "net_state",
@@ -30,10 +29,10 @@ WRAPPERS = (
 )  # fmt: skip
 """Names under which training scripts save weights, the most common first."""
 
-AVERAGED = re.compile(r"(^|[_.])(ema|swa|avg|averaged?|moving_average|shadow|teacher)([_.]|$)")
+AVERAGES = re.compile(r"(^|[_.])(ema|swa|avg|averaged?|moving_average|shadow|teacher)([_.]|$)")
 """Matches names of weights that are averages over the steps of a training run."""
 
-TRAINING = re.compile(
+TRAINING_STATE = re.compile(
     r"(^|[_.])(optim\w*|opt|sched\w*|lr|scaler|amp|hyper_parameters|hparams|callbacks|loops|args|config|cfg|rng\w*|"
     r"random\w*|metrics?|loss|criterion|history|meta|epoch|iteration|trainer|best\w*)([_.]|$)"
 )
@@ -48,15 +47,16 @@ PREFIXES = (
 COUNTERS = ("n_averaged", "initted", "step", "num_updates", "steps")
 """Counters stored with averaged weights: PyTorch's AveragedModel, ema_pytorch."""
 
-MAX_NAMED = 3
+MAX_NAMES = 3
+"""Limit of the names in a message."""
 
 
-def chosen(
+def select_weights(
     tree: Mapping[str, Any], is_tensor: Callable[[Any], bool], part: str | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the dictionary of tensors that a checkpoint is, or holds, and notes about which of several it is.
+    """Return the dictionary of tensors in a checkpoint, and notes about the choice if there are several.
 
-    `part` selects one by the names that lead to it, joined by dots. The dictionary is empty if there is none.
+    `part` selects a dictionary by the names of its path, joined by dots. The result is empty if there is none.
     """
     parts = dict(_parts(tree, is_tensor))
     if part is not None:
@@ -64,37 +64,39 @@ def chosen(
     if not parts:
         return {}, []
     sizes = {path: len(_weights(tensors)) for path, tensors in parts.items()}
-    ranked = sorted(parts, key=lambda path: (_rank(path), -sizes[path]))
-    whole = [path for path in ranked if not _averaged(path)]
-    means = [path for path in ranked if _averaged(path) and (not whole or sizes[path] >= sizes[whole[0]])]
-    path = (means or whole or ranked)[0]
+    ranked_paths = sorted(parts, key=lambda path: (_rank(path), -sizes[path]))
+    current = [path for path in ranked_paths if not _is_average(path)]
+    averages = [
+        path for path in ranked_paths if _is_average(path) and (not current or sizes[path] >= sizes[current[0]])
+    ]
+    path = (averages or current or ranked_paths)[0]
     if not path and len(parts) == 1:
         return parts[path], []
     if _rank(path) == len(WRAPPERS) + 1 and len([p for p in parts if _rank(p) == _rank(path)]) > 1:
-        together = {".".join((*p, name)): value for p in ranked for name, value in parts[p].items()}
-        return together, [f"took the weights under {_listed('.'.join(p) for p in ranked)} together"]
-    return parts[path], _words(path, parts, sizes)
+        merged_tensors = {".".join((*p, name)): value for p in ranked_paths for name, value in parts[p].items()}
+        return merged_tensors, [f"used the weights under {_join('.'.join(p) for p in ranked_paths)} together"]
+    return parts[path], _notes(path, parts, sizes)
 
 
 def _parts(
     tree: Mapping[str, Any], is_tensor: Callable[[Any], bool], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield all dictionaries with tensors, and the names that lead to them."""
+    """Yield all dictionaries with tensors, and their paths."""
     tensors = {name: value for name, value in tree.items() if type(name) is str and is_tensor(value)}
     if tensors:
         yield path, tensors
     if len(path) < MAX_DEPTH:
         for name, value in tree.items():
-            if type(name) is str and type(value) is dict and not TRAINING.search(name):
+            if type(name) is str and type(value) is dict and not TRAINING_STATE.search(name):
                 yield from _parts(value, is_tensor, (*path, name))
 
 
-def _averaged(path: Iterable[str]) -> bool:
-    return any(AVERAGED.search(name) for name in path)
+def _is_average(path: Iterable[str]) -> bool:
+    return any(AVERAGES.search(name) for name in path)
 
 
 def _rank(path: tuple[str, ...]) -> int:
-    """Return the rank in the order of preference: usual names, the checkpoint itself, other names."""
+    """Return the rank of a path: common names come first, then the checkpoint itself, then other names."""
     if not path:
         return len(WRAPPERS)
     ranks = [WRAPPERS.index(name) for name in path if name in WRAPPERS]
@@ -102,97 +104,105 @@ def _rank(path: tuple[str, ...]) -> int:
 
 
 def _weights(names: Iterable[str]) -> list[str]:
-    """Return the names that are not those of counters."""
+    """Return the names without those of counters."""
     return [name for name in names if name not in COUNTERS and not name.endswith("num_batches_tracked")]
 
 
-def _words(
+def _notes(
     path: tuple[str, ...], parts: Mapping[tuple[str, ...], Any], sizes: Mapping[tuple[str, ...], int]
 ) -> list[str]:
     others = [".".join(other) for other in parts if other and other != path and sizes[other] > sizes[path] // 2]
     if not path:
-        return [f"took the tensors next to {_listed(others)}"] if others else []
-    words = f"took the weights under {quoted('.'.join(path))}"
-    if others and _averaged(path):
-        words += f", averaged ones, which usually predict better, not those under {_listed(others)}"
-    elif others and any(map(_averaged, others)):
-        words += f", as the averaged ones under {_listed(filter(_averaged_name, others))} are not complete"
+        return [f"used the tensors next to {_join(others)}"] if others else []
+    note = f"used the weights under {quote('.'.join(path))}"
+    if others and _is_average(path):
+        note += f", averaged ones, which usually predict better, not those under {_join(others)}"
+    elif others and any(map(_is_average, others)):
+        note += f", as the averaged ones under {_join(filter(_is_average_name, others))} are not complete"
     elif others:
-        words += f", not those under {_listed(others)}"
-    return [words + (f"; read_state(path, part={others[0]!r}) gives the others" if others else "")]
+        note += f", not those under {_join(others)}"
+    return [note + (f"; read_state(path, part={others[0]!r}) gives the others" if others else "")]
 
 
-def _averaged_name(name: str) -> bool:
-    return _averaged([name])
+def _is_average_name(name: str) -> bool:
+    return _is_average([name])
 
 
-def without_prefixes(tensors: Mapping[str, T]) -> tuple[dict[str, T], list[str]]:
-    """Return the tensors without prefixes of `PREFIXES` that all their names have, and a note about these."""
-    stripped, dropped = dict(tensors), ""
+def remove_prefixes(tensors: Mapping[str, T]) -> tuple[dict[str, T], list[str]]:
+    """Return the tensors without the `PREFIXES` that all their names share, and a note about them."""
+    result, removed_prefix = dict(tensors), ""
     while True:
-        names = [name for name in stripped if name not in COUNTERS]
+        names = [name for name in result if name not in COUNTERS]
         prefix = next((p for p in PREFIXES if names and all(name.startswith(p) for name in names)), None)
         if prefix is None or len({name.removeprefix(prefix) for name in names}) < len(names):
             break
-        stripped = {name.removeprefix(prefix): stripped[name] for name in names}
-        dropped += prefix
-    if not dropped:
-        return stripped, []
-    return stripped, [f"left out {quoted(dropped)} before every name"]
+        result = {name.removeprefix(prefix): result[name] for name in names}
+        removed_prefix += prefix
+    if not removed_prefix:
+        return result, []
+    return result, [f"removed the prefix {quote(removed_prefix)} from every name"]
 
 
-def matching(
-    tensors: Mapping[str, T], known: Collection[str], renamed: Callable[[str], str]
+def match_prefixes(
+    tensors: Mapping[str, T], network_names: Collection[str], rename: Callable[[str], str]
 ) -> tuple[dict[str, T], list[str]]:
-    """Return the tensors by the names of a network, as many as match, and notes about prefixes.
+    """Return the tensors with the names of a network, as far as they match, and notes about prefixes.
 
-    If the names differ from the network's only by a common prefix, in the file or in the network, it is removed, or
-    added. `renamed` returns the network's name for one of the file's; whole names have been renamed already.
+    A common prefix that only the file has is removed; one that only the network has is added. `rename` returns the
+    network's name for a name without its prefix; complete names have been renamed already.
     """
 
-    def named(name: str) -> str:
-        return name if name in known else renamed(name)
+    def network_name(name: str) -> str:
+        return name if name in network_names else rename(name)
 
-    direct = dict(tensors)
-    hits = sum(name in direct for name in known)
-    if hits == len(known):
-        return direct, []
-    prefix = _best(tensors, known, named, hits)
+    result = dict(tensors)
+    match_count = sum(name in result for name in network_names)
+    if match_count == len(network_names):
+        return result, []
+    prefix = _best_prefix(tensors, network_names, network_name, match_count)
     if prefix is not None:
-        return _inside(tensors, prefix, named)
-    prefixes = Counter(p for name in known for p in _prefixes(name) if name[len(p) :] in direct)
-    added = max(prefixes, key=lambda p: prefixes[p], default="")
-    if prefixes[added] > hits:
-        return {f"{added}{name}": tensor for name, tensor in direct.items()}, [f"put {quoted(added)} before every name"]
-    return direct, []
+        return _with_prefix(tensors, prefix, network_name)
+    prefixes = Counter(p for name in network_names for p in _name_prefixes(name) if name[len(p) :] in result)
+    added_prefix = max(prefixes, key=lambda p: prefixes[p], default="")
+    if prefixes[added_prefix] > match_count:
+        return {f"{added_prefix}{name}": tensor for name, tensor in result.items()}, [
+            f"added the prefix {quote(added_prefix)} to every name"
+        ]
+    return result, []
 
 
-def _best(tensors: Mapping[str, T], known: Collection[str], named: Callable[[str], str], hits: int) -> str | None:
-    """Return a prefix of more `known` names than match without one; of equals, that of averaged weights."""
-    counts = Counter(p for name in tensors for p in _prefixes(name) if named(name[len(p) :]) in known)
-    best = max(counts, key=lambda p: (counts[p], bool(AVERAGED.search(p[:-1]))), default="")
-    return best if counts[best] > hits else None
+def _best_prefix(
+    tensors: Mapping[str, T], network_names: Collection[str], network_name: Callable[[str], str], match_count: int
+) -> str | None:
+    """Return the prefix with the most matches if these are more than `match_count`; prefer averaged weights."""
+    counts = Counter(
+        p for name in tensors for p in _name_prefixes(name) if network_name(name[len(p) :]) in network_names
+    )
+    best_prefix = max(counts, key=lambda p: (counts[p], bool(AVERAGES.search(p[:-1]))), default="")
+    return best_prefix if counts[best_prefix] > match_count else None
 
 
-def _prefixes(name: str) -> list[str]:
-    """Return `a.` and `a.b.` for `a.b.c`."""
+def _name_prefixes(name: str) -> list[str]:
+    """Return all prefixes of a name that end with a dot: `a.` and `a.b.` for `a.b.c`."""
     return [name[: index + 1] for index, character in enumerate(name) if character == "."]
 
 
-def _inside(tensors: Mapping[str, T], prefix: str, named: Callable[[str], str]) -> tuple[dict[str, T], list[str]]:
-    inside = {named(name[len(prefix) :]): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _with_prefix(
+    tensors: Mapping[str, T], prefix: str, network_name: Callable[[str], str]
+) -> tuple[dict[str, T], list[str]]:
+    matches = {network_name(name[len(prefix) :]): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     others = _weights(name for name in tensors if not name.startswith(prefix))
     if not others:
-        return inside, [f"left out {quoted(prefix)} before every name"]
-    left = f"{len(others)} other{'s' if len(others) > 1 else ''} ({_listed(others)})"
-    return inside, [f"took the tensors whose names begin with {quoted(prefix)}, and left {left}"]
+        return matches, [f"removed the prefix {quote(prefix)} from every name"]
+    rest = f"{len(others)} other{'s' if len(others) > 1 else ''} ({_join(others)})"
+    return matches, [f"used the tensors with the prefix {quote(prefix)}, not the {rest}"]
 
 
-def say(path: object, words: list[str]) -> None:
-    """Log in one line what was read of a file."""
-    if words:
-        log.warning("%s: %s", path, "; ".join(words))
+def log_notes(path: object, notes: list[str]) -> None:
+    """Log the notes about a file in one line."""
+    if notes:
+        log.warning("%s: %s", path, "; ".join(notes))
 
 
-def _listed(names: Iterable[str]) -> str:
-    return listed((quoted(name, 60) for name in names), MAX_NAMED, count=False)
+def _join(names: Iterable[str]) -> str:
+    return listed((quote(name, 60) for name in names), MAX_NAMES, count=False)

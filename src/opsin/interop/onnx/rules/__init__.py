@@ -1,7 +1,19 @@
-"""What the operators mean, by groups: how each becomes part of the graph, and what is calculated while reading."""
+"""Import rules of the ONNX operators, and constant folding. Importing this package registers all of them."""
 
-from opsin.interop.onnx.rules import folds, linear, normal, pointwise, reduce, resize, shapes, windows
-from opsin.interop.onnx.rules.folds import tidy
-from opsin.interop.onnx.rules.table import FOLDS, RULES
+from opsin.interop.onnx.rules import (
+    constant_folding,
+    conv_pool,
+    linear,
+    normalization,
+    pointwise,
+    reduction,
+    resize,
+    shapes,
+)
+from opsin.interop.onnx.rules.constant_folding import simplify
+from opsin.interop.onnx.rules.registry import FOLDS, RULES
 
-__all__ = ["FOLDS", "RULES", "folds", "linear", "normal", "pointwise", "reduce", "resize", "shapes", "tidy", "windows"]
+__all__ = [
+    "FOLDS", "RULES", "constant_folding", "conv_pool", "linear", "normalization", "pointwise", "reduction", "resize",
+    "shapes", "simplify",
+]  # fmt: skip

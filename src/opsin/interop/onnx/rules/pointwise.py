@@ -1,4 +1,4 @@
-"""Operators on one element, or on elements in pairs."""
+"""Import rules of elementwise operators."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import reduce
 import numpy as np
 
 from opsin import ops
-from opsin.interop.onnx.call import ConstantValue, OnnxCall, Unsupported, Value
-from opsin.interop.onnx.rules.table import rule
-from opsin.interop.onnx.tensors import REAL
+from opsin.interop.onnx.call import ConstantValue, OnnxCall, UnsupportedError, Value
+from opsin.interop.onnx.rules.registry import rule
+from opsin.interop.onnx.tensors import FLOAT_TYPES
 from opsin.ir import Tensor
 
-LARGEST = float(np.finfo(np.float32).max)
-"""A limit at or beyond it is none."""
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+"""A bound of Clip with at least this magnitude has no effect."""
 
 UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "Abs": ops.absolute,
@@ -60,12 +60,12 @@ VARIADIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _softplus(x: Tensor) -> Tensor:
-    """log(1 + eˣ), in a form that does not overflow."""
+    """Return log(1 + eˣ), computed without overflow."""
     return ops.add(ops.relu(x), ops.log(ops.add(1.0, ops.exp(ops.negate(ops.absolute(x))))))
 
 
 def _exponential(x: Tensor, scale: float = 1.0) -> Tensor:
-    """e^(x / scale) - 1 below 0, and 0 above."""
+    """Return e^(x / scale) - 1 for x < 0, and 0 otherwise."""
     return ops.subtract(ops.exp(ops.multiply(ops.minimum(x, 0.0), 1.0 / scale)), 1.0)
 
 
@@ -99,18 +99,18 @@ def _pow(call: OnnxCall) -> Tensor:
 @rule("Clip")
 def _clip(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    low = call.scalar(1) if call.has(1) else call.real("min", -math.inf)
-    high = call.scalar(2) if call.has(2) else call.real("max", math.inf)
+    low = call.scalar(1) if call.has(1) else call.attr_float("min", -math.inf)
+    high = call.scalar(2) if call.has(2) else call.attr_float("max", math.inf)
     if (low, high) == (0, 6):
         return ops.relu6(x)
-    if low > -LARGEST:
+    if low > -MAX_FLOAT32:
         x = ops.relu(x) if low == 0 else ops.maximum(x, low)
-    return ops.minimum(x, high) if high < LARGEST else x
+    return ops.minimum(x, high) if high < MAX_FLOAT32 else x
 
 
 @rule("Elu", "Celu")
 def _elu(call: OnnxCall) -> Tensor:
-    x, alpha = call.tensor(0), call.real("alpha", 1.0)
+    x, alpha = call.tensor(0), call.attr_float("alpha", 1.0)
     if not alpha:
         return ops.relu(x)
     return ops.add(ops.relu(x), ops.multiply(_exponential(x, alpha if call.node.op == "Celu" else 1.0), alpha))
@@ -119,14 +119,17 @@ def _elu(call: OnnxCall) -> Tensor:
 @rule("Selu")
 def _selu(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    alpha, gamma = call.real("alpha", 1.67326319217681884765625), call.real("gamma", 1.05070102214813232421875)
+    alpha, gamma = (
+        call.attr_float("alpha", 1.67326319217681884765625),
+        call.attr_float("gamma", 1.05070102214813232421875),
+    )
     return ops.multiply(ops.add(ops.relu(x), ops.multiply(_exponential(x), alpha)), gamma)
 
 
 @rule("Gelu")
 def _gelu(call: OnnxCall) -> Tensor:
-    x, form = call.tensor(0), call.text("approximate", "none")
-    if form == "none":
+    x, approximation = call.tensor(0), call.attr_string("approximate", "none")
+    if approximation == "none":
         return ops.gelu(x)
     inner = ops.multiply(ops.add(x, ops.multiply(ops.power(x, 3.0), 0.044715)), math.sqrt(2 / math.pi))
     return ops.multiply(ops.multiply(x, 0.5), ops.add(ops.tanh(inner), 1.0))
@@ -134,13 +137,13 @@ def _gelu(call: OnnxCall) -> Tensor:
 
 @rule("HardSigmoid")
 def _hard_sigmoid(call: OnnxCall) -> Tensor:
-    line = ops.add(ops.multiply(call.tensor(0), call.real("alpha", 0.2)), call.real("beta", 0.5))
+    line = ops.add(ops.multiply(call.tensor(0), call.attr_float("alpha", 0.2)), call.attr_float("beta", 0.5))
     return ops.minimum(1.0, ops.relu(line))
 
 
 @rule("LeakyRelu")
 def _leaky_relu(call: OnnxCall) -> Tensor:
-    return ops.leaky_relu(call.tensor(0), call.real("alpha", 0.01))
+    return ops.leaky_relu(call.tensor(0), call.attr_float("alpha", 0.01))
 
 
 @rule("PRelu")
@@ -151,35 +154,35 @@ def _prelu(call: OnnxCall) -> Tensor:
 
 @rule("Swish")
 def _swish(call: OnnxCall) -> Tensor:
-    x, alpha = call.tensor(0), call.real("alpha", 1.0)
+    x, alpha = call.tensor(0), call.attr_float("alpha", 1.0)
     return ops.multiply(x, ops.sigmoid(x if alpha == 1 else ops.multiply(x, alpha)))
 
 
 @rule("ThresholdedRelu")
 def _thresholded_relu(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    return ops.where(ops.greater(x, call.real("alpha", 1.0)), x, 0.0)
+    return ops.where(ops.greater(x, call.attr_float("alpha", 1.0)), x, 0.0)
 
 
 @rule("Dropout")
 def _dropout(call: OnnxCall) -> Tensor:
     call.ignore("ratio", "seed")
     if call.has(2) and call.scalar(2):
-        raise Unsupported("it drops out at inference, too; export the network in evaluation mode")
+        raise UnsupportedError("it applies dropout at inference; export the network in evaluation mode")
     return call.tensor(0)
 
 
 @rule("Cast")
 def _cast(call: OnnxCall) -> Tensor:
     call.ignore("saturate", "round_mode")
-    if call.whole("to", 1) not in REAL:
-        raise Unsupported("it turns values that depend on the images into whole numbers")
+    if call.attr_int("to", 1) not in FLOAT_TYPES:
+        raise UnsupportedError("it converts values that depend on the images to integers")
     return call.tensor(0)
 
 
 @rule("CastLike")
 def _cast_like(call: OnnxCall) -> Value:
-    """Values like those that depend on the images are real numbers."""
+    """Convert CastLike to float32, the type of all values that depend on the images."""
     call.ignore("saturate", "round_mode")
     value = call.value(0)
     if isinstance(value, Tensor):

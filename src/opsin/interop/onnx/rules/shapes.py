@@ -1,4 +1,4 @@
-"""Operators that move elements, and those that ask for shapes."""
+"""Import rules of operators that move elements or return shapes."""
 
 from __future__ import annotations
 
@@ -8,67 +8,74 @@ from itertools import pairwise
 import numpy as np
 
 from opsin import ops
-from opsin.interop.onnx.call import Array, ConstantValue, OnnxCall, Unsupported, Value
-from opsin.interop.onnx.rules.table import rule
+from opsin.interop.onnx.call import Array, ConstantValue, OnnxCall, UnsupportedError, Value
+from opsin.interop.onnx.rules.registry import rule
 from opsin.ir import Dim, Size, Tensor, product
 from opsin.ops.broadcast import broadcast_shapes
 from opsin.ops.pool_dilated import pad_with
 
-MOST_RUNS = 1024
-"""So many pieces one node may cut a tensor into."""
-LARGE = 1e4
-"""Numbers so large that those of images would be rounded, if it were subtracted from them."""
-MOST_PLACES = 2**16
-"""So many places of an axis may be taken one by one."""
+MAX_SLICES = 1024
+"""Limit of the slices into which one node may cut a tensor."""
+
+MAX_SUBTRACTED_VALUE = 1e4
+"""Limit of a padding value that is subtracted from images; a larger one would round their values."""
+
+MAX_GATHER_SIZE = 2**16
+"""Limit of the size of an axis from which elements are gathered one by one."""
 
 
-def known_sizes(sizes: Sequence[Dim]) -> Array:
-    """Sizes as an array: of whole numbers, or of objects where one depends on the batch."""
+def size_array(sizes: Sequence[Dim]) -> Array:
+    """Return sizes as an array of int64, or of objects if one of them depends on the batch."""
     return np.array(sizes, object if any(isinstance(size, Size) for size in sizes) else np.int64)
 
 
 def size_of(x: Tensor, axis: int) -> int:
-    """The size of an axis, which must not depend on the batch."""
+    """Return the size of an axis; raise `UnsupportedError` if it depends on the batch."""
     if not -x.rank <= axis < x.rank:
-        raise Unsupported(f"its operand {x.type} has no axis {axis}")
+        raise UnsupportedError(f"its operand {x.type} has no axis {axis}")
     size = x.shape[axis]
     if isinstance(size, Size):
-        raise Unsupported("it takes apart the batch of images")
+        raise UnsupportedError("it splits the batch of images")
     return size
 
 
 def take(x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
-    """The places `indices` of `x` along `axis`, cut out in runs of equal steps."""
+    """Return the elements `indices` of `x` along `axis`, as a concatenation of slices.
+
+    Raise `UnsupportedError` if an index is out of range, or if there are too many slices.
+    """
     size = size_of(x, axis)
-    if max(size, len(indices)) > MOST_PLACES:
-        raise Unsupported(f"it takes places one by one from an axis of {size:,}")
+    if max(size, len(indices)) > MAX_GATHER_SIZE:
+        raise UnsupportedError(f"it gathers single elements from an axis of size {size:,}")
     if not indices or min(indices) < -size or max(indices) >= size:
-        raise Unsupported(f"it asks for places that an axis of {size} does not have")
-    places = [index % size for index in indices]
-    if places == list(range(size)):
+        raise UnsupportedError(f"its indices are out of range for an axis of size {size}")
+    positions = [index % size for index in indices]
+    if positions == list(range(size)):
         return x
-    cuts = _runs(places)
-    if len(cuts) > MOST_RUNS:
-        raise Unsupported(f"it cuts its operand into {len(cuts):,} pieces")
-    return ops.concat([_cut(x, axis % x.rank, first, last + 1, step) for first, last, step in cuts], axis % x.rank)
+    runs = _runs(positions)
+    if len(runs) > MAX_SLICES:
+        raise UnsupportedError(f"it cuts its operand into {len(runs):,} slices")
+    return ops.concat(
+        [_slice_axis(x, axis % x.rank, first, last + 1, step) for first, last, step in runs], axis % x.rank
+    )
 
 
-def _runs(places: list[int]) -> list[tuple[int, int, int]]:
-    """(first, last, step) of pieces that grow by equal steps, as few as a look ahead by one finds."""
-    cuts: list[tuple[int, int, int]] = []
+def _runs(positions: list[int]) -> list[tuple[int, int, int]]:
+    """Split `positions` greedily into arithmetic progressions with positive steps: (first, last, step) each."""
+    runs: list[tuple[int, int, int]] = []
     start = 0
-    steps = [after - before for before, after in pairwise(places)]
-    while start < len(places):
+    steps = [after - before for before, after in pairwise(positions)]
+    while start < len(positions):
         end = start
         if start < len(steps) and steps[start] > 0:
             while end < len(steps) and steps[end] == steps[start]:
                 end += 1
-        cuts.append((places[start], places[end], steps[start] if end > start else 1))
+        runs.append((positions[start], positions[end], steps[start] if end > start else 1))
         start = end + 1
-    return cuts
+    return runs
 
 
-def _cut(x: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor:
+def _slice_axis(x: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor:
     starts: list[Dim] = [0] * x.rank
     stops, steps = list(x.shape), [1] * x.rank
     starts[axis], stops[axis], steps[axis] = start, stop, step
@@ -78,31 +85,31 @@ def _cut(x: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor:
 @rule("Shape")
 def _shape(call: OnnxCall) -> ConstantValue:
     sizes = call.tensor(0).shape
-    first, last = call.whole("start", 0), call.whole("end", len(sizes))
-    return ConstantValue(known_sizes(sizes[slice(first, last)]), call.node.outputs[0])
+    first, last = call.attr_int("start", 0), call.attr_int("end", len(sizes))
+    return ConstantValue(size_array(sizes[slice(first, last)]), call.node.outputs[0])
 
 
 @rule("Size")
 def _size(call: OnnxCall) -> ConstantValue:
-    (count,) = known_sizes([product(call.tensor(0).shape)])
+    (count,) = size_array([product(call.tensor(0).shape)])
     return ConstantValue(np.asarray(count), call.node.outputs[0])
 
 
 @rule("Reshape")
 def _reshape(call: OnnxCall) -> Tensor:
-    x, zero_means_none = call.tensor(0), call.whole("allowzero", 0)
+    x, allowzero = call.tensor(0), call.attr_int("allowzero", 0)
     shape = call.sizes(1)
-    if not zero_means_none:
+    if not allowzero:
         if 0 in shape[x.rank :]:
-            raise Unsupported(f"it keeps a size that its operand {x.type} does not have")
+            raise UnsupportedError(f"it copies a size that its operand {x.type} does not have")
         shape = [x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
-    return ops.reshape(x, call.batched(shape, x))
+    return ops.reshape(x, call.free_batch(shape, x))
 
 
 @rule("Flatten")
 def _flatten(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    axis = call.whole("axis", 1)
+    axis = call.attr_int("axis", 1)
     axis += x.rank if axis < 0 else 0
     return ops.reshape(x, (product(x.shape[:axis]), product(x.shape[axis:])))
 
@@ -110,14 +117,14 @@ def _flatten(call: OnnxCall) -> Tensor:
 @rule("Transpose")
 def _transpose(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    return transposed(x, call.wholes("perm") or tuple(range(x.rank))[::-1])
+    return compose_transpose(x, call.attr_ints("perm") or tuple(range(x.rank))[::-1])
 
 
-def transposed(x: Tensor, axes: Sequence[int]) -> Tensor:
-    """`x` with its axes in this order; two transpositions in a row become one, or none."""
+def compose_transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """Return `x` with its axes in this order; two transpositions in a row become one, or none."""
     if x.node.op.name == "transpose" and len(axes) == x.rank:
-        before = x.node.attrs["axes"]
-        axes, x = [before[axis] for axis in axes], x.node.inputs[0]
+        inner_axes = x.node.attrs["axes"]
+        axes, x = [inner_axes[axis] for axis in axes], x.node.inputs[0]
     return x if list(axes) == list(range(x.rank)) else ops.transpose(x, axes)
 
 
@@ -131,103 +138,103 @@ def _unsqueeze(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
     axes = call.axes(1) or []
     rank = x.rank + len(axes)
-    new = {axis % rank for axis in axes if -rank <= axis < rank}
-    if len(new) < len(axes):
-        raise Unsupported(f"it inserts the axes {axes[:8]}")
-    old = iter(x.shape)
-    return ops.reshape(x, [1 if axis in new else next(old) for axis in range(rank)])
+    new_axes = {axis % rank for axis in axes if -rank <= axis < rank}
+    if len(new_axes) < len(axes):
+        raise UnsupportedError(f"it inserts the axes {axes[:8]}")
+    sizes = iter(x.shape)
+    return ops.reshape(x, [1 if axis in new_axes else next(sizes) for axis in range(rank)])
 
 
 @rule("Concat")
 def _concat(call: OnnxCall) -> Tensor:
-    return ops.concat([call.tensor(index) for index in range(len(call))], call.whole("axis", 1))
+    return ops.concat([call.tensor(index) for index in range(len(call))], call.attr_int("axis", 1))
 
 
 @rule("Split")
 def _split(call: OnnxCall) -> list[Value]:
-    x, axis = call.tensor(0), call.whole("axis", 0)
-    size, count = size_of(x, axis), call.whole("num_outputs", len(call.node.outputs))
-    given = call.axes(1, "split")
-    if given is None:
-        given = shares(size, count)
-    if sum(given) != size or min(given, default=0) < 1 or len(given) < len(call.node.outputs):
-        raise Unsupported(f"it divides an axis of {size} into {given[:8]}")
-    ends = np.cumsum(given).tolist()
+    x, axis = call.tensor(0), call.attr_int("axis", 0)
+    size, count = size_of(x, axis), call.attr_int("num_outputs", len(call.node.outputs))
+    split = call.axes(1, "split")
+    if split is None:
+        split = even_split(size, count)
+    if sum(split) != size or min(split, default=0) < 1 or len(split) < len(call.node.outputs):
+        raise UnsupportedError(f"it splits an axis of size {size} into {split[:8]}")
+    ends = np.cumsum(split).tolist()
     return [
-        _cut(x, axis % x.rank, end - length, end, 1)
-        for end, length, _ in zip(ends, given, call.node.outputs, strict=False)
+        _slice_axis(x, axis % x.rank, end - length, end, 1)
+        for end, length, _ in zip(ends, split, call.node.outputs, strict=False)
     ]
 
 
-def shares(size: int, count: int) -> list[int]:
-    """`size` in `count` equal parts, the last being what is left."""
+def even_split(size: int, count: int) -> list[int]:
+    """Return the sizes of `count` equal parts of an axis; the last part may be smaller."""
     if not 0 < count <= size:
-        raise Unsupported(f"it divides an axis of {size} into {count:,} parts")
-    share = -(-size // count)
-    return [min(share, size - share * part) for part in range(count)]
+        raise UnsupportedError(f"it splits an axis of size {size} into {count:,} parts")
+    part_size = -(-size // count)
+    return [min(part_size, size - part_size * part) for part in range(count)]
 
 
 @rule("Slice")
 def _slice(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
     starts, axes = call.axes(1, "starts") or [], call.axes(3)
-    stops = call.sizes(2) if call.has(2) else list(call.wholes("ends", ()) or ())
+    stops = call.sizes(2) if call.has(2) else list(call.attr_ints("ends", ()) or ())
     axes = list(range(len(starts))) if axes is None else axes
-    steps = call.numbers(4) if call.has(4) else [1] * len(starts)
+    steps = call.ints(4) if call.has(4) else [1] * len(starts)
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
-        if _whole_axis(x.shape[axis], start, stop, step):
+        if _is_whole_axis(x.shape[axis], start, stop, step):
             continue
         if isinstance(stop, Size):
-            raise Unsupported("it takes apart the batch of images")
-        x = _ranged(x, axis, range(size_of(x, axis))[start:stop:step])
+            raise UnsupportedError("it splits the batch of images")
+        x = _slice_range(x, axis, range(size_of(x, axis))[start:stop:step])
     return x
 
 
-def _ranged(x: Tensor, axis: int, places: range) -> Tensor:
-    """The places of `x` along `axis`; those that go backwards one by one."""
-    if places and places.step > 0:
-        return _cut(x, axis % x.rank, places[0], places[-1] + 1, places.step)
-    return take(x, axis, places)
+def _slice_range(x: Tensor, axis: int, positions: range) -> Tensor:
+    """Return the elements `positions` of `x` along `axis`; a descending range is gathered one by one."""
+    if positions and positions.step > 0:
+        return _slice_axis(x, axis % x.rank, positions[0], positions[-1] + 1, positions.step)
+    return take(x, axis, positions)
 
 
-def _whole_axis(size: Dim, start: int, stop: Dim, step: int) -> bool:
-    """Whether nothing is cut off, even if the axis is the batch."""
+def _is_whole_axis(size: Dim, start: int, stop: Dim, step: int) -> bool:
+    """Return whether a slice keeps the whole axis, which may be the batch."""
     return start == 0 and step == 1 and (stop == size or (isinstance(stop, int) and stop >= 2**31 - 1))
 
 
 @rule("Gather")
 def _gather(call: OnnxCall) -> Tensor:
-    x, indices = call.tensor(0), call.known(1)
-    axis = call.whole("axis", 0)
+    x, indices = call.tensor(0), call.constant(1)
+    axis = call.attr_int("axis", 0)
     if indices.ndim > 1:
-        raise Unsupported("its indices have several axes")
-    y = take(x, axis, call.numbers(1))
+        raise UnsupportedError("its indices have several axes")
+    y = take(x, axis, call.ints(1))
     return ops.squeeze(y, axis) if indices.ndim == 0 else y
 
 
 @rule("Expand")
 def _expand(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    shape = tuple(call.batched(call.sizes(1), x))
+    shape = tuple(call.free_batch(call.sizes(1), x))
     return ops.broadcast_to(x, broadcast_shapes("Expand", x.shape, shape))
 
 
 @rule("Tile")
 def _tile(call: OnnxCall) -> Tensor:
     x = call.tensor(0)
-    repeats = call.numbers(1)
+    repeats = call.ints(1)
     if len(repeats) != x.rank or min(repeats, default=1) < 1:
-        raise Unsupported(f"it repeats {x.type} {repeats} times")
+        raise UnsupportedError(f"it repeats {x.type} {repeats} times")
     for axis, count in enumerate(repeats):
-        if count > MOST_RUNS:
-            raise Unsupported(f"it repeats its operand {count:,} times")
+        if count > MAX_SLICES:
+            raise UnsupportedError(f"it repeats its operand {count:,} times")
         x = ops.concat([x] * count, axis)
     return x
 
 
 @rule("DepthToSpace")
 def _depth_to_space(call: OnnxCall) -> Tensor:
-    x, block, mode = call.tensor(0), call.whole("blocksize", 1), call.text("mode", "DCR")
+    x, block, mode = call.tensor(0), call.attr_int("blocksize", 1), call.attr_string("mode", "DCR")
     channels, rows, columns = (size_of(x, axis) for axis in (1, 2, 3))
     depth = channels // max(block * block, 1)
     if mode == "DCR":
@@ -239,7 +246,7 @@ def _depth_to_space(call: OnnxCall) -> Tensor:
 
 @rule("SpaceToDepth")
 def _space_to_depth(call: OnnxCall) -> Tensor:
-    x, block, mode = call.tensor(0), max(call.whole("blocksize", 1), 1), call.text("mode", "DCR")
+    x, block, mode = call.tensor(0), max(call.attr_int("blocksize", 1), 1), call.attr_string("mode", "DCR")
     channels, rows, columns = (size_of(x, axis) for axis in (1, 2, 3))
     y = ops.reshape(x, (x.shape[0], channels, rows // block, block, columns // block, block))
     y = ops.transpose(y, (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
@@ -248,43 +255,47 @@ def _space_to_depth(call: OnnxCall) -> Tensor:
 
 @rule("Pad")
 def _pad(call: OnnxCall) -> Tensor:
-    x, mode = call.tensor(0), call.text("mode", "constant")
+    x, mode = call.tensor(0), call.attr_string("mode", "constant")
     pads = call.axes(1, "pads") or []
-    value = call.scalar(2) if call.has(2) else call.real("value", 0.0)
-    axes = call.numbers(3) if call.has(3) else list(range(x.rank))
+    value = call.scalar(2) if call.has(2) else call.attr_float("value", 0.0)
+    axes = call.ints(3) if call.has(3) else list(range(x.rank))
     if len(pads) != 2 * len(axes):
-        raise Unsupported(f"{len(pads)} pads for {len(axes)} axes")
+        raise UnsupportedError(f"{len(pads)} pads for {len(axes)} axes")
     amounts = {axis % x.rank: pair for axis, *pair in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)}
     for axis, (low, high) in amounts.items():
         if low < 0 or high < 0:
-            x = _ranged(x, axis, range(size_of(x, axis))[max(0, -low) : size_of(x, axis) + min(0, high)])
+            x = _slice_range(x, axis, range(size_of(x, axis))[max(0, -low) : size_of(x, axis) + min(0, high)])
     amounts = {axis: [max(0, low), max(0, high)] for axis, (low, high) in amounts.items() if low > 0 or high > 0}
     if mode != "constant":
-        return _mirrored(x, mode, amounts)
+        return _pad_from_image(x, mode, amounts)
     if not amounts:
         return x
-    before, behind = (tuple(amounts.get(axis, [0, 0])[end] for axis in range(x.rank)) for end in (0, 1))
-    if not abs(value) < LARGE:  # or infinite, or not a number
-        return pad_with(x, before, behind, value)
-    return ops.add(ops.pad(ops.subtract(x, value), before, behind), value) if value else ops.pad(x, before, behind)
+    low_pads, high_pads = (tuple(amounts.get(axis, [0, 0])[side] for axis in range(x.rank)) for side in (0, 1))
+    if not abs(value) < MAX_SUBTRACTED_VALUE:  # Also true for infinity and NaN.
+        return pad_with(x, low_pads, high_pads, value)
+    return (
+        ops.add(ops.pad(ops.subtract(x, value), low_pads, high_pads), value)
+        if value
+        else ops.pad(x, low_pads, high_pads)
+    )
 
 
-def _mirrored(x: Tensor, mode: str, amounts: dict[int, list[int]]) -> Tensor:
-    """Padding with what is there: the edge, what lies behind it, or the other side."""
+def _pad_from_image(x: Tensor, mode: str, amounts: dict[int, list[int]]) -> Tensor:
+    """Pad `x` with its own elements: mode "edge", "reflect" or "wrap". `amounts` has (low, high) for each axis."""
     for axis, (low, high) in amounts.items():
         size = size_of(x, axis)
-        if low + size + high > MOST_PLACES:
-            raise Unsupported(f"padding {size:,} places of the image by {low + high:,} of its own")
-        places = np.arange(-low, size + high)
+        if low + size + high > MAX_GATHER_SIZE:
+            raise UnsupportedError(f"padding an axis of size {size:,} with {low + high:,} elements")
+        positions = np.arange(-low, size + high)
         match mode:
             case "edge":
-                places = places.clip(0, size - 1)
+                positions = positions.clip(0, size - 1)
             case "reflect":
                 period = max(2 * size - 2, 1)
-                places = size - 1 - np.abs(places % period - (size - 1))
+                positions = size - 1 - np.abs(positions % period - (size - 1))
             case "wrap":
-                places = places % size
+                positions = positions % size
             case _:
-                raise Unsupported(f"padding of the kind {mode!r}")
-        x = take(x, axis, places.tolist())
+                raise UnsupportedError(f"the padding mode {mode!r}")
+        x = take(x, axis, positions.tolist())
     return x

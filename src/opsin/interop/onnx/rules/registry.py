@@ -1,4 +1,4 @@
-"""The operators by name: how each becomes part of the graph, and how it calculates with what is known already."""
+"""Registry of the import rules and of the constant-folding functions, by operator."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from typing import TypeAlias
 from opsin.interop.onnx.call import Array, OnnxCall, Value
 
 Rule: TypeAlias = Callable[[OnnxCall], "Value | Sequence[Value]"]
-"""From a node to its result, or to its results."""
+"""Converts a node to its output, or to its outputs."""
+
 Fold: TypeAlias = Callable[[OnnxCall, "list[Array]"], "Array | list[Array]"]
-"""From a node and its operands, all of them known, to its result, or to its results."""
+"""Computes the output, or the outputs, of a node from its constant operands."""
 
 RULES: dict[str, Rule] = {}
 FOLDS: dict[str, Fold] = {}
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """The decorated function is the rule of the operators `names`."""
+    """Register the decorated function as the import rule of the operators `names`."""
 
-    def enter(function: Rule) -> Rule:
+    def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(names, function))
         return function
 
-    return enter
+    return register
 
 
 def fold(*names: str) -> Callable[[Fold], Fold]:
-    """The decorated function calculates the operators `names` where all operands are known."""
+    """Register the decorated function to fold the operators `names` if all their operands are constant."""
 
-    def enter(function: Fold) -> Fold:
+    def register(function: Fold) -> Fold:
         FOLDS.update(dict.fromkeys(names, function))
         return function
 
-    return enter
+    return register

@@ -1,4 +1,4 @@
-"""What classifiers' files answer with, by their last operators: the probabilities are those of the file."""
+"""Tests that imported classifiers return the probabilities of the file, for each kind of last operators."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reference(graph: Graph, batch: int, threads: int | None = None) -> Reference
 
 
 def network(classes: int, batch: int | str = 1) -> File:
-    """Means of the channels, and a linear map that gives "z", N × classes."""
+    """Return a network that maps the means of the channels linearly to "z", N × classes."""
     file = File(weights={"w": 4 * random(classes, 3), "b": random(classes, seed=1)}, inputs={"x": (batch, 3, 8, 8)})
     file.add("GlobalAveragePool", "x", "g").add("Flatten", "g", "f")
     return file.add("Gemm", "f w b", "z", transB=1)
@@ -39,23 +39,23 @@ def sigmoid(z: NDArray[Any]) -> NDArray[Any]:
 
 
 def softmax(z: NDArray[Any]) -> NDArray[Any]:
-    shares = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def model_of(file: File, folder: Path, **more: Any) -> Model:
-    return opsin.import_onnx(file.write(folder / "net.onnx"), engine=reference, **more)
+def model_of(file: File, folder: Path, **options: Any) -> Model:
+    return opsin.import_onnx(file.write(folder / "net.onnx"), engine=reference, **options)
 
 
-def two(p: NDArray[Any]) -> NDArray[Any]:
+def with_complement(p: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([1 - p, p], axis=1)
 
 
 def chain(file: File, *steps: tuple[str, dict[str, Any]]) -> File:
-    """Operators one after the other, from "z" to "y"; their further operands are weights."""
-    names = ["z", *(f"v{place}" for place in range(1, len(steps))), "y"]
-    for (op, facts), source, result in zip(steps, names, names[1:], strict=False):
-        attributes = dict(facts)
+    """Add a sequence of operators from "z" to "y"; their other operands are weights."""
+    names = ["z", *(f"v{index}" for index in range(1, len(steps))), "y"]
+    for (op, options), source, result in zip(steps, names, names[1:], strict=False):
+        attributes = dict(options)
         operand = attributes.pop("operand", None)
         if operand is not None:
             file.weights[f"o{result}"] = np.asarray(operand)
@@ -63,7 +63,7 @@ def chain(file: File, *steps: tuple[str, dict[str, Any]]) -> File:
     return file
 
 
-SINGLE: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+SINGLE_OUTPUTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "sigmoid": (("Sigmoid", {}),),
     "no activation": (("Identity", {}),),
     "reshaped": (("Sigmoid", {}), ("Reshape", {"operand": [-1, 1, 1, 1]})),
@@ -75,36 +75,38 @@ SINGLE: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 
 
 @pytest.mark.parametrize("batch", [1, "n"])
-@pytest.mark.parametrize("what", SINGLE)
-def test_one_output_tells_two_classes_apart(tmp_path: Path, what: str, batch: int | str) -> None:
-    model = model_of(chain(network(1, batch), *SINGLE[what]), tmp_path)
+@pytest.mark.parametrize("name", SINGLE_OUTPUTS)
+def test_single_output_becomes_two_classes(tmp_path: Path, name: str, batch: int | str) -> None:
+    model = model_of(chain(network(1, batch), *SINGLE_OUTPUTS[name]), tmp_path)
     assert model.labels == ("0", "1")
     assert not model.independent
-    np.testing.assert_allclose(model.probabilities(PIXELS), two(sigmoid(logits(1))), atol=1e-6)
+    np.testing.assert_allclose(model.probabilities(PIXELS), with_complement(sigmoid(logits(1))), atol=1e-6)
     first = model.predict(PIXELS[0])[0]
     assert first.label == str(int(logits(1)[0, 0] > 0))
     assert dict(first.ranking)["1"] == pytest.approx(sigmoid(logits(1))[0, 0], abs=1e-6)
 
 
-def test_given_names_of_two_classes(tmp_path: Path) -> None:
+def test_labels_of_two_classes(tmp_path: Path) -> None:
     file = chain(network(1), ("Sigmoid", {}))
     assert model_of(file, tmp_path, labels=["cat", "dog"]).labels == ("cat", "dog")
     with pytest.raises(UsageError, match="distinguishes 2 classes, but 1 labels were given"):
         model_of(file, tmp_path, labels=["dog"])
 
 
-def test_a_hard_sigmoid(tmp_path: Path) -> None:
+def test_hard_sigmoid(tmp_path: Path) -> None:
     for classes in (1, 3):
         model = model_of(chain(network(classes), ("HardSigmoid", {})), tmp_path)
         expected = np.clip(0.2 * logits(classes) + 0.5, 0, 1)
         assert model.independent == (classes > 1)
-        np.testing.assert_allclose(model.probabilities(PIXELS), two(expected) if classes == 1 else expected, atol=1e-6)
+        np.testing.assert_allclose(
+            model.probabilities(PIXELS), with_complement(expected) if classes == 1 else expected, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("steps", [
     (("Sigmoid", {}),), (("Sigmoid", {}), ("Reshape", {"operand": [-1, 5, 1, 1]})), (("Sigmoid", {}), ("Clip", {})),
 ], ids=["sigmoid", "reshaped", "clipped"])  # fmt: skip
-def test_several_sigmoids_are_probabilities_of_their_own(tmp_path: Path, steps: Any) -> None:
+def test_several_sigmoids_are_independent_labels(tmp_path: Path, steps: Any) -> None:
     model = model_of(chain(network(5), *steps), tmp_path)
     expected = sigmoid(logits(5))
     assert model.independent
@@ -113,11 +115,13 @@ def test_several_sigmoids_are_probabilities_of_their_own(tmp_path: Path, steps: 
         assert prediction.independent
         assert prediction.label == str(row.argmax())
         assert prediction.probability == pytest.approx(row.max(), abs=1e-6)
-        assert [share for _, share in prediction.ranking] == pytest.approx(sorted(row, reverse=True), abs=1e-6)
+        assert [probability for _, probability in prediction.ranking] == pytest.approx(
+            sorted(row, reverse=True), abs=1e-6
+        )
     model.save(tmp_path / "a.opsin")
-    loaded = opsin.load(tmp_path / "a.opsin", engine=reference)
-    assert loaded.independent
-    np.testing.assert_allclose(loaded.probabilities(PIXELS), expected, atol=1e-6)
+    reloaded = opsin.load(tmp_path / "a.opsin", engine=reference)
+    assert reloaded.independent
+    np.testing.assert_allclose(reloaded.probabilities(PIXELS), expected, atol=1e-6)
 
 
 def test_independent_labels_are_not_calibrated(tmp_path: Path) -> None:
@@ -131,25 +135,25 @@ def test_independent_labels_are_not_calibrated(tmp_path: Path) -> None:
     (("Softmax", {}), ("Reshape", {"operand": [-1, 4, 1, 1]})), (("Softmax", {}), ("Clip", {})),
     (("Softmax", {}), ("Clip", {}), ("Flatten", {})),
 ], ids=["softmax", "log-softmax", "logits", "log", "reshaped", "clipped", "flat"])  # fmt: skip
-def test_a_distribution_is_taken_once(tmp_path: Path, steps: Any) -> None:
+def test_softmax_is_applied_once(tmp_path: Path, steps: Any) -> None:
     model = model_of(chain(network(4), *steps), tmp_path)
     assert not model.independent
     np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(4)), atol=1e-6)
 
 
 @pytest.mark.parametrize("order", ["q s", "s q"])
-def test_both_probabilities_of_one_sigmoid(tmp_path: Path, order: str) -> None:
+def test_concatenated_complements(tmp_path: Path, order: str) -> None:
     file = network(1).add("Sigmoid", "z", "s").add("Sub", "one s", "q").add("Concat", order, "y", axis=1)
     file.weights["one"] = np.ones((), np.float32)
     model = model_of(file, tmp_path)
-    expected = two(sigmoid(logits(1)))
+    expected = with_complement(sigmoid(logits(1)))
     assert not model.independent
     np.testing.assert_allclose(
         model.probabilities(PIXELS), expected if order == "q s" else expected[:, ::-1], atol=1e-6
     )
 
 
-def test_several_heads_of_sigmoids_and_a_mean_of_distributions(tmp_path: Path) -> None:
+def test_concatenated_sigmoids_and_mean_of_softmaxes(tmp_path: Path) -> None:
     file = network(4)
     file.add("Sigmoid", "z", "a").add("Sigmoid", "f", "c").add("Concat", "a c", "y", axis=1)
     model = model_of(file, tmp_path)
@@ -163,75 +167,82 @@ def test_several_heads_of_sigmoids_and_a_mean_of_distributions(tmp_path: Path) -
 
 
 def test_channels_last(tmp_path: Path) -> None:
-    """As Keras's networks come out of tf2onnx."""
+    """tf2onnx converts Keras networks to this form."""
     file = File(weights={"w": 4 * random(3, 1)}, inputs={"x": ("n", 8, 8, 3)})
     file.add("Transpose", "x", "t", perm=[0, 3, 1, 2]).add("GlobalAveragePool", "t", "g").add("Squeeze", "g axes", "f")
     file.weights["axes"] = np.array([2, 3])
     file.add("MatMul", "f w", "z").add("Sigmoid", "z", "y")
     expected = sigmoid((PIXELS / 255).mean((2, 3)) @ (4 * random(3, 1)))
-    np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), two(expected), atol=1e-6)
+    np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), with_complement(expected), atol=1e-6)
 
 
-def test_a_label_before_the_probabilities(tmp_path: Path) -> None:
-    """As scikit-learn's exporter and others write it: the likeliest class, and the scores."""
+def test_label_output_before_probabilities(tmp_path: Path) -> None:
+    """scikit-learn's exporter and others write two outputs: the most probable class, and the scores."""
     file = network(3).add("Softmax", "z", "p").add("ArgMax", "p", "label", axis=1, keepdims=0)
-    file.outputs, file.more = {}, entry(12, value_info("label", (1,), kind=7)) + entry(12, value_info("p", (1, 3)))
+    file.outputs, file.graph_fields = (
+        {},
+        entry(12, value_info("label", (1,), elem_type=7)) + entry(12, value_info("p", (1, 3))),
+    )
     np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), softmax(logits(3)), atol=1e-6)
-    file.more = entry(12, value_info("label", (1,), kind=7))
-    with pytest.raises(ModelError, match=r"gives no probabilities, only whole numbers or text \('label'\); export it"):
+    file.graph_fields = entry(12, value_info("label", (1,), elem_type=7))
+    with pytest.raises(ModelError, match=r"outputs no probabilities, only integers or strings \('label'\); export it"):
         model_of(file, tmp_path)
 
 
-def test_a_map_of_probabilities(tmp_path: Path) -> None:
+def test_zip_map(tmp_path: Path) -> None:
     file = network(3).add("Softmax", "z", "p")
     file.outputs, names = {}, b"".join(entry(9, name) for name in ("cat", "dog", "eel"))
     labels = entry(5, entry(1, "classlabels_strings") + names + entry(20, 8))
     file.nodes.append(
         entry(1, "p") + entry(2, "map") + entry(3, "zip") + entry(4, "ZipMap") + labels + entry(7, "ai.onnx.ml")
     )
-    file.more = entry(12, entry(1, "map"))
+    file.graph_fields = entry(12, entry(1, "map"))
     model = model_of(file, tmp_path)
     assert model.labels == ("cat", "dog", "eel")
     np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(3)), atol=1e-6)
 
 
-def test_a_sigmoid_that_is_also_used_otherwise(tmp_path: Path) -> None:
-    """Only what gives the answer is left out."""
+def test_sigmoid_with_other_uses(tmp_path: Path) -> None:
+    """Only the sigmoid of the output is removed."""
     file = network(2).add("Sigmoid", "z", "s").add("Mul", "z s", "y")
     z = logits(2)
     np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), softmax(z * sigmoid(z)), atol=1e-6)
 
 
-def test_a_constant_node_is_a_number_as_well(tmp_path: Path) -> None:
+def test_complement_with_constant_node(tmp_path: Path) -> None:
     constant = entry(5, entry(1, "value") + entry(5, tensor(np.ones(1, np.float32))) + entry(20, 4))
     file = network(1).add("Sigmoid", "z", "s").add("Sub", "one s", "q").add("Concat", "q s", "y", axis=1)
     file.nodes.append(entry(2, "one") + entry(4, "Constant") + constant)
-    np.testing.assert_allclose(model_of(file, tmp_path).probabilities(PIXELS), two(sigmoid(logits(1))), atol=1e-6)
+    np.testing.assert_allclose(
+        model_of(file, tmp_path).probabilities(PIXELS), with_complement(sigmoid(logits(1))), atol=1e-6
+    )
 
 
-def parts_of_a_sigmoid(file: File) -> File:
+def add_sigmoid_denominator(file: File) -> File:
     file.weights["one"] = np.ones((), np.float32)
     return file.add("Neg", "z", "n").add("Exp", "n", "e").add("Add", "e one", "d")
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_a_sigmoid_in_its_parts_and_its_logarithm(tmp_path: Path, classes: int) -> None:
+def test_decomposed_sigmoid_and_its_logarithm(tmp_path: Path, classes: int) -> None:
     expected = sigmoid(logits(classes))
     for file in (
-        parts_of_a_sigmoid(network(classes)).add("Div", "one d", "y"),
-        parts_of_a_sigmoid(network(classes)).add("Reciprocal", "d", "y"),
+        add_sigmoid_denominator(network(classes)).add("Div", "one d", "y"),
+        add_sigmoid_denominator(network(classes)).add("Reciprocal", "d", "y"),
         network(classes).add("Sigmoid", "z", "s").add("Log", "s", "y"),
     ):
         model = model_of(file, tmp_path)
         assert model.independent == (classes > 1)
-        np.testing.assert_allclose(model.probabilities(PIXELS), two(expected) if classes == 1 else expected, atol=1e-6)
+        np.testing.assert_allclose(
+            model.probabilities(PIXELS), with_complement(expected) if classes == 1 else expected, atol=1e-6
+        )
 
 
-@pytest.mark.parametrize("twice", [False, True])
-def test_a_softmax_in_its_parts(tmp_path: Path, twice: bool) -> None:
+@pytest.mark.parametrize("second_exp", [False, True])
+def test_decomposed_softmax(tmp_path: Path, second_exp: bool) -> None:
     file = network(4).add("Exp", "z", "e").add("Exp", "z", "again")
     file.weights["axes"] = np.array([1])
-    file.add("ReduceSum", "again axes" if twice else "e axes", "t", keepdims=1).add("Div", "e t", "y")
+    file.add("ReduceSum", "again axes" if second_exp else "e axes", "t", keepdims=1).add("Div", "e t", "y")
     model = model_of(file, tmp_path)
     assert not model.independent
     np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(4)), atol=1e-6)
