@@ -32,6 +32,13 @@ def test_results_say_where_they_come_from(path: Path) -> None:
         assert shown, "no page has this table"
 
 
+def test_columns_have_different_names() -> None:
+    rows = [["VGG-16", "2.1", "2.2"]]
+    with pytest.raises(ValueError, match="two columns are named 'direct'"):
+        tables.markdown(["network", "direct", "direct"], rows, ["network", "direct", "direct"])
+    assert tables.markdown(["a", "b"], [["1", "2"]], ["b"]) == "| b |\n| --- |\n| 2 |\n"
+
+
 def test_a_changed_figure_is_noticed() -> None:
     text = "<!-- table compile_time -->\n| changed |\n<!-- end -->"
     assert "ResNet-50 | 3.4 s | 0.34 s" in tables.updated(text) != text
