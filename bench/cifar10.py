@@ -1,8 +1,8 @@
 """CIFAR-10 as `opsin train` learns it: accuracy over minutes, and PyTorch doing the same beside it.
 
     python bench/cifar10.py DATA --out FOLDER [--budget 15min | --epochs N] [--network NAME] [--augment LEVEL]
-                            [--mirrored] [--everything] [--seed 0] [--threads N]
-    python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N]
+                            [--mirrored] [--everything] [--seed 0] [--threads N] [--json FILE]
+    python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N] [--json FILE]
 
 DATA is whatever `opsin train` takes, such as CIFAR-10's images in class folders with train/ and test/. The first line
 chooses the plan that `opsin train` would choose (`--everything`: and trains on the validation part, too, as published
@@ -28,7 +28,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from common import begin, parser, print_table
+from common import begin, finish, parser, print_table
 
 import opsin
 from opsin.base.units import parse_seconds
@@ -147,13 +147,14 @@ def image(curve: Mapping[str, list[dict[str, float]]]) -> str:
     return svg.document(WIDTH, HEIGHT, "Accuracy over time", style, content, zoom=1.5)
 
 
-def show(points: list[Point]) -> None:
-    """The curve as a table, and when it came to each goal."""
+def show(points: list[Point]) -> dict[str, Any]:
+    """Print the curve as a table and the time to each goal; return the table."""
     rows = [(str(p.epoch), f"{p.minutes:.2f}", f"{p.loss:.4f}", f"{p.accuracy:.2%}") for p in points]
-    print_table(("epoch", "minutes", "training loss", "right on the test part"), rows)
+    table = print_table(("epoch", "minutes", "training loss", "test accuracy"), rows)
     for goal in GOALS:
         first = next((p for p in points if p.accuracy >= goal), None)
         print(f"{goal:.0%} " + (f"after {first.minutes:.1f} min, epoch {first.epoch}" if first else "was not reached"))
+    return table
 
 
 def main() -> None:
@@ -183,9 +184,10 @@ def main() -> None:
         write(out, name, record | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]})
 
     facts = peer.train(plan, data, chosen, report, Point) if peer else train(plan, data, chosen, report)
-    write(out, name, record | facts | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]})
+    record |= facts | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]}
+    write(out, name, record)
     print("\n" + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    show(points)
+    finish(chosen, record | show(points))
 
 
 if __name__ == "__main__":

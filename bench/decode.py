@@ -134,8 +134,8 @@ def main() -> None:
         [name, f"{best[name]:,.0f}", f"{ratios[name]:.2f}", f"{processor[name]:.2f}", f"{record['PSNR'][name]:.1f}"]
         for name in every
     ]
-    print_table(["", "images/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
-    finish(options, record)
+    table = print_table(["decoder", "images/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
+    finish(options, record | table)
 
 
 if __name__ == "__main__":

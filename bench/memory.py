@@ -119,13 +119,13 @@ def main() -> int:
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
         shown = name + (f", limit {memory // 10**6} MB" if memory else "")
         results.append({"name": shown, **loads(done.stdout.splitlines()[-1])})
-    show(results)
-    finish(options, record)
+    finish(options, record | show(results))
     own = [r["losses"] for r in results if r["name"].startswith("opsin")]
     return 0 if all(losses == own[0] for losses in own) else 1
 
 
-def show(results: list[dict[str, Any]]) -> None:
+def show(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Print the results as a table, and return it."""
     peers_own = [r["peak"] - r["baseline"] for r in results if r["name"].startswith("pytorch")]
     peers_all = [r["peak"] for r in results if r["name"].startswith("pytorch")]
     heads = (
@@ -149,7 +149,7 @@ def show(results: list[dict[str, Any]]) -> None:
             f"{r['planned']:.0f} MB" if "planned" in r else "", f"{r['extra']:.1%}" if "extra" in r else "",
             f"{r['step']:.2f} s", f"{r['losses'][-1]:.4f}",
         ])  # fmt: skip
-    print_table(heads, rows)
+    return print_table(heads, rows)
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ def main() -> None:
     for name, runs in found.items():
         rows += [(name, str(seed), f"{s:.1f}", f"{right:.2%}") for seed, (s, right) in enumerate(runs)]
         rows.append((name, "mean", f"{mean(s for s, _ in runs):.1f}", f"{mean(right for _, right in runs):.2%}"))
-    print_table(("", "seed", "s to the saved model", "test accuracy"), rows)
-    finish(chosen, {**record, "runs": found})
+    table = print_table(("program", "seed", "s to the saved model", "test accuracy"), rows)
+    finish(chosen, {**record, **table, "runs": found})
 
 
 if __name__ == "__main__":

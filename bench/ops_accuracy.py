@@ -140,8 +140,8 @@ def main() -> None:
     errors["worst of all"] = {k: max((e[k] for e in errors.values() if e[k] is not None), default=None) for k in kinds}
     rows = [(name, *("–" if row[k] is None else f"{row[k]:.1e}" for k in kinds)) for name, row in errors.items()]
     print(f"{chosen.samples} samples of each operation; worst relative errors")
-    print_table(("operation", *kinds), rows)
-    finish(chosen, {**record, "errors": errors})
+    table = print_table(("operation", *kinds), rows)
+    finish(chosen, {**record, **table, "errors": errors})
 
 
 if __name__ == "__main__":

@@ -116,12 +116,12 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         spreads = commands(chosen.runs, folder) | compiling(chosen.runs, chosen.threads, folder)
-        print_table((f"{chosen.runs} runs", "seconds"), [(what, f"{s:.3f}") for what, s in spreads.items()])
+        rows = [(what, f"{spread:.3f} s") for what, spread in spreads.items()]
         record["seconds"] = spreads
         if chosen.size:
             record["megabytes"] = installed(folder)
-            print_table(("installed", "MB"), [(what, f"{mb:.1f}") for what, mb in record["megabytes"].items()])
-    finish(chosen, record)
+            rows += [(f"installed, {what}", f"{size:.1f} MB") for what, size in record["megabytes"].items()]
+    finish(chosen, record | print_table((f"measurement, {chosen.runs} runs", "result"), rows))
 
 
 if __name__ == "__main__":

@@ -184,8 +184,7 @@ def main() -> int:
             cells.append(f"{1e3 * Spread.of(r['times'][f'{library} {RANDOM}']).median:.2f} ms")
             cells += [f"× {ratio(r, library, kind):.2f}" for kind in (TRAINED, DENORMALS)]
         rows.append([f"{r['network']}, {r['batch']}, {r['task']}", *cells, "yes" if r["zeros"] else "no"])
-    print_table([*heads, "denormals as zeros"], rows)
-    finish(options, record)
+    finish(options, record | print_table([*heads, "denormals as zeros"], rows))
     return 0 if all(map(good, results)) else 1
 
 
