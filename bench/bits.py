@@ -1,4 +1,4 @@
-"""Whether training gives the same bits for every number of threads, run after run.
+"""Check that training is bit-identical for every number of threads and in every run.
 
     python bench/bits.py [--threads 1 2 3 4] [--runs 2] [--epochs 1] [--seed 0] [--json FILE]
 

@@ -5,9 +5,9 @@
 A step is forward, softmax cross-entropy, backward and SGD with momentum 0.9, on batches of the built-in digits that are
 ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with the same number of
 threads. PyTorch runs eagerly and compiled, each with both layouts of memory, and with the foreach and the fused form of
-its SGD; the best is the one with the lowest median. GF/s count two operations for each multiply-add of the convolutions
-and matrix products that a step needs; the peak is what a loop of multiply-adds alone reaches on the same threads in the
-same rounds. Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
+its SGD; the best is the one with the lowest median. GFLOP/s count two operations for each MAC of the convolutions
+and matrix products of a step; the peak is the speed of a loop of FMA instructions on the same threads in the same
+rounds. Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Peak resident memory of a ResNet-50 training step, in Opsin and in PyTorch, each in a process of its own.
+"""Peak resident memory of a ResNet-50 training step, in Opsin and in PyTorch, each in its own process.
 
     python bench/memory.py --batch 8
 
 A process imports what it needs, notes its resident memory (the baseline), makes ResNet-50 for 224 × 224 images and
-SGD with momentum, and takes a few steps on random images. What counts is the most that was ever resident (Linux's
-VmHWM). Opsin also runs with a limit that makes it compute activations again; the losses of all steps are the same bits.
-PyTorch runs as it comes and in channels_last.
+SGD with momentum, and takes a few steps on random images. The peak is the largest resident memory (Linux's VmHWM).
+Opsin also runs with a limit that makes it recompute activations; the losses of all steps are bit-identical. PyTorch
+runs in its default layout and in channels_last.
 """
 
 from __future__ import annotations

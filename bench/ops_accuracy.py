@@ -133,7 +133,7 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     record = begin(chosen)
-    with tempfile.TemporaryDirectory() as cache:  # thousands of kernels that nobody needs again
+    with tempfile.TemporaryDirectory() as cache:  # thousands of kernels that are not needed again
         os.environ["OPSIN_CACHE"] = cache
         errors = {name: measure(name, chosen.samples, chosen.seed) for name in chosen.ops or sorted(OPS)}
     kinds = ("native", "gradient", "PyTorch")

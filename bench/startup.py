@@ -1,10 +1,10 @@
-"""How long Opsin takes to be ready, and how much room it takes.
+"""How long Opsin takes to start, and how much disk space it needs.
 
     python bench/startup.py [--runs 9] [--threads 2] [--size] [--json FILE]
 
 Median (least to most) of several processes each, from their start to their end:
 
-- importing `opsin`, beside a Python that does nothing;
+- importing `opsin`, compared with a Python that does nothing;
 - `opsin predict MODEL IMAGE` with kernels in the cache, for a model and a held-out digit made beforehand;
 - compiling LeNet-5's training step (batch 64) with an empty cache, and again with a full one; both as seen by the call
   of `compile`, and for the whole process.
