@@ -12,6 +12,7 @@ from opsin import nn, zoo
 from opsin.backends.native import Native, codegen
 from opsin.backends.reference import Reference
 from opsin.backends.tuning import operation, problems
+from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
@@ -132,6 +133,18 @@ def test_algorithms_change_the_plan_of_their_problem_alone(any_target: Target) -
     assert before["input gradient"] == after["input gradient"]
     assert convolutions(usual, "layer1.0.conv1") == convolutions(other, "layer1.0.conv1")
     assert sum(call.tuned and call.macs > 0 for call in other) == 5
+
+
+def test_algorithms_have_names_of_earlier_versions(any_target: Target) -> None:
+    entry = zoo.find("resnet20_cifar")
+    graph = nn.trace(entry(), entry.input_shape)
+    for old, new in CONV_ALGORITHMS.items():
+        assert ConvAlgorithm(old) == new
+        plans = [make_plan(graph, 2, any_target, conv_algorithms={str(p): name for p in problems(graph, 2)})
+                 for name in (old, new)]  # fmt: skip
+        assert str(plans[0]) == str(plans[1])
+    with pytest.raises(ValueError, match="by magic"):
+        ConvAlgorithm("by magic")
 
 
 def test_algorithms_that_do_not_apply_leave_the_heuristic_to_select(any_target: Target) -> None:

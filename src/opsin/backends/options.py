@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from opsin.backends.base import Program
 from opsin.base.errors import UsageError
+from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.ir import Graph
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
@@ -86,7 +87,7 @@ class BoundEngine:
         if self.takes_options:
             return self.engine(graph, batch, threads, options=self.options)
         program = self.engine(graph, batch, threads)
-        asked = self.options.conv_algorithms or {}
+        asked = {key: CONV_ALGORITHMS.get(name, name) for key, name in (self.options.conv_algorithms or {}).items()}
         tuned: Mapping[str, str] = getattr(program, "tuned_algorithms", {})
         strange = [problem for problem, algorithm in tuned.items() if asked.get(problem) != algorithm]
         if strange and self.options.conv_algorithms is not None:
