@@ -26,12 +26,14 @@ import torch
 from common import begin, finish, parser, print_table
 from numpy.typing import NDArray
 from peers import LeNet5, LeNet5Of1998
+from record import table
 
 from opsin import data, nn, zoo
 from opsin.backends.native import compile as compile_native
 
 MOMENTUM = 0.9
 TOLERANCE = 1e-3
+HEADS = ("precision", "first loss", "last loss", "median difference", "largest", "at step")
 NETWORKS = {"lenet5_1998": (LeNet5Of1998, 0.05), "lenet5": (LeNet5, 0.001)}
 """In PyTorch, and the learning rate."""
 
@@ -76,7 +78,7 @@ def torch_losses(
 
 
 def measure(network: str, source: Sequence[Batch], options: Namespace) -> dict[str, Any]:
-    """The curves of one network and how far they are apart, after printing it."""
+    """Return the loss curves of one network and their differences, after printing a table."""
     peer, rate = NETWORKS[network]
     rate = options.learning_rate or rate
     ours, state = opsin_losses(network, source, rate, options.threads, options.seed)
@@ -90,9 +92,9 @@ def measure(network: str, source: Sequence[Batch], options: Namespace) -> dict[s
     ]  # fmt: skip
     print(f"\n{network}: {options.steps} steps of SGD, batch {options.batch}, learning rate {rate:g}, "
           f"momentum {MOMENTUM}; difference relative to PyTorch float64")  # fmt: skip
-    print_table(("", "first loss", "last loss", "median difference", "largest", "at step"), rows)
+    print_table(HEADS, rows)
     largest = {name: float(differences.max()) for name, differences in away.items()}
-    return {"learning_rate": rate, "largest": largest, "losses": curves}
+    return {"learning_rate": rate, "largest": largest, "losses": curves, "rows": rows}
 
 
 def main() -> None:
@@ -107,7 +109,8 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     record, source = begin(chosen), batches(chosen.batch, chosen.steps, chosen.seed)
     record["networks"] = {network: measure(network, source, chosen) for network in chosen.networks}
-    finish(chosen, record)
+    rows = [(network, *row) for network, figures in record["networks"].items() for row in figures.pop("rows")]
+    finish(chosen, record | table(("network", *HEADS), rows))
     sys.exit(not all(figures["largest"]["Opsin float32"] <= TOLERANCE for figures in record["networks"].values()))
 
 

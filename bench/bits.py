@@ -1,4 +1,4 @@
-"""Whether training gives the same bits for every number of threads, run after run.
+"""Check that training is bit-identical for every number of threads and in every run.
 
     python bench/bits.py [--threads 1 2 3 4] [--runs 2] [--epochs 1] [--seed 0] [--json FILE]
 
@@ -42,14 +42,14 @@ def main() -> None:
         futures = [processes.submit(digest, threads, chosen.epochs, chosen.seed) for threads, _ in jobs]
         digests = [future.result() for future in futures]
     print(f"LeNet-5 on digits, {chosen.epochs} epoch(s), seed {chosen.seed}")
-    print_table(
+    table = print_table(
         ("threads", "run", "SHA-256 of the parameters"),
         [(str(threads), str(run), found) for (threads, run), found in zip(jobs, digests, strict=True)],
     )
     same = len(set(digests)) == 1
     print("\nall the same" if same else f"\n{len(set(digests))} different results")
     figures = [{"threads": t, "run": run, "sha256": d} for (t, run), d in zip(jobs, digests, strict=True)]
-    finish(chosen, {**record, "runs": figures, "same": same})
+    finish(chosen, {**record, **table, "runs": figures, "same": same})
     sys.exit(0 if same else 1)
 
 

@@ -1,18 +1,19 @@
-"""CIFAR-10 as `opsin train` learns it: accuracy over minutes, and PyTorch doing the same beside it.
+"""Accuracy over time on CIFAR-10, of `opsin train` and of the same training in PyTorch.
 
     python bench/cifar10.py DATA --out FOLDER [--budget 15min | --epochs N] [--network NAME] [--augment LEVEL]
-                            [--mirrored] [--everything] [--seed 0] [--threads N]
-    python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N]
+                            [--mirrored] [--everything] [--seed 0] [--threads N] [--json FILE]
+    python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N] [--json FILE]
 
 DATA is whatever `opsin train` takes, such as CIFAR-10's images in class folders with train/ and test/. The first line
 chooses the plan that `opsin train` would choose (`--everything`: and trains on the validation part, too, as published
 results do), writes it to FOLDER/plan.json, and follows it to the end. The second follows the same plan in PyTorch: the
 same network from the same first parameters, the same batches, learning rates, loss, optimizer and moving average, in
-the fastest of PyTorch's modes here, or in MODE. What has been left off there is gone on with after the last epoch.
+the fastest of PyTorch's modes here, or in MODE. An interrupted run in
+PyTorch resumes after its last epoch.
 
 The clock begins when the images are in memory. It counts compiling and training, but not the look at the test part
 after every epoch, from which nothing is chosen. FOLDER gets opsin.json or pytorch.json, and curve.csv and curve.svg of
-all that are there, anew after every epoch.
+all libraries, rewritten after every epoch.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from common import begin, parser, print_table
+from common import begin, finish, parser, print_table
 
 import opsin
 from opsin.base.units import parse_seconds
@@ -69,11 +70,11 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
     """The plan, which FOLDER keeps, and the data, divided so that each epoch is measured on the test part."""
     kept, source = Path(options.out) / "plan.json", open_source(options.data)
     budget = parse_seconds(options.budget) if options.budget else None
-    wishes = TrainOptions(
+    train_options = TrainOptions(
         network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
         tta=options.mirrored, seed=options.seed, threads=options.threads,
     )  # fmt: skip
-    outline = networks.choose_network(DatasetSummary.of(source), wishes)
+    outline = networks.choose_network(DatasetSummary.of(source), train_options)
     start = perf_counter()
     data = opsin.data.load(options.data, outline.preprocessing, size=None if outline.preprocessing else outline.size)
     spent = perf_counter() - start
@@ -84,7 +85,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
         print(f"the plan is {kept}'s")
         plan = TrainingPlan.from_data(json.loads(kept.read_text(encoding="utf-8")))
     else:
-        choice = autoconfig.choose(outline, data, wishes, spent, tune_convs=True)
+        choice = autoconfig.choose(outline, data, train_options, spent, tune_convs=True)
         plan = choice.plan
         kept.write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
         print("\n".join(f"  - {reason}" for reason in choice.reasons))
@@ -147,13 +148,14 @@ def image(curve: Mapping[str, list[dict[str, float]]]) -> str:
     return svg.document(WIDTH, HEIGHT, "Accuracy over time", style, content, zoom=1.5)
 
 
-def show(points: list[Point]) -> None:
-    """The curve as a table, and when it came to each goal."""
+def show(points: list[Point]) -> dict[str, Any]:
+    """Print the curve as a table and the time to each goal; return the table."""
     rows = [(str(p.epoch), f"{p.minutes:.2f}", f"{p.loss:.4f}", f"{p.accuracy:.2%}") for p in points]
-    print_table(("epoch", "minutes", "training loss", "right on the test part"), rows)
+    table = print_table(("epoch", "minutes", "training loss", "test accuracy"), rows)
     for goal in GOALS:
         first = next((p for p in points if p.accuracy >= goal), None)
         print(f"{goal:.0%} " + (f"after {first.minutes:.1f} min, epoch {first.epoch}" if first else "was not reached"))
+    return table
 
 
 def main() -> None:
@@ -183,9 +185,10 @@ def main() -> None:
         write(out, name, record | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]})
 
     facts = peer.train(plan, data, chosen, report, Point) if peer else train(plan, data, chosen, report)
-    write(out, name, record | facts | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]})
+    record |= facts | {"plan": plan.to_data(), "curve": [asdict(each) for each in points]}
+    write(out, name, record)
     print("\n" + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    show(points)
+    finish(chosen, record | show(points))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Run:
         part.replace(path)
 
     def load(self, path: Path) -> list[list[float]]:
-        """Goes on from what `save` wrote; the curve so far."""
+        """Load the state that `save` wrote; return the curve so far."""
         values = torch.load(path, weights_only=True)
         for name in ("module", "averaged", "optimizer"):
             getattr(self, name).load_state_dict(values[name])
@@ -159,7 +159,7 @@ def train(
         for images, labels in batches.epoch(epoch):
             total += run.step(images, labels, rate(run.steps))
             if not math.isfinite(total):
-                raise SystemExit(f"PyTorch's loss left the finite in epoch {epoch}")
+                raise SystemExit(f"PyTorch's loss became NaN or infinite in epoch {epoch}")
         seconds += perf_counter() - started
         curve.append([epoch, seconds / 60, total / len(batches), run.accuracy(data)])
         run.save(saved, curve)

@@ -1,19 +1,18 @@
-"""What the measuring scripts share: interleaved timing, the machine and its peak, tables and JSON."""
+"""Interleaved timing, the machine, tables and records: what the scripts in this folder share."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import record as records
 
 import opsin
 from opsin.backends.native import codegen
@@ -27,11 +26,11 @@ Step = Callable[[], object]
 
 
 def interleaved(steps: Mapping[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds a call of each of `steps`, in each of `rounds`.
+    """Return the seconds per call of each of `steps`, in each of `rounds`.
 
-    In a round everyone has a turn of about `seconds`, so that what slows the machine down for a
-    while slows all alike; the order changes from round to round. A turn begins with calls that are
-    not counted, while the threads of the turn before go to sleep and the caches fill.
+    In each round every step runs for about `seconds`, so that a slow phase of the machine affects all of them; the
+    order changes from round to round. A turn begins with untimed calls, while the threads of the previous turn go to
+    sleep and the caches fill.
     """
     counts = {name: _calls_in(step, seconds) for name, step in steps.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
@@ -48,13 +47,13 @@ def interleaved(steps: Mapping[str, Step], rounds: int, seconds: float) -> dict[
 
 
 def _calls_in(step: Step, seconds: float) -> int:
-    """How many calls take `seconds`, at least one, once everything is warm."""
+    """Return the number of calls that take `seconds`, at least one, measured after a warm-up."""
     _repeat(step, seconds / 2)
     return max(1, round(seconds / _repeat(step, seconds / 2)))
 
 
 def _repeat(step: Step, seconds: float) -> float:
-    """Calls `step` for `seconds`, at least once; the seconds a call."""
+    """Call `step` for `seconds`, at least once, and return the seconds per call."""
     begin, calls, passed = perf_counter(), 0, 0.0
     while not calls or passed < seconds:
         step()
@@ -67,52 +66,50 @@ def _repeat(step: Step, seconds: float) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on besides the program."""
+    """Return the processor, its cores and load, and the versions of the packages in use."""
     this = codegen.host()
     packages = [name for name in ("numpy", "llvmlite", "torch") if name in sys.modules]
     return {
         "cpu": f"{cpu_model()} ({this.cpu}, {this.target.name})",
         "cores": processors(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "versions": {
-            "opsin": opsin.__version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in packages},
-        },
+        "python": platform.python_version(),
+        "opsin": opsin.__version__,
+        **{name: version(name) for name in packages},
     }
 
 
-# -- what is shown ----------------------------------------------------------------------------
+# -- tables and records -----------------------------------------------------------------------
 
 
 def parser(text: str) -> argparse.ArgumentParser:
-    """A command line with `--json`, described by the docstring `text`."""
+    """Return a command line with `--json`, described by the docstring `text`."""
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--json", metavar="FILE", help="write the figures to FILE, too")
+    made.add_argument("--json", metavar="FILE", help="write the results to FILE, in the format of bench/results")
     return made
 
 
 def begin(options: argparse.Namespace) -> dict[str, Any]:
-    """The head of the record of a run, after printing it."""
-    record = {"script": Path(sys.argv[0]).name, "options": vars(options), "machine": machine()}
+    """Print the machine and return the beginning of a record."""
+    record = {"machine": machine(), **records.provenance(), "options": vars(options)}
     this = record["machine"]
     print(f"{this['cpu']}, {this['cores']} cores, load {this['load']}")
-    print(", ".join(f"{name} {number}" for name, number in this["versions"].items()))
+    print(", ".join(f"{name} {this[name]}" for name in list(this)[3:]))
     return record
 
 
 def finish(options: argparse.Namespace, record: Mapping[str, Any]) -> None:
-    """Writes the record, where that was asked for."""
+    """Write the record if `--json` was given; it needs a table, as `print_table` returns it."""
     if options.json:
-        text = json.dumps(record, indent=2, default=lambda value: asdict(value))
-        Path(options.json).write_text(text + "\n", encoding="utf-8")
+        records.write(options.json, record)
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell, the first aligned left, the others right."""
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Print columns as wide as their widest cell, the first aligned left; return the table of a record."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     print()
     for row in [heads, ["-" * width for width in widths], *rows]:
         first, *others = zip(row, widths, strict=True)
         print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
     sys.stdout.flush()
+    return records.table(heads, rows)

@@ -145,8 +145,8 @@ def main() -> None:
         found = runs(name, options.batch, options.threads, options.runs)
         record["results"][name] = found
         print_table(*table(name, found))
-    print_table(("seconds in all", *STATES), [[name, *summary(found)] for name, found in record["results"].items()])
-    finish(options, record)
+    rows = [[name, *summary(found)] for name, found in record["results"].items()]
+    finish(options, record | print_table(("total seconds", *STATES), rows))
 
 
 def summary(found: dict[str, list[dict[str, Any]]]) -> list[str]:

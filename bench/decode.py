@@ -1,12 +1,12 @@
-"""JPEGs a second, decoded and resized to 224 × 224, beside Pillow, torchvision and OpenCV.
+"""JPEGs per second, decoded and resized to 224 × 224, compared with Pillow, torchvision and OpenCV.
 
     python bench/decode.py DATA [--images 600] [--rounds 7] [--threads 2] [--side 224] [--json FILE]
 
 DATA is anything that `opsin train` takes, with JPEGs in it. Their bytes are in memory before the clock starts. In each
-round everyone has a turn, in changing order, with the same number of threads in one pool: the whole picture is decoded,
-the square in its middle is resized. `PSNR` says how near that comes to decoding everything and resizing it with a full
+round every library has a turn, in changing order, with the same number of threads: it decodes the whole image and
+resizes the square in its middle. `PSNR` compares the result with decoding everything and resizing it with a full
 bicubic filter; "aliased" means that pixels between the samples are skipped, as OpenCV does unless asked for areas.
-`CPU` is processor time an image, which other processes disturb less. Libraries that are not installed are left out.
+`CPU` is processor time per image, which other processes disturb less. Libraries that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def main() -> None:
         [name, f"{best[name]:,.0f}", f"{ratios[name]:.2f}", f"{processor[name]:.2f}", f"{record['PSNR'][name]:.1f}"]
         for name in every
     ]
-    print_table(["", "images/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
-    finish(options, record)
+    table = print_table(["decoder", "images/s", "Opsin is × as fast", "CPU, ms", "PSNR, dB"], rows)
+    finish(options, record | table)
 
 
 if __name__ == "__main__":

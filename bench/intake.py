@@ -135,8 +135,8 @@ def main() -> None:
         speeds = Spread.of([len(paths) / second for second in seconds])
         cost = Spread.of([1e3 * second / len(paths) for second in work])
         rows.append([name, f"{speeds:,.0f}", f"{Spread.of_ratios(intake, seconds):.2f}", f"{cost:.2f}"])
-    print_table(["", "images a second", "× the intake", "ms of processor time"], rows)
-    finish(options, record)
+    table = print_table(["step", "images/s", "× the intake", "ms of processor time"], rows)
+    finish(options, record | table)
 
 
 if __name__ == "__main__":

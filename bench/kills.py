@@ -45,12 +45,12 @@ def main() -> None:
             kills = interrupted_run(run, arguments, min(chosen.each, chosen.kills - done), seconds, moments)
             done += kills
             rows.append((kills, result(run) == expected))
-    print_table(("run", "kills", "the same bits"), [(str(n), str(k), str(same)) for n, (k, same) in enumerate(rows)])
+    cells = [(str(number), str(kills), str(same)) for number, (kills, same) in enumerate(rows)]
+    table = print_table(("run", "kills", "bit-identical"), cells)
     same = all(same for _, same in rows)
-    print(
-        f"\n{done} kills in {len(rows)} runs, {perf_counter() - started:.0f} s: {'all' if same else 'NOT all'} the same"
-    )
-    finish(chosen, {**record, "runs": [{"kills": k, "same": same} for k, same in rows], "same": same})
+    seconds = perf_counter() - started
+    print(f"\n{done} kills in {len(rows)} runs, {seconds:.0f} s: {'all' if same else 'NOT all'} bit-identical")
+    finish(chosen, {**record, **table, "runs": [{"kills": k, "same": same} for k, same in rows], "same": same})
     sys.exit(0 if same else 1)
 
 

@@ -5,9 +5,9 @@
 A step is forward, softmax cross-entropy, backward and SGD with momentum 0.9, on batches of the built-in digits that are
 ready in memory (as arrays for Opsin, as tensors for PyTorch). All take turns in one process, with the same number of
 threads. PyTorch runs eagerly and compiled, each with both layouts of memory, and with the foreach and the fused form of
-its SGD; the best is the one with the lowest median. GF/s count two operations for each multiply-add of the convolutions
-and matrix products that a step needs; the peak is what a loop of multiply-adds alone reaches on the same threads in the
-same rounds. Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
+its SGD; the best is the one with the lowest median. GFLOP/s count two operations for each MAC of the convolutions
+and matrix products of a step; the peak is the speed of a loop of FMA instructions on the same threads in the same
+rounds. Compiling needs PyTorch to find a C++ compiler; without one those rows are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from common import Step, begin, finish, interleaved, parser, print_table
 from peers import LeNet5
+from record import table
 
 from opsin import data, nn, zoo
 from opsin.apps.benchmark.spread import Spread
@@ -28,6 +29,7 @@ from opsin.backends.native.machine_peak import Peak
 
 MODES = ("eager", "eager channels_last", "compile", "compile channels_last")
 RATE, MOMENTUM = 0.01, 0.9
+HEADS = ("program", "ms per step", "images/s", "GFLOP/s", "of peak", "speed against the best PyTorch")
 BATCHES = 16
 """Different batches that the steps go through."""
 
@@ -91,12 +93,12 @@ def torch_steps(size: int) -> Iterator[tuple[str, Step]]:
                 print(f"PyTorch {mode}, {sgd} SGD: left out ({type(error).__name__}: {reason})")
 
 
-def measure(size: int, peak: Peak, options: Any) -> dict[str, Any]:
-    """Everyone's figures with batches of `size`, after printing them."""
+def measure(size: int, peak: Peak, options: Any) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
+    """Return the results of all programs with batches of `size`, as data and as rows, after printing them."""
     step, flops = opsin_step(size, options.threads)
-    steps: dict[str, Step] = {"Opsin native": step, **dict(torch_steps(size)), "multiply-adds alone": peak}
+    steps: dict[str, Step] = {"Opsin native": step, **dict(torch_steps(size)), "FMA alone": peak}
     times = interleaved(steps, options.rounds, options.seconds)
-    peaks = [peak.flops / seconds / 1e9 for seconds in times.pop("multiply-adds alone")]
+    peaks = [peak.flops / seconds / 1e9 for seconds in times.pop("FMA alone")]
     median = {name: float(np.median(values)) for name, values in times.items()}
     best = min((name for name in times if name != "Opsin native"), key=median.__getitem__)
     figures = {}
@@ -109,15 +111,15 @@ def measure(size: int, peak: Peak, options: Any) -> dict[str, Any]:
             "share_of_peak": Spread.of_ratios(rates, peaks).median,
             "times_best_pytorch": Spread.of_ratios(times[best], values),
         }
-    heads = ("", "ms a step", "images/s", "GF/s", "of peak", "speed against the best PyTorch")
     rows = [
         (n, f"{f['ms']:.2f}", f"{f['images_per_second']:,.0f}", f"{f['gflops']:.1f}", f"{f['share_of_peak']:.1%}",
          f"{f['times_best_pytorch']:.2f}") for n, f in figures.items()
     ]  # fmt: skip
     print(f"\nBatch {size}, {options.threads} threads, {flops / size / 1e6:.2f} MFLOP an image, "
-          f"peak {Spread.of(peaks):.1f} GF/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
-    print_table(heads, rows)
-    return {"best_pytorch": best, "flops_a_image": flops / size, "peak_gflops": Spread.of(peaks), "figures": figures}
+          f"peak {Spread.of(peaks):.1f} GFLOP/s; median (least to most) of {options.rounds} rounds")  # fmt: skip
+    print_table(HEADS, rows)
+    peak_gflops = Spread.of(peaks)
+    return {"best_pytorch": best, "flops_a_image": flops / size, "peak_gflops": peak_gflops, "figures": figures}, rows
 
 
 def main() -> None:
@@ -130,8 +132,11 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     record = begin(chosen)
     peak = Peak(chosen.threads)
-    record["batches"] = {size: measure(size, peak, chosen) for size in chosen.batches}
-    finish(chosen, record)
+    record["batches"], rows = {}, []
+    for size in chosen.batches:
+        record["batches"][size], cells = measure(size, peak, chosen)
+        rows += [(str(size), *row) for row in cells]
+    finish(chosen, record | table(("batch", *HEADS), rows))
 
 
 if __name__ == "__main__":

@@ -143,8 +143,7 @@ def main() -> None:
         ]
         for r in results
     ]  # fmt: skip
-    print_table(heads, rows)
-    finish(options, record)
+    finish(options, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":

@@ -104,8 +104,7 @@ def main() -> None:
                 f"{run['peak']:.0f}", f"{run['decoded']:.0f}",
             ])  # fmt: skip
     heads = ["MB resident", "intake s", "epoch s", "imported", "loaded", "first", "most", "last", "peak", "decoded"]
-    print_table(heads, rows)
-    finish(options, record)
+    finish(options, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":

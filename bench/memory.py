@@ -1,11 +1,11 @@
-"""Peak resident memory of a ResNet-50 training step, in Opsin and in PyTorch, each in a process of its own.
+"""Peak resident memory of a ResNet-50 training step, in Opsin and in PyTorch, each in its own process.
 
     python bench/memory.py --batch 8
 
 A process imports what it needs, notes its resident memory (the baseline), makes ResNet-50 for 224 × 224 images and
-SGD with momentum, and takes a few steps on random images. What counts is the most that was ever resident (Linux's
-VmHWM). Opsin also runs with a limit that makes it compute activations again; the losses of all steps are the same bits.
-PyTorch runs as it comes and in channels_last.
+SGD with momentum, and takes a few steps on random images. The peak is the largest resident memory (Linux's VmHWM).
+Opsin also runs with a limit that makes it recompute activations; the losses of all steps are bit-identical. PyTorch
+runs in its default layout and in channels_last.
 """
 
 from __future__ import annotations
@@ -119,13 +119,13 @@ def main() -> int:
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
         shown = name + (f", limit {memory // 10**6} MB" if memory else "")
         results.append({"name": shown, **loads(done.stdout.splitlines()[-1])})
-    show(results)
-    finish(options, record)
+    finish(options, record | show(results))
     own = [r["losses"] for r in results if r["name"].startswith("opsin")]
     return 0 if all(losses == own[0] for losses in own) else 1
 
 
-def show(results: list[dict[str, Any]]) -> None:
+def show(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Print the results as a table, and return it."""
     peers_own = [r["peak"] - r["baseline"] for r in results if r["name"].startswith("pytorch")]
     peers_all = [r["peak"] for r in results if r["name"].startswith("pytorch")]
     heads = (
@@ -149,7 +149,7 @@ def show(results: list[dict[str, Any]]) -> None:
             f"{r['planned']:.0f} MB" if "planned" in r else "", f"{r['extra']:.1%}" if "extra" in r else "",
             f"{r['step']:.2f} s", f"{r['losses'][-1]:.4f}",
         ])  # fmt: skip
-    print_table(heads, rows)
+    return print_table(heads, rows)
 
 
 if __name__ == "__main__":

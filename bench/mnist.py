@@ -80,11 +80,11 @@ def main() -> None:
     print(f"{chosen.network}: {len(data.train):,} images to learn from, {len(data.test):,} to test with")
     runs = [train(data, seed, chosen) for seed in range(chosen.seeds)]
     heads = ("seed", "test accuracy", "best epoch's", "epochs", "s an epoch", "s in all", f"s to {GOAL:.1%}")
-    print_table(heads, [row(figures) for figures in runs])
+    table = print_table(heads, [row(figures) for figures in runs])
     final = [figures["test_accuracy"][-1] for figures in runs]
     spread = f", standard deviation {stdev(final):.2%}" if len(final) > 1 else ""
     print(f"\nmean {mean(final):.3%}, from {min(final):.2%} to {max(final):.2%}{spread}")
-    finish(chosen, {**record, "runs": runs, "mean": mean(final)})
+    finish(chosen, {**record, **table, "runs": runs, "mean": mean(final)})
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ def main() -> None:
         (r["network"], r["exporter"], str(r["opset"]), f"{r['parameters']:,}", f"{r['import']:.2f} s", r["difference"])
         for r in results
     ]
-    print_table(("network", "exporter", "opset", "parameters", "import", "difference"), rows)
-    finish(options, record)
+    table = print_table(("network", "exporter", "opset", "parameters", "import", "difference"), rows)
+    finish(options, record | table)
     sys.exit(not all(r["agrees"] for r in results))
 
 

@@ -133,15 +133,15 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     record = begin(chosen)
-    with tempfile.TemporaryDirectory() as cache:  # thousands of kernels that nobody needs again
+    with tempfile.TemporaryDirectory() as cache:  # thousands of kernels that are not needed again
         os.environ["OPSIN_CACHE"] = cache
         errors = {name: measure(name, chosen.samples, chosen.seed) for name in chosen.ops or sorted(OPS)}
     kinds = ("native", "gradient", "PyTorch")
     errors["worst of all"] = {k: max((e[k] for e in errors.values() if e[k] is not None), default=None) for k in kinds}
     rows = [(name, *("–" if row[k] is None else f"{row[k]:.1e}" for k in kinds)) for name, row in errors.items()]
     print(f"{chosen.samples} samples of each operation; worst relative errors")
-    print_table(("operation", *kinds), rows)
-    finish(chosen, {**record, "errors": errors})
+    table = print_table(("operation", *kinds), rows)
+    finish(chosen, {**record, **table, "errors": errors})
 
 
 if __name__ == "__main__":

@@ -92,10 +92,10 @@ def main() -> int:
         [r["name"], f"{r['minutes']:.1f}", f"{r['accuracy']:.1%}", f"{r['size']}", ", ".join(map(str, r["stages"]))]
         for r in results
     ]
-    print_table(("what", "minutes", "test", "size", "stages (epochs, views)"), rows)
+    table = print_table(("what", "minutes", "test", "size", "stages (epochs, views)"), rows)
     if options.draws:
         print(f"\n{options.per_class} a class: {mean(r['accuracy'] for r in results[2:]):.1%} on average")
-    finish(options, record)
+    finish(options, record | table)
     return 0
 
 

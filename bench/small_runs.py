@@ -122,8 +122,8 @@ def run(options: argparse.Namespace) -> int:
     """Train every set with `opsin train`, with no option but the budget."""
     folder, manifest, record = _begin(options)
     runs = _run_missing(folder, manifest, (AUTOMATIC,), options)
-    _show_all(runs, {entry["number"]: entry for entry in manifest}, parse_seconds(options.budget))
-    finish(options, {**record, "runs": runs})
+    table = _show_all(runs, {entry["number"]: entry for entry in manifest}, parse_seconds(options.budget))
+    finish(options, {**record, **table, "runs": runs})
     return 0
 
 
@@ -133,8 +133,9 @@ def rank(options: argparse.Namespace) -> int:
     if not options.only:
         manifest = evenly_chosen(manifest, options.sets)
     runs = _run_missing(folder, manifest, (AUTOMATIC, *FIXED), options)
-    ranks = _show_ranks(runs, {entry["number"]: entry for entry in manifest}, parse_seconds(options.budget))
-    finish(options, {**record, "runs": runs, "ranks": ranks})
+    sets = {entry["number"]: entry for entry in manifest}
+    ranks, table = _show_ranks(runs, sets, parse_seconds(options.budget))
+    finish(options, {**record, **table, "runs": runs, "ranks": ranks})
     return 0
 
 
@@ -205,7 +206,8 @@ def _name(entry: Run) -> str:
     return f"{entry['number']:03}-{entry['source']}"
 
 
-def _show_all(runs: list[Run], sets: dict[int, Run], budget: float) -> None:
+def _show_all(runs: list[Run], sets: dict[int, Run], budget: float) -> dict[str, Any]:
+    """Print the tables and return the first as a record's."""
     failed = [result for result in runs if "balanced" not in result]
     late = [result for result in runs if result["seconds"] > MAX_BUDGET_FACTOR * budget]
     evaluated = [result for result in runs if "balanced" in result]
@@ -219,7 +221,7 @@ def _show_all(runs: list[Run], sets: dict[int, Run], budget: float) -> None:
         ("longest", f"{max(result['seconds'] for result in runs):.1f} s"),
         ("mean balanced accuracy", f"{mean([result['balanced'] for result in evaluated] or [0.0]):.1%}"),
     ]
-    print_table(("sets", "number"), rows)
+    table = print_table(("sets", "number"), rows)
     for title, results in (("failed", failed), ("late", late), ("worse", worse)):
         for each in results:
             print(f"\n{title}: {_describe(each, sets)}\n{each.get('error', '')}".rstrip())
@@ -234,6 +236,7 @@ def _show_all(runs: list[Run], sets: dict[int, Run], budget: float) -> None:
             for result in worst
         ],
     )  # fmt: skip
+    return table
 
 
 def _describe(result: Run, sets: dict[int, Run]) -> str:
@@ -244,8 +247,11 @@ def _describe(result: Run, sets: dict[int, Run]) -> str:
     )
 
 
-def _show_ranks(runs: list[Run], sets: dict[int, Run], budget: float) -> dict[int, float]:
-    """Print the tables and return the automatic choice's rank on each set. A failed run counts as accuracy 0."""
+def _show_ranks(runs: list[Run], sets: dict[int, Run], budget: float) -> tuple[dict[int, float], dict[str, Any]]:
+    """Print the tables; return the automatic choice's rank on each set, and the table of recipes for a record.
+
+    A failed run counts as accuracy 0.
+    """
     results = {(each["set"], each["recipe"]): each for each in runs}
     recipes, rows, ranks = (AUTOMATIC, *FIXED), [], {recipe: list[float]() for recipe in (AUTOMATIC, *FIXED)}
     automatic_ranks: dict[int, float] = {}
@@ -261,7 +267,7 @@ def _show_ranks(runs: list[Run], sets: dict[int, Run], budget: float) -> dict[in
         network = str(results[number, AUTOMATIC].get("network"))
         rows.append((_describe(results[number, AUTOMATIC], sets), *cells, f"{automatic_ranks[number]:g}", network))
     print_table(("set", *recipes, "rank", "chosen"), rows)
-    print_table(
+    table = print_table(
         ("recipe", "median rank", "mean rank", "mean balanced", "failed", "late"),
         [
             (
@@ -274,4 +280,4 @@ def _show_ranks(runs: list[Run], sets: dict[int, Run], budget: float) -> dict[in
         ],
     )  # fmt: skip
     print(f"\nmedian rank of the automatic choice among {len(recipes)}: {median(automatic_ranks.values()):g}")
-    return automatic_ranks
+    return automatic_ranks, table

@@ -1,10 +1,10 @@
-"""How long Opsin takes to be ready, and how much room it takes.
+"""How long Opsin takes to start, and how much disk space it needs.
 
     python bench/startup.py [--runs 9] [--threads 2] [--size] [--json FILE]
 
 Median (least to most) of several processes each, from their start to their end:
 
-- importing `opsin`, beside a Python that does nothing;
+- importing `opsin`, compared with a Python that does nothing;
 - `opsin predict MODEL IMAGE` with kernels in the cache, for a model and a held-out digit made beforehand;
 - compiling LeNet-5's training step (batch 64) with an empty cache, and again with a full one; both as seen by the call
   of `compile`, and for the whole process.
@@ -116,12 +116,12 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         spreads = commands(chosen.runs, folder) | compiling(chosen.runs, chosen.threads, folder)
-        print_table((f"{chosen.runs} runs", "seconds"), [(what, f"{s:.3f}") for what, s in spreads.items()])
+        rows = [(what, f"{spread:.3f} s") for what, spread in spreads.items()]
         record["seconds"] = spreads
         if chosen.size:
             record["megabytes"] = installed(folder)
-            print_table(("installed", "MB"), [(what, f"{mb:.1f}") for what, mb in record["megabytes"].items()])
-    finish(chosen, record)
+            rows += [(f"installed, {what}", f"{size:.1f} MB") for what, size in record["megabytes"].items()]
+    finish(chosen, record | print_table((f"measurement, {chosen.runs} runs", "result"), rows))
 
 
 if __name__ == "__main__":

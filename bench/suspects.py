@@ -43,9 +43,9 @@ def main() -> None:
         for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
     }
     record["seconds"] = {"features": perf_counter() - start}
-    record["found"] = flips(parts["train"], len(data.classes), arguments.draws)
+    record["found"], table = flips(parts["train"], len(data.classes), arguments.draws)
     record["calibration"] = calibration(parts, len(data.classes))
-    finish(arguments, record)
+    finish(arguments, record | table)
 
 
 def features(program: Any, preprocessing: Any, pixels: Any) -> Any:
@@ -57,7 +57,8 @@ def features(program: Any, preprocessing: Any, pixels: Any) -> Any:
     return np.concatenate(rows)
 
 
-def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
+def flips(train: Any, classes: int, draws: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return how many wrong labels are found, as data and as a table."""
     rows, found = [], []
     inputs, labels = train
     honest = held_out_probabilities(inputs, labels, classes, choose_penalty(inputs, labels, classes))
@@ -83,8 +84,7 @@ def flips(train: Any, classes: int, draws: int) -> list[dict[str, Any]]:
             rows.append([kind, f"{seed}", f"{share.value:.1%}", f"{issues}", f"{among}", f"{seconds:.1f} s"])
             found.append({"kind": kind, "seed": seed, "found": share.value, "doubtful": issues, "s": seconds})
     heads = ["flipped to", "seed", f"found in the first {LOOKED_AT:.0%}", "doubtful", "flipped among them", "time"]
-    print_table(heads, rows)
-    return found
+    return found, print_table(heads, rows)
 
 
 def calibration(parts: Any, classes: int) -> dict[str, float]:

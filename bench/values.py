@@ -11,8 +11,8 @@ Each network takes training steps and predicts, in turns within one process, on
   normalizations, half of the optimizer's memory and half of all pixels are between 1e-41 and 1e-39, or between 1e-21
   and 1e-19, so that their products are.
 
-Steps are taken at a learning rate of zero, or the numbers would not stay what they are. Beside each is PyTorch, eager,
-as it comes (with `--flush` it flushes denormals, too). Opsin flushes them, so that the same numbers with zeros for
+Steps use a learning rate of zero, so that the numbers stay as they are. Each is compared with eager PyTorch in its
+default mode (with `--flush` it flushes denormals, too). Opsin flushes them, so that the same numbers with zeros for
 denormals have to give equal losses, logits and variables. The exit code is 1 where they do not, where something is not
 finite, or where times differ from those on random numbers by more than a tenth.
 """
@@ -184,8 +184,7 @@ def main() -> int:
             cells.append(f"{1e3 * Spread.of(r['times'][f'{library} {RANDOM}']).median:.2f} ms")
             cells += [f"× {ratio(r, library, kind):.2f}" for kind in (TRAINED, DENORMALS)]
         rows.append([f"{r['network']}, {r['batch']}, {r['task']}", *cells, "yes" if r["zeros"] else "no"])
-    print_table([*heads, "denormals as zeros"], rows)
-    finish(options, record)
+    finish(options, record | print_table([*heads, "denormals as zeros"], rows))
     return 0 if all(map(good, results)) else 1
 
 

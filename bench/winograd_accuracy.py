@@ -177,6 +177,12 @@ def worst(results: Sequence[dict[str, Any]], kind: str, direction: str, measure:
     return max(result[kind][direction][measure] for result in results)
 
 
+def scientific(number: float) -> str:
+    """Return a number such as 4.1 · 10⁻⁶."""
+    digits, exponent = f"{number:.1e}".split("e")
+    return f"{digits} · 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
 def main() -> int:
     command = parser(__doc__ or "")
     command.add_argument("--networks", nargs="+", default=[*NETWORKS, f"{TRAINED}, trained"], metavar="NAME")
@@ -191,17 +197,16 @@ def main() -> int:
     for name in options.networks:
         found[name] = network_errors(name, options.images, options.batch, options.steps, options.threads)
         show(name, found[name], kinds)
-    print("\nworst layer of each network: largest error, and root mean square")
-    heads = ["network", "layers", *(f"{direction} {kind}" for direction in DIRECTIONS for kind in kinds)]
-    rows = []
-    for name, results in found.items():
-        cells = [
-            f"{worst(results, kind, d, 'largest'):.1e} {worst(results, kind, d, 'mean square'):.1e}"
-            for d in DIRECTIONS for kind in kinds
-        ]  # fmt: skip
-        rows.append([name, str(len(results)), *cells])
-    print_table(heads, rows)
-    finish(options, record)
+    print("\nlargest error in the worst layer of each network")
+    heads = ["network", *(f"{direction}, {kind}" for direction in DIRECTIONS for kind in kinds)]
+    rows = [
+        [name, *(scientific(worst(results, kind, d, "largest")) for d in DIRECTIONS for kind in kinds)]
+        for name, results in found.items()
+    ]
+    table = print_table(heads, rows)
+    squares = [worst(results, "Winograd", d, "mean square") for results in found.values() for d in DIRECTIONS]
+    print(f"\nroot mean square of a layer with Winograd's algorithm: at most {scientific(max(squares))}")
+    finish(options, record | table)
     return int(any(worst(r, "Winograd", d, "largest") > LIMIT for r in found.values() for d in DIRECTIONS))
 
 

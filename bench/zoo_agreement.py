@@ -64,8 +64,7 @@ def main() -> int:
         [result["network"], *("" if d is None else f"{d:.1e}" for kind in ENGINES for d in result[kind])]
         for result in results
     ]
-    print_table(["network", *heads], rows)
-    finish(options, record)
+    finish(options, record | print_table(["network", *heads], rows))
     return 0 if all(map(good, results)) else 1
 
 

@@ -89,8 +89,7 @@ def main() -> int:
         ]
         for r in results
     ]  # fmt: skip
-    print_table(heads, rows)
-    finish(options, record)
+    finish(options, record | print_table(heads, rows))
     return 0 if all(np.isfinite(r["losses"]).all() for r in results) else 1
 
 

@@ -13,8 +13,16 @@ import pytest
 from opsin.backends.native import codegen
 from opsin.kernels.ir import TARGETS, Target
 
-ORACLES = {"torch": "PyTorch", "onnx": "onnx", "onnxruntime": "ONNX Runtime", "sklearn": "scikit-learn"}
-"""Libraries that many tests compare with, if they are installed."""
+ORACLES = {
+    "torch": "PyTorch",
+    "onnx": "onnx",
+    "onnxruntime": "ONNX Runtime",
+    "sklearn": "scikit-learn",
+    "onnxscript": "onnxscript",
+}
+"""Libraries that many tests compare with, if they are installed; `make oracle` installs them."""
+OTHERS = {"keras": "Keras", "pyarrow": "pyarrow", "tensorboardX": "tensorboardX"}
+"""Other libraries without which some tests are skipped."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,11 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line which comparisons were skipped."""
-    missing = [name for module, name in ORACLES.items() if find_spec(module) is None]
-    if missing:
-        terminalreporter.write_line(
-            f"not compared with {', '.join(missing)}: not installed (`make oracle` installs them)", yellow=True
-        )
+    for libraries, hint in ((ORACLES, " (`make oracle` installs them)"), (OTHERS, "")):
+        missing = [name for module, name in libraries.items() if find_spec(module) is None]
+        if missing:
+            terminalreporter.write_line(f"not tested with {', '.join(missing)}: not installed{hint}", yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,6 +56,17 @@ def test_percentages(fraction: float, text: str, prose: str) -> None:
     assert (percent(fraction), percent(fraction, prose=True)) == (text, prose)
 
 
+@pytest.mark.parametrize(
+    ("fraction", "digits", "text"),
+    [
+        (0.98612, 2, "98.61%"), (0.99996, 2, ">99.99%"), (0.9995, 1, ">99.9%"), (1, 2, "100.00%"), (0, 2, "0.00%"),
+        (0.00001, 2, "<0.01%"), (0.001, 0, "<1%"), (0.999, 0, ">99%"),
+    ],
+)  # fmt: skip
+def test_digits_of_percentages(fraction: float, digits: int, text: str) -> None:
+    assert percent(fraction, digits=digits) == text
+
+
 def test_enumerations() -> None:
     assert [listed(names) for names in ((), "a", "ab", "abc")] == ["", "a", "a, b", "a, b, c"]
     assert [listed(names, conjunction="and") for names in ((), "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]

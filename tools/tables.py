@@ -23,9 +23,19 @@ def table(name: str, columns: str | None) -> str:
     """Return the recorded table as Markdown, with all columns or those named."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     names = [column.strip() for column in columns.split("|")] if columns else result["columns"]
-    places = [result["columns"].index(column) for column in names]
-    rows = [names, ["---"] * len(names), *([row[place] for place in places] for row in result["rows"])]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    try:
+        return markdown(result["columns"], result["rows"], names)
+    except ValueError as error:
+        raise ValueError(f"bench/results/{name}.json: {error}") from None
+
+
+def markdown(columns: list[str], rows: list[list[str]], names: list[str]) -> str:
+    """Return rows as a Markdown table of the columns named `names`."""
+    if duplicates := sorted({column for column in columns if columns.count(column) > 1}):
+        raise ValueError(f"two columns are named {duplicates[0]!r}; give each column its own name")
+    places = [columns.index(name) for name in names]
+    lines = [names, ["---"] * len(names), *([row[place] for place in places] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def updated(text: str) -> str:

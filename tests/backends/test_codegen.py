@@ -32,8 +32,8 @@ far = aligned_size(3 * 2**30)
 assert all(np.isfinite(run(filters)).all() for filters in range(6, 16))
 print("fine")
 """
-"""Leaves holes of a page in the address space, where a kernel's constants find room but its code does not: that is put
-beyond three gigabytes of data, as those of a large network are.
+"""Leave holes of one page in the address space, which fit a kernel's constants but not its code: the code is put beyond
+three gigabytes of data, as large networks have them.
 """
 
 

@@ -1,4 +1,4 @@
-"""Depthwise convolutions on the native engine against the reference engine, and the same bits always."""
+"""Depthwise convolutions on the native engine against the reference engine, and bit-identical results."""
 
 from __future__ import annotations
 

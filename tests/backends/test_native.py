@@ -1,4 +1,4 @@
-"""The native engine against the reference engine: every operation, whole programs, and the same bits always."""
+"""The native engine against the reference engine: every operation, whole programs, bit-identical results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same bits on 1 to 8 threads, at every vector width, from every family of kernels that a training step has."""
+"""Results are bit-identical on 1 to 8 threads, at every vector width, for every family of a training step's kernels."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def trained(plan: ExecutionPlan, graph: Graph, threads: int, target: Target) -> 
 
 
 def check_threads(plan: ExecutionPlan, graph: Graph, target: Target) -> list[float]:
-    """That all numbers of threads give the same bits; the losses."""
+    """Check that results are bit-identical for all numbers of threads; return the losses."""
     expected, losses = trained(plan, graph, 1, target)
     for threads in THREADS[1:]:
         found, _ = trained(plan, graph, threads, target)

@@ -15,7 +15,7 @@ from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import TuningRecord, delete, load, save
 
 TARGET = host().target
-TIMED = TuningRecord("forward 1x1", "direct", "packed", 2e-3, 1e-3, 2)
+TIMED = TuningRecord("forward 1x1", "direct", "implicit GEMM", 2e-3, 1e-3, 2)
 WRITER = """
 import sys
 from dataclasses import replace
@@ -23,7 +23,7 @@ from opsin.backends.native.tuning_cache import TuningRecord, save
 from opsin.kernels.ir import TARGETS
 (target,) = (row for row in TARGETS if row.name == sys.argv[2])
 for number in range(40):
-    save([TuningRecord(f"{sys.argv[1]} {number}", "direct", "packed", 2.0, 1.0, 1)], target)
+    save([TuningRecord(f"{sys.argv[1]} {number}", "direct", "implicit GEMM", 2.0, 1.0, 1)], target)
 """
 
 
@@ -45,7 +45,7 @@ def test_the_last_about_a_problem_counts() -> None:
     later = replace(TIMED, algorithm="direct", after=2e-3)
     save([later], TARGET)
     assert load(TARGET) == {TIMED.problem: later, "other": other}
-    assert tuning_cache.tuned_algorithms(TARGET) == {TIMED.problem: "direct", "other": "packed"}
+    assert tuning_cache.tuned_algorithms(TARGET) == {TIMED.problem: "direct", "other": "implicit GEMM"}
 
 
 def test_records_of_opsin_0_1_0_are_read(folder: Path) -> None:
@@ -53,13 +53,13 @@ def test_records_of_opsin_0_1_0_are_read(folder: Path) -> None:
     file(folder).write_text(
         '{"problem": "p", "model": "direct", "way": "packed", "before": 2e-3, "after": 1e-3, "threads": 2}'
     )
-    assert load(TARGET) == {"p": TuningRecord("p", "direct", "packed", 2e-3, 1e-3, 2)}
+    assert load(TARGET) == {"p": TuningRecord("p", "direct", "implicit GEMM", 2e-3, 1e-3, 2)}
 
 
 def test_deleted_problems_are_left_to_the_heuristic() -> None:
     save([TIMED, replace(TIMED, problem="other")], TARGET)
     assert delete([TIMED.problem, TIMED.problem, "never timed"], TARGET) == 1
-    assert tuning_cache.tuned_algorithms(TARGET) == {"other": "packed"}
+    assert tuning_cache.tuned_algorithms(TARGET) == {"other": "implicit GEMM"}
     save([TIMED], TARGET)
     assert set(load(TARGET)) == {"other", TIMED.problem}
 

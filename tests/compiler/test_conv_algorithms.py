@@ -1,4 +1,4 @@
-"""Ways to convolve: each that is said to work does, choices change the plan, and without any the model decides."""
+"""Convolution algorithms: every candidate works, given ones change the plan, and the heuristic selects the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from opsin import nn, zoo
 from opsin.backends.native import Native, codegen
 from opsin.backends.reference import Reference
 from opsin.backends.tuning import operation, problems
+from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
@@ -46,17 +47,17 @@ def problem_of(operation: str, name: str) -> ConvProblem:
     )  # fmt: skip
 
 
-def run(graph: Graph, problem: ConvProblem, way: ConvAlgorithm, values: dict[str, Any]) -> np.ndarray:
-    """The result of a program of one operation, whose plan was told the way."""
-    choices = {str(asked): str(way) for asked in problems(graph, problem.images)}
-    program = Native(make_plan(graph, problem.images, TARGET, conv_algorithms=choices), 2, TARGET)
+def run(graph: Graph, problem: ConvProblem, algorithm: ConvAlgorithm, values: dict[str, Any]) -> np.ndarray:
+    """Return the result of a program of one operation, which uses the algorithm."""
+    algorithms = {str(asked): str(algorithm) for asked in problems(graph, problem.images)}
+    program = Native(make_plan(graph, problem.images, TARGET, conv_algorithms=algorithms), 2, TARGET)
     program.load_state({name: values[name] for name in graph.variables})
     return program.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
 
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("operation_name", OPERATIONS)
-def test_every_way_agrees_with_the_reference(operation_name: str, name: str) -> None:
+def test_every_algorithm_agrees_with_the_reference(operation_name: str, name: str) -> None:
     problem = problem_of(operation_name, name)
     graph, rng = operation(problem), np.random.default_rng(0)
     tensors = {t.node.attrs["name"]: t for t in (*graph.inputs, *graph.variables.values())}
@@ -66,12 +67,12 @@ def test_every_way_agrees_with_the_reference(operation_name: str, name: str) -> 
     wanted = reference.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
     known = candidates(problem)
     assert len(set(known)) == len(known) and ConvAlgorithm.DIRECT in known
-    for way in known:
-        got = run(graph, problem, way, values)
-        assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max(), way
+    for algorithm in known:
+        got = run(graph, problem, algorithm, values)
+        assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max(), algorithm
 
 
-def test_which_ways_there_are() -> None:
+def test_candidates() -> None:
     def found(operation: str, name: str, winograd: bool = True) -> set[ConvAlgorithm]:
         return set(candidates(problem_of(operation, name), winograd))
 
@@ -99,7 +100,7 @@ WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1,
 
 
 @pytest.mark.parametrize(
-    ("problem", "way"),
+    ("problem", "algorithm"),
     [
         (WIDE, ConvAlgorithm.WINOGRAD_FUSED),
         (replace(WIDE, images=1), ConvAlgorithm.WINOGRAD_NONFUSED),
@@ -112,8 +113,8 @@ WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1,
     ],
     ids=str,
 )
-def test_the_model_comes_first(problem: ConvProblem, way: ConvAlgorithm) -> None:
-    assert candidates(problem)[0] is way
+def test_the_heuristic_comes_first(problem: ConvProblem, algorithm: ConvAlgorithm) -> None:
+    assert candidates(problem)[0] is algorithm
 
 
 def convolutions(calls: list[KernelCall], layer: str) -> dict[str, tuple[str, bool]]:
@@ -121,7 +122,7 @@ def convolutions(calls: list[KernelCall], layer: str) -> dict[str, tuple[str, bo
     return {c.direction: (type(c.spec).__name__, c.tuned) for c in calls if c.scope == layer and c.macs}
 
 
-def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> None:
+def test_algorithms_change_the_plan_of_their_problem_alone(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     asked = next(p for p in problems(graph, 8) if p.direction == "forward" and p.stride == (1, 1) and p.channels == 32)
@@ -134,7 +135,19 @@ def test_choices_change_the_plan_of_their_problem_alone(any_target: Target) -> N
     assert sum(call.tuned and call.macs > 0 for call in other) == 5
 
 
-def test_choices_that_do_not_work_leave_the_model_to_decide(any_target: Target) -> None:
+def test_algorithms_have_names_of_earlier_versions(any_target: Target) -> None:
+    entry = zoo.find("resnet20_cifar")
+    graph = nn.trace(entry(), entry.input_shape)
+    for old, new in CONV_ALGORITHMS.items():
+        assert ConvAlgorithm(old) == new
+        plans = [make_plan(graph, 2, any_target, conv_algorithms={str(p): name for p in problems(graph, 2)})
+                 for name in (old, new)]  # fmt: skip
+        assert str(plans[0]) == str(plans[1])
+    with pytest.raises(ValueError, match="by magic"):
+        ConvAlgorithm("by magic")
+
+
+def test_algorithms_that_do_not_apply_leave_the_heuristic_to_select(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.trace(entry(), entry.input_shape)
     for nonsense in ("by magic", str(ConvAlgorithm.STRIDED_DGRAD)):
@@ -158,7 +171,7 @@ def test_weights_that_never_change_make_another_problem() -> None:
 def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
-    for way, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
-        planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(way) for p in problems(graph, 4)})
+    for algorithm, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
+        planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(algorithm) for p in problems(graph, 4)})
         dropped = [item.tensor for item in stored_activations(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

@@ -53,7 +53,7 @@ def test_every_call_knows_its_part_of_the_step(any_target: Target) -> None:
     assert directions["conv2", "conv_transpose2d"] == DGRAD
     assert directions["conv1", "conv2d_weight"] == directions["conv2", "conv2d_weight"] == WGRAD
     assert all(direction == UPDATE for (scope, _), direction in directions.items() if scope == "optimizer")
-    assert ("conv1", "conv_transpose2d") not in directions  # nobody needs the gradient of the images
+    assert ("conv1", "conv_transpose2d") not in directions  # the gradient of the images is not needed
 
 
 def test_a_call_says_what_it_holds(any_target: Target) -> None:

@@ -1,4 +1,4 @@
-"""Activations computed again: the same bits from less memory, at a price that is told."""
+"""Recomputed activations: bit-identical results from less memory, at a cost that is reported."""
 
 from __future__ import annotations
 

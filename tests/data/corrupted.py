@@ -24,7 +24,7 @@ COUNT = 200
 CLASSES = ("cats", "собаки", "鳥 & co")
 GOOD = ""
 OVERSIZED = 1 << 30
-"""Bytes of a file that is too large to be an image; it is sparse, and takes no room on the disk."""
+"""The size of a file that is too large to be an image; it is sparse and takes no space on the disk."""
 
 
 @dataclass(frozen=True)

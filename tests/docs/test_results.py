@@ -5,14 +5,31 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("tables", ROOT / "tools" / "tables.py")
-assert spec and spec.loader
-tables = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tables)
+
+
+def script(path: str) -> Any:
+    """Import a script of the repository, which finds the modules of its folder."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str((ROOT / path).parent))
+        spec.loader.exec_module(module)
+    return module
+
+
+tables = script("tools/tables.py")
+
+
+def check_record(record: dict[str, Any]) -> None:
+    assert {"machine", "date", "command"} <= record.keys()
+    assert {"cpu", "cores", "python"} <= record["machine"].keys()
+    assert all(len(row) == len(record["columns"]) for row in record["rows"])
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
@@ -23,13 +40,44 @@ def test_tables_are_as_recorded(page: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(tables.RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_results_say_where_they_come_from(path: Path) -> None:
-    result = json.loads(path.read_text(encoding="utf-8"))
-    assert {"machine", "date", "command"} <= result.keys()
-    assert {"cpu", "cores", "python"} <= result["machine"].keys()
-    if "rows" in result:
-        assert all(len(row) == len(result["columns"]) for row in result["rows"])
-        shown = [page for page in tables.PAGES if f"<!-- table {path.stem}" in page.read_text(encoding="utf-8")]
-        assert shown, "no page has this table"
+    check_record(json.loads(path.read_text(encoding="utf-8")))
+    shown = [page for page in tables.PAGES if f"<!-- table {path.stem}" in page.read_text(encoding="utf-8")]
+    assert shown, "no page has this table"
+
+
+def test_scripts_write_such_results(tmp_path: Path) -> None:
+    common = script("bench/common.py")
+    options = common.parser("").parse_args(["--json", str(tmp_path / "result.json")])
+    common.finish(options, common.begin(options) | common.print_table(("a", "b"), [("1", "2")]))
+    record = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    check_record(record)
+    assert "commit" in record and record["rows"] == [["1", "2"]]
+
+
+def test_results_of_opsin_bench_are_converted() -> None:
+    case = {
+        "network": "lenet5", "task": "train", "batch": 64, "best_peer": "PyTorch eager channels_last",
+        "ratio": {"minimum": 4.13, "median": 4.42, "maximum": 4.58}, "share_of_peak": 0.55,
+        "figures": [
+            {"title": "Opsin", "library": "Opsin", "seconds": [0.0014, 0.0013, 0.0015]},
+            {"title": "PyTorch eager channels_last", "library": "PyTorch", "seconds": [0.006]},
+        ],
+    }  # fmt: skip
+    machine = {"cpu": "Some CPU", "cores": 2, "python": "3.11"}
+    data = {"machine": machine, "date": "2026-01-01", "command": "opsin bench", "results": [case]}
+    record = script("bench/speed_record.py").convert(data, "train")
+    check_record(record)
+    row = ["LeNet-5", "64", "45,714", "eager, channels_last", "10,667", "4.42 (4.13 to 4.58)", "55 %"]
+    assert record["rows"] == [row]
+    recorded = json.loads((tables.RESULTS / "training_speed.json").read_text(encoding="utf-8"))
+    assert record["columns"] == recorded["columns"]
+
+
+def test_columns_have_different_names() -> None:
+    rows = [["VGG-16", "2.1", "2.2"]]
+    with pytest.raises(ValueError, match="two columns are named 'direct'"):
+        tables.markdown(["network", "direct", "direct"], rows, ["network", "direct", "direct"])
+    assert tables.markdown(["a", "b"], [["1", "2"]], ["b"]) == "| b |\n| --- |\n| 2 |\n"
 
 
 def test_a_changed_figure_is_noticed() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,7 +15,7 @@ import pytest
 from opsin.backends.native import codegen, render
 from opsin.kernels import ir
 from opsin.kernels.ir import Kernel, Target, interpret
-from opsin.kernels.spec import KernelSpec
+from opsin.kernels.spec import KERNEL_FUNCTION, KernelSpec
 
 HOST_TARGETS = codegen.host().targets
 """The rows of the target table that run here."""
@@ -26,7 +25,6 @@ AVX512 = next(row for row in ir.TARGETS if row.lanes == 16)
 
 MARGIN, UNTOUCHED = 32, 77
 _numbers = count()
-_SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 
 def guarded(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -128,5 +126,5 @@ def _call(address: int, args: Sequence[np.ndarray | int], begin: int, end: int, 
             assert arg.dtype in (np.float32, np.int32, np.uint8)
     words = np.array([arg if isinstance(arg, int) else arg.ctypes.data for arg in args], np.int64)
     memory = guarded((max(scratch, 1),))
-    _SIGNATURE(address)(words.ctypes.data, begin, end, memory.ctypes.data)
+    KERNEL_FUNCTION(address)(words.ctypes.data, begin, end, memory.ctypes.data)
     assert margins_hold(memory), "wrote beyond its scratch memory"

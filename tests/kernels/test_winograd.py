@@ -1,4 +1,4 @@
-"""Winograd's algorithm, forward and weight gradient, by blocks and by points, against direct convolution in NumPy."""
+"""Winograd's algorithm, forward and weight gradient, fused and non-fused, against direct convolution in NumPy."""
 
 from __future__ import annotations
 

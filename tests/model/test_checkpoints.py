@@ -169,7 +169,7 @@ def test_numbers_of_the_other_byte_order(tmp_path: Path) -> None:
 DTYPE = name("torch.float32")
 REAL = b"G" + bytes(8)
 LATIN = call("_codecs.encode", text("ab"), text("latin1"))
-BESIDES = {
+OTHER_DATA = {
     "type": DTYPE, "device": call("torch.device", text("cuda"), number(0)), "frozen": call("builtins.frozenset", b"]"),
     "set": call("__builtin__.set", b"](K\x01K\x02e"), "complex": call("__builtin__.complex", REAL, REAL),
     "bytes": LATIN, "byte array": call("__builtin__.bytearray", LATIN), "size": call("torch.Size", numbers([2, 3])),
@@ -187,12 +187,12 @@ BESIDES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", BESIDES)
+@pytest.mark.parametrize("what", OTHER_DATA)
 def test_plain_data_next_to_the_weights(tmp_path: Path, legacy: bool, what: str) -> None:
     one, other = np.arange(2, dtype=np.float32), np.zeros(4, np.uint8) if what == "raw" else np.zeros(1, np.float32)
     storages = {"0": one, "9": other} if what in ("raw", "cuda") else {"0": one}
-    beside = BESIDES[what]
-    pickle = mapping({"state_dict": mapping({"w": plain("0", one)}), "more": b"](" + beside + b"e", what: beside})
+    data = OTHER_DATA[what]
+    pickle = mapping({"state_dict": mapping({"w": plain("0", one)}), "more": b"](" + data + b"e", what: data})
     actual = read_state(write(tmp_path / "a.pth", whole(pickle), storages, legacy))
     assert_same(actual, {"w": one})
 
@@ -228,7 +228,7 @@ def test_eight_bit_dtypes(tmp_path: Path) -> None:
 
 def test_unsupported_tensors_are_named(tmp_path: Path) -> None:
     for what, expected in (("meta", "is without data"), ("sparse", r"is sparse.*save tensor\.to_dense\(\) instead")):
-        pickle = whole(mapping({"w": plain("0", np.ones(1, np.float32)), "odd": BESIDES[what]}))
+        pickle = whole(mapping({"w": plain("0", np.ones(1, np.float32)), "odd": OTHER_DATA[what]}))
         with pytest.raises(ModelError, match=f"its tensor 'odd' {expected}"):
             read_state(write_zip(tmp_path / "a.pth", pickle, {"0": bytes(4)}))
 

@@ -219,7 +219,7 @@ def test_a_full_disk(site: Site) -> None:
         f"{name} cannot be saved in {folder()}: File too large; free space there, or set OPSIN_CACHE to another "
         "folder\n"
     )
-    assert weights_file(name).read_bytes() == CONTENT  # when there is room again
+    assert weights_file(name).read_bytes() == CONTENT  # when there is space again
     assert hashlib.sha256(CONTENT).hexdigest().startswith(name[5:13])
 
 

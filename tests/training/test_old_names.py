@@ -21,7 +21,8 @@ PLAN = TrainingPlan(network="lenet5", stages=(STAGE,))
     [
         ("shift_rate", 64.0, "norm_bias_lr_scale", 64.0), ("smoothing", 0.1, "label_smoothing", 0.1),
         ("mirrored", True, "tta", "hflip"), ("mirrored", False, "tta", None),
-        ("exact", True, "winograd", False), ("choices", {"a": "direct"}, "conv_algorithms", {"a": "direct"}),
+        ("exact", True, "winograd", False),
+        ("choices", {"a": "packed, by phases"}, "conv_algorithms", {"a": "implicit GEMM, strided dgrad"}),
     ],
 )  # fmt: skip
 def test_a_plan_takes_old_names(old: str, value: Any, new: str, expected: Any) -> None:

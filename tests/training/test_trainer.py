@@ -220,7 +220,7 @@ def test_a_full_disk_saves_the_model_elsewhere(
 
     def full(model: Model, path: Path) -> None:
         if path == out:
-            raise ModelError(f"{path}: there is no room on the disk")
+            raise ModelError(f"{path}: no space left on the disk")
         save(model, path)
 
     monkeypatch.setattr(Model, "save", full)
@@ -228,7 +228,7 @@ def test_a_full_disk_saves_the_model_elsewhere(
     with pytest.raises(ModelError) as caught:
         small(stripes, out=out)
     first, second = str(caught.value).splitlines()
-    assert first == f"{out}: there is no room on the disk"
+    assert first == f"{out}: no space left on the disk"
     assert second.startswith("The trained model is safe in ")
     rescued = opsin.load(second.removeprefix("The trained model is safe in ").removesuffix(": move it from there."))
     assert rescued.evaluate(stripes.test).images == 8

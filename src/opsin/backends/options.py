@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from opsin.backends.base import Program
 from opsin.base.errors import UsageError
+from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.ir import Graph
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
@@ -86,7 +87,7 @@ class BoundEngine:
         if self.takes_options:
             return self.engine(graph, batch, threads, options=self.options)
         program = self.engine(graph, batch, threads)
-        choices = self.options.conv_algorithms or {}
+        choices = {key: CONV_ALGORITHMS.get(name, name) for key, name in (self.options.conv_algorithms or {}).items()}
         algorithms: Mapping[str, str] = getattr(program, "tuned_algorithms", {})
         mismatches = [problem for problem, algorithm in algorithms.items() if choices.get(problem) != algorithm]
         if mismatches and self.options.conv_algorithms is not None:

@@ -45,17 +45,18 @@ def megabytes(count: float, rounding: Literal["nearest", "up", "down"] = "neares
     return f"{rounded_count / MEGA:,.0f} MB" if rounded_count % 10**6 == 0 else f"{rounded_count / MEGA:g} MB"
 
 
-def percent(fraction: float, *, prose: bool = False) -> str:
+def percent(fraction: float, *, digits: int = 1, prose: bool = False) -> str:
     """Return a fraction as a percentage: "98.7%". What is not exactly 0 or 1 never reads as 0% or 100%.
 
     For running text (`prose`), round to whole percents between 2% and 98%, and write "less than" instead of "<".
     """
-    if 0 < fraction < 0.0005:
-        return "less than 0.1%" if prose else "<0.1%"
-    if 0.9995 < fraction < 1:
-        return "more than 99.9%" if prose else ">99.9%"
+    text, step = f"{fraction:.{digits}%}", 10.0**-digits
+    if 0 < fraction < 1 and text == f"{0:.{digits}%}":
+        return f"{'less than ' if prose else '<'}{step:.{digits}f}%"
+    if 0 < fraction < 1 and text == f"{1:.{digits}%}":
+        return f"{'more than ' if prose else '>'}{100 - step:.{digits}f}%"
     is_rounded = prose and (0.02 < fraction < 0.98 or fraction in (0, 1))
-    return f"{fraction:.0%}" if is_rounded else f"{fraction:.1%}"
+    return f"{fraction:.0%}" if is_rounded else text
 
 
 def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str = "", count: bool = True) -> str:

@@ -18,11 +18,30 @@ TENSORS = {"golden.pictures": "golden.images"}
 TUNING_RECORD = {"model": "heuristic", "way": "algorithm"}
 """Keys of the records of tuned convolutions."""
 
+CONV_ALGORITHMS = {
+    "packed": "implicit GEMM",
+    "packed, by phases": "implicit GEMM, strided dgrad",
+    "Winograd, by blocks": "Winograd, fused",
+    "Winograd, by points": "Winograd, non-fused",
+}
+"""Convolution algorithms in plans and tuning records."""
+
 OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
 
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _algorithms(names: Mapping[str, str]) -> Callable[[Any], Any]:
+    """Return a function that renames the algorithms of a plan, a dictionary by convolution problem."""
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value  # The caller says what is wrong with it.
+        return {key: names.get(name, name) if isinstance(name, str) else name for key, name in value.items()}
+
+    return convert
 
 
 @dataclass(frozen=True)
@@ -43,7 +62,12 @@ PLAN = (
     Rename("smoothing", "label_smoothing"),
     TTA,
     WINOGRAD,
-    Rename("choices", "conv_algorithms"),
+    Rename(
+        "choices",
+        "conv_algorithms",
+        _algorithms(CONV_ALGORITHMS),
+        _algorithms({new: old for old, new in CONV_ALGORITHMS.items()}),
+    ),
 )
 """Fields of a training plan."""
 

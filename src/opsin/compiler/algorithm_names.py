@@ -9,8 +9,8 @@ from opsin.kernels.spec import KernelSpec
 NAMES = {
     "Conv2d": "direct",
     "Conv2dWeight": "direct",
-    "ConvPacked": "packed",
-    "ConvWeightTaps": "packed, by taps",
+    "ConvPacked": "implicit GEMM",
+    "ConvWeightTaps": "implicit GEMM, by taps",
     "PackPanels": "packing of weights",
     "PackTransposed": "packing of weights",
     "MapReduceByChannel": "sweep",

@@ -8,7 +8,7 @@ from opsin.ir import Graph, Node
 
 FPROP, RECOMPUTE, DGRAD, WGRAD, UPDATE = "forward", "recomputed", "input gradient", "weight gradient", "update"
 PASSES = (FPROP, RECOMPUTE, DGRAD, WGRAD, UPDATE)
-"""The passes in the order of a step, by the names that people read."""
+"""The passes in the order of a step, by the names that people read; the gradients are called as in PyTorch."""
 OPTIMIZER = "optimizer"
 """The scope of the nodes that turn gradients into new values."""
 

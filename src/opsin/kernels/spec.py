@@ -3,6 +3,7 @@ registers."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -11,6 +12,8 @@ from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Val
 
 CACHE_LINE = 16
 """Float32 elements of a cache line."""
+KERNEL_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+"""The C type of a compiled kernel: the address of its arguments, the first block, the one past the last, scratch."""
 
 
 @dataclass(frozen=True)

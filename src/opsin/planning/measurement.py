@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,25 +73,28 @@ class Machine(Protocol):
 
 
 class LocalMachine:
-    """The machine that this process runs on."""
+    """The machine that this process runs on. `clock` gives the time in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self.clock = clock
 
     def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
         """Compile `graph` and time it on noise."""
-        begin = perf_counter()
+        begin = self.clock()
         program = compile_native(graph, batch, threads, winograd=not exact, conv_algorithms=algorithms)
-        compile_seconds = perf_counter() - begin
+        compile_seconds = self.clock() - begin
         program.load_state(nn.initial_state(program.graph, seed=0))
         inputs = noise(program.graph)
         times = []
         for _ in range(1 + TIMED_RUNS):
-            begin = perf_counter()
+            begin = self.clock()
             program.run(**inputs)
-            times.append(perf_counter() - begin)
+            times.append(self.clock() - begin)
         plan = program.plan
         memory = plan.bytes + 4 * plan.scratch_size * program.threads + sum(array.nbytes for array in inputs.values())
-        begin = perf_counter()
+        begin = self.clock()
         all_finite(program.state())
-        snapshot_seconds = perf_counter() - begin
+        snapshot_seconds = self.clock() - begin
         return Cost(float(np.median(times[1:])) / batch, memory, compile_seconds, snapshot_seconds)
 
     def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:

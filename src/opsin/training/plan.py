@@ -48,7 +48,7 @@ class Stage:
     `frozen` are the paths of layers whose parameters and batch statistics do not change. With `features`, the outputs
     of these layers are computed once for each of `views` views of every image, which the epochs take in turn, and only
     the layers after them are run. `flip` mirrors images at random, or never; None decides by the data (see
-    `data.augment.plan`). `size` trains on images of this side, in pixels, while validation keeps the plan's: smaller
+    `data.augment.policy`). `size` trains on images of this side, in pixels, while validation keeps the plan's: smaller
     images make faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With
     `images` an epoch has only that many of the training images, drawn at random. Raises `UsageError` for invalid
     values.

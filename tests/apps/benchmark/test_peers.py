@@ -22,7 +22,7 @@ def worker(program: str, folder: Path) -> TestWorker:
 @pytest.mark.parametrize(
     ("program", "text"),
     [
-        (answering(DEAD), "Djinn ended with exit code 1: no more wishes"),
+        (answering(DEAD), "Djinn ended with exit code 1: no more input"),
         (answering(REFUSING), r"Djinn: ValueError: what is an image\?"),
         ("import os; os.kill(os.getpid(), 9)", "Djinn ended with signal 9"),
         ("import module_that_is_not_there", "Djinn ended with exit code 1: ModuleNotFoundError"),

@@ -28,7 +28,7 @@ SAME = """
     else:
         answer = {"calls": 10, "seconds": PACE, "idle": 0.0, "memory": 2e6}
 """
-DEAD = "sys.exit('no more wishes')"
+DEAD = "sys.exit('no more input')"
 REFUSING = "answer = {'error': 'ValueError: what is an image?', 'memory': None}"
 SILENT = "time.sleep(60)"
 

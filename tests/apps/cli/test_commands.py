@@ -87,7 +87,7 @@ def test_predict_as_json(cli: Any, model: Path, folder: Path) -> None:
 
 
 def uncertain(classes: int) -> Model:
-    """A model of so many classes that nobody has calibrated, with logits that rise from class to class."""
+    """Return an uncalibrated model with `classes` classes, whose logits rise from class to class."""
     images = input_tensor("inputs", (BATCH, 1, 28, 28))
     rise = ops.constant(np.arange(classes, dtype=np.float32)[None] / 100)
     logits = ops.add(ops.multiply(ops.sum(images, (1, 2, 3))[:, None], 0.0), rise)

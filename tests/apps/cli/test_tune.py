@@ -42,7 +42,7 @@ def test_the_table_shows_the_gains(cli: Any) -> None:
     assert lines[0] == "resnet20_cifar, training step, 4 images of 3 × 32 × 32, 1 thread"
     assert lines[2].split() == ["convolution", "direction", "heuristic", "ms", "fastest", "ms", "gain", "count"]
     row = next(line for line in lines if line.startswith("64 × 8 × 8 → 64 × 8 × 8, 3×3 ") and "weight" in line)
-    assert row.split("3×3")[1].split() == [*"weight gradient Winograd, by points 2.000 direct 1.000 100% 5".split()]
+    assert row.split("3×3")[1].split() == [*"weight gradient Winograd, non-fused 2.000 direct 1.000 100% 5".split()]
     first = next(line for line in lines if line.startswith("3 × 32 × 32 → 16 × 32 × 32, 3×3 ") and "forward" in line)
     assert first.split()[-5:] == ["direct", "2.000", "the", "same", "1"]
     assert any(line.startswith("32 × 16 × 16 → 64 × 8 × 8, 3×3 / 2 ") for line in lines)

@@ -1,4 +1,4 @@
-"""PNG: whatever is said beside the pixels, these are read, and the orientation is found wherever it stands."""
+"""PNG: pixels are read whatever other chunks there are, and the orientation is found wherever it is stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exif(turned: int) -> bytes:
     return b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1" + struct.pack(">HH", turned, 0) + bytes(4)
 
 
-BESIDE = {
+CHUNKS = {
     "zTXt": chunk(b"zTXt", b"Comment\0\0" + MUCH),
     "iTXt": chunk(b"iTXt", b"Comment\0\1\0\0\0" + MUCH),
     "tEXt": chunk(b"tEXt", b"Comment\0" + b"y" * 3_000_000),
@@ -40,19 +40,19 @@ BESIDE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("other", CHUNKS)
 @pytest.mark.parametrize("bits", [8, 16])
-def test_the_pixels_are_read_whatever_is_beside_them(beside: str, bits: int) -> None:
+def test_pixels_are_read_with_any_other_chunk(other: str, bits: int) -> None:
     values = np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH, 3))
     for where in ("before", "after"):
-        file = png(values, bits, **{where: [BESIDE[beside]]})
+        file = png(values, bits, **{where: [CHUNKS[other]]})
         assert read_header(file, "a") == ImageHeader(HEIGHT, WIDTH, False, "uint16" if bits == 16 else "")
         assert np.array_equal(read_pixels(file, "a", (3, HEIGHT, WIDTH)), (values >> bits - 8).transpose(2, 0, 1))
 
 
 def test_metadata_takes_no_memory() -> None:
     values = np.zeros((HEIGHT, WIDTH, 3), np.int64)
-    files = [png(values, after=[BESIDE[name]]) for name in BESIDE if "bomb" in name]
+    files = [png(values, after=[CHUNKS[name]]) for name in CHUNKS if "bomb" in name]
     tracemalloc.start()
     with ThreadPoolExecutor(4) as pool:
         for pixels in pool.map(lambda file: read_pixels(file, "a", (3, HEIGHT, WIDTH)), files * 4):
@@ -78,7 +78,7 @@ TURNED = {
     "XMP": lambda turned: chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(turned)),
     "XMP, packed": lambda turned: chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp(turned))),
     "XMP, long": lambda turned: chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(turned) + bytes(2_000_000)),
-    "XMP beside EXIF without it": lambda turned: chunk(b"eXIf", b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    "XMP after EXIF without it": lambda turned: chunk(b"eXIf", b"II*\0\x08\0\0\0\0\0\0\0\0\0")
     + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(turned)),
     "EXIF before XMP": lambda turned: chunk(b"eXIf", exif(turned))
     + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(1 + turned % 8)),

@@ -54,8 +54,8 @@ BANDS: list[tuple[int, int, tuple[int, ...]]] = [
 @pytest.mark.parametrize(("photometric", "bands", "extra"), BANDS)
 def test_every_depth_in_every_layout(kind: str, photometric: int, bands: int, extra: tuple[int, ...]) -> None:
     values, colours = numbers(kind, bands), 3 if photometric == RGB else 1
-    beside = next((place for place, what in enumerate(extra) if what), None)
-    alpha = None if beside is None else values[..., colours + beside]
+    alpha_band = next((place for place, what in enumerate(extra) if what), None)
+    alpha = None if alpha_band is None else values[..., colours + alpha_band]
     if PREMULTIPLIED in extra and alpha is not None:  # no colour is more than its alpha
         values[..., :colours] = np.minimum(values[..., :colours], alpha[..., None])
     expected = shown(values, colours, alpha, PREMULTIPLIED in extra)

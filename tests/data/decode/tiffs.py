@@ -93,14 +93,14 @@ def _packed(block: NDArray[Any], order: str, predictor: int, bits: int | None) -
 
 
 def _directory(tags: dict[int, tuple[int, ...]], place: int, order: str, big: bool) -> bytes:
-    """Entries of 32-bit numbers, and behind them what takes more room than an entry has."""
+    """Return entries of 32-bit numbers, followed by the values that do not fit into an entry."""
     count, word, size = ("Q", "Q", 20) if big else ("H", "I", 12)
     table = struct.pack(order + count, len(tags))
     behind, end = b"", place + len(table) + size * len(tags) + struct.calcsize("=" + word)
     for tag, values in sorted(tags.items()):
         packed = struct.pack(f"{order}{len(values)}I", *values)
-        room = struct.calcsize("=" + word)
-        if len(packed) > room:
+        capacity = struct.calcsize("=" + word)
+        if len(packed) > capacity:
             packed, behind = struct.pack(order + word, end + len(behind)), behind + packed
-        table += struct.pack(f"{order}2H{word}", tag, 4, len(values)) + packed.ljust(room, b"\0")
+        table += struct.pack(f"{order}2H{word}", tag, 4, len(values)) + packed.ljust(capacity, b"\0")
     return table + struct.pack(order + word, 0) + behind

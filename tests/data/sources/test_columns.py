@@ -25,7 +25,7 @@ TWO = [("a.jpg", "cat"), ("b.jpg", "dog")]
     "plantSpecies", "cell_type", "Emotion", "kind",
 ])  # fmt: skip
 def test_names_of_labels(label: str) -> None:
-    """Beside numbers that are no classes."""
+    """A column of labels is found among columns of numbers that are no classes."""
     text = f"width,{label},Filename,Roi.X1,roi_y2,age\n640,cat,a.jpg,1,2,0.5\n640,dog,b.jpg,1,2,0.25\n"
     assert pairs(text) == TWO
     assert pairs(text.replace(",", ";")) == TWO

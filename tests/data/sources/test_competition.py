@@ -35,18 +35,18 @@ def totals(data: Dataset) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(("around", "beside", "name", "head"), [
+@pytest.mark.parametrize(("around", "folder", "name", "head"), [
     ("", "train", "train.csv", "id,label"), ("", "train", "labels.csv", "id,breed"),
     ("", "train_images", "train.csv", "image_id,label"), ("", "images", "train.csv", "ImageId,Class"),
     ("", "train/train", "train.csv", "id,has_cactus"), ("competition/", "train", "labels.csv", "Id,Target"),
     ("", "images/more", "train_labels.csv", "img,y"),
 ])  # fmt: skip
-def test_ids_without_endings(tmp_path: Path, place: str, around: str, beside: str, name: str, head: str) -> None:
-    entries = {around + key.replace("train", beside, 1): data for key, data in TRAIN.items()}
+def test_ids_without_endings(tmp_path: Path, place: str, around: str, folder: str, name: str, head: str) -> None:
+    entries = {around + key.replace("train", folder, 1): data for key, data in TRAIN.items()}
     data = read(tmp_path, place, entries | {around + name: table(head)})
     assert totals(data) == {"x": 4, "y": 4}
     assert data.all_images().names is not None
-    assert all(f"{beside}/a" in path for path in data.all_images().names or ())
+    assert all(f"{folder}/a" in path for path in data.all_images().names or ())
 
 
 @pytest.mark.parametrize("place", PLACES)

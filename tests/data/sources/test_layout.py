@@ -54,7 +54,7 @@ def test_splits_inside_of_class_folders(names: tuple[str, str, str], around: str
     ["cat/test/1.jpg", "dog/val/2.jpg"],
 ])  # fmt: skip
 def test_folders_in_classes_that_are_no_division(paths: list[str]) -> None:
-    """Vehicles, images beside the parts, a single part, and none to train on."""
+    """Vehicles, images next to the splits, a single split, and no training split."""
     assert set(arranged(*paths).values()) == {(path.split("/")[0], "") for path in paths}
 
 

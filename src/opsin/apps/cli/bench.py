@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -34,7 +36,8 @@ class Files:
     def write(self, data: dict[str, Any], markdown: Callable[[], str], plot: Callable[[], str]) -> None:
         """Write the requested files."""
         if self.json:
-            write_file(self.json, json.dumps(data, indent=2, allow_nan=False) + "\n")
+            origin = {"date": date.today().isoformat(), "command": shlex.join(["opsin", *sys.argv[1:]])}
+            write_file(self.json, json.dumps(origin | data, indent=2, allow_nan=False) + "\n")
         if self.markdown:
             write_file(self.markdown, markdown())
         if self.plot:

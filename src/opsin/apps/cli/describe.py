@@ -15,7 +15,7 @@ from opsin.apps.cli.layer_tree import Entry, layer_tree
 from opsin.apps.cli.output import print_heading, print_json, print_table, write_file
 from opsin.apps.cli.target import Target, find_target
 from opsin.base.errors import UsageError
-from opsin.base.formatting import exact_size
+from opsin.base.formatting import exact_size, percent
 from opsin.ir import show
 from opsin.nn.describe import NUMBER_BYTES
 
@@ -70,7 +70,7 @@ def accuracy(record: Mapping[str, Any]) -> str:
     else:
         accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
         split = record.get("held_out_split", "held-out")
-    text = f"{accuracy:.2%} of {images:,} {split} images classified correctly"
+    text = f"{percent(accuracy, digits=2)} of {images:,} {split} images classified correctly"
     return text if split != "training" else f"{text}, which says nothing about new images"
 
 

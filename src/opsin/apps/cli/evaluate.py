@@ -11,6 +11,7 @@ import typer
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
+from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
@@ -35,7 +36,8 @@ def run(name: str, source: str, as_json: bool, report: str | None) -> int:
         print_json({"model": name, "data": source, **_data(result)})
         return 0
     print_heading(
-        f"{result.accuracy:.2%}", f" of the {result.images:,} {which} images of {data.name} classified correctly"
+        percent(result.accuracy, digits=2),
+        f" of the {result.images:,} {which} images of {data.name} classified correctly",
     )
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
@@ -85,7 +87,7 @@ def _rows(result: Evaluation) -> list[tuple[str, ...]]:
         count, correct = int(result.confusion[number].sum()), int(result.confusion[number, number])
         confusions = [f"{other} ({n:,})" for label, other, n in result.confusions() if label == name]
         listed = ", ".join(confusions[:MAX_CONFUSIONS]) + (", …" if len(confusions) > MAX_CONFUSIONS else "")
-        rows.append((name, f"{count:,}", f"{correct:,}", f"{correct / count:.1%}" if count else "", listed))
+        rows.append((name, f"{count:,}", f"{correct:,}", percent(correct / count) if count else "", listed))
     return rows
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from opsin.apps.cli.output import print_labelled, print_warning
+from opsin.base.formatting import percent
 from opsin.training import Epoch, Event, Rewound, Shortened, StageStarted, Started, Step, StoppedEarly, Warning
 
 REDRAW_INTERVAL = 0.1
@@ -130,7 +131,7 @@ class Bar(Lines):
         super().__call__(event)
         if isinstance(event, Step) and perf_counter() - self.last_update > REDRAW_INTERVAL:
             self.last_update = perf_counter()
-            averages = f"loss {self.loss:.4f} · accuracy {self.accuracy:.1%}"
+            averages = f"loss {self.loss:.4f} · accuracy {percent(self.accuracy)}"
             self.progress.update(
                 self.task,
                 completed=self.current.epoch * self.current.steps + self.steps,

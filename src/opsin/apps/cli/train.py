@@ -20,7 +20,7 @@ from opsin.apps.cli.output import INTERRUPTED, StatusLine, print_error, print_he
 from opsin.apps.cli.progress import Bar, Lines, clock
 from opsin.apps.cli.terminal import is_live
 from opsin.base.errors import OpsinError
-from opsin.base.formatting import duration, size
+from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
 from opsin.data.sources import open_source
@@ -161,8 +161,8 @@ def _search(
         print_heading("Trials")
         heads = ("recipe", "seconds", "validation error", "predicted")
         rows = [
-            (str(trial["recipe"]), f"{trial['seconds']:.1f}", f"{trial['error']:.2%}",
-             f"{trial['predicted_error']:.2%}" if "predicted_error" in trial else "")
+            (str(trial["recipe"]), f"{trial['seconds']:.1f}", percent(trial["error"], digits=2),
+             percent(trial["predicted_error"], digits=2) if "predicted_error" in trial else "")
             for trial in result.evidence
         ]  # fmt: skip
         print_table(heads, rows, left=(0,))
@@ -212,4 +212,5 @@ def _print_end(last: Event | None, folder: Path) -> None:
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
-        print_heading(f"{last.test.accuracy:.2%}", f" of the {last.test.images:,} test images classified correctly.")
+        accuracy = percent(last.test.accuracy, digits=2)
+        print_heading(accuracy, f" of the {last.test.images:,} test images classified correctly.")

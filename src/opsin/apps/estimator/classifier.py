@@ -23,6 +23,7 @@ from opsin.apps.estimator.fit_inputs import FitInputs, policy_for, prepare_input
 from opsin.apps.estimator.labels import check_labels
 from opsin.apps.estimator.parameters import DEFAULTS, RENAMED, Parameters, describe_options, option_parameters
 from opsin.base.errors import UsageError
+from opsin.base.formatting import percent
 from opsin.data import load as load_data
 from opsin.model import Model, load
 from opsin.planning.options import TrainOptions
@@ -125,7 +126,8 @@ class ImageClassifier(Parameters):
         if self.verbose and isinstance(event, Epoch):
             held_out = "test" if inputs.data.validation is None else "validation"
             split = "training" if inputs.measured_on == "training" else held_out
-            score = f"{event.held_out.accuracy:.2%} of {event.held_out.images:,} {split} images classified correctly"
+            accuracy = percent(event.held_out.accuracy, digits=2)
+            score = f"{accuracy} of {event.held_out.images:,} {split} images classified correctly"
             print(f"{event.stage}, epoch {event.epoch}: loss {event.loss:.4f}, {score}")
         if self.verbose and isinstance(event, Shortened | StoppedEarly):
             print(f"{event.stage} ends after epoch {event.epoch if isinstance(event, StoppedEarly) else event.epochs}")

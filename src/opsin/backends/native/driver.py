@@ -1,6 +1,6 @@
 """The machine code that runs a whole program, called once for each run by every thread.
 
-A program is a table, so this code is the same for all of them: 239 lines of LLVM text, in snippets with a name each.
+A program is a table, so this code is the same for all of them: about 250 lines of LLVM text, in named snippets.
 Words have 64 bits:
 
     groups:  kind (1: by sample, 0: by blocks), first call, past the last call

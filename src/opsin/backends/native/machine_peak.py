@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from opsin.backends.native import codegen, render
 from opsin.base.concurrency import locked_cache
 from opsin.kernels.ir import F32, Builder, Kernel, ScalarType, Target
+from opsin.kernels.spec import KERNEL_FUNCTION
 
-SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 ACCUMULATORS = 12
 """Independent sums: enough to keep every pipeline busy, and few enough to stay in 16 registers."""
 ITERATIONS = 2_000_000
@@ -111,7 +111,7 @@ def _functions() -> tuple[ctypes._CFunctionType, ctypes._CFunctionType]:
     functions = []
     for kernel in (_multiply_adds(target), _triad(target)):
         code = codegen.object_code(render.render(kernel, target))
-        functions.append(SIGNATURE(*codegen.load(code, kernel.name)))
+        functions.append(KERNEL_FUNCTION(*codegen.load(code, kernel.name)))
     return functions[0], functions[1]
 
 

@@ -21,7 +21,7 @@ import opsin.compiler.lower
 from opsin.backends.native.cache import key
 from opsin.backends.native.codegen import host
 from opsin.base.cache import cache_folder
-from opsin.base.legacy import TUNING_RECORD
+from opsin.base.legacy import CONV_ALGORITHMS, TUNING_RECORD
 from opsin.kernels.ir import Target
 
 
@@ -47,7 +47,9 @@ class TuningRecord:
         if not isinstance(data, dict):
             raise TypeError(f"a tuning record is a JSON object, not {line!r}")
         record = cls(**{TUNING_RECORD.get(name, name): value for name, value in data.items()})
-        return replace(record, before=float(record.before), after=float(record.after))
+        heuristic, algorithm = (CONV_ALGORITHMS.get(name, name) for name in (record.heuristic, record.algorithm))
+        before, after = float(record.before), float(record.after)
+        return replace(record, heuristic=heuristic, algorithm=algorithm, before=before, after=after)
 
 
 def load(target: Target) -> dict[str, TuningRecord]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeAlias, cast
 
 from opsin.base.concurrency import lazy
+from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.compiler.lower.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
@@ -34,10 +35,15 @@ class ConvAlgorithm(StrEnum):
     """An algorithm for a convolution, by the name that people read, and that plans and tuning records hold."""
 
     DIRECT = "direct"
-    IMPLICIT_GEMM = "packed"
-    STRIDED_DGRAD = "packed, by phases"
-    WINOGRAD_FUSED = "Winograd, by blocks"
-    WINOGRAD_NONFUSED = "Winograd, by points"
+    IMPLICIT_GEMM = "implicit GEMM"
+    STRIDED_DGRAD = "implicit GEMM, strided dgrad"
+    WINOGRAD_FUSED = "Winograd, fused"
+    WINOGRAD_NONFUSED = "Winograd, non-fused"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ConvAlgorithm | None:
+        """Return the algorithm of a name of Opsin 0.1.0."""
+        return cls(CONV_ALGORITHMS[value]) if isinstance(value, str) and value in CONV_ALGORITHMS else None
 
 
 WINOGRAD = (ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED)
@@ -191,6 +197,7 @@ def select(
             problem = ConvProblem.of(node, constants)
             algorithms = candidates(problem, winograd, costs)
             name = tuned.get(str(problem)) if tuned else None
+            name = CONV_ALGORITHMS.get(name, name) if name else None
             algorithm = ConvAlgorithm(name) if name in algorithms else algorithms[0]
             selections[node] = ConvSelection(problem, algorithm, name in algorithms)
     return selections

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Protocol
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from opsin.base.errors import CompileError, ShapeError
 from opsin.data.augment.draw import Frame
 from opsin.data.machine_code import has_compiler, kernel_address
+from opsin.kernels.spec import KERNEL_FUNCTION
 from opsin.kernels.warp import Warp
-
-FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 
 class Transform(Protocol):
@@ -42,7 +40,7 @@ class Warper:
 
     def __init__(self, scale: NDArray[np.float32], shift: NDArray[np.float32], *, bilinear: bool, colour: bool) -> None:
         self.scale_and_shift = scale, shift
-        self._function = FUNCTION(kernel_address(Warp(len(scale), bilinear, colour))[0])
+        self._function = KERNEL_FUNCTION(kernel_address(Warp(len(scale), bilinear, colour))[0])
 
     def __call__(
         self,

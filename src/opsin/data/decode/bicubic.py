@@ -19,6 +19,7 @@ from opsin.base.concurrency import locked_cache
 from opsin.base.errors import CompileError
 from opsin.data.machine_code import kernel_address
 from opsin.kernels.resize import CHANNELS, ResizeSeparable
+from opsin.kernels.spec import KERNEL_FUNCTION
 
 SUPPORT = 2.0
 """Input pixels on each side of the centre that the filter reads, to be multiplied by the scale when shrinking."""
@@ -81,8 +82,7 @@ def _kernel() -> tuple[Callable[[int, int, int, int], None] | None, int]:
         address, lanes = kernel_address(ResizeSeparable())
     except CompileError:
         return None, 1
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-    return call(address), lanes
+    return KERNEL_FUNCTION(address), lanes
 
 
 class _Arrow(ctypes.Structure):

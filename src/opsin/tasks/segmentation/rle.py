@@ -124,7 +124,8 @@ def _polygon(corners: Points, size: tuple[int, int]) -> tuple[int, Mask]:
 
 def _steps(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the length of each edge along its longer axis."""
-    return np.maximum(np.abs(np.roll(x, -1) - x), np.abs(np.roll(y, -1) - y))
+    steps: NDArray[np.int64] = np.maximum(np.abs(np.roll(x, -1) - x), np.abs(np.roll(y, -1) - y))
+    return steps
 
 
 def _outline(x: NDArray[np.int64], y: NDArray[np.int64]) -> Points:

@@ -1,0 +1,73 @@
+"""Convert the results of `opsin bench --json` into a record for `bench/results`.
+
+    opsin bench --train --rounds 5 --peer pytorch=PYTHON --json speed.json
+    python bench/speed_record.py speed.json --json bench/results/training_speed.json
+    python tools/tables.py
+
+`--task infer` converts inference (`prediction_speed.json`). Opsin is compared with the fastest peer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import record as records
+from common import parser, print_table
+
+TRAIN = ("network", "batch", "Opsin, images/s", "PyTorch mode", "PyTorch, images/s", "ratio", "MAC peak")
+INFER = ("network", "batch", "Opsin, images/s", "fastest other library", "images/s", "ratio", "MAC peak")
+NAMES = {
+    "lenet5": "LeNet-5", "resnet20_cifar": "ResNet-20 (CIFAR)", "alexnet": "AlexNet", "vgg16": "VGG-16",
+    "googlenet": "GoogLeNet", "resnet18": "ResNet-18", "resnet50": "ResNet-50", "mobilenet_v2": "MobileNetV2",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+}  # fmt: skip
+"""The networks' names in the documentation."""
+
+
+def row(case: Mapping[str, Any]) -> list[str]:
+    """Return the row of one case; cells are empty if no peer was measured."""
+    figures = {each["title"]: each for each in case["figures"]}
+    peer, ratio, share = figures.get(case["best_peer"]), case["ratio"], case["share_of_peak"]
+    return [
+        NAMES.get(case["network"], case["network"]), str(case["batch"]), rate(case, figures["Opsin"]),
+        title(peer, case["task"]) if peer else "", rate(case, peer) if peer else "",
+        f"{ratio['median']:.2f} ({ratio['minimum']:.2f} to {ratio['maximum']:.2f})" if ratio else "",
+        f"{100 * share:.0f} %" if share else "",
+    ]  # fmt: skip
+
+
+def rate(case: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """Return images per second in at least three digits."""
+    images = case["batch"] / median(figures["seconds"])
+    return f"{images:,.0f}" if images >= 100 else f"{images:.3g}"
+
+
+def title(peer: Mapping[str, Any], task: str) -> str:
+    """Return the peer's library, or only its mode if the table is about one library."""
+    mode = peer["title"].removeprefix(peer["library"]).strip().replace(" ", ", ")
+    return mode if task == "train" else peer["library"]
+
+
+def convert(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the record of all cases of a task."""
+    rows = [row(case) for case in data["results"] if case["task"] == task]
+    head = {"machine": data["machine"], "date": data["date"], "command": data["command"], "commit": records.commit()}
+    return head | print_table(TRAIN if task == "train" else INFER, rows)
+
+
+def main() -> None:
+    command = parser(__doc__ or "")
+    command.add_argument("results", type=Path, metavar="BENCH_JSON")
+    command.add_argument("--task", choices=("train", "infer"), default="train")
+    options = command.parse_args()
+    record = convert(json.loads(options.results.read_text(encoding="utf-8")), options.task)
+    if options.json:
+        records.write(options.json, record)
+
+
+if __name__ == "__main__":
+    main()
