@@ -17,9 +17,8 @@ import numpy as np
 import torch
 import torchvision
 from tests.zoo import seeding
-from torch.nn.functional import cross_entropy
-
 from tools.make_zoo_fixtures import fill, updated_state
+from torch.nn.functional import cross_entropy
 
 FILE = Path(__file__).parent.parent / "tests/zoo/fixtures/segmentation.npz"
 NETWORKS = {"fcn_resnet50": {"aux_loss": True}, "lraspp_mobilenet_v3_large": {}}
@@ -49,7 +48,7 @@ def step(module: torch.nn.Module, names: list[str]) -> dict[str, Any]:
     if "aux" in result:
         loss = loss + AUXILIARY_WEIGHT * cross_entropy(result["aux"], labels)
     training = seeding.sample("training", result["out"].detach().numpy(), seeding.PIXELS)
-    return {"training": training} | updated_state(module, loss, names)
+    return {"training": training} | updated_state(module, loss, names, seeding.PIXEL_LEARNING_RATE)
 
 
 def main() -> None:

@@ -92,10 +92,12 @@ def step(module: torch.nn.Module, names: list[str]) -> dict[str, Any]:
     return updated_state(module, loss, names)
 
 
-def updated_state(module: torch.nn.Module, loss: torch.Tensor, names: list[str]) -> dict[str, Any]:
+def updated_state(
+    module: torch.nn.Module, loss: torch.Tensor, names: list[str], rate: float = seeding.LEARNING_RATE
+) -> dict[str, Any]:
     """Takes a step of SGD and gives the loss before it, and the norms and sums of the variables after it."""
     loss.backward()
-    torch.optim.SGD(module.parameters(), seeding.LEARNING_RATE, weight_decay=seeding.WEIGHT_DECAY).step()
+    torch.optim.SGD(module.parameters(), rate, weight_decay=seeding.WEIGHT_DECAY).step()
     state = {name: module.state_dict()[name].numpy() for name in names}
     return {
         "loss": loss.item(),

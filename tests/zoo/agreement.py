@@ -99,8 +99,10 @@ def step(name: str, engine: Engine) -> Step:
     graph = step_graph(name, steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
     program = engine(graph)
     before = load(program, name)
-    labels = (seeding.pixel_labels if entry.task == "segmentation" else seeding.labels)(entry.classes)
-    results = program.run(inputs=seeding.noise(), labels=labels, learning_rate=seeding.LEARNING_RATE)
+    dense = entry.task == "segmentation"
+    labels = seeding.pixel_labels(entry.classes) if dense else seeding.labels(entry.classes)
+    rate = seeding.PIXEL_LEARNING_RATE if dense else seeding.LEARNING_RATE
+    results = program.run(inputs=seeding.noise(), labels=labels, learning_rate=rate)
     loss, training = float(FOUND[f"{name}/loss"]), FOUND.get(f"{name}/training")
     of_logits = 0.0 if training is None else difference("training", results["logits"], training)
     made = Step(abs(float(results["loss"]) - loss) / loss, {}, {}, of_logits)

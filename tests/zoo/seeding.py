@@ -20,6 +20,8 @@ IMAGES = (2, 3, 65, 76)
 """Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
 LEARNING_RATE = 1e-4
 """So that a step changes no layer by much more than a tenth, and few by more than a thousandth."""
+PIXEL_LEARNING_RATE = 1e-3
+"""The same for segmentation: gradients average out over thousands of random labels."""
 WEIGHT_DECAY = 1e-3
 PIXELS = 1024
 """How many logits of segmentation networks are compared."""

@@ -107,12 +107,12 @@ class LightUp(Layer):
     """Enlarge x to the size of the features `skip`, and merge both by a depthwise separable convolution."""
 
     def __init__(self, channels: int, out: int) -> None:
-        self.conv_dw, self.bn1 = conv3x3(channels, groups=channels), BatchNorm2d()
-        self.conv_pw, self.bn2, self.act = conv(out, 1), BatchNorm2d(), ReLU6()
+        self.conv_dw, self.conv_pw = conv3x3(channels, groups=channels), conv(out, 1)
+        self.bn, self.act = BatchNorm2d(), ReLU6()
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         both = ops.concat([skip, resized_like(x, skip, "nearest")], 1)
-        return self.act(self.bn2(self.conv_pw(self.bn1(self.conv_dw(both)))))
+        return self.act(self.bn(self.conv_pw(self.conv_dw(both))))
 
 
 class LightUNet(Layer):
