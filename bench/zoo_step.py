@@ -26,6 +26,8 @@ from common import begin, finish, parser, print_table
 from opsin import nn, zoo
 from opsin.backends.native import compile
 
+NETWORKS = zoo.names("classification")
+
 
 def measure(name: str, batch: int, steps: int, threads: int | None) -> dict[str, Any]:
     """The figures of one network."""
@@ -67,7 +69,7 @@ def measure(name: str, batch: int, steps: int, threads: int | None) -> dict[str,
 
 def main() -> int:
     command = parser(__doc__ or "")
-    command.add_argument("--networks", nargs="+", default=zoo.names(), choices=zoo.names(), metavar="NAME")
+    command.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, metavar="NAME")
     command.add_argument("--batch", type=int, default=2, metavar="N")
     command.add_argument("--steps", type=int, default=3, metavar="N")
     command.add_argument("--threads", type=int, metavar="N")

@@ -89,8 +89,15 @@ def step(module: torch.nn.Module, names: list[str]) -> dict[str, Any]:
     for auxiliary in ("aux_logits1", "aux_logits2"):
         if hasattr(result, auxiliary):
             loss = loss + 0.3 * cross_entropy(getattr(result, auxiliary), labels)
+    return updated_state(module, loss, names)
+
+
+def updated_state(
+    module: torch.nn.Module, loss: torch.Tensor, names: list[str], rate: float = seeding.LEARNING_RATE
+) -> dict[str, Any]:
+    """Takes a step of SGD and gives the loss before it, and the norms and sums of the variables after it."""
     loss.backward()
-    torch.optim.SGD(module.parameters(), seeding.LEARNING_RATE, weight_decay=seeding.WEIGHT_DECAY).step()
+    torch.optim.SGD(module.parameters(), rate, weight_decay=seeding.WEIGHT_DECAY).step()
     state = {name: module.state_dict()[name].numpy() for name in names}
     return {
         "loss": loss.item(),

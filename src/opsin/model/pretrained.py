@@ -21,7 +21,7 @@ from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
 from opsin.interop.tensors import StoredTensor
-from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, match_names, open_weights
+from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, match_names, open_weights, rename
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
@@ -29,6 +29,7 @@ from opsin.model.model import Model
 from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
 T = TypeVar("T")
+State = dict[str, NDArray[Any]]
 
 
 @checked
@@ -68,25 +69,44 @@ def pretrained(
 def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
     """Return initial values of a network's variables: by its layers, or the published weights that it asks for.
 
-    For classes other than ImageNet's, the last layer is initialised with zeros: its input features are meaningful
-    from the start, and training would first have to undo random outputs.
+    If a layer inside the network asks for them, such as the backbone of a segmentation network, only its variables are
+    those published. For classes other than ImageNet's, the last layer is initialised with zeros: its input features
+    are meaningful from the start, and training would first have to undo random outputs.
     """
     state = nn.initial_state(graph, seed)
-    if network.pretrained is None:
-        return state
-    weights = find_weights(network.pretrained)
-    with open_weights(_weights_path(network.pretrained, weights, None)) as file:
+    if network.pretrained is not None:
+        return state | _published_state(network, network.pretrained, graph, state)
+    for path, layer in nn.named_layers(network).items():
+        if layer.pretrained is not None:
+            state |= _backbone_state(f"{path}.", layer.pretrained, graph)
+    return state
+
+
+def _published_state(network: nn.Layer, source: str, graph: Graph, state: State) -> State:
+    """Return the published weights of a whole network, with zeros for its last layer if the classes are others."""
+    weights = find_weights(source)
+    with open_weights(_weights_path(source, weights, None)) as file:
         matches, _ = match_names(file.tensors, graph.variables, weights.renames)
         tensors = {name: tensor for name, tensor in graph.variables.items() if not TRAINING_NAMES.fullmatch(name)}
         heads = {name for name, tensor in tensors.items() if _is_head(tensor, matches.get(name))}
         idle_paths = idle_layers(nn.layer_kinds(network), graph)
         zeros = {name: np.zeros_like(state[name]) for name in heads}
-        return state | zeros | fit(_without(tensors, heads), idle_paths, _without(matches, heads))
+        return zeros | fit(_without(tensors, heads), idle_paths, _without(matches, heads))
+
+
+def _backbone_state(prefix: str, source: str, graph: Graph) -> State:
+    """Return the published weights of the layer whose variables begin with `prefix`, without the rest of the file."""
+    weights = find_weights(source)
+    tensors = {name.removeprefix(prefix): t for name, t in graph.variables.items() if name.startswith(prefix)}
+    with open_weights(_weights_path(source, weights, None)) as file:
+        renamed = rename(file.tensors, tensors, weights.renames)
+        state = fit(tensors, (), {name: tensor for name, tensor in renamed.items() if name in tensors})
+    return {f"{prefix}{name}": array for name, array in state.items()}
 
 
 def is_available_offline(name: str) -> bool:
-    """Return whether the published weights of a network are on this computer and need no download."""
-    weights = WEIGHTS.get(name)
+    """Return whether the published weights of a network, or its backbone, are on this computer, without a download."""
+    weights = WEIGHTS.get(_source(name).partition(".")[0])
     if weights is None:
         return False
     if weights.package is None:
@@ -95,13 +115,18 @@ def is_available_offline(name: str) -> bool:
 
 
 def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
-    """Return the preprocessing of a network's published weights, with the whole image in a square of `side`.
+    """Return the preprocessing of the published weights of a network, or its backbone: the image in a `side`² square.
 
     The weights were measured on the central square; for images in general, the borders matter, too.
     """
-    preparation = find_weights(name).preparation
+    preparation = find_weights(_source(name)).preparation
     size = side or preparation.size
     return Preprocessing(3, size, size, preparation.mean, preparation.std)
+
+
+def _source(name: str) -> str:
+    """Return the network, or "network.layer", whose published weights the network called `name` starts from."""
+    return (zoo.find(name).backbone if name in zoo.names() else None) or name
 
 
 @cache

@@ -36,7 +36,7 @@ class Block(Layer):
     expansion: int
     """The factor from the nominal channels of a stage to the output channels of its blocks."""
 
-    def __init__(self, channels: int, stride: int, project: bool) -> None:
+    def __init__(self, channels: int, stride: int, project: bool, dilation: int = 1) -> None:
         self.relu = ReLU()
         self.downsample = None
         if project:
@@ -55,10 +55,10 @@ class BasicBlock(Block):
 
     expansion = 1
 
-    def __init__(self, channels: int, stride: int, project: bool) -> None:
+    def __init__(self, channels: int, stride: int, project: bool, dilation: int = 1) -> None:
         super().__init__(channels, stride, project)
-        self.conv1, self.bn1 = conv(channels, 3, stride, padding=1), BatchNorm2d()
-        self.conv2, self.bn2 = conv(channels, 3, padding=1), BatchNorm2d()
+        self.conv1, self.bn1 = conv(channels, 3, stride, dilation, dilation), BatchNorm2d()
+        self.conv2, self.bn2 = conv(channels, 3, 1, dilation, dilation), BatchNorm2d()
 
     def residual(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))
@@ -72,11 +72,11 @@ class Bottleneck(Block):
     groups, width = 1, 64
     """Groups of the 3 × 3 convolution, and the channels of each group in the first stage."""
 
-    def __init__(self, channels: int, stride: int, project: bool) -> None:
+    def __init__(self, channels: int, stride: int, project: bool, dilation: int = 1) -> None:
         super().__init__(channels, stride, project)
         inner = channels * self.width // 64 * self.groups
         self.conv1, self.bn1 = conv(inner, 1), BatchNorm2d()
-        self.conv2, self.bn2 = conv(inner, 3, stride, padding=1, groups=self.groups), BatchNorm2d()
+        self.conv2, self.bn2 = conv(inner, 3, stride, dilation, dilation, self.groups), BatchNorm2d()
         self.conv3, self.bn3 = conv(channels * self.expansion, 1), BatchNorm2d()
 
     def residual(self, x: Tensor) -> Tensor:
@@ -97,27 +97,51 @@ class GroupedBottleneck(Bottleneck):
     groups, width = 32, 4
 
 
-class ResNet(Layer):
-    """Images N × C × H × W of any size → N × `classes`; `depths` are the numbers of blocks of the four stages."""
+class Backbone(Layer):
+    """ResNet without its classifier; `depths` are the numbers of blocks of the four stages.
 
-    def __init__(self, block: type[Block], depths: tuple[int, int, int, int], classes: int) -> None:
-        def stage(channels: int, depth: int, stride: int) -> Sequential:
-            first = block(channels, stride, project=stride != 1 or block.expansion != 1)
-            return Sequential(first, *(block(channels, stride=1, project=False) for _ in range(1, depth)))
+    If `dilated`, the last two stages keep the resolution of the second, an eighth of the image's: their convolutions
+    have no stride but larger and larger gaps between their weights, so that pretrained weights see the same pixels as
+    before (Yu & Koltun, "Multi-scale context aggregation by dilated convolutions", ICLR 2016).
+    """
+
+    def __init__(self, block: type[Block], depths: tuple[int, int, int, int], dilated: bool = False) -> None:
+        def stage(channels: int, depth: int, stride: int, dilations: tuple[int, int] = (1, 1)) -> Sequential:
+            project = channels != 64 or block.expansion != 1
+            first = block(channels, stride, project, dilations[0])
+            return Sequential(first, *(block(channels, 1, False, dilations[1]) for _ in range(1, depth)))
 
         self.conv1, self.bn1, self.relu = conv(64, 7, stride=2, padding=3), BatchNorm2d(), ReLU()
         self.maxpool = MaxPool2d(3, stride=2, padding=1)
         self.layer1 = stage(64, depths[0], stride=1)
         self.layer2 = stage(128, depths[1], stride=2)
-        self.layer3 = stage(256, depths[2], stride=2)
-        self.layer4 = stage(512, depths[3], stride=2)
+        if dilated:
+            self.layer3 = stage(256, depths[2], stride=1, dilations=(1, 2))
+            self.layer4 = stage(512, depths[3], stride=1, dilations=(2, 4))
+        else:
+            self.layer3 = stage(256, depths[2], stride=2)
+            self.layer4 = stage(512, depths[3], stride=2)
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Return the output of each of the four stages for the images `x`."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        outputs = []
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            outputs.append(x)
+        return outputs
+
+
+class ResNet(Backbone):
+    """Images N × C × H × W of any size → N × `classes`."""
+
+    def __init__(self, block: type[Block], depths: tuple[int, int, int, int], classes: int) -> None:
+        super().__init__(block, depths)
         self.avgpool, self.flatten = GlobalAvgPool2d(), Flatten()
         self.fc = Linear(classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(self.flatten(self.avgpool(x)))
+        return self.fc(self.flatten(self.avgpool(self.stages(x)[-1])))
 
 
 resnet18 = register("resnet18", partial(ResNet, BasicBlock, (2, 2, 2, 2)))

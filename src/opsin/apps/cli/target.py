@@ -37,8 +37,8 @@ class Target:
 
     @property
     def classes(self) -> Any:
-        """The number of classes."""
-        return self.graph.outputs["logits"].shape[-1]
+        """The number of classes, or of other outputs; for segmentation, of each pixel."""
+        return self.graph.outputs["logits"].shape[1]
 
     @property
     def default_step(self) -> DefaultStep:
