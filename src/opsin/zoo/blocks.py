@@ -19,11 +19,12 @@ def conv_norm(
     groups: int = 1,
     activation: Callable[[], Layer] | None = ReLU,
     norm: Callable[[], Layer] = BatchNorm2d,
+    dilation: int = 1,
 ) -> Sequential:
     """Return convolution without bias, batch normalization, activation, padded so that a stride of 1 keeps the size."""
-    padding = (kernel_size - 1) // 2
+    padding = (kernel_size - 1) // 2 * dilation
     conv = Conv2d(
-        out_channels, kernel_size, stride, padding, groups=groups, bias=False, weight_init=kaiming_normal_fan_out
+        out_channels, kernel_size, stride, padding, dilation, groups, bias=False, weight_init=kaiming_normal_fan_out
     )
     return Sequential(conv, norm(), *([] if activation is None else [activation()]))
 

@@ -89,11 +89,12 @@ class InvertedResidual(Block):
         return self.bn3(self.conv_pwl(self.act2(self.bn2(self.conv_dw(x)))))
 
 
-def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
-    """Images N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
+def stage_layers(width: float, depth: float) -> list[Layer]:
+    """Return the seven stages between stem and head; `width` and `depth` multiply channels and blocks."""
     last = len(STAGES) - 1
     counts = [row[3] if i in (0, last) else math.ceil(depth * row[3]) for i, row in enumerate(STAGES)]
-    channels, done, stages = 32, 0, []
+    channels, done = 32, 0
+    stages: list[Layer] = []
     for (expansion, kernel, base, _, first), count in zip(STAGES, counts, strict=True):
         out = round_channels(width * base)
         blocks: list[Layer] = []
@@ -105,11 +106,16 @@ def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
                 blocks.append(InvertedResidual(channels, expansion * channels, kernel, out, stride, drop_rate))
             channels, done = out, done + 1
         stages.append(Sequential(*blocks))
+    return stages
+
+
+def network(width: float, depth: float, dropout: float, classes: int) -> Layer:
+    """Images N × C × H × W → N × `classes`, of any size; `width` and `depth` multiply channels and blocks."""
     return Sequential(
         ("conv_stem", conv(32, 3, 2)),
         ("bn1", norm()),
         ("act1", ReLU6()),
-        ("blocks", Sequential(*stages)),
+        ("blocks", Sequential(*stage_layers(width, depth))),
         ("conv_head", conv(1280, 1)),
         ("bn2", norm()),
         ("act2", ReLU6()),

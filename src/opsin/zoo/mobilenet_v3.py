@@ -10,6 +10,7 @@ convolution's activation and a quarter as wide, are torchvision's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     squeeze: bool
     activation: type[Layer]
     stride: int
+    dilation: int = 1
 
 
 LARGE = (
@@ -68,12 +70,12 @@ block = partial(conv_norm, norm=partial(BatchNorm2d, eps=1e-3, momentum=0.01))
 
 
 class InvertedResidual(Layer):
-    """One row of the tables, for `channels` input channels; a shortcut if the shapes match."""
+    """One row of the tables, for `channels` input channels, made of `block`s; a shortcut if the shapes match."""
 
-    def __init__(self, channels: int, row: Row) -> None:
-        kernel, hidden, out, squeeze, activation, stride = row
+    def __init__(self, channels: int, row: Row, block: Callable[..., Sequential] = block) -> None:
+        kernel, hidden, out, squeeze, activation, stride, dilation = row
         layers: list[Layer] = [block(hidden, activation=activation)] if hidden != channels else []
-        layers.append(block(hidden, kernel, stride, groups=hidden, activation=activation))
+        layers.append(block(hidden, kernel, stride, hidden, activation, dilation=dilation))
         if squeeze:
             layers.append(SqueezeExcitation(hidden, round_channels(hidden // 4), gate=ops.hard_sigmoid))
         self.block = Sequential(*layers, block(out, activation=None))
@@ -84,17 +86,21 @@ class InvertedResidual(Layer):
         return ops.add(x, y) if self.shortcut else y
 
 
+def feature_layers(rows: tuple[Row, ...]) -> list[Layer]:
+    """Return the layers before the pooling: a convolution, the blocks of the table, and a pointwise convolution."""
+    channels = 16
+    layers: list[Layer] = [block(16, 3, stride=2, activation=HardSwish)]
+    for row in rows:
+        layers.append(InvertedResidual(channels, row))
+        channels = row.out
+    return [*layers, block(6 * channels, activation=HardSwish)]
+
+
 def network(rows: tuple[Row, ...], last: int, classes: int) -> Layer:
     """Images N × C × H × W → N × `classes`, of any size; `last` features before the logits."""
-    channels = 16
-    features: list[Layer] = [block(16, 3, stride=2, activation=HardSwish)]
-    for row in rows:
-        features.append(InvertedResidual(channels, row))
-        channels = row.out
-    features.append(block(6 * channels, activation=HardSwish))
     linear = partial(Linear, weight_init=normal(0.01), bias_init=constant(0))
     return Sequential(
-        ("features", Sequential(*features)),
+        ("features", Sequential(*feature_layers(rows))),
         ("avgpool", GlobalAvgPool2d()),
         ("flatten", Flatten()),
         ("classifier", Sequential(linear(last), HardSwish(), Dropout(0.2), linear(classes))),

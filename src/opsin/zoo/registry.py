@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 from opsin.base.errors import UsageError
-from opsin.ir.arguments import MAX_SIZE, flag, text, whole
-from opsin.nn import ImageShape, Layer
+from opsin.ir.arguments import MAX_SIZE, flag, one_of, text, whole
+from opsin.nn import ImageShape, Layer, named_layers
 from opsin.zoo.weights import find_weights
 
 Constructor = Callable[[int], Layer]
 """From the number of classes to a network."""
+
+Task = Literal["classification", "segmentation", "regression", "detection"]
+"""The question that a network answers: the class of an image, the class of each pixel, numbers, or objects."""
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+MIN_CLASSES: dict[Task, int] = {"classification": 2, "segmentation": 2, "regression": 1, "detection": 1}
+"""One class is no question, except of numbers, and of objects, which may be anywhere."""
 
 _entries: dict[str, Entry] = {}
 
@@ -26,34 +35,51 @@ class Entry:
     input_shape: ImageShape
     """The images that the network was designed for; many networks take other sizes, too."""
     classes: int
-    """The number of classes that it was designed for."""
+    """The number of classes that it was designed for; for regression, the number of outputs."""
+    task: Task = "classification"
+    backbone: str | None = None
+    """The network, or "network.layer", whose published weights its sublayer `backbone` starts from; the other layers
+    keep their initial values. None if the published weights are for the whole network, or there are none."""
 
     def __call__(self, classes: int | None = None, *, pretrained: bool = False) -> Layer:
-        """Create the network for `classes` classes; with `pretrained`, it starts from published weights.
+        """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
 
-        Raise `UsageError` if there are fewer than two classes, or no such weights.
+        Raise `UsageError` if there are fewer classes than the task needs, two for most, or no such weights.
         """
         count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
-        if count < 2:
-            raise UsageError(f"a network needs at least two classes, not {count}")
+        if count < MIN_CLASSES[self.task]:
+            raise UsageError(self._too_few(count))
         network = self.constructor(count)
         if flag("pretrained", pretrained):
-            find_weights(self.name)
-            network.pretrained = self.name
+            source = self.backbone or self.name
+            find_weights(source)
+            (named_layers(network)["backbone"] if self.backbone else network).pretrained = source
         return network
+
+    def _too_few(self, count: int) -> str:
+        if MIN_CLASSES[self.task] > 1:
+            return f"a network needs at least two classes, not {count}"
+        return f"{self.name} needs at least one {'output' if self.task == 'regression' else 'class'}, not {count}"
 
 
 def register(
-    name: str, constructor: Constructor, input_shape: ImageShape = (3, 224, 224), classes: int = 1000
+    name: str,
+    constructor: Constructor,
+    input_shape: ImageShape = (3, 224, 224),
+    classes: int = 1000,
+    task: Task = "classification",
+    backbone: str | None = None,
 ) -> Entry:
     """Register a network. The defaults are those of the ImageNet challenge (Russakovsky et al. 2015)."""
-    entry = _entries[name] = Entry(name, constructor, input_shape, classes)
+    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone)
     return entry
 
 
-def names() -> list[str]:
-    """Return the names of all networks, sorted."""
-    return sorted(_entries)
+def names(task: Task | None = None) -> list[str]:
+    """Return the names of all networks, or those for a task, sorted. Raise `UsageError` if there is no such task."""
+    if task is not None:
+        one_of("the task", task, TASKS)
+    return sorted(name for name, entry in _entries.items() if task in (None, entry.task))
 
 
 def find(name: str) -> Entry:

@@ -6,7 +6,8 @@ The rows of `WEIGHTS` are facts of torchvision 0.29's `Weights` objects (BSD lic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from opsin.base.errors import UsageError
@@ -103,7 +104,14 @@ WEIGHTS = {
 
 
 def find_weights(name: str) -> Weights:
-    """Return the published weights of the network called `name`. Raise `UsageError` if there are none."""
+    """Return the published weights of a network, `name`, or of one of its layers, "network.layer".
+
+    The names of a layer's weights are those inside the layer. Raise `UsageError` if there are none.
+    """
+    network, _, layer = name.partition(".")
+    if layer and network in WEIGHTS:
+        weights = WEIGHTS[network]
+        return replace(weights, renames=(*weights.renames, (rf"^{re.escape(layer)}\.", "")))
     if name not in WEIGHTS:
         raise UsageError(f"there are no published weights for {name}; there are for {', '.join(sorted(WEIGHTS))}")
     return WEIGHTS[name]
