@@ -42,10 +42,10 @@ class Layer:
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         path = current_trace().paths.get(id(self))
         if not path:
-            return need_tensor(self, self.forward(*args, **kwargs))
+            return _tensor(self, self.forward(*args, **kwargs))
         with scope(path):
             try:
-                return need_tensor(self, self.forward(*args, **kwargs))
+                return _tensor(self, self.forward(*args, **kwargs))
             except OpsinError as error:
                 error.in_layer(path)
                 raise
@@ -227,8 +227,7 @@ def _named(name: str, value: object) -> Iterator[tuple[str, Layer]]:
             yield from _named(f"{name}.{key}", item)
 
 
-def need_tensor(layer: Layer, result: object) -> Tensor:
-    """Return the `result` of the forward of `layer`. Raise `GraphError` unless it is a tensor."""
+def _tensor(layer: Layer, result: object) -> Tensor:
     if not isinstance(result, Tensor):
         raise GraphError(f"the forward of {layer!r} gave {type(result).__name__}, not a tensor; does it return?")
     return result

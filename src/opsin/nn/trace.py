@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from opsin.base.errors import GraphError, UsageError
+from opsin.base.errors import UsageError
 from opsin.ir import BATCH, Graph, Tensor, input_tensor, show
 from opsin.ir.arguments import wholes
-from opsin.nn.layer import Layer, Trace, named_layers, need_tensor, tracing
+from opsin.nn.layer import Layer, Trace, named_layers, tracing
 
 ImageShape = tuple[int, int, int]
 """Channels, rows, columns."""
@@ -18,15 +18,14 @@ def trace(
 ) -> Graph:
     """Return the graph from the input "inputs", N × C × H × W, to the output "logits", the result of the network.
 
-    If the network returns a mapping of tensors, they are the outputs, by their names in the mapping.
     With `training`, batch normalization uses the statistics of the batch and updates the running ones, dropout is
     active, and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in
     `training_graph`. Raise `ShapeError`, with the path of the layer, if two layers do not match.
     """
     images = image_input(input_shape)
-    outputs, traced = run_outputs(network, images, training, frozen)
+    logits, traced = run_forward(network, images, training, frozen)
     auxiliaries = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(traced.auxiliaries, start=1)}
-    return Graph((images,), outputs | auxiliaries, traced.updates).verify_names()
+    return Graph((images,), {"logits": logits} | auxiliaries, traced.updates).verify_names()
 
 
 def image_input(shape: ImageShape) -> Tensor:
@@ -38,35 +37,10 @@ def image_input(shape: ImageShape) -> Tensor:
 
 
 def run_forward(network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
-    """Return the output of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`.
-
-    Raise `GraphError` if the network has several outputs; `run_outputs` returns them.
-    """
-    outputs, traced = run_outputs(network, images, training, frozen)
-    if list(outputs) != ["logits"]:
-        raise GraphError(
-            f"the network's outputs are {', '.join(outputs)}, but a network for labels has one, the logits; "
-            "its loss takes several outputs"
-        )
-    return outputs["logits"], traced
-
-
-def run_outputs(
-    network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()
-) -> tuple[dict[str, Tensor], Trace]:
-    """Return the outputs of `network` by name, and everything it declared; `frozen` is as in `training_graph`.
-
-    A network returns one tensor, which is called "logits", or a mapping from names to tensors.
-    """
+    """Return the output of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`."""
     _need_network(network)
     with tracing(Trace(network, training, frozen)) as current:
-        result = network.forward(images)
-    outputs = dict(result) if isinstance(result, Mapping) else {"logits": result}
-    if not outputs:
-        raise GraphError(f"the forward of {network!r} gave an empty mapping; give each output a name")
-    for value in outputs.values():
-        need_tensor(network, value)
-    return outputs, current
+        return network(images), current
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:

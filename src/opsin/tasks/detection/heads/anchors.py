@@ -1,6 +1,7 @@
 """The head of SSD: default boxes of fixed sizes and aspect ratios, which predict offsets to the boxes near them.
 
-Liu et al., "SSD: single shot multibox detector", ECCV 2016. Default boxes, matching and loss are torchvision's.
+Liu et al., "SSD: single shot multibox detector", ECCV 2016. Default boxes, matching and loss are torchvision's. Where a
+box lies inside of several default boxes of the same size, rounding decides which of them learns it.
 """
 
 from __future__ import annotations
