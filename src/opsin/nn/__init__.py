@@ -25,8 +25,9 @@ from opsin.nn.layers import (
     StochasticDepth,
     Upsample,
 )
+from opsin.nn.objective import Loss, Objective
 from opsin.nn.trace import ImageShape, layer_kinds, trace
-from opsin.nn.training_graph import Loss, features_graphs, training_graph, training_step
+from opsin.nn.training_graph import features_graphs, training_graph, training_step
 from opsin.nn.whitening import Whitening, fit_whitening
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MaxPool2d",
+    "Objective",
     "ReLU",
     "ReLU6",
     "Sequential",

@@ -7,7 +7,7 @@ graph runs. A layer has no name of its own: the attributes that lead to it from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -39,7 +39,7 @@ class Layer:
         """Compute the outputs, with `opsin.ops` and other layers."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         path = current_trace().paths.get(id(self))
         if not path:
             return _tensor(self, self.forward(*args, **kwargs))
@@ -227,7 +227,9 @@ def _named(name: str, value: object) -> Iterator[tuple[str, Layer]]:
             yield from _named(f"{name}.{key}", item)
 
 
-def _tensor(layer: Layer, result: object) -> Tensor:
-    if not isinstance(result, Tensor):
+def _tensor(layer: Layer, result: Any) -> Any:
+    """Return the result of a layer: a tensor, or a mapping of names to tensors."""
+    tensors = list(result.values()) if isinstance(result, Mapping) else [result]
+    if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise GraphError(f"the forward of {layer!r} gave {type(result).__name__}, not a tensor; does it return?")
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opsin.base.errors import UsageError
 from opsin.ir import BATCH, Graph, Tensor, input_tensor, show
@@ -18,14 +18,14 @@ def trace(
 ) -> Graph:
     """Return the graph from the input "inputs", N × C × H × W, to the output "logits", the result of the network.
 
-    With `training`, batch normalization uses the statistics of the batch and updates the running ones, dropout is
+    The outputs of a network whose `forward` returns a mapping have the mapping's names instead. With `training`, batch normalization uses the statistics of the batch and updates the running ones, dropout is
     active, and the logits of auxiliary classifiers are outputs, too: "auxiliary1", "auxiliary2", … `frozen` is as in
     `training_graph`. Raise `ShapeError`, with the path of the layer, if two layers do not match.
     """
     images = image_input(input_shape)
-    logits, traced = run_forward(network, images, training, frozen)
+    outputs, traced = run_forward(network, images, training, frozen)
     auxiliaries = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(traced.auxiliaries, start=1)}
-    return Graph((images,), {"logits": logits} | auxiliaries, traced.updates).verify_names()
+    return Graph((images,), outputs | auxiliaries, traced.updates).verify_names()
 
 
 def image_input(shape: ImageShape) -> Tensor:
@@ -36,11 +36,17 @@ def image_input(shape: ImageShape) -> Tensor:
     return input_tensor("inputs", (BATCH, *sizes))
 
 
-def run_forward(network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()) -> tuple[Tensor, Trace]:
-    """Return the output of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`."""
+def run_forward(
+    network: Layer, images: Tensor, training: bool, frozen: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], Trace]:
+    """Return the outputs of `network` for `images`, and everything it declared; `frozen` is as in `training_graph`.
+
+    A single tensor is the output "logits".
+    """
     _need_network(network)
     with tracing(Trace(network, training, frozen)) as current:
-        return network(images), current
+        result = network(images)
+    return dict(result) if isinstance(result, Mapping) else {"logits": result}, current
 
 
 def layer_kinds(network: Layer) -> dict[str, str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 from opsin import ops
-from opsin.base.errors import GraphError, ShapeError, UsageError
+from opsin.base.errors import GraphError
 from opsin.ir import (
-    BATCH,
-    INT,
     Graph,
     Tensor,
     cut_points,
@@ -20,15 +18,13 @@ from opsin.ir import (
     scope,
     suffix,
 )
-from opsin.ir.arguments import called, flag, instance, real
+from opsin.ir.arguments import instance, real
 from opsin.nn.ema import average_updates
 from opsin.nn.layer import Layer
 from opsin.nn.losses import cross_entropy
+from opsin.nn.objective import Loss, Objective, objective_of
 from opsin.nn.optimizers import Optimizer
 from opsin.nn.trace import ImageShape, image_input, run_forward
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits N × classes and labels N (soft labels: N × classes) to a scalar."""
 
 
 @gc_paused()
@@ -36,7 +32,7 @@ def training_graph(
     network: Layer,
     input_shape: ImageShape,
     optimizer: Optimizer,
-    loss: Loss = cross_entropy,
+    loss: Loss | Objective = cross_entropy,
     *,
     ema: float = 0.0,
     soft: bool = False,
@@ -50,21 +46,24 @@ def training_graph(
     their moving averages (see `opsin.nn.ema`). With `soft`, "labels" are N × classes and each row sums to 1; the
     largest is the true class.
 
+    `loss` may also be the `Objective` of another task, which names the targets and outputs of the step.
+
     `frozen` are paths of layers that are not trained, with all their sublayers: their parameters stay, their batch
     normalization keeps its statistics, and their dropout is inactive. Unneeded gradients are not computed.
     """
-    _check(optimizer, loss)
+    _check(optimizer)
+    objective = objective_of(loss, soft)
     images = image_input(input_shape)
-    logits, traced = run_forward(network, images, training=True, frozen=frozen)
-    graph = Graph((images,), {"logits": logits}, traced.updates)
-    return training_step(graph, optimizer, loss, traced.auxiliaries, ema=ema, soft=soft)
+    outputs, traced = run_forward(network, images, training=True, frozen=frozen)
+    graph = Graph((images,), outputs, traced.updates)
+    return training_step(graph, optimizer, objective, traced.auxiliaries, ema=ema)
 
 
 def features_graphs(
     network: Layer,
     input_shape: ImageShape,
     optimizer: Optimizer,
-    loss: Loss = cross_entropy,
+    loss: Loss | Objective = cross_entropy,
     *,
     ema: float = 0.0,
     soft: bool = False,
@@ -76,24 +75,24 @@ def features_graphs(
     features as its "inputs". Raise `GraphError` if there is no such cut point.
     """
     images = image_input(input_shape)
-    logits, traced = run_forward(network, images, training=True, frozen=frozen)
-    cut = last_static_cut_point(Graph((images,), {"logits": logits}, traced.updates), "logits")
+    outputs, traced = run_forward(network, images, training=True, frozen=frozen)
+    cut = last_static_cut_point(Graph((images,), outputs, traced.updates), "logits") if "logits" in outputs else None
     if cut is None:
         raise GraphError("no part of the network computes features that stay the same; freeze its first layers")
     # Auxiliary classifiers on frozen layers cannot train anything: leave them out with everything that they update.
     trained = [(tensor, weight) for tensor, weight in traced.auxiliaries if cut in cut_points(images, tensor)]
     updates = {name: value for name, value in traced.updates.items() if cut in (cut_points(images, value) or [cut])}
-    outputs = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(trained)}
-    graph = Graph((images,), {"logits": logits} | outputs, updates)
+    heads = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(trained)}
+    graph = Graph((images,), outputs | heads, updates)
     rest = suffix(graph, cut)
-    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(outputs, trained, strict=True)]
+    auxiliaries = [(rest.outputs[name], weight) for name, (_, weight) in zip(heads, trained, strict=True)]
     return prefix(graph, cut, "features"), training_step(rest, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 
 def training_step(
     network: Graph,
     optimizer: Optimizer,
-    loss: Loss = cross_entropy,
+    loss: Loss | Objective = cross_entropy,
     auxiliaries: Sequence[tuple[Tensor, float]] = (),
     *,
     ema: float = 0.0,
@@ -105,18 +104,18 @@ def training_step(
     further logits of the graph, with the weights of their losses.
     """
     instance("the network to train", network, Graph, "a graph from images to logits; training_graph takes layers")
-    _check(optimizer, loss)
-    ema, soft = real("the decay of the moving average (ema)", ema, finite=False), flag("soft", soft)
-    (images,), logits = network.inputs, network.outputs["logits"]
-    if logits.rank != 2:
-        raise ShapeError(f"a network to train gives N × classes, but this one gives {logits.type}; flatten it")
-    labels = input_tensor("labels", logits.shape) if soft else input_tensor("labels", (BATCH,), INT)
+    _check(optimizer)
+    objective = objective_of(loss, soft)
+    ema = real("the decay of the moving average (ema)", ema, finite=False)
+    (images,) = network.inputs
+    targets = objective.targets(network.outputs)
     rate = input_tensor("learning_rate", ())
     with scope("loss"):
-        auxiliary_losses = [ops.multiply(loss(tensor, labels), weight) for tensor, weight in auxiliaries]
-        total = reduce(ops.add, auxiliary_losses, loss(logits, labels))
-        correct = ops.equal(ops.argmax(logits), ops.argmax(labels) if soft else labels)
-        outputs = {"loss": total, "correct": ops.sum(correct)}
+        auxiliary_losses = [
+            ops.multiply(objective.loss({"logits": tensor}, targets), weight) for tensor, weight in auxiliaries
+        ]
+        total = reduce(ops.add, auxiliary_losses, objective.loss(network.outputs, targets))
+        outputs = {"loss": total, **objective.statistics(network.outputs, targets)}
     parameters = tuple(Graph((), {"loss": outputs["loss"]}).parameters.values())
     gradients = ops.gradients(outputs["loss"], parameters)
     trained = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
@@ -126,10 +125,8 @@ def training_step(
     if ema:
         network_updates = {name: value for name, value in new.items() if not name.startswith("optimizer.")}
         new |= average_updates(network_updates, ema)
-    return Graph((images, labels, rate), outputs, new).verify_names()
+    return Graph((images, *targets.values(), rate), outputs, new).verify_names()
 
 
-def _check(optimizer: object, loss: object) -> None:
+def _check(optimizer: object) -> None:
     instance("the optimizer", optimizer, Optimizer, "an object such as nn.optimizers.SGD(momentum=0.9)")
-    if not callable(loss):
-        raise UsageError(f"the loss must be a function such as nn.losses.cross_entropy, not {called(loss)}")

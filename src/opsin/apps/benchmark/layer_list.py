@@ -67,8 +67,10 @@ def layer_list(name: str, network: nn.Layer, shape: nn.ImageShape, training: boo
     Raise `UsageError` if the network has an operation that other libraries cannot be given.
     """
     images = image_input(shape)
-    logits, trace = run_forward(network, images, training)
-    heads = [(logits, 1.0), *(trace.auxiliaries if training else [])]
+    outputs, trace = run_forward(network, images, training)
+    if list(outputs) != ["logits"]:
+        raise UsageError(f"{name} has the outputs {', '.join(outputs)}; only classifiers can be compared")
+    heads = [(outputs["logits"], 1.0), *(trace.auxiliaries if training else [])]
     graph = Graph((images,), {str(number): tensor for number, (tensor, _) in enumerate(heads)})
     lifter = _Lifter(name, graph, nn.named_layers(network))
     steps = lifter.lift()
