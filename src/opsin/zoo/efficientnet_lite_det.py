@@ -137,4 +137,6 @@ class Fcos(Layer):
         return {"class_logits": self.class_head.predictions(maps), "box_offsets": distances}
 
 
-fcos_efficientnet_lite0 = register("fcos_efficientnet_lite0", Fcos, (3, 320, 320), 80, "detection", "efficientnet_lite0")
+fcos_efficientnet_lite0 = register(
+    "fcos_efficientnet_lite0", Fcos, (3, 320, 320), 80, "detection", "efficientnet_lite0"
+)

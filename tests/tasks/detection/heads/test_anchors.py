@@ -28,8 +28,9 @@ def create(name: str) -> heads.AnchorHead:
 def loss_graph(head: heads.Head, outputs: int) -> Graph:
     """The loss and its gradients, of inputs "logits", "offsets" and the targets."""
     logits = input_tensor("logits", (BATCH, head.count, outputs))
-    offsets, targets = input_tensor("offsets", (BATCH, head.count, 4)), head.target_inputs()
-    loss = head.loss({"class_logits": logits, "box_offsets": offsets}, targets)
+    outputs = {"class_logits": logits, "box_offsets": input_tensor("offsets", (BATCH, head.count, 4))}
+    offsets, targets = outputs["box_offsets"], head.targets(outputs)
+    loss = head.loss(outputs, targets)
     by_logits, by_offsets = ops.gradients(loss, [logits, offsets])
     assert by_logits is not None and by_offsets is not None
     return Graph((logits, offsets, *targets.values()), {"loss": loss, "logits": by_logits, "offsets": by_offsets})
@@ -123,7 +124,9 @@ def test_decode_inverts_encode() -> None:
     logits = 20 * np.eye(drawn_detections.CLASSES + 1)[encoded["class_targets"]]
     (found,) = head.decode({"class_logits": logits[None], "box_offsets": encoded["box_targets"][None]}, 0.5)
     assert len(found.scores) == (encoded["class_targets"] > 0).sum()
-    pairs = {(*np.round(box, 4), label) for box, label in zip(found.boxes.tolist(), found.classes.tolist(), strict=True)}
+    pairs = {
+        (*np.round(box, 4), label) for box, label in zip(found.boxes.tolist(), found.classes.tolist(), strict=True)
+    }
     assert pairs == {(*np.round(box, 4), label) for box, label in zip(boxes.tolist(), classes.tolist(), strict=True)}
 
 

@@ -8,7 +8,7 @@ import pytest
 from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.backends.reference import Reference
-from opsin.base.errors import DataError, UsageError
+from opsin.base.errors import DataError, ShapeError, UsageError
 from opsin.tasks.detection import heads
 from opsin.tasks.detection.heads.point import assign
 from tests.support import Array, generator, relative_error
@@ -87,7 +87,9 @@ def test_decode_inverts_encode() -> None:
     logits = 40 * np.eye(drawn_detections.CLASSES + 1)[encoded["class_targets"]][:, 1:] - 20
     (found,) = HEAD.decode({"class_logits": logits[None], "box_offsets": encoded["box_targets"][None]}, 0.5)
     assert len(found.scores) == (encoded["class_targets"] > 0).sum()
-    pairs = {(*np.round(box, 4), label) for box, label in zip(found.boxes.tolist(), found.classes.tolist(), strict=True)}
+    pairs = {
+        (*np.round(box, 4), label) for box, label in zip(found.boxes.tolist(), found.classes.tolist(), strict=True)
+    }
     assert pairs == {(*np.round(box, 4), label) for box, label in zip(boxes.tolist(), classes.tolist(), strict=True)}
 
 
@@ -186,5 +188,9 @@ def test_errors() -> None:
         HEAD.encode(box, np.array([1, 2]))
     with pytest.raises(DataError, match="classes from 4 to 4; they must be 0 to 3"):
         HEAD.encode(box, np.array([4]))
+    with pytest.raises(
+        ShapeError, match="the network gives logits .*, but its head takes class_logits N × 645 × 4, box_"
+    ):
+        HEAD.targets(nn.trace(zoo.lenet5(), (1, 28, 28)).outputs)
     with pytest.raises(UsageError, match="resnet18 finds no objects; choose a detector"):
         heads.create("resnet18", 3, (224, 224))

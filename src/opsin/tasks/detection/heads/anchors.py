@@ -7,7 +7,7 @@ box lies inside of several default boxes of the same size, rounding decides whic
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.base.concurrency import lazy
 from opsin.ir import Tensor
-from opsin.tasks.detection.heads.head import Floats, Head, Outputs, counted, iou, positive
+from opsin.nn.objective import Tensors
+from opsin.tasks.detection.heads.head import Floats, Head, counted, iou, positive
 from opsin.tasks.detection.heads.losses import largest
 
 MATCH_IOU = 0.5
@@ -109,12 +110,16 @@ class AnchorHead(Head):
     def count(self) -> int:
         return len(self.default_boxes)
 
+    @property
+    def logits(self) -> int:
+        return self.classes + 1
+
     @lazy
     def default_boxes(self) -> Floats:
         """The default boxes, A × (centre x, centre y, width, height), as shares of the image's sides."""
         return self.layout.boxes(self.input_size)
 
-    def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
         """Return the cross entropy plus the smooth L1 loss of the offsets, per default box with an object.
 
         Of the default boxes without one, those with the largest cross entropy count, `NEGATIVES` in each image for

@@ -1,7 +1,9 @@
 """What the heads of detectors have in common: the positions that predict, their targets, and candidates.
 
-A detector predicts at `count` fixed positions of the input: points, or default boxes. Boxes are M × (left, upper,
-right, lower edge), as shares of the width and height of the image.
+A detector predicts at `count` fixed positions of the input: points, or default boxes. Boxes are M × (left, top, right,
+bottom), as shares of the width and height of the image. A head is an `opsin.nn.Objective`, with which
+`opsin.nn.training_graph` trains. The outputs of a detector are "class_logits", N × positions × logits, and
+"box_offsets", N × positions × 4.
 """
 
 from __future__ import annotations
@@ -15,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.base.errors import DataError
-from opsin.ir import BATCH, INT, Tensor, input_tensor
+from opsin.base.errors import DataError, ShapeError
+from opsin.ir import BATCH, INT, Tensor, input_tensor, show
+from opsin.nn.objective import Tensors
 
 Floats = NDArray[np.float64]
-Outputs = Mapping[str, Tensor]
-"""The outputs of a detector: "class_logits", N × positions × …, and "box_offsets", N × positions × 4."""
-
 IGNORED = -1
 """The class target of a position that counts neither as an object nor as background."""
 BACKGROUND = 0
@@ -52,8 +52,21 @@ class Head(ABC):
     def count(self) -> int:
         """The number of positions."""
 
-    def target_inputs(self) -> dict[str, Tensor]:
-        """Return the targets of a batch as graph inputs: "class_targets" N × count and "box_targets" N × count × 4."""
+    @property
+    def logits(self) -> int:
+        """The number of logits of each position."""
+        return self.classes
+
+    def targets(self, outputs: Tensors) -> dict[str, Tensor]:
+        """Return the targets of a batch as graph inputs: "class_targets" N × count and "box_targets" N × count × 4.
+
+        Raise `ShapeError` if the network's outputs are not those of this head.
+        """
+        shapes = {"class_logits": (BATCH, self.count, self.logits), "box_offsets": (BATCH, self.count, 4)}
+        if {name: tensor.shape for name, tensor in outputs.items()} != shapes:
+            given = ", ".join(f"{name} {tensor.type}" for name, tensor in outputs.items())
+            expected = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
+            raise ShapeError(f"the network gives {given}, but its head takes {expected}; train a detector of the zoo")
         return {
             "class_targets": input_tensor("class_targets", (BATCH, self.count), INT),
             "box_targets": input_tensor("box_targets", (BATCH, self.count, 4)),
@@ -86,8 +99,12 @@ class Head(ABC):
         return {"class_targets": targets, "box_targets": offsets}
 
     @abstractmethod
-    def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
         """Return the loss of a batch, a scalar. `targets` are those of `encode`, stacked."""
+
+    def statistics(self, outputs: Tensors, targets: Tensors) -> dict[str, Tensor]:
+        """Return "positives", the number of positions in the batch that learn a box."""
+        return {"positives": ops.sum(positive(targets))}
 
     def decode(
         self, outputs: Mapping[str, NDArray[Any]], score_threshold: float = 0.05, top_k: int = 1000
@@ -128,12 +145,12 @@ class Head(ABC):
         """Return the scores, N × positions × classes."""
 
 
-def positive(targets: Mapping[str, Tensor]) -> Tensor:
+def positive(targets: Tensors) -> Tensor:
     """Return 1.0 for each position with an object, N × positions."""
     return ops.greater(ops.cast(targets["class_targets"]), float(BACKGROUND))
 
 
-def counted(targets: Mapping[str, Tensor]) -> Tensor:
+def counted(targets: Tensors) -> Tensor:
     """Return 1.0 for each position that is not ignored, N × positions."""
     return ops.greater(ops.cast(targets["class_targets"]), IGNORED + 0.5)
 

@@ -6,7 +6,6 @@ Li, "Bridging the gap between anchor-based and anchor-free detection via adaptiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.base.concurrency import lazy
 from opsin.ir import Tensor
-from opsin.tasks.detection.heads.head import Floats, Head, Outputs, counted, positive
+from opsin.nn.objective import Tensors
+from opsin.tasks.detection.heads.head import Floats, Head, counted, positive
 from opsin.tasks.detection.heads.losses import distance_iou, quality_focal_loss
 
 NEAREST = 9
@@ -31,8 +31,8 @@ BOX_WEIGHT = 2.0
 class PointHead(Head):
     """A head whose maps have the given `strides`, in pixels.
 
-    Outputs: "class_logits" N × points × classes; "box_offsets" N × points × 4, the distances to the left, upper, right
-    and lower edge in strides, which are not negative. Points are ordered by map, row and column.
+    Outputs: "class_logits" N × points × classes; "box_offsets" N × points × 4, the distances to the left, top, right
+    and bottom edge in strides, which are not negative. Points are ordered by map, row and column.
     """
 
     strides: tuple[int, ...] = (8, 16, 32, 64)
@@ -56,7 +56,7 @@ class PointHead(Head):
             parts.append(np.stack([(x + 0.5) * stride, (y + 0.5) * stride, np.full(x.shape, float(stride))], axis=1))
         return np.concatenate(parts)
 
-    def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
         """Return the quality focal loss plus `BOX_WEIGHT` times 1 - generalized IoU, per point that learns a box.
 
         The quality of a point that learns a box is the IoU of its prediction.
