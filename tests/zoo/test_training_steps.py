@@ -48,9 +48,14 @@ def slim(name: str) -> nn.Layer:
     return UNet(CLASSES, width=8) if name == "unet" else zoo.create(name, CLASSES)
 
 
+def candidates() -> list[str]:
+    """Return the networks with one output; steps of detectors are tested with their losses."""
+    return [name for name in zoo.names() if zoo.find(name).task != "detection"]
+
+
 def smallest_of_each_family() -> list[str]:
     names: dict[str, str] = {}
-    for name in sorted(zoo.names(), key=parameters):
+    for name in sorted(candidates(), key=parameters):
         names.setdefault(family(zoo.find(name)), name)
     return sorted({*OTHERS, *(name for name in names.values() if parameters(name) <= MAX_PARAMETERS)})
 
@@ -78,7 +83,7 @@ def training_shape(name: str) -> nn.ImageShape:
 
 
 def test_every_family_of_small_networks_takes_a_step() -> None:
-    left_out = {family(zoo.find(name)) for name in zoo.names()} - {family(zoo.find(name)) for name in NAMES}
+    left_out = {family(zoo.find(name)) for name in candidates()} - {family(zoo.find(name)) for name in NAMES}
     assert {name.split(".")[2] for name in left_out} == {"alexnet", "fcn", "vgg"}
 
 

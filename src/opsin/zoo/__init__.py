@@ -11,6 +11,7 @@ from opsin.zoo.efficientnet_lite import (
     efficientnet_lite3,
     efficientnet_lite4,
 )
+from opsin.zoo.efficientnet_lite_det import fcos_efficientnet_lite0
 from opsin.zoo.fcn import fcn_resnet50
 from opsin.zoo.googlenet import googlenet, googlenet_2014
 from opsin.zoo.lenet5 import lenet5
@@ -34,17 +35,18 @@ from opsin.zoo.resnet_cifar import (
 )
 from opsin.zoo.shufflenet_v2 import shufflenet_v2_x1_0
 from opsin.zoo.squeezenet import squeezenet1_1
+from opsin.zoo.ssd import ssd300_vgg16, ssdlite320_mobilenet_v3_large
 from opsin.zoo.unet import unet, unet_light
 from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
     "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "efficientnet_b0",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4",
-    "fcn_resnet50", "find", "googlenet", "googlenet_2014", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large",
-    "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8", "mlperf_tiny_vww", "mobilenet_v1", "mobilenet_v2",
-    "mobilenet_v3_large", "mobilenet_v3_small", "names", "pilotnet", "resnet9", "resnet9_half", "resnet18",
-    "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101",
-    "resnet110_cifar", "resnet152", "resnet1202_cifar", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1",
-    "unet", "unet_light", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
-    "wide_resnet50_2",
+    "fcn_resnet50", "fcos_efficientnet_lite0", "find", "googlenet", "googlenet_2014", "lenet5", "lenet5_1998",
+    "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8", "mlperf_tiny_vww", "mobilenet_v1",
+    "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names", "pilotnet", "resnet9", "resnet9_half",
+    "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar",
+    "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar", "resnext50_32x4d", "shufflenet_v2_x1_0",
+    "squeezenet1_1", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "unet", "unet_light", "vgg11", "vgg11_bn",
+    "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "wide_resnet50_2",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ convolution's activation and a quarter as wide, are torchvision's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -69,9 +70,9 @@ block = partial(conv_norm, norm=partial(BatchNorm2d, eps=1e-3, momentum=0.01))
 
 
 class InvertedResidual(Layer):
-    """One row of the tables, for `channels` input channels; a shortcut if the shapes match."""
+    """One row of the tables, for `channels` input channels, made of `block`s; a shortcut if the shapes match."""
 
-    def __init__(self, channels: int, row: Row) -> None:
+    def __init__(self, channels: int, row: Row, block: Callable[..., Sequential] = block) -> None:
         kernel, hidden, out, squeeze, activation, stride, dilation = row
         layers: list[Layer] = [block(hidden, activation=activation)] if hidden != channels else []
         layers.append(block(hidden, kernel, stride, hidden, activation, dilation=dilation))
