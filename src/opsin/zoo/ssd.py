@@ -184,7 +184,7 @@ def _dense_predictors(counts: Sequence[int]) -> list[Layer]:
 
 def _reduced_rows() -> list[mobilenet_v3.Row]:
     """Return MobileNetV3-Large's blocks, in which the channels after stride 16 are halved."""
-    rows = list(mobilenet_v3.LARGE)
+    rows = list(mobilenet_v3.LARGE_BLOCKS)
     first, *rest = rows[SSDLITE_C4 - 1 :]
     halved = [row._replace(hidden=row.hidden // 2, out=row.out // 2) for row in rest]
     return [*rows[: SSDLITE_C4 - 1], first._replace(out=first.out // 2), *halved]

@@ -189,7 +189,7 @@ def test_errors() -> None:
     with pytest.raises(DataError, match="classes from 4 to 4; they must be 0 to 3"):
         HEAD.encode(box, np.array([4]))
     with pytest.raises(
-        ShapeError, match="the network gives logits .*, but its head takes class_logits N × 645 × 4, box_"
+        ShapeError, match=r"the network gives logits .*, but its head takes class_logits N × 645 × 4, box_"
     ):
         HEAD.targets(nn.trace(zoo.lenet5(), (1, 28, 28)).outputs)
     with pytest.raises(UsageError, match="resnet18 finds no objects; choose a detector"):

@@ -110,12 +110,13 @@ def assign(boxes: Floats, points: Floats, counts: list[int]) -> NDArray[np.intp]
     `boxes` are M × 4 and `points` P × (x, y, stride) in pixels; `counts` are the numbers of points of each map, M ≥ 1.
     Of each map, the `NEAREST` points to the centre of a box are candidates. They learn the box if they lie inside of
     it and the IoU of the box and a square around the point is at least the mean plus the standard deviation of all
-    candidates. If there is no such point, the best candidate inside, or else the nearest point of the finest map, learns the
-    box. A point that could learn several boxes learns that with the largest IoU.
+    candidates. If there is no such point, the best candidate inside, or else the nearest point of the finest map,
+    learns the box. A point that could learn several boxes learns that with the largest IoU.
     """
     candidates = _candidates(boxes, points, counts)
     near = points[candidates]
-    overlap, inside = _square_iou(boxes, near), (_distances(boxes, near) > 0).all(2)
+    overlap = _square_iou(boxes, near)
+    inside: NDArray[np.bool_] = np.all(_distances(boxes, near) > 0, axis=2)
     threshold = overlap.mean(1) + overlap.std(1, ddof=1)
     learns = inside & (overlap >= threshold[:, None])
     alone = np.flatnonzero(~learns.any(1))
