@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+ImageSize = Callable[[str], tuple[int, int] | None]
+"""Returns the height and width of the image at a path as the decoder gives it; None if it cannot be read."""
 
 
 class Files(Protocol):

@@ -8,11 +8,14 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from opsin.ir import Graph
 from opsin.nn import Objective
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
+from opsin.tasks.section import Section
 
 Outputs: TypeAlias = Mapping[str, NDArray[Any]]
 """The outputs of a network by name, for N images."""
@@ -39,6 +42,41 @@ class Mixture:
 
     remaining: NDArray[np.float64]
     batch: int
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """What is known of the images before they are decoded: how many are trained on, and the shorter side of a typical
+    one in pixels; `grey` says whether all are grey.
+    """
+
+    count: int
+    side: int
+    grey: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a plan without options takes for a task.
+
+    `network` is a name of the zoo, `side` the height and width of its images in pixels. With `pretrained`, it starts
+    from published weights if they are installed, and otherwise `fallback` is trained from scratch. The learning rate
+    is the highest of a cycle. A run takes up to `max_epochs`, and is not worth starting for fewer than `min_epochs`.
+    """
+
+    network: str
+    side: int
+    pretrained: bool
+    fallback: str
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.05
+    augment: str = "light"
+    ema: float = 0.98
+    min_epochs: int = 2
+    max_epochs: int = 100
+    reason: str = ""
+    """Why this network: a phrase after its name."""
 
 
 class Targets(Protocol):
@@ -78,6 +116,19 @@ class Evaluation(Protocol):
     def to_data(self) -> dict[str, Any]:
         """Return everything for JSON."""
 
+    def sections(self) -> list[Section]:
+        """Return what a report says of the result, the most important first."""
+
+    def worst(self, count: int) -> list[int]:
+        """Return the numbers of at most `count` images with errors, the largest errors first."""
+
+
+class Answer(Protocol):
+    """The answer for an image. `str` gives it in one line."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the answer for JSON."""
+
 
 class Calibration(Protocol):
     """Numbers, fitted to images that were not trained on, that turn outputs into honest answers."""
@@ -100,6 +151,12 @@ class Task(Protocol):
 
     mirrors: ClassVar[bool]
     """Whether the outputs of an image and of its mirror image may be averaged."""
+
+    def for_network(self, network: str, input_size: Size) -> Self:
+        """Return the task with what depends on the network, such as the head of a detector."""
+
+    def defaults(self, summary: ImageSummary) -> Defaults:
+        """Return what a plan without options takes."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -143,6 +200,12 @@ class Task(Protocol):
     def answers(self, outputs: Outputs, sizes: Sequence[Size], calibration: Any, top: int | None) -> list[Any]:
         """Return the answer for each image; `sizes` are those of the original images. `top` limits rankings."""
 
+    def truth(self, targets: Any) -> list[Any]:
+        """Return the targets in the form of answers, so that both are shown in the same way."""
+
+    def draw(self, image: Image, answer: Any) -> Image:
+        """Return a copy of the original image, RGB, with an answer drawn on it."""
+
     def metric(self, balanced: bool) -> str:
         """Return the name of the metric that decides which epoch is best; `balanced`: rare classes count as much."""
 
@@ -154,3 +217,24 @@ class Task(Protocol):
 
     def calibration_from_data(self, data: Mapping[str, Any]) -> Any:
         """Return the calibration that `Calibration.to_data` described. Raise `ModelError` for anything else."""
+
+
+class AnnotatedTask(Task, Protocol):
+    """A task whose targets are annotations: files beside the images, or columns of a table."""
+
+    @classmethod
+    def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
+        """Return the annotated images of a folder or an archive; None if it holds nothing for this task.
+
+        `columns` are columns of a table that hold the targets, if the user names them.
+        """
+
+    @classmethod
+    def load_targets(
+        cls, images: Sequence[AnnotatedImage], files: Files, size: Size, settings: Mapping[str, Any]
+    ) -> Targets:
+        """Return the targets of images that are decoded to `size`. Raise `DataError` if a file has changed."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], targets: Any) -> Self:
+        """Return the task for the settings of `Annotations` and the targets of the training images."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsin.base.formatting import listed
-from opsin.tasks.annotations import Annotations, Files
-from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, ImageSize, RawBox
+from opsin.tasks.annotations import Annotations, Files, ImageSize
+from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
 from opsin.tasks.detection.file_names import folder_split, split_of
 from opsin.tasks.detection.problems import (
     INVALID_ENTRY,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import exact_size
-from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, Problem
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
 from opsin.tasks.detection.boxes import ImageBoxes
 from opsin.tasks.detection.file_names import ImageIndex
 from opsin.tasks.detection.problems import (
@@ -27,9 +27,6 @@ from opsin.tasks.detection.problems import (
     AnnotationFault,
     printable,
 )
-
-ImageSize = Callable[[str], tuple[int, int] | None]
-"""Returns the height and width of an image as the decoder gives it; None if it cannot be read."""
 
 Corners = tuple[float, float, float, float]
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import cache
 
 from opsin.base.formatting import listed
-from opsin.tasks.annotations import Annotations, Files
+from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection import coco, table, voc, yolo
-from opsin.tasks.detection.collector import ImageSize
 
 Reader = Callable[[Files, ImageSize], Annotations | None]
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from opsin.tasks.annotations import Annotations, Files
-from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, ImageSize, RawBox
+from opsin.tasks.annotations import Annotations, Files, ImageSize
+from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
 from opsin.tasks.detection.columns import Columns, find_columns
 from opsin.tasks.detection.file_names import SPLITS, folder_split, split_of
 from opsin.tasks.detection.problems import (

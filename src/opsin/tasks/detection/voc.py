@@ -12,8 +12,8 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from opsin.tasks.annotations import Annotations, Files
-from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, ImageSize, RawBox
+from opsin.tasks.annotations import Annotations, Files, ImageSize
+from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
 from opsin.tasks.detection.file_names import folder_split, stem
 from opsin.tasks.detection.problems import (
     AMBIGUOUS_IMAGE,

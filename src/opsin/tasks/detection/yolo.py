@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
-from opsin.tasks.annotations import Annotations, Files
-from opsin.tasks.detection.collector import Collector, Corners, ImageSize, RawBox
+from opsin.tasks.annotations import Annotations, Files, ImageSize
+from opsin.tasks.detection.collector import Collector, Corners, RawBox
 from opsin.tasks.detection.file_names import SPLITS, folder_split, is_image, normalized, stem
 from opsin.tasks.detection.problems import INVALID_ENTRY, INVALID_NUMBER, UNKNOWN_CLASS, printable
 from opsin.tasks.detection.text import decode, integer, number

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsin.base.errors import DataError
-from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, Problem
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
 from opsin.tasks.segmentation import names
 from opsin.tasks.segmentation.coding import BACKGROUND, MAX_CLASSES
 from opsin.tasks.segmentation.problems import (
@@ -25,7 +25,7 @@ from opsin.tasks.segmentation.problems import (
     UNKNOWN_CLASS,
     MaskError,
 )  # fmt: skip
-from opsin.tasks.segmentation.sizes import ImageSize, checked_size
+from opsin.tasks.segmentation.sizes import checked_size
 from opsin.tasks.segmentation.targets import Region, Regions
 
 MAX_JSON_BYTES = 2**29

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from opsin.base.errors import DataError
-from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, Problem
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
 from opsin.tasks.segmentation import class_tables, coco, meaning, names, pixels
 from opsin.tasks.segmentation.class_tables import ClassTable
 from opsin.tasks.segmentation.coding import IGNORE
@@ -22,7 +22,7 @@ from opsin.tasks.segmentation.problems import (
     Count,
     MaskError,
 )  # fmt: skip
-from opsin.tasks.segmentation.sizes import ImageSize, checked_size
+from opsin.tasks.segmentation.sizes import checked_size
 from opsin.tasks.segmentation.survey import Survey, share_of
 from opsin.tasks.segmentation.targets import MaskFile
 

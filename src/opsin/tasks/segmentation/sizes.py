@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from opsin.tasks.annotations import Problem
+from opsin.tasks.annotations import ImageSize, Problem
 from opsin.tasks.segmentation.problems import DAMAGED_IMAGE
-
-ImageSize = Callable[[str], tuple[int, int] | None]
-"""Returns height and width of the image at a path; None if it cannot be read."""
 
 
 def checked_size(path: str, image_size: ImageSize) -> tuple[int, int] | Problem:
