@@ -116,6 +116,10 @@ class Evaluation(Protocol):
     def to_data(self) -> dict[str, Any]:
         """Return everything for JSON."""
 
+
+class AnnotatedEvaluation(Evaluation, Protocol):
+    """The evaluation of an `AnnotatedTask`, which says itself what a report shows of it."""
+
     def sections(self) -> list[Section]:
         """Return what a report says of the result, the most important first."""
 
@@ -154,9 +158,6 @@ class Task(Protocol):
 
     def for_network(self, network: str, input_size: Size) -> Self:
         """Return the task with what depends on the network, such as the head of a detector."""
-
-    def defaults(self, summary: ImageSummary) -> Defaults:
-        """Return what a plan without options takes."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -200,12 +201,6 @@ class Task(Protocol):
     def answers(self, outputs: Outputs, sizes: Sequence[Size], calibration: Any, top: int | None) -> list[Any]:
         """Return the answer for each image; `sizes` are those of the original images. `top` limits rankings."""
 
-    def truth(self, targets: Any) -> list[Any]:
-        """Return the targets in the form of answers, so that both are shown in the same way."""
-
-    def draw(self, image: Image, answer: Any) -> Image:
-        """Return a copy of the original image, RGB, with an answer drawn on it."""
-
     def metric(self, balanced: bool) -> str:
         """Return the name of the metric that decides which epoch is best; `balanced`: rare classes count as much."""
 
@@ -238,3 +233,12 @@ class AnnotatedTask(Task, Protocol):
     @classmethod
     def of(cls, settings: Mapping[str, Any], targets: Any) -> Self:
         """Return the task for the settings of `Annotations` and the targets of the training images."""
+
+    def defaults(self, summary: ImageSummary) -> Defaults:
+        """Return what a plan without options takes."""
+
+    def truth(self, targets: Any) -> list[Any]:
+        """Return the targets in the form of answers, so that both are shown in the same way."""
+
+    def draw(self, image: Image, answer: Any) -> Image:
+        """Return a copy of the original image, RGB, with an answer drawn on it."""

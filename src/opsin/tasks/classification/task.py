@@ -37,6 +37,10 @@ class Classification:
 
     labels: tuple[str, ...]
 
+    def for_network(self, network: str, input_size: Size) -> Classification:
+        """Return the task itself, which does not depend on the network."""
+        return self
+
     @property
     def outputs(self) -> int:
         """The number of classes."""

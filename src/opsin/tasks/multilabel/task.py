@@ -51,6 +51,10 @@ class MultiLabel:
 
     labels: tuple[str, ...]
 
+    def for_network(self, network: str, input_size: Size) -> MultiLabel:
+        """Return the task itself, which does not depend on the network."""
+        return self
+
     @property
     def outputs(self) -> int:
         """The number of labels."""

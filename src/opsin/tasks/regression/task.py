@@ -73,6 +73,10 @@ class Regression:
             tuple(float(value) if value > 0 else 1.0 for value in scales), signed or (False,) * len(labels),
         )  # fmt: skip
 
+    def for_network(self, network: str, input_size: Size) -> Regression:
+        """Return the task itself, which does not depend on the network."""
+        return self
+
     @property
     def outputs(self) -> int:
         """The number of quantities."""
