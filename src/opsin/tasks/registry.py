@@ -9,9 +9,18 @@ from opsin.base.errors import UsageError
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
+from opsin.tasks.segmentation import SemanticSegmentation
 from opsin.tasks.task import Task
 
-TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression)}
+TASKS: dict[str, type[Any]] = {
+    task.name: task
+    for task in (
+        Classification,
+        MultiLabel,
+        Regression,
+        SemanticSegmentation,
+    )
+}
 
 LABEL_KEYS = {Classification.name: "labels", MultiLabel.name: "independent_labels"}
 """Tasks that the model file describes by nothing but their labels, and the key of these."""
