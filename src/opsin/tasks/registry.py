@@ -9,9 +9,18 @@ from opsin.base.errors import UsageError
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
+from opsin.tasks.segmentation import SemanticSegmentation
 from opsin.tasks.task import Task
 
-TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression)}
+TASKS: dict[str, type[Any]] = {
+    task.name: task
+    for task in (
+        Classification,
+        MultiLabel,
+        Regression,
+        SemanticSegmentation,
+    )
+}
 
 CLASSIFICATION = Classification.name
 
