@@ -7,11 +7,12 @@ from typing import Any
 
 from opsin.base.errors import UsageError
 from opsin.tasks.classification import Classification
+from opsin.tasks.detection import ObjectDetection
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
 from opsin.tasks.task import Task
 
-TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression)}
+TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression, ObjectDetection)}
 
 LABEL_KEYS = {Classification.name: "labels", MultiLabel.name: "independent_labels"}
 """Tasks that the model file describes by nothing but their labels, and the key of these."""

@@ -71,9 +71,14 @@ def preset(
 
 
 def policy_for(level: str, images: Samples, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
-    """Return the `preset` for these images. Colour files without colour count as grey; `flip` overrides mirroring."""
+    """Return the `preset` for these images. Colour files without colour count as grey; `flip` overrides mirroring.
+
+    Images are not mixed if the task has no targets of mixed images.
+    """
     grey = level != "none" and _all_grey(images)
     policy = preset(level, preprocessing.shape, images.task.labels, grey=grey, dark=preprocessing.dark_background)
+    if not images.task.mixes:
+        policy = replace(policy, mixup=0.0, cutmix=0.0)
     return policy if flip is None else replace(policy, flip=flip)
 
 
