@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -59,6 +59,10 @@ class Samples:
         """Return other images of the same task."""
         raise NotImplementedError
 
+    def for_network(self, network: str) -> Self:
+        """Return the images with their task for a network (see `Task.for_network`)."""
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages(Samples):
@@ -111,6 +115,10 @@ class AnnotatedImages(Samples):
         """Return other images of the same task."""
         return AnnotatedImages(pixels, targets, self.task, names)
 
+    def for_network(self, network: str) -> AnnotatedImages:
+        """Return the images with their task for a network (see `Task.for_network`)."""
+        return replace(self, task=self.task.for_network(network, self.shape[1:]))
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -153,6 +161,11 @@ class Dataset:
         """The splits that the data set has, by name."""
         splits = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
         return {name: images for name, images in splits.items() if images is not None}
+
+    def for_network(self, network: str) -> Dataset:
+        """Return the data set with its task for a network (see `Task.for_network`)."""
+        parts: dict[str, Any] = {name: images.for_network(network) for name, images in self.splits.items()}
+        return replace(self, **parts)
 
     def require_test(self) -> Samples:
         """Return the test split. Raise `UsageError` if there is none."""

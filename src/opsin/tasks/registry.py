@@ -7,6 +7,7 @@ from typing import Any
 
 from opsin.base.errors import UsageError
 from opsin.tasks.classification import Classification
+from opsin.tasks.detection import ObjectDetection
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
 from opsin.tasks.segmentation import SemanticSegmentation
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Any]] = {
         MultiLabel,
         Regression,
         SemanticSegmentation,
+        ObjectDetection,
     )
 }
 

@@ -58,6 +58,8 @@ class SemanticSegmentation:
     name: ClassVar[str] = "segmentation"
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
+    warps: ClassVar[bool] = True
+    spatial: ClassVar[bool] = True
 
     labels: tuple[str, ...]
 
