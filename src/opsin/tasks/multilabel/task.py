@@ -55,6 +55,7 @@ class MultiLabel:
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]
 
@@ -78,7 +79,8 @@ class MultiLabel:
         """Return the task for the "labels" in `settings`."""
         return cls(tuple(settings["labels"]))
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return the plan: published weights for photos, small networks for small images."""
         return defaults_for(summary)
 

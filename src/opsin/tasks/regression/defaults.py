@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from opsin.tasks.task import Defaults, ImageSummary
 
 MAX_SMALL_SIDE = 64
@@ -12,7 +10,7 @@ MAX_SMALL_SIDE = 64
 PHOTO_SIDE = 224
 
 
-def defaults_for(labels: Sequence[str], summary: ImageSummary) -> Defaults:
+def defaults_for(summary: ImageSummary) -> Defaults:
     """Return published weights for photos, and a small network for small images."""
     if summary.side <= MAX_SMALL_SIDE:
         side = max(summary.side, 16)

@@ -25,6 +25,10 @@ from opsin.tasks.tables.table import Row
 
 FORM = "table of numbers"
 
+SPLIT_NOTE = (
+    "by time, as the images are frames: the first 70 % for training, then 10 % for validation, the last 20 % test"
+)
+
 
 @dataclass(eq=False)
 class _Reader:
@@ -83,9 +87,10 @@ def read(files: Files, image_size: ImageSize, names: Sequence[str] = ()) -> Anno
     first = wanted[id(tables[0])]
     notes = [*_choice_notes(tables[0], first, columns[id(tables[0])], names), *unused_note(images.tables, tables)]
     images.note_unlisted({*reader.found}, tables)
-    annotated, time_notes = _split_by_time(reader, files)
+    annotated, split_note, time_notes = _split_by_time(reader, files)
     settings = {"labels": tuple(column.name for column in first), "units": tuple(column.unit for column in first)}
-    return Annotations(annotated, settings, images.problems, [*notes, *time_notes, *images.notes], FORM)
+    notes = [*notes, *time_notes, *images.notes]
+    return Annotations(annotated, settings, images.problems, notes, FORM, split_note=split_note)
 
 
 def _check_names(tables: Sequence[ImageTable], names: Sequence[str]) -> None:
@@ -121,24 +126,27 @@ def _names(columns: Sequence[NumberColumn]) -> str:
     return listed((f"'{printable(column.name)}'" for column in columns), conjunction="and")
 
 
-def _split_by_time(reader: _Reader, files: Files) -> tuple[list[AnnotatedImage], list[str]]:
-    """Return the images with their splits: those of the data, or by time if they are frames in the order of time."""
+def _split_by_time(reader: _Reader, files: Files) -> tuple[list[AnnotatedImage], str, list[str]]:
+    """Return the images with their splits, a phrase about these ("" if they are the data's), and sentences.
+
+    Frames in the order of time are split by time, unless the data gives splits.
+    """
     images = [AnnotatedImage(path, reading, split) for path, (_, reading, split) in reader.found.items()]
     order = time_order([image.path for image in images], files.read)
     if order is None:
-        return images, []
+        return images, "", []
     images = [replace(image, target=replace(image.target, position=place)) for place, image in enumerate(images)]
     if any(image.split for image in images):
-        return images, ["The images are frames in the order of time; the data gives their splits."]
+        return images, "", ["The images are frames in the order of time; the data gives their splits."]
     splits = order.splits()
     dropped = [images[place].path for place, split in enumerate(splits) if not split]
     gap = f"{GAP_SECONDS:g} seconds" if order.seconds is not None else "1 % of the frames"
     note = (
-        "The images are frames in the order of time, so the first 70 % are for training, the next 10 % for validation "
-        f"and the last 20 % for the test, with {gap} between them. Left out there: {_ranges(dropped, splits)}."
+        f"The images are frames in the order of time. Between the splits {gap} are left out, so that no frame of one "
+        f"is nearly a frame of another: {_ranges(dropped, splits)}."
     )
     used = [replace(image, split=split) for image, split in zip(images, splits, strict=True) if split]
-    return used, [note]
+    return used, SPLIT_NOTE, [note]
 
 
 def _ranges(dropped: Sequence[str], splits: Sequence[str]) -> str:

@@ -19,12 +19,12 @@ from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSiz
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.regression.defaults import defaults_for
 from opsin.tasks.regression.draw import draw_measurement
-from opsin.tasks.regression.evaluation import R2, RegressionEvaluation
+from opsin.tasks.regression.evaluation import RegressionEvaluation
 from opsin.tasks.regression.intervals import Intervals, fit_intervals
 from opsin.tasks.regression.measurement import Measurement, Quantity
 from opsin.tasks.regression.quantities import Quantities
 from opsin.tasks.regression.reader import read
-from opsin.tasks.score import Score
+from opsin.tasks.score import R2, Score
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
 
 Result = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -59,6 +59,7 @@ class Regression:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
     warps: ClassVar[bool] = False
+    spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]
     units: tuple[str, ...]
@@ -104,9 +105,10 @@ class Regression:
         """Return the task itself, which does not depend on the network."""
         return self
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return the plan for quantities of this kind: see `regression.defaults`."""
-        return defaults_for(self.labels, summary)
+        return defaults_for(summary)
 
     @property
     def outputs(self) -> int:
