@@ -174,7 +174,8 @@ class FusionGroups:
             return False
         if group.sums:
             sums = FusionGroup([node for node in group.nodes if node in tail], sums=group.sums)
-            group.nodes, group.sums = rest, []
+            group.nodes = rest
+            group.sums = []
             self.group_of.update(dict.fromkeys(sums, sums))
         return True
 

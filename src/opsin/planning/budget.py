@@ -8,10 +8,10 @@ from math import ceil
 
 from opsin.data import Dataset
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
+from opsin.model.record import held_out, measured_images
 from opsin.planning.measurement import ConvTuning, Cost
 from opsin.planning.options import TrainOptions
 from opsin.training.divergence_guard import CHECK_INTERVAL
-from opsin.training.stages import held_out
 
 REPORT_SHARE = 0.15
 MIN_REPORT_SECONDS, MAX_REPORT_SECONDS = 4.0, 75.0
@@ -120,8 +120,8 @@ def epoch_seconds(images: int, batch: int, step: Cost) -> float:
 
 
 def report_overrun_seconds(data: Dataset, forward_seconds: float, budget: Budget) -> float:
-    """Return what the report takes beyond its share: it evaluates the test split, `forward_seconds` per image."""
-    return max(0.0, len(data.require_test()) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
+    """Return what the report takes beyond its share: it evaluates the model, `forward_seconds` per image."""
+    return max(0.0, len(measured_images(data)) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
 
 
 def evaluation_seconds(data: Dataset, forward_seconds: float) -> float:

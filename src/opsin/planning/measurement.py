@@ -137,11 +137,9 @@ class CostMeter:
             algorithms = tuning.algorithms | summary.conv_algorithms
             tuned_cost = self.machine.run_cost(graph, batch, self.threads, False, algorithms)
             if tuned_cost.image_seconds < cost.image_seconds:
-                tuning.algorithms, tuning.changed, cost = (
-                    algorithms,
-                    tuning.changed + len(summary.overrides),
-                    tuned_cost,
-                )
+                tuning.algorithms = algorithms
+                tuning.changed += len(summary.overrides)
+                cost = tuned_cost
             else:
                 summary = summary.reverted()
         summary.save(self.threads)

@@ -128,7 +128,7 @@ class ScratchPlanner:
     def _final_seconds(self) -> float:
         """Return the time to calibrate and evaluate the model, and the report's beyond its share."""
         validation = len(self.data.validation or ())
-        evaluations = (len(self.data.require_test()) + validation) * self.forward_seconds if validation else 0.0
+        evaluations = (len(self.data.test or ()) + validation) * self.forward_seconds if validation else 0.0
         return evaluations + report_overrun_seconds(self.data, self.forward_seconds, self.budget)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:

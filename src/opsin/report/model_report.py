@@ -14,7 +14,7 @@ from opsin.base.errors import GraphError
 from opsin.data import Dataset, Samples
 from opsin.data.ingest.receipt import Receipt
 from opsin.model import Evaluation, Model
-from opsin.model.record import Split, evaluation_split, held_out_split
+from opsin.model.record import Split, held_out_split, measured_images, measured_on
 from opsin.report.examples import (
     Abstention,
     EvaluatedSet,
@@ -118,8 +118,8 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> M
     """
     begin, thumbnails = perf_counter(), ThumbnailStore()
     trained_here = data.fingerprint == model.record.get("fingerprint")
-    split = evaluation_split(data)
-    images = data.require_test() if trained_here or data.predefined_split else data.all_images()
+    split = measured_on(data)
+    images = measured_images(data) if trained_here or data.predefined_split else data.all_images()
     evaluated = EvaluatedSet(
         split, images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
         np.arange(len(images)),

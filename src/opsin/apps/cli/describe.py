@@ -65,8 +65,9 @@ def accuracy(record: Mapping[str, Any]) -> str:
 
     A finished training has a final measurement, an interrupted one that of the last epoch.
     """
-    if score := record.get("test"):
-        accuracy, images, split = score["accuracy"], score["images"], _measured_on(record)
+    split = _measured_on(record)
+    if score := record.get(split) or record.get("test"):
+        accuracy, images = score["accuracy"], score["images"]
     else:
         accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
         split = record.get("held_out_split", "held-out")
@@ -77,11 +78,12 @@ def accuracy(record: Mapping[str, Any]) -> str:
 def _measured_on(record: Mapping[str, Any]) -> str:
     """Return the split of the final measurement: "test", "validation" or "training".
 
-    Opsin 0.1.0 did not record it. Its classifiers had no test split if they were fitted to arrays or lists of files.
+    Opsin 0.1.0 did not record it and stored every score under "test". Its classifiers had no test split if they were
+    fitted to arrays or lists of files.
     """
     if "measured_on" in record:
         return str(record["measured_on"])
-    if record["data"] not in WITHOUT_TEST:
+    if record.get("data") not in WITHOUT_TEST or "test" not in record:
         return "test"
     return "training" if record["test"]["images"] == record["images"] else "validation"
 

@@ -212,5 +212,6 @@ def _print_end(last: Event | None, folder: Path) -> None:
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
-        accuracy = percent(last.test.accuracy, digits=2)
-        print_heading(accuracy, f" of the {last.test.images:,} test images classified correctly.")
+        if last.test:
+            accuracy = percent(last.test.accuracy, digits=2)
+            print_heading(accuracy, f" of the {last.test.images:,} test images classified correctly.")
