@@ -10,10 +10,9 @@ from opsin import nn, zoo
 from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning.budget import (
-    PROGRAM_BYTES,
     Budget,
+    bytes_besides_step,
     epoch_seconds,
-    evaluation_bytes,
     evaluation_seconds,
     first_batch_within,
     report_overrun_seconds,
@@ -49,7 +48,7 @@ class ScratchPlanner:
         ema = recipe_plan.ema if options.ema is None else options.ema
         graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), ema=ema)
         batches = self._batches(recipe_plan.stages[0].batch)
-        fixed_bytes = meter.machine.process_bytes() + evaluation_bytes(data) + PROGRAM_BYTES
+        fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
         self.step, self.bytes = batch_cost.step, batch_cost.peak_bytes
         self.reasons: tuple[str, ...] = ()

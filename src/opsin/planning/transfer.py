@@ -19,10 +19,9 @@ from opsin.base.concurrency import lazy
 from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning.budget import (
-    PROGRAM_BYTES,
     Budget,
+    bytes_besides_step,
     epoch_seconds,
-    evaluation_bytes,
     evaluation_seconds,
     first_batch_within,
     report_overrun_seconds,
@@ -287,7 +286,7 @@ class TransferPlanner:
 
     def _fixed_bytes(self) -> float:
         """Return the memory that the process needs in addition to a training step."""
-        return self.meter.machine.process_bytes() + evaluation_bytes(self.data) + PROGRAM_BYTES
+        return bytes_besides_step(self.meter.machine.process_bytes(), self.data)
 
     def _seconds_for_views(self, available: float) -> float:
         """Return the time for features: what fine-tuning of all layers leaves of it, but at most a share."""

@@ -153,7 +153,7 @@ def _fit_plan(
     max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.require_test()) / 3)
     for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
         part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
-        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(not options.winograd))
+        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd))
         try:
             planner = planner_for(candidate.choice, part, options, budget, meter)
             fitting = next((each for each in planner.candidates() if fits(each, budget)), None)

@@ -18,12 +18,9 @@ from opsin.base.units import parse_bytes
 from opsin.compiler.algorithm_names import algorithm
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import plan_within_memory
-from opsin.compiler.memory_report import MemoryReport, memory_report
+from opsin.compiler.memory_report import PROCESS_BYTES, MemoryReport, memory_report
 from opsin.compiler.recompute import macs
 from opsin.ir import show
-
-PROCESS_MEMORY = "60 MB"
-"""About what a process of Opsin takes in addition to its plan."""
 
 PURPOSES = {
     "parameters": "parameters", "optimizer": "AdamW's two moments per parameter", "statistics": "running statistics",
@@ -87,7 +84,7 @@ def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
     typer.secho(
         "\nforward, backward: results, gradients and workspace in use while the layer is computed.\n"
         f"saved for backward: what the layer stores for the backward pass. The process itself takes about "
-        f"{PROCESS_MEMORY} more.",
+        f"{_megabytes(PROCESS_BYTES)} more.",
         dim=True,
     )
 

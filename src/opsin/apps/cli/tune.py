@@ -1,4 +1,4 @@
-"""`opsin tune`: find the fastest algorithm for each convolution of a network on this machine."""
+"""`opsin tune`: find the fastest algorithm for each convolution of a network on this machine. Experimental."""
 
 from __future__ import annotations
 

@@ -109,5 +109,5 @@ def _lowering_digest() -> str:
 
 def _path(target: Target) -> Path:
     machine = host()
-    name = key("choices", repr(target), machine.cpu, machine.features, _lowering_digest())[:32]
-    return cache_folder() / "choices" / f"{name}.jsonl"
+    name = key("tuning", repr(target), machine.cpu, machine.features, _lowering_digest())[:32]
+    return cache_folder() / "tuning" / f"{name}.jsonl"

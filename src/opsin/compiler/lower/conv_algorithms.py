@@ -206,7 +206,7 @@ def select(
 def _heuristic(
     geometry: Geometry, images: int, is_wgrad: bool, algorithms: Collection[ConvAlgorithm], costs: CostModel
 ) -> ConvAlgorithm:
-    """Return which of the `algorithms` algorithms should be the fastest."""
+    """Return which of `algorithms` should be the fastest."""
     channels, filters = geometry.window.channels, geometry.filters
     min_side = min(channels, filters)
     if ConvAlgorithm.STRIDED_DGRAD in algorithms and min_side >= costs.gemm_min_channels_strided:
