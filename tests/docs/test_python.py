@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.apps.estimator.arrays import MIN_SIDE
+from opsin.apps.estimator.arrays import MIN_NETWORK_SIDE
 from tests.data.files import write_stripes
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
@@ -40,4 +40,4 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_the_figures_are_the_codes() -> None:
-    assert f"sides below {MIN_SIDE} are enlarged" in TEXT
+    assert f"sides below {MIN_NETWORK_SIDE} are enlarged" in TEXT

@@ -19,7 +19,7 @@ from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph
 from opsin.training.deadline import Deadline
 from opsin.training.divergence import explain
-from opsin.training.divergence_guard import DivergenceGuard, Problem, Verified
+from opsin.training.divergence_guard import Divergence, DivergenceGuard, Verified
 from opsin.training.early_stopping import EarlyStopping
 from opsin.training.events import (
     DIVERGED,
@@ -203,7 +203,7 @@ class Trainer:
                 loss, correct = float(outputs["loss"]), int(outputs["correct"]) if "correct" in outputs else None
                 self.state = self.state.after_step(loss, correct, len(images))
                 verdict = self.guard.on_step(loss, self.state.step, steps, program.state)
-                if isinstance(verdict, Problem):
+                if isinstance(verdict, Divergence):
                     yield self._roll_back(runtime, verdict.text)
                     return
                 if verdict:

@@ -96,7 +96,10 @@ class Lines:
         return f"{name} {epoch:{len(str(self.current.epochs))}}/{self.current.epochs}"
 
     def _line(self, epoch: Epoch) -> str:
-        measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {epoch.held_out.accuracy:6.2%}"
+        measures = f"loss {epoch.loss:.4f}"
+        for name, share in (("accuracy", epoch.accuracy), ("validation", epoch.held_out.accuracy)):
+            if share is not None:
+                measures += f"   {name} {percent(share, digits=2):>6}"
         return f"{self._title(epoch.epoch)}   {measures}   {self._speed()}"
 
     def _speed(self) -> str:

@@ -103,8 +103,9 @@ def delete(problems: Iterable[str], target: Target) -> int:
 @cache
 def _lowering_digest() -> str:
     """Return a digest of the files that define the problems and their algorithms."""
-    folder = Path(opsin.compiler.lower.__file__).parent
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+    lower = Path(opsin.compiler.lower.__file__).parent
+    files = [lower.parent / "cost_model.py", *sorted(lower.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _path(target: Target) -> Path:

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias, cast
 
 from opsin.base.concurrency import lazy
 from opsin.base.legacy import CONV_ALGORITHMS
-from opsin.compiler.lower.cost_model import EPYC_ZEN3, CostModel
+from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from opsin.data.ingest.findings import Duplicates, Findings
 from opsin.data.items import SPLITS, FileProblem
-
-if TYPE_CHECKING:
-    from opsin.data.ingest.receipt import Duplicates, Receipt
 
 MAX_CLASSES = 9
 """Classes listed in the short form: the largest ones and the three smallest."""
@@ -23,12 +20,12 @@ MIN_IMBALANCE = 3.0
 """Ratio of the largest to the smallest class from which imbalance is mentioned."""
 
 
-def text(receipt: Receipt, full: bool) -> str:
+def text(receipt: Findings, full: bool) -> str:
     """Return the lines of the receipt, without a line end after the last one."""
     return "\n".join([*_head(receipt), "", *_counts(receipt, full), *_findings(receipt, full)])
 
 
-def _head(receipt: Receipt) -> Iterator[str]:
+def _head(receipt: Findings) -> Iterator[str]:
     classes, seconds = len(receipt.totals), receipt.seconds
     speed = f", {receipt.images / seconds:,.0f} per second" if seconds and not receipt.cached else ""
     cached_note = f", {receipt.cached:,} of them cached" if receipt.cached else ""
@@ -40,7 +37,7 @@ def _head(receipt: Receipt) -> Iterator[str]:
     yield f"Splits: {receipt.split_note}."
 
 
-def _range(receipt: Receipt) -> Iterator[str]:
+def _range(receipt: Findings) -> Iterator[str]:
     """Yield a line about the conversion of pixels with more than eight bits to bytes."""
     if receipt.pixel_range is None or not receipt.high_depth:
         return
@@ -59,7 +56,7 @@ def value_text(value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
-def _sizes(receipt: Receipt) -> str:
+def _sizes(receipt: Findings) -> str:
     if receipt.sizes is None or receipt.sizes.different == 1:
         return ""
     smallest, median, largest = (
@@ -68,7 +65,7 @@ def _sizes(receipt: Receipt) -> str:
     return f" The files have {smallest} to {largest} pixels (rows × columns), median {median}."
 
 
-def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
+def _counts(receipt: Findings, full: bool) -> Iterator[str]:
     """Yield a table with a row for each class and a column for each split."""
     names = list(receipt.totals)
     selection = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
@@ -85,7 +82,7 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
         yield ("  " + "   ".join(cells)).rstrip()
 
 
-def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
+def _findings(receipt: Findings, full: bool) -> Iterator[str]:
     """Yield the problems and possible problems of the data."""
     totals = receipt.totals
     if receipt.imbalance >= MIN_IMBALANCE:

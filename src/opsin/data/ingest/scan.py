@@ -16,7 +16,7 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import Pixels
 from opsin.data.store import DecodedCache, touch
 
-MAX_SIDE = 64
+MAX_DEFAULT_SIDE = 64
 """Default size limit: larger images and images of different sizes become squares of at most this side."""
 
 
@@ -96,7 +96,7 @@ def common_shape(file_index: FileIndex) -> tuple[int, int, int]:
         return 1, 1, 1  # there is no image
     channels = 1 if file_index.grey_header[usable].all() else 3
     sizes = file_index.sizes[usable]
-    if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_SIDE:
+    if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_DEFAULT_SIDE:
         return channels, int(sizes[0, 0]), int(sizes[0, 1])
-    side = min(MAX_SIDE, int(np.median(sizes.min(axis=1))))
+    side = min(MAX_DEFAULT_SIDE, int(np.median(sizes.min(axis=1))))
     return channels, side, side
