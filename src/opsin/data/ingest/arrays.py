@@ -13,7 +13,8 @@ from opsin.data.dataset import Dataset, Samples
 from opsin.data.ingest import class_names
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.duplicates import MIN_COMPARED_SIDE
-from opsin.data.ingest.receipt import Receipt, Sizes
+from opsin.data.ingest.findings import Sizes
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.split import assign_splits, counts_by_class, index_ranks
 from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opsin.data.ingest import messages
-from opsin.data.ingest.findings import EXACT, NEAR, Duplicates, Findings, Member, Remark, Sizes
-
-__all__ = ["EXACT", "NEAR", "Duplicates", "Member", "Receipt", "Remark", "Sizes"]
+from opsin.data.ingest.findings import Findings
 
 
 @dataclass(frozen=True)
