@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.markdown import ROOT
+
 RETIRED = {
     r"\brooms?\b": "package, or space",
     r"\bwish(es|ed)?\b": "options",
