@@ -6,7 +6,7 @@ import pytest
 
 from opsin import ops
 from opsin.compiler.calls import Partition
-from opsin.compiler.lower.cost_model import EPYC_ZEN3
+from opsin.compiler.lower.context import Lowering
 from opsin.ir import input_tensor, variable
 from opsin.kernels.ir import Target
 from opsin.ops import OPS
@@ -42,7 +42,7 @@ def test_a_weight_gradient_is_summed_by_chunk(any_target: Target) -> None:
 def test_many_weights_are_divided_into_blocks_of_channels(any_target: Target) -> None:
     few, many = (
         lowered_conv("conv2d", (4, channels, 4, 4), (channels, 1, 3, 3), any_target, groups=channels)[0].spec
-        for channels in (EPYC_ZEN3.depthwise_max_weights // 9, EPYC_ZEN3.depthwise_max_weights // 9 + 1)
+        for channels in (Lowering.costs.depthwise_max_weights // 9, Lowering.costs.depthwise_max_weights // 9 + 1)
     )
     assert few.channel_block is None
-    assert many.channel_block % EPYC_ZEN3.depthwise_block_multiple == 0 < many.channel_block < many.channels
+    assert many.channel_block % Lowering.costs.depthwise_block_multiple == 0 < many.channel_block < many.channels

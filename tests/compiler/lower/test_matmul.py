@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin import ops
 from opsin.compiler.calls import Partition
-from opsin.compiler.lower.cost_model import EPYC_ZEN3
+from opsin.compiler.lower.context import Lowering
 from opsin.ir import input_tensor, variable
 from opsin.kernels.ir import Target
 from tests.compiler.lower.support import kernels, lowered, pointer, word
@@ -36,13 +36,13 @@ def test_an_operand_of_uneven_steps_is_copied(any_target: Target) -> None:
 
 
 def test_a_large_right_operand_is_read_in_stripes(any_target: Target) -> None:
-    columns = EPYC_ZEN3.matmul_wide_min_elements // 1024
+    columns = Lowering.costs.matmul_wide_min_elements // 1024
     for rows, transposed in ((2, False), (2, True), (64, False)):
         x, w = input_tensor("x", (rows, 1024)), input_tensor("w", (columns, 1024) if transposed else (1024, columns))
         (call,) = lowered(ops.matmul(x, w, transpose_b=transposed), [x, w], any_target, rows)
         assert kernels([call]) == ["MatMulWide"] and call.partition is Partition.ANY
         assert call.spec.transposed == transposed
-        assert call.spec.packed == (transposed or rows > EPYC_ZEN3.matmul_wide_max_unpacked_rows)
+        assert call.spec.packed == (transposed or rows > Lowering.costs.matmul_wide_max_unpacked_rows)
     small = variable("w", (1024, columns - 1))
     assert kernels(lowered(ops.matmul(x, small), [x], any_target, rows)) == ["MatMul"]
 
