@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
 from opsin.data import pixels as image_pixels
-from opsin.data.decode import PixelRange
+from opsin.data.decode import Framing, PixelRange, Stretch
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import TEST, TRAIN, VALIDATION
 from opsin.data.pixels import Pixels
@@ -35,6 +35,11 @@ class Samples:
         return len(self.targets)
 
     @property
+    def framing(self) -> Framing | None:
+        """How image files become images of this size; annotated ones are stretched, so that no part is lost."""
+        return None
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
         channels, height, width = self.pixels.shape[1:]
@@ -53,6 +58,10 @@ class Samples:
     def changed(self, pixels: Pixels, targets: Any, names: tuple[str, ...] | None) -> Self:
         """Return other images of the same task."""
         raise NotImplementedError
+
+    def for_network(self, network: str) -> Self:
+        """Return the images with their task for a network (see `Task.for_network`)."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +102,10 @@ class AnnotatedImages(Samples):
     names: tuple[str, ...] | None = None
 
     @property
+    def framing(self) -> Framing:
+        return Stretch()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the task's classes or quantities."""
         names: tuple[str, ...] = self.task.labels
@@ -101,6 +114,10 @@ class AnnotatedImages(Samples):
     def changed(self, pixels: Pixels, targets: Any, names: tuple[str, ...] | None) -> AnnotatedImages:
         """Return other images of the same task."""
         return AnnotatedImages(pixels, targets, self.task, names)
+
+    def for_network(self, network: str) -> AnnotatedImages:
+        """Return the images with their task for a network (see `Task.for_network`)."""
+        return replace(self, task=self.task.for_network(network, self.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +161,11 @@ class Dataset:
         """The splits that the data set has, by name."""
         splits = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
         return {name: images for name, images in splits.items() if images is not None}
+
+    def for_network(self, network: str) -> Dataset:
+        """Return the data set with its task for a network (see `Task.for_network`)."""
+        parts: dict[str, Any] = {name: images.for_network(network) for name, images in self.splits.items()}
+        return replace(self, **parts)
 
     def require_test(self) -> Samples:
         """Return the test split. Raise `UsageError` if there is none."""

@@ -46,13 +46,16 @@ class Mixture:
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """What is known of the images before they are decoded: how many are trained on, and the shorter side of a typical
-    one in pixels; `grey` says whether all are grey.
+    """What is known of annotated images before they are decoded.
+
+    `count` are trained on, `side` is the shorter side of a typical one in pixels, and `grey` says whether all are grey.
+    `settings` are those of the `Annotations`.
     """
 
     count: int
     side: int
     grey: bool
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,9 @@ class Task(Protocol):
     mirrors: ClassVar[bool]
     """Whether the outputs of an image and of its mirror image may be averaged."""
 
+    warps: ClassVar[bool]
+    """Whether images may be moved, scaled and mirrored at random: the targets follow, or do not change."""
+
     def for_network(self, network: str, input_size: Size) -> Self:
         """Return the task with what depends on the network, such as the head of a detector."""
 
@@ -217,6 +223,9 @@ class Task(Protocol):
 class AnnotatedTask(Task, Protocol):
     """A task whose targets are annotations: files beside the images, or columns of a table."""
 
+    spatial: ClassVar[bool]
+    """Whether targets are places in the image, such as boxes."""
+
     @classmethod
     def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
         """Return the annotated images of a folder or an archive; None if it holds nothing for this task.
@@ -234,7 +243,8 @@ class AnnotatedTask(Task, Protocol):
     def of(cls, settings: Mapping[str, Any], targets: Any) -> Self:
         """Return the task for the settings of `Annotations` and the targets of the training images."""
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return what a plan without options takes."""
 
     def truth(self, targets: Any) -> list[Any]:

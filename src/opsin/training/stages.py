@@ -149,7 +149,8 @@ def _step_graphs(
     `shape` is that of an image; with `soft` the targets are those of mixed images.
     """
     plan, layer = context.plan, context.layer
-    optimizer, loss = optimizer_of(plan, layer), loss_of(plan, context.data.task, soft)
+    task = context.data.task.for_network(plan.network, shape[1:])
+    optimizer, loss = optimizer_of(plan, layer), loss_of(plan, task, soft)
     if stage.features:
         return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
     return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
@@ -172,7 +173,8 @@ def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
-    return replace(preprocessing, pixel_range=data.pixel_range)
+    crop = data.train.framing or preprocessing.crop
+    return replace(preprocessing, pixel_range=data.pixel_range, crop=crop)
 
 
 def initial_values(layer: nn.Layer, graph: Graph, plan: TrainingPlan, data: Dataset) -> dict[str, NDArray[Any]]:

@@ -82,6 +82,7 @@ class Trainer:
         warnings: Sequence[str] = (),
         clock: Callable[[], float] = perf_counter,
     ) -> None:
+        data = data.for_network(plan.network)
         check(plan, data, out, threads)
         layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)

@@ -1,7 +1,7 @@
 """Decode image files to arrays: upright, grey or RGB, at the requested size."""
 
 from opsin.data.decode.bit_depth import PixelRange, check_range, infer_range
-from opsin.data.decode.fit import INTERPOLATIONS, Crop
+from opsin.data.decode.fit import INTERPOLATIONS, Crop, Framing, Stretch
 from opsin.data.decode.image_reader import ImageHeader
 from opsin.data.decode.read import (
     DecodedImage,
@@ -10,6 +10,7 @@ from opsin.data.decode.read import (
     decode_pil,
     may_have_high_depth,
     read_header,
+    read_image,
     read_pixels,
     read_value_range,
 )
@@ -18,15 +19,18 @@ __all__ = [
     "INTERPOLATIONS",
     "Crop",
     "DecodedImage",
+    "Framing",
     "ImageHeader",
     "ImageSource",
     "PixelRange",
+    "Stretch",
     "check_range",
     "decode_image",
     "decode_pil",
     "infer_range",
     "may_have_high_depth",
     "read_header",
+    "read_image",
     "read_pixels",
     "read_value_range",
 ]

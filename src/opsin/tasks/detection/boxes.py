@@ -151,14 +151,23 @@ class Boxes:
         The rarest class of an image is the one that the fewest images show, so that each split gets its share of it.
         Groups are numbered from 1 in the order of the classes.
         """
-        pairs = np.unique(np.stack([self.image, self.classes.astype(np.intp)], axis=1), axis=0)
+        pairs = self._image_classes()
         frequency = np.bincount(pairs[:, 1]) if len(pairs) else np.zeros(0, np.intp)
         strata = np.zeros(len(self), np.int32)
         order = np.argsort(frequency[pairs[:, 1]], kind="stable")[::-1]
         strata[pairs[order, 0]] = pairs[order, 1] + 1
         return strata
 
-    def digest(self) -> bytes:
+    def counts(self, labels: int) -> list[int]:
+        """Return the number of images that show each of so many classes."""
+        counts: list[int] = np.bincount(self._image_classes()[:, 1], minlength=labels).tolist()
+        return counts
+
+    def _image_classes(self) -> NDArray[np.intp]:
+        """Return each class in each image once, P × (image, class)."""
+        return np.unique(np.stack([self.image, self.classes.astype(np.intp)], axis=1), axis=0)
+
+    def content(self) -> bytes:
         """Return a BLAKE2b hash of the content, 16 bytes."""
         digest = blake2b(digest_size=16)
         for array in (self.coordinates, self.classes, self.difficult, self.crowd, self.areas, self.starts, self.sizes):

@@ -81,6 +81,22 @@ class Detections:
             np.array([detection.score for _, detection in flat], np.float64),
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self], starts: Sequence[int] | NDArray[np.intp] | None = None) -> Self:
+        """Return the detections of all parts; `starts` is added to the image numbers of each part."""
+        first = np.zeros(len(parts), np.intp) if starts is None else np.asarray(starts, np.intp)
+        return cls(
+            np.concatenate([NO_ROWS, *(part.image + start for part, start in zip(parts, first, strict=True))]),
+            np.concatenate([np.zeros(0, np.int32), *(part.classes for part in parts)]),
+            np.concatenate([np.zeros((0, 4)), *(part.corners for part in parts)]),
+            np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
+        )
+
+    def above(self, score: float) -> Self:
+        """Return the detections with at least this score."""
+        rows = self.scores >= score
+        return type(self)(self.image[rows], self.classes[rows], self.corners[rows], self.scores[rows])
+
     @cached_property
     def areas(self) -> NDArray[np.float64]:
         """The areas of the boxes in pixels (D)."""

@@ -111,6 +111,11 @@ class AnchorHead(Head):
         return len(self.default_boxes)
 
     @property
+    def chance_loss(self) -> float:
+        # Every class is as likely, and each of the four scaled offsets is wrong by about 1.
+        return (1 + NEGATIVES) * math.log(self.classes + 1) + 4
+
+    @property
     def logits(self) -> int:
         return self.classes + 1
 

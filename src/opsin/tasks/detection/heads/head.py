@@ -57,6 +57,11 @@ class Head(ABC):
         """The number of logits of each position."""
         return self.classes
 
+    @property
+    @abstractmethod
+    def chance_loss(self) -> float:
+        """About the loss of a network that finds nothing."""
+
     def targets(self, outputs: Tensors) -> dict[str, Tensor]:
         """Return the targets of a batch as graph inputs: "class_targets" N × count and "box_targets" N × count × 4.
 

@@ -6,6 +6,7 @@ Li, "Bridging the gap between anchor-based and anchor-free detection via adaptiv
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from opsin.ir import Tensor
 from opsin.nn.objective import Tensors
 from opsin.tasks.detection.heads.head import Floats, Head, counted, positive
 from opsin.tasks.detection.heads.losses import distance_iou, quality_focal_loss
+from opsin.zoo.efficientnet_lite_det import PRIOR
 
 NEAREST = 9
 """Points of each map that may learn a box: those nearest to its centre."""
@@ -40,6 +42,10 @@ class PointHead(Head):
     @property
     def count(self) -> int:
         return sum(rows * columns for rows, columns in self.grids)
+
+    @property
+    def chance_loss(self) -> float:
+        return BOX_WEIGHT - math.log(PRIOR)
 
     @property
     def grids(self) -> list[tuple[int, int]]:
