@@ -59,7 +59,7 @@ class SemanticSegmentation:
 
     name: ClassVar[str] = "segmentation"
     mixes: ClassVar[bool] = False
-    mirrors: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
     spatial: ClassVar[bool] = True
 
