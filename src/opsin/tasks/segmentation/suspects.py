@@ -28,7 +28,7 @@ MIN_AREA = 0.005
 MIN_CONTRADICTION = 0.3
 """The share of the foreground that must contradict a mask to report it."""
 
-MAX_EXAMINED = 200
+MAX_EXAMINED = 100
 """Images with the largest errors whose masks are examined."""
 
 FLIPS: dict[str, Callable[[Ids], Ids]] = {
@@ -83,6 +83,8 @@ def _examine(results: PixelResults, background: bool, image: int) -> Suspect | N
 def _moved(mask: Ids, answer: Ids, background: bool) -> tuple[str, float] | None:
     """Return how the mask would agree with the answer much better, and the gain; None if it would not."""
     now = _agreement(mask, answer, background)
+    if now + MIN_GAIN > 1:
+        return None
     agreement, reason = max(_moves(mask, answer, background), key=lambda move: move[0])
     if agreement < MIN_MOVED_AGREEMENT or agreement < now + MIN_GAIN:
         return None
