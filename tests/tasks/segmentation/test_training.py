@@ -61,7 +61,7 @@ def test_bits_do_not_depend_on_threads() -> None:
 
 
 def test_a_saved_model_gives_the_same_answers(run: tuple[Model, list[Any]], tmp_path: Path) -> None:
-    model, images = run[0], disc_images(5, 7).pixels
+    model, images = run[0], np.asarray(disc_images(5, 7).pixels)
     model.save(tmp_path / "discs.opsin")
     again = load_model(tmp_path / "discs.opsin")
     assert again.task == model.task and again.calibration == model.calibration
