@@ -90,7 +90,7 @@ def test_ignored_files_are_not_images(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     assert message(nowhere).startswith(f"{nowhere}: there is no such folder or file; give 'digits'")
-    assert "holds no images in class folders; put each class's images into a folder" in message(tmp_path)
+    assert "holds no images in class folders; put each class's images into a separate folder" in message(tmp_path)
     assert "there is no such folder" in message(tmp_path / ("x" * 300))
     (tmp_path / "photos.zip").touch()
     assert message(tmp_path / "photos.zip").startswith(f"{tmp_path}/photos.zip is an empty file; give 'digits'")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
 from opsin.data import pixels as image_pixels
-from opsin.data.decode import PixelRange
+from opsin.data.decode import Framing, PixelRange, Stretch
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import TEST, TRAIN, VALIDATION
 from opsin.data.pixels import Pixels
@@ -33,6 +33,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def framing(self) -> Framing | None:
+        """How image files become images of this size; annotated ones are stretched, so that no part is lost."""
+        return None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -97,6 +102,10 @@ class AnnotatedImages(Samples):
     names: tuple[str, ...] | None = None
 
     @property
+    def framing(self) -> Framing:
+        return Stretch()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the task's classes or quantities."""
         names: tuple[str, ...] = self.task.labels
@@ -155,7 +164,8 @@ class Dataset:
 
     def for_network(self, network: str) -> Dataset:
         """Return the data set with its task for a network (see `Task.for_network`)."""
-        return replace(self, **{name: images.for_network(network) for name, images in self.splits.items()})
+        parts: dict[str, Any] = {name: images.for_network(network) for name, images in self.splits.items()}
+        return replace(self, **parts)
 
     def require_test(self) -> Samples:
         """Return the test split. Raise `UsageError` if there is none."""

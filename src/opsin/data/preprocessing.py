@@ -13,7 +13,7 @@ from PIL import Image
 
 from opsin.base.errors import DataError
 from opsin.data.dataset import Samples
-from opsin.data.decode import INTERPOLATIONS, Crop, ImageSource, PixelRange, decode_image, decode_pil
+from opsin.data.decode import INTERPOLATIONS, Crop, Framing, ImageSource, PixelRange, Stretch, decode_image, decode_pil
 from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
 from opsin.data.pixels import ImageView, Pixels, chunks
@@ -31,9 +31,9 @@ class Preprocessing:
     """Images become `channels`×`height`×`width`, and each pixel value v (0 to 255) becomes `(v/255 - mean) / std`.
 
     `dark_background` is set if the network was trained on light strokes on black, as in MNIST; image files with a light
-    border, such as ink on paper, are then inverted. `crop` says how image files are resized and cropped; by default,
-    the largest centred part with the right aspect ratio is resized. The two values of `pixel_range` are black and
-    white in images with more than eight bits, as in the training images.
+    border, such as ink on paper, are then inverted. `crop` says how image files are resized, and cropped or stretched;
+    by default, the largest centred part with the right aspect ratio is resized. The two values of `pixel_range` are
+    black and white in images with more than eight bits, as in the training images.
     """
 
     channels: int
@@ -42,7 +42,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dark_background: bool = False
-    crop: Crop | None = None
+    crop: Framing | None = None
     pixel_range: PixelRange | None = None
 
     @property
@@ -73,7 +73,7 @@ class Preprocessing:
             mean.append(round(center, 4))
             std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
         dark_background = channels == 1 and dark_borders / len(pixels) > 0.9
-        return cls(*images.shape, tuple(mean), tuple(std), dark_background)
+        return cls(*images.shape, tuple(mean), tuple(std), dark_background, images.framing)
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -146,19 +146,27 @@ class Preprocessing:
             sizes = [int(data[key]) for key in ("channels", "height", "width")]
             mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))
             crop_data, range_data = data.get("crop"), data.get("pixel_range")
-            crop = None if crop_data is None else Crop(int(crop_data["resize"]), str(crop_data["interpolation"]))
+            crop = None if crop_data is None else _framing(crop_data)
             pixel_range = None if range_data is None else (float(range_data[0]), float(range_data[1]))
             result = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop, pixel_range)
         except (KeyError, TypeError, ValueError, IndexError):
             raise DataError("the preprocessing is not described completely") from None
         valid = len(mean) == len(std) == result.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
+        if isinstance(crop, Crop):
+            valid &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:])
         if crop:
-            valid &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:]) and crop.interpolation in INTERPOLATIONS
+            valid &= crop.interpolation in INTERPOLATIONS
         if pixel_range:
             valid &= bool(np.isfinite(pixel_range).all()) and pixel_range[0] < pixel_range[1]
         if not valid:
             raise DataError("the preprocessing's numbers make no sense")
         return result
+
+
+def _framing(data: Mapping[str, Any]) -> Framing:
+    """Return the crop or the stretching that `Preprocessing.to_data` described."""
+    interpolation = str(data["interpolation"])
+    return Crop(int(data["resize"]), interpolation) if "resize" in data else Stretch(interpolation)
 
 
 class Inverted(ImageView):

@@ -62,3 +62,5 @@ class Annotations:
     """What the annotations are, for people: "Pascal VOC XML"."""
     counts: dict[str, int] = field(default_factory=dict)
     """The number of annotations by class, for the receipt."""
+    split_note: str = ""
+    """Where the splits of the images come from, if not from the data: "the last fifth of the drive is tested on"."""

@@ -10,9 +10,21 @@ from opsin.tasks.classification import Classification
 from opsin.tasks.detection import ObjectDetection
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
+from opsin.tasks.segmentation import SemanticSegmentation
 from opsin.tasks.task import Task
 
-TASKS: dict[str, type[Any]] = {task.name: task for task in (Classification, MultiLabel, Regression, ObjectDetection)}
+TASKS: dict[str, type[Any]] = {
+    task.name: task
+    for task in (
+        Classification,
+        MultiLabel,
+        Regression,
+        SemanticSegmentation,
+        ObjectDetection,
+    )
+}
+
+CLASSIFICATION = Classification.name
 
 LABEL_KEYS = {Classification.name: "labels", MultiLabel.name: "independent_labels"}
 """Tasks that the model file describes by nothing but their labels, and the key of these."""
@@ -50,3 +62,8 @@ def described_task(description: Mapping[str, Any]) -> Task:
 def _tuples(value: Any) -> Any:
     """Return JSON's lists as tuples, at every depth."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def annotated_tasks() -> list[type[Any]]:
+    """Return the tasks whose targets are annotations."""
+    return [task for task in TASKS.values() if hasattr(task, "read")]

@@ -156,6 +156,9 @@ class Task(Protocol):
     mirrors: ClassVar[bool]
     """Whether the outputs of an image and of its mirror image may be averaged."""
 
+    warps: ClassVar[bool]
+    """Whether images may be moved, scaled and mirrored at random: the targets follow, or do not change."""
+
     def for_network(self, network: str, input_size: Size) -> Self:
         """Return the task with what depends on the network, such as the head of a detector."""
 
@@ -216,6 +219,9 @@ class Task(Protocol):
 
 class AnnotatedTask(Task, Protocol):
     """A task whose targets are annotations: files beside the images, or columns of a table."""
+
+    spatial: ClassVar[bool]
+    """Whether targets are places in the image, such as boxes."""
 
     @classmethod
     def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:

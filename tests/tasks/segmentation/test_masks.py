@@ -44,15 +44,15 @@ def test_resizing_a_file_and_moving_a_mask_take_the_same_pixels(rng: np.random.G
         assert (resized(ids, size) == moved).all()
 
 
-def test_take_concatenate_and_digest(rng: np.random.Generator) -> None:
+def test_take_concatenate_and_content(rng: np.random.Generator) -> None:
     masks = Masks(rng.integers(0, 4, (6, 4, 5)).astype(np.uint8))
     order = np.array([5, 4, 3, 2, 1, 0])
     parts = [masks.take(order[:2]), masks.take(order[2:])]
     joined = Masks.concatenate(parts)
     assert len(joined) == 6 and (joined.ids == masks.ids[::-1]).all()
-    assert joined.take(order).digest() == masks.digest()
-    assert joined.digest() != masks.digest()
-    assert Masks(masks.ids.reshape(6, 5, 4)).digest() != masks.digest()
+    assert joined.take(order).content() == masks.content()
+    assert joined.content() != masks.content()
+    assert Masks(masks.ids.reshape(6, 5, 4)).content() != masks.content()
 
 
 def test_strata_group_by_rare_class_and_area() -> None:

@@ -12,6 +12,7 @@ from opsin.data.augment import draw, mixing
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.draw import Frame
 from opsin.data.augment.warp import transform
+from opsin.data.decode import Crop
 from opsin.data.preprocessing import Preprocessing
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.task import Mixture, Targets, Task
@@ -35,7 +36,7 @@ class Augmenter:
         self.task = task
         self.seed = seed
         output_size, visible = preprocessing.shape[1:], (1.0, 1.0)
-        if preprocessing.crop and input_size != output_size:
+        if isinstance(preprocessing.crop, Crop) and input_size != output_size:
             visible = (output_size[0] / preprocessing.crop.resize, output_size[1] / preprocessing.crop.resize)
         self.frame = Frame(input_size, output_size, visible)
         self.mean_value = 255 * float(np.mean(preprocessing.mean))

@@ -1,7 +1,7 @@
 """Decode image files to arrays: upright, grey or RGB, at the requested size."""
 
 from opsin.data.decode.bit_depth import PixelRange, check_range, infer_range
-from opsin.data.decode.fit import INTERPOLATIONS, Crop
+from opsin.data.decode.fit import INTERPOLATIONS, Crop, Framing, Stretch
 from opsin.data.decode.image_reader import ImageHeader
 from opsin.data.decode.read import (
     DecodedImage,
@@ -18,9 +18,11 @@ __all__ = [
     "INTERPOLATIONS",
     "Crop",
     "DecodedImage",
+    "Framing",
     "ImageHeader",
     "ImageSource",
     "PixelRange",
+    "Stretch",
     "check_range",
     "decode_image",
     "decode_pil",

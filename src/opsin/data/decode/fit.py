@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from opsin.data.decode.bicubic import resize_bicubic
+from opsin.data.decode.bicubic import Box, resize_bicubic
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's filters, which are antialiased when shrinking."""
@@ -40,17 +41,37 @@ class Crop:
         return to_planes(result.crop((left, top, left + width, top + height)))
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Resize the whole image, whatever its aspect ratio, so that positions keep their shares of width and height."""
+
+    interpolation: str = "bicubic"
+    """A key of `INTERPOLATIONS`."""
+
+    def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the resized image, uint8 C×`height`×`width`."""
+        return _resized(image, (0.0, 0.0, float(image.width), float(image.height)), height, width, self.interpolation)
+
+
+Framing: TypeAlias = Crop | Stretch
+"""How an image becomes one of the network's size; None: the largest centred part, see `fit`."""
+
+
 def fit(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     """Return the largest centred part with this aspect ratio, resized (bicubic) to uint8 C×`height`×`width`."""
     box_width = min(image.width, image.height * width / height)
     box_height = min(image.height, image.width * height / width)
     left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
-    box = (left, top, left + box_width, top + box_height)
-    if (image.height, image.width) != (height, width):
+    return _resized(image, (left, top, left + box_width, top + box_height), height, width, "bicubic")
+
+
+def _resized(image: Image.Image, box: Box, height: int, width: int, interpolation: str) -> NDArray[np.uint8]:
+    """Return the part of an image in `box`, resized to uint8 C×`height`×`width`."""
+    if interpolation == "bicubic" and (image.height, image.width) != (height, width):
         pixels = resize_bicubic(image, box, height, width)
         if pixels is not None:
             return pixels
-    return to_planes(image.resize((width, height), Image.Resampling.BICUBIC, box))
+    return to_planes(image.resize((width, height), INTERPOLATIONS[interpolation], box))
 
 
 def to_planes(image: Image.Image) -> NDArray[np.uint8]:

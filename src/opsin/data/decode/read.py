@@ -19,7 +19,7 @@ from PIL.ImageFile import ImageFile
 
 from opsin.base.concurrency import ForkLock
 from opsin.data.decode.bit_depth import PixelRange, value_range
-from opsin.data.decode.fit import Crop, fit
+from opsin.data.decode.fit import Crop, Framing, fit
 from opsin.data.decode.formats import DECODERS, declared_size, describe, recognise, unsupported
 from opsin.data.decode.image_reader import ImageHeader, ImageReader, PngReader, open_tiff
 from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
@@ -61,7 +61,7 @@ def read_pixels(
     source: ImageSource,
     name: str,
     shape: tuple[int, int, int],
-    crop: Crop | None = None,
+    crop: Framing | None = None,
     pixel_range: PixelRange | None = None,
 ) -> NDArray[np.uint8]:
     """Return the image as uint8 C×H×W; if its aspect ratio differs, it is cropped at two edges.
@@ -85,11 +85,11 @@ def decode_image(
     source: ImageSource,
     name: str,
     shape: tuple[int, int, int],
-    crop: Crop | None = None,
+    crop: Framing | None = None,
     pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
     """Return the results of `read_header` and `read_pixels`, opening the image once."""
-    side = crop.resize if crop else max(shape[1:])
+    side = crop.resize if isinstance(crop, Crop) else max(shape[1:])
     data = _bytes(source, name)
     with _explain_errors(data, name), _opened(data, name, DRAFT_FACTOR * side) as opened:
         return _prepare(opened, shape, crop, pixel_range)
@@ -99,7 +99,7 @@ def decode_pil(
     image: Image.Image,
     name: str,
     shape: tuple[int, int, int],
-    crop: Crop | None = None,
+    crop: Framing | None = None,
     pixel_range: PixelRange | None = None,
 ) -> DecodedImage:
     """Decode a Pillow image like its file, if it has only been opened, and otherwise use its current pixels.
@@ -122,7 +122,7 @@ def decode_pil(
 
 
 def _prepare(
-    opened: ImageReader, shape: tuple[int, int, int], crop: Crop | None, pixel_range: PixelRange | None
+    opened: ImageReader, shape: tuple[int, int, int], crop: Framing | None, pixel_range: PixelRange | None
 ) -> DecodedImage:
     """Decode an image: upright, grey or RGB, and of the requested size."""
     channels, height, width = shape

@@ -20,7 +20,7 @@ from opsin.data.ingest.file_index import DECODED, FAILED, HEADER_READ, UNKNOWN, 
 from opsin.data.ingest.thumbnail_hash import thumbnail_hash
 from opsin.data.items import DAMAGED, UNREADABLE, FileProblem, ItemError, Source
 from opsin.data.parallel import Progress, for_each
-from opsin.data.pixels import Pixels
+from opsin.data.pixels import ImageView, Pixels, take
 from opsin.data.store import DIGEST_BYTES, DecodedCache, StoredImages, StoreFile, StoreWriter, free_space, touch
 
 MIN_CACHED_BYTES = 2**20
@@ -246,6 +246,12 @@ Sink: TypeAlias = ArraySink | StoreWriter
 def fits_in_memory(pixels: Pixels) -> bool:
     """Return whether images are held in memory rather than read from disk."""
     return prod(pixels.shape) <= MAX_MEMORY_BYTES
+
+
+def select(pixels: Pixels, rows: NDArray[np.intp]) -> Pixels:
+    """Return some of the images: in memory if all images fit there, otherwise as a view."""
+    part = take(pixels, rows)
+    return part[:] if isinstance(part, ImageView) and fits_in_memory(pixels) else part
 
 
 def record_digest(file_index: FileIndex, index: int, data: bytes) -> None:

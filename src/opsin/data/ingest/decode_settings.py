@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from opsin.data.decode import Crop, DecodedImage, PixelRange, decode_image
+from opsin.data.decode import DecodedImage, Framing, PixelRange, decode_image
 from opsin.data.items import Source
 from opsin.data.machine_code import has_compiler
 from opsin.data.parallel import for_each
@@ -29,7 +29,7 @@ class DecodeSettings:
     """
 
     shape: tuple[int, int, int]
-    crop: Crop | None = None
+    crop: Framing | None = None
     pixel_range: PixelRange | None = None
 
     @property

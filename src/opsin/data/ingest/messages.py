@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from opsin.data.items import SPLITS, FileProblem
+from opsin.tasks.annotations import Problem
 
 if TYPE_CHECKING:
     from opsin.data.ingest.receipt import Duplicates, Receipt
@@ -33,7 +34,10 @@ def _head(receipt: Receipt) -> Iterator[str]:
     speed = f", {receipt.images / seconds:,.0f} per second" if seconds and not receipt.cached else ""
     cached_note = f", {receipt.cached:,} of them cached" if receipt.cached else ""
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
-    yield f"{receipt.source}: {receipt.images:,} images of {classes} classes, in {time}{speed}{cached_note}"
+    subject = receipt.subject or f"{classes} classes"
+    yield f"{receipt.source}: {receipt.images:,} images of {subject}, in {time}{speed}{cached_note}"
+    if receipt.form:
+        yield f"Annotated for {receipt.task}: {receipt.form}; --task classification reads folders as classes instead."
     channels, height, width = receipt.shape
     yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
     yield from _range(receipt)
@@ -73,12 +77,14 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
     names = list(receipt.totals)
     selection = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
     table = receipt.counts
+    titles = {name: f"{name} ({count:,} in all)" for name, count in receipt.annotations.items()}
     rows = [["", *SPLITS]]
     rows += [
-        [name, *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""]
+        [titles.get(name, name), *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""]
         for name in selection
     ]
-    rows.append(["total", *(f"{sum(table[split].values()):,}" for split in SPLITS)])
+    label = "images" if receipt.form else "total"
+    rows.append([label, *(f"{receipt.split_sizes.get(split, 0):,}" for split in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -97,6 +103,9 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
         yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
     yield from _list(f"that cannot be used, left out{_kinds(receipt.problems)}", "file", "files", problems, full)
+    faults = [f"{problem.name}: {problem.reason}" for problem in receipt.annotation_problems]
+    kinds = _kinds(receipt.annotation_problems)
+    yield from _list(f"of annotations, which are left out{kinds}", "problem", "problems", faults, full)
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
     yield from _list("with content that is ignored", "file", "files", remarks, full)
     leaks = [_group(group, "split") for group in receipt.leaks]
@@ -107,11 +116,11 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
     yield from _list(f"of the same image within one class and split{LEGEND}", "group", "groups", harmless, full)
     if not receipt.compared:
         yield "\nToo many images are too similar to compare all pairs; only exact duplicates were searched for."
-    if not (problems or receipt.duplicates or receipt.empty_classes):
+    if not (problems or faults or receipt.duplicates or receipt.empty_classes):
         yield "\nEvery file can be read, and no image occurs twice."
 
 
-def _kinds(problems: Sequence[FileProblem]) -> str:
+def _kinds(problems: Sequence[FileProblem | Problem]) -> str:
     """Return `: 20 × damaged, 3 × empty` if there are several kinds of problems."""
     kinds = Counter(problem.kind for problem in problems)
     return ": " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common()) if len(kinds) > 1 else ""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from opsin.data.decode import PixelRange
 from opsin.data.ingest import messages
 from opsin.data.items import SPLITS, FileProblem
+from opsin.tasks.annotations import Problem
+from opsin.tasks.registry import CLASSIFICATION
 
 EXACT, NEAR = "exact", "near"
 
@@ -95,6 +97,10 @@ class Receipt:
     more than eight bits by pixel type; the values of `pixel_range` become black and white in them, and `clipped` of
     them have values outside that range. `remarks` name ignored content of files. `notes` are sentences about anything
     else worth knowing, such as ignored files.
+
+    Of tasks with annotations, `subject` says what they are about ("3 classes of objects"), `form` what they are ("COCO
+    JSON"), `counts` how many images show each class, `images_by_split` how many images there are, `annotations` the
+    number of annotations of each class, and `annotation_problems` those that cannot be used.
     """
 
     source: str
@@ -114,11 +120,22 @@ class Receipt:
     high_depth: Mapping[str, int] = field(default_factory=dict)
     clipped: int = 0
     remarks: tuple[Remark, ...] = ()
+    task: str = CLASSIFICATION
+    subject: str = ""
+    form: str = ""
+    images_by_split: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, int] = field(default_factory=dict)
+    annotation_problems: tuple[Problem, ...] = ()
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """The number of usable images of each split."""
+        return dict(self.images_by_split) or {split: sum(counts.values()) for split, counts in self.counts.items()}
 
     @property
     def images(self) -> int:
         """The number of usable images."""
-        return sum(sum(counts.values()) for counts in self.counts.values())
+        return sum(self.split_sizes.values())
 
     @property
     def totals(self) -> dict[str, int]:
@@ -130,7 +147,9 @@ class Receipt:
 
     @property
     def imbalance(self) -> float:
-        """The number of images of the largest class divided by that of the smallest one."""
+        """The number of images of the largest class divided by that of the smallest one; 1 for other tasks."""
+        if self.task != CLASSIFICATION:
+            return 1.0
         totals = [count for count in self.totals.values() if count]
         return max(totals) / min(totals) if totals else 1.0
 

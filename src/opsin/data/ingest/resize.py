@@ -10,7 +10,7 @@ from PIL import Image
 
 from opsin.base.errors import UsageError
 from opsin.data.dataset import Dataset, Samples
-from opsin.data.decode.fit import Crop, fit
+from opsin.data.decode.fit import Framing, fit
 from opsin.data.ingest.decode import fits_in_memory
 from opsin.data.parallel import for_each
 from opsin.data.pixels import ImageView, Pixels
@@ -19,7 +19,7 @@ from opsin.data.pixels import ImageView, Pixels
 class Resized(ImageView):
     """`pixels` (uint8 N×C×H×W, 1 or 3 channels) resized to `shape` (C×H×W) on each access."""
 
-    def __init__(self, pixels: Pixels, shape: tuple[int, int, int], crop: Crop | None) -> None:
+    def __init__(self, pixels: Pixels, shape: tuple[int, int, int], crop: Framing | None) -> None:
         super().__init__(len(pixels), shape)
         self.pixels, self.crop = pixels, crop
 
@@ -42,7 +42,7 @@ class Resized(ImageView):
                        (self.shape[1], self.shape[2], self.shape[3]), self.crop)  # fmt: skip
 
 
-def resized(data: Dataset, shape: tuple[int, int, int], crop: Crop | None) -> Dataset:
+def resized(data: Dataset, shape: tuple[int, int, int], crop: Framing | None) -> Dataset:
     """Return `data` with its images resized to `shape` (C×H×W), in memory if they fit.
 
     Raise `UsageError` if they have neither 1 nor 3 channels.

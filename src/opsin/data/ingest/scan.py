@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.decode import PixelRange, may_have_high_depth, read_header, read_value_range
+from opsin.data.decode import Framing, PixelRange, may_have_high_depth, read_header, read_value_range
 from opsin.data.ingest.decode import DecodePass, record_digest, record_header, record_problems
 from opsin.data.ingest.decode_settings import DecodeSettings, short_digest
 from opsin.data.ingest.file_index import UNKNOWN, FileIndex, index_path, load_index, save_index
@@ -18,6 +18,9 @@ from opsin.data.store import DecodedCache, touch
 
 MAX_SIDE = 64
 """Default size limit: larger images and images of different sizes become squares of at most this side."""
+
+MAX_ANNOTATED_SIDE = 320
+"""The same for annotated images, in which places matter."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Scan:
 def scan(
     source: Source,
     key: str,
-    settings: DecodeSettings | None,
+    settings: DecodeSettings | Framing | None,
     collapse: bool,
     cache_size: int,
     on_progress: Progress | None,
@@ -44,17 +47,18 @@ def scan(
 ) -> Scan:
     """Read every image once, unless it is cached.
 
-    `key` identifies the source in the cache. Without `settings`, the headers of all images are read first, to find a
-    common shape. With `collapse`, images get one channel if all of them are grey. `pixel_range` applies to images with
-    more than eight bits; by default it is inferred from all of them.
+    `key` identifies the source in the cache. Without `settings`, or with a way of framing alone, the headers of all
+    images are read first, to find a common shape. With `collapse`, images get one channel if all of them are grey.
+    `pixel_range` applies to images with more than eight bits; by default it is inferred from all of them.
     """
     name = short_digest(key if pixel_range is None else f"{key}\0{pixel_range}")
     path = index_path(name)
     stamps = [source.stamp(index) for index in range(len(source.items))] if cache_size else []
     file_index = load_index(path, source, stamps) if cache_size else FileIndex.unknown(len(source.items))
-    if settings is None:
+    if not isinstance(settings, DecodeSettings):
         _read_headers(source, file_index, on_progress)
-        settings = DecodeSettings(common_shape(file_index))
+        shape = common_shape(file_index) if settings is None else common_shape(file_index, MAX_ANNOTATED_SIDE, 32)
+        settings = DecodeSettings(shape, settings)
     settings = replace(settings, pixel_range=pixel_range)
     cache = DecodedCache(settings.key, name) if cache_size else None
     decode_pass = DecodePass(source, file_index, settings, cache, collapse)
@@ -89,14 +93,15 @@ def _read_headers(source: Source, file_index: FileIndex, on_progress: Progress |
     for_each(read, np.flatnonzero(file_index.state == UNKNOWN).tolist(), on_progress)
 
 
-def common_shape(file_index: FileIndex) -> tuple[int, int, int]:
-    """Return channels, height and width that suit all images."""
+def common_shape(file_index: FileIndex, limit: int = MAX_SIDE, multiple: int = 1) -> tuple[int, int, int]:
+    """Return channels, height and width that suit all images: at most `limit`, if possible a multiple of `multiple`."""
     usable = file_index.usable
     if not len(usable):
         return 1, 1, 1  # there is no image
     channels = 1 if file_index.grey_header[usable].all() else 3
     sizes = file_index.sizes[usable]
-    if (sizes == sizes[0]).all() and sizes[0].max() <= MAX_SIDE:
+    if (sizes == sizes[0]).all() and sizes[0].max() <= limit and multiple == 1:
         return channels, int(sizes[0, 0]), int(sizes[0, 1])
-    side = min(MAX_SIDE, int(np.median(sizes.min(axis=1))))
+    side = min(limit, int(np.median(sizes.min(axis=1))))
+    side = side // multiple * multiple or side
     return channels, side, side

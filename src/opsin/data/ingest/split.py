@@ -39,12 +39,17 @@ def index_ranks(count: int, seed: int) -> NDArray[np.uint64]:
 
 
 def assign_splits(
-    source_splits: Sequence[str], labels: NDArray[np.int32], groups: NDArray[np.intp], rank: NDArray[np.uint64]
+    source_splits: Sequence[str],
+    labels: NDArray[np.int32],
+    groups: NDArray[np.intp],
+    rank: NDArray[np.uint64],
+    whole: str = "each class",
 ) -> tuple[NDArray[np.str_], str]:
     """Return the split of each image, and a sentence about the origin of the splits.
 
     `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
-    then a missing validation split out of the remaining ones. Images with a split in the source stay there.
+    then a missing validation split out of the remaining ones. Images with a split in the source stay there. The
+    sentence says that shares are of `whole`.
     """
     splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
     predefined = [split for split in SPLITS if split in source_splits]
@@ -55,17 +60,15 @@ def assign_splits(
         if split not in predefined:
             candidates = np.flatnonzero(splits == TRAIN)
             splits[held_out(labels, groups, rank, candidates, share, limit)] = split
-    return splits, _split_note(predefined)
+    return splits, _split_note(predefined, whole)
 
 
-def _split_note(predefined: list[str]) -> str:
-    test, validation = f"a {_fraction(TEST_SHARE)} of each class", f"a {_fraction(VALIDATION_SHARE)}"
+def _split_note(predefined: list[str], whole: str) -> str:
+    test, validation = f"a {_fraction(TEST_SHARE)} of {whole}", f"a {_fraction(VALIDATION_SHARE)}"
     if TEST in predefined and VALIDATION in predefined:
         return "given by the data"
     if TEST in predefined:
-        return (
-            f"given by the data; validation is {validation} of each class of train, at most {MAX_VALIDATION_IMAGES:,}"
-        )
+        return f"given by the data; validation is {validation} of {whole} of train, at most {MAX_VALIDATION_IMAGES:,}"
     if VALIDATION in predefined:
         return f"validation is given by the data; test is {test}, held out of train"
     return f"made by Opsin: test is {test}, validation {validation} of the rest, always the same images"

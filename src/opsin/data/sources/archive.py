@@ -102,7 +102,7 @@ def open_members(members: Members) -> Archive:
         raise DataError(_nothing(members, listing))
     positions = [order[position] for position in listing.positions]
     problems, notes = [*members.problems, *listing.problems], [*members.notes, *listing.notes]
-    return Archive(_stem(members.path), listing.items, problems, members, positions, listing.empty, notes)
+    return Archive(stem(members.path), listing.items, problems, members, positions, listing.empty, notes)
 
 
 def _nothing(members: Members, listing: Listing) -> str:
@@ -121,7 +121,7 @@ def _nothing(members: Members, listing: Listing) -> str:
     return f"{text}\n{detail}" if detail else text
 
 
-def _stem(path: Path) -> str:
+def stem(path: Path) -> str:
     """Return the name of an archive without extensions: "photos" for photos.tar.gz."""
     name = path.name
     for ending in (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip"):

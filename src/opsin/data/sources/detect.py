@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -16,21 +17,26 @@ from opsin.data.decode import PixelRange
 from opsin.data.decode.formats import recognise
 from opsin.data.items import Source
 from opsin.data.sources import idx
-from opsin.data.sources.archive import open_members
+from opsin.data.sources.annotated import AnnotatedSource, detect_annotations, read_as
+from opsin.data.sources.archive import Members, open_members, stem
 from opsin.data.sources.arrays import load_npz
 from opsin.data.sources.digits import DIGITS, digits
 from opsin.data.sources.disk import open_folder, open_table
+from opsin.data.sources.file_tree import FileTree, FolderTree, MemberTree
 from opsin.data.sources.folder import FolderWalk
+from opsin.data.sources.folders_or_tables import has_class_folders
 from opsin.data.sources.label_tables import tables_in
 from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
 from opsin.data.sources.zips import Zip
+from opsin.tasks.registry import CLASSIFICATION, find_task
 
 SUPPORTED_SOURCES = (
     "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
-    "a zip or tar of either, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
+    "images with boxes, masks or numbers in files beside them, a zip or tar of any of these, "
+    "an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
@@ -41,20 +47,40 @@ TAR_MARK = slice(257, 262)
 """Position of "ustar" in a tar."""
 
 
-def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None = None) -> Source | Dataset:
+@dataclass(frozen=True)
+class TaskRequest:
+    """The task that the user names, or None, and the columns of a table that hold its targets."""
+
+    task: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+def open_source(
+    source: str | os.PathLike[str], pixel_range: PixelRange | None = None, request: TaskRequest = TaskRequest()
+) -> Source | Dataset:
     """Open the training data at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
 
-    Only names, and labels in files, are read. Arrays are read completely, with `pixel_range` as black and white. Raise
-    `DataError` if the source cannot be used.
+    Only names, labels and annotations are read. Arrays are read completely, with `pixel_range` as black and white.
+    What the images are annotated for is detected, unless `request` names the task. Raise `DataError` if the source
+    cannot be used.
     """
+    opened = _open(source, pixel_range, request)
+    if request.task not in (None, CLASSIFICATION) and not isinstance(opened, AnnotatedSource):
+        raise DataError(f"{source} holds classes of images, and nothing annotated for {request.task}")
+    return opened
+
+
+def _open(source: str | os.PathLike[str], pixel_range: PixelRange | None, request: TaskRequest) -> Source | Dataset:
+    if request.task is not None:
+        find_task(request.task)
     if source == DIGITS:
         return digits()
     path = Path(source)
     try:
         if os.path.isdir(path):
-            return _open_folder(path)
+            return _open_folder(path, request)
         if os.path.isfile(path):
-            return _open_file(path, pixel_range)
+            return _open_file(path, pixel_range, request)
         if os.path.exists(path):
             raise DataError(f"{path} is neither a file nor a folder; give {SUPPORTED_SOURCES}")
         if matches := _matches(str(source)):
@@ -66,7 +92,16 @@ def open_source(source: str | os.PathLike[str], pixel_range: PixelRange | None =
     raise DataError(f"{path}: there is no such folder or file; give {SUPPORTED_SOURCES}")
 
 
-def _open_folder(folder: Path) -> Source | Dataset:
+def _annotated(tree: FileTree, folders: Sequence[str], request: TaskRequest) -> AnnotatedSource | None:
+    """Return the annotated images of a tree, or None if they have classes; `folders` may be empty ones."""
+    if request.task == CLASSIFICATION:
+        return None
+    if request.task is not None:
+        return read_as(tree, request.task, request.columns)
+    return detect_annotations(tree, has_class_folders(tree.paths, folders), request.columns)
+
+
+def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
     idx_files = idx.find(folder)
     if idx_files:
         return idx.load_idx(folder, idx_files)
@@ -75,6 +110,8 @@ def _open_folder(folder: Path) -> Source | Dataset:
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
+    if annotated := _annotated(FolderTree.of(folder, walk), walk.folders, request):
+        return annotated
     files = open_folder(folder, walk)
     if not files.items:
         raise DataError(_nothing(folder, walk))
@@ -98,7 +135,7 @@ def _nothing(folder: Path, walk: FolderWalk) -> str:
     return f"{text}\n{detail}" if detail else text
 
 
-def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
+def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest) -> Source | Dataset:
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
@@ -115,15 +152,22 @@ def _open_file(path: Path, pixel_range: PixelRange | None) -> Source | Dataset:
     if head.startswith(b"PK"):
         members = Zip(path)
         arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
-        return load_npz(path, pixel_range) if arrays else open_members(members)
+        return load_npz(path, pixel_range) if arrays else _open_members(members, request)
     if head[TAR_MARK] == b"ustar" or head.startswith(tuple(OPENERS)) or path.suffix.lower() == ".tar":
         if head.startswith(IDX) or "ubyte" in path.name:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
-        return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else open_members(tar)
+        return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else _open_members(tar, request)
     if table:
+        tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
+        if annotated := _annotated(tree, (), request):
+            return annotated
         return open_table(path)
     raise DataError(f"{path} {_describe_other(path, head)}; give {SUPPORTED_SOURCES}")
+
+
+def _open_members(members: Members, request: TaskRequest) -> Source:
+    return _annotated(MemberTree(stem(members.path), members), members.folders, request) or open_members(members)
 
 
 def _describe_other(path: Path, head: bytes) -> str:

@@ -17,7 +17,7 @@ from opsin.data.sources.label_tables import (
     tables_in,
     unlisted,
 )
-from opsin.data.sources.layout import Listing
+from opsin.data.sources.layout import Listing, by_folders
 from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, has_image_ending, listed, split_named
 from opsin.data.sources.path_resolver import Store
 
@@ -69,6 +69,12 @@ def folders_or_tables(
     note = unlisted(paths, {store.file(position) for position in listing.positions}, base)
     remark = f"Not used, because they only hold answers: {listed(map(printable, submissions))}." if submissions else ""
     return replace(listing, notes=[*listing.notes, *filter(None, (remark, note))])
+
+
+def has_class_folders(paths: Sequence[str], folders: Sequence[str]) -> bool:
+    """Return whether folders are named after classes, at least two, and not after kinds of images."""
+    listing = by_folders(paths, folders=folders)
+    return listing.has_classes and not _name_kinds(listing) and not _differ_by_number(listing)
 
 
 def _name_kinds(folders: Listing) -> bool:

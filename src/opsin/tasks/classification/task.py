@@ -34,6 +34,7 @@ class Classification:
     name: ClassVar[str] = "classification"
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
+    warps: ClassVar[bool] = True
 
     labels: tuple[str, ...]
 

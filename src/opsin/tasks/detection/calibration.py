@@ -48,7 +48,8 @@ class ScoreThreshold:
         """Read what `to_data` wrote. Raise `ModelError` for anything else."""
         try:
             numbers = [float(data[name]) for name in ("score", "precision", "recall", "f1")]
-            result = cls(*numbers, int(data["images"]))
+            score, precision, recall, f1 = numbers
+            result = cls(score, precision, recall, f1, int(data["images"]))
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ModelError("its calibration is incomplete") from None
         if not all(isfinite(number) and 0 <= number <= 1 for number in numbers):

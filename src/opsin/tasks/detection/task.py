@@ -43,6 +43,8 @@ class ObjectDetection:
     name: ClassVar[str] = "detection"
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
+    warps: ClassVar[bool] = True
+    spatial: ClassVar[bool] = True
 
     labels: tuple[str, ...]
     network: str = ""

@@ -48,6 +48,7 @@ class MultiLabel:
     name: ClassVar[str] = "multilabel"
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
+    warps: ClassVar[bool] = True
 
     labels: tuple[str, ...]
 

@@ -50,6 +50,7 @@ class Regression:
     name: ClassVar[str] = "regression"
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
+    warps: ClassVar[bool] = False
 
     labels: tuple[str, ...]
     units: tuple[str, ...]

@@ -70,8 +70,13 @@ class Masks:
             strata[members] += area[members] > np.median(area[members])
         return strata
 
-    def digest(self) -> bytes:
-        """Return a hash of the content."""
+    def counts(self, labels: int) -> list[int]:
+        """Return the number of images that show each of so many classes."""
+        counts: list[int] = (self.pixel_counts()[:, :labels] > 0).sum(0).tolist()
+        return counts
+
+    def content(self) -> bytes:
+        """Return a hash of size and class ids."""
         shape = np.array(self.ids.shape, "<i8").tobytes()
         return hashlib.blake2b(shape + np.ascontiguousarray(self.ids).tobytes(), digest_size=32).digest()
 

@@ -11,9 +11,24 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError
 from opsin.tasks.segmentation.boundary import boundary_f1
-from opsin.tasks.segmentation.coding import BINARY, IGNORE
+from opsin.tasks.segmentation.coding import BACKGROUND, IGNORE
 
 Floats = NDArray[np.float64]
+
+FOREGROUND_IOU, MEAN_IOU = "foreground_iou", "mean_iou"
+
+
+def has_background(classes: Sequence[str]) -> bool:
+    """Return whether the first class is called "background"."""
+    return bool(classes) and classes[0].lower() == BACKGROUND
+
+
+def main_metric(classes: Sequence[str]) -> str:
+    """Return the name of the score by which models are compared.
+
+    With one class on a background it is the IoU of that class: most pixels are often background, and easy.
+    """
+    return FOREGROUND_IOU if len(classes) == 2 and has_background(classes) else MEAN_IOU
 
 
 def confusion_matrix(labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
@@ -123,19 +138,14 @@ class SegmentationScore:
 
     @property
     def foreground_iou(self) -> float | None:
-        """The IoU of the foreground over all pixels; None unless the classes are background and foreground."""
-        return float(self.iou[1]) if self.classes == BINARY else None
-
-    @property
-    def primary(self) -> float:
-        """The score by which models are compared: `mean_iou`."""
-        return self.mean_iou
+        """The IoU of the foreground over all pixels; None unless there is one class on a background."""
+        return float(self.iou[1]) if main_metric(self.classes) == FOREGROUND_IOU else None
 
     def as_dict(self) -> dict[str, float]:
         """Return the scores by name; those that cannot be computed are left out."""
         scores = {
-            "mean_iou": self.mean_iou,
-            "foreground_iou": np.nan if self.foreground_iou is None else self.foreground_iou,
+            MEAN_IOU: self.mean_iou,
+            FOREGROUND_IOU: np.nan if self.foreground_iou is None else self.foreground_iou,
             "mean_dice": self.mean_dice,
             "pixel_accuracy": self.pixel_accuracy,
             "boundary_f1": self.mean_boundary_f1,

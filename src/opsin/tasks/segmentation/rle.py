@@ -32,6 +32,14 @@ def decode(counts: Sequence[int] | NDArray[Any], size: tuple[int, int]) -> Mask:
     return np.repeat(values, lengths).reshape(width, height).T
 
 
+def encode(mask: Mask) -> tuple[int, ...]:
+    """Return the code of a mask H × W: the lengths of runs of 0, 1, 0, …, down the columns."""
+    flat = np.asarray(mask, np.bool_).T.reshape(-1)
+    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
+    lengths = np.diff(ends, prepend=0).tolist()
+    return tuple([0, *lengths] if flat.size and flat[0] else lengths)
+
+
 def checked_counts(counts: Sequence[int] | NDArray[Any], size: tuple[int, int]) -> NDArray[np.int64]:
     """Return the run lengths of a code. Raise `MaskError` unless they add up to the pixels."""
     height, width = _checked(size)
@@ -67,6 +75,20 @@ def decompress(text: bytes) -> tuple[int, ...]:
     if counts and not 0 <= min(counts) <= max(counts) <= MAX_MASK_PIXELS:
         raise MaskError("the run-length code contains impossible lengths", BAD_REGION)
     return tuple(counts)
+
+
+def compress(counts: Sequence[int]) -> bytes:
+    """Return the compressed code for run lengths, in the form that `decompress` reads."""
+    text = bytearray()
+    for place, count in enumerate(counts):
+        value = count - counts[place - 2] if place > 2 else count
+        while True:
+            group, value = value & 31, value >> 5
+            is_last = value == (-1 if group & 16 else 0)
+            text.append(48 + (group if is_last else group | 32))
+            if is_last:
+                break
+    return bytes(text)
 
 
 def rasterize(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:

@@ -1,0 +1,81 @@
+"""Annotated images: from the results of a scan to a data set of a task."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError
+from opsin.data.dataset import AnnotatedImages, Dataset
+from opsin.data.ingest import class_names, decode
+from opsin.data.ingest.duplicate_groups import DuplicateGroups
+from opsin.data.ingest.high_depth import HighDepth
+from opsin.data.ingest.receipt import Receipt, Sizes
+from opsin.data.ingest.scan import Scan
+from opsin.data.ingest.split import assign_splits, content_ranks
+from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
+from opsin.data.preprocessing import Inverted, Preprocessing
+from opsin.data.sources.annotated import AnnotatedSource
+
+
+def annotated_dataset(
+    source: AnnotatedSource, result: Scan, seed: int, preprocessing: Preprocessing | None, path: str, begin: float
+) -> Dataset:
+    """Return the data set with its receipt; `begin` is the time at which loading began.
+
+    Raise `DataError` if there are too few usable images to train on and to measure with.
+    """
+    index, usable, annotations = result.file_index, result.usable, source.annotations
+    images = [annotations.images[row] for row in usable.tolist()]
+    problems = (*source.problems, *(problem for _, problem in sorted(index.problems.items())))
+    if len(images) < 2:
+        detail = f", such as {problems[0].name}: {problems[0].reason}" if problems else ""
+        raise DataError(f"{path} holds {len(images)} usable annotated images; at least two are needed{detail}")
+    size = (result.pixels.shape[2], result.pixels.shape[3])
+    targets = source.task.load_targets(images, source.tree, size, annotations.settings)
+    digests, source_splits = index.digests[usable], [image.split for image in images]
+    groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
+    splits, note = assign_splits(source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "images")
+    rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
+    if not len(rows[TRAIN]) or not len(rows[TEST]):
+        empty = TEST if len(rows[TRAIN]) else TRAIN
+        raise DataError(f"{path} has no image left for the {empty} split; give more annotated images")
+    task = source.task.of(annotations.settings, targets.take(rows[TRAIN]))
+    invert = preprocessing is not None and preprocessing.dark_background
+    pixels = Inverted.invert(result.pixels) if invert else result.pixels
+    names = [source.items[row].name for row in usable.tolist()]
+    parts = {
+        split: AnnotatedImages(
+            decode.select(pixels, part), targets.take(part), task, tuple(names[row] for row in part.tolist())
+        )
+        for split, part in rows.items()
+    }
+    depth = HighDepth.of(index, usable, names, result.pixel_range)
+    counts = {split: dict(zip(task.labels, images.counts(), strict=False)) for split, images in parts.items()}
+    receipt = Receipt(
+        source.name, counts, annotations.split_note or note, parts[TRAIN].shape, Sizes.of(index.sizes[usable]),
+        problems, groups.duplicates(names, [""] * len(names), splits.tolist()), groups.compared, (), (),
+        perf_counter() - begin, result.cached, (*source.notes, *annotations.notes, *class_names.notes(task.labels)),
+        result.pixel_range, depth.types, depth.clipped, depth.remarks, task.name, task.subject(), annotations.form,
+        {split: len(images) for split, images in parts.items()}, annotations.counts,
+        tuple(annotations.problems),
+    )  # fmt: skip
+    return Dataset(
+        source.name, parts[TRAIN], parts[TEST], TEST in source_splits,
+        parts[VALIDATION] if len(parts[VALIDATION]) else None, receipt,
+        _content(digests, targets, source_splits), result.pixel_range,
+    )  # fmt: skip
+
+
+def _content(digests: NDArray[np.uint8], targets: Any, source_splits: list[str]) -> str:
+    """Return a digest of the images, their targets and splits that is independent of file names."""
+    rows = [
+        digests[row].tobytes() + targets.take(np.array([row])).content() + split.encode()
+        for row, split in enumerate(source_splits)
+    ]
+    parts = (blake2b(row, digest_size=16).digest() for row in sorted(rows))
+    return blake2b(b"".join(parts), digest_size=16).hexdigest()

@@ -1,0 +1,88 @@
+"""Images with annotations: find the task that they are for, and list them as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from opsin.base.errors import DataError
+from opsin.base.formatting import listed
+from opsin.data.items import FileProblem, Item, printable
+from opsin.data.sources.file_tree import FileTree, image_size
+from opsin.data.sources.names import has_image_ending
+from opsin.tasks.annotations import Annotations
+from opsin.tasks.registry import annotated_tasks, find_task
+
+MIN_ANNOTATED = 0.5
+"""The share of the image files that annotations have to cover to be taken without being asked for."""
+
+
+@dataclass(frozen=True)
+class AnnotatedSource:
+    """A `Source` of the images that a task's reader found, with their annotations."""
+
+    name: str
+    items: Sequence[Item]
+    problems: Sequence[FileProblem]
+    tree: FileTree
+    annotations: Annotations
+    task: type[Any]
+    notes: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls, tree: FileTree, annotations: Annotations, task: type[Any], notes: Sequence[str] = ()
+    ) -> AnnotatedSource:
+        """Return the images of `annotations`, whose paths are those of `tree`."""
+        items = [Item(printable(image.path), "", image.split) for image in annotations.images]
+        return cls(tree.name, items, tree.problems, tree, annotations, task, [*tree.notes, *notes])
+
+    def read(self, index: int) -> bytes:
+        return self.tree.read(self.annotations.images[index].path)
+
+    def stamp(self, index: int) -> str:
+        return self.tree.stamp(self.annotations.images[index].path)
+
+
+def read_as(tree: FileTree, task: str, columns: Sequence[str]) -> AnnotatedSource:
+    """Return the images annotated for the task of this name. Raise `DataError` if there are none."""
+    kind = find_task(task)
+    annotations = kind.read(tree, partial(image_size, tree), columns)
+    if annotations is None or not annotations.images:
+        raise DataError(_nothing(tree, task, annotations))
+    return AnnotatedSource.of(tree, annotations, kind)
+
+
+def detect_annotations(
+    tree: FileTree, has_class_folders: bool = False, columns: Sequence[str] = ()
+) -> AnnotatedSource | None:
+    """Return the annotated images of a tree, if they are clearly meant; None if classes of images are.
+
+    Beside folders of classes, only boxes and masks count; tables may hold anything about the images.
+    """
+    results = [
+        (kind, annotations)
+        for kind in annotated_tasks()
+        if (kind.spatial or not has_class_folders or columns)
+        and (annotations := kind.read(tree, partial(image_size, tree), columns))
+        and annotations.images
+    ]
+    if not results:
+        return None
+    kind, best = max(results, key=lambda result: len(result[1].images))
+    covered = len(best.images) + len({problem.name for problem in best.problems})
+    if not columns and covered < MIN_ANNOTATED * sum(map(has_image_ending, tree.paths)):
+        return None
+    others = [other.name for other, annotations in results if other is not kind]
+    note = f"The data could also be for {listed(others, conjunction='or')}; --task selects it." if others else ""
+    return AnnotatedSource.of(tree, best, kind, [note] if note else [])
+
+
+def _nothing(tree: FileTree, task: str, annotations: Annotations | None) -> str:
+    text = f"{tree.name} holds no images that are annotated for {task}"
+    problems = annotations.problems if annotations else ()
+    if problems:
+        text += f".\n{len(problems):,} annotations cannot be used, such as {problems[0].name}: {problems[0].reason}"
+    return text + "; see docs/data.md for the forms that are read"

@@ -1,0 +1,201 @@
+"""Semantic segmentation: which class does each pixel of an image belong to?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.ir import BATCH, INT, Graph, Tensor, input_tensor
+from opsin.nn import Objective
+from opsin.nn.objective import Tensors
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.geometry import Geometry
+from opsin.tasks.score import Score
+from opsin.tasks.segmentation import calibration as pixel_calibration
+from opsin.tasks.segmentation import reader
+from opsin.tasks.segmentation.answers import Segmentation
+from opsin.tasks.segmentation.calibration import PixelCalibration
+from opsin.tasks.segmentation.coding import IGNORE, MAX_CLASSES
+from opsin.tasks.segmentation.draw import draw
+from opsin.tasks.segmentation.evaluation import SegmentationEvaluation
+from opsin.tasks.segmentation.losses import cross_entropy_dice
+from opsin.tasks.segmentation.masks import Masks
+from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
+from opsin.tasks.segmentation.results import PixelResults
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+
+
+@dataclass(frozen=True)
+class PixelObjective:
+    """Cross entropy plus Dice loss of the output "logits" N × C × H × W and the target "labels", integers N × H × W.
+
+    `class_weights` weight the pixels of the cross entropy; the Dice loss gives all classes the same weight anyway.
+    """
+
+    class_weights: tuple[float, ...] | None = None
+
+    def targets(self, outputs: Tensors) -> dict[str, Tensor]:
+        return {"labels": input_tensor("labels", (BATCH, *outputs["logits"].shape[2:]), INT)}
+
+    def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
+        return cross_entropy_dice(outputs["logits"], targets["labels"], self.class_weights)
+
+    def statistics(self, outputs: Tensors, targets: Tensors) -> dict[str, Tensor]:
+        return {}
+
+
+@dataclass(frozen=True)
+class SemanticSegmentation:
+    """One class of several for each pixel. The network's output "logits" is N × classes × height × width."""
+
+    name: ClassVar[str] = "segmentation"
+    mixes: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = False
+    warps: ClassVar[bool] = True
+    spatial: ClassVar[bool] = True
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.labels) <= MAX_CLASSES or len({*self.labels}) < len(self.labels):
+            raise UsageError(
+                f"segmentation needs 2 to {MAX_CLASSES} classes with different names, not {len(self.labels)}: "
+                f"{', '.join(self.labels[:5])}"
+            )
+
+    @classmethod
+    def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
+        """Return the images with their masks in a folder or an archive; None if it holds no masks."""
+        return reader.read(files, image_size)
+
+    @classmethod
+    def load_targets(
+        cls, images: Sequence[AnnotatedImage], files: Files, size: Size, settings: Mapping[str, Any]
+    ) -> Masks:
+        """Return the masks of images in `size`. Raise `DataError` if a file has changed."""
+        ids = np.empty((len(images), *size), np.uint8)
+        for row, image in zip(ids, images, strict=True):
+            row[:] = image.target.load(files, size)
+        return Masks(ids)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], targets: Masks) -> SemanticSegmentation:
+        """Return the task for the "classes" of `settings`."""
+        return cls(tuple(settings["classes"]))
+
+    def for_network(self, network: str, input_size: Size) -> SemanticSegmentation:
+        """Return the task itself, which does not depend on the network."""
+        return self
+
+    def defaults(self, summary: ImageSummary) -> Defaults:
+        """Return the plan for networks that were pretrained on photos."""
+        return Defaults(
+            network="unet_light", side=256, pretrained=True, fallback="unet_light", batch=8, learning_rate=2e-3
+        )
+
+    @property
+    def outputs(self) -> int:
+        """The number of classes."""
+        return len(self.labels)
+
+    @property
+    def chance_loss(self) -> float:
+        """The cross entropy of equal probabilities, plus a Dice loss of 1."""
+        return log(len(self.labels)) + 1
+
+    def subject(self) -> str:
+        """Return `pixels of 3 classes`."""
+        return f"pixels of {len(self.labels)} classes"
+
+    def check(self, graph: Graph) -> None:
+        """Raise `ShapeError` unless there is a logit for each class of each pixel of the input."""
+        logits, classes = graph.outputs.get("logits"), len(self.labels)
+        expected = (BATCH, classes, *graph.inputs[0].shape[2:])
+        if logits is None or logits.shape != expected:
+            given = logits.type if logits is not None else ", ".join(graph.outputs)
+            raise ShapeError(
+                f"the network gives {given}, but there are {classes} classes for each pixel of {graph.inputs[0].type}; "
+                f"end it with Conv2d({classes}, 1) and resize its output to the size of the images"
+            )
+
+    def objective(self, options: LossOptions, mixed: bool) -> Objective:
+        """Return cross entropy plus Dice loss. Raise `UsageError` for options that only classes of images have."""
+        if options.logit_adjustment is not None:
+            raise UsageError(
+                "the logit adjustment is for images of one class each; for rare classes of pixels, give class weights"
+            )
+        return PixelObjective(options.class_weights)
+
+    def encode(self, targets: Masks, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
+        """Return "labels": class ids int32 N × height × width, and 255 where the image moved away."""
+        return {"labels": targets.moved(geometry)}
+
+    def align(self, other: Any, targets: Any) -> Masks:
+        """Return the masks of data with the class ids of this task. Raise `DataError` for a class it does not know."""
+        if other.name != self.name:
+            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
+        if unknown := [name for name in other.labels if name not in self.labels]:
+            raise DataError(
+                f"the data has a class '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
+            )
+        if other.labels == self.labels:
+            return Masks(targets.ids)
+        table = np.full(IGNORE + 1, IGNORE, np.uint8)
+        table[: len(other.labels)] = [self.labels.index(name) for name in other.labels]
+        return Masks(table[targets.ids])
+
+    def reduce(self, outputs: Outputs, targets: Masks) -> PixelResults:
+        """Return counts of pixels, and samples of pixels."""
+        return PixelResults.of(self.labels, outputs["logits"], targets)
+
+    def evaluate(self, results: Sequence[PixelResults], calibration: PixelCalibration | None) -> SegmentationEvaluation:
+        """Return the scores of all pixels and of each image."""
+        return SegmentationEvaluation(PixelResults.concatenate(results), calibration)
+
+    def calibrate(self, results: Sequence[PixelResults]) -> PixelCalibration | None:
+        """Return the temperature that makes probabilities reliable; None if there are too few images."""
+        return pixel_calibration.fit(PixelResults.concatenate(results))
+
+    def answers(
+        self, outputs: Outputs, sizes: Sequence[Size], calibration: PixelCalibration | None, top: int | None
+    ) -> list[Segmentation]:
+        """Return the class of each pixel of each original image."""
+        temperature = calibration.temperature if calibration else None
+        pairs = zip(outputs["logits"], sizes, strict=True)
+        return [Segmentation.of(logits, size, self.labels, temperature=temperature) for logits, size in pairs]
+
+    def truth(self, targets: Masks) -> list[Segmentation]:
+        """Return the masks in the form of answers, in the size of the masks."""
+        return [Segmentation.of_ids(ids, self.labels) for ids in targets.ids]
+
+    def draw(self, image: Image, answer: Segmentation) -> Image:
+        """Return the image with the classes in colour and a legend."""
+        return draw(image, answer.at_size((image.height, image.width)))
+
+    def metric(self, balanced: bool) -> str:
+        """Return the name of the main metric, in which all classes count the same anyway."""
+        return main_metric(self.labels)
+
+    def is_constant(self, score: Score, targets: Masks) -> bool:
+        """Return whether giving the same class for all pixels would score as well."""
+        counts = targets.pixel_counts().sum(0)[: len(self.labels)]
+        if not counts.any():
+            return False
+        shares = counts / counts.sum()
+        best = shares[1] if self.metric(False) == FOREGROUND_IOU else shares.max() / (shares > 0).sum()
+        return score.value <= float(best)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the labels for JSON."""
+        return {"labels": list(self.labels)}
+
+    def calibration_from_data(self, data: Mapping[str, Any]) -> PixelCalibration:
+        """Return a temperature that was written to a file."""
+        return PixelCalibration.from_data(data)
