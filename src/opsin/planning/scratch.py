@@ -24,7 +24,7 @@ from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 from opsin.training.recipe import Recipe
-from opsin.training.stages import optimizer_of
+from opsin.training.stages import loss_of, optimizer_of
 
 MIN_BATCH = 4
 
@@ -45,9 +45,10 @@ class ScratchPlanner:
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         self.choice, self.data, self.options, self.budget = choice, data, options, budget
-        layer, recipe_plan = zoo.find(choice.network)(len(data.classes)), self._recipe_plan(options.batch)
+        layer, recipe_plan = zoo.find(choice.network)(data.task.outputs), self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
-        graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), ema=ema)
+        loss = loss_of(recipe_plan, data.task.for_network(choice.network, data.shape[1:]), mixed=False)
+        graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
         batches = self._batches(recipe_plan.stages[0].batch)
         fixed_bytes = meter.machine.process_bytes() + evaluation_bytes(data) + PROGRAM_BYTES
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)

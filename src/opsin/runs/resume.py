@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from opsin.backends.native import compile as compile_native
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset
 from opsin.data import load as load_data
+from opsin.data.decode import Stretch
+from opsin.data.sources.detect import ANY_TASK, TaskRequest
 from opsin.model import Engine
 from opsin.model.pretrained import preprocessing_of
 from opsin.runs.log import read_log
 from opsin.runs.run import LOG, MODEL, Run, made_with
+from opsin.tasks.registry import CLASSIFICATION
 from opsin.training.events import DIVERGED, LOG_NAMES, Finished
 from opsin.training.plan import TrainingPlan
 from opsin.training.trainer import Trainer
@@ -41,7 +45,7 @@ def reopen(
         _check_unfinished(folder)
         plan, described = TrainingPlan.from_data(run.config["plan"]), run.config["data"]
         if data is None:
-            data = _load(plan, described["source"], folder, described.get("pixel_range"))
+            data = _load(plan, described, folder)
         check_same(data, described)
         out, deadline = run.config.get("out"), run.config.get("deadline")
         return Trainer(
@@ -53,11 +57,17 @@ def reopen(
         raise
 
 
-def configuration(plan: TrainingPlan, data: Dataset, source: str, out: Path | None) -> dict[str, Any]:
-    """Return a new run's configuration, with all that resuming needs. `source` is where the data was loaded from."""
+def configuration(
+    plan: TrainingPlan, data: Dataset, source: str, out: Path | None, request: TaskRequest = ANY_TASK
+) -> dict[str, Any]:
+    """Return a new run's configuration, with all that resuming needs.
+
+    `source` is where the data was loaded from, and `request` the task that it was loaded for.
+    """
+    described = data_description(data, os.path.abspath(source) if os.path.exists(source) else source)
     return {
         "command": shlex.join(sys.argv),
-        "data": data_description(data, os.path.abspath(source) if os.path.exists(source) else source),
+        "data": described | {"task": data.task.name, "target": list(request.columns)},
         "plan": plan.to_data(),
         "out": str(out.resolve()) if out else None,
     }
@@ -107,12 +117,16 @@ def changes(run: Run) -> list[str]:
     return [f"{', '.join(differences)} {text}"]
 
 
-def _load(plan: TrainingPlan, source: str, folder: Path, pixel_range: Sequence[float] | None) -> Dataset:
+def _load(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -> Dataset:
+    source, pixel_range = described["source"], described.get("pixel_range")
     if not source:
         raise UsageError(f"a program gave the run in {folder} its images; only that program can continue it")
-    if plan.pretrained:
-        return load_data(source, preprocessing=preprocessing_of(plan.network, plan.size), pixel_range=pixel_range)
-    return load_data(source, size=plan.size, pixel_range=pixel_range)
+    task, target = described.get("task", CLASSIFICATION), described.get("target", ())
+    preprocessing = preprocessing_of(plan.network, plan.size) if plan.pretrained else None
+    if preprocessing and task != CLASSIFICATION:
+        preprocessing = replace(preprocessing, crop=Stretch())
+    size = None if preprocessing else plan.size
+    return load_data(source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target)
 
 
 def _check_unfinished(folder: Path) -> None:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
+from opsin.base.formatting import percent
+
+R2 = "r2"
+"""The coefficient of determination, the only metric that is no share."""
+
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced_accuracy"
 
 
@@ -26,6 +31,12 @@ class Score:
     def value(self) -> float:
         """The main metric."""
         return next(iter(self.metrics.values()))
+
+    def text(self, name: str | None = None) -> str:
+        """Return a metric, by default the main one, such as "mean iou 71.3%"."""
+        name = name or next(iter(self.metrics))
+        value = self.metrics[name]
+        return f"{name.replace('_', ' ')} {f'{value:.3f}' if name == R2 else percent(value)}"
 
     @property
     def accuracy(self) -> float:

@@ -46,13 +46,16 @@ class Mixture:
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """What is known of the images before they are decoded: how many are trained on, and the shorter side of a typical
-    one in pixels; `grey` says whether all are grey.
+    """What is known of annotated images before they are decoded.
+
+    `count` are trained on, `side` is the shorter side of a typical one in pixels, and `grey` says whether all are grey.
+    `settings` are those of the `Annotations`.
     """
 
     count: int
     side: int
     grey: bool
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +243,8 @@ class AnnotatedTask(Task, Protocol):
     def of(cls, settings: Mapping[str, Any], targets: Any) -> Self:
         """Return the task for the settings of `Annotations` and the targets of the training images."""
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return what a plan without options takes."""
 
     def truth(self, targets: Any) -> list[Any]:

@@ -173,7 +173,8 @@ def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
-    return replace(preprocessing, pixel_range=data.pixel_range)
+    crop = data.train.framing or preprocessing.crop
+    return replace(preprocessing, pixel_range=data.pixel_range, crop=crop)
 
 
 def initial_values(layer: nn.Layer, graph: Graph, plan: TrainingPlan, data: Dataset) -> dict[str, NDArray[Any]]:

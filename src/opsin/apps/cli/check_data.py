@@ -7,12 +7,14 @@ from pathlib import Path
 
 import typer
 
-from opsin.apps.cli.load_data import load_as_trained
+from opsin.apps.cli.load_data import load_as_trained, task_request
 from opsin.apps.cli.output import print_heading, print_json, write_file
 
 
 def run(
     data: str,
+    task: str | None,
+    target: str | None,
     size: int | None,
     cache_size: int | None,
     pixel_range: tuple[float, float] | None,
@@ -20,7 +22,7 @@ def run(
     as_json: bool,
 ) -> int:
     """Print a summary, or everything as JSON; with `out`, also write the full receipt to a file."""
-    receipt = load_as_trained(data, size, cache_size, pixel_range).receipt
+    receipt = load_as_trained(data, size, cache_size, pixel_range, task_request(task, target)).receipt
     assert receipt is not None  # `load` always makes one
     if out:
         as_text = json.dumps(receipt.to_data(), indent=2, ensure_ascii=False)

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import typer
 
-from opsin.apps.cli.load_data import load_as_trained
+from opsin.apps.cli.load_data import load_as_trained, task_request
 from opsin.apps.cli.output import print_heading, write_file
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
@@ -14,12 +14,20 @@ from opsin.data.augment import Augmentation, describe, policy_for, preset
 from opsin.report.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
 
 
-def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, float] | None, out: str | None) -> int:
+def run(
+    data: str,
+    task: str | None,
+    target: str | None,
+    augment: str,
+    size: int | None,
+    pixel_range: tuple[float, float] | None,
+    out: str | None,
+) -> int:
     """Write the contact sheet and describe it."""
     preset(augment, (3, 64, 64))  # refuses an unknown level before any image is read
     if out is not None and not out.lower().endswith(".png"):
         raise UsageError(f"a contact sheet is a PNG; name a file that ends in .png, not {out}")
-    dataset = load_as_trained(data, size, pixel_range=pixel_range)
+    dataset = load_as_trained(data, size, None, pixel_range, task_request(task, target))
     images, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(images)
     augmentation = policy_for(augment, images, preprocessing)
@@ -28,6 +36,8 @@ def run(data: str, augment: str, size: int | None, pixel_range: tuple[float, flo
     write_file(path, png.getvalue())
     count, (channels, height, width) = len(images.task.labels), images.shape
     rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
+    if hasattr(images.task, "draw"):
+        rows = images.task.subject()
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
     if augmentation == Augmentation():
         typer.echo("Images are not changed.")

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from opsin.apps.cli.output import StatusLine
 from opsin.data import Dataset, load
 from opsin.data.decode import check_range
-from opsin.data.sources import open_source
+from opsin.data.sources.detect import ANY_TASK, TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
 from opsin.planning import networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice
 
 
+def task_request(task: str | None, target: str | None) -> TaskRequest:
+    """Return the options --task and --target as `open_source` takes them."""
+    return TaskRequest(task, tuple(name.strip() for name in (target or "").split(",") if name.strip()))
+
+
 def load_for(
-    choice: NetworkChoice, source: str, cache_size: int | None = None, pixel_range: Sequence[float] | None = None
+    choice: NetworkChoice,
+    source: str,
+    cache_size: int | None = None,
+    pixel_range: Sequence[float] | None = None,
+    request: TaskRequest = ANY_TASK,
 ) -> Dataset:
     """Load the images of `source` in the size and layout that the network takes. `cache_size` is in bytes."""
     preprocessing = choice.preprocessing
@@ -31,13 +40,19 @@ def load_for(
             cache_size=CACHE_SIZE if cache_size is None else cache_size,
             on_progress=show_progress,
             pixel_range=pixel_range,
+            task=request.task,
+            target=request.columns,
         )
 
 
 def load_as_trained(
-    source: str, size: int | None, cache_size: int | None = None, pixel_range: Sequence[float] | None = None
+    source: str,
+    size: int | None,
+    cache_size: int | None = None,
+    pixel_range: Sequence[float] | None = None,
+    request: TaskRequest = ANY_TASK,
 ) -> Dataset:
     """Load the images as a training without a tight time limit would."""
     checked = check_range(pixel_range)
-    choice = networks.choose_without_timing(DatasetSummary.of(open_source(source)), size)
-    return load_for(choice, source, cache_size, checked)
+    choice = networks.choose_without_timing(DatasetSummary.of(open_source(source, None, request)), size)
+    return load_for(choice, source, cache_size, checked, request)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from opsin.apps.cli.output import print_labelled, print_warning
 from opsin.base.formatting import percent
+from opsin.tasks.score import ACCURACY
 from opsin.training import Epoch, Event, Rewound, Shortened, StageStarted, Started, Step, StoppedEarly, Warning
 
 REDRAW_INTERVAL = 0.1
@@ -96,7 +97,11 @@ class Lines:
         return f"{name} {epoch:{len(str(self.current.epochs))}}/{self.current.epochs}"
 
     def _line(self, epoch: Epoch) -> str:
-        measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {epoch.held_out.accuracy:6.2%}"
+        score = epoch.held_out
+        if ACCURACY in score.metrics:
+            measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {score.accuracy:6.2%}"
+        else:
+            measures = f"loss {epoch.loss:.4f}   validation {', '.join(map(score.text, list(score.metrics)[:2]))}"
         return f"{self._title(epoch.epoch)}   {measures}   {self._speed()}"
 
     def _speed(self) -> str:
@@ -131,7 +136,9 @@ class Bar(Lines):
         super().__call__(event)
         if isinstance(event, Step) and perf_counter() - self.last_update > REDRAW_INTERVAL:
             self.last_update = perf_counter()
-            averages = f"loss {self.loss:.4f} · accuracy {percent(self.accuracy)}"
+            averages = f"loss {self.loss:.4f}"
+            if event.correct is not None:
+                averages += f" · accuracy {percent(self.accuracy)}"
             self.progress.update(
                 self.task,
                 completed=self.current.epoch * self.current.steps + self.steps,

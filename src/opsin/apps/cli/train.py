@@ -15,7 +15,7 @@ import typer
 
 from opsin import report
 from opsin.apps.cli.arguments.train import CommandOptions
-from opsin.apps.cli.load_data import load_for
+from opsin.apps.cli.load_data import load_for, task_request
 from opsin.apps.cli.output import INTERRUPTED, StatusLine, print_error, print_heading, print_table
 from opsin.apps.cli.progress import Bar, Lines, clock
 from opsin.apps.cli.terminal import is_live
@@ -23,7 +23,7 @@ from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
-from opsin.data.sources import open_source
+from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
@@ -33,6 +33,8 @@ from opsin.runs import Run
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import RECEIPT, REPORT
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
+from opsin.tasks.registry import CLASSIFICATION
+from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
 
 
@@ -96,7 +98,8 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
     check_range(options.pixel_range)
-    choice = networks.choose_network(DatasetSummary.of(open_source(source)), requested)
+    request = task_request(options.task, options.target)
+    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), requested)
     data = _load(source, choice, options)
     if options.dry_run:
         elapsed_seconds = perf_counter() - begin
@@ -114,7 +117,7 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     ).with_evidence(result.reasons, result.evidence)
     _print_plan(plan)
     trainer = Trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
-    config = configuration(plan.plan, result.data, source, out) | {
+    config = configuration(plan.plan, result.data, source, out, request) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,
@@ -135,7 +138,8 @@ def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> R
 
 def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
     """Load the data, and print the receipt of files."""
-    data = load_for(choice, source, options.cache_size, options.pixel_range)
+    request = task_request(options.task, options.target)
+    data = load_for(choice, source, options.cache_size, options.pixel_range, request)
     if data.receipt and os.path.exists(source):
         name, _, summary = data.receipt.text().partition(":")
         print_heading(name, f":{summary}\n")
@@ -153,7 +157,7 @@ def _search(
     """Compare recipes in short trials, and print the results."""
 
     def load(other: NetworkChoice) -> Dataset:
-        return load_for(other, source, options.cache_size, options.pixel_range)
+        return load_for(other, source, options.cache_size, options.pixel_range, TaskRequest(CLASSIFICATION))
 
     with StatusLine() as line:
         result = search(choice, data, requested, elapsed_seconds, load, line.show)
@@ -197,7 +201,7 @@ def _print_start(data: Dataset, start: Started) -> None:
     )
     print_heading(
         data.name,
-        f": {start.classes} classes, {splits}; {height} × {width}, {'grey' if channels == 1 else 'colour'}",
+        f": {data.task.subject()}, {splits}; {height} × {width}, {'grey' if channels == 1 else 'colour'}",
     )
     print_heading(start.network, f": {start.parameters:,} parameters")
     if start.done:
@@ -212,5 +216,12 @@ def _print_end(last: Event | None, folder: Path) -> None:
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
-        accuracy = percent(last.test.accuracy, digits=2)
-        print_heading(accuracy, f" of the {last.test.images:,} test images classified correctly.")
+        print_heading(*_result(last.test))
+
+
+def _result(score: Score) -> tuple[str, str]:
+    """Return the main figure of a result, and the rest of the sentence."""
+    if ACCURACY in score.metrics:
+        return percent(score.accuracy, digits=2), f" of the {score.images:,} test images classified correctly."
+    main, *others = score.metrics
+    return score.text(main), f" on the {score.images:,} test images ({', '.join(map(score.text, others))})."

@@ -10,6 +10,7 @@ from opsin.data.decode.read import (
     decode_pil,
     may_have_high_depth,
     read_header,
+    read_image,
     read_pixels,
     read_value_range,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "infer_range",
     "may_have_high_depth",
     "read_header",
+    "read_image",
     "read_pixels",
     "read_value_range",
 ]

@@ -73,6 +73,13 @@ def read_pixels(
     return decode_image(source, name, shape, crop, pixel_range).pixels
 
 
+def read_image(source: ImageSource, name: str, pixel_range: PixelRange | None = None) -> Image.Image:
+    """Return the whole image as a Pillow image, upright and RGB. Raise `ItemError` as `read_pixels` does."""
+    data = _bytes(source, name)
+    with _explain_errors(data, name), _opened(data, name, None) as opened:
+        return opened.decode("RGB", pixel_range)[0]
+
+
 class DecodedImage(NamedTuple):
     """An image with its header; `values` are its smallest and largest value if it has more than eight bits."""
 

@@ -55,8 +55,11 @@ class TaskRequest:
     columns: tuple[str, ...] = ()
 
 
+ANY_TASK = TaskRequest()
+
+
 def open_source(
-    source: str | os.PathLike[str], pixel_range: PixelRange | None = None, request: TaskRequest = TaskRequest()
+    source: str | os.PathLike[str], pixel_range: PixelRange | None = None, request: TaskRequest = ANY_TASK
 ) -> Source | Dataset:
     """Open the training data at `source`: "digits", a file, a folder, or a pattern of shards (a{0..7}.tar, *.tar).
 

@@ -170,7 +170,8 @@ class ObjectDetection:
         """Return the boxes of images; they do not depend on the `size` to which these are decoded."""
         return Boxes.stack([image.target for image in images])
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return what a plan without options takes."""
         return Defaults(
             network="fcos_efficientnet_lite0", side=320, pretrained=True, fallback="fcos_efficientnet_lite0", batch=16,

@@ -94,7 +94,8 @@ class SemanticSegmentation:
         """Return the task itself, which does not depend on the network."""
         return self
 
-    def defaults(self, summary: ImageSummary) -> Defaults:
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return the plan for networks that were pretrained on photos."""
         return Defaults(
             network="unet_light", side=256, pretrained=True, fallback="unet_light", batch=8, learning_rate=2e-3

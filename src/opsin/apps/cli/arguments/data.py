@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from opsin.apps.cli.arguments.renamed import Command
-from opsin.apps.cli.arguments.shared import CacheSize, LabeledData, PixelRange, Side
+from opsin.apps.cli.arguments.shared import CacheSize, LabeledData, PixelRange, Side, Target, Task
 from opsin.apps.cli.lazy import command
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ def data() -> None:
 @app.command(cls=Command)
 def check(
     data: LabeledData,
+    task: Task = None,
+    target: Target = None,
     size: Side = None,
     cache_size: CacheSize = None,
     pixel_range: PixelRange = None,
@@ -35,12 +37,14 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print the full receipt as JSON.")] = False,
 ) -> int:
     """Read every image once and report problems: unreadable files, duplicates, leaks, classes that are too small."""
-    return command("check_data")(data, size, cache_size, pixel_range, out, json)
+    return command("check_data")(data, task, target, size, cache_size, pixel_range, out, json)
 
 
 @app.command(cls=Command)
 def show(
     data: LabeledData,
+    task: Task = None,
+    target: Target = None,
     augment: Annotated[
         str, typer.Option(metavar="LEVEL", help="Level of random augmentation: none, light or strong.")
     ] = "light",
@@ -52,4 +56,4 @@ def show(
     ] = None,
 ) -> int:
     """Draw a contact sheet: an image of each class, and random variants of it as training sees them."""
-    return command("contact_sheet")(data, augment, size, pixel_range, out)
+    return command("contact_sheet")(data, task, target, augment, size, pixel_range, out)

@@ -15,6 +15,10 @@ CACHE_SIZE_HELP = "Disk space for decoded images of all datasets, such as 500MB;
 PIXEL_RANGE_HELP = "The values that become black and white in images of more than 8 bits, such as 0 4095."
 PIXEL_RANGE_DEFAULT = "from all images"
 
+TASK_HELP = "The task: classification, multilabel, regression, segmentation or detection."
+TASK_DEFAULT = "what the images are annotated for"
+TARGET_HELP = "The columns of a table that hold the targets, separated by commas."
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 LabeledData = Annotated[
     str, typer.Argument(metavar="DATA", help="Labelled images, as for `opsin train`.", show_default=False)
@@ -50,6 +54,10 @@ Winograd = Annotated[
 Infer = Annotated[bool, typer.Option("--infer", help="Use a prediction instead of a training step.")]
 CacheSize = Annotated[
     int | None, typer.Option(metavar="SIZE", parser=parse_bytes, show_default=CACHE_SIZE, help=CACHE_SIZE_HELP)
+]
+Task = Annotated[str | None, typer.Option("--task", metavar="TASK", show_default=TASK_DEFAULT, help=TASK_HELP)]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="COLUMN,…", show_default="found by their values", help=TARGET_HELP)
 ]
 PixelRange = Annotated[
     tuple[float, float] | None,

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from opsin.apps.cli.arguments.shared import CACHE_SIZE, CACHE_SIZE_HELP, PIXEL_RANGE_DEFAULT, PIXEL_RANGE_HELP, Json
+from opsin.apps.cli.arguments.shared import (
+    CACHE_SIZE,
+    CACHE_SIZE_HELP,
+    PIXEL_RANGE_DEFAULT,
+    PIXEL_RANGE_HELP,
+    TARGET_HELP,
+    TASK_DEFAULT,
+    TASK_HELP,
+    Json,
+)
 from opsin.apps.cli.arguments.signature import option_name, with_options
 from opsin.apps.cli.lazy import command
 from opsin.base.errors import UsageError
@@ -25,6 +34,8 @@ RESUMABLE = {"resume", "threads", "report"}
 class CommandOptions(OptionFields):
     """The options of training, and those that only the command has."""
 
+    task: str | None = option(None, TASK_HELP, MODEL, "TASK", shown_default=TASK_DEFAULT)
+    target: str | None = option(None, TARGET_HELP, MODEL, "COLUMN,…", shown_default="found by their values")
     pixel_range: tuple[float, float] | None = option(
         None, PIXEL_RANGE_HELP, MODEL, "BLACK WHITE", shown_default=PIXEL_RANGE_DEFAULT
     )
@@ -48,12 +59,13 @@ def train(
         typer.Argument(
             metavar="DATA",
             show_default=False,
-            help="Labelled images: 'digits' (built in), a folder of class folders, a zip of it, a CSV, IDX, NPZ, …",
+            help="Labelled or annotated images: 'digits' (built in), a folder of class folders, or of images with "
+            "boxes, masks or a table; a zip of it, a CSV, IDX, NPZ, …",
         ),
     ] = None,
     **options: Any,
 ) -> int:
-    """Train a network on labelled images and save it as a model file.
+    """Train a network on labelled or annotated images and save it as a model file.
 
     Opsin chooses the options that you leave out. Ctrl-C stops the training and keeps a model; --resume continues it.
     """
