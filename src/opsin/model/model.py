@@ -191,10 +191,17 @@ class Model:
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
+        return self.answers(pixels, sizes, count)
+
+    def answers(self, pixels: Pixels, sizes: Sequence[tuple[int, int]], top: int | None = None) -> list[Any]:
+        """Return the task's answer for each of the images, uint8 N×C×H×W as the network takes them.
+
+        `sizes` are height and width of the images before they were resized, to which positions in answers refer.
+        """
         answers: list[Any] = []
         for outputs in self._batches(pixels):
             first, number = len(answers), len(next(iter(outputs.values())))
-            answers += self.task.answers(outputs, sizes[first : first + number], self.calibration, count)
+            answers += self.task.answers(outputs, sizes[first : first + number], self.calibration, top)
         return answers
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:

@@ -12,11 +12,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
+from opsin.data.frames import is_video
 from opsin.data.sources import image_files
 from opsin.model import Model, Prediction
 
@@ -25,11 +27,21 @@ DONT_KNOW = "don't know"
 Result = tuple[str, "Prediction | DataError"]
 
 
-def run(name: str, images: Sequence[str], as_json: bool, top: int) -> int:
+def run(
+    name: str,
+    images: Sequence[str],
+    as_json: bool,
+    top: int,
+    out: str | None = None,
+    follow: bool = False,
+    idle: float | None = None,
+) -> int:
     """Print a line per image with its `top` most likely labels, or "don't know" if the model is not sure enough.
 
     Files that cannot be read are reported after the predictions for the others. The exit code is then 1.
     """
+    if follow or any(map(is_video, images)):
+        return command("follow")(name, images, as_json, top, out, idle)
     model = open_model(name)
     inputs = [each for image in images for each in _read_images(model, image)]
     results = _predict(model, inputs, top)
