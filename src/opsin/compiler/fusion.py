@@ -27,7 +27,7 @@ ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
 """Operations with kernels that take an epilogue."""
 
 MIN_SWEEP_ELEMENTS, MIN_SWEEP_CHANNELS = 64 * 1024, 16
-"""Elements and channels of an array from which on its sum by channel is worth a separate sweep."""
+"""The minimum elements and channels of an array whose sum by channel is worth a separate sweep."""
 
 
 def is_large_sum_by_channel(node: Node) -> bool:

@@ -25,6 +25,7 @@ from opsin.planning.trial_candidates import TrialCandidate, trial_candidates
 
 Load = Callable[[NetworkChoice], Dataset]
 Progress = Callable[[str], None]
+RunTrial = Callable[[TrialCandidate, Dataset, float], Trial | None]
 
 TRIALS_SHARE = 0.15
 SHORT_BUDGET_SECONDS = 120.0
@@ -90,12 +91,14 @@ def search(
     elapsed_seconds: float,
     load: Load,
     on_progress: Progress,
+    run_trial: RunTrial = trial.run,
 ) -> SearchResult:
     """Try recipes on `data`, which was read for `default`, `elapsed_seconds` after the command was given.
 
-    `load` reads the data for another choice; `on_progress` is called with what happens next.
+    `load` reads the data for another choice; `on_progress` is called with what happens next; `run_trial`
+    trains a candidate on data for some seconds.
     """
-    return _Search(default, data, options, elapsed_seconds, load, on_progress).run()
+    return _Search(default, data, options, elapsed_seconds, load, on_progress, run_trial).run()
 
 
 def _trials_seconds(options: TrainOptions, elapsed_seconds: float) -> float:
@@ -124,8 +127,10 @@ class _Search:
         elapsed_seconds: float,
         load: Load,
         on_progress: Progress,
+        run_trial: RunTrial,
     ) -> None:
         self.default, self.options, self.on_progress, self.load = default, options, on_progress, load
+        self.run_trial = run_trial
         self.datasets = {_preparation(default): data}
         self.trial_datasets: dict[object, Dataset] = {}
         self.search_begin = perf_counter()
@@ -183,7 +188,7 @@ class _Search:
         if key not in self.trial_datasets:
             self.trial_datasets[key] = trial.comparable(self._data(candidate.choice), self.options.seed)
         self.on_progress(f"trying {candidate.name} for {duration(seconds)}")
-        result = trial.run(candidate, self.trial_datasets[key], seconds)
+        result = self.run_trial(candidate, self.trial_datasets[key], seconds)
         if result:
             self.trials.append(result)
         return result

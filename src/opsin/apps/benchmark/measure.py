@@ -22,7 +22,7 @@ from opsin.backends.native.machine_peak import Peak, Stream
 
 LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
 """The largest accepted differences: of losses relative to their change in a step, of logits relative to their range.
-Modes of one library differ by 2 % in losses if a deep network begins with many normalizations."""
+Modes of one library differ by 2% in losses if a deep network begins with many normalizations."""
 MAX_SLOWDOWN = 2.0
 """A mode that takes more than this multiple of the best peer's time is dropped after its first turn."""
 PAUSE = 0.05

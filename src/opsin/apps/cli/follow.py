@@ -88,7 +88,7 @@ def _follow(model: Model, source: str, options: FollowOptions) -> int:
         video = stack.enter_context(Video(source)) if is_video(source) else None
         sink = create_sink(options.out, source, video.rate if video else None)
         stack.callback(sink.discard)
-        model.answers(np.zeros((1, *model.preprocessing.shape), np.uint8), [model.preprocessing.size])  # compiles it
+        model.answers([(np.zeros(model.preprocessing.shape, np.uint8), model.preprocessing.size)])  # compiles it
         stack.enter_context(StopOnInterrupt(stop))
         frames = _frames(model, source, video, stop, options)
         answers = stack.enter_context(closing(_pipeline(model, frames, sink, options)))
@@ -145,7 +145,7 @@ def _pipeline(
 def _answer(model: Model, frame: Frame[Pixels], top: int | None) -> Answered:
     if isinstance(frame.content, DataError):
         return Answered(frame, None)
-    return Answered(frame, *model.answers(frame.content.array[None], [frame.content.size], top))
+    return Answered(frame, *model.answers([(frame.content.array, frame.content.size)], top))
 
 
 def _write(model: Model, answered: Answered, sink: Sink) -> Answered:

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from PIL import Image
 
+from opsin.apps.cli.annotated_copies import JPEG_QUALITY
 from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.data.frames import VideoWriter, is_video
 
 JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
-JPEG_QUALITY = 90
 
 
 class Sink(Protocol):
@@ -61,7 +61,7 @@ class NoSink:
 
 
 class FolderSink:
-    """Writes an image for each frame: with the name of its file, or numbered if the source is a video."""
+    """Writes an image for each frame: `street.answer.jpg` for `street.jpg`, and numbered if the source is a video."""
 
     def __init__(self, folder: Path, source: Path) -> None:
         self._folder, self._source, self._count = folder, source, 0
@@ -71,12 +71,13 @@ class FolderSink:
         """Write the file at once or not at all: JPEG and PNG like the frame's file, and others as JPEG."""
         relative = f"{self._count:06}.jpg" if time is not None else os.path.relpath(name, self._source)
         self._count += 1
-        is_png = relative.lower().endswith(".png")
-        if not is_png and not relative.lower().endswith(JPEG_ENDINGS):
-            relative += ".jpg"
+        stem, ending = os.path.splitext(relative)
+        is_png = ending.lower() == ".png"
+        if not is_png and ending.lower() not in JPEG_ENDINGS:
+            stem = relative
         content = BytesIO()
         drawn.save(content, "PNG" if is_png else "JPEG", quality=JPEG_QUALITY, compress_level=1)
-        path = self._folder / relative
+        path = self._folder / f"{stem}.answer.{'png' if is_png else 'jpg'}"
         self._make(path.parent)
         try:
             atomic_write(path, content.getvalue(), durable=False)

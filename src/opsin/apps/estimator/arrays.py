@@ -42,7 +42,7 @@ MIN_INTEGER_RANGE = 16.0
 """A range of integers of at least this width cannot be meant as fractions from 0 to 1."""
 
 MIN_CLIPPED_SHARE = 0.1
-"""The share of clipped numbers from which on there is a warning."""
+"""The minimum share of clipped numbers that causes a warning."""
 
 TOLERANCE = 0.02
 """The share of the training range by which numbers may be outside it without a warning."""
