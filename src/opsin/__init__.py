@@ -41,8 +41,9 @@ _NAMES = {
 }  # fmt: skip
 
 __all__ = [
-    "ImageClassifier", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors", "import_onnx", "interop", "ir",
-    "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train", "training", "viz", "zoo",
+    "ImageClassifier", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors", "import_onnx",
+    "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train",
+    "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()
