@@ -44,7 +44,8 @@ class ScratchPlanner:
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         self.choice, self.data, self.options, self.budget = choice, data, options, budget
-        layer, recipe_plan = zoo.find(choice.network)(data.task.outputs), self._recipe_plan(options.batch)
+        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
         loss = loss_of(recipe_plan, data.task.for_network(choice.network, data.shape[1:]), mixed=False)
         graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), loss, ema=ema)

@@ -84,7 +84,7 @@ class Trainer:
     ) -> None:
         data = data.for_network(plan.network)
         check(plan, data, out, threads)
-        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained)
+        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(

@@ -15,6 +15,9 @@ MAX_CLASSES = 9
 MAX_NAMES = 2
 """Files listed for each finding in the short form."""
 
+MAX_GROUP = 4
+"""Images named in a group of duplicates in the short form."""
+
 LEGEND = " (= the same file, ≈ near-duplicate)"
 
 MIN_IMBALANCE = 3.0
@@ -105,12 +108,13 @@ def _findings(receipt: Findings, full: bool) -> Iterator[str]:
     yield from _list(f"of annotations, which are left out{kinds}", "problem", "problems", faults, full)
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
     yield from _list("with content that is ignored", "file", "files", remarks, full)
-    leaks = [_group(group, "split") for group in receipt.leaks]
+    leaks = [_group(group, "split", full) for group in receipt.leaks]
     yield from _list(f"of the same image in several splits, a leak{LEGEND}", "group", "groups", leaks, full)
-    conflicts = [_group(group, "label") for group in receipt.conflicts]
+    conflicts = [_group(group, "label", full) for group in receipt.conflicts]
     yield from _list(f"of the same image with several labels{LEGEND}", "group", "groups", conflicts, full)
-    harmless = [_group(g, "") for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
-    yield from _list(f"of the same image within one class and split{LEGEND}", "group", "groups", harmless, full)
+    harmless = [_group(g, "", full) for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
+    where = "one split" if receipt.form else "one class and split"
+    yield from _list(f"of the same image within {where}{LEGEND}", "group", "groups", harmless, full)
     if not receipt.compared:
         yield "\nToo many images are too similar to compare all pairs; only exact duplicates were searched for."
     if not (problems or faults or receipt.duplicates or receipt.empty_classes):
@@ -123,11 +127,20 @@ def _kinds(problems: Sequence[FileProblem | Problem]) -> str:
     return ": " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common()) if len(kinds) > 1 else ""
 
 
-def _group(group: Duplicates, key: str) -> str:
-    """Return the names of a group, each with its split or label (`key`), joined by `=` or `≈`."""
+def _group(group: Duplicates, key: str, full: bool) -> str:
+    """Return the names of a group, each with its split or label (`key`), joined by `=` or `≈`.
+
+    In the short form, one image of each split or label is named first, and only a few are.
+    """
     sign = " = " if group.kind == "exact" else " ≈ "
-    names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in group.members]
-    return sign.join(names)
+    members = list(group.members)
+    if not full and len(members) > MAX_GROUP:
+        seen = {getattr(member, key or "split"): member for member in reversed(members)}
+        firsts = [member for member in members if member in seen.values()]
+        members = [*firsts, *(member for member in members if member not in firsts)][:MAX_GROUP]
+    names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in members]
+    more = len(group.members) - len(members)
+    return sign.join(names) + (f" and {more:,} more" if more else "")
 
 
 def _classes(description: str, names: Sequence[str], full: bool) -> Iterator[str]:
