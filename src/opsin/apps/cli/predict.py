@@ -12,11 +12,13 @@ from typing import Any
 import typer
 
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
+from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
+from opsin.data.frames import is_video
 from opsin.data.sources import image_files
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
@@ -40,12 +42,22 @@ class Result:
     content: Path | bytes
 
 
-def run(name: str, images: Sequence[str], as_json: bool, top: int | None, out: str | None) -> int:
+def run(
+    name: str,
+    images: Sequence[str],
+    as_json: bool,
+    top: int | None,
+    out: str | None,
+    follow: bool = False,
+    idle: float | None = None,
+) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
     With `out`, write each image with its answer into this folder. Files that cannot be read are reported after the
-    answers for the others. The exit code is then 1.
+    answers for the others. The exit code is then 1. Videos, cameras, and with `follow` folders are read by frames.
     """
+    if follow or any(map(is_video, images)):
+        return command("follow")(name, images, as_json, top, out, idle)
     model = open_model(name)
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     results = []

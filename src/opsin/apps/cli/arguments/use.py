@@ -14,7 +14,10 @@ def predict(
     model: ModelFile,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE", help="Image files, folders of images, or - for an image on standard input."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Image files, folders of images, - for an image on standard input, a video, or a camera: /dev/video0.",
+        ),
     ],
     top: Annotated[
         int | None,
@@ -27,12 +30,19 @@ def predict(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Also write the images with the answers drawn on them, and masks."),
+        typer.Option(metavar="FOLDER|VIDEO", help="Also write the images with the answers drawn on them, and masks."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep up with a folder that images are written to, until Ctrl-C.")
+    ] = False,
+    idle: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
     ] = None,
     json: Json = False,
 ) -> int:
     """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
-    return command("predict")(model, images, json, top, out)
+    return command("predict")(model, images, json, top, out, follow, idle)
 
 
 def evaluate(
