@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.sources.names import has_image_ending, listed, split_named
+from opsin.data.sources.names import has_image_ending, quoted_list, split_named
 from opsin.tasks.tables.names import (
     LABEL_NAMES,
     LABEL_PATTERNS,
@@ -48,7 +48,7 @@ class Columns:
         classes = [name for column, name in self.classes.items() if column < len(cells) and is_one(cells[column])]
         if len(classes) == 1:
             return classes[0], ""
-        return "", f"of several classes ({listed(classes, 3)})" if classes else "of no class"
+        return "", f"of several classes ({quoted_list(classes, 3)})" if classes else "of no class"
 
 
 def is_one(value: str) -> bool:
@@ -80,8 +80,8 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     if label is None and not classes:
         titles = titles or [f"column {number}" for number in range(1, width + 1)]
         raise DataError(
-            f"{name} has the columns {listed(titles)}; name the one with the images' paths 'path' and the one with "
-            "the classes 'label'"
+            f"{name} has the columns {quoted_list(titles)}; name the one with the images' paths 'path' and the one "
+            "with the classes 'label'"
         )
     return Columns(path, label, split, header, classes)
 
@@ -135,7 +135,7 @@ def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], columns: list[in
         return binary
     if sum(number > 1 for number in ones) * 2 > len(ones):
         raise DataError(
-            f"{name} gives most images several classes, in the columns {listed(binary.values())}; "
+            f"{name} gives most images several classes, in the columns {quoted_list(binary.values())}; "
             "give each image one class, in a column named 'label'"
         )
     return {}
