@@ -162,7 +162,7 @@ class Regression:
 
     def reduce(self, outputs: Outputs, targets: Quantities) -> Results:
         """Return predictions and truth, in the units of the quantities."""
-        return Results(self._values(outputs), targets.values, targets.places)
+        return Results(self.values(outputs), targets.values, targets.places)
 
     def evaluate(self, results: Sequence[Results], calibration: Intervals | None) -> RegressionEvaluation:
         """Return errors, R² and the coverage of the intervals."""
@@ -180,7 +180,7 @@ class Regression:
         self, outputs: Outputs, sizes: Sequence[Size], calibration: Intervals | None, top: int | None
     ) -> list[Measurement]:
         """Return the numbers of each image."""
-        return [self._measurement(row, calibration) for row in self._values(outputs)]
+        return [self._measurement(row, calibration) for row in self.values(outputs)]
 
     def truth(self, targets: Quantities) -> list[Measurement]:
         """Return the true numbers as answers, without intervals."""
@@ -214,7 +214,8 @@ class Regression:
         """Return intervals that were written to a file."""
         return Intervals.from_data(data, len(self.labels))
 
-    def _values(self, outputs: Outputs) -> NDArray[np.float64]:
+    def values(self, outputs: Outputs) -> NDArray[np.float64]:
+        """Return the numbers that the outputs stand for, in their units: N × quantities."""
         values: NDArray[np.float64] = outputs["logits"].astype(np.float64) * self.scales + self.means
         return values
 
