@@ -35,7 +35,7 @@ ALLOWED = {
     "src/opsin/interop/weights.py": "a tensor of earlier versions",
     "src/opsin/data/store.py": "the folder and the first bytes of stores",
     "src/opsin/data/sources/arrays.py": "names in users' data",
-    "src/opsin/data/sources/columns.py": "names in users' data",
+    "src/opsin/tasks/tables/names.py": "names in users' data",
     "src/opsin/data/sources/names.py": "names in users' data",
     "src/opsin/data/sources/parquet.py": "names in users' data",
     "src/opsin/data/sources/webdataset.py": "names in users' data",

@@ -10,7 +10,7 @@ import pytest
 from opsin.tasks.annotations import Annotations
 from opsin.tasks.regression import Regression
 from opsin.tasks.regression.time_order import TimeOrder, time_order
-from tests.tasks.memory_files import MemoryFiles, image_size, picture
+from tests.tasks.memory_files import MemoryFiles, image_size, png
 
 COUNT = 200
 SIDE = 16
@@ -21,7 +21,7 @@ def frames(count: int = COUNT) -> list[bytes]:
     noise = np.random.default_rng(0).integers(0, 20, (count, SIDE, SIDE))
     for number, image in enumerate(noise):
         image[:, (number // 8) % SIDE] = 255
-    return [picture(image.tolist()) for image in noise]
+    return [png(image.tolist()) for image in noise]
 
 
 def clock_names(count: int, step: float = 0.1) -> list[str]:
