@@ -15,7 +15,7 @@ from opsin.base.errors import UsageError
 from opsin.model import Evaluation
 from opsin.report import page, text, write, write_text
 from opsin.report.examples import Example, LabelIssues
-from opsin.report.model_report import measure_model
+from opsin.report.model_report import measure_classifier
 from opsin.report.statistics import BIN_COUNT
 from tests.report.support import TRICKY_NAMES, measured, subject
 
@@ -145,7 +145,7 @@ def test_files_are_written_atomically(tmp_path: Path) -> None:
 
 def test_little_time_is_respected() -> None:
     model, data = subject()
-    report = measure_model(model, data, seconds=0)
+    report = measure_classifier(model, data, seconds=0)
     assert report.robustness is None
     assert report.label_issues is None or report.label_issues.checked < 120
     assert re.search(r"\d", page(report))
