@@ -13,7 +13,7 @@ from opsin.viz import svg
 from opsin.viz.svg import px
 
 WIDTH, HEIGHT = 420.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 22.0, 12.0, 38.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 22.0, 12.0, 38.0
 """Margins around the area of a chart."""
 MAX_TICKS = 5
 """About the most ticks on an axis."""
