@@ -10,7 +10,7 @@ from PIL import Image
 
 from opsin.data import Preprocessing, Samples
 from opsin.data.augment import Augmentation, Augmenter
-from opsin.report.drawing import as_image, draw_truth, drawing_size
+from opsin.report.drawing import draw_truth, drawing_size
 from opsin.tasks.geometry import Geometry
 
 MAX_ROWS = 6

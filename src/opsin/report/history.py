@@ -25,6 +25,9 @@ METRIC_FALL, METRIC_RISE = 0.03, 0.01
 """The main metric of another task fell if it ends at this much less than its best, and was still rising if the last
 fifth of the epochs added this much."""
 
+MIN_EPOCHS = 8
+"""In fewer epochs, such a metric is too unsteady to show overfitting."""
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -113,15 +116,18 @@ def diagnose(history: Sequence[EpochRecord], held_out_images: int | None = None)
 def _diagnose_metric(epochs: tuple[EpochRecord, ...], held_out_images: int | None) -> Diagnosis:
     """Compare the metric on held-out images with the training loss.
 
-    The mean of n values between 0 and 1 has a standard error of at most 0.5 / √n; smaller differences show nothing.
+    Means of a fifth of the epochs are compared, as single epochs may be lucky. The mean of n values between 0 and 1
+    has a standard error of at most 0.5 / √n; smaller differences show nothing.
     """
-    last, end = epochs[-1], len(epochs) - 1
+    end, window = len(epochs) - 1, max(1, len(epochs) // 5)
     values = [epoch.held_out_value for epoch in epochs]
-    best_epoch = max(range(len(values)), key=values.__getitem__)
+    means = [sum(values[first : first + window]) / window for first in range(len(values) - window + 1)]
+    best = max(range(len(means)), key=means.__getitem__)
     chance = 0.5 / sqrt(held_out_images) if held_out_images else 0.0
-    if values[best_epoch] - values[-1] > max(METRIC_FALL, chance) and last.loss < epochs[best_epoch].loss:
-        return Diagnosis(Fit.OVERFITTING, epochs, best_epoch)
-    since = end - max(1, len(epochs) // 5)
+    is_falling = means[best] - means[-1] > max(METRIC_FALL, chance)
+    if len(epochs) >= MIN_EPOCHS and is_falling and epochs[-1].loss < epochs[best].loss:
+        return Diagnosis(Fit.OVERFITTING, epochs, max(range(len(values)), key=values.__getitem__))
+    since = end - window
     if len(epochs) > 4 and values[-1] - values[since] > METRIC_RISE:
         return Diagnosis(Fit.STILL_IMPROVING, epochs, since)
     return Diagnosis(Fit.GOOD, epochs, end)

@@ -31,7 +31,10 @@ TRAINING = {
         "It was still improving when training ended: in the last {tail} the {metric} on held-out images rose from "
         "{since} to {last}. More epochs would help."
     ),
-    Fit.GOOD: "The {metric} on held-out images did not fall towards the end of the training; it ended at {last}.",
+    Fit.GOOD: (
+        "There is no clear sign of overfitting: the {metric} on held-out images ended at {last}; its best was {best}, "
+        "after epoch {best_epoch} of {count}."
+    ),
 }
 """Sentences about the training curves."""
 
@@ -63,10 +66,12 @@ def training(report: TaskReport) -> str:
         return ""
     last, since, count = diagnosis.last, diagnosis.epochs[diagnosis.since], len(diagnosis.epochs)
     tail = count - 1 - diagnosis.since
+    best = max(diagnosis.epochs, key=lambda epoch: epoch.held_out_value)
+    values = {"since": since.held_out_value, "last": last.held_out_value, "best": best.held_out_value}
     return TRAINING[diagnosis.fit].format(
         metric=readable(last.metric), epoch=diagnosis.since + 1, count=count,
-        since=metric_value(last.metric, since.held_out_value), last=metric_value(last.metric, last.held_out_value),
-        tail="epoch" if tail == 1 else f"{tail} epochs",
+        best_epoch=diagnosis.epochs.index(best) + 1, tail="epoch" if tail == 1 else f"{tail} epochs",
+        **{name: metric_value(last.metric, value) for name, value in values.items()},
     )  # fmt: skip
 
 
@@ -110,8 +115,8 @@ def next_steps(report: TaskReport) -> Iterator[str]:
 def _correct_annotations(report: TaskReport) -> Iterator[str]:
     problems = report.receipt.annotation_problems if report.receipt else ()
     if problems:
-        noun = "annotation" if len(problems) == 1 else "annotations"
-        yield f"Correct {len(problems):,} {noun} that could not be used and were left out; the report lists them."
+        what = "annotation" if len(problems) == 1 else f"{len(problems):,} annotations"
+        yield f"Correct the {what} that could not be used, which the report lists."
 
 
 def _rare_labels(report: TaskReport) -> Iterator[str]:

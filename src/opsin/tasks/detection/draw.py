@@ -1,4 +1,4 @@
-"""Draw detections on an image: a box in the colour of its class, with label and score. The score of truth, 1, is left out."""
+"""Draw detections on an image: a box in the colour of its class, with label and score, which truth does not have."""
 
 from __future__ import annotations
 
