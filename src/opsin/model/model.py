@@ -33,7 +33,7 @@ from opsin.ir.arguments import path as sound_path
 from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
-from opsin.model.inputs import ImageInput, read_images
+from opsin.model.inputs import ImageInput, Sized, read_images
 from opsin.ops import OPS
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel
@@ -164,7 +164,8 @@ class Model:
             return outputs
         mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))
         return {
-            name: np.asarray((array + mirrored[name][: len(pixels)]) / 2, np.float32) for name, array in outputs.items()
+            name: np.asarray((array + _mirrored_back(mirrored[name][: len(pixels)])) / 2, np.float32)
+            for name, array in outputs.items()
         }
 
     def _compiled(self, batch: int) -> Program:
@@ -191,6 +192,15 @@ class Model:
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
+        return self._answers(pixels, sizes, count)
+
+    def answers(self, images: Sequence[Sized], top: int | None = None) -> list[Any]:
+        """Return the task's answers for images as `Preprocessing.read_with_size` gives them."""
+        if not images:
+            return []
+        return self._answers(np.stack([pixels for pixels, _ in images]), [size for _, size in images], top)
+
+    def _answers(self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None) -> list[Any]:
         answers: list[Any] = []
         for outputs in self._batches(pixels):
             first, number = len(answers), len(next(iter(outputs.values())))
@@ -287,6 +297,11 @@ class Model:
             description["calibration"] = self.calibration.to_data()
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}
         file.write(target, description, tensors)
+
+
+def _mirrored_back(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the outputs of mirror images as those of the images: maps N × C × H × W are mirrored back."""
+    return array[..., ::-1] if array.ndim == 4 else array
 
 
 def _golden_values(graph: Graph) -> tuple[int, int]:

@@ -10,10 +10,9 @@ from opsin import nn, zoo
 from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning.budget import (
-    PROGRAM_BYTES,
     Budget,
+    bytes_besides_step,
     epoch_seconds,
-    evaluation_bytes,
     evaluation_seconds,
     first_batch_within,
     report_overrun_seconds,
@@ -45,12 +44,13 @@ class ScratchPlanner:
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         self.choice, self.data, self.options, self.budget = choice, data, options, budget
-        layer, recipe_plan = zoo.find(choice.network)(data.task.outputs), self._recipe_plan(options.batch)
+        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
         loss = loss_of(recipe_plan, data.task.for_network(choice.network, data.shape[1:]), mixed=False)
         graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
         batches = self._batches(recipe_plan.stages[0].batch)
-        fixed_bytes = meter.machine.process_bytes() + evaluation_bytes(data) + PROGRAM_BYTES
+        fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
         self.step, self.bytes = batch_cost.step, batch_cost.peak_bytes
         self.reasons: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ class ScratchPlanner:
     def _final_seconds(self) -> float:
         """Return the time to calibrate and evaluate the model, and the report's beyond its share."""
         validation = len(self.data.validation or ())
-        evaluations = (len(self.data.require_test()) + validation) * self.forward_seconds if validation else 0.0
+        evaluations = (len(self.data.test or ()) + validation) * self.forward_seconds if validation else 0.0
         return evaluations + report_overrun_seconds(self.data, self.forward_seconds, self.budget)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opsin.report.common import Report
 from opsin.report.history import Fit
 
-MIN_IMAGES = 100
+MIN_IMAGES_FOR_ESTIMATE = 100
 """Figures from fewer images are called rough."""
 
 ROUGH = "This is a rough estimate, because there are few images to measure on."
@@ -32,7 +32,7 @@ def remove_leaks(report: Report) -> Iterator[str]:
 
 def more_test_images(count: int) -> Iterator[str]:
     """Advise to measure on more images than `count` if these are few."""
-    if count < MIN_IMAGES:
+    if count < MIN_IMAGES_FOR_ESTIMATE:
         yield f"Set aside more images for testing: {count:,} leave a wide margin of error."
 
 

@@ -9,7 +9,7 @@ from opsin.report import sentences
 from opsin.report.configuration import configuration
 from opsin.report.confusion_matrix import confusion_matrix
 from opsin.report.examples import Example
-from opsin.report.html import Head, PageSection, document, paragraph
+from opsin.report.html import PageHead, PageSection, document, paragraph
 from opsin.report.image_grid import image, image_grid
 from opsin.report.model_report import ModelReport
 from opsin.report.phrases import interval, percent
@@ -26,7 +26,7 @@ MAX_CLASSES_IN_NEED = 8
 
 def page(report: ModelReport) -> str:
     """Return the HTML file."""
-    head = Head(
+    head = PageHead(
         f"{report.model} ({report.network}, {len(report.evaluation.classes)} classes) on {report.data}",
         sentences.headline(report),
         f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}",

@@ -8,7 +8,7 @@ from typing import Any
 from opsin.data import Dataset, Samples
 from opsin.data.ingest.receipt import Receipt
 from opsin.model import Model
-from opsin.model.record import Split, evaluation_split, held_out_split
+from opsin.model.record import Split, held_out_split, measured_images, measured_on
 from opsin.report.history import Diagnosis, EpochRecord, diagnose, epoch_records
 from opsin.report.speed import Speed
 
@@ -51,7 +51,7 @@ def is_trained_here(model: Model, data: Dataset) -> bool:
 
 def evaluated_images(model: Model, data: Dataset) -> Samples:
     """Return the test split of `data`, or all of it if the model was trained on other data."""
-    return data.require_test() if is_trained_here(model, data) or data.predefined_split else data.all_images()
+    return measured_images(data) if is_trained_here(model, data) or data.predefined_split else data.all_images()
 
 
 def known_facts(model: Model, data: Dataset, metric: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def known_facts(model: Model, data: Dataset, metric: str) -> dict[str, Any]:
     was_held_out = held_out_split(data) != "training"
     return {
         "model": model.name, "network": model.network, "data": data.name, "record": model.record,
-        "trained_here": trained_here, "split": evaluation_split(data), "shape": model.preprocessing.shape,
+        "trained_here": trained_here, "split": measured_on(data), "shape": model.preprocessing.shape,
         "history": history, "receipt": data.receipt,
         "diagnosis": diagnose(history, model.record.get("held_out")) if was_held_out else None,
     }  # fmt: skip

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from opsin.data import Preprocessing, Samples
 from opsin.data.augment import Augmentation, Augmenter
-from opsin.report.drawn_rows import VERSIONS as DRAWN_VERSIONS
-from opsin.report.drawn_rows import Row, drawn_rows, to_bytes
+from opsin.report.drawn_rows import DRAWN_VERSIONS, SheetRow, drawn_rows, to_bytes
+from opsin.tasks.registry import is_annotated
 
 MAX_ROWS = 24
 """Classes shown; if there are more, this many are chosen at even distances."""
@@ -23,7 +23,7 @@ MAX_ROWS = 24
 VERSIONS = 8
 """Augmented images in each row."""
 
-MAX_SIDE, GAP, MARGIN, NAME_WIDTH = 128, 6, 16, 168
+MAX_IMAGE_SIDE, GAP, MARGIN, NAME_WIDTH = 128, 6, 16, 168
 """Pixels: the largest side of an image, the gap between images, the margin, and the width of the class names."""
 
 INK, GREY, BACKGROUND = (24, 24, 27), (96, 96, 105), (255, 255, 255)
@@ -61,14 +61,14 @@ def contact_sheet(
     most `MAX_ROWS` classes are shown. Names that no font can render lose their accents, or become "class 3". For an
     annotated task, a few images are shown with their targets (see `opsin.report.drawn_rows`).
     """
-    if hasattr(images.task, "draw"):
+    if is_annotated(images.task):
         drawn = drawn_rows(images, preprocessing, policy, versions or DRAWN_VERSIONS, seed)
         return _sheet([replace(row, name=_line(row.name) or f"image {n}") for n, row in enumerate(drawn, start=1)], 0)
     caption = CAPTION.size + GAP if policy.mixes else 0
     return _sheet(_rows(images, preprocessing, policy, versions or VERSIONS, seed), caption)
 
 
-def _sheet(rows: list[Row], caption: int) -> Image.Image:
+def _sheet(rows: list[SheetRow], caption: int) -> Image.Image:
     """Draw rows of images, with room for captions of this height."""
     pictures = [picture for row in rows for picture in (row.original, *row.augmented)]
     height, width = max(each.height for each in pictures), max(each.width for each in pictures)
@@ -92,7 +92,9 @@ def _sheet(rows: list[Row], caption: int) -> Image.Image:
     return sheet
 
 
-def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int) -> list[Row]:
+def _rows(
+    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
+) -> list[SheetRow]:
     """Return, for each class shown, its first image in all epochs."""
     present, firsts = np.unique(images.targets.strata(), return_index=True)
     indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
@@ -106,7 +108,7 @@ def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, v
         captions.append(_captions(targets["labels"], labels, classes) if policy.mixes else [""] * len(labels))
     names, originals = [_name(classes, label) for label in labels], [_shown(image) for image in pixels]
     rows = zip(names, originals, zip(*augmented, strict=True), zip(*captions, strict=True), strict=True)
-    return [Row(name, original, list(row), list(texts)) for name, original, row, texts in rows]
+    return [SheetRow(name, original, list(row), list(texts)) for name, original, row, texts in rows]
 
 
 def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
@@ -120,10 +122,10 @@ def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[s
 def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
     """Return height and width in which to show an image: tiny ones enlarged by whole factors, large ones reduced."""
     _, height, width = shape
-    if max(height, width) <= MAX_SIDE:
-        times = MAX_SIDE // max(height, width)
+    if max(height, width) <= MAX_IMAGE_SIDE:
+        times = MAX_IMAGE_SIDE // max(height, width)
         return times * height, times * width
-    return max(1, MAX_SIDE * height // max(height, width)), max(1, MAX_SIDE * width // max(height, width))
+    return max(1, MAX_IMAGE_SIDE * height // max(height, width)), max(1, MAX_IMAGE_SIDE * width // max(height, width))
 
 
 def _shown(pixels: NDArray[np.uint8]) -> Image.Image:

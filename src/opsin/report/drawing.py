@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from opsin.tasks.drawing import MIN_SIDE
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.task import Size
 
-MIN_SIDE = 480
-"""The longer side in pixels from which what is drawn is legible; smaller images are enlarged by a whole number."""
-
 
 def drawing_size(shape: tuple[int, int, int]) -> Size:
-    """Return the height and width in which to draw on images of `shape` (channels, height, width)."""
+    """Return height and width in which what is drawn is legible, for images of `shape` (channels, height, width).
+
+    Smaller images are enlarged by a whole number.
+    """
     _, height, width = shape
     factor = max(1, -(-MIN_SIDE // max(height, width)))
     return factor * height, factor * width

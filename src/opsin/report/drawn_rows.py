@@ -13,18 +13,18 @@ from opsin.data.augment import Augmentation, Augmenter
 from opsin.report.drawing import draw_truth, drawing_size
 from opsin.tasks.geometry import Geometry
 
-MAX_ROWS = 6
+MAX_DRAWN_ROWS = 6
 """Images shown: the first of each group by which the data is split; of more groups, at even distances."""
 
-VERSIONS = 3
+DRAWN_VERSIONS = 3
 """Augmented images in each row."""
 
-MAX_SIDE = 360
+MAX_DRAWN_WIDTH = 360
 """The largest width of an image in pixels; a legend below it adds to the height."""
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """An image: its name, the stored image, and its augmented versions, each with a caption."""
 
     name: str
@@ -34,8 +34,8 @@ class Row:
 
 
 def drawn_rows(
-    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
-) -> list[Row]:
+    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int = DRAWN_VERSIONS, seed: int = 0
+) -> list[SheetRow]:
     """Return some images with their targets, as stored and as the network sees them in `versions` epochs.
 
     They are not mixed: what is drawn would belong to one of two images.
@@ -51,7 +51,7 @@ def drawn_rows(
     originals = _draw(chosen, pixels, Geometry.resize(len(chosen), images.shape[1:], images.shape[1:]))
     names = chosen.names or [f"image {number + 1:,}" for number in _choose(images).tolist()]
     parts = zip(names, originals, zip(*versions_of, strict=True), strict=True)
-    return [Row(name.split("/")[-1], original, list(row), [""] * versions) for name, original, row in parts]
+    return [SheetRow(name.split("/")[-1], original, list(row), [""] * versions) for name, original, row in parts]
 
 
 def to_bytes(values: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
@@ -63,7 +63,7 @@ def to_bytes(values: NDArray[np.float32], preprocessing: Preprocessing) -> NDArr
 
 def _choose(images: Samples) -> NDArray[np.intp]:
     _, firsts = np.unique(images.targets.strata(), return_index=True)
-    places = np.linspace(0, len(firsts) - 1, min(MAX_ROWS, len(firsts))).astype(np.intp)
+    places = np.linspace(0, len(firsts) - 1, min(MAX_DRAWN_ROWS, len(firsts))).astype(np.intp)
     numbers: NDArray[np.intp] = firsts[np.unique(places)]
     return numbers
 
@@ -80,7 +80,7 @@ def _draw(images: Samples, pixels: NDArray[np.uint8], geometry: Geometry) -> lis
 
 
 def _reduced(size: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height, reduced so that the width is at most `MAX_SIDE`, and the height at most twice that."""
+    """Return width and height, reduced to a width of at most `MAX_DRAWN_WIDTH` and a height of at most twice that."""
     width, height = size
-    factor = min(1.0, MAX_SIDE / width, 2 * MAX_SIDE / height)
+    factor = min(1.0, MAX_DRAWN_WIDTH / width, 2 * MAX_DRAWN_WIDTH / height)
     return max(1, round(factor * width)), max(1, round(factor * height))

@@ -21,7 +21,7 @@ class PageSection:
 
 
 @dataclass(frozen=True)
-class Head:
+class PageHead:
     """The top of a page, as text: what the report is about, the headline, what it rests on, and what to do next."""
 
     subject: str
@@ -30,7 +30,7 @@ class Head:
     steps: tuple[str, ...]
 
 
-def document(report: Report, head: Head, sections: Iterable[PageSection], note: str) -> str:
+def document(report: Report, head: PageHead, sections: Iterable[PageSection], note: str) -> str:
     """Return the HTML file. Sections without content are left out; `note` ends the last line."""
     style = (files("opsin.report") / "report.css").read_text(encoding="utf-8")
     shown = [section for section in sections if section.content]

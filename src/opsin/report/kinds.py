@@ -10,6 +10,7 @@ from opsin.report import classification_page, classification_text, task_page, ta
 from opsin.report.common import SECONDS
 from opsin.report.model_report import ModelReport, measure_classifier
 from opsin.report.task_report import TaskReport, measure_task
+from opsin.tasks.registry import is_annotated
 
 AnyReport: TypeAlias = ModelReport | TaskReport
 
@@ -20,7 +21,7 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> A
     Takes about `seconds` and the time of the evaluation itself. Raise `DataError` if the data has classes that the
     model does not know, or is for another task.
     """
-    measure = measure_task if hasattr(model.task, "draw") else measure_classifier
+    measure = measure_task if is_annotated(model.task) else measure_classifier
     return measure(model, data, seconds)
 
 

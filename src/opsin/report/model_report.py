@@ -41,7 +41,7 @@ FEATURE_TIME, ROBUSTNESS_TIME = 0.6, 0.25
 FEATURE_ORDER = 105
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
 
-MIN_IMAGES = 50
+MIN_IMAGES_TO_JUDGE_LABELS = 50
 """With fewer images, labels are not judged."""
 
 
@@ -108,7 +108,7 @@ def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) ->
     issues, curve = None, None
     if facts["trained_here"]:
         issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)
-    elif len(images) >= MIN_IMAGES:  # the model itself was not trained on these labels
+    elif len(images) >= MIN_IMAGES_TO_JUDGE_LABELS:  # the model itself was not trained on these labels
         issues = find_label_issues(evaluated, len(images), True, thumbnails)
     robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds)
     return ModelReport(
@@ -134,7 +134,7 @@ def _measure_features(
 ) -> tuple[LabelIssues | None, LearningCurve | None]:
     """Return label issues and learning curve of the training images, by their penultimate features."""
     extractor = _feature_extractor(model)
-    if extractor is None or len(data.train) < MIN_IMAGES:
+    if extractor is None or len(data.train) < MIN_IMAGES_TO_JUDGE_LABELS:
         return None, None
     begin = perf_counter()
     held_out_order = random_counter.order(len(evaluated.labels), 0, FEATURE_ORDER)
@@ -144,7 +144,7 @@ def _measure_features(
     order = order[: len(features)]
     sample = data.train.take(order)
     labels, held_out_labels = model.label_indices(sample), evaluated.labels[held_out_order[: len(held_out)]]
-    if len(labels) < MIN_IMAGES or (np.bincount(labels) > 1).sum() < 2:
+    if len(labels) < MIN_IMAGES_TO_JUDGE_LABELS or (np.bincount(labels) > 1).sum() < 2:
         return None, None
     penalty = choose_penalty(features, labels, len(model.labels))
     probabilities = held_out_probabilities(features, labels, len(model.labels), penalty)

@@ -18,7 +18,7 @@ def interval(share: Share) -> str:
     return f"between {low} and {high}%"
 
 
-def measured_images(report: Report) -> str:
+def images_phrase(report: Report) -> str:
     """Return what to call the images that a model was measured on: `images it has never seen`."""
     if not report.trained_here:
         return f"the images of {report.data}"

@@ -28,9 +28,9 @@ from opsin.report.thumbnails import ThumbnailStore
 NOISE, SAMPLE = 103, 104
 """Purposes of random numbers (see `opsin.base.random_counter`)."""
 
-MAX_IMAGES = 400
+MAX_CORRUPTED_IMAGES = 400
 """More images would hardly change the figures."""
-MIN_IMAGES = 30
+MIN_CORRUPTED_IMAGES = 30
 """With fewer images the figures are mostly chance, and are left out."""
 
 MIN_BLUR_SIDE = 64
@@ -126,17 +126,20 @@ def measure_robustness(model: Model, images: Samples, seconds: float) -> Robustn
 
 
 def affordable_sample(images: Samples, seconds: float, measure: Callable[[Samples], object]) -> Samples | None:
-    """Return as many images as `measure` takes about `seconds` for, at most `MAX_IMAGES`; None if they are too few."""
-    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_IMAGES]
-    if len(order) < MIN_IMAGES:
+    """Return as many images as `measure` takes about `seconds` for; None if they are too few.
+
+    There are at most `MAX_CORRUPTED_IMAGES`.
+    """
+    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_CORRUPTED_IMAGES]
+    if len(order) < MIN_CORRUPTED_IMAGES:
         return None
-    first = images.take(order[:MIN_IMAGES])
+    first = images.take(order[:MIN_CORRUPTED_IMAGES])
     measure(first)  # compiles what is not compiled yet
     begin = perf_counter()
     measure(first)
-    seconds_per_image = (perf_counter() - begin) / MIN_IMAGES
+    seconds_per_image = (perf_counter() - begin) / MIN_CORRUPTED_IMAGES
     count = min(len(order), int(seconds / seconds_per_image))
-    return images.take(np.sort(order[:count])) if count >= MIN_IMAGES else None
+    return images.take(np.sort(order[:count])) if count >= MIN_CORRUPTED_IMAGES else None
 
 
 def corrupted(pixels: Pixels, corrupt: Corruption | None) -> Pixels:

@@ -11,7 +11,7 @@ from opsin.base.formatting import listed
 from opsin.report import advice
 from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import interval, measured_images, percent
+from opsin.report.phrases import images_phrase, interval, percent
 
 MAX_EXAMPLES = 3
 """At most this many confusions, classes or corruptions are named."""
@@ -64,7 +64,7 @@ TRAINING = {
 
 def headline(report: ModelReport) -> str:
     """Return the one sentence that matters most."""
-    return f"Right on {percent(report.accuracy.value or 0)} of {measured_images(report)}."
+    return f"Right on {percent(report.accuracy.value or 0)} of {images_phrase(report)}."
 
 
 def evidence(report: ModelReport) -> str:
@@ -75,7 +75,7 @@ def evidence(report: ModelReport) -> str:
         text += "; on new images, expect less."
     else:
         text += f"; on similar images, expect {interval(share)}."
-    if share.total < advice.MIN_IMAGES:
+    if share.total < advice.MIN_IMAGES_FOR_ESTIMATE:
         text += f" {advice.ROUGH}"
     if always.count >= share.count:
         constant = f"always answering “{label}”, which would be right on {percent(always.value or 0)}"
@@ -218,7 +218,7 @@ def next_steps(report: ModelReport) -> Iterator[str]:
         yield f"Do not use it yet: always answering “{label}” is just as good. Train longer, or add images."
     yield from advice.measure_elsewhere(report)
     yield from advice.remove_leaks(report)
-    issues, is_small_sample = report.label_issues, report.accuracy.total < advice.MIN_IMAGES
+    issues, is_small_sample = report.label_issues, report.accuracy.total < advice.MIN_IMAGES_FOR_ESTIMATE
     if (
         issues is not None
         and issues.agreement >= MIN_AGREEMENT

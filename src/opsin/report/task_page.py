@@ -8,7 +8,7 @@ from html import escape
 
 from opsin.report import task_sentences as sentences
 from opsin.report.configuration import configuration, settings
-from opsin.report.html import Head, PageSection, document, facts, paragraph
+from opsin.report.html import PageHead, PageSection, document, facts, paragraph
 from opsin.report.image_grid import image
 from opsin.report.metric_robustness import MetricRobustness
 from opsin.report.shared_sections import data_section, speed_section, training_section
@@ -22,7 +22,7 @@ FIRST_EXAMPLES = 3
 
 def page(report: TaskReport) -> str:
     """Return the HTML file."""
-    head = Head(
+    head = PageHead(
         f"{report.model} ({report.network}, {report.subject}) on {report.data}",
         sentences.headline(report),
         sentences.evidence(report),

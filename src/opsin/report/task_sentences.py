@@ -8,7 +8,7 @@ from opsin.base.formatting import listed
 from opsin.report import advice
 from opsin.report.history import Fit
 from opsin.report.metric_robustness import MetricRobustness
-from opsin.report.phrases import measured_images
+from opsin.report.phrases import images_phrase
 from opsin.report.task_report import TaskReport
 from opsin.tasks.score import Score, readable
 
@@ -41,7 +41,7 @@ TRAINING = {
 
 def headline(report: TaskReport) -> str:
     """Return the one sentence that matters most."""
-    return f"{_capitalized(report.score.text())} on {measured_images(report)}."
+    return f"{_capitalized(report.score.text())} on {images_phrase(report)}."
 
 
 def evidence(report: TaskReport) -> str:
@@ -52,7 +52,7 @@ def evidence(report: TaskReport) -> str:
     if others:
         text += f"; {listed(others, conjunction='and')}"
     text += "; on new images, expect less." if report.trained_here and report.split != "test" else "."
-    if score.images < advice.MIN_IMAGES:
+    if score.images < advice.MIN_IMAGES_FOR_ESTIMATE:
         text += f" {advice.ROUGH}"
     if report.is_constant:
         text += " Giving the same answer for every image would score as well."

@@ -10,10 +10,10 @@ from opsin.report.task_tables import is_number_column
 from opsin.report.text_layout import WIDTH, shortened, wrapped
 from opsin.tasks.section import Section, Table
 
-MAX_ROWS = 12
+MAX_TABLE_ROWS = 12
 """Rows of the table shown, the first ones."""
 
-MAX_EXAMPLES = 5
+MAX_LISTED_EXAMPLES = 5
 GAP = "  "
 
 
@@ -33,7 +33,7 @@ def text(report: TaskReport) -> list[str]:
 
 def _table(table: Table) -> Iterator[str]:
     """Yield the first rows; columns for which there is no room are left out."""
-    rows = [table.columns, *table.rows[:MAX_ROWS]]
+    rows = [table.columns, *table.rows[:MAX_TABLE_ROWS]]
     columns = [[shortened(row[number]) for row in rows] for number in range(len(table.columns))]
     padded, width = [], -len(GAP)
     for number, cells in enumerate(columns):
@@ -43,8 +43,8 @@ def _table(table: Table) -> Iterator[str]:
             is_number = is_number_column(table, number)
             padded.append([cell.rjust(size) if is_number else cell.ljust(size) for cell in cells])
     yield from (GAP.join(cells).rstrip() for cells in zip(*padded, strict=True))
-    if len(table.rows) > MAX_ROWS:
-        yield f"… and {len(table.rows) - MAX_ROWS:,} more"
+    if len(table.rows) > MAX_TABLE_ROWS:
+        yield f"… and {len(table.rows) - MAX_TABLE_ROWS:,} more"
 
 
 def _examples(report: TaskReport) -> Iterator[str]:
@@ -53,5 +53,5 @@ def _examples(report: TaskReport) -> Iterator[str]:
     if section is None:
         return
     yield from wrapped(f"{section.heading}:", "· ", "  ")
-    for example in section.examples[:MAX_EXAMPLES]:
+    for example in section.examples[:MAX_LISTED_EXAMPLES]:
         yield from wrapped(f"{report.name_of(example.image)}: {example.caption}", "    ", "      ")

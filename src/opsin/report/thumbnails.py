@@ -11,7 +11,7 @@ from PIL import Image
 
 from opsin.data.pixels import Pixels
 
-MAX_SIDE = 112
+MAX_THUMBNAIL_SIDE = 112
 """Pixels of the longer side of a thumbnail."""
 
 TINY_SIDE = 48
@@ -48,7 +48,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
     """Return an image (uint8 C×H×W of one or three channels) as a `data:` URL: PNG if it is tiny, JPEG otherwise."""
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
     if max(image.size) > TINY_SIDE:
-        return jpeg_url(image, MAX_SIDE, JPEG_QUALITY)
+        return jpeg_url(image, MAX_THUMBNAIL_SIDE, JPEG_QUALITY)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return _data_url(file, "png")

@@ -221,7 +221,7 @@ class Task(Protocol):
 
 
 class AnnotatedTask(Task, Protocol):
-    """A task whose targets are annotations: files beside the images, or columns of a table."""
+    """A task whose targets are annotations: files next to the images, or columns of a table."""
 
     spatial: ClassVar[bool]
     """Whether targets are places in the image, such as boxes."""

@@ -12,6 +12,7 @@ from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, describe, policy_for, preset
 from opsin.report.contact_sheet import MAX_ROWS, contact_sheet
+from opsin.tasks.registry import is_annotated
 
 
 def run(
@@ -36,7 +37,7 @@ def run(
     write_file(path, png.getvalue())
     count, (channels, height, width) = len(images.task.labels), images.shape
     rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
-    if hasattr(images.task, "draw"):
+    if is_annotated(images.task):
         rows = images.task.subject()
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
     if augmentation == Augmentation():

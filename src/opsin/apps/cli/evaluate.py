@@ -1,4 +1,4 @@
-"""`opsin evaluate`: measure a model on labelled or annotated images, per class or as a full report."""
+"""`opsin evaluate`: measure a model on labelled images, per class or as a full report."""
 
 from __future__ import annotations
 
@@ -8,64 +8,72 @@ from typing import Any
 
 import typer
 
+from opsin.apps.cli.load_data import task_request
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
-from opsin.base.formatting import listed, percent
+from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
 from opsin.report.task_tables import is_number_column
+from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedEvaluation
 
 MAX_CONFUSIONS = 3
 """The most confusions of a class that are shown, the most frequent ones."""
 
 
-def run(name: str, source: str, as_json: bool, report: str | None) -> int:
-    """Print what suits the task, such as accuracy and confusions; with `report`, write the page and print its text."""
+def run(name: str, source: str, as_json: bool, report: str | None, target: str | None = None) -> int:
+    """Print the scores and what they consist of; with `report`, also write the page.
+
+    `target` names the columns of a table, if the data is one.
+    """
     if report is not None:
         _check_report_path(report)
     model = open_model(name)
     model.check()
-    data = load_data(source, preprocessing=model.preprocessing, task=model.task.name)
+    columns = task_request(None, target).columns
+    data = load_data(source, preprocessing=model.preprocessing, task=_task(model), target=columns)
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
     result = model.evaluate(images)
     if as_json:
-        values = _data(result) if isinstance(result, Evaluation) else _annotated_data(result)
-        print_json({"model": name, "data": source, **values})
-    elif isinstance(result, Evaluation):
-        _print(result, f"{which} images of {data.name}")
-    else:
-        _print_annotated(result, f"{which} images of {data.name}")
-    return 0
-
-
-def _print(result: Evaluation, images: str) -> None:
-    """Print the accuracy of a classifier, and the confusions of each class."""
+        data_of_result = _data(result) if isinstance(result, Evaluation) else result.to_data()
+        print_json({"model": name, "data": source, **data_of_result})
+        return 0
+    if not isinstance(result, Evaluation):
+        _print_sections(result, which, data.name)
+        return 0
     print_heading(
         percent(result.accuracy, digits=2),
-        f" of the {result.images:,} {images} classified correctly",
+        f" of the {result.images:,} {which} images of {data.name} classified correctly",
     )
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
+    return 0
 
 
-def _print_annotated(result: AnnotatedEvaluation, images: str) -> None:
-    """Print the metrics of an annotated task, and the first table of its report."""
-    score = result.score
-    main, *others = score.metrics
-    print_heading(score.text(main), f" on the {score.images:,} {images}")
-    if others:
-        typer.echo(listed(map(score.text, others)))
-    table = next((section.table for section in result.sections() if section.table), None)
-    if table and table.rows:
-        typer.echo()
-        texts = [number for number in range(len(table.columns)) if not is_number_column(table, number)]
-        print_table(table.columns, table.rows, left=texts)
+def _task(model: Model) -> str | None:
+    """Return the task that the data is read for; a classifier takes whatever has its classes."""
+    return model.task.name if is_annotated(model.task) else None
+
+
+def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:
+    """Print the scores of an annotated task, and the tables of its sections."""
+    main, *others = result.score.metrics
+    rest = ", ".join(map(result.score.text, others))
+    print_heading(
+        result.score.text(main), f" on the {result.images:,} {which} images of {data}{f' ({rest})' if rest else ''}"
+    )
+    for section in result.sections():
+        if section.table is not None:
+            typer.echo()
+            print_heading(section.heading)
+            texts = [place for place in range(len(section.table.columns)) if not is_number_column(section.table, place)]
+            print_table(section.table.columns, section.table.rows, left=texts)
 
 
 def _check_report_path(report: str) -> None:
@@ -124,7 +132,3 @@ def _data(result: Evaluation) -> dict[str, Any]:
         "classes": list(result.classes),
         "confusion": result.confusion.tolist(),
     }
-
-
-def _annotated_data(result: AnnotatedEvaluation) -> dict[str, Any]:
-    return {"loss": result.score.loss, "metrics": dict(result.score.metrics), **result.to_data()}
