@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import floor
+from math import floor, prod
 
 from opsin import nn, zoo
 from opsin.base.formatting import duration
@@ -47,8 +47,9 @@ class ScratchPlanner:
         layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
         recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
-        loss = loss_of(recipe_plan, data.task.for_network(choice.network, data.shape[1:]), mixed=False)
-        graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
+        shape = _training_shape(recipe_plan.stages[0], data)
+        loss = loss_of(recipe_plan, data.task.for_network(choice.network, shape[1:]), mixed=False)
+        graph = nn.training_graph(layer, shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
         batches = self._batches(recipe_plan.stages[0].batch)
         fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
@@ -58,7 +59,8 @@ class ScratchPlanner:
             recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
             self.reasons = (f"a batch of {batch_cost.batch} images, the largest that fits into the memory",)
         self.recipe_plan = recipe_plan
-        self.forward_seconds = options.forward_passes * self.step.image_seconds / STEP_FORWARD_PASSES
+        pixels_ratio = prod(data.shape) / prod(shape)
+        self.forward_seconds = options.forward_passes * pixels_ratio * self.step.image_seconds / STEP_FORWARD_PASSES
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
         self.final_seconds = self._final_seconds()
         steps_seconds = epoch_seconds(len(data.train), self.stage.batch, self.step)
@@ -143,3 +145,8 @@ class ScratchPlanner:
         while self.options.batch is None and self.options.optimizer != FULL_BATCH and batches[-1] // 2 >= MIN_BATCH:
             batches.append(batches[-1] // 2)
         return batches
+
+
+def _training_shape(stage: Stage, data: Dataset) -> nn.ImageShape:
+    """Return the shape of the images that a stage trains on."""
+    return data.shape if stage.size is None else (data.shape[0], stage.size, stage.size)

@@ -181,7 +181,7 @@ def _print(answered: Answered, latency: float, as_json: bool) -> None:
         print_error(str(frame.content))
     else:
         dropped = f"   ({frame.dropped:,} skipped before)" if frame.dropped else ""
-        typer.echo(f"{frame.name}   {_text(answered.answer)}{dropped}")
+        typer.echo(f"{frame}   {_text(answered.answer)}{dropped}")
 
 
 def _text(answer: Any) -> str:

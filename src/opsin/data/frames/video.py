@@ -7,9 +7,7 @@ to install.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +22,9 @@ VIDEO_ENDINGS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".3gp",
     ".ogv",
 )  # fmt: skip
+
+CAMERAS = ("/dev/video", "/dev/v4l/")
+"""How the paths of cameras begin."""
 
 CAMERA_FORMAT = "v4l2"
 """FFmpeg's name for the cameras of Linux."""
@@ -53,14 +54,12 @@ def is_video(path: str) -> bool:
 
 
 def is_camera(path: str) -> bool:
-    """Return whether a path is a device, such as /dev/video0."""
-    with suppress(OSError, ValueError):
-        return stat.S_ISCHR(os.stat(path).st_mode)
-    return False
+    """Return whether a path is that of a camera, as Linux names them."""
+    return path.startswith(CAMERAS)
 
 
 class Video:
-    """An open video file, or a camera if it is a device. Raise `DataError` if it cannot be read."""
+    """An open video file or camera. Raise `DataError` if it cannot be read."""
 
     def __init__(self, path: str) -> None:
         self.path, self.is_camera = path, is_camera(path)
@@ -98,11 +97,9 @@ class Video:
         count, first, damaged = 0, 0.0, ""
         for packet in self._packets():
             try:
-                frames = packet.decode()
+                frames = self._stream.decode(packet)
             except self._av.FFmpegError as error:
-                damaged = (
-                    damaged or f"is damaged ({error.strerror}) after frame {count:,}, and was read as far as possible"
-                )
+                damaged = damaged or f"is damaged ({error.strerror}) after frame {count:,}"
                 continue
             for frame in frames:
                 time = float(count / self.rate) if frame.time is None else frame.time
@@ -115,20 +112,28 @@ class Video:
             raise DataError(f"{self.path} {damaged or 'has no frames'}; record or copy it again")
 
     def _packets(self) -> Iterator[Any]:
-        """Yield the parts of the file; an error of the file ends it, or of a camera is raised."""
+        """Yield the parts of the file. An error of a file ends it: then None, for the frames that the decoder has.
+
+        Raise `DataError` for that of a camera.
+        """
         try:
             yield from self._container.demux(self._stream)
         except self._av.FFmpegError as error:
-            if self.is_camera:
+            if not self.is_camera:
+                yield None
+            else:
                 raise DataError(
                     f"the camera {self.path} gives no more images: {error.strerror}; see that it is connected"
                 ) from None
 
     def _open(self) -> Any:
         try:
-            return self._av.open(self.path, format=CAMERA_FORMAT if self.is_camera else None)
+            if self.is_camera:
+                return self._av.open(self.path, format=CAMERA_FORMAT)
+            return self._av.open(f"file:{self.path}")  # the protocol, since names may have colons
         except FileNotFoundError:
-            raise DataError(f"{self.path}: there is no such file; give the path of a video") from None
+            kind = "camera; see that it is connected" if self.is_camera else "file; give the path of a video"
+            raise DataError(f"{self.path}: there is no such {kind}") from None
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise DataError(self._explanation(error)) from None
 

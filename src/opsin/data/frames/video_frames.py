@@ -10,7 +10,7 @@ from typing import TypeVar
 from PIL import Image
 
 from opsin.data.frames.backlog import Backlog
-from opsin.data.frames.frame import Frame
+from opsin.data.frames.frame import Frame, frame_name
 from opsin.data.frames.video import Video, VideoFrame
 
 T = TypeVar("T")
@@ -30,8 +30,7 @@ def video_frames(
     for number, (image, time) in enumerate(video.frames()):
         if stop.is_set():
             return
-        name = frame_name(video, time)
-        yield Frame(name, read(image, name), arrival, 0, number, time)
+        yield Frame(video.path, read(image, frame_name(video.path, time)), arrival, 0, number, time)
         arrival = clock()
 
 
@@ -50,8 +49,8 @@ def camera_frames(
         while taken := backlog.take():
             image, time = taken.item
             number += taken.dropped
-            name = frame_name(video, time)
-            yield Frame(name, read(image, name), taken.arrival, taken.dropped, number, time)
+            content = read(image, frame_name(video.path, time))
+            yield Frame(video.path, content, taken.arrival, taken.dropped, number, time)
             number += 1
     finally:
         stop.set()
@@ -68,8 +67,3 @@ def _receive(video: Video, backlog: Backlog[VideoFrame], stop: Event) -> None:
         backlog.close(error)
     finally:
         backlog.close()
-
-
-def frame_name(video: Video, time: float) -> str:
-    """Return a name for messages, such as "drive.mp4 at 12.48 s"."""
-    return f"{video.path} at {time:.2f} s"

@@ -13,8 +13,8 @@ from opsin.base.atomic import AtomicFile
 from opsin.base.errors import DataError, UsageError
 from opsin.data.frames.video import pyav
 
-FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
-"""FFmpeg's names of the containers by the extension of the file."""
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""FFmpeg's names of the containers by the extension of the file. AVI has no times for frames, as H.264 needs them."""
 
 ENCODERS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "20"},
@@ -47,7 +47,7 @@ class VideoWriter:
             self._file = AtomicFile(path)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}; name another file") from None
-        self._container = self._av.open(str(self._file.temporary), "w", format=FORMATS[ending])
+        self._container = self._av.open(f"file:{self._file.temporary}", "w", format=FORMATS[ending])
         self._stream: Any = None
         self._last = -1
 

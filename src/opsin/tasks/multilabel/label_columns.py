@@ -24,10 +24,10 @@ MINUS = frozenset(("-1", "-1.0"))
 """Cells of a column for a label, in lower case. -1 is "no" if there is no 0 (CelebA), and otherwise "uncertain"."""
 
 MIN_SHARE = 0.05
-"""The share of the rows with several labels from which on a column is one of lists."""
+"""The minimum share of the rows with several labels for a column to be one of lists."""
 
 MIN_SEVERAL = 0.1
-"""The share of the rows with several ones from which on columns of zeros and ones are not those of classes."""
+"""The minimum share of the rows with several ones for columns of zeros and ones not to be those of classes."""
 
 MIN_COMBINED = 1 / 3
 """The share of the labels that occur in different lists; parts of one name, such as "tench, Tinca", do not."""
