@@ -14,6 +14,14 @@ R2 = "r2"
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced_accuracy"
 
+ACRONYMS = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "iou": "IoU", "f1": "F1", "r2": "R²", "mae": "MAE"}
+"""Words in the names of metrics that are not written in small letters."""
+
+
+def readable(name: str) -> str:
+    """Return the name of a metric for people, such as "mean IoU" for "mean_iou"."""
+    return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))
+
 
 @dataclass(frozen=True, eq=True)
 class Score:
@@ -38,9 +46,9 @@ class Score:
         return self.metrics[self.main]
 
     def text(self, name: str | None = None) -> str:
-        """Return a metric, by default the main one, such as "mean iou 71.3%"."""
+        """Return a metric, by default the main one, such as "mean IoU 71.3%"."""
         name = name or self.main
-        return f"{name.replace('_', ' ')} {metric_value(name, self.metrics[name])}"
+        return f"{readable(name)} {metric_value(name, self.metrics[name])}"
 
     @property
     def accuracy(self) -> float:

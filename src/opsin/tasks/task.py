@@ -250,6 +250,9 @@ class AnnotatedTask(Task, Protocol):
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return what a plan without options takes."""
 
+    def moved(self, targets: Any, geometry: Geometry) -> Any:
+        """Return the targets of images that `geometry` moved, for images of its output size."""
+
     def truth(self, targets: Any) -> list[Any]:
         """Return the targets in the form of answers, so that both are shown in the same way."""
 

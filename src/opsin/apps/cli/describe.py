@@ -18,7 +18,7 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import exact_size, percent
 from opsin.ir import show
 from opsin.nn.describe import NUMBER_BYTES
-from opsin.tasks.score import ACCURACY, metric_value
+from opsin.tasks.score import ACCURACY, metric_value, readable
 
 if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
@@ -77,7 +77,7 @@ def result(record: Mapping[str, Any]) -> str:
         metrics = {name.removeprefix(HELD_OUT): last[name] for name in last if name.startswith(HELD_OUT)}
         images, split = record["held_out"], record.get("held_out_split", "held-out")
     name = next(name for name in metrics if name not in ("images", "loss"))
-    text = f"{name.replace('_', ' ')} {metric_value(name, metrics[name])} on {images:,} {split} images"
+    text = f"{readable(name)} {metric_value(name, metrics[name])} on {images:,} {split} images"
     if name == ACCURACY:
         text = f"{percent(metrics[name], digits=2)} of {images:,} {split} images classified correctly"
     return text if split != "training" else f"{text}, which says nothing about new images"

@@ -12,7 +12,7 @@ from opsin.apps.cli.output import print_json, print_table
 from opsin.base.errors import UsageError
 from opsin.runs.listing import INTERRUPTED, Summary, differences, summaries, summary
 from opsin.runs.run import CONFIG
-from opsin.tasks.score import ACCURACY, metric_value
+from opsin.tasks.score import ACCURACY, metric_value, readable
 
 HEADS = ("data", "network", "state", "epochs", "validation", "test", "minutes")
 
@@ -78,5 +78,5 @@ def _value(each: Summary, value: float | None) -> str:
     """Return a result as text, with the metric if it is not the accuracy."""
     if value is None:
         return "–"
-    metric = "" if each.metric == ACCURACY else f"{each.metric.replace('_', ' ')} "
+    metric = "" if each.metric == ACCURACY else f"{readable(each.metric)} "
     return f"{metric}{metric_value(each.metric, value)}"

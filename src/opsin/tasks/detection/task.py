@@ -114,6 +114,12 @@ class ObjectDetection:
         images = [head.encode(moved.coordinates[each], moved.classes[each], ignored[each]) for each in rows]
         return {name: np.stack([image[name] for image in images]) for name in images[0]}
 
+    def moved(self, targets: Boxes, geometry: Geometry) -> Boxes:
+        """Return the boxes of moved images, whose size in pixels is the geometry's output size."""
+        return replace(
+            targets.moved(geometry), sizes=np.tile(np.array(geometry.output_size, np.int32), (len(targets), 1))
+        )
+
     def align(self, other: Any, targets: Any) -> Boxes:
         """Return the boxes of data with other class numbers. Raise `DataError` for a class that is not known here."""
         if other.name != self.name:

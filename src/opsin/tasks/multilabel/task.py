@@ -119,6 +119,10 @@ class MultiLabel:
         """Return "labels", float32 N × labels."""
         return {"labels": targets.encode(mixture)}
 
+    def moved(self, targets: LabelSets, geometry: Geometry) -> LabelSets:
+        """Return the labels themselves: they do not depend on where things are."""
+        return targets
+
     def align(self, other: Any, targets: Any) -> LabelSets:
         """Return the labels of data in the order of this task. Raise `DataError` for a label that is not known here."""
         if other.name != self.name:

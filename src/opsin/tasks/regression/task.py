@@ -140,9 +140,13 @@ class Regression:
 
     def encode(self, targets: Quantities, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "values": standardized, float32 N × quantities; signed ones of mirrored images change their sign."""
-        flips = geometry.mirrored[:, None] & np.array(self.signed)
-        values = np.where(flips, -targets.values, targets.values)
+        values = self.moved(targets, geometry).values
         return {"values": ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)}
+
+    def moved(self, targets: Quantities, geometry: Geometry) -> Quantities:
+        """Return the numbers of moved images: signed ones of mirrored images change their sign."""
+        flips = geometry.mirrored[:, None] & np.array(self.signed)
+        return Quantities(np.where(flips, -targets.values, targets.values))
 
     def align(self, other: Any, targets: Any) -> Quantities:
         """Return the numbers of data with other quantities in the order of this task.

@@ -140,6 +140,10 @@ class SemanticSegmentation:
         """Return "labels": class ids int32 N × height × width, and 255 where the image moved away."""
         return {"labels": targets.moved(geometry)}
 
+    def moved(self, targets: Masks, geometry: Geometry) -> Masks:
+        """Return the masks of moved images."""
+        return Masks(targets.moved(geometry).astype(np.uint8))
+
     def align(self, other: Any, targets: Any) -> Masks:
         """Return the masks of data with the class ids of this task. Raise `DataError` for a class it does not know."""
         if other.name != self.name:
