@@ -251,6 +251,6 @@ def test_training_as_shipped_tunes_its_plan(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "opsin", "train", "digits", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "choices").iterdir()
+    (path,) = (tmp_path / "tuning").iterdir()
     records = [line for line in path.read_text().splitlines() if line]
     assert records and all('"heuristic"' in line for line in records)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.apps.estimator.arrays import MIN_SIDE
+from opsin.apps.estimator.arrays import MIN_NETWORK_SIDE
 from tests.data.files import write_stripes
 from tests.docs.markdown import ROOT, code_blocks
 
@@ -34,4 +34,4 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_the_figures_are_the_codes() -> None:
-    assert f"sides below {MIN_SIDE} are enlarged" in PAGE.read_text(encoding="utf-8")
+    assert f"sides below {MIN_NETWORK_SIDE} are enlarged" in PAGE.read_text(encoding="utf-8")

@@ -164,7 +164,8 @@ class Model:
             return outputs
         mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))
         return {
-            name: np.asarray((array + mirrored[name][: len(pixels)]) / 2, np.float32) for name, array in outputs.items()
+            name: np.asarray((array + _mirrored_back(mirrored[name][: len(pixels)])) / 2, np.float32)
+            for name, array in outputs.items()
         }
 
     def _compiled(self, batch: int) -> Program:
@@ -296,6 +297,11 @@ class Model:
             description["calibration"] = self.calibration.to_data()
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}
         file.write(target, description, tensors)
+
+
+def _mirrored_back(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the outputs of mirror images as those of the images: maps N × C × H × W are mirrored back."""
+    return array[..., ::-1] if array.ndim == 4 else array
 
 
 def _golden_values(graph: Graph) -> tuple[int, int]:

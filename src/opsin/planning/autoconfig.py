@@ -44,7 +44,9 @@ def choose(
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
     planner = planner_for(choice, data, options, budget, CostMeter(machine, options.threads, conv_tuning))
     candidate = first_that_fits(planner.candidates(), budget)
-    counts = data.train.counts() if choice.summary.task is None else []
+    counts = data.train.counts()
+    if choice.summary.task is not None and options.class_weights is None:
+        options = replace(options, class_weights=False)  # only classes of whole images are balanced without being asked
     reasons = [*choice.reasons, *candidate.reasons]
     if adjusts_logits(options, counts):
         reasons.append(

@@ -35,7 +35,7 @@ SHORT_TRIALS_SHARE = 0.25
 MIN_TRIAL_SECONDS = 1.0
 """Shorter trials show nothing."""
 
-MIN_VALIDATION_IMAGES = 12
+MIN_VALIDATION_IMAGES_TO_SEARCH = 12
 """With fewer validation images, recipes cannot be told apart."""
 
 SECOND_ROUND_FACTOR = 3.0
@@ -112,7 +112,7 @@ def _affordable_candidates(
 ) -> tuple[list[TrialCandidate], float]:
     """Return as many candidates as there is time for, and that time; only one if trials would show nothing."""
     candidates, seconds = trial_candidates(default, options), _trials_seconds(options, elapsed_seconds)
-    if trial.validation_images(data) < MIN_VALIDATION_IMAGES:
+    if trial.validation_images(data) < MIN_VALIDATION_IMAGES_TO_SEARCH:
         return candidates[:1], 0.0
     count = min(len(candidates), int(seconds / MIN_TRIAL_SECONDS))
     return (candidates[:count], seconds) if count > 1 else (candidates[:1], 0.0)

@@ -163,11 +163,13 @@ class FeatureScore:
         self.head.load_state({name: state[name] for name in self.head.graph.variables})
         if self.features is None:
             self.features = self._extract()
-        features = self.features
-        logits = [self._logits(features[first : first + BATCH]) for first in range(0, len(features), BATCH)]
-        task = self.model.task
-        result = task.reduce({"logits": np.concatenate(logits)}, self.images.targets)
-        evaluation: Evaluation = task.evaluate([result], None)
+        task, results = self.model.task, []
+        for first in range(0, len(self.features), BATCH):
+            rows = np.arange(first, min(first + BATCH, len(self.features)))
+            outputs = self.head.run(inputs=pad_rows(self.features[rows], BATCH).astype(np.float32))
+            targets = self.images.targets.take(rows)
+            results.append(task.reduce({name: array[: len(rows)] for name, array in outputs.items()}, targets))
+        evaluation: Evaluation = task.evaluate(results, None)
         return evaluation
 
     def _extract(self) -> NDArray[np.float16]:
@@ -177,10 +179,6 @@ class FeatureScore:
             values = self.extractor(self.model.preprocessing.apply(pixels))
             features[first : first + BATCH] = np.clip(values, -MAX_FLOAT16, MAX_FLOAT16)
         return features
-
-    def _logits(self, features: NDArray[np.float16]) -> Floats:
-        logits: Floats = self.head.run(inputs=pad_rows(features, BATCH).astype(np.float32))["logits"][: len(features)]
-        return logits
 
 
 def feature_bytes(images: int, features: int, views: int) -> int:

@@ -16,7 +16,7 @@ from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
-from opsin.compiler.memory_limit import Planner
+from opsin.compiler.memory_limit import RecomputePlanner
 from opsin.compiler.recompute import stored_activations
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph
@@ -175,6 +175,8 @@ def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for algorithm, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
-        planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(algorithm) for p in problems(graph, 4)})
+        planner = RecomputePlanner(
+            simplify(graph, 4), 4, any_target, True, {str(p): str(algorithm) for p in problems(graph, 4)}
+        )
         dropped = [item.tensor for item in stored_activations(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

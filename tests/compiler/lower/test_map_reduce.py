@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin import ops
 from opsin.compiler.calls import Partition
-from opsin.compiler.fusion import MIN_SWEEP_ELEMENTS
+from opsin.compiler.cost_model import EPYC_ZEN3
 from opsin.ir import input_tensor
 from opsin.kernels.ir import Target
 from tests.compiler.lower.support import kernels, lowered, pointer
@@ -27,7 +27,7 @@ def test_summands_that_are_read_are_stored(any_target: Target) -> None:
     y = ops.exp(x)
     sweep, total = lowered({"y": y, "sum": ops.sum(y, AXES)}, [x], any_target, 16)
     assert kernels([sweep, total]) == ["MapReduceByChannel", "Combine"]
-    assert sorted(buffer.size for buffer in sweep.writes) == [16 * 16, MIN_SWEEP_ELEMENTS]
+    assert sorted(buffer.size for buffer in sweep.writes) == [16 * 16, EPYC_ZEN3.sweep_min_elements]
 
 
 def test_a_small_array_is_summed_separately(any_target: Target) -> None:

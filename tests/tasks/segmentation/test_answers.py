@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from opsin.base.errors import DataError
-from opsin.tasks.segmentation import answers
+from opsin.tasks.segmentation import answers, rle
 from opsin.tasks.segmentation.answers import Segmentation
 from opsin.tasks.segmentation.colours import colour_of
 from opsin.tasks.segmentation.draw import draw, overlay
@@ -41,6 +41,39 @@ def test_logits_are_resized_as_by_pytorch(
     assert (found.ids == resized.argmax(0).numpy())[clear].all()
     assert found.shares == pytest.approx([(found.ids == i).mean() for i in range(3)])
     assert Segmentation.of(logits, size, CLASSES).probabilities is None
+
+
+def test_a_temperature_changes_probabilities_but_no_class(rng: np.random.Generator) -> None:
+    logits = rng.standard_normal((3, 13, 9)).astype(np.float32)
+    plain, warm = (Segmentation.of(logits, (13, 9), CLASSES, temperature=t, probabilities=True) for t in (1.0, 4.0))
+    assert (plain.ids == warm.ids).all() and plain.probabilities is not None and warm.probabilities is not None
+    shares = np.exp(logits.astype(np.float64) / 4)
+    assert np.allclose(warm.probabilities, shares / shares.sum(0), atol=1e-6)
+    assert warm.confidence == pytest.approx(warm.probabilities.max(0).mean(), rel=1e-5)
+    assert warm.confidence is not None and plain.confidence is not None and warm.confidence < plain.confidence
+    assert Segmentation.of(logits, (13, 9), CLASSES).confidence is None
+
+
+def test_text_and_json() -> None:
+    given = answer()
+    assert str(given) == "background 80.8%, cell 16.7%, Ölfleck 漢字 2.5%"
+    data = json.loads(json.dumps(given.to_data()))
+    assert (data["height"], data["width"], data["confidence"]) == (40, 60, None)
+    assert [row["class"] for row in data["classes"]] == list(CLASSES)
+    for number, row in enumerate(data["classes"]):
+        code = row["segmentation"]
+        mask = rle.decode(rle.decompress(code["counts"].encode()), (code["size"][0], code["size"][1]))
+        assert (mask == (given.ids == number)).all() and row["share"] == given.shares[number]
+    many = Segmentation.of_ids(np.arange(8, dtype=np.uint8)[None], tuple("abcdefgh"))
+    assert str(many) == "a 12.5%, b 12.5%, c 12.5%, d 12.5%, e 12.5%, f 12.5%, …"
+
+
+def test_ignored_pixels_of_masks_have_no_share() -> None:
+    truth = Segmentation.of_ids(np.array([[0, 1, 255, 255]], np.uint8), CLASSES)
+    assert truth.shares == (0.5, 0.5, 0.0)
+    larger = truth.at_size((2, 8))
+    assert larger.ids.tolist() == [[0, 0, 1, 1, 255, 255, 255, 255]] * 2 and larger.shares == truth.shares
+    assert truth.at_size((1, 4)) is truth
 
 
 def test_the_number_of_classes_must_match() -> None:

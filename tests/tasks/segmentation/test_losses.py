@@ -55,6 +55,13 @@ def test_cross_entropy(
     compare(partial(losses.cross_entropy, class_weights=weights), theirs, logits, labels)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_label_smoothing(weights: tuple[float, ...] | None, rng: np.random.Generator) -> None:
+    weight = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    theirs = partial(torch.nn.functional.cross_entropy, weight=weight, ignore_index=255, label_smoothing=0.1)
+    compare(partial(losses.cross_entropy, class_weights=weights, label_smoothing=0.1), theirs, *batch(rng))
+
+
 def torch_dice(logits: Any, labels: Any, smoothing: float) -> Any:
     """The formula image by image and class by class."""
     terms = []
@@ -124,5 +131,7 @@ def test_errors() -> None:
         losses.cross_entropy(logits, input_tensor("labels", (2, 5, 6), INT))
     with pytest.raises(ShapeError, match="3 class weights for 4 classes"):
         losses.cross_entropy(logits, labels, (1.0, 2.0, 3.0))
+    with pytest.raises(UsageError, match=r"below 1, not 1\.0"):
+        losses.cross_entropy(logits, labels, label_smoothing=1.0)
     with pytest.raises(UsageError, match="above 0, not 0"):
         losses.dice_loss(logits, labels, 0.0)

@@ -30,6 +30,17 @@ def test_compressed_codes() -> None:
         assert list(rle.decompress(case["counts"].encode())) == case["runs"]
 
 
+def test_masks_are_encoded_as_by_pycocotools(rng: np.random.Generator) -> None:
+    for case in CASES:
+        assert list(rle.encode(expected(case))) == case["runs"]
+        assert rle.compress(case["runs"]).decode() == case["counts"]
+    for size in ((1, 1), (5, 7), (40, 3)):
+        mask = rng.random(size) < 0.5
+        counts = rle.encode(mask)
+        assert (rle.decode(rle.decompress(rle.compress(counts)), size) == mask).all()
+    assert rle.encode(np.ones((2, 3), np.bool_)) == (0, 6) and rle.encode(np.zeros((2, 3), np.bool_)) == (6,)
+
+
 def test_polygons() -> None:
     for case in CASES:
         size = case["size"][0], case["size"][1]

@@ -29,7 +29,7 @@ for a near-duplicate; their highest correlation is 0.979. Most cropped or mirror
 MIN_CONTRAST = 4.0
 """Standard deviation of a thumbnail, in grey levels, below which it is too uniform to be compared."""
 
-MIN_SIDE = 32
+MIN_COMPARED_SIDE = 32
 """Pixels of the shorter side below which images are not compared: many handwritten digits look the same."""
 
 MAX_COLOUR_DIFFERENCE = 12.0
@@ -83,7 +83,9 @@ def near_duplicates(
     groups = DisjointSets(len(exact))
     for number, first in enumerate(exact.tolist()):
         groups.join(number, first)
-    compared = np.flatnonzero((exact == np.arange(len(exact))) & (sizes.min(axis=1, initial=2**30) >= MIN_SIDE))
+    compared = np.flatnonzero(
+        (exact == np.arange(len(exact))) & (sizes.min(axis=1, initial=2**30) >= MIN_COMPARED_SIDE)
+    )
     thumbnails = Thumbnails(thumbnail_hashes[compared])
     textured = np.flatnonzero(thumbnails.deviation >= MIN_CONTRAST)
     pairs = candidates(thumbnails.hashes()[textured])

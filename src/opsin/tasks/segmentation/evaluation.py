@@ -68,7 +68,7 @@ class SegmentationEvaluation:
 
     def sections(self) -> list[Section]:
         """Return what a report says of the result."""
-        return sections.sections(self.results, self.calibration, self.worst(sections.MAX_EXAMPLES))
+        return sections.sections(self.results, self.calibration, self.worst(self.images))
 
     def to_data(self) -> dict[str, Any]:
         """Return everything for JSON."""

@@ -46,13 +46,16 @@ class Table:
         return cells[column].strip() if column is not None and column < len(cells) else ""
 
 
-def table_of(files: Files, problems: list[Problem]) -> Table | None:
-    """Return the outermost table with a column of images and one of masks or splits; None if there is none."""
+def table_of(files: Files, problems: list[Problem], masks: Sequence[str] = MASK_COLUMNS) -> Table | None:
+    """Return the outermost table with a column of images and one of masks or splits; None if there is none.
+
+    `masks` are possible names of the column of masks.
+    """
     tables = [path for path in files.paths if path.lower().endswith((".csv", ".tsv"))]
     best: Table | None = None
     for path in sorted(tables, key=lambda path: (path.count("/"), path))[:MAX_TABLES]:
         try:
-            table = _parse(path, files.read(path))
+            table = _parse(path, files.read(path), masks)
         except DataError as error:
             problems.append(Problem(path, str(error), BAD_TABLE))
             continue
@@ -68,7 +71,7 @@ def _leads_to_masks(table: Table, paths: set[str]) -> bool:
     return any(_find(value, table.path, paths) in paths and names.is_image(value) for value in sample if value)
 
 
-def _parse(path: str, data: bytes) -> Table | None:
+def _parse(path: str, data: bytes, masks: Sequence[str]) -> Table | None:
     if len(data) > MAX_TABLE_BYTES:
         raise DataError(f"{len(data):,} bytes, but a table of masks has at most {MAX_TABLE_BYTES:,}")
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -79,12 +82,16 @@ def _parse(path: str, data: bytes) -> Table | None:
         rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise DataError(f"line {reader.line_num}: {error}; save the table again as CSV") from None
-    header = [cell.strip().lower().replace(" ", "_") for cell in rows[0][1]] if rows else []
+    header = [_column_name(cell) for cell in rows[0][1]] if rows else []
     image, mask, split = (
         next((header.index(column) for column in columns if column in header), None)
-        for columns in (IMAGE_COLUMNS, MASK_COLUMNS, SPLIT_COLUMNS)
+        for columns in (IMAGE_COLUMNS, [_column_name(name) for name in masks], SPLIT_COLUMNS)
     )
     return None if image is None else Table(path, rows[1:], image, mask, split)
+
+
+def _column_name(text: str) -> str:
+    return text.strip().lower().replace(" ", "_")
 
 
 def _find(value: str, table: str, paths: set[str]) -> str | None:

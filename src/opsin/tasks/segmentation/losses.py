@@ -22,19 +22,26 @@ DICE_SMOOTHING = 1.0
 
 
 @checked
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Sequence[float] | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the mean of -log softmax(logits) at the labels, over all pixels of the batch that count.
 
-    With `class_weights`, one number per class, the mean is weighted by the class of each pixel. These are the
-    definitions of PyTorch's `cross_entropy` with `ignore_index`.
+    With `class_weights`, one number per class, the mean is weighted by the class of each pixel. `label_smoothing` moves
+    that fraction of each label to all classes (Szegedy et al. 2016). These are the definitions of PyTorch's
+    `cross_entropy` with `ignore_index`.
 
-    Raise `ShapeError` if the shapes do not match.
+    Raise `ShapeError` if the shapes do not match, `UsageError` unless `label_smoothing` is at least 0 and below 1.
     """
+    if not 0 <= label_smoothing < 1:
+        raise UsageError(f"cross_entropy: label_smoothing is at least 0 and below 1, not {label_smoothing}")
     target = _target("cross_entropy", logits, labels)
+    smooth = _smooth(target, label_smoothing) if label_smoothing else target
     if class_weights is not None:
-        target = ops.multiply(target, _class_vector("class_weights", _checked_weights(class_weights, logits)))
+        weights = _class_vector("class_weights", _checked_weights(class_weights, logits))
+        target, smooth = ops.multiply(target, weights), ops.multiply(smooth, weights)
     total = ops.maximum(ops.sum(target), TINY)
-    return ops.divide(ops.sum(ops.multiply(ops.log_softmax(logits, 1), target)), ops.negate(total))
+    return ops.divide(ops.sum(ops.multiply(ops.log_softmax(logits, 1), smooth)), ops.negate(total))
 
 
 @checked
@@ -62,13 +69,13 @@ def cross_entropy_dice(
     logits: Tensor,
     labels: Tensor,
     class_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
     dice_weight: float = 1.0,
     smoothing: float = DICE_SMOOTHING,
 ) -> Tensor:
     """Return `cross_entropy` + `dice_weight` · `dice_loss`, the sum that nnU-Net (Isensee et al. 2021) trains with."""
-    return ops.add(
-        cross_entropy(logits, labels, class_weights), ops.multiply(dice_loss(logits, labels, smoothing), dice_weight)
-    )
+    entropy = cross_entropy(logits, labels, class_weights, label_smoothing)
+    return ops.add(entropy, ops.multiply(dice_loss(logits, labels, smoothing), dice_weight))
 
 
 def _target(name: str, logits: Tensor, labels: Tensor) -> Tensor:
@@ -83,6 +90,12 @@ def _target(name: str, logits: Tensor, labels: Tensor) -> Tensor:
         raise ShapeError(f"{name}: the number of classes must be known, but the logits are {logits.type}")
     ids = _class_vector("class_ids", tuple(map(float, range(classes))))
     return ops.equal(ops.cast(ops.reshape(labels, (n, 1, height, width))), ids)
+
+
+def _smooth(target: Tensor, share: float) -> Tensor:
+    """Return a one-hot target with a share of it spread over all classes, still 0 at pixels that do not count."""
+    counted = ops.sum(target, 1, keepdims=True)
+    return ops.add(ops.multiply(target, 1 - share), ops.multiply(counted, share / int(str(target.shape[1]))))
 
 
 def _checked_weights(weights: Sequence[float], logits: Tensor) -> tuple[float, ...]:

@@ -30,14 +30,19 @@ MAX_EXAMPLES = 5
 """Values that a problem lists."""
 
 
-def read(files: Files, image_size: ImageSize) -> Annotations | None:
+def read(files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
     """Return the images with their masks, or None if the files hold no masks.
 
     Forms: a table with columns of images and masks, images and masks of the same name in folders such as "images" and
     "masks" or with suffixes such as "_mask", and COCO's JSON. `image_size` returns height and width of an image, or
-    None if it cannot be read. Files and annotations that cannot be used are among the problems.
+    None if it cannot be read. Files and annotations that cannot be used are among the problems. With `columns`, only a
+    table counts whose masks are in a column of that name.
     """
     problems: list[Problem] = []
+    if columns:
+        table = table_of(files, problems, columns)
+        found = table and table.mask is not None
+        return _annotations(files, image_size, by_table(files, table), problems) if table and found else None
     pairs = _pairs(files, problems)
     if pairs is None:
         regions = coco.read(files, image_size, problems)

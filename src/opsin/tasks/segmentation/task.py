@@ -36,16 +36,18 @@ from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outpu
 class PixelObjective:
     """Cross entropy plus Dice loss of the output "logits" N × C × H × W and the target "labels", integers N × H × W.
 
-    `class_weights` weight the pixels of the cross entropy; the Dice loss gives all classes the same weight anyway.
+    `class_weights` and `label_smoothing` are those of the cross entropy; the Dice loss gives all classes the same
+    weight anyway.
     """
 
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
 
     def targets(self, outputs: Tensors) -> dict[str, Tensor]:
         return {"labels": input_tensor("labels", (BATCH, *outputs["logits"].shape[2:]), INT)}
 
     def loss(self, outputs: Tensors, targets: Tensors) -> Tensor:
-        return cross_entropy_dice(outputs["logits"], targets["labels"], self.class_weights)
+        return cross_entropy_dice(outputs["logits"], targets["labels"], self.class_weights, self.label_smoothing)
 
     def statistics(self, outputs: Tensors, targets: Tensors) -> dict[str, Tensor]:
         return {}
@@ -57,7 +59,7 @@ class SemanticSegmentation:
 
     name: ClassVar[str] = "segmentation"
     mixes: ClassVar[bool] = False
-    mirrors: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
     spatial: ClassVar[bool] = True
 
@@ -73,7 +75,7 @@ class SemanticSegmentation:
     @classmethod
     def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
         """Return the images with their masks in a folder or an archive; None if it holds no masks."""
-        return reader.read(files, image_size)
+        return reader.read(files, image_size, columns)
 
     @classmethod
     def load_targets(
@@ -132,7 +134,7 @@ class SemanticSegmentation:
             raise UsageError(
                 "the logit adjustment is for images of one class each; for rare classes of pixels, give class weights"
             )
-        return PixelObjective(options.class_weights)
+        return PixelObjective(options.class_weights, options.label_smoothing)
 
     def encode(self, targets: Masks, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "labels": class ids int32 N × height × width, and 255 where the image moved away."""
