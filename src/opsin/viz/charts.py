@@ -104,6 +104,34 @@ def share_chart(dots: Sequence[Dot], x_label: str, y_label: str, description: st
     return _chart(x, y, x_label, y_label, content, description)
 
 
+def scatter_chart(
+    points: Sequence[svg.Point], x_label: str, y_label: str, description: str, margin: float | None = None
+) -> str:
+    """Draw points (x, y) of the same unit over axes of the same range, and the diagonal on which they are equal.
+
+    `margin` draws lines at this distance above and below the diagonal.
+    """
+    values = [value for pair in points for value in pair]
+    low, high = min(values), max(values)
+    padding = (high - low) * 0.04 or abs(low) * 0.04 or 1.0
+    low, high = low - padding, high + padding
+    x, y = Axis(low, high, LEFT, WIDTH - LEFT - RIGHT), _y_axis(low, high, is_share=False)
+    offsets = [(0.0, "ideal")] + ([] if margin is None else [(margin, "mark"), (-margin, "mark")])
+    content = [_parallel(x, y, offset, style) for offset, style in offsets if abs(offset) < high - low]
+    content += [_small_dot((x.position(a), y.position(b))) for a, b in points]
+    return _chart(x, y, x_label, y_label, content, description)
+
+
+def _parallel(x: Axis, y: Axis, offset: float, style: str) -> str:
+    """Draw the part of the line y = x + offset that lies within the axes; marks are dashed lines without a fill."""
+    ends = [(value, value + offset) for value in (max(x.low, y.low - offset), min(x.high, y.high - offset))]
+    return svg.path(svg.polyline([(x.position(a), y.position(b)) for a, b in ends]), style)
+
+
+def _small_dot(centre: svg.Point) -> str:
+    return svg.element("circle", class_="dot first", cx=centre[0], cy=centre[1], r="1.7", fill_opacity="0.5")
+
+
 def range_bar(value: float, bounds: tuple[float, float], description: str, tooltip: str) -> str:
     """Draw a share as a dot on a line from 0 to 1, with its bounds."""
     width, height, padding = 120.0, 14.0, 4.0

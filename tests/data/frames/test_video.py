@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -135,7 +136,7 @@ def test_a_video_that_is_cut_short_is_read_as_far_as_possible(av: Any, tmp_path:
             if packet.dts is not None:
                 packet.stream = copy
                 target.mux(packet)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    path.write_bytes(path.read_bytes()[:-300])
     count = 0
     with Video(str(path)) as opened, pytest.raises(DataError, match=r"web\.mp4 is (cut short: it has|damaged)"):
         for _ in opened.frames():
@@ -145,9 +146,9 @@ def test_a_video_that_is_cut_short_is_read_as_far_as_possible(av: Any, tmp_path:
 
 def test_sound_alone_is_no_video(av: Any, tmp_path: Path) -> None:
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=8000)
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        frame.sample_rate = 8000
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 8000, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(DataError, match=r"sound\.mp4 has no images, only sound or text"):

@@ -119,12 +119,10 @@ class Video:
         try:
             yield from self._container.demux(self._stream)
         except self._av.FFmpegError as error:
-            if not self.is_camera:
-                yield None
-            else:
-                raise DataError(
-                    f"the camera {self.path} gives no more images: {error.strerror}; see that it is connected"
-                ) from None
+            if self.is_camera:
+                text = f"the camera {self.path} gives no more images: {error.strerror}; see that it is connected"
+                raise DataError(text) from None
+            yield None
 
     def _open(self) -> Any:
         try:

@@ -149,7 +149,7 @@ class MultiLabel:
         logits, truth = _concatenated(results)
         exact = logits.astype(np.float64)
         loss = float((np.logaddexp(0, exact) - exact * truth).mean())
-        return MultiLabelEvaluation.of(self.labels, sigmoid(logits), truth, self._thresholds(calibration), loss)
+        return MultiLabelEvaluation(self.labels, sigmoid(logits), truth, self._thresholds(calibration), loss)
 
     def calibrate(self, results: Sequence[Result]) -> LabelThresholds:
         """Return the threshold of each label that has the best F1 score on these images."""
