@@ -157,4 +157,4 @@ def test_a_few_images_are_chosen_from_all_groups() -> None:
     rows = drawn_rows.drawn_rows(these, Preprocessing.of(these), Augmentation(), versions=1)
     assert len(rows) == drawn_rows.MAX_DRAWN_ROWS
     assert all(row.name.startswith("image ") and len(row.augmented) == 1 for row in rows)
-    assert {picture.width for row in rows for picture in (row.original, *row.augmented)} == {360}
+    assert {drawing.width for row in rows for drawing in (row.original, *row.augmented)} == {360}

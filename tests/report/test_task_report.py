@@ -19,7 +19,7 @@ from opsin.report import TaskReport
 from opsin.report.drawing import as_image, draw_truth, drawing_size
 from opsin.report.history import EpochRecord, Fit, diagnose
 from opsin.report.metric_robustness import measure_metric_robustness
-from opsin.report.task_report import PICTURE_SIDE, TYPICAL_IMAGES
+from opsin.report.task_report import DRAWING_SIDE, TYPICAL_IMAGES
 from opsin.report.task_sentences import evidence, headline, next_steps, robustness, training
 from opsin.report.task_tables import is_number_column
 from opsin.tasks.section import Example, Section, Table
@@ -29,8 +29,8 @@ from tests.report.html_checker import checked_page
 from tests.tasks.detection import rectangles
 
 
-def picture(report: TaskReport, key: str) -> Image.Image:
-    """Return a picture of a report."""
+def drawing(report: TaskReport, key: str) -> Image.Image:
+    """Return a drawing of a report."""
     return Image.open(BytesIO(base64.b64decode(report.thumbnails[key].partition(",")[2])))
 
 
@@ -56,8 +56,8 @@ def test_truth_and_answer_are_drawn_on_each_example() -> None:
     assert drawn.name == f"<i>{number}</i>.png"
     outputs = model.outputs(data.test.pixels[number : number + 1])
     assert drawn.answer_text == str(model.task.answers(outputs, [(360, 480)], model.calibration, None)[0])
-    truth, answer = picture(report, drawn.truth), picture(report, drawn.answer)
-    assert max(truth.size) == PICTURE_SIDE
+    truth, answer = drawing(report, drawn.truth), drawing(report, drawn.answer)
+    assert max(truth.size) == DRAWING_SIDE
     assert truth.tobytes() != answer.tobytes()
 
 
@@ -139,7 +139,7 @@ def test_a_report_is_plain_data() -> None:
 def test_sentences_state_the_figures() -> None:
     written = measured()
     assert headline(written) == f"M{written.score.text()[1:]} on images it has never seen."
-    assert evidence(written).startswith("Measured on 40 images; mean dice ")
+    assert evidence(written).startswith("Measured on 40 images; mean Dice ")
     assert evidence(written).endswith("This is a rough estimate, because there are few images to measure on.")
     steps = list(next_steps(written))
     assert steps == [

@@ -69,9 +69,9 @@ def contact_sheet(
 
 
 def _sheet(rows: list[SheetRow], caption: int) -> Image.Image:
-    """Draw rows of images, with room for captions of this height."""
-    pictures = [picture for row in rows for picture in (row.original, *row.augmented)]
-    height, width = max(each.height for each in pictures), max(each.width for each in pictures)
+    """Draw rows of images, with space for captions of this height."""
+    pasted = [image for row in rows for image in (row.original, *row.augmented)]
+    height, width = max(each.height for each in pasted), max(each.width for each in pasted)
     head, line = MARGIN + COLUMN_HEADING.size + GAP, height + caption + GAP
     left, columns = MARGIN + NAME_WIDTH, 1 + len(rows[0].augmented)
     sheet = Image.new(

@@ -74,8 +74,8 @@ def _draw(images: Samples, pixels: NDArray[np.uint8], geometry: Geometry) -> lis
     moved = task.moved(images.targets, geometry)
     drawn = []
     for number, each in enumerate(pixels):
-        picture = draw_truth(task, each, moved.take(np.array([number])), size)
-        drawn.append(picture.resize(_reduced(picture.size), Image.Resampling.LANCZOS))
+        drawing = draw_truth(task, each, moved.take(np.array([number])), size)
+        drawn.append(drawing.resize(_reduced(drawing.size), Image.Resampling.LANCZOS))
     return drawn
 
 

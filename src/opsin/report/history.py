@@ -69,7 +69,7 @@ class Diagnosis:
     """The diagnosis of the last stage by its curves.
 
     `epochs` are its epochs; `since` is the index of the one with the best result on held-out images (`OVERFITTING`) or
-    of the one from which on it improved (`STILL_IMPROVING`), otherwise of the last one.
+    of the first since which it has improved (`STILL_IMPROVING`), otherwise of the last one.
     """
 
     fit: Fit

@@ -88,12 +88,12 @@ def _pairs(report: TaskReport, examples: Sequence[Example]) -> str:
 
 def _pair(report: TaskReport, example: Example) -> str:
     drawn = report.drawn[example.image]
-    pictures = "".join(
+    drawings = "".join(
         f"<figure>{image(report, key, f'{what}: {text}')}<figcaption>{what}</figcaption></figure>"
         for what, key, text in (("truth", drawn.truth, drawn.truth_text), ("answer", drawn.answer, drawn.answer_text))
     )
     caption = f"{escape(example.caption)} " if example.caption else ""
-    return f'<div class="pair">{pictures}</div><p>{caption}<span class="file">{escape(drawn.name)}</span></p>'
+    return f'<div class="pair">{drawings}</div><p>{caption}<span class="file">{escape(drawn.name)}</span></p>'
 
 
 def _typical(report: TaskReport) -> str:

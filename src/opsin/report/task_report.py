@@ -32,7 +32,7 @@ TYPICAL_IMAGES = 6
 MAX_DRAWN = 48
 """Images on which truth and answer are drawn: up to about 4 MB."""
 
-PICTURE_SIDE, PICTURE_QUALITY = 480, 78
+DRAWING_SIDE, DRAWING_QUALITY = 480, 78
 """The largest side of these in pixels, and their JPEG quality."""
 
 TYPICAL_ORDER = 106
@@ -41,7 +41,7 @@ TYPICAL_ORDER = 106
 
 @dataclass(frozen=True)
 class DrawnExample:
-    """An image with the keys of its two pictures in the thumbnail store, and both in words."""
+    """An image with the keys of its two drawings in the thumbnail store, and both in words."""
 
     name: str
     truth: str
@@ -75,7 +75,7 @@ class TaskReport(Report):
     corrupted_examples: tuple[str, ...]
 
     def to_data(self) -> dict[str, Any]:
-        """Return everything but the pictures, for JSON."""
+        """Return everything but the drawings, for JSON."""
         return {
             "opsin": __version__, "model": self.model, "network": self.network, "data": self.data, "task": self.task,
             "measured_on": self.split, "images": self.score.images, "metrics": dict(self.score.metrics),
@@ -138,12 +138,12 @@ def _drawn_example(model: Model, images: Samples, number: int, thumbnails: Thumb
     task, one, size = model.task, images.take(np.array([number])), drawing_size(images.shape)
     pixels, targets = one.pixels[:], task.align(one.task, one.targets)
     answer = task.answers(model.outputs(pixels), [size], model.calibration, None)[0]
-    pictures = {
+    drawings = {
         "truth": draw_truth(task, pixels[0], targets, size),
         "answer": task.draw(as_image(pixels[0], size), answer),
     }
-    keys = {name: f"{name}-{number}" for name in pictures}
-    for name, picture in pictures.items():
-        thumbnails.urls[keys[name]] = jpeg_url(picture, PICTURE_SIDE, PICTURE_QUALITY)
+    keys = {name: f"{name}-{number}" for name in drawings}
+    for name, drawing in drawings.items():
+        thumbnails.urls[keys[name]] = jpeg_url(drawing, DRAWING_SIDE, DRAWING_QUALITY)
     name = one.names[0] if one.names else f"image {number + 1:,}"
     return DrawnExample(name, keys["truth"], keys["answer"], str(task.truth(targets)[0]), str(answer))

@@ -32,7 +32,7 @@ def text(report: TaskReport) -> list[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    """Yield the first rows; columns for which there is no room are left out."""
+    """Yield the first rows; columns for which there is no space are left out."""
     rows = [table.columns, *table.rows[:MAX_TABLE_ROWS]]
     columns = [[shortened(row[number]) for row in rows] for number in range(len(table.columns))]
     padded, width = [], -len(GAP)

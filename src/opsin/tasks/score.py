@@ -14,7 +14,16 @@ R2 = "r2"
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced_accuracy"
 
-ACRONYMS = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "iou": "IoU", "f1": "F1", "r2": "R²", "mae": "MAE"}
+ACRONYMS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "iou": "IoU",
+    "dice": "Dice",
+    "f1": "F1",
+    "r2": "R²",
+    "mae": "MAE",
+}
 """Words in the names of metrics that are not written in small letters."""
 
 
