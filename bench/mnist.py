@@ -4,7 +4,7 @@
 
 FOLDER holds MNIST's four files (train-images-idx3-ubyte and so on, with or without .gz). For each seed: accuracy on the
 10,000 test images after the last epoch, wall time an epoch (evaluation included), and the wall time from calling
-`opsin.train`, with the images in memory, to the end of the first epoch whose test accuracy is at least 98.9 %:
+`opsin.train`, with the images in memory, to the end of the first epoch whose test accuracy is at least 98.9%:
 compiling and all evaluations included.
 """
 

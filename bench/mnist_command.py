@@ -1,4 +1,4 @@
-"""LeNet-5 to 99 % on MNIST: from the start of the command to the saved model, compared with a plain PyTorch script.
+"""LeNet-5 to 99% on MNIST: from the start of the command to the saved model, compared with a plain PyTorch script.
 
     python bench/mnist_command.py FOLDER [--epochs 3] [--seeds 3] [--threads 2] [--json FILE]
 

@@ -36,7 +36,7 @@ def row(case: Mapping[str, Any]) -> list[str]:
         NAMES.get(case["network"], case["network"]), str(case["batch"]), rate(case, figures["Opsin"]),
         title(peer, case["task"]) if peer else "", rate(case, peer) if peer else "",
         f"{ratio['median']:.2f} ({ratio['minimum']:.2f} to {ratio['maximum']:.2f})" if ratio else "",
-        f"{100 * share:.0f} %" if share else "",
+        f"{share:.0%}" if share else "",
     ]  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
     python bench/suspects.py ../shared/data/clothing-small.zip [--draws 3] [--json FILE]
 
-Flips the labels of 5 % of the training images, ranks all of them by confident learning on EfficientNet-Lite0's
-published features, and counts how many of the flipped ones are among the first 8 %. Labels are flipped to any other
+Flips the labels of 5% of the training images, ranks all of them by confident learning on EfficientNet-Lite0's
+published features, and counts how many of the flipped ones are among the first 8%. Labels are flipped to any other
 class, or, harder, to the class that the image is most easily taken for. Then fits the last layer on the training
 images, its temperature on the validation images, and measures the expected calibration error on the test images.
 """

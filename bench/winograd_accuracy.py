@@ -1,4 +1,4 @@
-"""How exact Winograd's algorithm is in every 3×3 layer of some networks, on what those layers really see.
+"""Measure the accuracy of Winograd's algorithm in every 3×3 layer of some networks, on the inputs of these layers.
 
     python bench/winograd_accuracy.py [--networks vgg16 …] [--images PHOTOS] [--batch 2] [--steps 150] [--json FILE]
 
@@ -6,12 +6,12 @@ PHOTOS is anything that `opsin train` takes; without it the built-in digits are 
 times a factor for each filter and each channel (log-normal, σ 0.5), as training spreads them, and scales and shifts of
 batch normalization vary alike, while its statistics are the batch's own. "resnet20_cifar, trained" first takes
 `--steps` steps on the images. A training step of the whole network then gives every layer's true input, weights and
-output gradient, and from these each way computes the output and both gradients of the one layer: native code as it
-comes, with Winograd's algorithm where the compiler takes it; native code with `winograd=False`; and PyTorch's float32
-(left out where it is not installed). The definition in float64 is what they are compared with.
+output gradient. From these, several implementations compute the output and both gradients of the one layer: native
+code, which uses Winograd's algorithm if the heuristic selects it; native code with `winograd=False`; and PyTorch in
+float32, if it is installed. They are compared with the definition in float64.
 
-Shown is max |a - b| / max |b| of the worst layer and of each layer, and for the worst also the root of the mean square
-of a - b as a share of b's. The exit code is 1 where Winograd's algorithm is off by more than 1e-4 of the largest value.
+The tables have max |a - b| / max |b| of each layer and of the worst one; the last line has the largest root mean square
+of a - b relative to that of b. The exit code is 1 if an error of Winograd's algorithm exceeds 1e-4.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Layer:
         return f"{self.x.shape[1]} → {self.w.shape[0]}, {self.x.shape[2]} × {self.x.shape[3]}"
 
     def graph(self) -> Graph:
-        """Output and both gradients, from inputs."""
+        """Return a graph of the output and both gradients, from inputs."""
         x, w, g = (input_tensor(name, value.shape) for name, value in (("x", self.x), ("w", self.w), ("g", self.g)))
         attrs = self.node.attrs
         found = {
@@ -74,11 +74,11 @@ class Layer:
 
 
 def spread_state(graph: Graph) -> dict[str, Array]:
-    """First values as training might leave them: see the docstring."""
+    """Return initial values as training might leave them; see the docstring of this file."""
     rng = np.random.default_rng(0)
 
     def factors(count: int) -> Array:
-        """With a mean square of 1."""
+        """Return factors with a mean square of 1."""
         return np.exp(rng.normal(-(SPREAD**2), SPREAD, count))
 
     state = dict(nn.initial_state(graph, seed=0))
@@ -95,7 +95,7 @@ def spread_state(graph: Graph) -> dict[str, Array]:
 
 
 def layers(graph: Graph, state: Mapping[str, Array], x: Array, labels: Array, threads: int) -> Iterator[Layer]:
-    """The 3×3 convolutions of stride 1 with their true operands, from a step without Winograd's algorithm."""
+    """Yield the 3×3 convolutions of stride 1 with their operands in a step without Winograd's algorithm."""
     bound = graph.bind(len(x))
     gradients = {node.scope: node for node in bound.nodes if node.op.name == "conv2d_weight"}
     found = [
@@ -116,7 +116,7 @@ def layers(graph: Graph, state: Mapping[str, Array], x: Array, labels: Array, th
 
 
 def errors(found: Array, expected: Array) -> dict[str, float]:
-    """The largest difference as a share of the largest value; the root mean square as a share of the values'."""
+    """Return the largest difference and the root mean square of all, relative to those of the values."""
     difference = found.astype(np.float64) - expected
     return {
         "largest": float(np.abs(difference).max() / np.abs(expected).max()),
@@ -124,7 +124,7 @@ def errors(found: Array, expected: Array) -> dict[str, float]:
     }
 
 
-def ways(threads: int) -> dict[str, Callable[[Graph], Program]]:
+def implementations(threads: int) -> dict[str, Callable[[Graph], Program]]:
     found: dict[str, Callable[[Graph], Program]] = {
         "Winograd": lambda graph: compile(graph, 1, threads),
         "direct": lambda graph: compile(graph, 1, threads, winograd=False),
@@ -139,17 +139,17 @@ def takes_winograd(program: Program) -> bool:
 
 
 def measure(layer: Layer, threads: int) -> dict[str, Any] | None:
-    """The errors of every way in every direction; None for a layer that the compiler convolves otherwise."""
+    """Return the errors by implementation and direction; None if the compiler does not select Winograd's algorithm."""
     graph, inputs = layer.graph(), {"x": layer.x, "w": layer.w, "g": layer.g}
-    wanted = None
+    expected = None
     found: dict[str, Any] = {"layer": layer.name, "shape": layer.shape}
-    for way, engine in ways(threads).items():
-        program = engine(graph)
-        if way == "Winograd" and not takes_winograd(program):
+    for kind, compiled in implementations(threads).items():
+        program = compiled(graph)
+        if kind == "Winograd" and not takes_winograd(program):
             return None
-        wanted = wanted or Reference(graph, 1, np.float64).run(**inputs)
+        expected = expected or Reference(graph, 1, np.float64).run(**inputs)
         results = program.run(**inputs)
-        found[way] = {direction: errors(results[direction], wanted[direction]) for direction in DIRECTIONS}
+        found[kind] = {direction: errors(results[direction], expected[direction]) for direction in DIRECTIONS}
     return found
 
 
@@ -193,7 +193,7 @@ def main() -> int:
     options = command.parse_args()
     record = begin(options)
     record["networks"] = found = {}
-    kinds = list(ways(options.threads))
+    kinds = list(implementations(options.threads))
     for name in options.networks:
         found[name] = network_errors(name, options.images, options.batch, options.steps, options.threads)
         show(name, found[name], kinds)

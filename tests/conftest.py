@@ -21,7 +21,7 @@ ORACLES = {
     "onnxscript": "onnxscript",
 }
 """Libraries that many tests compare with, if they are installed; `make oracle` installs them."""
-OTHERS = {"keras": "Keras", "pyarrow": "pyarrow", "tensorboardX": "tensorboardX"}
+OTHERS = {"keras": "Keras", "pyarrow": "pyarrow", "tensorboardX": "tensorboardX", "av": "PyAV"}
 """Other libraries without which some tests are skipped."""
 
 

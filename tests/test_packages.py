@@ -30,7 +30,13 @@ LAZY = {
 }
 """Modules that import by a name that is computed, and what these names are."""
 
-OPTIONAL = {"llvmlite": "backends/native/codegen.py", "torch": "backends/torch.py", "tensorboardX": "", "pyarrow": ""}
+OPTIONAL = {
+    "llvmlite": "backends/native/codegen.py",
+    "torch": "backends/torch.py",
+    "tensorboardX": "",
+    "pyarrow": "",
+    "av": "",
+}
 """The module that may import each at its top; others ask `base.optional`."""
 WORKERS = "apps/benchmark/workers/"
 """The programs that `opsin bench` compares with; each runs in a process and perhaps an interpreter of its own."""

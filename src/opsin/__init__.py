@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opsin.model.onnx_import import import_onnx
     from opsin.model.pretrained import pretrained
     from opsin.runs.api import train
+    from opsin.runs.autotrain import autotrain
 
 __version__ = "0.1.0"
 
@@ -35,13 +36,14 @@ _MODULES = {
     "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
 }  # fmt: skip
 _NAMES = {
-    "ImageClassifier": "apps.estimator", "Model": "model", "OpsinError": "base.errors",
+    "ImageClassifier": "apps.estimator", "Model": "model", "OpsinError": "base.errors", "autotrain": "runs.autotrain",
     "import_onnx": "model.onnx_import", "load": "model", "pretrained": "model.pretrained", "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
-    "ImageClassifier", "Model", "OpsinError", "backends", "base", "data", "errors", "import_onnx", "interop", "ir",
-    "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train", "training", "viz", "zoo",
+    "ImageClassifier", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors", "import_onnx",
+    "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train",
+    "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

@@ -14,14 +14,24 @@ import numpy as np
 import pytest
 
 from opsin import nn
-from opsin.backends import tuning
 from opsin.backends.native import Native, compile, tuning_cache
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import load
-from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, noise, operation, problems, tune
-from opsin.compiler.execution_plan import make_plan
+from opsin.backends.tuning import (
+    EXPECTED_RUNS,
+    MIN_TURNS,
+    TuningLimits,
+    TuningResult,
+    TuningSummary,
+    compare_steps,
+    operation,
+    problems,
+    tune,
+)
+from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
 from opsin.ir import Graph
+from opsin.kernels.ir import Target
 from tests.support import Array
 
 TARGET = host().target
@@ -29,18 +39,54 @@ UNLIMITED = 1e9
 """Seconds that no tuning takes."""
 
 
-class Clock:
-    """A clock that only runs of programs move."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def kernels(program: Native) -> set[str]:
     return {type(call.spec).__name__ for call in program.plan.calls}
+
+
+class Machine:
+    """A machine on which runs of programs take pretended times; only they move its clock.
+
+    A run takes a second, or the least of the `seconds` that are given for its program's kernels.
+    """
+
+    def __init__(self, **seconds: float) -> None:
+        self.now = 100.0
+        self.seconds_by_kernel = seconds
+
+    def clock(self) -> float:
+        return self.now
+
+    def seconds(self, program: Native) -> float:
+        return min((s for name, s in self.seconds_by_kernel.items() if name in kernels(program)), default=1.0)
+
+    def changed(self, program: Native, outputs: dict[str, Array]) -> dict[str, Array]:
+        """Return what this machine computes if the right results are `outputs`."""
+        return outputs
+
+    def program(self, plan: ExecutionPlan, threads: int, target: Target) -> Native:
+        return PretendedProgram(self, plan, threads, target)
+
+    def tune(
+        self, graph: Graph, seconds: float = UNLIMITED, on_problem: Callable[..., None] | None = None, **limits: Any
+    ) -> TuningSummary:
+        bounds = TuningLimits(flush_bytes=1024, **limits)
+        return tune(graph, 4, 1, seconds, on_problem, self.clock, bounds, self.program)
+
+
+class PretendedProgram(Native):
+    """A program that computes results, and says how long that takes on a `Machine`."""
+
+    def __init__(self, machine: Machine, plan: ExecutionPlan, threads: int, target: Target) -> None:
+        super().__init__(plan, threads, target)
+        self.machine = machine
+
+    def run(self, **inputs: Any) -> dict[str, Array]:
+        return self.machine.changed(self, super().run(**inputs))
+
+    def rerun(self, include_setup: bool = False) -> float:
+        taken = self.machine.seconds(self)
+        self.machine.now += taken
+        return taken
 
 
 @pytest.fixture(autouse=True)
@@ -55,42 +101,6 @@ def graph() -> Graph:
     return nn.training_graph(network, (4, 8, 8), nn.optimizers.SGD())
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that every run moves by a second; no memory is read to empty caches."""
-    monkeypatch.setattr(tuning, "FLUSH_BYTES", 1024)
-    set_times(monkeypatch, clock := Clock(), lambda program: 1.0)
-    return clock
-
-
-def set_times(monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: Callable[[Native], float]) -> None:
-    """From now on, a run of a program takes as many seconds of `clock` as `seconds` returns."""
-
-    def rerun(program: Native, include_setup: bool = False) -> float:
-        taken = seconds(program)
-        clock.now += taken
-        return taken
-
-    monkeypatch.setattr(Native, "rerun", rerun)
-
-
-Pretend = Callable[..., None]
-
-
-@pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Pretend:
-    """Seconds by the kernel that a program has; 1 for all others."""
-
-    def with_times(**seconds: float) -> None:
-        set_times(
-            monkeypatch,
-            clock,
-            lambda program: min((seconds[n] for n in kernels(program) & seconds.keys()), default=1.0),
-        )
-
-    return with_times
-
-
 def test_problems_are_counted_once_the_largest_first(graph: Graph) -> None:
     counts = problems(graph, 4)
     assert [(p.direction, p.channels, count) for p, count in counts.items()][:3] == [
@@ -103,9 +113,8 @@ def test_problems_are_counted_once_the_largest_first(graph: Graph) -> None:
     assert next(iter(counts)).macs == 4 * 64 * 16 * 16 * 9
 
 
-def test_the_fastest_algorithm_is_chosen(graph: Graph, pretend: Pretend, clock: Clock) -> None:
-    pretend(Conv2d=0.25, Conv2dWeight=0.5, ConvPacked=0.5)
-    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+def test_the_fastest_algorithm_is_chosen(graph: Graph) -> None:
+    summary = Machine(Conv2d=0.25, Conv2dWeight=0.5, ConvPacked=0.5).tune(graph)
     wide = [trial for trial in summary.trials if trial.problem.channels == 16]
     assert {(t.problem.direction, t.algorithm, t.before, t.after) for t in wide} == {
         ("forward", ConvAlgorithm.DIRECT, 1.0, 0.25), ("input gradient", ConvAlgorithm.DIRECT, 1.0, 0.25),
@@ -116,58 +125,47 @@ def test_the_fastest_algorithm_is_chosen(graph: Graph, pretend: Pretend, clock: 
     assert not summary.skipped
 
 
-def test_a_small_gain_is_ignored(graph: Graph, pretend: Pretend, clock: Clock) -> None:
-    pretend(Conv2d=0.94, Conv2dWeight=0.94)
-    assert not tune(graph, 4, 1, UNLIMITED, clock=clock).overrides
-    pretend(Conv2d=0.91, Conv2dWeight=0.91)
-    assert len(tune(graph, 4, 1, UNLIMITED, clock=clock).overrides) == 3
+def test_a_small_gain_is_ignored(graph: Graph) -> None:
+    assert not Machine(Conv2d=0.94, Conv2dWeight=0.94).tune(graph).overrides
+    assert len(Machine(Conv2d=0.91, Conv2dWeight=0.91).tune(graph).overrides) == 3
 
 
-def test_a_gain_that_does_not_repeat_is_ignored(graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gain_that_does_not_repeat_is_ignored(graph: Graph) -> None:
     """The direct algorithm is twice as fast in its first runs and in the first comparison, and not in the second."""
     runs: dict[int, int] = {}
 
-    def seconds(program: Native) -> float:
-        if not kernels(program) & {"Conv2d", "Conv2dWeight"}:
-            return 1.0
-        runs[id(program)] = runs.get(id(program), 0) + 1
-        return 0.5 if runs[id(program)] <= 2 + tuning.MIN_TURNS else 0.99
+    class Fickle(Machine):
+        def seconds(self, program: Native) -> float:
+            if not kernels(program) & {"Conv2d", "Conv2dWeight"}:
+                return 1.0
+            runs[id(program)] = runs.get(id(program), 0) + 1
+            return 0.5 if runs[id(program)] <= 2 + MIN_TURNS else 0.99
 
-    set_times(monkeypatch, clock, seconds)
-    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+    summary = Fickle().tune(graph)
     assert not [trial for trial in summary.overrides if trial.problem.channels == 16]
-    assert max(runs.values()) > 2 + tuning.MIN_TURNS
+    assert max(runs.values()) > 2 + MIN_TURNS
 
 
-def test_an_algorithm_with_other_results_is_not_chosen(
-    graph: Graph, pretend: Pretend, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pretend(Conv2d=0.5, Conv2dWeight=0.5, ConvPacked=0.7, ConvWeightTaps=0.7)
-    original = Native.run
+def test_an_algorithm_with_other_results_is_not_chosen(graph: Graph) -> None:
+    class Inexact(Machine):
+        def changed(self, program: Native, outputs: dict[str, Array]) -> dict[str, Array]:
+            if not kernels(program) & {"Conv2d", "Conv2dWeight"}:
+                return outputs
+            return {name: value + np.float32(0.05) * np.abs(value).max() for name, value in outputs.items()}
 
-    def run(program: Native, **inputs: Any) -> dict[str, Array]:
-        outputs = original(program, **inputs)
-        if kernels(program) & {"Conv2d", "Conv2dWeight"}:
-            outputs = {name: value + np.float32(0.05) * np.abs(value).max() for name, value in outputs.items()}
-        return outputs
-
-    monkeypatch.setattr(Native, "run", run)
-    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+    summary = Inexact(Conv2d=0.5, Conv2dWeight=0.5, ConvPacked=0.7, ConvWeightTaps=0.7).tune(graph)
     assert {t.algorithm for t in summary.trials if t.problem.channels == 16} == {ConvAlgorithm.IMPLICIT_GEMM}
 
 
-def test_programs_that_need_too_much_memory_are_not_timed(
-    graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_need_too_much_memory_are_not_timed(graph: Graph) -> None:
     timed: list[int] = []
 
-    def seconds(program: Native) -> float:
-        timed.append(program.plan.bytes_with(1))
-        return 1.0
+    class Observed(Machine):
+        def seconds(self, program: Native) -> float:
+            timed.append(program.plan.bytes_with(1))
+            return 1.0
 
-    set_times(monkeypatch, clock, seconds)
-    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", 1000)
-    assert list(tune(graph, 4, 1, UNLIMITED, clock=clock).skipped) == list(problems(graph, 4)) and not timed
+    assert list(Observed().tune(graph, program_bytes=1000).skipped) == list(problems(graph, 4)) and not timed
     sizes: dict[bool, list[int]] = {True: [], False: []}
     for problem in problems(graph, 4):
         for number, algorithm in enumerate(candidates(problem)):
@@ -176,49 +174,44 @@ def test_programs_that_need_too_much_memory_are_not_timed(
             sizes[number == 0].append(plan.bytes_with(1))
     limit = max(sizes[True])
     assert max(sizes[False]) > limit  # or this test says nothing
-    monkeypatch.setattr(tuning, "MAX_PROGRAM_BYTES", limit)
-    assert not tune(graph, 4, 1, UNLIMITED, clock=clock).skipped
+    assert not Observed().tune(graph, program_bytes=limit).skipped
     assert max(timed) <= limit
 
 
-def test_the_time_limit_is_kept(graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    starts: list[float] = []
+def test_the_time_limit_is_kept(graph: Graph) -> None:
+    machine, starts = Machine(), list[float]()
 
     def on_problem(number: int, total: int, _: Any) -> None:
         assert (number, total) == (len(starts) + 1, len(problems(graph, 4)))
-        starts.append(clock.now)
+        starts.append(machine.now)
 
-    nothing = tune(graph, 4, 1, 0.0, on_problem, clock)
+    nothing = machine.tune(graph, 0.0, on_problem)
     assert (nothing.trials, nothing.seconds, starts) == ((), 0.0, [])
     assert list(nothing.skipped) == list(problems(graph, 4)) and not load(TARGET)
-    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", 1e12)
-    some = tune(graph, 4, 1, 160.0, on_problem, clock)
-    ends = [*starts[1:], clock.now]
+    some = machine.tune(graph, 160.0, on_problem, macs_per_second=1e12)
+    ends = [*starts[1:], machine.now]
     durations = [end - start for start, end in zip(starts, ends, strict=True)]
-    assert starts[0] == 100.0 and some.seconds == clock.now - 100.0 == sum(durations)
+    assert starts[0] == 100.0 and some.seconds == machine.now - 100.0 == sum(durations)
     assert all(start - 100.0 + max(durations[:n]) < 160.0 for n, start in enumerate(starts) if n)
     assert some.seconds + max(durations) >= 160.0  # No other problem would have fitted.
     assert [trial.problem for trial in some.trials] == list(problems(graph, 4))[: len(starts)]
     assert 1 < len(some.trials) == len(nothing.skipped) - len(some.skipped)
 
 
-def test_a_problem_that_would_take_too_long_is_skipped(
-    graph: Graph, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_problem_that_would_take_too_long_is_skipped(graph: Graph) -> None:
     small, large = (min(problems(graph, 4), key=lambda p: sign * p.macs).macs for sign in (1, -1))
-    monkeypatch.setattr(tuning, "EXPECTED_MACS_PER_SECOND", tuning.EXPECTED_RUNS * (small + large) / 2e4)
-    summary = tune(graph, 4, 1, 1e4, clock=clock)
+    summary = Machine().tune(graph, 1e4, macs_per_second=EXPECTED_RUNS * (small + large) / 2e4)
     assert {p.macs for p in summary.skipped} == {large} and {t.problem.macs for t in summary.trials} == {small}
 
 
-def test_saved_problems_are_not_timed_again(graph: Graph, pretend: Pretend, clock: Clock) -> None:
-    pretend(Conv2d=0.5)
-    summary = tune(graph, 4, 1, UNLIMITED, clock=clock)
+def test_saved_problems_are_not_timed_again(graph: Graph) -> None:
+    machine = Machine(Conv2d=0.5)
+    summary = machine.tune(graph)
     assert not load(TARGET)
     summary.save(1)
-    before = clock.now
-    again = tune(graph, 4, 1, 0.0, clock=clock)
-    assert clock.now == before
+    before = machine.now
+    again = machine.tune(graph, 0.0)
+    assert machine.now == before
     assert again.trials == tuple(replace(trial, fresh=False) for trial in summary.trials) and not again.skipped
     assert again.conv_algorithms == summary.conv_algorithms and again.reverted() == again
     assert all(trial.algorithm is trial.heuristic for trial in summary.reverted().trials)
@@ -244,26 +237,8 @@ def test_programs_use_tuned_algorithms(graph: Graph) -> None:
     assert names(winograd=False, conv_algorithms=packed) != names(winograd=False)
 
 
-def test_bits_are_the_same_for_every_number_of_threads(graph: Graph) -> None:
-    trials = (
-        TuningResult(p, count, candidates(p)[0], candidates(p)[-1], 2.0, 1.0) for p, count in problems(graph, 4).items()
-    )
-    TuningSummary(tuple(trials), (), 0.0).save(2)
-    states = []
-    for threads in (1, 2, 3):
-        program = compile(graph, 4, threads)
-        program.load_state(nn.initial_state(program.graph, 0))
-        program.run(**noise(program.graph))
-        program.rerun()
-        states.append(program.state())
-    for name, value in states[0].items():
-        assert all(value.tobytes() == state[name].tobytes() for state in states[1:])
-
-
-def test_this_machine_can_be_tuned(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "COMPARISON_SECONDS", 0.0)
-    monkeypatch.setattr(tuning, "FLUSH_BYTES", 1024)
-    summary = tune(graph, 4, 2, UNLIMITED)
+def test_this_machine_can_be_tuned(graph: Graph) -> None:
+    summary = tune(graph, 4, 2, UNLIMITED, limits=TuningLimits(comparison_seconds=0.0, flush_bytes=1024))
     assert not summary.skipped and all(trial.algorithm in candidates(trial.problem) for trial in summary.trials)
     assert all(0 < trial.after <= trial.before for trial in summary.trials)
     assert min(compare_steps(graph, 4, 2, summary.conv_algorithms, turns=2)) > 0
@@ -276,6 +251,6 @@ def test_training_as_shipped_tunes_its_plan(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "opsin", "train", "digits", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "choices").iterdir()
+    (path,) = (tmp_path / "tuning").iterdir()
     records = [line for line in path.read_text().splitlines() if line]
     assert records and all('"heuristic"' in line for line in records)

@@ -30,7 +30,7 @@ for number in range(40):
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tuning_cache, "cache_folder", lambda: tmp_path)
-    return tmp_path / "choices"
+    return tmp_path / "tuning"
 
 
 def file(folder: Path) -> Path:
@@ -97,7 +97,7 @@ def test_other_kernels_and_other_processors_have_a_file_of_their_own(monkeypatch
 
 def test_a_folder_that_cannot_be_written_is_a_warning(folder: Path) -> None:
     folder.write_text("in the way")
-    text = "tuning results cannot be saved in .*choices: .*; set OPSIN_CACHE to a folder"
+    text = "tuning results cannot be saved in .*tuning: .*; set OPSIN_CACHE to a folder"
     with pytest.warns(RuntimeWarning, match=text):
         save([TIMED], TARGET)
     assert load(TARGET) == {}

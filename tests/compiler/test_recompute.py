@@ -13,7 +13,7 @@ from opsin.backends.native.program import Native, compile
 from opsin.base.errors import CompileError
 from opsin.compiler import recompute as recomputing
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
-from opsin.compiler.memory_limit import Planner, plan_within_memory
+from opsin.compiler.memory_limit import RecomputePlanner, plan_within_memory
 from opsin.compiler.passes import RECOMPUTE
 from opsin.compiler.recompute import cheap_activations, macs, recompute, segments, stored_activations
 from opsin.compiler.simplify import simplify
@@ -76,7 +76,7 @@ def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["residual", "plain"])
 def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
     graph = step(kind)
-    make = Planner(graph, BATCH, target, winograd=True)
+    make = RecomputePlanner(graph, BATCH, target, winograd=True)
     items = stored_activations(graph, BATCH)
     kept = make([])
     expected = trained(kept, target)
@@ -92,7 +92,7 @@ def test_the_results_are_the_same_bits(kind: str, target: Target) -> None:
 
 def test_what_is_cheap_frees_memory_for_nothing(any_target: Target) -> None:
     graph = step("residual")
-    make = Planner(graph, BATCH, any_target, winograd=True)
+    make = RecomputePlanner(graph, BATCH, any_target, winograd=True)
     whole, less = make([]), make([s.tensor for s in cheap_activations(stored_activations(graph, BATCH))])
     assert whole.is_complete
     assert not less.is_complete
@@ -160,7 +160,7 @@ def least(graph: Graph, target: Target) -> int:
 def test_a_plan_fits_the_memory_that_is_allowed(kind: str, any_target: Target) -> None:
     """From all that it takes down to the least that is possible, which depends on the vector width."""
     graph = step(kind)
-    whole = Planner(graph, BATCH, any_target, winograd=True)([]).bytes_with(2)
+    whole = RecomputePlanner(graph, BATCH, any_target, winograd=True)([]).bytes_with(2)
     lowest = least(graph, any_target)
     assert lowest < 0.95 * whole
     assert plan_within_memory(graph, BATCH, any_target, 2, whole).is_complete
@@ -180,7 +180,7 @@ def test_a_program_of_the_least_memory_gives_the_same_bits(target: Target) -> No
     lowest = least(graph, target)
     program = compile(graph, BATCH, 2, target, memory=lowest)
     assert program.plan.bytes_with(2) <= lowest
-    assert trained(program.plan, target) == trained(Planner(graph, BATCH, target, winograd=True)([]), target)
+    assert trained(program.plan, target) == trained(RecomputePlanner(graph, BATCH, target, winograd=True)([]), target)
 
 
 def test_too_little_memory_is_refused_with_the_least_that_is_possible() -> None:

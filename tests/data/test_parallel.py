@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from opsin.data import parallel
-from opsin.data.parallel import for_each
+from opsin.data.parallel import for_each, in_thread
 
 
 @pytest.fixture(params=[1, 4])
@@ -47,3 +49,49 @@ def test_no_thread_is_left(cores: int) -> None:
     before = threading.active_count()
     for_each(lambda index: None, range(50), lambda count, total: None)
     assert threading.active_count() == before
+
+
+def test_a_thread_computes_ahead() -> None:
+    seen: list[int] = []
+    is_ahead = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            seen.append(number)
+            if number == 2:
+                is_ahead.set()
+            yield number
+
+    results = in_thread(items())
+    assert next(results) == 0
+    assert is_ahead.wait(10)
+    assert list(results) == list(range(1, 10))
+    assert seen == list(range(10))
+
+
+def test_errors_of_a_thread_come_after_its_items() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("at the end")
+
+    results = in_thread(2 * each for each in in_thread(items()))
+    assert next(results) == 2
+    with pytest.raises(ValueError, match="at the end"):
+        next(results)
+
+
+def test_a_consumer_may_stop_early() -> None:
+    closed: list[str] = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from count()
+        finally:
+            closed.append(threading.current_thread().name)
+
+    threads = threading.active_count()
+    results = in_thread(-each for each in in_thread(items()))
+    assert [next(results) for _ in range(3)] == [0, -1, -2]
+    results.close()
+    assert closed == ["opsin-pipeline"]
+    assert threading.active_count() == threads

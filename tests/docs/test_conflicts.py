@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.markdown import ROOT
+
 MARKERS = re.compile(rb"^(<{7} |>{7} |\|{7} |={7}$)", re.MULTILINE)
 
 

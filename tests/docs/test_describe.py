@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from opsin.apps.cli.main import run
+from tests.docs.markdown import ROOT, code_blocks
 
-TEXT = (Path(__file__).parents[2] / "docs" / "describe.md").read_text(encoding="utf-8")
-SESSIONS = re.findall(r"^```console\n\$ opsin (.*)\n((?s:.*?))^```$", TEXT, re.MULTILINE)
-(EXAMPLE,) = re.findall(r"^```python\n((?s:.*?))^```$", TEXT, re.MULTILINE)
+PAGE = ROOT / "docs" / "describe.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+SESSIONS = [block.code.removeprefix("$ opsin ").split("\n", 1) for block in code_blocks(PAGE, "console")]
+(EXAMPLE,) = code_blocks(PAGE)
 
 
 @pytest.mark.parametrize(("command", "output"), SESSIONS, ids=[command for command, _ in SESSIONS])
@@ -34,6 +36,6 @@ def test_lines_of_the_table_of_resnet152(capfd: pytest.CaptureFixture[str]) -> N
 
 def test_the_example_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(EXAMPLE, {"__name__": "example"})
+    EXAMPLE.run()
     assert capsys.readouterr().out == "2634\n"
     assert "×4" in (tmp_path / "mine.svg").read_text(encoding="utf-8")

@@ -9,10 +9,11 @@ import pytest
 
 from opsin.interop.onnx.network import MAX_OPSET, MIN_OPSET
 from opsin.interop.onnx.rules import FOLDS, RULES
+from tests.docs.markdown import ROOT, code_blocks
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "onnx.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n((?s:.*?))^```$", PAGE, re.MULTILINE)
+EXAMPLES = code_blocks(DOCS / "onnx.md")
 
 
 def test_the_examples_print_what_the_page_says(
@@ -22,7 +23,7 @@ def test_the_examples_print_what_the_page_says(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
     for example in EXAMPLES:
-        exec(example, names)
+        example.run(names)
     printed = capsys.readouterr().out.splitlines()
     assert (tmp_path / "digits.opsin").is_file()
     for line in printed[:2]:

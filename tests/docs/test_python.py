@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from opsin.apps.estimator.arrays import MIN_SIDE
+from opsin.apps.estimator.arrays import MIN_NETWORK_SIDE
 from tests.data.files import write_stripes
+from tests.docs.markdown import ROOT, code_blocks
 
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-EXAMPLES = [
-    (TEXT.count("\n", 0, match.start(1)) + 1, match[1])
-    for match in re.finditer(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-]
+PAGE = ROOT / "docs" / "python.md"
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,11 +19,10 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
     printed = []
-    for line, code in EXAMPLES:
-        if "sklearn" in code and not find_spec("sklearn"):
+    for example in code_blocks(PAGE):
+        if "sklearn" in example.code and not find_spec("sklearn"):
             continue
-        # Lines before it, so that a traceback names the page's own.
-        exec(compile("\n" * (line - 1) + code, str(PAGE), "exec"), names)
+        example.run(names)
         printed.append(capsys.readouterr().out)
     assert "of 1,000 images right" in printed[0]
     assert printed[1].startswith("photos: 40 images of 2 classes")
@@ -40,4 +34,4 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_the_figures_are_the_codes() -> None:
-    assert f"sides below {MIN_SIDE} are enlarged" in TEXT
+    assert f"sides below {MIN_NETWORK_SIDE} are enlarged" in PAGE.read_text(encoding="utf-8")

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.markdown import ROOT
+
+WRITE_NO_RESULTS = {
+    "cifar10_torch.py": "imported by cifar10.py",
+    "fixed_recipe.py": "run by small_sets.py",
+    "material.py": "what other scripts share",
+    "mnist_torch.py": "run by mnist_command.py",
+    "peers.py": "networks for other scripts",
+    "record.py": "writes the record",
+    "similar_classes.py": "makes data sets",
+    "small_images.py": "makes data sets",
+}
 
 
 def script(path: str) -> Any:
@@ -54,6 +65,13 @@ def test_scripts_write_such_results(tmp_path: Path) -> None:
     assert "commit" in record and record["rows"] == [["1", "2"]]
 
 
+def test_every_script_that_measures_writes_them() -> None:
+    for path in sorted((ROOT / "bench").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        writes = any(call in text for call in ("finish(", "records.write(", "from small_runs import"))
+        assert writes or path.name in WRITE_NO_RESULTS, f"{path.name} writes no record; take begin and finish of common"
+
+
 def test_results_of_opsin_bench_are_converted() -> None:
     case = {
         "network": "lenet5", "task": "train", "batch": 64, "best_peer": "PyTorch eager channels_last",
@@ -67,7 +85,7 @@ def test_results_of_opsin_bench_are_converted() -> None:
     data = {"machine": machine, "date": "2026-01-01", "command": "opsin bench", "results": [case]}
     record = script("bench/speed_record.py").convert(data, "train")
     check_record(record)
-    row = ["LeNet-5", "64", "45,714", "eager, channels_last", "10,667", "4.42 (4.13 to 4.58)", "55 %"]
+    row = ["LeNet-5", "64", "45,714", "eager, channels_last", "10,667", "4.42 (4.13 to 4.58)", "55%"]
     assert record["rows"] == [row]
     recorded = json.loads((tables.RESULTS / "training_speed.json").read_text(encoding="utf-8"))
     assert record["columns"] == recorded["columns"]

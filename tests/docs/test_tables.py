@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from opsin import nn, zoo
+from tests.docs.markdown import ROOT
 
-PAGES = Path(__file__).parents[2] / "docs" / "networks"
+PAGES = sorted((ROOT / "docs" / "networks").glob("*.md"))
 ROW = re.compile(r"^\| `(\w+)` \| ([\d ×]+) \| ([\d,]+) \| ([\d,.]+) M \| ([\d.]+) MB \|$", re.MULTILINE)
-ROWS = [row for page in sorted(PAGES.glob("*.md")) for row in ROW.findall(page.read_text())]
+ROWS = [row for page in PAGES for row in ROW.findall(page.read_text(encoding="utf-8"))]
 
 
 def test_there_are_tables() -> None:

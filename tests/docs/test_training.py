@@ -12,8 +12,9 @@ from PIL import Image
 
 from opsin.apps.cli.main import run
 from tests.data.files import noise, stripes, write_image, write_stripes
+from tests.docs.markdown import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
 
 

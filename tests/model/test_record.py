@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,10 @@ import opsin
 from opsin.apps.cli.describe import accuracy
 from opsin.apps.estimator import ImageClassifier
 from opsin.data import Dataset
-from opsin.model.record import evaluation_split, held_out_split, measured_on
+from opsin.model.record import held_out_split, measured_images, measured_on
+from opsin.report import measure_model
+from opsin.runs.listing import summary
+from opsin.training import Event, Finished
 from tests.apps.estimator.support import quick
 from tests.model.networks import small_network
 from tests.report.support import scenes
@@ -25,20 +27,35 @@ TRAIN, TEST, VALIDATION = scenes(24, 0), scenes(12, 1), scenes(9, 2)
     [
         (Dataset("d", TRAIN, TEST, True, VALIDATION), "test", "validation"),
         (Dataset("d", TRAIN, TEST, True), "test", "test"),
-        (Dataset("d", TRAIN, VALIDATION, True, VALIDATION), "validation", "validation"),
-        (Dataset("d", TRAIN, TRAIN, True), "training", "training"),
+        (Dataset("d", TRAIN, None, True, VALIDATION), "validation", "validation"),
+        (Dataset("d", TRAIN, None, True), "training", "training"),
+        (Dataset("d", TRAIN, TRAIN, True), "test", "test"),
     ],
 )
 def test_training_records_the_split(data: Dataset, split: str, held_out: str) -> None:
-    assert (evaluation_split(data), held_out_split(data)) == (split, held_out)
-    record = opsin.train(small_network(), data, epochs=1, batch=8).record
+    assert (measured_on(data), held_out_split(data)) == (split, held_out)
+    events: list[Event] = []
+    record = opsin.train(small_network(), data, epochs=1, batch=8, on_event=events.append).record
     assert (record["measured_on"], record["held_out_split"]) == (split, held_out)
-    assert measured_on(record) == split
+    assert [name for name in ("test", "validation", "training") if name in record] == [split]
+    assert record[split]["images"] == len(measured_images(data))
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert (finished.test is None) == (split != "test")
 
 
-@pytest.mark.parametrize("record", [{}, {"test": {"images": 1}}, {"measured_on": "moon"}, {"measured_on": 3}])
-def test_records_that_name_no_split_mean_test_images(record: dict[str, object]) -> None:
-    assert measured_on(record) == "test"
+def test_a_run_without_a_test_split_is_listed_without_a_test_accuracy(tmp_path: Path) -> None:
+    opsin.train(small_network(), Dataset("d", TRAIN, None, True), epochs=1, batch=8, run=tmp_path / "run")
+    listed = summary(tmp_path / "run")
+    assert (listed.state, listed.test) == ("finished", None)
+    assert listed.validation is not None
+
+
+def test_a_report_without_a_test_split_measures_the_validation_split() -> None:
+    data = Dataset("d", TRAIN, None, True, VALIDATION)
+    model = opsin.train(small_network(), data, epochs=1, batch=8)
+    report = measure_model(model, data, seconds=0.1)
+    assert (report.split, report.accuracy.total) == ("validation", len(VALIDATION))
 
 
 def test_descriptions_name_the_split() -> None:
@@ -66,8 +83,3 @@ def test_estimators_do_not_claim_test_accuracy(count: int, split: str, measured:
     model.model_.save(tmp_path / "noise.opsin")
     record = opsin.load(tmp_path / "noise.opsin").record
     assert accuracy(record).partition(" images")[0].endswith(f" of {measured} {split}")
-
-
-def test_a_dataset_with_a_copy_of_its_images_is_as_it_says() -> None:
-    copy = replace(TRAIN, labels=TRAIN.labels.copy())
-    assert evaluation_split(Dataset("d", TRAIN, copy, True)) == "test"

@@ -37,7 +37,9 @@ class FakeMachine:
     weights: tuple[str, ...] = ("efficientnet_lite0",)
     measured: list[int] = field(default_factory=list)
 
-    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+    def run_cost(
+        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
+    ) -> Cost:
         self.measured.append(batch)
         shape = bind(graph.inputs[0].shape, 1)
         area = int(str(product(shape))) / (3 * 224 * 224) if len(shape) == 4 else 1e-4

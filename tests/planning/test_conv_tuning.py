@@ -128,7 +128,9 @@ class TunableMachine(FakeMachine):
         self.tuning_seconds.append(seconds)
         return tuned(graph, batch, ConvAlgorithm.IMPLICIT_GEMM)
 
-    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+    def run_cost(
+        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
+    ) -> Cost:
         return Cost(self.tuned_seconds if algorithms else DEFAULT_SECONDS, 10**6, 0.0)
 
 
@@ -149,7 +151,7 @@ def test_algorithms_are_reverted_if_the_whole_step_is_slower(stripes: Dataset) -
 
 def test_nothing_is_tuned_unless_enabled(stripes: Dataset) -> None:
     machine = TunableMachine()
-    for tuning in (None, ConvTuning(), ConvTuning(exact=True, enabled=True, seconds=3.0)):
+    for tuning in (None, ConvTuning(), ConvTuning(winograd=False, enabled=True, seconds=3.0)):
         assert CostMeter(machine, 1, tuning).measure(graph_of(stripes), 8).image_seconds == DEFAULT_SECONDS
     assert not machine.tuning_seconds and not tuning_cache.load(host().target)
 

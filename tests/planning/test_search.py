@@ -34,14 +34,19 @@ def dataset(count: int = 60, classes: int = 10, validation: int = 1000) -> Datas
     return Dataset("images", split(count), split(20), predefined_split=True, validation=split(validation))
 
 
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
-    """Trials follow the learning curves in `CURVES`; the list records the name and the seconds of each."""
-    tried: list[tuple[str, float]] = []
+CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
 
-    def run(candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial:
-        tried.append((candidate.name, seconds))
-        first, power = CURVES[candidate.choice.network]
+
+class SimulatedTrials:
+    """Trials that follow learning curves; `tried` has the name and the seconds of each."""
+
+    def __init__(self, curves: Curve = CURVES) -> None:
+        self.curves = curves
+        self.tried: list[tuple[str, float]] = []
+
+    def run(self, candidate: TrialCandidate, data: Dataset, seconds: float) -> Trial:
+        self.tried.append((candidate.name, seconds))
+        first, power = self.curves[candidate.choice.network]
         error = first * seconds**-power * (0.9 if candidate.options.augment == "strong" else 1.0)
         count = len(data.test)
         return Trial(
@@ -49,56 +54,48 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
             training_images=int(1000 * seconds), available_images=10**9, image_seconds=1e-3,
         )  # fmt: skip
 
-    monkeypatch.setattr(trial, "run", run)
-    return tried
+    def search(self, options: TrainOptions, size: int = 1000, count: int = 60) -> search.SearchResult:
+        """Search on `count` images of which `size` more are for validation."""
+        choice, data = choose_network(GREY, options), dataset(count, validation=size)
+        return search.search(choice, data, options, 1.0, lambda choice: dataset(), lambda text: None, self.run)
 
 
-CURVES: Curve = {"lenet5": (0.10, 0.1), "resnet9_half": (0.4, 0.6)}
-
-
-def run_search(
-    options: TrainOptions, summary: DatasetSummary = GREY, size: int = 1000, count: int = 60
-) -> search.SearchResult:
-    data = dataset(count, validation=size)
-    return search.search(
-        choose_network(summary, options), data, options, 1.0, lambda choice: dataset(), lambda text: None
-    )
-
-
-def test_a_network_that_starts_slowly_wins_if_there_is_time(trials: list[tuple[str, float]]) -> None:
-    long, short = run_search(TrainOptions(budget=600.0)), run_search(TrainOptions(budget=60.0))
+def test_a_network_that_starts_slowly_wins_if_there_is_time() -> None:
+    trials = SimulatedTrials()
+    long, short = trials.search(TrainOptions(budget=600.0)), trials.search(TrainOptions(budget=60.0))
     assert long.choice.network == "resnet9_half" and short.choice.network == "lenet5"
     assert long.options.augment == "strong"  # It makes every error a tenth smaller.
     assert long.options.flip is True  # Mirrored images are classified as well as the others.
     assert "2 other recipes were tried" in long.reasons[0] and "mirrored at random" in long.reasons[1]
-    assert sum(seconds for _, seconds in trials) <= search.TRIALS_SHARE * 600 + search.SHORT_TRIALS_SHARE * 60
+    assert sum(seconds for _, seconds in trials.tried) <= search.TRIALS_SHARE * 600 + search.SHORT_TRIALS_SHARE * 60
 
 
-def test_the_evidence_goes_into_the_plan(trials: list[tuple[str, float]]) -> None:
-    evidence = run_search(TrainOptions()).evidence
-    assert len(evidence) == len(trials) and all("error" in each for each in evidence)
+def test_the_evidence_goes_into_the_plan() -> None:
+    trials = SimulatedTrials()
+    evidence = trials.search(TrainOptions()).evidence
+    assert len(evidence) == len(trials.tried) and all("error" in each for each in evidence)
     assert sum("predicted_error" in each for each in evidence) == 2
     plan = TrainingPlan(network="lenet5", stages=(Stage(epochs=1),), evidence=evidence)
     assert TrainingPlan.from_data(plan.to_data()).evidence == evidence
     assert plan == replace(plan, evidence=())  # Training does not depend on it.
 
 
-def test_the_best_trial_of_each_network_enters_the_second_round(trials: list[tuple[str, float]]) -> None:
-    run_search(TrainOptions(budget=600.0))
-    shortest = min(seconds for _, seconds in trials)
-    later = [name for name, seconds in trials if seconds > 2 * shortest]
+def test_the_best_trial_of_each_network_enters_the_second_round() -> None:
+    trials = SimulatedTrials()
+    trials.search(TrainOptions(budget=600.0))
+    shortest = min(seconds for _, seconds in trials.tried)
+    later = [name for name, seconds in trials.tried if seconds > 2 * shortest]
     assert sorted(later) == ["lenet5", "resnet9_half, strong augmentation"]
 
 
-def test_easy_data_ends_the_search_and_the_training_early(
-    trials: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CURVES, "lenet5", (0.01, 0.1))
-    easy = run_search(TrainOptions(budget=600.0), size=500)
+def test_easy_data_ends_the_search_and_the_training_early() -> None:
+    trials = SimulatedTrials(CURVES | {"lenet5": (0.01, 0.1)})
+    easy = trials.search(TrainOptions(budget=600.0), size=500)
     assert easy.useful_seconds == search.EASY_SHARE * 600
     assert "even half as many would not differ significantly" in easy.reasons[1]
-    assert sum(seconds for _, seconds in trials[1:]) <= search.EASY_SHARE * 600
-    assert run_search(TrainOptions(budget=600.0), size=1000 * 1000).useful_seconds is None  # So many images show more.
+    assert sum(seconds for _, seconds in trials.tried[1:]) <= search.EASY_SHARE * 600
+    many = trials.search(TrainOptions(budget=600.0), size=1000 * 1000)
+    assert many.useful_seconds is None  # So many images show more.
 
 
 @pytest.mark.parametrize(
@@ -106,21 +103,21 @@ def test_easy_data_ends_the_search_and_the_training_early(
     [TrainOptions(network="lenet5"), TrainOptions(epochs=3), TrainOptions(search=False), TrainOptions(budget=8.0)],
     ids=["network", "epochs", "no search", "no time"],
 )
-def test_nothing_is_tried_if_there_is_no_choice_or_no_time(
-    trials: list[tuple[str, float]], options: TrainOptions
-) -> None:
-    result = run_search(options)
-    assert not trials and not result.evidence and result.options == options
+def test_nothing_is_tried_if_there_is_no_choice_or_no_time(options: TrainOptions) -> None:
+    trials = SimulatedTrials()
+    result = trials.search(options)
+    assert not trials.tried and not result.evidence and result.options == options
     assert search.describe_search(choose_network(GREY, options), dataset(), options, 1.0) == ""
 
 
-def test_nothing_is_tried_with_too_few_validation_images(trials: list[tuple[str, float]]) -> None:
-    assert not run_search(TrainOptions(), size=3, count=30).evidence and not trials
+def test_nothing_is_tried_with_too_few_validation_images() -> None:
+    trials = SimulatedTrials()
+    assert not trials.search(TrainOptions(), size=3, count=30).evidence and not trials.tried
     assert (
         search.describe_search(choose_network(GREY, TrainOptions()), dataset(30, validation=3), TrainOptions(), 1.0)
         == ""
     )
-    assert run_search(TrainOptions(), size=3, count=36).evidence
+    assert trials.search(TrainOptions(), size=3, count=36).evidence
 
 
 @pytest.mark.parametrize(

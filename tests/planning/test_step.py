@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
-from opsin.apps.cli.target import find_target
+from opsin.apps.cli.subject import find_subject
 from opsin.data import Dataset, LabeledImages
 from opsin.planning.step import default_step
 from opsin.training import Recipe, Trainer
@@ -42,7 +42,7 @@ def test_the_commands_take_the_step_of_the_trainer(name: str) -> None:
     trainer = Trainer(plan, Dataset("noise", images, images, predefined_split=True), threads=1)
     assert trainer.runtime is not None
     trained = trainer.runtime.program.plan.graph  # type: ignore[attr-defined]
-    command = find_target(name, None, 10).training_step().bind(8)
+    command = find_subject(name, None, 10).training_step().bind(8)
     assert sorted(command.updates) == sorted(trained.updates)
     assert {name: str(tensor.type) for name, tensor in command.variables.items()} == {
         name: str(tensor.type) for name, tensor in trained.variables.items()

@@ -9,7 +9,7 @@ from PIL import Image
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
 from opsin.report import contact_sheet as module
-from opsin.report.contact_sheet import GAP, MARGIN, MAX_SIDE, NAME_WIDTH, contact_sheet
+from opsin.report.contact_sheet import GAP, MARGIN, MAX_IMAGE_SIDE, NAME_WIDTH, contact_sheet
 from tests.data.files import noise
 
 LEFT = MARGIN + NAME_WIDTH
@@ -49,9 +49,9 @@ def test_the_stored_image_and_its_augmented_versions() -> None:
 def test_large_images_are_reduced_and_grey_ones_stay_grey() -> None:
     these = images(1, 100, 300)
     sheet = contact_sheet(these, Preprocessing.of(these), Augmentation())
-    assert sheet.width == LEFT + 9 * (MAX_SIDE + GAP) + GAP + MARGIN
-    assert sheet.height == TOP + 2 * (MAX_SIDE // 3 + GAP) + MARGIN
-    actual = cut(sheet, 0, 0, MAX_SIDE // 3, MAX_SIDE)
+    assert sheet.width == LEFT + 9 * (MAX_IMAGE_SIDE + GAP) + GAP + MARGIN
+    assert sheet.height == TOP + 2 * (MAX_IMAGE_SIDE // 3 + GAP) + MARGIN
+    actual = cut(sheet, 0, 0, MAX_IMAGE_SIDE // 3, MAX_IMAGE_SIDE)
     assert (actual.max(axis=2) == actual.min(axis=2)).all()
     assert 100 < actual.mean() < 155
 

@@ -145,7 +145,7 @@ def test_a_useless_model_is_reported() -> None:
 
 def test_other_splits_are_not_called_test_images() -> None:
     model, data = subject()
-    own = replace(data, test=data.train, validation=None)
+    own = replace(data, test=None, validation=None)
     report = measure_model(replace(model, _programs={}), own, seconds=0)
     assert (report.split, report.accuracy.total, report.diagnosis) == ("training", 120, None)
     assert headline(report).endswith(" of its own training images.")
@@ -153,7 +153,7 @@ def test_other_splits_are_not_called_test_images() -> None:
     assert "Measure it on images that it was not trained on: opsin evaluate <model> DATA" in list(next_steps(report))
     assert "never seen" not in "\n".join(text(report))
     assert data.validation is not None
-    selected = measure_model(replace(model, _programs={}), replace(data, test=data.validation), seconds=0)
+    selected = measure_model(replace(model, _programs={}), replace(data, test=None), seconds=0)
     assert selected.split == "validation"
     assert headline(selected).endswith(" of the validation images, which also guided its training.")
     assert json.loads(json.dumps(selected.to_data()))["measured_on"] == "validation"

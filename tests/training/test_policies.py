@@ -14,7 +14,7 @@ from opsin.tasks.classification import Classification
 from opsin.training import Score, Shortened, Stage, StoppedEarly, TrainingPlan, Warning
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.deadline import Deadline
-from opsin.training.divergence_guard import CHECK_INTERVAL, NON_FINITE, DivergenceGuard, Problem, Verified
+from opsin.training.divergence_guard import CHECK_INTERVAL, NON_FINITE, Divergence, DivergenceGuard, Verified
 from opsin.training.early_stopping import EarlyStopping
 from opsin.training.state import Snapshot, TrainerState
 from opsin.training.stopwatch import Stopwatch
@@ -86,7 +86,9 @@ def test_values_are_checked_at_intervals_and_after_an_epoch() -> None:
     assert [step for step, verdict in enumerate(verdicts, start=1) if verdict] == [CHECK_INTERVAL, 60]
     assert len(reads) == 2
     last = verdicts[-1]
-    assert isinstance(last, Problem) and last.text.startswith("the loss rose to 55.5, far above the 0.7 of random gue")
+    assert isinstance(last, Divergence) and last.text.startswith(
+        "the loss rose to 55.5, far above the 0.7 of random gue"
+    )
 
 
 def test_the_mean_loss_is_that_since_the_last_check() -> None:
@@ -100,13 +102,13 @@ def test_the_mean_loss_is_that_since_the_last_check() -> None:
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_is_noticed_at_once(loss: float) -> None:
-    assert DivergenceGuard(0.7).on_step(loss, 1, 99, lambda: FINITE) == Problem(NON_FINITE)
+    assert DivergenceGuard(0.7).on_step(loss, 1, 99, lambda: FINITE) == Divergence(NON_FINITE)
 
 
 def test_values_that_are_not_finite_are_noticed_at_a_check() -> None:
     guard = DivergenceGuard(0.7)
     assert guard.on_step(0.5, 1, 2, lambda: NAN) is None
-    assert guard.on_step(0.5, 2, 2, lambda: NAN) == Problem(NON_FINITE)
+    assert guard.on_step(0.5, 2, 2, lambda: NAN) == Divergence(NON_FINITE)
 
 
 class Disk:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,22 +32,37 @@ from opsin.compiler.lower.conv_algorithms import (
 )
 from opsin.compiler.simplify import simplify
 from opsin.ir import FLOAT, Graph, apply, initial_state, input_tensor, variable
+from opsin.kernels.ir import Target
 from opsin.ops import OPS
 
 MIN_GAIN = 0.08
 """Share of the heuristic's time by which another algorithm has to be faster, in a first comparison and in a second."""
 MAX_SLOWDOWN = 1.4
 """An algorithm that takes this multiple of the heuristic's time in its first runs is not compared any further."""
-COMPARISON_SECONDS, MIN_TURNS = 0.15, 5
-"""The time that a comparison takes, and the runs of each program that it has at least."""
-FLUSH_BYTES = 2**26
-"""Bytes that are read between two runs to replace the contents of all caches."""
+MIN_TURNS = 5
+"""The runs of each program that a comparison has at least."""
 TOLERANCE = 0.02
 """Largest difference from the heuristic's results, as a share of the largest of them, that rounding explains."""
-MAX_PROGRAM_BYTES = 2**30
-"""Bytes that each of the two programs of a comparison may take."""
-EXPECTED_RUNS, EXPECTED_MACS_PER_SECOND = 20, 5e10
-"""The estimate for a problem before any was timed: runs, and multiply-accumulate operations a second."""
+EXPECTED_RUNS = 20
+"""The runs of a problem that are expected before any was timed."""
+
+
+@dataclass(frozen=True)
+class TuningLimits:
+    """What tuning may take, and what it expects of a machine."""
+
+    program_bytes: int = 2**30
+    """Bytes that each of the two programs of a comparison may take."""
+    comparison_seconds: float = 0.15
+    """The time that a comparison takes."""
+    flush_bytes: int = 2**26
+    """Bytes that are read between two runs to replace the contents of all caches."""
+    macs_per_second: float = 5e10
+    """The expected speed before any problem was timed, in multiply-accumulate operations a second."""
+
+
+DEFAULT_LIMITS = TuningLimits()
+MakeProgram: TypeAlias = Callable[[ExecutionPlan, int, Target], Native]
 
 
 @dataclass(frozen=True)
@@ -124,16 +140,18 @@ def tune(
     seconds: float = 60.0,
     on_problem: Callable[[int, int, ConvProblem], None] | None = None,
     clock: Callable[[], float] = perf_counter,
+    limits: TuningLimits = DEFAULT_LIMITS,
+    make_program: MakeProgram = Native,
 ) -> TuningSummary:
     """Time the algorithms of a graph's convolutions on `threads` threads, within about `seconds`.
 
     Problems with a saved record are not timed again. `on_problem` is called with the number (from 1) of the next
-    problem, how many there are, and the problem. `clock` returns the current time in seconds. The results are not saved
-    by that alone.
+    problem, how many there are, and the problem. `clock` returns the current time in seconds; `make_program` returns
+    what is run and timed. The results are not saved by that alone.
     """
     begin, max_seconds = clock(), 0.0
     count, records = threads or processors(), load(host().target)
-    counts, flush = problems(graph, batch), np.ones(FLUSH_BYTES // 4 if seconds > 0 else 0, np.float32)
+    counts, flush = problems(graph, batch), np.ones(limits.flush_bytes // 4 if seconds > 0 else 0, np.float32)
     trials: list[TuningResult] = []
     skipped_problems: list[ConvProblem] = []
     for number, (problem, copies) in enumerate(counts.items(), start=1):
@@ -142,8 +160,8 @@ def tune(
             trials.append(saved_result)
             continue
         start = clock()
-        benchmark = _Benchmark(problem, count, flush, clock)
-        estimate = max(max_seconds, EXPECTED_RUNS * problem.macs / EXPECTED_MACS_PER_SECOND)
+        benchmark = _Benchmark(problem, count, flush, clock, limits, make_program)
+        estimate = max(max_seconds, EXPECTED_RUNS * problem.macs / limits.macs_per_second)
         if start - begin + estimate >= seconds or not benchmark.fits(candidates(problem)[0]):
             skipped_problems.append(problem)
             continue
@@ -231,10 +249,16 @@ class _Benchmark:
     """The algorithms of one problem, on the same inputs; reading `flush` empties the caches."""
 
     def __init__(
-        self, problem: ConvProblem, threads: int, flush: NDArray[np.float32], clock: Callable[[], float]
+        self,
+        problem: ConvProblem,
+        threads: int,
+        flush: NDArray[np.float32],
+        clock: Callable[[], float],
+        limits: TuningLimits,
+        make_program: MakeProgram,
     ) -> None:
         self.problem, self.threads, self.target = problem, threads, host().target
-        self.flush, self.clock = flush, clock
+        self.flush, self.clock, self.limits, self.make_program = flush, clock, limits, make_program
         self.graph = operation(problem)
         self._plans: dict[ConvAlgorithm, ExecutionPlan] = {}
 
@@ -256,10 +280,10 @@ class _Benchmark:
 
     def fits(self, algorithm: ConvAlgorithm) -> bool:
         """Whether a program with this algorithm stays within the memory limit."""
-        return self.plan(algorithm).bytes_with(self.threads) <= MAX_PROGRAM_BYTES
+        return self.plan(algorithm).bytes_with(self.threads) <= self.limits.program_bytes
 
     def program(self, algorithm: ConvAlgorithm) -> _Runner:
-        return _Runner(Native(self.plan(algorithm), self.threads, self.target), self)
+        return _Runner(self.make_program(self.plan(algorithm), self.threads, self.target), self)
 
     def is_promising(self, default: _Runner, other: _Runner) -> bool:
         """Whether another algorithm gives the same results, and is not far slower."""
@@ -271,7 +295,7 @@ class _Benchmark:
     def compare(self, default: _Runner, other: _Runner) -> tuple[float, float]:
         """Return the seconds of both, the minimum of some turns."""
         begin, times = self.clock(), list[tuple[float, float]]()
-        while len(times) < MIN_TURNS or self.clock() - begin < COMPARISON_SECONDS:
+        while len(times) < MIN_TURNS or self.clock() - begin < self.limits.comparison_seconds:
             times.append((default.seconds(), other.seconds()))
         default_seconds, other_seconds = map(min, zip(*times, strict=True))
         return default_seconds, other_seconds

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from opsin.compiler.arena import aligned_size, lifetimes, place
 from opsin.compiler.calls import KernelCall, Partition
+from opsin.compiler.cost_model import EPYC_ZEN3
 from opsin.compiler.fusion import fusion_groups
 from opsin.compiler.lower import Lowering, lower_group
 from opsin.compiler.lower.context import ViewAndCalls
@@ -23,12 +24,6 @@ from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, Node, Tensor
 from opsin.kernels.expression import IDENTITY
 from opsin.kernels.ir import Target
-
-MAX_CHUNK = 4
-"""Most samples of a chunk: few enough that their activations stay in the second-level cache and that a batch makes
-chunks for many threads, and enough rows for a matrix product to reuse its weights."""
-MIN_CHUNKS = 16
-"""Chunks that a batch should have at least, as long as a chunk has a sample."""
 
 
 @dataclass
@@ -119,9 +114,10 @@ def plan_simplified(
     """Return a plan as `make_plan` does, of a bound and simplified graph; `recomputed` nodes compute a second time."""
     passes = assign_passes(graph, recomputed)
     views = place_inputs(graph)
-    destinations, order = update_in_place(graph, fusion_groups(graph), views)
-    chunk = max(1, min(MAX_CHUNK, batch // MIN_CHUNKS))
-    lowering = Lowering(batch, chunk, target, select(graph, winograd, conv_algorithms), views=dict(views))
+    costs = EPYC_ZEN3
+    destinations, order = update_in_place(graph, fusion_groups(graph, costs), views)
+    chunk = max(1, min(costs.max_chunk, batch // costs.min_chunks))
+    lowering = Lowering(batch, chunk, target, select(graph, winograd, conv_algorithms, costs), costs, dict(views))
     roots = frozenset(graph.roots)
     calls: list[KernelCall] = []
     for group in order:
@@ -133,7 +129,7 @@ def plan_simplified(
     calls += [call.described(scope="", label="copy", direction=UPDATE) for call in _updates(lowering, graph)]
     once, always = _split_setup(calls)
     setup = schedule(once, by_sample=False)
-    groups = setup + split_groups(sink_calls(schedule(always, by_sample=batch >= MAX_CHUNK)))
+    groups = setup + split_groups(sink_calls(schedule(always, by_sample=batch >= costs.max_chunk)))
     return _placed(graph, lowering, groups, len(setup), views, outputs)
 
 

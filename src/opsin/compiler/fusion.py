@@ -16,6 +16,7 @@ from functools import reduce
 from operator import or_
 from typing import cast
 
+from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.simplify import by_channel
 from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
 
@@ -26,17 +27,13 @@ POINTWISE = frozenset(
 ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
 """Operations with kernels that take an epilogue."""
 
-MIN_SWEEP_ELEMENTS, MIN_SWEEP_CHANNELS = 64 * 1024, 16
-"""Elements and channels of an array from which on its sum by channel is worth a separate sweep."""
 
-
-def is_large_sum_by_channel(node: Node) -> bool:
+def is_large_sum_by_channel(node: Node, costs: CostModel) -> bool:
     """Whether `node` sums a large array by channel."""
     (x,) = node.inputs
     shape = cast("tuple[int, ...]", x.shape)  # of a bound graph
-    return (
-        by_channel(x, node.attrs["axes"]) and math.prod(shape) >= MIN_SWEEP_ELEMENTS and shape[1] >= MIN_SWEEP_CHANNELS
-    )
+    is_large = math.prod(shape) >= costs.sweep_min_elements
+    return by_channel(x, node.attrs["axes"]) and is_large and shape[1] >= costs.sweep_min_channels
 
 
 @dataclass(eq=False)
@@ -174,7 +171,8 @@ class FusionGroups:
             return False
         if group.sums:
             sums = FusionGroup([node for node in group.nodes if node in tail], sums=group.sums)
-            group.nodes, group.sums = rest, []
+            group.nodes = rest
+            group.sums = []
             self.group_of.update(dict.fromkeys(sums, sums))
         return True
 
@@ -214,7 +212,7 @@ def _is_plain(group: FusionGroup) -> bool:
     )
 
 
-def fusion_groups(graph: Graph) -> list[FusionGroup]:
+def fusion_groups(graph: Graph, costs: CostModel = EPYC_ZEN3) -> list[FusionGroup]:
     """Return all nodes but inputs, variables and constants, in groups (most of one node), in an order to run."""
     groups = FusionGroups(graph)
     for node in graph.nodes:
@@ -224,7 +222,7 @@ def fusion_groups(graph: Graph) -> list[FusionGroup]:
         if node in groups.group_of:
             groups.sink_into_consumer(node)
     for node in graph.nodes:
-        if node.op.name == "sum" and is_large_sum_by_channel(node):
+        if node.op.name == "sum" and is_large_sum_by_channel(node, costs):
             groups.assign_sum(node)
     for node in graph.nodes:
         if node.op.name in ANCHORS:

@@ -22,7 +22,7 @@ SEGMENT_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
 
 
 @dataclass(frozen=True)
-class Planner:
+class RecomputePlanner:
     """Makes plans of one graph, with any of its activations computed twice."""
 
     graph: Graph
@@ -54,7 +54,7 @@ def plan_within_memory(
     needed; then whole segments of the forward pass. A complete plan is made to measure each option. Raise
     `CompileError` with the smallest memory found if none fits.
     """
-    make = Planner(rematerialize_cheap(simplify(graph, batch)), batch, target, winograd, conv_algorithms)
+    make = RecomputePlanner(rematerialize_cheap(simplify(graph, batch)), batch, target, winograd, conv_algorithms)
     items = stored_activations(make.graph, batch)
     cheap_tensors = [s.tensor for s in cheap_activations(items)]
 
@@ -103,7 +103,9 @@ def _drop_lists(items: Sequence[StoredActivation], cheap_tensors: Sequence[Tenso
     return drop_lists
 
 
-def _shortest(drops: Sequence[Sequence[Tensor]], make: Planner, fits: Callable[[ExecutionPlan], bool]) -> ExecutionPlan:
+def _shortest(
+    drops: Sequence[Sequence[Tensor]], make: RecomputePlanner, fits: Callable[[ExecutionPlan], bool]
+) -> ExecutionPlan:
     """Return the plan of the first of `drops`, each longer than the one before, that fits; the last one must."""
     low, high = 0, len(drops) - 1
     plan = None

@@ -21,7 +21,7 @@ MEMORY_BOUND_OPS = frozenset(
 )
 """Operations that take no longer than reading their operands."""
 MIN_RECOMPUTED_ELEMENTS = 2**26
-"""Elements from which on memory-bound activations are computed again in any case: a quarter of a gigabyte."""
+"""The minimum elements of memory-bound activations that are always computed again: a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from math import prod
 
-from opsin.compiler.fusion import MIN_SWEEP_ELEMENTS, POINTWISE
+from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
+from opsin.compiler.fusion import POINTWISE
 from opsin.ir import Graph, Node, Tensor
 
 CHEAP_OPS = ("add", "subtract", "multiply")
 
 
-def rematerialize_cheap(graph: Graph) -> Graph:
+def rematerialize_cheap(graph: Graph, costs: CostModel = EPYC_ZEN3) -> Graph:
     """Return a bound `graph` in which every reader of a cheap result has a separate node for it, to be fused with.
 
     The nodes of `graph` itself are changed: no one else may hold it, and it must not be used afterwards.
@@ -24,7 +25,7 @@ def rematerialize_cheap(graph: Graph) -> Graph:
     cheap_nodes = {
         node.output
         for node in graph.nodes
-        if node.op.name in CHEAP_OPS and node.output not in roots and _is_recomputable(graph, node)
+        if node.op.name in CHEAP_OPS and node.output not in roots and _is_recomputable(graph, node, costs)
     }
 
     if not cheap_nodes:
@@ -40,14 +41,14 @@ def _recomputed(tensor: Tensor) -> Tensor:
     return node.on(node.inputs).output
 
 
-def _is_recomputable(graph: Graph, node: Node) -> bool:
+def _is_recomputable(graph: Graph, node: Node, costs: CostModel) -> bool:
     """Whether a node with several readers, all pointwise, has one large operand, which is in memory for others."""
     readers = graph.users[node.output]
     if len(readers) < 2:
         return False
     shape = node.output.shape
     full_inputs = [t for t in node.inputs if t.shape == shape]
-    if len(full_inputs) != 1 or prod(map(int, shape)) < MIN_SWEEP_ELEMENTS:  # type: ignore[arg-type]
+    if len(full_inputs) != 1 or prod(map(int, shape)) < costs.sweep_min_elements:  # type: ignore[arg-type]
         return False
     in_registers = all(reader.op.name in POINTWISE for reader in readers)
     return in_registers and any(reader.op.name not in POINTWISE for reader in graph.users[full_inputs[0]])

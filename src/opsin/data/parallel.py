@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from itertools import islice
-from threading import Event, Lock
-from typing import TypeAlias, TypeVar
+from queue import Full, Queue
+from threading import Event, Lock, Thread
+from typing import Any, TypeAlias, TypeVar
 
 from opsin.base.processors import processors
 
@@ -62,6 +63,58 @@ def prefetch(work: Callable[[int], T], indices: Iterable[int], count: int) -> Ge
     finally:
         if os.getpid() == process:
             pool.shutdown(cancel_futures=True)
+
+
+WAKE_INTERVAL = 0.1
+"""Seconds after which a waiting thread looks whether it is to stop."""
+
+
+def in_thread(items: Iterator[T], count: int = 2) -> Generator[T, None, None]:
+    """Yield `items`, which a thread computes up to `count` ahead. Several of these, nested, are a pipeline.
+
+    If the consumer stops early, the thread ends after the item that it computes. An iterator that waits for something
+    must therefore be ended first.
+    """
+    queue: Queue[tuple[Any, bool, BaseException | None]] = Queue(count)
+    stop = Event()
+    thread = Thread(target=_fill, args=(items, queue, stop), name="opsin-pipeline", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, is_last, error = queue.get()
+            if error is not None:
+                raise error
+            if is_last:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _fill(items: Iterator[Any], queue: Queue[tuple[Any, bool, BaseException | None]], stop: Event) -> None:
+    error: BaseException | None = None
+    try:
+        for item in items:
+            if not _put(queue, (item, False, None), stop):
+                break
+    except BaseException as raised:
+        error = raised
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+        _put(queue, (None, True, error), stop)
+
+
+def _put(queue: Queue[T], item: T, stop: Event) -> bool:
+    """Wait until the queue has space. Return False if `stop` is set before."""
+    while not stop.is_set():
+        try:
+            queue.put(item, timeout=WAKE_INTERVAL)
+            return True
+        except Full:
+            continue
+    return False
 
 
 class WorkQueue:

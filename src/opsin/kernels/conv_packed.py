@@ -5,8 +5,8 @@ memory, one row for each pixel (the implicit form of "im2col", Chellapilla et al
 weights, which are packed in panels that every register tile reads sequentially. The copy pays off if each number is
 used for many filters. 1×1 convolutions of stride 1 need no copy.
 
-On two cores of an AMD EPYC (Zen 3, AVX2), 1×1 layers of ResNet-50 run at 85 to 98 % of the MAC peak forward
-and at 75 to 95 % in input gradients.
+On two cores of an AMD EPYC (Zen 3, AVX2), 1×1 layers of ResNet-50 run at 85 to 98% of the MAC peak forward
+and at 75 to 95% in input gradients.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ packed some pixels at a time, because in place the rows of successive pixels are
 same sets of a cache. A block owns some channels of one tap, so partial sums are needed only if there would be too few
 blocks.
 
-On two cores of an AMD EPYC (Zen 3, AVX2), weight gradients of 1×1 layers of ResNet-50 run at 83 to 91 % of the
+On two cores of an AMD EPYC (Zen 3, AVX2), weight gradients of 1×1 layers of ResNet-50 run at 83 to 91% of the
 MAC peak.
 """
 

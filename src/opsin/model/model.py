@@ -33,7 +33,7 @@ from opsin.ir.arguments import path as sound_path
 from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
-from opsin.model.inputs import ImageInput, read_images
+from opsin.model.inputs import ImageInput, Sized, read_images
 from opsin.ops import OPS
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel
@@ -192,6 +192,15 @@ class Model:
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
+        return self._answers(pixels, sizes, count)
+
+    def answers(self, images: Sequence[Sized], top: int | None = None) -> list[Any]:
+        """Return the task's answers for images as `Preprocessing.read_with_size` gives them."""
+        if not images:
+            return []
+        return self._answers(np.stack([pixels for pixels, _ in images]), [size for _, size in images], top)
+
+    def _answers(self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None) -> list[Any]:
         answers: list[Any] = []
         for outputs in self._batches(pixels):
             first, number = len(answers), len(next(iter(outputs.values())))

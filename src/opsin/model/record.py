@@ -1,28 +1,33 @@
-"""The training record of a model file: on which split of the data its accuracy was measured."""
+"""The split of a data set that a model is measured on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from opsin.data import Dataset
+from opsin.data import Dataset, Samples
 
 Split: TypeAlias = Literal["test", "validation", "training"]
 
 
-def evaluation_split(data: Dataset) -> Split:
-    """Return the split that `data.test` contains: the test split, or its substitute if the data has none."""
-    if data.test is data.train:
-        return "training"
-    return "validation" if data.test is data.validation else "test"
+def measured_on(data: Dataset) -> Split:
+    """Return the split that measures a trained model: the test split, or `held_out_split` if there is none."""
+    return "test" if data.test is not None else held_out_split(data)
+
+
+def measured_images(data: Dataset) -> Samples:
+    """Return the images of the split `measured_on`."""
+    return data.test if data.test is not None else held_out(data)
 
 
 def held_out_split(data: Dataset) -> Split:
-    """Return the split on which a run measures every epoch."""
-    return "validation" if data.validation is not None else evaluation_split(data)
+    """Return the split that measures every epoch: validation, else test; training if the data has neither."""
+    if data.validation is not None:
+        return "validation"
+    return "test" if data.test is not None else "training"
 
 
-def measured_on(record: Mapping[str, Any]) -> Split:
-    """Return the split of the record's "test" figures; Opsin 0.1.0 did not record it and called all of them test."""
-    split = record.get("measured_on")
-    return split if split in ("validation", "training") else "test"
+def held_out(data: Dataset) -> Samples:
+    """Return the images of the split `held_out_split`."""
+    if data.validation is not None:
+        return data.validation
+    return data.test if data.test is not None else data.train

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.scratch import ScratchPlanner
+from opsin.tasks.task import Defaults
 from opsin.training.plan import Stage, TrainingPlan
 
 WARMUP_FRACTION = 0.15
+
+SIDE_STEP = 32
+"""The side of smaller images in training is a multiple of this, in pixels."""
 
 
 class AnnotatedPlanner(ScratchPlanner):
@@ -18,10 +22,20 @@ class AnnotatedPlanner(ScratchPlanner):
         stage = Stage(
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
-            augment=defaults.augment,
+            augment=defaults.augment, size=self._train_side(defaults),
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
             weight_decay=defaults.weight_decay, ema=defaults.ema,
         )  # fmt: skip
         return with_optimizer(plan, options, images)
+
+    def _train_side(self, defaults: Defaults) -> int | None:
+        """Return the side of the images that are trained on; None for that of all images.
+
+        Images that are not cropped at random keep their size, and so do those that are not square.
+        """
+        _, height, width = self.data.shape
+        side = round(defaults.train_share * height / SIDE_STEP) * SIDE_STEP
+        is_cropped = (self.options.augment or defaults.augment) != "none"
+        return side if height == width and is_cropped and 0 < side < height else None

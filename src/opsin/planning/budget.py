@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from opsin.compiler.memory_report import PROCESS_BYTES
 from opsin.data import Dataset
 from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
+from opsin.model.record import held_out, measured_images
 from opsin.planning.measurement import ConvTuning, Cost
 from opsin.planning.options import TrainOptions
 from opsin.training.divergence_guard import CHECK_INTERVAL
-from opsin.training.stages import held_out
 
 REPORT_SHARE = 0.15
 MIN_REPORT_SECONDS, MAX_REPORT_SECONDS = 4.0, 75.0
@@ -27,9 +28,6 @@ CONV_TUNING_SHARE = 0.01
 MAX_CONV_TUNING_SECONDS = 10.0
 MIN_SECONDS_TO_TUNE_CONVS = 60.0
 """The share of the total time for timing convolution algorithms, its bound, and the total time from which it pays."""
-
-PROGRAM_BYTES = 120e6
-"""An allowance for memory that is not counted, such as that of modules that are loaded later and of the report."""
 
 ACTIVATION_COPIES = 12
 """An allowance for evaluation: a small network's activations take this many times the memory of its input."""
@@ -78,7 +76,7 @@ def conv_tuning_of(options: TrainOptions, enabled: bool) -> ConvTuning:
     total = options.seconds
     affordable = enabled and total >= MIN_SECONDS_TO_TUNE_CONVS and options.memory is None
     seconds = min(MAX_CONV_TUNING_SECONDS, CONV_TUNING_SHARE * total) if affordable else 0.0
-    return ConvTuning(not options.winograd, enabled, seconds)
+    return ConvTuning(options.winograd, enabled, seconds)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,15 @@ def first_batch_within(
     return result
 
 
-def evaluation_bytes(data: Dataset) -> float:
+def bytes_besides_step(used_bytes: int, data: Dataset) -> float:
+    """Return the memory that a process takes besides a training step, if it takes `used_bytes` so far.
+
+    The compiler and the report may take as much again as a process without them.
+    """
+    return used_bytes + _evaluation_bytes(data) + PROCESS_BYTES
+
+
+def _evaluation_bytes(data: Dataset) -> float:
     """Return the memory that evaluating a model takes besides its parameters: a batch of images and its activations."""
     channels, height, width = data.shape
     elements = channels * height * width
@@ -120,8 +126,8 @@ def epoch_seconds(images: int, batch: int, step: Cost) -> float:
 
 
 def report_overrun_seconds(data: Dataset, forward_seconds: float, budget: Budget) -> float:
-    """Return what the report takes beyond its share: it evaluates the test split, `forward_seconds` per image."""
-    return max(0.0, len(data.require_test()) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
+    """Return what the report takes beyond its share: it evaluates the model, `forward_seconds` per image."""
+    return max(0.0, len(measured_images(data)) * forward_seconds + FIXED_REPORT_SECONDS - budget.report_seconds)
 
 
 def evaluation_seconds(data: Dataset, forward_seconds: float) -> float:

@@ -39,7 +39,7 @@ class DatasetSummary:
     resizable: bool
     task: type[AnnotatedTask] | None = None
     """The task that the images are annotated for; None for classes."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """The settings of the annotations."""
 
     @property

@@ -44,12 +44,12 @@ class Cost:
 class ConvTuning:
     """Which algorithms convolutions use, by problem, and how much time is left to find faster ones.
 
-    `exact` excludes algorithms with Winograd's rounding. If `enabled`, algorithms come from timing on this machine, now
-    or earlier; new ones may be timed for `seconds`. `algorithms` maps problems to what was chosen (see
+    `winograd` allows algorithms with Winograd's rounding. If `enabled`, algorithms come from timing on this machine,
+    now or earlier; new ones may be timed for `seconds`. `algorithms` maps problems to what was chosen (see
     `compiler.lower.conv_algorithms`), and `changed` of them differ from the compiler's defaults.
     """
 
-    exact: bool = False
+    winograd: bool = True
     enabled: bool = False
     seconds: float = 0.0
     algorithms: dict[str, str] = field(default_factory=dict)
@@ -59,7 +59,9 @@ class ConvTuning:
 class Machine(Protocol):
     """The interface to the machine that will train. Tests replace it."""
 
-    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+    def run_cost(
+        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
+    ) -> Cost:
         """Return what `graph` takes for batches of `batch` images, with these convolution algorithms."""
 
     def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
@@ -78,10 +80,12 @@ class LocalMachine:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
 
-    def run_cost(self, graph: Graph, batch: int, threads: int | None, exact: bool, algorithms: dict[str, str]) -> Cost:
+    def run_cost(
+        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
+    ) -> Cost:
         """Compile `graph` and time it on noise."""
         begin = self.clock()
-        program = compile_native(graph, batch, threads, winograd=not exact, conv_algorithms=algorithms)
+        program = compile_native(graph, batch, threads, winograd=winograd, conv_algorithms=algorithms)
         compile_seconds = self.clock() - begin
         program.load_state(nn.initial_state(program.graph, seed=0))
         inputs = noise(program.graph)
@@ -128,20 +132,18 @@ class CostMeter:
         Tuned algorithms are adopted only if the whole graph is faster with them.
         """
         tuning = self.conv_tuning
-        cost = self.machine.run_cost(graph, batch, self.threads, tuning.exact, tuning.algorithms)
-        if tuning.exact or not tuning.enabled:
+        cost = self.machine.run_cost(graph, batch, self.threads, tuning.winograd, tuning.algorithms)
+        if not (tuning.winograd and tuning.enabled):
             return cost
         begin = perf_counter()
         summary = self.machine.tune(graph, batch, self.threads, tuning.seconds)
         if summary.overrides:
             algorithms = tuning.algorithms | summary.conv_algorithms
-            tuned_cost = self.machine.run_cost(graph, batch, self.threads, False, algorithms)
+            tuned_cost = self.machine.run_cost(graph, batch, self.threads, True, algorithms)
             if tuned_cost.image_seconds < cost.image_seconds:
-                tuning.algorithms, tuning.changed, cost = (
-                    algorithms,
-                    tuning.changed + len(summary.overrides),
-                    tuned_cost,
-                )
+                tuning.algorithms = algorithms
+                tuning.changed += len(summary.overrides)
+                cost = tuned_cost
             else:
                 summary = summary.reverted()
         summary.save(self.threads)

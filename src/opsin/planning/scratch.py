@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import floor
+from math import floor, prod
 
 from opsin import nn, zoo
 from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning.budget import (
-    PROGRAM_BYTES,
     Budget,
+    bytes_besides_step,
     epoch_seconds,
-    evaluation_bytes,
     evaluation_seconds,
     first_batch_within,
     report_overrun_seconds,
@@ -45,12 +44,14 @@ class ScratchPlanner:
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         self.choice, self.data, self.options, self.budget = choice, data, options, budget
-        layer, recipe_plan = zoo.find(choice.network)(data.task.outputs), self._recipe_plan(options.batch)
+        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
-        loss = loss_of(recipe_plan, data.task.for_network(choice.network, data.shape[1:]), mixed=False)
-        graph = nn.training_graph(layer, data.shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
+        shape = _training_shape(recipe_plan.stages[0], data)
+        loss = loss_of(recipe_plan, data.task.for_network(choice.network, shape[1:]), mixed=False)
+        graph = nn.training_graph(layer, shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
         batches = self._batches(recipe_plan.stages[0].batch)
-        fixed_bytes = meter.machine.process_bytes() + evaluation_bytes(data) + PROGRAM_BYTES
+        fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
         self.step, self.bytes = batch_cost.step, batch_cost.peak_bytes
         self.reasons: tuple[str, ...] = ()
@@ -58,7 +59,8 @@ class ScratchPlanner:
             recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
             self.reasons = (f"a batch of {batch_cost.batch} images, the largest that fits into the memory",)
         self.recipe_plan = recipe_plan
-        self.forward_seconds = options.forward_passes * self.step.image_seconds / STEP_FORWARD_PASSES
+        pixels_ratio = prod(data.shape) / prod(shape)
+        self.forward_seconds = options.forward_passes * pixels_ratio * self.step.image_seconds / STEP_FORWARD_PASSES
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
         self.final_seconds = self._final_seconds()
         steps_seconds = epoch_seconds(len(data.train), self.stage.batch, self.step)
@@ -129,7 +131,7 @@ class ScratchPlanner:
     def _final_seconds(self) -> float:
         """Return the time to calibrate and evaluate the model, and the report's beyond its share."""
         validation = len(self.data.validation or ())
-        evaluations = (len(self.data.require_test()) + validation) * self.forward_seconds if validation else 0.0
+        evaluations = (len(self.data.test or ()) + validation) * self.forward_seconds if validation else 0.0
         return evaluations + report_overrun_seconds(self.data, self.forward_seconds, self.budget)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:
@@ -143,3 +145,8 @@ class ScratchPlanner:
         while self.options.batch is None and self.options.optimizer != FULL_BATCH and batches[-1] // 2 >= MIN_BATCH:
             batches.append(batches[-1] // 2)
         return batches
+
+
+def _training_shape(stage: Stage, data: Dataset) -> nn.ImageShape:
+    """Return the shape of the images that a stage trains on."""
+    return data.shape if stage.size is None else (data.shape[0], stage.size, stage.size)

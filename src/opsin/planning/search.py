@@ -25,6 +25,7 @@ from opsin.planning.trial_candidates import TrialCandidate, trial_candidates
 
 Load = Callable[[NetworkChoice], Dataset]
 Progress = Callable[[str], None]
+RunTrial = Callable[[TrialCandidate, Dataset, float], Trial | None]
 
 TRIALS_SHARE = 0.15
 SHORT_BUDGET_SECONDS = 120.0
@@ -34,7 +35,7 @@ SHORT_TRIALS_SHARE = 0.25
 MIN_TRIAL_SECONDS = 1.0
 """Shorter trials show nothing."""
 
-MIN_VALIDATION_IMAGES = 12
+MIN_VALIDATION_IMAGES_TO_SEARCH = 12
 """With fewer validation images, recipes cannot be told apart."""
 
 SECOND_ROUND_FACTOR = 3.0
@@ -90,12 +91,14 @@ def search(
     elapsed_seconds: float,
     load: Load,
     on_progress: Progress,
+    run_trial: RunTrial = trial.run,
 ) -> SearchResult:
     """Try recipes on `data`, which was read for `default`, `elapsed_seconds` after the command was given.
 
-    `load` reads the data for another choice; `on_progress` is called with what happens next.
+    `load` reads the data for another choice; `on_progress` is called with what happens next; `run_trial`
+    trains a candidate on data for some seconds.
     """
-    return _Search(default, data, options, elapsed_seconds, load, on_progress).run()
+    return _Search(default, data, options, elapsed_seconds, load, on_progress, run_trial).run()
 
 
 def _trials_seconds(options: TrainOptions, elapsed_seconds: float) -> float:
@@ -109,7 +112,7 @@ def _affordable_candidates(
 ) -> tuple[list[TrialCandidate], float]:
     """Return as many candidates as there is time for, and that time; only one if trials would show nothing."""
     candidates, seconds = trial_candidates(default, options), _trials_seconds(options, elapsed_seconds)
-    if trial.validation_images(data) < MIN_VALIDATION_IMAGES:
+    if trial.validation_images(data) < MIN_VALIDATION_IMAGES_TO_SEARCH:
         return candidates[:1], 0.0
     count = min(len(candidates), int(seconds / MIN_TRIAL_SECONDS))
     return (candidates[:count], seconds) if count > 1 else (candidates[:1], 0.0)
@@ -124,8 +127,10 @@ class _Search:
         elapsed_seconds: float,
         load: Load,
         on_progress: Progress,
+        run_trial: RunTrial,
     ) -> None:
         self.default, self.options, self.on_progress, self.load = default, options, on_progress, load
+        self.run_trial = run_trial
         self.datasets = {_preparation(default): data}
         self.trial_datasets: dict[object, Dataset] = {}
         self.search_begin = perf_counter()
@@ -183,7 +188,7 @@ class _Search:
         if key not in self.trial_datasets:
             self.trial_datasets[key] = trial.comparable(self._data(candidate.choice), self.options.seed)
         self.on_progress(f"trying {candidate.name} for {duration(seconds)}")
-        result = trial.run(candidate, self.trial_datasets[key], seconds)
+        result = self.run_trial(candidate, self.trial_datasets[key], seconds)
         if result:
             self.trials.append(result)
         return result

@@ -19,10 +19,9 @@ from opsin.base.concurrency import lazy
 from opsin.base.formatting import duration
 from opsin.data import Dataset
 from opsin.planning.budget import (
-    PROGRAM_BYTES,
     Budget,
+    bytes_besides_step,
     epoch_seconds,
-    evaluation_bytes,
     evaluation_seconds,
     first_batch_within,
     report_overrun_seconds,
@@ -165,7 +164,7 @@ class TransferPlanner:
             return
         epoch = self.all_layers
         forward = self.extractor.image_seconds * self.options.forward_passes
-        end_seconds = len(self.data.require_test()) * forward + report_overrun_seconds(self.data, forward, self.budget)
+        end_seconds = len(self.data.test or ()) * forward + report_overrun_seconds(self.data, forward, self.budget)
         fixed_seconds = epoch.compile_seconds + end_seconds
         seconds_after_head = self.budget.training_seconds - self.pass_seconds - fixed_seconds
         if not self.budget.allows(epoch.bytes) or seconds_after_head >= self._useful_epochs * epoch.seconds:
@@ -282,12 +281,12 @@ class TransferPlanner:
     def _fixed_seconds(self) -> float:
         """Return the time for evaluation after the last layer's training and at the end, and for the report."""
         data, forward, passes = self.data, self.extractor.image_seconds, self.options.forward_passes
-        seconds = (evaluation_seconds(data, forward) + len(data.require_test()) * forward) * passes
+        seconds = (evaluation_seconds(data, forward) + len(data.test or ()) * forward) * passes
         return seconds + report_overrun_seconds(data, forward * passes, self.budget)
 
     def _fixed_bytes(self) -> float:
         """Return the memory that the process needs in addition to a training step."""
-        return self.meter.machine.process_bytes() + evaluation_bytes(self.data) + PROGRAM_BYTES
+        return bytes_besides_step(self.meter.machine.process_bytes(), self.data)
 
     def _seconds_for_views(self, available: float) -> float:
         """Return the time for features: what fine-tuning of all layers leaves of it, but at most a share."""

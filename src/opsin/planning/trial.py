@@ -29,12 +29,12 @@ from opsin.training.plan import TrainingPlan
 from opsin.training.recipe import Recipe
 from opsin.training.trainer import Trainer
 
-VALIDATION_SHARE = 0.2
-MAX_VALIDATION_IMAGES = 2000
+TRIAL_VALIDATION_SHARE = 0.2
+MAX_TRIAL_VALIDATION_IMAGES = 2000
 """The share of the images by which trials are compared, and its bound."""
 
-MIN_VALIDATION_IMAGES = 40
-MAX_VALIDATION_SHARE = 1 / 3
+MIN_TRIAL_VALIDATION_IMAGES = 40
+MAX_TRIAL_VALIDATION_SHARE = 1 / 3
 """The minimum number of validation images. If the validation split has fewer, trials take this many from training and
 validation together if the maximum share allows it."""
 
@@ -86,7 +86,7 @@ class Trial:
     @property
     def margin(self) -> float:
         """By how much the error of another recipe must be smaller; larger for few validation images."""
-        return self.standard_error * (0.5 if self.images >= MIN_VALIDATION_IMAGES else 1.0)
+        return self.standard_error * (0.5 if self.images >= MIN_TRIAL_VALIDATION_IMAGES else 1.0)
 
     @property
     def is_mirror_invariant(self) -> bool | None:
@@ -153,7 +153,7 @@ def _fit_plan(
     max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.require_test()) / 3)
     for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
         part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
-        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(not options.winograd))
+        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd))
         try:
             planner = planner_for(candidate.choice, part, options, budget, meter)
             fitting = next((each for each in planner.candidates() if fits(each, budget)), None)
@@ -200,26 +200,28 @@ def _image_seconds(candidate: TrialCandidate, data: Dataset) -> float:
 def validation_images(data: Dataset) -> int:
     """Return by how many images trials on `data` are compared."""
     count = len(data.validation or ())
-    if count < MIN_VALIDATION_IMAGES:
+    if count < MIN_TRIAL_VALIDATION_IMAGES:
         count = _validation_count(count + len(data.train))
-    return min(MAX_VALIDATION_IMAGES, count)
+    return min(MAX_TRIAL_VALIDATION_IMAGES, count)
 
 
 def _validation_count(images: int) -> int:
     """Return how many of all images are for validation."""
-    return max(int(VALIDATION_SHARE * images), min(MIN_VALIDATION_IMAGES, int(MAX_VALIDATION_SHARE * images)))
+    return max(
+        int(TRIAL_VALIDATION_SHARE * images), min(MIN_TRIAL_VALIDATION_IMAGES, int(MAX_TRIAL_VALIDATION_SHARE * images))
+    )
 
 
 def comparable(data: Dataset, seed: int) -> Dataset:
     """Return `data` with the validation images of trials as its test split, and the other images to train on."""
-    if data.validation is not None and len(data.validation) >= MIN_VALIDATION_IMAGES:
-        train, validation = data.train, _sample(data.validation, MAX_VALIDATION_IMAGES, seed)
+    if data.validation is not None and len(data.validation) >= MIN_TRIAL_VALIDATION_IMAGES:
+        train, validation = data.train, _sample(data.validation, MAX_TRIAL_VALIDATION_IMAGES, seed)
     else:
         images = replace(data, test=None).all_images()
         count = len(images)
         groups, rank = np.arange(count), index_ranks(count, seed)
         share = _validation_count(count) / count
-        chosen = held_out(images.targets.strata(), groups, rank, groups, share, MAX_VALIDATION_IMAGES)
+        chosen = held_out(images.targets.strata(), groups, rank, groups, share, MAX_TRIAL_VALIDATION_IMAGES)
         train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 

@@ -10,7 +10,7 @@ from opsin.planning.networks import SMALL_GREY, alternatives
 from opsin.planning.options import NetworkChoice, TrainOptions
 
 MIN_SECONDS_FOR_VARIANTS = 120.0
-"""The budget from which on a variant of a published network is tried."""
+"""The minimum budget for trying a variant of a published network."""
 
 MAX_IMAGES_FOR_STRONG_AUGMENTATION = 5000
 """Training images up to which stronger augmentation is tried."""

@@ -21,7 +21,7 @@ MAX_ROWS = 24
 VERSIONS = 8
 """Augmented images in each row."""
 
-MAX_SIDE, GAP, MARGIN, NAME_WIDTH = 128, 6, 16, 168
+MAX_IMAGE_SIDE, GAP, MARGIN, NAME_WIDTH = 128, 6, 16, 168
 """Pixels: the largest side of an image, the gap between images, the margin, and the width of the class names."""
 
 INK, GREY, BACKGROUND = (24, 24, 27), (96, 96, 105), (255, 255, 255)
@@ -51,7 +51,7 @@ NAME, COLUMN_HEADING, CAPTION = Style(16, INK, "lm"), Style(16, GREY, "ls"), Sty
 
 
 @dataclass(frozen=True)
-class Row:
+class ClassRow:
     """A class: its name, its original image (H×W×C), the augmented versions, and a caption for each of these."""
 
     name: str
@@ -91,7 +91,9 @@ def contact_sheet(
     return sheet
 
 
-def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int) -> list[Row]:
+def _rows(
+    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
+) -> list[ClassRow]:
     """Return, for each class shown, its first image in all epochs."""
     present, firsts = np.unique(images.targets.strata(), return_index=True)
     indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
@@ -108,7 +110,7 @@ def _rows(images: Samples, preprocessing: Preprocessing, policy: Augmentation, v
     names = [_name(classes, label) for label in labels]
     originals = [image.transpose(1, 2, 0) for image in pixels]
     rows = zip(names, originals, zip(*augmented, strict=True), zip(*captions, strict=True), strict=True)
-    return [Row(name, original, list(row), list(texts)) for name, original, row, texts in rows]
+    return [ClassRow(name, original, list(row), list(texts)) for name, original, row, texts in rows]
 
 
 def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
@@ -122,10 +124,10 @@ def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[s
 def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
     """Return height and width in which to show an image: tiny ones enlarged by whole factors, large ones reduced."""
     _, height, width = shape
-    if max(height, width) <= MAX_SIDE:
-        times = MAX_SIDE // max(height, width)
+    if max(height, width) <= MAX_IMAGE_SIDE:
+        times = MAX_IMAGE_SIDE // max(height, width)
         return times * height, times * width
-    return max(1, MAX_SIDE * height // max(height, width)), max(1, MAX_SIDE * width // max(height, width))
+    return max(1, MAX_IMAGE_SIDE * height // max(height, width)), max(1, MAX_IMAGE_SIDE * width // max(height, width))
 
 
 def _paste(sheet: Image.Image, pixels: NDArray[np.uint8], left: int, top: int) -> None:

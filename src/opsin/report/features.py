@@ -12,6 +12,7 @@ from opsin import nn, zoo
 from opsin.backends.base import Program
 from opsin.base.errors import GraphError, OpsinError
 from opsin.data import Preprocessing
+from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
 from opsin.ir import VARIABLE, Graph, Tensor
 from opsin.model import Model
@@ -45,8 +46,8 @@ class PenultimateFeatures:
         batches, size = [], self.program.batch
         for first in range(0, len(order), size):
             numbers = order[first : first + size]
-            padded_pixels = pixels[np.resize(numbers, size)]
-            outputs = self.program.run(inputs=self.preprocessing.apply(padded_pixels))
+            images = pad_rows(self.preprocessing.apply(pixels[numbers]), size)
+            outputs = self.program.run(inputs=images)
             batches.append(outputs["features"][: len(numbers)])
             if perf_counter() > end:
                 break

@@ -49,7 +49,7 @@ class Diagnosis:
     """The diagnosis of the last stage by its curves.
 
     `epochs` are its epochs; `since` is the index of the one with the lowest held-out loss (`OVERFITTING`) or of the
-    one from which on the loss fell (`STILL_IMPROVING`), otherwise of the last one.
+    first since which the loss has fallen (`STILL_IMPROVING`), otherwise of the last one.
     """
 
     fit: Fit

@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Head:
+class LinearHead:
     """Logits = (features - `mean`) / `scale` · `weights`[:-1] + `weights`[-1]."""
 
     mean: Floats
@@ -51,7 +51,9 @@ class Head:
         return softmax(self.logits(features))
 
 
-def fit(features: Floats, labels: NDArray[Any], classes: int, penalty: float, start: Floats | None = None) -> Head:
+def fit(
+    features: Floats, labels: NDArray[Any], classes: int, penalty: float, start: Floats | None = None
+) -> LinearHead:
     """Minimise the cross-entropy (a sum over images) plus `penalty`/2 times the squared weights.
 
     `features` are float32 N × F, `labels` N integers below `classes`; `start` are initial weights. The objective is
@@ -73,7 +75,7 @@ def fit(features: Floats, labels: NDArray[Any], classes: int, penalty: float, st
         return loss + 0.5 * float((penalties * weights * weights).sum(dtype=np.float64)), gradient
 
     weights = np.zeros((inputs.shape[1], classes), np.float32) if start is None else start
-    return Head(mean, scale, _minimise(objective, weights))
+    return LinearHead(mean, scale, _minimise(objective, weights))
 
 
 def _product(left: Floats, right: Floats) -> Floats:

@@ -14,7 +14,7 @@ from opsin.base.errors import GraphError
 from opsin.data import Dataset, Samples
 from opsin.data.ingest.receipt import Receipt
 from opsin.model import Evaluation, Model
-from opsin.model.record import Split, evaluation_split, held_out_split
+from opsin.model.record import Split, held_out_split, measured_images, measured_on
 from opsin.report.examples import (
     Abstention,
     EvaluatedSet,
@@ -45,7 +45,7 @@ FEATURE_TIME, ROBUSTNESS_TIME, SPEED_TIME = 0.6, 0.25, 0.05
 FEATURE_ORDER = 105
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
 
-MIN_IMAGES = 50
+MIN_IMAGES_TO_JUDGE_LABELS = 50
 """With fewer images, labels are not judged."""
 
 
@@ -118,8 +118,8 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> M
     """
     begin, thumbnails = perf_counter(), ThumbnailStore()
     trained_here = data.fingerprint == model.record.get("fingerprint")
-    split = evaluation_split(data)
-    images = data.require_test() if trained_here or data.predefined_split else data.all_images()
+    split = measured_on(data)
+    images = measured_images(data) if trained_here or data.predefined_split else data.all_images()
     evaluated = EvaluatedSet(
         split, images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
         np.arange(len(images)),
@@ -129,7 +129,7 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> M
     issues, curve = None, None
     if trained_here:
         issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)
-    elif len(images) >= MIN_IMAGES:  # the model itself was not trained on these labels
+    elif len(images) >= MIN_IMAGES_TO_JUDGE_LABELS:  # the model itself was not trained on these labels
         issues = find_label_issues(evaluated, len(images), True, thumbnails)
     robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds)
     history = epoch_records(model.record) if trained_here else ()
@@ -157,7 +157,7 @@ def _measure_features(
 ) -> tuple[LabelIssues | None, LearningCurve | None]:
     """Return label issues and learning curve of the training images, by their penultimate features."""
     extractor = _feature_extractor(model)
-    if extractor is None or len(data.train) < MIN_IMAGES:
+    if extractor is None or len(data.train) < MIN_IMAGES_TO_JUDGE_LABELS:
         return None, None
     begin = perf_counter()
     held_out_order = random_counter.order(len(evaluated.labels), 0, FEATURE_ORDER)
@@ -167,7 +167,7 @@ def _measure_features(
     order = order[: len(features)]
     sample = data.train.take(order)
     labels, held_out_labels = model.label_indices(sample), evaluated.labels[held_out_order[: len(held_out)]]
-    if len(labels) < MIN_IMAGES or (np.bincount(labels) > 1).sum() < 2:
+    if len(labels) < MIN_IMAGES_TO_JUDGE_LABELS or (np.bincount(labels) > 1).sum() < 2:
         return None, None
     penalty = choose_penalty(features, labels, len(model.labels))
     probabilities = held_out_probabilities(features, labels, len(model.labels), penalty)

@@ -27,9 +27,9 @@ from opsin.report.statistics import Share
 NOISE, SAMPLE = 103, 104
 """Purposes of random numbers (see `opsin.base.random_counter`)."""
 
-MAX_IMAGES = 400
+MAX_CORRUPTED_IMAGES = 400
 """More images would hardly change the figures."""
-MIN_IMAGES = 30
+MIN_CORRUPTED_IMAGES = 30
 """With fewer images the figures are mostly chance, and are left out."""
 
 MIN_BLUR_SIDE = 64
@@ -111,16 +111,16 @@ class Robustness:
 
 def measure_robustness(model: Model, images: Samples, seconds: float) -> Robustness | None:
     """Measure `model` on as large a sample of `images` as fits into `seconds`; return None if it is too small."""
-    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_IMAGES]
+    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_CORRUPTED_IMAGES]
     runs = 1 + sum(len(severities) for _, severities in CORRUPTIONS)
-    if len(order) < MIN_IMAGES:
+    if len(order) < MIN_CORRUPTED_IMAGES:
         return None
-    model.logits(images.pixels[order[:MIN_IMAGES]])  # compiles what is not compiled yet
+    model.logits(images.pixels[order[:MIN_CORRUPTED_IMAGES]])  # compiles what is not compiled yet
     begin = perf_counter()
-    _accuracy(model, images.take(order[:MIN_IMAGES]), partial(blur, 0.01))
-    seconds_per_image = (perf_counter() - begin) / MIN_IMAGES
+    _accuracy(model, images.take(order[:MIN_CORRUPTED_IMAGES]), partial(blur, 0.01))
+    seconds_per_image = (perf_counter() - begin) / MIN_CORRUPTED_IMAGES
     count = min(len(order), int(seconds / (runs * seconds_per_image)))
-    if count < MIN_IMAGES:
+    if count < MIN_CORRUPTED_IMAGES:
         return None
     sample = images.take(np.sort(order[:count]))
     kinds = tuple(

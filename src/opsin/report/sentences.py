@@ -12,7 +12,7 @@ from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
 from opsin.report.phrases import interval, percent
 
-MIN_IMAGES = 100
+MIN_IMAGES_FOR_ESTIMATE = 100
 """Figures from fewer images are called rough."""
 
 MAX_EXAMPLES = 3
@@ -84,7 +84,7 @@ def evidence(report: ModelReport) -> str:
         text += "; on new images, expect less."
     else:
         text += f"; on similar images, expect {interval(share)}."
-    if share.total < MIN_IMAGES:
+    if share.total < MIN_IMAGES_FOR_ESTIMATE:
         text += " This is a rough estimate, because there are few images to measure on."
     if always.count >= share.count:
         constant = f"always answering “{label}”, which would be right on {percent(always.value or 0)}"
@@ -234,7 +234,7 @@ def next_steps(report: ModelReport) -> Iterator[str]:
             f"Remove duplicates from the data: {images} in more than one split, so the model may have seen some of the "
             "images that it was measured on."
         )
-    issues, is_small_sample = report.label_issues, report.accuracy.total < MIN_IMAGES
+    issues, is_small_sample = report.label_issues, report.accuracy.total < MIN_IMAGES_FOR_ESTIMATE
     if (
         issues is not None
         and issues.agreement >= MIN_AGREEMENT

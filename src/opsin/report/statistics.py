@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.model import Evaluation
 
 Z_95 = 1.959964
-"""The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
+"""The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
 BIN_COUNT = 15
 """Bins of equal width, as in Guo et al., "On calibration of modern neural networks", 2017."""
@@ -23,7 +23,7 @@ SIMULATIONS = 400
 
 @dataclass(frozen=True)
 class Share:
-    """`count` of `total`; `low` and `high` bound the true share with 95 % confidence (Wilson 1927)."""
+    """`count` of `total`; `low` and `high` bound the true share with 95% confidence (Wilson 1927)."""
 
     count: int
     total: int

@@ -74,7 +74,7 @@ def _shortened(name: str) -> str:
 
 
 def _share(share: Share) -> str:
-    """Return `87 % (62–96)`."""
+    """Return `87% (62–96)`."""
     if share.value is None:
         return "–"
     return f"{percent(share.value):>6} ({100 * share.low:.0f}–{100 * share.high:.0f})"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from opsin.data.pixels import Pixels
 
-MAX_SIDE = 112
+MAX_THUMBNAIL_SIDE = 112
 """Pixels of the longer side of a thumbnail."""
 
 TINY_SIDE = 48
@@ -52,7 +52,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
         image.save(file, "PNG", optimize=True)
         kind = "png"
     else:
-        image.thumbnail((MAX_SIDE, MAX_SIDE))
+        image.thumbnail((MAX_THUMBNAIL_SIDE, MAX_THUMBNAIL_SIDE))
         image.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

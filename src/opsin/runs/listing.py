@@ -49,7 +49,8 @@ def summary(folder: Path) -> Summary:
             epochs, seconds = epochs + 1, seconds + float(record["seconds"])
             validation = _accuracy(record["held_out"])
         elif event == FINISHED:
-            state, test, seconds = FINISHED, _accuracy(record["test"]), float(record["seconds"])
+            state, seconds = FINISHED, float(record["seconds"])
+            test = _accuracy(record["test"]) if record["test"] else None
         elif event == DIVERGED:
             state = DIVERGED
     if is_held(folder / LOCK):

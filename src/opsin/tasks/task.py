@@ -76,6 +76,9 @@ class Defaults:
     weight_decay: float = 0.05
     augment: str = "light"
     ema: float = 0.98
+    train_share: float = 1.0
+    """The side of the images that are trained on, as a share of `side`: random crops enlarge objects, so images that
+    are smaller in training make their apparent sizes agree (Touvron et al. 2019)."""
     min_epochs: int = 2
     max_epochs: int = 100
     reason: str = ""
@@ -221,7 +224,7 @@ class Task(Protocol):
 
 
 class AnnotatedTask(Task, Protocol):
-    """A task whose targets are annotations: files beside the images, or columns of a table."""
+    """A task whose targets are annotations: files next to the images, or columns of a table."""
 
     spatial: ClassVar[bool]
     """Whether targets are places in the image, such as boxes."""

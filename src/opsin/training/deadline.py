@@ -19,7 +19,8 @@ class Deadline:
     def __init__(self, plan: TrainingPlan, seconds: float | None, clock: Callable[[], float]) -> None:
         self.plan, self.seconds, self.clock = plan, seconds, clock
         self.entry_epoch = 0
-        self.start_time, self.start_step = 0.0, 0
+        self.start_time = 0.0
+        self.start_step = 0
 
     def on_stage_start(self, state: TrainerState) -> None:
         """Note the epoch with which this process enters the stage."""
@@ -27,7 +28,8 @@ class Deadline:
 
     def on_epoch_start(self, state: TrainerState) -> None:
         """Note the time and the first step of the epoch."""
-        self.start_time, self.start_step = self.clock(), state.step
+        self.start_time = self.clock()
+        self.start_step = state.step
 
     def on_epoch(self, state: TrainerState, steps: int) -> Shortened | None:
         """Return the event with fewer epochs if the time demands it. The epoch that has just ended had `steps` steps.

@@ -21,7 +21,7 @@ NON_FINITE = "values became NaN or infinite"
 
 
 @dataclass(frozen=True)
-class Problem:
+class Divergence:
     """A reason to roll back."""
 
     text: str
@@ -45,7 +45,7 @@ class DivergenceGuard:
         self.chance_loss = chance_loss
         self.losses: list[float] = []
 
-    def on_step(self, loss: float, step: int, steps: int, read: Callable[[], State]) -> Problem | Verified | None:
+    def on_step(self, loss: float, step: int, steps: int, read: Callable[[], State]) -> Divergence | Verified | None:
         """Return the verdict after `step` of `steps` steps of an epoch; None between two checks.
 
         `read` returns the program's values.
@@ -53,12 +53,13 @@ class DivergenceGuard:
         self.losses.append(loss)
         if np.isfinite(loss) and step % CHECK_INTERVAL and step < steps:
             return None
-        losses, self.losses = self.losses, []
+        losses = self.losses
+        self.losses = []
         values = read() if np.isfinite(loss) else {}
         if not np.isfinite(loss) or not all_finite(values):
-            return Problem(NON_FINITE)
+            return Divergence(NON_FINITE)
         median = float(np.median(losses))
         ratio = MAX_LOSS_RATIO if len(losses) >= MIN_LOSSES else MAX_EARLY_LOSS_RATIO
         if median > ratio * self.chance_loss:
-            return Problem(f"the loss rose to {median:.3g}, far above the {self.chance_loss:.3g} of random guessing")
+            return Divergence(f"the loss rose to {median:.3g}, far above the {self.chance_loss:.3g} of random guessing")
         return Verified(values, float(np.mean(losses)))

@@ -18,7 +18,8 @@ class Started(Event):
     """The run begins, or continues after `done` steps of earlier processes. `epochs` are those of all `stages`.
 
     After each epoch the model is measured on `held_out` images: the validation split, or the test split if there is no
-    validation split. `test` images are kept for the end.
+    validation split, or the training split if there is neither. `test` images are kept for the end; 0 if there is no
+    test split.
     """
 
     network: str
@@ -138,12 +139,13 @@ class Interrupted(Event):
 class Finished(Event):
     """The last event of a complete run. `seconds` is the time trained, in earlier processes, too.
 
-    `test` is the score on the test split. If there is no validation split, it is that after the model's epoch.
+    `test` is the score on the test split; None if the data has none. If there is no validation split, it is that after
+    the model's epoch.
     """
 
     seconds: float
     images: int
-    test: Score
+    test: Score | None
 
 
 LOG_NAMES: dict[type[Event], str] = {

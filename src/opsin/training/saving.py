@@ -10,11 +10,10 @@ from typing import Any
 from opsin.base.errors import ModelError
 from opsin.data import Dataset
 from opsin.model import Model
-from opsin.model.record import evaluation_split, held_out_split
+from opsin.model.record import held_out, held_out_split, measured_on
 from opsin.tasks.score import Score
 from opsin.training.events import Epoch
 from opsin.training.plan import TrainingPlan
-from opsin.training.stages import held_out
 from opsin.training.state import ModelState
 
 
@@ -32,22 +31,27 @@ class ModelWriter:
             self.model.calibrate(self.data.validation)
 
     def save(
-        self, paths: Sequence[Path], state: ModelState, history: Sequence[Epoch], ending: str, test: Score | None = None
+        self,
+        paths: Sequence[Path],
+        state: ModelState,
+        history: Sequence[Epoch],
+        ending: str,
+        score: Score | None = None,
     ) -> None:
         """Save the model, loaded from `state`, under all `paths`. Raise `ModelError` if that fails."""
-        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, test)
+        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, score)
         for path in paths:
             save_model(self.model, path)
             self.path = path
 
 
 def training_record(
-    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ending: str, test: Score | None
+    plan: TrainingPlan, data: Dataset, history: Sequence[Epoch], steps: int, ending: str, score: Score | None
 ) -> dict[str, Any]:
     """Return the training record that a model of `steps` steps stores in its file. It does not depend on the clock.
 
-    "measured_on" is the split of the figures under "test": data without a test split is measured on its validation or
-    training images. "held_out_split" is the split on which every epoch was measured.
+    "measured_on" names the split of `score`, and the score is stored under that name: "test", or "validation" or
+    "training" if the data has no test split. "held_out_split" is the split on which every epoch was measured.
     """
     record: dict[str, Any] = {
         "data": data.name,
@@ -69,9 +73,9 @@ def training_record(
             if epoch.steps <= steps or ending == "finished"
         ],
     }
-    if test:
-        record["measured_on"] = evaluation_split(data)
-        record["test"] = {"images": test.images, **test.metrics, "loss": test.loss}
+    if score:
+        split = measured_on(data)
+        record |= {"measured_on": split, split: {"images": score.images, **score.metrics, "loss": score.loss}}
     return record
 
 

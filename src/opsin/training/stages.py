@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from opsin import nn
 from opsin.backends.base import Program
-from opsin.data import Batches, Dataset, Preprocessing, Samples, augment
+from opsin.data import Batches, Dataset, Preprocessing, augment
 from opsin.ir import Graph
 from opsin.model import Engine, Model
 from opsin.model.pretrained import initial_state, preprocessing_of
+from opsin.model.record import held_out
 from opsin.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.nn.schedules import step as step_schedule
@@ -189,11 +190,6 @@ def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
     count = min(len(data.train), max(1, MAX_SAMPLE_PIXELS // (height * width)))
     numbers = np.linspace(0, len(data.train) - 1, count).astype(np.intp)
     return preprocessing_for(plan, data).apply(data.train.pixels[numbers])
-
-
-def held_out(data: Dataset) -> Samples:
-    """Return the images on which a run is measured: the validation split, or the test split if there is none."""
-    return data.validation if data.validation is not None else data.require_test()
 
 
 def loss_of(plan: TrainingPlan, task: Task, mixed: bool) -> nn.Objective:

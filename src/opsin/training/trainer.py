@@ -12,13 +12,14 @@ from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
 from opsin.model import Engine, Model
+from opsin.model.record import held_out, held_out_split, measured_images, measured_on
 from opsin.tasks.score import Score
 from opsin.training.backend import engine_for
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph
 from opsin.training.deadline import Deadline
 from opsin.training.divergence import explain
-from opsin.training.divergence_guard import DivergenceGuard, Problem, Verified
+from opsin.training.divergence_guard import Divergence, DivergenceGuard, Verified
 from opsin.training.early_stopping import EarlyStopping
 from opsin.training.events import (
     DIVERGED,
@@ -45,7 +46,6 @@ from opsin.training.stages import (
     StageRuntime,
     TrainingContext,
     epoch_batches,
-    held_out,
     initial_values,
     prepare,
     preprocessing_for,
@@ -84,7 +84,7 @@ class Trainer:
     ) -> None:
         data = data.for_network(plan.network)
         check(plan, data, out, threads)
-        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained)
+        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(
@@ -153,7 +153,7 @@ class Trainer:
         plan, data = self.plan, self.data
         parameters = sum(self.values[name].size for name in self.model.graph.parameters)
         yield Started(
-            plan.network, parameters, len(data.train), len(held_out(data)), len(data.require_test()),
+            plan.network, parameters, len(data.train), len(held_out(data)), len(data.test or ()),
             len(data.task.labels), plan.epochs, len(plan.stages), self.state.steps,
         )  # fmt: skip
         for path in self.run.damaged if self.run else ():
@@ -204,7 +204,7 @@ class Trainer:
                 loss, correct = float(outputs["loss"]), int(outputs["correct"]) if "correct" in outputs else None
                 self.state = self.state.after_step(loss, correct, len(images))
                 verdict = self.guard.on_step(loss, self.state.step, steps, program.state)
-                if isinstance(verdict, Problem):
+                if isinstance(verdict, Divergence):
                     yield self._roll_back(runtime, verdict.text)
                     return
                 if verdict:
@@ -218,7 +218,8 @@ class Trainer:
 
     def _take_snapshot(self, runtime: StageRuntime, verified: Verified) -> Iterator[Event]:
         """Keep values that were verified, to roll back to, and write a checkpoint if one is due."""
-        self.state, last_finite = self.state.after_seconds(self.stopwatch.lap()), self.snapshot.last_finite
+        self.state = self.state.after_seconds(self.stopwatch.lap())
+        last_finite = self.snapshot.last_finite
         if verified.mean_loss <= self.state.best_loss:
             self.state = replace(self.state, best_loss=verified.mean_loss)
             last_finite = ModelState(self.state.steps, runtime.network_values(verified.values))
@@ -289,14 +290,15 @@ class Trainer:
     def _finish(self) -> Iterator[Event]:
         result = self._result()
         self.writer.load(result)
-        if self.data.validation is None:
-            test = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)
+        images = measured_images(self.data)
+        if measured_on(self.data) == held_out_split(self.data):
+            score = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)
         else:
-            test = self.model.evaluate(self.data.require_test()).score
-        self._save(result, "finished", test)
-        if self.data.task.is_constant(test, self.data.require_test().targets):
+            score = self.model.evaluate(images).score
+        self._save(result, "finished", score)
+        if self.data.task.is_constant(score, images.targets):
             yield Warning(NOT_BETTER_THAN_CONSTANT)
-        yield Finished(self.state.seconds, self.state.images, test)
+        yield Finished(self.state.seconds, self.state.images, None if self.data.test is None else score)
 
     def _interrupt(self) -> Iterator[Event]:
         if self.state.steps:
@@ -310,7 +312,7 @@ class Trainer:
             self._save(result, "interrupted")
         yield Interrupted(self.state.epoch + (self.state.step > 0), self.state.steps)
 
-    def _save(self, state: ModelState, ending: str, test: Score | None = None) -> None:
+    def _save(self, state: ModelState, ending: str, score: Score | None = None) -> None:
         """Save the model, which is `state`, in the run's folder and in the file that was asked for."""
         paths = ([self.run.model] if self.run else []) + ([self.out] if self.out else [])
-        self.writer.save(paths, state, self.state.history, ending, test)
+        self.writer.save(paths, state, self.state.history, ending, score)

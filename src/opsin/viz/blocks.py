@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from opsin.base.concurrency import lazy
 from opsin.nn.paths import common, lineage, parent
-from opsin.viz.repeats import Signature, repetition
+from opsin.viz.repeats import SegmentSignature, repetition
 from opsin.viz.series_parallel import Series, members
 from opsin.viz.units import Unit
 
@@ -55,7 +55,7 @@ def find_blocks(items: Series) -> list[Segment]:
 
 def _fold(framed: Sequence[tuple[str, Series]]) -> Iterator[Segment]:
     """Fold repetitions; `framed` are series with the paths of their frames."""
-    signatures = [Signature.of(items) for _, items in framed]
+    signatures = [SegmentSignature.of(items) for _, items in framed]
     start = 0
     while start < len(framed):
         period, count = repetition(signatures, start)

@@ -13,7 +13,7 @@ MIN_SAVED_IN_BLOCKS, MIN_SAVED_IN_CHAINS = 3, 5
 """Units that folding has to save: for blocks, and for plain chains, which a reader would rather see in full."""
 
 
-def repetition(signatures: Sequence[Signature], start: int) -> tuple[int, int]:
+def repetition(signatures: Sequence[SegmentSignature], start: int) -> tuple[int, int]:
     """Return period and count of the repetition at `start` that saves the most units; (1, 1) if none saves enough."""
     best_repeat, best_saved = (1, 1), 0
     for period in range(1, min(MAX_PERIOD, (len(signatures) - start) // 2) + 1):
@@ -31,7 +31,7 @@ def repetition(signatures: Sequence[Signature], start: int) -> tuple[int, int]:
     return best_repeat
 
 
-def _growing_count(signatures: Sequence[Signature], start: int) -> int:
+def _growing_count(signatures: Sequence[SegmentSignature], start: int) -> int:
     """Return the length of a run of branching segments (at least 3) whose channels grow by equal steps; otherwise 1."""
     first, count = signatures[start], 1
     while start + count < len(signatures) and first.branches:
@@ -43,7 +43,7 @@ def _growing_count(signatures: Sequence[Signature], start: int) -> int:
 
 
 @dataclass(frozen=True)
-class Signature:
+class SegmentSignature:
     """The properties that repeated segments share: the operations and sizes of their units, and their connections."""
 
     structure: tuple[object, ...]
@@ -52,12 +52,12 @@ class Signature:
     branches: bool
 
     @classmethod
-    def of(cls, items: Series) -> Signature:
+    def of(cls, items: Series) -> SegmentSignature:
         units = list(members(items))
         branches = any(not isinstance(item, Unit) for item in items)
         return cls(_structure(items), tuple(u.shape for u in units), tuple(u.parameters for u in units), branches)
 
-    def growth(self, other: Signature) -> tuple[int, ...] | None:
+    def growth(self, other: SegmentSignature) -> tuple[int, ...] | None:
         """Return by how many channels each unit exceeds that of `other`; None if anything else differs."""
         if self.structure != other.structure or any(
             a[1:] != b[1:] for a, b in zip(self.shapes, other.shapes, strict=True)

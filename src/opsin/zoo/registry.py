@@ -20,7 +20,7 @@ Task = Literal["classification", "segmentation", "regression", "detection"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
-MIN_CLASSES: dict[Task, int] = {"classification": 2, "segmentation": 2, "regression": 1, "detection": 1}
+MIN_CLASSES: dict[str, int] = {"classification": 2, "segmentation": 2, "regression": 1, "detection": 1}
 """One class is no question, except of numbers, and of objects, which may be anywhere."""
 
 _entries: dict[str, Entry] = {}
@@ -41,14 +41,16 @@ class Entry:
     """The network, or "network.layer", whose published weights its sublayer `backbone` starts from; the other layers
     keep their initial values. None if the published weights are for the whole network, or there are none."""
 
-    def __call__(self, classes: int | None = None, *, pretrained: bool = False) -> Layer:
+    def __call__(self, classes: int | None = None, *, pretrained: bool = False, task: str | None = None) -> Layer:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
 
+        `task` is what it is to be trained for, if not what it was designed for: most classifiers give numbers as well.
         Raise `UsageError` if there are fewer classes than the task needs, two for most, or no such weights.
         """
         count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
-        if count < MIN_CLASSES[self.task]:
-            raise UsageError(self._too_few(count))
+        needed = MIN_CLASSES.get(task or self.task, 1)
+        if count < needed:
+            raise UsageError(self._too_few(count, needed))
         network = self.constructor(count)
         if flag("pretrained", pretrained):
             source = self.backbone or self.name
@@ -56,8 +58,8 @@ class Entry:
             (named_layers(network)["backbone"] if self.backbone else network).pretrained = source
         return network
 
-    def _too_few(self, count: int) -> str:
-        if MIN_CLASSES[self.task] > 1:
+    def _too_few(self, count: int, needed: int) -> str:
+        if needed > 1:
             return f"a network needs at least two classes, not {count}"
         return f"{self.name} needs at least one {'output' if self.task == 'regression' else 'class'}, not {count}"
 

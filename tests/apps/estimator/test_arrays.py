@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opsin.apps.estimator import InputError
-from opsin.apps.estimator.arrays import MIN_SIDE, ImageLayout, check_array
+from opsin.apps.estimator.arrays import MIN_NETWORK_SIDE, ImageLayout, check_array
 from tests.data.files import noise
 
 
@@ -42,7 +42,7 @@ def test_flattened_squares_are_detected_and_other_features_fill_a_square() -> No
 def test_small_images_are_enlarged_by_integer_factors() -> None:
     x = noise(4, 2, 8, 10)
     made = pixels(x, enlarge=True)
-    assert made.shape == (2, 1, 16, 20) and min(made.shape[2:]) >= MIN_SIDE
+    assert made.shape == (2, 1, 16, 20) and min(made.shape[2:]) >= MIN_NETWORK_SIDE
     assert np.array_equal(made[:, 0, ::2, ::2], x) and np.array_equal(made[:, 0, 1::2, 1::2], x)
     assert pixels(noise(4, 2, 12, 12), enlarge=True).shape == (2, 1, 12, 12)
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from opsin.base.errors import UsageError
-from opsin.data import LabeledImages, Preprocessing
+from opsin.data import AnnotatedImages, LabeledImages, Preprocessing
 from opsin.data.augment import LEVELS, Augmentation, policy_for, preset
+from opsin.tasks.detection import Boxes, ImageBoxes, ObjectDetection
 from tests.data.files import noise
 
 SHAPES = [(1, 28, 28), (1, 224, 224), (3, 32, 32), (3, 48, 64), (3, 224, 224)]
@@ -94,3 +95,13 @@ def test_unknown_levels_are_refused() -> None:
     message = "the augmentation must be one of none, light, strong, not 'hard'"
     with pytest.raises(UsageError, match=re.escape(message)):
         preset("hard", (3, 32, 32))
+
+
+def test_images_are_mixed_only_if_the_task_has_such_targets() -> None:
+    preprocessing = Preprocessing(3, 96, 96, (0.5,) * 3, (0.2,) * 3)
+    pixels, none = noise(0, 4, 3, 96, 96), ImageBoxes.of([], [], (96, 96))
+    classes = LabeledImages(pixels, np.zeros(4, np.int32), ("cat", "dog"))
+    boxes = AnnotatedImages(pixels, Boxes.stack([none] * 4), ObjectDetection(("cat", "dog")))
+    assert policy_for("strong", classes, preprocessing).mixes
+    policy = policy_for("strong", boxes, preprocessing)
+    assert not policy.mixes and policy.flip and policy.crop_area < 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from opsin.base.errors import UsageError
 from opsin.data.decode import check_range, infer_range
-from opsin.data.decode.bit_depth import Samples, to_image, to_uint8, value_range
+from opsin.data.decode.bit_depth import PixelValues, to_image, to_uint8, value_range
 from opsin.data.decode.convert import to_mode
 
 
@@ -77,5 +77,5 @@ def test_channels_that_are_multiplied_by_alpha(mode: str) -> None:
     expected = shades + (255 - alpha)[..., None]
     grey = len(channels) == 1
     assert np.array_equal(np.asarray(to_mode(image, "L" if grey else "RGB")).reshape(expected.shape), expected)
-    samples = Samples(shades.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257, premultiplied=True)
+    samples = PixelValues(shades.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257, premultiplied=True)
     assert np.abs(np.asarray(to_image(samples, (0.0, 65535.0))).reshape(expected.shape) - expected).max() <= 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from opsin.data.ingest.receipt import EXACT, NEAR, Duplicates, Member, Receipt, Sizes
+from opsin.data.ingest.findings import EXACT, NEAR, Duplicates, Member, Sizes
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import FileProblem
 from opsin.data.load import load_source
 from tests.data.ingest.in_memory import encoded, photo, photos

@@ -45,7 +45,7 @@ LAYOUTS: dict[str, dict[str, tuple[str, str]]] = {
                       "images/test/a.png": ("masks/test/a.png", "test")},
     "split in the name": {"train_images/a.png": ("train_masks/a.png", "train")},
     "camvid": {"train/0001.png": ("trainannot/0001.png", "train"), "val/0002.png": ("valannot/0002.png", "validation")},
-    "beside": {"a.png": ("masks/a.png", "")},
+    "alongside": {"a.png": ("masks/a.png", "")},
     "suffix": {"a.png": ("a_mask.png", ""), "b.png": ("b_mask.png", "")},
     "suffix and folder": {"imgs/a.png": ("masks/a_mask.png", "")},
     "cityscapes": {"leftImg8bit/train/aa/aa_0_leftImg8bit.png": ("gtFine/train/aa/aa_0_gtFine_labelIds.png", "train")},

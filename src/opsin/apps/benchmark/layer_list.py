@@ -30,7 +30,7 @@ SINGLE = ("relu", "tanh", "sigmoid", "add", "multiply", "concat", "slice", "pad"
 
 
 @dataclass
-class Step:
+class LayerStep:
     """A layer. `inputs` and `output` number values, where 0 is the images; `parameters` are full names by role."""
 
     op: str
@@ -52,7 +52,7 @@ class LayerList:
 
     name: str
     input: nn.ImageShape
-    steps: list[Step]
+    steps: list[LayerStep]
     outputs: list[tuple[int, float]]
     fixed: list[str]
 
@@ -93,10 +93,10 @@ class _Lifter:
     def __init__(self, name: str, graph: Graph, layers: dict[str, nn.Layer]) -> None:
         self.name, self.graph, self.layers = name, graph, layers
         self.numbers: dict[Tensor, int] = {graph.inputs[0]: 0}
-        self.steps: list[Step] = []
+        self.steps: list[LayerStep] = []
         self.users, self.outputs = graph.users, set(graph.outputs.values())
 
-    def lift(self) -> list[Step]:
+    def lift(self) -> list[LayerStep]:
         """Return a step for every node that depends on the images, alone or with the rest of its layer."""
         nodes = _dependent_nodes(self.graph)
         combined: set[Node] = set()
@@ -160,7 +160,7 @@ class _Lifter:
         else:
             raise self._unsupported(node)
 
-    def _owner(self, tensor: Tensor) -> Step | None:
+    def _owner(self, tensor: Tensor) -> LayerStep | None:
         """Return the convolution or linear layer without a bias yet that computes `tensor`, if there is one."""
         step = next((s for s in self.steps if s.output == self.numbers[tensor]), None)
         return step if step and step.op in ("conv2d", "linear") and "bias" not in step.parameters else None
@@ -177,7 +177,7 @@ class _Lifter:
         number = self.numbers[output] = len(self.steps) + 1
         shape = [int(size) for size in bind(output.shape[1:], 1)]
         self.steps.append(
-            Step(op, node.scope, [self.numbers[t] for t in inputs], number, shape, attrs, parameters or {})
+            LayerStep(op, node.scope, [self.numbers[t] for t in inputs], number, shape, attrs, parameters or {})
         )
 
     def _unsupported(self, node: Node) -> UsageError:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from opsin.apps.benchmark.cases import INFER, TRAIN, Case, prepare
 from opsin.apps.benchmark.peers import OPEN_LIMIT, TURN_LIMIT, Competitor, PeerError, Worker
 from opsin.apps.benchmark.spread import Spread
-from opsin.backends.native.machine_peak import Peak, Stream
+from opsin.backends.native.machine_peak import Peak, Triad
 
 LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
 """The largest accepted differences: of losses relative to their change in a step, of logits relative to their range.
-Modes of one library differ by 2 % in losses if a deep network begins with many normalizations."""
+Modes of one library differ by 2% in losses if a deep network begins with many normalizations."""
 MAX_SLOWDOWN = 2.0
 """A mode that takes more than this multiple of the best peer's time is dropped after its first turn."""
 PAUSE = 0.05
@@ -190,7 +190,7 @@ def _measure_rounds(
     case: Case, runners: Sequence[Runner], rounds: int, seconds: float, show_progress: ShowProgress
 ) -> tuple[list[float], list[float]]:
     """Time the remaining runners. Return the limits of the machine round by round: FLOP/s and bytes per second."""
-    peak, stream = Peak(case.threads), Stream(case.threads)
+    peak, stream = Peak(case.threads), Triad(case.threads)
     peaks: list[float] = []
     bandwidths: list[float] = []
     for runner in runners:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.benchmark.layer_list import LayerList, Step
+from opsin.apps.benchmark.layer_list import LayerList, LayerStep
 from opsin.base.errors import UsageError
 
 Value: TypeAlias = "int | float | str | bytes | list[int]"
@@ -46,7 +46,7 @@ def write_onnx(path: Path, network: LayerList, weights: Mapping[str, NDArray[Any
     path.write_bytes(_field(1, IR_VERSION) + _field(2, "opsin") + _field(7, graph) + _field(8, opset))
 
 
-def _node(step: Step, network: LayerList) -> bytes:
+def _node(step: LayerStep, network: LayerList) -> bytes:
     """Return a NodeProto."""
     if step.op in WITHOUT_ATTRIBUTES:
         return _plain_node(WITHOUT_ATTRIBUTES[step.op], step, {})
@@ -55,22 +55,22 @@ def _node(step: Step, network: LayerList) -> bytes:
     return OPERATORS[step.op](step)
 
 
-def _plain_node(op: str, step: Step, attributes: Mapping[str, Value], roles: tuple[str, ...] = ()) -> bytes:
+def _plain_node(op: str, step: LayerStep, attributes: Mapping[str, Value], roles: tuple[str, ...] = ()) -> bytes:
     names = [f"v{number}" for number in step.inputs]
     names += [step.parameters[role] for role in roles if role in step.parameters] + list(_constants(step))
     parts = [_field(1, name) for name in names] + [_field(2, f"v{step.output}"), _field(3, f"n{step.output}")]
     return b"".join([*parts, _field(4, op), *(_field(5, _attribute(*item)) for item in attributes.items())])
 
 
-def _conv(step: Step) -> bytes:
+def _conv(step: LayerStep) -> bytes:
     attrs = step.attrs
     pairs = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "dilations": attrs["dilation"]}
     lists: dict[str, Value] = {key: list(pair) for key, pair in pairs.items()}
     return _plain_node("Conv", step, {**lists, "pads": _pads(attrs), "group": attrs["groups"]}, ("weight", "bias"))
 
 
-def _pool(op: str) -> Callable[[Step], bytes]:
-    def write(step: Step) -> bytes:
+def _pool(op: str) -> Callable[[LayerStep], bytes]:
+    def write(step: LayerStep) -> bytes:
         attrs = step.attrs
         attributes: dict[str, Value] = {
             "kernel_shape": list(attrs["window"]), "strides": list(attrs["stride"]), "pads": _pads(attrs),
@@ -83,18 +83,18 @@ def _pool(op: str) -> Callable[[Step], bytes]:
     return write
 
 
-def _batch_norm(step: Step) -> bytes:
+def _batch_norm(step: LayerStep) -> bytes:
     roles = ("weight", "bias", "running_mean", "running_var")
     return _plain_node("BatchNormalization", step, {"epsilon": float(step.attrs["eps"])}, roles)
 
 
-def _local_response_norm(step: Step) -> bytes:
+def _local_response_norm(step: LayerStep) -> bytes:
     attrs = step.attrs
     attributes: dict[str, Value] = {"size": attrs["size"], "alpha": attrs["alpha"], "beta": attrs["beta"]}
     return _plain_node("LRN", step, {**attributes, "bias": float(attrs["k"])})
 
 
-OPERATORS: dict[str, Callable[[Step], bytes]] = {
+OPERATORS: dict[str, Callable[[LayerStep], bytes]] = {
     "conv2d": _conv,
     "linear": lambda step: _plain_node("Gemm", step, {"transB": 1}, ("weight", "bias")),
     "batch_norm": _batch_norm,
@@ -109,7 +109,7 @@ OPERATORS: dict[str, Callable[[Step], bytes]] = {
 }
 
 
-def _constants(step: Step) -> dict[str, NDArray[Any]]:
+def _constants(step: LayerStep) -> dict[str, NDArray[Any]]:
     """Return the attributes that ONNX takes as operands, by name."""
     attrs = step.attrs
     operands: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from opsin.base.processors import processors
 
 
 @dataclass(frozen=True)
-class Files:
+class OutputFiles:
     """The files that the results are written to, if any."""
 
     json: str | None
@@ -57,7 +57,7 @@ def run(
     files: tuple[str | None, str | None, str | None],
 ) -> int:
     """Measure and print case by case. Return 1 if the results of a peer differ from Opsin's."""
-    count, machine, outputs = threads or processors(), report.machine(), Files(*files)
+    count, machine, outputs = threads or processors(), report.machine(), OutputFiles(*files)
     if scaling:
         if networks or batch or size:
             raise UsageError("--scaling has fixed networks, batches and sizes; leave out yours")
@@ -86,7 +86,7 @@ def run(
     return 0 if all(peer.agrees for peer in compared) else 1
 
 
-def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, Any], outputs: Files) -> int:
+def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, Any], outputs: OutputFiles) -> int:
     """Measure and print how Opsin's time grows."""
     typer.echo(report.machine_line(machine))
     results: list[Sweep] = []

@@ -13,7 +13,7 @@ import opsin
 from opsin import nn
 from opsin.apps.cli.layer_tree import Entry, layer_tree
 from opsin.apps.cli.output import print_heading, print_json, print_table, write_file
-from opsin.apps.cli.target import Target, find_target
+from opsin.apps.cli.subject import Subject, find_subject
 from opsin.base.errors import UsageError
 from opsin.base.formatting import exact_size, percent
 from opsin.ir import show
@@ -33,17 +33,17 @@ def run(name: str, size: str | None, classes: int | None, as_json: bool, diagram
     """Print the table of layers, and for a model how it was trained; with `diagram`, also draw the architecture."""
     if diagram is not None and not diagram.lower().endswith(".svg"):
         raise UsageError(f"the diagram is an SVG file: call it {os.path.splitext(diagram)[0]}.svg instead of {diagram}")
-    target = find_target(name, size, classes)
-    description = nn.describe(target.graph, target.kinds)
+    subject = find_subject(name, size, classes)
+    description = nn.describe(subject.graph, subject.kinds)
     if diagram is not None:
-        title = target.model.network if target.model else target.name
-        write_file(diagram, opsin.viz.diagram(target.graph, target.kinds, title))
+        title = subject.model.network if subject.model else subject.name
+        write_file(diagram, opsin.viz.diagram(subject.graph, subject.kinds, title))
     if as_json:
-        print_json(_data(target, description))
+        print_json(_data(subject, description))
         return 0
-    print_heading(target.name, f": {show(target.input_shape)} images, {target.classes} classes")
-    if target.model:
-        _print_training(target.model)
+    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.classes} classes")
+    if subject.model:
+        _print_training(subject.model)
     typer.echo()
     _print_layers(description)
     if diagram is not None:
@@ -65,8 +65,9 @@ def accuracy(record: Mapping[str, Any]) -> str:
 
     A finished training has a final measurement, an interrupted one that of the last epoch.
     """
-    if score := record.get("test"):
-        accuracy, images, split = score["accuracy"], score["images"], _measured_on(record)
+    split = _measured_on(record)
+    if score := record.get(split) or record.get("test"):
+        accuracy, images = score["accuracy"], score["images"]
     else:
         accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
         split = record.get("held_out_split", "held-out")
@@ -77,11 +78,12 @@ def accuracy(record: Mapping[str, Any]) -> str:
 def _measured_on(record: Mapping[str, Any]) -> str:
     """Return the split of the final measurement: "test", "validation" or "training".
 
-    Opsin 0.1.0 did not record it. Its classifiers had no test split if they were fitted to arrays or lists of files.
+    Opsin 0.1.0 did not record it and stored every score under "test". Its classifiers had no test split if they were
+    fitted to arrays or lists of files.
     """
     if "measured_on" in record:
         return str(record["measured_on"])
-    if record["data"] not in WITHOUT_TEST:
+    if record.get("data") not in WITHOUT_TEST or "test" not in record:
         return "test"
     return "training" if record["test"]["images"] == record["images"] else "validation"
 
@@ -134,11 +136,11 @@ def _costs(row: nn.LayerRow) -> Sequence[int]:
     return row.parameters, row.macs, row.training_memory
 
 
-def _data(target: Target, description: nn.Description) -> dict[str, Any]:
+def _data(subject: Subject, description: nn.Description) -> dict[str, Any]:
     data = {
-        "name": target.name,
-        "input": list(target.input_shape),
-        "classes": target.classes,
+        "name": subject.name,
+        "input": list(subject.input_shape),
+        "classes": subject.classes,
         "parameters": description.parameters,
         "macs": description.macs,
         "parameter_memory": NUMBER_BYTES * description.parameters,
@@ -146,8 +148,8 @@ def _data(target: Target, description: nn.Description) -> dict[str, Any]:
         "training_memory": description.training_memory,
         "layers": [{**asdict(row), "output": list(row.output[1:])} for row in description.rows],
     }
-    if target.model:
-        model = target.model
+    if subject.model:
+        model = subject.model
         data["model"] = {
             "network": model.network,
             "labels": list(model.labels),

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from opsin.apps.cli.load_data import task_request
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
@@ -16,24 +17,33 @@ from opsin.data import Dataset, Samples
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
+from opsin.tasks.task import AnnotatedEvaluation
 
 MAX_CONFUSIONS = 3
 """The most confusions of a class that are shown, the most frequent ones."""
 
 
-def run(name: str, source: str, as_json: bool, report: str | None) -> int:
-    """Print accuracy, loss, and the confusions of each class; with `report`, also write the page."""
+def run(name: str, source: str, as_json: bool, report: str | None, target: str | None = None) -> int:
+    """Print the scores and what they consist of; with `report`, also write the page.
+
+    `target` names the columns of a table, if the data is one.
+    """
     if report is not None:
         _check_report_path(report)
     model = open_model(name)
     model.check()
-    data = load_data(source, preprocessing=model.preprocessing)
+    columns = task_request(None, target).columns
+    data = load_data(source, preprocessing=model.preprocessing, task=_task(model), target=columns)
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
     result = model.evaluate(images)
     if as_json:
-        print_json({"model": name, "data": source, **_data(result)})
+        data_of_result = _data(result) if isinstance(result, Evaluation) else result.to_data()
+        print_json({"model": name, "data": source, **data_of_result})
+        return 0
+    if not isinstance(result, Evaluation):
+        _print_sections(result, which, data.name)
         return 0
     print_heading(
         percent(result.accuracy, digits=2),
@@ -42,6 +52,25 @@ def run(name: str, source: str, as_json: bool, report: str | None) -> int:
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
     return 0
+
+
+def _task(model: Model) -> str | None:
+    """Return the task that the data is read for; a classifier takes whatever has its classes."""
+    return model.task.name if hasattr(model.task, "draw") else None
+
+
+def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:
+    """Print the scores of an annotated task, and the tables of its sections."""
+    main, *others = result.score.metrics
+    rest = ", ".join(map(result.score.text, others))
+    print_heading(
+        result.score.text(main), f" on the {result.images:,} {which} images of {data}{f' ({rest})' if rest else ''}"
+    )
+    for section in result.sections():
+        if section.table is not None:
+            typer.echo()
+            print_heading(section.heading)
+            print_table(section.table.columns, section.table.rows, left=(0,))
 
 
 def _check_report_path(report: str) -> None:

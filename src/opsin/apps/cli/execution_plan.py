@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from opsin.apps.cli.output import print_heading, print_json, print_table
-from opsin.apps.cli.target import Target, find_target
+from opsin.apps.cli.subject import Subject, find_subject
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import tuned_algorithms
 from opsin.base.errors import UsageError
@@ -18,12 +18,9 @@ from opsin.base.units import parse_bytes
 from opsin.compiler.algorithm_names import algorithm
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import plan_within_memory
-from opsin.compiler.memory_report import MemoryReport, memory_report
+from opsin.compiler.memory_report import PROCESS_BYTES, MemoryReport, memory_report
 from opsin.compiler.recompute import macs
 from opsin.ir import show
-
-PROCESS_MEMORY = "60 MB"
-"""About what a process of Opsin takes in addition to its plan."""
 
 PURPOSES = {
     "parameters": "parameters", "optimizer": "AdamW's two moments per parameter", "statistics": "running statistics",
@@ -50,14 +47,14 @@ def run(
     if limit is not None and not memory:
         raise UsageError(f"'{limit}' is a memory limit of training; use it with --memory")
     max_bytes = None if limit is None else parse_bytes(limit)
-    target, count = find_target(name, size, classes), threads or processors()
+    subject, count = find_subject(name, size, classes), threads or processors()
     tuned = tuned_algorithms(host().target) if winograd else {}
-    train = _training_plan(target, batch, count, winograd, tuned, max_bytes)
-    predict = make_plan(target.graph, batch, host().target, winograd, tuned)
+    train = _training_plan(subject, batch, count, winograd, tuned, max_bytes)
+    predict = make_plan(subject.graph, batch, host().target, winograd, tuned)
     if as_json:
-        print_json(_data(target, batch, count, train, predict, plan))
+        print_json(_data(subject, batch, count, train, predict, plan))
         return 0
-    print_heading(target.name, f": {batch} images of {show(target.input_shape)} per step, {count} threads")
+    print_heading(subject.name, f": {batch} images of {show(subject.input_shape)} per step, {count} threads")
     if memory:
         _print_memory(memory_report(train, count), memory_report(predict, count))
         _print_limit(train, count, max_bytes)
@@ -67,10 +64,10 @@ def run(
 
 
 def _training_plan(
-    target: Target, batch: int, threads: int, winograd: bool, tuned: dict[str, str], max_bytes: int | None
+    subject: Subject, batch: int, threads: int, winograd: bool, tuned: dict[str, str], max_bytes: int | None
 ) -> ExecutionPlan:
     """Plan the training step, within `max_bytes` if given."""
-    step = target.training_step()
+    step = subject.training_step()
     if max_bytes is None:
         return make_plan(step, batch, host().target, winograd, tuned)
     return plan_within_memory(step, batch, host().target, threads, max_bytes, winograd, tuned)
@@ -87,7 +84,7 @@ def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
     typer.secho(
         "\nforward, backward: results, gradients and workspace in use while the layer is computed.\n"
         f"saved for backward: what the layer stores for the backward pass. The process itself takes about "
-        f"{PROCESS_MEMORY} more.",
+        f"{_megabytes(PROCESS_BYTES)} more.",
         dim=True,
     )
 
@@ -134,9 +131,9 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
 
 
 def _data(
-    target: Target, batch: int, threads: int, train: ExecutionPlan, predict: ExecutionPlan, calls: bool
+    subject: Subject, batch: int, threads: int, train: ExecutionPlan, predict: ExecutionPlan, calls: bool
 ) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": target.name, "batch": batch, "threads": threads}
+    data: dict[str, Any] = {"name": subject.name, "batch": batch, "threads": threads}
     for name, plan in (("training", train), ("prediction", predict)):
         memory = memory_report(plan, threads)
         data[name] = {

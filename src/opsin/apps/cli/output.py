@@ -44,11 +44,20 @@ def print_heading(text: str, details: str = "") -> None:
 def print_json(data: object) -> None:
     """Print `data` as JSON. Characters that standard output cannot encode become JSON escapes."""
     data = with_old_keys(data)
-    text = json.dumps(data, indent=2, ensure_ascii=False)
+    _print_dump(data, indent=2)
+
+
+def print_json_line(data: object) -> None:
+    """Print `data` as JSON in one line (JSON Lines), at once."""
+    _print_dump(data, indent=None)
+
+
+def _print_dump(data: object, indent: int | None) -> None:
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(data, indent=2)
+        text = json.dumps(data, indent=indent)
     typer.echo(text)
 
 

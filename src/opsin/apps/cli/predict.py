@@ -1,65 +1,96 @@
-"""`opsin predict`: classify images."""
+"""`opsin predict`: ask a model about images."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
+from opsin.apps.cli.annotated_copies import AnnotatedCopies
+from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
+from opsin.data.frames import is_video
 from opsin.data.sources import image_files
 from opsin.model import Model, Prediction
+from opsin.model.inputs import Sized
+from opsin.model.model import MAX_BATCH
 
 DONT_KNOW = "don't know"
 
-Result = tuple[str, "Prediction | DataError"]
+LABELS = 5
+"""Labels for each image, if the options do not say how many."""
+
+BATCH = MAX_BATCH
+"""Images that are decoded and predicted at once, which bounds the memory."""
 
 
-def run(name: str, images: Sequence[str], as_json: bool, top: int) -> int:
-    """Print a line per image with its `top` most likely labels, or "don't know" if the model is not sure enough.
+@dataclass(frozen=True)
+class Result:
+    """The answer for an image, or why there is none. `content` is its path, or the bytes of standard input."""
 
-    Files that cannot be read are reported after the predictions for the others. The exit code is then 1.
+    name: str
+    answer: Any
+    content: Path | bytes
+
+
+def run(
+    name: str,
+    images: Sequence[str],
+    as_json: bool,
+    top: int | None,
+    out: str | None,
+    follow: bool = False,
+    idle: float | None = None,
+) -> int:
+    """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
+
+    With `out`, write each image with its answer into this folder. Files that cannot be read are reported after the
+    answers for the others. The exit code is then 1. Videos, cameras, and with `follow` folders are read by frames.
     """
+    if follow or any(map(is_video, images)):
+        return command("follow")(name, images, as_json, top, out, idle)
     model = open_model(name)
-    inputs = [each for image in images for each in _read_images(model, image)]
-    results = _predict(model, inputs, top)
+    copies = AnnotatedCopies(Path(out), model.task) if out else None
+    results = []
+    for result in _answers(model, [each for image in images for each in _contents(image)], top):
+        results.append(result)
+        if copies and not isinstance(result.answer, DataError):
+            copies.write(result.name, result.content, result.answer)
     if as_json:
-        print_json([_data(name, result) for name, result in results])
+        print_json([_data(result) for result in results])
     else:
-        rows = [_row(name, result) for name, result in results if isinstance(result, Prediction)]
-        for line in table(rows, left=(0, 1, 3)):
+        answers = [result for result in results if not isinstance(result.answer, DataError)]
+        for line in table([_row(result.name, result.answer) for result in answers], left=(0, 1, 3)):
             typer.echo(line)
-    errors = [result for _, result in results if isinstance(result, DataError)]
+    errors = [result.answer for result in results if isinstance(result.answer, DataError)]
     for error in errors:
         print_error(str(error))
     return 1 if errors else 0
 
 
-def _read_images(model: Model, image: str) -> Iterator[tuple[str, NDArray[np.uint8] | DataError]]:
-    """Yield the name and pixels, or the error, of a file, of each image in a folder, or of standard input."""
+def _contents(image: str) -> Iterator[tuple[str, Path | bytes | DataError]]:
+    """Yield the name and the path, or the bytes, of a file, of each image in a folder, or of standard input."""
     if image == "-":
-        sources: list[tuple[str, Path | None]] = [("standard input", None)]
+        try:
+            yield "standard input", _standard_input()
+        except DataError as error:
+            yield "standard input", error
     elif os.path.isdir(image):
-        sources = [(str(path), path) for path in image_files(Path(image))]
-        if not sources:
+        paths = image_files(Path(image))
+        yield from ((str(path), path) for path in paths)
+        if not paths:
             yield image, DataError(f"{image}: there are no images in this folder")
     else:
-        sources = [(image, Path(image))]
-    for name, source in sources:
-        try:
-            yield name, model.preprocessing.read(_standard_input() if source is None else source, name)
-        except DataError as error:
-            yield name, error
+        yield image, Path(image)
 
 
 def _standard_input() -> bytes:
@@ -72,26 +103,53 @@ def _standard_input() -> bytes:
         raise DataError(f"standard input cannot be read: {error.strerror}; name a file instead of -") from None
 
 
-def _predict(model: Model, inputs: Sequence[tuple[str, NDArray[np.uint8] | DataError]], top: int) -> list[Result]:
-    """Return a prediction in place of each image, computed in batches."""
-    predictions = iter(model.predict([pixels for _, pixels in inputs if isinstance(pixels, np.ndarray)], top=top))
-    return [(name, each if isinstance(each, DataError) else next(predictions)) for name, each in inputs]
+def _answers(
+    model: Model, contents: Sequence[tuple[str, Path | bytes | DataError]], top: int | None
+) -> Iterator[Result]:
+    """Yield the answer, or the error, for each image, computed in batches."""
+    for first in range(0, len(contents), BATCH):
+        chunk = contents[first : first + BATCH]
+        inputs = [_read(model, name, content) for name, content in chunk]
+        answers = iter(model.answers([each for each in inputs if not isinstance(each, DataError)], _top(model, top)))
+        for (name, content), each in zip(chunk, inputs, strict=True):
+            is_error = isinstance(each, DataError) or isinstance(content, DataError)
+            yield Result(name, each if is_error else next(answers), b"" if isinstance(content, DataError) else content)
 
 
-def _row(name: str, prediction: Prediction) -> tuple[str, ...]:
-    if prediction.reliable is False:
-        return name, DONT_KNOW, "", f"perhaps {_listed(prediction.ranking)}"
-    runners_up = prediction.ranking[1:]
-    return name, prediction.label, percent(prediction.probability), f"then {_listed(runners_up)}" if runners_up else ""
+def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized | DataError:
+    if isinstance(content, DataError):
+        return content
+    try:
+        return model.preprocessing.read_with_size(content, name)
+    except DataError as error:
+        return error
+
+
+def _top(model: Model, top: int | None) -> int | None:
+    return LABELS if top is None and hasattr(model.task, "probabilities") else top
+
+
+def _row(name: str, answer: Any) -> tuple[str, ...]:
+    if not isinstance(answer, Prediction) or answer.labels is not None:
+        return name, str(answer), "", ""
+    if answer.reliable is False:
+        return name, DONT_KNOW, "", f"perhaps {_listed(answer.ranking)}"
+    runners_up = answer.ranking[1:]
+    return name, answer.label, percent(answer.probability), f"then {_listed(runners_up)}" if runners_up else ""
 
 
 def _listed(ranked: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{label} ({percent(probability)})" for label, probability in ranked)
 
 
-def _data(name: str, result: Prediction | DataError) -> dict[str, Any]:
-    if isinstance(result, DataError):
-        return {"image": name, "error": str(result)}
-    ranked = [{"label": label, "probability": probability} for label, probability in result.ranking]
-    reliability = {} if result.reliable is None else {"known": result.reliable}
-    return {"image": name, "label": result.label, "probability": result.probability, **reliability, "ranked": ranked}
+def _data(result: Result) -> dict[str, Any]:
+    answer = result.answer
+    if isinstance(answer, DataError):
+        return {"image": result.name, "error": str(answer)}
+    if not isinstance(answer, Prediction):
+        return {"image": result.name, **answer.to_data()}
+    ranked = [{"label": label, "probability": probability} for label, probability in answer.ranking]
+    reliability = {} if answer.reliable is None else {"known": answer.reliable}
+    labels = {} if answer.labels is None else {"labels": list(answer.labels)}
+    label = {"label": answer.label, "probability": answer.probability}
+    return {"image": result.name, **label, **reliability, **labels, "ranked": ranked}

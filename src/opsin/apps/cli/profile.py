@@ -14,7 +14,7 @@ from rich.table import Table
 
 from opsin import nn
 from opsin.apps.cli.output import print_json, write_file
-from opsin.apps.cli.target import Target, find_target
+from opsin.apps.cli.subject import Subject, find_subject
 from opsin.backends.native.profile import Profile, ProfileRow, profile, summed
 from opsin.backends.native.program import Native, compile
 from opsin.base.errors import UsageError
@@ -50,12 +50,12 @@ def run(
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
-    target = find_target(name, size, None, "--size")
-    graph = target.graph if infer else target.training_step()
+    subject = find_subject(name, size, None, "--size")
+    graph = subject.graph if infer else subject.training_step()
     program = compile(graph, batch, threads, winograd=winograd)
-    result = profile(program, _inputs(program, target, batch), seconds)
+    result = profile(program, _inputs(program, subject, batch), seconds)
     kind = "prediction" if infer else "training step"
-    title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}"
+    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}"
     if svg is not None:
         write_file(svg, icicle(tree(result, kind), title, _summary(result, batch)))
     if as_json:
@@ -69,17 +69,17 @@ def run(
     return 0
 
 
-def _inputs(program: Native, target: Target, batch: int) -> dict[str, Any]:
+def _inputs(program: Native, subject: Subject, batch: int) -> dict[str, Any]:
     """Return random images and labels, and load the parameters: a model's, or initial ones."""
     graph = program.graph
     state = nn.initial_state(graph, seed=0)
-    if target.model is not None:
-        state |= {name: value for name, value in target.model.state.items() if name in state}
+    if subject.model is not None:
+        state |= {name: value for name, value in subject.model.state.items() if name in state}
     program.load_state(state)
     rng = np.random.default_rng(0)
-    inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *target.input_shape)).astype(np.float32)}
+    inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *subject.input_shape)).astype(np.float32)}
     if len(graph.inputs) > 1:
-        inputs |= {"labels": rng.integers(0, target.classes, batch).astype(np.int32), "learning_rate": LEARNING_RATE}
+        inputs |= {"labels": rng.integers(0, subject.classes, batch).astype(np.int32), "learning_rate": LEARNING_RATE}
     return inputs
 
 

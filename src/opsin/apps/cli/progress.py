@@ -97,11 +97,12 @@ class Lines:
         return f"{name} {epoch:{len(str(self.current.epochs))}}/{self.current.epochs}"
 
     def _line(self, epoch: Epoch) -> str:
-        score = epoch.held_out
+        score, measures = epoch.held_out, f"loss {epoch.loss:.4f}"
         if ACCURACY in score.metrics:
-            measures = f"loss {epoch.loss:.4f}   accuracy {epoch.accuracy:6.2%}   validation {score.accuracy:6.2%}"
+            for name, share in (("accuracy", epoch.accuracy), ("validation", score.accuracy)):
+                measures += "" if share is None else f"   {name} {percent(share, digits=2):>6}"
         else:
-            measures = f"loss {epoch.loss:.4f}   validation {', '.join(map(score.text, list(score.metrics)[:2]))}"
+            measures += f"   validation {', '.join(map(score.text, list(score.metrics)[:2]))}"
         return f"{self._title(epoch.epoch)}   {measures}   {self._speed()}"
 
     def _speed(self) -> str:

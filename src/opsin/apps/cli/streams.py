@@ -32,7 +32,7 @@ class OutputLost(BaseException):
         """Whether the reader has closed its end, as `head` does after its last line. That is not an error."""
 
 
-class Stream(io.TextIOWrapper):
+class StandardStream(io.TextIOWrapper):
     """A standard text stream. After a failure it discards its output, which avoids another failure at exit."""
 
     def write(self, text: str, /) -> int:
@@ -55,7 +55,7 @@ class Stream(io.TextIOWrapper):
         os.close(null)
 
 
-class Output(Stream):
+class Output(StandardStream):
     """Standard output. Raises `OutputLost` if it cannot be written."""
 
     def fail(self, error: OSError) -> NoReturn:
@@ -69,7 +69,7 @@ def prepare() -> None:
     codecs.register(_ascii)
     _open_closed_streams()
     sys.stdout = sys.__stdout__ = _stream(Output, sys.stdout, 1)  # type: ignore[misc,assignment]
-    sys.stderr = sys.__stderr__ = _stream(Stream, sys.stderr, 2)  # type: ignore[misc,assignment]
+    sys.stderr = sys.__stderr__ = _stream(StandardStream, sys.stderr, 2)  # type: ignore[misc,assignment]
 
 
 def readable(error: UnicodeError) -> tuple[str, int]:
@@ -98,7 +98,7 @@ def _open_closed_streams() -> None:
     os.close(null)
 
 
-def _stream(kind: type[Stream], stream: TextIO | None, number: int) -> TextIO:
+def _stream(kind: type[StandardStream], stream: TextIO | None, number: int) -> TextIO:
     """Return `stream`, or the null device if there is none, as a stream of `kind`. Streams of other programs stay."""
     if stream is not None and not isinstance(stream, io.TextIOWrapper):
         return stream

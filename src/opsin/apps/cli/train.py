@@ -216,7 +216,8 @@ def _print_end(last: Event | None, folder: Path) -> None:
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
-        print_heading(*_result(last.test))
+        if last.test:
+            print_heading(*_result(last.test))
 
 
 def _result(score: Score) -> tuple[str, str]:

@@ -1,11 +1,11 @@
-"""`opsin tune`: find the fastest algorithm for each convolution of a network on this machine."""
+"""`opsin tune`: find the fastest algorithm for each convolution of a network on this machine. Experimental."""
 
 from __future__ import annotations
 
 import typer
 
 from opsin.apps.cli.output import StatusLine, print_heading, print_table
-from opsin.apps.cli.target import find_target
+from opsin.apps.cli.subject import find_subject
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import delete
 from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, problems, tune
@@ -24,11 +24,11 @@ def run(
     name: str, batch: int, size: str | None, infer: bool, threads: int | None, budget: float | None, clear: bool
 ) -> int:
     """Time the algorithms, print the results, and save them if the whole network becomes faster."""
-    target = find_target(name, size, None, "--size")
+    subject = find_subject(name, size, None, "--size")
     count = threads or processors()
-    graph = target.graph if infer else target.training_step()
+    graph = subject.graph if infer else subject.training_step()
     kind = "prediction" if infer else "training step"
-    title = f"{target.name}, {kind}, {batch} images of {show(target.input_shape)}, {_threads(count)}"
+    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}, {_threads(count)}"
     if clear:
         deleted = delete(map(str, problems(graph, batch)), host().target)
         print_heading(title, f": deleted the results for {_convolutions(deleted)}; the heuristic chooses again")

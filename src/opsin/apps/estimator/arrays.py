@@ -26,7 +26,7 @@ from opsin.ir import show
 CHANNELS = (1, 3)
 """The possible numbers of channels."""
 
-MIN_SIDE = 12
+MIN_NETWORK_SIDE = 12
 """Smaller images are enlarged to at least this side, because networks of the zoo need pixels to pool."""
 
 MIN_COLOUR_SIDE = 8
@@ -42,7 +42,7 @@ MIN_INTEGER_RANGE = 16.0
 """A range of integers of at least this width cannot be meant as fractions from 0 to 1."""
 
 MIN_CLIPPED_SHARE = 0.1
-"""The share of clipped numbers from which on there is a warning."""
+"""The minimum share of clipped numbers that causes a warning."""
 
 TOLERANCE = 0.02
 """The share of the training range by which numbers may be outside it without a warning."""
@@ -91,7 +91,7 @@ class ImageLayout:
         layout, is_image = _layout(x.shape[1:], image_shape)
         axis = _channel_axis(layout)
         sides = [side for index, side in enumerate(layout) if index != axis]
-        enlargement = ceil(MIN_SIDE / min(sides)) if enlarge else 1
+        enlargement = ceil(MIN_NETWORK_SIDE / min(sides)) if enlarge else 1
         low, high, is_integer = None, None, x.dtype.kind in "bui"
         if x.dtype != np.uint8:
             low, high = float(np.min(x)), float(np.max(x))

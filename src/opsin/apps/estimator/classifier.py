@@ -26,6 +26,7 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.data import load as load_data
 from opsin.model import Model, load
+from opsin.model.record import held_out_split
 from opsin.planning.options import TrainOptions
 from opsin.training import Epoch, Event, Interrupted, Shortened, StoppedEarly, Trainer, TrainingPlan, Warning
 from opsin.training.plan import check_seed
@@ -124,9 +125,8 @@ class ImageClassifier(Parameters):
         if isinstance(event, Warning):
             yield event.text
         if self.verbose and isinstance(event, Epoch):
-            held_out = "test" if inputs.data.validation is None else "validation"
-            split = "training" if inputs.measured_on == "training" else held_out
             accuracy = percent(event.held_out.accuracy, digits=2)
+            split = held_out_split(inputs.data)
             score = f"{accuracy} of {event.held_out.images:,} {split} images classified correctly"
             print(f"{event.stage}, epoch {event.epoch}: loss {event.loss:.4f}, {score}")
         if self.verbose and isinstance(event, Shortened | StoppedEarly):
@@ -137,7 +137,6 @@ class ImageClassifier(Parameters):
         for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, to something else
             self.__dict__.pop(name, None)
         self.model_, self.plan_, self.history_ = trainer.model, trainer.plan, trainer.history
-        self.model_.record["measured_on"] = inputs.measured_on
         self.classes_, self.receipt_, self._layout = inputs.classes, inputs.data.receipt, inputs.layout
         self._columns = np.array([self.model_.labels.index(name) for name in inputs.names])
         if inputs.layout:

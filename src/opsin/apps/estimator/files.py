@@ -70,19 +70,17 @@ def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
 def without_test(data: Dataset) -> Dataset:
     """Return the dataset with its test split added to the training split. The caller has another test split.
 
-    The validation split, or the training split if there is none, replaces the test split; `FitInputs` records that.
     The fingerprint differs from that of the same files with a test split, which could measure a model.
     """
     content = f"{data.content} without test"
     if data.validation is None:
-        everything = data.all_images()
-        return Dataset(data.name, everything, everything, True, None, data.receipt, content, data.pixel_range)
+        return Dataset(data.name, data.all_images(), None, False, None, data.receipt, content, data.pixel_range)
     splits = (data.train, data.require_test())
     names = tuple(name for split in splits for name in split.names or ())
     pixels = concatenate([split.pixels for split in splits])
     targets = type(data.train.targets).concatenate([split.targets for split in splits])
     train = data.train.changed(pixels, targets, names)
-    return Dataset(data.name, train, data.validation, True, data.validation, data.receipt, content, data.pixel_range)
+    return Dataset(data.name, train, None, False, data.validation, data.receipt, content, data.pixel_range)
 
 
 def read(paths: Sequence[str], preprocessing: Preprocessing) -> Iterator[NDArray[np.uint8]]:

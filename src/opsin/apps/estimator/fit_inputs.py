@@ -35,8 +35,7 @@ class FitInputs:
     """The inputs of `fit`: the data, the options, and the choice of a network.
 
     `choice` is None for a layer of the user. `classes` are the labels in their original type, and `names` their names
-    in the model. `layout` says how arrays become images; None for files. `has_test` says whether the data has a test
-    split; otherwise `data.test` repeats its validation or training split.
+    in the model. `layout` says how arrays become images; None for files.
     """
 
     data: Dataset
@@ -45,14 +44,6 @@ class FitInputs:
     classes: NDArray[Any]
     names: tuple[str, ...]
     layout: ImageLayout | None = None
-    has_test: bool = False
-
-    @property
-    def measured_on(self) -> str:
-        """The split that `data.test` really is: "test", "validation" or "training"."""
-        if self.has_test:
-            return "test"
-        return "validation" if self.data.validation is not None else "training"
 
 
 def prepare_inputs(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_shape: Shape | None) -> FitInputs:
@@ -74,7 +65,7 @@ def _from_source(source: str | os.PathLike[str], y: Any, options: TrainOptions, 
         raise UsageError(f"{source} has its own labels; leave y out, or give a list of paths")
     choice = None if is_layer else networks.choose_network(DatasetSummary.of(open_source(source)), options)
     data = load(source, choice.preprocessing if choice else None, size=_size(choice, options))
-    return FitInputs(data, options, choice, np.array(data.classes), data.classes, has_test=True)
+    return FitInputs(data, options, choice, np.array(data.classes), data.classes)
 
 
 def _from_paths(paths: list[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
@@ -115,8 +106,7 @@ def _names(classes: NDArray[Any]) -> tuple[str, ...]:
 def _split_dataset(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
     """Hold out about a tenth of each class for validation and calibration. Equal images stay together.
 
-    If there are too few images for that, progress is measured on the training images. There is no test split: the
-    validation or training split stands in its place.
+    If there are too few images for that, there is no validation split. There is no test split.
     """
     images, count = LabeledImages(pixels, numbers, names), len(numbers)
     if VALIDATION_SHARE * count >= len(images.classes):
@@ -127,8 +117,8 @@ def _split_dataset(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names:
         training_indices = np.setdiff1d(indices, validation_indices)
         if len(validation_indices) and len(np.unique(images.labels[training_indices])) == len(images.classes):
             validation = images.take(validation_indices)
-            return Dataset("the arrays", images.take(training_indices), validation, True, validation)
-    return Dataset("the arrays", images, images, True)
+            return Dataset("the arrays", images.take(training_indices), None, False, validation)
+    return Dataset("the arrays", images, None, False)
 
 
 def policy_for(

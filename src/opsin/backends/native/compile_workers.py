@@ -26,7 +26,7 @@ Job: TypeAlias = "tuple[str, KernelSpec]"
 """The name of the function, and the kernel that it is compiled from."""
 
 MIN_PARALLEL_JOBS = 24
-"""Kernels from which on worker processes pay, each of which takes a third of a second to start."""
+"""The minimum number of kernels for which worker processes pay off; each takes a third of a second to start."""
 MAX_PROCESSES = 8
 BATCHES_PER_WORKER = 4
 """A worker takes this fraction of its share of the remaining jobs at a time: all then finish together."""

@@ -43,7 +43,7 @@ class Peak:
         list(self._threads.map(lambda words: function(words.ctypes.data, 0, 1, None), self._arguments))
 
 
-class Stream:
+class Triad:
     """The loop a = b + s · c over large arrays, a part for each thread; `bytes` counts reads of b and c, writes of a.
 
     The triad of STREAM (McCalpin, "Memory bandwidth and machine balance in current high performance computers", 1995).
@@ -70,7 +70,7 @@ def fma_peak(threads: int, seconds: float = 0.15) -> float:
 
 def memory_bandwidth(threads: int, seconds: float = 0.15) -> float:
     """Return the bytes a second between memory and `threads` threads: the best of a few sweeps."""
-    stream = Stream(threads)
+    stream = Triad(threads)
     return stream.bytes / _fastest(stream, seconds)
 
 
@@ -88,7 +88,7 @@ def load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _fastest(call: Peak | Stream, seconds: float) -> float:
+def _fastest(call: Peak | Triad, seconds: float) -> float:
     """Return the seconds of the fastest call within about `seconds`, of at least three calls."""
     times: list[float] = []
     call()
@@ -132,7 +132,7 @@ def _multiply_adds(target: Target) -> Kernel:
 
 
 def _triad(target: Target) -> Kernel:
-    """Return the kernel of `Stream`; its arguments are a, b, c, and their length, a multiple of the vector's."""
+    """Return the kernel of `Triad`; its arguments are a, b, c, and their length, a multiple of the vector's."""
     k = Builder("opsin_triad")
     a, b, c, length = k.buffer("a"), k.buffer("b"), k.buffer("c"), k.index("length")
     factor = k.constant(0.5, ScalarType(F32, target.lanes))

@@ -103,11 +103,12 @@ def delete(problems: Iterable[str], target: Target) -> int:
 @cache
 def _lowering_digest() -> str:
     """Return a digest of the files that define the problems and their algorithms."""
-    folder = Path(opsin.compiler.lower.__file__).parent
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+    lower = Path(opsin.compiler.lower.__file__).parent
+    files = [lower.parent / "cost_model.py", *sorted(lower.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _path(target: Target) -> Path:
     machine = host()
-    name = key("choices", repr(target), machine.cpu, machine.features, _lowering_digest())[:32]
-    return cache_folder() / "choices" / f"{name}.jsonl"
+    name = key("tuning", repr(target), machine.cpu, machine.features, _lowering_digest())[:32]
+    return cache_folder() / "tuning" / f"{name}.jsonl"

@@ -23,8 +23,8 @@ from opsin.compiler.calls import (
     bind_arguments,
     is_per_sample,
 )
+from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.conv_algorithms import ConvSelection
-from opsin.compiler.lower.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.loop_nest import loop_nest, merged_loops
 from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
 from opsin.ir import INT, Node, Tensor

@@ -7,7 +7,7 @@ from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower import depthwise, packed, winograd
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import WINOGRAD, ConvAlgorithm
-from opsin.compiler.lower.geometry import MAX_PARTIAL_ELEMENTS, Geometry
+from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.pointwise import LoweredEpilogue, bind_epilogue, draft_epilogue
 from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_last, dense_strides
 from opsin.ir import Node, Tensor
@@ -21,7 +21,7 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs.direct_max_padded_elements)
+    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
         Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
@@ -142,7 +142,7 @@ def _direct_weight(
 ) -> list[KernelCall]:
     """Return the calls for some images at a time, each with a separate partial sum if that takes little memory."""
     count = x.shape[0]
-    chunks = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // result.size))
+    chunks = min(-(-count // lowering.chunk), max(4, lowering.costs.max_partial_elements // result.size))
     images = -(-count // chunks)
     chunks = -(-count // images)
     partial = View(Buffer(chunks * result.size, "f32", "temporary"), (chunks, result.size), (result.size, 1))

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias, cast
 
 from opsin.base.concurrency import lazy
 from opsin.base.legacy import CONV_ALGORITHMS
-from opsin.compiler.lower.cost_model import EPYC_ZEN3, CostModel
+from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor
@@ -206,7 +206,7 @@ def select(
 def _heuristic(
     geometry: Geometry, images: int, is_wgrad: bool, algorithms: Collection[ConvAlgorithm], costs: CostModel
 ) -> ConvAlgorithm:
-    """Return which of the `algorithms` algorithms should be the fastest."""
+    """Return which of `algorithms` should be the fastest."""
     channels, filters = geometry.window.channels, geometry.filters
     min_side = min(channels, filters)
     if ConvAlgorithm.STRIDED_DGRAD in algorithms and min_side >= costs.gemm_min_channels_strided:

@@ -7,7 +7,6 @@ from math import prod
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
-from opsin.compiler.lower.geometry import MAX_PARTIAL_ELEMENTS
 from opsin.compiler.lower.pointwise import bind_epilogue, draft_epilogue
 from opsin.compiler.views import FILTERS, Destinations, View, channels_last, row_major
 from opsin.ir import Node, Tensor
@@ -67,7 +66,7 @@ def weight_gradient(lowering: Lowering, x: View, g: View, node: Node) -> ViewAnd
     count, channels, height, width = x.shape
     size = prod(kernel) * channels
     channel_block = _channel_block(lowering, channels, prod(kernel))
-    parts = min(-(-count // lowering.chunk), max(4, MAX_PARTIAL_ELEMENTS // size))
+    parts = min(-(-count // lowering.chunk), max(4, lowering.costs.max_partial_elements // size))
     images = -(-count // parts)
     parts = -(-count // images)
     partial = lowering.new((parts, size), row_major(2))

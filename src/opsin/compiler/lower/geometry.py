@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsin.compiler.cost_model import CostModel
 from opsin.kernels.conv import MARGIN_WORDS, ConvWindow
-
-MIN_BLOCKS = 16
-"""Minimum blocks of a call: threads share this many evenly."""
-MAX_PARTIAL_ELEMENTS = 16 * 1024 * 1024
-"""Maximum elements of all partial weight gradients of one convolution."""
 
 
 def divisor(count: int, limit: int) -> int:
@@ -52,14 +48,14 @@ class Geometry:
         """Return how many input rows `rows` output rows read."""
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, images: int, max_padded_elements: int) -> tuple[int, int, int]:
+    def block(self, images: int, costs: CostModel) -> tuple[int, int, int]:
         """Return (rows of a block, blocks of an image, scratch elements of a thread).
 
-        A block pads at most `max_padded_elements`, unless a single row needs more.
+        A block pads at most `direct_max_padded_elements`, unless a single row needs more.
         """
         height = self.out[0]
-        rows = -(-height // max(1, -(-MIN_BLOCKS // images)))
+        rows = -(-height // max(1, -(-costs.min_blocks // images)))
         row = self.padded_width * self.window.pixel
-        while self.is_padded and rows > 1 and self.rows_read(rows) * row > max_padded_elements:
+        while self.is_padded and rows > 1 and self.rows_read(rows) * row > costs.direct_max_padded_elements:
             rows = -(-rows // 2)
         return rows, -(-height // rows), self.rows_read(rows) * row if self.is_padded else 0

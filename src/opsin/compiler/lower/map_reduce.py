@@ -7,7 +7,6 @@ from math import prod
 from opsin.compiler.calls import KernelCall, Partition, is_per_sample
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import MIN_BLOCKS
 from opsin.compiler.lower.pointwise import draft, stream_kind
 from opsin.compiler.views import View, channels_last, row_major
 from opsin.ir import Node, Tensor
@@ -66,7 +65,7 @@ def _parts(lowering: Lowering, views: list[View], pixels: int) -> tuple[Partitio
     by_chunk = lowering.batch % lowering.chunk == 0 and lowering.chunks > 1
     if by_chunk and all(is_per_sample(v, lowering.batch) for v in views):
         return Partition.PER_CHUNK, lowering.chunks, pixels // lowering.chunks
-    block = -(-pixels // MIN_BLOCKS)
+    block = -(-pixels // lowering.costs.min_blocks)
     return Partition.ANY, -(-pixels // block), block
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from opsin.compiler.calls import KernelCall, Partition, is_per_sample
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
-from opsin.compiler.lower.geometry import MIN_BLOCKS
 from opsin.compiler.lower.pointwise import Draft, LoweredEpilogue, bind_epilogue, draft_epilogue
 from opsin.compiler.views import Destinations, View, row_major
 from opsin.ir import Node, Tensor
@@ -68,7 +67,7 @@ def _wide(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) -> Ke
     rows = -(-m // row_blocks)
     is_transposed, has_few_rows = b.strides[1] != 1, rows <= costs.matmul_wide_max_unpacked_rows
     # With few rows, little but the right operand is read, which is faster in longer runs.
-    stripes, max_width = MIN_BLOCKS, costs.matmul_wide_max_stripe
+    stripes, max_width = costs.min_blocks, costs.matmul_wide_max_stripe
     if has_few_rows:
         stripes, max_width = stripes // 2, 2 * max_width
     width = min(max_width, -(-n // (stripes * two_vectors)) * two_vectors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import winograd_tiles
-from opsin.compiler.lower.geometry import MIN_BLOCKS, Geometry, divisor
+from opsin.compiler.lower.geometry import Geometry, divisor
 from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import panel_count, round_up
@@ -146,7 +146,7 @@ def _in_parts(lowering: Lowering, x: View, g: View, geometry: Geometry, du: View
     """Return the calls in which each part transforms its tiles and sums their products in cache."""
     spec = WinogradParts(geometry.window.channels, geometry.filters, _schedule(lowering))
     count = _tile_count(geometry, x.shape[0])
-    tiles_per_part = max(spec.schedule.tiles, -(-count // MIN_BLOCKS))
+    tiles_per_part = max(spec.schedule.tiles, -(-count // lowering.costs.min_blocks))
     parts = -(-count // tiles_per_part)
     partial = View(Buffer(parts * du.size, "f32", "temporary"), (parts, du.size), (du.size, 1))
     call = lowering.call(

@@ -36,7 +36,7 @@ BLOCK_VALUES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class PixelValues:
     """`values` H×W×C (1 or 3 channels) of any real type; `alpha` H×W from 0 (transparent) to `opaque`.
 
     `premultiplied`: the values have been multiplied by alpha.
@@ -143,7 +143,7 @@ def _scale(values: NDArray[Any], pixel_range: PixelRange) -> NDArray[np.float64]
         return np.nan_to_num(result, copy=False).clip(0, 255, out=result)
 
 
-def to_image(samples: Samples, pixel_range: PixelRange, down: bool = False) -> Image.Image:
+def to_image(samples: PixelValues, pixel_range: PixelRange, down: bool = False) -> Image.Image:
     """Return a grey or RGB image with eight bits per channel; transparent pixels become white."""
     values, alpha = samples.values, samples.alpha
     result = to_uint8(values, pixel_range, down)

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import COMPRESSION_INFO, IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from opsin.data.decode import tiff, tiff_pixels
-from opsin.data.decode.bit_depth import PixelRange, Samples, single_image_range, to_image, value_range
+from opsin.data.decode.bit_depth import PixelRange, PixelValues, single_image_range, to_image, value_range
 from opsin.data.decode.convert import SWAPPED_ORIENTATIONS, TRANSPOSES, exif_transpose, is_grey, orientation, to_mode
 from opsin.data.decode.formats import DECODERS
 from opsin.data.decode.png import Png
@@ -72,9 +72,9 @@ class ImageReader:
         image = transpose_by(image, orientation(self.image))
         return image if image.mode == mode else image.convert(mode), values
 
-    def samples(self) -> Samples:
+    def samples(self) -> PixelValues:
         self.image.load()
-        return Samples(np.asarray(self.image)[..., None])
+        return PixelValues(np.asarray(self.image)[..., None])
 
     def close(self) -> None:
         self.image.close()
@@ -89,7 +89,7 @@ class PngReader(ImageReader):
     def decoded_bytes(self) -> int:
         return self.png.channels * super().decoded_bytes // 2
 
-    def samples(self) -> Samples:
+    def samples(self) -> PixelValues:
         return self.png.samples()
 
 
@@ -121,7 +121,7 @@ class TiffReader(ImageReader):
         image = transpose_by(image, self.layout.orientation)
         return image if image.mode == mode else image.convert(mode), values if depth else None
 
-    def samples(self) -> Samples:
+    def samples(self) -> PixelValues:
         return tiff_pixels.read_samples(self.data, self.layout)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class TiffReader(ImageReader):
 
 
 def _to_8_bits(
-    samples: Samples, dtype: str, pixel_range: PixelRange | None, full_range: PixelRange | None = None
+    samples: PixelValues, dtype: str, pixel_range: PixelRange | None, full_range: PixelRange | None = None
 ) -> tuple[Image.Image, PixelRange]:
     """Return the 8-bit image, converted by `pixel_range`, `full_range` or its own values, and its value range."""
     values = value_range(samples.values)

@@ -1,7 +1,7 @@
 """PNG (W3C, third edition): pass only the chunks that determine the pixels to the decoder.
 
 Text, colour profiles, animation and private chunks are skipped, whatever their size. Only the orientation is kept, as
-an eXIf chunk before the image data, where it is found without decoding. Samples of 16 bits are decoded completely;
+an eXIf chunk before the image data, where it is found without decoding. PixelValues of 16 bits are decoded completely;
 Pillow alone would keep their upper halves.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from opsin.data.decode.bit_depth import Samples
+from opsin.data.decode.bit_depth import PixelValues
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEPT_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
@@ -111,7 +111,7 @@ class Png:
     def channels(self) -> int:
         return {COLOUR: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}.get(self.colours, 1)
 
-    def samples(self) -> Samples:
+    def samples(self) -> PixelValues:
         """Return the 16-bit samples, before the image is made upright."""
         if self.colours in (GREY, GREY_ALPHA):
             return self._greys()
@@ -121,10 +121,10 @@ class Png:
         values |= self._decode(f"{letters};16L")
         if self.transparent is not None:
             opaque = (values != np.array(self.transparent, np.uint16)).any(axis=2)
-            return Samples(values, np.where(opaque, np.uint16(65535), np.uint16(0)))
-        return Samples(values[..., :3], values[..., 3]) if letters == "RGBA" else Samples(values)
+            return PixelValues(values, np.where(opaque, np.uint16(65535), np.uint16(0)))
+        return PixelValues(values[..., :3], values[..., 3]) if letters == "RGBA" else PixelValues(values)
 
-    def _greys(self) -> Samples:
+    def _greys(self) -> PixelValues:
         """Decode 16-bit grey (and alpha) as twice as many 8-bit channels, which works because PNG filters bytes."""
         bytewise = GREY_ALPHA if self.colours == GREY else COLOUR_ALPHA
         place = len(SIGNATURE) + 8
@@ -135,10 +135,10 @@ class Png:
             pairs = np.asarray(image)
         values = pairs[..., 0::2].astype(np.uint16) << 8 | pairs[..., 1::2]
         if self.colours == GREY_ALPHA:
-            return Samples(values[..., :1], values[..., 1])
+            return PixelValues(values[..., :1], values[..., 1])
         if self.transparent is None:
-            return Samples(values)
-        return Samples(values, np.where(values[..., 0] != self.transparent[0], np.uint16(65535), np.uint16(0)))
+            return PixelValues(values)
+        return PixelValues(values, np.where(values[..., 0] != self.transparent[0], np.uint16(65535), np.uint16(0)))
 
     def _decode(self, rawmode: str) -> NDArray[np.uint8]:
         """Return the upper or the lower halves of the samples.

@@ -77,7 +77,7 @@ def read_image(source: ImageSource, name: str, pixel_range: PixelRange | None = 
     """Return the whole image as a Pillow image, upright and RGB. Raise `ItemError` as `read_pixels` does."""
     data = _bytes(source, name)
     with _explain_errors(data, name), _opened(data, name, None) as opened:
-        return opened.decode("RGB", pixel_range)[0]
+        return opened.decode("RGB", pixel_range)[0].copy()
 
 
 class DecodedImage(NamedTuple):

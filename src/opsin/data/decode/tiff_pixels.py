@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
 from opsin.data.decode import tiff
-from opsin.data.decode.bit_depth import Samples
+from opsin.data.decode.bit_depth import PixelValues
 from opsin.data.decode.tiff import TiffLayout
 
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -28,7 +28,7 @@ class UnsupportedImage(Exception):
     """The file is valid, but not supported; the text describes it."""
 
 
-def read_samples(data: bytes, layout: TiffLayout) -> Samples:
+def read_samples(data: bytes, layout: TiffLayout) -> PixelValues:
     """Return the samples of a grey or RGB TIFF, before it is made upright. Damaged files raise various errors."""
     values = read_values(data, layout)
     if layout.photometric == tiff.WHITE_IS_ZERO:
@@ -36,10 +36,10 @@ def read_samples(data: bytes, layout: TiffLayout) -> Samples:
     colours = layout.colours
     alpha = next((at for at, kind in enumerate(layout.extra) if kind in (tiff.ASSOCIATED, tiff.UNASSOCIATED)), None)
     if alpha is None and not layout.extra and layout.bands == colours + 1:
-        return Samples(values[..., :colours], values[..., colours])
+        return PixelValues(values[..., :colours], values[..., colours])
     if alpha is None:
-        return Samples(values[..., :colours])
-    return Samples(values[..., :colours], values[..., colours + alpha], layout.extra[alpha] == tiff.ASSOCIATED)
+        return PixelValues(values[..., :colours])
+    return PixelValues(values[..., :colours], values[..., colours + alpha], layout.extra[alpha] == tiff.ASSOCIATED)
 
 
 def _inverted(values: NDArray[Any], layout: TiffLayout) -> NDArray[Any]:

@@ -13,8 +13,9 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import AnnotatedImages, Dataset
 from opsin.data.ingest import class_names, decode
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
+from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
-from opsin.data.ingest.receipt import Receipt, Sizes
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import assign_splits, content_ranks
 from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
@@ -39,7 +40,9 @@ def annotated_dataset(
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
-    splits, note = assign_splits(source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "images")
+    splits, note = assign_splits(
+        source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "the images"
+    )
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN

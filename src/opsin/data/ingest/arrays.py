@@ -12,8 +12,9 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, Samples
 from opsin.data.ingest import class_names
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
-from opsin.data.ingest.duplicates import MIN_SIDE
-from opsin.data.ingest.receipt import Receipt, Sizes
+from opsin.data.ingest.duplicates import MIN_COMPARED_SIDE
+from opsin.data.ingest.findings import Sizes
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.split import assign_splits, counts_by_class, index_ranks
 from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION
@@ -69,7 +70,7 @@ def _duplicate_groups(images: Samples) -> DuplicateGroups:
     hashes: list[NDArray[np.uint8]] = []
     for chunk in chunks(images.pixels):
         digests += [blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in chunk]
-        if min(height, width) >= MIN_SIDE:
+        if min(height, width) >= MIN_COMPARED_SIDE:
             hashes.append(thumbnail_hashes(chunk))
     table = np.frombuffer(b"".join(digests), np.uint8).reshape(count, DIGEST_BYTES)
     sizes = np.tile(np.array([[height, width]], np.int32), (count, 1))

@@ -12,8 +12,9 @@ from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, LabeledImages
 from opsin.data.ingest import class_names, decode
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
+from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
-from opsin.data.ingest.receipt import Receipt, Sizes
+from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source

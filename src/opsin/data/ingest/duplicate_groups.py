@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data.ingest.duplicates import exact_duplicates, near_duplicates
-from opsin.data.ingest.receipt import EXACT, NEAR, Duplicates, Member
+from opsin.data.ingest.findings import EXACT, NEAR, Duplicates, Member
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.data.decode import PixelRange
 from opsin.data.ingest.file_index import DEPTHS, FileIndex
-from opsin.data.ingest.receipt import Remark
+from opsin.data.ingest.findings import Remark
 
 
 @dataclass(frozen=True)

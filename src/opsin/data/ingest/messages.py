@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from opsin.data.ingest.findings import Duplicates, Findings
 from opsin.data.items import SPLITS, FileProblem
 from opsin.tasks.annotations import Problem
-
-if TYPE_CHECKING:
-    from opsin.data.ingest.receipt import Duplicates, Receipt
 
 MAX_CLASSES = 9
 """Classes listed in the short form: the largest ones and the three smallest."""
@@ -18,18 +15,21 @@ MAX_CLASSES = 9
 MAX_NAMES = 2
 """Files listed for each finding in the short form."""
 
+MAX_GROUP = 4
+"""Images named in a group of duplicates in the short form."""
+
 LEGEND = " (= the same file, ≈ near-duplicate)"
 
 MIN_IMBALANCE = 3.0
 """Ratio of the largest to the smallest class from which imbalance is mentioned."""
 
 
-def text(receipt: Receipt, full: bool) -> str:
+def text(receipt: Findings, full: bool) -> str:
     """Return the lines of the receipt, without a line end after the last one."""
     return "\n".join([*_head(receipt), "", *_counts(receipt, full), *_findings(receipt, full)])
 
 
-def _head(receipt: Receipt) -> Iterator[str]:
+def _head(receipt: Findings) -> Iterator[str]:
     classes, seconds = len(receipt.totals), receipt.seconds
     speed = f", {receipt.images / seconds:,.0f} per second" if seconds and not receipt.cached else ""
     cached_note = f", {receipt.cached:,} of them cached" if receipt.cached else ""
@@ -44,7 +44,7 @@ def _head(receipt: Receipt) -> Iterator[str]:
     yield f"Splits: {receipt.split_note}."
 
 
-def _range(receipt: Receipt) -> Iterator[str]:
+def _range(receipt: Findings) -> Iterator[str]:
     """Yield a line about the conversion of pixels with more than eight bits to bytes."""
     if receipt.pixel_range is None or not receipt.high_depth:
         return
@@ -63,7 +63,7 @@ def value_text(value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:.4g}"
 
 
-def _sizes(receipt: Receipt) -> str:
+def _sizes(receipt: Findings) -> str:
     if receipt.sizes is None or receipt.sizes.different == 1:
         return ""
     smallest, median, largest = (
@@ -72,7 +72,7 @@ def _sizes(receipt: Receipt) -> str:
     return f" The files have {smallest} to {largest} pixels (rows × columns), median {median}."
 
 
-def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
+def _counts(receipt: Findings, full: bool) -> Iterator[str]:
     """Yield a table with a row for each class and a column for each split."""
     names = list(receipt.totals)
     selection = names if full or len(names) <= MAX_CLASSES + 1 else [*names[: MAX_CLASSES - 3], "", *names[-3:]]
@@ -91,7 +91,7 @@ def _counts(receipt: Receipt, full: bool) -> Iterator[str]:
         yield ("  " + "   ".join(cells)).rstrip()
 
 
-def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
+def _findings(receipt: Findings, full: bool) -> Iterator[str]:
     """Yield the problems and possible problems of the data."""
     totals = receipt.totals
     if receipt.imbalance >= MIN_IMBALANCE:
@@ -108,12 +108,13 @@ def _findings(receipt: Receipt, full: bool) -> Iterator[str]:
     yield from _list(f"of annotations, which are left out{kinds}", "problem", "problems", faults, full)
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
     yield from _list("with content that is ignored", "file", "files", remarks, full)
-    leaks = [_group(group, "split") for group in receipt.leaks]
+    leaks = [_group(group, "split", full) for group in receipt.leaks]
     yield from _list(f"of the same image in several splits, a leak{LEGEND}", "group", "groups", leaks, full)
-    conflicts = [_group(group, "label") for group in receipt.conflicts]
+    conflicts = [_group(group, "label", full) for group in receipt.conflicts]
     yield from _list(f"of the same image with several labels{LEGEND}", "group", "groups", conflicts, full)
-    harmless = [_group(g, "") for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
-    yield from _list(f"of the same image within one class and split{LEGEND}", "group", "groups", harmless, full)
+    harmless = [_group(g, "", full) for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
+    where = "one split" if receipt.form else "one class and split"
+    yield from _list(f"of the same image within {where}{LEGEND}", "group", "groups", harmless, full)
     if not receipt.compared:
         yield "\nToo many images are too similar to compare all pairs; only exact duplicates were searched for."
     if not (problems or faults or receipt.duplicates or receipt.empty_classes):
@@ -126,11 +127,20 @@ def _kinds(problems: Sequence[FileProblem | Problem]) -> str:
     return ": " + ", ".join(f"{count:,} × {kind}" for kind, count in kinds.most_common()) if len(kinds) > 1 else ""
 
 
-def _group(group: Duplicates, key: str) -> str:
-    """Return the names of a group, each with its split or label (`key`), joined by `=` or `≈`."""
+def _group(group: Duplicates, key: str, full: bool) -> str:
+    """Return the names of a group, each with its split or label (`key`), joined by `=` or `≈`.
+
+    In the short form, one image of each split or label is named first, and only a few are.
+    """
     sign = " = " if group.kind == "exact" else " ≈ "
-    names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in group.members]
-    return sign.join(names)
+    members = list(group.members)
+    if not full and len(members) > MAX_GROUP:
+        seen = {getattr(member, key or "split"): member for member in reversed(members)}
+        firsts = [member for member in members if member in seen.values()]
+        members = [*firsts, *(member for member in members if member not in firsts)][:MAX_GROUP]
+    names = [f"{m.name} ({getattr(m, key)})" if key else m.name for m in members]
+    more = len(group.members) - len(members)
+    return sign.join(names) + (f" and {more:,} more" if more else "")
 
 
 def _classes(description: str, names: Sequence[str], full: bool) -> Iterator[str]:

@@ -16,7 +16,7 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import Pixels
 from opsin.data.store import DecodedCache, touch
 
-MAX_SIDE = 64
+MAX_DEFAULT_SIDE = 64
 """Default size limit: larger images and images of different sizes become squares of at most this side."""
 
 MAX_ANNOTATED_SIDE = 320
@@ -93,7 +93,7 @@ def _read_headers(source: Source, file_index: FileIndex, on_progress: Progress |
     for_each(read, np.flatnonzero(file_index.state == UNKNOWN).tolist(), on_progress)
 
 
-def common_shape(file_index: FileIndex, limit: int = MAX_SIDE, multiple: int = 1) -> tuple[int, int, int]:
+def common_shape(file_index: FileIndex, limit: int = MAX_DEFAULT_SIDE, multiple: int = 1) -> tuple[int, int, int]:
     """Return channels, height and width that suit all images: at most `limit`, if possible a multiple of `multiple`."""
     usable = file_index.usable
     if not len(usable):

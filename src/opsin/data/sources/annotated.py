@@ -60,7 +60,7 @@ def detect_annotations(
 ) -> AnnotatedSource | None:
     """Return the annotated images of a tree, if they are clearly meant; None if classes of images are.
 
-    Beside folders of classes, only boxes and masks count; tables may hold anything about the images.
+    Next to folders of classes, only boxes and masks count; tables may hold anything about the images.
     """
     results = [
         (kind, annotations)

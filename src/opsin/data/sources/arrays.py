@@ -20,7 +20,7 @@ from opsin.data.decode import PixelRange, infer_range
 from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
 from opsin.data.items import TEST, TRAIN, VALIDATION, printable
-from opsin.data.sources.names import listed
+from opsin.data.sources.names import quoted_list
 
 PIXEL_NAMES = ("x", "images", "image", "pixels", "data", "pictures", "features", "arr_0")
 LABEL_NAMES = ("y", "labels", "label", "targets", "target", "classes", "arr_1")
@@ -124,7 +124,7 @@ def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], 
         splits[split] = pixels, labels
     if not splits:
         raise DataError(
-            f"{path} holds {listed(arrays) or 'no arrays'}; name the images x and their labels y, or x_train, "
+            f"{path} holds {quoted_list(arrays) or 'no arrays'}; name the images x and their labels y, or x_train, "
             "y_train, x_test and y_test"
         )
     return splits

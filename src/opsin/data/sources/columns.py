@@ -7,33 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.sources.names import has_image_ending, listed, split_named
-
-PATH_NAMES = (
-    "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
-    "imgname imgfile imgfilename picture photo pic fname name id imageid imgid pictureid photoid fileid idcode uid "
-    "uuid key images pictures files paths filenames uri url"
-).split()
-LABEL_NAMES = (
-    "label labels class classname classes classlabel category target y tag species breed diagnosis type labelname "
-    "categoryname categories targets tags classid labelid categoryid dx disease variety cultivar genus level grade "
-    "emotion expression digit character symbol letter celltype groundtruth gt landmarkid individualid kind"
-).split()
-SPLIT_NAMES = "split part set subset partition usage dataset fold datasplit".split()
-"""Names of columns in lower case without separators, most likely first."""
-
-LABEL_PATTERNS = re.compile(r"(is|has)[ _-]|.*[ _-](label|class|category|species|type|breed|diagnosis)$")
-"""Less certain names of columns of classes: has_cactus, plant_species."""
-
-MEASURES = re.compile(
-    r"(width|height|length|size|depth|channels|w|h|area|(roi|bbox|box)?[xy]?(\d|min|max|center|centre)?|"
-    r"(roi|bbox|box).*|index|unnamed\d*|number|no|row|age|date|time|timestamp|md5|sha\d*|hash|license|author|source|"
-    r"lat|lon|latitude|longitude)"
+from opsin.data.sources.names import has_image_ending, quoted_list, split_named
+from opsin.tasks.tables.names import (
+    LABEL_NAMES,
+    LABEL_PATTERNS,
+    MEASURES,
+    PATH_NAMES,
+    PLAIN_MEASURES,
+    SPLIT_NAMES,
+    spaced,
 )
-"""Names of columns that are not classes if another column may be."""
-
-PLAIN_MEASURES = re.compile(r"width|height|channels|area|filesize|bytes|index|unnamed\d*")
-"""Names of numeric columns that are not classes even if there is no other column."""
 
 MAX_SAMPLE_ROWS = 200
 """Rows that are examined to find the columns."""
@@ -65,7 +48,7 @@ class Columns:
         classes = [name for column, name in self.classes.items() if column < len(cells) and is_one(cells[column])]
         if len(classes) == 1:
             return classes[0], ""
-        return "", f"of several classes ({listed(classes, 3)})" if classes else "of no class"
+        return "", f"of several classes ({quoted_list(classes, 3)})" if classes else "of no class"
 
 
 def is_one(value: str) -> bool:
@@ -97,8 +80,8 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     if label is None and not classes:
         titles = titles or [f"column {number}" for number in range(1, width + 1)]
         raise DataError(
-            f"{name} has the columns {listed(titles)}; name the one with the images' paths 'path' and the one with "
-            "the classes 'label'"
+            f"{name} has the columns {quoted_list(titles)}; name the one with the images' paths 'path' and the one "
+            "with the classes 'label'"
         )
     return Columns(path, label, split, header, classes)
 
@@ -152,7 +135,7 @@ def _one_hot(lines: Sequence[list[str]], titles: Sequence[str], columns: list[in
         return binary
     if sum(number > 1 for number in ones) * 2 > len(ones):
         raise DataError(
-            f"{name} gives most images several classes, in the columns {listed(binary.values())}; "
+            f"{name} gives most images several classes, in the columns {quoted_list(binary.values())}; "
             "give each image one class, in a column named 'label'"
         )
     return {}
@@ -166,16 +149,11 @@ def _only_label(titles: Sequence[str], heads: list[str], values: list[list[str]]
         return None if is_measure else columns[0]
     if not titles:
         return None
-    candidates = [c for c in columns if c < len(titles) and LABEL_PATTERNS.match(_spaced(titles[c]))]
+    candidates = [c for c in columns if c < len(titles) and LABEL_PATTERNS.match(spaced(titles[c]))]
     alternatives = [
         c for c in columns if c < len(titles) and not (MEASURES.fullmatch(heads[c]) or _fractions(values[c]))
     ]
     return next((group[0] for group in (candidates, alternatives) if len(group) == 1), None)
-
-
-def _spaced(title: str) -> str:
-    """Convert CamelCase to camel_case."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", title).lower()
 
 
 def _fractions(values: Iterable[str]) -> bool:

@@ -35,7 +35,7 @@ from opsin.tasks.registry import CLASSIFICATION, find_task
 
 SUPPORTED_SOURCES = (
     "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
-    "images with boxes, masks or numbers in files beside them, a zip or tar of any of these, "
+    "images with boxes, masks or numbers in files next to them, a zip or tar of any of these, "
     "an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
 NPY = b"\x93NUMPY"

@@ -18,7 +18,7 @@ from opsin.data.sources.label_tables import (
     unlisted,
 )
 from opsin.data.sources.layout import Listing, by_folders
-from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, has_image_ending, listed, split_named
+from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, has_image_ending, quoted_list, split_named
 from opsin.data.sources.path_resolver import Store
 
 
@@ -67,7 +67,9 @@ def folders_or_tables(
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
     note = unlisted(paths, {store.file(position) for position in listing.positions}, base)
-    remark = f"Not used, because they only hold answers: {listed(map(printable, submissions))}." if submissions else ""
+    remark = (
+        f"Not used, because they only hold answers: {quoted_list(map(printable, submissions))}." if submissions else ""
+    )
     return replace(listing, notes=[*listing.notes, *filter(None, (remark, note))])
 
 

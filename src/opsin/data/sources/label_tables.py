@@ -12,7 +12,7 @@ from opsin.base.errors import DataError
 from opsin.data.items import REPEATED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.columns import MAX_SAMPLE_ROWS
 from opsin.data.sources.layout import Listing
-from opsin.data.sources.names import has_image_ending, is_ignored, listed, split_mentioned, split_named
+from opsin.data.sources.names import has_image_ending, is_ignored, quoted_list, split_mentioned, split_named
 from opsin.data.sources.path_resolver import FileNameIndex, PathResolver, Store
 from opsin.data.sources.table import TABLE_ENDINGS, Row, read_table
 
@@ -137,7 +137,9 @@ class LabelTables:
         without = [table.name for table in self._tables if all(table is not entry[0] for entry in usable)]
         if usable and without:
             what = "Not used, because they hold" if len(without) > 1 else "Not used, because it holds"
-            notes.append(f"{what} no labels of images for training or measuring: {listed(map(printable, without))}.")
+            notes.append(
+                f"{what} no labels of images for training or measuring: {quoted_list(map(printable, without))}."
+            )
         return usable
 
     def _choose(self, usable: list[LabelTable]) -> list[LabelTable]:
@@ -148,7 +150,7 @@ class LabelTables:
         labels = [entry for entry in usable if "label" in entry[0].name.lower()]
         if len(labels) == 1:
             return labels
-        names = listed(printable(table.name) for table, _, _ in usable)
+        names = quoted_list(printable(table.name) for table, _, _ in usable)
         raise DataError(
             f"{self._where} holds {len(usable)} tables of labels ({names}); give the path of one of them, or keep "
             "only one of them"

@@ -85,6 +85,6 @@ def has_image_ending(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 
-def listed(names: Iterable[str], limit: int = 8) -> str:
+def quoted_list(names: Iterable[str], limit: int = 8) -> str:
     """Return names in quotes for a sentence: the first few, and how many there are in total."""
     return formatting.listed((f"'{name}'" for name in names), limit)

@@ -18,7 +18,7 @@ from opsin.base.errors import DataError
 from opsin.base.optional import require
 from opsin.data.file_io import MAX_IMAGE_BYTES, stamp, too_large_error
 from opsin.data.items import DAMAGED, MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, printable
-from opsin.data.sources.names import listed, split_mentioned
+from opsin.data.sources.names import quoted_list, split_mentioned
 
 IMAGE_NAMES = ("image", "img", "picture", "photo", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "fine_label", "y", "label_id")
@@ -32,7 +32,7 @@ def _pyarrow(module: str = "pyarrow") -> Any:
     return require(module, DataError, text)
 
 
-class Table:
+class ParquetTable:
     """A Parquet file with a column of images and a column of labels."""
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Table:
         choices = classes[:1] or matches[:1] or (columns if len(columns) == 1 else [])
         if not choices:
             raise DataError(
-                f"{self.path} has the columns {listed(schema.names)}; call the one with the {content} '{names[0]}'"
+                f"{self.path} has the columns {quoted_list(schema.names)}; call the one with the {content} '{names[0]}'"
             )
         return str(choices[0])
 
@@ -83,7 +83,7 @@ class Parquet:
         self.name = name
         self.items: list[Item] = []
         self.problems: list[FileProblem] = []
-        self._tables = [Table(path) for path in paths]
+        self._tables = [ParquetTable(path) for path in paths]
         self._stamps = [stamp(path) for path in paths]
         self._positions: list[tuple[int, int, int]] = []
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -91,7 +91,7 @@ class Parquet:
         for number, table in enumerate(self._tables):
             self._add(number, table, printable(table.path.relative_to(folder)))
 
-    def _add(self, number: int, table: Table, file: str) -> None:
+    def _add(self, number: int, table: ParquetTable, file: str) -> None:
         split = split_mentioned(file) or UNSPLIT
         labels = iter(table.labels())
         row = 0

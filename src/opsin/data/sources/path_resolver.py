@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
-from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, listed, normalized, split_named
+from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, normalized, quoted_list, split_named
 
 
 class Store(Protocol):
@@ -88,7 +88,7 @@ class PathResolver:
             return direct
         files = self._of_split(self._candidates(path), split or self._split)
         if len(files) > 1:
-            reason = f"may be {listed(map(printable, files), 3)}; give the path of one of them in the table"
+            reason = f"may be {quoted_list(map(printable, files), 3)}; give the path of one of them in the table"
             return FileProblem(printable(path), reason, UNLABELLED)
         return (self._store.position(files[0]), files[0]) if files else direct
 

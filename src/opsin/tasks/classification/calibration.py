@@ -28,7 +28,7 @@ MIN_THRESHOLD = 0.5
 """A model does not know an answer that is less likely than not."""
 
 Z_95_ONE_SIDED = 1.645
-"""The 95 % quantile of the standard normal distribution."""
+"""The 95% quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[Any]) -> float:
 def find_threshold(temperature: float, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
     """Find the lowest probability above which answers reach the first possible one of `TARGETS`.
 
-    They reach a target if the lower end of the one-sided 95 % confidence interval (Wilson 1927) of their accuracy does.
+    They reach a target if the lower end of the one-sided 95% confidence interval (Wilson 1927) of their accuracy does.
     """
     order = np.argsort(-confidence, kind="stable")
     confidence, right = confidence[order], np.cumsum(correct[order])

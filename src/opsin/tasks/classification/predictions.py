@@ -60,6 +60,13 @@ class Prediction:
         answered = tuple(labels[i] for i in order if probabilities[i] >= thresholds[i])
         return cls(*ranking[0], ranking, None, True, answered)
 
+    def to_data(self) -> dict[str, Any]:
+        """Return the answer for JSON, with the keys of Opsin 0.1.0."""
+        ranked = [{"label": label, "probability": probability} for label, probability in self.ranking]
+        reliability = {} if self.reliable is None else {"known": self.reliable}
+        labels = {} if self.labels is None else {"labels": list(self.labels)}
+        return {"label": self.label, "probability": self.probability, **reliability, **labels, "ranked": ranked}
+
     @property
     def known(self) -> bool | None:
         """The name of `reliable` in Opsin 0.1.0."""
@@ -73,7 +80,10 @@ class Prediction:
         return self.ranking
 
     def __str__(self) -> str:
-        return f"{self.label} ({self.probability:.1%})"
+        if self.labels is None:
+            return f"{self.label} ({self.probability:.1%})"
+        answered = [f"{label} ({value:.1%})" for label, value in self.ranking if label in self.labels]
+        return ", ".join(answered) or "no label"
 
 
 def _warn_renamed(old: str, new: str) -> None:

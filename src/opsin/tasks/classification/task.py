@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from opsin.base.errors import DataError, ShapeError
+from opsin.base.formatting import percent
 from opsin.ir import Graph
 from opsin.nn import Objective, losses
 from opsin.nn.objective import Classify
@@ -19,6 +21,7 @@ from opsin.tasks.classification.class_balance import smoothing_spread
 from opsin.tasks.classification.labels import ClassLabels
 from opsin.tasks.classification.mixing import mixed_shares
 from opsin.tasks.classification.predictions import Evaluation, Prediction
+from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import ACCURACY, BALANCED_ACCURACY, Score
 from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
@@ -116,6 +119,13 @@ class Classification:
     ) -> list[Prediction]:
         """Return the most probable classes of each image."""
         return [Prediction.from_logits(row, self.labels, calibration, top=top) for row in outputs["logits"]]
+
+    def draw(self, image: Image, answer: Prediction) -> Image:
+        """Return a copy of the image in RGB with the label and its probability in a caption."""
+        result = enlarged(image)
+        text = f"{answer.label} {percent(answer.probability)}"
+        add_caption(result, [f"don't know, perhaps {text}" if answer.reliable is False else text])
+        return result
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the accuracy, or of the balanced accuracy."""

@@ -47,12 +47,11 @@ class ScoreThreshold:
     def from_data(cls, data: Mapping[str, Any]) -> ScoreThreshold:
         """Read what `to_data` wrote. Raise `ModelError` for anything else."""
         try:
-            numbers = [float(data[name]) for name in ("score", "precision", "recall", "f1")]
-            score, precision, recall, f1 = numbers
-            result = cls(score, precision, recall, f1, int(data["images"]))
+            numbers = {name: float(data[name]) for name in ("score", "precision", "recall", "f1")}
+            result = cls(**numbers, images=int(data["images"]))
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ModelError("its calibration is incomplete") from None
-        if not all(isfinite(number) and 0 <= number <= 1 for number in numbers):
+        if not all(isfinite(number) and 0 <= number <= 1 for number in numbers.values()):
             raise ModelError("its calibration has an invalid score")
         return result
 

@@ -10,28 +10,16 @@ import numpy as np
 from opsin.base.concurrency import lazy
 from opsin.tasks.detection.average_precision import AveragePrecision, average_precision
 from opsin.tasks.detection.calibration import DEFAULT_SCORE, Judged, ScoreThreshold
+from opsin.tasks.detection.class_results import ClassResult, class_results
 from opsin.tasks.detection.errors import Error, ErrorAnalysis, detection_errors
 from opsin.tasks.detection.results import Result
 from opsin.tasks.detection.scored import Detections, Truth
+from opsin.tasks.detection.sections import ErrorsByImage, class_section, curve_section, error_section
 from opsin.tasks.score import Score
+from opsin.tasks.section import Section
 
 AP, AP50 = "ap", "ap50"
 """COCO's average precision over the IoUs from 0.5 to 0.95, and at 0.5: the means over the classes."""
-
-
-@dataclass(frozen=True)
-class ClassResult:
-    """One class: the number of its objects, its average precision (NaN without objects), precision and recall.
-
-    The latter two are those of the detections that the model shows; NaN without such detections, or without objects.
-    """
-
-    name: str
-    objects: int
-    ap: float
-    ap50: float
-    precision: float
-    recall: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +87,27 @@ class DetectionEvaluation:
     @lazy
     def classes(self) -> tuple[ClassResult, ...]:
         """The results by class."""
-        every, half = self.average_precision.per_class(), self.average_precision.per_class(0.5)
-        return tuple(
-            ClassResult(name, judged.objects, float(ap), float(ap50), *judged.at(self.min_score))
-            for name, judged, ap, ap50 in zip(self.labels, self._judged, every, half, strict=True)
+        return class_results(self.labels, self.average_precision, self._judged, self.min_score)
+
+    @lazy
+    def _by_image(self) -> ErrorsByImage:
+        return ErrorsByImage(self.truth, self.shown, self.shown_errors, self.labels)
+
+    def sections(self) -> list[Section]:
+        """Return what a report says of the result, the most important first."""
+        overall = self.overall.at(self.min_score)
+        parts = (
+            class_section(self.classes, self.average_precision.summary, self.min_score, overall),
+            curve_section(self.classes, self.average_precision),
+            error_section(self.errors, self.shown_errors),
+            self._by_image.worst_section(),
+            self._by_image.suspect_section(),
         )
+        return [part for part in parts if part]
+
+    def worst(self, count: int) -> list[int]:
+        """Return at most `count` images, those with the most wrong detections and missed objects first."""
+        return self._by_image.worst(count)
 
     def to_data(self) -> dict[str, Any]:
         """Return everything for JSON; None stands for what no object or no detection defines."""

@@ -1,4 +1,4 @@
-"""The boxes of many images that a network found, beside those that are there."""
+"""The boxes of many images that a network found, next to those that are there."""
 
 from __future__ import annotations
 

@@ -29,6 +29,13 @@ from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
 
+DETECTOR = "fcos_efficientnet_lite0"
+SIDE, SIDE_STEP, MAX_ENLARGEMENT = 416, 32, 2
+"""The side of images in pixels, which is a multiple of the step; smaller images are enlarged by this factor at most."""
+TRAIN_SHARE = 0.85
+"""The side of the images that are trained on, as a share of `SIDE`. Blood cells, trained at 320: AP 0.561 when tested
+at 320, 0.572 at 352 and 0.564 at 384 pixels."""
+
 create_head = locked_cache()(create)
 
 
@@ -172,10 +179,12 @@ class ObjectDetection:
 
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
-        """Return what a plan without options takes."""
+        """Return what a plan without options takes; small images are enlarged to twice their size at most."""
+        enlarged = -(-MAX_ENLARGEMENT * summary.side // SIDE_STEP) * SIDE_STEP
         return Defaults(
-            network="fcos_efficientnet_lite0", side=320, pretrained=True, fallback="fcos_efficientnet_lite0", batch=16,
-            learning_rate=2e-3, augment="light", reason="finds objects of most sizes, fast on a processor",
+            network=DETECTOR, side=min(enlarged, SIDE) if summary.side else SIDE, pretrained=True, fallback=DETECTOR,
+            batch=16, learning_rate=2e-3, train_share=TRAIN_SHARE, augment="light",
+            reason="one of the fastest detectors on a processor",
         )  # fmt: skip
 
     def metric(self, balanced: bool) -> str:

@@ -20,6 +20,15 @@ class LabelSets:
     def __len__(self) -> int:
         return len(self.matrix)
 
+    @classmethod
+    def of(cls, sets: Sequence[Sequence[str]], labels: Sequence[str]) -> LabelSets:
+        """Return the sets of labels of images. Raise `KeyError` for one that is not among `labels`."""
+        matrix = np.zeros((len(sets), len(labels)), np.uint8)
+        numbers = {label: number for number, label in enumerate(labels)}
+        for row, names in zip(matrix, sets, strict=True):
+            row[[numbers[name] for name in names]] = 1
+        return cls(matrix)
+
     def take(self, indices: NDArray[np.intp]) -> LabelSets:
         """Return the labels of the images with these indices."""
         return LabelSets(self.matrix[indices])

@@ -9,20 +9,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.formatting import listed
 from opsin.ir import Graph, Tensor, input_tensor
 from opsin.nn import Objective
 from opsin.nn.losses import binary_cross_entropy
 from opsin.nn.objective import Tensors
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.classification.predictions import Prediction
+from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.multilabel.calibration import LabelThresholds, fit_thresholds
+from opsin.tasks.multilabel.defaults import defaults_for
 from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabelEvaluation
 from opsin.tasks.multilabel.label_sets import LabelSets
+from opsin.tasks.multilabel.reader import read
 from opsin.tasks.score import Score
-from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
 
 Result = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Logits and truth, N × labels."""
@@ -49,8 +55,34 @@ class MultiLabel:
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]
+
+    @classmethod
+    def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
+        """Return the images with several labels, in a table or in folders; None if there are none.
+
+        Raise `DataError` if no table has the `columns`.
+        """
+        return read(files, image_size, columns)
+
+    @classmethod
+    def load_targets(
+        cls, images: Sequence[AnnotatedImage], files: Files, size: Size, settings: Mapping[str, Any]
+    ) -> LabelSets:
+        """Return the labels of images."""
+        return LabelSets.of([image.target for image in images], settings["labels"])
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], targets: LabelSets) -> MultiLabel:
+        """Return the task for the "labels" in `settings`."""
+        return cls(tuple(settings["labels"]))
+
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
+        """Return the plan: published weights for photos, small networks for small images."""
+        return defaults_for(summary)
 
     def for_network(self, network: str, input_size: Size) -> MultiLabel:
         """Return the task itself, which does not depend on the network."""
@@ -125,6 +157,17 @@ class MultiLabel:
         """Return the labels of each image, ranked by probability."""
         thresholds = self._thresholds(calibration)
         return [Prediction.of_independent(row, self.labels, thresholds, top) for row in sigmoid(outputs["logits"])]
+
+    def truth(self, targets: LabelSets) -> list[Prediction]:
+        """Return the true labels as answers, with probabilities of 0 and 1."""
+        thresholds = np.full(len(self.labels), 0.5)
+        return [Prediction.of_independent(row.astype(np.float64), self.labels, thresholds) for row in targets.matrix]
+
+    def draw(self, image: Image, answer: Prediction) -> Image:
+        """Return a copy of the image in RGB with the labels in a caption."""
+        result = enlarged(image)
+        add_caption(result, [listed(answer.labels or ()) or "no label"])
+        return result
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the mean average precision."""

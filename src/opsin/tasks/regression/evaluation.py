@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.tasks.regression.intervals import Intervals
-from opsin.tasks.score import Score
-
-R2 = "r2"
+from opsin.tasks.score import R2, Score
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Measurement:
     def value(self) -> float:
         """The first number."""
         return self.quantities[0].value
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the answer for JSON."""
+        return {"quantities": [asdict(each) for each in self.quantities]}
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.quantities))

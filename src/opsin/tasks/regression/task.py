@@ -8,22 +8,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from opsin.base.errors import DataError, ShapeError, UsageError
 from opsin.ir import Graph, Tensor, input_tensor
 from opsin.nn import Objective
 from opsin.nn.losses import mean_squared_error
 from opsin.nn.objective import Tensors
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.geometry import Geometry
-from opsin.tasks.regression.evaluation import R2, RegressionEvaluation
+from opsin.tasks.regression.defaults import defaults_for
+from opsin.tasks.regression.draw import draw_measurement
+from opsin.tasks.regression.evaluation import RegressionEvaluation
 from opsin.tasks.regression.intervals import Intervals, fit_intervals
 from opsin.tasks.regression.measurement import Measurement, Quantity
 from opsin.tasks.regression.quantities import Quantities
-from opsin.tasks.score import Score
-from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+from opsin.tasks.regression.reader import read
+from opsin.tasks.score import R2, Score
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
 
 Result = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Predictions and truth, N × quantities."""
+
+NEEDLE_DEVIATIONS = 3
+"""Standard deviations from 0 at which the needle of a steering angle lies on its side."""
 
 
 class SquaredError:
@@ -51,6 +59,7 @@ class Regression:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
     warps: ClassVar[bool] = False
+    spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]
     units: tuple[str, ...]
@@ -64,19 +73,42 @@ class Regression:
             raise UsageError("a regression has a unit, a mean, a scale above 0 and a sign rule for each quantity")
 
     @classmethod
-    def of(
-        cls, labels: tuple[str, ...], values: Quantities, units: tuple[str, ...] = (), signed: tuple[bool, ...] = ()
-    ) -> Regression:
-        """Return the task for training images with these numbers."""
-        means, scales = values.values.mean(axis=0), values.values.std(axis=0)
+    def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
+        """Return the images with numbers in a table; None if there is no table with columns of numbers.
+
+        Raise `DataError` if no table has the `columns`.
+        """
+        return read(files, image_size, columns)
+
+    @classmethod
+    def load_targets(
+        cls, images: Sequence[AnnotatedImage], files: Files, size: Size, settings: Mapping[str, Any]
+    ) -> Quantities:
+        """Return the numbers of images."""
+        return Quantities.of([image.target for image in images], len(settings["labels"]))
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], targets: Quantities) -> Regression:
+        """Return the task for training images with these numbers.
+
+        `settings` are the "labels", and maybe the "units" and which quantities are "signed".
+        """
+        labels = tuple(settings["labels"])
+        means, scales = targets.values.mean(axis=0), targets.values.std(axis=0)
         return cls(
-            labels, units or ("",) * len(labels), tuple(float(value) for value in means),
-            tuple(float(value) if value > 0 else 1.0 for value in scales), signed or (False,) * len(labels),
+            labels, tuple(settings.get("units") or [""] * len(labels)), tuple(float(value) for value in means),
+            tuple(float(value) if value > 0 else 1.0 for value in scales),
+            tuple(settings.get("signed") or [False] * len(labels)),
         )  # fmt: skip
 
     def for_network(self, network: str, input_size: Size) -> Regression:
         """Return the task itself, which does not depend on the network."""
         return self
+
+    @classmethod
+    def defaults(cls, summary: ImageSummary) -> Defaults:
+        """Return the plan for quantities of this kind: see `regression.defaults`."""
+        return defaults_for(summary)
 
     @property
     def outputs(self) -> int:
@@ -141,6 +173,19 @@ class Regression:
     ) -> list[Measurement]:
         """Return the numbers of each image."""
         return [self._measurement(row, calibration) for row in self._values(outputs)]
+
+    def truth(self, targets: Quantities) -> list[Measurement]:
+        """Return the true numbers as answers, without intervals."""
+        return [self._measurement(row, None) for row in targets.values]
+
+    def draw(self, image: Image, answer: Measurement) -> Image:
+        """Return a copy of the image with the numbers, and the needle of a steering angle."""
+        return draw_measurement(image, answer, self._limits())
+
+    def _limits(self) -> dict[str, float]:
+        """Return a number by quantity that few training images exceed."""
+        limits = (abs(mean) + NEEDLE_DEVIATIONS * scale for mean, scale in zip(self.means, self.scales, strict=True))
+        return dict(zip(self.labels, limits, strict=True))
 
     def metric(self, balanced: bool) -> str:
         """Return the name of R²."""

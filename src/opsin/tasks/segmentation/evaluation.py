@@ -52,7 +52,7 @@ class SegmentationEvaluation:
     def errors(self) -> NDArray[np.float64]:
         """The errors of each image (N), 0 to 1: wrong pixels as a share of those that are, or should be, foreground.
 
-        Foreground is all but a class "background", and at least 1 % of the image. For one class of foreground this is
+        Foreground is all but a class "background", and at least 1% of the image. For one class of foreground this is
         1 - IoU.
         """
         results, area = self.results, self.results.counted.astype(np.float64)

@@ -37,7 +37,7 @@ class PixelResults:
     `score` is that of all images together. The pixels of each class in each image, N × C: those of the class
     (`true`), those answered so (`predicted`), and those of both (`common`). `entropy` (N) is the sum of the cross
     entropy over the pixels of an image, `dice` (N) its Dice loss. `contradictions` (N) counts pixels whose true class
-    has less than 1 % probability.
+    has less than 1% probability.
 
     `logits`, N × P × C, and `labels`, N × P, are those of P pixels spread over each image. `small`, uint8
     N × 2 × 64 × 64, is the mask and the answer by the nearest pixels.

@@ -28,9 +28,10 @@ def create(name: str) -> heads.AnchorHead:
 def loss_graph(head: heads.Head, outputs: int) -> Graph:
     """The loss and its gradients, of inputs "logits", "offsets" and the targets."""
     logits = input_tensor("logits", (BATCH, head.count, outputs))
-    outputs = {"class_logits": logits, "box_offsets": input_tensor("offsets", (BATCH, head.count, 4))}
-    offsets, targets = outputs["box_offsets"], head.targets(outputs)
-    loss = head.loss(outputs, targets)
+    offsets = input_tensor("offsets", (BATCH, head.count, 4))
+    tensors = {"class_logits": logits, "box_offsets": offsets}
+    targets = head.targets(tensors)
+    loss = head.loss(tensors, targets)
     by_logits, by_offsets = ops.gradients(loss, [logits, offsets])
     assert by_logits is not None and by_offsets is not None
     return Graph((logits, offsets, *targets.values()), {"loss": loss, "logits": by_logits, "offsets": by_offsets})

@@ -109,6 +109,6 @@ def test_none_few_and_equal_values() -> None:
     eligible = np.array([[1.0, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]])
     counts = np.array([[0.0], [9.0], [2.0], [2.0]])
     third = 2 / 3
-    expected = [[0, 0, 0, 0], [1, 1, 0, 0], [0.5, 0.5, 0.5, 0.5], [third, 0, third, third]]
+    expected = np.array([[0, 0, 0, 0], [1, 1, 0, 0], [0.5, 0.5, 0.5, 0.5], [third, 0, third, third]])
     for found in weights(values, eligible, counts):
         assert np.allclose(found, expected)

@@ -53,13 +53,14 @@ def test_there_are_as_many_as_the_network_predicts(size: tuple[int, int]) -> Non
     assert heads.create("fcos_efficientnet_lite0", 2, size).count == outputs["class_logits"].shape[1]
 
 
+@pytest.mark.parametrize("size", [(320, 352), (40, 1000), (352, 100)])
 @pytest.mark.parametrize("case", range(5))
-def test_assignment_is_that_of_the_paper(case: int) -> None:
+def test_assignment_is_that_of_the_paper(case: int, size: tuple[int, int]) -> None:
     rng = generator("atss", str(case))
-    head = heads.PointHead(3, (320, 352))
-    corners, sizes = rng.uniform(0, 200, (15, 2)), rng.uniform(30, 120, (15, 2))
+    head = heads.PointHead(3, size)
+    corners, sizes = rng.uniform(0, 0.65, (15, 2)) * size[::-1], rng.uniform(0.1, 0.34, (15, 2)) * size[::-1]
     boxes, counts = np.concatenate([corners, corners + sizes], axis=1), [r * c for r, c in head.grids]
-    found, expected = assign(boxes, head.points, counts), atss(boxes, head.points, counts)
+    found, expected = assign(boxes, head.points, head.grids), atss(boxes, head.points, counts)
     lonely = set(range(15)) - set(expected[expected >= 0])
     same = ~np.isin(found, list(lonely))
     assert np.array_equal(found[same], expected[same]) and same.mean() > 0.9
@@ -189,7 +190,7 @@ def test_errors() -> None:
     with pytest.raises(DataError, match="classes from 4 to 4; they must be 0 to 3"):
         HEAD.encode(box, np.array([4]))
     with pytest.raises(
-        ShapeError, match=r"the network gives logits .*, but its head takes class_logits N × 645 × 4, box_"
+        ShapeError, match=r"the network gives logits .*, but its head takes class_logits N × 639 × 4, box_"
     ):
         HEAD.targets(nn.trace(zoo.lenet5(), (1, 28, 28)).outputs)
     with pytest.raises(UsageError, match="resnet18 finds no objects; choose a detector"):

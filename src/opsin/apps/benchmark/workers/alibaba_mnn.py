@@ -13,13 +13,13 @@ import MNN
 import numpy as np
 from MNN import expr, nn
 
-from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
 
 
 class Mnn:
     """A converted network."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkJob) -> None:
         path = f"{job.folder}/{os.getpid()}.mnn"
         _tools.mnnconvert(
             ["mnnconvert", "-f", "ONNX", "--modelFile", job.onnx, "--MNNModel", path, "--bizCode", "bench"]

@@ -9,13 +9,13 @@ import openvino
 from openvino import properties
 from openvino.properties import hint
 
-from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
 
 
 class OpenVino:
     """A compiled network."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkJob) -> None:
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
             hint.inference_precision(): openvino.Type.f32,

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
 
 layers = keras.layers
 BACKEND = os.environ["KERAS_BACKEND"]
@@ -132,10 +132,10 @@ class Network:
         return y
 
 
-class Session:
+class KerasSession:
     """A Keras model. The two backends build the step in different ways."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkJob) -> None:
         self.job, self.backend = job, importlib.import_module(BACKEND)
         self._set_threads()
         weights, inputs = job.arrays()
@@ -175,7 +175,7 @@ class Session:
         return {"version": f"{self.backend.__version__} (Keras {keras.__version__})"}
 
 
-class TensorFlow(Session):
+class TensorFlow(KerasSession):
     def _set_threads(self) -> None:
         self.backend.config.threading.set_intra_op_parallelism_threads(self.job.threads)
         self.backend.config.threading.set_inter_op_parallelism_threads(1)
@@ -198,7 +198,7 @@ class TensorFlow(Session):
         return _all(self.model(images, training=False))[0]
 
 
-class Jax(Session):
+class Jax(KerasSession):
     def _set_threads(self) -> None:
         """Set the number of threads. JAX reads it from the environment (NPROC)."""
 

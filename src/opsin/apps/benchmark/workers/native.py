@@ -10,7 +10,7 @@ import numpy as np
 import opsin
 from opsin import nn, zoo
 from opsin.apps.benchmark.layer_list import deterministic
-from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
 from opsin.backends.native import compile
 
 
@@ -19,10 +19,10 @@ def channels_last(images: Any) -> Any:
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
-class Native:
+class OpsinSession:
     """A compiled program. Images and results are NumPy arrays."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkJob) -> None:
         network, shape = deterministic(zoo.create(job.network["name"])), tuple(job.network["input"])
         if job.task == "train":
             graph = nn.training_graph(network, shape, nn.optimizers.SGD(momentum=job.momentum))
@@ -52,4 +52,4 @@ class Native:
 
 
 if __name__ == "__main__":
-    serve(Native)
+    serve(OpsinSession)

@@ -17,7 +17,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from opsin.apps.benchmark.workers.worker import Arrays, Job, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "relu6": nn.ReLU6, "hard_swish": nn.Hardswish, "silu": nn.SiLU,
@@ -119,7 +119,7 @@ class Network:
 class PyTorch:
     """A network in one of the modes. Its results are tensors."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BenchmarkJob) -> None:
         torch.set_num_threads(job.threads)
         torch.set_flush_denormal(True)
         weights, inputs = job.arrays()

@@ -2,7 +2,7 @@
 
 | request | answer |
 |---|---|
-| `{"do": "open", …}`, see `Job` | `Session.info`, seconds to open, and the file of the results |
+| `{"do": "open", …}`, see `BenchmarkJob` | `Session.info`, seconds to open, and the file of the results |
 | `{"do": "time", "seconds": s}` | number of calls, their total seconds, and CPU seconds used since the last answer |
 | `{"do": "close"}` | none; the process ends |
 
@@ -30,7 +30,7 @@ WARM_UP_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Job:
+class BenchmarkJob:
     """The network to run. `network` is the data of a `layer_list.LayerList`; files hold the weights and inputs."""
 
     task: str
@@ -68,7 +68,7 @@ class Session(Protocol):
         """Return the version, and other facts for the record."""
 
 
-def serve(open_session: Callable[[Job], Session]) -> None:
+def serve(open_session: Callable[[BenchmarkJob], Session]) -> None:
     """Answer requests until the other side closes the channel."""
     channel = _answer_channel()
     session: Session | None = None
@@ -82,7 +82,7 @@ def serve(open_session: Callable[[Job], Session]) -> None:
         try:
             if action == "open":
                 begin = time.perf_counter()
-                job = Job(**request)
+                job = BenchmarkJob(**request)
                 session = open_session(job)
                 answer = _first_results(session, job, begin)
             else:
@@ -98,7 +98,7 @@ def serve(open_session: Callable[[Job], Session]) -> None:
     os._exit(0)  # libraries with threads may take long to exit, or crash
 
 
-def _first_results(session: Session, job: Job, begin: float) -> dict[str, Any]:
+def _first_results(session: Session, job: BenchmarkJob, begin: float) -> dict[str, Any]:
     """Write the first results to a file, and return the answer."""
     results = session.results()
     seconds = time.perf_counter() - begin

@@ -78,8 +78,9 @@ def tune(
         typer.Option("--clear", help="Delete the results for this network instead, and use the defaults again."),
     ] = False,
 ) -> int:
-    """Time the algorithms for each convolution on this machine, and use the fastest from now on.
+    """Time the algorithms for each convolution on this machine, and use the fastest from now on (experimental).
 
-    Algorithms round differently, so the last digits of results may change.
+    The benefit has been measured on one machine only, where the heuristic is close to the fastest choice. Algorithms
+    round differently, so the last digits of results may change.
     """
     return command("tune")(network_or_model, batch, size, infer, threads, budget, clear)

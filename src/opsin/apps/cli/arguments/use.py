@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile
+from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile, Target
 from opsin.apps.cli.lazy import command
 
 
@@ -14,23 +14,46 @@ def predict(
     model: ModelFile,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE", help="Image files, folders of images, or - for an image on standard input."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="Image files, folders of images, - for an image on standard input, a video, or a camera: /dev/video0.",
+        ),
     ],
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of most likely labels for each image.")] = 5,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default="5 labels, all objects",
+            help="Number of most likely labels, or of objects, for each image.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER|VIDEO", help="Also write the images with the answers drawn on them, and masks."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep up with a folder that images are written to, until Ctrl-C.")
+    ] = False,
+    idle: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Classify images: print the most likely labels with their probabilities, or "don't know"."""
-    return command("predict")(model, images, json, top)
+    """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
+    return command("predict")(model, images, json, top, out, follow, idle)
 
 
 def evaluate(
     model: ModelFile,
     data: LabeledData,
     json: Json = False,
+    target: Target = None,
     report: Annotated[
         str | None,
         typer.Option(metavar="FILE.html", help="Also write the full report, an HTML page; takes about a minute."),
     ] = None,
 ) -> int:
-    """Measure a model on labelled images that it was not trained on."""
-    return command("evaluate")(model, data, json, report)
+    """Measure a model on labelled or annotated images that it was not trained on."""
+    return command("evaluate")(model, data, json, report, target)

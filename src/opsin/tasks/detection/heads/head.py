@@ -97,7 +97,8 @@ class Head(ABC):
         matches = self._match(boxes[found])
         positive = matches >= 0
         targets = np.zeros(self.count, np.int32)
-        targets[self._covered(boxes[rest])] = IGNORED
+        if rest.any():
+            targets[self._covered(boxes[rest])] = IGNORED
         targets[positive] = classes[found][matches[positive]] + 1
         offsets = np.zeros((self.count, 4), np.float32)
         offsets[positive] = self._offsets(boxes[found][matches[positive]], positive)

@@ -81,7 +81,7 @@ class PointHead(Head):
         points = self.points
         if not len(boxes):
             return np.full(len(points), -1, np.intp)
-        return assign(self._pixels(boxes), points, [rows * columns for rows, columns in self.grids])
+        return assign(self._pixels(boxes), points, self.grids)
 
     def _covered(self, boxes: Floats) -> NDArray[np.bool_]:
         return np.asarray((_distances(self._pixels(boxes), self.points) > 0).all(2).any(0))
@@ -110,16 +110,16 @@ class PointHead(Head):
         return np.array([width, height, width, height], np.float64)
 
 
-def assign(boxes: Floats, points: Floats, counts: list[int]) -> NDArray[np.intp]:
+def assign(boxes: Floats, points: Floats, grids: list[tuple[int, int]]) -> NDArray[np.intp]:
     """Return, for each point, the number of the box that it learns, or -1.
 
-    `boxes` are M × 4 and `points` P × (x, y, stride) in pixels; `counts` are the numbers of points of each map, M ≥ 1.
+    `boxes` are M × 4 and `points` P × (x, y, stride) in pixels; `grids` are the rows and columns of each map, M ≥ 1.
     Of each map, the `NEAREST` points to the centre of a box are candidates. They learn the box if they lie inside of
     it and the IoU of the box and a square around the point is at least the mean plus the standard deviation of all
     candidates. If there is no such point, the best candidate inside, or else the nearest point of the finest map,
     learns the box. A point that could learn several boxes learns that with the largest IoU.
     """
-    candidates = _candidates(boxes, points, counts)
+    candidates = _candidates(boxes, points, grids)
     near = points[candidates]
     overlap = _square_iou(boxes, near)
     inside: NDArray[np.bool_] = np.all(_distances(boxes, near) > 0, axis=2)
@@ -128,24 +128,39 @@ def assign(boxes: Floats, points: Floats, counts: list[int]) -> NDArray[np.intp]
     alone = np.flatnonzero(~learns.any(1))
     # The first candidate is the nearest point of the finest map.
     learns[alone, np.where(inside[alone], overlap[alone], 0).argmax(1)] = True
-    suits = np.full((len(boxes), len(points)), -1.0)
-    # A box that no other point learns comes first: 2 is more than any IoU.
-    values = np.where(learns, np.where(np.isin(np.arange(len(boxes)), alone)[:, None], 2, overlap), -1)
-    np.put_along_axis(suits, candidates, values, axis=1)
-    return np.where(suits.max(0) >= 0, suits.argmax(0), -1)
+    overlap[alone] = 2  # more than any IoU: a box that no other point learns comes first
+    box, place = learns.nonzero()
+    order = np.lexsort((-box, overlap[box, place]))
+    matches = np.full(len(points), -1)
+    matches[candidates[box, place][order]] = box[order]  # the last one stays, which has the largest IoU
+    return matches
 
 
-def _candidates(boxes: Floats, points: Floats, counts: list[int]) -> NDArray[np.intp]:
+def _candidates(boxes: Floats, points: Floats, grids: list[tuple[int, int]]) -> NDArray[np.intp]:
     """Return the `NEAREST` points of each map to the centre of each box, the nearest first."""
-    away = np.square(_centres(boxes)[:, None] - points[None, :, :2]).sum(2)
-    parts, start = [], 0
-    for count in counts:
-        distances, number = away[:, start : start + count], min(NEAREST, count)
-        nearest = np.argpartition(distances, number - 1, axis=1)[:, :number]
-        order = np.take_along_axis(distances, nearest, 1).argsort(1, kind="stable")
-        parts.append(start + np.take_along_axis(nearest, order, 1))
-        start += count
-    return np.concatenate(parts, axis=1)
+    sizes = np.array(grids)
+    starts = np.cumsum(sizes.prod(1)) - sizes.prod(1)
+    strides = points[starts, 2]
+    centres = _centres(boxes)[:, None] / strides[:, None]  # boxes × maps × (x, y), in cells
+    row, to_row = _window(centres[..., 1], sizes[:, 0])
+    column, to_column = _window(centres[..., 0], sizes[:, 1])
+    away = (to_row[..., None] + to_column[..., None, :]).reshape(*row.shape[:2], -1)
+    numbers = starts[:, None, None] + row[..., None] * sizes[:, 1, None, None] + column[..., None, :]
+    nearest = away.argsort(2, kind="stable")[..., :NEAREST]
+    chosen = np.take_along_axis(numbers.reshape(away.shape), nearest, 2)
+    return np.concatenate([chosen[:, level, : rows * columns] for level, (rows, columns) in enumerate(grids)], axis=1)
+
+
+def _window(centres: Floats, counts: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
+    """Return the `NEAREST` rows, or columns, around centres (boxes × maps), and the squares of their distances.
+
+    `counts` are those of each map. The distance of rows beyond the last one is infinite. No point outside of these
+    rows and columns is among the `NEAREST` ones: as many points of its row or column are nearer.
+    """
+    first = np.floor(centres).astype(np.intp) - NEAREST // 2
+    numbers = np.maximum(np.minimum(first, counts - NEAREST), 0)[..., None] + np.arange(NEAREST)
+    away = np.square(numbers + 0.5 - centres[..., None])
+    return numbers, np.where(numbers < counts[:, None], away, np.inf)
 
 
 def _square_iou(boxes: Floats, points: Floats) -> Floats:

@@ -16,7 +16,7 @@ from opsin.base.legacy import CONV_ALGORITHMS
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, ConvProblem, candidates
-from opsin.compiler.memory_limit import Planner
+from opsin.compiler.memory_limit import RecomputePlanner
 from opsin.compiler.recompute import stored_activations
 from opsin.compiler.simplify import simplify
 from opsin.ir import Graph
@@ -47,17 +47,19 @@ def problem_of(operation: str, name: str) -> ConvProblem:
     )  # fmt: skip
 
 
-def run(graph: Graph, problem: ConvProblem, algorithm: ConvAlgorithm, values: dict[str, Any]) -> np.ndarray:
+def run(
+    graph: Graph, problem: ConvProblem, algorithm: ConvAlgorithm, values: dict[str, Any], threads: int
+) -> np.ndarray:
     """Return the result of a program of one operation, which uses the algorithm."""
     algorithms = {str(asked): str(algorithm) for asked in problems(graph, problem.images)}
-    program = Native(make_plan(graph, problem.images, TARGET, conv_algorithms=algorithms), 2, TARGET)
+    program = Native(make_plan(graph, problem.images, TARGET, conv_algorithms=algorithms), threads, TARGET)
     program.load_state({name: values[name] for name in graph.variables})
     return program.run(**{t.node.attrs["name"]: values[t.node.attrs["name"]] for t in graph.inputs})["result"]
 
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("operation_name", OPERATIONS)
-def test_every_algorithm_agrees_with_the_reference(operation_name: str, name: str) -> None:
+def test_every_algorithm_agrees_with_the_reference_on_any_number_of_threads(operation_name: str, name: str) -> None:
     problem = problem_of(operation_name, name)
     graph, rng = operation(problem), np.random.default_rng(0)
     tensors = {t.node.attrs["name"]: t for t in (*graph.inputs, *graph.variables.values())}
@@ -68,8 +70,9 @@ def test_every_algorithm_agrees_with_the_reference(operation_name: str, name: st
     known = candidates(problem)
     assert len(set(known)) == len(known) and ConvAlgorithm.DIRECT in known
     for algorithm in known:
-        got = run(graph, problem, algorithm, values)
+        got, *others = (run(graph, problem, algorithm, values, threads) for threads in (1, 2, 3))
         assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max(), algorithm
+        assert all(got.tobytes() == other.tobytes() for other in others), algorithm
 
 
 def test_candidates() -> None:
@@ -172,6 +175,8 @@ def test_choices_hold_where_memory_is_short(any_target: Target) -> None:
     entry = zoo.find("resnet20_cifar")
     graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD())
     for algorithm, winograd in ((ConvAlgorithm.DIRECT, False), (ConvAlgorithm.WINOGRAD_NONFUSED, True)):
-        planner = Planner(simplify(graph, 4), 4, any_target, True, {str(p): str(algorithm) for p in problems(graph, 4)})
+        planner = RecomputePlanner(
+            simplify(graph, 4), 4, any_target, True, {str(p): str(algorithm) for p in problems(graph, 4)}
+        )
         dropped = [item.tensor for item in stored_activations(planner.graph, 4)][:2]
         assert ("Winograd" in str(planner(dropped))) == winograd

@@ -21,7 +21,7 @@ MAX_EXTENT = 2**16
 
 
 @dataclass(frozen=True)
-class Target:
+class Subject:
     """A graph with the kinds of its layers, and the model or network that it comes from."""
 
     name: str
@@ -56,7 +56,7 @@ class Target:
         return self.default_step.of_network(self.network, self.input_shape)
 
 
-def find_target(name: str, size: str | None, classes: int | None, option: str = "--input") -> Target:
+def find_subject(name: str, size: str | None, classes: int | None, option: str = "--input") -> Subject:
     """Return a network of the zoo, for images of `size` and with `classes` if given, or the model in a file.
 
     `option` is the command's name for the size. Raise `UsageError` if there is neither, or a model is to be resized.
@@ -65,7 +65,7 @@ def find_target(name: str, size: str | None, classes: int | None, option: str = 
         entry = zoo.find(name)
         network, shape = entry(classes), entry.input_shape if size is None else _shape(size, option)
         try:
-            return Target(name, nn.trace(network, shape), nn.layer_kinds(network), network=network)
+            return Subject(name, nn.trace(network, shape), nn.layer_kinds(network), network=network)
         except ShapeError as error:
             raise ShapeError(
                 f"{name} does not take {show(shape)} images: {error} (it was made for {show(entry.input_shape)})"
@@ -82,7 +82,7 @@ def find_target(name: str, size: str | None, classes: int | None, option: str = 
             f"{options} for the names of networks"
         )
     model = open_model(name)
-    return Target(f"{name} ({model.network})", model.graph, model.layers, model)
+    return Subject(f"{name} ({model.network})", model.graph, model.layers, model)
 
 
 def _shape(text: str, option: str) -> nn.ImageShape:

@@ -16,6 +16,22 @@ class CostModel:
     machine: str
     """The machine on which the figures were measured."""
 
+    # -- whole plans -------------------------------------------------------------------------
+
+    max_chunk: int
+    """Maximum samples of a chunk: few enough that their activations stay in the second-level cache and that a batch
+    makes chunks for many threads, and enough rows for a matrix product to reuse its weights."""
+    min_chunks: int
+    """Minimum chunks of a batch, as long as a chunk has a sample."""
+    min_blocks: int
+    """Minimum blocks of a call: threads share this many evenly."""
+    max_partial_elements: int
+    """Maximum elements of all partial weight gradients of one convolution."""
+    sweep_min_elements: int
+    """Minimum elements of an array for a separate sweep that sums it by channel, or for computing it twice."""
+    sweep_min_channels: int
+    """Minimum channels of an array for such a sum."""
+
     # -- direct convolution ------------------------------------------------------------------
 
     direct_max_padded_elements: int
@@ -114,6 +130,12 @@ class CostModel:
 
 EPYC_ZEN3 = CostModel(
     machine="AMD EPYC (Zen 3, AVX2), two cores of a virtual machine",
+    max_chunk=4,
+    min_chunks=16,
+    min_blocks=16,
+    max_partial_elements=16 * 1024 * 1024,
+    sweep_min_elements=64 * 1024,
+    sweep_min_channels=16,
     direct_max_padded_elements=64 * 1024,
     direct_gradient_block=16 * 1024,
     direct_min_accumulators=8,

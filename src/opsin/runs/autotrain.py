@@ -1,0 +1,83 @@
+"""`opsin.autotrain`: the command `opsin train` as a function call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from opsin.base.units import parse_seconds
+from opsin.data import Dataset, load
+from opsin.data.sources.detect import TaskRequest, open_source
+from opsin.ir.checked import checked
+from opsin.model import Model
+from opsin.model.file import check_writable
+from opsin.planning import autoconfig, networks
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
+from opsin.planning.search import search
+from opsin.runs.resume import configuration
+from opsin.runs.run import Run
+from opsin.training.events import Event
+from opsin.training.trainer import Trainer
+
+
+@checked
+def autotrain(
+    source: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    target: str | Sequence[str] | None = None,
+    budget: float | str | None = None,
+    network: str | None = None,
+    size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    run: str | os.PathLike[str] | None = None,
+    on_plan: Callable[[AutoPlan], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Model:
+    """Train a network on the images at `source`, choose everything that is not given, and return the model.
+
+    `source` is what `opsin.data.load` takes, and so are `task` and `target`. Network, image size, recipe and number of
+    epochs follow from the data and from the time: `budget` is in seconds, or a text such as "15min" (default 10 min).
+    With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone.
+
+    With `out` the model is saved there; with `run`, a new folder gets checkpoints and a log, and `opsin.runs.resume`
+    can continue it. `on_plan` is called with the plan and its reasons, `on_event` with every event. Raises
+    `UsageError`, `DataError` or `ModelError` for arguments that cannot work, before training begins.
+    """
+    begin = perf_counter()
+    options = TrainOptions(
+        network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
+        epochs=epochs, seed=seed, threads=threads,
+    )  # fmt: skip
+    target_file = None if out is None else Path(out)
+    if target_file:
+        check_writable(target_file)
+    request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
+    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), options)
+
+    def load_for(other: NetworkChoice) -> Dataset:
+        side = None if other.preprocessing else other.size
+        return load(source, other.preprocessing, size=side, task=request.task, target=request.columns)
+
+    data = load_for(choice)
+    result = search(choice, data, options, perf_counter() - begin, load_for, lambda text: None)
+    plan = autoconfig.choose(
+        result.choice, result.data, result.options, perf_counter() - begin, tune_convs=True,
+        useful_seconds=result.useful_seconds,
+    ).with_evidence(result.reasons, result.evidence)  # fmt: skip
+    if on_plan:
+        on_plan(plan)
+    trainer = Trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
+    if run is not None:
+        described = configuration(plan.plan, result.data, os.fspath(source), target_file, request)
+        trainer.run = Run.create(described | {"deadline": plan.deadline}, result.data.name, Path(run))
+    for event in trainer:
+        if on_event:
+            on_event(event)
+    return trainer.model

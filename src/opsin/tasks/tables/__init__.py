@@ -1,0 +1,1 @@
+"""Tables of images: which image each row means, and what its other columns hold."""
