@@ -29,7 +29,7 @@ class NumberTarget:
     def of(cls, y: Any, count: int) -> NumberTarget:
         """Return the numbers in y for `count` images. Raise `InputError` if y is anything else."""
         values = check_numbers(y, count)
-        return cls(values, _names(y, values.shape[1]), np.ndim(y) == 1)
+        return cls(values, _names(y, values.shape[1]), np.asarray(y).ndim == 1)
 
     @property
     def settings(self) -> dict[str, Any]:

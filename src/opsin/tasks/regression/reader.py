@@ -44,7 +44,10 @@ class _Reader:
             values = self._values(table, row, columns)
             if values is None:
                 continue
-            first, reading, _ = self.found.setdefault(path, (place, Reading(values), split))
+            first, reading, first_split = self.found.setdefault(path, (place, Reading(values), split))
+            if split != first_split:
+                reason = f"puts {printable(path)} into the {split} split, but {first} into {first_split or 'none'}; "
+                self._problem(place, reason + "the first counts", CONTRADICTION)
             if reading.values != values:
                 reason = f"gives {printable(path)} {_shown(columns, values)}, but {first} gives "
                 reason += f"{_shown(columns, reading.values)}; the first counts"
