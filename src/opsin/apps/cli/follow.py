@@ -28,8 +28,9 @@ from opsin.apps.cli.predict import DONT_KNOW, default_top
 from opsin.base.errors import DataError, UsageError
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
-from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, is_video, video_frames
+from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, video_frames
 from opsin.data.parallel import in_thread
+from opsin.data.video_names import is_video
 from opsin.model import Model
 from opsin.training.interrupt import Interruption
 

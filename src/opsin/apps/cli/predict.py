@@ -18,8 +18,8 @@ from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
-from opsin.data.frames import is_video
 from opsin.data.sources import image_files
+from opsin.data.video_names import is_video
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
 from opsin.model.model import MAX_BATCH
