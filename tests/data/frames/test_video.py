@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from opsin.base.errors import DataError, UsageError
-from opsin.data.frames import Video, VideoWriter, camera_frames, is_camera, is_video, video, video_frames, video_writer
+from opsin.data import video_names
+from opsin.data.frames import Video, VideoWriter, camera_frames, video, video_frames, video_writer
+from opsin.data.video_names import is_camera, is_video
 from tests.data.frames.videos import RATE, grey, levels, write_video
 
 
@@ -174,7 +176,7 @@ def test_all_frames_of_a_video_are_taken_until_it_is_stopped(av: Any, tmp_path: 
 def test_a_camera_gives_the_newest_frames(av: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg's test image stands for a camera; while nothing is taken, frames are dropped."""
     source, stop = "testsrc=size=64x48:rate=100:duration=0.5,realtime", Event()
-    monkeypatch.setattr(video, "CAMERAS", ("testsrc",))
+    monkeypatch.setattr(video_names, "CAMERAS", ("testsrc",))
     monkeypatch.setattr(video, "CAMERA_FORMAT", "lavfi")
     if "lavfi" not in av.formats_available:
         pytest.skip("this FFmpeg has no test images")
@@ -192,7 +194,7 @@ def test_a_camera_gives_the_newest_frames(av: Any, tmp_path: Path, monkeypatch: 
 
 def test_a_camera_can_be_stopped(av: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Event()
-    monkeypatch.setattr(video, "CAMERAS", ("testsrc",))
+    monkeypatch.setattr(video_names, "CAMERAS", ("testsrc",))
     monkeypatch.setattr(video, "CAMERA_FORMAT", "lavfi")
     if "lavfi" not in av.formats_available:
         pytest.skip("this FFmpeg has no test images")
