@@ -165,6 +165,10 @@ class Task(Protocol):
     warps: ClassVar[bool]
     """Whether images may be moved, scaled and mirrored at random: the targets follow, or do not change."""
 
+    @classmethod
+    def with_outputs(cls, count: int) -> Self:
+        """Return the task with so many outputs under made-up names, for measuring a network without data."""
+
     def for_network(self, network: str, input_size: Size) -> Self:
         """Return the task with what depends on the network, such as the head of a detector."""
 
@@ -258,3 +262,8 @@ class AnnotatedTask(Task, Protocol):
 
     def draw(self, image: Image, answer: Any) -> Image:
         """Return a copy of the original image, RGB, with an answer drawn on it."""
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Return the names 1, 2, …"""
+    return tuple(str(number) for number in range(1, count + 1))

@@ -45,7 +45,7 @@ def run(name: str, size: str | None, classes: int | None, as_json: bool, diagram
     if as_json:
         print_json(_data(subject, description))
         return 0
-    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.classes} classes")
+    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.subject}")
     if subject.model:
         _print_training(subject.model)
     typer.echo()

@@ -28,7 +28,7 @@ from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabel
 from opsin.tasks.multilabel.label_sets import LabelSets
 from opsin.tasks.multilabel.reader import read
 from opsin.tasks.score import Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 Result = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Logits and truth, N × labels."""
@@ -83,6 +83,11 @@ class MultiLabel:
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return the plan: published weights for photos, small networks for small images."""
         return defaults_for(summary)
+
+    @classmethod
+    def with_outputs(cls, count: int) -> MultiLabel:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
 
     def for_network(self, network: str, input_size: Size) -> MultiLabel:
         """Return the task itself, which does not depend on the network."""

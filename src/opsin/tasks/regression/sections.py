@@ -1,4 +1,4 @@
-"""What a report says of a regression: errors beside baselines, truth and answer, ranges of numbers, and intervals."""
+"""What a report says of a regression: errors next to baselines, truth and answer, ranges of numbers, and intervals."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _scatter(quantities: Sequence[QuantityResult], results: Results, margins: Ma
         figures.append(scatter_chart(points, f"true {_title(each)}", "answer", description, margin))
     text = "Each dot is an image. On the dashed diagonal the answer is the true number."
     if margins:
-        text += f" {LEVEL:.0%} of the dots should lie between the lines beside it."
+        text += f" {LEVEL:.0%} of the dots should lie between the lines next to it."
     return Section("True numbers and answers", (text,), figures=tuple(figures))
 
 

@@ -26,7 +26,7 @@ from opsin.tasks.regression.quantities import Quantities
 from opsin.tasks.regression.reader import read
 from opsin.tasks.regression.results import Results
 from opsin.tasks.score import R2, Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 NEEDLE_DEVIATIONS = 3
 """Standard deviations from 0 at which the needle of a steering angle lies on its side."""
@@ -104,6 +104,11 @@ class Regression:
             tuple(float(value) if value > 0 else 1.0 for value in scales),
             tuple(settings.get("signed") or [False] * len(labels)),
         )  # fmt: skip
+
+    @classmethod
+    def with_outputs(cls, count: int) -> Regression:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count), ("",) * count, (0.0,) * count, (1.0,) * count, (False,) * count)
 
     def for_network(self, network: str, input_size: Size) -> Regression:
         """Return the task itself, which does not depend on the network."""

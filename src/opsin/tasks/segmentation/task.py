@@ -29,7 +29,7 @@ from opsin.tasks.segmentation.losses import cross_entropy_dice
 from opsin.tasks.segmentation.masks import Masks
 from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
 from opsin.tasks.segmentation.results import PixelResults
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ class SemanticSegmentation:
     def of(cls, settings: Mapping[str, Any], targets: Masks) -> SemanticSegmentation:
         """Return the task for the "classes" of `settings`."""
         return cls(tuple(settings["classes"]))
+
+    @classmethod
+    def with_outputs(cls, count: int) -> SemanticSegmentation:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
 
     def for_network(self, network: str, input_size: Size) -> SemanticSegmentation:
         """Return the task itself, which does not depend on the network."""
