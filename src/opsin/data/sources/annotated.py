@@ -90,4 +90,4 @@ def _nothing(tree: FileTree, task: str, annotations: Annotations | None) -> str:
     problems = annotations.problems if annotations else ()
     if problems:
         text += f".\n{len(problems):,} annotations cannot be used, such as {problems[0].name}: {problems[0].reason}"
-    return text + "; see docs/data.md for the forms that are read"
+    return f"{text}; see docs/{task}.md for the forms that are read"
