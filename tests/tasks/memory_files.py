@@ -46,7 +46,7 @@ def numbered(count: int, folder: str = "") -> dict[str, Content]:
     return images(*(f"{folder}{number:04}.jpg" for number in range(count)))
 
 
-def png(pixels: Sequence[Sequence[int]]) -> bytes:
+def encoded_image(pixels: Sequence[Sequence[int]]) -> bytes:
     """Return a grey PNG."""
     file = io.BytesIO()
     Image.fromarray(np.array(pixels, np.uint8)).save(file, "PNG")

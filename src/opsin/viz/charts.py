@@ -13,7 +13,7 @@ from opsin.viz import svg
 from opsin.viz.svg import px
 
 WIDTH, HEIGHT = 420.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 22.0, 12.0, 38.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 22.0, 12.0, 38.0
 """Margins around the area of a chart."""
 MAX_TICKS = 5
 """About the most ticks on an axis."""
@@ -76,7 +76,8 @@ def line_chart(
     xs = [x for each in series for x, _ in each.points]
     ys = [y for each in series for _, y in each.points]
     padding = max((max(ys) - min(ys)) * 0.08, 0.01 if is_share else 1e-3)
-    low, high = (max(0.0, min(ys) - padding), min(1.0, max(ys) + padding)) if is_share else (0.0, max(ys) + padding)
+    low, high = min(ys) - padding, max(ys) + padding
+    low, high = (max(0.0, low), min(1.0, high)) if is_share else (0.0 if min(ys) >= 0 else low, high)
     x = Axis(min(xs), max(max(xs), min(xs) + 1e-9), LEFT, WIDTH - LEFT - RIGHT)
     y = _y_axis(low, high, is_share)
     content = [svg.path(f"M{px(x.position(mark))} {px(TOP)}V{px(HEIGHT - BOTTOM)}", "mark") for mark in marks]

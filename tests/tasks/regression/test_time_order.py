@@ -10,7 +10,7 @@ import pytest
 from opsin.tasks.annotations import Annotations
 from opsin.tasks.regression import Regression
 from opsin.tasks.regression.time_order import TimeOrder, time_order
-from tests.tasks.memory_files import MemoryFiles, image_size, png
+from tests.tasks.memory_files import MemoryFiles, encoded_image, image_size
 
 COUNT = 200
 SIDE = 16
@@ -21,7 +21,7 @@ def frames(count: int = COUNT) -> list[bytes]:
     noise = np.random.default_rng(0).integers(0, 20, (count, SIDE, SIDE))
     for number, image in enumerate(noise):
         image[:, (number // 8) % SIDE] = 255
-    return [png(image.tolist()) for image in noise]
+    return [encoded_image(image.tolist()) for image in noise]
 
 
 def clock_names(count: int, step: float = 0.1) -> list[str]:
@@ -106,7 +106,7 @@ def test_the_reader_splits_frames_by_time() -> None:
     splits = [image.split for image in result.images]
     assert splits == ["train"] * 261 + ["validation"] * 21 + ["test"] * 80
     assert [image.target.position for image in result.images][259:263] == [259, 260, 280, 281]
-    assert result.split_note.startswith("by time, as the images are frames: the first 70 % for training")
+    assert result.split_note.startswith("by time, as the images are frames: the first 70% for training")
     assert result.notes[-1] == (
         "The images are frames in the order of time. Between the splits 2 seconds are left out, so that no frame of "
         f"one is nearly a frame of another: {names[261]} to {names[279]} (19) and {names[301]} to {names[319]} (19)."
@@ -116,7 +116,7 @@ def test_the_reader_splits_frames_by_time() -> None:
 def test_frames_without_times_leave_a_hundredth_out() -> None:
     names = number_names(400)
     result = read(drive(names), names)
-    assert len(result.images) == 392 and "1 % of the frames are left out" in result.notes[-1]
+    assert len(result.images) == 392 and "1% of the frames are left out" in result.notes[-1]
 
 
 def test_splits_of_the_data_come_first() -> None:

@@ -27,7 +27,7 @@ from opsin.tasks.detection.results import Result, find_objects
 from opsin.tasks.detection.scored import Detections, Truth
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 DETECTOR = "fcos_efficientnet_lite0"
 SIDE, SIDE_STEP, MAX_ENLARGEMENT = 416, 32, 2
@@ -65,6 +65,11 @@ class ObjectDetection:
     def of(cls, settings: Mapping[str, Any], targets: Boxes) -> ObjectDetection:
         """Return the task for the classes of `Annotations.settings`."""
         return cls(tuple(str(name) for name in settings["classes"]))
+
+    @classmethod
+    def with_outputs(cls, count: int) -> ObjectDetection:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
 
     def for_network(self, network: str, input_size: Size) -> ObjectDetection:
         """Return the task for a detector of the zoo and images of this height and width."""
@@ -113,6 +118,12 @@ class ObjectDetection:
         rows = [slice(start, end) for start, end in zip(moved.starts[:-1], moved.starts[1:], strict=True)]
         images = [head.encode(moved.coordinates[each], moved.classes[each], ignored[each]) for each in rows]
         return {name: np.stack([image[name] for image in images]) for name in images[0]}
+
+    def moved(self, targets: Boxes, geometry: Geometry) -> Boxes:
+        """Return the boxes of moved images, whose size in pixels is the geometry's output size."""
+        return replace(
+            targets.moved(geometry), sizes=np.tile(np.array(geometry.output_size, np.int32), (len(targets), 1))
+        )
 
     def align(self, other: Any, targets: Any) -> Boxes:
         """Return the boxes of data with other class numbers. Raise `DataError` for a class that is not known here."""

@@ -22,7 +22,7 @@ MIN_PROBABILITY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class MultiLabelEvaluation:
-    """The result of a model: probabilities and truth (zeros and ones), N × labels.
+    """The result of a model: probabilities (N × labels) next to the truth (N × labels zeros and ones).
 
     A label is answered if its probability reaches its threshold. `loss` is the mean binary cross-entropy in nats.
     """

@@ -25,9 +25,7 @@ from opsin.tasks.tables.table import Row
 
 FORM = "table of numbers"
 
-SPLIT_NOTE = (
-    "by time, as the images are frames: the first 70 % for training, then 10 % for validation, the last 20 % test"
-)
+SPLIT_NOTE = "by time, as the images are frames: the first 70% for training, then 10% for validation, the last 20% test"
 
 
 @dataclass(eq=False)
@@ -141,7 +139,7 @@ def _split_by_time(reader: _Reader, files: Files) -> tuple[list[AnnotatedImage],
         return images, "", ["The images are frames in the order of time; the data gives their splits."]
     splits = order.splits()
     dropped = [images[place].path for place, split in enumerate(splits) if not split]
-    gap = f"{GAP_SECONDS:g} seconds" if order.seconds is not None else "1 % of the frames"
+    gap = f"{GAP_SECONDS:g} seconds" if order.seconds is not None else "1% of the frames"
     note = (
         f"The images are frames in the order of time. Between the splits {gap} are left out, so that no frame of one "
         f"is nearly a frame of another: {_ranges(dropped, splits)}."

@@ -1,4 +1,4 @@
-"""What remains of the outputs for images: predictions with the truth, and the errors of each quantity."""
+"""What remains of the outputs for images: predictions next to the truth, and the errors of each quantity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of a regression: errors and those of baselines, truth and answer, ranges of numbers, and intervals."""
+"""What a report says of a regression: errors next to baselines, truth and answer, ranges of numbers, and intervals."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from opsin.tasks.regression.quantities import Quantities
 from opsin.tasks.regression.reader import read
 from opsin.tasks.regression.results import Results
 from opsin.tasks.score import R2, Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 NEEDLE_DEVIATIONS = 3
 """Standard deviations from 0 at which the needle of a steering angle lies on its side."""
@@ -105,6 +105,11 @@ class Regression:
             tuple(settings.get("signed") or [False] * len(labels)),
         )  # fmt: skip
 
+    @classmethod
+    def with_outputs(cls, count: int) -> Regression:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count), ("",) * count, (0.0,) * count, (1.0,) * count, (False,) * count)
+
     def for_network(self, network: str, input_size: Size) -> Regression:
         """Return the task itself, which does not depend on the network."""
         return self
@@ -144,9 +149,13 @@ class Regression:
 
     def encode(self, targets: Quantities, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "values": standardized, float32 N × quantities; signed ones of mirrored images change their sign."""
-        flips = geometry.mirrored[:, None] & np.array(self.signed)
-        values = np.where(flips, -targets.values, targets.values)
+        values = self.moved(targets, geometry).values
         return {"values": ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)}
+
+    def moved(self, targets: Quantities, geometry: Geometry) -> Quantities:
+        """Return the numbers of moved images: signed ones of mirrored images change their sign."""
+        flips = geometry.mirrored[:, None] & np.array(self.signed)
+        return Quantities(np.where(flips, -targets.values, targets.values))
 
     def align(self, other: Any, targets: Any) -> Quantities:
         """Return the numbers of data with other quantities in the order of this task.

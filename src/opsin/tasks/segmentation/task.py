@@ -29,7 +29,7 @@ from opsin.tasks.segmentation.losses import cross_entropy_dice
 from opsin.tasks.segmentation.masks import Masks
 from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
 from opsin.tasks.segmentation.results import PixelResults
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ class SemanticSegmentation:
         """Return the task for the "classes" of `settings`."""
         return cls(tuple(settings["classes"]))
 
+    @classmethod
+    def with_outputs(cls, count: int) -> SemanticSegmentation:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
+
     def for_network(self, network: str, input_size: Size) -> SemanticSegmentation:
         """Return the task itself, which does not depend on the network."""
         return self
@@ -139,6 +144,10 @@ class SemanticSegmentation:
     def encode(self, targets: Masks, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "labels": class ids int32 N × height × width, and 255 where the image moved away."""
         return {"labels": targets.moved(geometry)}
+
+    def moved(self, targets: Masks, geometry: Geometry) -> Masks:
+        """Return the masks of moved images."""
+        return Masks(targets.moved(geometry).astype(np.uint8))
 
     def align(self, other: Any, targets: Any) -> Masks:
         """Return the masks of data with the class ids of this task. Raise `DataError` for a class it does not know."""
