@@ -99,6 +99,15 @@ def test_other_tables() -> None:
     assert [image.split for image in both.images].count("test") == 20
 
 
+def test_the_largest_of_several_tables_says_what_its_columns_hold() -> None:
+    tables = {"train.csv": table(), "val.csv": "file,weight\na.jpg,3\nb.jpg,4\n"}
+    found = Regression.read(MemoryFiles(tables, numbered(COUNT), images("a.jpg", "b.jpg")), image_size)
+    assert found is not None
+    assert {image.path: image.target.values for image in found.images if image.split == "validation"} == {
+        "a.jpg": (3.0,), "b.jpg": (4.0,)
+    }  # fmt: skip
+
+
 def test_nothing_for_regression() -> None:
     for text in ("file,label\n0000.jpg,cat\n0001.jpg,dog\n", "a,b\n1,2\n", ""):
         assert Regression.read(MemoryFiles({"x.csv": text}, numbered(COUNT)), image_size) is None

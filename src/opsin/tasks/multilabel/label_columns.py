@@ -111,7 +111,8 @@ def label_columns(table: ImageTable, names: Sequence[str] = ()) -> LabelColumns 
         if (titles[column].lower() in wanted if names else not PLAIN_MEASURES.fullmatch(head(titles[column])))
         and _is_binary(table.table.column(column))
     ]  # fmt: skip
-    if not table.table.header or len(columns) < (len(wanted) or 2):
+    occurring = [column for column in columns if any(cell.lower() in YES for cell in table.table.column(column))]
+    if not table.table.header or len(occurring) < (1 if names else 2) or len(columns) < len(wanted):
         return None
     values = {cell.lower() for column in columns for cell in table.table.column(column)}
     result = LabelColumns(tuple(columns), tuple(titles[column] for column in columns), bool(values & (NO - {""})))
@@ -120,7 +121,7 @@ def label_columns(table: ImageTable, names: Sequence[str] = ()) -> LabelColumns 
 
 def _is_binary(cells: Sequence[str]) -> bool:
     values = {cell.lower() for cell in cells}
-    return values <= YES | NO | MINUS and bool(values & YES)
+    return values <= YES | NO | MINUS and values != {""}
 
 
 def _several_labels(table: ImageTable, labels: LabelColumns) -> bool:

@@ -77,19 +77,17 @@ def read(files: Files, image_size: ImageSize, names: Sequence[str] = ()) -> Anno
     images = TableImages.of(files, image_size)
     if names and images.tables:
         _check_names(images.tables, names)
-    columns = {id(table): number_columns(table, names) for table in images.tables}
-    tables = choose(images.tables, lambda table: tuple(column.name for column in columns[id(table)]))
+    tables, numbers = choose(images.tables, lambda table: number_columns(table, names))
     if not tables:
         return None
-    wanted = {id(table): columns[id(table)] if names else preferred(columns[id(table)]) for table in tables}
+    columns = numbers if names else preferred(numbers)
     reader = _Reader(images)
     for table in tables:
-        reader.read(table, wanted[id(table)])
-    first = wanted[id(tables[0])]
-    notes = [*_choice_notes(tables[0], first, columns[id(tables[0])], names), *unused_note(images.tables, tables)]
+        reader.read(table, columns)
+    notes = [*_choice_notes(tables[0], columns, numbers, names), *unused_note(images.tables, tables)]
     images.note_unlisted({*reader.found}, tables)
     annotated, split_note, time_notes = _split_by_time(reader, files)
-    settings = {"labels": tuple(column.name for column in first), "units": tuple(column.unit for column in first)}
+    settings = {"labels": tuple(column.name for column in columns), "units": tuple(column.unit for column in columns)}
     notes = [*notes, *time_notes, *images.notes]
     return Annotations(annotated, settings, images.problems, notes, FORM, split_note=split_note)
 
