@@ -39,7 +39,8 @@ def ones(title_row: str, *rows: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("separator", "title"), [(";", "labels"), ("|", "whatever"), (";", "anything"), (",", "tags"), (", ", "labels")]
+    ("separator", "title"),
+    [(";", "labels"), ("|", "whatever"), (";", "anything"), (",", "tags"), (", ", "labels"), (" ", "tags")],
 )
 def test_lists(separator: str, title: str) -> None:
     found = present(read(lists(separator, title)))
@@ -65,7 +66,8 @@ def test_parts_of_lists() -> None:
     "text",
     [
         lists(",", "synset", ["tench, Tinca", "goldfish, Carassius", "tench, Tinca", "shark, Carcharodon"] * 2),
-        lists(";", "labels", ["red", "blue"] * 4), lists(",", "note", ["nice, red", "big, red"] * 4),
+        lists(";", "labels", ["red", "blue"] * 4), lists(" ", "label", ["big dog", "big cat"] * 4),
+        lists(",", "note", ["nice, red", "big, red"] * 4),
         "file,price\n0000.jpg,3\n0001.jpg,4\n", "",
     ],
 )  # fmt: skip
