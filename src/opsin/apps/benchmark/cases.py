@@ -127,7 +127,7 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> CaseInputs:
     targets = _targets(description, case, rng)
     paths = [folder / name for name in ("weights.npz", "inputs.npz", "network.onnx")]
     np.savez(paths[0], **weights)  # type: ignore[arg-type]
-    np.savez(paths[1], inputs=images, **targets)
+    np.savez(paths[1], inputs=images, **targets)  # type: ignore[arg-type]
     if case.task == INFER:
         write_onnx(paths[2], description, weights, case.batch)
     macs = sum(bind(node.op.macs(node), case.batch) for node in call.nodes)

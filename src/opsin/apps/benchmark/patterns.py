@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsin.ir import VARIABLE, Node, Tensor
+from opsin.ir import VARIABLE, Node, Tensor, product
+from opsin.ops.reduce import inverse
 
 Users = Mapping[Tensor, Sequence[Node]]
 """The nodes that read each tensor."""
@@ -47,8 +48,8 @@ def _mean(node: Node, users: Users) -> Pattern | None:
     source = node.inputs[0]
     if not nodes or source.rank != 4 or node.attrs["axes"] != (2, 3):
         return None
-    rows, columns = source.shape[2:]
-    return Pattern("global_avg_pool2d", nodes, source) if constants(nodes[-1]) == [1.0 / (rows * columns)] else None
+    is_mean = constants(nodes[-1]) == [inverse(product(source.shape[2:]))]
+    return Pattern("global_avg_pool2d", nodes, source) if is_mean else None
 
 
 def _hard_sigmoid(node: Node, users: Users) -> Pattern | None:

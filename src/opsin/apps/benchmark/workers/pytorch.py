@@ -62,13 +62,13 @@ class PyTorch:
         if network["loss"] != MSE:
             return [torch.from_numpy(inputs["labels"]).long()] * len(network["outputs"])
         count = len(network["outputs"]) - network["auxiliaries"]
-        targets = [torch.from_numpy(inputs[f"target{number}"]) for number in range(count)]
+        targets: list[torch.Tensor] = [torch.from_numpy(inputs[f"target{number}"]) for number in range(count)]
         targets = [t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in targets]
-        return targets + targets[:1] * network["auxiliaries"]
+        return [*targets, *targets[:1] * network["auxiliaries"]]
 
     def _loss(self, images: torch.Tensor, targets: Sequence[torch.Tensor]) -> torch.Tensor:
         outputs = self.module(images)
-        terms = [self.criterion(output, target) for output, target in zip(outputs, targets, strict=True)]
+        terms: list[torch.Tensor] = [self.criterion(output, target) for output, target in zip(outputs, targets, strict=True)]
         return sum((weight * term for weight, term in zip(self.loss_weights[1:], terms[1:], strict=True)), terms[0])
 
     def _training_step(self) -> torch.Tensor:
